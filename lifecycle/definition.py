@@ -1,0 +1,291 @@
+"""A lifecycle: written with `transitions`, compiled once to an immutable table.
+
+States are listed in rank order, moves in the form that `transitions.Machine` takes
+(`{"trigger": ..., "source": ..., "dest": ...}`; `source` may be a list or `"*"`).
+The machine is built to check and to draw; the fold asks the table, thousands of times
+faster. `Definition.machine()` gives a live machine of the same moves back.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple, Self
+
+from pydantic import BaseModel, ConfigDict
+from transitions import Machine
+
+from lifecycle.errors import DefinitionError
+from lifecycle.event import EXCHANGE_NAMES
+from lifecycle.strict_json import canonical
+
+NO_RANK: Final = 1_000_000
+"""Sorts names without a rank behind all that have one."""
+
+
+class NoDetails(BaseModel):
+    """The details of a provider that tells none."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+class Move(NamedTuple):
+    """One declared move: in state `source`, `trigger` leads to `dest`."""
+
+    source: str
+    trigger: str
+    dest: str
+
+
+class Awaits(NamedTuple):
+    """What is expected next in one state of the creation dialogue.
+
+    `usual` holds unless the newest attempt failed: then `not_reached` stands for an
+    exchange that never reached validation and `unknown` for one whose fate nobody knows.
+    `unanswered_before` is added where an earlier attempt went unanswered.
+    """
+
+    usual: tuple[str, ...]
+    not_reached: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
+    unanswered_before: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Definition:
+    """The states, ranks, moves and informational names of one lifecycle.
+
+    Immutable; made by `Definition.write`, which refuses what does not hold together.
+    Two definitions with the same `fingerprint` give the same views.
+    """
+
+    name: str
+    states: tuple[str, ...]
+    moves: tuple[Move, ...]
+    terminal: frozenset[str]
+    aborts: frozenset[str] = frozenset()
+    birth: frozenset[str] = frozenset()
+    side: frozenset[str] = frozenset()
+    main_line: tuple[str, ...] = ()
+    informational: frozenset[str] = frozenset()
+    awaits: Mapping[str, Awaits] = field(default_factory=dict)
+    details: type[BaseModel] = NoDetails
+
+    @classmethod
+    def write(
+        cls,
+        name: str,
+        *,
+        states: Sequence[str],
+        moves: Iterable[Mapping[str, Any]],
+        terminal: Iterable[str],
+        aborts: Iterable[str] = (),
+        birth: Iterable[str] = (),
+        side: Iterable[str] = (),
+        main_line: Iterable[str] = (),
+        informational: Iterable[str] = (),
+        awaits: Mapping[str, Awaits] | None = None,
+        details: type[BaseModel] = NoDetails,
+    ) -> Self:
+        """Return the compiled definition.
+
+        Args:
+            name: of the lifecycle, for people.
+            states: in rank order, lowest first; the first is the initial state.
+            moves: as `transitions.Machine` takes them.
+            terminal: states that an order never leaves.
+            aborts: terminal states that are no progress, such as `canceled`.
+            birth: states in which the provider first knows the order.
+            side: states of which a late one is a milestone, no step back.
+            main_line: states that every order that got further must have passed.
+            informational: names that never change the state.
+            awaits: what is expected next, for states where the next main-line state is not it.
+            details: the model of what the provider tells about an order.
+
+        Raises:
+            DefinitionError: with every reason found.
+        """
+        written = [dict(move) for move in moves]
+        problems = _problems_of_moves(tuple(states), written)
+        if problems:
+            raise DefinitionError(name, tuple(problems))
+        definition = cls(
+            name=name,
+            states=tuple(states),
+            moves=_compile(tuple(states), written),
+            terminal=frozenset(terminal),
+            aborts=frozenset(aborts),
+            birth=frozenset(birth),
+            side=frozenset(side),
+            main_line=tuple(main_line),
+            informational=frozenset(informational),
+            awaits=MappingProxyType(dict(awaits or {})),
+            details=details,
+        )
+        problems = _problems_of(definition)
+        if problems:
+            raise DefinitionError(name, tuple(problems))
+        return definition
+
+    @property
+    def initial(self) -> str:
+        """The state of the lowest rank, where every order starts."""
+        return self.states[0]
+
+    @cached_property
+    def ranks(self) -> Mapping[str, int]:
+        """The rank of each state, counted from 0."""
+        return MappingProxyType({state: rank for rank, state in enumerate(self.states)})
+
+    @cached_property
+    def table(self) -> Mapping[tuple[str, str], str]:
+        """(state, trigger) → the state that the trigger leads to."""
+        return MappingProxyType({(move.source, move.trigger): move.dest for move in self.moves})
+
+    @cached_property
+    def names(self) -> Mapping[str, str]:
+        """trigger → the state that it names; a state names itself."""
+        return MappingProxyType(
+            {state: state for state in self.states} | {move.trigger: move.dest for move in self.moves}
+        )
+
+    @cached_property
+    def birth_rank(self) -> int:
+        """The lowest rank of a birth state: from here on the provider has the order."""
+        return min((self.ranks[state] for state in self.birth), default=0)
+
+    @cached_property
+    def goal(self) -> str | None:
+        """The terminal state that is progress, of the lowest rank; None if all are aborts."""
+        return next((s for s in self.states if s in self.terminal and s not in self.aborts), None)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 (hex) of the canonical JSON of everything that can change a view."""
+        content = {
+            "name": self.name,
+            "states": self.states,
+            "moves": sorted(self.moves),
+            "terminal": sorted(self.terminal),
+            "aborts": sorted(self.aborts),
+            "birth": sorted(self.birth),
+            "side": sorted(self.side),
+            "main_line": self.main_line,
+            "informational": sorted(self.informational),
+            "awaits": dict(self.awaits),
+            "details": sorted(self.details.model_fields),
+        }
+        return hashlib.sha256(canonical(content)).hexdigest()
+
+    def rank(self, trigger: str | None) -> int:
+        """Return the rank of the state that `trigger` names, `NO_RANK` if it names none."""
+        state = self.names.get(trigger) if trigger is not None else None
+        return NO_RANK if state is None else self.ranks[state]
+
+    def machine(self) -> Machine:
+        """Return a live `transitions` machine of the same moves, in the initial state."""
+        return _machine(self.states, [move._asdict() for move in self.moves])
+
+    def __hash__(self) -> int:
+        return hash(self.fingerprint)
+
+
+def _machine(states: Sequence[str], moves: Sequence[Mapping[str, Any]]) -> Machine:
+    return Machine(
+        states=list(states),
+        transitions=[dict(move) for move in moves],
+        initial=states[0],
+        auto_transitions=False,
+    )
+
+
+def _compile(states: tuple[str, ...], moves: Sequence[Mapping[str, Any]]) -> tuple[Move, ...]:
+    """Return the moves that a `transitions` machine would make, wildcards resolved."""
+    machine = _machine(states, moves)
+    return tuple(
+        Move(transition.source, trigger, transition.dest)
+        for trigger, event in machine.events.items()
+        for transitions in event.transitions.values()
+        for transition in transitions
+    )
+
+
+def _problems_of_moves(states: tuple[str, ...], moves: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return what `transitions` would accept in silence or refuse with a traceback."""
+    if not states:
+        return ["it has no states"]
+    problems = [f"state {state!r} is listed twice" for state in _repeated(states)]
+    for move in moves:
+        if set(move) != {"trigger", "source", "dest"}:
+            problems.append(f"move {move!r} needs trigger, source and dest, and nothing else")
+            continue
+        source, dest = move["source"], move["dest"]
+        sources = source if isinstance(source, list | tuple) else [source]
+        problems += [f"{move['trigger']!r} starts from unknown state {s!r}" for s in sources if s not in {*states, "*"}]
+        if dest not in states:
+            problems.append(f"{move['trigger']!r} leads to unknown state {dest!r}")
+    return problems
+
+
+def _problems_of(definition: Definition) -> list[str]:
+    """Return what keeps a compiled definition from being sound, a sentence each."""
+    return [
+        *_unknown_states(definition),
+        *_ambiguous_triggers(definition),
+        *_clashing_names(definition),
+        *(
+            f"terminal state {move.source!r} has a way out to {move.dest!r}"
+            for move in definition.moves
+            if move.source in definition.terminal
+        ),
+    ]
+
+
+def _unknown_states(definition: Definition) -> Iterable[str]:
+    known = frozenset(definition.states)
+    named: dict[str, Iterable[str]] = {
+        "terminal": definition.terminal,
+        "aborts": definition.aborts,
+        "birth": definition.birth,
+        "side": definition.side,
+        "main_line": definition.main_line,
+        "awaits": definition.awaits,
+    }
+    for where, states in named.items():
+        for state in sorted(set(states) - known):
+            yield f"{where} names state {state!r}, which has no rank"
+    for state in sorted(definition.aborts - definition.terminal):
+        yield f"state {state!r} aborts but is not terminal"
+
+
+def _ambiguous_triggers(definition: Definition) -> Iterable[str]:
+    answers: dict[tuple[str, str], list[str]] = {}
+    leads: dict[str, set[str]] = {}
+    for move in definition.moves:
+        answers.setdefault((move.source, move.trigger), []).append(move.dest)
+        leads.setdefault(move.trigger, set()).add(move.dest)
+    for (source, trigger), dests in answers.items():
+        if len(dests) > 1:
+            yield f"{trigger!r} in state {source!r} has {len(dests)} answers: {', '.join(dests)}"
+    for trigger, reached in leads.items():
+        if len(reached) > 1:
+            yield f"{trigger!r} leads to {' and '.join(sorted(reached))}; an event names one state"
+
+
+def _clashing_names(definition: Definition) -> Iterable[str]:
+    known = frozenset(definition.states)
+    triggers = {move.trigger: move.dest for move in definition.moves}
+    for trigger, dest in triggers.items():
+        if trigger in known and trigger != dest:
+            yield f"{trigger!r} is a state, but the move of that name leads to {dest!r}"
+    for name in sorted(definition.informational & (known | set(triggers))):
+        yield f"{name!r} is informational and also names a state"
+    for name in sorted((known | set(triggers)) & (EXCHANGE_NAMES - known)):
+        yield f"{name!r} is the name of an exchange, not of a move"
+
+
+def _repeated(names: Sequence[str]) -> list[str]:
+    return sorted({name for name in names if names.count(name) > 1})

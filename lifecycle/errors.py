@@ -1,0 +1,173 @@
+"""Every exception of this library, drawn as a tree.
+
+LifecycleError
+├── InvalidArgumentError      a value that the caller passed cannot be used
+├── JsonError                 bytes that are not strict JSON
+├── DefinitionError           a definition that does not hold together
+├── MixedOrdersError          events of several orders were folded together
+├── UnknownOrderError         the log holds no event about this order
+├── OpenedElsewhereError      a store was carried into a forked process
+├── MissingExtraError         a package that an extra installs is not there
+└── StoreError                the log could not do what was asked
+    ├── StoreUrlError         no store answers to this URL
+    ├── StoreMissingError     there is no log at this URL
+    ├── StoreUnavailableError the store cannot be reached or does not answer
+    ├── StoreClosedError      the log was closed
+    ├── VersionConflictError  the order moved on since the caller read it
+    └── StoredFormatError     a stored record cannot be read
+
+What arrives from a provider never raises one of these: duplicates, late and
+impossible events are values, and what cannot be read goes to the quarantine.
+"""
+
+from __future__ import annotations
+
+
+class LifecycleError(Exception):
+    """The base of every exception that this library raises."""
+
+
+class InvalidArgumentError(LifecycleError, ValueError):
+    """A value that the caller passed cannot be used.
+
+    `argument` names it, `expected` says what would do. The value itself is not kept:
+    it may be personal data.
+    """
+
+    def __init__(self, argument: str, expected: str) -> None:
+        self.argument = argument
+        self.expected = expected
+        super().__init__(f"{argument} cannot be used; expected {expected}")
+
+
+class JsonError(LifecycleError, ValueError):
+    """Bytes that are not strict JSON.
+
+    `why` is one of `encoding`, `duplicate key`, `number`, `depth`, `syntax`; `where` says
+    the place, or what was found, without quoting it.
+    """
+
+    def __init__(self, why: str, where: str) -> None:
+        self.why = why
+        self.where = where
+        super().__init__(f"not strict JSON ({why}): {where}")
+
+
+class DefinitionError(LifecycleError, ValueError):
+    """A definition that does not hold together; `problems` lists every reason."""
+
+    def __init__(self, definition: str, problems: tuple[str, ...]) -> None:
+        self.definition = definition
+        self.problems = problems
+        super().__init__(f"definition {definition!r} cannot be built: {'; '.join(problems)}")
+
+
+class MixedOrdersError(LifecycleError, ValueError):
+    """Events about more than one order were folded together; `streams` names them."""
+
+    def __init__(self, streams: tuple[str, ...]) -> None:
+        self.streams = streams
+        named = ", ".join(repr(stream) for stream in streams[:3])
+        super().__init__(f"expected events of one order, found {named}; fold each order by itself")
+
+
+class UnknownOrderError(LifecycleError, LookupError):
+    """The log holds no event about this order, or none before the time asked for."""
+
+    def __init__(self, provider: str, order_id: str, *, before: str | None = None) -> None:
+        self.provider = provider
+        self.order_id = order_id
+        self.before = before
+        when = f" before {before}" if before else ""
+        super().__init__(
+            f"no event about order {order_id!r} of {provider!r}{when}; check the id and the database"
+        )
+
+
+class OpenedElsewhereError(LifecycleError, RuntimeError):
+    """A store was opened in one process and used in a fork of it."""
+
+    def __init__(self, opened_in: int, used_in: int) -> None:
+        self.opened_in = opened_in
+        self.used_in = used_in
+        super().__init__(
+            f"the log was opened in process {opened_in} and used in its fork {used_in}; "
+            "connect again after the fork"
+        )
+
+
+class MissingExtraError(LifecycleError, ImportError):
+    """A package that an extra installs is not there."""
+
+    def __init__(self, extra: str, package: str) -> None:
+        self.extra = extra
+        self.package = package
+        super().__init__(
+            f"package {package!r} is not installed; run: pip install 'order-lifecycle[{extra}]'"
+        )
+
+
+class StoreError(LifecycleError):
+    """The log could not do what was asked."""
+
+
+class StoreUrlError(StoreError, ValueError):
+    """No store answers to this URL; `expected` lists the forms that do."""
+
+    def __init__(self, url: str, expected: str) -> None:
+        self.url = url
+        self.expected = expected
+        super().__init__(f"no store answers to {url!r}; expected {expected}")
+
+
+class StoreMissingError(StoreError):
+    """There is no log at this URL, and reading must not create one."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        super().__init__(f"there is no log at {url!r}; check --db, or record something first")
+
+
+class StoreUnavailableError(StoreError):
+    """The store cannot be reached, is full, read-only, or does not answer in time.
+
+    Nothing was acknowledged. What was under way may or may not be stored: record it
+    again, and it comes out as `appended` or `duplicate`, never twice.
+    """
+
+    def __init__(self, store: str, found: str) -> None:
+        self.store = store
+        self.found = found
+        super().__init__(f"store {store!r} cannot be used: {found}; mend it and record again")
+
+
+class StoreClosedError(StoreError):
+    """The log was closed before this call."""
+
+    def __init__(self, store: str) -> None:
+        self.store = store
+        super().__init__(f"store {store!r} is closed; connect again")
+
+
+class VersionConflictError(StoreError):
+    """The order moved on since the caller read it."""
+
+    def __init__(self, stream: str, found: int, expected: int) -> None:
+        self.stream = stream
+        self.found = found
+        self.expected = expected
+        super().__init__(
+            f"{stream!r} is at version {found}, expected {expected}; read it again and retry"
+        )
+
+
+class StoredFormatError(StoreError):
+    """A stored record cannot be read: it was damaged, or a newer release wrote it."""
+
+    def __init__(self, stream: str, version: int, found: str) -> None:
+        self.stream = stream
+        self.version = version
+        self.found = found
+        super().__init__(
+            f"record {version} of {stream!r} cannot be read: {found}; run: lifecycle verify"
+        )

@@ -1,0 +1,162 @@
+"""One thing that was sent or that arrived about an order.
+
+    bytes ─→ Arrival ─→ provider.recognize ─→ Event        stored once, immutable
+                                           └→ Unreadable   stored in the quarantine
+
+An `Arrival` is what came, not yet understood. An `Event` is what it says, with the
+bytes it came as. Both are plain values: nothing here reads a clock, a file or a socket.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any, Final, Literal, NamedTuple
+
+Kind = Literal["request", "response", "callback", "poll"]
+"""How an event came: our create request, its response, a callback, or any other
+answer that shows the order."""
+
+Fate = Literal["not_reached", "unknown"]
+"""What a failed exchange says about the request: it never reached validation, or
+nobody knows whether it did."""
+
+KINDS: Final[tuple[Kind, ...]] = ("request", "response", "callback", "poll")
+
+REQUESTED: Final = "requested"
+RESUBMITTED: Final = "resubmitted"
+ACCEPTED: Final = "accepted"
+REJECTED: Final = "rejected"
+FAILED: Final = "failed"
+POLL_FAILED: Final = "poll_failed"
+
+EXCHANGE_NAMES: Final = frozenset(
+    {REQUESTED, RESUBMITTED, ACCEPTED, REJECTED, FAILED, POLL_FAILED}
+)
+"""Names that only we give. In a provider's mouth they mean nothing."""
+
+MAX_BODY_BYTES: Final = 1024 * 1024
+"""A larger body is quarantined as `too_big`."""
+
+MAX_KEPT_BYTES: Final = 16 * 1024 * 1024
+"""Up to here a receiver keeps a body whole; above it answers 413."""
+
+MAX_ID_BYTES: Final = 255
+MAX_ATTEMPT: Final = 1_000_000
+
+NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
+NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
+
+
+def stream_of(provider: str, order_id: str) -> str:
+    """Return the name of an order's stream in the log."""
+    return f"order:{provider}:{order_id}"
+
+
+class Arrival(NamedTuple):
+    """What came, not yet understood.
+
+    `body` holds the bytes as they came. `headers` are the kept ones, names in lower
+    case. `order_id` is what the caller or the line says, None where only the body can.
+    """
+
+    kind: Kind
+    body: bytes
+    received_at: datetime
+    order_id: str | None = None
+    attempt: int = 1
+    exchange_id: str | None = None
+    http_status: int | None = None
+    headers: Mapping[str, str] = NO_HEADERS
+
+    def __repr__(self) -> str:
+        return f"<Arrival {self.kind} of {len(self.body)} bytes>"
+
+
+class Fault(NamedTuple):
+    """One readable error of a rejected or failed exchange; what nobody said is None."""
+
+    message: str | None = None
+    code: int | None = None
+    key: str | None = None
+
+    def __repr__(self) -> str:
+        return f"<Fault code={self.code!r}>"
+
+
+class Event(NamedTuple):
+    """One event of an order: its bytes verbatim, its identity, its times, what it says.
+
+    `name` is stored and public for ever; `trigger` is what the definition is asked with:
+    the name itself, the state that an answer shows, or None where the provider used one
+    of our own words. `details`, `faults`, `problems` (anomaly codes) and `fate` are read
+    from the body. `version` and `position` are None until the event is stored.
+    """
+
+    provider: str
+    order_id: str
+    kind: Kind
+    name: str
+    trigger: str | None
+    key: str
+    digest: str
+    received_at: datetime
+    body: bytes
+    sha256: str
+    event_id: str | None = None
+    attempt: int | None = None
+    exchange_id: str | None = None
+    status: str | None = None
+    occurred_at: datetime | None = None
+    http_status: int | None = None
+    headers: Mapping[str, str] = NO_HEADERS
+    details: Mapping[str, Any] = NOTHING
+    faults: tuple[Fault, ...] = ()
+    problems: tuple[str, ...] = ()
+    fate: Fate | None = None
+    recorded_at: datetime | None = None
+    version: int | None = None
+    position: int | None = None
+    redriven_from: int | None = None
+
+    @property
+    def stream(self) -> str:
+        """The order's stream in the log."""
+        return stream_of(self.provider, self.order_id)
+
+    def __repr__(self) -> str:
+        return f"<Event {self.kind} {self.name!r:.40} {self.sha256[:12]}>"
+
+
+class Unreadable(NamedTuple):
+    """Something that arrived and could not be read as an event: kept whole.
+
+    `reason` is one of the quarantine's codes, `detail` a sentence without any payload.
+    `arrival` is None for a line of a recording that is no arrival at all (`bad_line`):
+    its bytes are then `body` and `line_number` counts from 1.
+    """
+
+    provider: str
+    reason: str
+    detail: str
+    body: bytes
+    received_at: datetime
+    arrival: Arrival | None = None
+    line_number: int | None = None
+
+    def __repr__(self) -> str:
+        return f"<Unreadable {self.reason} of {len(self.body)} bytes>"
+
+
+class Redriven(NamedTuple):
+    """The mark that item `item` of the quarantine became an event of `stream`."""
+
+    item: int
+    stream: str
+    key: str
+    redriven_at: datetime
+
+
+Entry = Event | Unreadable | Redriven
+"""What the log can append."""

@@ -1,0 +1,53 @@
+"""Instants: RFC 3339 in, UTC out, to the microsecond."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import Final
+
+_RFC3339: Final = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt](?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]"
+    r"(?:\.[0-9]+)?(?:[Zz]|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])"
+)
+_MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_IMF_FIXDATE: Final = re.compile(
+    r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), ([0-9]{2}) (" + "|".join(_MONTHS) + r") ([0-9]{4}) "
+    r"([0-9]{2}):([0-9]{2}):([0-9]{2}) GMT"
+)
+
+
+def parse_instant(text: str) -> datetime | None:
+    """Return the instant that an RFC 3339 text with a zone names, in UTC; None if it names none.
+
+    Digits past the microsecond are dropped. A leap second (`:60`), a missing zone and
+    a year outside 1 to 9999 name none. Source: RFC 3339, section 5.6.
+    """
+    if _RFC3339.fullmatch(text) is None:
+        return None
+    try:
+        return datetime.fromisoformat(text.upper()).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def parse_http_date(text: str) -> datetime | None:
+    """Return the instant of an HTTP `Date` header in UTC; None if it is no IMF-fixdate.
+
+    Source: RFC 9110, section 5.6.7. The day's name is not held against the date.
+    """
+    found = _IMF_FIXDATE.fullmatch(text.strip(" \t"))
+    if found is None:
+        return None
+    day, month, year, hour, minute, second = found.groups()
+    try:
+        return datetime(
+            int(year), _MONTHS.index(month) + 1, int(day), int(hour), int(minute), int(second), tzinfo=UTC
+        )
+    except ValueError:
+        return None
+
+
+def format_instant(instant: datetime) -> str:
+    """Return an aware datetime as RFC 3339 in UTC with `Z`; six digits if there is a fraction."""
+    return instant.astimezone(UTC).replace(tzinfo=None).isoformat() + "Z"

@@ -1,0 +1,98 @@
+"""The log's contract: every event, append-only, in one total order of recording.
+
+Each order has a stream of its own (`order:<provider>:<order_id>`), with versions
+1, 2, 3, ... without gaps; `position` is the place in the whole log. What could not be
+read lies in the stream `quarantine` of the same log.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from enum import StrEnum
+from typing import Final, NamedTuple, Protocol
+
+from lifecycle.event import Entry
+
+QUARANTINE: Final = "quarantine"
+ORDERS: Final = "order:"
+
+
+class Outcome(StrEnum):
+    """What the log made of one arrival."""
+
+    APPENDED = "appended"
+    DUPLICATE = "duplicate"
+    DIVERGENT = "divergent"
+    QUARANTINED = "quarantined"
+
+
+class Appended(NamedTuple):
+    """Where an entry stands in the log. For a duplicate: where the first copy stands."""
+
+    outcome: Outcome
+    stream: str
+    version: int
+    position: int
+
+
+class Record(NamedTuple):
+    """One stored record, as the store holds it; `state` is the stored form, bytes."""
+
+    stream: str
+    version: int
+    topic: str
+    position: int
+    state: bytes
+
+
+class Log(Protocol):
+    """An append-only log. Every method may be called from any thread.
+
+    An append returns only after its record is durable. Every method raises `StoreError`
+    where the store fails, and nothing else.
+    """
+
+    @property
+    def url(self) -> str:
+        """Where the log lies, without secrets."""
+        ...
+
+    def append(self, entry: Entry, *, expected_version: int | None = None) -> Appended:
+        """Append one entry; concurrent callers share a commit.
+
+        Raises:
+            VersionConflictError: the stream is not at `expected_version`.
+        """
+        ...
+
+    def append_many(self, entries: Sequence[Entry]) -> list[Appended]:
+        """Append entries in one commit, each deduplicated against those before it."""
+        ...
+
+    async def append_async(self, entry: Entry, *, expected_version: int | None = None) -> Appended:
+        """Append one entry from a coroutine; concurrent tasks share a commit."""
+        ...
+
+    def read(self, stream: str, *, after: int = 0, until: int | None = None) -> list[Record]:
+        """Return a stream's records with versions above `after`, up to `until`."""
+        ...
+
+    def read_many(self, streams: Sequence[str]) -> dict[str, list[Record]]:
+        """Return the records of many streams; those without any are left out."""
+        ...
+
+    def streams(self, *, prefix: str = ORDERS) -> Iterator[str]:
+        """Yield the names of all streams with this prefix, sorted, in constant memory."""
+        ...
+
+    def scan(self, *, after: int = 0, until: int | None = None) -> Iterator[Record]:
+        """Yield every record with a position above `after`, in order, in constant memory."""
+        ...
+
+    def last_position(self) -> int:
+        """Return the highest position, 0 for an empty log."""
+        ...
+
+    def close(self) -> None:
+        """Close every connection; what was acknowledged stays."""
+        ...
