@@ -158,6 +158,11 @@ class Definition:
         return min((self.ranks[state] for state in self.birth), default=0)
 
     @cached_property
+    def last_birth_rank(self) -> int:
+        """The highest rank of a birth state: beyond it the delivery itself is under way."""
+        return max((self.ranks[state] for state in self.birth), default=0)
+
+    @cached_property
     def goal(self) -> str | None:
         """The terminal state that is progress, of the lowest rank; None if all are aborts."""
         return next((s for s in self.states if s in self.terminal and s not in self.aborts), None)
@@ -185,6 +190,11 @@ class Definition:
         state = self.names.get(trigger) if trigger is not None else None
         return NO_RANK if state is None else self.ranks[state]
 
+    def side_state(self, trigger: str | None) -> str | None:
+        """Return the side state that `trigger` names, None if it names none."""
+        state = self.names.get(trigger) if trigger is not None else None
+        return state if state in self.side else None
+
     def machine(self) -> Machine:
         """Return a live `transitions` machine of the same moves, in the initial state."""
         return _machine(self.states, [move._asdict() for move in self.moves])
@@ -206,7 +216,7 @@ def _compile(states: tuple[str, ...], moves: Sequence[Mapping[str, Any]]) -> tup
     """Return the moves that a `transitions` machine would make, wildcards resolved."""
     machine = _machine(states, moves)
     return tuple(
-        Move(transition.source, trigger, transition.dest)
+        Move(transition.source, trigger, str(transition.dest))
         for trigger, event in machine.events.items()
         for transitions in event.transitions.values()
         for transition in transitions

@@ -67,7 +67,7 @@ class MixedOrdersError(LifecycleError, ValueError):
 
     def __init__(self, streams: tuple[str, ...]) -> None:
         self.streams = streams
-        named = ", ".join(repr(stream) for stream in streams[:3])
+        named = ", ".join(repr(stream) for stream in streams[:3]) or "no event at all"
         super().__init__(f"expected events of one order, found {named}; fold each order by itself")
 
 

@@ -22,6 +22,9 @@ Fate = Literal["not_reached", "unknown"]
 """What a failed exchange says about the request: it never reached validation, or
 nobody knows whether it did."""
 
+Problem = Literal["bad_time", "unreadable_body", "unrecognized"]
+"""What was odd about an event's content: an anomaly's code."""
+
 KINDS: Final[tuple[Kind, ...]] = ("request", "response", "callback", "poll")
 
 REQUESTED: Final = "requested"
@@ -113,7 +116,7 @@ class Event(NamedTuple):
     headers: Mapping[str, str] = NO_HEADERS
     details: Mapping[str, Any] = NOTHING
     faults: tuple[Fault, ...] = ()
-    problems: tuple[str, ...] = ()
+    problems: tuple[Problem, ...] = ()
     fate: Fate | None = None
     recorded_at: datetime | None = None
     version: int | None = None

@@ -146,13 +146,10 @@ class OrderView(_Value):
     definition: str
     arrival: Arrivals
 
-    @computed_field
+    @computed_field  # type: ignore[prop-decorator]
+    @cached_property
     def digest(self) -> str:
         """SHA-256 (hex) of the canonical JSON of all but `arrival` and the texts for people."""
-        return self._digest
-
-    @cached_property
-    def _digest(self) -> str:
         content = self.model_dump(mode="json", exclude={"digest", "arrival"})
         for anomaly in content["anomalies"]:
             del anomaly["detail"]

@@ -1,0 +1,330 @@
+"""The fold: definition + set of events → view. Pure.
+
+    events ─→ one content a key ─→ canonical order ─→ judge, one by one ─→ view
+              (the rest: evidence)   (place)            (verdicts)
+
+Whatever order the events come in, and however often, the view is the same: they are
+placed by content first. `Folding` does this event by event; where a newcomer sorts last
+it takes one step, where it does not it folds again. Both give what `fold` gives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any, Final, NamedTuple
+
+from lifecycle.awaiting import awaiting, missing
+from lifecycle.definition import Definition
+from lifecycle.errors import MixedOrdersError
+from lifecycle.event import FAILED, REJECTED, Event, Problem
+from lifecycle.reason import reason, shown
+from lifecycle.verdict import (
+    MOVES,
+    Place,
+    Standing,
+    judge,
+    overwrites,
+    place,
+    supersedes,
+)
+from lifecycle.view import (
+    Anomaly,
+    AnomalyCode,
+    Arrivals,
+    HistoryEntry,
+    Milestone,
+    OrderError,
+    OrderView,
+    Step,
+    Verdict,
+)
+
+
+def fold(definition: Definition, events: Iterable[Event]) -> OrderView:
+    """Return the view of one order.
+
+    The order in which `events` come does not matter and repeats change nothing: they
+    are sorted by content first. Nothing here reads the clock.
+
+    Raises:
+        MixedOrdersError: the events are about more than one order, or there are none.
+    """
+    return Folding.of(definition, events).view()
+
+
+def history(definition: Definition, events: Iterable[Event]) -> tuple[HistoryEntry, ...]:
+    """Return every event in canonical order with its verdict, then the divergent evidence.
+
+    Raises:
+        MixedOrdersError: the events are about more than one order, or there are none.
+    """
+    return Folding.of(definition, events).history()
+
+
+class Judged(NamedTuple):
+    """One event with its verdict, and the states before and after it."""
+
+    event: Event
+    lane: int
+    verdict: Verdict
+    before: str | None
+    after: str | None
+
+
+class Folding:
+    """The events of one order, folded one at a time, in whatever order they come.
+
+    Not for several threads at once.
+    """
+
+    def __init__(self, definition: Definition) -> None:
+        self.definition = definition
+        self._known: set[tuple[str, str]] = set()
+        self._counted: dict[str, Event] = {}
+        self._evidence: list[Event] = []
+        self._places: list[Place] = []
+        self._events: list[Event] = []
+        self._view: OrderView | None = None
+        self._restart()
+
+    @classmethod
+    def of(cls, definition: Definition, events: Iterable[Event]) -> Folding:
+        """Return the folding of all these events, sorted once and folded once."""
+        folding = cls(definition)
+        for event in events:
+            folding._count(event)
+        folding._sort()
+        return folding
+
+    @property
+    def path(self) -> tuple[Step, ...]:
+        """The states that events entered, in canonical order."""
+        return tuple(self._path)
+
+    @property
+    def events(self) -> tuple[Event, ...]:
+        """Every event added, in canonical order, then the divergent evidence."""
+        return (*self._events, *self._evidence)
+
+    def add(self, event: Event) -> None:
+        """Fold one more event in; a repeat changes nothing.
+
+        Raises:
+            MixedOrdersError: it is about another order than those before it.
+        """
+        if not self._count(event):
+            return
+        if self._counted[event.key] is not event:
+            return
+        where = place(self.definition, event)
+        replaced = len(self._counted) == len(self._events)
+        if replaced or (self._places and where < self._places[-1]):
+            self._sort()
+            return
+        self._places.append(where)
+        self._events.append(event)
+        self._step(event, where[0])
+
+    def view(self) -> OrderView:
+        """Return the view of what was added so far.
+
+        Raises:
+            MixedOrdersError: nothing was added.
+        """
+        if self._view is None:
+            self._view = self._look()
+        return self._view
+
+    def history(self) -> tuple[HistoryEntry, ...]:
+        """Return every event with its verdict and reason, then the divergent evidence.
+
+        Raises:
+            MixedOrdersError: nothing was added.
+        """
+        self.view()
+        evidence = sorted(self._evidence, key=lambda event: place(self.definition, event))
+        return (
+            *(self._entry(judged) for judged in self._judged),
+            *(
+                self._entry(Judged(event, 0, Verdict.DIVERGENT, None, None))
+                for event in evidence
+            ),
+        )
+
+    def _count(self, event: Event) -> bool:
+        """Take an event in; tell whether its content is new."""
+        identity = (event.key, event.digest)
+        if identity in self._known:
+            return False
+        if self._counted:
+            first = next(iter(self._counted.values()))
+            if event.order_id != first.order_id or event.provider != first.provider:
+                raise MixedOrdersError((first.stream, event.stream))
+        self._known.add(identity)
+        self._view = None
+        rival = self._counted.get(event.key)
+        if rival is None or supersedes(event, rival):
+            self._counted[event.key] = event
+            self._evidence += [] if rival is None else [rival]
+        else:
+            self._evidence.append(event)
+        return True
+
+    def _sort(self) -> None:
+        """Bring the counted events into canonical order and fold them from the start."""
+        placed = sorted((place(self.definition, event), event) for event in self._counted.values())
+        self._places = [where for where, _ in placed]
+        self._events = [event for _, event in placed]
+        self._restart()
+        for where, event in placed:
+            self._step(event, where[0])
+
+    def _restart(self) -> None:
+        self._standing = Standing()
+        self._path: list[Step] = []
+        self._milestones: list[Milestone] = []
+        self._details: dict[str, Any] = {}
+        self._judged: list[Judged] = []
+
+    def _step(self, event: Event, lane: int) -> None:
+        definition, before = self.definition, self._standing.status
+        verdict = judge(definition, self._standing, event, lane)
+        if verdict in MOVES:
+            self._enter(definition.names[event.trigger or ""], event)
+        elif verdict is Verdict.NOTED and (beside := definition.side_state(event.trigger)):
+            self._milestones.append(
+                Milestone(name=beside, at=event.occurred_at, event=event.key)
+            )
+        if event.details and (overwrite := overwrites(verdict, lane)) is not None:
+            _merge(self._details, event.details, overwrite=overwrite)
+        self._judged.append(Judged(event, lane, verdict, before, self._standing.status))
+
+    def _enter(self, state: str, event: Event) -> None:
+        rank, highest = self.definition.ranks[state], self._standing.highest
+        if state not in self.definition.aborts:
+            highest = max(highest, rank)
+        self._standing = Standing(state, rank, highest)
+        self._path.append(Step(status=state, at=event.occurred_at, event=event.key))
+
+    def _look(self) -> OrderView:
+        if not self._events:
+            raise MixedOrdersError(())
+        definition, first = self.definition, self._events[0]
+        status = self._standing.status or definition.initial
+        attempt = max((event.attempt or 0 for event in self._events), default=0)
+        return OrderView(
+            order_id=first.order_id,
+            provider=first.provider,
+            status=status,
+            terminal=status in definition.terminal,
+            attempt=attempt,
+            details=definition.details.model_validate(self._details),
+            errors=self._errors(),
+            awaiting=awaiting(definition, status, attempt, self._events),
+            path=tuple(self._path),
+            missing=missing(definition, self._standing.highest, self._events),
+            milestones=tuple(self._milestones),
+            anomalies=self._anomalies(),
+            events=len(self._known),
+            definition=definition.fingerprint,
+            arrival=self._arrivals(),
+        )
+
+    def _errors(self) -> tuple[OrderError, ...]:
+        definition = self.definition
+        if self._standing.highest >= definition.birth_rank:
+            return ()
+        failed = [event for event in self._events if event.name in (REJECTED, FAILED) and event.attempt]
+        newest = max((event.attempt or 0 for event in failed), default=0)
+        return tuple(
+            OrderError(
+                **fault._asdict(),
+                http_status=event.http_status,
+                correctable=event.name == REJECTED,
+            )
+            for event in failed
+            if event.attempt == newest
+            for fault in event.faults
+        )
+
+    def _anomalies(self) -> tuple[Anomaly, ...]:
+        found: dict[tuple[AnomalyCode, str], str] = {}
+        for judged in self._judged:
+            event, verdict = judged.event, judged.verdict
+            if verdict is Verdict.REFUSED:
+                found["refused", event.key] = self._reason(judged)
+            elif verdict is Verdict.UNRECOGNIZED:
+                found["unrecognized", event.key] = self._reason(judged)
+            for problem in event.problems:
+                found.setdefault((problem, event.key), _DETAILS[problem])
+        for event in self._evidence:
+            found["divergent", event.key] = (
+                f"several contents came under the key {shown(event.key)}; one of them counts"
+            )
+        return tuple(
+            Anomaly(code=code, detail=found[code, key], events=(key,))
+            for code, key in sorted(found)
+        )
+
+    def _arrivals(self) -> Arrivals:
+        received = [event.received_at for event in self.events]
+        return Arrivals(
+            first_received_at=min(received),
+            last_received_at=max(received),
+            version=max((event.version or 0 for event in self.events), default=0),
+            late=self._late(),
+            waiting_since=self._waiting_since(),
+        )
+
+    def _late(self) -> int:
+        """Return how many events were recorded after one that they precede."""
+        late, earliest_behind = 0, None
+        for event in reversed(self._events):
+            version = event.version
+            if version is None:
+                continue
+            if earliest_behind is not None and earliest_behind < version:
+                late += 1
+            earliest_behind = version if earliest_behind is None else min(earliest_behind, version)
+        return late
+
+    def _waiting_since(self) -> datetime:
+        if not self._path:
+            return min(event.received_at for event in self.events)
+        last = self._path[-1]
+        return last.at or self._counted[last.event].received_at
+
+    def _reason(self, judged: Judged) -> str:
+        return reason(self.definition, judged.event, judged.verdict, judged.before, judged.lane)
+
+    def _entry(self, judged: Judged) -> HistoryEntry:
+        event = judged.event
+        return HistoryEntry(
+            name=event.name,
+            kind=event.kind,
+            key=event.key,
+            verdict=judged.verdict,
+            reason=self._reason(judged),
+            from_=judged.before,
+            to=judged.after,
+            occurred_at=event.occurred_at,
+            received_at=event.received_at,
+            sha256=event.sha256,
+        )
+
+
+_DETAILS: Final[Mapping[Problem, str]] = {
+    "bad_time": "the event's time is no RFC 3339 time with a zone, so it counts as undated",
+    "unreadable_body": "the order was accepted, but the answer is no JSON object",
+    "unrecognized": "the order was accepted with a status that the definition does not know",
+}
+
+
+def _merge(known: dict[str, Any], told: Mapping[str, Any], *, overwrite: bool) -> None:
+    """Merge `told`, which holds only leaves that say something, into what is known."""
+    for name, value in told.items():
+        if isinstance(value, Mapping):
+            _merge(known.setdefault(name, {}), value, overwrite=overwrite)
+        elif overwrite or name not in known:
+            known[name] = value

@@ -1,0 +1,70 @@
+"""Why an event got its verdict, as a plain sentence for people."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from lifecycle.definition import Definition
+from lifecycle.event import Event
+from lifecycle.verdict import CREATION, SNAPSHOTS
+from lifecycle.view import Verdict
+
+_LONGEST_SHOWN: Final = 48
+
+
+def shown(text: str | None) -> str:
+    """Return a provider's word quoted, harmless and short."""
+    if text is None:
+        return "the start"
+    return ascii(text if len(text) <= _LONGEST_SHOWN else text[:_LONGEST_SHOWN] + "...")
+
+
+def reason(
+    definition: Definition, event: Event, verdict: Verdict, status: str | None, lane: int
+) -> str:
+    """Return the sentence for a verdict on `event` in state `status`."""
+    target = definition.names.get(event.trigger or "")
+    to, here = shown(target), shown(status)
+    match verdict:
+        case Verdict.APPLIED:
+            return f"the definition has the move from {here} to {to}"
+        case Verdict.SKIPPED_AHEAD:
+            return f"{to} lies ahead of {here}: steps between were not seen, or not in this order"
+        case Verdict.REVERTED:
+            return f"a declared step back from {here} to {to}, by the provider's clock"
+        case Verdict.REPEATED:
+            return f"the order already stood at {here}; this is another event that says so"
+        case Verdict.NOTED:
+            return _why_noted(definition, event, target, status)
+        case Verdict.STALE:
+            return _why_stale(definition, target, status, lane)
+        case Verdict.REFUSED:
+            return _why_refused(definition, target, status)
+        case Verdict.UNRECOGNIZED:
+            return f"the definition does not know {shown(event.name)} from the provider"
+        case Verdict.DIVERGENT:
+            return f"another content was counted under the key {shown(event.key)}"
+
+
+def _why_noted(
+    definition: Definition, event: Event, target: str | None, status: str | None
+) -> str:
+    if event.trigger in definition.informational:
+        return f"{shown(event.name)} informs and never changes the state"
+    if target in definition.side:
+        return f"{shown(target)} beside the way: the order was already at {shown(status)}"
+    return f"the provider already had the order, at {shown(status)}"
+
+
+def _why_stale(definition: Definition, target: str | None, status: str | None, lane: int) -> str:
+    if status in definition.terminal:
+        return f"the order had ended at {shown(status)} and this says no more than an older state"
+    if lane in (CREATION, SNAPSHOTS):
+        return f"an undated observation of {shown(target)}, which the order had already passed"
+    return f"an observation of {shown(target)} that lags behind {shown(status)}"
+
+
+def _why_refused(definition: Definition, target: str | None, status: str | None) -> str:
+    if status in definition.terminal:
+        return f"the order had ended at {shown(status)}; {shown(target)} cannot follow"
+    return f"the definition has no move from {shown(status)} back to {shown(target)}"
