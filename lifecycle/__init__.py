@@ -1,0 +1,91 @@
+"""The true state of every last mile delivery order, whatever order its callbacks come in.
+
+    your request ──┐                                             ┌─→ change   what is new
+    its response ──┤            recognize           append       │
+    callbacks    ──┼─→ bytes ──────────────→ Event ────────→ log ┼─→ fold ─→ OrderView
+    polls        ──┘       └─→ quarantine                        │
+                                                                 └─→ history  why we believe it
+
+The log keeps every event once, with its bytes. The fold sorts them by what they say,
+never by when they came, and asks the definition what each one means. So the view is a
+pure function of the set of events: late, repeated and reordered callbacks cannot
+corrupt it.
+
+    from lifecycle import connect
+
+    with connect("sqlite:///orders.db") as orders:
+        receipt = orders.record_callback(raw_bytes)
+        if receipt.change:
+            print(receipt.change.after, receipt.view)
+"""
+
+from lifecycle.async_orders import AsyncOrders
+from lifecycle.connect import connect, connect_async
+from lifecycle.definition import Awaits, Definition
+from lifecycle.errors import (
+    DefinitionError,
+    InvalidArgumentError,
+    JsonError,
+    LifecycleError,
+    MissingExtraError,
+    MixedOrdersError,
+    OpenedElsewhereError,
+    StoreClosedError,
+    StoredFormatError,
+    StoreError,
+    StoreMissingError,
+    StoreUnavailableError,
+    StoreUrlError,
+    UnknownOrderError,
+    VersionConflictError,
+)
+from lifecycle.event import Arrival, Event, Unreadable
+from lifecycle.fold import Folding, fold, history
+from lifecycle.log import Outcome
+from lifecycle.orders import Orders
+from lifecycle.provider import Provider
+from lifecycle.receipt import Change, QuarantineItem, Receipt
+from lifecycle.view import Anomaly, HistoryEntry, OrderError, OrderView, Step, Verdict
+from lifecycle.writes import Sent
+
+__all__ = [
+    "Anomaly",
+    "Arrival",
+    "AsyncOrders",
+    "Awaits",
+    "Change",
+    "Definition",
+    "DefinitionError",
+    "Event",
+    "Folding",
+    "HistoryEntry",
+    "InvalidArgumentError",
+    "JsonError",
+    "LifecycleError",
+    "MissingExtraError",
+    "MixedOrdersError",
+    "OpenedElsewhereError",
+    "OrderError",
+    "OrderView",
+    "Orders",
+    "Outcome",
+    "Provider",
+    "QuarantineItem",
+    "Receipt",
+    "Sent",
+    "Step",
+    "StoreClosedError",
+    "StoreError",
+    "StoreMissingError",
+    "StoreUnavailableError",
+    "StoreUrlError",
+    "StoredFormatError",
+    "Unreadable",
+    "UnknownOrderError",
+    "Verdict",
+    "VersionConflictError",
+    "connect",
+    "connect_async",
+    "fold",
+    "history",
+]

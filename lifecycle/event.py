@@ -57,6 +57,21 @@ def stream_of(provider: str, order_id: str) -> str:
     return f"order:{provider}:{order_id}"
 
 
+def opaque_id(value: object) -> str | None:
+    """Return an event's or exchange's id as text, None where `value` is no usable id.
+
+    An integer counts as its digits; up to 255 bytes of UTF-8; never interpreted.
+    """
+    try:
+        if isinstance(value, int) and not isinstance(value, bool):
+            value = str(value)
+        if not isinstance(value, str) or not value:
+            return None
+        return value if len(value.encode()) <= MAX_ID_BYTES else None
+    except ValueError:  # a lone surrogate, or more digits than the interpreter prints
+        return None
+
+
 class Arrival(NamedTuple):
     """What came, not yet understood.
 
@@ -147,6 +162,7 @@ class Unreadable(NamedTuple):
     received_at: datetime
     arrival: Arrival | None = None
     line_number: int | None = None
+    recorded_at: datetime | None = None
 
     def __repr__(self) -> str:
         return f"<Unreadable {self.reason} of {len(self.body)} bytes>"

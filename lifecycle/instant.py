@@ -6,6 +6,8 @@ import re
 from datetime import UTC, datetime
 from typing import Final
 
+from lifecycle.errors import InvalidArgumentError
+
 _RFC3339: Final = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt](?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]"
     r"(?:\.[0-9]+)?(?:[Zz]|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])"
@@ -36,18 +38,25 @@ def parse_http_date(text: str) -> datetime | None:
 
     Source: RFC 9110, section 5.6.7. The day's name is not held against the date.
     """
-    found = _IMF_FIXDATE.fullmatch(text.strip(" \t"))
+    found = _IMF_FIXDATE.fullmatch(text)
     if found is None:
         return None
     day, month, year, hour, minute, second = found.groups()
+    month_number = _MONTHS.index(month) + 1
     try:
         return datetime(
-            int(year), _MONTHS.index(month) + 1, int(day), int(hour), int(minute), int(second), tzinfo=UTC
+            int(year), month_number, int(day), int(hour), int(minute), int(second), tzinfo=UTC
         )
     except ValueError:
         return None
 
 
 def format_instant(instant: datetime) -> str:
-    """Return an aware datetime as RFC 3339 in UTC with `Z`; six digits if there is a fraction."""
+    """Return an aware datetime as RFC 3339 in UTC with `Z`; six digits if there is a fraction.
+
+    Raises:
+        InvalidArgumentError: it has no zone, and the machine's own must not be guessed.
+    """
+    if instant.utcoffset() is None:
+        raise InvalidArgumentError("instant", "a datetime with a zone")
     return instant.astimezone(UTC).replace(tzinfo=None).isoformat() + "Z"

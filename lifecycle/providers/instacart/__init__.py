@@ -1,0 +1,41 @@
+"""Instacart Connect: last mile delivery orders.
+
+    definition.py    states, ranks, moves
+    words.py         the provider's spellings
+    bodies.py        the shapes it sends
+    details.py       what it tells about an order
+    exchanges.py     what an HTTP status means for a request
+    recognizing.py   all of these together: an arrival in, an event out
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from lifecycle.definition import Definition
+from lifecycle.event import Arrival, Event, Unreadable
+from lifecycle.providers.instacart.definition import LAST_MILE
+from lifecycle.providers.instacart.recognizing import NAME, recall, recognize
+
+
+@dataclass(frozen=True)
+class Instacart:
+    """The provider `instacart`, as `lifecycle.provider.Provider` asks for one."""
+
+    name: str = NAME
+    definition: Definition = LAST_MILE
+    kept_headers: frozenset[str] = frozenset()
+
+    def recognize(self, arrival: Arrival) -> Event | Unreadable:
+        """Return what an arrival says, or why it cannot be read."""
+        return recognize(arrival)
+
+    def recall(self, event: Event) -> Event:
+        """Return a stored event with details, faults and fate as its body says them."""
+        return recall(event)
+
+
+INSTACART: Final = Instacart()
+PROVIDER: Final = INSTACART
+"""The name under which a provider's folder offers what it is."""

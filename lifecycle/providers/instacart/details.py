@@ -1,8 +1,19 @@
-"""What the provider tells about an order, as its order object names it."""
+"""What the provider tells about an order, as its order object names it.
+
+The models say which fields count and of which type; reading goes leaf by leaf, so that
+one field of a wrong type says nothing and harms no other. Fields not listed are ignored.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any, Final, get_args
+
 from pydantic import BaseModel, ConfigDict
+
+from lifecycle.event import NOTHING
+
+FULFILLMENT: Final = "fulfillment_details"
 
 
 class FulfillmentDetails(BaseModel):
@@ -28,3 +39,46 @@ class OrderDetails(BaseModel):
     is_instacartplus: bool | None = None
     is_fallback_window: bool | None = None
     fulfillment_details: FulfillmentDetails = FulfillmentDetails()
+
+
+Leaves = tuple[tuple[str, type], ...]
+
+
+def _leaves(model: type[BaseModel]) -> Leaves:
+    """Return (field, type) of each field that is `type | None`."""
+    return tuple(
+        (name, kinds[0])
+        for name, field in model.model_fields.items()
+        if (kinds := get_args(field.annotation))
+    )
+
+
+_ORDER: Final = _leaves(OrderDetails)
+_FULFILLMENT: Final = _leaves(FulfillmentDetails)
+
+
+def read_details(order: object) -> Mapping[str, Any]:
+    """Return what an order object, or an event's metadata, says about the order.
+
+    Only non-empty values of the right type, nested as in `OrderDetails`. The store and the
+    window come from `fulfillment_details`, else from the object itself: callbacks carry
+    them there.
+    """
+    if type(order) is not dict:
+        return NOTHING
+    said = _said(_ORDER, order)
+    fulfillment = _said(_FULFILLMENT, order)
+    inner = order.get(FULFILLMENT)
+    if type(inner) is dict:
+        fulfillment |= _said(_FULFILLMENT, inner)
+    if fulfillment:
+        said[FULFILLMENT] = fulfillment
+    return said
+
+
+def _said(leaves: Leaves, source: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: value
+        for name, kind in leaves
+        if type(value := source.get(name)) is kind and value != ""
+    }

@@ -1,0 +1,141 @@
+"""The same orders for coroutines: the same names, awaited, on the same engine.
+
+Concurrent tasks share one commit; no call takes a thread of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from datetime import datetime, timedelta
+from itertools import islice
+from types import TracebackType
+from typing import Final, Self
+
+from lifecycle.desk import Desk
+from lifecycle.errors import VersionConflictError
+from lifecycle.event import Event, Unreadable
+from lifecycle.fold import Folding
+from lifecycle.intake import Body, Line
+from lifecycle.log import Log
+from lifecycle.provider import Provider
+from lifecycle.receipt import QuarantineItem, Receipt
+from lifecycle.view import HistoryEntry, OrderView
+from lifecycle.writes import Sent, Writes
+
+_BATCH: Final = 500
+
+
+class AsyncOrders(Writes[Awaitable[Receipt]]):
+    """Every order of one log, for coroutines of one event loop.
+
+    Made by `lifecycle.connect_async`. `receipt.change` and `receipt.view` are folded when
+    first read: in memory for an order in use, else after reading its rows.
+    """
+
+    def __init__(
+        self,
+        open_log: Callable[[], Log],
+        providers: Mapping[str, Provider],
+        provider: Provider,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self.provider = provider
+        self._open_log = open_log
+        self._providers = providers
+        self._clock = clock
+
+    async def __aenter__(self) -> Self:
+        self.log = await asyncio.to_thread(self._open_log)
+        self._desk = Desk(self.log, self._providers, self.provider, self._clock)
+        return self
+
+    async def __aexit__(
+        self,
+        failed: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the log; what was acknowledged stays."""
+        await asyncio.to_thread(self.log.close)
+
+    async def begin_request(
+        self, order_id: str | int, body: Body, *, received_at: datetime | None = None
+    ) -> Sent[Awaitable[Receipt]]:
+        """Return a create request that is durable; as `Orders.begin_request`."""
+        while True:
+            event, version = await asyncio.to_thread(
+                self._desk.next_request, order_id, body, received_at
+            )
+            try:
+                appended = await self.log.append_async(event, expected_version=version)
+            except VersionConflictError:
+                continue
+            return Sent(self, self._desk.receipt(event, appended), event)
+
+    async def record_many(
+        self, recordings: Iterable[Line], *, first_line: int = 1
+    ) -> list[Receipt]:
+        """Record many recordings, a commit per few hundred; as `Orders.record_many`."""
+        receipts: list[Receipt] = []
+        lines = iter(recordings)
+        while batch := list(islice(lines, _BATCH)):
+            entries = self._desk.intake.lines(batch, first_line=first_line)
+            first_line += len(batch)
+            appended = await asyncio.to_thread(self.log.append_many, entries)
+            receipts += map(self._desk.receipt, entries, appended)
+        return receipts
+
+    async def get(
+        self,
+        order_id: str | int,
+        *,
+        as_at: datetime | None = None,
+        as_of: datetime | None = None,
+    ) -> OrderView:
+        """Return the view of an order, proved current; as `Orders.get`."""
+        return await asyncio.to_thread(self._desk.look, order_id, as_at, as_of, Folding.view)
+
+    async def history(
+        self,
+        order_id: str | int,
+        *,
+        as_at: datetime | None = None,
+        as_of: datetime | None = None,
+    ) -> tuple[HistoryEntry, ...]:
+        """Return every event with verdict and reason; as `Orders.history`."""
+        return await asyncio.to_thread(self._desk.look, order_id, as_at, as_of, Folding.history)
+
+    async def find(
+        self,
+        *,
+        status: str | None = None,
+        waiting_longer_than: timedelta | None = None,
+        anomalies: bool = False,
+        now: datetime | None = None,
+    ) -> AsyncIterator[OrderView]:
+        """Yield the views for which every condition given holds; as `Orders.find`."""
+        pages = self._desk.views()
+        while (page := await asyncio.to_thread(next, pages, None)) is not None:
+            for view in self._desk.matching(page, status, waiting_longer_than, anomalies, now):
+                yield view
+
+    async def quarantine(self, *, all: bool = False) -> AsyncIterator[QuarantineItem]:
+        """Yield what could not be read and still waits; as `Orders.quarantine`."""
+        items = self._desk.quarantine(include_redriven=all)
+        while (item := await asyncio.to_thread(next, items, None)) is not None:
+            yield item
+
+    async def redrive(self) -> AsyncIterator[Receipt]:
+        """Read every waiting item again; as `Orders.redrive`."""
+        readable = self._desk.readable_again()
+        while (found := await asyncio.to_thread(next, readable, None)) is not None:
+            event, entries = found
+            appended = await asyncio.to_thread(self.log.append_many, entries)
+            yield self._desk.receipt(event, appended[0])
+
+    async def _record(self, entry: Event | Unreadable) -> Receipt:
+        return self._desk.receipt(entry, await self.log.append_async(entry))

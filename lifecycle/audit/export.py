@@ -1,0 +1,64 @@
+"""Export: everything that is stored, as recordings that `ingest` reads again.
+
+    log.scan ─→ Record ─→ Event ─→ a line, with its place in the log and its stored header
+
+The lines hold every stored event, divergent ones too, in the order of recording; an
+empty log that reads them gives the same views.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator, Mapping
+from heapq import merge
+from typing import Any
+
+from lifecycle.event import Event, Unreadable, stream_of
+from lifecycle.log import QUARANTINE, Log, Record
+from lifecycle.recording import write_item, write_line
+from lifecycle.stored import decode, split
+from lifecycle.strict_json import compact
+
+
+def export(log: Log, *, stream: str | None = None, quarantine: bool = False) -> Iterator[bytes]:
+    """Yield recordings, a line each with its line break, in constant memory.
+
+    Args:
+        log: what to read.
+        stream: only this order's.
+        quarantine: also what could not be read; each such line ends there again.
+
+    Raises:
+        StoredFormatError: a stored record cannot be read.
+    """
+    for record in log.scan() if stream is None else _records(log, stream, quarantine=quarantine):
+        if record.stream == QUARANTINE and not quarantine:
+            continue
+        entry = decode(record)
+        if isinstance(entry, Event):
+            yield _line(write_line(entry), record)
+        elif isinstance(entry, Unreadable) and (stream is None or _stream(entry) == stream):
+            yield _line(write_item(entry), record)
+
+
+def _records(log: Log, stream: str, *, quarantine: bool) -> Iterator[Record]:
+    streams = [log.read(stream), log.read(QUARANTINE) if quarantine else []]
+    return merge(*streams, key=lambda record: record.position)
+
+
+def _stream(item: Unreadable) -> str | None:
+    if item.arrival is None or item.arrival.order_id is None:
+        return None
+    return stream_of(item.provider, item.arrival.order_id)
+
+
+def _line(fields: Mapping[str, Any] | bytes, record: Record) -> bytes:
+    if isinstance(fields, bytes):
+        return fields + b"\n"
+    header, _ = split(record)
+    place = {
+        "position": record.position,
+        "version": record.version,
+        "header_base64": base64.b64encode(header).decode(),
+    }
+    return compact({**fields, **place}) + b"\n"

@@ -1,0 +1,142 @@
+"""The commands, put together; and one place where every failure becomes a sentence."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import wraps
+from importlib.metadata import version
+from typing import Annotated, Any, Final
+
+import typer
+from typer.main import get_command
+
+from lifecycle.cli.demo import demo
+from lifecycle.cli.diagram import diagram
+from lifecycle.cli.doctor import doctor
+from lifecycle.cli.export import export
+from lifecycle.cli.failure import DONE, USAGE, ending_of
+from lifecycle.cli.ingest import ingest
+from lifecycle.cli.listing import listing
+from lifecycle.cli.output import say, warn
+from lifecycle.cli.quarantine import quarantine
+from lifecycle.cli.show import history, show
+from lifecycle.cli.verify import verify
+
+DISTRIBUTION: Final = "order-lifecycle"
+_COMMANDS: Final[dict[str, Callable[..., None]]] = {
+    "demo": demo,
+    "ingest": ingest,
+    "show": show,
+    "history": history,
+    "list": listing,
+    "quarantine": quarantine,
+    "verify": verify,
+    "export": export,
+    "diagram": diagram,
+    "doctor": doctor,
+}
+# Where typer brings a click of its own, and where it asks for the one that is installed.
+_UsageError: Final[type] = typer.BadParameter.__bases__[0]
+_ClickException: Final[type[Exception]] = _UsageError.__bases__[0]
+
+app = typer.Typer(
+    name="lifecycle",
+    help="The true state of every last mile delivery order.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["--help", "-h"]},
+)
+
+
+def _tell_version(asked: bool) -> None:
+    if asked:
+        say(f"lifecycle {version(DISTRIBUTION)}")
+        raise typer.Exit
+
+
+@app.callback()
+def _lifecycle(
+    _: Annotated[
+        bool,
+        typer.Option(
+            "--version", is_eager=True, callback=_tell_version, help="Print the version and exit."
+        ),
+    ] = False,
+) -> None:
+    """Know the true state of every order, and prove afterwards why it was believed."""
+
+
+def _guarded(command: Callable[..., None]) -> Callable[..., None]:
+    """Return a command that never raises: a failure becomes a sentence and an exit code."""
+
+    @wraps(command)
+    def guarded(*arguments: Any, **options: Any) -> None:
+        try:
+            command(*arguments, **options)
+            sys.stdout.flush()
+        except (typer.Exit, _ClickException):
+            raise
+        except (Exception, KeyboardInterrupt) as failure:  # noqa: BLE001 - never a traceback
+            raise typer.Exit(_end(failure)) from None
+
+    return guarded
+
+
+for _name, _command in _COMMANDS.items():
+    app.command(_name)(_guarded(_command))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command line and return the exit code; nothing but an exit is ever raised."""
+    _open_missing_streams()
+    try:
+        code = get_command(app).main(list(arguments), prog_name="lifecycle", standalone_mode=False)
+        sys.stdout.flush()
+    except _ClickException as refused:
+        return _refuse(refused)
+    except (Exception, KeyboardInterrupt) as failure:  # noqa: BLE001 - never a traceback
+        return _end(failure)
+    return code if isinstance(code, int) else DONE
+
+
+def _end(failure: BaseException) -> int:
+    ending = ending_of(failure)
+    _settle_stdout()
+    if ending.sentence is not None:
+        warn(f"lifecycle: {ending.sentence}")
+    return ending.code
+
+
+def _refuse(refused: Any) -> int:
+    """Say in one sentence what is wrong with the arguments."""
+    context = getattr(refused, "ctx", None)
+    path = context.command_path if context is not None else "lifecycle"
+    message = refused.format_message()
+    if type(refused).__name__ == "NoArgsIsHelpError":
+        sys.stderr.write(f"{message}\n")
+        return USAGE
+    sentence = message.strip().rstrip(".?").replace(". Did you", ": did you")
+    sentence = sentence.replace("Value error, ", "")
+    warn(f"{path}: {sentence[:1].lower()}{sentence[1:]}; run: {path} --help")
+    return USAGE
+
+
+def _settle_stdout() -> None:
+    """Flush what was printed; if nobody can take it, drop it without a word at exit."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        with suppress(OSError, ValueError):
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, sys.stdout.fileno())
+
+
+def _open_missing_streams() -> None:
+    """Give a process that was started without streams some: printing must not crash."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: PTH123, SIM115

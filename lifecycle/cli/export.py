@@ -1,0 +1,89 @@
+"""`lifecycle export`: recordings out, on stdout or into a file that is whole or not there."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, BinaryIO
+
+import typer
+
+from lifecycle.audit import export as exporter
+from lifecycle.cli.failure import Refusal, unusable
+from lifecycle.cli.opened import opened
+from lifecycle.cli.option import DEFAULT_DATABASE, DEFAULT_PROVIDER, Database, ProviderName
+from lifecycle.cli.output import escaped, print_text
+from lifecycle.cli.progress import progress
+from lifecycle.cli.source import STDIN, looks_like_a_database
+from lifecycle.event import stream_of
+
+STDOUT = STDIN
+
+
+def export(
+    *,
+    order: Annotated[
+        str | None, typer.Option("--order", metavar="ORDER", help="Only the events of this order.")
+    ] = None,
+    quarantine: Annotated[
+        bool, typer.Option("--quarantine", help="Also what could not be read.")
+    ] = False,
+    output: Annotated[
+        str, typer.Option("--output", "-o", metavar="FILE", help="Where to write; - is stdout.")
+    ] = STDOUT,
+    db: Database = DEFAULT_DATABASE,
+    provider: ProviderName = DEFAULT_PROVIDER,
+) -> None:
+    """Write every stored event as a recording that ingest reads."""
+    with opened(db, provider) as orders:
+        if order is not None:
+            orders.get(order)
+        stream = None if order is None else stream_of(orders.provider.name, order)
+        lines = exporter.export(orders.log, stream=stream, quarantine=quarantine)
+        if output == STDOUT:
+            _print(lines)
+            return
+        last = orders.log.last_position() if stream is None else None
+        with _whole_or_not_there(Path(output)) as file, progress("export", last) as advance:
+            for line in lines:
+                file.write(line)
+                advance(1)
+
+
+def _print(lines: Iterable[bytes]) -> None:
+    if sys.stdout.isatty():
+        # Quarantined lines are shown as they came, but must not steer the terminal.
+        for line in lines:
+            print_text(escaped(line.decode(errors="backslashreplace").rstrip("\n")))
+    else:
+        sys.stdout.buffer.writelines(lines)
+
+
+@contextmanager
+def _whole_or_not_there(path: Path) -> Iterator[BinaryIO]:
+    """Open a file that takes its name once it is complete and on the disk.
+
+    Raises:
+        Refusal: it cannot be written, or a database would be overwritten.
+    """
+    try:
+        if path.exists() and not path.is_file():
+            with path.open("wb") as file:
+                yield file
+            return
+        if path.exists() and looks_like_a_database(path):
+            raise Refusal(f"{str(path)!r} is a database; choose another name for the export")
+        part = path.with_name(f".{path.name}.{os.getpid()}.part")
+        try:
+            with part.open("xb") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
+    except OSError as failure:
+        raise Refusal(unusable(path, failure)) from None

@@ -1,0 +1,71 @@
+"""The options that several commands share, and how their values are read."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timedelta
+from typing import Annotated, Final
+
+import typer
+
+from lifecycle.instant import parse_instant
+
+DEFAULT_DATABASE: Final = "sqlite:///lifecycle.db"
+DEFAULT_PROVIDER: Final = "instacart"
+MAX_DAYS: Final = 36_500
+
+_DURATION: Final = re.compile(r"([0-9]{1,12})\s*([smhd])")
+_UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+
+
+def read_time(text: str) -> datetime:
+    """Return the instant that a value of `--as-at` or `--as-of` names, in UTC."""
+    instant = parse_instant(text.strip())
+    if instant is None:
+        raise typer.BadParameter(
+            f"{text!r} is no time with a zone; write it like 2022-06-04T10:00:00Z"
+        )
+    return instant
+
+
+def read_duration(text: str) -> timedelta:
+    """Return the span that a value such as `15m` names."""
+    found = _DURATION.fullmatch(text.strip())
+    if found is None:
+        raise typer.BadParameter(f"{text!r} is no span of time; write it like 90s, 15m, 2h or 3d")
+    try:
+        span = timedelta(**{_UNITS[found[2]]: int(found[1])})
+    except OverflowError:
+        span = timedelta.max
+    if span > timedelta(days=MAX_DAYS):
+        raise typer.BadParameter(f"{text!r} is too long; expected at most {MAX_DAYS}d")
+    return span
+
+
+Database = Annotated[
+    str,
+    typer.Option("--db", metavar="URL", envvar="LIFECYCLE_DB", help="The log to use."),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text for people.")]
+ProviderName = Annotated[
+    str, typer.Option("--provider", metavar="NAME", help="Whose orders these are.")
+]
+AsAt = Annotated[
+    datetime | None,
+    typer.Option(
+        "--as-at",
+        metavar="TIME",
+        parser=read_time,
+        help="What we knew then: events received up to TIME.",
+    ),
+]
+AsOf = Annotated[
+    datetime | None,
+    typer.Option(
+        "--as-of",
+        metavar="TIME",
+        parser=read_time,
+        help="What was so then: events that had occurred by TIME.",
+    ),
+]
+OrderId = Annotated[str, typer.Argument(metavar="ORDER", help="The order's id.")]

@@ -1,0 +1,103 @@
+"""The composition root: the only module that names stores and the default provider."""
+
+from __future__ import annotations
+
+import pkgutil
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from functools import cache, partial
+from importlib import import_module
+from types import MappingProxyType
+from typing import Final, cast
+
+from lifecycle import providers
+from lifecycle.async_orders import AsyncOrders
+from lifecycle.errors import InvalidArgumentError, StoreUrlError
+from lifecycle.log import Log
+from lifecycle.orders import Orders
+from lifecycle.provider import Provider
+
+DEFAULT_URL: Final = "sqlite:///lifecycle.db"
+DEFAULT_PROVIDER: Final = "instacart"
+
+Clock = Callable[[], datetime]
+"""Something that tells the time, with a zone."""
+
+
+def connect(
+    url: str = DEFAULT_URL,
+    *,
+    provider: str | Provider = DEFAULT_PROVIDER,
+    create: bool = True,
+    clock: Clock | None = None,
+) -> Orders:
+    """Return the orders of the log at `url`; close it, or use it as a context manager.
+
+    Args:
+        url: `sqlite:///relative.db`, `sqlite:////absolute.db`, or `memory:` for tests.
+        provider: a name, or a value that is a provider.
+        create: make the log if there is none; a reader passes False.
+        clock: tells the time of what is recorded without one; the system's by default.
+
+    Raises:
+        StoreUrlError: no store answers to `url`.
+        StoreMissingError: there is no log and `create` is False.
+        StoreUnavailableError: the store cannot be opened.
+    """
+    known, chosen = _providers(provider)
+    tell = clock or _now
+    return Orders(open_log(url, create=create, clock=tell), known, chosen, tell)
+
+
+def connect_async(
+    url: str = DEFAULT_URL,
+    *,
+    provider: str | Provider = DEFAULT_PROVIDER,
+    create: bool = True,
+    clock: Clock | None = None,
+) -> AsyncOrders:
+    """Return the same orders for coroutines: `async with connect_async(url) as orders`.
+
+    Arguments and errors are those of `connect`; the errors come when it is entered.
+    """
+    known, chosen = _providers(provider)
+    tell = clock or _now
+    return AsyncOrders(partial(open_log, url, create=create, clock=tell), known, chosen, tell)
+
+
+def open_log(url: str, *, create: bool = True, clock: Clock | None = None) -> Log:
+    """Return the log at `url`; as `connect`, without a provider."""
+    tell = clock or _now
+    scheme, separator, rest = url.partition(":")
+    if scheme == "memory" and separator and rest in ("", "//"):
+        from lifecycle.stores.memory import MemoryLog
+
+        return MemoryLog(clock=tell)
+    if scheme == "sqlite" and rest.startswith("///") and len(rest) > len("///"):
+        from lifecycle.stores.sqlite import SQLiteLog
+
+        return SQLiteLog(rest.removeprefix("///"), create=create, clock=tell)
+    raise StoreUrlError(url, "sqlite:///file.db or memory:")
+
+
+@cache
+def known_providers() -> Mapping[str, Provider]:
+    """Return every provider that has a folder under `lifecycle.providers`, by name."""
+    found = (
+        cast(Provider, import_module(f"{providers.__name__}.{module.name}").PROVIDER)
+        for module in pkgutil.iter_modules(providers.__path__)
+    )
+    return MappingProxyType({provider.name: provider for provider in found})
+
+
+def _providers(provider: str | Provider) -> tuple[Mapping[str, Provider], Provider]:
+    known = known_providers()
+    if not isinstance(provider, str):
+        return {**known, provider.name: provider}, provider
+    if provider not in known:
+        raise InvalidArgumentError("provider", "one of " + ", ".join(sorted(known)))
+    return known, known[provider]
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

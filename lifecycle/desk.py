@@ -1,0 +1,219 @@
+"""Where sync and async orders meet: what needs no waiting for a commit, written once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import datetime, timedelta
+from hashlib import sha256
+from itertools import islice
+from typing import Final, TypeVar
+
+from lifecycle.errors import InvalidArgumentError, UnknownOrderError
+from lifecycle.event import FAILED, Entry, Event, Redriven, Unreadable, stream_of
+from lifecycle.fold import Folding
+from lifecycle.foldings import Foldings
+from lifecycle.instant import format_instant
+from lifecycle.intake import Body, Intake
+from lifecycle.log import ORDERS, QUARANTINE, Appended, Log, Outcome, Record
+from lifecycle.provider import Provider
+from lifecycle.receipt import QuarantineItem, Receipt, Told, is_before
+from lifecycle.stored import decode
+from lifecycle.view import OrderView
+
+_PAGE: Final = 200
+
+T = TypeVar("T")
+
+
+class Desk:
+    """Reads the log and folds; never appends."""
+
+    def __init__(
+        self,
+        log: Log,
+        providers: Mapping[str, Provider],
+        provider: Provider,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self.log = log
+        self.provider = provider
+        self.intake = Intake(providers, provider, clock)
+        self._foldings = Foldings(log, providers)
+        self._providers = providers
+        self._clock = clock
+
+    def receipt(self, entry: Event | Unreadable, appended: Appended) -> Receipt:
+        """Return the receipt for what was appended; nothing is folded yet."""
+
+        def tell() -> Told:
+            if isinstance(entry, Unreadable):
+                return None, None
+            provider = self._providers[entry.provider]
+            if appended.outcome is Outcome.DUPLICATE:
+                return None, self._foldings.now(provider, entry.stream, Folding.view)
+            return self._foldings.told(provider, entry, appended.version)
+
+        return Receipt(entry, appended, tell)
+
+    def next_request(
+        self, order_id: str | int, body: Body, received_at: datetime | None
+    ) -> tuple[Event, int | None]:
+        """Return the request to append and the version it holds for; None: it is stored.
+
+        Raises:
+            InvalidArgumentError: the order id or the body cannot be a request.
+        """
+        first = self._request(order_id, body, 1, received_at)
+        records = self.log.read(first.stream)
+        events = [self._foldings.event(record) for record in records]
+        newest = max((event.attempt or 0 for event in events), default=0)
+        if newest and _is_unanswered(events, newest, first.digest):
+            return self._request(order_id, body, newest, received_at), None
+        version = records[-1].version if records else 0
+        return self._request(order_id, body, newest + 1, received_at), version
+
+    def look(
+        self,
+        order_id: str | int,
+        as_at: datetime | None,
+        as_of: datetime | None,
+        look: Callable[[Folding], T],
+    ) -> T:
+        """Return what `look` sees of an order now, or as at and as of a time.
+
+        Raises:
+            UnknownOrderError: nothing is stored about it, or nothing before that time.
+        """
+        _check_zone("as_at", as_at)
+        _check_zone("as_of", as_of)
+
+        def look_back(folding: Folding) -> T | None:
+            if as_at is None and as_of is None:
+                return look(folding)
+            chosen = [e for e in folding.events if is_before(e, as_at=as_at, as_of=as_of)]
+            return look(Folding.of(self.provider.definition, chosen)) if chosen else None
+
+        stream = stream_of(self.provider.name, str(order_id))
+        seen = self._foldings.now(self.provider, stream, look_back)
+        if seen is None:
+            times = [format_instant(time) for time in (as_at, as_of) if time is not None]
+            before = min(times, default=None)
+            raise UnknownOrderError(self.provider.name, str(order_id), before=before)
+        return seen
+
+    def views(self) -> Iterator[list[OrderView]]:
+        """Yield the views of all orders of this provider, a page at a time."""
+        prefix = f"{ORDERS}{self.provider.name}:"
+        definition = self.provider.definition
+        streams = self.log.streams(prefix=prefix)
+        while page := list(islice(streams, _PAGE)):
+            records = self.log.read_many(page)
+            yield [
+                Folding.of(definition, [self._foldings.event(r) for r in records[stream]]).view()
+                for stream in page
+                if stream in records
+            ]
+
+    def matching(
+        self,
+        views: Iterable[OrderView],
+        status: str | None,
+        waiting_longer_than: timedelta | None,
+        anomalies: bool,
+        now: datetime | None,
+    ) -> list[OrderView]:
+        """Return those views for which every condition given holds."""
+        at = now or self._clock()
+        return [
+            view
+            for view in views
+            if (status is None or view.status == status)
+            and (not anomalies or view.anomalies)
+            and (
+                waiting_longer_than is None
+                or (bool(view.awaiting) and at - view.arrival.waiting_since > waiting_longer_than)
+            )
+        ]
+
+    def quarantine(self, *, include_redriven: bool) -> Iterator[QuarantineItem]:
+        """Yield the quarantine's items in the order they came."""
+        redriven = self._redriven()
+        for record, item in self._items():
+            if include_redriven or record.version not in redriven:
+                yield _shown(record, item, redriven.get(record.version))
+
+    def readable_again(self) -> Iterator[tuple[Event, list[Entry]]]:
+        """Yield each waiting item that today's rules can read, and what to append for it."""
+        redriven = self._redriven()
+        for record, item in self._items():
+            if record.version in redriven:
+                continue
+            entry = self.intake.again(item)
+            if isinstance(entry, Event):
+                event = entry._replace(redriven_from=record.version)
+                mark = Redriven(record.version, event.stream, event.key, event.received_at)
+                yield event, [event, mark]
+
+    def _request(
+        self, order_id: str | int, body: Body, attempt: int, received_at: datetime | None
+    ) -> Event:
+        entry = self.intake.arrival(
+            "request", order_id, body, attempt=attempt, received_at=received_at
+        )
+        if isinstance(entry, Unreadable):
+            raise InvalidArgumentError(
+                "the request", f"one that can be recorded ({entry.reason}: {entry.detail})"
+            )
+        return entry
+
+    def _redriven(self) -> dict[int, str]:
+        marks = (decode(record) for record in self._quarantined())
+        return {mark.item: mark.key for mark in marks if isinstance(mark, Redriven)}
+
+    def _items(self) -> Iterator[tuple[Record, Unreadable]]:
+        for record in self._quarantined():
+            item = decode(record)
+            if isinstance(item, Unreadable):
+                yield record, item
+
+    def _quarantined(self) -> Iterator[Record]:
+        after = 0
+        while page := self.log.read(QUARANTINE, after=after, until=after + _PAGE):
+            yield from page
+            after = page[-1].version
+
+
+def _is_unanswered(events: Iterable[Event], attempt: int, digest: str) -> bool:
+    """Tell whether the request of `attempt` has this body and no answer came to it."""
+    same = [event for event in events if event.attempt == attempt]
+    asked = any(event.kind == "request" and event.digest == digest for event in same)
+    answered = any(
+        event.kind == "response" and (event.name != FAILED or event.http_status is not None)
+        for event in same
+    )
+    return asked and not answered
+
+
+def _check_zone(argument: str, time: datetime | None) -> None:
+    if time is not None and time.utcoffset() is None:
+        raise InvalidArgumentError(argument, "a datetime with a zone")
+
+
+def _shown(record: Record, item: Unreadable, redriven: str | None) -> QuarantineItem:
+    arrival = item.arrival
+    return QuarantineItem(
+        item=record.version,
+        position=record.position,
+        provider=item.provider,
+        reason=item.reason,
+        detail=item.detail,
+        kind=None if arrival is None else arrival.kind,
+        order_id=None if arrival is None else arrival.order_id,
+        line_number=item.line_number,
+        received_at=item.received_at,
+        recorded_at=item.recorded_at,
+        sha256=sha256(item.body).hexdigest(),
+        size=len(item.body),
+        redriven=redriven,
+        body=item.body,
+    )

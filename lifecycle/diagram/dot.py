@@ -1,0 +1,149 @@
+"""A definition, or the path that one order took through it, in Graphviz's DOT language."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Final
+
+from lifecycle.definition import Definition
+from lifecycle.diagram.harmless import harmless
+from lifecycle.diagram.outline import Arrow, Outline, Target, outline, safe_ids
+from lifecycle.view import OrderView
+
+_INDENT: Final = "    "
+_BLUE: Final = "#2563eb"
+_GREY: Final = "#94a3b8"
+_INK: Final = "#334155"
+
+_SETTINGS: Final = (
+    "graph [compound=true, newrank=true, nodesep=0.45, ranksep=0.45, pad=0.2, labeljust=l, "
+    f'fontname="Helvetica,Arial,sans-serif", fontsize=11, fontcolor="{_INK}", color="{_GREY}"];',
+    'node [shape=box, style="rounded,filled", fillcolor=white, height=0.4, '
+    f'fontname="Helvetica,Arial,sans-serif", fontsize=12, color="{_INK}", fontcolor="{_INK}"];',
+    'edge [arrowsize=0.7, fontname="Helvetica,Arial,sans-serif", fontsize=11, '
+    f'color="{_INK}", fontcolor="{_INK}"];',
+)
+
+_START: Final = 'shape=circle, label="", width=0.16, height=0.16, fillcolor=black, color=black'
+_DIAMOND: Final = f'shape=diamond, style=filled, label="", width=0.2, height=0.2, color="{_GREY}"'
+_NOTE: Final = (
+    'shape=note, style=filled, fillcolor="#fef9c3", color="#ca8a04", fontcolor="#713f12", '
+    r'fontsize=11, label="Steps back: each of these\nmay return to every\nearlier one of them"'
+)
+
+_LOOKS: Final[Mapping[str, str]] = {
+    "entered": f'fillcolor="#dbeafe", color="{_BLUE}", fontcolor="#1e3a5f"',
+    "now": 'fillcolor="#ffedd5", color="#c2410c", fontcolor="#431407", penwidth=2.5',
+    "apart": f'fillcolor="#f6f8fa", color="{_GREY}", fontcolor="#64748b"',
+}
+_TAKEN: Final = f'color="{_BLUE}", fontcolor="{_BLUE}", penwidth=2'
+_NOT_TAKEN: Final = f'color="{_GREY}", fontcolor="#64748b"'
+
+_RESERVED: Final = frozenset({"digraph", "edge", "graph", "node", "strict", "subgraph"})
+
+
+def dot(definition: Definition, view: OrderView | None = None) -> str:
+    """Return a DOT graph of a definition, or of the path that the order of `view` took.
+
+    A dot marks the start, a doubled border an end. A path's states are filled and its
+    steps numbered; dashed steps skipped ahead. Where many states lead to the same ones, a
+    frame or a diamond stands for all those arrows; none is left out.
+
+    Raises:
+        InvalidArgumentError: the view was folded under another definition.
+    """
+    drawn = outline(definition, view)
+    ids = safe_ids(definition.states, _RESERVED)
+    title = definition.name if view is None else f"Order {view.order_id} is {view.status}"
+    terminal = [state for state in definition.states if state in definition.terminal]
+    lines = [
+        *_SETTINGS,
+        *_frames(drawn, ids),
+        *(_node(state, ids, drawn, "peripheries=2") for state in terminal),
+        *_arrows(drawn, ids),
+    ]
+    body = "".join(f"{_INDENT}{line}\n" for line in lines)
+    return f"digraph {_quoted(title)} {{\n{body}}}\n"
+
+
+def _quoted(text: str) -> str:
+    """Return a DOT string that shows `text` as it is, whatever escapes or entities it holds."""
+    shown = harmless(text).replace("&", "&amp;").replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{shown}"'
+
+
+def _attributes(*attributes: str) -> str:
+    given = ", ".join(attribute for attribute in attributes if attribute)
+    return f" [{given}];" if given else ";"
+
+
+def _node(state: str, ids: Mapping[str, str], drawn: Outline, *attributes: str) -> str:
+    label = "" if ids[state] == state else f"label={_quoted(state)}"
+    return ids[state] + _attributes(label, *attributes, _look(state, drawn))
+
+
+def _look(state: str, drawn: Outline) -> str:
+    if drawn.now is None:
+        return ""
+    if state == drawn.now:
+        return _LOOKS["now"]
+    return _LOOKS["entered" if state in drawn.entered else "apart"]
+
+
+def _frames(drawn: Outline, ids: Mapping[str, str]) -> Iterator[str]:
+    """Yield the states that are not terminal, within the frames that stand for their families."""
+    retreat = drawn.retreat.states if drawn.retreat else ()
+    inside = [
+        f"Start [{_START}];",
+        *(f"Hub{number} [{_DIAMOND}];" for number, _ in enumerate(drawn.hubs, 1)),
+        *(_node(state, ids, drawn) for state in drawn.active if state not in retreat),
+        *(_retreat(retreat, ids, drawn) if retreat else ()),
+    ]
+    if not drawn.ends:
+        yield from inside
+        return
+    ends = " or ".join(end.state for end in drawn.ends)
+    yield from _framed("open", f"every state in this frame can become {ends}", inside)
+
+
+def _retreat(states: Sequence[str], ids: Mapping[str, str], drawn: Outline) -> Iterator[str]:
+    # No title, but a note beside the frame's middle: arrows into it would run through a title.
+    nodes = [_node(state, ids, drawn) for state in states]
+    middle = ids[states[len(states) // 2]]
+    beside = f"{{ rank=same; {middle} -> Note [style=invis]; }}"
+    yield from _framed("retreat", "", [*nodes, f"Note [{_NOTE}];", beside])
+
+
+def _framed(name: str, title: str, inside: Iterable[str]) -> Iterator[str]:
+    yield f"subgraph cluster_{name} {{"
+    yield f"{_INDENT}label={_quoted(title)}; style=rounded;"
+    yield from (f"{_INDENT}{line}" for line in inside)
+    yield "}"
+
+
+def _arrows(drawn: Outline, ids: Mapping[str, str]) -> Iterator[str]:
+    yield from (_arrow(arrow, ids, drawn) for arrow in drawn.arrows)
+    plain = "" if drawn.now is None else _NOT_TAKEN
+    for number, hub in enumerate(drawn.hubs, 1):
+        yield from (f"{ids[source]} -> Hub{number}{_attributes('arrowhead=none', plain)}" for source in hub.sources)
+        yield from (f"Hub{number} -> {ids[to.state]}{_attributes(_label(to), plain)}" for to in hub.targets)
+    if drawn.retreat is not None:
+        first = ids[drawn.retreat.states[0]]
+        for state in drawn.retreat.further:
+            yield f"{first} -> {ids[state]}{_attributes('ltail=cluster_retreat, constraint=false', plain)}"
+    for end in drawn.ends:
+        last = ids[drawn.active[-1]]
+        yield f"{last} -> {ids[end.state]}{_attributes('ltail=cluster_open', _label(end), plain)}"
+
+
+def _arrow(arrow: Arrow, ids: Mapping[str, str], drawn: Outline) -> str:
+    source = "Start" if arrow.source is None else ids[arrow.source]
+    look = _TAKEN if arrow.steps else _NOT_TAKEN if drawn.now is not None else ""
+    skipped = "" if arrow.declared else "style=dashed"
+    attributes = _attributes(_label(arrow.target, arrow.caption), look, skipped)
+    return f"{source} -> {ids[arrow.target.state]}{attributes}"
+
+
+def _label(target: Target, caption: str = "") -> str:
+    label = f"{caption} {' / '.join(target.names)}".strip()
+    return f"label={_quoted(f' {label} ')}" if label else ""

@@ -1,0 +1,146 @@
+"""A definition, or the path that one order took through it, as a Mermaid state diagram."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Final
+
+from lifecycle.definition import Definition
+from lifecycle.diagram.harmless import harmless
+from lifecycle.diagram.outline import Arrow, Outline, Target, outline, safe_ids
+from lifecycle.view import OrderView
+
+_INDENT: Final = "    "
+
+# Words that Mermaid reads as its own wherever a state may stand, or trips over.
+_RESERVED: Final = frozenset(
+    {
+        *("as", "choice", "class", "classdef", "click", "constructor", "default", "direction"),
+        *("end", "fork", "hide", "href", "join", "note", "prototype", "root", "root_end"),
+        *("root_start", "scale", "start", "state", "style"),
+    }
+)
+
+# Everything but letters, digits, spaces within, and what joins two words: the rest may be
+# an end of the text, a comment, an entity, or Markdown.
+_SPECIAL: Final = re.compile(r"[^\w .-]|(?<!\w)[_.-]|[_.-](?!\w)|^ | $")
+
+# Dark text on light boxes reads on a light and on a dark page alike.
+_CLASSES: Final[Mapping[str, str]] = {
+    "entered": "fill:#dbeafe,stroke:#2563eb,color:#1e3a5f",
+    "now": "fill:#ffedd5,stroke:#c2410c,color:#431407,stroke-width:3px",
+    "apart": "fill:#f6f8fa,stroke:#c4ccd4,color:#7b8794",
+}
+
+
+def mermaid(definition: Definition, view: OrderView | None = None) -> str:
+    """Return a `stateDiagram-v2` of a definition, or of the path that the order of `view` took.
+
+    A path's states are highlighted and its steps numbered. Where many states lead to the
+    same ones, a frame or a diamond stands for all those arrows; none is left out.
+
+    Raises:
+        InvalidArgumentError: the view was folded under another definition.
+    """
+    drawn = outline(definition, view)
+    ids = safe_ids(definition.states, _RESERVED)
+    ended = [state for state in definition.states if state in definition.terminal]
+    lines = [
+        f"accTitle: {_title(definition, view)}",
+        *_frames(drawn, ids),
+        *(_label(state, ids) for state in ended),
+        *(_arrow(arrow, ids) for arrow in drawn.arrows if not _starts_inside(drawn, arrow)),
+        *(f"Retreat --> {ids[state]}" for state in (drawn.retreat.further if drawn.retreat else ())),
+        *(f"Open --> {_labelled(end, ids)}" for end in drawn.ends),
+        *(f"{ids[state]} --> [*]" for state in ended),
+        *(_classes(definition, drawn, ids) if view is not None else ()),
+    ]
+    return "".join(["stateDiagram-v2\n", *(f"{_INDENT}{line}\n" for line in lines)])
+
+
+def _title(definition: Definition, view: OrderView | None) -> str:
+    if view is None:
+        return f"The lifecycle {_escaped(definition.name)}"
+    return f"Order {_escaped(view.order_id)} is {_escaped(view.status)}"
+
+
+def _escaped(text: str) -> str:
+    """Return a text that Mermaid shows as it is, whatever markup it holds."""
+    return _SPECIAL.sub(lambda found: f"#{ord(found[0])};", harmless(text)) or "#160;"
+
+
+def _label(state: str, ids: Mapping[str, str]) -> str:
+    return state if ids[state] == state else f'state "{_escaped(state)}" as {ids[state]}'
+
+
+def _starts_inside(drawn: Outline, arrow: Arrow) -> bool:
+    """Tell whether an arrow's start dot lies in the outer frame, where no title is in its way."""
+    return bool(drawn.ends) and arrow.source is None and arrow.target.state in drawn.active
+
+
+def _frames(drawn: Outline, ids: Mapping[str, str]) -> Iterator[str]:
+    """Yield the states that are not terminal, within the frames that stand for their families."""
+    retreating = drawn.retreat.states if drawn.retreat else ()
+    inside = [
+        *(_label(state, ids) for state in drawn.active if state not in retreating),
+        *_hubs(drawn, ids),
+        # Last, because the frame that names a state last is the one it is drawn in.
+        *(_retreat(retreating, ids) if retreating else ()),
+    ]
+    if not drawn.ends:
+        yield from inside
+        return
+    ends = " or ".join(_escaped(end.state) for end in drawn.ends)
+    starts = [_arrow(arrow, ids) for arrow in drawn.arrows if _starts_inside(drawn, arrow)]
+    yield from _framed("Open", f"every state in this frame can become {ends}", starts + inside)
+
+
+def _retreat(states: Sequence[str], ids: Mapping[str, str]) -> Iterator[str]:
+    note = [
+        f"note right of {ids[states[-1]]}",
+        f"{_INDENT}Steps back: every state in the inner frame",
+        f"{_INDENT}may return to every earlier one in it",
+        "end note",
+    ]
+    # No title: arrows into the frame would run through it.
+    yield from _framed("Retreat", " ", [*(_label(state, ids) for state in states), *note])
+
+
+def _framed(name: str, title: str, inside: Iterable[str]) -> Iterator[str]:
+    yield f'state "{title}" as {name} {{'
+    yield from (f"{_INDENT}{line}" for line in inside)
+    yield "}"
+
+
+def _hubs(drawn: Outline, ids: Mapping[str, str]) -> Iterator[str]:
+    """Yield the diamonds: whatever leads in may go on by every way out."""
+    for number, hub in enumerate(drawn.hubs, 1):
+        yield f"state Hub{number} <<choice>>"
+        yield from (f"{ids[source]} --> Hub{number}" for source in hub.sources)
+        yield from (f"Hub{number} --> {_labelled(target, ids)}" for target in hub.targets)
+
+
+def _arrow(arrow: Arrow, ids: Mapping[str, str]) -> str:
+    source = "[*]" if arrow.source is None else ids[arrow.source]
+    return f"{source} --> {_labelled(arrow.target, ids, arrow.caption)}"
+
+
+def _labelled(target: Target, ids: Mapping[str, str], caption: str = "") -> str:
+    names = " / ".join(_escaped(name) for name in target.names)
+    label = f"{caption} {names}".strip()
+    return f"{ids[target.state]} : {label}" if label else ids[target.state]
+
+
+def _classes(definition: Definition, drawn: Outline, ids: Mapping[str, str]) -> Iterator[str]:
+    """Yield the looks of an order's path: where it was, where it stands, where it never was."""
+    entered = drawn.entered - {drawn.now}
+    members = {
+        "entered": [ids[state] for state in definition.states if state in entered],
+        "now": [ids[drawn.now]] if drawn.now is not None else [],
+        "apart": [ids[state] for state in definition.states if state not in drawn.entered],
+    }
+    for name, states in members.items():
+        if states:
+            yield f"classDef {name} {_CLASSES[name]}"
+            yield f"class {','.join(states)} {name}"

@@ -1,0 +1,157 @@
+"""What a timeline tells, moment by moment, before anything is laid out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime, timedelta
+from itertools import groupby
+from typing import Final, NamedTuple
+
+from lifecycle.view import HistoryEntry, OrderView, Verdict
+
+MOVES: Final = frozenset({Verdict.APPLIED, Verdict.SKIPPED_AHEAD, Verdict.REVERTED})
+"""Verdicts of events that entered a state."""
+
+_QUIET: Final = frozenset({Verdict.NOTED, Verdict.REPEATED})
+
+# What the verdict of the event that shows it says already, with its reason.
+_TOLD_BY_VERDICT: Final = frozenset({"refused", "divergent"})
+
+
+class Moment(NamedTuple):
+    """One event of an order, or several alike in a row.
+
+    `at` is when it occurred; where it tells no time (`ours`), when it came. `dwell` is how
+    long the order stayed, None where nobody can know; `about` where two machines' clocks
+    were compared for it. `lag` is how long the event was under way. `arrived` holds places
+    in order of arrival, counted from 1; a `late` event came after one that it precedes.
+    `after_end` means that the order had ended before.
+    """
+
+    entry: HistoryEntry
+    at: datetime
+    ours: bool
+    arrived: tuple[int, ...]
+    lag: timedelta | None
+    late: bool
+    after_end: bool
+    remarks: tuple[str, ...]
+    dwell: timedelta | None = None
+    about: bool = False
+    until: datetime | None = None
+
+    @property
+    def moves(self) -> bool:
+        """Whether the order entered a state."""
+        return self.entry.verdict in MOVES
+
+    @property
+    def name(self) -> str:
+        """The state that was entered, else the event's name; how we know in parentheses."""
+        name = (self.entry.to if self.moves else None) or self.entry.name
+        if self.entry.name != name:
+            return f"{name} ({self.entry.name})"
+        return f"{name} (poll)" if self.entry.kind == "poll" else name
+
+
+def moments(
+    view: OrderView, history: Sequence[HistoryEntry], *, full: bool = False
+) -> tuple[Moment, ...]:
+    """Return an order's moments in canonical order, divergent evidence last.
+
+    Args:
+        view: of the order; its anomalies become remarks.
+        history: of the same order.
+        full: every event by itself, with its reason; else alike ones in a row are one moment.
+    """
+    told = [*_with_dwell([*_told(view, history, full=full)])]
+    return tuple(told if full else _gathered(told))
+
+
+def _told(view: OrderView, history: Sequence[HistoryEntry], *, full: bool) -> Iterator[Moment]:
+    arrived, late = _places_of_arrival(history), _late(history)
+    last_move = max((i for i, e in enumerate(history) if e.verdict in MOVES), default=-1)
+    for index, entry in enumerate(history):
+        yield Moment(
+            entry=entry,
+            at=entry.occurred_at or entry.received_at,
+            ours=entry.occurred_at is None,
+            arrived=(arrived[index],),
+            lag=entry.received_at - entry.occurred_at if entry.occurred_at else None,
+            late=index in late,
+            after_end=view.terminal and index > last_move,
+            remarks=(*_why(entry, full=full), *_problems(view, entry)),
+        )
+
+
+def _places_of_arrival(history: Sequence[HistoryEntry]) -> dict[int, int]:
+    by_arrival = sorted(range(len(history)), key=lambda index: history[index].received_at)
+    return {index: place for place, index in enumerate(by_arrival, 1)}
+
+
+def _late(history: Sequence[HistoryEntry]) -> frozenset[int]:
+    """Return which events that count came after one that they precede."""
+    late: set[int] = set()
+    earliest_behind: datetime | None = None
+    for index in reversed(range(len(history))):
+        entry = history[index]
+        if entry.verdict is Verdict.DIVERGENT:
+            continue
+        if earliest_behind is not None and earliest_behind < entry.received_at:
+            late.add(index)
+        else:
+            earliest_behind = entry.received_at
+    return frozenset(late)
+
+
+def _why(entry: HistoryEntry, *, full: bool) -> tuple[str, ...]:
+    if full:
+        return (entry.reason,)
+    match entry.verdict:
+        case Verdict.REVERTED:
+            return (f"step back from {entry.from_}",)
+        case Verdict.SKIPPED_AHEAD:
+            return (f"skipped ahead from {entry.from_ or 'the start'}",)
+        case Verdict.APPLIED | Verdict.NOTED | Verdict.REPEATED:
+            return ()
+        case _:
+            return (entry.reason,)
+
+
+def _problems(view: OrderView, entry: HistoryEntry) -> Iterator[str]:
+    """Yield what is wrong with an event beside its verdict, such as an unreadable time."""
+    for anomaly in view.anomalies:
+        told = anomaly.code in _TOLD_BY_VERDICT or anomaly.code == entry.verdict
+        if entry.key in anomaly.events and not told and entry.verdict is not Verdict.DIVERGENT:
+            yield f"{anomaly.code}: {anomaly.detail}"
+
+
+def _with_dwell(told: Sequence[Moment]) -> Iterator[Moment]:
+    moves = [moment for moment in told if moment.moves]
+    following = dict(zip((moment.arrived for moment in moves), moves[1:], strict=False))
+    for moment in told:
+        after = following.get(moment.arrived)
+        if after is None or after.at < moment.at:
+            yield moment
+        else:
+            yield moment._replace(dwell=after.at - moment.at, about=moment.ours != after.ours)
+
+
+def _gathered(told: Iterable[Moment]) -> Iterator[Moment]:
+    """Yield moments with runs of quiet ones of one name made one, which spans them."""
+    for kind, run in groupby(told, key=_kind):
+        first, *others = run
+        if kind is None or not others:
+            yield from (first, *others)
+            continue
+        yield first._replace(
+            arrived=tuple(sorted(place for moment in (first, *others) for place in moment.arrived)),
+            lag=None,
+            late=any(moment.late for moment in (first, *others)),
+            until=others[-1].at,
+        )
+
+
+def _kind(moment: Moment) -> tuple[str, bool] | None:
+    quiet = moment.entry.verdict in _QUIET and not moment.remarks
+    return (moment.name, moment.after_end) if quiet else None

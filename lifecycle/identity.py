@@ -1,0 +1,123 @@
+"""Identity: when two arrivals are the same event. The same rules for every provider.
+
+    key      what the log deduplicates by, within one order
+    digest   SHA-256 of the canonical JSON of an event's content, never of its bytes
+
+| event | key | digest of |
+|---|---|---|
+| callback with an event id | `callback:<event_id>` | `[body]` |
+| callback without | `snapshot:<digest>` | `[body]` |
+| request | `request:<attempt>` | `[body]` |
+| response | `response:<attempt>:<exchange_id or empty>:<digest>` | `[http_status, body]` |
+| poll | `poll:<digest>` | `[http_status, date, body]` |
+
+`body` is the JSON object, or the bytes in base64 where they are none. Keys and digests are
+stored and decide for ever what is a duplicate: nothing here may change.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+from datetime import datetime
+from typing import Any, Final, NamedTuple
+
+from lifecycle.event import MAX_ID_BYTES
+from lifecycle.instant import format_instant
+from lifecycle.strict_json import canonical
+
+# C0 controls, DEL and surrogates: no log, URL or database carries them safely.
+_UNFIT: Final = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
+_UNFIT_MARK: Final = "\x00"
+
+
+class Identity(NamedTuple):
+    """What an event is known by: its key within the order, and the digest of its content."""
+
+    key: str
+    digest: str
+
+
+def of_request(attempt: int, body: bytes, value: Any) -> Identity:
+    """Return the identity of our create request of this attempt."""
+    return Identity(f"request:{attempt}", _digest(_content(body, value)))
+
+
+def of_response(
+    attempt: int, exchange_id: str | None, http_status: int | None, body: bytes, value: Any
+) -> Identity:
+    """Return the identity of a create request's response."""
+    digest = _digest(http_status, _content(body, value))
+    return Identity(f"response:{attempt}:{exchange_id or ''}:{digest}", digest)
+
+
+def of_callback(event_id: str | None, body: bytes, value: Any) -> Identity:
+    """Return the identity of a callback; without an event id its content is its key."""
+    digest = _digest(_content(body, value))
+    return Identity(f"snapshot:{digest}" if event_id is None else f"callback:{event_id}", digest)
+
+
+def of_poll(http_status: int | None, date: datetime | None, body: bytes, value: Any) -> Identity:
+    """Return the identity of any other answer that shows the order."""
+    printed = None if date is None else format_instant(date)
+    digest = _digest(http_status, printed, _content(body, value))
+    return Identity(f"poll:{digest}", digest)
+
+
+def id_text(value: object) -> str | None:
+    """Return an order's id as text, an integer as its digits; None where `value` says nothing.
+
+    The text may still be no usable order id: see `is_order_id`.
+    """
+    if type(value) is str:
+        return value or None
+    return str(value) if type(value) is int else None
+
+
+def is_order_id(text: str) -> bool:
+    """Tell whether a text can name an order: 1 to 255 bytes, no C0 control, DEL, surrogate."""
+    if not text or len(text) > MAX_ID_BYTES or _UNFIT.search(text) is not None:
+        return False
+    return text.isascii() or len(text.encode()) <= MAX_ID_BYTES
+
+
+def stated_order_id(value: object) -> str | None:
+    """Return what a line or a caller states as the order's id, as text that can be stored.
+
+    None where nothing is stated. What can be no order id for its type or its surrogates
+    comes back behind a NUL: kept to be looked at, and still no order id.
+    """
+    if value is None or isinstance(value, str):
+        text = value or None
+        return _marked(value) if text is not None and not _is_unicode(text) else text
+    if isinstance(value, int) and not isinstance(value, bool):
+        try:
+            return str(value)
+        except ValueError:  # more digits than the interpreter prints
+            return _marked(None)
+    return _marked(value)
+
+
+def _marked(value: object) -> str:
+    try:
+        return _UNFIT_MARK + json.dumps(value)
+    except (TypeError, ValueError, RecursionError):
+        return _UNFIT_MARK
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _content(body: bytes, value: Any) -> Any:
+    return value if type(value) is dict else base64.b64encode(body).decode("ascii")
+
+
+def _digest(*content: Any) -> str:
+    return hashlib.sha256(canonical(content)).hexdigest()

@@ -1,0 +1,140 @@
+"""From what a caller hands over to what the log appends: arguments checked, bodies read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from lifecycle.errors import InvalidArgumentError
+from lifecycle.event import MAX_ATTEMPT, Arrival, Event, Kind, Unreadable, opaque_id
+from lifecycle.provider import Provider
+from lifecycle.recording import Headers, keep_headers, read_line
+from lifecycle.strict_json import compact
+
+Body = bytes | bytearray | memoryview | str | Mapping[str, Any] | None
+"""A body: bytes or text verbatim; a mapping becomes compact JSON; None is no body."""
+
+Line = bytes | str | Mapping[str, Any]
+"""One recording: a line of JSON, or the object that it spells."""
+
+
+@dataclass(frozen=True)
+class Intake:
+    """Turns arguments and recordings into entries of the log.
+
+    `clock` is asked only where the caller gives no time.
+    """
+
+    providers: Mapping[str, Provider]
+    provider: Provider
+    clock: Callable[[], datetime]
+
+    def arrival(
+        self,
+        kind: Kind,
+        order_id: str | int | None,
+        body: Body,
+        *,
+        attempt: int = 1,
+        exchange_id: str | int | None = None,
+        http_status: int | None = None,
+        headers: Headers = None,
+        received_at: datetime | None = None,
+    ) -> Event | Unreadable:
+        """Return the event that these arguments are, or why they cannot be read.
+
+        Raises:
+            InvalidArgumentError: an argument is of no use; bodies never raise.
+        """
+        arrival = Arrival(
+            kind=kind,
+            body=as_bytes(body),
+            received_at=self.clock() if received_at is None else _checked_time(received_at),
+            order_id=_checked_order_id(order_id),
+            attempt=_checked_attempt(attempt),
+            exchange_id=opaque_id(exchange_id),
+            http_status=_checked_status(http_status),
+            headers=keep_headers(headers, self.provider.kept_headers),
+        )
+        return self.provider.recognize(arrival)
+
+    def lines(self, lines: Iterable[Line], *, first_line: int = 1) -> list[Event | Unreadable]:
+        """Return what recordings say, blank lines left out; a bad one is `Unreadable`."""
+        now = self.clock()
+        entries = []
+        for number, line in enumerate(lines, first_line):
+            if not isinstance(line, Mapping) and not line.strip():
+                continue
+            entries.append(self._line(line, number, now))
+        return entries
+
+    def again(self, item: Unreadable) -> Event | Unreadable:
+        """Return what a quarantined item says under today's rules, received now."""
+        now = self.clock()
+        if item.arrival is None:
+            return self._line(item.body, item.line_number or 1, now)._replace(received_at=now)
+        provider = self.providers.get(item.provider, self.provider)
+        return provider.recognize(item.arrival._replace(received_at=now))
+
+    def _line(self, line: Line, number: int, now: datetime) -> Event | Unreadable:
+        read = read_line(
+            line,
+            received_at=now,
+            providers=self.providers,
+            provider=self.provider.name,
+            line_number=number,
+        )
+        if isinstance(read, Unreadable):
+            return read
+        name, arrival = read
+        return self.providers[name].recognize(arrival)
+
+
+def as_bytes(body: Body) -> bytes:
+    """Return a body as the bytes to store.
+
+    Raises:
+        InvalidArgumentError: it is none of the forms of `Body`, or a mapping that is no JSON.
+    """
+    if body is None:
+        return b""
+    if isinstance(body, str):
+        return body.encode("utf-8", "surrogatepass")
+    if isinstance(body, Mapping):
+        try:
+            return compact(dict(body))
+        except (TypeError, ValueError, RecursionError):
+            raise InvalidArgumentError("body", "a mapping that is JSON throughout") from None
+    if isinstance(body, bytes | bytearray | memoryview):
+        return bytes(body)
+    raise InvalidArgumentError("body", "bytes, text, a mapping or None")
+
+
+def _checked_order_id(order_id: object) -> str | None:
+    if isinstance(order_id, int) and not isinstance(order_id, bool):
+        return str(order_id)
+    if order_id is None or isinstance(order_id, str):
+        return order_id or None
+    raise InvalidArgumentError("order_id", "text")
+
+
+def _checked_attempt(attempt: object) -> int:
+    if isinstance(attempt, int) and not isinstance(attempt, bool) and 1 <= attempt <= MAX_ATTEMPT:
+        return attempt
+    raise InvalidArgumentError("attempt", f"an integer from 1 to {MAX_ATTEMPT}")
+
+
+def _checked_status(status: object) -> int | None:
+    if status is None:
+        return None
+    if isinstance(status, int) and not isinstance(status, bool) and 100 <= status <= 599:
+        return int(status)
+    raise InvalidArgumentError("http_status", "an integer from 100 to 599, or None for no answer")
+
+
+def _checked_time(received_at: object) -> datetime:
+    if isinstance(received_at, datetime) and received_at.utcoffset() is not None:
+        return received_at
+    raise InvalidArgumentError("received_at", "a datetime with a zone")

@@ -1,0 +1,161 @@
+"""What a service embeds: record what was sent and what came, ask for the view.
+
+    begin_request ─→ Sent ─→ answered / unanswered ─┐
+    record_callback, record_poll, record_many ──────┴─→ Receipt ─→ change, view
+    get, history, find ─→ OrderView
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import datetime, timedelta
+from itertools import islice
+from types import TracebackType
+from typing import Final, Self
+
+from lifecycle.desk import Desk
+from lifecycle.errors import VersionConflictError
+from lifecycle.event import Event, Unreadable
+from lifecycle.fold import Folding
+from lifecycle.intake import Body, Line
+from lifecycle.log import Log
+from lifecycle.provider import Provider
+from lifecycle.receipt import QuarantineItem, Receipt
+from lifecycle.view import HistoryEntry, OrderView
+from lifecycle.writes import Sent, Writes
+
+_BATCH: Final = 500
+
+
+class Orders(Writes[Receipt]):
+    """Every order of one log; safe to share between threads.
+
+    Made by `lifecycle.connect`. Recording never refuses a fact: what cannot be read comes
+    back as a receipt whose outcome is `quarantined`.
+    """
+
+    def __init__(
+        self,
+        log: Log,
+        providers: Mapping[str, Provider],
+        provider: Provider,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self.log = log
+        self.provider = provider
+        self._desk = Desk(log, providers, provider, clock)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        failed: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the log; what was acknowledged stays."""
+        self.log.close()
+
+    def begin_request(
+        self, order_id: str | int, body: Body, *, received_at: datetime | None = None
+    ) -> Sent[Receipt]:
+        """Return a create request that is durable, so that it may be sent.
+
+        It takes the next attempt; or the same one again while the same body has had no
+        answer, as when a service crashed and begins anew.
+
+        Raises:
+            InvalidArgumentError: the order id or the body cannot be a request.
+        """
+        while True:
+            event, version = self._desk.next_request(order_id, body, received_at)
+            try:
+                appended = self.log.append(event, expected_version=version)
+            except VersionConflictError:
+                continue
+            return Sent(self, self._desk.receipt(event, appended), event)
+
+    def record_many(self, recordings: Iterable[Line], *, first_line: int = 1) -> list[Receipt]:
+        """Record many recordings, a commit per few hundred; blank lines are skipped.
+
+        `first_line` is the number that the first line gets in the quarantine.
+        """
+        receipts: list[Receipt] = []
+        lines = iter(recordings)
+        while batch := list(islice(lines, _BATCH)):
+            entries = self._desk.intake.lines(batch, first_line=first_line)
+            first_line += len(batch)
+            receipts += self._append(entries)
+        return receipts
+
+    def get(
+        self,
+        order_id: str | int,
+        *,
+        as_at: datetime | None = None,
+        as_of: datetime | None = None,
+    ) -> OrderView:
+        """Return the view of an order, proved current against the log.
+
+        `as_at` shows what was known then (received by that time), `as_of` what was so then
+        (by the provider's clock); both need a zone and may be combined.
+
+        Raises:
+            UnknownOrderError: nothing is stored about it, or nothing before that time.
+        """
+        return self._desk.look(order_id, as_at, as_of, Folding.view)
+
+    def history(
+        self,
+        order_id: str | int,
+        *,
+        as_at: datetime | None = None,
+        as_of: datetime | None = None,
+    ) -> tuple[HistoryEntry, ...]:
+        """Return every event of an order in canonical order, with verdict and reason.
+
+        Raises:
+            UnknownOrderError: nothing is stored about it, or nothing before that time.
+        """
+        return self._desk.look(order_id, as_at, as_of, Folding.history)
+
+    def find(
+        self,
+        *,
+        status: str | None = None,
+        waiting_longer_than: timedelta | None = None,
+        anomalies: bool = False,
+        now: datetime | None = None,
+    ) -> Iterator[OrderView]:
+        """Yield the views of the orders for which every condition given holds.
+
+        Folds the whole log, in constant memory. An order waits from the time it entered
+        its present state until it ends; `now` defaults to the clock.
+        """
+        for views in self._desk.views():
+            yield from self._desk.matching(views, status, waiting_longer_than, anomalies, now)
+
+    def quarantine(self, *, all: bool = False) -> Iterator[QuarantineItem]:
+        """Yield what could not be read and still waits; `all` includes what was re-driven."""
+        return self._desk.quarantine(include_redriven=all)
+
+    def redrive(self) -> Iterator[Receipt]:
+        """Read every waiting item again and yield a receipt for each that became an event.
+
+        What still cannot be read stays as it is. An item keeps its own time; the event is
+        received now and says which item it came from.
+        """
+        for item, entries in self._desk.readable_again():
+            appended = self.log.append_many(entries)
+            yield self._desk.receipt(item, appended[0])
+
+    def _record(self, entry: Event | Unreadable) -> Receipt:
+        return self._desk.receipt(entry, self.log.append(entry))
+
+    def _append(self, entries: list[Event | Unreadable]) -> list[Receipt]:
+        appended = self.log.append_many(entries)
+        return [self._desk.receipt(*pair) for pair in zip(entries, appended, strict=True)]

@@ -1,0 +1,78 @@
+"""Bodies: the shapes that this provider sends, read into what they say.
+
+    enveloped callback   {event_id, event_name, event_timestamp, event_metadata: {order_id, ...}}
+    flat callback        {id, status, order_url, ...}          the order object itself
+    order object         the same, in responses and polls
+    error body           {error: {message, code, errors?}, meta: {key?}}
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from lifecycle.event import Fault, opaque_id
+from lifecycle.identity import id_text
+from lifecycle.instant import parse_instant
+
+JsonObject = dict[str, Any]
+
+
+class Callback(NamedTuple):
+    """What a callback says: `word` and `order_id` as found, None where it says nothing.
+
+    `order` is what its details are read from. A flat body has no event id and no event
+    time: its `created_at` is when the order was created.
+    """
+
+    word: object
+    order_id: str | None
+    order: object
+    event_id: str | None = None
+    occurred_at: datetime | None = None
+    has_bad_time: bool = False
+
+
+def read_callback(body: JsonObject) -> Callback:
+    """Return what a callback's body says, in whichever of the two shapes it came."""
+    metadata = body.get("event_metadata")
+    if metadata is None and body.get("event_name") is None:
+        return Callback(body.get("status"), id_text(body.get("id")), body)
+    timestamp = body.get("event_timestamp")
+    occurred_at = parse_instant(timestamp) if type(timestamp) is str else None
+    named = id_text(metadata.get("order_id")) if type(metadata) is dict else None
+    return Callback(
+        word=body.get("event_name"),
+        order_id=named or id_text(body.get("order_id")),
+        order=metadata,
+        event_id=opaque_id(body.get("event_id")),
+        occurred_at=occurred_at,
+        has_bad_time=occurred_at is None and timestamp is not None and timestamp != "",
+    )
+
+
+def is_error(body: object) -> bool:
+    """Tell whether a body is an error: its `error` is a non-empty object or text."""
+    error = body.get("error") if type(body) is dict else None
+    return bool(error) and type(error) in {dict, str}
+
+
+def read_faults(body: JsonObject | None) -> tuple[Fault, ...]:
+    """Return the errors that a body holds, innermost ones only; none if it is no error."""
+    return tuple(_innermost(body)) if body is not None and is_error(body) else ()
+
+
+def _innermost(body: JsonObject) -> list[Fault]:
+    error, meta = body["error"], body.get("meta")
+    key = _text(meta.get("key")) if type(meta) is dict else None
+    if type(error) is str:
+        return [Fault(error, None, key)]
+    nested = error.get("errors")
+    items = nested if type(nested) is list else ()
+    found = [fault for item in items if is_error(item) for fault in _innermost(item)]
+    code = error.get("code")
+    return found or [Fault(_text(error.get("message")), code if type(code) is int else None, key)]
+
+
+def _text(value: object) -> str | None:
+    return value if type(value) is str and value else None

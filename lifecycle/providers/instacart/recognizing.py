@@ -1,0 +1,312 @@
+"""Recognizing: from what came to the event that it is, or to why it cannot be read.
+
+    limits → strict JSON → what the body says → whose order it is → identity → Event
+
+Liberal in what it accepts: a field that is missing, added or of a wrong type says nothing
+and harms no other. Nothing here raises, whatever the body.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any, Final, NamedTuple
+
+from lifecycle import identity
+from lifecycle.errors import JsonError
+from lifecycle.event import (
+    ACCEPTED,
+    FAILED,
+    MAX_BODY_BYTES,
+    NOTHING,
+    POLL_FAILED,
+    REJECTED,
+    REQUESTED,
+    RESUBMITTED,
+    Arrival,
+    Event,
+    Fate,
+    Fault,
+    Kind,
+    Unreadable,
+    opaque_id,
+)
+from lifecycle.identity import Identity, is_order_id, stated_order_id
+from lifecycle.instant import parse_http_date
+from lifecycle.providers.instacart.bodies import JsonObject, is_error, read_callback, read_faults
+from lifecycle.providers.instacart.details import read_details
+from lifecycle.providers.instacart.exchanges import fate_of, is_success, outcome_of
+from lifecycle.providers.instacart.words import (
+    is_informational,
+    normalized,
+    state_named,
+    trigger_of,
+)
+from lifecycle.strict_json import parse
+
+NAME: Final = "instacart"
+
+_CREATED: Final = "created"
+_VALIDATION_FAILED: Final = "validation_failed"
+
+
+class _Said(NamedTuple):
+    """What an arrival says, and who it is; `order_id` is the order that its body names."""
+
+    name: str
+    trigger: str | None
+    identity: Identity
+    order_id: str | None = None
+    event_id: str | None = None
+    attempt: int | None = None
+    exchange_id: str | None = None
+    status: str | None = None
+    occurred_at: datetime | None = None
+    http_status: int | None = None
+    details: Mapping[str, Any] = NOTHING
+    faults: tuple[Fault, ...] = ()
+    problems: tuple[str, ...] = ()
+    fate: Fate | None = None
+
+
+class _Answer(NamedTuple):
+    """What is read from the body anew whenever a stored event is looked at."""
+
+    details: Mapping[str, Any]
+    faults: tuple[Fault, ...] = ()
+    fate: Fate | None = None
+
+
+class _Refusal(NamedTuple):
+    """Why an arrival goes to the quarantine: `detail` quotes nothing of it."""
+
+    reason: str
+    detail: str
+
+
+_TOO_BIG: Final = _Refusal("too_big", f"the body is larger than {MAX_BODY_BYTES} bytes")
+_NOT_AN_OBJECT: Final = _Refusal("not_an_object", "the body is JSON, but no object")
+_NO_NAME: Final = _Refusal("no_name", "the body says neither an event name nor a status")
+_NO_ORDER: Final = _Refusal("no_order", "neither the line nor the body names an order")
+_MISMATCH: Final = _Refusal("order_mismatch", "the body names another order than the line")
+_BAD_ORDER_ID: Final = _Refusal(
+    "bad_order_id", "the order id is not a text of 1 to 255 bytes without control characters"
+)
+
+
+def recognize(arrival: Arrival) -> Event | Unreadable:
+    """Return the event that an arrival is, or why it cannot be read. Never raises."""
+    stated = stated_order_id(arrival.order_id)
+    if stated != arrival.order_id:
+        arrival = arrival._replace(order_id=stated)
+    if len(arrival.body) > MAX_BODY_BYTES:
+        return _unreadable(arrival, _TOO_BIG)
+    if stated is not None and not is_order_id(stated):
+        return _unreadable(arrival, _BAD_ORDER_ID)
+    said = _READERS[arrival.kind](arrival)
+    if isinstance(said, _Refusal):
+        return _unreadable(arrival, said)
+    order_id = _order(stated, said.order_id)
+    if isinstance(order_id, _Refusal):
+        return _unreadable(arrival, order_id)
+    return _event(arrival, order_id, said)
+
+
+def recall(event: Event) -> Event:
+    """Return a stored event with details, faults and fate as its body says them.
+
+    Everything else stands as it was stored.
+    """
+    if event.kind == "request":
+        return event
+    details, faults, fate = _recalled(event)
+    return event._replace(details=details, faults=faults, fate=fate)
+
+
+def _request(arrival: Arrival) -> _Said:
+    body = _object_in(arrival.body)
+    name = REQUESTED if arrival.attempt == 1 else RESUBMITTED
+    return _Said(
+        name,
+        name,
+        identity.of_request(arrival.attempt, arrival.body, body),
+        order_id=None if body is None else identity.id_text(body.get("order_id")),
+        attempt=arrival.attempt,
+        exchange_id=opaque_id(arrival.exchange_id),
+    )
+
+
+def _response(arrival: Arrival) -> _Said:
+    body = _object_in(arrival.body)
+    status, exchange_id = arrival.http_status, opaque_id(arrival.exchange_id)
+    name = outcome_of(status, body)
+    is_order = name == ACCEPTED and body is not None
+    details, faults, fate = _answer(name, status, body)
+    trigger, problems = _consequence(name, body)
+    return _Said(
+        name,
+        trigger,
+        identity.of_response(arrival.attempt, exchange_id, status, arrival.body, body),
+        order_id=_order_in(body) if is_order or arrival.order_id is None else None,
+        attempt=arrival.attempt,
+        exchange_id=exchange_id,
+        status=_word_in(body) if is_order else None,
+        http_status=status,
+        details=details,
+        faults=faults,
+        problems=problems,
+        fate=fate,
+    )
+
+
+def _callback(arrival: Arrival) -> _Said | _Refusal:
+    try:
+        body = parse(arrival.body)
+    except JsonError as refused:
+        return _Refusal("not_json", str(refused))
+    if type(body) is not dict:
+        return _NOT_AN_OBJECT
+    callback = read_callback(body)
+    name = normalized(callback.word)
+    if name is None:
+        return _NO_NAME
+    return _Said(
+        name,
+        trigger_of(name),
+        identity.of_callback(callback.event_id, arrival.body, body),
+        order_id=callback.order_id,
+        event_id=callback.event_id,
+        status=callback.word,
+        occurred_at=callback.occurred_at,
+        details=read_details(callback.order),
+        problems=("bad_time",) if callback.has_bad_time else (),
+    )
+
+
+def _poll(arrival: Arrival) -> _Said:
+    body = _object_in(arrival.body)
+    status = arrival.http_status
+    date = parse_http_date(arrival.headers.get("date", ""))
+    name = None if body is None or is_error(body) else normalized(body.get("status"))
+    if status is not None and not is_success(status):
+        name = None
+    is_order = name is not None
+    return _Said(
+        name or POLL_FAILED,
+        POLL_FAILED if name is None else trigger_of(name),
+        identity.of_poll(status, date, arrival.body, body),
+        order_id=_order_in(body) if is_order or arrival.order_id is None else None,
+        exchange_id=opaque_id(arrival.exchange_id),
+        status=_word_in(body) if is_order else None,
+        occurred_at=date,
+        http_status=status,
+        details=read_details(body) if is_order else NOTHING,
+    )
+
+
+_READERS: Final[Mapping[Kind, Callable[[Arrival], _Said | _Refusal]]] = {
+    "request": _request,
+    "response": _response,
+    "callback": _callback,
+    "poll": _poll,
+}
+
+
+def _recalled(event: Event) -> _Answer:
+    if event.kind == "response":
+        return _answer(event.name, event.http_status, _object_in(event.body))
+    # Only an answer that shows no order comes without a word of the provider's.
+    body = None if event.status is None else _object_in(event.body)
+    order = body if body is None or event.kind == "poll" else read_callback(body).order
+    return _Answer(read_details(order))
+
+
+def _answer(name: str, http_status: int | None, body: JsonObject | None) -> _Answer:
+    """Return what a response tells: details only where it was accepted."""
+    if name == ACCEPTED:
+        return _Answer(read_details(body))
+    fate = fate_of(http_status) if name == FAILED else None
+    return _Answer(NOTHING, read_faults(body) or (Fault(),), fate)
+
+
+def _consequence(name: str, body: JsonObject | None) -> tuple[str, tuple[str, ...]]:
+    """Return what the definition is asked with for a response, and what is odd about it."""
+    if name == REJECTED:
+        return _VALIDATION_FAILED, ()
+    if name == FAILED:
+        return FAILED, ()
+    if body is None:
+        return _CREATED, ("unreadable_body",)
+    word = normalized(body.get("status"))
+    state = state_named(word)
+    if state is not None:
+        return state, ()
+    return _CREATED, () if word is None or is_informational(word) else ("unrecognized",)
+
+
+def _order(stated: str | None, named: str | None) -> str | _Refusal:
+    """Return the order that the line and the body agree on.
+
+    An unusable id in the body says nothing where the line names the order.
+    """
+    if stated is None:
+        if named is None:
+            return _NO_ORDER
+        return named if is_order_id(named) else _BAD_ORDER_ID
+    return stated if named is None or named == stated or not is_order_id(named) else _MISMATCH
+
+
+def _object_in(body: bytes) -> JsonObject | None:
+    try:
+        value = parse(body)
+    except JsonError:
+        return None
+    return value if type(value) is dict else None
+
+
+def _order_in(body: JsonObject | None) -> str | None:
+    return None if body is None else identity.id_text(body.get("id"))
+
+
+def _word_in(body: JsonObject | None) -> str | None:
+    """Return the status verbatim, None where it says nothing."""
+    word = None if body is None else body.get("status")
+    return word if normalized(word) is not None else None
+
+
+def _event(arrival: Arrival, order_id: str, said: _Said) -> Event:
+    return Event(
+        provider=NAME,
+        order_id=order_id,
+        kind=arrival.kind,
+        name=said.name,
+        trigger=said.trigger,
+        key=said.identity.key,
+        digest=said.identity.digest,
+        received_at=arrival.received_at,
+        body=arrival.body,
+        sha256=hashlib.sha256(arrival.body).hexdigest(),
+        event_id=said.event_id,
+        attempt=said.attempt,
+        exchange_id=said.exchange_id,
+        status=said.status,
+        occurred_at=said.occurred_at,
+        http_status=said.http_status,
+        headers=arrival.headers,
+        details=said.details,
+        faults=said.faults,
+        problems=said.problems,
+        fate=said.fate,
+    )
+
+
+def _unreadable(arrival: Arrival, refusal: _Refusal) -> Unreadable:
+    return Unreadable(
+        provider=NAME,
+        reason=refusal.reason,
+        detail=refusal.detail,
+        body=arrival.body,
+        received_at=arrival.received_at,
+        arrival=arrival,
+    )

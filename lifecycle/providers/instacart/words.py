@@ -1,0 +1,51 @@
+"""Words: how the provider spells what happened, and what that means to us.
+
+Callback names and statuses go the same way. Of the callbacks' names only one is
+documented first hand, so the set stays open: unknown names are kept as they are.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from lifecycle.event import EXCHANGE_NAMES
+from lifecycle.providers.instacart.definition import LAST_MILE
+
+PREFIX: Final = "fulfillment."
+"""Callbacks carry it, the sandbox and statuses do not."""
+
+ALIASES: Final = {
+    "order_created": "brand_new",
+    "staging": "staged",
+    "staged_for_delivery": "staged",
+    "customer_mia": "customer_missing",
+    "cancelled": "canceled",
+}
+
+OWN_WORDS: Final = EXCHANGE_NAMES | {
+    state for state in LAST_MILE.states if LAST_MILE.rank(state) < LAST_MILE.birth_rank
+}
+"""What only we say: in the provider's mouth these name nothing."""
+
+
+def normalized(word: object) -> str | None:
+    """Return a provider's word in our spelling; None where it says nothing."""
+    if type(word) is not str:
+        return None
+    plain = word.strip().lower().removeprefix(PREFIX)
+    return ALIASES.get(plain, plain) or None
+
+
+def trigger_of(name: str) -> str | None:
+    """Return what the definition is asked with for a provider's name: None for our own words."""
+    return None if name in OWN_WORDS else name
+
+
+def state_named(name: str | None) -> str | None:
+    """Return the state that a provider's name shows the order in, None if it shows none."""
+    return None if name is None or name in OWN_WORDS else LAST_MILE.names.get(name)
+
+
+def is_informational(name: str | None) -> bool:
+    """Tell whether a provider's name is known and moves no order."""
+    return name in LAST_MILE.informational and name not in OWN_WORDS

@@ -1,0 +1,125 @@
+"""What a caller gets for recording something: what became of it, and what changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import NamedTuple
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from lifecycle.event import Event, Unreadable
+from lifecycle.log import Appended, Outcome
+from lifecycle.view import Instant, OrderView, Step
+
+
+class Change(NamedTuple):
+    """What one event changed in its order.
+
+    `before` and `after` are statuses (`before` None at first), `cause` is the event's key.
+    `corrected` is true when a path already told was rewritten, not just continued.
+    """
+
+    before: str | None
+    after: str
+    cause: str
+    corrected: bool
+
+    @classmethod
+    def between(
+        cls, told: tuple[Step, ...], path: tuple[Step, ...], cause: str
+    ) -> Change | None:
+        """Return what changed from one path to another, None when nothing did."""
+        if told == path or not path:
+            return None
+        return cls(
+            before=told[-1].status if told else None,
+            after=path[-1].status,
+            cause=cause,
+            corrected=path[: len(told)] != told,
+        )
+
+
+Told = tuple[Change | None, OrderView | None]
+
+
+class Receipt:
+    """What became of one thing that was recorded. It is durable already.
+
+    `change` and `view` are folded when first read, at the version that this event made:
+    later events do not show in them.
+    """
+
+    __slots__ = ("_appended", "_tell", "_told", "event")
+
+    def __init__(
+        self, event: Event | Unreadable, appended: Appended, tell: Callable[[], Told]
+    ) -> None:
+        self.event = event
+        self._appended = appended
+        self._tell = tell
+        self._told: Told | None = None
+
+    @property
+    def outcome(self) -> Outcome:
+        """`appended`, `duplicate`, `divergent` or `quarantined`."""
+        return self._appended.outcome
+
+    @property
+    def position(self) -> int:
+        """The place in the whole log; of a duplicate, where the first copy stands."""
+        return self._appended.position
+
+    @property
+    def version(self) -> int:
+        """The place in the stream, from 1; of a duplicate, where the first copy stands."""
+        return self._appended.version
+
+    @property
+    def change(self) -> Change | None:
+        """What this event changed; None when neither status nor path changed."""
+        return self._read()[0]
+
+    @property
+    def view(self) -> OrderView | None:
+        """The order's view; None when the thing was quarantined."""
+        return self._read()[1]
+
+    def _read(self) -> Told:
+        if self._told is None:
+            self._told = self._tell()
+        return self._told
+
+    def __repr__(self) -> str:
+        return f"<Receipt {self.outcome.value} at {self.position}>"
+
+
+class QuarantineItem(BaseModel):
+    """Something that could not be read, and why.
+
+    `item` counts the quarantine's records from 1. `redriven` is the key of the event that
+    it became, None while it waits. `body` holds the bytes as they came.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    item: int
+    position: int
+    provider: str
+    reason: str
+    detail: str
+    kind: str | None
+    order_id: str | None
+    line_number: int | None
+    received_at: Instant
+    recorded_at: Instant | None
+    sha256: str
+    size: int
+    redriven: str | None
+    body: bytes = Field(repr=False, exclude=True)
+
+
+def is_before(event: Event, *, as_at: datetime | None, as_of: datetime | None) -> bool:
+    """Tell whether an event was known at `as_at` and had happened at `as_of`."""
+    known = as_at is None or event.received_at <= as_at
+    return known and (as_of is None or (event.occurred_at or event.received_at) <= as_of)

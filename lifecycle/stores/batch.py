@@ -1,0 +1,50 @@
+"""What one caller wants appended, and what became of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from threading import Lock
+
+from lifecycle.log import Appended
+from lifecycle.stored import Prepared
+
+
+class Batch:
+    """The entries of one caller, appended in one commit; settled with results or an error.
+
+    A caller's thread sleeps at `gate`, which opens when the batch is settled, or when it
+    is this caller's turn to commit.
+    """
+
+    def __init__(self, entries: Sequence[Prepared], expected_version: int | None = None) -> None:
+        self.entries = entries
+        self.expected_version = expected_version
+        self.size = sum(len(entry.body) for entry in entries)
+        self.results: list[Appended] | None = None
+        self.error: Exception | None = None
+        self.withdrawn = False
+        self.gate = Lock()
+        self.gate.acquire()
+
+    @property
+    def settled(self) -> bool:
+        """Whether it is known what became of it."""
+        return self.results is not None or self.error is not None
+
+    @property
+    def sleeps(self) -> bool:
+        """Whether a thread may be waiting at the gate with nothing known yet."""
+        return not self.settled and not self.withdrawn
+
+    def wake(self) -> None:
+        """Open the gate; opening it twice is harmless."""
+        if self.gate.locked():
+            self.gate.release()
+
+    def outcome(self) -> list[Appended]:
+        """Return the results, or raise the error."""
+        if self.error is not None:
+            raise self.error
+        if self.results is None:
+            raise AssertionError
+        return self.results

@@ -1,0 +1,103 @@
+"""Coroutines share one worker thread per log, and wake once per commit."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from threading import Lock
+
+from lifecycle.log import Appended
+from lifecycle.stored import Prepared
+from lifecycle.stores.batch import Batch
+from lifecycle.stores.gathering import Gathering
+
+
+class Drain:
+    """Submits the batches of coroutines; safe for several event loops."""
+
+    def __init__(self, gathering: Gathering) -> None:
+        self._gathering = gathering
+        self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="lifecycle-drain")
+        self._lock = Lock()
+        self._landings: dict[asyncio.AbstractEventLoop, _Landing] = {}
+
+    async def submit(
+        self, entries: Sequence[Prepared], expected_version: int | None
+    ) -> list[Appended]:
+        """Return what became of the entries, once that is durable.
+
+        A task that is canceled while it waits harms nobody: its entries are recorded.
+
+        Raises:
+            StoreError: they were not appended, as far as anybody knows.
+        """
+        loop = asyncio.get_running_loop()
+        landing = self._landings.get(loop) or self._new_landing(loop)
+        batch = _AwaitedBatch(entries, expected_version, landing)
+        self._gathering.enqueue(batch)
+        if not landing.starting:
+            landing.starting = True
+            # Not at once: the tasks that are ready in this round of the loop join the group.
+            loop.call_soon(self._start, landing)
+        await batch.landed
+        return batch.outcome()
+
+    def close(self) -> None:
+        """Wait for what is in the queue, and end the worker."""
+        self._worker.shutdown()
+
+    def _new_landing(self, loop: asyncio.AbstractEventLoop) -> _Landing:
+        with self._lock:
+            for known in [known for known in self._landings if known.is_closed()]:
+                del self._landings[known]
+            return self._landings.setdefault(loop, _Landing(loop))
+
+    def _start(self, landing: _Landing) -> None:
+        landing.starting = False
+        self._worker.submit(self._gathering.drain)
+
+
+class _Landing:
+    """Where settled batches come back into their event loop, many at a time."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.starting = False
+        self._loop = loop
+        self._settled: deque[_AwaitedBatch] = deque()
+
+    def new_future(self) -> asyncio.Future[None]:
+        return self._loop.create_future()
+
+    def land(self, batch: _AwaitedBatch) -> None:
+        """Called by whoever committed; one call into the loop serves a whole group."""
+        self._settled.append(batch)
+        if len(self._settled) == 1:
+            with suppress(RuntimeError):  # the loop was closed: nobody waits any more
+                self._loop.call_soon_threadsafe(self._resolve)
+
+    def _resolve(self) -> None:
+        while self._settled:
+            landed = self._settled.popleft().landed
+            if not landed.done():
+                landed.set_result(None)
+
+
+class _AwaitedBatch(Batch):
+    """A batch whose caller is a coroutine."""
+
+    def __init__(
+        self, entries: Sequence[Prepared], expected_version: int | None, landing: _Landing
+    ) -> None:
+        super().__init__(entries, expected_version)
+        self.landed = landing.new_future()
+        self._landing = landing
+
+    @property
+    def sleeps(self) -> bool:
+        return False
+
+    def wake(self) -> None:
+        self._landing.land(self)

@@ -1,0 +1,120 @@
+"""What the writer remembers of recently used streams, so that it need not read them back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
+
+from lifecycle.errors import StoredFormatError
+from lifecycle.log import QUARANTINE
+from lifecycle.stored import hash_of, parse_header
+from lifecycle.stores.recorder import Head, Recorder
+
+KEPT_CONTENTS: Final = 100_000
+"""How many distinct contents are remembered, about half a kilobyte each."""
+
+
+class Place:
+    """Where a content stands; the position is filled in when the store tells it."""
+
+    __slots__ = ("position", "version")
+
+    def __init__(self, version: int, position: int) -> None:
+        self.version = version
+        self.position = position
+
+
+class StreamEnd:
+    """Where a stream stands: its last version, that header's hash, what it holds already."""
+
+    __slots__ = ("keys", "places", "previous", "version")
+
+    def __init__(self) -> None:
+        self.version = 0
+        self.previous: str | None = None
+        self.keys: set[str] = set()
+        self.places: dict[tuple[str, str], Place] = {}
+
+    def add(self, head: Head) -> None:
+        """Take in the next stored record.
+
+        Raises:
+            StoredFormatError: its header cannot be read.
+        """
+        self.version = head.version
+        self.previous = hash_of(head.header)
+        fields = parse_header(head.header, head.stream, head.version)
+        key, digest = fields.get("key"), fields.get("digest")
+        if not isinstance(key, str) or not isinstance(digest, str):
+            raise StoredFormatError(head.stream, head.version, "its header has no key or no digest")
+        self.place(key, digest, Place(head.version, head.position))
+
+    def place(self, key: str, digest: str, place: Place) -> None:
+        """Remember where a content stands; the first copy stays."""
+        self.keys.add(key)
+        self.places.setdefault((key, digest), place)
+
+
+Ends = dict[str, StreamEnd | StoredFormatError]
+"""By stream; an error where a stored record cannot be read, which is that stream's trouble."""
+
+
+class StreamEnds:
+    """A bounded cache of stream ends, the least recently used dropped first.
+
+    What is taken is no longer in the cache until it is kept: whatever goes wrong in
+    between, a stale end is never used again. Not safe for threads: one writer at a time.
+    """
+
+    def __init__(self, recorder: Recorder, kept: int = KEPT_CONTENTS) -> None:
+        self._recorder = recorder
+        self._kept = kept
+        self._contents = 0
+        self._ends: dict[str, StreamEnd] = {}
+
+    def take(self, streams: Iterable[str], expected: Mapping[str, int]) -> Ends:
+        """Return the ends of some streams, read back where they are not remembered.
+
+        `expected` are versions that callers count on; an end that disagrees is read back
+        too, since only the store can tell who is right.
+        """
+        ends: Ends = {}
+        missing: list[str] = []
+        for stream in streams:
+            end = self._ends.pop(stream, None)
+            if end is not None:
+                self._contents -= len(end.places)
+            if end is None or expected.get(stream, end.version) != end.version:
+                missing.append(stream)
+            else:
+                ends[stream] = end
+        if missing:
+            self._read_back(missing, ends)
+        return ends
+
+    def keep(self, ends: Ends) -> None:
+        """Remember ends again, now that all they say is stored."""
+        for stream, end in ends.items():
+            if isinstance(end, StreamEnd):
+                self._ends[stream] = end
+                self._contents += len(end.places)
+        while self._contents > self._kept and len(self._ends) > 1:
+            self._contents -= len(self._ends.pop(next(iter(self._ends))).places)
+
+    def _read_back(self, missing: Sequence[str], ends: Ends) -> None:
+        for stream in missing:
+            ends[stream] = StreamEnd()
+        orders = [stream for stream in missing if stream != QUARANTINE]
+        for head in self._recorder.heads(orders) if orders else ():
+            end = ends[head.stream]
+            try:
+                if isinstance(end, StreamEnd):
+                    end.add(head)
+            except StoredFormatError as damaged:
+                ends[head.stream] = damaged
+        if QUARANTINE in missing:
+            last = self._recorder.last_head(QUARANTINE)
+            if last is not None:
+                end = StreamEnd()
+                end.version, end.previous = last.version, hash_of(last.header)
+                ends[QUARANTINE] = end

@@ -1,0 +1,56 @@
+"""How long a store is asked again before the caller is told."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from typing import Final, ParamSpec, TypeVar
+
+from lifecycle.errors import StoreUnavailableError
+from lifecycle.stores.recorder import TryAgainError
+
+PATIENCE: Final = 30.0
+"""Seconds."""
+
+_FIRST_PAUSE: Final = 0.001
+_LONGEST_PAUSE: Final = 0.1
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Patience:
+    """The time limit of one call; pauses grow, and differ so that rivals do not stay in step."""
+
+    def __init__(self, store: str, seconds: float) -> None:
+        self._store = store
+        self._until = time.monotonic() + seconds
+        self._pause = _FIRST_PAUSE
+
+    def wait(self, again: TryAgainError) -> None:
+        """Sleep a little before the next attempt.
+
+        Raises:
+            StoreUnavailableError: the time is up.
+        """
+        if time.monotonic() >= self._until:
+            raise StoreUnavailableError(self._store, again.found) from again
+        time.sleep(random.uniform(0, self._pause))  # noqa: S311 - keeps rivals apart, no secret
+        self._pause = min(self._pause * 2, _LONGEST_PAUSE)
+
+
+def patiently(
+    store: str, seconds: float, ask: Callable[P, T], *args: P.args, **kwargs: P.kwargs
+) -> T:
+    """Return what `ask` returns, asking again while that may help.
+
+    Raises:
+        StoreUnavailableError: the time is up.
+    """
+    patience = Patience(store, seconds)
+    while True:
+        try:
+            return ask(*args, **kwargs)
+        except TryAgainError as again:
+            patience.wait(again)

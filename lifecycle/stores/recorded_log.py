@@ -1,0 +1,146 @@
+"""The log on any recorder: what all stores share."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
+from typing import Final, ParamSpec, TypeVar
+
+from lifecycle.errors import OpenedElsewhereError, StoreClosedError
+from lifecycle.event import Entry
+from lifecycle.log import ORDERS, Appended, Record
+from lifecycle.stored import prepare, storable
+from lifecycle.stores.batch import Batch
+from lifecycle.stores.commit import Committer
+from lifecycle.stores.drain import Drain
+from lifecycle.stores.gathering import Gathering
+from lifecycle.stores.patience import patiently
+from lifecycle.stores.recorder import Recorder
+
+_LAST: Final = 2**63 - 1
+_STREAMS_AT_ONCE: Final = 256
+
+Clock = Callable[[], datetime]
+"""Tells the time, with a zone."""
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def now() -> datetime:
+    """Return the system's time."""
+    return datetime.now(UTC)
+
+
+class RecordedLog:
+    """A `Log` on a recorder; `patience` is for how many seconds it is asked again."""
+
+    def __init__(self, recorder: Recorder, clock: Clock, patience: float) -> None:
+        self._recorder = recorder
+        self._patience = patience
+        self._pid = os.getpid()
+        self._closed = False
+        self._gathering = Gathering(Committer(recorder, clock, patience).commit)
+        self._drain = Drain(self._gathering)
+
+    @property
+    def url(self) -> str:
+        """Where the log lies, without secrets."""
+        return self._recorder.url
+
+    @property
+    def gapless(self) -> bool:
+        """Whether positions have no gaps, and every record names the one before it."""
+        return self._recorder.gapless
+
+    def append(self, entry: Entry, *, expected_version: int | None = None) -> Appended:
+        """Append one entry; concurrent callers share a commit.
+
+        What is stored already is a duplicate whatever version is expected.
+
+        Raises:
+            VersionConflictError: the stream is not at `expected_version`.
+            InvalidArgumentError: the entry is not what it says.
+        """
+        self._check()
+        return self._gathering.submit(Batch([prepare(entry)], expected_version))[0]
+
+    def append_many(self, entries: Sequence[Entry]) -> list[Appended]:
+        """Append entries in one commit, each deduplicated against those before it.
+
+        Raises:
+            InvalidArgumentError: an entry is not what it says; none is appended.
+        """
+        self._check()
+        if not entries:
+            return []
+        return self._gathering.submit(Batch([prepare(entry) for entry in entries]))
+
+    async def append_async(self, entry: Entry, *, expected_version: int | None = None) -> Appended:
+        """Append one entry from a coroutine; concurrent tasks share a commit.
+
+        A task that is canceled meanwhile harms nobody; its entry may still be recorded.
+        Errors are those of `append`.
+        """
+        self._check()
+        return (await self._drain.submit([prepare(entry)], expected_version))[0]
+
+    def read(self, stream: str, *, after: int = 0, until: int | None = None) -> list[Record]:
+        """Return a stream's records with versions above `after`, up to `until`."""
+        return self._ask(self._recorder.read, storable(stream), _bounded(after), _bounded(until))
+
+    def read_many(self, streams: Sequence[str]) -> dict[str, list[Record]]:
+        """Return the records of many streams; those without any are left out."""
+        found: dict[str, list[Record]] = {}
+        names = list(dict.fromkeys(map(storable, streams)))
+        for start in range(0, len(names), _STREAMS_AT_ONCE):
+            chunk = names[start : start + _STREAMS_AT_ONCE]
+            for record in self._ask(self._recorder.read_many, chunk):
+                found.setdefault(record.stream, []).append(record)
+        return found
+
+    def streams(self, *, prefix: str = ORDERS) -> Iterator[str]:
+        """Yield the names of all streams with this prefix, sorted, in constant memory."""
+        wanted = storable(prefix)
+        last = ""
+        while page := self._ask(self._recorder.page_of_streams, last, wanted):
+            yield from page
+            last = page[-1]
+
+    def scan(self, *, after: int = 0, until: int | None = None) -> Iterator[Record]:
+        """Yield every record with a position above `after`, in order, in constant memory."""
+        position, last = _bounded(after), _bounded(until)
+        while page := self._ask(self._recorder.page, position, last):
+            yield from page
+            position = page[-1].position
+
+    def last_position(self) -> int:
+        """Return the highest position, 0 for an empty log."""
+        return self._ask(self._recorder.last_position)
+
+    def close(self) -> None:
+        """Close every connection; what was acknowledged stays. In a fork: nothing to close."""
+        if self._closed or self._pid != os.getpid():
+            return
+        self._closed = True
+        self._drain.close()
+        self._gathering.close(self._recorder.close)
+
+    def _check(self) -> None:
+        if self._pid != os.getpid():
+            raise OpenedElsewhereError(self._pid, os.getpid())
+        if self._closed:
+            raise StoreClosedError(self.url)
+
+    def _ask(self, ask: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        self._check()
+        return patiently(self.url, self._patience, ask, *args, **kwargs)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.url}>"
+
+
+def _bounded(number: int | None) -> int:
+    """Return a version or position that every store can compare with."""
+    return _LAST if number is None else max(0, min(number, _LAST))

@@ -1,0 +1,106 @@
+"""The port that a database plugs into: everything else about a log is shared."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple, Protocol
+
+from lifecycle.log import Record
+from lifecycle.stored import Before
+
+
+class Tip(NamedTuple):
+    """The end of the log: its last position (0 if it is empty), and the record there."""
+
+    position: int
+    last: Before | None
+
+
+class Row(NamedTuple):
+    """One record to insert."""
+
+    stream: str
+    version: int
+    topic: str
+    state: bytes
+
+
+class Head(NamedTuple):
+    """A stored record without its body."""
+
+    stream: str
+    version: int
+    position: int
+    header: bytes
+
+
+Plan = Callable[[Tip | None], Sequence[Row]]
+"""Decides what to insert after the tip; None where the store cannot know the tip."""
+
+
+class TryAgainError(Exception):
+    """Nothing is known to be stored, and deciding again may work: a race, a lost connection.
+
+    Never leaves `stores`; `found` becomes the sentence if time runs out.
+    """
+
+    def __init__(self, found: str) -> None:
+        self.found = found
+        super().__init__(found)
+
+
+class Recorder(Protocol):
+    """What one database offers. Every method raises `StoreError` or `TryAgainError`."""
+
+    @property
+    def url(self) -> str:
+        """Where the log lies, without secrets."""
+        ...
+
+    @property
+    def gapless(self) -> bool:
+        """Whether positions have no gaps, and the tip is known when a plan is made."""
+        ...
+
+    def write(self, plan: Plan) -> Sequence[int]:
+        """Insert what `plan` returns, all or nothing, and return the positions.
+
+        Durable on return. `plan` is called once: inside the transaction, if the store
+        can keep all other writers out. A (stream, version) that exists is refused.
+
+        Raises:
+            TryAgainError: another writer was first, or nobody knows what became of it.
+        """
+        ...
+
+    def heads(self, streams: Sequence[str]) -> Iterable[Head]:
+        """Return all heads of some streams, by stream and version."""
+        ...
+
+    def last_head(self, stream: str) -> Head | None:
+        """Return the head with the highest version of a stream."""
+        ...
+
+    def read(self, stream: str, after: int, until: int) -> list[Record]:
+        """Return a stream's records with versions above `after`, up to `until`."""
+        ...
+
+    def read_many(self, streams: Sequence[str]) -> list[Record]:
+        """Return all records of some streams, by stream and version, in one statement."""
+        ...
+
+    def page(self, after: int, until: int) -> list[Record]:
+        """Return some of the records with positions above `after`; none if there are none."""
+        ...
+
+    def page_of_streams(self, after: str, prefix: str) -> list[str]:
+        """Return some of the names above `after` with a prefix, sorted; none if there are none."""
+        ...
+
+    def last_position(self) -> int:
+        """Return the highest position, 0 for an empty log."""
+        ...
+
+    def close(self) -> None:
+        """Close every connection."""
+        ...

@@ -1,0 +1,170 @@
+"""Connections to one SQLite file: every setting that durability rests on, set and read back."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Final
+from urllib.parse import quote_from_bytes
+
+from eventsourcing.sqlite import (
+    SQLiteConnection,
+    SQLiteConnectionPool,
+    SQLiteCursor,
+    SQLiteDatastore,
+    SQLiteTransaction,
+)
+
+from lifecycle.errors import StoreUnavailableError
+from lifecycle.stores.sqlite_fault import is_harmless
+from lifecycle.stores.sqlite_fork import refuse_if_used_at_fork, watch_forks
+
+SETTINGS: Final = {
+    "busy_timeout": 1000,  # milliseconds; no signal is heard meanwhile, so waiting is ours
+    "synchronous": 2,  # FULL: a commit is on the disk when it returns
+    "recursive_triggers": 1,  # REPLACE runs the trigger that refuses DELETE
+    "fullfsync": 1,  # on macOS nothing less reaches the disk
+    "checkpoint_fullfsync": 1,
+    "cache_size": -8192,  # KiB
+}
+"""What every connection is set to. The journal mode is the file's, see `make_durable`."""
+
+
+class ImmediateTransaction(SQLiteTransaction):
+    """Takes the write lock at once: a read lock that has to grow fails "locked" under rivals."""
+
+    def __enter__(self) -> SQLiteCursor:
+        cursor = self.connection.cursor()
+        cursor.execute("BEGIN IMMEDIATE" if self.commit else "BEGIN")
+        return cursor
+
+
+class LogConnection(SQLiteConnection):
+    """A connection whose writing transactions begin with the write lock."""
+
+    def __init__(self, driver: sqlite3.Connection, url: str) -> None:
+        super().__init__(driver, max_age=None)
+        self.driver = driver
+        self._url = url
+        self._is_durable = False
+
+    @contextmanager
+    def transaction(self, *, commit: bool) -> Iterator[SQLiteCursor]:
+        """Yield a cursor within a transaction, rolled back unless `commit`."""
+        if commit:
+            self.make_durable()
+        with ImmediateTransaction(self, commit=commit) as cursor, cursor:
+            yield cursor
+
+    def make_durable(self) -> None:
+        """Have the file journaled by a write-ahead log; once per connection, before it writes.
+
+        Raises:
+            StoreUnavailableError: the file or its disk does not take it.
+        """
+        if not self._is_durable:
+            if _setting(self.driver, "journal_mode") != "wal":
+                self.driver.execute("PRAGMA journal_mode=WAL")
+            _check(self.driver, self._url, "journal_mode", "wal")
+            self._is_durable = True
+
+
+class LogConnectionPool(SQLiteConnectionPool):
+    """Connections to the file at `path`; none is handed out before its settings are proved."""
+
+    def __init__(self, path: str, url: str, *, create: bool) -> None:
+        self.path = os.path.realpath(path)
+        self.url = url
+        self._opening = 0
+        self._opened: list[LogConnection] = []
+        super().__init__(db_name=_uri(self.path, create=create), pool_size=16, max_overflow=48)
+        watch_forks(self)
+
+    def _create_connection(self) -> LogConnection:
+        refuse_if_used_at_fork(self.path, self.url)
+        self._opening += 1
+        try:
+            driver = sqlite3.connect(
+                self.db_name, uri=True, check_same_thread=False, isolation_level=None
+            )
+            try:
+                self._set(driver)
+            except BaseException:
+                driver.close()
+                raise
+            connection = LogConnection(driver, self.url)
+            self._opened = [other for other in self._opened if not other.closed] + [connection]
+            return connection
+        finally:
+            self._opening -= 1
+
+    def _set(self, driver: sqlite3.Connection) -> None:
+        for name, value in SETTINGS.items():
+            driver.execute(f"PRAGMA {name}={value}")
+        for name, value in SETTINGS.items():
+            _check(driver, self.url, name, value)
+        _check(driver, self.url, "encoding", "UTF-8")
+        driver.row_factory = sqlite3.Row
+
+    @property
+    def is_used(self) -> bool:
+        """Whether any connection is in use, or just being opened; asked in a fork, so no locks."""
+        idle = set(map(id, self._pool))
+        return bool(self._opening) or any(
+            not connection.closed and id(connection) not in idle for connection in self._opened
+        )
+
+    def close_in_child(self) -> None:
+        """Close all connections of a fork that the parent goes on using."""
+        self._closed = True
+        for connection in self._opened:
+            with suppress(sqlite3.Error):
+                connection.driver.close()
+
+
+class LogDatastore(SQLiteDatastore):
+    """The library's datastore on our connections; a connection that failed is not used again."""
+
+    pool: LogConnectionPool
+
+    def __init__(self, path: str, url: str, *, create: bool) -> None:
+        super().__init__(db_name="", originator_id_type="text")
+        self.pool = LogConnectionPool(path, url, create=create)
+
+    @contextmanager
+    def get_connection(self, *, commit: bool) -> Iterator[LogConnection]:  # noqa: ARG002
+        """Yield a connection.
+
+        The pool's own interlocking of writers is not used: it stays locked for ever if a
+        connection cannot be opened. Only one thread of a log writes at a time anyway.
+        """
+        connection = self.pool.get_connection()
+        if not isinstance(connection, LogConnection):
+            raise TypeError
+        try:
+            yield connection
+        except BaseException as fault:
+            if connection.driver.in_transaction or not is_harmless(fault):
+                connection.close()
+            raise
+        finally:
+            self.pool.put_connection(connection)
+
+
+def _uri(path: str, *, create: bool) -> str:
+    return f"file:{quote_from_bytes(os.fsencode(path))}?mode={'rwc' if create else 'rw'}"
+
+
+def _setting(driver: sqlite3.Connection, name: str) -> object:
+    row = driver.execute(f"PRAGMA {name}").fetchone()
+    return row[0] if row else None
+
+
+def _check(driver: sqlite3.Connection, url: str, name: str, expected: object) -> None:
+    found = _setting(driver, name)
+    if found != expected:
+        raise StoreUnavailableError(
+            url, f"its {name} is {found!r} and could not be set to {expected!r}"
+        )

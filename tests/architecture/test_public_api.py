@@ -1,0 +1,85 @@
+"""The public names: what the package exports, what its reference page promises, nothing else."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import lifecycle
+
+ROOT = Path(__file__).parents[2]
+INIT = ROOT / "lifecycle" / "__init__.py"
+PAGE = ROOT / "docs" / "reference" / "api.md"
+
+
+def bound_names(source: str) -> set[str]:
+    """Return the public names that a module's own lines bind."""
+    names: set[str] = set()
+    for node in ast.parse(source).body:
+        if (isinstance(node, ast.ImportFrom) and node.module != "__future__") or isinstance(
+            node, ast.Import
+        ):
+            names |= {name.asname or name.name for name in node.names}
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            names.add(node.name)
+        elif isinstance(node, ast.Assign):
+            names |= {target.id for target in node.targets if isinstance(target, ast.Name)}
+        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            names.add(node.target.id)
+    return {name for name in names if not name.startswith("_")}
+
+
+def promised() -> set[str]:
+    """Return the names in the first column of the tables of the reference page."""
+    return set(re.findall(r"^\| \[?`(\w+)", PAGE.read_text(), re.MULTILINE))
+
+
+def test_all_is_exactly_what_is_exported():
+    assert set(lifecycle.__all__) - {"__version__"} == bound_names(INIT.read_text())
+    assert len(set(lifecycle.__all__)) == len(lifecycle.__all__)
+
+
+def test_the_reference_page_lists_every_public_name_and_no_other():
+    assert promised() == set(lifecycle.__all__)
+
+
+def test_every_public_name_exists_and_says_what_it_gives():
+    for name in set(lifecycle.__all__) - {"__version__"}:
+        value = getattr(lifecycle, name)
+        if inspect.isclass(value) or inspect.isfunction(value):
+            assert (value.__doc__ or "").strip(), name
+
+
+def test_every_public_exception_hangs_from_one_root():
+    errors = {
+        value
+        for name in lifecycle.__all__
+        if inspect.isclass(value := getattr(lifecycle, name)) and issubclass(value, Exception)
+    }
+    assert errors
+    assert [error for error in errors if not issubclass(error, lifecycle.LifecycleError)] == []
+
+
+def test_the_package_carries_its_types():
+    assert (ROOT / "lifecycle" / "py.typed").is_file()
+
+
+def test_importing_the_package_needs_none_of_the_extras():
+    """`pip install order-lifecycle` alone must do; the extras serve the command line."""
+    asked = "import sys, lifecycle; print({'typer', 'rich', 'pytest'} & set(sys.modules))"
+    done = subprocess.run(
+        [sys.executable, "-c", asked], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    assert done.stdout.strip() == "set()"
+
+
+def test_the_reader_of_names_sees_every_way_to_bind_one():
+    """The positive control: a name bound in any of these ways would be missed by no one."""
+    source = (
+        "import a\nfrom b import c as d\ne = 1\nf: int = 2\ndef g(): ...\nclass H: ...\n_i = 3\n"
+    )
+    assert bound_names(source) == {"a", "d", "e", "f", "g", "H"}

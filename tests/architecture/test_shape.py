@@ -1,0 +1,160 @@
+"""The shape of the package: small functions and modules, no stubs, and a pure part that is pure."""
+
+from __future__ import annotations
+
+import ast
+import itertools
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+MODULES = sorted((ROOT / "lifecycle").rglob("*.py"))
+PURE = ("event", "definition", "fold", "view", "instant", "strict_json")
+VAGUE = {
+    "utils",
+    "util",
+    "helpers",
+    "helper",
+    "manager",
+    "handler",
+    "base",
+    "common",
+    "data",
+    "misc",
+}
+LONGEST_FUNCTION = 40
+LONGEST_MODULE = 400
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def named(module: Path) -> str:
+    return str(module.relative_to(ROOT))
+
+
+def functions(source: str) -> list[Function]:
+    return [node for node in ast.walk(ast.parse(source)) if isinstance(node, Function)]
+
+
+def long_functions(source: str) -> list[str]:
+    """Return the functions of more than forty lines, signature and docstring counted."""
+    return [
+        f"{function.name} ({length} lines)"
+        for function in functions(source)
+        if (length := (function.end_lineno or 0) - function.lineno + 1) > LONGEST_FUNCTION
+    ]
+
+
+def hollow(source: str) -> list[str]:
+    """Return the functions and classes whose body does nothing but `pass`."""
+    return [
+        node.name
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, Function | ast.ClassDef)
+        and all(
+            isinstance(line, ast.Pass) for line in node.body[ast.get_docstring(node) is not None :]
+        )
+        and any(isinstance(line, ast.Pass) for line in node.body)
+    ]
+
+
+def impurities(source: str) -> list[str]:
+    """Return what reads the clock, chance, a file or the environment."""
+    attributes = {
+        "now",
+        "utcnow",
+        "today",
+        "environ",
+        "getenv",
+        "urandom",
+        "read_text",
+        "read_bytes",
+    }
+    modules = {"time", "random", "secrets", "os", "io", "socket", "pathlib", "uuid", "asyncio"}
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Attribute) and node.attr in attributes:
+            found.append(node.attr)
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            found += [node.func.id] * (node.func.id in {"open", "input", "print"})
+        elif isinstance(node, ast.Import):
+            found += [name.name for name in node.names if name.name.partition(".")[0] in modules]
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] in modules:
+            found.append(node.module or "")
+    return found
+
+
+@pytest.mark.parametrize("module", MODULES, ids=named)
+def test_no_function_is_longer_than_a_page(module):
+    assert long_functions(module.read_text()) == []
+
+
+@pytest.mark.parametrize("module", MODULES, ids=named)
+def test_no_module_is_longer_than_one_sitting(module):
+    assert len(module.read_text().splitlines()) <= LONGEST_MODULE
+
+
+@pytest.mark.parametrize("module", MODULES, ids=named)
+def test_nothing_is_a_stub(module):
+    source = module.read_text()
+    assert hollow(source) == []
+    assert [mark for mark in ("TODO", "FIXME", "XXX") if mark in source] == []
+
+
+@pytest.mark.parametrize("module", MODULES, ids=named)
+def test_no_module_is_named_for_nothing_in_particular(module):
+    assert VAGUE.isdisjoint(module.relative_to(ROOT).with_suffix("").parts)
+
+
+@pytest.mark.parametrize("name", PURE)
+def test_the_pure_part_calls_no_clock_no_chance_and_no_machine(name):
+    source = (ROOT / "lifecycle" / f"{name}.py").read_text()
+    assert impurities(source) == []
+
+
+def test_the_checks_of_shape_see_what_they_look_for():
+    """The positive control: one of each, and every one is found."""
+    long = "def long():\n" + "    x = 1\n" * LONGEST_FUNCTION
+    assert long_functions(long) == [f"long ({LONGEST_FUNCTION + 1} lines)"]
+    assert long_functions(long.removesuffix("    x = 1\n")) == []
+    assert hollow('class Empty:\n    """Nothing."""\n\n    pass\n') == ["Empty"]
+    assert hollow("def full():\n    return 1\n") == []
+    for impure in (
+        "datetime.now(UTC)",
+        "date.today()",
+        "import time",
+        "from random import random",
+        "os.environ['HOME']",
+        "open('orders.db')",
+        "Path('orders.db').read_bytes()",
+    ):
+        assert impurities(impure), impure
+
+
+def test_the_fold_and_its_inputs_are_all_checked_for_purity():
+    """What `fold` imports of ours is on the list too, and so on down to the last module."""
+    reached, waiting = set(), {"fold"}
+    while waiting:
+        name = waiting.pop()
+        reached.add(name)
+        tree = ast.parse((ROOT / "lifecycle" / f"{name}.py").read_text())
+        imported = {
+            node.module.removeprefix("lifecycle.")
+            for node in ast.walk(tree)
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("lifecycle.")
+        }
+        waiting |= imported - reached
+    assert reached - {"errors"} <= set(PURE)
+
+
+def test_every_class_and_function_that_others_see_has_a_docstring():
+    missing = []
+    for module in MODULES:
+        tree = ast.parse(module.read_text())
+        classes = [node for node in tree.body if isinstance(node, ast.ClassDef)]
+        for node in itertools.chain(tree.body, *(cls.body for cls in classes)):
+            if isinstance(node, Function | ast.ClassDef) and not node.name.startswith("_"):
+                missing += [f"{named(module)}: {node.name}"] * (ast.get_docstring(node) is None)
+        missing += [named(module)] * (ast.get_docstring(tree) is None)
+    assert missing == []

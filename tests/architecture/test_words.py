@@ -1,0 +1,63 @@
+"""The words of the project: it names no machine, no stranger's host, and speaks of itself alone."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+FOLDERS = ("lifecycle", "docs", "examples", ".ci", "benchmarks")
+TEXTS = {".py", ".md", ".toml", ".sql", ".json", ".jsonl", ".html", ".css", ""}
+
+MACHINE = re.compile(r"(?<![\w.:/])/(?:home|root|tmp|usr|opt|mnt|srv|Users|work\w*)/\w")
+TRACKER = re.compile(r"\b(?:issue|ticket|pull request|PR)s? ?#?\d+\b", re.IGNORECASE)
+HOST = re.compile(r"\bhttps?://([\w.-]+)")
+# What a reader may be sent to, and the names that are reserved for examples.
+KNOWN_HOSTS = re.compile(
+    r"(?:[\w-]+\.)*(?:example|localhost|127\.0\.0\.1|keepachangelog\.com|semver\.org"
+    r"|diataxis\.fr|rfc-editor\.org|docs\.instacart\.com|www\.w3\.org)"
+)
+
+
+def written() -> list[Path]:
+    """Return every text of the project but the tests, which may name anything."""
+    beside = [path for path in ROOT.iterdir() if path.suffix in {".md", ".toml"}]
+    within = [
+        path
+        for folder in FOLDERS
+        for path in (ROOT / folder).rglob("*")
+        if path.is_file() and path.suffix in TEXTS and "__pycache__" not in path.parts
+    ]
+    return sorted(beside + within)
+
+
+def strangers(text: str) -> list[str]:
+    """Return what does not belong in the project's own words."""
+    hosts = [host for host in HOST.findall(text) if not KNOWN_HOSTS.fullmatch(host)]
+    return [found[0] for pattern in (MACHINE, TRACKER) for found in pattern.finditer(text)] + hosts
+
+
+def test_no_text_names_a_machine_a_tracker_or_a_stranger():
+    found = {
+        str(path.relative_to(ROOT)): names
+        for path in written()
+        if (names := strangers(path.read_text(encoding="utf-8")))
+    }
+    assert found == {}
+
+
+def test_the_scan_reads_the_whole_project():
+    names = {str(path.relative_to(ROOT)) for path in written()}
+    assert {"README.md", "pyproject.toml", ".ci/run", "lifecycle/event.py"} <= names
+
+
+def test_the_scan_sees_what_it_looks_for():
+    """The positive control: one of each, and every one is found."""
+    for stray in (
+        "see /home/ann/orders.db",
+        "fixes issue #12",
+        "from https://packages.test/simple",
+    ):
+        assert strangers(stray), stray
+    for fine in ("sqlite:///orders.db", "POST /v2/orders", "https://api.example/orders", "a/tmp/b"):
+        assert strangers(fine) == [], fine

@@ -1,0 +1,203 @@
+"""The parts of our pages that are made from the code.
+
+    .venv/bin/python tests/docs/generated.py
+
+writes them anew. `test_generated.py` fails while one of them is stale.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from pydantic import BaseModel
+
+import lifecycle
+from lifecycle import errors
+from lifecycle.diagram.mermaid import mermaid
+from lifecycle.providers.instacart.definition import LAST_MILE
+
+ROOT = Path(__file__).parents[2]
+
+
+def table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    """Return a Markdown table; bars inside a cell are escaped."""
+    cells = [head, tuple("---" for _ in head)]
+    cells += [tuple(cell.replace("|", "\\|") for cell in row) for row in rows]
+    return "\n".join("| " + " | ".join(row) + " |" for row in cells)
+
+
+def code(words: Iterable[str]) -> str:
+    """Return words as inline code, or a dash if there are none."""
+    return ", ".join(f"`{word}`" for word in words) or "-"
+
+
+def first_line(value: object) -> str:
+    """Return the first line of a docstring; of a generated one, nothing."""
+    lines = (inspect.getdoc(value) or "").splitlines()
+    return "" if not lines or lines[0].startswith("dict(") else lines[0]
+
+
+def picture() -> str:
+    """Return the definition as a Mermaid diagram."""
+    return f"```mermaid\n{mermaid(LAST_MILE).rstrip()}\n```"
+
+
+def definition() -> str:
+    """Return the states, the moves and the informational names of the last mile."""
+    marks = {
+        "initial": {LAST_MILE.initial},
+        "birth": LAST_MILE.birth,
+        "side": LAST_MILE.side,
+        "main line": set(LAST_MILE.main_line),
+        "terminal": LAST_MILE.terminal,
+    }
+    states = table(
+        ("rank", "state", "it is", "moves to a higher rank", "steps back to"),
+        (
+            (
+                str(rank),
+                f"`{state}`",
+                ", ".join(mark for mark, marked in marks.items() if state in marked) or "-",
+                code(s for s in LAST_MILE.states if rank < LAST_MILE.ranks[s] and leads(state, s)),
+                code(s for s in LAST_MILE.states if rank > LAST_MILE.ranks[s] and leads(state, s)),
+            )
+            for rank, state in enumerate(LAST_MILE.states)
+        ),
+    )
+    names = "\n".join(f"- `{name}`" for name in sorted(LAST_MILE.informational))
+    return "\n\n".join(
+        (
+            "## The picture",
+            picture(),
+            "## States and moves",
+            states,
+            "## Informational names",
+            "They never change the state, and are legal after a terminal state.",
+            names,
+            "## Fingerprint",
+            "It names this very definition in every view, and changes with anything above:",
+            f"`{LAST_MILE.fingerprint}`",
+        )
+    )
+
+
+def leads(state: str, target: str) -> bool:
+    """Tell whether the definition has a move between two states."""
+    return target in {move.dest for move in LAST_MILE.moves if move.source == state}
+
+
+def all_errors() -> str:
+    """Return every exception: the tree as its module draws it, and a table."""
+    tree = (errors.__doc__ or "").split("\n\n")[1]
+    classes = [
+        value
+        for value in vars(errors).values()
+        if inspect.isclass(value) and issubclass(value, errors.LifecycleError)
+    ]
+    rows = (
+        (f"`{cls.__name__}`", first_line(cls), code(attributes_of(cls)))
+        for cls in classes
+        if cls.__init__ is not Exception.__init__
+    )
+    return f"```text\n{tree}\n```\n\n" + table(("exception", "it means", "it carries"), rows)
+
+
+def attributes_of(cls: type) -> list[str]:
+    """Return the names of what an exception is made from and keeps."""
+    if "__init__" not in vars(cls):
+        return []
+    return [name for name in inspect.signature(cls.__init__).parameters if name != "self"]
+
+
+def api() -> str:
+    """Return every public name by kind, and the methods of what users call."""
+    exported = {name: getattr(lifecycle, name) for name in sorted(lifecycle.__all__, key=str.lower)}
+    functions = {name: value for name, value in exported.items() if inspect.isfunction(value)}
+    classes = {name: value for name, value in exported.items() if inspect.isclass(value)}
+    raised = {name: cls for name, cls in classes.items() if issubclass(cls, Exception)}
+    others = exported.keys() - functions.keys() - classes.keys()
+    parts = [
+        "## Functions",
+        names_table("function", functions),
+        "## Classes and values",
+        names_table(
+            "name", {n: v for n, v in classes.items() if n not in raised} | dict.fromkeys(others)
+        ),
+        "## Exceptions",
+        "Facts about each stand under [Errors](errors.md).",
+        names_table("exception", raised),
+    ]
+    for name in ("Orders", "AsyncOrders", "Sent", "Receipt", "Definition"):
+        if name in classes:
+            parts += [f"## {name}", methods_table(classes[name])]
+    return "\n\n".join(parts)
+
+
+def names_table(head: str, named: dict[str, object]) -> str:
+    """Return names with the first line of their docstrings."""
+    said = {"__version__": "The version of this distribution."}
+    rows = ((f"`{name}`", said.get(name) or first_line(value)) for name, value in named.items())
+    return table((head, "what you get"), rows)
+
+
+def methods_table(cls: type) -> str:
+    """Return the public methods and attributes of a class, its own and inherited."""
+    rows = []
+    for name, value in inspect.getmembers(cls):
+        if name.startswith("_") or (issubclass(cls, BaseModel) and name in dir(BaseModel)):
+            continue
+        if inspect.isfunction(value) or inspect.ismethod(value):
+            rows.append((f"`{name}{parameters(value)}`", first_line(value)))
+        elif said := first_line(value) if hasattr(value, "__get__") else "":
+            rows.append((f"`{name}`", said))
+    return table(("call or attribute", "what you get"), rows)
+
+
+def parameters(function: Callable[..., object]) -> str:
+    """Return a signature without types: the names, and the defaults."""
+    signature = inspect.signature(function)
+    bare = [
+        parameter.replace(annotation=inspect.Parameter.empty)
+        for parameter in signature.parameters.values()
+        if parameter.name != "self"
+    ]
+    told = str(signature.replace(parameters=bare, return_annotation=inspect.Signature.empty))
+    return re.sub(r"<class '[\w.]*?(\w+)'>", r"\1", told)
+
+
+PARTS: dict[str, Callable[[], str]] = {
+    "picture": picture,
+    "definition": definition,
+    "errors": all_errors,
+    "api": api,
+}
+_PART = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+def pages() -> list[Path]:
+    """Return the pages that hold generated parts."""
+    texts = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+    return [page for page in texts if _PART.search(page.read_text(encoding="utf-8"))]
+
+
+def written_anew(text: str) -> str:
+    """Return a page with every generated part made from the code as it is now."""
+    return _PART.sub(lambda found: f"{found[1]}{PARTS[found[2]]()}\n{found[3]}", text)
+
+
+def main() -> None:
+    """Write every generated part anew, and say which pages changed."""
+    for page in pages():
+        text = page.read_text(encoding="utf-8")
+        anew = written_anew(text)
+        if anew != text:
+            page.write_text(anew, encoding="utf-8")
+            sys.stdout.write(f"{page.relative_to(ROOT)}\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,100 @@
+"""The code in the documentation runs, and prints what the page says it prints.
+
+All ```python blocks of a page run in one namespace, in an empty folder. A ```text block
+right after one is what it prints. In a ```console block each line that starts with `$ `
+is run, and the lines below it are what it prints; `...` stands for anything.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import doctest
+import io
+import itertools
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.docs.fences import PAGES, ROOT, Block, blocks_of, named
+
+RUNNABLE = [
+    page
+    for page in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *PAGES]
+    if {"python", "console"} & {block.language for block in blocks_of(page.read_text())}
+]
+
+
+def same(wanted: str, got: str) -> bool:
+    """Say whether a page tells what was printed; `...` stands for anything."""
+    return doctest.OutputChecker().check_output(
+        wanted.rstrip() + "\n", got.rstrip() + "\n", doctest.ELLIPSIS
+    )
+
+
+def run_python(block: Block, page: str, namespace: dict[str, object]) -> str:
+    """Run one block where it stands and return what it printed."""
+    code = compile("\n" * block.line + block.text, page, "exec")
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        exec(code, namespace)
+    return printed.getvalue()
+
+
+def commands_of(text: str) -> list[tuple[str, str]]:
+    """Return the commands of a console block, each with what it should print."""
+    pieces = ("\n" + text).split("\n$ ")[1:]
+    return [(piece.partition("\n")[0], piece.partition("\n")[2]) for piece in pieces]
+
+
+def run_console(command: str) -> str:
+    """Run one command with this environment's programs first and return what it printed."""
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
+    environment = os.environ | {"PATH": path, "NO_COLOR": "1", "COLUMNS": "100"}
+    done = subprocess.run(
+        command,
+        shell=True,
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        timeout=120,
+    )
+    assert done.returncode in {0, 1}, f"$ {command}\n{done.stderr}"
+    return done.stdout
+
+
+@pytest.mark.parametrize("page", RUNNABLE, ids=named)
+def test_the_code_on_the_page_runs_and_prints_what_it_says(page, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("LIFECYCLE_DB", raising=False)
+    namespace: dict[str, object] = {"__name__": "__page__"}
+    blocks = blocks_of(page.read_text())
+    for block, following in itertools.zip_longest(blocks, blocks[1:]):
+        if block.language == "python":
+            printed = run_python(block, named(page), namespace)
+            if following is not None and following.language == "text":
+                assert same(following.text, printed), f"line {following.line}: it prints\n{printed}"
+        elif block.language == "console":
+            for command, wanted in commands_of(block.text):
+                printed = run_console(command)
+                assert same(wanted, printed) or not wanted.strip(), f"$ {command}\n{printed}"
+
+
+def test_the_runner_notices_a_page_that_lies():
+    """The positive control: another output is told apart, and an error is not swallowed."""
+    page = blocks_of("Try:\n\n```python\nprint(1 + 1)\n```\n\n```text\n3\n```\n")
+    printed = run_python(page[0], "page", {})
+    assert same("2\n", printed)
+    assert not same(page[1].text, printed)
+    assert same("at 12:... sharp", "at 12:30 sharp\n")
+    with pytest.raises(ZeroDivisionError):
+        run_python(Block("python", "1 / 0\n", 1), "page", {})
+
+
+def test_a_console_block_is_read_command_by_command():
+    text = "$ echo one\none\n$ echo two\ntwo\nlines\n"
+    assert commands_of(text) == [("echo one", "one"), ("echo two", "two\nlines\n")]

@@ -1,0 +1,60 @@
+"""The generated parts of the pages are what the code says now."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from lifecycle.view import HistoryEntry, OrderView, Verdict
+from tests.docs import generated
+from tests.docs.fences import ROOT, named
+
+COMMAND = ".venv/bin/python tests/docs/generated.py"
+
+
+@pytest.mark.parametrize("page", generated.pages(), ids=named)
+def test_the_generated_parts_of_the_page_are_not_stale(page):
+    text = page.read_text()
+    assert text == generated.written_anew(text), f"write it anew: {COMMAND}"
+
+
+def test_every_generated_part_stands_on_a_page():
+    marked = set()
+    for page in generated.pages():
+        marked |= set(re.findall(r"<!-- generated: (\w+) -->", page.read_text()))
+    assert marked == set(generated.PARTS)
+
+
+def test_a_stale_part_is_noticed():
+    """The positive control: yesterday's table is not today's."""
+    text = "<!-- generated: errors -->\nnothing\n<!-- end -->\n"
+    assert generated.written_anew(text) != text
+    assert generated.written_anew(generated.written_anew(text)) == generated.written_anew(text)
+
+
+def first_column(page: str) -> set[str]:
+    return set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE))
+
+
+def fields_of(dumped: object) -> set[str]:
+    """Return the names of all fields in a JSON schema, nested ones too."""
+    if isinstance(dumped, list):
+        return set().union(*map(fields_of, dumped)) if dumped else set()
+    if not isinstance(dumped, dict):
+        return set()
+    return set(dumped.get("properties", {})) | set().union(*map(fields_of, dumped.values()), set())
+
+
+def test_the_page_on_views_tells_of_every_field_verdict_and_anomaly():
+    page = (ROOT / "docs" / "reference" / "views.md").read_text()
+    details = generated.LAST_MILE.details
+    said = [model.model_json_schema(mode="serialization") for model in (HistoryEntry, details)]
+    told = first_column(page)
+    assert fields_of(said) <= told
+    view = OrderView.model_json_schema(mode="validation")
+    codes = set(view["$defs"]["Anomaly"]["properties"]["code"]["enum"])
+    fields = (fields_of(view) - {"details"}) | {"digest"}
+    assert fields <= told
+    assert {verdict.value for verdict in Verdict} | codes <= told
+    assert told <= fields | fields_of(said) | {verdict.value for verdict in Verdict} | codes

@@ -1,0 +1,67 @@
+"""The README: two commands on a fresh machine, a page that can be read in one sitting."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import threading
+import urllib.request
+from wsgiref.simple_server import WSGIRequestHandler, make_server
+
+from tests.docs.fences import ROOT, blocks_of
+
+README = ROOT / "README.md"
+SET_UP = "python3 -m venv .venv && .venv/bin/pip install -q '.[cli]' && .venv/bin/lifecycle demo"
+TESTS = ".venv/bin/pip install -q -e '.[test]' && .venv/bin/python -m pytest"
+
+
+def test_the_first_two_blocks_are_the_two_commands():
+    first, second, *_ = blocks_of(README.read_text())
+    assert (first.language, first.text.strip()) == ("bash", SET_UP)
+    assert (second.language, second.text.strip()) == ("bash", TESTS)
+
+
+def test_there_is_no_third_command():
+    shells = [block for block in blocks_of(README.read_text()) if block.language in {"bash", "sh"}]
+    assert len(shells) == 2
+
+
+def test_the_page_can_be_read_in_one_sitting():
+    assert len(README.read_text().splitlines()) < 150
+
+
+def test_the_continuous_integration_runs_the_commands_of_the_readme():
+    """It reads them from the page, so that the two cannot drift apart."""
+    script = ROOT / ".ci" / "run"
+    assert os.access(script, os.X_OK)
+    printed = subprocess.run(
+        [script, "--print"], capture_output=True, text=True, check=True, stdin=subprocess.DEVNULL
+    ).stdout
+    assert printed.splitlines() == [SET_UP, TESTS]
+
+
+class QuietHandler(WSGIRequestHandler):
+    """A request handler that keeps its access log to itself."""
+
+    def log_message(self, *_):
+        return
+
+
+def test_the_web_function_on_the_page_records_what_is_posted_to_it(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    namespace: dict[str, object] = {}
+    code = next(b.text for b in blocks_of(README.read_text()) if "start_response" in b.text)
+    exec(code, namespace)
+    body = b'{"id": "xyz123456", "status": "brand_new"}'
+    with make_server("127.0.0.1", 0, namespace["app"], handler_class=QuietHandler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        for raw in (body, body, b"no JSON at all"):
+            url = f"http://127.0.0.1:{server.server_port}/callbacks"
+            with urllib.request.urlopen(urllib.request.Request(url, data=raw)) as reply:
+                assert reply.status == 204
+        server.shutdown()
+    assert re.search(r"xyz123456.*brand_new", capsys.readouterr().out)
+    orders = namespace["orders"]
+    assert orders.get("xyz123456").events == 1
+    orders.close()

@@ -1,0 +1,131 @@
+"""`lifecycle doctor` and `lifecycle diagram`: is it well, and what does it look like."""
+
+from __future__ import annotations
+
+import importlib.metadata
+
+import pytest
+
+from tests.scenario.command_line import (
+    DATABASE,
+    ORDER,
+    callback,
+    lines,
+    request,
+    response,
+    run,
+    story,
+)
+
+
+@pytest.fixture
+def ingested(tmp_path):
+    """Return a function that makes a log of recordings and gives its folder."""
+
+    def ingested(*recordings):
+        told = run("ingest", "-", "--db", DATABASE, cwd=tmp_path, stdin=lines(recordings))
+        assert told.code == 0, told
+        return tmp_path
+
+    return ingested
+
+
+def examine(folder, *arguments):
+    answer = run("doctor", "--db", DATABASE, "--json", *arguments, cwd=folder)
+    assert answer.err == ""
+    return (
+        answer.code,
+        answer.value["ok"],
+        {check["name"]: check for check in answer.value["checks"]},
+    )
+
+
+def test_a_healthy_log_is_well(ingested):
+    code, ok, checks = examine(ingested(*story()))
+    assert (code, ok) == (0, True)
+    assert checks["database"]["found"] == DATABASE
+    assert checks["journal_mode"]["found"] == "wal"
+    assert checks["synchronous"]["found"] == "full"
+    assert checks["records"]["found"] == "3 in the log, 1 orders"
+    assert checks["eventsourcing"]["found"] == importlib.metadata.version("eventsourcing")
+    assert all(set(check) == {"name", "ok", "found", "advice"} for check in checks.values())
+
+
+def test_orders_that_nobody_ever_confirmed_are_told(ingested):
+    recordings = [line for n in range(3) for line in (request(f"o-{n}"), response(f"o-{n}"))]
+    code, ok, checks = examine(ingested(*recordings))
+    assert (code, ok) == (1, False)
+    told = checks["callback brand_new"]
+    assert "3 orders stand at created" in told["found"]
+    assert "may not be enabled" in told["advice"]
+
+
+def test_one_confirmation_in_the_whole_log_is_enough(ingested):
+    """The control: the callback is enabled, those orders are only slow."""
+    code, ok, _ = examine(ingested(request(), response(), *story("confirmed")))
+    assert (code, ok) == (0, True)
+
+
+def test_a_poll_that_shows_the_order_does_not_count_as_a_callback(ingested):
+    poll = {
+        "kind": "poll",
+        "order_id": "polled",
+        "received_at": "2022-06-04T10:00:00Z",
+        "http_status": 200,
+        "body": {"id": "polled", "status": "brand_new"},
+    }
+    code, _, checks = examine(ingested(request(), response(), poll))
+    assert code == 1
+    assert "1 order stands at created" in checks["callback brand_new"]["found"]
+
+
+def test_what_waits_in_the_quarantine_is_counted(ingested):
+    _, ok, checks = examine(ingested(*story(), {"kind": "pigeon"}, {"kind": "pigeon"}))
+    assert ok
+    assert checks["quarantine"]["found"] == "2 waiting"
+    assert "lifecycle quarantine" in checks["quarantine"]["advice"]
+
+
+def test_a_log_that_is_not_there_is_no_traceback_and_no_file(tmp_path):
+    code, ok, checks = examine(tmp_path)
+    assert (code, ok) == (3, False)
+    assert not checks["database"]["ok"]
+    assert "python" in checks, "the installation is looked at all the same"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_for_people_it_says_what_to_look_at(ingested):
+    answer = run("doctor", "--db", DATABASE, cwd=ingested(request(), response()))
+    assert answer.code == 1
+    assert any(line.startswith("look  callback brand_new") for line in answer.out.splitlines())
+
+
+def test_secrets_in_a_url_are_not_shown(tmp_path):
+    url = "postgresql://clerk:hunter2@127.0.0.1:1/orders"
+    for command in ("doctor", "list"):
+        answer = run(command, "--db", url, cwd=tmp_path)
+        assert answer.code in {2, 3}
+        assert "hunter2" not in answer.out + answer.err
+
+
+@pytest.mark.parametrize(("language", "opening"), [("mermaid", "stateDiagram"), ("dot", "digraph")])
+def test_the_definition_is_drawn_without_any_log(language, opening, tmp_path):
+    answer = run("diagram", "--format", language, cwd=tmp_path)
+    assert (answer.code, answer.err) == (0, "")
+    assert opening in answer.out
+    assert "validation_failed" in answer.out
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("language", ["mermaid", "dot"])
+def test_the_path_of_an_order_is_drawn(language, ingested):
+    folder = ingested(*story(), callback("canceled", second=60))
+    answer = run("diagram", "--order", ORDER, "--format", language, "--db", DATABASE, cwd=folder)
+    assert answer.code == 0
+    assert ORDER in answer.out
+    assert answer.out != run("diagram", "--format", language, cwd=folder).out
+
+
+def test_the_path_of_an_unknown_order_is_a_no(ingested):
+    answer = run("diagram", "--order", "nobody", "--db", DATABASE, cwd=ingested(*story()))
+    assert (answer.code, answer.out) == (1, "")

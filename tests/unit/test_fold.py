@@ -1,0 +1,207 @@
+"""The fold on hand-made events: what the oracle's stories cannot say, and what it never compares.
+
+Verdicts and views are held against an independent oracle elsewhere; here is what is
+outside the promise (`arrival`), the digest, the errors, and a definition that is not the
+shipped one.
+"""
+
+from __future__ import annotations
+
+import random
+import sys
+from datetime import UTC, datetime, timedelta
+from itertools import permutations
+from typing import Any
+
+import pytest
+
+from lifecycle import Awaits, Definition, Event, Folding, MixedOrdersError, Verdict, fold, history
+from lifecycle.providers.instacart.definition import LAST_MILE
+
+NOON = datetime(2026, 7, 7, 12, tzinfo=UTC)
+
+
+def event(name: str, second: int | None = None, *, version: int | None = None, **changes: Any) -> Event:
+    """Return a callback that names a state, at a second after noon or undated."""
+    key = changes.pop("key", f"callback:{name}:{second}")
+    fields: dict[str, Any] = {
+        "provider": "instacart",
+        "order_id": "xyz",
+        "kind": "callback",
+        "name": name,
+        "trigger": name,
+        "key": key,
+        "digest": changes.pop("digest", f"digest of {key}"),
+        "received_at": NOON,
+        "body": b"",
+        "sha256": "",
+        "occurred_at": None if second is None else NOON + timedelta(seconds=second),
+        "version": version,
+    }
+    return Event(**(fields | changes))
+
+
+def response(name: str, attempt: int, **changes: Any) -> Event:
+    trigger = {"accepted": "created", "rejected": "validation_failed"}.get(name, name)
+    key = f"response:{attempt}:{name}:{changes}"
+    return event(name, kind="response", trigger=trigger, attempt=attempt, key=key, **changes)
+
+
+def request(attempt: int) -> Event:
+    name = "requested" if attempt == 1 else "resubmitted"
+    return event(name, kind="request", attempt=attempt, key=f"request:{attempt}")
+
+
+def test_every_permutation_and_the_incremental_path_give_the_same_digest() -> None:
+    events = [request(1), event("brand_new", 1), event("at_store", 2), event("acknowledged", 2), event("weird")]
+    expected = fold(LAST_MILE, events).digest
+    for order in permutations(events):
+        folding = Folding(LAST_MILE)
+        for one in (*order, *order):
+            folding.add(one)
+        assert folding.view().digest == fold(LAST_MILE, order).digest == expected
+        assert folding.history() == history(LAST_MILE, events)
+
+
+def test_the_digest_covers_what_the_view_says_and_not_when_it_came() -> None:
+    events = [request(1), event("brand_new", 1)]
+    digest = fold(LAST_MILE, events).digest
+    later = [e._replace(received_at=NOON + timedelta(days=1), version=n) for n, e in enumerate(events, 1)]
+    assert fold(LAST_MILE, later).digest == digest
+    assert fold(LAST_MILE, [request(1), event("brand_new", 2)]).digest != digest
+
+
+def test_the_digest_does_not_cover_texts_for_people(monkeypatch: pytest.MonkeyPatch) -> None:
+    events = [event("weird", 1)]
+    view = fold(LAST_MILE, events)
+    # The package's `fold` is the function; its module goes by the same name.
+    monkeypatch.setattr(sys.modules["lifecycle.fold"], "reason", lambda *_: "in other words")
+    reworded = fold(LAST_MILE, events)
+    assert reworded.anomalies[0].detail == "in other words" != view.anomalies[0].detail
+    assert reworded.digest == view.digest
+
+
+def test_events_of_two_orders_or_none_are_refused() -> None:
+    with pytest.raises(MixedOrdersError, match="order:instacart:other"):
+        fold(LAST_MILE, [event("brand_new"), event("brand_new", order_id="other", key="b")])
+    with pytest.raises(MixedOrdersError, match="no event at all"):
+        fold(LAST_MILE, [])
+
+
+def test_of_three_contents_under_one_key_the_earliest_then_the_smallest_digest_counts() -> None:
+    rivals = [
+        event("delivered", 9, key="callback:1", digest="a"),
+        event("canceled", 3, key="callback:1", digest="z"),
+        event("at_store", 3, key="callback:1", digest="y"),
+        event("staged", None, key="callback:1", digest="0"),
+    ]
+    for order in permutations(rivals):
+        folding = Folding(LAST_MILE)
+        for one in order:
+            folding.add(one)
+        view = folding.view()
+        assert view.status == "at_store"
+        assert view.events == 4
+        assert [(a.code, a.events) for a in view.anomalies] == [("divergent", ("callback:1",))]
+        assert [h.verdict for h in folding.history()] == ["skipped_ahead", *["divergent"] * 3]
+        assert {(h.from_, h.to) for h in folding.history()[1:]} == {(None, None)}
+
+
+def test_late_counts_events_recorded_after_one_that_they_precede() -> None:
+    names = ["brand_new", "acknowledged", "acknowledged_for_delivery", "at_store", "delivering"]
+    in_time = [event(name, second) for second, name in enumerate(names)]
+
+    def late(*versions: int) -> int:
+        return fold(LAST_MILE, [e._replace(version=v) for e, v in zip(in_time, versions, strict=True)]).arrival.late
+
+    assert late(1, 2, 3, 4, 5) == 0
+    assert late(2, 1, 3, 4, 5) == 1
+    assert late(5, 4, 3, 2, 1) == 4
+    assert late(5, 1, 2, 3, 4) == 1
+    assert late(1, 2, 3, 5, 4) == 1
+
+
+def test_arrival_tells_first_last_version_and_since_when_the_order_waits() -> None:
+    events = [
+        event("brand_new", 5, version=1, received_at=NOON + timedelta(hours=2)),
+        event("order_location", 60, version=2, received_at=NOON + timedelta(hours=1)),
+    ]
+    arrival = fold(LAST_MILE, events).arrival
+    assert arrival.first_received_at == NOON + timedelta(hours=1)
+    assert arrival.last_received_at == NOON + timedelta(hours=2)
+    assert arrival.version == 2
+    assert arrival.waiting_since == NOON + timedelta(seconds=5)
+    undated = event("brand_new", received_at=NOON + timedelta(hours=3))
+    assert fold(LAST_MILE, [undated]).arrival.waiting_since == NOON + timedelta(hours=3)
+
+
+def test_an_order_that_no_event_has_placed_yet_stands_at_the_initial_state_with_an_empty_path() -> None:
+    view = fold(LAST_MILE, [event("order_location", 1)])
+    assert (view.status, view.path, view.attempt, view.terminal) == ("requested", (), 0, False)
+    assert view.awaiting == ("response",)
+    [entry] = history(LAST_MILE, [event("order_location", 1)])
+    assert (entry.verdict, entry.from_, entry.to) == (Verdict.NOTED, None, None)
+
+
+@pytest.mark.parametrize(
+    ("earlier", "awaited"),
+    [
+        ([request(1)], True),
+        ([response("failed", 1, fate="unknown", http_status=None)], True),
+        ([response("failed", 1, fate="unknown", http_status=503)], True),
+        ([response("failed", 1, fate="not_reached", http_status=429)], False),
+        ([response("failed", 1, fate="not_reached", http_status=429), response("failed", 1, fate="unknown")], True),
+        ([request(1), response("rejected", 1)], False),
+        ([], False),
+    ],
+)
+def test_a_correction_is_awaited_beside_the_callbacks_of_an_earlier_attempt_of_unknown_fate(
+    earlier: list[Event], awaited: bool
+) -> None:
+    view = fold(LAST_MILE, [*earlier, request(2), response("rejected", 2)])
+    assert view.status == "validation_failed"
+    assert view.awaiting == (("correction", "brand_new", "canceled") if awaited else ("correction",))
+
+
+def test_any_definition_can_be_folded_not_just_the_shipped_one() -> None:
+    def move(source: str, dest: str) -> dict[str, str]:
+        return {"trigger": dest, "source": source, "dest": dest}
+
+    kitchen = Definition.write(
+        "kitchen",
+        states=["ordered", "cooking", "served", "binned"],
+        moves=[move("ordered", "cooking"), move("cooking", "served"), move("cooking", "binned")],
+        terminal=["served", "binned"],
+        aborts=["binned"],
+        main_line=["ordered", "cooking"],
+        informational=["smell"],
+        awaits={"ordered": Awaits(("a free stove",))},
+    )
+    view = fold(kitchen, [event("cooking", 1), event("smell", 2)])
+    assert (view.status, view.awaiting, view.missing) == ("cooking", ("served",), ("ordered",))
+    assert fold(kitchen, [event("ordered", 1)]).awaiting == ("a free stove",)
+    assert fold(kitchen, [event("binned", 2), event("served", 1)]).status == "served"
+
+
+def test_every_verdict_carries_a_reason_in_a_plain_sentence() -> None:
+    rng = random.Random(7)
+    names = [*LAST_MILE.states, *LAST_MILE.informational, "weird"]
+    seen: dict[str, str] = {}
+    for _ in range(400):
+        events = [
+            event(rng.choice(names), rng.choice([None, rng.randrange(5)]), key=f"callback:{n}", kind=rng.choice(["callback", "poll"]))
+            for n in range(6)
+        ]
+        events.append(event("at_store", 1, key="callback:0", digest="another"))
+        for entry in history(LAST_MILE, events):
+            assert entry.reason
+            assert "None" not in entry.reason
+            seen[entry.verdict] = entry.reason
+    assert set(seen) == set(Verdict)
+
+
+def test_a_hostile_name_is_shown_harmless_and_short_in_a_reason() -> None:
+    [entry] = history(LAST_MILE, [event("\x1b[31m" + "x" * 10_000 + "\u202e")])
+    assert len(entry.reason) < 200
+    assert entry.reason.isprintable()
+    assert entry.name.startswith("\x1b")
