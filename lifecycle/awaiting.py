@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 
 from lifecycle.definition import Definition
-from lifecycle.event import ACCEPTED, FAILED, REJECTED, REQUESTED, RESUBMITTED, Event
+from lifecycle.event import ACCEPTED, FAILED, REJECTED, Event
 
 
 def awaiting(
@@ -61,6 +61,4 @@ def _earlier_unanswered(newest: int, events: Collection[Event]) -> bool:
 
 
 def _answer(event: Event) -> str:
-    if event.name in (REQUESTED, RESUBMITTED, ACCEPTED, REJECTED):
-        return event.name
-    return event.fate or "unknown"
+    return event.fate or event.name

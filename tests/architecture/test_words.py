@@ -9,7 +9,9 @@ ROOT = Path(__file__).parents[2]
 FOLDERS = ("lifecycle", "docs", "examples", ".ci", "benchmarks")
 TEXTS = {".py", ".md", ".toml", ".sql", ".json", ".jsonl", ".html", ".css", ""}
 
-MACHINE = re.compile(r"(?<![\w.:/])/(?:home|root|tmp|usr|opt|mnt|srv|Users|work\w*)/\w")
+MACHINE = re.compile(
+    r"(?<![\w.:/])/(?!usr/bin/env\b)(?:home|root|tmp|usr|opt|mnt|srv|Users|work\w*)/\w"
+)
 TRACKER = re.compile(r"\b(?:issue|ticket|pull request|PR)s? ?#?\d+\b", re.IGNORECASE)
 HOST = re.compile(r"\bhttps?://([\w.-]+)")
 # What a reader may be sent to, and the names that are reserved for examples.

@@ -59,7 +59,7 @@ def run(
 def run_on_terminal(*arguments: str, cwd: Path, columns: int = 80, **env: str) -> Answer:
     """Run `lifecycle` with a terminal of so many columns as stdout and return what it showed."""
     master, slave = pty.openpty()
-    shape = environment(TERM="xterm-256color", COLUMNS=str(columns), **env)
+    shape = environment(**{"TERM": "xterm-256color", "COLUMNS": str(columns)} | env)
     with subprocess.Popen(
         [SCRIPT, *arguments],
         stdin=subprocess.DEVNULL,

@@ -46,7 +46,7 @@ def test_a_healthy_log_is_well(ingested):
     assert checks["database"]["found"] == DATABASE
     assert checks["journal_mode"]["found"] == "wal"
     assert checks["synchronous"]["found"] == "full"
-    assert checks["records"]["found"] == "3 in the log, 1 orders"
+    assert checks["records"]["found"] == "3 in the log, of 1 order"
     assert checks["eventsourcing"]["found"] == importlib.metadata.version("eventsourcing")
     assert all(set(check) == {"name", "ok", "found", "advice"} for check in checks.values())
 
@@ -56,7 +56,7 @@ def test_orders_that_nobody_ever_confirmed_are_told(ingested):
     code, ok, checks = examine(ingested(*recordings))
     assert (code, ok) == (1, False)
     told = checks["callback brand_new"]
-    assert "3 orders stand at created" in told["found"]
+    assert "3 orders at created" in told["found"]
     assert "may not be enabled" in told["advice"]
 
 
@@ -76,7 +76,7 @@ def test_a_poll_that_shows_the_order_does_not_count_as_a_callback(ingested):
     }
     code, _, checks = examine(ingested(request(), response(), poll))
     assert code == 1
-    assert "1 order stands at created" in checks["callback brand_new"]["found"]
+    assert "1 order at created" in checks["callback brand_new"]["found"]
 
 
 def test_what_waits_in_the_quarantine_is_counted(ingested):

@@ -10,6 +10,7 @@ import subprocess
 import time
 
 import pytest
+
 from tests.scenario.command_line import (
     DATABASE,
     ORDER,
@@ -140,7 +141,8 @@ def test_a_file_is_read_in_constant_memory(tmp_path):
     """300,000 lines take no more than 3,000 do, give or take what an interpreter wobbles."""
 
     def peak(name):
-        program = "import resource, subprocess, sys\n" + (
+        program = (
+            "import resource, subprocess, sys\n"
             "subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL)\n"
             "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)\n"
         )
@@ -229,7 +231,7 @@ def test_interrupted_it_ends_with_130_and_keeps_what_it_stored(tmp_path):
 
 
 def test_progress_shows_on_a_terminal_alone_and_never_in_the_answer(tmp_path):
-    """stderr is a pipe here, stdout a terminal: the counts are all there is."""
+    """Stderr is a pipe here, stdout a terminal: the counts are all there is."""
     (tmp_path / "a.jsonl").write_text(lines(story()))
     answer = run_on_terminal("ingest", "a.jsonl", "--db", DATABASE, "--json", cwd=tmp_path)
     assert answer.err == ""

@@ -1,10 +1,11 @@
-"""`lifecycle quarantine`: what could not be read is listed with its reason, and read again on request."""
+"""`lifecycle quarantine`: what could not be read and why; and reading it again."""
 
 from __future__ import annotations
 
 import pytest
 
 from lifecycle import connect
+from lifecycle.event import Arrival, Unreadable
 from tests.scenario.command_line import DATABASE, at, lines, run, run_on_terminal, story
 
 ITEM = {
@@ -81,8 +82,6 @@ def test_what_still_cannot_be_read_stays(folder):
 
 def test_what_a_new_release_can_read_becomes_an_event(tmp_path):
     """An item is put there by hand that today's rules can read, as after a mended parser."""
-    from lifecycle.event import Arrival, Unreadable
-
     body = b'{"id": "xyz123456", "status": "brand_new"}'
     with connect(f"sqlite:///{tmp_path / 'orders.db'}") as orders:
         first = orders.record_callback(b"not json").event
@@ -100,7 +99,8 @@ def test_what_a_new_release_can_read_becomes_an_event(tmp_path):
 
 def test_control_characters_from_data_never_reach_the_terminal_raw(folder):
     """The order id of item 3 would turn a terminal red."""
-    assert "\x1b[31m" not in run("quarantine", "--db", DATABASE, cwd=folder).out
-    assert "\x1b[31m" not in run_on_terminal("quarantine", "--db", DATABASE, cwd=folder).out
-    assert "\x1b[31m" not in run("quarantine", "--db", DATABASE, "--json", cwd=folder).out
+    for arguments in ((), ("--json",)):
+        command = ("quarantine", "--db", DATABASE, *arguments)
+        assert "\x1b" not in run(*command, cwd=folder).out
+        assert "\x1b" not in run_on_terminal(*command, cwd=folder, NO_COLOR="1").out
     assert any(item["order_id"] == "\x1b[31m" for item in quarantine(folder)), "the control"
