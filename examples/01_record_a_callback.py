@@ -13,7 +13,7 @@ def callback(event_id: int, name: str, at: str) -> dict[str, object]:
     }
 
 
-ARRIVED = [
+ARRIVED: list[bytes | dict[str, object]] = [
     callback(10, "brand_new", "10:00:09"),
     callback(12, "at_store", "10:21:00"),
     callback(12, "at_store", "10:21:00"),

@@ -5,7 +5,7 @@ import threading
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
-from lifecycle import Orders, OrderView, connect
+from lifecycle import Orders, Receipt, connect
 
 CREATED = {"id": "xyz123456", "status": "created"}
 REJECTED = {
@@ -32,28 +32,28 @@ class Provider(BaseHTTPRequestHandler):
         """Keep the access log out of the example."""
 
 
-def create(orders: Orders, port: int, body: dict[str, object]) -> OrderView | None:
+def create(orders: Orders, port: int, body: dict[str, object]) -> Receipt:
     """Begin a request, send it, and record what became of it."""
     sent = orders.begin_request("xyz123456", body)  # durable before it is sent
     link = HTTPConnection("127.0.0.1", port, timeout=5)
     try:
         link.request("POST", "/v2/orders", json.dumps(body))
         reply = link.getresponse()
-        return sent.answered(reply.status, reply.read(), headers=dict(reply.headers)).view
+        return sent.answered(reply.status, reply.read(), headers=dict(reply.headers))
     except OSError:
-        return sent.unanswered().view
+        return sent.unanswered()
     finally:
         link.close()
 
 
-server = HTTPServer(("127.0.0.1", 0), Provider)
-threading.Thread(target=server.serve_forever, daemon=True).start()
-with connect("memory:") as orders:
+with HTTPServer(("127.0.0.1", 0), Provider) as server, connect("memory:") as orders:
+    threading.Thread(target=server.serve_forever, daemon=True).start()
     body: dict[str, object] = {"order_id": "xyz123456"}
     for tried in (body, body, body | {"address": {"postal_code": "94105"}}):
-        view = create(orders, server.server_port, tried)
+        create(orders, server.server_port, tried)
+        view = orders.get("xyz123456")
         print(view.status, "| attempt", view.attempt, "| awaits", *view.awaiting)
-        print("   ", *(f"{error.message} ({error.key})" for error in view.errors))
+        for error in view.errors:
+            print("   ", error.http_status, error.message or "no answer came", error.key or "")
     assert [step.status for step in view.path][-2:] == ["resubmitted", "created"]
-server.shutdown()
-server.server_close()
+    server.shutdown()

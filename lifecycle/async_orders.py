@@ -120,7 +120,9 @@ class AsyncOrders(Writes[Awaitable[Receipt]]):
         """Yield the views for which every condition given holds; as `Orders.find`."""
         pages = self._desk.views()
         while (page := await asyncio.to_thread(next, pages, None)) is not None:
-            for view in self._desk.matching(page, status, waiting_longer_than, anomalies, now):
+            for view in self._desk.matching(
+                page, status, waiting_longer_than, anomalies=anomalies, now=now
+            ):
                 yield view
 
     async def quarantine(self, *, all: bool = False) -> AsyncIterator[QuarantineItem]:

@@ -28,9 +28,7 @@ def awaiting(
     return expected
 
 
-def missing(
-    definition: Definition, highest: int, events: Iterable[Event]
-) -> tuple[str, ...]:
+def missing(definition: Definition, highest: int, events: Iterable[Event]) -> tuple[str, ...]:
     """Return the main-line states below the highest rank entered that no event names."""
     named = {definition.names.get(event.trigger or "") for event in events}
     return tuple(
@@ -55,7 +53,8 @@ def _earlier_unanswered(newest: int, events: Collection[Event]) -> bool:
         if event.attempt is not None and event.attempt < newest:
             earlier.setdefault(event.attempt, set()).add(_answer(event))
     return any(
-        not answers & {ACCEPTED, REJECTED} and ("unknown" in answers or "not_reached" not in answers)
+        not answers & {ACCEPTED, REJECTED}
+        and ("unknown" in answers or "not_reached" not in answers)
         for answers in earlier.values()
     )
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import cache, partial
 from importlib import import_module
-from types import MappingProxyType
+from types import MappingProxyType, ModuleType
 from typing import Final, cast
 
 from lifecycle import providers
@@ -56,7 +56,7 @@ def connect_async(
     create: bool = True,
     clock: Clock | None = None,
 ) -> AsyncOrders:
-    """Return the same orders for coroutines: `async with connect_async(url) as orders`.
+    """Return the same orders for coroutines: enter them with `async with`.
 
     Arguments and errors are those of `connect`; the errors come when it is entered.
     """
@@ -88,6 +88,11 @@ def known_providers() -> Mapping[str, Provider]:
         for module in pkgutil.iter_modules(providers.__path__)
     )
     return MappingProxyType({provider.name: provider for provider in found})
+
+
+def stories(provider: str = DEFAULT_PROVIDER) -> ModuleType:
+    """Return a provider's module of invented orders: `orders` tells, `deliver` damages."""
+    return import_module(f"{providers.__name__}.{provider}.stories")
 
 
 def _providers(provider: str | Provider) -> tuple[Mapping[str, Provider], Provider]:

@@ -9,7 +9,7 @@ faster. `Definition.machine()` gives a live machine of the same moves back.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
@@ -55,6 +55,40 @@ class Awaits(NamedTuple):
 
 
 @dataclass(frozen=True)
+class Written:
+    """A lifecycle as somebody wrote it: not compiled, and possibly all wrong.
+
+    `Definition.of` refuses one that does not hold together; `lifecycle check` tells all
+    that is wrong with it.
+
+    Attributes:
+        name: of the lifecycle, for people.
+        states: in rank order, lowest first; the first is the initial state.
+        moves: as `transitions.Machine` takes them.
+        terminal: states that an order never leaves.
+        aborts: terminal states that are no progress, such as `canceled`.
+        birth: states in which the provider first knows the order.
+        side: states of which a late one is a milestone, no step back.
+        main_line: states that every order that got further must have passed.
+        informational: names that never change the state.
+        awaits: what is expected next, for states where the next main-line state is not it.
+        details: the model of what the provider tells about an order.
+    """
+
+    name: str
+    states: Sequence[str]
+    moves: Sequence[Mapping[str, Any]]
+    terminal: Collection[str]
+    aborts: Collection[str] = ()
+    birth: Collection[str] = ()
+    side: Collection[str] = ()
+    main_line: Collection[str] = ()
+    informational: Collection[str] = ()
+    awaits: Mapping[str, Awaits] | None = None
+    details: type[BaseModel] = NoDetails
+
+
+@dataclass(frozen=True)
 class Definition:
     """The states, ranks, moves and informational names of one lifecycle.
 
@@ -90,44 +124,54 @@ class Definition:
         awaits: Mapping[str, Awaits] | None = None,
         details: type[BaseModel] = NoDetails,
     ) -> Self:
-        """Return the compiled definition.
-
-        Args:
-            name: of the lifecycle, for people.
-            states: in rank order, lowest first; the first is the initial state.
-            moves: as `transitions.Machine` takes them.
-            terminal: states that an order never leaves.
-            aborts: terminal states that are no progress, such as `canceled`.
-            birth: states in which the provider first knows the order.
-            side: states of which a late one is a milestone, no step back.
-            main_line: states that every order that got further must have passed.
-            informational: names that never change the state.
-            awaits: what is expected next, for states where the next main-line state is not it.
-            details: the model of what the provider tells about an order.
+        """Return the compiled definition; the arguments are what `Written` holds.
 
         Raises:
             DefinitionError: with every reason found.
         """
-        written = [dict(move) for move in moves]
-        problems = _problems_of_moves(tuple(states), written)
+        return cls.of(
+            Written(
+                name=name,
+                states=tuple(states),
+                moves=tuple(dict(move) for move in moves),
+                terminal=tuple(terminal),
+                aborts=tuple(aborts),
+                birth=tuple(birth),
+                side=tuple(side),
+                main_line=tuple(main_line),
+                informational=tuple(informational),
+                awaits=awaits,
+                details=details,
+            )
+        )
+
+    @classmethod
+    def of(cls, written: Written) -> Self:
+        """Return the compiled definition of what somebody wrote.
+
+        Raises:
+            DefinitionError: with every reason found, and with what was written.
+        """
+        states = tuple(written.states)
+        problems = _problems_of_moves(states, written.moves)
         if problems:
-            raise DefinitionError(name, tuple(problems))
+            raise DefinitionError(written.name, tuple(problems), written)
         definition = cls(
-            name=name,
-            states=tuple(states),
-            moves=_compile(tuple(states), written),
-            terminal=frozenset(terminal),
-            aborts=frozenset(aborts),
-            birth=frozenset(birth),
-            side=frozenset(side),
-            main_line=tuple(main_line),
-            informational=frozenset(informational),
-            awaits=MappingProxyType(dict(awaits or {})),
-            details=details,
+            name=written.name,
+            states=states,
+            moves=_compile(states, written.moves),
+            terminal=frozenset(written.terminal),
+            aborts=frozenset(written.aborts),
+            birth=frozenset(written.birth),
+            side=frozenset(written.side),
+            main_line=tuple(written.main_line),
+            informational=frozenset(written.informational),
+            awaits=MappingProxyType(dict(written.awaits or {})),
+            details=written.details,
         )
         problems = _problems_of(definition)
         if problems:
-            raise DefinitionError(name, tuple(problems))
+            raise DefinitionError(written.name, tuple(problems), written)
         return definition
 
     @property
@@ -147,9 +191,10 @@ class Definition:
 
     @cached_property
     def names(self) -> Mapping[str, str]:
-        """trigger → the state that it names; a state names itself."""
+        """Trigger → the state that it names; a state names itself."""
         return MappingProxyType(
-            {state: state for state in self.states} | {move.trigger: move.dest for move in self.moves}
+            {state: state for state in self.states}
+            | {move.trigger: move.dest for move in self.moves}
         )
 
     @cached_property
@@ -234,7 +279,11 @@ def _problems_of_moves(states: tuple[str, ...], moves: Sequence[Mapping[str, Any
             continue
         source, dest = move["source"], move["dest"]
         sources = source if isinstance(source, list | tuple) else [source]
-        problems += [f"{move['trigger']!r} starts from unknown state {s!r}" for s in sources if s not in {*states, "*"}]
+        problems += [
+            f"{move['trigger']!r} starts from unknown state {s!r}"
+            for s in sources
+            if s not in {*states, "*"}
+        ]
         if dest not in states:
             problems.append(f"{move['trigger']!r} leads to unknown state {dest!r}")
     return problems

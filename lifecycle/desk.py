@@ -119,6 +119,7 @@ class Desk:
         views: Iterable[OrderView],
         status: str | None,
         waiting_longer_than: timedelta | None,
+        *,
         anomalies: bool,
         now: datetime | None,
     ) -> list[OrderView]:

@@ -22,6 +22,12 @@ impossible events are values, and what cannot be read goes to the quarantine.
 
 from __future__ import annotations
 
+import re
+from typing import Final
+
+# A password, between the user and the host or among the parameters.
+_SECRET: Final = re.compile(r"(?<=:)[^:/@]*(?=@)|(?<=password=)[^&]*")
+
 
 class LifecycleError(Exception):
     """The base of every exception that this library raises."""
@@ -54,11 +60,15 @@ class JsonError(LifecycleError, ValueError):
 
 
 class DefinitionError(LifecycleError, ValueError):
-    """A definition that does not hold together; `problems` lists every reason."""
+    """A definition that does not hold together; `problems` lists every reason.
 
-    def __init__(self, definition: str, problems: tuple[str, ...]) -> None:
+    `written` is what was to be built, for `lifecycle check` to look at; None if unknown.
+    """
+
+    def __init__(self, definition: str, problems: tuple[str, ...], written: object = None) -> None:
         self.definition = definition
         self.problems = problems
+        self.written = written
         super().__init__(f"definition {definition!r} cannot be built: {'; '.join(problems)}")
 
 
@@ -80,7 +90,8 @@ class UnknownOrderError(LifecycleError, LookupError):
         self.before = before
         when = f" before {before}" if before else ""
         super().__init__(
-            f"no event about order {order_id!r} of {provider!r}{when}; check the id and the database"
+            f"no event about order {order_id!r} of {provider!r}{when}; "
+            "check the id and the database"
         )
 
 
@@ -112,12 +123,12 @@ class StoreError(LifecycleError):
 
 
 class StoreUrlError(StoreError, ValueError):
-    """No store answers to this URL; `expected` lists the forms that do."""
+    """No store answers to this URL; `expected` lists the forms that do. No password is kept."""
 
     def __init__(self, url: str, expected: str) -> None:
-        self.url = url
+        self.url = _SECRET.sub("***", url)
         self.expected = expected
-        super().__init__(f"no store answers to {url!r}; expected {expected}")
+        super().__init__(f"no store answers to {self.url!r}; expected {expected}")
 
 
 class StoreMissingError(StoreError):

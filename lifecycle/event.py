@@ -34,9 +34,7 @@ REJECTED: Final = "rejected"
 FAILED: Final = "failed"
 POLL_FAILED: Final = "poll_failed"
 
-EXCHANGE_NAMES: Final = frozenset(
-    {REQUESTED, RESUBMITTED, ACCEPTED, REJECTED, FAILED, POLL_FAILED}
-)
+EXCHANGE_NAMES: Final = frozenset({REQUESTED, RESUBMITTED, ACCEPTED, REJECTED, FAILED, POLL_FAILED})
 """Names that only we give. In a provider's mouth they mean nothing."""
 
 MAX_BODY_BYTES: Final = 1024 * 1024

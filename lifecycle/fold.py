@@ -146,10 +146,7 @@ class Folding:
         evidence = sorted(self._evidence, key=lambda event: place(self.definition, event))
         return (
             *(self._entry(judged) for judged in self._judged),
-            *(
-                self._entry(Judged(event, 0, Verdict.DIVERGENT, None, None))
-                for event in evidence
-            ),
+            *(self._entry(Judged(event, 0, Verdict.DIVERGENT, None, None)) for event in evidence),
         )
 
     def _count(self, event: Event) -> bool:
@@ -193,9 +190,7 @@ class Folding:
         if verdict in MOVES:
             self._enter(definition.names[event.trigger or ""], event)
         elif verdict is Verdict.NOTED and (beside := definition.side_state(event.trigger)):
-            self._milestones.append(
-                Milestone(name=beside, at=event.occurred_at, event=event.key)
-            )
+            self._milestones.append(Milestone(name=beside, at=event.occurred_at, event=event.key))
         if event.details and (overwrite := overwrites(verdict, lane)) is not None:
             _merge(self._details, event.details, overwrite=overwrite)
         self._judged.append(Judged(event, lane, verdict, before, self._standing.status))
@@ -235,7 +230,7 @@ class Folding:
         definition = self.definition
         if self._standing.highest >= definition.birth_rank:
             return ()
-        failed = [event for event in self._events if event.name in (REJECTED, FAILED) and event.attempt]
+        failed = [e for e in self._events if e.name in (REJECTED, FAILED) and e.attempt]
         newest = max((event.attempt or 0 for event in failed), default=0)
         return tuple(
             OrderError(

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from threading import Lock
-from typing import Final, TypeVar
+from typing import Final, Self, TypeVar
 
 from lifecycle.event import Event
 from lifecycle.fold import Folding
@@ -26,7 +26,9 @@ T = TypeVar("T")
 class Foldings:
     """Foldings by stream, bounded in number; safe for many threads."""
 
-    def __init__(self, log: Log, providers: Mapping[str, Provider], *, kept: int = _KEPT_ORDERS):
+    def __init__(
+        self, log: Log, providers: Mapping[str, Provider], *, kept: int = _KEPT_ORDERS
+    ) -> None:
         self._log = log
         self._providers = providers
         self._kept = kept
@@ -84,7 +86,7 @@ class _Borrowed:
         self.version = 0
         self.folding: Folding | None = None
 
-    def __enter__(self) -> _Borrowed:
+    def __enter__(self) -> Self:
         taken = self._foldings.take(self._stream)
         if taken is not None:
             self.version, self.folding = taken

@@ -1,7 +1,7 @@
 """Identity: when two arrivals are the same event. The same rules for every provider.
 
-    key      what the log deduplicates by, within one order
-    digest   SHA-256 of the canonical JSON of an event's content, never of its bytes
+The key is what the log deduplicates by, within one order. The digest is the SHA-256 of the
+canonical JSON of an event's content, never of its bytes.
 
 | event | key | digest of |
 |---|---|---|

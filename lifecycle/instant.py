@@ -12,7 +12,10 @@ _RFC3339: Final = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt](?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]"
     r"(?:\.[0-9]+)?(?:[Zz]|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])"
 )
-_MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_MONTHS: Final = (
+    *("Jan", "Feb", "Mar", "Apr", "May", "Jun"),
+    *("Jul", "Aug", "Sep", "Oct", "Nov", "Dec"),
+)
 _IMF_FIXDATE: Final = re.compile(
     r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), ([0-9]{2}) (" + "|".join(_MONTHS) + r") ([0-9]{4}) "
     r"([0-9]{2}):([0-9]{2}):([0-9]{2}) GMT"
@@ -57,6 +60,8 @@ def format_instant(instant: datetime) -> str:
     Raises:
         InvalidArgumentError: it has no zone, and the machine's own must not be guessed.
     """
-    if instant.utcoffset() is None:
-        raise InvalidArgumentError("instant", "a datetime with a zone")
-    return instant.astimezone(UTC).replace(tzinfo=None).isoformat() + "Z"
+    if instant.tzinfo is not UTC:
+        if instant.utcoffset() is None:
+            raise InvalidArgumentError("instant", "a datetime with a zone")
+        instant = instant.astimezone(UTC)
+    return instant.isoformat().removesuffix("+00:00") + "Z"

@@ -7,7 +7,7 @@ read lies in the stream `quarantine` of the same log.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import Final, NamedTuple, Protocol
 
@@ -57,6 +57,11 @@ class Log(Protocol):
         """Where the log lies, without secrets."""
         ...
 
+    @property
+    def gapless(self) -> bool:
+        """Whether positions have no gaps, and every record names the one before it."""
+        ...
+
     def append(self, entry: Entry, *, expected_version: int | None = None) -> Appended:
         """Append one entry; concurrent callers share a commit.
 
@@ -91,6 +96,10 @@ class Log(Protocol):
 
     def last_position(self) -> int:
         """Return the highest position, 0 for an empty log."""
+        ...
+
+    def settings(self) -> Mapping[str, str]:
+        """Return the settings that durability rests on, read back from the store."""
         ...
 
     def close(self) -> None:

@@ -1,8 +1,8 @@
 """What a service embeds: record what was sent and what came, ask for the view.
 
-    begin_request ─→ Sent ─→ answered / unanswered ─┐
-    record_callback, record_poll, record_many ──────┴─→ Receipt ─→ change, view
-    get, history, find ─→ OrderView
+begin_request ─→ Sent ─→ answered / unanswered ─┐
+record_callback, record_poll, record_many ──────┴─→ Receipt ─→ change, view
+get, history, find ─→ OrderView
 """
 
 from __future__ import annotations
@@ -137,7 +137,9 @@ class Orders(Writes[Receipt]):
         its present state until it ends; `now` defaults to the clock.
         """
         for views in self._desk.views():
-            yield from self._desk.matching(views, status, waiting_longer_than, anomalies, now)
+            yield from self._desk.matching(
+                views, status, waiting_longer_than, anomalies=anomalies, now=now
+            )
 
     def quarantine(self, *, all: bool = False) -> Iterator[QuarantineItem]:
         """Yield what could not be read and still waits; `all` includes what was re-driven."""

@@ -46,9 +46,7 @@ def reason(
             return f"another content was counted under the key {shown(event.key)}"
 
 
-def _why_noted(
-    definition: Definition, event: Event, target: str | None, status: str | None
-) -> str:
+def _why_noted(definition: Definition, event: Event, target: str | None, status: str | None) -> str:
     if event.trigger in definition.informational:
         return f"{shown(event.name)} informs and never changes the state"
     if target in definition.side:

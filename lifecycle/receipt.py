@@ -26,9 +26,7 @@ class Change(NamedTuple):
     corrected: bool
 
     @classmethod
-    def between(
-        cls, told: tuple[Step, ...], path: tuple[Step, ...], cause: str
-    ) -> Change | None:
+    def between(cls, told: tuple[Step, ...], path: tuple[Step, ...], cause: str) -> Change | None:
         """Return what changed from one path to another, None when nothing did."""
         if told == path or not path:
             return None

@@ -1,8 +1,8 @@
 """Recordings: the interchange format, JSON Lines, one event a line.
 
-    {"kind":"callback","received_at":"2022-06-04T10:00:09Z","body":{"id":"x","status":"brand_new"}}
+`{"kind":"callback","received_at":"2022-06-04T10:00:09Z","body":{"id":"x","status":"brand_new"}}`
 
-    line ─→ read_line ─→ Arrival ─→ provider.recognize        export ←─ write_line ←─ Event
+line ─→ read_line ─→ Arrival ─→ provider.recognize ─→ Event ─→ write_line ─→ line
 
 A line that is none is not refused but comes back as `Unreadable`, kept whole.
 """
@@ -165,9 +165,9 @@ def _spelled(given: Mapping[str, Any]) -> dict[str, Any]:
     if isinstance(received_at, datetime) and received_at.utcoffset() is not None:
         fields["received_at"] = _printed(received_at)
     for name in _BODY_FIELDS:
-        if not isinstance(fields.get(name), bytes):
+        if not isinstance(fields.get(name), bytes | bytearray | memoryview):
             continue
-        exact = fields.pop(name)
+        exact = bytes(fields.pop(name))
         if name != "body_base64":
             exact = base64.b64encode(exact)
         fields["body_base64" if "body_base64" not in fields else name] = exact.decode("latin-1")
@@ -283,8 +283,9 @@ def _best_effort(value: object) -> bytes:
     """
     if not isinstance(value, Mapping):
         return _said_or_nan(value).encode()
-    fields = (f"{_said_or_nan(name)}:{_said_or_nan(item)}" for name, item in _spelled(value).items())
-    return f"{{{','.join(fields)}}}".encode()
+    fields = _spelled(value).items()
+    said = (f"{_said_or_nan(name)}:{_said_or_nan(item)}" for name, item in fields)
+    return f"{{{','.join(said)}}}".encode()
 
 
 def _said_or_nan(value: object) -> str:

@@ -36,6 +36,16 @@ MAX_STORED_BYTES: Final = 900_000_000
 
 _NEWLINE: Final = b"\n"
 _CHECK: Final = b',"check":'
+_ORDER_ID: Final = ',"order_id":'
+_EVENT_ID: Final = ',"event_id":'
+_ATTEMPT: Final = ',"attempt":'
+_EXCHANGE_ID: Final = ',"exchange_id":'
+_STATUS: Final = ',"status":'
+_HTTP_STATUS: Final = ',"http_status":'
+_REDRIVEN_FROM: Final = ',"redriven_from":'
+_LINE_NUMBER: Final = ',"line_number":'
+
+_quoted: Final = encode_basestring_ascii
 
 
 class Prepared(NamedTuple):
@@ -47,14 +57,6 @@ class Prepared(NamedTuple):
     digest: str
     opening: str
     body: bytes
-
-
-class Before(NamedTuple):
-    """The record just before in the whole log; `hash` is that of its header."""
-
-    stream: str
-    version: int
-    hash: str
 
 
 class Sealed(NamedTuple):
@@ -71,42 +73,41 @@ def prepare(entry: Entry) -> Prepared:
         InvalidArgumentError: a field is not of the type that it says.
     """
     try:
-        match entry:
-            case Event():
-                return _prepared_event(entry)
-            case Unreadable():
-                return _prepared_item(entry)
-            case Redriven():
-                return _prepared_mark(entry)
+        prepared = _prepared(entry)
+        # A lone surrogate looks like this in JSON; so does half of a pair, which is sound.
+        return _prepared(_encodable(entry)) if "\\ud" in prepared.opening else prepared
     except (TypeError, ValueError, AttributeError, OverflowError):
         raise InvalidArgumentError(
-            "the entry", f"fields of an {type(entry).__name__}, with aware datetimes"
+            "the entry", "an Event, an Unreadable or a Redriven, its times with a zone"
         ) from None
-    raise InvalidArgumentError("the entry", "an Event, an Unreadable or a Redriven")
 
 
 def seal(
-    prepared: Prepared,
-    *,
-    version: int,
-    previous: str | None,
-    after: Before | None,
-    recorded_at: str,
+    prepared: Prepared, version: int, previous: str | None, after: str | None, recorded_at: str
 ) -> Sealed:
-    """Return the stored form of an entry at its place, and the hash of its header."""
+    """Return the stored form of an entry at its place, and the hash of its header.
+
+    `previous` is the hash of the header before it in its stream, `after` the `link` to the
+    record before it in the whole log; None where there is none, or the store cannot know.
+    """
     text = f'{prepared.opening},"recorded_at":"{recorded_at}","version":{version}'
     if previous is not None:
         text += f',"previous":"{previous}"'
     if after is not None:
-        text += f',"after":[{_quoted(after.stream)},{after.version},"{after.hash}"]'
+        text += f',"after":{after}'
     checked = text.encode("ascii")
     header = b'%b%b"%08x"}' % (checked, _CHECK, crc32(checked))
     return Sealed(b"%b\n%b" % (header, prepared.body), sha256(header).hexdigest())
 
 
+def link(stream: str, version: int, header_hash: str) -> str:
+    """Return how the next record in the whole log names this one."""
+    return f'[{_quoted(stream)},{version},"{header_hash}"]'
+
+
 def storable(stream: str) -> str:
     """Return a stream's name as every store can hold it: NUL and lone surrogates escaped."""
-    return _encodable(stream.replace("\x00", "\\x00"))
+    return _encodable_text(stream.replace("\x00", "\\x00"))
 
 
 def split(record: Record) -> tuple[bytes, bytes]:
@@ -192,97 +193,105 @@ def place_of(fields: Mapping[str, Any]) -> tuple[str, str]:
     return storable(stream_of(fields["provider"], fields["order_id"])), fields["kind"]
 
 
-def _prepared_event(event: Event) -> Prepared:
+def _prepared(entry: Entry) -> Prepared:
+    if isinstance(entry, Event):
+        stream = entry.stream
+        if not stream.isascii() or "\x00" in stream:
+            stream = storable(stream)
+        return Prepared(
+            stream, entry.kind, entry.key, entry.digest, _event_opening(entry), entry.body
+        )
+    if isinstance(entry, Unreadable):
+        return Prepared(QUARANTINE, QUARANTINED, "", "", _item_opening(entry), entry.body)
+    return Prepared(QUARANTINE, REDRIVEN, "", "", _mark_opening(entry), b"")
+
+
+def _event_opening(event: Event) -> str:
     trigger = "" if event.trigger == event.name else f',"trigger":{_nullable(event.trigger)}'
-    optional = _optional(
-        event_id=event.event_id,
-        attempt=event.attempt,
-        exchange_id=event.exchange_id,
-        status=event.status,
-    )
     occurred = "" if event.occurred_at is None else f',"occurred_at":{_time(event.occurred_at)}'
-    opening = (
+    exchange = _exchange(event) if event.headers or event.http_status is not None else ""
+    problems = f',"problems":[{",".join(map(_quoted, event.problems))}]' if event.problems else ""
+    return (
         f'{{"v":1,"provider":{_quoted(event.provider)},"order_id":{_quoted(event.order_id)}'
         f',"kind":{_quoted(event.kind)},"name":{_quoted(event.name)}{trigger}'
-        f',"key":{_quoted(event.key)},"digest":{_quoted(event.digest)}{optional}{occurred}'
-        f',"received_at":{_time(event.received_at)}{_exchange(event.http_status, event.headers)}'
-        f"{_problems(event.problems)}{_optional(redriven_from=event.redriven_from)}"
-        f',"sha256":"{_body_hash(event.body)}"'
+        f',"key":{_quoted(event.key)},"digest":{_quoted(event.digest)}'
+        f"{_text(_EVENT_ID, event.event_id)}{_number(_ATTEMPT, event.attempt)}"
+        f"{_text(_EXCHANGE_ID, event.exchange_id)}{_text(_STATUS, event.status)}"
+        f'{occurred},"received_at":{_time(event.received_at)}{exchange}{problems}'
+        f'{_number(_REDRIVEN_FROM, event.redriven_from)},"sha256":{_hash(event.body)}'
     )
-    stream = storable(event.stream)
-    return Prepared(stream, event.kind, event.key, event.digest, opening, event.body)
 
 
-def _prepared_item(item: Unreadable) -> Prepared:
-    arrival = item.arrival
-    arrived = ""
-    if arrival is not None:
-        arrived = _optional(
-            kind=arrival.kind,
-            order_id=arrival.order_id,
-            attempt=arrival.attempt,
-            exchange_id=arrival.exchange_id,
-        ) + _exchange(arrival.http_status, arrival.headers)
-    opening = (
+def _item_opening(item: Unreadable) -> str:
+    arrived = "" if item.arrival is None else _arrival(item.arrival)
+    return (
         f'{{"v":1,"provider":{_quoted(item.provider)},"reason":{_quoted(item.reason)}'
-        f',"detail":{_quoted(item.detail)}{_optional(line_number=item.line_number)}{arrived}'
-        f',"received_at":{_time(item.received_at)},"sha256":"{_body_hash(item.body)}"'
+        f',"detail":{_quoted(item.detail)}{_number(_LINE_NUMBER, item.line_number)}{arrived}'
+        f',"received_at":{_time(item.received_at)},"sha256":{_hash(item.body)}'
     )
-    return Prepared(QUARANTINE, QUARANTINED, "", "", opening, item.body)
 
 
-def _prepared_mark(mark: Redriven) -> Prepared:
-    opening = (
+def _mark_opening(mark: Redriven) -> str:
+    return (
         f'{{"v":1,"item":{mark.item:d},"stream":{_quoted(mark.stream)},"key":{_quoted(mark.key)}'
-        f',"redriven_at":{_time(mark.redriven_at)},"sha256":"{_body_hash(b"")}"'
+        f',"redriven_at":{_time(mark.redriven_at)},"sha256":{_hash(b"")}'
     )
-    return Prepared(QUARANTINE, REDRIVEN, "", "", opening, b"")
 
 
-def _encodable(text: str) -> str:
-    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
+def _arrival(arrival: Arrival) -> str:
+    return (
+        f',"kind":{_quoted(arrival.kind)}{_text(_ORDER_ID, arrival.order_id)}'
+        f"{_number(_ATTEMPT, arrival.attempt)}"
+        f"{_text(_EXCHANGE_ID, arrival.exchange_id)}{_exchange(arrival)}"
+    )
 
 
-def _quoted(text: str) -> str:
-    return encode_basestring_ascii(_encodable(text))
+def _exchange(came: Event | Arrival) -> str:
+    pairs = ",".join([f"{_quoted(name)}:{_quoted(value)}" for name, value in came.headers.items()])
+    headers = f',"headers":{{{pairs}}}' if pairs else ""
+    return _number(_HTTP_STATUS, came.http_status) + headers
+
+
+def _text(field: str, value: str | None) -> str:
+    return "" if value is None else field + _quoted(value)
+
+
+def _number(field: str, value: int | None) -> str:
+    return "" if value is None else f"{field}{value:d}"
 
 
 def _nullable(text: str | None) -> str:
     return "null" if text is None else _quoted(text)
 
 
-def _optional(**fields: str | int | None) -> str:
-    return "".join(
-        f',"{name}":{_quoted(value) if isinstance(value, str) else format(value, "d")}'
-        for name, value in fields.items()
-        if value is not None
-    )
-
-
-def _exchange(http_status: int | None, headers: Mapping[str, str]) -> str:
-    text = "" if http_status is None else f',"http_status":{http_status:d}'
-    if headers:
-        pairs = (f"{_quoted(name)}:{_quoted(value)}" for name, value in headers.items())
-        text += f',"headers":{{{",".join(pairs)}}}'
-    return text
-
-
-def _problems(problems: tuple[str, ...]) -> str:
-    return f',"problems":[{",".join(map(_quoted, problems))}]' if problems else ""
-
-
 def _time(time: datetime) -> str:
     if time.tzinfo is UTC:
         return f'"{time.isoformat()[:-6]}Z"'
-    if time.utcoffset() is None:
-        raise ValueError
     return f'"{format_instant(time)}"'
 
 
-def _body_hash(body: bytes) -> str:
+def _hash(body: bytes) -> str:
     if not isinstance(body, bytes) or len(body) > MAX_STORED_BYTES:
         raise TypeError
-    return sha256(body).hexdigest()
+    return f'"{sha256(body).hexdigest()}"'
+
+
+def _encodable(value: Any) -> Any:
+    """Return a value with every text in it such that UTF-8 can hold it."""
+    match value:
+        case str():
+            return _encodable_text(value)
+        case Event() | Unreadable() | Redriven() | Arrival():
+            return type(value)(*map(_encodable, value))
+        case tuple():
+            return tuple(map(_encodable, value))
+        case Mapping():
+            return {_encodable(name): _encodable(item) for name, item in value.items()}
+    return value
+
+
+def _encodable_text(text: str) -> str:
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
 
 
 def _read_1(fields: dict[str, Any], body: bytes, record: Record) -> Entry:

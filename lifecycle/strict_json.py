@@ -105,7 +105,7 @@ def _trouble_with_encoding(body: bytes, refused: str, where: str) -> str | None:
         return f"not UTF-8 at byte {bad.start}"
     if body.startswith(b"\xef\xbb\xbf"):
         return "it starts with a byte order mark"
-    if b"\x00" in body[:4]:
+    if len(body) % 2 == 0 and b"\x00" in body[:2]:
         return "it starts like UTF-16 or UTF-32"
     if "hex escape" in refused:
         return f"a lone surrogate or a broken escape, {where}"

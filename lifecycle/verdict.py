@@ -115,4 +115,3 @@ def overwrites(verdict: Verdict, lane: int) -> bool | None:
     if verdict in (Verdict.STALE, Verdict.UNRECOGNIZED):
         return False
     return lane != SNAPSHOTS
-

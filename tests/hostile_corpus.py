@@ -77,7 +77,7 @@ VALUES: Final[dict[str, str]] = {
     "86 letters of three bytes": json.dumps("\u20ac" * 86, ensure_ascii=False),
     "a word of 100,000 letters": json.dumps("w" * 100_000),
     "markup": '"<script>alert(1)</script>"',
-    "an SQL quotation": "\"'; DROP TABLE stored_events; --\"",
+    "an SQL quotation": '"\'; DROP TABLE stored_events; --"',
     "a path": '"../../etc/passwd"',
     "a format string": '"%s%n{0.__class__}"',
     "a colon": '"a:b:c"',
@@ -218,12 +218,14 @@ def _deep() -> dict[str, bytes]:
     found["lists that never close"] = b"[" * 1_000_000
     found["objects that never close"] = b'{"a":' * 200_000
     errors = b'{"error":{"message":"m","errors":['
-    found["errors 20 times within errors"] = errors * 20 + b"]},\"meta\":{}}" * 20
+    found["errors 20 times within errors"] = errors * 20 + b']},"meta":{}}' * 20
     found["errors 21 times within errors"] = errors * 21 + ERROR.encode() + b"]}}" * 21
     found["a thousand errors beside each other"] = (
         b'{"error":{"code":9999,"errors":[' + b",".join([ERROR.encode()] * 1000) + b"]}}"
     )
-    found["errors that hold nothing readable"] = b'{"error":{"errors":[null,1,"x",{},{"error":{}}]}}'
+    found["errors that hold nothing readable"] = (
+        b'{"error":{"errors":[null,1,"x",{},{"error":{}}]}}'
+    )
     return found
 
 

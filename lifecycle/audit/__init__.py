@@ -1,0 +1,1 @@
+"""Looking at the log from outside: taking it elsewhere, and proving that nobody changed it."""

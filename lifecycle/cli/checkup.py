@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, metadata, requires, version
 from typing import Final, NamedTuple
 
+from lifecycle.cli.output import counted
 from lifecycle.definition import Definition
 from lifecycle.log import QUARANTINE, Log
 from lifecycle.orders import Orders
@@ -54,9 +55,11 @@ def checks_of_log(orders: Orders) -> Iterator[Check]:
     """Yield what there is to say about a log that could be opened."""
     log = orders.log
     yield Check("database", True, log.url)
-    yield from _settings(log)
+    yield from (Check(name, True, found) for name, found in log.settings().items())
     streams = sum(1 for _ in log.streams())
-    yield Check("records", True, f"{log.last_position()} in the log, {streams} orders")
+    yield Check(
+        "records", True, f"{log.last_position()} in the log, of {counted(streams, 'order')}"
+    )
     yield _quarantine(orders)
     yield _confirmation(orders)
 
@@ -109,8 +112,7 @@ def _confirmation(orders: Orders) -> Check:
     return Check(
         name,
         False,
-        f"{stuck} {'order stands' if stuck == 1 else 'orders stand'} at {accepted}, "
-        f"and no {confirmed} callback ever came",
+        f"{counted(stuck, 'order')} at {accepted}, and no {confirmed} callback ever came",
         "it may not be enabled: ask the provider to enable it, or poll the orders",
     )
 

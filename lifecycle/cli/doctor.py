@@ -8,8 +8,9 @@ from lifecycle.cli.checkup import Check, checks_of_installation, checks_of_log
 from lifecycle.cli.failure import DONE, NO, STORE, USAGE
 from lifecycle.cli.opened import opened
 from lifecycle.cli.option import DEFAULT_DATABASE, DEFAULT_PROVIDER, Database, Json, ProviderName
-from lifecycle.cli.output import Cell, print_json, print_table, say
+from lifecycle.cli.output import Cell, print_json, say
 from lifecycle.cli.progress import progress
+from lifecycle.cli.table import print_table
 from lifecycle.errors import StoreError, StoreUrlError
 
 

@@ -10,7 +10,7 @@ import typer
 
 from lifecycle.cli.opened import opened
 from lifecycle.cli.option import DEFAULT_DATABASE, DEFAULT_PROVIDER, Database, Json, ProviderName
-from lifecycle.cli.output import print_fields, print_json
+from lifecycle.cli.output import print_fields, print_json, say
 from lifecycle.cli.progress import progress
 from lifecycle.cli.source import check_files, read_batches
 from lifecycle.event import Event
@@ -58,3 +58,5 @@ def ingest(
         print_json(tally.counts())
         return
     print_fields(tally.counts())
+    if tally.outcomes[Outcome.QUARANTINED]:
+        say("what could not be read, and why: lifecycle quarantine")

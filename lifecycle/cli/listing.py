@@ -17,7 +17,8 @@ from lifecycle.cli.option import (
     ProviderName,
     read_duration,
 )
-from lifecycle.cli.output import Cell, print_json_array, print_table, say
+from lifecycle.cli.output import Cell, print_json_array, say
+from lifecycle.cli.table import print_table
 from lifecycle.instant import format_instant
 from lifecycle.orders import Orders
 from lifecycle.view import OrderView

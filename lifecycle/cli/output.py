@@ -1,7 +1,7 @@
-"""What goes to stdout: JSON, fields, tables. Nothing from the data reaches the terminal raw.
+"""What goes to stdout: JSON, and text for people. Nothing from the data steers the terminal.
 
-A terminal gets colors and tables that fit its width. Anything else, and a terminal with
-`NO_COLOR`, gets plain text without escape codes; a pipe also gets every column whole.
+A terminal gets colors. Anything else, and a terminal with `NO_COLOR`, gets plain text
+without escape codes.
 """
 
 from __future__ import annotations
@@ -9,13 +9,13 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from functools import cache
-from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TextIO
 
-from lifecycle.diagram.harmless import cells, harmless
+from lifecycle.diagram.harmless import harmless
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -24,11 +24,10 @@ if TYPE_CHECKING:
 _UNSAFE: Final = re.compile(
     "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
 )
-_PAGE: Final = 200
 
 
 class Cell(NamedTuple):
-    """One cell of a table: its text, and a style that only a terminal shows."""
+    """A piece of text, and a style that only a terminal shows."""
 
     text: str
     style: str = ""
@@ -36,11 +35,15 @@ class Cell(NamedTuple):
 
 def say(text: str = "", style: str = "") -> None:
     """Print one line of text for people; a style shows on a terminal alone."""
-    shown = harmless(text, ascii_only=not speaks_unicode())
-    if style and styled():
-        _console().print(shown, style=style, soft_wrap=True)
+    print_styled([Cell(visible(text), style)])
+
+
+def print_styled(pieces: Iterable[Cell]) -> None:
+    """Print pieces of visible text as one line, whatever the terminal's width."""
+    if styled():
+        _print_rich(pieces)
     else:
-        sys.stdout.write(f"{shown}\n")
+        sys.stdout.write("".join(piece.text for piece in pieces).rstrip() + "\n")
 
 
 def print_text(text: str) -> None:
@@ -81,20 +84,6 @@ def print_fields(fields: Mapping[str, Any]) -> None:
         say(f"  {name:<{width}}  {spoken(value)}")
 
 
-def print_table(columns: Sequence[str], rows: Iterable[Sequence[str | Cell]]) -> bool:
-    """Print rows under headings, page by page; tell whether there were any."""
-    waiting = iter(rows)
-    widths = [len(column) for column in columns]
-    first = True
-    while page := [[_cell(cell) for cell in row] for row in islice(waiting, _PAGE)]:
-        if styled():
-            _print_rich(columns, page, heading=first)
-        else:
-            _print_plain(columns if first else (), page, widths)
-        first = False
-    return not first
-
-
 def spoken(value: Any) -> str:
     """Return a JSON value as people read it: `-` for null, `yes` and `no`."""
     match value:
@@ -110,6 +99,11 @@ def spoken(value: Any) -> str:
             return json.dumps(value, ensure_ascii=False)
 
 
+def counted(number: int, what: str) -> str:
+    """Return how many there are: `1 order`, `2,000 orders`."""
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
 def styled() -> bool:
     """Tell whether stdout takes colors: a terminal, and nobody asked for none."""
     return (
@@ -119,12 +113,14 @@ def styled() -> bool:
     )
 
 
-def _shown(cell: Cell) -> str:
-    return harmless(cell.text, ascii_only=not speaks_unicode())
+def visible(text: str) -> str:
+    """Return foreign text as one line that stdout can print and that steers nothing."""
+    return harmless(text, ascii_only=not speaks_unicode())
 
 
-def _cell(cell: str | Cell) -> Cell:
-    return cell if isinstance(cell, Cell) else Cell(cell)
+def terminal_width() -> int | None:
+    """Return how many columns stdout has, None where it is no terminal."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
 def speaks_unicode() -> bool:
@@ -166,27 +162,7 @@ def _console() -> Console:
     return Console(highlight=False, markup=False, emoji=False, force_terminal=True)
 
 
-def _print_rich(columns: Sequence[str], page: Sequence[Sequence[Cell]], *, heading: bool) -> None:
-    from rich.table import Table  # noqa: PLC0415 - a pipe never needs it
-    from rich.text import Text  # noqa: PLC0415 - as above
+def _print_rich(pieces: Iterable[Cell]) -> None:
+    from rich.text import Text  # noqa: PLC0415 - a pipe never needs it
 
-    table = Table(
-        box=None, show_header=heading, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0)
-    )
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    for row in page:
-        table.add_row(*(Text(_shown(cell), style=cell.style) for cell in row))
-    _console().print(table)
-
-
-def _print_plain(heading: Sequence[str], page: Sequence[Sequence[Cell]], widths: list[int]) -> None:
-    """Print a page of rows; columns only ever grow, so that pages line up."""
-    rows = [[_shown(cell) for cell in row] for row in page]
-    for row in rows:
-        widths[:] = [max(pair) for pair in zip(widths, map(cells, row), strict=True)]
-    for row in [list(heading), *rows] if heading else rows:
-        padded = (
-            text + " " * (width - cells(text)) for text, width in zip(row, widths, strict=True)
-        )
-        sys.stdout.write("  ".join(padded).rstrip() + "\n")
+    _console().print(Text.assemble(*pieces), soft_wrap=True)

@@ -10,7 +10,8 @@ import typer
 from lifecycle.cli.failure import Refusal
 from lifecycle.cli.opened import opened
 from lifecycle.cli.option import DEFAULT_DATABASE, DEFAULT_PROVIDER, Database, Json, ProviderName
-from lifecycle.cli.output import Cell, print_json_array, print_table, say
+from lifecycle.cli.output import Cell, print_json_array, say
+from lifecycle.cli.table import print_table
 from lifecycle.event import Event
 from lifecycle.orders import Orders
 from lifecycle.receipt import QuarantineItem

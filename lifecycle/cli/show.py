@@ -22,10 +22,10 @@ from lifecycle.cli.output import (
     print_fields,
     print_json,
     print_json_array,
-    print_table,
     say,
     spoken,
 )
+from lifecycle.cli.table import print_table
 
 VERDICT_STYLES: Final = {
     "applied": "green",

@@ -15,15 +15,14 @@ _BLUE: Final = "#2563eb"
 _GREY: Final = "#94a3b8"
 _INK: Final = "#334155"
 
+_FONT: Final = f'fontname="Helvetica,Arial,sans-serif", fontcolor="{_INK}"'
+_FRAME: Final = f'labeljust=l, fontsize=11, color="{_GREY}", {_FONT}'
+_BOX: Final = f'shape=box, style="rounded,filled", fillcolor=white, height=0.4, color="{_INK}"'
 _SETTINGS: Final = (
-    "graph [compound=true, newrank=true, nodesep=0.45, ranksep=0.45, pad=0.2, labeljust=l, "
-    f'fontname="Helvetica,Arial,sans-serif", fontsize=11, fontcolor="{_INK}", color="{_GREY}"];',
-    'node [shape=box, style="rounded,filled", fillcolor=white, height=0.4, '
-    f'fontname="Helvetica,Arial,sans-serif", fontsize=12, color="{_INK}", fontcolor="{_INK}"];',
-    'edge [arrowsize=0.7, fontname="Helvetica,Arial,sans-serif", fontsize=11, '
-    f'color="{_INK}", fontcolor="{_INK}"];',
+    f"graph [compound=true, newrank=true, nodesep=0.45, ranksep=0.45, pad=0.2, {_FRAME}];",
+    f"node [{_BOX}, fontsize=12, {_FONT}];",
+    f'edge [arrowsize=0.7, color="{_INK}", fontsize=11, {_FONT}];',
 )
-
 _START: Final = 'shape=circle, label="", width=0.16, height=0.16, fillcolor=black, color=black'
 _DIAMOND: Final = f'shape=diamond, style=filled, label="", width=0.2, height=0.2, color="{_GREY}"'
 _NOTE: Final = (
@@ -61,6 +60,8 @@ def dot(definition: Definition, view: OrderView | None = None) -> str:
         *_frames(drawn, ids),
         *(_node(state, ids, drawn, "peripheries=2") for state in terminal),
         *_arrows(drawn, ids),
+        # Last, so that the frames do not inherit it.
+        f"label={_quoted(title)}; labelloc=t; fontsize=15;",
     ]
     body = "".join(f"{_INDENT}{line}\n" for line in lines)
     return f"digraph {_quoted(title)} {{\n{body}}}\n"
@@ -122,18 +123,22 @@ def _framed(name: str, title: str, inside: Iterable[str]) -> Iterator[str]:
 
 
 def _arrows(drawn: Outline, ids: Mapping[str, str]) -> Iterator[str]:
+    """Yield the arrows drawn one by one, then those that stand for a family of moves."""
     yield from (_arrow(arrow, ids, drawn) for arrow in drawn.arrows)
-    plain = "" if drawn.now is None else _NOT_TAKEN
+    look = "" if drawn.now is None else _NOT_TAKEN
     for number, hub in enumerate(drawn.hubs, 1):
-        yield from (f"{ids[source]} -> Hub{number}{_attributes('arrowhead=none', plain)}" for source in hub.sources)
-        yield from (f"Hub{number} -> {ids[to.state]}{_attributes(_label(to), plain)}" for to in hub.targets)
+        for source in hub.sources:
+            yield f"{ids[source]} -> Hub{number}{_attributes('arrowhead=none', look)}"
+        for target in hub.targets:
+            yield f"Hub{number} -> {ids[target.state]}{_attributes(_label(target), look)}"
     if drawn.retreat is not None:
         first = ids[drawn.retreat.states[0]]
-        for state in drawn.retreat.further:
-            yield f"{first} -> {ids[state]}{_attributes('ltail=cluster_retreat, constraint=false', plain)}"
+        # Back against the flow: it must not push the earlier state below.
+        attributes = _attributes("ltail=cluster_retreat, constraint=false", look)
+        yield from (f"{first} -> {ids[state]}{attributes}" for state in drawn.retreat.further)
     for end in drawn.ends:
         last = ids[drawn.active[-1]]
-        yield f"{last} -> {ids[end.state]}{_attributes('ltail=cluster_open', _label(end), plain)}"
+        yield f"{last} -> {ids[end.state]}{_attributes('ltail=cluster_open', _label(end), look)}"
 
 
 def _arrow(arrow: Arrow, ids: Mapping[str, str], drawn: Outline) -> str:

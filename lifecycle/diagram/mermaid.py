@@ -24,7 +24,7 @@ _RESERVED: Final = frozenset(
 
 # Everything but letters, digits, spaces within, and what joins two words: the rest may be
 # an end of the text, a comment, an entity, or Markdown.
-_SPECIAL: Final = re.compile(r"[^\w .-]|(?<!\w)[_.-]|[_.-](?!\w)|^ | $")
+_SPECIAL: Final = re.compile(r"[^\w .-]|(?<![^\W_])[_.-]|[_.-](?![^\W_])|^ | $")
 
 # Dark text on light boxes reads on a light and on a dark page alike.
 _CLASSES: Final[Mapping[str, str]] = {
@@ -51,10 +51,13 @@ def mermaid(definition: Definition, view: OrderView | None = None) -> str:
         *_frames(drawn, ids),
         *(_label(state, ids) for state in ended),
         *(_arrow(arrow, ids) for arrow in drawn.arrows if not _starts_inside(drawn, arrow)),
-        *(f"Retreat --> {ids[state]}" for state in (drawn.retreat.further if drawn.retreat else ())),
+        *(
+            f"Retreat --> {ids[state]}"
+            for state in (drawn.retreat.further if drawn.retreat else ())
+        ),
         *(f"Open --> {_labelled(end, ids)}" for end in drawn.ends),
         *(f"{ids[state]} --> [*]" for state in ended),
-        *(_classes(definition, drawn, ids) if view is not None else ()),
+        *(_classes(definition, drawn, ids) if drawn.now is not None else ()),
     ]
     return "".join(["stateDiagram-v2\n", *(f"{_INDENT}{line}\n" for line in lines)])
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import groupby
 from typing import Final, NamedTuple
 
-from lifecycle.view import HistoryEntry, OrderView, Verdict
+from lifecycle.view import Anomaly, HistoryEntry, OrderView, Verdict
 
 MOVES: Final = frozenset({Verdict.APPLIED, Verdict.SKIPPED_AHEAD, Verdict.REVERTED})
 """Verdicts of events that entered a state."""
@@ -70,6 +70,7 @@ def moments(
 
 def _told(view: OrderView, history: Sequence[HistoryEntry], *, full: bool) -> Iterator[Moment]:
     arrived, late = _places_of_arrival(history), _late(history)
+    problems = _problems(view)
     last_move = max((i for i, e in enumerate(history) if e.verdict in MOVES), default=-1)
     for index, entry in enumerate(history):
         yield Moment(
@@ -80,7 +81,7 @@ def _told(view: OrderView, history: Sequence[HistoryEntry], *, full: bool) -> It
             lag=entry.received_at - entry.occurred_at if entry.occurred_at else None,
             late=index in late,
             after_end=view.terminal and index > last_move,
-            remarks=(*_why(entry, full=full), *_problems(view, entry)),
+            remarks=tuple(_remarks(entry, problems, full=full)),
         )
 
 
@@ -118,11 +119,24 @@ def _why(entry: HistoryEntry, *, full: bool) -> tuple[str, ...]:
             return (entry.reason,)
 
 
-def _problems(view: OrderView, entry: HistoryEntry) -> Iterator[str]:
-    """Yield what is wrong with an event beside its verdict, such as an unreadable time."""
+def _problems(view: OrderView) -> dict[str, list[Anomaly]]:
+    """Return what is wrong with events beside their verdicts, such as an unreadable time."""
+    problems: dict[str, list[Anomaly]] = {}
     for anomaly in view.anomalies:
-        told = anomaly.code in _TOLD_BY_VERDICT or anomaly.code == entry.verdict
-        if entry.key in anomaly.events and not told and entry.verdict is not Verdict.DIVERGENT:
+        if anomaly.code not in _TOLD_BY_VERDICT:
+            for key in anomaly.events:
+                problems.setdefault(key, []).append(anomaly)
+    return problems
+
+
+def _remarks(
+    entry: HistoryEntry, problems: Mapping[str, Sequence[Anomaly]], *, full: bool
+) -> Iterator[str]:
+    yield from _why(entry, full=full)
+    if entry.verdict is Verdict.DIVERGENT:
+        return
+    for anomaly in problems.get(entry.key, ()):
+        if anomaly.code != entry.verdict.value:
             yield f"{anomaly.code}: {anomaly.detail}"
 
 

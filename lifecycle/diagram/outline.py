@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from itertools import combinations, pairwise
+from itertools import combinations
 from typing import Final, NamedTuple
 
 from lifecycle.definition import Definition
@@ -28,6 +28,9 @@ _PLAIN: Final = re.compile("[a-z][a-z0-9_]*")
 
 Pair = tuple[str, str]
 """The states at the two ends of an arrow."""
+
+Ends = tuple[str | None, str]
+"""The two ends of an arrow that is drawn: None is the start."""
 
 Moves = Mapping[Pair, tuple[str, ...]]
 """The names to write on each arrow: none where the only trigger is called like the state."""
@@ -218,26 +221,25 @@ def _arrows(
     definition: Definition, moves: Moves, left: Moves, path: Sequence[str]
 ) -> tuple[Arrow, ...]:
     """Return the arrows to draw one by one: what no family holds, and what the order took."""
+    named: dict[Ends, tuple[str, ...]] = {(None, definition.initial): ()}
+    named |= {(source, dest): names for (source, dest), names in moves.items()}
     steps = _steps(path)
-    ranks = definition.ranks
-    start = [Arrow(None, Target(definition.initial))] if (None, definition.initial) not in steps else []
-    drawn = {pair: Arrow(pair[0], Target(pair[1], names)) for pair, names in left.items()}
-    for (source, dest), numbers in steps.items():
-        names = moves.get((source, dest)) if source is not None else _named(dest, definition.initial)
-        drawn[source, dest] = Arrow(source, Target(dest, names or ()), numbers, names is not None)
-    by_rank = sorted(
-        drawn.values(),
-        key=lambda arrow: (-1 if arrow.source is None else ranks[arrow.source], ranks[arrow.target.state]),
+    drawn = [ends for ends in named if ends[0] is None or ends in left or ends in steps]
+    ahead = [ends for ends in steps if ends not in named]
+    arrows = (
+        Arrow(ends[0], Target(ends[1], named.get(ends, ())), steps.get(ends, ()), ends in named)
+        for ends in (*drawn, *ahead)
     )
-    return (*start, *by_rank)
+    return tuple(sorted(arrows, key=lambda arrow: _place(definition, arrow)))
 
 
-def _named(dest: str, initial: str) -> tuple[str, ...] | None:
-    return () if dest == initial else None
+def _place(definition: Definition, arrow: Arrow) -> tuple[int, int]:
+    source = -1 if arrow.source is None else definition.ranks[arrow.source]
+    return source, definition.ranks[arrow.target.state]
 
 
-def _steps(path: Sequence[str]) -> dict[tuple[str | None, str], tuple[int, ...]]:
-    steps: dict[tuple[str | None, str], tuple[int, ...]] = {}
-    for number, pair in enumerate(pairwise((None, *path)), 1):
+def _steps(path: Sequence[str]) -> dict[Ends, tuple[int, ...]]:
+    steps: dict[Ends, tuple[int, ...]] = {}
+    for number, pair in enumerate(zip((None, *path), path, strict=False), 1):
         steps[pair] = (*steps.get(pair, ()), number)
     return steps

@@ -1,0 +1,1 @@
+"""The providers, a folder each: found by its name, edited by itself."""

@@ -20,21 +20,27 @@ class Batch:
         self.entries = entries
         self.expected_version = expected_version
         self.size = sum(len(entry.body) for entry in entries)
-        self.results: list[Appended] | None = None
-        self.error: Exception | None = None
+        self.settled = False
         self.withdrawn = False
         self.gate = Lock()
         self.gate.acquire()
-
-    @property
-    def settled(self) -> bool:
-        """Whether it is known what became of it."""
-        return self.results is not None or self.error is not None
+        self._results: list[Appended] = []
+        self._error: Exception | None = None
 
     @property
     def sleeps(self) -> bool:
         """Whether a thread may be waiting at the gate with nothing known yet."""
         return not self.settled and not self.withdrawn
+
+    def settle(self, results: list[Appended]) -> None:
+        """Take what became of each entry, now that it is durable."""
+        self._results = results
+        self.settled = True
+
+    def fail(self, error: Exception) -> None:
+        """Take why nothing was appended, as far as anybody knows."""
+        self._error = error
+        self.settled = True
 
     def wake(self) -> None:
         """Open the gate; opening it twice is harmless."""
@@ -42,9 +48,7 @@ class Batch:
             self.gate.release()
 
     def outcome(self) -> list[Appended]:
-        """Return the results, or raise the error."""
-        if self.error is not None:
-            raise self.error
-        if self.results is None:
-            raise AssertionError
-        return self.results
+        """Return the results of a settled batch, or raise its error."""
+        if self._error is not None:
+            raise self._error
+        return self._results

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import NamedTuple
 
 from lifecycle.errors import (
     StoredFormatError,
@@ -22,27 +21,17 @@ from lifecycle.errors import (
 )
 from lifecycle.instant import format_instant
 from lifecycle.log import QUARANTINE, Appended, Outcome
-from lifecycle.stored import REDRIVEN, Before, Prepared, seal
+from lifecycle.stored import REDRIVEN, Prepared, link, seal
 from lifecycle.stores.batch import Batch
 from lifecycle.stores.head import Ends, Place, StreamEnd, StreamEnds
 from lifecycle.stores.patience import Patience
 from lifecycle.stores.recorder import Recorder, Row, Tip, TryAgainError
 
+_Draft = tuple[Prepared, StreamEnd, int]
+"""One record to be: what, at the end of which stream, with which version."""
 
-class _Draft(NamedTuple):
-    """One record to be, at the place it was given."""
-
-    entry: Prepared
-    end: StreamEnd
-    place: Place
-
-
-class _Answer(NamedTuple):
-    """What one entry will be told, once the store has told the positions."""
-
-    outcome: Outcome
-    stream: str
-    place: Place
+_Answer = tuple[Outcome, str, Place]
+"""What one entry will be told."""
 
 
 class Decision:
@@ -56,33 +45,29 @@ class Decision:
     def seal(self, tip: Tip | None, recorded_at: str) -> list[Row]:
         """Return the records to insert after `tip`, chained to what is stored."""
         rows = []
-        before = tip.last if tip is not None else None
-        for entry, end, place in self.drafts:
-            sealed = seal(
-                entry,
-                version=place.version,
-                previous=end.previous,
-                after=before,
-                recorded_at=recorded_at,
-            )
-            end.previous = sealed.hash
+        after = tip.link if tip is not None else None
+        for entry, end, version in self.drafts:
+            state, end.previous = seal(entry, version, end.previous, after, recorded_at)
             if tip is not None:
-                before = Before(entry.stream, place.version, sealed.hash)
-            rows.append(Row(entry.stream, place.version, entry.topic, sealed.state))
+                after = link(entry.stream, version, end.previous)
+            rows.append(Row(entry.stream, version, entry.topic, state))
         return rows
 
     def settle(self, positions: Sequence[int]) -> None:
         """Tell every batch what became of it, now that all of it is durable."""
-        for draft, position in zip(self.drafts, positions, strict=True):
-            draft.place.position = position
+        for (entry, end, version), position in zip(self.drafts, positions, strict=True):
+            if entry.stream != QUARANTINE:
+                end.put(entry.key, entry.digest, (version, position))
         for batch, answer in self._answers:
             if isinstance(answer, StoreError):
-                batch.error = answer
-            else:
-                batch.results = [
-                    Appended(outcome, stream, place.version, place.position)
-                    for outcome, stream, place in answer
+                batch.fail(answer)
+                continue
+            batch.settle(
+                [
+                    Appended(outcome, stream, version, at if at > 0 else positions[-1 - at])
+                    for outcome, stream, (version, at) in answer
                 ]
+            )
 
     def _decide(self, batch: Batch) -> list[_Answer] | StoreError:
         refusal = self._refusal(batch)
@@ -93,36 +78,32 @@ class Decision:
             end = self.ends[entry.stream]
             if isinstance(end, StoredFormatError):
                 return StoredFormatError(end.stream, end.version, end.found)
-            if (
-                batch.expected_version not in (None, end.version)
-                and (entry.key, entry.digest) not in end.places
-            ):
-                return VersionConflictError(entry.stream, end.version, batch.expected_version)
+            expected = batch.expected_version
+            if expected is None or expected == end.version or end.place(entry.key, entry.digest):
+                continue
+            return VersionConflictError(entry.stream, end.version, expected)
         return None
 
     def _place(self, entry: Prepared) -> _Answer:
         end = self.ends[entry.stream]
         if isinstance(end, StoredFormatError):
             raise end
-        content = (entry.key, entry.digest)
-        stored = end.places.get(content)
+        stored = end.place(entry.key, entry.digest)
         if stored is not None:
-            return _Answer(Outcome.DUPLICATE, entry.stream, stored)
+            return Outcome.DUPLICATE, entry.stream, stored
         outcome = _outcome(entry, end)
         end.version += 1
-        place = Place(end.version, 0)
+        self.drafts.append((entry, end, end.version))
+        place = (end.version, -len(self.drafts))
         if entry.stream != QUARANTINE:
-            end.place(entry.key, entry.digest, place)
-        self.drafts.append(_Draft(entry, end, place))
-        return _Answer(outcome, entry.stream, place)
+            end.put(entry.key, entry.digest, place)
+        return outcome, entry.stream, place
 
 
 class Committer:
     """Commits groups of batches, one group at a time; not safe for threads by itself."""
 
-    def __init__(
-        self, recorder: Recorder, clock: Callable[[], datetime], patience: float
-    ) -> None:
+    def __init__(self, recorder: Recorder, clock: Callable[[], datetime], patience: float) -> None:
         self._recorder = recorder
         self._clock = clock
         self._patience = patience
@@ -134,30 +115,23 @@ class Committer:
             self._commit(group)
         except StoreError as failed:
             for batch in group:
-                batch.error = _own(failed)
+                batch.fail(_own(failed))
         except Exception as failed:  # noqa: BLE001 - whose entry it is decides who is told
             if len(group) == 1:
-                group[0].error = failed
+                group[0].fail(failed)
             else:
                 for batch in group:
                     self.commit([batch])
 
     def _commit(self, group: Sequence[Batch]) -> None:
         patience = Patience(self._recorder.url, self._patience)
-        try:
-            decision = self._decide(group)
-            self._write(group, decision)
-        except TryAgainError as again:
-            patience.wait(again)
-        else:
-            return
+        first = True
         while True:
             try:
-                self._write(group, None)
+                return self._write(group, self._decide(group) if first else None)
             except TryAgainError as again:
                 patience.wait(again)
-            else:
-                return
+            first = False
 
     def _write(self, group: Sequence[Batch], decided: Decision | None) -> None:
         """Write what is new; what was not decided before is decided inside the transaction."""
@@ -190,7 +164,7 @@ class Committer:
 def _outcome(entry: Prepared, end: StreamEnd) -> Outcome:
     if entry.stream == QUARANTINE:
         return Outcome.APPENDED if entry.topic == REDRIVEN else Outcome.QUARANTINED
-    return Outcome.DIVERGENT if entry.key in end.keys else Outcome.APPENDED
+    return Outcome.DIVERGENT if entry.key in end else Outcome.APPENDED
 
 
 def _own(failed: StoreError) -> StoreError:

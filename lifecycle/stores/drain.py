@@ -57,7 +57,11 @@ class Drain:
 
     def _start(self, landing: _Landing) -> None:
         landing.starting = False
-        self._worker.submit(self._gathering.drain)
+        try:
+            self._worker.submit(self._gathering.drain)
+        except RuntimeError:
+            # The log was closed meanwhile, which takes no time to find out.
+            self._gathering.drain()
 
 
 class _Landing:

@@ -61,7 +61,8 @@ class Gathering:
                 self._commit_group(self._take())
 
     def close(self, close: Callable[[], None]) -> None:
-        """Call `close` while nobody commits."""
+        """Commit what waits, then call `close` while nobody commits."""
+        self.drain()
         with self._turn:
             close()
 

@@ -8,32 +8,47 @@ from typing import Final
 from lifecycle.errors import StoredFormatError
 from lifecycle.log import QUARANTINE
 from lifecycle.stored import hash_of, parse_header
-from lifecycle.stores.recorder import Head, Recorder
+from lifecycle.stores.recorder import STREAMS_AT_ONCE, Head, Recorder
 
 KEPT_CONTENTS: Final = 100_000
 """How many distinct contents are remembered, about half a kilobyte each."""
 
 
-class Place:
-    """Where a content stands; the position is filled in when the store tells it."""
-
-    __slots__ = ("position", "version")
-
-    def __init__(self, version: int, position: int) -> None:
-        self.version = version
-        self.position = position
+Place = tuple[int, int]
+"""The version and the position of a content. A negative position is not known yet: it is
+the place among the records that are being written, from -1 on."""
 
 
 class StreamEnd:
     """Where a stream stands: its last version, that header's hash, what it holds already."""
 
-    __slots__ = ("keys", "places", "previous", "version")
+    __slots__ = ("_contents", "_further", "previous", "version")
 
     def __init__(self) -> None:
         self.version = 0
         self.previous: str | None = None
-        self.keys: set[str] = set()
-        self.places: dict[tuple[str, str], Place] = {}
+        self._contents: dict[str, tuple[str, Place]] = {}
+        self._further: dict[tuple[str, str], Place] = {}
+
+    def __len__(self) -> int:
+        return len(self._contents) + len(self._further)
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._contents
+
+    def place(self, key: str, digest: str) -> Place | None:
+        """Return where a content stands, None if it is new."""
+        first = self._contents.get(key)
+        if first is None:
+            return None
+        return first[1] if first[0] == digest else self._further.get((key, digest))
+
+    def put(self, key: str, digest: str, place: Place) -> None:
+        """Remember where a content stands."""
+        if self._contents.setdefault(key, (digest, place))[0] == digest:
+            self._contents[key] = (digest, place)
+        else:
+            self._further[key, digest] = place
 
     def add(self, head: Head) -> None:
         """Take in the next stored record.
@@ -47,12 +62,8 @@ class StreamEnd:
         key, digest = fields.get("key"), fields.get("digest")
         if not isinstance(key, str) or not isinstance(digest, str):
             raise StoredFormatError(head.stream, head.version, "its header has no key or no digest")
-        self.place(key, digest, Place(head.version, head.position))
-
-    def place(self, key: str, digest: str, place: Place) -> None:
-        """Remember where a content stands; the first copy stays."""
-        self.keys.add(key)
-        self.places.setdefault((key, digest), place)
+        if self.place(key, digest) is None:
+            self.put(key, digest, (head.version, head.position))
 
 
 Ends = dict[str, StreamEnd | StoredFormatError]
@@ -83,7 +94,7 @@ class StreamEnds:
         for stream in streams:
             end = self._ends.pop(stream, None)
             if end is not None:
-                self._contents -= len(end.places)
+                self._contents -= len(end)
             if end is None or expected.get(stream, end.version) != end.version:
                 missing.append(stream)
             else:
@@ -97,24 +108,29 @@ class StreamEnds:
         for stream, end in ends.items():
             if isinstance(end, StreamEnd):
                 self._ends[stream] = end
-                self._contents += len(end.places)
+                self._contents += len(end)
         while self._contents > self._kept and len(self._ends) > 1:
-            self._contents -= len(self._ends.pop(next(iter(self._ends))).places)
+            self._contents -= len(self._ends.pop(next(iter(self._ends))))
 
     def _read_back(self, missing: Sequence[str], ends: Ends) -> None:
         for stream in missing:
             ends[stream] = StreamEnd()
         orders = [stream for stream in missing if stream != QUARANTINE]
-        for head in self._recorder.heads(orders) if orders else ():
-            end = ends[head.stream]
-            try:
-                if isinstance(end, StreamEnd):
-                    end.add(head)
-            except StoredFormatError as damaged:
-                ends[head.stream] = damaged
+        for start in range(0, len(orders), STREAMS_AT_ONCE):
+            for head in self._recorder.heads(orders[start : start + STREAMS_AT_ONCE]):
+                _add(head, ends)
         if QUARANTINE in missing:
             last = self._recorder.last_head(QUARANTINE)
             if last is not None:
                 end = StreamEnd()
                 end.version, end.previous = last.version, hash_of(last.header)
                 ends[QUARANTINE] = end
+
+
+def _add(head: Head, ends: Ends) -> None:
+    end = ends[head.stream]
+    if isinstance(end, StreamEnd):
+        try:
+            end.add(head)
+        except StoredFormatError as damaged:
+            ends[head.stream] = damaged

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from eventsourcing.persistence import IntegrityError, StoredEvent
 from eventsourcing.popo import POPOApplicationRecorder
 
+from lifecycle.errors import StoreClosedError
 from lifecycle.log import Record
-from lifecycle.stored import Before, hash_of
+from lifecycle.stored import hash_of, link
 from lifecycle.stores.patience import PATIENCE
 from lifecycle.stores.recorded_log import Clock, RecordedLog, now
 from lifecycle.stores.recorder import Head, Plan, Row, Tip, TryAgainError
@@ -30,12 +31,15 @@ class MemoryRecorder(POPOApplicationRecorder):
 
     url = "memory:"
     gapless = True
+    _closed = False
 
     def write(self, plan: Plan) -> Sequence[int]:
         """Insert what `plan` returns, all or nothing, and return the positions."""
         with self._database_lock:
+            if self._closed:
+                raise StoreClosedError(self.url)
             end = len(self._stored_events)
-            rows = plan(Tip(end, self._before()))
+            rows = plan(Tip(end, self._link()))
             try:
                 positions = self._insert_events([StoredEvent(*row) for row in rows])
             except IntegrityError:
@@ -91,8 +95,13 @@ class MemoryRecorder(POPOApplicationRecorder):
         """Return the highest position, 0 for an empty log."""
         return self.max_notification_id() or 0
 
+    def settings(self) -> Mapping[str, str]:
+        """Return none: what is in memory is not durable."""
+        return {}
+
     def close(self) -> None:
-        """Nothing to close."""
+        """Take no further records."""
+        self._closed = True
 
     def _cut(self, end: int, rows: Sequence[Row]) -> None:
         """Take back what a write that was interrupted had begun."""
@@ -108,11 +117,11 @@ class MemoryRecorder(POPOApplicationRecorder):
             str(event.originator_id), event.originator_version, event.topic, index + 1, event.state
         )
 
-    def _before(self) -> Before | None:
+    def _link(self) -> str | None:
         if not self._stored_events:
             return None
         last = self._record(len(self._stored_events) - 1)
-        return Before(last.stream, last.version, hash_of(_head(last).header))
+        return link(last.stream, last.version, hash_of(_head(last).header))
 
 
 def _head(record: Record) -> Head:

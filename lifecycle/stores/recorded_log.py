@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final, ParamSpec, TypeVar
 
@@ -16,10 +16,9 @@ from lifecycle.stores.commit import Committer
 from lifecycle.stores.drain import Drain
 from lifecycle.stores.gathering import Gathering
 from lifecycle.stores.patience import patiently
-from lifecycle.stores.recorder import Recorder
+from lifecycle.stores.recorder import STREAMS_AT_ONCE, Recorder
 
 _LAST: Final = 2**63 - 1
-_STREAMS_AT_ONCE: Final = 256
 
 Clock = Callable[[], datetime]
 """Tells the time, with a zone."""
@@ -94,8 +93,8 @@ class RecordedLog:
         """Return the records of many streams; those without any are left out."""
         found: dict[str, list[Record]] = {}
         names = list(dict.fromkeys(map(storable, streams)))
-        for start in range(0, len(names), _STREAMS_AT_ONCE):
-            chunk = names[start : start + _STREAMS_AT_ONCE]
+        for start in range(0, len(names), STREAMS_AT_ONCE):
+            chunk = names[start : start + STREAMS_AT_ONCE]
             for record in self._ask(self._recorder.read_many, chunk):
                 found.setdefault(record.stream, []).append(record)
         return found
@@ -118,6 +117,10 @@ class RecordedLog:
     def last_position(self) -> int:
         """Return the highest position, 0 for an empty log."""
         return self._ask(self._recorder.last_position)
+
+    def settings(self) -> Mapping[str, str]:
+        """Return the settings that durability rests on, read back from the store."""
+        return self._ask(self._recorder.settings)
 
     def close(self) -> None:
         """Close every connection; what was acknowledged stays. In a fork: nothing to close."""

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple, Protocol
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Final, NamedTuple, Protocol
 
 from lifecycle.log import Record
-from lifecycle.stored import Before
+
+STREAMS_AT_ONCE: Final = 256
+"""A recorder is never asked about more streams than this in one call."""
 
 
 class Tip(NamedTuple):
-    """The end of the log: its last position (0 if it is empty), and the record there."""
+    """The end of the log: its last position (0 if it is empty), and the link to what is there."""
 
     position: int
-    last: Before | None
+    link: str | None
 
 
 class Row(NamedTuple):
@@ -99,6 +101,10 @@ class Recorder(Protocol):
 
     def last_position(self) -> int:
         """Return the highest position, 0 for an empty log."""
+        ...
+
+    def settings(self) -> Mapping[str, str]:
+        """Return the settings that durability rests on, read back."""
         ...
 
     def close(self) -> None:

@@ -7,49 +7,41 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import takewhile
-from typing import Final
+from pathlib import Path
+from typing import Any, Final
 
 from eventsourcing.sqlite import SQLiteApplicationRecorder
 
 from lifecycle.errors import InvalidArgumentError, StoreMissingError, StoreUnavailableError
 from lifecycle.log import Record
-from lifecycle.stored import Before, hash_of
+from lifecycle.stored import hash_of, link
 from lifecycle.stores.patience import PATIENCE, patiently
 from lifecycle.stores.recorded_log import Clock, RecordedLog, now
-from lifecycle.stores.recorder import Head, Plan, Tip
+from lifecycle.stores.recorder import STREAMS_AT_ONCE, Head, Plan, Row, Tip
 from lifecycle.stores.sqlite_connection import LogDatastore
 from lifecycle.stores.sqlite_fault import in_our_words
 from lifecycle.stores.sqlite_schema import COLUMNS, SCHEMA, TABLE
+from lifecycle.stores.sqlite_statement import (
+    INSERT,
+    INSERT_UNPLACED,
+    LAST_HEAD,
+    LAST_HEAD_OF_STREAM,
+    LAST_POSITION,
+    READ,
+    READ_PAGE,
+    READ_STREAMS,
+    heads_of,
+    records_of,
+)
 
 _PAGE: Final = 500
 _PAGE_BYTES: Final = 4 * 1024 * 1024
+_STATEMENT_SIZES: Final = (1, 8, 64, STREAMS_AT_ONCE)
 
-# CAST: whoever went around the triggers may have left text.
-_STATE: Final = "CAST(state AS BLOB)"
-_HEADER: Final = (
-    f"CASE instr({_STATE}, x'0a') WHEN 0 THEN {_STATE} "
-    f"ELSE substr({_STATE}, 1, instr({_STATE}, x'0a') - 1) END"
-)
-_RECORDS: Final = f"SELECT originator_id, originator_version, topic, rowid, {_STATE} FROM {TABLE} "
-_HEADS: Final = f"SELECT originator_id, originator_version, rowid, {_HEADER} FROM {TABLE} "
-_OF_STREAMS: Final = (
-    "WHERE originator_id IN ({places}) ORDER BY originator_id, originator_version"
-)
-_INSERT: Final = (
-    f"INSERT INTO {TABLE} (rowid, originator_id, originator_version, topic, state) "
-    "VALUES (?, ?, ?, ?, ?)"
-)
-_STREAMS: Final = f"""
-WITH RECURSIVE names (name) AS (
-    SELECT min(originator_id) FROM {TABLE} WHERE originator_id > ? AND originator_id >= ?
-    UNION ALL
-    SELECT (SELECT min(originator_id) FROM {TABLE} WHERE originator_id > name)
-    FROM names WHERE name IS NOT NULL
-)
-SELECT name FROM names WHERE name IS NOT NULL LIMIT {_PAGE}"""
+
+_SYNCHRONOUS: Final = {0: "off", 1: "normal", 2: "full", 3: "extra"}
 
 
 class SQLiteLog(RecordedLog):
@@ -86,10 +78,7 @@ class SQLiteRecorder(SQLiteApplicationRecorder):
     def __init__(self, datastore: LogDatastore, url: str) -> None:
         super().__init__(datastore, TABLE)
         self.url = url
-        self.insert_events_statement = (
-            f"INSERT INTO {TABLE} (originator_id, originator_version, topic, state) "
-            "VALUES (?, ?, ?, ?)"
-        )
+        self.insert_events_statement = INSERT_UNPLACED
 
     def construct_create_table_statements(self) -> list[str]:
         """Return the statements that make the table and guard it."""
@@ -109,96 +98,89 @@ class SQLiteRecorder(SQLiteApplicationRecorder):
 
     def write(self, plan: Plan) -> Sequence[int]:
         """Insert what `plan` returns, all or nothing, and return the positions."""
-        with (
-            in_our_words(self.url),
-            self.datastore.get_connection(commit=True) as connection,
-            connection.transaction(commit=True),
-        ):
-            tip = _tip(connection.driver)
-            rows = plan(tip)
-            positions = range(tip.position + 1, tip.position + 1 + len(rows))
-            connection.driver.executemany(
-                _INSERT, [(position, *row) for position, row in zip(positions, rows, strict=True)]
-            )
+        with in_our_words(self.url), self.datastore.get_connection() as connection:
+            connection.make_durable()
+            driver = connection.driver
+            driver.execute("BEGIN IMMEDIATE")
+            try:
+                tip = _tip(connection.tuples)
+                rows = plan(tip)
+                positions = range(tip.position + 1, tip.position + 1 + len(rows))
+                driver.executemany(INSERT, map(_placed, positions, rows))
+                driver.execute("COMMIT")
+            except BaseException:
+                if driver.in_transaction:
+                    driver.execute("ROLLBACK")
+                raise
         return positions
 
     def heads(self, streams: Sequence[str]) -> Iterable[Head]:
         """Return all heads of some streams, by stream and version."""
-        with self._reading() as cursor:
-            return list(map(Head._make, _of_streams(cursor, _HEADS, streams)))
+        padded = _padded(streams)
+        return map(Head._make, self._fetch(heads_of(len(padded)), padded))
 
     def last_head(self, stream: str) -> Head | None:
         """Return the head with the highest version of a stream."""
-        last = "WHERE originator_id = ? ORDER BY originator_version DESC LIMIT 1"
-        with self._reading() as cursor:
-            row = cursor.execute(_HEADS + last, (stream,)).fetchone()
-            return None if row is None else Head._make(row)
+        heads = self._fetch(LAST_HEAD_OF_STREAM, (stream,))
+        return Head._make(heads[0]) if heads else None
 
     def read(self, stream: str, after: int, until: int) -> list[Record]:
         """Return a stream's records with versions above `after`, up to `until`."""
-        some = (
-            "WHERE originator_id = ? AND originator_version > ? AND originator_version <= ? "
-            "ORDER BY originator_version"
-        )
-        with self._reading() as cursor:
-            return list(map(Record._make, cursor.execute(_RECORDS + some, (stream, after, until))))
+        return list(map(Record._make, self._fetch(READ, (stream, after, until))))
 
     def read_many(self, streams: Sequence[str]) -> list[Record]:
         """Return all records of some streams, by stream and version, in one statement."""
-        with self._reading() as cursor:
-            return list(map(Record._make, _of_streams(cursor, _RECORDS, streams)))
+        padded = _padded(streams)
+        return list(map(Record._make, self._fetch(records_of(len(padded)), padded)))
 
     def page(self, after: int, until: int) -> list[Record]:
         """Return some of the records with positions above `after`; none if there are none."""
-        some = f"WHERE rowid > ? AND rowid <= ? ORDER BY rowid LIMIT {_PAGE}"
         page: list[Record] = []
         size = 0
-        with self._reading() as cursor:
-            for row in cursor.execute(_RECORDS + some, (after, until)):
+        with in_our_words(self.url), self.datastore.get_connection() as connection:
+            cursor = connection.new_cursor()
+            for row in cursor.execute(READ_PAGE, (after, until, _PAGE)):
                 page.append(Record._make(row))
                 size += len(row[-1])
                 if size > _PAGE_BYTES:
                     break
+            cursor.close()
         return page
 
     def page_of_streams(self, after: str, prefix: str) -> list[str]:
         """Return some of the names above `after` with a prefix, sorted; none if there are none."""
-        with self._reading() as cursor:
-            names = (name for (name,) in cursor.execute(_STREAMS, (after, prefix)))
-            return list(takewhile(lambda name: name.startswith(prefix), names))
+        names = (name for (name,) in self._fetch(READ_STREAMS, (after, prefix, _PAGE)))
+        return list(takewhile(lambda name: name.startswith(prefix), names))
 
     def last_position(self) -> int:
         """Return the highest position, 0 for an empty log."""
-        with self._reading() as cursor:
-            (last,) = cursor.execute(self.select_max_notification_id_statement).fetchone()
-            return last or 0
+        ((last,),) = self._fetch(LAST_POSITION)
+        return last or 0
+
+    def settings(self) -> Mapping[str, str]:
+        """Return the settings that durability rests on, read back."""
+        with in_our_words(self.url), self.datastore.get_connection() as connection:
+            return connection.settings()
 
     def close(self) -> None:
         """Close every connection."""
         with in_our_words(self.url):
             self.datastore.close()
 
-    @contextmanager
-    def _reading(self) -> Iterator[sqlite3.Cursor]:
-        """Yield a cursor in autocommit: no lock is held between two statements."""
-        with in_our_words(self.url), self.datastore.get_connection(commit=False) as connection:
-            cursor = connection.driver.cursor()
-            cursor.row_factory = None
-            try:
-                yield cursor
-            finally:
-                cursor.close()
+    def _fetch(self, statement: str, parameters: Sequence[object] = ()) -> list[Any]:
+        """Return all rows of a statement, in autocommit: no lock is held afterwards."""
+        with in_our_words(self.url), self.datastore.get_connection() as connection:
+            return connection.tuples.execute(statement, parameters).fetchall()
 
     def _columns(self) -> tuple[str, ...]:
-        with self._reading() as cursor:
-            return tuple(row[1] for row in cursor.execute(f"PRAGMA table_info({TABLE})"))
+        return tuple(row[1] for row in self._fetch(f"PRAGMA table_info({TABLE})"))
 
 
 def _opened(path: str, *, create: bool, patience: float) -> SQLiteRecorder:
     url = f"sqlite:///{path}"
-    if not create and not os.path.exists(path):
+    if not create and not Path(path).exists():
         raise StoreMissingError(url)
-    if os.path.isdir(path):
+    if Path(path).is_dir():
         raise StoreUnavailableError(url, "it is a folder")
     recorder = SQLiteRecorder(LogDatastore(path, url, create=create), url)
     try:
@@ -209,21 +191,19 @@ def _opened(path: str, *, create: bool, patience: float) -> SQLiteRecorder:
     return recorder
 
 
-def _tip(driver: sqlite3.Connection) -> Tip:
-    cursor = driver.cursor()
-    cursor.row_factory = None
-    row = cursor.execute(_HEADS + "ORDER BY rowid DESC LIMIT 1").fetchone()
+def _tip(cursor: sqlite3.Cursor) -> Tip:
+    row = cursor.execute(LAST_HEAD).fetchone()
     if row is None:
         return Tip(0, None)
     last = Head._make(row)
-    return Tip(last.position, Before(last.stream, last.version, hash_of(last.header)))
+    return Tip(last.position, link(last.stream, last.version, hash_of(last.header)))
 
 
-def _of_streams(
-    cursor: sqlite3.Cursor, select: str, streams: Sequence[str]
-) -> Iterator[tuple[object, ...]]:
-    """Run `select` for some streams: few different texts, so that statements stay prepared."""
-    places = next(size for size in (1, 8, 64, 512) if size >= len(streams))
-    padded = [*streams, *streams[-1:] * (places - len(streams))]
-    where = _OF_STREAMS.format(places=",".join("?" * places))
-    return iter(cursor.execute(select + where, padded))
+def _placed(position: int, row: Row) -> tuple[int, str, int, str, bytes]:
+    return (position, *row)
+
+
+def _padded(streams: Sequence[str]) -> list[str]:
+    """Return the streams, the last repeated: few different statements stay prepared."""
+    size = next(size for size in _STATEMENT_SIZES if size >= len(streams))
+    return [*streams, *([streams[-1]] * (size - len(streams)))]

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from typing import Final
+from typing import Any, Final
 from urllib.parse import quote_from_bytes
 
+from eventsourcing.persistence import ConnectionPoolClosedError
 from eventsourcing.sqlite import (
     SQLiteConnection,
     SQLiteConnectionPool,
@@ -28,8 +30,18 @@ SETTINGS: Final = {
     "fullfsync": 1,  # on macOS nothing less reaches the disk
     "checkpoint_fullfsync": 1,
     "cache_size": -8192,  # KiB
+    "wal_autocheckpoint": 2000,  # pages: a page that changes often is copied back less often
 }
 """What every connection is set to. The journal mode is the file's, see `make_durable`."""
+
+PAGE_BYTES: Final = 8192
+"""Of a new file. A smaller page holds few records and wastes its end."""
+
+_MOST_CONNECTIONS: Final = 64
+_WORDS: Final[Mapping[str, tuple[str, ...]]] = {
+    "synchronous": ("off", "normal", "full", "extra"),
+    "recursive_triggers": ("off", "on"),
+}
 
 
 class ImmediateTransaction(SQLiteTransaction):
@@ -47,6 +59,7 @@ class LogConnection(SQLiteConnection):
     def __init__(self, driver: sqlite3.Connection, url: str) -> None:
         super().__init__(driver, max_age=None)
         self.driver = driver
+        self.tuples = self.new_cursor()
         self._url = url
         self._is_durable = False
 
@@ -58,6 +71,20 @@ class LogConnection(SQLiteConnection):
         with ImmediateTransaction(self, commit=commit) as cursor, cursor:
             yield cursor
 
+    def new_cursor(self) -> sqlite3.Cursor:
+        """Return a cursor that yields tuples; the library's own methods need named rows."""
+        cursor = self.driver.cursor()
+        cursor.row_factory = None
+        return cursor
+
+    def settings(self) -> dict[str, str]:
+        """Return what durability rests on, read back, in SQLite's words."""
+        found = {"journal_mode": str(_setting(self.driver, "journal_mode"))}
+        for name, words in _WORDS.items():
+            value = _setting(self.driver, name)
+            found[name] = words[value] if value in range(len(words)) else str(value)
+        return found
+
     def make_durable(self) -> None:
         """Have the file journaled by a write-ahead log; once per connection, before it writes.
 
@@ -66,52 +93,62 @@ class LogConnection(SQLiteConnection):
         """
         if not self._is_durable:
             if _setting(self.driver, "journal_mode") != "wal":
+                self.driver.execute(f"PRAGMA page_size={PAGE_BYTES}")
                 self.driver.execute("PRAGMA journal_mode=WAL")
             _check(self.driver, self._url, "journal_mode", "wal")
             self._is_durable = True
 
 
 class LogConnectionPool(SQLiteConnectionPool):
-    """Connections to the file at `path`; none is handed out before its settings are proved."""
+    """Connections to the file at `path`; none is handed out before its settings are proved.
+
+    What is given back lies on a stack of our own: the library's pool takes locks that cost
+    more than the statement they guard.
+    """
 
     def __init__(self, path: str, url: str, *, create: bool) -> None:
         self.path = os.path.realpath(path)
         self.url = url
         self._opening = 0
         self._opened: list[LogConnection] = []
-        super().__init__(db_name=_uri(self.path, create=create), pool_size=16, max_overflow=48)
+        self._idle: deque[LogConnection] = deque()
+        super().__init__(
+            db_name=_uri(self.path, create=create),
+            pool_size=_MOST_CONNECTIONS,
+            max_overflow=0,
+            pool_timeout=0,
+        )
         watch_forks(self)
 
-    def _create_connection(self) -> LogConnection:
-        refuse_if_used_at_fork(self.path, self.url)
-        self._opening += 1
-        try:
-            driver = sqlite3.connect(
-                self.db_name, uri=True, check_same_thread=False, isolation_level=None
-            )
-            try:
-                self._set(driver)
-            except BaseException:
-                driver.close()
-                raise
-            connection = LogConnection(driver, self.url)
-            self._opened = [other for other in self._opened if not other.closed] + [connection]
-            return connection
-        finally:
-            self._opening -= 1
+    def borrow(self) -> LogConnection:
+        """Return a connection for one thread's use; give it back, or discard it.
 
-    def _set(self, driver: sqlite3.Connection) -> None:
-        for name, value in SETTINGS.items():
-            driver.execute(f"PRAGMA {name}={value}")
-        for name, value in SETTINGS.items():
-            _check(driver, self.url, name, value)
-        _check(driver, self.url, "encoding", "UTF-8")
-        driver.row_factory = sqlite3.Row
+        The library's interlocking of writers is not used: it stays locked for ever if a
+        connection cannot be opened. Only one thread of a log writes at a time anyway.
+        """
+        if self._closed:
+            raise ConnectionPoolClosedError
+        try:
+            return self._idle.pop()
+        except IndexError:
+            connection = self.get_connection()
+        if not isinstance(connection, LogConnection):
+            raise TypeError
+        return connection
+
+    def give_back(self, connection: LogConnection) -> None:
+        """Take back a connection that did what it was asked."""
+        self._idle.append(connection)
+
+    def discard(self, connection: LogConnection) -> None:
+        """Take back a connection that failed; it is not used again."""
+        connection.close()
+        self.put_connection(connection)
 
     @property
     def is_used(self) -> bool:
         """Whether any connection is in use, or just being opened; asked in a fork, so no locks."""
-        idle = set(map(id, self._pool))
+        idle = {id(connection) for connection in (*self._idle, *self._pool)}
         return bool(self._opening) or any(
             not connection.closed and id(connection) not in idle for connection in self._opened
         )
@@ -123,9 +160,19 @@ class LogConnectionPool(SQLiteConnectionPool):
             with suppress(sqlite3.Error):
                 connection.driver.close()
 
+    def _create_connection(self) -> LogConnection:
+        refuse_if_used_at_fork(self.path, self.url)
+        self._opening += 1
+        try:
+            connection = LogConnection(_connected(self.db_name, self.url), self.url)
+            self._opened = [other for other in self._opened if not other.closed] + [connection]
+            return connection
+        finally:
+            self._opening -= 1
+
 
 class LogDatastore(SQLiteDatastore):
-    """The library's datastore on our connections; a connection that failed is not used again."""
+    """The library's datastore on our connections."""
 
     pool: LogConnectionPool
 
@@ -134,30 +181,39 @@ class LogDatastore(SQLiteDatastore):
         self.pool = LogConnectionPool(path, url, create=create)
 
     @contextmanager
-    def get_connection(self, *, commit: bool) -> Iterator[LogConnection]:  # noqa: ARG002
-        """Yield a connection.
-
-        The pool's own interlocking of writers is not used: it stays locked for ever if a
-        connection cannot be opened. Only one thread of a log writes at a time anyway.
-        """
-        connection = self.pool.get_connection()
-        if not isinstance(connection, LogConnection):
-            raise TypeError
+    def get_connection(self, *, commit: bool = False) -> Iterator[LogConnection]:  # noqa: ARG002
+        """Yield a connection; one that failed is not used again."""
+        connection = self.pool.borrow()
         try:
             yield connection
         except BaseException as fault:
             if connection.driver.in_transaction or not is_harmless(fault):
-                connection.close()
+                self.pool.discard(connection)
+            else:
+                self.pool.give_back(connection)
             raise
-        finally:
-            self.pool.put_connection(connection)
+        self.pool.give_back(connection)
+
+
+def _connected(uri: str, url: str) -> sqlite3.Connection:
+    driver = sqlite3.connect(uri, uri=True, check_same_thread=False, isolation_level=None)
+    try:
+        for name, value in SETTINGS.items():
+            driver.execute(f"PRAGMA {name}={value}")
+            _check(driver, url, name, value)
+        _check(driver, url, "encoding", "UTF-8")
+        driver.row_factory = sqlite3.Row
+    except BaseException:
+        driver.close()
+        raise
+    return driver
 
 
 def _uri(path: str, *, create: bool) -> str:
     return f"file:{quote_from_bytes(os.fsencode(path))}?mode={'rwc' if create else 'rw'}"
 
 
-def _setting(driver: sqlite3.Connection, name: str) -> object:
+def _setting(driver: sqlite3.Connection, name: str) -> Any:
     row = driver.execute(f"PRAGMA {name}").fetchone()
     return row[0] if row else None
 

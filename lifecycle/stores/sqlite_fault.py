@@ -13,7 +13,12 @@ from eventsourcing.persistence import (
     PersistenceError,
 )
 
-from lifecycle.errors import InvalidArgumentError, StoreClosedError, StoreUnavailableError
+from lifecycle.errors import (
+    InvalidArgumentError,
+    LifecycleError,
+    StoreClosedError,
+    StoreUnavailableError,
+)
 from lifecycle.stores.recorder import TryAgainError
 
 # By the name of the primary code: extended codes start with it.
@@ -51,7 +56,7 @@ def in_our_words(url: str) -> Iterator[None]:
 
 def translated(url: str, fault: Exception) -> Exception:
     """Return what to raise instead of an error of SQLite or of the library's recorders."""
-    if isinstance(fault, ConnectionPoolClosedError):
+    if isinstance(fault, ConnectionPoolClosedError) or _is_closed(fault):
         return StoreClosedError(url)
     if isinstance(fault, ConnectionUnavailableError):
         return TryAgainError("all its connections are in use")
@@ -69,6 +74,8 @@ def translated(url: str, fault: Exception) -> Exception:
 
 def is_harmless(fault: BaseException) -> bool:
     """Tell whether a connection can be used again after this error."""
+    if isinstance(fault, LifecycleError | TryAgainError):
+        return True
     return name_of(fault).startswith(("SQLITE_CONSTRAINT", "SQLITE_BUSY", "SQLITE_LOCKED"))
 
 
@@ -80,3 +87,8 @@ def name_of(fault: BaseException | None) -> str:
             return name
         fault = fault.__cause__
     return ""
+
+
+def _is_closed(fault: Exception) -> bool:
+    """Tell whether the log was closed by another thread in the middle of a call."""
+    return isinstance(fault, sqlite3.ProgrammingError) and "closed" in str(fault)

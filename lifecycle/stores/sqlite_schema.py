@@ -13,8 +13,8 @@ TABLE: Final = "stored_events"
 
 COLUMNS: Final = ("rowid", "originator_id", "originator_version", "topic", "state")
 
-_CREATE_TABLE: Final = f"""
-CREATE TABLE IF NOT EXISTS {TABLE} (
+_TABLE: Final = """
+CREATE TABLE IF NOT EXISTS stored_events (
     rowid INTEGER PRIMARY KEY,
     originator_id TEXT NOT NULL COLLATE BINARY,
     originator_version INTEGER NOT NULL,
@@ -23,22 +23,23 @@ CREATE TABLE IF NOT EXISTS {TABLE} (
     UNIQUE (originator_id, originator_version)
 )"""
 
-_REFUSE_CHANGES: Final = tuple(
-    f"""
-CREATE TRIGGER IF NOT EXISTS {TABLE}_refuse_{change.lower()} BEFORE {change} ON {TABLE}
-BEGIN SELECT RAISE(ABORT, 'the log is append-only: no {change}'); END"""
-    for change in ("UPDATE", "DELETE")
-)
+_REFUSE_UPDATE: Final = """
+CREATE TRIGGER IF NOT EXISTS stored_events_refuse_update BEFORE UPDATE ON stored_events
+BEGIN SELECT RAISE(ABORT, 'the log is append-only: no UPDATE'); END"""
+
+_REFUSE_DELETE: Final = """
+CREATE TRIGGER IF NOT EXISTS stored_events_refuse_delete BEFORE DELETE ON stored_events
+BEGIN SELECT RAISE(ABORT, 'the log is append-only: no DELETE'); END"""
 
 # REPLACE deletes what is in its way without running the trigger on DELETE, unless the
 # connection asked for it; and other connections do not ask.
-_REFUSE_REPLACE: Final = f"""
-CREATE TRIGGER IF NOT EXISTS {TABLE}_refuse_replace BEFORE INSERT ON {TABLE}
-WHEN EXISTS (SELECT 1 FROM {TABLE} WHERE rowid = NEW.rowid)
+_REFUSE_REPLACE: Final = """
+CREATE TRIGGER IF NOT EXISTS stored_events_refuse_replace BEFORE INSERT ON stored_events
+WHEN EXISTS (SELECT 1 FROM stored_events WHERE rowid = NEW.rowid)
   OR EXISTS (
-    SELECT 1 FROM {TABLE}
+    SELECT 1 FROM stored_events
     WHERE originator_id = NEW.originator_id AND originator_version = NEW.originator_version
   )
 BEGIN SELECT RAISE(ABORT, 'the log is append-only: this record exists'); END"""
 
-SCHEMA: Final = (_CREATE_TABLE, *_REFUSE_CHANGES, _REFUSE_REPLACE)
+SCHEMA: Final = (_TABLE, _REFUSE_UPDATE, _REFUSE_DELETE, _REFUSE_REPLACE)

@@ -29,9 +29,10 @@ def run(tool: str, *arguments: str, cwd: Path = ROOT) -> tuple[int, str]:
         ("ruff", "check", "."),
         ("ruff", "format", "--check", "."),
         ("mypy",),
+        ("mypy", *(f"examples/{example.name}" for example in (ROOT / "examples").glob("*.py"))),
         ("lint-imports",),
     ],
-    ids=" ".join,
+    ids=lambda command: " ".join(command[:3]),
 )
 def test_the_tool_finds_nothing(command):
     code, said = run(*command)

@@ -1,7 +1,13 @@
-"""Running the command line: the real console script, and a terminal for it to believe in."""
+"""Running the command line: here in this process, as the real script, and on a terminal.
+
+Most questions are asked in this process, which is quick. What depends on the process
+itself (exit codes, streams, signals, the environment) is asked of the installed script.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
 import pty
@@ -10,6 +16,9 @@ import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
+from unittest import mock
+
+from lifecycle.cli import app
 
 SCRIPT = Path(sys.executable).with_name("lifecycle")
 ORDER = "xyz123456"
@@ -37,7 +46,27 @@ def environment(**also: str) -> dict[str, str]:
     return kept | {"PYTHONUTF8": "1"} | also
 
 
-def run(
+def run(*arguments: str | Path, stdin: bytes | str = b"", cwd: Path) -> Answer:
+    """Run `lifecycle` in this process and return what it said."""
+    given = stdin.encode() if isinstance(stdin, str) else stdin
+    out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8") for _ in range(2))
+    with (
+        contextlib.chdir(cwd),
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+        mock.patch.object(sys, "stdin", io.TextIOWrapper(io.BytesIO(given))),
+        mock.patch.dict(os.environ, environment(), clear=True),
+    ):
+        code = app.run([str(argument) for argument in arguments])
+    return Answer(code, _written_to(out), _written_to(err))
+
+
+def _written_to(stream: io.TextIOWrapper) -> str:
+    stream.flush()
+    return stream.detach().getvalue().decode()
+
+
+def run_script(
     *arguments: str | Path,
     stdin: bytes | str = b"",
     cwd: Path,

@@ -19,6 +19,7 @@ from tests.scenario.command_line import (
     request,
     run,
     run_on_terminal,
+    run_script,
     story,
 )
 
@@ -204,7 +205,7 @@ def test_a_narrow_terminal_breaks_no_word(columns, folder):
 
 
 def test_a_terminal_that_cannot_speak_unicode_gets_ascii(folder):
-    answer = run(
+    answer = run_script(
         "history",
         ORDER,
         "--db",

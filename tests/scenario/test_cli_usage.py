@@ -5,11 +5,15 @@ from __future__ import annotations
 import subprocess
 import sys
 from importlib.metadata import version
+from pathlib import Path
 
 import pytest
+from typer.main import get_command
 
-from tests.scenario.command_line import SCRIPT, environment, run
+from lifecycle.cli.app import app
+from tests.scenario.command_line import SCRIPT, environment, run, run_script
 
+PAGE = Path(__file__).parents[2] / "docs" / "reference" / "command-line.md"
 COMMANDS = (
     "demo",
     "ingest",
@@ -51,8 +55,22 @@ def test_help_lists_every_command_and_each_has_help_of_its_own(tmp_path):
 
 
 def test_the_version_is_that_of_the_distribution(tmp_path):
-    answer = run("--version", cwd=tmp_path)
+    answer = run_script("--version", cwd=tmp_path)
     assert (answer.code, answer.out) == (0, f"lifecycle {version('order-lifecycle')}\n")
+
+
+def test_the_reference_page_tells_every_option_of_every_command():
+    """What it says of each command is run elsewhere; here nothing may be left out."""
+    page = PAGE.read_text()
+    shared, *sections = page.split("\n## ")
+    told = {section.partition("\n")[0]: section for section in sections}
+    commands = get_command(app).commands
+    assert set(commands) <= set(told)
+    for name, command in commands.items():
+        for option in (opt for parameter in command.params for opt in parameter.opts):
+            if option.startswith("--"):
+                assert option in told[name] + told["What all commands share"], (name, option)
+        assert f"`{name}`](#{name})" in shared
 
 
 def test_no_command_at_all_shows_the_help_and_is_wrong_usage(tmp_path):
@@ -94,6 +112,13 @@ def test_wrong_usage_is_one_sentence_and_exit_code_2(arguments, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_the_script_exits_with_the_code_and_says_it_on_stderr(tmp_path):
+    for arguments, code in ((("shwo",), 2), (("list",), 3)):
+        answer = run_script(*arguments, cwd=tmp_path)
+        assert (answer.code, answer.out) == (code, "")
+        assert one_sentence(answer.err), answer.err
+
+
 @pytest.mark.parametrize("arguments", READING, ids=" ".join)
 def test_a_reading_command_never_creates_a_database(arguments, tmp_path):
     answer = run(*arguments, cwd=tmp_path)
@@ -117,8 +142,11 @@ def test_what_is_no_database_is_exit_code_3(arguments, tmp_path):
 
 def test_the_environment_names_the_database_and_the_option_wins(tmp_path):
     named = {"LIFECYCLE_DB": "sqlite:///by-environment.db"}
-    assert "by-environment" in run("list", cwd=tmp_path, env=named).err
-    assert "by-option" in run("list", "--db", "sqlite:///by-option.db", cwd=tmp_path, env=named).err
+    assert "by-environment" in run_script("list", cwd=tmp_path, env=named).err
+    assert (
+        "by-option"
+        in run_script("list", "--db", "sqlite:///by-option.db", cwd=tmp_path, env=named).err
+    )
 
 
 def test_control_characters_in_an_argument_do_not_reach_the_terminal(tmp_path):
@@ -134,9 +162,9 @@ def test_completion_offers_the_commands_and_the_options(tmp_path):
         "COMP_WORDS": "lifecycle sh",
         "COMP_CWORD": "1",
     }
-    assert run(cwd=tmp_path, env=asked).out.split() == ["show"]
+    assert run_script(cwd=tmp_path, env=asked).out.split() == ["show"]
     asked |= {"COMP_WORDS": "lifecycle list --wait", "COMP_CWORD": "2"}
-    assert run(cwd=tmp_path, env=asked).out.split() == ["--waiting-longer-than"]
+    assert run_script(cwd=tmp_path, env=asked).out.split() == ["--waiting-longer-than"]
 
 
 def test_without_the_extra_a_sentence_says_what_to_install(tmp_path):

@@ -286,9 +286,9 @@ def test_arguments_of_no_use_are_errors_that_name_them(orders: Orders) -> None:
         (lambda: orders.record_request("a", b"{}", attempt=True), "attempt"),
         (lambda: orders.record_response("a", 99, b""), "http_status"),
         (
-            lambda: orders.record_poll("a", 200, b"", received_at=datetime(2026, 1, 1)),
+            lambda: orders.record_poll("a", 200, b"", received_at=datetime(2026, 1, 1)),  # noqa: DTZ001
             "received_at",
-        ),  # noqa: DTZ001
+        ),
         (lambda: orders.record_callback(5), "body"),  # type: ignore[arg-type]
         (lambda: orders.record_callback({"x": float("nan")}), "body"),
         (lambda: orders.record_callback(b"", order_id=1.5), "order_id"),  # type: ignore[arg-type]

@@ -21,7 +21,9 @@ from lifecycle.providers.instacart.definition import LAST_MILE
 NOON = datetime(2026, 7, 7, 12, tzinfo=UTC)
 
 
-def event(name: str, second: int | None = None, *, version: int | None = None, **changes: Any) -> Event:
+def event(
+    name: str, second: int | None = None, *, version: int | None = None, **changes: Any
+) -> Event:
     """Return a callback that names a state, at a second after noon or undated."""
     key = changes.pop("key", f"callback:{name}:{second}")
     fields: dict[str, Any] = {
@@ -53,7 +55,13 @@ def request(attempt: int) -> Event:
 
 
 def test_every_permutation_and_the_incremental_path_give_the_same_digest() -> None:
-    events = [request(1), event("brand_new", 1), event("at_store", 2), event("acknowledged", 2), event("weird")]
+    events = [
+        request(1),
+        event("brand_new", 1),
+        event("at_store", 2),
+        event("acknowledged", 2),
+        event("weird"),
+    ]
     expected = fold(LAST_MILE, events).digest
     for order in permutations(events):
         folding = Folding(LAST_MILE)
@@ -66,7 +74,9 @@ def test_every_permutation_and_the_incremental_path_give_the_same_digest() -> No
 def test_the_digest_covers_what_the_view_says_and_not_when_it_came() -> None:
     events = [request(1), event("brand_new", 1)]
     digest = fold(LAST_MILE, events).digest
-    later = [e._replace(received_at=NOON + timedelta(days=1), version=n) for n, e in enumerate(events, 1)]
+    later = [
+        e._replace(received_at=NOON + timedelta(days=1), version=n) for n, e in enumerate(events, 1)
+    ]
     assert fold(LAST_MILE, later).digest == digest
     assert fold(LAST_MILE, [request(1), event("brand_new", 2)]).digest != digest
 
@@ -112,7 +122,9 @@ def test_late_counts_events_recorded_after_one_that_they_precede() -> None:
     in_time = [event(name, second) for second, name in enumerate(names)]
 
     def late(*versions: int) -> int:
-        return fold(LAST_MILE, [e._replace(version=v) for e, v in zip(in_time, versions, strict=True)]).arrival.late
+        return fold(
+            LAST_MILE, [e._replace(version=v) for e, v in zip(in_time, versions, strict=True)]
+        ).arrival.late
 
     assert late(1, 2, 3, 4, 5) == 0
     assert late(2, 1, 3, 4, 5) == 1
@@ -135,7 +147,9 @@ def test_arrival_tells_first_last_version_and_since_when_the_order_waits() -> No
     assert fold(LAST_MILE, [undated]).arrival.waiting_since == NOON + timedelta(hours=3)
 
 
-def test_an_order_that_no_event_has_placed_yet_stands_at_the_initial_state_with_an_empty_path() -> None:
+def test_an_order_that_no_event_has_placed_yet_stands_at_the_initial_state_with_an_empty_path() -> (
+    None
+):
     view = fold(LAST_MILE, [event("order_location", 1)])
     assert (view.status, view.path, view.attempt, view.terminal) == ("requested", (), 0, False)
     assert view.awaiting == ("response",)
@@ -150,7 +164,13 @@ def test_an_order_that_no_event_has_placed_yet_stands_at_the_initial_state_with_
         ([response("failed", 1, fate="unknown", http_status=None)], True),
         ([response("failed", 1, fate="unknown", http_status=503)], True),
         ([response("failed", 1, fate="not_reached", http_status=429)], False),
-        ([response("failed", 1, fate="not_reached", http_status=429), response("failed", 1, fate="unknown")], True),
+        (
+            [
+                response("failed", 1, fate="not_reached", http_status=429),
+                response("failed", 1, fate="unknown"),
+            ],
+            True,
+        ),
         ([request(1), response("rejected", 1)], False),
         ([], False),
     ],
@@ -160,7 +180,9 @@ def test_a_correction_is_awaited_beside_the_callbacks_of_an_earlier_attempt_of_u
 ) -> None:
     view = fold(LAST_MILE, [*earlier, request(2), response("rejected", 2)])
     assert view.status == "validation_failed"
-    assert view.awaiting == (("correction", "brand_new", "canceled") if awaited else ("correction",))
+    assert view.awaiting == (
+        ("correction", "brand_new", "canceled") if awaited else ("correction",)
+    )
 
 
 def test_any_definition_can_be_folded_not_just_the_shipped_one() -> None:
@@ -189,7 +211,12 @@ def test_every_verdict_carries_a_reason_in_a_plain_sentence() -> None:
     seen: dict[str, str] = {}
     for _ in range(400):
         events = [
-            event(rng.choice(names), rng.choice([None, rng.randrange(5)]), key=f"callback:{n}", kind=rng.choice(["callback", "poll"]))
+            event(
+                rng.choice(names),
+                rng.choice([None, rng.randrange(5)]),
+                key=f"callback:{n}",
+                kind=rng.choice(["callback", "poll"]),
+            )
             for n in range(6)
         ]
         events.append(event("at_store", 1, key="callback:0", digest="another"))

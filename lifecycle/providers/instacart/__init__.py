@@ -1,11 +1,13 @@
 """Instacart Connect: last mile delivery orders.
 
-    definition.py    states, ranks, moves
-    words.py         the provider's spellings
-    bodies.py        the shapes it sends
-    details.py       what it tells about an order
-    exchanges.py     what an HTTP status means for a request
-    recognizing.py   all of these together: an arrival in, an event out
+| module | holds |
+|---|---|
+| `definition` | states, ranks, moves |
+| `words` | the provider's spellings |
+| `bodies` | the shapes it sends |
+| `details` | what it tells about an order |
+| `exchanges` | what an HTTP status means for a request |
+| `recognizing` | all of these together: an arrival in, an event out |
 """
 
 from __future__ import annotations

@@ -1,9 +1,11 @@
 """Bodies: the shapes that this provider sends, read into what they say.
 
-    enveloped callback   {event_id, event_name, event_timestamp, event_metadata: {order_id, ...}}
-    flat callback        {id, status, order_url, ...}          the order object itself
-    order object         the same, in responses and polls
-    error body           {error: {message, code, errors?}, meta: {key?}}
+| shape | seen as |
+|---|---|
+| enveloped callback | `{event_id, event_name, event_timestamp, event_metadata: {order_id, ...}}` |
+| flat callback | `{id, status, order_url, ...}`: the order object itself |
+| response, poll | the order object, or an error body |
+| error body | `{error: {message, code, errors?}, meta: {key?}}`; `errors` holds the same shape |
 """
 
 from __future__ import annotations
@@ -19,15 +21,14 @@ JsonObject = dict[str, Any]
 
 
 class Callback(NamedTuple):
-    """What a callback says: `word` and `order_id` as found, None where it says nothing.
+    """What a callback says; None where it says nothing.
 
-    `order` is what its details are read from. A flat body has no event id and no event
+    `word` is its event name or status as found. A flat body has no event id and no event
     time: its `created_at` is when the order was created.
     """
 
     word: object
     order_id: str | None
-    order: object
     event_id: str | None = None
     occurred_at: datetime | None = None
     has_bad_time: bool = False
@@ -35,20 +36,28 @@ class Callback(NamedTuple):
 
 def read_callback(body: JsonObject) -> Callback:
     """Return what a callback's body says, in whichever of the two shapes it came."""
-    metadata = body.get("event_metadata")
-    if metadata is None and body.get("event_name") is None:
-        return Callback(body.get("status"), id_text(body.get("id")), body)
-    timestamp = body.get("event_timestamp")
-    occurred_at = parse_instant(timestamp) if type(timestamp) is str else None
+    if not is_enveloped(body):
+        return Callback(body.get("status"), id_text(body.get("id")))
+    metadata, timestamp = body.get("event_metadata"), body.get("event_timestamp")
     named = id_text(metadata.get("order_id")) if type(metadata) is dict else None
+    occurred_at = parse_instant(timestamp) if type(timestamp) is str else None
     return Callback(
         word=body.get("event_name"),
         order_id=named or id_text(body.get("order_id")),
-        order=metadata,
         event_id=opaque_id(body.get("event_id")),
         occurred_at=occurred_at,
         has_bad_time=occurred_at is None and timestamp is not None and timestamp != "",
     )
+
+
+def is_enveloped(body: JsonObject) -> bool:
+    """Tell whether a callback's body is an envelope around what it tells."""
+    return body.get("event_metadata") is not None or body.get("event_name") is not None
+
+
+def order_of(body: JsonObject) -> object:
+    """Return the part of a callback's body that tells about the order."""
+    return body.get("event_metadata") if is_enveloped(body) else body
 
 
 def is_error(body: object) -> bool:

@@ -93,9 +93,7 @@ LAST_MILE: Final = Definition.write(
     awaits={
         "requested": Awaits(("response",), ("resend",), ("brand_new", "canceled")),
         "resubmitted": Awaits(("response",), ("resend",), ("brand_new", "canceled")),
-        "validation_failed": Awaits(
-            ("correction",), unanswered_before=("brand_new", "canceled")
-        ),
+        "validation_failed": Awaits(("correction",), unanswered_before=("brand_new", "canceled")),
         "created": Awaits(("brand_new", "canceled")),
     },
     details=OrderDetails,

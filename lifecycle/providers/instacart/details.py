@@ -66,11 +66,10 @@ def read_details(order: object) -> Mapping[str, Any]:
     """
     if type(order) is not dict:
         return NOTHING
-    said = _said(_ORDER, order)
-    fulfillment = _said(_FULFILLMENT, order)
-    inner = order.get(FULFILLMENT)
-    if type(inner) is dict:
-        fulfillment |= _said(_FULFILLMENT, inner)
+    said, inner = _said(_ORDER, order), order.get(FULFILLMENT)
+    fulfillment = _said(_FULFILLMENT, inner) if type(inner) is dict else {}
+    if len(fulfillment) < len(_FULFILLMENT):
+        fulfillment = _said(_FULFILLMENT, order) | fulfillment
     if fulfillment:
         said[FULFILLMENT] = fulfillment
     return said

@@ -3,30 +3,25 @@
     orders(seed, count) ─→ stories ─→ deliver(seed, stories) ─→ recordings in order of
     (the truth)                       (the damage)              arrival, and what was done
 
-Nothing here reads a clock: the same seed gives the same stories. The bodies follow the
-provider's how-to on asynchronous creation; nobody in them exists.
+Nothing here reads a clock: the same seed gives the same stories.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from random import Random
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
-from lifecycle.instant import format_instant, parse_instant
-
-Recording = dict[str, Any]
-"""One line of a recording, as `lifecycle ingest` reads it."""
+from lifecycle.instant import format_instant
+from lifecycle.providers.instacart.plots import SHOWN, drawn_plot
+from lifecycle.providers.instacart.storyteller import Recording, Storyteller
 
 STARTS_AT: Final = datetime(2022, 6, 4, 10, 0, tzinfo=UTC)
 """When the first order is placed, unless the caller says otherwise."""
 
-_DAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
-_MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-_NAMES: Final = (("Kamal", "Singh"), ("Ada", "Sample"), ("Noor", "Example"), ("Kim", "Placeholder"))
-_NOTES: Final = ("Ring the doorbell.", "Leave at the door.", "Call on arrival.", "")
-_JSON: Final = {"content-type": "application/json"}
+_BETWEEN_ORDERS: Final = timedelta(seconds=20)
+_FLAT_ACCOUNTS: Final = 0.1
 
 
 class Story(NamedTuple):
@@ -63,14 +58,16 @@ class Delivery(NamedTuple):
     recordings: tuple[Recording, ...]
     damage: Damage
 
+    def __repr__(self) -> str:
+        return f"<Delivery of {len(self.recordings)} recordings>"
+
 
 def orders(seed: int, count: int, *, starts_at: datetime = STARTS_AT) -> tuple[Story, ...]:
     """Return the stories of `count` orders; fewer of one seed are the first of more.
 
-    The first is always a plain delivery that was corrected once, stepped back once and got
-    a tip: the one to show.
+    The first is always the one to show: corrected once, a shopper who dropped out, a tip.
     """
-    return tuple(_story(seed, number, starts_at) for number in range(1, count + 1))
+    return tuple(_story(seed, number, starts_at) for number in range(count))
 
 
 def deliver(
@@ -82,10 +79,10 @@ def deliver(
     divergent: float = 0.005,
     delayed: float = 0.15,
 ) -> Delivery:
-    """Return what arrives of some stories: the callbacks lost, repeated, changed and shuffled.
+    """Return what arrives of some stories: callbacks lost, repeated, changed and shuffled.
 
     Our own exchanges and polls arrive as they were. Each callback meets one of the first
-    three fates at most. Only callbacks with an event id can diverge: others would be new.
+    three fates at most; one without an event id never diverges: its copy would be new.
 
     Args:
         seed: of the damage; it need not be that of the stories.
@@ -95,21 +92,114 @@ def deliver(
         divergent: the share that arrives a second time with another content.
         delayed: the share that is held up for half a minute to twenty minutes.
     """
+    told = tuple(stories)
     random = Random(f"delivery:{seed}")  # noqa: S311 - repeatable on purpose
-    fates = _Fates(random, lost, repeated, divergent, delayed)
-    arrivals: list[_Arrival] = []
-    sent = 0
-    for story in stories:
-        for number, recording in enumerate(story.recordings):
-            arrivals += fates.of(recording, (story.order_id, number))
-            sent += 1
-    arrivals.sort(key=lambda arrival: (arrival.at, arrival.place))
+    mishaps = _Mishaps(random, lost=lost, repeated=repeated, divergent=divergent, delayed=delayed)
+    arrivals = [copy for place, sent in _all_of(told) for copy in mishaps.copies(sent, place)]
+    arrivals.sort(key=lambda copy: (copy.at, copy.place))
     damage = Damage(
-        sent=sent,
-        lost=fates.lost,
-        repeated=fates.repeated,
-        divergent=fates.divergent,
+        sent=sum(len(story.recordings) for story in told),
+        lost=mishaps.lost,
+        repeated=mishaps.repeated,
+        divergent=mishaps.divergent,
         overtaken=_overtaken(arrivals),
         arrived=len(arrivals),
     )
-    return Delivery(tuple(arrival.recording for arrival in arrivals), damage)
+    return Delivery(tuple(copy.recording for copy in arrivals), damage)
+
+
+def _story(seed: int, number: int, starts_at: datetime) -> Story:
+    random = Random(f"orders:{seed}:{number}")  # noqa: S311 - repeatable on purpose
+    shown = number == 0
+    plot = SHOWN if shown else drawn_plot(random)
+    at = (
+        starts_at + _BETWEEN_ORDERS * number + timedelta(seconds=random.randrange(15) * (not shown))
+    )
+    flat = random.random() < _FLAT_ACCOUNTS and not shown and plot.forward
+    teller = Storyteller(random, f"demo-{seed}-{number + 1:04}", at, flat=flat)
+    plot.tell(teller)
+    return Story(teller.order_id, plot.name, teller.status, tuple(teller.recordings))
+
+
+class _Copy(NamedTuple):
+    """One copy of a recording on its way; `place` is where it truly stood."""
+
+    at: datetime
+    place: tuple[int, int]
+    recording: Recording
+
+
+class _Mishaps:
+    """Decides what becomes of each recording, and counts it."""
+
+    def __init__(
+        self, random: Random, *, lost: float, repeated: float, divergent: float, delayed: float
+    ) -> None:
+        self._random = random
+        self._shares = (("lost", lost), ("repeated", repeated), ("divergent", divergent))
+        self._delayed = delayed
+        self.lost = self.repeated = self.divergent = 0
+
+    def copies(self, recording: Recording, place: tuple[int, int]) -> Iterator[_Copy]:
+        """Yield the copies of a recording that arrive, each with its own time."""
+        at = datetime.fromisoformat(recording["received_at"])
+        if recording["kind"] != "callback":
+            yield _Copy(at, place, recording)
+            return
+        at += timedelta(seconds=self._between(30, 1200)) * (self._random.random() < self._delayed)
+        fate = self._fate(recording)
+        if fate == "lost":
+            self.lost += 1
+            return
+        yield _arriving(at, place, recording)
+        if fate == "repeated":
+            for _ in range(1 + (self._random.random() < 0.2)):
+                self.repeated += 1
+                yield _arriving(at + timedelta(seconds=self._between(5, 900)), place, recording)
+        elif fate == "divergent":
+            self.divergent += 1
+            yield _arriving(
+                at + timedelta(seconds=self._between(5, 900)), place, _changed(recording)
+            )
+
+    def _fate(self, recording: Recording) -> str | None:
+        left = self._random.random()
+        for fate, share in self._shares:
+            if left < share:
+                return fate if fate != "divergent" or "event_id" in recording["body"] else None
+            left -= share
+        return None
+
+    def _between(self, least: int, most: int) -> int:
+        return least + self._random.randrange(most - least)
+
+
+def _all_of(stories: Iterable[Story]) -> Iterator[tuple[tuple[int, int], Recording]]:
+    for order, story in enumerate(stories):
+        for number, recording in enumerate(story.recordings):
+            yield (order, number), recording
+
+
+def _arriving(at: datetime, place: tuple[int, int], recording: Recording) -> _Copy:
+    return _Copy(at, place, recording | {"received_at": format_instant(at)})
+
+
+def _changed(recording: Recording) -> Recording:
+    """Return a recording that says something else under the same event id."""
+    body = recording["body"]
+    told = {**body["event_metadata"], "store_location": "9999"}
+    return recording | {"body": {**body, "event_metadata": told}}
+
+
+def _overtaken(arrivals: Iterable[_Copy]) -> int:
+    """Count the recordings that came first after something that the same order sent later."""
+    furthest: dict[int, int] = {}
+    seen: set[tuple[int, int]] = set()
+    overtaken = 0
+    for copy in arrivals:
+        order, number = copy.place
+        if copy.place not in seen:
+            seen.add(copy.place)
+            overtaken += number < furthest.get(order, -1)
+            furthest[order] = max(number, furthest.get(order, -1))
+    return overtaken

@@ -1,0 +1,92 @@
+"""The characters that a timeline is drawn with: in Unicode, or in ASCII alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final, NamedTuple
+
+from lifecycle.diagram.harmless import harmless, shortened
+from lifecycle.diagram.paint import Ink
+from lifecycle.view import Verdict
+
+
+class Strokes(NamedTuple):
+    """One set of characters, each one cell wide but for `joint`.
+
+    `rail` leads from state to state, `beyond` on from the last one; `branch` and `arm` lead
+    to what is no state. `way` and `heard` show how long a late event was under way.
+    """
+
+    ascii_only: bool
+    rule: str
+    rail: str
+    beyond: str
+    branch: str
+    arm: str
+    bar: str
+    way: str
+    heard: str
+    times: str
+    joint: str
+    now: str
+    ended: str
+    marks: Mapping[Verdict, str]
+
+    def text(self, foreign: str) -> str:
+        """Return foreign text as it may be shown in these characters."""
+        return harmless(foreign, ascii_only=self.ascii_only)
+
+    def remark(self, sentence: str) -> str:
+        """Return a sentence of ours as it may be shown; names that it quotes are harmless."""
+        return sentence if sentence.isascii() and sentence.isprintable() else self.text(sentence)
+
+    def cut(self, shown: str, width: int) -> str:
+        """Return a text that may be shown, cut to `width` cells."""
+        return shortened(shown, max(width, 0), ascii_only=self.ascii_only)
+
+
+INKS: Final[Mapping[Verdict, Ink]] = {
+    Verdict.APPLIED: Ink.STEP,
+    Verdict.SKIPPED_AHEAD: Ink.STEP,
+    Verdict.REVERTED: Ink.ODD,
+    Verdict.REPEATED: Ink.FAINT,
+    Verdict.NOTED: Ink.FAINT,
+    Verdict.STALE: Ink.ODD,
+    Verdict.REFUSED: Ink.WRONG,
+    Verdict.UNRECOGNIZED: Ink.ODD,
+    Verdict.DIVERGENT: Ink.WRONG,
+}
+
+UNICODE: Final = Strokes(
+    ascii_only=False,
+    rule="─",
+    rail="│",
+    beyond="┊",
+    branch="├",
+    arm="─",
+    bar="━",
+    way="┄",
+    heard="○",
+    times="\N{MULTIPLICATION SIGN}",
+    joint=" · ",
+    now="◆",
+    ended="■",
+    marks=dict(zip(INKS, "●»↑=·◌\N{MULTIPLICATION SIGN}?≠", strict=True)),
+)
+
+ASCII: Final = Strokes(
+    ascii_only=True,
+    rule="-",
+    rail="|",
+    beyond=":",
+    branch="|",
+    arm="-",
+    bar="=",
+    way=".",
+    heard="o",
+    times="x",
+    joint=", ",
+    now="@",
+    ended="#",
+    marks=dict(zip(INKS, "*>^=.%x?!", strict=True)),
+)

@@ -1,0 +1,263 @@
+"""The finite alphabet of a definition: the events that a proof ranges over.
+
+Each name comes untimed and at two instants, requests and responses in two attempts, and
+one event has a divergent copy. The wide alphabet adds what multiplies the sets without a
+new name: every state as a dated poll, a divergent copy of every state, a rival request.
+
+| letter | is |
+|---|---|
+| `request 1` | our create request, attempt 1 |
+| `accepted 1`, `rejected 1 to validation_failed`, `failed 1` | what came of it |
+| `at_store`, `at_store@1`, `at_store@2` | a callback: untimed, at the first, at the second instant |
+| `poll at_store@1` | the same said by a dated poll |
+| `at_store@1 ≠` | another content under the key of `at_store@1` |
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from typing import Any, Final, NamedTuple, get_args
+
+from pydantic import BaseModel, ValidationError
+
+from lifecycle.definition import Definition
+from lifecycle.event import (
+    ACCEPTED,
+    EXCHANGE_NAMES,
+    FAILED,
+    NOTHING,
+    POLL_FAILED,
+    REJECTED,
+    REQUESTED,
+    RESUBMITTED,
+    Event,
+    Fault,
+    Kind,
+)
+
+RECEIVED_AT: Final = datetime(2022, 6, 4, 12, 0, tzinfo=UTC)
+INSTANTS: Final = (
+    datetime(2022, 6, 4, 10, 0, 0, tzinfo=UTC),
+    datetime(2022, 6, 4, 10, 0, 1, tzinfo=UTC),
+)
+UNHEARD_OF: Final = "unheard_of"
+"""A name that no definition knows."""
+
+_TIMES: Final[tuple[tuple[str, datetime | None], ...]] = (
+    ("", None),
+    ("@1", INSTANTS[0]),
+    ("@2", INSTANTS[1]),
+)
+
+
+class Letter(NamedTuple):
+    """One event of the alphabet, and how a certificate calls it."""
+
+    label: str
+    event: Event
+
+
+class Alphabet(NamedTuple):
+    """The letters that a proof ranges over.
+
+    `twins` groups letters, by index, that no definition can tell apart: informational
+    callbacks of one instant. Within a group they stand in canonical order.
+    """
+
+    letters: tuple[Letter, ...]
+    wide: tuple[Letter, ...]
+    twins: tuple[tuple[int, ...], ...]
+
+
+def alphabet(definition: Definition) -> Alphabet:
+    """Return every event that a proof about a definition ranges over."""
+    writer = _Writer(definition)
+    letters = [*writer.requests(), *writer.responses(), *writer.callbacks()]
+    twins = _twins(definition, letters)
+    states = [letter for letter in letters if _is_timed_state(definition, letter)]
+    copied = states.pop(len(states) // 2)
+    letters += [*writer.unknown(), *writer.failed_polls(), writer.divergent(copied)]
+    wide = [*letters, *writer.polls(), *map(writer.divergent, states)]
+    wide.append(writer.request(1, "request 1 ≠", "another body"))
+    return Alphabet(tuple(letters), tuple(wide), twins)
+
+
+def spoken_names(definition: Definition) -> tuple[str, ...]:
+    """Return the names of states that a provider may say: not those before the first birth."""
+    return tuple(
+        name for name, state in definition.names.items() if _is_theirs(definition, state)
+    )
+
+
+class _Writer:
+    """Writes letters; numbers them, so that keys sort in the order of writing."""
+
+    def __init__(self, definition: Definition) -> None:
+        self._definition = definition
+        self._numbers = count()
+        self._details = _places_for_text(definition.details)
+
+    def requests(self) -> Iterator[Letter]:
+        for attempt in (1, 2):
+            yield self.request(attempt, f"request {attempt}")
+
+    def request(self, attempt: int, label: str, content: str = "") -> Letter:
+        name = REQUESTED if attempt == 1 else RESUBMITTED
+        key = f"request:{attempt}"
+        return self._letter(label, "request", name, key=key, attempt=attempt, content=content)
+
+    def responses(self) -> Iterator[Letter]:
+        definition = self._definition
+        born = min(definition.birth, key=definition.rank, default=definition.initial)
+        fates = {1: "unknown", 2: "not_reached"}
+        for attempt in (1, 2):
+            yield self._response(ACCEPTED, born, attempt, details=self._told(f"accepted {attempt}"))
+            for state in self._corrections():
+                label = f"{REJECTED} {attempt} to {state}"
+                yield self._response(REJECTED, state, attempt, label=label, http_status=400)
+            yield self._response(FAILED, FAILED, attempt, fate=fates[attempt])
+        for state in self._underway():
+            yield self._response(ACCEPTED, state, 2, label=f"accepted 2 at {state}")
+
+    def callbacks(self) -> Iterator[Letter]:
+        for name in spoken_names(self._definition):
+            yield from self._said(name, name)
+        for name in sorted(self._definition.informational - EXCHANGE_NAMES):
+            yield from self._said(name, name)
+
+    def unknown(self) -> Iterator[Letter]:
+        yield from self._said(UNHEARD_OF, UNHEARD_OF)
+        own = f"{REQUESTED}, said by them"
+        yield self._letter(own, "callback", REQUESTED, trigger=None, problems=("bad_time",))
+
+    def failed_polls(self) -> Iterator[Letter]:
+        for mark, at in _TIMES:
+            yield self._letter(f"{POLL_FAILED}{mark}", "poll", POLL_FAILED, occurred_at=at)
+
+    def polls(self) -> Iterator[Letter]:
+        for name in spoken_names(self._definition):
+            for mark, at in _TIMES[1:]:
+                label = f"poll {name}{mark}"
+                details = self._told(label)
+                yield self._letter(label, "poll", name, occurred_at=at, details=details)
+
+    def divergent(self, letter: Letter) -> Letter:
+        """Return another content under a letter's key: later, and of another state."""
+        event, label = letter.event, f"{letter.label} ≠"
+        other = next((n for n in reversed(spoken_names(self._definition)) if n != event.name), None)
+        later = INSTANTS[1] if event.occurred_at != INSTANTS[1] else None
+        name = other or event.name
+        return Letter(
+            label,
+            event._replace(
+                name=name,
+                trigger=name,
+                occurred_at=later,
+                digest=_digest(label),
+                details=self._told(label),
+            ),
+        )
+
+    def _corrections(self) -> Iterable[str]:
+        """Return what a rejection may name: a state before birth that no request names."""
+        definition = self._definition
+        own = [s for s in definition.states if not _is_theirs(definition, s)]
+        return [s for s in own if s not in (REQUESTED, RESUBMITTED)] or [REJECTED]
+
+    def _underway(self) -> Iterable[str]:
+        definition = self._definition
+        beyond = definition.states[definition.last_birth_rank + 1 :]
+        return [state for state in beyond if state not in definition.terminal][:1]
+
+    def _response(
+        self, name: str, trigger: str, attempt: int, *, label: str | None = None, **also: Any
+    ) -> Letter:
+        also = {"http_status": 200 if name == ACCEPTED else 503} | also
+        faults = () if name == ACCEPTED else (Fault(name, attempt),)
+        label = label or f"{name} {attempt}"
+        key = f"response:{attempt}:{next(self._numbers):03}"
+        return self._letter(
+            label, "response", name, trigger=trigger, key=key, attempt=attempt, faults=faults, **also
+        )
+
+    def _said(self, name: str, trigger: str) -> Iterator[Letter]:
+        for mark, at in _TIMES:
+            label = f"{name}{mark}"
+            yield self._letter(
+                label, "callback", name, trigger=trigger, occurred_at=at, details=self._told(label)
+            )
+
+    def _letter(
+        self, label: str, kind: Kind, name: str, *, content: str = "", **also: Any
+    ) -> Letter:
+        digest = _digest(label + content)
+        fields = {"trigger": name, "key": f"{kind}:{next(self._numbers):03}"} | also
+        event = Event(
+            provider="proof",
+            order_id="order",
+            kind=kind,
+            name=name,
+            digest=digest,
+            received_at=RECEIVED_AT,
+            body=label.encode(),
+            sha256=digest,
+            **fields,
+        )
+        return Letter(label, event)
+
+    def _told(self, label: str) -> Mapping[str, Any]:
+        """Return details that only this event tells, in places that the model has."""
+        told: dict[str, Any] = {}
+        for place in self._details:
+            inner = told
+            for name in place[:-1]:
+                inner = inner.setdefault(name, {})
+            inner[place[-1]] = label
+        return told or NOTHING
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _is_theirs(definition: Definition, state: str) -> bool:
+    return definition.ranks[state] >= definition.birth_rank
+
+
+def _is_timed_state(definition: Definition, letter: Letter) -> bool:
+    event = letter.event
+    return event.occurred_at == INSTANTS[0] and event.trigger in definition.names
+
+
+def _twins(definition: Definition, letters: list[Letter]) -> tuple[tuple[int, ...], ...]:
+    groups: dict[datetime | None, list[int]] = {}
+    for index, letter in enumerate(letters):
+        event = letter.event
+        if event.kind == "callback" and event.trigger in definition.informational:
+            groups.setdefault(event.occurred_at, []).append(index)
+    return tuple(map(tuple, groups.values()))
+
+
+def _places_for_text(model: type[BaseModel]) -> tuple[tuple[str, ...], ...]:
+    """Return a flat and a nested place where the details take any text, as far as there are."""
+    flat = [(name,) for name in model.model_fields if _takes(model, {name: "text"})]
+    nested = [
+        (name, inner)
+        for name, field in model.model_fields.items()
+        for part in (field.annotation, *get_args(field.annotation))
+        if isinstance(part, type) and issubclass(part, BaseModel)
+        for inner in part.model_fields
+        if _takes(model, {name: {inner: "text"}})
+    ]
+    return (*flat[:1], *nested[:1])
+
+
+def _takes(model: type[BaseModel], details: Mapping[str, Any]) -> bool:
+    try:
+        model.model_validate(details)
+    except ValidationError:
+        return False
+    return True

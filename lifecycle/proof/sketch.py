@@ -1,0 +1,168 @@
+"""What somebody wrote, read without refusing anything: the sound part, and what is beside it.
+
+    Written ─→ sketch ─→ sound rows ─→ a definition to ask, and the graph of its moves
+                      └→ stray rows, malformed rows, unknown and repeated names
+
+`Definition.of` stops at what does not hold together. The lint must not: it looks at all
+that is there, so the rest is set aside here, and told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Final, NamedTuple
+
+from lifecycle.definition import Definition, Move, Written
+
+EVERYWHERE: Final = "*"
+_PARTS: Final = frozenset({"trigger", "source", "dest"})
+_ROLES: Final = ("terminal", "aborts", "birth", "side", "main_line", "awaits")
+
+
+class Row(NamedTuple):
+    """One written move, of one source; `number` counts the moves as written, from 1."""
+
+    number: int
+    source: str
+    trigger: str
+    dest: str
+
+
+class Malformed(NamedTuple):
+    """A part that is no move and no name at all; the sentence says what was found."""
+
+    sentence: str
+
+
+@dataclass(frozen=True)
+class Sketch:
+    """A written lifecycle, sorted into what can be used and what cannot."""
+
+    name: str
+    states: tuple[str, ...]
+    rows: tuple[Row, ...]
+    stray: tuple[Row, ...]
+    malformed: tuple[Malformed, ...]
+    repeated: tuple[str, ...]
+    roles: Mapping[str, tuple[str, ...]]
+    informational: frozenset[str]
+    written: Written
+
+    @cached_property
+    def answers(self) -> Mapping[tuple[str, str], Row]:
+        """(state, trigger) → the row that answers: `transitions` takes the first."""
+        found: dict[tuple[str, str], Row] = {}
+        for row in self.rows:
+            found.setdefault((row.source, row.trigger), row)
+        return found
+
+    @cached_property
+    def terminal(self) -> frozenset[str]:
+        """The terminal states that have a rank."""
+        return frozenset(self.roles["terminal"]) & frozenset(self.states)
+
+    @cached_property
+    def definition(self) -> Definition:
+        """The sound part, compiled without a check: to be asked, never to be used."""
+        known = frozenset(self.states)
+        roles = {name: [state for state in self.roles[name] if state in known] for name in _ROLES}
+        awaits = self.written.awaits
+        return Definition(
+            name=self.name,
+            states=self.states,
+            moves=tuple(Move(row.source, row.trigger, row.dest) for row in self.answers.values()),
+            terminal=frozenset(roles["terminal"]),
+            aborts=frozenset(roles["aborts"]),
+            birth=frozenset(roles["birth"]),
+            side=frozenset(roles["side"]),
+            main_line=tuple(roles["main_line"]),
+            informational=self.informational,
+            awaits={state: awaits[state] for state in roles["awaits"]} if awaits else {},
+            details=self.written.details,
+        )
+
+
+def sketch(written: Written) -> Sketch:
+    """Return a written lifecycle, sorted into what can be used and what cannot."""
+    malformed: list[Malformed] = []
+    named = list(_texts("states", written.states, malformed))
+    states = tuple(dict.fromkeys(named))
+    rows = tuple(_rows(written.moves, states, malformed))
+    known = frozenset(states)
+    sound = tuple(row for row in rows if row.source in known and row.dest in known)
+    roles = {role: tuple(_texts(role, _role(written, role), malformed)) for role in _ROLES}
+    informational = _texts("informational", written.informational, malformed)
+    return Sketch(
+        name=str(written.name),
+        states=states,
+        rows=sound,
+        stray=tuple(row for row in rows if row not in sound),
+        informational=frozenset(informational),
+        roles=roles,
+        malformed=tuple(malformed),
+        repeated=tuple(state for state in states if named.count(state) > 1),
+        written=written,
+    )
+
+
+def _role(written: Written, role: str) -> object:
+    names = getattr(written, role)
+    if role != "awaits" or names is None:
+        return () if names is None else names
+    return names if isinstance(names, Mapping) else None
+
+
+def _texts(where: str, names: object, malformed: list[Malformed]) -> Iterator[str]:
+    """Yield the names that are texts; a lone text is no list of them."""
+    if isinstance(names, str) or not isinstance(names, Iterable):
+        malformed.append(Malformed(f"{where} is {_kind(names)}, expected a list of names"))
+        return
+    for name in names:
+        # An enum member that is a text as well draws a phantom state beside the plain one.
+        if type(name) is str:
+            yield name
+        else:
+            malformed.append(Malformed(f"{where} holds {_kind(name)}, expected plain text"))
+
+
+def _rows(
+    moves: object, states: tuple[str, ...], malformed: list[Malformed]
+) -> Iterator[Row]:
+    if isinstance(moves, str) or not isinstance(moves, Iterable):
+        malformed.append(Malformed(f"moves is {_kind(moves)}, expected a list of moves"))
+        return
+    for number, move in enumerate(moves, 1):
+        why = _why_malformed(move)
+        if why is not None:
+            malformed.append(Malformed(f"move {number} {why}"))
+            continue
+        for source in _sources(move["source"], states):
+            yield Row(number, source, move["trigger"], move["dest"])
+
+
+def _why_malformed(move: Any) -> str | None:
+    if not isinstance(move, Mapping):
+        return f"is {_kind(move)}, expected trigger, source and dest"
+    if set(move) != _PARTS:
+        found = ", ".join(sorted(map(str, move))) or "nothing"
+        return f"has {found}, expected trigger, source and dest, and nothing else"
+    for part in ("trigger", "dest"):
+        if type(move[part]) is not str:
+            return f"has {_kind(move[part])} as its {part}, expected plain text"
+    source = move["source"]
+    listed = source if isinstance(source, list | tuple) else [source]
+    if any(type(name) is not str for name in listed):
+        return "has a source that is no text, expected a state, a list of states or '*'"
+    return None
+
+
+def _sources(source: Any, states: tuple[str, ...]) -> Collection[str]:
+    if source == EVERYWHERE:
+        return states
+    return source if isinstance(source, list | tuple) else (source,)
+
+
+def _kind(value: object) -> str:
+    return "nothing" if value is None else f"a value of type {type(value).__name__}"

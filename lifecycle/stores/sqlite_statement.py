@@ -1,0 +1,65 @@
+"""What the log says to SQLite, apart from making its table.
+
+A record is (stream, version, topic, position, state), a head has the header only. CAST:
+whoever goes around the triggers may leave text where bytes belong.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+_RECORD: Final = (
+    "SELECT originator_id, originator_version, topic, rowid, CAST(state AS BLOB) "
+    "FROM stored_events "
+)
+_HEAD: Final = (
+    "SELECT originator_id, originator_version, rowid, "
+    "CASE instr(CAST(state AS BLOB), x'0a') WHEN 0 THEN CAST(state AS BLOB) "
+    "ELSE substr(CAST(state AS BLOB), 1, instr(CAST(state AS BLOB), x'0a') - 1) END "
+    "FROM stored_events "
+)
+
+INSERT: Final = (
+    "INSERT INTO stored_events (rowid, originator_id, originator_version, topic, state) "
+    "VALUES (?, ?, ?, ?, ?)"
+)
+INSERT_UNPLACED: Final = (
+    "INSERT INTO stored_events (originator_id, originator_version, topic, state) "
+    "VALUES (?, ?, ?, ?)"
+)
+LAST_HEAD: Final = _HEAD + "ORDER BY rowid DESC LIMIT 1"
+LAST_HEAD_OF_STREAM: Final = (
+    _HEAD + "WHERE originator_id = ? ORDER BY originator_version DESC LIMIT 1"
+)
+READ: Final = _RECORD + (
+    "WHERE originator_id = ? AND originator_version > ? AND originator_version <= ? "
+    "ORDER BY originator_version"
+)
+READ_PAGE: Final = _RECORD + "WHERE rowid > ? AND rowid <= ? ORDER BY rowid LIMIT ?"
+LAST_POSITION: Final = "SELECT max(rowid) FROM stored_events"
+
+# A walk from each name to the next: its cost is the number of names, not of records.
+READ_STREAMS: Final = (
+    "WITH RECURSIVE names (name) AS ("
+    "SELECT min(originator_id) FROM stored_events "
+    "WHERE originator_id > ? AND originator_id >= ? "
+    "UNION ALL "
+    "SELECT (SELECT min(originator_id) FROM stored_events WHERE originator_id > name) "
+    "FROM names WHERE name IS NOT NULL) "
+    "SELECT name FROM names WHERE name IS NOT NULL LIMIT ?"
+)
+
+
+def heads_of(streams: int) -> str:
+    """Return the statement for all heads of this many streams."""
+    return _HEAD + _of_streams(streams)
+
+
+def records_of(streams: int) -> str:
+    """Return the statement for all records of this many streams."""
+    return _RECORD + _of_streams(streams)
+
+
+def _of_streams(streams: int) -> str:
+    places = ",".join("?" * streams)
+    return f"WHERE originator_id IN ({places}) ORDER BY originator_id, originator_version"

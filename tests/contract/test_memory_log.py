@@ -1,0 +1,9 @@
+"""The log in memory keeps what every log promises."""
+
+from lifecycle.stores.memory import MemoryLog
+from tests.contract.log_contract import LogContract
+
+
+class TestMemoryLog(LogContract):
+    def open(self, folder, clock):
+        return MemoryLog(clock=clock)

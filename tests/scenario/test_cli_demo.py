@@ -1,0 +1,139 @@
+"""`lifecycle demo`: what it shows is true, it is quick, and it can be run again."""
+
+from __future__ import annotations
+
+import json
+import time
+import tomllib
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from lifecycle import connect
+from lifecycle.cli import demonstration, shipped
+from lifecycle.connect import stories
+from lifecycle.log import Outcome
+from tests.scenario.command_line import run, run_on_terminal, run_script
+
+ROOT = Path(__file__).parents[2]
+SEED = 5
+COUNT = 60
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("demo")
+
+
+@pytest.fixture(scope="module")
+def told(folder):
+    """What the demo tells of 60 orders, as JSON."""
+    arguments = ("--seed", str(SEED), "--orders", str(COUNT), "--db", "sqlite:///demo.db")
+    answer = run("demo", "--json", *arguments, cwd=folder)
+    assert (answer.code, answer.err) == (0, "")
+    return answer.value
+
+
+def test_it_does_a_thousand_orders_in_seconds_on_a_log_of_its_own(tmp_path):
+    began = time.monotonic()
+    answer = run_script("demo", "--json", cwd=tmp_path, env={"TMPDIR": str(tmp_path)})
+    assert time.monotonic() - began < 10
+    assert (answer.code, answer.err) == (0, "")
+    assert answer.value["ok"]
+    assert answer.value["orders"] == 1000
+    assert answer.value["delivery"]["lost"] > 0
+    assert answer.value["delivery"]["divergent"] > 0
+    assert answer.value["outcomes"]["quarantined"] == 0
+    (made,) = tmp_path.glob("lifecycle-demo-*/demo.db")
+    assert answer.value["db"] == f"sqlite:///{made}"
+
+
+def test_what_it_counts_is_what_the_log_holds(told, folder):
+    exported = run("export", "--db", told["db"], cwd=folder).out.splitlines()
+    demo_lines = [line for line in exported if json.loads(line)["order_id"].startswith("demo-")]
+    outcomes, damage = told["outcomes"], told["delivery"]
+    assert outcomes["appended"] + outcomes["divergent"] == len(demo_lines)
+    assert sum(outcomes.values()) == damage["arrived"]
+    assert outcomes["appended"] == damage["sent"] - damage["lost"]
+    assert outcomes["duplicate"] == damage["repeated"]
+    assert outcomes["divergent"] == damage["divergent"]
+
+
+def test_the_statuses_are_those_of_the_log(told, folder):
+    listed = run("list", "--db", told["db"], "--json", cwd=folder).value
+    demo_orders = [view for view in listed if view["order_id"].startswith("demo-")]
+    assert dict(Counter(view["status"] for view in demo_orders)) == told["statuses"]
+    assert sum(told["statuses"].values()) == COUNT
+
+
+def test_the_three_stories_of_the_how_to_come_first(told):
+    assert [(story["view"]["order_id"], story["view"]["status"]) for story in told["how_to"]] == [
+        ("xyz123456", "brand_new"),
+        ("xyz123457", "brand_new"),
+        ("xyz123458", "canceled"),
+    ]
+
+
+def test_it_can_be_run_again_and_then_all_is_a_duplicate(told, folder):
+    again = run("demo", "--json", "--seed", SEED, "--orders", COUNT, "--db", told["db"], cwd=folder)
+    assert (again.code, again.value["ok"]) == (0, True)
+    assert again.value["outcomes"]["appended"] == 0
+    assert again.value["outcomes"]["divergent"] == 0
+    assert again.value["shown"]["digest"] == told["shown"]["digest"]
+
+
+def test_more_orders_of_the_same_seed_go_on_where_fewer_ended(tmp_path):
+    for count in (10, 30, 20):
+        answer = run("demo", "--json", "--orders", count, "--db", "sqlite:///d.db", cwd=tmp_path)
+        assert (answer.code, answer.value["ok"]) == (0, True), count
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_no_seed_finds_a_claim_that_does_not_hold(seed, tmp_path):
+    with connect("memory:") as orders:
+        shown = demonstration.demonstrate(orders, seed=seed, count=100)
+    assert [claim for claim in shown.claims if not claim.ok] == []
+
+
+def test_a_claim_that_does_not_hold_is_seen():
+    """The positive control: each claim is held against a world in which it is false."""
+    with connect("memory:") as orders:
+        truth = {story.order_id: story for story in stories().orders(SEED, 20)}
+        delivery = stories().deliver(SEED, truth.values(), lost=0.0)
+        receipts = orders.record_many(delivery.recordings)
+        arrived = demonstration._by_order(receipts, delivery.recordings)
+        views = {order_id: orders.get(order_id) for order_id in truth}
+        outcomes = Counter(receipt.outcome for receipt in receipts)
+        lied = {order_id: story._replace(status="lied") for order_id, story in truth.items()}
+        assert demonstration._true(truth, arrived, views).ok
+        assert not demonstration._true(lied, arrived, views).ok
+        first, second = list(truth)[:2]
+        mixed_up = views | {first: views[second]}
+        assert demonstration._same_in_order(truth, arrived, views).ok
+        assert not demonstration._same_in_order(truth, arrived, mixed_up).ok
+        damage = delivery.damage
+        assert demonstration._stored_once(damage, outcomes, views.values()).ok
+        one_more = damage._replace(sent=damage.sent + 1)
+        assert not demonstration._stored_once(one_more, outcomes, views.values()).ok
+        assert outcomes[Outcome.QUARANTINED] == 0
+
+
+def test_people_see_a_timeline_a_diagram_and_where_to_look_next(tmp_path):
+    arguments = ("demo", "--orders", "20", "--db", "sqlite:///demo.db")
+    answer = run(*arguments, cwd=tmp_path)
+    assert answer.code == 0
+    assert "\x1b" not in answer.out
+    for part in ("xyz123457", "20 orders", "yes  ", "■ delivered", "stateDiagram-v2", "verify"):
+        assert part in answer.out
+    colored = run_on_terminal(*arguments, cwd=tmp_path, columns=60)
+    assert colored.code == 0
+    assert "\x1b[" in colored.out
+
+
+def test_the_recordings_travel_in_the_wheel():
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    wheel = settings["tool"]["hatch"]["build"]["targets"]["wheel"]
+    assert wheel["force-include"]["examples/recordings"] == "lifecycle/recordings"
+    assert shipped._PLACES[0] == ROOT / "lifecycle" / "recordings"
+    assert all(story.lines() for story in shipped.how_to())

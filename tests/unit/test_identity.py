@@ -1,0 +1,253 @@
+"""Identity: keys and digests, which decide for ever what is a duplicate of what.
+
+The expected digests are made from text written out by hand and `hashlib`, never from the
+code under test; the vectors are those of the page on canonical JSON.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lifecycle.event import Arrival, Event, opaque_id
+from lifecycle.identity import id_text, is_order_id, stated_order_id
+from lifecycle.providers.instacart import INSTACART
+from lifecycle.recording import read_line
+from tests.docs.fences import ROOT, blocks_of
+from tests.hostile_corpus import ENVELOPED, FLAT
+
+HUGE = pytest.param(10**5000, id="an integer that Python does not print")
+NOW = datetime(2022, 6, 4, 10, 0, tzinfo=UTC)
+
+
+def recognized(recording):
+    read = read_line(
+        recording, received_at=NOW, providers={"instacart": INSTACART}, provider="instacart"
+    )
+    event = INSTACART.recognize(read[1])
+    assert isinstance(event, Event)
+    return event
+
+
+def callback(body):
+    return INSTACART.recognize(Arrival("callback", body, NOW))
+
+
+def sha256(text):
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def vectors():
+    page = (ROOT / "docs" / "reference" / "canonical-json.md").read_text()
+    block = [block for block in blocks_of(page) if block.language == "jsonl"][1]
+    return [json.loads(line) for line in block.text.splitlines()]
+
+
+@pytest.mark.parametrize("vector", vectors(), ids=lambda vector: vector["key"][:20])
+def test_the_page_tells_the_key_and_the_digest(vector):
+    event = recognized(vector["recording"])
+    assert (event.key, event.digest) == (vector["key"], vector["digest"])
+    assert event.digest == sha256(vector["content"])
+
+
+def test_the_page_has_a_vector_for_every_kind_of_key():
+    kinds = {vector["key"].partition(":")[0] for vector in vectors()}
+    assert kinds == {"request", "response", "callback", "snapshot", "poll"}
+
+
+def test_a_callback_with_an_event_id_is_known_by_it():
+    event = callback(ENVELOPED.encode())
+    assert event.key == "callback:1201895966044343904"
+    assert event.event_id == "1201895966044343904"
+
+
+def test_a_callback_without_an_event_id_is_known_by_its_content():
+    event = callback(b'{"status":"brand_new","id":"order-1"}')
+    assert event.digest == sha256('[{"id":"order-1","status":"brand_new"}]')
+    assert event.key == f"snapshot:{event.digest}"
+
+
+def test_spacing_and_the_order_of_keys_make_no_other_event():
+    spaced = json.dumps(dict(reversed(json.loads(FLAT).items())), indent=3).encode()
+    one, other = callback(FLAT.encode()), callback(spaced)
+    assert (one.key, one.digest) == (other.key, other.digest)
+    assert one.sha256 != other.sha256
+    assert other.body == spaced
+
+
+@pytest.mark.parametrize("changed", ["1003", "true"])
+def test_another_value_makes_another_event(changed):
+    assert callback(FLAT.replace(changed, "null", 1).encode()).key != callback(FLAT.encode()).key
+
+
+def test_one_and_one_point_naught_are_different_content():
+    one, other = (callback(b'{"id":"a","status":"x","n":%s}' % n) for n in (b"1", b"1.0"))
+    assert one.digest != other.digest
+
+
+def test_an_event_id_as_text_and_as_integer_is_one_key_with_two_digests():
+    as_text = ENVELOPED.replace("1201895966044343904", '"1201895966044343904"')
+    one, other = callback(ENVELOPED.encode()), callback(as_text.encode())
+    assert one.key == other.key
+    assert one.digest != other.digest
+
+
+def test_a_request_is_known_by_its_attempt():
+    first, again, other, second = (
+        INSTACART.recognize(Arrival("request", body, NOW, "order-1", attempt))
+        for attempt, body in [(1, b'{"a":1}'), (1, b'{ "a": 1 }'), (1, b'{"a":2}'), (2, b'{"a":1}')]
+    )
+    assert (first.key, first.name) == ("request:1", "requested")
+    assert (second.key, second.name) == ("request:2", "resubmitted")
+    assert first.digest == again.digest == second.digest == sha256('[{"a":1}]')
+    assert other.key == first.key
+    assert other.digest != first.digest
+
+
+def test_a_response_is_known_by_attempt_exchange_and_content():
+    def key(**fields):
+        arrival = Arrival("response", b'{"id":"order-1"}', NOW, "order-1", **fields)
+        return INSTACART.recognize(arrival).key
+
+    digest = sha256('[200,{"id":"order-1"}]')
+    assert key(http_status=200) == f"response:1::{digest}"
+    assert key(http_status=200, attempt=2, exchange_id="e:7") == f"response:2:e:7:{digest}"
+    created = sha256('[201,{"id":"order-1"}]')
+    assert key(http_status=201) == f"response:1::{created}"
+
+
+def test_bytes_that_are_no_object_count_in_padded_base64():
+    event = INSTACART.recognize(Arrival("response", b"\xff\xfe", NOW, "order-1", http_status=502))
+    assert event.digest == sha256('[502,"//4="]')
+    listed = INSTACART.recognize(Arrival("poll", b"[]", NOW, "order-1", http_status=200))
+    assert listed.digest == sha256('[200,null,"W10="]')
+
+
+def test_a_poll_is_known_by_status_date_and_content():
+    def digest(date):
+        headers = {"date": date} if date else {}
+        arrival = Arrival("poll", b"{}", NOW, "order-1", http_status=200, headers=headers)
+        return INSTACART.recognize(arrival).digest
+
+    assert digest("Tue, 07 Jul 2026 16:05:00 GMT") == sha256('[200,"2026-07-07T16:05:00Z",{}]')
+    assert digest(None) == digest("yesterday") == sha256("[200,null,{}]")
+
+
+def test_identity_does_not_depend_on_when_or_with_which_headers_it_came():
+    later = datetime(2030, 1, 1, tzinfo=UTC)
+    one = INSTACART.recognize(Arrival("callback", FLAT.encode(), NOW))
+    other = INSTACART.recognize(
+        Arrival("callback", FLAT.encode(), later, order_id="order-1", headers={"user-agent": "x"})
+    )
+    assert (one.key, one.digest, one.order_id) == (other.key, other.digest, other.order_id)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a",
+        " ",
+        "x" * 255,
+        "\u20ac" * 85,
+        "caf\u00e9",
+        "\u0085",
+        "\u202e",
+        "\U0001f6f5",
+        "a/b?c#d:e",
+    ],
+)
+def test_these_can_name_an_order(text):
+    assert is_order_id(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "x" * 256,
+        "\u20ac" * 86,
+        "\U0001f6f5" * 64,
+        "\x00",
+        "a\nb",
+        "\x1f",
+        "\x7f",
+        "\ud83d",
+        "a\udef5",
+    ],
+)
+def test_these_cannot_name_an_order(text):
+    assert not is_order_id(text)
+
+
+@given(st.text(max_size=300))
+def test_an_order_id_is_what_the_rule_says(text):
+    plain = not any(ord(char) < 32 or ord(char) == 127 for char in text)
+    assert is_order_id(text) == (plain and 1 <= len(text.encode()) <= 255)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ("a", "a"),
+        (" a ", " a "),
+        (7, "7"),
+        (-7, "-7"),
+        (10**30, "1" + "0" * 30),
+        ("", None),
+        (None, None),
+        (True, None),
+        (7.0, None),
+        ([7], None),
+        ({}, None),
+    ],
+)
+def test_a_body_names_an_order_by_text_or_integer(value, text):
+    assert id_text(value) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [("e", "e"), (0, "0"), (-1, "-1"), (2**63, str(2**63)), ("\n", "\n"), ("x" * 255, "x" * 255)],
+)
+def test_an_event_id_is_opaque_text_or_an_integer(value, text):
+    assert opaque_id(value) == text
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "",
+        "x" * 256,
+        "\u20ac" * 86,
+        10**255,
+        HUGE,
+        None,
+        True,
+        False,
+        1.0,
+        [],
+        {},
+        "\ud83d",
+        b"e",
+    ],
+)
+def test_anything_else_is_no_event_id(value):
+    assert opaque_id(value) is None
+
+
+@pytest.mark.parametrize("value", [1.5, True, [], {"a": 1}, "\ud83d", HUGE, {1, 2}, b"a", object()])
+def test_an_order_id_of_no_use_is_kept_as_text_that_can_be_stored_and_names_no_order(value):
+    stated = stated_order_id(value)
+    assert stated.encode()
+    assert not is_order_id(stated)
+    assert stated_order_id(stated) == stated
+
+
+@pytest.mark.parametrize("value", [None, ""])
+def test_an_empty_order_id_is_absent(value):
+    assert stated_order_id(value) is None

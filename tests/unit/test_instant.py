@@ -1,0 +1,147 @@
+"""Instants: what the provider's clocks may write, to the microsecond, and how we print it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lifecycle.errors import InvalidArgumentError
+from lifecycle.instant import format_instant, parse_http_date, parse_instant
+from tests.oracle import strict as reference
+
+ZONES = st.integers(-23 * 60, 23 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes)))
+NEARLY = (
+    r"[0-9]{4}-[01][0-9]-[0-3][0-9][Tt ][0-2][0-9]:[0-6][0-9]:[0-6][0-9]"
+    r"([.,][0-9]{1,9})?(Z|z|[+-][0-2][0-9]:[0-6][0-9]|)"
+)
+SEVENTH = datetime(2020, 7, 7, 16, 35, 22, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("text", "instant"),
+    [
+        ("2020-07-07T16:35:22Z", SEVENTH),
+        ("2020-07-07t16:35:22z", SEVENTH),
+        ("2020-07-07T18:05:22+01:30", SEVENTH),
+        ("2020-07-06T16:36:22-23:59", SEVENTH),
+        ("2020-07-07T16:35:22-00:00", SEVENTH),
+        ("2020-07-07T16:35:22.5Z", SEVENTH.replace(microsecond=500_000)),
+        ("2020-07-07T16:35:22.000001Z", SEVENTH.replace(microsecond=1)),
+        ("2020-07-07T16:35:22.9999999Z", SEVENTH.replace(microsecond=999_999)),
+        ("2020-07-07T16:35:22.0000001Z", SEVENTH),
+        ("2020-07-07T16:35:22." + "1" * 5000 + "Z", SEVENTH.replace(microsecond=111_111)),
+        ("0001-01-01T00:00:00Z", datetime(1, 1, 1, tzinfo=UTC)),
+        ("9999-12-31T23:59:59Z", datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)),
+        ("2020-02-29T00:00:00Z", datetime(2020, 2, 29, tzinfo=UTC)),
+    ],
+)
+def test_an_rfc_3339_time_with_a_zone_names_an_instant(text, instant):
+    found = parse_instant(text)
+    assert found == instant
+    assert found.tzinfo is UTC
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "now",
+        "2020-07-07",
+        "2020-07-07T16:35:22",
+        "2020-07-07 16:35:22Z",
+        "2020-07-07T16:35Z",
+        "2020-07-07T16:35:60Z",
+        "2016-12-31T23:59:60Z",
+        "2020-07-07T24:00:00Z",
+        "2020-07-07T16:60:00Z",
+        "2020-07-07T16:35:22,5Z",
+        "2020-07-07T16:35:22.Z",
+        "2020-07-07T16:35:22+0100",
+        "2020-07-07T16:35:22+01",
+        "2020-07-07T16:35:22+24:00",
+        "2020-07-07T16:35:22+01:60",
+        "2020-07-07T16:35:22Z ",
+        " 2020-07-07T16:35:22Z",
+        "2020-07-07T16:35:22Z\n",
+        "20200707T163522Z",
+        "2020-W28-2T16:35:22Z",
+        "2021-02-29T00:00:00Z",
+        "0000-01-01T00:00:00Z",
+        "10000-01-01T00:00:00Z",
+        "0001-01-01T00:00:00+00:01",
+        "9999-12-31T23:59:59-00:01",
+        "\u0662\u0660\u0662\u0660-07-07T16:35:22Z",
+    ],
+)
+def test_anything_else_names_none(text):
+    assert parse_instant(text) is None
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.datetimes(timezones=ZONES).filter(lambda instant: 1 < instant.year < 9999),
+)
+def test_what_is_printed_is_read_back(instant):
+    printed = format_instant(instant)
+    assert parse_instant(printed) == instant
+    assert parse_instant(instant.isoformat()) == instant
+    assert len(printed) in {len("2020-07-07T16:35:22Z"), len("2020-07-07T16:35:22.000001Z")}
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.from_regex(NEARLY, fullmatch=True))
+def test_it_agrees_with_a_reader_written_otherwise(text):
+    assert parse_instant(text) == reference.rfc3339(text)
+
+
+def test_six_digits_are_printed_if_there_is_a_fraction_and_none_if_there_is_not():
+    assert format_instant(SEVENTH) == "2020-07-07T16:35:22Z"
+    assert format_instant(SEVENTH.replace(microsecond=500_000)) == "2020-07-07T16:35:22.500000Z"
+    assert format_instant(datetime(1, 1, 1, tzinfo=UTC)) == "0001-01-01T00:00:00Z"
+    assert (
+        format_instant(SEVENTH.astimezone(timezone(timedelta(hours=14)))) == "2020-07-07T16:35:22Z"
+    )
+
+
+def test_a_time_without_a_zone_is_never_guessed():
+    with pytest.raises(InvalidArgumentError):
+        format_instant(SEVENTH.replace(tzinfo=None))
+
+
+@pytest.mark.parametrize(
+    ("text", "instant"),
+    [
+        ("Tue, 07 Jul 2020 16:35:22 GMT", SEVENTH),
+        ("Mon, 07 Jul 2020 16:35:22 GMT", SEVENTH),
+        ("Sat, 29 Feb 2020 00:00:00 GMT", datetime(2020, 2, 29, tzinfo=UTC)),
+    ],
+)
+def test_an_imf_fixdate_names_an_instant(text, instant):
+    assert parse_http_date(text) == instant
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "2020-07-07T16:35:22Z",
+        "Tuesday, 07-Jul-20 16:35:22 GMT",
+        "Tue Jul  7 16:35:22 2020",
+        "Tue, 7 Jul 2020 16:35:22 GMT",
+        " Tue, 07 Jul 2020 16:35:22 GMT",
+        "Tue, 07 jul 2020 16:35:22 GMT",
+        "Tue, 07 Jul 2020 16:35:22 UTC",
+        "Tue, 07 Jul 2020 16:35:22 +0000",
+        "Tue, 07 Jul 2020 16:35:60 GMT",
+        "Tue, 07 Jul 2020 24:00:00 GMT",
+        "Tue, 30 Feb 2020 00:00:00 GMT",
+        "Tue, 07 Jul 0000 00:00:00 GMT",
+        "Tue, 07 Jul 2020 16:35:22 GMT, Tue, 07 Jul 2020 16:35:22 GMT",
+        "T\u00fce, 07 Jul 2020 16:35:22 GMT",
+    ],
+)
+def test_any_other_date_header_counts_as_absent(text):
+    assert parse_http_date(text) is None

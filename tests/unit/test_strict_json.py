@@ -1,0 +1,244 @@
+"""The one strict parser, held against the standard library's parser with hooks; and canonical JSON.
+
+The reference in `tests.oracle.strict` shares no code with the parser: it is `json` with
+hooks for duplicate keys, numbers and constants, and counts depth by itself.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lifecycle.errors import JsonError
+from lifecycle.strict_json import canonical, compact, parse
+from tests.docs.fences import ROOT, blocks_of
+from tests.hostile_corpus import CORPUS, ENVELOPED, ERROR, FLAT
+from tests.oracle import strict as reference
+
+REFUSED = object()
+
+TOKENS = [
+    *(bytes([byte]) for byte in b'[]{},:"\\-.+eE0179 \n\t\x00\x0b\x7f'),
+    *(b"NaN", b"Infinity", b"null", b"true", b"1e400", b"1e-400", b"1" * 131, b"0" * 300),
+    *(b"\\u0061", b"\\ud83d", b"\\udef5", b"\\u0000", b'"id"', b'"id":1,', b"\xef\xbb\xbf"),
+    *(b"\xed\xa0\x80", b"\xc0\x80", b"\xff", b"[" * 40, b"]" * 40, b'{"a":' * 40, b"}" * 40),
+]
+
+
+def parsed(body):
+    try:
+        return parse(body)
+    except JsonError:
+        return REFUSED
+
+
+def expected(body):
+    try:
+        return reference.parse(body)
+    except reference.NotStrictJsonError:
+        return REFUSED
+
+
+def same(one, other):
+    """Compare values and their types: 1, 1.0 and true differ, and so do 0.0 and -0.0."""
+    return one is other or (
+        type(one) is type(other) and json.dumps(one) == json.dumps(other) and one is not REFUSED
+    )
+
+
+def mutations(seed, count):
+    chance = random.Random(seed)
+    for _ in range(count):
+        body = bytearray(chance.choice([FLAT, ENVELOPED, ERROR, "[0.5,-1e3]"]).encode())
+        for _ in range(chance.choice([1, 1, 2, 3])):
+            at = chance.randrange(len(body) + 1)
+            body[at : at + chance.randrange(3)] = chance.choice(TOKENS)
+        yield bytes(body)
+
+
+def why(body):
+    with pytest.raises(JsonError) as refused:
+        parse(body)
+    return refused.value.why
+
+
+@pytest.mark.parametrize("name", CORPUS)
+def test_it_agrees_with_the_reference_about(name):
+    assert same(parsed(CORPUS[name]), expected(CORPUS[name]))
+
+
+def test_it_agrees_with_the_reference_about_good_bodies_gone_bad():
+    for body in mutations(seed=7, count=4000):
+        assert same(parsed(body), expected(body)), body
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.sampled_from(TOKENS), max_size=12).map(b"".join) | st.binary(max_size=12))
+def test_it_agrees_with_the_reference_about_any_heap_of_tokens(body):
+    assert same(parsed(body), expected(body))
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.recursive(
+        st.none()
+        | st.booleans()
+        | st.integers()
+        | st.text()
+        | st.floats(allow_nan=False, allow_infinity=False),
+        lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+        max_leaves=12,
+    )
+)
+def test_what_canonical_json_writes_is_read_back_and_is_what_json_dumps_writes(value):
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    assert canonical(value) == text.encode()
+    assert same(parse(canonical(value)), json.loads(text))
+    assert canonical(parse(compact(value))) == canonical(value)
+
+
+@pytest.mark.parametrize(
+    "lenient",
+    [
+        json.loads,
+        lambda body: json.loads(body, parse_constant=reference._constant),
+        lambda body: json.loads(body.decode(), object_pairs_hook=reference._object),
+    ],
+)
+def test_a_lenient_parser_is_told_from_the_strict_one(lenient):
+    """The positive control: the corpus shows what `json` lets pass, hook by hook."""
+
+    def read(body):
+        try:
+            return lenient(body)
+        except (ValueError, RecursionError):
+            return REFUSED
+
+    assert [name for name, body in CORPUS.items() if not same(read(body), expected(body))]
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (b'{"a":1,"a":2}', "duplicate key"),
+        (b'{"a":{"b":[{"c":1,"\\u0063":2}]}}', "duplicate key"),
+        (b"\xff", "encoding"),
+        (b"\xef\xbb\xbf{}", "encoding"),
+        ("{}".encode("utf-16"), "encoding"),
+        ("{}".encode("utf-16-le"), "encoding"),
+        (b'"\\ud83d"', "encoding"),
+        (b'"\\udef5\\ud83d"', "encoding"),
+        (b"[" * 65 + b"]" * 65, "depth"),
+        (b"[" * 100_000, "depth"),
+        (b"NaN", "number"),
+        (b'{"a":-Infinity}', "number"),
+        (b"1e400", "number"),
+        (b'{"a":[-1e400]}', "number"),
+        (b"1" * 310 + b".0", "number"),
+        (b"1" * 401, "number"),
+        (b"0." + b"1" * 399, "number"),
+        (b"01", "number"),
+        (b"", "syntax"),
+        (b" ", "syntax"),
+        (b"{", "syntax"),
+        (b"{}{}", "syntax"),
+        (b'"\x00"', "syntax"),
+        (b"None", "syntax"),
+    ],
+)
+def test_it_says_why_it_refuses(body, reason):
+    assert why(body) == reason
+
+
+def test_the_limits_are_met_exactly():
+    assert parse(b"[" * 64 + b"]" * 64)
+    assert parse(b'{"a":' * 63 + b"{}" + b"}" * 63)
+    assert parse(b"[" * 65 + b"]" * 65, max_depth=65)
+    assert why(b'{"a":' * 64 + b"{}" + b"}" * 64) == "depth"
+    assert parse(b"9" * 400) == int("9" * 400)
+    assert parse(b"-" + b"9" * 399) == -int("9" * 399)
+    assert why(b"-" + b"9" * 400) == "number"
+    assert parse(b"1." + b"0" * 398) == 1.0
+    assert parse(b'"' + b"1" * 1000 + b'"') == "1" * 1000
+    assert parse(b'{"' + b"1e999" * 100 + b'":1}')
+
+
+def test_brackets_and_numbers_inside_texts_do_not_count():
+    assert parse(b'["' + b"[" * 1000 + b'"]') == ["[" * 1000]
+    assert parse(b'["\\"' + b"1" * 401 + b'\\\\"]') == ['"' + "1" * 401 + "\\"]
+
+
+def test_a_refusal_quotes_nothing_of_the_body():
+    for secret in (
+        b'{"8005550101":1,"8005550101":2}',
+        b"8005550101x",
+        b'{"a":"8005550101',
+        b"\xff8005550101",
+    ):
+        with pytest.raises(JsonError) as refused:
+            parse(secret)
+        assert "8005550101" not in str(refused.value)
+        assert refused.value.__cause__ is None
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'"\\' * 500_000,
+        b"[" + b",".join([b"1" * 129] * 8000) + b"]",
+        b"[" + b",".join([b"1" * 400] * 2600) + b"]",
+        b'["' + b'\\"' * 400_000 + b'",' + b"1" * 130 + b"]",
+        (b"1" * 400 + b" ") * 2600,
+        b"-" * 1_000_000,
+        b'{"' + b"k" * 500_000 + b'":1,"' + b"k" * 500_000 + b'":1}',
+    ],
+)
+def test_no_body_of_a_megabyte_takes_long(body):
+    """A check that needs quadratic time would take minutes here, not a second."""
+    started = time.process_time()
+    parsed(body)
+    assert time.process_time() - started < 2
+
+
+def test_compact_json_keeps_the_order_of_keys():
+    assert compact({"b": 1, "a": [1, 2.5, "\u00e9"]}) == '{"b":1,"a":[1,2.5,"\u00e9"]}'.encode()
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), "\ud83d"])
+def test_canonical_json_refuses_what_the_parser_would_refuse(value):
+    with pytest.raises(ValueError, match=r"JSON compliant|surrogates not allowed"):
+        canonical([value])
+
+
+def vectors():
+    page = (ROOT / "docs" / "reference" / "canonical-json.md").read_text()
+    block = next(block for block in blocks_of(page) if block.language == "jsonl")
+    return [json.loads(line) for line in block.text.splitlines()]
+
+
+@pytest.mark.parametrize("vector", vectors(), ids=lambda vector: vector["canonical"][:40])
+def test_the_page_on_canonical_json_tells_the_truth(vector):
+    written = canonical(parse(vector["json"].encode()))
+    assert written.decode() == vector["canonical"]
+    assert reference.hashlib.sha256(written).hexdigest() == vector["sha256"]
+
+
+def test_the_page_on_canonical_json_has_vectors_for_what_is_easily_done_wrong():
+    texts = "".join(vector["json"] for vector in vectors())
+    assert len(vectors()) >= 12
+    for trap in (
+        "\uffff",
+        "e\u0301",
+        "1.0",
+        "-0.0",
+        "1201895966044343904",
+        "1E+16",
+        "\\u2028",
+        "\x7f",
+    ):
+        assert trap in texts, trap
