@@ -25,6 +25,9 @@ from lifecycle.strict_json import canonical
 NO_RANK: Final = 1_000_000
 """Sorts names without a rank behind all that have one."""
 
+# A machine is its own model: a trigger of such a name would hide a part of it, or be hidden.
+_TAKEN: Final = frozenset(dir(Machine(states=["any"], initial="any")))
+
 
 class NoDetails(BaseModel):
     """The details of a provider that tells none."""
@@ -277,6 +280,8 @@ def _problems_of_moves(states: tuple[str, ...], moves: Sequence[Mapping[str, Any
         if set(move) != {"trigger", "source", "dest"}:
             problems.append(f"move {move!r} needs trigger, source and dest, and nothing else")
             continue
+        if move["trigger"] in _TAKEN:
+            problems.append(f"{move['trigger']!r} is a name that `transitions` uses itself")
         source, dest = move["source"], move["dest"]
         sources = source if isinstance(source, list | tuple) else [source]
         problems += [

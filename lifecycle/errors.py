@@ -25,8 +25,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
-# A password, between the user and the host or among the parameters.
-_SECRET: Final = re.compile(r"(?<=:)[^:/@]*(?=@)|(?<=password=)[^&]*")
+# Who logs in and how: before the host, or among the parameters.
+_SECRET: Final = re.compile(r"(?<=://).*(?=@)|(?<=password=)[^&]*")
 
 
 class LifecycleError(Exception):

@@ -113,7 +113,8 @@ class _Walk:
         self._tally.add(record.position, bytes.fromhex(seen.hash))
         self._records += 1
         self._last_but_one, self._last = self._last, seen
-        self._ends[seen.stream] = seen
+        if isinstance(seen.version, int):
+            self._ends[seen.stream] = seen
 
     def result(self, earlier: Checkpoint | None) -> Verification:
         """Return what the walk found, now that it is at the end."""
@@ -131,13 +132,14 @@ class _Walk:
     def _look_before(self, seen: _Seen, after: object) -> None:
         """Compare a record's link with the record that stands before it in the log."""
         last = self._last
-        if last is None:
-            if after is not None or seen.position != 1:
-                self._report_gap(seen, 0, after)
-        elif last.is_named(after):
+        position = 0 if last is None else last.position
+        if last is not None and last.is_named(after):
             self._look_at_neighbor(seen, last, after)
-        elif seen.position > last.position + 1:
-            self._report_gap(seen, last.position, after)
+        elif seen.position > position + 1:
+            self._report_gap(seen, position, after)
+        elif last is None:
+            if after is not None:
+                self._accuse(seen, f"it was not written where it stands, but {_after(after)}")
         elif self._last_but_one is not None and self._last_but_one.is_named(after):
             self._accuse(last, "it was put between two records that follow each other")
         else:
@@ -166,17 +168,13 @@ class _Walk:
 
     def _report_gap(self, seen: _Seen, last: int, after: object) -> None:
         first, final = last + 1, seen.position - 1
-        if first > final:
-            where = "the log begins in the middle"
-        elif first == final:
-            where = f"position {first} holds nothing"
-        else:
-            where = f"positions {first} to {final} hold nothing"
         stream, version = _named(after)
         if stream is not None and version is not None:
             self._gone.add((stream, version))
-        what = "it is gone" if first == final else "it is gone, the last of several"
-        self._find(Finding(stream, version, max(final, first), f"{what}: {where}"))
+        sentence = f"it is gone: position {final} holds nothing"
+        if first < final:
+            sentence = f"it is gone, the last of several: positions {first} to {final} hold nothing"
+        self._find(Finding(stream, version, final, sentence))
 
     def _report_versions(self, seen: _Seen, expected: int) -> None:
         known = sum(
@@ -219,6 +217,8 @@ def _look_at_header(record: Record, header: bytes) -> tuple[dict[str, Any] | Non
         return None, "a field of its header is missing"
     if not is_intact(header):
         return None, "its header was changed"
+    if not isinstance(record.version, int):
+        return None, "its version is no number"
     if (stream, topic, fields.get("version")) != (record.stream, record.topic, record.version):
         return None, f"its header was written for version {fields.get('version')} of {stream!r}"
     return fields, None

@@ -64,12 +64,14 @@ class Alphabet(NamedTuple):
     """The letters that a proof ranges over.
 
     `twins` groups letters, by index, that no definition can tell apart: informational
-    callbacks of one instant. Within a group they stand in canonical order.
+    callbacks of one instant, in canonical order. `sooner` gives, for a letter at the
+    second instant, the same at the first.
     """
 
     letters: tuple[Letter, ...]
     wide: tuple[Letter, ...]
     twins: tuple[tuple[int, ...], ...]
+    sooner: Mapping[int, int]
 
 
 def alphabet(definition: Definition) -> Alphabet:
@@ -82,7 +84,7 @@ def alphabet(definition: Definition) -> Alphabet:
     letters += [*writer.unknown(), *writer.failed_polls(), writer.divergent(copied)]
     wide = [*letters, *writer.polls(), *map(writer.divergent, states)]
     wide.append(writer.request(1, "request 1 ≠", "another body"))
-    return Alphabet(tuple(letters), tuple(wide), twins)
+    return Alphabet(tuple(letters), tuple(wide), twins, _sooner(wide))
 
 
 def spoken_names(definition: Definition) -> tuple[str, ...]:
@@ -98,7 +100,7 @@ class _Writer:
     def __init__(self, definition: Definition) -> None:
         self._definition = definition
         self._numbers = count()
-        self._details = _places_for_text(definition.details)
+        self._places = _places_for_text(definition.details)
 
     def requests(self) -> Iterator[Letter]:
         for attempt in (1, 2):
@@ -114,7 +116,7 @@ class _Writer:
         born = min(definition.birth, key=definition.rank, default=definition.initial)
         fates = {1: "unknown", 2: "not_reached"}
         for attempt in (1, 2):
-            yield self._response(ACCEPTED, born, attempt, details=self._told(f"accepted {attempt}"))
+            yield self._response(ACCEPTED, born, attempt, details=self._told(f"accepted {attempt}", nested=True))
             for state in self._corrections():
                 label = f"{REJECTED} {attempt} to {state}"
                 yield self._response(REJECTED, state, attempt, label=label, http_status=400)
@@ -141,7 +143,7 @@ class _Writer:
         for name in spoken_names(self._definition):
             for mark, at in _TIMES[1:]:
                 label = f"poll {name}{mark}"
-                details = self._told(label)
+                details = self._told(label, nested=True)
                 yield self._letter(label, "poll", name, occurred_at=at, details=details)
 
     def divergent(self, letter: Letter) -> Letter:
@@ -157,7 +159,7 @@ class _Writer:
                 trigger=name,
                 occurred_at=later,
                 digest=_digest(label),
-                details=self._told(label),
+                details=self._told(label, nested=True),
             ),
         )
 
@@ -208,15 +210,19 @@ class _Writer:
         )
         return Letter(label, event)
 
-    def _told(self, label: str) -> Mapping[str, Any]:
+    def _told(self, label: str, *, nested: bool = False) -> Mapping[str, Any]:
         """Return details that only this event tells, in places that the model has."""
-        told: dict[str, Any] = {}
-        for place in self._details:
-            inner = told
-            for name in place[:-1]:
-                inner = inner.setdefault(name, {})
-            inner[place[-1]] = label
+        told: dict[str, Any] = {name: label for (name,) in self._places.flat}
+        if nested:
+            told |= {outer: {inner: label} for outer, inner in self._places.nested}
         return told or NOTHING
+
+
+class _Places(NamedTuple):
+    """Where a model of details takes any text: by field, and by field within a field."""
+
+    flat: list[tuple[str]]
+    nested: list[tuple[str, str]]
 
 
 def _digest(text: str) -> str:
@@ -241,7 +247,17 @@ def _twins(definition: Definition, letters: list[Letter]) -> tuple[tuple[int, ..
     return tuple(map(tuple, groups.values()))
 
 
-def _places_for_text(model: type[BaseModel]) -> tuple[tuple[str, ...], ...]:
+def _sooner(letters: list[Letter]) -> Mapping[int, int]:
+    places = {letter.label: index for index, letter in enumerate(letters)}
+    first, second = (mark for mark, at in _TIMES if at is not None)
+    return {
+        index: places[f"{letter.label.removesuffix(second)}{first}"]
+        for index, letter in enumerate(letters)
+        if letter.label.endswith(second)
+    }
+
+
+def _places_for_text(model: type[BaseModel]) -> _Places:
     """Return a flat and a nested place where the details take any text, as far as there are."""
     flat = [(name,) for name in model.model_fields if _takes(model, {name: "text"})]
     nested = [
@@ -252,7 +268,7 @@ def _places_for_text(model: type[BaseModel]) -> tuple[tuple[str, ...], ...]:
         for inner in part.model_fields
         if _takes(model, {name: {inner: "text"}})
     ]
-    return (*flat[:1], *nested[:1])
+    return _Places(flat[:1], nested[:1])
 
 
 def _takes(model: type[BaseModel], details: Mapping[str, Any]) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
 from itertools import takewhile
 from pathlib import Path
 from typing import Any, Final
@@ -21,7 +22,7 @@ from lifecycle.stores.patience import PATIENCE, patiently
 from lifecycle.stores.recorded_log import Clock, RecordedLog, now
 from lifecycle.stores.recorder import STREAMS_AT_ONCE, Head, Plan, Row, Tip
 from lifecycle.stores.sqlite_connection import LogDatastore
-from lifecycle.stores.sqlite_fault import in_our_words
+from lifecycle.stores.sqlite_fault import in_our_words, is_undecodable
 from lifecycle.stores.sqlite_schema import COLUMNS, SCHEMA, TABLE
 from lifecycle.stores.sqlite_statement import (
     INSERT,
@@ -135,17 +136,14 @@ class SQLiteRecorder(SQLiteApplicationRecorder):
 
     def page(self, after: int, until: int) -> list[Record]:
         """Return some of the records with positions above `after`; none if there are none."""
-        page: list[Record] = []
-        size = 0
         with in_our_words(self.url), self.datastore.get_connection() as connection:
-            cursor = connection.new_cursor()
-            for row in cursor.execute(READ_PAGE, (after, until, _PAGE)):
-                page.append(Record._make(row))
-                size += len(row[-1])
-                if size > _PAGE_BYTES:
-                    break
-            cursor.close()
-        return page
+            try:
+                return _page(connection.new_cursor(), after, until)
+            except sqlite3.OperationalError as fault:
+                if not is_undecodable(fault):
+                    raise
+            with connection.tolerant() as cursor:
+                return _page(cursor, after, until)
 
     def page_of_streams(self, after: str, prefix: str) -> list[str]:
         """Return some of the names above `after` with a prefix, sorted; none if there are none."""
@@ -197,6 +195,19 @@ def _tip(cursor: sqlite3.Cursor) -> Tip:
         return Tip(0, None)
     last = Head._make(row)
     return Tip(last.position, link(last.stream, last.version, hash_of(last.header)))
+
+
+def _page(cursor: sqlite3.Cursor, after: int, until: int) -> list[Record]:
+    """Return records until there are enough of them, or of their bytes."""
+    page: list[Record] = []
+    size = 0
+    with closing(cursor):
+        for row in cursor.execute(READ_PAGE, (after, until, _PAGE)):
+            page.append(Record._make(row))
+            size += len(row[-1])
+            if size > _PAGE_BYTES:
+                break
+    return page
 
 
 def _placed(position: int, row: Row) -> tuple[int, str, int, str, bytes]:

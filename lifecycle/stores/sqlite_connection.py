@@ -77,6 +77,15 @@ class LogConnection(SQLiteConnection):
         cursor.row_factory = None
         return cursor
 
+    @contextmanager
+    def tolerant(self) -> Iterator[sqlite3.Cursor]:
+        """Yield a cursor that reads text which is no UTF-8, escaped: somebody tampered with it."""
+        self.driver.text_factory = _escaped
+        try:
+            yield self.new_cursor()
+        finally:
+            self.driver.text_factory = str
+
     def settings(self) -> dict[str, str]:
         """Return what durability rests on, read back, in SQLite's words."""
         found = {"journal_mode": str(_setting(self.driver, "journal_mode"))}
@@ -193,6 +202,10 @@ class LogDatastore(SQLiteDatastore):
                 self.pool.give_back(connection)
             raise
         self.pool.give_back(connection)
+
+
+def _escaped(text: bytes) -> str:
+    return text.decode("utf-8", "backslashreplace")
 
 
 def _connected(uri: str, url: str) -> sqlite3.Connection:

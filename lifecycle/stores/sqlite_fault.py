@@ -79,6 +79,11 @@ def is_harmless(fault: BaseException) -> bool:
     return name_of(fault).startswith(("SQLITE_CONSTRAINT", "SQLITE_BUSY", "SQLITE_LOCKED"))
 
 
+def is_undecodable(fault: sqlite3.OperationalError) -> bool:
+    """Tell whether a stored text is no UTF-8, which only tampering can bring about."""
+    return "decode to UTF-8" in str(fault)
+
+
 def name_of(fault: BaseException | None) -> str:
     """Return SQLite's name for an error, following what it was raised from; "" if it has none."""
     while fault is not None:

@@ -12,11 +12,17 @@ import re
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from types import ModuleType
 
 from pydantic import BaseModel
 
 import lifecycle
-from lifecycle import errors
+from lifecycle import errors, identity, instant, strict_json
+from lifecycle.audit import export as export_module
+from lifecycle.audit import verify as verify_module
+from lifecycle.diagram import dot as dot_module
+from lifecycle.diagram import mermaid as mermaid_module
+from lifecycle.diagram import timeline as timeline_module
 from lifecycle.diagram.mermaid import mermaid
 from lifecycle.providers.instacart.definition import LAST_MILE
 
@@ -134,7 +140,26 @@ def api() -> str:
     for name in ("Orders", "AsyncOrders", "Sent", "Receipt", "Definition"):
         if name in classes:
             parts += [f"## {name}", methods_table(classes[name])]
+    parts += [
+        "## Drawing and proving",
+        functions_table(mermaid_module, dot_module, timeline_module, export_module, verify_module),
+        "## Writing a provider",
+        functions_table(identity, instant, strict_json),
+    ]
     return "\n\n".join(parts)
+
+
+def functions_table(*modules: ModuleType) -> str:
+    """Return the public functions that modules define, each with where it is imported from."""
+    rows = [
+        (f"`{module.__name__}.{name}{parameters(value)}`", first_line(value))
+        for module in modules
+        for name, value in vars(module).items()
+        if inspect.isfunction(value)
+        and value.__module__ == module.__name__
+        and not name.startswith("_")
+    ]
+    return table(("call", "what you get"), rows)
 
 
 def names_table(head: str, named: dict[str, object]) -> str:

@@ -138,7 +138,7 @@ def test_a_line_of_twenty_megabytes_is_read(tmp_path, ingest):
 
 
 def test_a_file_is_read_in_constant_memory(tmp_path):
-    """300,000 lines take no more than 3,000 do, give or take what an interpreter wobbles."""
+    """60,000 lines take no more than 3,000 do, give or take what an interpreter wobbles."""
 
     def peak(name):
         program = (

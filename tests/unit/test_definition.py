@@ -123,6 +123,10 @@ def test_a_wildcard_source_stands_for_every_state_as_transitions_reads_it() -> N
         ({"states": [], "moves": [], "terminal": [], "aborts": []}, "it has no states"),
         ({"moves": [{"trigger": "packed", "source": "placed"}]}, "needs trigger, source and dest"),
         (
+            {"moves": [move("placed", "packed", "state")]},
+            "'state' is a name that `transitions` uses itself",
+        ),
+        (
             {"moves": [move("placed", "packed", "accepted")]},
             "'accepted' is the name of an exchange, not of a move",
         ),

@@ -1,0 +1,57 @@
+"""Time in a test: it stands still until the test moves it on."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from lifecycle.errors import InvalidArgumentError
+from lifecycle.instant import format_instant, parse_instant
+
+STARTS_AT: Final = datetime(2022, 6, 4, 10, 0, tzinfo=UTC)
+"""When everything in a test starts, unless it says otherwise."""
+
+Time = datetime | str | float
+"""An instant: a datetime with a zone, RFC 3339 text, or seconds after `STARTS_AT`."""
+
+
+def moment(at: Time) -> datetime:
+    """Return the instant that a time in any of its forms names.
+
+    Raises:
+        InvalidArgumentError: it names none, or has no zone.
+    """
+    if isinstance(at, int | float) and not isinstance(at, bool):
+        return STARTS_AT + timedelta(seconds=at)
+    found = parse_instant(at) if isinstance(at, str) else at
+    if isinstance(found, datetime) and found.utcoffset() is not None:
+        return found.astimezone(UTC)
+    raise InvalidArgumentError("the time", "a datetime with a zone, RFC 3339 text, or seconds")
+
+
+class FixedClock:
+    """A clock for `connect(url, clock=...)`: it tells the same time until it is moved."""
+
+    def __init__(self, at: Time = STARTS_AT) -> None:
+        self.now = moment(at)
+
+    def __call__(self) -> datetime:
+        """Return the time that it stands at."""
+        return self.now
+
+    def set(self, at: Time) -> datetime:
+        """Put the clock to a time, forward or back, and return it."""
+        self.now = moment(at)
+        return self.now
+
+    def advance(self, by: timedelta | float) -> datetime:
+        """Move the clock on by a duration, or by so many seconds, and return its time."""
+        self.now += by if isinstance(by, timedelta) else timedelta(seconds=by)
+        return self.now
+
+    def tick(self) -> datetime:
+        """Move the clock on by one second and return its time."""
+        return self.advance(1)
+
+    def __repr__(self) -> str:
+        return f"<FixedClock at {format_instant(self.now)}>"

@@ -1,0 +1,135 @@
+"""Events made by hand: for tests of a definition, with no body that anybody would have to read.
+
+    event("at_store", at=60) ─→ HandMade.recording ─→ a recording that stands for it
+                                       └→ recognized as that very event, details and all
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from typing import Any, Final, Self
+
+from lifecycle.connect import DEFAULT_PROVIDER, known_providers
+from lifecycle.definition import Definition
+from lifecycle.errors import InvalidArgumentError
+from lifecycle.event import Arrival, Event, Unreadable
+from lifecycle.instant import format_instant
+from lifecycle.provider import Provider
+from lifecycle.testing.clock import STARTS_AT, Time, moment
+
+Recording = dict[str, Any]
+"""One recording: the object that a line of JSON spells."""
+
+ORDER: Final = "xyz123456"
+"""The order that hand-made events are about, unless they say otherwise."""
+
+_MARK: Final = b"made by hand: "
+
+
+def event(name: str, at: Time | None = None, **fields: Any) -> Event:
+    """Return an event that says `name` by the provider's clock, undated where `at` is None.
+
+    Two with the same name and time are the same event. `fields` are those of `Event`: a
+    `key` of its own makes it another event, a `digest` of its own another content.
+    """
+    occurred_at = None if at is None else moment(at)
+    when = "undated" if occurred_at is None else format_instant(occurred_at)
+    key = fields.pop("key", f"callback:{name}:{when}")
+    digest = fields.pop("digest", None) or _sha256(f"{key}:{name}:{when}".encode())
+    made = {
+        "provider": DEFAULT_PROVIDER,
+        "order_id": ORDER,
+        "kind": "callback",
+        "trigger": name,
+        "received_at": occurred_at or STARTS_AT,
+        "body": digest.encode(),
+        "sha256": _sha256(digest.encode()),
+        "occurred_at": occurred_at,
+    }
+    return Event(name=name, key=key, digest=digest, **(made | fields))
+
+
+class HandMade:
+    """A provider whose events may be made by hand; real ones are read as `around` reads them.
+
+    `HandMade("kitchen", definition)` gives a definition orders before anybody has written
+    how its provider's bodies are read.
+    """
+
+    def __init__(
+        self, name: str, definition: Definition, *, around: Provider | None = None
+    ) -> None:
+        self.name = name
+        self.definition = definition
+        self.kept_headers = frozenset[str]() if around is None else around.kept_headers
+        self._around = around
+        self._events: dict[bytes, Event] = {}
+        self._told: dict[tuple[str, str, str], Event] = {}
+
+    @classmethod
+    def of(cls, provider: str | Provider) -> Self:
+        """Return a provider that reads as `provider` does, and takes hand-made events too."""
+        real = provider_named(provider)
+        return cls(real.name, real.definition, around=real)
+
+    def recording(self, event: Event) -> Recording:
+        """Return a recording that stands for a hand-made event, with its own times."""
+        own = event._replace(provider=self.name)
+        body = _MARK + str(len(self._events)).encode()
+        self._events[body] = own
+        self._told[own.stream, own.key, own.digest] = own
+        return {
+            "kind": event.kind,
+            "order_id": event.order_id,
+            "received_at": format_instant(event.received_at),
+            "body_text": body.decode(),
+        }
+
+    def recognize(self, arrival: Arrival) -> Event | Unreadable:
+        """Return the event that was made by hand, else what the provider reads."""
+        made = self._events.get(arrival.body)
+        if made is not None:
+            return made._replace(received_at=arrival.received_at)
+        if self._around is not None:
+            return self._around.recognize(arrival)
+        detail = "the provider takes hand-made events only"
+        return Unreadable(
+            self.name, "not_json", detail, arrival.body, arrival.received_at, arrival
+        )
+
+    def recall(self, event: Event) -> Event:
+        """Return a stored event with what it was made to say."""
+        made = self._told.get((event.stream, event.key, event.digest))
+        if made is not None:
+            return event._replace(details=made.details, faults=made.faults, fate=made.fate)
+        return event if self._around is None else self._around.recall(event)
+
+
+def provider_named(provider: str | Provider) -> Provider:
+    """Return the provider of that name, or the one that was given.
+
+    Raises:
+        InvalidArgumentError: there is none of that name.
+    """
+    if not isinstance(provider, str):
+        return provider
+    known = known_providers()
+    if provider not in known:
+        raise InvalidArgumentError("provider", "one of " + ", ".join(sorted(known)))
+    return known[provider]
+
+
+def as_recordings(
+    entries: Iterable[Any], provider: str | Provider
+) -> tuple[list[Any], Provider]:
+    """Return recordings for entries that may hold hand-made events, and who can read them."""
+    given = list(entries)
+    if not any(isinstance(entry, Event) for entry in given):
+        return given, provider_named(provider)
+    reader = provider if isinstance(provider, HandMade) else HandMade.of(provider)
+    return [reader.recording(e) if isinstance(e, Event) else e for e in given], reader
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()

@@ -1,0 +1,115 @@
+"""The shortest ways through a definition: to every state, and over every move.
+
+    for walk in walks_to_moves(definition):
+        given(walk.recordings()[:-1]).when(walk.recordings()[-1]).then(status=walk.status)
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Final, NamedTuple
+
+from lifecycle.connect import DEFAULT_PROVIDER, recordings_of
+from lifecycle.definition import Definition, Move
+from lifecycle.event import Event
+from lifecycle.testing.clock import STARTS_AT
+from lifecycle.testing.handmade import ORDER, Recording, event
+
+_STEP: Final = timedelta(minutes=1)
+
+
+class Walk(NamedTuple):
+    """A way through a definition, from its initial state over declared moves."""
+
+    initial: str
+    moves: tuple[Move, ...] = ()
+
+    @property
+    def status(self) -> str:
+        """The state that it ends in."""
+        return self.moves[-1].dest if self.moves else self.initial
+
+    @property
+    def states(self) -> tuple[str, ...]:
+        """Every state on the way, as an order's path shows them."""
+        return (self.initial, *(move.dest for move in self.moves))
+
+    @property
+    def triggers(self) -> tuple[str, ...]:
+        """The names of the events that go this way."""
+        return (self.initial, *(move.trigger for move in self.moves))
+
+    def recordings(
+        self,
+        provider: str = DEFAULT_PROVIDER,
+        *,
+        order_id: str = ORDER,
+        starts_at: datetime = STARTS_AT,
+    ) -> list[Recording]:
+        """Return recordings of a provider that go this way, a minute apart.
+
+        Raises:
+            InvalidArgumentError: the provider tells no recordings; take `events`.
+        """
+        return recordings_of(provider).tell(self.triggers, order_id=order_id, starts_at=starts_at)
+
+    def events(self, *, order_id: str = ORDER, starts_at: datetime = STARTS_AT) -> list[Event]:
+        """Return hand-made events that go this way, a minute apart, for any definition."""
+        return [
+            event(trigger, starts_at + place * _STEP, order_id=order_id)
+            for place, trigger in enumerate(self.triggers)
+        ]
+
+    def __str__(self) -> str:
+        return " → ".join(self.states)
+
+
+def walkable(definition: Definition) -> tuple[Move, ...]:
+    """Return the declared moves that an event can make, sorted by rank.
+
+    A step back into a side state is a milestone, and a move from a state to itself a repeat.
+    """
+    ranks = definition.ranks
+
+    def is_step(move: Move) -> bool:
+        back = ranks[move.dest] <= ranks[move.source]
+        return move.source != move.dest and not (back and move.dest in definition.side)
+
+    by_rank = sorted(definition.moves, key=lambda m: (ranks[m.source], ranks[m.dest], m.trigger))
+    return tuple(filter(is_step, by_rank))
+
+
+def walks_to_states(definition: Definition) -> tuple[Walk, ...]:
+    """Return a shortest walk to each state, by rank; to one that no move reaches, none."""
+    reached = _reached(definition)
+    return tuple(reached[state] for state in definition.states if state in reached)
+
+
+def walks_to_moves(definition: Definition) -> tuple[Walk, ...]:
+    """Return a shortest walk that ends with each move; with one out of reach, none."""
+    return tuple(_onward(definition, _reached(definition)))
+
+
+def _reached(definition: Definition) -> dict[str, Walk]:
+    reached = {definition.initial: Walk(definition.initial)}
+    waiting = deque([definition.initial])
+    moves = walkable(definition)
+    while waiting:
+        here = waiting.popleft()
+        for move in moves:
+            if move.source == here and move.dest not in reached:
+                reached[move.dest] = _further(reached[here], move)
+                waiting.append(move.dest)
+    return reached
+
+
+def _onward(definition: Definition, reached: dict[str, Walk]) -> Iterator[Walk]:
+    for move in walkable(definition):
+        if move.source in reached:
+            yield _further(reached[move.source], move)
+
+
+def _further(walk: Walk, move: Move) -> Walk:
+    return walk._replace(moves=(*walk.moves, move))

@@ -1,0 +1,194 @@
+"""Writers race on one file: eight processes of sixteen threads, each event sent by three."""
+
+from __future__ import annotations
+
+import random
+import sqlite3
+from collections import Counter
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from copy import deepcopy
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from lifecycle.audit.verify import verify
+from lifecycle.errors import StoreUnavailableError
+from lifecycle.event import Event
+from lifecycle.log import Outcome
+from lifecycle.stored import decode_event
+from lifecycle.stores.commit import Committer
+from lifecycle.stores.head import Ends, StreamEnds
+from lifecycle.stores.sqlite import SQLiteLog
+from tests.contract.entries import event, stream, unreadable
+from tests.faults.children import Child
+
+PROCESSES, THREADS, EVENTS, COPIES = 8, 16, 2000, 3
+
+WITHOUT_UNIQUE_KEY = """
+CREATE TABLE stored_events (
+    rowid INTEGER PRIMARY KEY,
+    originator_id TEXT, originator_version INTEGER, topic TEXT, state BLOB
+)"""
+
+
+def send(path: Path, events: list[Event], pipe: int) -> None:
+    """Record the events from many threads, and write how many came out as what."""
+    with closing(SQLiteLog(path)) as log, ThreadPoolExecutor(THREADS) as threads:
+        told = Counter(done.outcome for done in threads.map(log.append, events))
+    with open(pipe, "w", closefd=False) as answer:
+        answer.write(f"{told[Outcome.APPENDED]} {told[Outcome.DUPLICATE]}")
+
+
+def race(path: Path, processes: int, events: int) -> tuple[int, int]:
+    """Return how many were told `appended` and `duplicate` in a race of many processes."""
+    chance = random.Random(20260707)
+    sent = [event(f"o{n % 100}", n) for n in range(events)]
+    shares: list[list[Event]] = [[] for _ in range(processes)]
+    for one in sent:
+        for share in chance.sample(shares, COPIES):
+            share.append(one)
+    for share in shares:
+        chance.shuffle(share)
+    children = [Child(partial(send, path, share)) for share in shares]
+    answers = [child.collect() for child in children]
+    assert [code for code, _ in answers] == [0] * processes, answers
+    told = [tuple(map(int, answer.split())) for _, answer in answers]
+    return sum(appended for appended, _ in told), sum(duplicate for _, duplicate in told)
+
+
+def keys(log: SQLiteLog) -> Counter[tuple[str, str]]:
+    events = map(decode_event, log.scan())
+    return Counter((one.stream, one.key) for one in events)
+
+
+def versions_have_gaps(log: SQLiteLog) -> bool:
+    return any(
+        [record.version for record in records] != list(range(1, len(records) + 1))
+        for records in log.read_many(list(log.streams())).values()
+    )
+
+
+def test_what_many_processes_send_at_once_is_stored_once_and_no_caller_sees_an_error(tmp_path):
+    path = tmp_path / "orders.db"
+
+    told = race(path, PROCESSES, EVENTS)
+
+    with closing(SQLiteLog(path, create=False)) as log:
+        assert told == (EVENTS, EVENTS * (COPIES - 1))
+        assert set(keys(log).values()) == {1}
+        assert log.last_position() == EVENTS
+        assert not versions_have_gaps(log)
+        assert verify(log).ok
+
+
+def test_control_without_the_unique_key_the_same_race_stores_events_twice(tmp_path):
+    path = tmp_path / "orders.db"
+    with closing(sqlite3.connect(path)) as raw:
+        raw.execute(WITHOUT_UNIQUE_KEY)
+
+    appended, _ = race(path, 4, 400)
+
+    with closing(SQLiteLog(path, create=False)) as log:
+        assert appended > 400
+        assert max(keys(log).values()) > 1
+        assert not verify(log).ok
+
+
+@pytest.fixture
+def two_logs(tmp_path: Path) -> Iterable[tuple[SQLiteLog, SQLiteLog]]:
+    """Two logs on one file, as two processes have them, both up to date with one event."""
+    path = tmp_path / "orders.db"
+    with closing(SQLiteLog(path, patience=0.5)) as one, closing(SQLiteLog(path)) as other:
+        one.append(event(number=1))
+        other.append(event(number=1))
+        yield one, other
+
+
+class NeverReadsBack(StreamEnds):
+    """Broken on purpose: it believes what it remembers, whatever the store says."""
+
+    def take(self, streams, expected):
+        assert all(name in self._ends for name in streams)
+        ends: Ends = {name: deepcopy(self._ends[name]) for name in streams}
+        return ends
+
+
+def never_read_back(log: SQLiteLog) -> None:
+    committer = log._gathering._commit.__self__
+    assert isinstance(committer, Committer)
+    ends = NeverReadsBack(log.recorder)
+    ends._ends = committer._ends._ends
+    committer._ends = ends
+
+
+def test_what_another_log_appended_meanwhile_is_a_duplicate_here(two_logs):
+    one, other = two_logs
+    other.append(event(number=2))
+
+    assert one.append(event(number=2)) == (Outcome.DUPLICATE, stream(), 2, 2)
+    assert one.append(event(number=3)).version == 3
+
+
+def test_control_without_the_unique_key_it_is_stored_twice(tmp_path):
+    path = tmp_path / "orders.db"
+    with closing(sqlite3.connect(path)) as raw:
+        raw.execute(WITHOUT_UNIQUE_KEY)
+    with closing(SQLiteLog(path)) as one, closing(SQLiteLog(path)) as other:
+        one.append(event(number=1))
+        other.append(event(number=2))
+
+        assert one.append(event(number=2)).outcome is Outcome.APPENDED
+        assert keys(one)[stream(), "callback:2"] == 2
+
+
+def test_control_without_reading_back_the_event_is_lost(two_logs):
+    one, other = two_logs
+    never_read_back(one)
+    other.append(event(number=2))
+
+    with pytest.raises(StoreUnavailableError, match="other writers were always first"):
+        one.append(event(number=3))
+    assert keys(other)[stream(), "callback:3"] == 0
+
+
+def test_a_version_that_another_log_reached_meanwhile_is_the_one_that_counts(two_logs):
+    one, other = two_logs
+    other.append(event(number=2))
+
+    assert one.append(event(number=3), expected_version=2).version == 3
+
+
+def test_an_expectation_that_another_log_broke_meanwhile_is_a_conflict(two_logs):
+    one, other = two_logs
+    other.append(event(number=2))
+
+    with pytest.raises(Exception, match="is at version 2, expected 1"):
+        one.append(event(number=3), expected_version=1)
+
+
+def test_divergence_that_another_log_saw_first_is_seen_here(two_logs):
+    one, other = two_logs
+    other.append(event(number=2, body=b"[1]"))
+
+    assert one.append(event(number=2, body=b"[2]")).outcome is Outcome.DIVERGENT
+    assert one.append(event(number=2, body=b"[1]")).outcome is Outcome.DUPLICATE
+
+
+def test_two_logs_quarantine_into_one_chain(two_logs):
+    one, other = two_logs
+    for log in (one, other, other, one):
+        log.append(unreadable())
+
+    assert [record.version for record in one.read("quarantine")] == [1, 2, 3, 4]
+    assert verify(other).ok
+
+
+def test_logs_that_take_turns_never_conflict_for_long(two_logs):
+    for n in range(10, 60):
+        two_logs[n % 2].append(event("turns", n))
+
+    assert verify(two_logs[0]).ok
+    assert not versions_have_gaps(two_logs[0])

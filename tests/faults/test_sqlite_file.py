@@ -1,0 +1,464 @@
+"""One SQLite file: what it is set to, who may change it, and what happens when it fails."""
+
+from __future__ import annotations
+
+import os
+import resource
+import shutil
+import sqlite3
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from eventsourcing.sqlite import SQLiteApplicationRecorder, SQLiteDatastore
+
+from lifecycle.audit.verify import verify
+from lifecycle.errors import (
+    InvalidArgumentError,
+    StoredFormatError,
+    StoreMissingError,
+    StoreUnavailableError,
+)
+from lifecycle.log import Outcome
+from lifecycle.stored import decode_event
+from lifecycle.stores.sqlite import SQLiteLog
+from lifecycle.stores.sqlite_connection import SETTINGS
+from tests.contract.entries import event, stream, unreadable
+from tests.faults.children import Child
+
+NOBODY = 65534
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "orders.db"
+
+
+@pytest.fixture
+def log(path: Path) -> Iterator[SQLiteLog]:
+    with closing(SQLiteLog(path, patience=0.5)) as log:
+        yield log
+
+
+@pytest.fixture
+def raw(log: SQLiteLog, path: Path) -> Iterator[sqlite3.Connection]:
+    """Somebody else's connection, with none of our settings."""
+    with closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as raw:
+        yield raw
+
+
+@pytest.fixture
+def shared_folder() -> Iterator[Path]:
+    """A folder that every user may look into."""
+    folder = Path(tempfile.mkdtemp())
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder)
+
+
+def as_somebody(work: Callable[[], object]) -> str:
+    """Return the sentence that `work` fails with for a user who owns nothing here."""
+
+    def unprivileged(pipe: int) -> None:
+        if os.geteuid() == 0:
+            os.setgid(NOBODY)
+            os.setuid(NOBODY)
+        try:
+            work()
+        except StoreUnavailableError as unavailable:
+            os.write(pipe, unavailable.found.encode())
+
+    code, written = Child(unprivileged).collect()
+    assert code == 0, written.decode()
+    return written.decode()
+
+
+def append(path: Path, number: int) -> Outcome:
+    with closing(SQLiteLog(path)) as log:
+        return log.append(event(number=number)).outcome
+
+
+# What it is set to
+
+
+def test_every_connection_has_the_settings_that_durability_rests_on(log):
+    log.append(event())
+    pool = log.recorder.datastore.pool
+
+    for connection in [pool.borrow() for _ in range(4)]:
+        found = {
+            name: connection.driver.execute(f"PRAGMA {name}").fetchone()[0] for name in SETTINGS
+        }
+        assert found == SETTINGS
+        pool.give_back(connection)
+    assert log.settings() == {
+        "journal_mode": "wal",
+        "synchronous": "full",
+        "recursive_triggers": "on",
+    }
+
+
+def test_the_file_is_in_wal_mode_for_everybody(raw):
+    assert raw.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
+
+
+def test_a_database_whose_text_would_not_compare_bytewise_is_refused(path):
+    with closing(sqlite3.connect(path)) as raw:
+        raw.executescript("PRAGMA encoding='UTF-16'; CREATE TABLE other (x)")
+
+    with pytest.raises(StoreUnavailableError, match="its encoding is 'UTF-16le'"):
+        SQLiteLog(path)
+
+
+def test_the_library_s_own_recorder_reads_and_follows_our_table(log, path):
+    log.append_many([event(f"o{n % 3}", n) for n in range(20)])
+    log.append(unreadable())
+    stock = SQLiteApplicationRecorder(SQLiteDatastore(str(path), originator_id_type="text"))
+
+    events = stock.select_events(stream("o1"), gt=1, lte=3)
+    first = stock.select_notifications(1, 15)
+    rest = stock.select_notifications(first[-1].id, 15, inclusive_of_start=False)
+
+    ours = log.read(stream("o1"), after=1, until=3)
+    assert [(e.originator_id, e.originator_version, e.topic, e.state) for e in events] == [
+        (record.stream, record.version, record.topic, record.state) for record in ours
+    ]
+    assert [note.id for note in (*first, *rest)] == list(range(1, 22))
+    assert [note.state for note in (*first, *rest)] == [record.state for record in log.scan()]
+    assert stock.max_notification_id() == 21
+    assert [n.id for n in stock.select_notifications(1, 99, topics=["quarantined"])] == [21]
+    stock.datastore.close()
+
+
+def test_our_recorder_is_one_of_the_library_s_and_answers_as_such(log):
+    log.append_many([event(number=n) for n in range(3)])
+
+    assert [e.originator_version for e in log.recorder.select_events(stream())] == [1, 2, 3]
+    assert [n.id for n in log.recorder.select_notifications(2, 9)] == [2, 3]
+    assert log.recorder.max_notification_id() == 3
+
+
+# Who may change it
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE stored_events SET state = x'00' WHERE rowid = 1",
+        "DELETE FROM stored_events WHERE rowid = 1",
+        "DELETE FROM stored_events",
+        "UPDATE OR REPLACE stored_events SET rowid = 2 WHERE rowid = 1",
+        "INSERT OR REPLACE INTO stored_events VALUES (1, 'order:x:y', 9, 'poll', x'00')",
+        "REPLACE INTO stored_events VALUES (1, 'order:x:y', 9, 'poll', x'00')",
+        "INSERT OR REPLACE INTO stored_events VALUES (9, 'order:instacart:xyz', 1, 'poll', x'00')",
+        "INSERT INTO stored_events VALUES (1, 'a', 9, 'b', x'') ON CONFLICT DO UPDATE SET topic=1",
+    ],
+)
+@pytest.mark.parametrize("recursive", [0, 1])
+def test_no_connection_can_change_what_is_stored(log, raw, change, recursive):
+    log.append_many([event(number=1), event(number=2)])
+    before = list(log.scan())
+    raw.execute(f"PRAGMA recursive_triggers={recursive}")
+
+    with pytest.raises(sqlite3.IntegrityError, match="the log is append-only"):
+        raw.execute(change)
+
+    assert list(log.scan()) == before
+
+
+def test_control_without_the_guard_replace_slips_past_the_trigger_on_delete(log, raw):
+    log.append_many([event(number=1), event(number=2)])
+    raw.execute("DROP TRIGGER stored_events_refuse_replace")
+
+    raw.execute("REPLACE INTO stored_events VALUES (1, 'order:x:y', 1, 'poll', x'00')")
+
+    assert verify(log).findings[0][1:3] == (1, 1)
+
+
+# Where it lies
+
+
+@pytest.mark.parametrize(
+    "name", ["a b.db", "what?.db", "100%.db", "#1.db", "ü.db", ":memory:", "%41.db", "file:x.db"]
+)
+def test_any_name_of_a_file_is_just_a_name(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    assert append(Path(name), 1) is Outcome.APPENDED
+    assert append(tmp_path / name, 1) is Outcome.DUPLICATE
+    assert [found.name for found in tmp_path.iterdir()] == [name]
+
+
+def test_a_log_stays_where_it_was_opened_when_the_process_moves(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "elsewhere").mkdir()
+    with closing(SQLiteLog("orders.db")) as log:
+        monkeypatch.chdir(tmp_path / "elsewhere")
+        log.append(event())
+        assert [r.version for r in log.read(stream())] == [1]
+
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["", "a\0b"])
+def test_what_is_no_name_of_a_file_is_refused(name):
+    with pytest.raises(InvalidArgumentError, match="the name of a file"):
+        SQLiteLog(name)
+
+
+def test_reading_what_is_not_there_creates_nothing(tmp_path, path):
+    with pytest.raises(StoreMissingError, match="there is no log"):
+        SQLiteLog(path, create=False)
+
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("content", ["", "CREATE TABLE other (x)"], ids=["empty", "another"])
+def test_reading_a_database_without_a_log_changes_nothing(tmp_path, path, content):
+    with closing(sqlite3.connect(path)) as raw:
+        raw.executescript(content)
+    path.touch()
+    before = path.read_bytes()
+
+    with pytest.raises(StoreMissingError):
+        SQLiteLog(path, create=False)
+
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_log_may_share_its_file_with_other_tables(path):
+    with closing(sqlite3.connect(path)) as raw:
+        raw.executescript("CREATE TABLE other (x); INSERT INTO other VALUES (1)")
+
+    assert append(path, 1) is Outcome.APPENDED
+    with closing(sqlite3.connect(path)) as raw:
+        assert raw.execute("SELECT x FROM other").fetchall() == [(1,)]
+
+
+def test_a_table_of_the_stock_recorder_is_not_taken_for_ours(path):
+    stock = SQLiteApplicationRecorder(SQLiteDatastore(str(path)))
+    stock.create_table()
+    stock.datastore.close()
+
+    with pytest.raises(StoreUnavailableError, match="table stored_events is not of this library"):
+        SQLiteLog(path)
+
+
+def test_a_file_that_is_no_database_is_refused_and_left_alone(path):
+    path.write_text("order,status\n" * 1000)
+    before = path.read_bytes()
+
+    with pytest.raises(StoreUnavailableError, match="it is no SQLite database"):
+        SQLiteLog(path)
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("create", [True, False])
+def test_a_folder_is_refused(tmp_path, create):
+    with pytest.raises(StoreUnavailableError, match="it is a folder"):
+        SQLiteLog(tmp_path, create=create)
+
+
+def test_a_file_in_a_folder_that_does_not_exist_is_refused(tmp_path):
+    with pytest.raises(StoreUnavailableError, match="its folder must exist"):
+        SQLiteLog(tmp_path / "no" / "orders.db")
+
+
+def test_a_folder_that_may_not_be_written_is_refused(shared_folder):
+    assert "its folder must exist and let files be made" in as_somebody(
+        lambda: SQLiteLog(shared_folder / "orders.db")
+    )
+
+
+def test_a_file_that_may_only_be_read_is_read_and_not_written(shared_folder):
+    path = shared_folder / "orders.db"
+    append(path, 1)
+    path.chmod(0o444)
+    shared_folder.chmod(0o777)
+
+    def read() -> None:
+        with closing(SQLiteLog(path, create=False)) as log:
+            assert verify(log).records == 1
+
+    assert as_somebody(read) == ""
+    assert "it can only be read" in as_somebody(lambda: append(path, 2))
+
+
+# When it fails
+
+
+def test_a_full_disk_is_told_and_survived_without_a_restart(log):
+    log.append(event(number=1))
+    pool = log.recorder.datastore.pool
+    connection = pool.borrow()
+    (pages,) = connection.tuples.execute("PRAGMA page_count").fetchone()
+    connection.driver.execute(f"PRAGMA max_page_count={pages}")
+    pool.give_back(connection)
+
+    with pytest.raises(StoreUnavailableError, match=r"the disk is full \(SQLITE_FULL\)"):
+        log.append(event(number=2, body=b"x" * 100_000))
+
+    assert log.append(event(number=2)).outcome is Outcome.APPENDED
+    assert verify(log).ok
+
+
+def append_until_it_fails(log: SQLiteLog, first: int) -> list[int]:
+    """Return the numbers that were acknowledged before the store said why it could not."""
+    acknowledged: list[int] = []
+    try:
+        for number in range(first, first + 100):
+            log.append(event(number=number, body=b"x" * 5000))
+            acknowledged.append(number)
+    except StoreUnavailableError as unavailable:
+        assert "the disk" in unavailable.found  # noqa: PT017 - what was acknowledged is asked for
+        return acknowledged
+    raise AssertionError("it never failed")
+
+
+def test_a_write_that_fails_is_told_and_survived_without_a_restart(path):
+    def fill(pipe: int) -> None:
+        with closing(SQLiteLog(path, patience=0.5)) as log:
+            log.append(event(number=1))
+            resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, resource.RLIM_INFINITY))
+            acknowledged = append_until_it_fails(log, 2)
+            acknowledged += append_until_it_fails(log, 200)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (-1, resource.RLIM_INFINITY))
+            log.append(event(number=301))
+            stored = {int(decode_event(r).event_id) for r in log.scan()}
+            assert {1, *acknowledged, 301} <= stored
+            assert verify(log).findings == ()
+
+    code, written = Child(fill).collect()
+    assert code == 0, written.decode()
+
+
+def test_a_caller_waits_while_another_process_holds_the_lock(log, raw):
+    raw.execute("BEGIN IMMEDIATE")
+    threading.Timer(0.2, raw.execute, ["ROLLBACK"]).start()
+    began = time.monotonic()
+
+    assert log.append(event()).outcome is Outcome.APPENDED
+    assert time.monotonic() - began >= 0.1
+
+
+def test_a_lock_that_is_held_too_long_is_told_and_survived(log, raw):
+    raw.execute("BEGIN IMMEDIATE")
+
+    with pytest.raises(StoreUnavailableError, match="another process holds its lock"):
+        log.append(event())
+
+    raw.execute("ROLLBACK")
+    assert log.append(event()).outcome is Outcome.APPENDED
+
+
+def test_readers_wait_for_no_writer(log, raw):
+    log.append(event())
+    raw.execute("BEGIN IMMEDIATE")
+
+    assert log.last_position() == 1
+    assert log.append(event()).outcome is Outcome.DUPLICATE
+    raw.execute("ROLLBACK")
+
+
+def test_a_log_in_the_way_of_which_the_table_vanished_says_so(log, raw):
+    raw.execute("DROP TABLE stored_events")
+
+    with pytest.raises(StoreUnavailableError, match=r"SQLite refused \(SQLITE_ERROR\)"):
+        log.append(event())
+
+
+def test_a_damaged_record_keeps_only_its_own_order_from_growing(log, raw, path):
+    log.append_many([event("a", 1), event("b", 1)])
+    raw.execute("DROP TRIGGER stored_events_refuse_update")
+    raw.execute("UPDATE stored_events SET state = x'7b' WHERE rowid = 1")
+
+    with closing(SQLiteLog(path)) as reopened:
+        with pytest.raises(StoredFormatError, match="record 1 of 'order:instacart:a'"):
+            reopened.append(event("a", 2))
+        with pytest.raises(StoredFormatError):
+            reopened.append_many([event("b", 2), event("a", 2)])
+        assert reopened.append(event("b", 2)).version == 2
+        assert reopened.append(event("c", 1)).version == 1
+
+
+def test_text_left_by_somebody_who_went_around_us_is_read_as_bytes(log, raw):
+    log.append(event())
+    raw.execute("DROP TRIGGER stored_events_refuse_update")
+    raw.execute("UPDATE stored_events SET state = CAST(state AS TEXT)")
+
+    assert decode_event(log.read(stream())[0]).key == "callback:1"
+    assert verify(log).ok
+
+
+def test_a_name_that_is_no_utf_8_is_found_by_verify(log, raw):
+    log.append(event())
+    raw.execute("DROP TRIGGER stored_events_refuse_update")
+    raw.execute("UPDATE stored_events SET originator_id = CAST(x'6f72ff' AS TEXT)")
+
+    (finding,) = verify(log).findings
+
+    assert finding.position == 1
+
+
+# Forks
+
+
+def open_inherit_and_close(path: Path, connect: Callable[[], object]) -> list[int]:
+    """Return what is stored after a fork outlived the parent's log, was told "stored", and died."""
+    to_child, from_parent = os.pipe()
+
+    def outlive(pipe: int) -> None:
+        log = SQLiteLog(path)
+        log.append(event(number=1))
+        os.write(pipe, b".")
+        os.read(to_child, 1)
+        log.append(event(number=2))
+        os.write(pipe, b".")
+        os.kill(os.getpid(), 9)
+
+    inherited = connect()
+    child = Child(outlive)
+    child.first_bytes()
+    inherited.close()
+    os.write(from_parent, b".")
+    child.first_bytes()
+    child.collect()
+    with closing(SQLiteLog(path)) as log:
+        return [int(decode_event(record).event_id) for record in log.scan()]
+
+
+def test_a_fork_that_connects_again_loses_nothing_when_the_parent_closes(path):
+    def connect() -> SQLiteLog:
+        log = SQLiteLog(path)
+        log.append(event(number=0))
+        return log
+
+    assert open_inherit_and_close(path, connect) == [0, 1, 2]
+
+
+def test_control_a_fork_that_inherits_a_connection_loses_what_it_was_told_is_stored(path):
+    append(path, 0)
+
+    def connect() -> sqlite3.Connection:
+        raw = sqlite3.connect(path)
+        raw.execute("SELECT count(*) FROM stored_events").fetchone()
+        return raw
+
+    assert open_inherit_and_close(path, connect) == [0, 1]
+
+
+def test_a_fork_in_the_middle_of_a_call_refuses_to_open_the_file(log, path):
+    pool = log.recorder.datastore.pool
+    used = pool.borrow()
+
+    def connect(pipe: int) -> None:
+        with pytest.raises(StoreUnavailableError, match="while this process was forked"):
+            SQLiteLog(path)
+
+    assert Child(connect).collect() == (0, b"")
+    pool.give_back(used)
+    assert log.append(event()).outcome is Outcome.APPENDED
