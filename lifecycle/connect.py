@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import cache, partial
 from importlib import import_module
+from importlib.util import find_spec
 from types import MappingProxyType, ModuleType
 from typing import Final, cast
 
@@ -93,6 +94,18 @@ def known_providers() -> Mapping[str, Provider]:
 def stories(provider: str = DEFAULT_PROVIDER) -> ModuleType:
     """Return a provider's module of invented orders: `orders` tells, `deliver` damages."""
     return import_module(f"{providers.__name__}.{provider}.stories")
+
+
+def recordings_of(provider: str = DEFAULT_PROVIDER) -> ModuleType:
+    """Return a provider's module of recordings for tests: `tell` tells an order's events.
+
+    Raises:
+        InvalidArgumentError: there is no such provider, or it tells none.
+    """
+    name = f"{providers.__name__}.{provider}.recordings"
+    if provider not in known_providers() or find_spec(name) is None:
+        raise InvalidArgumentError("provider", "one that has a module of recordings")
+    return import_module(name)
 
 
 def _providers(provider: str | Provider) -> tuple[Mapping[str, Provider], Provider]:

@@ -145,11 +145,11 @@ def parse_header(header: bytes, stream: str, version: int) -> dict[str, Any]:
         raise StoredFormatError(stream, version, "its header is no JSON") from None
     if not isinstance(fields, dict):
         raise StoredFormatError(stream, version, "its header is no JSON object")
-    if fields.get("v") not in _READERS:
-        known = ", ".join(str(known) for known in _READERS)
-        raise StoredFormatError(
-            stream, version, f"it has format {fields.get('v')!r:.20}, this release reads {known}"
-        )
+    written = fields.get("v")
+    if type(written) is not int or written not in _READERS:
+        known = ", ".join(map(str, _READERS))
+        found = f"it has format {written!r:.20}, this release reads {known}"
+        raise StoredFormatError(stream, version, found)
     return fields
 
 

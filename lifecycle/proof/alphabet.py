@@ -2,7 +2,7 @@
 
 Each name comes untimed and at two instants, requests and responses in two attempts, and
 one event has a divergent copy. The wide alphabet adds what multiplies the sets without a
-new name: every state as a dated poll, a divergent copy of every state, a rival request.
+new name: every state as a dated poll, a divergent copy of every state, and some rarities.
 
 | letter | is |
 |---|---|
@@ -64,7 +64,7 @@ class Alphabet(NamedTuple):
     """The letters that a proof ranges over.
 
     `twins` groups letters, by index, that no definition can tell apart: informational
-    callbacks of one instant, in canonical order. `sooner` gives, for a letter at the
+    callbacks and polls of one instant, in canonical order. `sooner` gives, for a letter at the
     second instant, the same at the first.
     """
 
@@ -78,13 +78,14 @@ def alphabet(definition: Definition) -> Alphabet:
     """Return every event that a proof about a definition ranges over."""
     writer = _Writer(definition)
     letters = [*writer.requests(), *writer.responses(), *writer.callbacks()]
-    twins = _twins(definition, letters)
+    letters += [*writer.failed_polls(), *writer.unknown()]
     states = [letter for letter in letters if _is_timed_state(definition, letter)]
     copied = states.pop(len(states) // 2)
-    letters += [*writer.unknown(), *writer.failed_polls(), writer.divergent(copied)]
-    wide = [*letters, *writer.polls(), *map(writer.divergent, states)]
-    wide.append(writer.request(1, "request 1 ≠", "another body"))
-    return Alphabet(tuple(letters), tuple(wide), twins, _sooner(wide))
+    letters.append(writer.divergent(copied))
+    wide = [*letters, *writer.rarities(), *writer.polls(), *map(writer.divergent, states)]
+    return Alphabet(
+        tuple(letters), tuple(wide), _twins(definition, letters), _sooner(wide)
+    )
 
 
 def spoken_names(definition: Definition) -> tuple[str, ...]:
@@ -121,8 +122,6 @@ class _Writer:
                 label = f"{REJECTED} {attempt} to {state}"
                 yield self._response(REJECTED, state, attempt, label=label, http_status=400)
             yield self._response(FAILED, FAILED, attempt, fate=fates[attempt])
-        for state in self._underway():
-            yield self._response(ACCEPTED, state, 2, label=f"accepted 2 at {state}")
 
     def callbacks(self) -> Iterator[Letter]:
         for name in spoken_names(self._definition):
@@ -132,8 +131,14 @@ class _Writer:
 
     def unknown(self) -> Iterator[Letter]:
         yield from self._said(UNHEARD_OF, UNHEARD_OF)
+
+    def rarities(self) -> Iterator[Letter]:
+        """Yield a word of our own in their mouth, an answer that is ahead, a rival request."""
         own = f"{REQUESTED}, said by them"
         yield self._letter(own, "callback", REQUESTED, trigger=None, problems=("bad_time",))
+        for state in self._underway():
+            yield self._response(ACCEPTED, state, 2, label=f"accepted 2 at {state}")
+        yield self.request(1, "request 1 ≠", "another body")
 
     def failed_polls(self) -> Iterator[Letter]:
         for mark, at in _TIMES:
@@ -180,9 +185,8 @@ class _Writer:
         also = {"http_status": 200 if name == ACCEPTED else 503} | also
         faults = () if name == ACCEPTED else (Fault(name, attempt),)
         label = label or f"{name} {attempt}"
-        key = f"response:{attempt}:{next(self._numbers):03}"
         return self._letter(
-            label, "response", name, trigger=trigger, key=key, attempt=attempt, faults=faults, **also
+            label, "response", name, trigger=trigger, attempt=attempt, faults=faults, **also
         )
 
     def _said(self, name: str, trigger: str) -> Iterator[Letter]:
@@ -196,7 +200,7 @@ class _Writer:
         self, label: str, kind: Kind, name: str, *, content: str = "", **also: Any
     ) -> Letter:
         digest = _digest(label + content)
-        fields = {"trigger": name, "key": f"{kind}:{next(self._numbers):03}"} | also
+        fields = {"trigger": name, "key": f"{next(self._numbers):03}:{kind}"} | also
         event = Event(
             provider="proof",
             order_id="order",
@@ -242,7 +246,7 @@ def _twins(definition: Definition, letters: list[Letter]) -> tuple[tuple[int, ..
     groups: dict[datetime | None, list[int]] = {}
     for index, letter in enumerate(letters):
         event = letter.event
-        if event.kind == "callback" and event.trigger in definition.informational:
+        if event.kind in ("callback", "poll") and event.trigger in definition.informational:
             groups.setdefault(event.occurred_at, []).append(index)
     return tuple(map(tuple, groups.values()))
 

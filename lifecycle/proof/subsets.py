@@ -11,9 +11,10 @@ whenever it is looked at.
 
 Of the largest sets, one stands for all that are alike, for two reasons:
 
-- A fold reads an informational name only to find it in `definition.informational`, and
-  orders it by its key. So using other such names at an instant, in the same order of
-  keys, renames the inner state and changes nothing else: the first names stand for all.
+- A fold reads the name of an informational callback or poll only to find it in
+  `definition.informational`, and orders the event by its key. So other such events of the
+  same instant, in the same order of keys, rename the inner state and change nothing else:
+  the first ones stand for all.
 - A fold compares instants and copies them, nothing else. So a set whose only instant is
   the second stands where the same set at the first stands.
 

@@ -1,0 +1,304 @@
+"""The theorem about folds that sort: the view is a function of the set of events.
+
+    place is total, injective, reads content only ─→ one canonical order a set
+    one content a key, whatever came first        ─→ one set of what counts
+    incremental = batch                           ─→ arrival leaves no trace in the folding
+
+Each line is checked over a finite alphabet; the certificate names it. `Rules` are what is
+proved. They can be others than the shipped ones, so that a proof can be seen to fail.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from itertools import combinations, permutations
+from random import Random
+from typing import Any, Final, NamedTuple
+
+from lifecycle.definition import Definition
+from lifecycle.event import Event
+from lifecycle.fold import Folding
+from lifecycle.proof.alphabet import INSTANTS, Alphabet, Letter
+from lifecycle.proof.obligation import Counterexample, Obligation, Proved
+from lifecycle.proof.subsets import Sets, Tell, Walk, difference, walk
+from lifecycle.verdict import place, supersedes
+
+SIZE: Final = 4
+"""Sets up to this size are compared, unless asked otherwise."""
+
+LATTICE: Final = 10
+"""Every subset of this many chosen events is compared too, and its views."""
+
+LIMIT: Final = 1_000_000
+"""So many sets are looked at, unless asked otherwise."""
+
+_SEED: Final = 20220604
+
+
+class Rules(NamedTuple):
+    """What is proved: how events are placed, which content counts, how they are folded."""
+
+    place: Callable[[Definition, Event], Any] = place
+    supersedes: Callable[[Event, Event], bool] = supersedes
+    folding: type[Folding] = Folding
+
+
+class Scope(NamedTuple):
+    """How far a proof goes: the size of sets, how many at most, and how many processes."""
+
+    size: int = SIZE
+    limit: int = LIMIT
+    workers: int = 0
+    tell: Tell | None = None
+
+
+def prove(
+    definition: Definition, over: Alphabet, *, rules: Rules = Rules(), scope: Scope = Scope()
+) -> list[Obligation]:
+    """Return what came of each obligation of a fold that sorts."""
+    found = [
+        _total(definition, over, rules),
+        _injective(definition, over, rules),
+        _placed_by_content(definition, over, rules),
+        _one_content(definition, over, rules),
+    ]
+    found += _incremental(definition, over, rules, scope)
+    found += [_viewed_by_content(definition, over, rules), _lattice(definition, over, rules)]
+    return found
+
+
+def _total(definition: Definition, over: Alphabet, rules: Rules) -> Obligation:
+    """Sort the alphabet, and see that every pair of it agrees with the sorted list."""
+    name, checked = "places are totally ordered", 0
+    try:
+        placed = sorted(
+            ((rules.place(definition, each.event), each.label) for each in over.wide),
+            key=lambda pair: pair[0],
+        )
+        for (low, one), (high, other) in combinations(placed, 2):
+            checked += 1
+            if high < low:
+                return _refuted(name, checked, _pair(one, other, "in a circle", "in a circle"))
+    except TypeError as failure:
+        why = f"two places cannot be compared: {failure}"
+        return Obligation(name, Proved.REFUTED, checked, why)
+    return Obligation(name, Proved.PROVED, checked, "every two places compare, without a circle")
+
+
+def _injective(definition: Definition, over: Alphabet, rules: Rules) -> Obligation:
+    name = "distinct events have distinct places"
+    seen: dict[Any, str] = {}
+    for checked, letter in enumerate(over.wide, 1):
+        where = rules.place(definition, letter.event)
+        if where in seen:
+            same = f"the place {_short(where)}"
+            return _refuted(name, checked, _pair(seen[where], letter.label, same, same))
+        seen[where] = letter.label
+    return Obligation(name, Proved.PROVED, len(seen), "ties end at key and digest")
+
+
+def _placed_by_content(definition: Definition, over: Alphabet, rules: Rules) -> Obligation:
+    """Change what depends on delivery, field by field, and see that no place moves."""
+    name, checked = "places read content only", 0
+    for letter in over.wide:
+        where = rules.place(definition, letter.event)
+        for field, event in delivered_otherwise(letter.event):
+            checked += 1
+            moved = rules.place(definition, event)
+            if moved != where:
+                other = f"{letter.label} with another {field}"
+                found = _pair(letter.label, other, f"{_short(where)}", f"{_short(moved)}")
+                return _refuted(name, checked, found)
+    return Obligation(name, Proved.PROVED, checked, "what depends on delivery moves no event")
+
+
+def _one_content(definition: Definition, over: Alphabet, rules: Rules) -> Obligation:
+    """Bring three contents under one key, for each event, in every order of arrival."""
+    name, checked = "one content counts a key, whatever came first", 0
+    for letter in over.wide:
+        rivals = _rivals(letter.event)
+        winners = {_winner(rules, order).digest for order in permutations(rivals)}
+        checked += 1
+        if len(winners) > 1:
+            labels = tuple(f"{letter.label} ({number})" for number in (1, 2, 3))
+            found = Counterexample(
+                (), labels, labels[::-1], (), *(f"content {digest[:8]}" for digest in sorted(winners)[:2])
+            )
+            return _refuted(name, checked, found)
+    return Obligation(name, Proved.PROVED, checked, "of rivals the earliest, then the smallest")
+
+
+def _incremental(
+    definition: Definition, over: Alphabet, rules: Rules, scope: Scope
+) -> Iterator[Obligation]:
+    """Compare incremental and batch for all sets: of the wide alphabet to one size less."""
+    walks = [
+        Walk(definition, rules.folding, over.wide, size)
+        if size < 3
+        else Walk(definition, rules.folding, over.wide, size, over.twins, over.sooner)
+        for size in range(1, scope.size)
+    ]
+    walks.append(
+        Walk(definition, rules.folding, over.letters, scope.size, over.twins, over.sooner)
+    )
+    reached = list(_within(walks, scope.limit))
+    found = walk(reached, workers=scope.workers, tell=scope.tell)
+    for number, each in enumerate(walks):
+        name = f"incremental = batch, sets of {each.size} of {len(each.letters)} events"
+        if number >= len(reached):
+            says = f"not looked at: {each.count()} sets are beyond the limit of {scope.limit}"
+            yield Obligation(name, Proved.UNPROVED, 0, says)
+            continue
+        checked, counterexample = found[number]
+        if counterexample is not None:
+            yield _refuted(name, checked, counterexample)
+        elif any(part.counterexample for part in found):
+            yield Obligation(name, Proved.UNPROVED, checked, "stopped: see what is refuted")
+        else:
+            yield Obligation(name, Proved.PROVED, checked, _SAME)
+
+
+_SAME: Final = "whichever comes last, and repeats: the same inner state"
+
+
+def _viewed_by_content(definition: Definition, over: Alphabet, rules: Rules) -> Obligation:
+    """Change what depends on delivery for all of a set, and see that the view stays."""
+    name, checked = "views read content only", 0
+    letters = over.letters
+    for one, other in combinations(letters, 2):
+        events = (one.event, other.event)
+        again = (_delivered_anyhow(each) for each in events)
+        view = rules.folding.of(definition, events).view()
+        checked += 1
+        if rules.folding.of(definition, again).view().digest != view.digest:
+            labels = (one.label, other.label)
+            found = Counterexample((), labels, labels, (), view.digest[:12], "another digest")
+            return _refuted(name, checked, found)
+    return Obligation(name, Proved.PROVED, checked, "another delivery gives the same digest")
+
+
+def _lattice(definition: Definition, over: Alphabet, rules: Rules) -> Obligation:
+    """Compare every subset of some chosen events, whichever comes last, and all that is told."""
+    letters = chosen(over)
+    name = f"incremental = batch = view, all subsets of {len(letters)} events"
+    sets = Sets(Walk(definition, rules.folding, letters, 1))
+    checked = 0
+    for size in range(1, len(letters) + 1):
+        for subset in combinations(range(len(letters)), size):
+            checked += 1
+            found = sets.look(subset) or _told_otherwise(sets, subset, letters)
+            if found is not None:
+                return _refuted(name, checked, found)
+    return Obligation(name, Proved.PROVED, checked, "the same state, view and history")
+
+
+def _told_otherwise(
+    sets: Sets, subset: tuple[int, ...], letters: Sequence[Letter]
+) -> Counterexample | None:
+    """Look at a view before the last event and after: what was told must not stick."""
+    whole = sets.at_once(subset)
+    for place, last in enumerate(subset):
+        if len(subset) == 1:
+            continue
+        folding = sets.before(subset, place)
+        folding.view()
+        folding.add(letters[last].event)
+        if folding.view() != whole.view() or folding.history() != whole.history():
+            rest = tuple(letters[index].label for index in subset if index != last)
+            label = (letters[last].label,)
+            return Counterexample(
+                rest, label, label, (), folding.view().digest[:12], whole.view().digest[:12]
+            )
+    return None
+
+
+def chosen(over: Alphabet) -> tuple[Letter, ...]:
+    """Return ten letters of all sorts: the dialogue, births, ties, a step back, rivals, an end."""
+    copies = [letter for letter in over.letters if letter.label.endswith("≠")]
+    rivals = [each for each in over.letters if each.event.key in {c.event.key for c in copies}]
+    dialogue = [each for each in over.letters if each.event.kind in ("request", "response")]
+    first = [each for each in over.letters if each.event.occurred_at == INSTANTS[0]]
+    second = [each for each in over.letters if each.event.occurred_at == INSTANTS[1]]
+    untimed = [each for each in over.letters if each.event.kind == "callback"]
+    wanted = (
+        *(rivals[:2] + dialogue[:1] + dialogue[3:6:2]),
+        *(untimed[:1] + first[2::4][:2] + second[1::5][:3]),
+    )
+    unique = dict.fromkeys((*wanted, *over.letters))
+    return tuple(unique)[:LATTICE]
+
+
+def delivered_otherwise(event: Event) -> Iterator[tuple[str, Event]]:
+    """Yield an event with what depends on delivery changed: a field at a time, then all."""
+    random = Random(f"{_SEED}:{event.digest}")  # noqa: S311 - repeatable on purpose
+    for _ in range(2):
+        changes = _changes(random, event)
+        for field, value in changes.items():
+            yield field, event._replace(**{field: value})
+        yield "delivery", event._replace(**changes)
+
+
+def _delivered_anyhow(event: Event) -> Event:
+    *_, (_, changed) = delivered_otherwise(event)
+    return changed
+
+
+def _changes(random: Random, event: Event) -> Mapping[str, Any]:
+    """Return what no identity is made of: an exchange's id is part of a response's alone."""
+    also = {} if event.kind == "response" else {"exchange_id": str(random.random())}
+    return also | {
+        "received_at": _sometime(random, event.received_at),
+        "recorded_at": _sometime(random, event.received_at),
+        "version": random.randrange(1, 1000),
+        "position": random.randrange(1, 100_000),
+        "redriven_from": random.randrange(1, 100),
+        "headers": {"x-request-id": str(random.random())},
+        "body": random.randbytes(8),
+        "sha256": random.randbytes(32).hex(),
+    }
+
+
+def _sometime(random: Random, about: datetime) -> datetime:
+    return about + timedelta(seconds=random.uniform(-1e6, 1e6))
+
+
+def _rivals(event: Event) -> Sequence[Event]:
+    """Return three contents under one key: one at each instant, and one undated."""
+    digests = (event.digest, event.digest[::-1], "0" + event.digest[1:])
+    times = (event.occurred_at, INSTANTS[1], INSTANTS[1])
+    return [
+        event._replace(digest=digest, occurred_at=at)
+        for digest, at in zip(digests, times, strict=True)
+    ]
+
+
+def _winner(rules: Rules, arriving: Iterable[Event]) -> Event:
+    counts, *later = arriving
+    for event in later:
+        if rules.supersedes(event, counts):
+            counts = event
+    return counts
+
+
+def _within(walks: Sequence[Walk], limit: int) -> Iterator[Walk]:
+    """Yield the walks that fit, smaller sets first: beyond the first that does not, none."""
+    left = limit
+    for each in walks:
+        left -= each.count()
+        if left < 0:
+            return
+        yield each
+
+
+def _pair(one: str, other: str, one_gives: str, other_gives: str) -> Counterexample:
+    return Counterexample((), (one,), (other,), (), one_gives, other_gives)
+
+
+def _refuted(name: str, checked: int, found: Counterexample) -> Obligation:
+    return Obligation(name, Proved.REFUTED, checked, str(found), found)
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:60]}..."

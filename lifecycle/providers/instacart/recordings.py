@@ -1,0 +1,225 @@
+"""Recordings of this provider for tests, a function for each thing that may be sent or come.
+
+    [request(), accepted(), callback("brand_new", at=9), callback("at_store", at=60)]
+
+A time is a datetime with a zone, RFC 3339 text, or seconds after `STARTS_AT`. The same call
+gives the same recording; nobody in them exists.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from typing import Any, Final
+
+from lifecycle.event import ACCEPTED, FAILED, POLL_FAILED, REJECTED, REQUESTED, RESUBMITTED
+from lifecycle.instant import format_instant, parse_instant
+from lifecycle.providers.instacart.stories import STARTS_AT
+from lifecycle.providers.instacart.storyteller import Recording
+
+ORDER: Final = "xyz123456"
+"""The order that everything is about, unless it says otherwise."""
+
+Time = datetime | str | float
+
+_STEP: Final = timedelta(minutes=1)
+_REQUESTED: Final = {
+    "location_code": "1003",
+    "locale": "en-US",
+    "first_name": "Kamal",
+    "last_name": "Singh",
+    "user_phone": "800-555-0101",
+    "items_count": 12,
+}
+
+
+def request(
+    order_id: str = ORDER, *, attempt: int = 1, received_at: Time = 0, **fields: Any
+) -> Recording:
+    """Return a request to create an order; a later attempt has another body, as corrected."""
+    corrected = {} if attempt == 1 else {"bags_count": attempt}
+    body = {"order_id": order_id, **_REQUESTED, **corrected, **fields}
+    return _recording("request", received_at, order_id=order_id, attempt=attempt, body=body)
+
+
+def response(
+    http_status: int | None,
+    body: Any = None,
+    *,
+    order_id: str = ORDER,
+    attempt: int = 1,
+    exchange_id: str | None = None,
+    received_at: Time = 1,
+) -> Recording:
+    """Return the response to a create request; `http_status` None: no answer came."""
+    fields = {"order_id": order_id, "attempt": attempt, "http_status": http_status}
+    if exchange_id is not None:
+        fields["exchange_id"] = exchange_id
+    return _recording("response", received_at, **fields, body=body)
+
+
+def accepted(
+    order_id: str = ORDER,
+    *,
+    attempt: int = 1,
+    status: str = "created",
+    received_at: Time = 1,
+    **order: Any,
+) -> Recording:
+    """Return a response that takes the order on."""
+    body = {"id": order_id, "status": status, **order}
+    return response(200, body, order_id=order_id, attempt=attempt, received_at=received_at)
+
+
+def rejected(
+    order_id: str = ORDER,
+    *,
+    attempt: int = 1,
+    key: str = "address",
+    code: int | None = 1001,
+    received_at: Time = 1,
+) -> Recording:
+    """Return a response that names one error to correct."""
+    body = error("Required parameter missing or invalid", code, key)
+    return response(400, body, order_id=order_id, attempt=attempt, received_at=received_at)
+
+
+def unanswered(order_id: str = ORDER, *, attempt: int = 1, received_at: Time = 10) -> Recording:
+    """Return the fact that no answer came to a request."""
+    return response(None, order_id=order_id, attempt=attempt, received_at=received_at)
+
+
+def callback(
+    name: str,
+    *,
+    at: Time | None,
+    order_id: str = ORDER,
+    event_id: int | str | None = None,
+    received_at: Time | None = None,
+    **metadata: Any,
+) -> Recording:
+    """Return a callback in an envelope; `at` is the provider's time, None for none.
+
+    Without an `event_id` of its own it gets one that its name and time decide.
+    """
+    when = None if at is None else _text(at)
+    body: Recording = {
+        "event_id": _event_id(order_id, name, when) if event_id is None else event_id,
+        "event_name": name if "." in name else f"fulfillment.{name}",
+        "event_timestamp": when,
+        "event_metadata": {"order_id": order_id, **metadata},
+    }
+    if when is None:
+        del body["event_timestamp"]
+    return _recording("callback", _arrives(at, received_at), body=body)
+
+
+def flat(
+    status: str, *, order_id: str = ORDER, received_at: Time = 0, **order: Any
+) -> Recording:
+    """Return a callback that is the order object itself: a snapshot, without id and time."""
+    return _recording("callback", received_at, body={"id": order_id, "status": status, **order})
+
+
+def poll(
+    status: str | None,
+    *,
+    at: Time | None = None,
+    http_status: int | None = 200,
+    order_id: str = ORDER,
+    received_at: Time | None = None,
+    **order: Any,
+) -> Recording:
+    """Return the answer to asking for the order; `at` is its `Date`, whole seconds."""
+    body = {"id": order_id, "status": status, **order} if status else None
+    fields: Recording = {"order_id": order_id, "http_status": http_status}
+    if at is not None:
+        fields["headers"] = {"date": format_datetime(_moment(at), usegmt=True)}
+    return _recording("poll", _arrives(at, received_at), **fields, body=body)
+
+
+def error(
+    message: str | None, code: int | None, key: str | None = None, *nested: Mapping[str, Any]
+) -> Recording:
+    """Return an error body, around others if there are any."""
+    inside = {"errors": list(nested)} if nested else {}
+    return {
+        "error": {"message": message, "code": code, **inside},
+        "meta": {} if key is None else {"key": key},
+    }
+
+
+def tell(
+    names: Iterable[str], *, order_id: str = ORDER, starts_at: datetime = STARTS_AT
+) -> list[Recording]:
+    """Return recordings of events with these names, in our vocabulary, a minute apart.
+
+    Requests count attempts; responses answer the newest; all else is a callback.
+    """
+    told, attempt = [], 1
+    for place, name in enumerate(names):
+        attempt += name == RESUBMITTED
+        at = starts_at + place * _STEP
+        ours = _OURS.get(name)
+        told.append(
+            callback(name, at=at, order_id=order_id)
+            if ours is None
+            else ours(order_id, attempt, at)
+        )
+    return told
+
+
+_OURS: Final[Mapping[str, Callable[[str, int, datetime], Recording]]] = {
+    **dict.fromkeys(
+        (REQUESTED, RESUBMITTED),
+        lambda order_id, attempt, at: request(order_id, attempt=attempt, received_at=at),
+    ),
+    **dict.fromkeys(
+        (ACCEPTED, "created"),
+        lambda order_id, attempt, at: accepted(order_id, attempt=attempt, received_at=at),
+    ),
+    **dict.fromkeys(
+        (REJECTED, "validation_failed"),
+        lambda order_id, attempt, at: rejected(order_id, attempt=attempt, received_at=at),
+    ),
+    FAILED: lambda order_id, attempt, at: unanswered(order_id, attempt=attempt, received_at=at),
+    POLL_FAILED: lambda order_id, _, at: poll(None, at=at, http_status=404, order_id=order_id),
+}
+
+
+def _recording(kind: str, received_at: Time, **fields: Any) -> Recording:
+    line = {"kind": kind, "received_at": _text(received_at), **fields}
+    if line["body"] is None:
+        del line["body"]
+    return line
+
+
+def _arrives(at: Time | None, received_at: Time | None) -> Time:
+    """Return when something is received: when it happened, unless somebody says otherwise."""
+    if received_at is not None:
+        return received_at
+    return at if at is not None and _is_time(at) else 0
+
+
+def _is_time(at: Time) -> bool:
+    return not isinstance(at, str) or parse_instant(at) is not None
+
+
+def _text(at: Time) -> str:
+    """Return a time as text; text as it is, so that it may be a bad one."""
+    return at if isinstance(at, str) else format_instant(_moment(at))
+
+
+def _moment(at: Time) -> datetime:
+    if isinstance(at, int | float):
+        return STARTS_AT + timedelta(seconds=at)
+    found = parse_instant(at) if isinstance(at, str) else at
+    return STARTS_AT if found is None else found.astimezone(UTC)
+
+
+def _event_id(order_id: str, name: str, when: str | None) -> int:
+    """Return an id as long as the provider's."""
+    said = f"{order_id}\n{name}\n{when}".encode()
+    return 10**18 + int.from_bytes(hashlib.sha256(said).digest()[:7])

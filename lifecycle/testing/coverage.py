@@ -1,0 +1,158 @@
+"""Which states and moves of a definition a suite has met.
+
+A state or a move is met when somebody looks at the view of an order that went that way:
+reads a receipt's view or change, asks for the order, or folds its events.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from lifecycle.definition import Definition
+from lifecycle.fold import Folding
+from lifecycle.testing.walk import walkable
+from lifecycle.view import OrderView
+
+_COUNTS: Final[ContextVar[bool]] = ContextVar("lifecycle_coverage_counts", default=True)
+
+Pair = tuple[str, str]
+
+
+@dataclass
+class Met:
+    """What was met of one definition, and what there is to meet."""
+
+    name: str
+    states: tuple[str, ...]
+    moves: tuple[Pair, ...]
+    met_states: set[str] = field(default_factory=set)
+    met_moves: set[Pair] = field(default_factory=set)
+
+    @property
+    def missed_states(self) -> tuple[str, ...]:
+        """The states that no order entered, by rank."""
+        return tuple(state for state in self.states if state not in self.met_states)
+
+    @property
+    def missed_moves(self) -> tuple[Pair, ...]:
+        """The moves that no order made, as (from, to), by rank."""
+        return tuple(move for move in self.moves if move not in self.met_moves)
+
+    @property
+    def percent(self) -> float:
+        """The share of all states and moves that was met, in percent."""
+        missed = len(self.missed_states) + len(self.missed_moves)
+        return 100 - 100 * missed / (len(self.states) + len(self.moves))
+
+
+class Coverage:
+    """What a suite meets of every definition that it folds with, by fingerprint."""
+
+    def __init__(self) -> None:
+        self.definitions: dict[str, Met] = {}
+
+    def meet(self, definition: Definition, states: Iterable[str]) -> None:
+        """Count the states that an order entered, in order, and the moves between them."""
+        met = self._met(definition)
+        path = tuple(states)
+        met.met_states.update(path)
+        met.met_moves.update(zip(path, path[1:], strict=False))
+
+    def expect(self, definition: Definition) -> None:
+        """Show a definition in the report even if nothing of it is met."""
+        self._met(definition)
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """Count every view that is looked at in this process while this is open."""
+        look = Folding.view
+
+        def view(folding: Folding) -> OrderView:
+            seen = look(folding)
+            if _COUNTS.get():
+                self.meet(folding.definition, (step.status for step in seen.path))
+            return seen
+
+        Folding.view = view  # type: ignore[method-assign]
+        try:
+            yield
+        finally:
+            Folding.view = look  # type: ignore[method-assign]
+
+    @property
+    def percent(self) -> float:
+        """The share met of all definitions together, in percent; 0 where there is none."""
+        parts = [(met.percent, len(met.states) + len(met.moves)) for met in self.definitions.values()]
+        whole = sum(size for _, size in parts)
+        return sum(percent * size for percent, size in parts) / whole if whole else 0.0
+
+    def table(self) -> list[str]:
+        """Return the report: a line a definition, then what was missed of it."""
+        if not self.definitions:
+            return ["no view of any order was looked at"]
+        return [
+            line
+            for _, met in sorted(self.definitions.items(), key=lambda item: item[1].name)
+            for line in _lines(met)
+        ]
+
+    def dump(self) -> dict[str, Any]:
+        """Return what was met as plain values, for `merge` in another process."""
+        return {
+            fingerprint: {
+                "name": met.name,
+                "states": list(met.states),
+                "moves": [list(move) for move in met.moves],
+                "met_states": sorted(met.met_states),
+                "met_moves": sorted(list(move) for move in met.met_moves),
+            }
+            for fingerprint, met in self.definitions.items()
+        }
+
+    def merge(self, dumped: Mapping[str, Any]) -> None:
+        """Add what another process met."""
+        for fingerprint, part in dumped.items():
+            moves = tuple((source, dest) for source, dest in part["moves"])
+            met = self.definitions.setdefault(
+                fingerprint, Met(part["name"], tuple(part["states"]), moves)
+            )
+            met.met_states.update(part["met_states"])
+            met.met_moves.update((source, dest) for source, dest in part["met_moves"])
+
+    def _met(self, definition: Definition) -> Met:
+        met = self.definitions.get(definition.fingerprint)
+        if met is None:
+            moves = dict.fromkeys((move.source, move.dest) for move in walkable(definition))
+            met = Met(definition.name, definition.states, tuple(moves))
+            self.definitions[definition.fingerprint] = met
+        return met
+
+
+@contextmanager
+def uncounted() -> Iterator[None]:
+    """Count nothing of what is looked at here: samples that no test looks at one by one."""
+    token = _COUNTS.set(False)
+    try:
+        yield
+    finally:
+        _COUNTS.reset(token)
+
+
+def _lines(met: Met) -> Iterator[str]:
+    states, moves = len(met.states), len(met.moves)
+    yield (
+        f"{met.name}: {met.percent:.0f} % "
+        f"({states - len(met.missed_states)} of {states} states, "
+        f"{moves - len(met.missed_moves)} of {moves} moves)"
+    )
+    if met.missed_states:
+        yield f"  states missed: {', '.join(met.missed_states)}"
+    by_source: dict[str, list[str]] = {}
+    for source, dest in met.missed_moves:
+        by_source.setdefault(source, []).append(dest)
+    for source, dests in by_source.items():
+        yield f"  moves missed: {source} → {', '.join(dests)}"

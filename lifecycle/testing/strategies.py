@@ -1,0 +1,230 @@
+"""Hypothesis strategies: lifecycles as recordings, hostile bodies, and hostile deliveries.
+
+Hypothesis is imported when a strategy is made, not when this module is.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from lifecycle.connect import DEFAULT_PROVIDER, recordings_of
+from lifecycle.definition import Definition
+from lifecycle.errors import MissingExtraError
+from lifecycle.event import Event
+from lifecycle.intake import Line
+from lifecycle.strict_json import MAX_DEPTH, compact
+from lifecycle.testing.handmade import ORDER, Recording, event, provider_named
+from lifecycle.testing.recordings import flattened, received_in_turn
+from lifecycle.testing.walk import walkable
+
+if TYPE_CHECKING:
+    from hypothesis.strategies import DataObject, DrawFn, SearchStrategy
+
+_UNKIND: Final = (
+    b"",
+    b"null",
+    b"[]",
+    b"{}",
+    b'"text"',
+    b"NaN",
+    b'{"id":1e400}',
+    b'{"id":"x","id":"y"}',
+    b"\xef\xbb\xbf{}",
+    b'{"id":"\xff"}',
+    b'{"id":"\\ud800","status":"brand_new"}',
+    b"<html>502 Bad Gateway</html>",
+    b"[" * (MAX_DEPTH + 1) + b"]" * (MAX_DEPTH + 1),
+    b'{"id":' + b"9" * 401 + b"}",
+)
+_VALUES: Final = (
+    *(None, True, False, 0, -1, 2**63, 1.5, 1e300, "", " ", "\x00", "x" * 256),
+    *("canceled", "FULFILLMENT.CANCELED", "requested", "\u202edelivered", [], [[]], {}, {"id": 1}),
+)
+
+
+def lifecycles(
+    provider: str = DEFAULT_PROVIDER, *, order_id: str = ORDER, most: int = 12
+) -> SearchStrategy[list[Recording]]:
+    """Return a strategy for orders as they truly go: recordings, in the order of what happened.
+
+    Each goes declared moves from the initial state, `most` at most, with informational
+    events between them.
+    """
+    st = _strategies()
+    definition = provider_named(provider).definition
+    informational = sorted(definition.informational)
+
+    @st.composite
+    def told(draw: DrawFn) -> list[Recording]:
+        names = [definition.initial]
+        state = definition.initial
+        for _ in range(draw(st.integers(0, most))):
+            onward = [move for move in walkable(definition) if move.source == state]
+            if informational and draw(st.integers(0, 5)) == 0:
+                names.append(draw(st.sampled_from(informational)))
+            elif onward:
+                move = draw(st.sampled_from(onward))
+                names.append(move.trigger)
+                state = move.dest
+        found: list[Recording] = recordings_of(provider).tell(names, order_id=order_id)
+        return found
+
+    return told()
+
+
+def deliveries(
+    events: Iterable[Any], *, lossy: bool = True, copies: int = 3
+) -> SearchStrategy[list[Any]]:
+    """Return a strategy for what arrives of these: shuffled, repeated, partly lost.
+
+    Recordings are received in the order they come, a second apart. Of each there are up to
+    `copies`; none of some where it is `lossy`, but never nothing at all.
+    """
+    st = _strategies()
+    given = flattened(events)
+
+    @st.composite
+    def arriving(draw: DrawFn) -> list[Any]:
+        least = 0 if lossy else 1
+        counts = [draw(st.integers(least, copies)) for _ in given]
+        if given and not any(counts):
+            counts[draw(st.integers(0, len(given) - 1))] = 1
+        pairs = zip(given, counts, strict=True)
+        some = [entry for entry, count in pairs for _ in range(count)]
+        return _received(draw(st.permutations(some)))
+
+    return arriving()
+
+
+def hostile_bodies(like: Iterable[Any] = ()) -> SearchStrategy[bytes]:
+    """Return a strategy for bodies that nobody would send on purpose.
+
+    Random bytes, JSON of any shape, known unkindnesses; and the bodies of the recordings in
+    `like` cut short, flipped, or with a value of another kind in them, which may well be
+    readable still.
+    """
+    st = _strategies()
+    kinds = [st.binary(max_size=200), st.sampled_from(_UNKIND), _any_json().map(compact)]
+    models = [body for recording in flattened(like) if isinstance(body := _body(recording), dict)]
+    if models:
+        texts = [json.dumps(model).encode() for model in models]
+        kinds += [
+            st.builds(_cut, st.sampled_from(texts), st.integers(0, 2**16)),
+            st.builds(_flipped, st.sampled_from(texts), st.integers(0, 2**16), st.integers(1, 255)),
+            st.builds(_replaced, st.sampled_from(models), st.data()).map(compact),
+        ]
+    return st.one_of(kinds)
+
+
+def hostile_deliveries(
+    events: Iterable[Any], *, most: int = 5
+) -> SearchStrategy[list[Line]]:
+    """Return a strategy for deliveries of these recordings with hostile callbacks among them."""
+    st = _strategies()
+    given = flattened(events)
+
+    @st.composite
+    def arriving(draw: DrawFn) -> list[Line]:
+        bodies = draw(st.lists(hostile_bodies(given), max_size=most))
+        junk = [
+            {"kind": "callback", "body_base64": base64.b64encode(body).decode()} for body in bodies
+        ]
+        whole = [*draw(deliveries(given)), *junk]
+        return received_in_turn(draw(st.permutations(whole)))
+
+    return arriving()
+
+
+def definitions() -> SearchStrategy[Definition]:
+    """Return a strategy for sound definitions of two to eight states, some of them odd."""
+    st = _strategies()
+
+    @st.composite
+    def written(draw: DrawFn) -> Definition:
+        states = [f"s{rank}" for rank in range(draw(st.integers(2, 8)))]
+        some = st.sets(st.sampled_from(states[1:]))
+        terminal = draw(some)
+        sources = st.sampled_from([state for state in states if state not in terminal])
+        moves = draw(st.sets(st.tuples(sources, st.sampled_from(states)), max_size=20))
+        return Definition.write(
+            "drawn",
+            states=states,
+            moves=[{"trigger": dest, "source": source, "dest": dest} for source, dest in moves],
+            terminal=terminal,
+            aborts=draw(st.sets(st.sampled_from(sorted(terminal)))) if terminal else (),
+            birth=draw(some),
+            side=draw(some),
+            main_line=[state for state in states if draw(st.booleans())],
+            informational=("by_the_way",),
+        )
+
+    return written()
+
+
+def events_of(definition: Definition, *, most: int = 8) -> SearchStrategy[list[Event]]:
+    """Return a strategy for hand-made events of one order: known names and unknown, any time."""
+    st = _strategies()
+    names = st.sampled_from([*definition.states, *sorted(definition.informational), "unheard_of"])
+    kinds = st.sampled_from(["callback", "callback", "poll"])
+    times = st.none() | st.integers(0, 3)
+    one = st.builds(
+        lambda name, kind, at, key: event(name, at, kind=kind, key=f"callback:{key}"),
+        names,
+        kinds,
+        times,
+        st.integers(0, most),
+    )
+    return st.lists(one, min_size=1, max_size=most)
+
+
+def _strategies() -> Any:
+    try:
+        from hypothesis import strategies  # noqa: PLC0415 - slow, and perhaps not installed
+    except ImportError:
+        raise MissingExtraError("test", "hypothesis") from None
+    return strategies
+
+
+def _received(entries: Sequence[Any]) -> list[Any]:
+    """Return entries received in turn; events made by hand keep their own times."""
+    if any(isinstance(entry, Event) for entry in entries):
+        return list(entries)
+    return received_in_turn(entries)
+
+
+def _any_json() -> Any:
+    st = _strategies()
+    letters = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+    numbers = st.integers() | st.floats(allow_nan=False, allow_infinity=False)
+    leaves = st.none() | st.booleans() | numbers | letters
+    return st.recursive(
+        leaves,
+        lambda inner: st.lists(inner, max_size=4) | st.dictionaries(letters, inner, max_size=4),
+        max_leaves=12,
+    )
+
+
+def _body(recording: Any) -> Any:
+    return recording.get("body") if isinstance(recording, Mapping) else None
+
+
+def _cut(text: bytes, at: int) -> bytes:
+    return text[: at % len(text)]
+
+
+def _flipped(text: bytes, at: int, by: int) -> bytes:
+    place = at % len(text)
+    return text[:place] + bytes([text[place] ^ by]) + text[place + 1 :]
+
+
+def _replaced(model: Mapping[str, Any], data: DataObject) -> dict[str, Any]:
+    """Return the object with one of its members, at any depth, of another value."""
+    st = _strategies()
+    name = data.draw(st.sampled_from(sorted(model)))
+    inner = model[name]
+    deeper = isinstance(inner, Mapping) and inner and data.draw(st.booleans())
+    value = _replaced(inner, data) if deeper else data.draw(st.sampled_from(_VALUES))
+    return {**model, name: value}
