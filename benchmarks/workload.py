@@ -62,7 +62,7 @@ def arrivals(events: int, *, active: int = 500) -> Iterator[Callback]:
     """
     random = Random(SEED)
     numbers = iter(range(max(1, events // EVENTS_PER_ORDER)))
-    under_way = [_shuffled(number, random) for number, _ in zip(numbers, range(active))]
+    under_way = [_shuffled(number, random) for _, number in zip(range(active), numbers, strict=False)]
     while under_way:
         chosen = int(random.random() * len(under_way))
         yield under_way[chosen].pop()
@@ -96,7 +96,6 @@ def _callback(number: int, step: int, name: str, at: datetime) -> Callback:
         "event_timestamp": f"{at:%Y-%m-%dT%H:%M:%SZ}",
         "event_metadata": {
             "order_id": order_id,
-            "retailer_id": "4217",
             "order_url": f"https://orders.example/s/{order_id[:13]}",
             "created_at": f"{_STARTS_AT:%Y-%m-%dT%H:%M:%SZ}",
             "cancellation_reason": "",

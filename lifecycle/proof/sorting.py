@@ -19,7 +19,7 @@ from typing import Any, Final, NamedTuple
 from lifecycle.definition import Definition
 from lifecycle.event import Event
 from lifecycle.fold import Folding
-from lifecycle.proof.alphabet import INSTANTS, Alphabet, Letter
+from lifecycle.proof.alphabet import INSTANTS, Alphabet, Letter, spoken_names
 from lifecycle.proof.obligation import Counterexample, Obligation, Proved
 from lifecycle.proof.subsets import Sets, Tell, Walk, difference, walk
 from lifecycle.verdict import place, supersedes
@@ -114,19 +114,26 @@ def _placed_by_content(definition: Definition, over: Alphabet, rules: Rules) -> 
 
 
 def _one_content(definition: Definition, over: Alphabet, rules: Rules) -> Obligation:
-    """Bring three contents under one key, for each event, in every order of arrival."""
+    """Bring four contents under one key, for each event, in every order of arrival."""
     name, checked = "one content counts a key, whatever came first", 0
     for letter in over.wide:
         rivals = _rivals(letter.event)
-        winners = {_winner(rules, order).digest for order in permutations(rivals)}
-        checked += 1
-        if len(winners) > 1:
-            labels = tuple(f"{letter.label} ({number})" for number in (1, 2, 3))
-            found = Counterexample(
-                (), labels, labels[::-1], (), *(f"content {digest[:8]}" for digest in sorted(winners)[:2])
-            )
-            return _refuted(name, checked, found)
+        first = _winner(rules, rivals)
+        for order in permutations(rivals):
+            checked += 1
+            winner = _winner(rules, order)
+            if winner is not first:
+                return _refuted(name, checked, _other_winner(letter, rivals, order, rules))
     return Obligation(name, Proved.PROVED, checked, "of rivals the earliest, then the smallest")
+
+
+def _other_winner(
+    letter: Letter, rivals: Sequence[Event], order: Sequence[Event], rules: Rules
+) -> Counterexample:
+    numbers = {event.digest: f"{letter.label} ({n})" for n, event in enumerate(rivals, 1)}
+    one, other = (tuple(numbers[event.digest] for event in each) for each in (rivals, order))
+    gives = [numbers[_winner(rules, each).digest] for each in (rivals, order)]
+    return Counterexample((), one, other, (), *gives)
 
 
 def _incremental(
@@ -180,7 +187,7 @@ def _viewed_by_content(definition: Definition, over: Alphabet, rules: Rules) -> 
 
 def _lattice(definition: Definition, over: Alphabet, rules: Rules) -> Obligation:
     """Compare every subset of some chosen events, whichever comes last, and all that is told."""
-    letters = chosen(over)
+    letters = chosen(definition, over)
     name = f"incremental = batch = view, all subsets of {len(letters)} events"
     sets = Sets(Walk(definition, rules.folding, letters, 1))
     checked = 0
@@ -213,20 +220,23 @@ def _told_otherwise(
     return None
 
 
-def chosen(over: Alphabet) -> tuple[Letter, ...]:
-    """Return ten letters of all sorts: the dialogue, births, ties, a step back, rivals, an end."""
-    copies = [letter for letter in over.letters if letter.label.endswith("≠")]
-    rivals = [each for each in over.letters if each.event.key in {c.event.key for c in copies}]
-    dialogue = [each for each in over.letters if each.event.kind in ("request", "response")]
-    first = [each for each in over.letters if each.event.occurred_at == INSTANTS[0]]
-    second = [each for each in over.letters if each.event.occurred_at == INSTANTS[1]]
-    untimed = [each for each in over.letters if each.event.kind == "callback"]
-    wanted = (
-        *(rivals[:2] + dialogue[:1] + dialogue[3:6:2]),
-        *(untimed[:1] + first[2::4][:2] + second[1::5][:3]),
+def chosen(definition: Definition, over: Alphabet) -> tuple[Letter, ...]:
+    """Return ten letters of all sorts: a dialogue, a birth, rivals, a tie, a step back, an end."""
+    labelled = {letter.label: letter for letter in over.letters}
+    copy = over.letters[-1]
+    original = next(letter for letter in over.letters if letter.event.key == copy.event.key)
+    names = spoken_names(definition)
+    middle = names.index(original.event.name)
+    rejected = next((label for label in labelled if label.startswith("rejected 1")), "request 2")
+    around = (
+        *("request 1", rejected, "accepted 2", names[0], original.label, copy.label),
+        f"{names[(middle + 1) % len(names)]}@1",
+        f"{names[middle - 1]}@2",
+        f"{definition.goal or names[-1]}@2",
+        *(over.letters[twins[-1]].label for twins in over.twins[-1:]),
     )
-    unique = dict.fromkeys((*wanted, *over.letters))
-    return tuple(unique)[:LATTICE]
+    wanted = dict.fromkeys(label for label in (*around, *labelled) if label in labelled)
+    return tuple(labelled[label] for label in wanted)[:LATTICE]
 
 
 def delivered_otherwise(event: Event) -> Iterator[tuple[str, Event]]:
@@ -264,13 +274,9 @@ def _sometime(random: Random, about: datetime) -> datetime:
 
 
 def _rivals(event: Event) -> Sequence[Event]:
-    """Return three contents under one key: one at each instant, and one undated."""
-    digests = (event.digest, event.digest[::-1], "0" + event.digest[1:])
-    times = (event.occurred_at, INSTANTS[1], INSTANTS[1])
-    return [
-        event._replace(digest=digest, occurred_at=at)
-        for digest, at in zip(digests, times, strict=True)
-    ]
+    """Return four contents under one key: at both instants, a tie, and one undated."""
+    marks = zip("3142", (INSTANTS[0], INSTANTS[1], None, INSTANTS[0]), strict=True)
+    return [event._replace(digest=mark + event.digest[1:], occurred_at=at) for mark, at in marks]
 
 
 def _winner(rules: Rules, arriving: Iterable[Event]) -> Event:

@@ -99,18 +99,17 @@ class _Trial:
         """Return the message that shows what a delivery gives, and what it should."""
         expected, found = as_json(self._expected(delivery)), as_json(self._result(delivery))
         in_order = sorted(set(delivery))
+        places = ", ".join(str(delivery.index(number) + 1) for number in in_order)
         wrong = [f"  {d}" for d in differences(expected, found)] or [
             *(f"  {d}" for d in differences(found, expected)),
             "  (expected and found change places: something was found that is not expected)",
         ]
         return "\n".join(
             (
-                f"the result depends on the delivery: {len(delivery)} arrivals of "
-                f"{len(in_order)} of the {len(self._recordings)} events show it",
+                f"the result depends on the delivery; of {len(self._recordings)} events, "
+                + f"{len(delivery)} arrivals of {len(in_order)} show it:",
                 *(f"  {place}. {self._names[number]}" for place, number in enumerate(delivery, 1)),
-                "expected is what the same events give, each once, in the order "
-                + ", ".join(f"{delivery.index(number) + 1}" for number in in_order)
-                + ":",
+                f"expected is what they give each once, in the order {places}:",
                 *wrong[:_MOST_SHOWN],
             )
         )

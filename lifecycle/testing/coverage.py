@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any, Final
 
 from lifecycle.definition import Definition
@@ -46,7 +47,12 @@ class Met:
     def percent(self) -> float:
         """The share of all states and moves that was met, in percent."""
         missed = len(self.missed_states) + len(self.missed_moves)
-        return 100 - 100 * missed / (len(self.states) + len(self.moves))
+        return 100 - 100 * missed / self.size
+
+    @property
+    def size(self) -> int:
+        """How many states and moves there are to meet."""
+        return len(self.states) + len(self.moves)
 
 
 class Coverage:
@@ -60,7 +66,7 @@ class Coverage:
         met = self._met(definition)
         path = tuple(states)
         met.met_states.update(path)
-        met.met_moves.update(zip(path, path[1:], strict=False))
+        met.met_moves.update(pairwise(path))
 
     def expect(self, definition: Definition) -> None:
         """Show a definition in the report even if nothing of it is met."""
@@ -77,7 +83,7 @@ class Coverage:
                 self.meet(folding.definition, (step.status for step in seen.path))
             return seen
 
-        Folding.view = view  # type: ignore[method-assign]
+        Folding.view = view  # type: ignore[method-assign, assignment]
         try:
             yield
         finally:
@@ -86,9 +92,9 @@ class Coverage:
     @property
     def percent(self) -> float:
         """The share met of all definitions together, in percent; 0 where there is none."""
-        parts = [(met.percent, len(met.states) + len(met.moves)) for met in self.definitions.values()]
-        whole = sum(size for _, size in parts)
-        return sum(percent * size for percent, size in parts) / whole if whole else 0.0
+        all_of_them = self.definitions.values()
+        whole = sum(met.size for met in all_of_them)
+        return sum(met.percent * met.size for met in all_of_them) / whole if whole else 0.0
 
     def table(self) -> list[str]:
         """Return the report: a line a definition, then what was missed of it."""

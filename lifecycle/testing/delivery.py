@@ -1,6 +1,6 @@
 """Deliveries of a set of events, as the places of its members in order of arrival.
 
-    (0, 1, 2) as given · (2, 0, 1) another order · (2, 0, 2, 1) repeated · (2, 0) one lost
+(0, 1, 2) as given · (2, 0, 1) another order · (2, 0, 2, 1) repeated · (2, 0) one lost
 """
 
 from __future__ import annotations

@@ -81,9 +81,7 @@ def check_names(expected: Mapping[str, Any], known: Mapping[str, Any]) -> None:
             raise InvalidArgumentError(f"the field {name!r}", "one of " + ", ".join(known))
 
 
-def _member(
-    name: str, expected: Any, found: Mapping[str, Any], where: str
-) -> Iterator[Difference]:
+def _member(name: str, expected: Any, found: Mapping[str, Any], where: str) -> Iterator[Difference]:
     at = f"{where}.{name}" if where else name
     if name in found:
         yield from differences(expected, found[name], at)

@@ -2,6 +2,8 @@
 
     event("at_store", at=60) ─→ HandMade.recording ─→ a recording that stands for it
                                        └→ recognized as that very event, details and all
+
+So hand-made events go through the same log and the same receipts as real ones.
 """
 
 from __future__ import annotations
@@ -37,7 +39,10 @@ def event(name: str, at: Time | None = None, **fields: Any) -> Event:
     when = "undated" if occurred_at is None else format_instant(occurred_at)
     key = fields.pop("key", f"callback:{name}:{when}")
     digest = fields.pop("digest", None) or _sha256(f"{key}:{name}:{when}".encode())
-    made = {
+    made: dict[str, Any] = {
+        "name": name,
+        "key": key,
+        "digest": digest,
         "provider": DEFAULT_PROVIDER,
         "order_id": ORDER,
         "kind": "callback",
@@ -47,7 +52,7 @@ def event(name: str, at: Time | None = None, **fields: Any) -> Event:
         "sha256": _sha256(digest.encode()),
         "occurred_at": occurred_at,
     }
-    return Event(name=name, key=key, digest=digest, **(made | fields))
+    return Event(**(made | fields))
 
 
 class HandMade:
@@ -94,9 +99,7 @@ class HandMade:
         if self._around is not None:
             return self._around.recognize(arrival)
         detail = "the provider takes hand-made events only"
-        return Unreadable(
-            self.name, "not_json", detail, arrival.body, arrival.received_at, arrival
-        )
+        return Unreadable(self.name, "not_json", detail, arrival.body, arrival.received_at, arrival)
 
     def recall(self, event: Event) -> Event:
         """Return a stored event with what it was made to say."""
@@ -120,9 +123,7 @@ def provider_named(provider: str | Provider) -> Provider:
     return known[provider]
 
 
-def as_recordings(
-    entries: Iterable[Any], provider: str | Provider
-) -> tuple[list[Any], Provider]:
+def as_recordings(entries: Iterable[Any], provider: str | Provider) -> tuple[list[Any], Provider]:
     """Return recordings for entries that may hold hand-made events, and who can read them."""
     given = list(entries)
     if not any(isinstance(entry, Event) for entry in given):

@@ -116,13 +116,12 @@ class When:
 
     def _found(self) -> dict[str, Any]:
         receipt, view, _ = self._played
-        unreadable = isinstance(receipt.event, Unreadable)
-        change = receipt.change
+        event, change = receipt.event, receipt.change
         return {
             "outcome": receipt.outcome.value,
             "verdict": self._verdict(),
             "change": None if change is None else change._asdict(),
-            "quarantined": receipt.event.reason if unreadable else None,
+            "quarantined": event.reason if isinstance(event, Unreadable) else None,
             **({} if view is None else view.model_dump(mode="json")),
         }
 

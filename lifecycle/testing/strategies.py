@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final
 
 from lifecycle.connect import DEFAULT_PROVIDER, recordings_of
@@ -39,7 +40,7 @@ _UNKIND: Final = (
     b"[" * (MAX_DEPTH + 1) + b"]" * (MAX_DEPTH + 1),
     b'{"id":' + b"9" * 401 + b"}",
 )
-_VALUES: Final = (
+_VALUES: Final[tuple[Any, ...]] = (
     *(None, True, False, 0, -1, 2**63, 1.5, 1e300, "", " ", "\x00", "x" * 256),
     *("canceled", "FULFILLMENT.CANCELED", "requested", "\u202edelivered", [], [[]], {}, {"id": 1}),
 )
@@ -53,7 +54,9 @@ def lifecycles(
     Each goes declared moves from the initial state, `most` at most, with informational
     events between them.
     """
-    st = _strategies()
+    _need_hypothesis()
+    from hypothesis import strategies as st
+
     definition = provider_named(provider).definition
     informational = sorted(definition.informational)
 
@@ -83,7 +86,9 @@ def deliveries(
     Recordings are received in the order they come, a second apart. Of each there are up to
     `copies`; none of some where it is `lossy`, but never nothing at all.
     """
-    st = _strategies()
+    _need_hypothesis()
+    from hypothesis import strategies as st
+
     given = flattened(events)
 
     @st.composite
@@ -106,7 +111,9 @@ def hostile_bodies(like: Iterable[Any] = ()) -> SearchStrategy[bytes]:
     `like` cut short, flipped, or with a value of another kind in them, which may well be
     readable still.
     """
-    st = _strategies()
+    _need_hypothesis()
+    from hypothesis import strategies as st
+
     kinds = [st.binary(max_size=200), st.sampled_from(_UNKIND), _any_json().map(compact)]
     models = [body for recording in flattened(like) if isinstance(body := _body(recording), dict)]
     if models:
@@ -119,11 +126,11 @@ def hostile_bodies(like: Iterable[Any] = ()) -> SearchStrategy[bytes]:
     return st.one_of(kinds)
 
 
-def hostile_deliveries(
-    events: Iterable[Any], *, most: int = 5
-) -> SearchStrategy[list[Line]]:
+def hostile_deliveries(events: Iterable[Any], *, most: int = 5) -> SearchStrategy[list[Line]]:
     """Return a strategy for deliveries of these recordings with hostile callbacks among them."""
-    st = _strategies()
+    _need_hypothesis()
+    from hypothesis import strategies as st
+
     given = flattened(events)
 
     @st.composite
@@ -140,7 +147,8 @@ def hostile_deliveries(
 
 def definitions() -> SearchStrategy[Definition]:
     """Return a strategy for sound definitions of two to eight states, some of them odd."""
-    st = _strategies()
+    _need_hypothesis()
+    from hypothesis import strategies as st
 
     @st.composite
     def written(draw: DrawFn) -> Definition:
@@ -166,7 +174,9 @@ def definitions() -> SearchStrategy[Definition]:
 
 def events_of(definition: Definition, *, most: int = 8) -> SearchStrategy[list[Event]]:
     """Return a strategy for hand-made events of one order: known names and unknown, any time."""
-    st = _strategies()
+    _need_hypothesis()
+    from hypothesis import strategies as st
+
     names = st.sampled_from([*definition.states, *sorted(definition.informational), "unheard_of"])
     kinds = st.sampled_from(["callback", "callback", "poll"])
     times = st.none() | st.integers(0, 3)
@@ -180,12 +190,9 @@ def events_of(definition: Definition, *, most: int = 8) -> SearchStrategy[list[E
     return st.lists(one, min_size=1, max_size=most)
 
 
-def _strategies() -> Any:
-    try:
-        from hypothesis import strategies  # noqa: PLC0415 - slow, and perhaps not installed
-    except ImportError:
-        raise MissingExtraError("test", "hypothesis") from None
-    return strategies
+def _need_hypothesis() -> None:
+    if find_spec("hypothesis") is None:
+        raise MissingExtraError("test", "hypothesis")
 
 
 def _received(entries: Sequence[Any]) -> list[Any]:
@@ -195,8 +202,10 @@ def _received(entries: Sequence[Any]) -> list[Any]:
     return received_in_turn(entries)
 
 
-def _any_json() -> Any:
-    st = _strategies()
+def _any_json() -> SearchStrategy[Any]:
+    _need_hypothesis()
+    from hypothesis import strategies as st
+
     letters = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
     numbers = st.integers() | st.floats(allow_nan=False, allow_infinity=False)
     leaves = st.none() | st.booleans() | numbers | letters
@@ -222,7 +231,9 @@ def _flipped(text: bytes, at: int, by: int) -> bytes:
 
 def _replaced(model: Mapping[str, Any], data: DataObject) -> dict[str, Any]:
     """Return the object with one of its members, at any depth, of another value."""
-    st = _strategies()
+    _need_hypothesis()
+    from hypothesis import strategies as st
+
     name = data.draw(st.sampled_from(sorted(model)))
     inner = model[name]
     deeper = isinstance(inner, Mapping) and inner and data.draw(st.booleans())

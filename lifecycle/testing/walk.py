@@ -1,7 +1,10 @@
 """The shortest ways through a definition: to every state, and over every move.
 
     for walk in walks_to_moves(definition):
-        given(walk.recordings()[:-1]).when(walk.recordings()[-1]).then(status=walk.status)
+        *before, last = walk.recordings()
+        given(before).when(last).then(status=walk.status, path=list(walk.states))
+
+Shortest in moves; among equals the one through lower ranks.
 """
 
 from __future__ import annotations
@@ -53,7 +56,9 @@ class Walk(NamedTuple):
         Raises:
             InvalidArgumentError: the provider tells no recordings; take `events`.
         """
-        return recordings_of(provider).tell(self.triggers, order_id=order_id, starts_at=starts_at)
+        tell = recordings_of(provider).tell
+        told: list[Recording] = tell(self.triggers, order_id=order_id, starts_at=starts_at)
+        return told
 
     def events(self, *, order_id: str = ORDER, starts_at: datetime = STARTS_AT) -> list[Event]:
         """Return hand-made events that go this way, a minute apart, for any definition."""

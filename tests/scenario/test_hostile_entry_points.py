@@ -144,7 +144,7 @@ def test_the_command_line_takes_the_whole_corpus_and_gives_every_byte_back(tmp_p
 
 
 def _lifecycle(*arguments: str) -> bytes:
-    done = subprocess.run(  # noqa: S603
+    done = subprocess.run(
         [sys.executable, "-m", "lifecycle", *arguments], capture_output=True, check=False
     )
     assert done.returncode == 0, done.stderr.decode()[-500:]

@@ -116,9 +116,7 @@ def callback(
     return _recording("callback", _arrives(at, received_at), body=body)
 
 
-def flat(
-    status: str, *, order_id: str = ORDER, received_at: Time = 0, **order: Any
-) -> Recording:
+def flat(status: str, *, order_id: str = ORDER, received_at: Time = 0, **order: Any) -> Recording:
     """Return a callback that is the order object itself: a snapshot, without id and time."""
     return _recording("callback", received_at, body={"id": order_id, "status": status, **order})
 
