@@ -8,7 +8,7 @@ new name: every state as a dated poll, a divergent copy of every state, and some
 |---|---|
 | `request 1` | our create request, attempt 1 |
 | `accepted 1`, `rejected 1 to validation_failed`, `failed 1` | what came of it |
-| `at_store`, `at_store@1`, `at_store@2` | a callback: untimed, at the first, at the second instant |
+| `at_store`, `at_store@1`, `at_store@2` | a callback: untimed, at one of two instants |
 | `poll at_store@1` | the same said by a dated poll |
 | `at_store@1 ≠` | another content under the key of `at_store@1` |
 """
@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from itertools import count
 from typing import Any, Final, NamedTuple, get_args
 
@@ -83,16 +83,12 @@ def alphabet(definition: Definition) -> Alphabet:
     copied = states.pop(len(states) // 2)
     letters.append(writer.divergent(copied))
     wide = [*letters, *writer.rarities(), *writer.polls(), *map(writer.divergent, states)]
-    return Alphabet(
-        tuple(letters), tuple(wide), _twins(definition, letters), _sooner(wide)
-    )
+    return Alphabet(tuple(letters), tuple(wide), _twins(definition, letters), _sooner(wide))
 
 
 def spoken_names(definition: Definition) -> tuple[str, ...]:
     """Return the names of states that a provider may say: not those before the first birth."""
-    return tuple(
-        name for name, state in definition.names.items() if _is_theirs(definition, state)
-    )
+    return tuple(name for name, state in definition.names.items() if _is_theirs(definition, state))
 
 
 class _Writer:
@@ -117,7 +113,9 @@ class _Writer:
         born = min(definition.birth, key=definition.rank, default=definition.initial)
         fates = {1: "unknown", 2: "not_reached"}
         for attempt in (1, 2):
-            yield self._response(ACCEPTED, born, attempt, details=self._told(f"accepted {attempt}", nested=True))
+            yield self._response(
+                ACCEPTED, born, attempt, details=self._told(f"accepted {attempt}", nested=True)
+            )
             for state in self._corrections():
                 label = f"{REJECTED} {attempt} to {state}"
                 yield self._response(REJECTED, state, attempt, label=label, http_status=400)
@@ -252,13 +250,14 @@ def _twins(definition: Definition, letters: list[Letter]) -> tuple[tuple[int, ..
 
 
 def _sooner(letters: list[Letter]) -> Mapping[int, int]:
-    places = {letter.label: index for index, letter in enumerate(letters)}
     first, second = (mark for mark, at in _TIMES if at is not None)
-    return {
-        index: places[f"{letter.label.removesuffix(second)}{first}"]
+    places = {letter.label: index for index, letter in enumerate(letters)}
+    late = {
+        index: places.get(letter.label.removesuffix(second) + first)
         for index, letter in enumerate(letters)
-        if letter.label.endswith(second)
+        if letter.event.occurred_at == INSTANTS[1] and letter.label.endswith(second)
     }
+    return {index: sooner for index, sooner in late.items() if sooner is not None}
 
 
 def _places_for_text(model: type[BaseModel]) -> _Places:

@@ -127,11 +127,7 @@ def must_pass(graph: Graph) -> Mapping[str, tuple[str, ...]]:
         return {}
     initial = graph.states[0]
     return {
-        end: tuple(
-            state
-            for state in graph.states
-            if state in _between(graph, initial, end)
-        )
+        end: tuple(state for state in graph.states if state in _between(graph, initial, end))
         for end in graph.states
         if end in graph.terminal and end in graph.ways
     }

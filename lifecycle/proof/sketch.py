@@ -14,7 +14,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final, NamedTuple
 
-from lifecycle.definition import Definition, Move, Written
+from pydantic import BaseModel
+
+from lifecycle.definition import Awaits, Definition, Move, NoDetails, Written
 
 EVERYWHERE: Final = "*"
 _PARTS: Final = frozenset({"trigger", "source", "dest"})
@@ -48,7 +50,8 @@ class Sketch:
     repeated: tuple[str, ...]
     roles: Mapping[str, tuple[str, ...]]
     informational: frozenset[str]
-    written: Written
+    awaits: Mapping[str, Awaits]
+    details: type[BaseModel]
 
     @cached_property
     def answers(self) -> Mapping[tuple[str, str], Row]:
@@ -68,7 +71,6 @@ class Sketch:
         """The sound part, compiled without a check: to be asked, never to be used."""
         known = frozenset(self.states)
         roles = {name: [state for state in self.roles[name] if state in known] for name in _ROLES}
-        awaits = self.written.awaits
         return Definition(
             name=self.name,
             states=self.states,
@@ -79,8 +81,8 @@ class Sketch:
             side=frozenset(roles["side"]),
             main_line=tuple(roles["main_line"]),
             informational=self.informational,
-            awaits={state: awaits[state] for state in roles["awaits"]} if awaits else {},
-            details=self.written.details,
+            awaits={state: self.awaits[state] for state in roles["awaits"]},
+            details=self.details,
         )
 
 
@@ -101,10 +103,18 @@ def sketch(written: Written) -> Sketch:
         stray=tuple(row for row in rows if row not in sound),
         informational=frozenset(informational),
         roles=roles,
-        malformed=tuple(malformed),
         repeated=tuple(state for state in states if named.count(state) > 1),
-        written=written,
+        awaits=written.awaits or {},
+        details=_details(written.details, malformed),
+        malformed=tuple(malformed),
     )
+
+
+def _details(model: object, malformed: list[Malformed]) -> type[BaseModel]:
+    if isinstance(model, type) and issubclass(model, BaseModel):
+        return model
+    malformed.append(Malformed(f"details is {_kind(model)}, expected a pydantic model"))
+    return NoDetails
 
 
 def _role(written: Written, role: str) -> object:
@@ -127,9 +137,7 @@ def _texts(where: str, names: object, malformed: list[Malformed]) -> Iterator[st
             malformed.append(Malformed(f"{where} holds {_kind(name)}, expected plain text"))
 
 
-def _rows(
-    moves: object, states: tuple[str, ...], malformed: list[Malformed]
-) -> Iterator[Row]:
+def _rows(moves: object, states: tuple[str, ...], malformed: list[Malformed]) -> Iterator[Row]:
     if isinstance(moves, str) or not isinstance(moves, Iterable):
         malformed.append(Malformed(f"moves is {_kind(moves)}, expected a list of moves"))
         return

@@ -21,7 +21,7 @@ from lifecycle.event import Event
 from lifecycle.fold import Folding
 from lifecycle.proof.alphabet import INSTANTS, Alphabet, Letter, spoken_names
 from lifecycle.proof.obligation import Counterexample, Obligation, Proved
-from lifecycle.proof.subsets import Sets, Tell, Walk, difference, walk
+from lifecycle.proof.subsets import Sets, Tell, Walk, walk
 from lifecycle.verdict import place, supersedes
 
 SIZE: Final = 4
@@ -44,6 +44,10 @@ class Rules(NamedTuple):
     folding: type[Folding] = Folding
 
 
+SHIPPED: Final = Rules()
+"""The rules that this library folds by."""
+
+
 class Scope(NamedTuple):
     """How far a proof goes: the size of sets, how many at most, and how many processes."""
 
@@ -53,15 +57,19 @@ class Scope(NamedTuple):
     tell: Tell | None = None
 
 
+DEFAULT: Final = Scope()
+"""As far as a proof goes unless asked otherwise."""
+
+
 def prove(
-    definition: Definition, over: Alphabet, *, rules: Rules = Rules(), scope: Scope = Scope()
+    definition: Definition, over: Alphabet, *, rules: Rules = SHIPPED, scope: Scope = DEFAULT
 ) -> list[Obligation]:
     """Return what came of each obligation of a fold that sorts."""
     found = [
         _total(definition, over, rules),
         _injective(definition, over, rules),
         _placed_by_content(definition, over, rules),
-        _one_content(definition, over, rules),
+        _one_content(over, rules),
     ]
     found += _incremental(definition, over, rules, scope)
     found += [_viewed_by_content(definition, over, rules), _lattice(definition, over, rules)]
@@ -113,7 +121,7 @@ def _placed_by_content(definition: Definition, over: Alphabet, rules: Rules) -> 
     return Obligation(name, Proved.PROVED, checked, "what depends on delivery moves no event")
 
 
-def _one_content(definition: Definition, over: Alphabet, rules: Rules) -> Obligation:
+def _one_content(over: Alphabet, rules: Rules) -> Obligation:
     """Bring four contents under one key, for each event, in every order of arrival."""
     name, checked = "one content counts a key, whatever came first", 0
     for letter in over.wide:
@@ -146,15 +154,13 @@ def _incremental(
         else Walk(definition, rules.folding, over.wide, size, over.twins, over.sooner)
         for size in range(1, scope.size)
     ]
-    walks.append(
-        Walk(definition, rules.folding, over.letters, scope.size, over.twins, over.sooner)
-    )
+    walks.append(Walk(definition, rules.folding, over.letters, scope.size, over.twins, over.sooner))
     reached = list(_within(walks, scope.limit))
     found = walk(reached, workers=scope.workers, tell=scope.tell)
     for number, each in enumerate(walks):
         name = f"incremental = batch, sets of {each.size} of {len(each.letters)} events"
         if number >= len(reached):
-            says = f"not looked at: {each.count()} sets are beyond the limit of {scope.limit}"
+            says = f"not looked at: {each.how_many()} sets are beyond the limit of {scope.limit}"
             yield Obligation(name, Proved.UNPROVED, 0, says)
             continue
         checked, counterexample = found[number]
@@ -205,10 +211,8 @@ def _told_otherwise(
 ) -> Counterexample | None:
     """Look at a view before the last event and after: what was told must not stick."""
     whole = sets.at_once(subset)
-    for place, last in enumerate(subset):
-        if len(subset) == 1:
-            continue
-        folding = sets.before(subset, place)
+    for number, last in enumerate(subset if len(subset) > 1 else ()):
+        folding = sets.before(subset, number)
         folding.view()
         folding.add(letters[last].event)
         if folding.view() != whole.view() or folding.history() != whole.history():
@@ -291,7 +295,7 @@ def _within(walks: Sequence[Walk], limit: int) -> Iterator[Walk]:
     """Yield the walks that fit, smaller sets first: beyond the first that does not, none."""
     left = limit
     for each in walks:
-        left -= each.count()
+        left -= each.how_many()
         if left < 0:
             return
         yield each

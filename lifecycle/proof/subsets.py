@@ -65,7 +65,7 @@ class Walk(NamedTuple):
     twins: tuple[Chosen, ...] = ()
     sooner: Mapping[int, int] = MappingProxyType({})
 
-    def count(self) -> int:
+    def how_many(self) -> int:
         """Return how many sets there are to look at."""
         late = frozenset(self.sooner) & frozenset(range(len(self.letters)))
         early = frozenset(range(len(self.letters))) - late
@@ -80,15 +80,14 @@ class Walk(NamedTuple):
         for rest in combinations(range(first.start + 1, len(self.letters)), self.size - 1):
             for index in range(first.start, min((first.stop, *rest[:1]))):
                 chosen = (index, *rest)
-                if all(before[each] in chosen for each in chosen if each in before):
-                    if not self._is_late(chosen):
-                        yield chosen
+                first_twins = all(before[each] in chosen for each in chosen if each in before)
+                if first_twins and not self._is_late(chosen):
+                    yield chosen
 
     def parts(self) -> list[range]:
         """Return the first letters, in blocks: a block's sets are looked at together."""
         end = len(self.letters)
         return [range(start, min(start + _BLOCK, end)) for start in range(0, end, _BLOCK)]
-
 
     def _count(self, allowed: frozenset[int]) -> int:
         groups = [sum(index in allowed for index in twins) for twins in self.twins]
@@ -119,7 +118,7 @@ def walk(walks: Sequence[Walk], *, workers: int = 0, tell: Tell | None = None) -
         workers: processes to use; 0 uses every processor that this process may use.
         tell: hears of the progress.
     """
-    total = sum(each.count() for each in walks)
+    total = sum(each.how_many() for each in walks)
     tasks = [(number, part) for number, each in enumerate(walks) for part in each.parts()]
     checked = [0] * len(walks)
     found: dict[int, Counterexample] = {}
@@ -220,9 +219,7 @@ class Sets:
             self._kept[rest] = self.at_once(rest)
         return copied(self._kept[rest])
 
-    def _told(
-        self, rest: Chosen, last: Chosen, folding: Folding, whole: Folding
-    ) -> Counterexample:
+    def _told(self, rest: Chosen, last: Chosen, folding: Folding, whole: Folding) -> Counterexample:
         labels = [letter.label for letter in self._walk.letters]
         differ = difference(folding, whole)
         return Counterexample(

@@ -29,13 +29,15 @@ SETTINGS: Final = {
     "recursive_triggers": 1,  # REPLACE runs the trigger that refuses DELETE
     "fullfsync": 1,  # on macOS nothing less reaches the disk
     "checkpoint_fullfsync": 1,
-    "cache_size": -8192,  # KiB
     "wal_autocheckpoint": 2000,  # pages: a page that changes often is copied back less often
 }
 """What every connection is set to. The journal mode is the file's, see `make_durable`."""
 
 PAGE_BYTES: Final = 8192
 """Of a new file. A smaller page holds few records and wastes its end."""
+
+_WRITER_CACHE_KIBIBYTES: Final = 65536
+"""Holds the index of about a million records; readers do with SQLite's own two megabytes."""
 
 _MOST_CONNECTIONS: Final = 64
 _WORDS: Final[Mapping[str, tuple[str, ...]]] = {
@@ -105,6 +107,7 @@ class LogConnection(SQLiteConnection):
                 self.driver.execute(f"PRAGMA page_size={PAGE_BYTES}")
                 self.driver.execute("PRAGMA journal_mode=WAL")
             _check(self.driver, self._url, "journal_mode", "wal")
+            self.driver.execute(f"PRAGMA cache_size=-{_WRITER_CACHE_KIBIBYTES}")
             self._is_durable = True
 
 

@@ -106,8 +106,7 @@ class _Trial:
         ]
         return "\n".join(
             (
-                f"the result depends on the delivery; of {len(self._recordings)} events, "
-                + f"{len(delivery)} arrivals of {len(in_order)} show it:",
+                f"the result depends on the delivery; {len(delivery)} arrivals show it:",
                 *(f"  {place}. {self._names[number]}" for place, number in enumerate(delivery, 1)),
                 f"expected is what they give each once, in the order {places}:",
                 *wrong[:_MOST_SHOWN],

@@ -65,7 +65,7 @@ def differences(expected: Any, found: Any, where: str = "") -> Iterator[Differen
             for place, (wanted, item) in enumerate(zip(expected, found, strict=True)):
                 yield from differences(wanted, item, f"{where}[{place}]")
         case list(), list():
-            yield Difference(where, f"{len(expected)} items", f"{len(found)}: {found!r}")
+            yield Difference(where, f"a list of {len(expected)}", f"one of {len(found)}, {found!r}")
         case _ if type(expected) is not type(found) or expected != found:
             yield Difference(where, repr(expected), repr(found))
 

@@ -43,11 +43,15 @@ def load_recordings(path: str | PathLike[str]) -> list[Recording]:
 
 
 def flattened(entries: Iterable[Any]) -> list[Any]:
-    """Return recordings, lines and events in one list, whether they came singly or in lists."""
+    """Return recordings, lines and events in one list, whether they came singly or in lists.
+
+    Blank lines say nothing and are left out."""
     found: list[Any] = []
     for entry in entries:
-        if isinstance(entry, Mapping | str | bytes | Event):
+        if isinstance(entry, Mapping | Event):
             found.append(entry)
+        elif isinstance(entry, str | bytes):
+            found += [entry] if entry.strip() else []
         else:
             found += flattened(entry)
     return found

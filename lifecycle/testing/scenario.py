@@ -107,8 +107,6 @@ class When:
         recordings, provider = as_recordings(self.recorded, self.provider)
         with memory_orders(provider) as orders:
             receipts = orders.record_many(recordings)
-            if not receipts:
-                raise InvalidArgumentError("when", "a recording; it was a blank line")
             last = receipts[-1]
             if isinstance(last.event, Unreadable):
                 return _Played(last, None, ())

@@ -160,7 +160,7 @@ def definitions() -> SearchStrategy[Definition]:
         return Definition.write(
             "drawn",
             states=states,
-            moves=[{"trigger": dest, "source": source, "dest": dest} for source, dest in moves],
+            moves=[{"trigger": dest, "source": source, "dest": dest} for source, dest in sorted(moves)],
             terminal=terminal,
             aborts=draw(st.sets(st.sampled_from(sorted(terminal)))) if terminal else (),
             birth=draw(some),

@@ -55,7 +55,7 @@ class Tamperer:
 
     def __init__(self, path: Path) -> None:
         self.raw = sqlite3.connect(path, isolation_level=None)
-        for change in ("update", "delete", "replace"):
+        for change in ("update", "delete"):
             self.raw.execute(f"DROP TRIGGER stored_events_refuse_{change}")
 
     def row(self, position: int) -> tuple[str, int, str, bytes]:

@@ -1,0 +1,243 @@
+"""The theorem about folds over arrivals: does the order of arrival matter, or a repeat?
+
+    explore all states ─→ minimize by output ─→ every pair commutes, every event repeats
+                                                harmlessly: in every class of states
+
+Adjacent swaps generate all permutations, so if every two events commute in every class,
+no order of arrival matters; a repeat can then be swapped next to its first copy, where it
+changes nothing. Classes differ only where some string of arrivals tells them apart, so a
+violation is always a real one: the shortest such string is its counterexample. This is
+complete for the finite alphabet, and says nothing of events outside it.
+
+A state space that does not end is cut off at a limit. What was explored can still refute,
+but never prove.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator, Sequence
+from itertools import combinations_with_replacement
+from typing import Any, Final, NamedTuple, Protocol, runtime_checkable
+
+from lifecycle.proof.obligation import Counterexample, Obligation, Proved
+from lifecycle.proof.quotient import Broken, Explored, Quotient, explore, minimize
+
+LIMIT: Final = 100_000
+"""So many states are explored, unless asked otherwise."""
+
+# Where the states do not end, so much of the beginning is searched for a refutation.
+_SEARCHED_STRINGS: Final = 300_000
+_SEARCHED_DEPTH: Final = 4
+
+_STEPS: Final = "steps are a function"
+
+Pair = tuple[int, int]
+"""Two events of the alphabet, by index; twice the same one is a repeat."""
+
+
+@runtime_checkable
+class ArrivalFold(Protocol):
+    """A fold that takes events as they arrive. States and outputs are hashable values.
+
+    Events of the alphabet are shown by `str`.
+    """
+
+    @property
+    def name(self) -> str:
+        """What a certificate calls it."""
+        ...
+
+    @property
+    def alphabet(self) -> Sequence[Any]:
+        """The events that the proof ranges over."""
+        ...
+
+    @property
+    def initial(self) -> Hashable:
+        """The state before anything arrived."""
+        ...
+
+    def step(self, state: Any, event: Any) -> Hashable:
+        """Return the state after one more arrival."""
+        ...
+
+    def output(self, state: Any) -> Hashable:
+        """Return what is told in this state: the view."""
+        ...
+
+
+class Finding(NamedTuple):
+    """What the exploration of a fold over arrivals came to.
+
+    `commuting` holds the pairs that made no difference in any state that was explored.
+    """
+
+    proved: Proved
+    states: int
+    classes: int
+    obligations: tuple[Obligation, ...]
+    commuting: tuple[Pair, ...] = ()
+
+    @property
+    def counterexample(self) -> Counterexample | None:
+        """The first thing that refutes, if anything does."""
+        found = (each.counterexample for each in self.obligations)
+        return next((each for each in found if each is not None), None)
+
+
+def prove(fold: ArrivalFold, *, limit: int = LIMIT) -> Finding:
+    """Return whether the order of arrival and repeats make no difference to a fold's output."""
+    explored = explore(fold, limit)
+    if isinstance(explored, Broken):
+        found = Obligation(_STEPS, Proved.REFUTED, explored.states, explored.says)
+        return Finding(Proved.REFUTED, explored.states, 0, (found,))
+    if not explored.complete:
+        return _cut_off(fold, explored, limit)
+    return _complete(fold, explored)
+
+
+def _complete(fold: ArrivalFold, explored: Explored) -> Finding:
+    quotient = minimize(explored)
+    worst = _violations(explored, quotient, len(fold.alphabet))
+    pairs = list(combinations_with_replacement(range(len(fold.alphabet)), 2))
+    taken = len(explored.states) * len(fold.alphabet)
+    steps = Obligation(_STEPS, Proved.PROVED, taken, "none raises, and each has one answer")
+    obligations = tuple(
+        _judged(fold, explored, name, len(quotient.members) * len(those), violated)
+        for name, those, violated in (
+            ("every two events commute", *_those(pairs, worst, repeat=False)),
+            ("every event repeats harmlessly", *_those(pairs, worst, repeat=True)),
+        )
+    )
+    commuting = tuple(pair for pair in pairs if pair[0] != pair[1] and pair not in worst)
+    refuted = any(each.proved is Proved.REFUTED for each in obligations)
+    proved = Proved.REFUTED if refuted else Proved.PROVED
+    return Finding(
+        proved, len(explored.states), len(quotient.members), (steps, *obligations), commuting
+    )
+
+
+class _Violation(NamedTuple):
+    """A pair that makes a difference after `state`, which so many arrivals more reveal."""
+
+    length: int
+    state: int
+    pair: Pair
+    suffix: tuple[int, ...]
+
+
+def _violations(explored: Explored, quotient: Quotient, letters: int) -> dict[Pair, _Violation]:
+    """Return, for each pair that makes a difference, the shortest way to show it."""
+    worst: dict[Pair, _Violation] = {}
+    for state in quotient.members:
+        depth = explored.depth(state)
+        for pair in combinations_with_replacement(range(letters), 2):
+            if pair in worst and worst[pair].length <= depth:
+                continue
+            one, other = _both(explored, state, pair)
+            apart = quotient.apart(one, other)
+            if apart is not None and (pair not in worst or depth + apart < worst[pair].length):
+                suffix = quotient.telling_apart(one, other)
+                worst[pair] = _Violation(depth + apart, state, pair, suffix)
+    return worst
+
+
+def _both(explored: Explored, state: int, pair: Pair) -> Pair:
+    """Return where a pair leads in both orders; where it is a repeat, once and twice."""
+    moves, (first, second) = explored.moves, pair
+    if first == second:
+        return moves[state][first], moves[moves[state][first]][first]
+    return moves[moves[state][first]][second], moves[moves[state][second]][first]
+
+
+def _those(
+    pairs: Sequence[Pair], worst: dict[Pair, _Violation], *, repeat: bool
+) -> tuple[list[Pair], _Violation | None]:
+    those = [pair for pair in pairs if (pair[0] == pair[1]) is repeat]
+    found = [worst[pair] for pair in those if pair in worst]
+    return those, min(found, key=lambda each: (each.length, each.state, each.pair), default=None)
+
+
+def _judged(
+    fold: ArrivalFold, explored: Explored, name: str, checked: int, found: _Violation | None
+) -> Obligation:
+    if found is None:
+        return Obligation(name, Proved.PROVED, checked, "in every class of states")
+    prefix = explored.way(found.state)
+    counterexample = replayed(fold, prefix, found.pair, found.suffix)
+    return Obligation(name, Proved.REFUTED, checked, str(counterexample), counterexample)
+
+
+def replayed(
+    fold: ArrivalFold, prefix: Sequence[int], pair: Pair, suffix: Sequence[int]
+) -> Counterexample:
+    """Return a counterexample with the outputs that the fold itself gives, step by step."""
+    one, other = (pair[:1], pair) if pair[0] == pair[1] else (pair, pair[::-1])
+    told = [_shown(output_after(fold, (*prefix, *middle, *suffix))) for middle in (one, other)]
+    labels = [str(event) for event in fold.alphabet]
+    before, first, second, after = (
+        tuple(labels[index] for index in part) for part in (prefix, one, other, suffix)
+    )
+    return Counterexample(before, first, second, after, *told)
+
+
+def output_after(fold: ArrivalFold, arrivals: Sequence[int]) -> Hashable:
+    """Return what a fold tells after some arrivals."""
+    state: Hashable = fold.initial
+    for index in arrivals:
+        state = fold.step(state, fold.alphabet[index])
+    return fold.output(state)
+
+
+def _cut_off(fold: ArrivalFold, explored: Explored, limit: int) -> Finding:
+    """Look for a refutation near the start; without one, nothing is known."""
+    name = "every two events commute, every event repeats harmlessly"
+    found = next(_near_the_start(fold, explored), None)
+    if found is None:
+        says = f"the states do not end within the limit of {limit}; nothing is proved"
+        obligation = Obligation(name, Proved.UNPROVED, len(explored.states), says)
+    else:
+        says = str(found)
+        obligation = Obligation(name, Proved.REFUTED, len(explored.states), says, found)
+    return Finding(obligation.proved, len(explored.states), 0, (obligation,))
+
+
+def _near_the_start(fold: ArrivalFold, explored: Explored) -> Iterator[Counterexample]:
+    """Yield what refutes near the start: shorter revealing strings first."""
+    letters = range(len(fold.alphabet))
+    pairs = list(combinations_with_replacement(letters, 2))
+    for depth in range(_SEARCHED_DEPTH):
+        fit = _SEARCHED_STRINGS // (len(pairs) * len(letters) ** depth)
+        for number in range(min(fit, len(explored.moves))):
+            for pair in pairs:
+                ways = _ways(fold, explored.states[number], pair)
+                suffix = _revealing(fold, *ways, depth)
+                if suffix is not None:
+                    yield replayed(fold, explored.way(number), pair, suffix)
+
+
+def _ways(fold: ArrivalFold, state: Hashable, pair: Pair) -> tuple[Hashable, Hashable]:
+    """Return the states that a pair leads to in both orders; of a repeat, once and twice."""
+    first, second = (fold.alphabet[index] for index in pair)
+    once = fold.step(state, first)
+    twice = fold.step(once, second)
+    return (
+        (once, twice) if pair[0] == pair[1] else (twice, fold.step(fold.step(state, second), first))
+    )
+
+
+def _revealing(
+    fold: ArrivalFold, one: Hashable, other: Hashable, depth: int
+) -> tuple[int, ...] | None:
+    """Return a string of exactly `depth` arrivals after which two states tell different things."""
+    if depth == 0:
+        return () if fold.output(one) != fold.output(other) else None
+    for letter, event in enumerate(fold.alphabet):
+        rest = _revealing(fold, fold.step(one, event), fold.step(other, event), depth - 1)
+        if rest is not None:
+            return (letter, *rest)
+    return None
+
+
+def _shown(output: Hashable) -> str:
+    return output if isinstance(output, str) else repr(output)

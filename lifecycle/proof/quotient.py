@@ -1,0 +1,175 @@
+"""The states of a fold over arrivals: all that can be reached, and which of them are alike.
+
+Two states are alike if no string of arrivals makes their outputs differ. They are told
+apart in rounds, after Moore: in round 0 by their outputs, in round n by a letter that
+leads to states told apart in round n - 1. So the round in which two states part is the
+length of the shortest string that tells them apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from typing import Any, NamedTuple, Protocol
+
+
+class _Steps(Protocol):
+    """The part of a fold over arrivals that exploring needs."""
+
+    @property
+    def alphabet(self) -> Sequence[Any]: ...
+    @property
+    def initial(self) -> Hashable: ...
+    def step(self, state: Any, event: Any) -> Hashable: ...
+    def output(self, state: Any) -> Hashable: ...
+
+
+class Broken(NamedTuple):
+    """A fold whose steps are no function: it raised, or gave two answers."""
+
+    states: int
+    says: str
+
+
+class Explored(NamedTuple):
+    """States in the order of discovery, nearest first; `moves` of those that were expanded.
+
+    `came` tells for each state the one before it and the letter that led here.
+    """
+
+    states: list[Hashable]
+    outputs: list[Hashable]
+    moves: list[list[int]]
+    came: list[tuple[int, int] | None]
+    complete: bool
+
+    def way(self, state: int) -> tuple[int, ...]:
+        """Return the shortest string of letters that leads to a state."""
+        letters: list[int] = []
+        step = self.came[state]
+        while step is not None:
+            letters.append(step[1])
+            step = self.came[step[0]]
+        return tuple(reversed(letters))
+
+    def depth(self, state: int) -> int:
+        """Return how many arrivals lead to a state."""
+        return len(self.way(state))
+
+
+class Quotient(NamedTuple):
+    """The classes of states that no string of arrivals tells apart.
+
+    `rounds[n]` gives each state's class by strings of up to n letters; `members` holds
+    the nearest state of each class of the last round.
+    """
+
+    explored: Explored
+    rounds: list[list[int]]
+    members: tuple[int, ...]
+
+    def apart(self, one: int, other: int) -> int | None:
+        """Return the length of the shortest string that tells two states apart, if any."""
+        if self.rounds[-1][one] == self.rounds[-1][other]:
+            return None
+        return next(n for n, classes in enumerate(self.rounds) if classes[one] != classes[other])
+
+    def telling_apart(self, one: int, other: int) -> tuple[int, ...]:
+        """Return a shortest string that tells apart two states that are not alike."""
+        letters: list[int] = []
+        while left := self.apart(one, other):
+            classes, moves = self.rounds[left - 1], self.explored.moves
+            steps = enumerate(zip(moves[one], moves[other], strict=True))
+            letter, (one, other) = next(
+                (letter, pair) for letter, pair in steps if classes[pair[0]] != classes[pair[1]]
+            )
+            letters.append(letter)
+        return tuple(letters)
+
+
+class _Stumbled(Exception):  # noqa: N818 - it never leaves this module
+    """A step that is no function; the words say how."""
+
+
+def explore(fold: _Steps, limit: int) -> Explored | Broken:
+    """Return every state that arrivals lead to, nearest first, and at most so many."""
+    explored = Explored([], [], [], [], complete=True)
+    known: dict[Hashable, int] = {}
+    try:
+        _discover(fold, explored, known, fold.initial, None)
+        while len(explored.moves) < len(explored.states):
+            if len(explored.states) > limit:
+                return explored._replace(complete=False)
+            _expand(fold, explored, known)
+    except _Stumbled as stumbled:
+        way = explored.way(len(explored.moves)) if explored.states else ()
+        after = ", ".join(str(fold.alphabet[letter]) for letter in way) or "nothing"
+        return Broken(len(explored.states), f"after {after}, {stumbled}")
+    return explored
+
+
+def minimize(explored: Explored) -> Quotient:
+    """Return the classes of alike states of a fold that was explored to its end."""
+    rounds = [_numbered(explored.outputs)]
+    while True:
+        classes = rounds[-1]
+        finer = _numbered(
+            [
+                (classes[state], *(classes[target] for target in moves))
+                for state, moves in enumerate(explored.moves)
+            ]
+        )
+        if max(finer) == max(classes):
+            break
+        rounds.append(finer)
+    nearest: dict[int, int] = {}
+    for state, number in enumerate(rounds[-1]):
+        nearest.setdefault(number, state)
+    return Quotient(explored, rounds, tuple(nearest.values()))
+
+
+def _expand(fold: _Steps, explored: Explored, known: dict[Hashable, int]) -> None:
+    number = len(explored.moves)
+    state = explored.states[number]
+    row: list[int] = []
+    for letter, event in enumerate(fold.alphabet):
+        target = _stepped(fold, state, event)
+        if target not in known:
+            _discover(fold, explored, known, target, (number, letter))
+        row.append(known[target])
+    explored.moves.append(row)
+
+
+def _discover(
+    fold: _Steps,
+    explored: Explored,
+    known: dict[Hashable, int],
+    state: Hashable,
+    came: tuple[int, int] | None,
+) -> None:
+    try:
+        output = fold.output(state)
+        hash(output)
+    except Exception as failure:
+        raise _Stumbled(f"the output raises {type(failure).__name__}: {failure}") from failure
+    known[state] = len(explored.states)
+    explored.states.append(state)
+    explored.outputs.append(output)
+    explored.came.append(came)
+
+
+def _stepped(fold: _Steps, state: Hashable, event: Any) -> Hashable:
+    """Take one step, twice: a fold that reads a clock or a counter gives itself away."""
+    try:
+        target, again = fold.step(state, event), fold.step(state, event)
+        hash(target)
+    except Exception as failure:
+        raise _Stumbled(f"{event} raises {type(failure).__name__}: {failure}") from failure
+    if target != again:
+        raise _Stumbled(f"{event} gives two answers")
+    return target
+
+
+def _numbered(keys: Sequence[Hashable]) -> list[int]:
+    """Number keys in the order of their first appearance."""
+    numbers: dict[Hashable, int] = {}
+    return [numbers.setdefault(key, len(numbers)) for key in keys]

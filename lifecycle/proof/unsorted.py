@@ -1,0 +1,88 @@
+"""What sorting is for: a definition's own verdicts, folded as events arrive.
+
+The verdicts are those of the shipped fold; only the sorting is left out, and the output
+is where the order stands. That this is no function of the set is the reason for sorting.
+The pairs that commute all the same are arrivals whose order never mattered to the status.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple
+
+from lifecycle.definition import Definition
+from lifecycle.proof.alphabet import Alphabet, Letter
+from lifecycle.proof.arrivals import Finding, prove
+from lifecycle.verdict import MOVES, Standing, judge, place
+
+
+_NOWHERE: Final = Standing()
+
+
+@dataclass(frozen=True)
+class Heard:
+    """One event with its lane, shown by its label."""
+
+    letter: Letter
+    lane: int
+
+    def __str__(self) -> str:
+        return self.letter.label
+
+
+@dataclass(frozen=True)
+class Unsorted:
+    """A definition's verdicts as a fold over arrivals; it tells the status."""
+
+    definition: Definition
+    alphabet: Sequence[Heard]
+    initial: Hashable = _NOWHERE
+
+    @property
+    def name(self) -> str:
+        """What a certificate calls it."""
+        return f"{self.definition.name} without sorting"
+
+    def step(self, state: Any, event: Heard) -> Standing:
+        """Return where the order stands after one more arrival."""
+        heard, standing = event.letter.event, Standing(*state)
+        if judge(self.definition, standing, heard, event.lane) not in MOVES:
+            return standing
+        status = self.definition.names[heard.trigger or ""]
+        rank = self.definition.ranks[status]
+        lifted = standing.highest if status in self.definition.aborts else rank
+        return Standing(status, rank, max(standing.highest, lifted))
+
+    def output(self, state: Any) -> Hashable:
+        """Return the status."""
+        return Standing(*state).status or "not placed"
+
+
+class Unordered(NamedTuple):
+    """What the definition's verdicts come to without sorting.
+
+    `commuting` are pairs of labels whose order never matters to the status; `harmless`
+    the events that commute with every other.
+    """
+
+    finding: Finding
+    pairs: int
+    commuting: tuple[tuple[str, str], ...]
+    harmless: tuple[str, ...]
+
+
+def unordered(definition: Definition, over: Alphabet) -> Unordered:
+    """Return which arrivals never mattered, even without sorting."""
+    heard = [Heard(letter, place(definition, letter.event)[0]) for letter in over.wide]
+    finding = prove(Unsorted(definition, heard))
+    labels = [letter.label for letter in over.wide]
+    commuting = tuple((labels[one], labels[other]) for one, other in finding.commuting)
+    partners = Counter(label for pair in commuting for label in pair)
+    return Unordered(
+        finding,
+        pairs=len(labels) * (len(labels) - 1) // 2,
+        commuting=commuting,
+        harmless=tuple(label for label in labels if partners[label] == len(labels) - 1),
+    )
