@@ -13,7 +13,7 @@ import base64
 import json
 import math
 from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from lifecycle.errors import InvalidArgumentError, JsonError
@@ -40,8 +40,10 @@ USUAL_HEADERS: Final = frozenset(
     {"content-type", "date", "user-agent", "x-request-id", "traceparent"}
 )
 
+_KINDS: Final[Mapping[str, Kind]] = {kind: kind for kind in KINDS}
 _SECRET_HEADERS: Final = frozenset({"authorization", "cookie", "set-cookie"})
 _BODY_FIELDS: Final = ("body", "body_text", "body_base64")
+_EXACT: Final = (bytes, bytearray, memoryview)
 
 
 class _BadLineError(ValueError):
@@ -85,7 +87,7 @@ def read_line(
     lines are the caller's to skip.
     """
     try:
-        fields = _checked(_spelled(line)) if isinstance(line, Mapping) else _parsed(line)
+        fields = _checked(line) if isinstance(line, dict | Mapping) else _parsed(line)
         return _read(fields, received_at, providers, provider)
     except _BadLineError as bad:
         return Unreadable(
@@ -132,16 +134,17 @@ def _read(
     providers: Mapping[str, Provider],
     provider: str,
 ) -> tuple[str, Arrival]:
-    name = _provider(fields.get("provider"), providers, provider)
+    get = fields.get
+    name = _provider(get("provider"), providers, provider)
     return name, Arrival(
-        kind=_kind(fields.get("kind")),
-        body=_body(fields),
-        received_at=_received_at(fields.get("received_at")) or received_at,
-        order_id=stated_order_id(fields.get("order_id")),
-        attempt=_integer("attempt", fields.get("attempt"), 1, MAX_ATTEMPT) or 1,
-        exchange_id=opaque_id(fields.get("exchange_id")),
-        http_status=_integer("http_status", fields.get("http_status"), 100, 599),
-        headers=_headers(fields.get("headers"), providers[name].kept_headers),
+        _kind(get("kind")),
+        _body(fields),
+        _received_at(get("received_at")) or received_at,
+        stated_order_id(get("order_id")),
+        _integer("attempt", get("attempt"), 1, MAX_ATTEMPT) or 1,
+        opaque_id(get("exchange_id")),
+        _integer("http_status", get("http_status"), 100, 599),
+        _headers(get("headers"), providers[name].kept_headers),
     )
 
 
@@ -181,10 +184,13 @@ def _printed(instant: datetime) -> str:
         return ""
 
 
-def _checked(fields: dict[str, Any]) -> dict[str, Any]:
-    """Return the fields if their `body` is a value that strict JSON can spell."""
+def _checked(fields: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the fields if their `body` is bytes, or a value that strict JSON can spell."""
+    body = fields.get("body")
+    if body is None or isinstance(body, _EXACT):
+        return fields
     try:
-        parse(compact(fields.get("body")))
+        parse(compact(body))
     except JsonError as refused:
         raise _BadLineError(f"its body is {refused}") from None
     except (TypeError, ValueError, RecursionError):
@@ -193,9 +199,8 @@ def _checked(fields: dict[str, Any]) -> dict[str, Any]:
 
 
 def _kind(value: object) -> Kind:
-    for kind in KINDS:
-        if value == kind:
-            return kind
+    if isinstance(value, str) and value in _KINDS:
+        return _KINDS[value]
     raise _BadLineError(f"its kind is none of {', '.join(KINDS)}")
 
 
@@ -218,10 +223,21 @@ def _integer(field: str, value: object, least: int, most: int) -> int | None:
 def _received_at(value: object) -> datetime | None:
     if value is None:
         return None
-    found = parse_instant(value) if isinstance(value, str) else None
+    found = _instant(value)
     if found is None:
         raise _BadLineError("its received_at is no RFC 3339 time with a zone")
     return found
+
+
+def _instant(value: object) -> datetime | None:
+    if isinstance(value, str):
+        return parse_instant(value)
+    if not isinstance(value, datetime) or value.utcoffset() is None:
+        return None
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:
+        return None
 
 
 def _headers(value: object, also: frozenset[str]) -> Mapping[str, str]:
@@ -241,7 +257,13 @@ def _body(fields: Mapping[str, Any]) -> bytes:
     return _BODY_READERS[given[0]](fields[given[0]])
 
 
+def _json_body(value: object) -> bytes:
+    return bytes(value) if isinstance(value, _EXACT) else compact(value)
+
+
 def _text_body(value: object) -> bytes:
+    if isinstance(value, _EXACT):
+        return bytes(value)
     try:
         return str.encode(value)  # type: ignore[arg-type]
     except (TypeError, ValueError):
@@ -256,7 +278,7 @@ def _base64_body(value: object) -> bytes:
 
 
 _BODY_READERS: Final[Mapping[str, Callable[[object], bytes]]] = {
-    "body": compact,
+    "body": _json_body,
     "body_text": _text_body,
     "body_base64": _base64_body,
 }

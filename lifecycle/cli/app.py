@@ -13,6 +13,7 @@ from typing import Annotated, Any, Final
 import typer
 from typer.main import get_command
 
+from lifecycle.cli.check import check
 from lifecycle.cli.demo import demo
 from lifecycle.cli.diagram import diagram
 from lifecycle.cli.doctor import doctor
@@ -36,6 +37,7 @@ _COMMANDS: Final[dict[str, Callable[..., None]]] = {
     "verify": verify,
     "export": export,
     "diagram": diagram,
+    "check": check,
     "doctor": doctor,
 }
 # Where typer brings a click of its own, and where it asks for the one that is installed.

@@ -1,10 +1,28 @@
 """What can be shown of a lifecycle before an order ever runs through it.
 
-    a written lifecycle ─→ lint     ─→ findings, each with a witness
-    a definition        ─→ sorting  ─→ the view is a function of the set of events
-    a fold over arrivals─→ arrivals ─→ neither order nor repeats matter, or the
-                                       shortest string that shows where they do
-                            └────────→ certificate: what was looked at, and the verdict
+    a written lifecycle  ─→ lint     ─→ findings, each with a witness
+    a definition         ─→ sorting  ─→ the view is a function of the set of events
+    a fold over arrivals ─→ arrivals ─→ neither order nor repeats matter, or the
+                                        shortest string that shows where they do
+                                └─────→ certificate: what was looked at, and the verdict
 
 `lifecycle check` does all of it; docs/explanation/proof.md says what is not shown.
 """
+
+from lifecycle.proof.arrivals import ArrivalFold
+from lifecycle.proof.certificate import Certificate, certify, certify_fold
+from lifecycle.proof.lint import Finding, Linted, lint
+from lifecycle.proof.obligation import Counterexample, Obligation, Proved
+
+__all__ = [
+    "ArrivalFold",
+    "Certificate",
+    "Counterexample",
+    "Finding",
+    "Linted",
+    "Obligation",
+    "Proved",
+    "certify",
+    "certify_fold",
+    "lint",
+]

@@ -132,7 +132,7 @@ class _Writer:
 
     def rarities(self) -> Iterator[Letter]:
         """Yield a word of our own in their mouth, an answer that is ahead, a rival request."""
-        own = f"{REQUESTED}, said by them"
+        own = f"{REQUESTED} by them"
         yield self._letter(own, "callback", REQUESTED, trigger=None, problems=("bad_time",))
         for state in self._underway():
             yield self._response(ACCEPTED, state, 2, label=f"accepted 2 at {state}")

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import combinations, permutations
+from math import comb
 from random import Random
 from typing import Any, Final, NamedTuple
 
@@ -169,10 +170,13 @@ def _incremental(
         elif any(part.counterexample for part in found):
             yield Obligation(name, Proved.UNPROVED, checked, "stopped: see what is refuted")
         else:
-            yield Obligation(name, Proved.PROVED, checked, _SAME)
+            yield Obligation(name, Proved.PROVED, checked, _same(each, checked))
 
 
-_SAME: Final = "whichever comes last, and repeats: the same inner state"
+def _same(walked: Walk, checked: int) -> str:
+    every = comb(len(walked.letters), walked.size)
+    alike = "" if checked == every else f" (alike sets once: they stand for {every})"
+    return f"whichever comes last, and repeats: the same inner state{alike}"
 
 
 def _viewed_by_content(definition: Definition, over: Alphabet, rules: Rules) -> Obligation:

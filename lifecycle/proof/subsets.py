@@ -9,7 +9,7 @@ time. *Equals* means the whole inner state of the folding, so it also covers eve
 that comes later; only the order of the divergent evidence is left open: it is sorted
 whenever it is looked at.
 
-Of the largest sets, one stands for all that are alike, for two reasons:
+Of the sets of three and more, one stands for all that are alike, for two reasons:
 
 - A fold reads the name of an informational callback or poll only to find it in
   `definition.informational`, and orders the event by its key. So other such events of the
@@ -18,7 +18,7 @@ Of the largest sets, one stands for all that are alike, for two reasons:
 - A fold compares instants and copies them, nothing else. So a set whose only instant is
   the second stands where the same set at the first stands.
 
-Smaller sets are all looked at, alike or not.
+Sets of one and two are all looked at, alike or not.
 """
 
 from __future__ import annotations

@@ -17,7 +17,6 @@ from lifecycle.proof.alphabet import Alphabet, Letter
 from lifecycle.proof.arrivals import Finding, prove
 from lifecycle.verdict import MOVES, Standing, judge, place
 
-
 _NOWHERE: Final = Standing()
 
 

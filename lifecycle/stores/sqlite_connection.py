@@ -7,10 +7,15 @@ import sqlite3
 from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from threading import get_ident
 from typing import Any, Final
 from urllib.parse import quote_from_bytes
 
-from eventsourcing.persistence import ConnectionPoolClosedError
+from eventsourcing.persistence import (
+    ConnectionNotFromPoolError,
+    ConnectionPoolClosedError,
+    ConnectionUnavailableError,
+)
 from eventsourcing.sqlite import (
     SQLiteConnection,
     SQLiteConnectionPool,
@@ -39,7 +44,9 @@ PAGE_BYTES: Final = 8192
 _WRITER_CACHE_KIBIBYTES: Final = 65536
 """Holds the index of about a million records; readers do with SQLite's own two megabytes."""
 
-_MOST_CONNECTIONS: Final = 64
+MOST_CONNECTIONS: Final = 64
+"""More readers than this at once wait for each other."""
+
 _WORDS: Final[Mapping[str, tuple[str, ...]]] = {
     "synchronous": ("off", "normal", "full", "extra"),
     "recursive_triggers": ("off", "on"),
@@ -114,73 +121,77 @@ class LogConnection(SQLiteConnection):
 class LogConnectionPool(SQLiteConnectionPool):
     """Connections to the file at `path`; none is handed out before its settings are proved.
 
-    What is given back lies on a stack of our own: the library's pool takes locks that cost
-    more than the statement they guard.
+    A stack without locks instead of the library's queue: its locks cost more than the
+    statement they guard, and one stays locked for ever if a connection cannot be opened.
     """
 
     def __init__(self, path: str, url: str, *, create: bool) -> None:
         self.path = os.path.realpath(path)
         self.url = url
-        self._opening = 0
-        self._opened: list[LogConnection] = []
         self._idle: deque[LogConnection] = deque()
-        super().__init__(
-            db_name=_uri(self.path, create=create),
-            pool_size=_MOST_CONNECTIONS,
-            max_overflow=0,
-            pool_timeout=0,
-        )
+        self._opened: list[LogConnection] = []
+        self._opening: set[int] = set()
+        super().__init__(db_name=_uri(self.path, create=create))
         watch_forks(self)
 
-    def borrow(self) -> LogConnection:
-        """Return a connection for one thread's use; give it back, or discard it.
-
-        The library's interlocking of writers is not used: it stays locked for ever if a
-        connection cannot be opened. Only one thread of a log writes at a time anyway.
-        """
+    def get_connection(
+        self, timeout: float | None = None, *, is_writer: bool | None = None
+    ) -> LogConnection:
+        """Return a connection for one thread's use, to be put back; never waits."""
+        del timeout, is_writer
         if self._closed:
             raise ConnectionPoolClosedError
         try:
             return self._idle.pop()
         except IndexError:
-            connection = self.get_connection()
-        if not isinstance(connection, LogConnection):
-            raise TypeError
-        return connection
+            if len(self._opened) >= MOST_CONNECTIONS:
+                raise ConnectionUnavailableError from None
+            return self._create_connection()
 
-    def give_back(self, connection: LogConnection) -> None:
-        """Take back a connection that did what it was asked."""
-        self._idle.append(connection)
+    def put_connection(self, conn: SQLiteConnection) -> None:
+        """Take a connection back; one that was closed is forgotten."""
+        if not isinstance(conn, LogConnection):
+            raise ConnectionNotFromPoolError
+        if self._closed:
+            conn.close()
+        if conn.closed:
+            with suppress(ValueError):
+                self._opened.remove(conn)
+        else:
+            self._idle.append(conn)
 
-    def discard(self, connection: LogConnection) -> None:
-        """Take back a connection that failed; it is not used again."""
-        connection.close()
-        self.put_connection(connection)
+    def close(self) -> None:
+        """Close what is idle; what is in use is closed when it is put back."""
+        self._closed = True
+        while self._idle:
+            self.put_connection(self._idle.pop())
 
     @property
     def is_used(self) -> bool:
         """Whether any connection is in use, or just being opened; asked in a fork, so no locks."""
-        idle = {id(connection) for connection in (*self._idle, *self._pool)}
-        return bool(self._opening) or any(
-            not connection.closed and id(connection) not in idle for connection in self._opened
-        )
+        return bool(self._opening) or len(self._opened) != len(self._idle)
 
     def close_in_child(self) -> None:
         """Close all connections of a fork that the parent goes on using."""
-        self._closed = True
-        for connection in self._opened:
+        for connection in self.leave_open():
             with suppress(sqlite3.Error):
                 connection.driver.close()
 
+    def leave_open(self) -> list[LogConnection]:
+        """Return all connections, and never touch them again."""
+        self._closed = True
+        self._idle.clear()
+        return self._opened
+
     def _create_connection(self) -> LogConnection:
         refuse_if_used_at_fork(self.path, self.url)
-        self._opening += 1
+        self._opening.add(get_ident())
         try:
             connection = LogConnection(_connected(self.db_name, self.url), self.url)
-            self._opened = [other for other in self._opened if not other.closed] + [connection]
-            return connection
+            self._opened.append(connection)
         finally:
-            self._opening -= 1
+            self._opening.discard(get_ident())
+        return connection
 
 
 class LogDatastore(SQLiteDatastore):
@@ -193,18 +204,17 @@ class LogDatastore(SQLiteDatastore):
         self.pool = LogConnectionPool(path, url, create=create)
 
     @contextmanager
-    def get_connection(self, *, commit: bool = False) -> Iterator[LogConnection]:  # noqa: ARG002
+    def get_connection(self, *, commit: bool = False) -> Iterator[LogConnection]:
         """Yield a connection; one that failed is not used again."""
-        connection = self.pool.borrow()
+        connection = self.pool.get_connection(is_writer=commit)
         try:
             yield connection
         except BaseException as fault:
             if connection.driver.in_transaction or not is_harmless(fault):
-                self.pool.discard(connection)
-            else:
-                self.pool.give_back(connection)
+                connection.close()
             raise
-        self.pool.give_back(connection)
+        finally:
+            self.pool.put_connection(connection)
 
 
 def _escaped(text: bytes) -> str:

@@ -11,6 +11,7 @@ child then refuses to open that file.
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from functools import cache
 from typing import Final, Protocol
 from weakref import WeakSet
@@ -35,12 +36,16 @@ class KeepsOpen(Protocol):
         """Close all connections; none is in use."""
         ...
 
+    def leave_open(self) -> Sequence[object]:
+        """Return all connections, and never touch them again."""
+        ...
+
     def __hash__(self) -> int: ...
 
 
 _OPEN: Final[WeakSet[KeepsOpen]] = WeakSet()
-# Neither used nor closed again: both would be wrong in the child.
-_LEFT_OPEN: Final[list[KeepsOpen]] = []
+# Neither used nor closed again, not even as garbage: both would be wrong in the child.
+_LEFT_OPEN: Final[list[object]] = []
 _UNSAFE_PATHS: Final[set[str]] = set()
 
 
@@ -72,8 +77,9 @@ def _after_fork() -> None:
     _OPEN.clear()
     if any(keeper.is_used for keeper in keepers):
         # A thread that is gone may hold any of SQLite's own locks.
-        _LEFT_OPEN.extend(keepers)
-        _UNSAFE_PATHS.update(keeper.path for keeper in keepers)
-        return
-    for keeper in keepers:
-        keeper.close_in_child()
+        for keeper in keepers:
+            _LEFT_OPEN.extend(keeper.leave_open())
+            _UNSAFE_PATHS.add(keeper.path)
+    else:
+        for keeper in keepers:
+            keeper.close_in_child()

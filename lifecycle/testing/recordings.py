@@ -45,7 +45,8 @@ def load_recordings(path: str | PathLike[str]) -> list[Recording]:
 def flattened(entries: Iterable[Any]) -> list[Any]:
     """Return recordings, lines and events in one list, whether they came singly or in lists.
 
-    Blank lines say nothing and are left out."""
+    Blank lines say nothing and are left out.
+    """
     found: list[Any] = []
     for entry in entries:
         if isinstance(entry, Mapping | Event):

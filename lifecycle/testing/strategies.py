@@ -19,7 +19,7 @@ from lifecycle.intake import Line
 from lifecycle.strict_json import MAX_DEPTH, compact
 from lifecycle.testing.handmade import ORDER, Recording, event, provider_named
 from lifecycle.testing.recordings import flattened, received_in_turn
-from lifecycle.testing.walk import walkable
+from lifecycle.testing.walk import walkable, walks_to_states
 
 if TYPE_CHECKING:
     from hypothesis.strategies import DataObject, DrawFn, SearchStrategy
@@ -47,12 +47,12 @@ _VALUES: Final[tuple[Any, ...]] = (
 
 
 def lifecycles(
-    provider: str = DEFAULT_PROVIDER, *, order_id: str = ORDER, most: int = 12
+    provider: str = DEFAULT_PROVIDER, *, order_id: str = ORDER, most: int = 6
 ) -> SearchStrategy[list[Recording]]:
     """Return a strategy for orders as they truly go: recordings, in the order of what happened.
 
-    Each goes declared moves from the initial state, `most` at most, with informational
-    events between them.
+    Each goes a shortest way to some state, then up to `most` more declared moves, with
+    informational events between them.
     """
     _need_hypothesis()
     from hypothesis import strategies as st
@@ -62,11 +62,11 @@ def lifecycles(
 
     @st.composite
     def told(draw: DrawFn) -> list[Recording]:
-        names = [definition.initial]
-        state = definition.initial
+        walk = draw(st.sampled_from(walks_to_states(definition)))
+        names, state = list(walk.triggers), walk.status
         for _ in range(draw(st.integers(0, most))):
             onward = [move for move in walkable(definition) if move.source == state]
-            if informational and draw(st.integers(0, 5)) == 0:
+            if informational and draw(st.integers(0, 3)) == 0:
                 names.append(draw(st.sampled_from(informational)))
             elif onward:
                 move = draw(st.sampled_from(onward))
@@ -160,7 +160,9 @@ def definitions() -> SearchStrategy[Definition]:
         return Definition.write(
             "drawn",
             states=states,
-            moves=[{"trigger": dest, "source": source, "dest": dest} for source, dest in sorted(moves)],
+            moves=[
+                {"trigger": dest, "source": source, "dest": dest} for source, dest in sorted(moves)
+            ],
             terminal=terminal,
             aborts=draw(st.sets(st.sampled_from(sorted(terminal)))) if terminal else (),
             birth=draw(some),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import threading
 import urllib.request
@@ -39,6 +40,20 @@ def test_the_continuous_integration_runs_the_commands_of_the_readme():
         [script, "--print"], capture_output=True, text=True, check=True, stdin=subprocess.DEVNULL
     ).stdout
     assert printed.splitlines() == [SET_UP, TESTS]
+
+
+def test_the_continuous_integration_stops_at_the_first_failure(tmp_path):
+    """The positive control: a command that fails is not run past, and the exit code says so."""
+    (tmp_path / ".ci").mkdir()
+    script = shutil.copy(ROOT / ".ci" / "run", tmp_path / ".ci")
+    failing = "```bash\necho first && false && true\n```\n\n```bash\necho second\n```\n"
+    (tmp_path / "README.md").write_text(failing)
+    done = subprocess.run(
+        [script], capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
+    )
+    assert done.returncode == 1
+    assert "\nfirst\n" in done.stdout
+    assert "\nsecond\n" not in done.stdout
 
 
 class QuietHandler(WSGIRequestHandler):

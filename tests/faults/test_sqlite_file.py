@@ -89,12 +89,12 @@ def test_every_connection_has_the_settings_that_durability_rests_on(log):
     log.append(event())
     pool = log.recorder.datastore.pool
 
-    for connection in [pool.borrow() for _ in range(4)]:
+    for connection in [pool.get_connection() for _ in range(4)]:
         found = {
             name: connection.driver.execute(f"PRAGMA {name}").fetchone()[0] for name in SETTINGS
         }
         assert found == SETTINGS
-        pool.give_back(connection)
+        pool.put_connection(connection)
     assert log.settings() == {
         "journal_mode": "wal",
         "synchronous": "full",
@@ -309,10 +309,10 @@ def test_a_file_that_may_only_be_read_is_read_and_not_written(shared_folder):
 def test_a_full_disk_is_told_and_survived_without_a_restart(log):
     log.append(event(number=1))
     pool = log.recorder.datastore.pool
-    connection = pool.borrow()
+    connection = pool.get_connection()
     (pages,) = connection.tuples.execute("PRAGMA page_count").fetchone()
     connection.driver.execute(f"PRAGMA max_page_count={pages}")
-    pool.give_back(connection)
+    pool.put_connection(connection)
 
     with pytest.raises(StoreUnavailableError, match=r"the disk is full \(SQLITE_FULL\)"):
         log.append(event(number=2, body=b"x" * 100_000))
@@ -468,12 +468,12 @@ def test_control_a_fork_that_inherits_a_connection_loses_what_it_was_told_is_sto
 
 def test_a_fork_in_the_middle_of_a_call_refuses_to_open_the_file(log, path):
     pool = log.recorder.datastore.pool
-    used = pool.borrow()
+    used = pool.get_connection()
 
     def connect(pipe: int) -> None:
         with pytest.raises(StoreUnavailableError, match="while this process was forked"):
             SQLiteLog(path)
 
     assert Child(connect).collect() == (0, b"")
-    pool.give_back(used)
+    pool.put_connection(used)
     assert log.append(event()).outcome is Outcome.APPENDED

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta, timezone
+from email.utils import format_datetime
 
 import pytest
 from hypothesis import given, settings
@@ -121,6 +122,12 @@ def test_a_time_without_a_zone_is_never_guessed():
 )
 def test_an_imf_fixdate_names_an_instant(text, instant):
     assert parse_http_date(text) == instant
+
+
+def test_every_month_of_an_imf_fixdate_is_known():
+    for month in range(1, 13):
+        instant = datetime(2021, month, 28, 1, 2, 3, tzinfo=UTC)
+        assert parse_http_date(format_datetime(instant, usegmt=True)) == instant
 
 
 @pytest.mark.parametrize(

@@ -155,6 +155,23 @@ def test_it_says_why_it_refuses(body, reason):
     assert why(body) == reason
 
 
+@pytest.mark.parametrize(
+    ("body", "where"),
+    [
+        (b'{"a":1,\n"a":2}', "line 2"),
+        (b"\xc3\xa9\xff", "byte 2"),
+        (b'{"a" 1}', "line 1"),
+        (b'[1,"\\udef5"]', "line 1"),
+        (b"", "nothing"),
+        (b" \n", "nothing"),
+    ],
+)
+def test_it_says_where_it_stopped(body, where):
+    with pytest.raises(JsonError) as refused:
+        parse(body)
+    assert where in refused.value.where
+
+
 def test_the_limits_are_met_exactly():
     assert parse(b"[" * 64 + b"]" * 64)
     assert parse(b'{"a":' * 63 + b"{}" + b"}" * 63)

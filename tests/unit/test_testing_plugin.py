@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+import lifecycle.testing.plugin  # noqa: F401 - loaded once, not in every pytest within this one
+
 ROOT = Path(__file__).parents[2]
 # The plugin is asked for by name, so that these tests do not depend on how it was installed.
 PLUGIN = ("-p", "pytest_lifecycle", "-p", "no:cacheprovider")
@@ -40,6 +42,10 @@ TWO_HALVES = """
 
 
 def run(pytester, *arguments):
+    return pytester.runpytest_inprocess(*PLUGIN, *arguments)
+
+
+def run_apart(pytester, *arguments):
     return pytester.runpytest_subprocess(*PLUGIN, *arguments)
 
 
@@ -60,7 +66,7 @@ def test_a_suite_that_does_not_use_it_does_not_load_the_library(pytester):
             heavy = {"lifecycle", "pydantic", "eventsourcing", "transitions", "hypothesis"}
             assert not {name.partition(".")[0] for name in sys.modules} & heavy
     """)
-    run(pytester, "-p", "no:hypothesispytest").assert_outcomes(passed=1)
+    run_apart(pytester, "-p", "no:hypothesispytest").assert_outcomes(passed=1)
 
 
 def test_the_fixtures_are_there_and_carry_the_word_in_their_names(pytester):
@@ -108,7 +114,8 @@ def test_recordings_lie_beside_the_test_module(pytester):
     pytester.makefile(".jsonl", **{"recordings/one": '{"kind":"callback","body":{}}\n'})
     pytester.makepyfile("""
         def test_file(lifecycle_recordings):
-            assert lifecycle_recordings("recordings/one.jsonl") == [{"kind": "callback", "body": {}}]
+            [one] = lifecycle_recordings("recordings/one.jsonl")
+            assert one == {"kind": "callback", "body": {}}
     """)
     run(pytester).assert_outcomes(passed=1)
 
@@ -158,7 +165,7 @@ def test_too_little_coverage_fails_a_run_that_passed_and_enough_does_not(pyteste
 
 def test_the_coverage_of_parallel_workers_is_added_up(pytester):
     pytester.makepyfile(TWO_HALVES)
-    done = run(pytester, "-n", "2", "--lifecycle-coverage-fail-under=100")
+    done = run_apart(pytester, "-n", "2", "--lifecycle-coverage-fail-under=100")
     done.stdout.fnmatch_lines(["kitchen: 100 % (3 of 3 states, 2 of 2 moves)"])
     assert done.ret == pytest.ExitCode.OK
 

@@ -1,0 +1,122 @@
+"""A disk as it may stand after a power cut, made from the trace of what was asked of it.
+
+What a sync covered is there. Of what came after, each write may be there, be missing, or be
+torn between sectors; files may be found under the names that they had before. A file system
+that keeps more than that loses less.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from enum import StrEnum
+from random import Random
+from typing import Final
+
+from campaigns.shim import Call
+
+SECTOR: Final = 512
+
+
+class Fate(StrEnum):
+    """What a power cut does to everything that no sync covered."""
+
+    DROPPED = "dropped"
+    KEPT = "kept"
+    PREFIX = "kept up to some point"
+    MIXED = "kept, dropped or torn, each by itself"
+
+
+class File:
+    """One inode: what is surely on the disk, and what was asked since the last sync."""
+
+    def __init__(self) -> None:
+        self.synced = bytearray()
+        self.pending: list[Call] = []
+
+    def sync(self) -> None:
+        """Make everything durable."""
+        for call in self.pending:
+            apply(self.synced, call)
+        self.pending.clear()
+
+
+class Disk:
+    """The files of one folder while a trace is told."""
+
+    def __init__(self) -> None:
+        self._files: dict[int, File] = {}
+        self._names: dict[str, File] = {}
+        self._pending: list[tuple[str, File | None]] = []
+
+    def take(self, call: Call) -> None:
+        """Take in the next call."""
+        match call.what:
+            case "c":
+                self._files[call.inode] = File()
+                self._pending.append((call.name, self._files[call.inode]))
+            case "w" | "t":
+                self._files[call.inode].pending.append(call)
+            case "s":
+                self._files[call.inode].sync()
+            case "u":
+                self._pending.append((call.name, None))
+            case "d":
+                self._names = dict(self._named(self._pending))
+                self._pending.clear()
+            case "r":
+                raise NotImplementedError("SQLite renames nothing")
+
+    def after_cut(self, fate: Fate, random: Random) -> dict[str, bytes]:
+        """Return the files that somebody finds who turns the power on again."""
+        names = self._named(_survivors(self._pending, fate, random))
+        return {name: _content(file, fate, random) for name, file in names.items()}
+
+    def _named(self, changes: Sequence[tuple[str, File | None]]) -> dict[str, File]:
+        names: dict[str, File | None] = {**self._names}
+        names.update(changes)
+        return {name: file for name, file in names.items() if file is not None}
+
+
+def apply(content: bytearray, call: Call) -> None:
+    """Do to a file's content what a call did."""
+    if call.what == "t":
+        del content[call.offset :]
+        content.extend(bytes(call.offset - len(content)))
+        return
+    content.extend(bytes(max(0, call.offset - len(content))))
+    content[call.offset : call.offset + len(call.written)] = call.written
+
+
+def _survivors(pending: Sequence[object], fate: Fate, random: Random) -> list[object]:
+    match fate:
+        case Fate.DROPPED:
+            return []
+        case Fate.KEPT:
+            return list(pending)
+        case Fate.PREFIX:
+            return list(pending[: random.randint(0, len(pending))])
+        case Fate.MIXED:
+            return [change for change in pending if random.random() < 0.5]
+
+
+def _content(file: File, fate: Fate, random: Random) -> bytes:
+    content = bytearray(file.synced)
+    kept = _survivors(file.pending, fate, random)
+    for place, call in enumerate(kept):
+        last = place == len(kept) - 1
+        is_torn = random.random() < 0.3 if fate is Fate.MIXED else fate is Fate.PREFIX and last
+        for piece in _pieces(call, random) if is_torn else (call,):
+            apply(content, piece)
+    return bytes(content)
+
+
+def _pieces(call: Call, random: Random) -> Iterator[Call]:
+    """Yield those sectors of a write that made it; they are written in no certain order."""
+    if call.what != "w":
+        return
+    start = 0
+    while start < len(call.written):
+        end = min(len(call.written), start + SECTOR - (call.offset + start) % SECTOR)
+        if random.random() < 0.5:
+            yield call._replace(offset=call.offset + start, written=call.written[start:end])
+        start = end

@@ -1,0 +1,32 @@
+"""What was acknowledged, held against what is stored: nothing lost, nothing doubled, no break."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+
+from campaigns.verdict import Figures
+from campaigns.work import label
+from lifecycle.audit.verify import verify
+from lifecycle.log import Log
+from lifecycle.stored import decode
+
+BAD = ("lost", "doubled", "broken")
+"""What an audit may find."""
+
+
+def stored(log: Log) -> Counter[str]:
+    """Return how often each thing is stored."""
+    return Counter(label(decode(record)) for record in log.scan())
+
+
+def audit(log: Log, acknowledged: Iterable[str], figures: Figures, where: str) -> None:
+    """Look for what was acknowledged and is gone, what is there twice, and broken chains."""
+    found = stored(log)
+    lost = set(acknowledged) - set(found)
+    doubled = [name for name, times in found.items() if times > 1]
+    figures.find("lost", f"{where}: {sorted(lost)[:1]}", len(lost))
+    figures.find("doubled", f"{where}: {doubled[:1]}", len(doubled))
+    verification = verify(log)
+    if not verification.ok:
+        figures.find("broken", f"{where}: {verification.findings[0].sentence}", verification.found)

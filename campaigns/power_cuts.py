@@ -1,0 +1,148 @@
+"""Power cuts: what was acknowledged before the cut is there exactly once after it.
+
+A child records through the library while a preloaded shim writes down every call that
+changes the database's files, with the bytes, and every acknowledgement among them. Then the
+disk is put together as it may stand after a cut at any point of that trace: what a sync
+covered is there, the rest is dropped, kept or torn at sectors of 512 bytes, by seed. The
+library opens what it finds, and goes on. The control sets `synchronous=NORMAL`.
+
+    python -m campaigns.power_cuts --cuts 600
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
+from random import Random
+from typing import Final
+
+from campaigns.disk import Disk, Fate
+from campaigns.ledger import BAD, audit
+from campaigns.shim import Call, CannotInterposeError, Controls, build, read_trace, run
+from campaigns.verdict import Campaign, Figures, skipped
+from campaigns.work import callback, record_one
+from lifecycle.connect import connect
+from lifecycle.errors import LifecycleError
+from lifecycle.stores.sqlite_connection import SETTINGS
+
+NAME: Final = "orders.db"
+SESSIONS: Final = 3
+CHECKPOINT_PAGES: Final = 40
+"""So that a short trace holds checkpoints too; ours comes after two thousand pages."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the campaign and return its exit code."""
+    if arguments and arguments[0] == "--record":
+        return record(*arguments[1:])
+    campaign = Campaign(
+        __doc__ or "",
+        {
+            "cuts": (600, "how many power cuts"),
+            "events": (250, "how many calls the child makes"),
+            "control-cuts": (40, "how many power cuts of the control"),
+        },
+    )
+    options = campaign.parser.parse_args(arguments)
+    name = "power cuts"
+    try:
+        subject = cut("full", options.cuts, options.events, options.seed, campaign)
+        control = cut("normal", options.control_cuts, options.events, options.seed, campaign)
+    except CannotInterposeError as cannot:
+        return skipped(name, str(cannot))
+    return campaign.verdict(name, subject, {"synchronous=NORMAL": control})
+
+
+def record(path: str, synchronous: str, events: str, seed: str) -> int:
+    """Record as a service does, in some sessions one after the other; runs under the shim."""
+    controls = Controls()
+    random = Random(seed)
+    settings: dict[str, object] = SETTINGS  # type: ignore[assignment]
+    settings["wal_autocheckpoint"] = CHECKPOINT_PAGES
+    settings["synchronous"] = {"full": 2, "normal": 1}[synchronous]
+    for session in range(SESSIONS):
+        with connect(f"sqlite:///{path}") as orders:
+            for number in range(session, int(events), SESSIONS):
+                record_one(orders, number, random, controls.mark)
+    return 0
+
+
+def cut(synchronous: str, cuts: int, events: int, seed: int, campaign: Campaign) -> Figures:
+    """Return what so many power cuts did to one run of the child."""
+    figures = Figures(*BAD)
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        calls = traced(folder, synchronous, events, seed)
+        figures.count("calls in the trace", len(calls))
+        figures.count("acknowledgements", sum(call.what == "m" for call in calls))
+        for number, (point, disk, acknowledged) in enumerate(points(calls, cuts)):
+            random = Random(f"{seed} {number}")
+            fate = list(Fate)[number % len(Fate)]
+            files = disk.after_cut(fate, random)
+            figures.count("cuts")
+            where = f"cut {number} after call {point}, unsynced writes {fate}"
+            look(folder / "found", files, acknowledged, figures, where, random)
+            campaign.tell(f"{synchronous}: {figures}")
+    return figures
+
+
+def traced(folder: Path, synchronous: str, events: int, seed: int) -> list[Call]:
+    """Return what a child asked of the disk while it recorded.
+
+    Raises:
+        CannotInterposeError: SQLite's calls do not pass through the shim here.
+    """
+    (folder / "watched").mkdir()
+    database = str((folder / "watched").resolve() / NAME)
+    command = ["campaigns.power_cuts", "--record", database, synchronous, str(events), str(seed)]
+    run(build(folder), folder / "watched", command, folder / "trace")
+    calls = [call for call in read_trace(folder / "trace") if not call.name.endswith("-shm")]
+    if not Counter(call.what for call in calls)["s"]:
+        raise CannotInterposeError("SQLite's calls do not pass through a preloaded library here")
+    return calls
+
+
+def points(calls: Sequence[Call], cuts: int) -> Iterator[tuple[int, Disk, set[str]]]:
+    """Yield the disk and what was acknowledged, at so many points spread over the trace."""
+    disk, acknowledged = Disk(), set[str]()
+    wanted = Counter((number + 1) * len(calls) // cuts for number in range(cuts))
+    for place, call in enumerate(calls, 1):
+        if call.what == "m":
+            acknowledged.add(call.written.decode())
+        else:
+            disk.take(call)
+        for _ in range(wanted[place]):
+            yield place, disk, acknowledged
+
+
+def look(
+    folder: Path,
+    files: dict[str, bytes],
+    acknowledged: set[str],
+    figures: Figures,
+    where: str,
+    random: Random,
+) -> None:
+    """Turn the power on again: open what is found, look at it, and go on recording."""
+    folder.mkdir(exist_ok=True)
+    for left in folder.iterdir():
+        left.unlink()
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
+    if random.random() < 0.3:
+        (folder / f"{NAME}-shm").write_bytes(random.randbytes(32768))
+    try:
+        with closing(connect(f"sqlite:///{folder / NAME}")) as orders:
+            audit(orders.log, acknowledged, figures, where)
+            orders.record_callback(callback(999_999_999))
+            audit(orders.log, acknowledged, Figures(*BAD), where)
+    except LifecycleError as error:
+        figures.find("broken", f"{where}: {error}")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
