@@ -10,11 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from random import Random
-from typing import Final
+from typing import Final, TypeVar
 
 from campaigns.shim import Call
 
 SECTOR: Final = 512
+
+Change = TypeVar("Change")
 
 
 class Fate(StrEnum):
@@ -58,6 +60,9 @@ class Disk:
                 self._files[call.inode].pending.append(call)
             case "s":
                 self._files[call.inode].sync()
+            case "x":
+                # Linux counts what it could not write as written: no later sync brings it back.
+                self._files[call.inode].pending.clear()
             case "u":
                 self._pending.append((call.name, None))
             case "d":
@@ -87,7 +92,7 @@ def apply(content: bytearray, call: Call) -> None:
     content[call.offset : call.offset + len(call.written)] = call.written
 
 
-def _survivors(pending: Sequence[object], fate: Fate, random: Random) -> list[object]:
+def _survivors(pending: Sequence[Change], fate: Fate, random: Random) -> list[Change]:
     match fate:
         case Fate.DROPPED:
             return []

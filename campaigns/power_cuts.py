@@ -4,7 +4,9 @@ A child records through the library while a preloaded shim writes down every cal
 changes the database's files, with the bytes, and every acknowledgement among them. Then the
 disk is put together as it may stand after a cut at any point of that trace: what a sync
 covered is there, the rest is dropped, kept or torn at sectors of 512 bytes, by seed. The
-library opens what it finds, and goes on. The control sets `synchronous=NORMAL`.
+library opens what it finds, and goes on. A second run does the same where syncs fail now and
+then, and what they should have covered never reaches the disk. The control sets
+`synchronous=NORMAL`.
 
     python -m campaigns.power_cuts --cuts 600
 """
@@ -12,23 +14,25 @@ library opens what it finds, and goes on. The control sets `synchronous=NORMAL`.
 from __future__ import annotations
 
 import sys
-import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
+from errno import EIO
 from pathlib import Path
 from random import Random
 from typing import Final
 
 from campaigns.disk import Disk, Fate
 from campaigns.ledger import BAD, audit
-from campaigns.shim import Call, CannotInterposeError, Controls, build, read_trace, run
+from campaigns.scratch import scratch
+from campaigns.shim import KINDS, Call, CannotInterposeError, Controls, build, read_trace, run
 from campaigns.verdict import Campaign, Figures, skipped
 from campaigns.work import callback, record_one
 from lifecycle.connect import connect
-from lifecycle.errors import LifecycleError
+from lifecycle.errors import LifecycleError, StoreUnavailableError
 from lifecycle.stores.sqlite_connection import SETTINGS
 
+FULL, FAILING, NORMAL = "full", "failing", "normal"
 NAME: Final = "orders.db"
 SESSIONS: Final = 3
 CHECKPOINT_PAGES: Final = 40
@@ -43,6 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         __doc__ or "",
         {
             "cuts": (600, "how many power cuts"),
+            "failing-cuts": (200, "how many more, where syncs fail now and then"),
             "events": (250, "how many calls the child makes"),
             "control-cuts": (40, "how many power cuts of the control"),
         },
@@ -50,60 +55,77 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = campaign.parser.parse_args(arguments)
     name = "power cuts"
     try:
-        subject = cut("full", options.cuts, options.events, options.seed, campaign)
-        control = cut("normal", options.control_cuts, options.events, options.seed, campaign)
+        subject = cut(FULL, options.cuts, options.events, options.seed, campaign)
+        subject.add(cut(FAILING, options.failing_cuts, options.events, options.seed, campaign))
+        control = cut(NORMAL, options.control_cuts, options.events, options.seed, campaign)
     except CannotInterposeError as cannot:
         return skipped(name, str(cannot))
     return campaign.verdict(name, subject, {"synchronous=NORMAL": control})
 
 
-def record(path: str, synchronous: str, events: str, seed: str) -> int:
+def record(path: str, variant: str, events: str, seed: str) -> int:
     """Record as a service does, in some sessions one after the other; runs under the shim."""
     controls = Controls()
     random = Random(seed)
     settings: dict[str, object] = SETTINGS  # type: ignore[assignment]
     settings["wal_autocheckpoint"] = CHECKPOINT_PAGES
-    settings["synchronous"] = {"full": 2, "normal": 1}[synchronous]
+    settings["synchronous"] = 1 if variant == NORMAL else 2
     for session in range(SESSIONS):
         with connect(f"sqlite:///{path}") as orders:
             for number in range(session, int(events), SESSIONS):
-                record_one(orders, number, random, controls.mark)
+                if variant == FAILING and random.random() < 0.3:
+                    controls.arm(random.randint(1, 3), EIO, kinds=KINDS["sync"], sticky=False)
+                with suppress(StoreUnavailableError):
+                    record_one(orders, number, random, controls.mark)
+            controls.disarm()
     return 0
 
 
-def cut(synchronous: str, cuts: int, events: int, seed: int, campaign: Campaign) -> Figures:
+def cut(variant: str, cuts: int, events: int, seed: int, campaign: Campaign) -> Figures:
     """Return what so many power cuts did to one run of the child."""
     figures = Figures(*BAD)
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(temporary)
-        calls = traced(folder, synchronous, events, seed)
+    with scratch() as folder:
+        calls = traced(folder, variant, events, seed)
         figures.count("calls in the trace", len(calls))
+        figures.count("failed syncs", sum(call.what == "x" for call in calls))
         figures.count("acknowledgements", sum(call.what == "m" for call in calls))
         for number, (point, disk, acknowledged) in enumerate(points(calls, cuts)):
             random = Random(f"{seed} {number}")
             fate = list(Fate)[number % len(Fate)]
-            files = disk.after_cut(fate, random)
+            url = power_on(folder / "found", disk.after_cut(fate, random), random)
             figures.count("cuts")
-            where = f"cut {number} after call {point}, unsynced writes {fate}"
-            look(folder / "found", files, acknowledged, figures, where, random)
-            campaign.tell(f"{synchronous}: {figures}")
+            look(url, acknowledged, figures, f"cut {number} after call {point}, {fate}")
+            campaign.tell(f"{variant}: {figures}")
     return figures
 
 
-def traced(folder: Path, synchronous: str, events: int, seed: int) -> list[Call]:
+def traced(folder: Path, variant: str, events: int, seed: int) -> list[Call]:
     """Return what a child asked of the disk while it recorded.
 
     Raises:
         CannotInterposeError: SQLite's calls do not pass through the shim here.
     """
     (folder / "watched").mkdir()
-    database = str((folder / "watched").resolve() / NAME)
-    command = ["campaigns.power_cuts", "--record", database, synchronous, str(events), str(seed)]
+    database = str(folder / "watched" / NAME)
+    command = ["campaigns.power_cuts", "--record", database, variant, str(events), str(seed)]
     run(build(folder), folder / "watched", command, folder / "trace")
     calls = [call for call in read_trace(folder / "trace") if not call.name.endswith("-shm")]
     if not Counter(call.what for call in calls)["s"]:
         raise CannotInterposeError("SQLite's calls do not pass through a preloaded library here")
+    if variant != FAILING and not tells_all(calls, folder / "watched"):
+        raise RuntimeError("the trace does not tell everything that was written")
     return calls
+
+
+def tells_all(calls: Sequence[Call], folder: Path) -> bool:
+    """Tell whether a trace makes the very files that the child left behind."""
+    disk = Disk()
+    for call in calls:
+        if call.what != "m":
+            disk.take(call)
+    return disk.after_cut(Fate.KEPT, Random()) == {
+        path.name: path.read_bytes() for path in folder.iterdir()
+    }
 
 
 def points(calls: Sequence[Call], cuts: int) -> Iterator[tuple[int, Disk, set[str]]]:
@@ -119,15 +141,8 @@ def points(calls: Sequence[Call], cuts: int) -> Iterator[tuple[int, Disk, set[st
             yield place, disk, acknowledged
 
 
-def look(
-    folder: Path,
-    files: dict[str, bytes],
-    acknowledged: set[str],
-    figures: Figures,
-    where: str,
-    random: Random,
-) -> None:
-    """Turn the power on again: open what is found, look at it, and go on recording."""
+def power_on(folder: Path, files: dict[str, bytes], random: Random) -> str:
+    """Put down what is found after a cut, and return the database's URL."""
     folder.mkdir(exist_ok=True)
     for left in folder.iterdir():
         left.unlink()
@@ -135,11 +150,15 @@ def look(
         (folder / name).write_bytes(content)
     if random.random() < 0.3:
         (folder / f"{NAME}-shm").write_bytes(random.randbytes(32768))
+    return f"sqlite:///{folder / NAME}"
+
+
+def look(url: str, acknowledged: set[str], figures: Figures, where: str) -> None:
+    """Open what is found, go on recording, and look at it all."""
     try:
-        with closing(connect(f"sqlite:///{folder / NAME}")) as orders:
-            audit(orders.log, acknowledged, figures, where)
+        with closing(connect(url)) as orders:
             orders.record_callback(callback(999_999_999))
-            audit(orders.log, acknowledged, Figures(*BAD), where)
+            audit(orders.log, acknowledged, figures, where)
     except LifecycleError as error:
         figures.find("broken", f"{where}: {error}")
 

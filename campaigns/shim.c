@@ -20,14 +20,17 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { OPEN = 1, READ = 2, WRITE = 4, SYNC = 8, TRUNCATE = 16, UNLINK = 32, STAT = 64, MAP = 128 };
-enum { ONCE = 0, STICKY = 1 };
-enum { WHOLE = 0, TORN = 1 }; /* TORN: half of what the failing call should write is written */
+enum {
+    OPEN = 1, READ = 2, WRITE = 4, SYNC = 8, TRUNCATE = 16, UNLINK = 32, STAT = 64, MAP = 128,
+    FOLDER_SYNC = 256
+};
 
 #define MOST_FILES 4096
 
+enum { OF_FILE = 1, OF_FOLDER = 2 };
+
 struct entry { /* what the trace holds before the name and the bytes */
-    char what; /* c created, w write, s sync, t truncate, u unlink, r rename, d folder sync, m mark */
+    char what; /* c created, w write, s sync, x failed sync, t truncate, u unlink, r rename, d folder sync, m mark */
     char unused[3];
     uint32_t name_length;
     uint64_t inode, offset, length;
@@ -39,7 +42,8 @@ static size_t folder_length;
 static int trace = -1;
 static struct { char watched; ino_t inode; char name[NAME_MAX + 1]; } files[MOST_FILES];
 
-static int armed_kinds, armed_errno, armed_sticky, armed_torn;
+static int armed_kinds, armed_errno, armed_sticky;
+static int armed_torn; /* half of what the failing call should write is written */
 static long armed_at, calls, fired;
 
 #define REAL(name, type, ...)                                                   \
@@ -127,7 +131,7 @@ static int opened(int fd, const char *name, int made)
     struct stat64 status;
     int (*stat_file)(int, struct stat64 *) = (int (*)(int, struct stat64 *))start_of_real("fstat64");
     if (fd < 0 || fd >= MOST_FILES || stat_file(fd, &status)) return fd;
-    files[fd].watched = S_ISDIR(status.st_mode) ? 2 : 1;
+    files[fd].watched = S_ISDIR(status.st_mode) ? OF_FOLDER : OF_FILE;
     files[fd].inode = status.st_ino;
     strncpy(files[fd].name, name, NAME_MAX);
     if (made) tell('c', status.st_ino, name, 0, NULL, 0);
@@ -241,8 +245,10 @@ static int synced(int (*real)(int), int fd)
 {
     if (!is_watched(fd)) return real(fd);
     pthread_mutex_lock(&lock);
-    int result = fails(SYNC) ? -1 : real(fd);
-    if (!result) tell(files[fd].watched == 2 ? 'd' : 's', files[fd].inode, files[fd].name, 0, NULL, 0);
+    int of_folder = files[fd].watched == OF_FOLDER;
+    int result = fails(of_folder ? FOLDER_SYNC : SYNC) ? -1 : real(fd);
+    char what = result ? 'x' : of_folder ? 'd' : 's';
+    if (!result || !of_folder) tell(what, files[fd].inode, files[fd].name, 0, NULL, 0);
     pthread_mutex_unlock(&lock);
     return result;
 }

@@ -24,6 +24,7 @@ KINDS: Final[Mapping[str, int]] = {
     "unlink": 32,
     "stat": 64,
     "map": 128,
+    "folder sync": 256,
 }
 """The kinds of calls that can be made to fail."""
 
@@ -59,7 +60,17 @@ def build(folder: Path) -> Path:
     if compiler is None or not sys.platform.startswith("linux"):
         raise CannotInterposeError("it needs Linux and a C compiler")
     library = folder / "shim.so"
-    command = [compiler, "-shared", "-fPIC", "-O2", "-o", library, SOURCE, "-ldl", "-pthread"]
+    command = [
+        compiler,
+        "-shared",
+        "-fPIC",
+        "-O2",
+        "-o",
+        str(library),
+        str(SOURCE),
+        "-ldl",
+        "-pthread",
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
     if done.returncode:
         raise CannotInterposeError(f"the C compiler refused: {done.stderr[-300:]}")

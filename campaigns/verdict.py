@@ -45,7 +45,9 @@ class Figures:
         return sum(self.counts[what] for what in self.bad)
 
     def __str__(self) -> str:
-        work = [f"{number:,} {what}" for what, number in self.counts.items() if what not in self.bad]
+        work = [
+            f"{number:,} {what}" for what, number in self.counts.items() if what not in self.bad
+        ]
         return ", ".join([*work, *(f"{self.counts[what]:,} {what}" for what in self.bad)])
 
 

@@ -52,14 +52,19 @@ def callback(number: int, *, orders: int = 40, length: int = 0) -> bytes:
     return json.dumps(body).encode()
 
 
-def record_one(orders: Orders, number: int, random: Random, acknowledge: Acknowledge) -> None:
-    """Record something by some entry point, and acknowledge what came back."""
+def record_one(
+    orders: Orders, number: int, random: Random, acknowledge: Acknowledge, *, once: str = ""
+) -> None:
+    """Record something by some entry point, and acknowledge what came back.
+
+    `once` tells this call from every other with that number: in the quarantine all counts.
+    """
     draw = random.random()
     length = random.choice((0, 0, 200, 3000))
     if draw < 0.6:
         acknowledged(orders.record_callback(callback(number, length=length)), acknowledge)
     elif draw < 0.7:
-        acknowledged(orders.record_callback(f"<html>{number}".encode()), acknowledge)
+        acknowledged(orders.record_callback(f"<html>{number} {once}".encode()), acknowledge)
     elif draw < 0.8:
         _begin(orders, number, random, acknowledge)
     else:

@@ -44,16 +44,7 @@ class Desk:
 
     def receipt(self, entry: Event | Unreadable, appended: Appended) -> Receipt:
         """Return the receipt for what was appended; nothing is folded yet."""
-
-        def tell() -> Told:
-            if isinstance(entry, Unreadable):
-                return None, None
-            provider = self._providers[entry.provider]
-            if appended.outcome is Outcome.DUPLICATE:
-                return None, self._foldings.now(provider, entry.stream, Folding.view)
-            return self._foldings.told(provider, entry, appended.version)
-
-        return Receipt(entry, appended, tell)
+        return Receipt(entry, appended, self._tell)
 
     def next_request(
         self, order_id: str | int, body: Body, received_at: datetime | None
@@ -154,6 +145,14 @@ class Desk:
                 event = entry._replace(redriven_from=record.version)
                 mark = Redriven(record.version, event.stream, event.key, event.received_at)
                 yield event, [event, mark]
+
+    def _tell(self, entry: Event | Unreadable, appended: Appended) -> Told:
+        if isinstance(entry, Unreadable):
+            return None, None
+        provider = self._providers[entry.provider]
+        if appended.outcome is Outcome.DUPLICATE:
+            return None, self._foldings.now(provider, entry.stream, Folding.view)
+        return self._foldings.told(provider, entry, appended.version)
 
     def _request(
         self, order_id: str | int, body: Body, attempt: int, received_at: datetime | None

@@ -60,6 +60,8 @@ def opaque_id(value: object) -> str | None:
 
     An integer counts as its digits; up to 255 bytes of UTF-8; never interpreted.
     """
+    if value is None:
+        return None
     try:
         if isinstance(value, int) and not isinstance(value, bool):
             value = str(value)

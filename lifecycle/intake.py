@@ -49,14 +49,14 @@ class Intake:
             InvalidArgumentError: an argument is of no use; bodies never raise.
         """
         arrival = Arrival(
-            kind=kind,
-            body=as_bytes(body),
-            received_at=self.clock() if received_at is None else _checked_time(received_at),
-            order_id=_checked_order_id(order_id),
-            attempt=_checked_attempt(attempt),
-            exchange_id=opaque_id(exchange_id),
-            http_status=_checked_status(http_status),
-            headers=keep_headers(headers, self.provider.kept_headers),
+            kind,
+            as_bytes(body),
+            self.clock() if received_at is None else _checked_time(received_at),
+            _checked_order_id(order_id),
+            _checked_attempt(attempt),
+            opaque_id(exchange_id),
+            _checked_status(http_status),
+            keep_headers(headers, self.provider.kept_headers),
         )
         return self.provider.recognize(arrival)
 
@@ -98,6 +98,8 @@ def as_bytes(body: Body) -> bytes:
     Raises:
         InvalidArgumentError: it is none of the forms of `Body`, or a mapping that is no JSON.
     """
+    if type(body) is bytes:
+        return body
     if body is None:
         return b""
     if isinstance(body, str):

@@ -51,7 +51,10 @@ class Receipt:
     __slots__ = ("_appended", "_tell", "_told", "event")
 
     def __init__(
-        self, event: Event | Unreadable, appended: Appended, tell: Callable[[], Told]
+        self,
+        event: Event | Unreadable,
+        appended: Appended,
+        tell: Callable[[Event | Unreadable, Appended], Told],
     ) -> None:
         self.event = event
         self._appended = appended
@@ -85,7 +88,7 @@ class Receipt:
 
     def _read(self) -> Told:
         if self._told is None:
-            self._told = self._tell()
+            self._told = self._tell(self.event, self._appended)
         return self._told
 
     def __repr__(self) -> str:

@@ -149,8 +149,6 @@ def _read(
 
 
 def _parsed(line: object) -> Mapping[str, Any]:
-    if not isinstance(line, bytes | bytearray | memoryview | str):
-        raise _BadLineError("the line is neither text nor an object")
     try:
         # The body's 64 levels, and the line around them.
         value = parse(_raw(line), max_depth=MAX_DEPTH + 1)

@@ -34,41 +34,44 @@ VERDICT_STYLES: Final = {
 }
 
 
+Asked = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="MODULE:NAME",
+        help="A definition or a fold of yours; the provider's definition if none is named.",
+    ),
+]
+Size = Annotated[
+    int,
+    typer.Option("--size", metavar="N", min=1, max=8, help="Compare sets of up to N events."),
+]
+Limit = Annotated[
+    int | None,
+    typer.Option("--limit", metavar="N", min=1, help="Give up beyond N sets, or states of a fold."),
+]
+Workers = Annotated[
+    int, typer.Option("--workers", metavar="N", min=0, max=256, help="Processes to use; 0 is all.")
+]
+
+
 def check(
-    target: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="[MODULE:NAME]",
-            help="A definition or a fold of yours; the provider's definition if none is named.",
-        ),
-    ] = None,
+    target: Asked = None,
     *,
-    size: Annotated[
-        int,
-        typer.Option("--size", metavar="N", min=1, max=8, help="Compare sets of up to N events."),
-    ] = SIZE,
-    limit: Annotated[
-        int | None,
-        typer.Option(
-            "--limit", metavar="N", min=1, help="Give up beyond N sets, or states of a fold."
-        ),
-    ] = None,
-    workers: Annotated[
-        int,
-        typer.Option("--workers", metavar="N", min=0, max=256, help="Processes to use; 0 is all."),
-    ] = 0,
+    size: Size = SIZE,
+    limit: Limit = None,
+    workers: Workers = 0,
     provider: ProviderName = DEFAULT_PROVIDER,
     json: Json = False,
 ) -> None:
     """Lint a definition, and prove that neither order nor repeats matter."""
     asked = _shipped(provider) if target is None else _named(target)
-    if isinstance(asked, Definition | Written):
-        with ExitStack() as until_done:
-            bar = _Bar(until_done)
-            scope = Scope(size, limit or MOST_SETS, workers, bar.tell)
+    with ExitStack() as until_done:
+        bar = _Bar(until_done)
+        if isinstance(asked, Definition | Written):
+            scope = Scope(size, limit or MOST_SETS, workers=workers, tell=bar.tell)
             certificate = certify(asked, scope=scope)
-    else:
-        certificate = certify_fold(asked, limit=limit or MOST_STATES)
+        else:
+            certificate = certify_fold(asked, limit=limit or MOST_STATES)
     if json:
         print_json(certificate.shown())
     else:
@@ -130,7 +133,7 @@ def _print(certificate: Certificate) -> None:
     print_fields(
         {
             "fingerprint": certificate.fingerprint,
-            "alphabet": f"{len(certificate.alphabet)} events",
+            "alphabet": f"{len(certificate.alphabet)} events, {len(certificate.beside)} beside",
             "states explored": certificate.states,
         }
         | {
@@ -142,7 +145,7 @@ def _print(certificate: Certificate) -> None:
     _print_findings(certificate)
     _print_obligations(certificate)
     if certificate.unordered is not None:
-        _print_unordered(certificate.unordered, certificate.alphabet)
+        _print_unordered(certificate.unordered, certificate.alphabet + certificate.beside)
     say(_conclusion(certificate), VERDICT_STYLES[certificate.verdict])
 
 

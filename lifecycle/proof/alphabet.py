@@ -1,8 +1,9 @@
 """The finite alphabet of a definition: the events that a proof ranges over.
 
 Each name comes untimed and at two instants, requests and responses in two attempts, and
-one event has a divergent copy. The wide alphabet adds what multiplies the sets without a
-new name: every state as a dated poll, a divergent copy of every state, and some rarities.
+one event has a divergent copy; one name is unknown. The wide alphabet adds what multiplies
+the sets without a new name: every state as a dated poll, a divergent copy of every state,
+and some rarities.
 
 | letter | is |
 |---|---|
@@ -78,11 +79,13 @@ def alphabet(definition: Definition) -> Alphabet:
     """Return every event that a proof about a definition ranges over."""
     writer = _Writer(definition)
     letters = [*writer.requests(), *writer.responses(), *writer.callbacks()]
-    letters += [*writer.failed_polls(), *writer.unknown()]
+    letters += writer.failed_polls()
+    unknown = list(writer.unknown())  # written behind all twins: its keys sort behind theirs
+    letters.append(unknown.pop(1))
     states = [letter for letter in letters if _is_timed_state(definition, letter)]
     copied = states.pop(len(states) // 2)
     letters.append(writer.divergent(copied))
-    wide = [*letters, *writer.rarities(), *writer.polls(), *map(writer.divergent, states)]
+    wide = [*letters, *unknown, *writer.rarities(), *writer.polls(), *map(writer.divergent, states)]
     return Alphabet(tuple(letters), tuple(wide), _twins(definition, letters), _sooner(wide))
 
 
@@ -150,21 +153,21 @@ class _Writer:
                 yield self._letter(label, "poll", name, occurred_at=at, details=details)
 
     def divergent(self, letter: Letter) -> Letter:
-        """Return another content under a letter's key: later, and of another state."""
-        event, label = letter.event, f"{letter.label} ≠"
-        other = next((n for n in reversed(spoken_names(self._definition)) if n != event.name), None)
-        later = INSTANTS[1] if event.occurred_at != INSTANTS[1] else None
-        name = other or event.name
-        return Letter(
-            label,
-            event._replace(
-                name=name,
-                trigger=name,
-                occurred_at=later,
-                digest=_digest(label),
-                details=self._told(label, nested=True),
-            ),
-        )
+        """Return another content under a letter's key; of a birth the same, but undated.
+
+        Of an end it has the same instant, else the later one. So what takes a key over
+        sorts before or behind what had it.
+        """
+        definition, event, label = self._definition, letter.event, f"{letter.label} ≠"
+        others = [name for name in spoken_names(definition) if name != event.name]
+        name = (others or [event.name])[-1]
+        at: datetime | None = INSTANTS[1]
+        if definition.names[event.name] in definition.birth:
+            name, at = event.name, None
+        elif definition.names[event.name] in definition.terminal:
+            at = event.occurred_at
+        changed = event._replace(name=name, trigger=name, occurred_at=at, digest=_digest(label))
+        return Letter(label, changed._replace(details=self._told(label, nested=True)))
 
     def _corrections(self) -> Iterable[str]:
         """Return what a rejection may name: a state before birth that no request names."""
@@ -261,7 +264,11 @@ def _sooner(letters: list[Letter]) -> Mapping[int, int]:
 
 
 def _places_for_text(model: type[BaseModel]) -> _Places:
-    """Return a flat and a nested place where the details take any text, as far as there are."""
+    """Return a flat and a nested place where the details take any text, as far as there are.
+
+    A model that has none, but ignores what it does not know, takes it anywhere: the fold
+    merges it all the same.
+    """
     flat = [(name,) for name in model.model_fields if _takes(model, {name: "text"})]
     nested = [
         (name, inner)
@@ -271,6 +278,8 @@ def _places_for_text(model: type[BaseModel]) -> _Places:
         for inner in part.model_fields
         if _takes(model, {name: {inner: "text"}})
     ]
+    if not flat and _takes(model, {"told": "text"}):
+        return _Places([("told",)], [("within", "told")])
     return _Places(flat[:1], nested[:1])
 
 

@@ -29,8 +29,9 @@ class Certificate:
     """What was proved of a definition, or of a fold over arrivals.
 
     `states` counts the states that were looked at: of foldings, one for each set of events;
-    of a fold over arrivals, all that can be reached. `fingerprint` is None where no
-    definition could be built, and for folds.
+    of a fold over arrivals, all that can be reached. `beside` holds further events that
+    smaller sets range over too. `fingerprint` is None where no definition could be built,
+    and for folds.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Certificate:
     linted: Linted = _NOTHING_FOUND
     unordered: Unordered | None = None
     controls: tuple[tuple[str, Finding], ...] = ()
+    beside: tuple[str, ...] = ()
 
     @property
     def verdict(self) -> Proved:
@@ -61,6 +63,7 @@ class Certificate:
             "fingerprint": self.fingerprint,
             "states_explored": self.states,
             "alphabet": list(self.alphabet),
+            "alphabet_beside": list(self.beside),
             "obligations": [each.shown() for each in self.obligations],
             "findings": [each.shown() for each in self.linted.findings],
             "must_pass": {end: list(states) for end, states in self.linted.must_pass.items()},
@@ -81,6 +84,7 @@ def certify(
     if isinstance(definition, Obligation):
         return Certificate(str(lifecycle.name), None, (), 0, (definition,), linted)
     over = alphabet(definition)
+    labels = tuple(letter.label for letter in over.wide)
     obligations = sorting.prove(definition, over, rules=rules, scope=scope)
     controls = tuple(
         (fold.name, arrivals.prove(fold, limit=_ENOUGH_FOR_CONTROLS)) for fold in KNOWN_BAD
@@ -88,12 +92,13 @@ def certify(
     return Certificate(
         name=definition.name,
         fingerprint=definition.fingerprint,
-        alphabet=tuple(letter.label for letter in over.wide),
+        alphabet=labels[: len(over.letters)],
         states=sum(each.checked for each in obligations if each.name.startswith("incremental")),
         obligations=(*obligations, _controlled(controls)),
         linted=linted,
         unordered=unordered(definition, over),
         controls=controls,
+        beside=labels[len(over.letters) :],
     )
 
 

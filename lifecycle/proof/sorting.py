@@ -54,6 +54,7 @@ class Scope(NamedTuple):
 
     size: int = SIZE
     limit: int = LIMIT
+    lattice: int = LATTICE
     workers: int = 0
     tell: Tell | None = None
 
@@ -73,7 +74,8 @@ def prove(
         _one_content(over, rules),
     ]
     found += _incremental(definition, over, rules, scope)
-    found += [_viewed_by_content(definition, over, rules), _lattice(definition, over, rules)]
+    letters = chosen(definition, over)[: scope.lattice]
+    found += [_viewed_by_content(definition, over, rules), _lattice(definition, letters, rules)]
     return found
 
 
@@ -195,9 +197,8 @@ def _viewed_by_content(definition: Definition, over: Alphabet, rules: Rules) -> 
     return Obligation(name, Proved.PROVED, checked, "another delivery gives the same digest")
 
 
-def _lattice(definition: Definition, over: Alphabet, rules: Rules) -> Obligation:
+def _lattice(definition: Definition, letters: Sequence[Letter], rules: Rules) -> Obligation:
     """Compare every subset of some chosen events, whichever comes last, and all that is told."""
-    letters = chosen(definition, over)
     name = f"incremental = batch = view, all subsets of {len(letters)} events"
     sets = Sets(Walk(definition, rules.folding, letters, 1))
     checked = 0
@@ -215,15 +216,16 @@ def _told_otherwise(
 ) -> Counterexample | None:
     """Look at a view before the last event and after: what was told must not stick."""
     whole = sets.at_once(subset)
+    view, history = whole.view(), whole.history()
     for number, last in enumerate(subset if len(subset) > 1 else ()):
         folding = sets.before(subset, number)
         folding.view()
         folding.add(letters[last].event)
-        if folding.view() != whole.view() or folding.history() != whole.history():
+        if folding.view() != view or folding.history() != history:
             rest = tuple(letters[index].label for index in subset if index != last)
             label = (letters[last].label,)
             return Counterexample(
-                rest, label, label, (), folding.view().digest[:12], whole.view().digest[:12]
+                rest, label, label, (), folding.view().digest[:12], view.digest[:12]
             )
     return None
 

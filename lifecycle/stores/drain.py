@@ -65,28 +65,32 @@ class Drain:
 
 
 class _Landing:
-    """Where settled batches come back into their event loop, many at a time."""
+    """Where settled batches come back into their event loop, a whole group at a time."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.starting = False
+        self.settled: deque[_AwaitedBatch] = deque()
         self._loop = loop
-        self._settled: deque[_AwaitedBatch] = deque()
+        self._waking = False
 
     def new_future(self) -> asyncio.Future[None]:
         return self._loop.create_future()
 
-    def land(self, batch: _AwaitedBatch) -> None:
-        """Called by whoever committed; one call into the loop serves a whole group."""
-        self._settled.append(batch)
-        if len(self._settled) == 1:
+    def wake(self) -> None:
+        """Have the settled batches resolved; called by whoever committed, one at a time."""
+        if self.settled and not self._waking:
+            self._waking = True
             with suppress(RuntimeError):  # the loop was closed: nobody waits any more
                 self._loop.call_soon_threadsafe(self._resolve)
 
     def _resolve(self) -> None:
-        while self._settled:
-            landed = self._settled.popleft().landed
-            if not landed.done():
-                landed.set_result(None)
+        while self.settled:
+            while self.settled:
+                landed = self.settled.popleft().landed
+                if not landed.done():
+                    landed.set_result(None)
+            # What settles before this line is seen above, what settles after it wakes anew.
+            self._waking = False
 
 
 class _AwaitedBatch(Batch):
@@ -103,5 +107,13 @@ class _AwaitedBatch(Batch):
     def sleeps(self) -> bool:
         return False
 
+    def settle(self, results: list[Appended]) -> None:
+        super().settle(results)
+        self._landing.settled.append(self)
+
+    def fail(self, error: Exception) -> None:
+        super().fail(error)
+        self._landing.settled.append(self)
+
     def wake(self) -> None:
-        self._landing.land(self)
+        self._landing.wake()

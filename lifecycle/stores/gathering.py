@@ -94,11 +94,10 @@ class Gathering:
             if group:
                 self._commit(group)
         finally:
-            for batch in reversed(group):
+            self._waiting.extendleft(batch for batch in reversed(group) if not batch.settled)
+            for batch in group:
                 if batch.settled:
                     batch.wake()
-                else:
-                    self._waiting.appendleft(batch)
 
     def _wake_next(self) -> None:
         for batch in tuple(self._waiting):

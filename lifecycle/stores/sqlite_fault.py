@@ -43,6 +43,7 @@ _FOUND: Final = {
     "SQLITE_AUTH": "this user may not open it",
     "SQLITE_NOMEM": "memory ran out",
 }
+_HARMLESS: Final = ("SQLITE_CONSTRAINT", "SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_TOOBIG")
 
 
 @contextmanager
@@ -76,7 +77,7 @@ def is_harmless(fault: BaseException) -> bool:
     """Tell whether a connection can be used again after this error."""
     if isinstance(fault, LifecycleError | TryAgainError):
         return True
-    return name_of(fault).startswith(("SQLITE_CONSTRAINT", "SQLITE_BUSY", "SQLITE_LOCKED"))
+    return name_of(fault).startswith(_HARMLESS)
 
 
 def is_undecodable(fault: sqlite3.OperationalError) -> bool:

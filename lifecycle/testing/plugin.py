@@ -57,7 +57,7 @@ class CoverageReport:
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Write the table."""
-        terminalreporter.section("lifecycle coverage")
+        terminalreporter.write_sep("=", "lifecycle coverage")
         for line in self.coverage.table():
             terminalreporter.write_line(line)
         if not self._enough:

@@ -19,6 +19,7 @@ from lifecycle.connect import DEFAULT_PROVIDER
 from lifecycle.errors import InvalidArgumentError
 from lifecycle.event import Unreadable
 from lifecycle.provider import Provider
+from lifecycle.reason import shown
 from lifecycle.receipt import Change, Receipt
 from lifecycle.testing.expectation import Difference, as_json, check_names, differences
 from lifecycle.testing.handmade import as_recordings
@@ -157,4 +158,4 @@ def _spelled(expected: Mapping[str, Any]) -> dict[str, Any]:
 
 def _line(entry: HistoryEntry) -> str:
     move = f"{entry.from_} → {entry.to}" if entry.from_ != entry.to else f"at {entry.to}"
-    return f"{entry.verdict.value:<13} {entry.name[:32]:<26} {move}: {entry.reason}"
+    return f"{entry.verdict.value:<13} {shown(entry.name)[1:-1]:<26} {move}: {entry.reason}"

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-FOLDERS = ("lifecycle", "docs", "examples", ".ci", "benchmarks")
+FOLDERS = ("lifecycle", "docs", "examples", ".ci", "benchmarks", "campaigns")
 TEXTS = {".py", ".md", ".toml", ".sql", ".json", ".jsonl", ".html", ".css", ""}
 
 MACHINE = re.compile(

@@ -194,11 +194,22 @@ def parameters(function: Callable[..., object]) -> str:
     return re.sub(r"<class '[\w.]*?(\w+)'>", r"\1", told)
 
 
+def decisions() -> str:
+    """Return the decision records, each linked under its title."""
+    records = sorted((ROOT / "docs" / "adr").glob("*.md"))
+    titles = (record.read_text(encoding="utf-8").partition("\n")[0] for record in records)
+    return "\n".join(
+        f"- [{title.removeprefix('# ')}](adr/{record.name})"
+        for record, title in zip(records, titles, strict=True)
+    )
+
+
 PARTS: dict[str, Callable[[], str]] = {
     "picture": picture,
     "definition": definition,
     "errors": all_errors,
     "api": api,
+    "decisions": decisions,
 }
 _PART = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 

@@ -10,7 +10,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -25,8 +25,9 @@ from lifecycle.errors import (
 )
 from lifecycle.log import Outcome
 from lifecycle.stored import decode_event
+from lifecycle.stores.recorder import TryAgainError
 from lifecycle.stores.sqlite import SQLiteLog
-from lifecycle.stores.sqlite_connection import SETTINGS
+from lifecycle.stores.sqlite_connection import MOST_CONNECTIONS, SETTINGS
 from tests.contract.entries import event, stream, unreadable
 from tests.faults.children import Child
 
@@ -140,6 +141,82 @@ def test_our_recorder_is_one_of_the_library_s_and_answers_as_such(log):
     assert [e.originator_version for e in log.recorder.select_events(stream())] == [1, 2, 3]
     assert [n.id for n in log.recorder.select_notifications(2, 9)] == [2, 3]
     assert log.recorder.max_notification_id() == 3
+
+
+def test_a_copy_in_another_journal_mode_is_made_durable_before_it_is_written(log, path, tmp_path):
+    copy = tmp_path / "copy.db"
+    log.append(event(number=1))
+    with closing(sqlite3.connect(path)) as raw:
+        raw.execute("VACUUM INTO ?", (str(copy),))
+    with closing(sqlite3.connect(copy)) as raw:
+        assert raw.execute("PRAGMA journal_mode").fetchone() == ("delete",)
+    before = copy.read_bytes()
+
+    with closing(SQLiteLog(copy)) as copied:
+        assert verify(copied).ok
+        assert copy.read_bytes() == before
+        copied.append(event(number=2))
+        assert copied.settings()["journal_mode"] == "wal"
+
+
+def test_a_write_takes_the_lock_before_it_reads_what_it_decides_on(log, raw):
+    raw.execute("BEGIN IMMEDIATE")
+    planned: list[object] = []
+
+    with pytest.raises(TryAgainError, match="another process holds its lock"):
+        log.recorder.write(lambda tip: planned.append(tip) or [])
+
+    assert planned == []
+
+
+def test_rivals_that_are_always_quicker_cannot_keep_a_writer_from_its_order(log, path):
+    """The second time it decides under the lock, where there are no rivals."""
+    with closing(SQLiteLog(path, patience=0)) as rival:
+        rival_connection = rival.recorder.datastore.pool.get_connection()
+        rival_connection.driver.execute("PRAGMA busy_timeout=0")
+        rival.recorder.datastore.pool.put_connection(rival_connection)
+        read_back = log.recorder.heads
+        numbers = iter(range(100, 1000))
+
+        def be_quicker(streams):
+            heads = list(read_back(streams))
+            with suppress(StoreUnavailableError):
+                rival.append(event(number=next(numbers)))
+            return heads
+
+        log.recorder.heads = be_quicker
+
+        assert log.append(event(number=1)).version == 2
+
+
+def test_a_page_of_the_log_is_bounded_in_bytes(log):
+    log.append_many([event(number=n, body=b"x" * 1_000_000) for n in range(9)])
+
+    assert len(log.recorder.page(0, 99)) == 5
+    assert len(list(log.scan())) == 9
+
+
+def test_more_readers_than_connections_wait_for_each_other(log):
+    log.append(event())
+    pool = log.recorder.datastore.pool
+    held = [pool.get_connection() for _ in range(MOST_CONNECTIONS)]
+    threading.Timer(0.1, pool.put_connection, [held[0]]).start()
+
+    assert log.last_position() == 1
+    for connection in held[1:]:
+        pool.put_connection(connection)
+
+
+def test_a_connection_in_use_while_the_log_closes_is_closed_when_it_is_put_back(log):
+    pool = log.recorder.datastore.pool
+    used = pool.get_connection()
+
+    log.close()
+
+    assert used.driver.execute("SELECT 1").fetchone()[0] == 1
+    pool.put_connection(used)
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        used.driver.execute("SELECT 1")
 
 
 # Who may change it
@@ -317,7 +394,8 @@ def test_a_full_disk_is_told_and_survived_without_a_restart(log):
     with pytest.raises(StoreUnavailableError, match=r"the disk is full \(SQLITE_FULL\)"):
         log.append(event(number=2, body=b"x" * 100_000))
 
-    assert log.append(event(number=2)).outcome is Outcome.APPENDED
+    assert connection.closed
+    assert log.append(event(number=2, body=b"x" * 100_000)).outcome is Outcome.APPENDED
     assert verify(log).ok
 
 

@@ -20,44 +20,31 @@ from lifecycle import (
     UnknownOrderError,
     connect,
 )
+from lifecycle.providers.instacart.recordings import callback, error
+from lifecycle.testing import FixedClock
 
 NOON = datetime(2026, 7, 7, 12, tzinfo=UTC)
 BODY = b'{"order_id": "xyz", "first_name": "Kamal"}'
-CLIENT_ERROR = {
-    "error": {"message": "Required parameter missing or invalid", "code": 1001},
-    "meta": {"key": "address"},
-}
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = NOON
-
-    def __call__(self) -> datetime:
-        return self.now
+CLIENT_ERROR = error("Required parameter missing or invalid", 1001, "address")
 
 
 @pytest.fixture(name="clock")
-def a_clock() -> Clock:
-    return Clock()
+def a_clock() -> FixedClock:
+    return FixedClock(NOON)
 
 
 @pytest.fixture(name="orders", params=["memory:", "sqlite"])
-def some_orders(request: pytest.FixtureRequest, tmp_path: Path, clock: Clock) -> Iterator[Orders]:
+def some_orders(
+    request: pytest.FixtureRequest, tmp_path: Path, clock: FixedClock
+) -> Iterator[Orders]:
     url = request.param if request.param == "memory:" else f"sqlite:///{tmp_path}/orders.db"
     with connect(url, clock=clock) as orders:
         yield orders
 
 
 def enveloped(name: str, at: str, event_id: int | str = 1, **details: Any) -> bytes:
-    return json.dumps(
-        {
-            "event_id": event_id,
-            "event_name": f"fulfillment.{name}",
-            "event_timestamp": at,
-            "event_metadata": {"order_id": "xyz", **details},
-        }
-    ).encode()
+    told = callback(name, at=at, order_id="xyz", event_id=event_id, **details)
+    return json.dumps(told["body"]).encode()
 
 
 def statuses(view: OrderView | None) -> list[str]:
@@ -239,12 +226,11 @@ def test_what_cannot_be_read_is_quarantined_and_redriven_once_it_can_be(
     assert list(orders.redrive()) == []
 
 
-def test_looking_back_as_at_and_as_of(orders: Orders, clock: Clock) -> None:
-    clock.now = NOON
+def test_looking_back_as_at_and_as_of(orders: Orders, clock: FixedClock) -> None:
     orders.record_callback(enveloped("brand_new", "2026-07-07T11:00:00Z", 1))
-    clock.now = NOON + timedelta(hours=3)
+    clock.advance(timedelta(hours=3))
     orders.record_callback(enveloped("at_store", "2026-07-07T14:00:00Z", 3))
-    clock.now = NOON + timedelta(hours=5)
+    clock.advance(timedelta(hours=2))
     orders.record_callback(enveloped("acknowledged", "2026-07-07T13:00:00Z", 2))
 
     def hour(number: int) -> datetime:
@@ -267,10 +253,10 @@ def test_an_unknown_order_is_an_error_that_names_it(orders: Orders) -> None:
         orders.history("nobody")
 
 
-def test_finding_what_waits_too_long_and_what_is_odd(orders: Orders, clock: Clock) -> None:
+def test_finding_what_waits_too_long_and_what_is_odd(orders: Orders, clock: FixedClock) -> None:
     orders.record_response("stuck", 200, {"id": "stuck", "status": "created"})
     orders.record_callback({"id": "done", "status": "delivered"})
-    clock.now = NOON + timedelta(minutes=20)
+    clock.advance(timedelta(minutes=20))
     orders.record_callback({"id": "fresh", "status": "brand_new"})
     orders.record_callback({"id": "odd", "status": "no_such_status"})
     limit = timedelta(minutes=15)

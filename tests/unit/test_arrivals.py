@@ -1,7 +1,7 @@
-"""Folds over arrivals: the wrong ones are refuted with a string that anyone can play, right ones proved.
+"""Folds over arrivals: wrong ones are refuted with a string that anyone can play.
 
-The expected counterexamples are written out. Where the prover claims that nothing
-matters, or that a pair does, all short sequences are played by brute force beside it.
+The expected counterexamples are written out; right folds are proved. Where the prover
+claims that nothing matters, all short sequences are played by brute force beside it.
 """
 
 from __future__ import annotations
@@ -49,8 +49,10 @@ BAD = {
     ),
     "timestamp without tie-break": (
         ("bags_verified@2", "delivering@2"),
-        "bags_verified@2, delivering@2 gives delivering; "
-        "delivering@2, bags_verified@2 gives bags_verified",
+        (
+            "bags_verified@2, delivering@2 gives delivering; "
+            "delivering@2, bags_verified@2 gives bags_verified"
+        ),
     ),
     "attempt counter without ids": (
         ("request",),
@@ -58,8 +60,10 @@ BAD = {
     ),
     "stable sort on a coarse clock": (
         ("brand_new@1", "bags_verified@2"),
-        "brand_new@1, bags_verified@2 gives bags_verified; "
-        "bags_verified@2, brand_new@1 gives brand_new",
+        (
+            "brand_new@1, bags_verified@2 gives bags_verified; "
+            "bags_verified@2, brand_new@1 gives brand_new"
+        ),
     ),
 }
 

@@ -2,14 +2,14 @@
 
 Verdicts and views are held against an independent oracle elsewhere; here is what is
 outside the promise (`arrival`), the digest, the errors, and a definition that is not the
-shipped one.
+shipped one. The events are those of the testing kit.
 """
 
 from __future__ import annotations
 
 import random
 import sys
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from itertools import permutations
 from typing import Any
 
@@ -17,30 +17,7 @@ import pytest
 
 from lifecycle import Awaits, Definition, Event, Folding, MixedOrdersError, Verdict, fold, history
 from lifecycle.providers.instacart.definition import LAST_MILE
-
-NOON = datetime(2026, 7, 7, 12, tzinfo=UTC)
-
-
-def event(
-    name: str, second: int | None = None, *, version: int | None = None, **changes: Any
-) -> Event:
-    """Return a callback that names a state, at a second after noon or undated."""
-    key = changes.pop("key", f"callback:{name}:{second}")
-    fields: dict[str, Any] = {
-        "provider": "instacart",
-        "order_id": "xyz",
-        "kind": "callback",
-        "name": name,
-        "trigger": name,
-        "key": key,
-        "digest": changes.pop("digest", f"digest of {key}"),
-        "received_at": NOON,
-        "body": b"",
-        "sha256": "",
-        "occurred_at": None if second is None else NOON + timedelta(seconds=second),
-        "version": version,
-    }
-    return Event(**(fields | changes))
+from lifecycle.testing import STARTS_AT, HandMade, assert_any_order, event, given
 
 
 def response(name: str, attempt: int, **changes: Any) -> Event:
@@ -75,7 +52,8 @@ def test_the_digest_covers_what_the_view_says_and_not_when_it_came() -> None:
     events = [request(1), event("brand_new", 1)]
     digest = fold(LAST_MILE, events).digest
     later = [
-        e._replace(received_at=NOON + timedelta(days=1), version=n) for n, e in enumerate(events, 1)
+        e._replace(received_at=STARTS_AT + timedelta(days=1), version=n)
+        for n, e in enumerate(events, 1)
     ]
     assert fold(LAST_MILE, later).digest == digest
     assert fold(LAST_MILE, [request(1), event("brand_new", 2)]).digest != digest
@@ -135,16 +113,16 @@ def test_late_counts_events_recorded_after_one_that_they_precede() -> None:
 
 def test_arrival_tells_first_last_version_and_since_when_the_order_waits() -> None:
     events = [
-        event("brand_new", 5, version=1, received_at=NOON + timedelta(hours=2)),
-        event("order_location", 60, version=2, received_at=NOON + timedelta(hours=1)),
+        event("brand_new", 5, version=1, received_at=STARTS_AT + timedelta(hours=2)),
+        event("order_location", 60, version=2, received_at=STARTS_AT + timedelta(hours=1)),
     ]
     arrival = fold(LAST_MILE, events).arrival
-    assert arrival.first_received_at == NOON + timedelta(hours=1)
-    assert arrival.last_received_at == NOON + timedelta(hours=2)
+    assert arrival.first_received_at == STARTS_AT + timedelta(hours=1)
+    assert arrival.last_received_at == STARTS_AT + timedelta(hours=2)
     assert arrival.version == 2
-    assert arrival.waiting_since == NOON + timedelta(seconds=5)
-    undated = event("brand_new", received_at=NOON + timedelta(hours=3))
-    assert fold(LAST_MILE, [undated]).arrival.waiting_since == NOON + timedelta(hours=3)
+    assert arrival.waiting_since == STARTS_AT + timedelta(seconds=5)
+    undated = event("brand_new", received_at=STARTS_AT + timedelta(hours=3))
+    assert fold(LAST_MILE, [undated]).arrival.waiting_since == STARTS_AT + timedelta(hours=3)
 
 
 def test_an_order_that_no_event_has_placed_yet_stands_at_the_initial_state_with_an_empty_path() -> (
@@ -178,10 +156,9 @@ def test_an_order_that_no_event_has_placed_yet_stands_at_the_initial_state_with_
 def test_a_correction_is_awaited_beside_the_callbacks_of_an_earlier_attempt_of_unknown_fate(
     earlier: list[Event], awaited: bool
 ) -> None:
-    view = fold(LAST_MILE, [*earlier, request(2), response("rejected", 2)])
-    assert view.status == "validation_failed"
-    assert view.awaiting == (
-        ("correction", "brand_new", "canceled") if awaited else ("correction",)
+    given(earlier, request(2)).when(response("rejected", 2)).then(
+        status="validation_failed",
+        awaiting=["correction", "brand_new", "canceled"] if awaited else ["correction"],
     )
 
 
@@ -189,7 +166,7 @@ def test_any_definition_can_be_folded_not_just_the_shipped_one() -> None:
     def move(source: str, dest: str) -> dict[str, str]:
         return {"trigger": dest, "source": source, "dest": dest}
 
-    kitchen = Definition.write(
+    definition = Definition.write(
         "kitchen",
         states=["ordered", "cooking", "served", "binned"],
         moves=[move("ordered", "cooking"), move("cooking", "served"), move("cooking", "binned")],
@@ -199,10 +176,14 @@ def test_any_definition_can_be_folded_not_just_the_shipped_one() -> None:
         informational=["smell"],
         awaits={"ordered": Awaits(("a free stove",))},
     )
-    view = fold(kitchen, [event("cooking", 1), event("smell", 2)])
-    assert (view.status, view.awaiting, view.missing) == ("cooking", ("served",), ("ordered",))
-    assert fold(kitchen, [event("ordered", 1)]).awaiting == ("a free stove",)
-    assert fold(kitchen, [event("binned", 2), event("served", 1)]).status == "served"
+    kitchen = HandMade("kitchen", definition)
+    given(event("cooking", 1), provider=kitchen).when(event("smell", 2)).then(
+        status="cooking", awaiting=["served"], missing=["ordered"], verdict="noted"
+    )
+    given(provider=kitchen).when(event("ordered", 1)).then(awaiting=["a free stove"])
+    given(event("binned", 2), provider=kitchen).when(event("served", 1)).then(status="served")
+    told = [event("ordered", 1), event("cooking", 2), event("smell", 2), event("binned", 2)]
+    assert_any_order(told, {"status": "binned"}, provider=kitchen)
 
 
 def test_every_verdict_carries_a_reason_in_a_plain_sentence() -> None:

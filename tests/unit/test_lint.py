@@ -30,7 +30,9 @@ def move(source: Any, dest: str, trigger: str | None = None) -> dict[str, Any]:
     return {"trigger": trigger or dest, "source": source, "dest": dest}
 
 
-def seeded(*moves: dict[str, Any], without: tuple[str, str] | None = None, **changes: Any) -> Written:
+def seeded(
+    *moves: dict[str, Any], without: tuple[str, str] | None = None, **changes: Any
+) -> Written:
     """Return the shipped lifecycle with more moves, one less, or other parts."""
     kept = [row for row in SOUND.moves if (row["source"], row["dest"]) != without]
     return replace(SOUND, **({"moves": [*kept, *moves]} | changes))
@@ -48,7 +50,11 @@ FAULTS: dict[str, tuple[Written, str, tuple[str, ...]]] = {
         (*TO_STORE, "bags_verifed"),
     ),
     "an unreachable state": (
-        seeded(move("parked", "delivering"), move("parked", "canceled"), states=states(after="at_store", new="parked")),
+        seeded(
+            move("parked", "delivering"),
+            move("parked", "canceled"),
+            states=states(after="at_store", new="parked"),
+        ),
         "unreachable_state",
         ("parked",),
     ),
@@ -96,7 +102,12 @@ FAULTS: dict[str, tuple[Written, str, tuple[str, ...]]] = {
         (*TO_DELIVERING, "delivered", "rescheduled"),
     ),
     "no terminal that can be reached": (
-        Written("pending", ["asked", "open", "done"], [move("asked", "open"), move("open", "asked")], ["done"]),
+        Written(
+            "pending",
+            ["asked", "open", "done"],
+            [move("asked", "open"), move("open", "asked")],
+            ["done"],
+        ),
         "no_terminal",
         ("asked",),
     ),
@@ -222,7 +233,11 @@ def test_must_pass_milestones_are_on_every_declared_way_and_no_other_state_is() 
 
 def test_all_that_is_wrong_is_told_at_once_and_not_just_the_first() -> None:
     written = seeded(
-        *(move("at_store", "nowhere"), move("delivered", "rescheduled"), move("at_store", "staged")),
+        *(
+            move("at_store", "nowhere"),
+            move("delivered", "rescheduled"),
+            move("at_store", "staged"),
+        ),
         side=["staged", "staging"],
     )
     assert {each.code for each in lint(written).findings} == {
@@ -243,7 +258,9 @@ def test_a_refused_definition_carries_what_was_written_for_the_lint() -> None:
 
 
 def test_no_states_at_all_is_a_finding() -> None:
-    assert lint(Written("empty", [], [], [])).findings == (Finding("no_states", "it has no states"),)
+    assert lint(Written("empty", [], [], [])).findings == (
+        Finding("no_states", "it has no states"),
+    )
 
 
 @pytest.mark.parametrize(
@@ -265,7 +282,9 @@ def test_what_is_no_lifecycle_at_all_is_a_finding_and_no_traceback(
     changes: dict[str, Any], sentence: str
 ) -> None:
     findings = lint(seeded(**changes)).findings
-    assert any(each.code == "malformed" and sentence in each.sentence for each in findings), findings
+    assert any(each.code == "malformed" and sentence in each.sentence for each in findings), (
+        findings
+    )
 
 
 WORDS = st.sampled_from(["a", "b", "c", "d", "A", "failed", "*", "requested"])
@@ -304,7 +323,7 @@ def test_nothing_that_is_written_makes_the_lint_stumble(
 def test_what_the_lint_lets_pass_can_be_built_and_each_end_can_be_reached(
     moves: list[tuple[str, str]], ends: set[str]
 ) -> None:
-    written = Written("any", "a b c d e".split(), [move(*each) for each in moves], sorted(ends))
+    written = Written("any", list("abcde"), [move(*each) for each in moves], sorted(ends))
     findings = lint(written).findings
     blocking = {"way_out_of_terminal", "shadowed_move", "order_dependence", "clashing_names"}
     if blocking.isdisjoint(each.code for each in findings):

@@ -227,9 +227,11 @@ def test_compact_json_keeps_the_order_of_keys():
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), "\ud83d"])
-def test_canonical_json_refuses_what_the_parser_would_refuse(value):
+def test_nothing_is_written_that_the_parser_would_refuse(value):
     with pytest.raises(ValueError, match=r"JSON compliant|surrogates not allowed"):
         canonical([value])
+    with pytest.raises(ValueError, match=r"JSON compliant|surrogates not allowed"):
+        compact([value])
 
 
 def vectors():

@@ -106,6 +106,12 @@ def test_the_failure_carries_nothing_of_the_bodies():
     assert "0199" not in str(failed.value)
 
 
+def test_a_hostile_name_is_shown_harmless():
+    with pytest.raises(AssertionError) as failed:
+        given().when(callback("\x1b[31m\u202ex", at=1)).then(status="x")
+    assert str(failed.value).replace("\n", "").isprintable()
+
+
 def test_a_misspelled_field_is_an_error_and_never_passes():
     with pytest.raises(InvalidArgumentError, match=r"'staus'.*status"):
         given().when(request()).then(staus="requested")

@@ -42,11 +42,11 @@ def read_callback(body: JsonObject) -> Callback:
     named = id_text(metadata.get("order_id")) if type(metadata) is dict else None
     occurred_at = parse_instant(timestamp) if type(timestamp) is str else None
     return Callback(
-        word=body.get("event_name"),
-        order_id=named or id_text(body.get("order_id")),
-        event_id=opaque_id(body.get("event_id")),
-        occurred_at=occurred_at,
-        has_bad_time=occurred_at is None and timestamp is not None and timestamp != "",
+        body.get("event_name"),
+        named or id_text(body.get("order_id")),
+        opaque_id(body.get("event_id")),
+        occurred_at,
+        occurred_at is None and timestamp is not None and timestamp != "",
     )
 
 

@@ -1,0 +1,89 @@
+"""The obvious way: an `eventsourcing` aggregate with a `transitions` machine per order.
+
+What one would write from the tutorials of the two libraries: an `Application` on SQLite, an
+aggregate for each order, a method for what came, and a machine that decides on the move.
+The recorder is the library's own, as it comes: WAL, `synchronous` at SQLite's default, FULL.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final
+from uuid import NAMESPACE_URL, UUID, uuid5
+
+from eventsourcing.application import AggregateNotFoundError, Application
+from eventsourcing.domain import Aggregate, event
+from transitions import Machine
+
+from lifecycle.connect import known_providers
+
+LAST_MILE: Final = known_providers()["instacart"].definition
+_STATES: Final = list(LAST_MILE.states)
+_MOVES: Final = [move._asdict() for move in LAST_MILE.moves]
+_PREFIX: Final = "fulfillment."
+
+
+class ObviousOrder(Aggregate):
+    """One order: what came, once each, and a machine that keeps its state."""
+
+    @event("Opened")
+    def __init__(self, order_id: str) -> None:
+        self.order_id = order_id
+        self.seen: set[int] = set()
+        self.path: list[str] = []
+        self.details: dict[str, Any] = {}
+        self.machine = Machine(
+            states=_STATES,
+            transitions=_MOVES,
+            initial=LAST_MILE.initial,
+            auto_transitions=False,
+            ignore_invalid_triggers=True,
+        )
+
+    @staticmethod
+    def create_id(order_id: str) -> UUID:
+        """Return the id of an order's aggregate."""
+        return uuid5(NAMESPACE_URL, order_id)
+
+    @property
+    def status(self) -> str:
+        """The state in which the machine stands."""
+        return str(self.machine.state)
+
+    @event("CameIn")
+    def came_in(self, event_id: int, name: str, details: dict[str, Any]) -> None:
+        """Take in one callback."""
+        self.seen.add(event_id)
+        if self.machine.trigger(name):
+            self.path.append(name)
+        self.details.update(details)
+
+
+class ObviousOrders(Application):
+    """The service around the aggregates."""
+
+    def record(self, body: bytes) -> None:
+        """Record one callback, durable on return; a repeat is left out."""
+        content = json.loads(body)
+        details = content["event_metadata"]
+        order_id = details["order_id"]
+        try:
+            order: ObviousOrder = self.repository.get(ObviousOrder.create_id(order_id))
+        except AggregateNotFoundError:
+            order = ObviousOrder(order_id)
+        if content["event_id"] in order.seen:
+            return
+        order.came_in(content["event_id"], content["event_name"].removeprefix(_PREFIX), details)
+        self.save(order)
+
+    def order(self, order_id: str) -> ObviousOrder:
+        """Return one order."""
+        found: ObviousOrder = self.repository.get(ObviousOrder.create_id(order_id))
+        return found
+
+
+def opened(path: str) -> ObviousOrders:
+    """Return the obvious way on the SQLite file at `path`."""
+    return ObviousOrders(
+        {"PERSISTENCE_MODULE": "eventsourcing.sqlite", "SQLITE_DBNAME": path},
+    )

@@ -1,0 +1,48 @@
+"""Variants of the library that are broken on purpose: what the campaigns must catch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from unittest.mock import patch
+
+from lifecycle.event import Event
+from lifecycle.fold import Folding
+from lifecycle.log import Appended, Outcome
+from lifecycle.stored import Prepared, Sealed, seal
+from lifecycle.stores.batch import Batch
+
+
+def acknowledge_in_spite_of_errors() -> None:
+    """Have the store tell as appended what it could not write."""
+
+    def settle_anyway(batch: Batch, _: Exception) -> None:
+        batch.settle([Appended(Outcome.APPENDED, entry.stream, 1, 1) for entry in batch.entries])
+
+    Batch.fail = settle_anyway  # type: ignore[assignment, method-assign]
+
+
+@contextmanager
+def never_folding_again() -> Iterator[None]:
+    """Have the incremental path take one step for each newcomer, wherever it sorts."""
+
+    def only_step(folding: Folding, event: Event) -> None:
+        if folding._count(event) and folding._counted[event.key] is event:  # noqa: SLF001
+            folding._events.append(event)  # noqa: SLF001
+            folding._step(event, 2)  # noqa: SLF001
+
+    with patch.object(Folding, "add", only_step):
+        yield
+
+
+@contextmanager
+def keeping_text() -> Iterator[None]:
+    """Have every store keep a body as text, as a column for text or JSON does."""
+
+    def seal_text(prepared: Prepared, *place: Any) -> Sealed:
+        text = prepared.body.decode("utf-8", "replace").replace("\x00", "")
+        return seal(prepared._replace(body=text.encode()), *place)
+
+    with patch("lifecycle.stores.commit.seal", seal_text):
+        yield

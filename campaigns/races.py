@@ -1,0 +1,157 @@
+"""Races: many processes of many threads on one file; stored is what was sent, once.
+
+Every event is sent by three of the processes, through `Orders`; and all of them begin
+requests for the same orders, whose attempts are chosen under the race. Nobody may see an
+error, versions have no gaps, and every view is the one that the same events give in peace.
+The control is a file whose table lacks the unique key.
+
+    python -m campaigns.races --rounds 10
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+from random import Random
+from typing import Final, NamedTuple
+
+from campaigns.ledger import BAD, audit
+from campaigns.scratch import scratch
+from campaigns.verdict import Campaign, Figures
+from campaigns.work import callback, label
+from lifecycle.connect import connect
+from lifecycle.log import Log, Outcome
+from lifecycle.orders import Orders
+from tests.faults.children import Child
+from tests.faults.test_races import WITHOUT_UNIQUE_KEY
+
+BAD_HERE: Final = (*BAD, "errors", "wrong answers", "gaps", "wrong attempts", "other views")
+COPIES: Final = 3
+ORDERS: Final = 100
+BEGUN: Final = 10
+
+
+class Size(NamedTuple):
+    """How large a race is."""
+
+    processes: int
+    threads: int
+    events: int
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the campaign and return its exit code."""
+    campaign = Campaign(
+        __doc__ or "",
+        {
+            "rounds": (5, "how many races"),
+            "processes": (8, "how many processes"),
+            "threads": (16, "how many threads each"),
+            "events": (2000, "how many events, each sent by three processes"),
+        },
+    )
+    options = campaign.parser.parse_args(arguments)
+    size = Size(options.processes, options.threads, options.events)
+    figures, control = Figures(*BAD_HERE), Figures(*BAD_HERE)
+    with scratch() as folder:
+        for number in range(options.rounds):
+            race(folder / f"{number}.db", size, Random(f"{options.seed} {number}"), figures)
+            campaign.tell(figures)
+        path = folder / "control.db"
+        with closing(sqlite3.connect(path)) as raw:
+            raw.execute(WITHOUT_UNIQUE_KEY)
+        race(path, size._replace(events=400), Random(options.seed), control)
+    return campaign.verdict("races", figures, {"no unique key": control})
+
+
+def race(path: Path, size: Size, random: Random, figures: Figures) -> None:
+    """Let the processes record, and look at what they left."""
+    shares: list[list[int]] = [[] for _ in range(size.processes)]
+    copies = min(COPIES, size.processes)
+    for number in range(size.events):
+        for share in random.sample(shares, copies):
+            share.append(number)
+    for share in shares:
+        random.shuffle(share)
+    children = [
+        Child(partial(send, path, name, size.threads, share)) for name, share in enumerate(shares)
+    ]
+    told: Counter[str] = Counter()
+    for child in children:
+        code, written = child.collect(600)
+        if code:
+            figures.find("errors", written.decode()[-300:])
+        else:
+            told.update(json.loads(written))
+    wanted = {Outcome.APPENDED: size.events, Outcome.DUPLICATE: size.events * (copies - 1)}
+    if told != wanted:
+        figures.find("wrong answers", f"{dict(told)}, expected {wanted}")
+    figures.count("races")
+    figures.count("events", size.events)
+    with closing(connect(f"sqlite:///{path}", create=False)) as orders:
+        inspect(orders, size, figures)
+
+
+def send(path: Path, name: int, threads: int, share: Sequence[int], pipe: int) -> None:
+    """Record a share of the events, begin requests besides, and tell the outcomes."""
+
+    def record(number: int) -> Outcome:
+        if number % 25 == name:
+            order_id = f"begun-{number % BEGUN}"
+            orders.begin_request(order_id, {"order_id": order_id, "notes": f"from {name}"})
+        return orders.record_callback(callback(number, orders=ORDERS)).outcome
+
+    with (
+        closing(connect(f"sqlite:///{path}")) as orders,
+        ThreadPoolExecutor(threads) as pool,
+    ):
+        told = Counter(pool.map(record, share))
+    os.write(pipe, json.dumps(told).encode())
+
+
+def inspect(orders: Orders, size: Size, figures: Figures) -> None:
+    """Look at what the race left in the log."""
+    with connect("memory:") as peace:
+        bodies = [callback(number, orders=ORDERS) for number in range(size.events)]
+        sent = [label(peace.record_callback(body).event) for body in bodies]
+        views = {view.order_id: view.digest for view in peace.find()}
+    audit(orders.log, sent, figures, "after the race")
+    figures.find("gaps", "versions have gaps", streams_with_gaps(orders.log))
+    figures.find("wrong attempts", "attempts are not 1, 2, 3, ...", wrong_attempts(orders))
+    found = {v.order_id: v.digest for v in orders.find() if not _is_begun(v.order_id)}
+    differ = sum(views[order_id] != found.get(order_id) for order_id in views)
+    figures.find("other views", "a view is not the one that peace gives", differ)
+    figures.count("records", orders.log.last_position())
+
+
+def streams_with_gaps(log: Log) -> int:
+    """Return how many streams are not numbered 1, 2, 3, ..."""
+    return sum(
+        [record.version for record in records] != list(range(1, len(records) + 1))
+        for records in log.read_many(list(log.streams())).values()
+    )
+
+
+def wrong_attempts(orders: Orders) -> int:
+    """Return for how many orders the requests are not numbered 1, 2, 3, ..."""
+    histories = [orders.history(v.order_id) for v in orders.find() if _is_begun(v.order_id)]
+    return sum(
+        [entry.key for entry in history] != [f"request:{n + 1}" for n in range(len(history))]
+        for history in histories
+    )
+
+
+def _is_begun(order_id: str) -> bool:
+    return order_id.startswith("begun-")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

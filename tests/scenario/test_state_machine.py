@@ -1,0 +1,118 @@
+"""The log in the large: twenty thousand steps of a state machine, no wrong answer.
+
+The machine stands in `tests/state_machine.py`; a million steps and more are a command:
+`campaigns/state_machine.py`. The controls break one thing each, and each must be caught.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from functools import cached_property
+from pathlib import Path
+
+import pytest
+from hypothesis import Phase, settings
+
+from lifecycle.audit.export import export
+from lifecycle.connect import connect
+from lifecycle.event import Event
+from lifecycle.fold import Folding
+from lifecycle.providers.instacart import Instacart
+from tests import state_machine
+from tests.state_machine import DEV, LogMachine, figures, run, walk
+
+ROOT = Path(__file__).parents[2]
+STEPS = 20_000
+PARTS = 4
+QUICK = settings(DEV, phases=[Phase.generate])
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+def test_every_view_is_right_after_each_of_twenty_thousand_steps(part):
+    before = figures.copy()
+    *_, (_, made) = walk(STEPS // PARTS, first=1000 * part)
+    assert made >= STEPS // PARTS
+    steps = figures - before
+    events = ("append", "reorder", "duplicate", "divergent", "rubbish")
+    accidents = ("crash", "reopen", "rebuild")
+    assert min(steps[name] for name in events + accidents) > 50, steps
+
+
+def test_a_fold_that_never_sorts_again_is_caught(monkeypatch):
+    """A positive control."""
+
+    def only_step(folding, event):
+        if folding._count(event) and folding._counted[event.key] is event:
+            folding._events.append(event)
+            folding._step(event, 2)
+
+    monkeypatch.setattr(Folding, "add", only_step)
+    with pytest.raises(AssertionError):
+        run(LogMachine, 1, QUICK)
+
+
+def test_a_crash_that_loses_what_was_acknowledged_is_caught():
+    """A positive control: what stands in the write-ahead log alone is gone."""
+
+    class Forgetful(LogMachine):
+        def after_crash(self, file):
+            found = self.new_file()
+            shutil.copy(file, found)
+            return found
+
+    with pytest.raises(Exception, match=r"no event about order|should be|assert|no log of this"):
+        run(Forgetful, 1, QUICK)
+
+
+def test_an_export_that_leaves_something_out_is_caught(monkeypatch):
+    """A positive control."""
+
+    def without_the_last(log, **options):
+        yield from list(export(log, **options))[:-1]
+
+    monkeypatch.setattr(state_machine, "export", without_the_last)
+    with pytest.raises(AssertionError, match="the rebuilt log holds"):
+        run(LogMachine, 1, QUICK)
+
+
+def test_a_log_that_takes_every_repeat_for_a_new_event_is_caught(monkeypatch):
+    """A positive control."""
+
+    class Restless(Instacart):
+        @cached_property
+        def seen(self):
+            return Counter()
+
+        def recognize(self, arrival):
+            found = super().recognize(arrival)
+            if not isinstance(found, Event):
+                return found
+            self.seen[found.key] += 1
+            count = self.seen[found.key]
+            return found if count == 1 else found._replace(key=f"{found.key}:{count}")
+
+    def connected(url, clock):
+        return connect(url, provider=Restless(), clock=clock)
+
+    monkeypatch.setattr(state_machine, "connect", connected)
+    with pytest.raises(AssertionError, match="where it should be"):
+        run(LogMachine, 1, QUICK)
+
+
+def test_the_campaign_is_one_command_that_prints_its_figures():
+    command = ROOT / "campaigns" / "state_machine.py"
+    done = subprocess.run(
+        [sys.executable, command, "--steps", "1", "--seed", "7"],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=300,
+    )
+    first, *by_name = done.stdout.splitlines()
+    assert re.fullmatch(r"[\d,]+ steps in \d+ s, 0 differences", first)
+    assert {line.split()[0] for line in by_name} >= {"append", "crash", "rebuild", "reopen"}
+    assert "steps, " in done.stderr
