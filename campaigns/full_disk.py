@@ -23,7 +23,7 @@ from random import Random
 from typing import Final
 
 from campaigns.broken import acknowledge_in_spite_of_errors
-from campaigns.ledger import BAD, audit
+from campaigns.ledger import BAD, audit, stale_views
 from campaigns.mounts import CannotMountError, leave_the_others, mount, unmount
 from campaigns.scratch import scratch
 from campaigns.verdict import Campaign, Figures, skipped
@@ -33,7 +33,13 @@ from lifecycle.errors import StoreError
 from lifecycle.orders import Orders
 from tests.faults.children import Child
 
-BAD_HERE: Final = (*BAD, "untyped errors", "refusals after there was room", "never refused")
+BAD_HERE: Final = (
+    *BAD,
+    "stale views",
+    "untyped errors",
+    "refusals after there was room",
+    "never refused",
+)
 SIZE: Final = 4 * 1024 * 1024
 MOST_FREE: Final = 300_000
 REFUSALS: Final = 6
@@ -165,6 +171,7 @@ class Service:
 
     def _audit(self, orders: Orders) -> None:
         audit(orders.log, self._acknowledged, self._figures, self._where)
+        self._figures.find("stale views", self._where, stale_views(orders))
 
     def _attempt(self, call: Callable[[Orders], object]) -> bool:
         try:

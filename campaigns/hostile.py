@@ -74,8 +74,10 @@ def attack(folder: Path, count: int, seed: int, figures: Figures, campaign: Camp
         bodies = [mutated(Random(f"{seed} {number}")) for number in numbers]
         figures.count("mutations", len(bodies))
         for place, (name, entry) in enumerate(ENTRY_POINTS.items()):
+            # The break at a line's end is not the line's.
+            sent = [b.rstrip(b"\r\n") for b in bodies] if entry is raw_line else bodies
             urls = ("memory:", f"sqlite:///{folder}/{start}-{place}.db")
-            kept = [record(url, entry, bodies, f"seed {seed}, {name}", figures) for url in urls]
+            kept = [record(url, entry, sent, f"seed {seed}, {name}", figures) for url in urls]
             if kept[0] != kept[1]:
                 figures.find("different answers", f"{name}, mutations from {start}")
             campaign.tell(figures)

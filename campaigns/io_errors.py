@@ -24,7 +24,7 @@ from shutil import rmtree
 from typing import Any, Final, NamedTuple
 
 from campaigns.broken import acknowledge_in_spite_of_errors
-from campaigns.ledger import BAD, audit
+from campaigns.ledger import BAD, audit, stale_views
 from campaigns.scratch import scratch
 from campaigns.shim import EVERY_KIND, KINDS, CannotInterposeError, Controls, build, run
 from campaigns.verdict import Campaign, Figures, skipped
@@ -35,7 +35,7 @@ from lifecycle.orders import Orders
 from lifecycle.receipt import Receipt
 from lifecycle.stores.sqlite_connection import SETTINGS
 
-BAD_HERE: Final = (*BAD, "untyped errors", "refusals after the fault was over")
+BAD_HERE: Final = (*BAD, "stale views", "untyped errors", "refusals after the fault was over")
 CHECKPOINT_PAGES: Final = 8
 """So that a short service copies its write-ahead file back more than once."""
 
@@ -185,6 +185,7 @@ class Trial:
     def _audit(self) -> None:
         def look(orders: Orders) -> Sequence[Receipt]:
             audit(orders.log, self._acknowledged, self._figures, self._where)
+            self._figures.find("stale views", self._where, stale_views(orders))
             return ()
 
         if not self._attempt(look):
@@ -242,7 +243,10 @@ def _tasks(orders: Orders) -> Sequence[Receipt | BaseException]:
     async def record() -> Sequence[Receipt | BaseException]:
         async with connect_async(orders.log.url) as tasks:
             calls = [tasks.record_callback(callback(200 + number)) for number in range(8)]
-            return await asyncio.gather(*calls, return_exceptions=True)
+            ended = await asyncio.gather(*calls, return_exceptions=True)
+            with suppress(StoreError):  # folded while the log is open, and kept
+                _ = [receipt.change for receipt in ended if isinstance(receipt, Receipt)]
+            return ended
 
     return asyncio.run(record())
 

@@ -9,6 +9,7 @@ from campaigns.verdict import Figures
 from campaigns.work import label
 from lifecycle.audit.verify import verify
 from lifecycle.log import Log
+from lifecycle.orders import Orders
 from lifecycle.stored import decode
 
 BAD = ("lost", "doubled", "broken")
@@ -30,3 +31,11 @@ def audit(log: Log, acknowledged: Iterable[str], figures: Figures, where: str) -
     verification = verify(log)
     if not verification.ok:
         figures.find("broken", f"{where}: {verification.findings[0].sentence}", verification.found)
+
+
+def stale_views(orders: Orders) -> int:
+    """Return how many views differ from a fold of all that is stored.
+
+    `get` goes on from what it folded before, `find` folds from the start.
+    """
+    return sum(orders.get(view.order_id).digest != view.digest for view in orders.find())

@@ -131,7 +131,7 @@ def tells_all(calls: Sequence[Call], folder: Path) -> bool:
 def points(calls: Sequence[Call], cuts: int) -> Iterator[tuple[int, Disk, set[str]]]:
     """Yield the disk and what was acknowledged, at so many points spread over the trace."""
     disk, acknowledged = Disk(), set[str]()
-    wanted = Counter((number + 1) * len(calls) // cuts for number in range(cuts))
+    wanted = Counter(1 + number * len(calls) // cuts for number in range(cuts))
     for place, call in enumerate(calls, 1):
         if call.what == "m":
             acknowledged.add(call.written.decode())

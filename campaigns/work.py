@@ -12,9 +12,8 @@ from random import Random
 from typing import Any, Final
 
 from lifecycle.event import Event, Unreadable
-from lifecycle.log import Outcome
 from lifecycle.orders import Orders
-from lifecycle.receipt import Receipt
+from lifecycle.receipt import Change, Receipt
 from lifecycle.stored import hash_of
 
 STEPS: Final = (
@@ -74,10 +73,10 @@ def record_one(
             acknowledged(receipt, acknowledge)
 
 
-def acknowledged(receipt: Receipt, acknowledge: Acknowledge) -> None:
-    """Acknowledge what a receipt says is stored."""
-    if receipt.outcome in Outcome:
-        acknowledge(label(receipt.event))
+def acknowledged(receipt: Receipt, acknowledge: Acknowledge) -> Change | None:
+    """Acknowledge what a receipt says is stored, then fold it in as a service does."""
+    acknowledge(label(receipt.event))
+    return receipt.change
 
 
 def _begin(orders: Orders, number: int, random: Random, acknowledge: Acknowledge) -> None:

@@ -30,12 +30,9 @@ def awaiting(
 
 def missing(definition: Definition, highest: int, events: Iterable[Event]) -> tuple[str, ...]:
     """Return the main-line states below the highest rank entered that no event names."""
-    named = {definition.names.get(event.trigger or "") for event in events}
-    return tuple(
-        state
-        for state in definition.main_line
-        if definition.ranks[state] < highest and state not in named
-    )
+    names, ranks = definition.names, definition.ranks
+    named = {names.get(trigger or "") for trigger in {event.trigger for event in events}}
+    return tuple([s for s in definition.main_line if s not in named and ranks[s] < highest])
 
 
 def _onward(definition: Definition, status: str) -> tuple[str, ...]:

@@ -17,17 +17,9 @@ from typing import Any, Final, NamedTuple
 from lifecycle.awaiting import awaiting, missing
 from lifecycle.definition import Definition
 from lifecycle.errors import MixedOrdersError
-from lifecycle.event import FAILED, REJECTED, Event, Problem
+from lifecycle.event import FAILED, REJECTED, Event, Problem, stream_of
 from lifecycle.reason import reason, shown
-from lifecycle.verdict import (
-    MOVES,
-    Place,
-    Standing,
-    judge,
-    overwrites,
-    place,
-    supersedes,
-)
+from lifecycle.verdict import Place, first_stage, place, supersedes
 from lifecycle.view import (
     Anomaly,
     AnomalyCode,
@@ -62,6 +54,14 @@ def history(definition: Definition, events: Iterable[Event]) -> tuple[HistoryEnt
     return Folding.of(definition, events).history()
 
 
+class Entered(NamedTuple):
+    """One step of a path, as `Step` shows it; cheap to make and to compare."""
+
+    status: str
+    at: datetime | None
+    event: str
+
+
 class Judged(NamedTuple):
     """One event with its verdict, and the states before and after it."""
 
@@ -85,6 +85,7 @@ class Folding:
         self._evidence: list[Event] = []
         self._places: list[Place] = []
         self._events: list[Event] = []
+        self._order: tuple[str, str] | None = None
         self._view: OrderView | None = None
         self._restart()
 
@@ -98,7 +99,7 @@ class Folding:
         return folding
 
     @property
-    def path(self) -> tuple[Step, ...]:
+    def path(self) -> tuple[Entered, ...]:
         """The states that events entered, in canonical order."""
         return tuple(self._path)
 
@@ -154,10 +155,11 @@ class Folding:
         identity = (event.key, event.digest)
         if identity in self._known:
             return False
-        if self._counted:
-            first = next(iter(self._counted.values()))
-            if event.order_id != first.order_id or event.provider != first.provider:
-                raise MixedOrdersError((first.stream, event.stream))
+        order = (event.provider, event.order_id)
+        if self._order is None:
+            self._order = order
+        elif order != self._order:
+            raise MixedOrdersError((stream_of(*self._order), event.stream))
         self._known.add(identity)
         self._view = None
         rival = self._counted.get(event.key)
@@ -178,36 +180,31 @@ class Folding:
             self._step(event, where[0])
 
     def _restart(self) -> None:
-        self._standing = Standing()
-        self._path: list[Step] = []
+        self._standing = first_stage(self.definition)
+        self._path: list[Entered] = []
         self._milestones: list[Milestone] = []
         self._details: dict[str, Any] = {}
         self._judged: list[Judged] = []
 
     def _step(self, event: Event, lane: int) -> None:
-        definition, before = self.definition, self._standing.status
-        verdict = judge(definition, self._standing, event, lane)
-        if verdict in MOVES:
-            self._enter(definition.names[event.trigger or ""], event)
-        elif verdict is Verdict.NOTED and (beside := definition.side_state(event.trigger)):
-            self._milestones.append(Milestone(name=beside, at=event.occurred_at, event=event.key))
-        if event.details and (overwrite := overwrites(verdict, lane)) is not None:
+        before, at = self._standing, event.occurred_at
+        taken = before.steps[event.trigger, event.kind, at is not None, lane]
+        verdict, after, overwrite, beside = taken
+        if after is not before:
+            self._standing = after
+            self._path.append(Entered(after.status or "", at, event.key))
+        elif beside is not None:
+            self._milestones.append(Milestone(name=beside, at=at, event=event.key))
+        if overwrite is not None and event.details:
             _merge(self._details, event.details, overwrite=overwrite)
-        self._judged.append(Judged(event, lane, verdict, before, self._standing.status))
-
-    def _enter(self, state: str, event: Event) -> None:
-        rank, highest = self.definition.ranks[state], self._standing.highest
-        if state not in self.definition.aborts:
-            highest = max(highest, rank)
-        self._standing = Standing(state, rank, highest)
-        self._path.append(Step(status=state, at=event.occurred_at, event=event.key))
+        self._judged.append(Judged(event, lane, verdict, before.status, after.status))
 
     def _look(self) -> OrderView:
         if not self._events:
             raise MixedOrdersError(())
         definition, first = self.definition, self._events[0]
         status = self._standing.status or definition.initial
-        attempt = max((event.attempt or 0 for event in self._events), default=0)
+        attempt = max([event.attempt or 0 for event in self._events])
         return OrderView(
             order_id=first.order_id,
             provider=first.provider,
@@ -217,7 +214,7 @@ class Folding:
             details=definition.details.model_validate(self._details),
             errors=self._errors(),
             awaiting=awaiting(definition, status, attempt, self._events),
-            path=tuple(self._path),
+            path=tuple([Step(status=s, at=at, event=key) for s, at, key in self._path]),
             missing=missing(definition, self._standing.highest, self._events),
             milestones=tuple(self._milestones),
             anomalies=self._anomalies(),
@@ -246,7 +243,7 @@ class Folding:
     def _anomalies(self) -> tuple[Anomaly, ...]:
         found: dict[tuple[AnomalyCode, str], str] = {}
         for judged in self._judged:
-            event, verdict = judged.event, judged.verdict
+            event, _, verdict, _, _ = judged
             if verdict is Verdict.REFUSED:
                 found["refused", event.key] = self._reason(judged)
             elif verdict is Verdict.UNRECOGNIZED:
@@ -263,13 +260,15 @@ class Folding:
         )
 
     def _arrivals(self) -> Arrivals:
-        received = [event.received_at for event in self.events]
+        events = self.events
+        received = [event.received_at for event in events]
+        first = min(received)
         return Arrivals(
-            first_received_at=min(received),
+            first_received_at=first,
             last_received_at=max(received),
-            version=max((event.version or 0 for event in self.events), default=0),
+            version=max([event.version or 0 for event in events]),
             late=self._late(),
-            waiting_since=self._waiting_since(),
+            waiting_since=self._waiting_since(first),
         )
 
     def _late(self) -> int:
@@ -284,9 +283,9 @@ class Folding:
             earliest_behind = version if earliest_behind is None else min(earliest_behind, version)
         return late
 
-    def _waiting_since(self) -> datetime:
+    def _waiting_since(self, first_received_at: datetime) -> datetime:
         if not self._path:
-            return min(event.received_at for event in self.events)
+            return first_received_at
         last = self._path[-1]
         return last.at or self._counted[last.event].received_at
 
@@ -316,10 +315,14 @@ _DETAILS: Final[Mapping[Problem, str]] = {
 }
 
 
+# Nearly all values are these, and asking them whether they are a `Mapping` is slow.
+_LEAVES: Final = (str, bool, int, float)
+
+
 def _merge(known: dict[str, Any], told: Mapping[str, Any], *, overwrite: bool) -> None:
     """Merge `told`, which holds only leaves that say something, into what is known."""
     for name, value in told.items():
-        if isinstance(value, Mapping):
+        if not isinstance(value, _LEAVES) and isinstance(value, Mapping):
             _merge(known.setdefault(name, {}), value, overwrite=overwrite)
         elif overwrite or name not in known:
             known[name] = value

@@ -9,8 +9,9 @@ from typing import NamedTuple
 from pydantic import BaseModel, ConfigDict, Field
 
 from lifecycle.event import Event, Unreadable
+from lifecycle.fold import Entered
 from lifecycle.log import Appended, Outcome
-from lifecycle.view import Instant, OrderView, Step
+from lifecycle.view import Instant, OrderView
 
 
 class Change(NamedTuple):
@@ -26,7 +27,9 @@ class Change(NamedTuple):
     corrected: bool
 
     @classmethod
-    def between(cls, told: tuple[Step, ...], path: tuple[Step, ...], cause: str) -> Change | None:
+    def between(
+        cls, told: tuple[Entered, ...], path: tuple[Entered, ...], cause: str
+    ) -> Change | None:
         """Return what changed from one path to another, None when nothing did."""
         if told == path or not path:
             return None

@@ -11,10 +11,11 @@ machines' clocks. There are three lanes, folded one after the other:
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 from lifecycle.definition import Definition
-from lifecycle.event import ACCEPTED, FAILED, REJECTED, Event
+from lifecycle.event import ACCEPTED, FAILED, REJECTED, Event, Kind
 from lifecycle.view import Verdict
 
 CREATION: Final = 1
@@ -62,9 +63,24 @@ class Standing(NamedTuple):
     highest: int = -1
 
 
+class Meaning(NamedTuple):
+    """All that a verdict depends on of an event and its place."""
+
+    trigger: str | None
+    kind: Kind
+    is_timed: bool
+    lane: int
+
+
 def judge(definition: Definition, standing: Standing, event: Event, lane: int) -> Verdict:
     """Return what an event means for an order that stands there: the first row that fits."""
-    trigger, status = event.trigger, standing.status
+    meaning = Meaning(event.trigger, event.kind, event.occurred_at is not None, lane)
+    return _judged(definition, standing, meaning)
+
+
+def _judged(definition: Definition, standing: Standing, meaning: Meaning) -> Verdict:
+    trigger, kind, is_timed, lane = meaning
+    status = standing.status
     if trigger in definition.informational:
         return Verdict.NOTED
     target = definition.names.get(trigger) if trigger is not None else None
@@ -77,29 +93,24 @@ def judge(definition: Definition, standing: Standing, event: Event, lane: int) -
     if target in definition.side and not ahead:
         return Verdict.NOTED
     if lane == CREATION and not ahead and standing.rank >= definition.birth_rank:
-        return Verdict.STALE if _is_observation(event) else Verdict.NOTED
+        return Verdict.STALE if kind in ("callback", "poll") else Verdict.NOTED
     if status in definition.terminal:
-        lags = event.occurred_at is None or event.kind == "poll"
+        lags = not is_timed or kind == "poll"
         return Verdict.STALE if lags and target not in definition.terminal else Verdict.REFUSED
     if lane == SNAPSHOTS and rank <= standing.highest:
         return Verdict.STALE
-    if _is_move(definition, status, event):
-        reverts = not ahead and event.occurred_at is not None
-        return Verdict.REVERTED if reverts else Verdict.APPLIED
+    if _is_move(definition, status, trigger):
+        return Verdict.APPLIED if ahead or not is_timed else Verdict.REVERTED
     if ahead:
         return Verdict.SKIPPED_AHEAD
-    lags = event.kind == "poll" or target in definition.birth
+    lags = kind == "poll" or target in definition.birth
     return Verdict.STALE if lags else Verdict.REFUSED
 
 
-def _is_observation(event: Event) -> bool:
-    return event.kind in ("callback", "poll")
-
-
-def _is_move(definition: Definition, status: str | None, event: Event) -> bool:
+def _is_move(definition: Definition, status: str | None, trigger: str | None) -> bool:
     if status is None:
-        return definition.names.get(event.trigger or "") == definition.initial
-    return (status, event.trigger) in definition.table
+        return definition.names.get(trigger or "") == definition.initial
+    return (status, trigger) in definition.table
 
 
 MOVES: Final = frozenset({Verdict.APPLIED, Verdict.SKIPPED_AHEAD, Verdict.REVERTED})
@@ -115,3 +126,82 @@ def overwrites(verdict: Verdict, lane: int) -> bool | None:
     if verdict in (Verdict.STALE, Verdict.UNRECOGNIZED):
         return False
     return lane != SNAPSHOTS
+
+
+class Taken(NamedTuple):
+    """One step: the verdict, where the order stands after it, and what else it does.
+
+    `overwrites` tells how the event's details count, `beside` is the side state that it
+    notes, None if it notes none.
+    """
+
+    verdict: Verdict
+    after: Stage
+    overwrites: bool | None
+    beside: str | None
+
+
+class Stage:
+    """Where an order stands, and every step from there: judged once, looked up thereafter.
+
+    A definition has one stage for each standing that an order can reach, so two foldings
+    stand alike where their stages are the same object. Stages are few and remember only
+    triggers that the definition knows: what strangers send cannot make them grow.
+    """
+
+    __slots__ = ("highest", "rank", "status", "steps")
+
+    def __init__(self, standing: Standing, steps: _Steps) -> None:
+        self.status, self.rank, self.highest = standing
+        self.steps = steps
+
+    def __repr__(self) -> str:
+        return f"<Stage {self.status} of highest rank {self.highest}>"
+
+
+class _Steps(dict[tuple[str | None, Kind, bool, int], Taken]):
+    """The steps from one standing, by `Meaning`."""
+
+    __slots__ = ("_definition", "_stages", "_standing")
+
+    def __init__(
+        self, definition: Definition, standing: Standing, stages: dict[Standing, Stage]
+    ) -> None:
+        self._definition = definition
+        self._standing = standing
+        self._stages = stages
+
+    def __missing__(self, key: tuple[str | None, Kind, bool, int]) -> Taken:
+        definition, meaning = self._definition, Meaning(*key)
+        verdict = _judged(definition, self._standing, meaning)
+        standing = _entered(definition, self._standing, meaning) if verdict in MOVES else None
+        taken = Taken(
+            verdict,
+            _stage(definition, standing or self._standing, self._stages),
+            overwrites(verdict, meaning.lane),
+            definition.side_state(meaning.trigger) if verdict is Verdict.NOTED else None,
+        )
+        if verdict is not Verdict.UNRECOGNIZED:
+            self[key] = taken
+        return taken
+
+
+# As many as anybody would use at a time; a proof may try out thousands.
+@lru_cache(maxsize=64)
+def first_stage(definition: Definition) -> Stage:
+    """Return the stage before the start; all others are reached from it."""
+    return _stage(definition, Standing(), {})
+
+
+def _stage(definition: Definition, standing: Standing, stages: dict[Standing, Stage]) -> Stage:
+    found = stages.get(standing)
+    if found is not None:
+        return found
+    return stages.setdefault(standing, Stage(standing, _Steps(definition, standing, stages)))
+
+
+def _entered(definition: Definition, standing: Standing, meaning: Meaning) -> Standing:
+    state = definition.names[meaning.trigger or ""]
+    rank = definition.ranks[state]
+    lifted = standing.highest if state in definition.aborts else rank
+    return Standing(state, rank, max(standing.highest, lifted))

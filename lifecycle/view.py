@@ -63,6 +63,8 @@ class OrderError(_Value):
     def __repr__(self) -> str:
         return f"<OrderError code={self.code!r} http_status={self.http_status!r}>"
 
+    __str__ = __repr__
+
 
 class Step(_Value):
     """One state that an event entered: `at` is the provider's clock, `event` the key."""
@@ -167,3 +169,5 @@ class OrderView(_Value):
 
     def __repr__(self) -> str:
         return f"<OrderView {self.provider}:{self.order_id} {self.status}>"
+
+    __str__ = __repr__

@@ -98,9 +98,14 @@ def _total(definition: Definition, over: Alphabet, rules: Rules) -> Obligation:
 
 
 def _injective(definition: Definition, over: Alphabet, rules: Rules) -> Obligation:
+    """Place the alphabet, and beside each event another content under its key."""
     name = "distinct events have distinct places"
     seen: dict[Any, str] = {}
-    for checked, letter in enumerate(over.wide, 1):
+    rivals = [
+        Letter(f"{label} of another content", event._replace(digest=event.digest[::-1]))
+        for label, event in over.wide
+    ]
+    for checked, letter in enumerate((*over.wide, *rivals), 1):
         where = rules.place(definition, letter.event)
         if where in seen:
             same = f"the place {_short(where)}"
@@ -192,7 +197,9 @@ def _viewed_by_content(definition: Definition, over: Alphabet, rules: Rules) -> 
         checked += 1
         if rules.folding.of(definition, again).view().digest != view.digest:
             labels = (one.label, other.label)
-            found = Counterexample((), labels, labels, (), view.digest[:12], "another digest")
+            again_labels = tuple(f"{label} delivered otherwise" for label in labels)
+            told = f"the digest {view.digest[:12]}"
+            found = Counterexample((), labels, again_labels, (), told, "another one")
             return _refuted(name, checked, found)
     return Obligation(name, Proved.PROVED, checked, "another delivery gives the same digest")
 
@@ -224,9 +231,12 @@ def _told_otherwise(
         if folding.view() != view or folding.history() != history:
             rest = tuple(letters[index].label for index in subset if index != last)
             label = (letters[last].label,)
-            return Counterexample(
-                rest, label, label, (), folding.view().digest[:12], view.digest[:12]
+            one, other = folding.view(), view
+            gives = (
+                f"{each.status} (digest {each.digest[:12]}) {how}"
+                for each, how in ((one, "one by one"), (other, "at once"))
             )
+            return Counterexample(rest, label, label, (), *gives)
     return None
 
 
@@ -316,5 +326,5 @@ def _refuted(name: str, checked: int, found: Counterexample) -> Obligation:
 
 
 def _short(value: object) -> str:
-    text = repr(value)
+    text = ", ".join(map(str, value)) if isinstance(value, tuple) else repr(value)
     return text if len(text) <= 60 else f"{text[:60]}..."

@@ -203,6 +203,10 @@ def without_tie_break(definition: Definition, event: Event) -> Place:
     return (lane, *rest[:-2]) if lane == 2 else (lane, *rest)
 
 
+def without_digest(definition: Definition, event: Event) -> Place:
+    return place(definition, event)[:-1]
+
+
 def by_receipt(definition: Definition, event: Event) -> Place:
     return (event.received_at, *place(definition, event))
 
@@ -229,12 +233,13 @@ class Circular:
     ("broken", "where"),
     [
         (without_tie_break, "distinct events have distinct places"),
+        (without_digest, "distinct events have distinct places"),
         (by_receipt, "places read content only"),
         (by_version, "places read content only"),
         (without_lanes, "places are totally ordered"),
         (lambda _, event: Circular(event.digest[:6]), "places are totally ordered"),
     ],
-    ids=["no tie-break", "received_at", "version", "not comparable", "in a circle"],
+    ids=["no tie-break", "no digest", "received_at", "version", "not comparable", "in a circle"],
 )
 def test_a_broken_place_is_refuted(broken: Any, where: str) -> None:
     found = refuted(Rules(place=broken))

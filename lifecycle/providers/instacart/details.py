@@ -16,20 +16,27 @@ from lifecycle.event import NOTHING
 FULFILLMENT: Final = "fulfillment_details"
 
 
-class FulfillmentDetails(BaseModel):
-    """The store and the delivery window; texts are verbatim, None where nobody said."""
-
+class _Told(BaseModel):
     model_config = ConfigDict(frozen=True)
+
+    def __repr__(self) -> str:
+        # Which fields are known, never what they say: an address may stand in a text.
+        told = [name for name, value in self if value is not None]
+        return f"<{type(self).__name__} of {', '.join(told) or 'nothing'}>"
+
+    __str__ = __repr__
+
+
+class FulfillmentDetails(_Told):
+    """The store and the delivery window; texts are verbatim, None where nobody said."""
 
     store_location: str | None = None
     window_starts_at: str | None = None
     window_ends_at: str | None = None
 
 
-class OrderDetails(BaseModel):
+class OrderDetails(_Told):
     """The order object's fields; texts and dates are verbatim, None where nobody said."""
-
-    model_config = ConfigDict(frozen=True)
 
     order_url: str | None = None
     created_at: str | None = None
