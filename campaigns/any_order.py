@@ -54,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "workers": (2, "how many processes"),
         },
     )
-    options = campaign.parser.parse_args(arguments)
+    options = campaign.parse(arguments)
     figures = Figures(*BAD)
     size, share = options.size, options.through_orders
     parts = [Part(f"{options.seed} {number}", size, share) for number in range(options.sets)]

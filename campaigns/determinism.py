@@ -67,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--python", action="append", default=[], help="one with the library")
     parser.add_argument("--update", action="store_true", help="write the digests anew")
     parser.add_argument("--release", action="store_true", help="write a database of this version")
-    options = parser.parse_args(arguments)
+    options = campaign.parse(arguments)
     if options.release:
         write_release()
     if options.update or options.release:

@@ -55,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "control-rounds": (8, "how many of the control"),
         },
     )
-    options = campaign.parser.parse_args(arguments)
+    options = campaign.parse(arguments)
     try:
         subject = filled("subject", options.rounds, options.seed)
         control = filled("control", options.control_rounds, options.seed)

@@ -2,7 +2,8 @@
 
 Nothing may raise, nothing may be dropped, the bytes must come out as they went in, and every
 store must answer alike. A mutation flips, cuts, doubles, splices or re-encodes bodies of the
-corpus, or puts a hostile value where a value stands. The control keeps bodies as text.
+corpus and lines of recordings, or puts a hostile value where a value stands. The control keeps
+bodies as text.
 
     python -m campaigns.hostile --mutations 2000
 """
@@ -14,13 +15,14 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, closing
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
 from typing import Final, NamedTuple
 
 from campaigns.broken import keeping_text
+from campaigns.determinism import GOLDEN
 from campaigns.scratch import scratch
 from campaigns.verdict import Campaign, Figures
 from lifecycle.audit.verify import verify
@@ -28,6 +30,7 @@ from lifecycle.connect import connect
 from lifecycle.log import Outcome
 from lifecycle.orders import Orders
 from lifecycle.receipt import Receipt
+from lifecycle.recording import BAD_LINE
 from tests.hostile_corpus import CORPUS, VALUES
 from tests.scenario.test_hostile_entry_points import ENTRIES, stored_bodies
 
@@ -57,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "control-mutations": (50, "how many of the control"),
         },
     )
-    options = campaign.parser.parse_args(arguments)
+    options = campaign.parse(arguments)
     subject, control = Figures(*BAD), Figures(*BAD)
     with scratch() as folder:
         attack(folder / "subject", options.mutations, options.seed, subject, campaign)
@@ -93,16 +96,19 @@ class Kept(NamedTuple):
 
 def record(url: str, entry: Entry, bodies: Sequence[bytes], where: str, figures: Figures) -> Kept:
     """Record bodies one by one, and look at what one store made of them."""
-    with ExitStack() as stack:
-        orders = stack.enter_context(closing(connect(url, clock=lambda: NOW)))
+    with closing(connect(url, clock=lambda: NOW)) as orders:
         answers = [answer(orders, entry, body, where, figures) for body in bodies]
         kept = stored_bodies(orders)
-        for body, (outcome, _) in zip(bodies, answers, strict=True):
-            if outcome not in {Outcome.DUPLICATE, "blank"} and body not in kept:
-                figures.find("changed bytes", f"{where}: {body[:80]!r}")
-        dropped = sum(outcome not in {Outcome.DUPLICATE, "blank"} for outcome, _ in answers)
-        dropped -= sum(kept.values())
-        figures.find("dropped", where, abs(dropped))
+        new = [
+            (body, reason)
+            for body, (outcome, reason) in zip(bodies, answers, strict=True)
+            if outcome not in {Outcome.DUPLICATE, "blank"}
+        ]
+        figures.find("dropped", where, abs(len(new) - sum(kept.values())))
+        # A line that is a recording gives its body, not itself.
+        verbatim = Counter(body for body, why in new if entry is not raw_line or why == BAD_LINE)
+        changed = verbatim - kept
+        figures.find("changed bytes", f"{where}: {str(changed)[:90]}", sum(changed.values()))
         figures.find("broken", where, verify(orders.log).found)
         figures.count("bodies recorded", len(bodies))
         return Kept(answers, kept, list(views(orders, where, figures)))
@@ -136,8 +142,7 @@ def views(orders: Orders, where: str, figures: Figures) -> Iterator[str]:
 
 def mutated(random: Random) -> bytes:
     """Return a body of the corpus after a few mutations."""
-    bodies = [body for body in CORPUS.values() if len(body) <= LARGEST]
-    body = random.choice(bodies)
+    body = random.choice(RECORDINGS if random.random() < 0.2 else BODIES)
     for _ in range(random.choice((1, 1, 1, 2, 3))):
         body = random.choice(MUTATIONS)(body, random)
     return body
@@ -190,6 +195,8 @@ def _wrap(body: bytes, random: Random) -> bytes:
     return opening * depth + body + closing_ * depth
 
 
+BODIES: Final = [body for body in CORPUS.values() if len(body) <= LARGEST]
+RECORDINGS: Final = (GOLDEN / "deliveries.jsonl").read_bytes().splitlines()
 TOKENS: Final = (
     *(bytes([octet]) for octet in b'\x00\n\r\t"\\{}[]:,0-+.eE\x7f\x80\xc0\xed\xf4\xff'),
     b"\\u0000",

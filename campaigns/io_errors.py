@@ -71,11 +71,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     campaign = Campaign(
         __doc__ or "",
         {
-            "stride": (1, "fail only every so-manieth call"),
+            "stride": (1, "fail only every n-th call"),
             "control-stride": (40, "the same for the control"),
         },
     )
-    options = campaign.parser.parse_args(arguments)
+    options = campaign.parse(arguments)
     name = "I/O errors"
     try:
         subject = swept("subject", options.stride, options.seed)

@@ -56,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "control-kills": (20, "how many of the control"),
         },
     )
-    options = campaign.parser.parse_args(arguments)
+    options = campaign.parse(arguments)
     settings: dict[str, object] = SETTINGS  # type: ignore[assignment]
     settings["wal_autocheckpoint"] = CHECKPOINT_PAGES
     gc.freeze()

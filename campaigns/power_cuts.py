@@ -52,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "control-cuts": (40, "how many power cuts of the control"),
         },
     )
-    options = campaign.parser.parse_args(arguments)
+    options = campaign.parse(arguments)
     name = "power cuts"
     try:
         subject = cut(FULL, options.cuts, options.events, options.seed, campaign)

@@ -58,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "events": (2000, "how many events, each sent by three processes"),
         },
     )
-    options = campaign.parser.parse_args(arguments)
+    options = campaign.parse(arguments)
     size = Size(options.processes, options.threads, options.events)
     figures, control = Figures(*BAD_HERE), Figures(*BAD_HERE)
     with scratch() as folder:

@@ -10,7 +10,7 @@ import argparse
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 MOST_SHOWN: Final = 10
@@ -57,12 +57,19 @@ class Campaign:
     def __init__(self, description: str, sizes: Mapping[str, tuple[int, str]]) -> None:
         self._began = time.monotonic()
         self._told = 0.0
+        self._seed = ""
         self.parser = argparse.ArgumentParser(
             description=description, formatter_class=argparse.ArgumentDefaultsHelpFormatter
         )
         self.parser.add_argument("--seed", type=int, default=20260707, help="of all that is drawn")
         for name, (size, meaning) in sizes.items():
             self.parser.add_argument(f"--{name}", type=int, default=size, help=meaning)
+
+    def parse(self, arguments: Sequence[str] | None) -> argparse.Namespace:
+        """Return what the command line asks for."""
+        options = self.parser.parse_args(arguments)
+        self._seed = f", seed {options.seed}"
+        return options
 
     def tell(self, progress: object) -> None:
         """Write how far the campaign is, at most once in two seconds."""
@@ -77,7 +84,7 @@ class Campaign:
         blind = [control for control, figures in controls.items() if not figures.found]
         failed = subject.found or not sum(subject.counts.values()) or blind
         ran = [f"control ({control}): {figures}" for control, figures in controls.items()]
-        seconds = f"{time.monotonic() - self._began:.0f} s"
+        seconds = f"{time.monotonic() - self._began:.0f} s{self._seed}"
         print("; ".join([f"{'FAILED' if failed else 'held'}: {name}: {subject}", *ran, seconds]))
         return 1 if failed else 0
 
@@ -86,8 +93,3 @@ def skipped(name: str, why: str) -> int:
     """Say loudly that a campaign could not run here, and return the exit code for that."""
     print(f"SKIPPED: {name}: {why}; nothing was shown")
     return 77
-
-
-def shares(work: int, workers: int) -> Iterable[int]:
-    """Return how much of the work each worker gets."""
-    return [work // workers + (number < work % workers) for number in range(workers)]

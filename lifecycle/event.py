@@ -46,6 +46,8 @@ MAX_KEPT_BYTES: Final = 16 * 1024 * 1024
 MAX_ID_BYTES: Final = 255
 MAX_ATTEMPT: Final = 1_000_000
 
+_LONGEST_WORD: Final = 40
+
 NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
 NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
@@ -144,7 +146,9 @@ class Event(NamedTuple):
         return stream_of(self.provider, self.order_id)
 
     def __repr__(self) -> str:
-        return f"<Event {self.kind} {self.name!r:.40} {self.sha256[:12]}>"
+        # A name that is no plain word may be anything that somebody sent.
+        name = self.name if self.name.isidentifier() and len(self.name) <= _LONGEST_WORD else "?"
+        return f"<Event {self.kind} {name} {self.sha256[:12]}>"
 
 
 class Unreadable(NamedTuple):

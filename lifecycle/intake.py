@@ -65,7 +65,7 @@ class Intake:
         now = self.clock()
         entries = []
         for number, line in enumerate(lines, first_line):
-            if not isinstance(line, Mapping) and not line.strip():
+            if isinstance(line, bytes | str) and not line.strip():
                 continue
             entries.append(self._line(line, number, now))
         return entries

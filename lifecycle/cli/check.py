@@ -2,37 +2,13 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
-from importlib import import_module
-from operator import attrgetter
-from typing import Annotated, Any, Final
+from typing import Annotated
 
 import typer
 
-from lifecycle.cli.failure import NO, Refusal
+from lifecycle.cli.failure import NO
 from lifecycle.cli.option import DEFAULT_PROVIDER, Json, ProviderName
-from lifecycle.cli.output import Cell, print_fields, print_json, say
-from lifecycle.cli.progress import Advance, progress
-from lifecycle.cli.table import print_table
-from lifecycle.connect import known_providers
-from lifecycle.definition import Definition, Written
-from lifecycle.errors import DefinitionError, InvalidArgumentError
-from lifecycle.proof.arrivals import LIMIT as MOST_STATES
-from lifecycle.proof.certificate import Certificate, certify, certify_fold
-from lifecycle.proof.obligation import Proved
-from lifecycle.proof.sorting import LIMIT as MOST_SETS
-from lifecycle.proof.sorting import SIZE, Scope
-from lifecycle.proof.target import Target, target_of, written_in
-from lifecycle.proof.unsorted import Unordered
-
-VERDICT_STYLES: Final = {
-    Proved.PROVED: "green",
-    Proved.REFUTED: "bold red",
-    Proved.UNPROVED: "yellow",
-}
-
+from lifecycle.cli.output import print_json
 
 Asked = Annotated[
     str | None,
@@ -42,8 +18,8 @@ Asked = Annotated[
     ),
 ]
 Size = Annotated[
-    int,
-    typer.Option("--size", metavar="N", min=1, max=8, help="Compare sets of up to N events."),
+    int | None,
+    typer.Option("--size", metavar="N", min=1, max=8, help="Compare sets of up to N events; 4."),
 ]
 Limit = Annotated[
     int | None,
@@ -57,157 +33,21 @@ Workers = Annotated[
 def check(
     target: Asked = None,
     *,
-    size: Size = SIZE,
+    size: Size = None,
     limit: Limit = None,
     workers: Workers = 0,
     provider: ProviderName = DEFAULT_PROVIDER,
     json: Json = False,
 ) -> None:
-    """Lint a definition, and prove that neither order nor repeats matter."""
-    asked = _shipped(provider) if target is None else _named(target)
-    with ExitStack() as until_done:
-        bar = _Bar(until_done)
-        if isinstance(asked, Definition | Written):
-            scope = Scope(size, limit or MOST_SETS, workers=workers, tell=bar.tell)
-            certificate = certify(asked, scope=scope)
-        else:
-            certificate = certify_fold(asked, limit=limit or MOST_STATES)
+    """Lint a definition, and prove that arrival never matters."""
+    # No other command waits for the prover to be imported.
+    from lifecycle.cli.proving import certified, named, print_certificate, shipped  # noqa: PLC0415
+
+    asked = shipped(provider) if target is None else named(target)
+    certificate = certified(asked, size=size, limit=limit, workers=workers)
     if json:
         print_json(certificate.shown())
     else:
-        _print(certificate)
+        print_certificate(certificate)
     if not certificate.ok:
         raise typer.Exit(NO)
-
-
-class _Bar:
-    """A bar that shows from the first news on: the processes that work were forked by then."""
-
-    def __init__(self, until_done: ExitStack) -> None:
-        self._until_done = until_done
-        self._advance: Advance | None = None
-
-    def tell(self, done: int, total: int) -> None:
-        """Hear how many sets more were looked at, and of how many."""
-        if self._advance is None:
-            self._advance = self._until_done.enter_context(progress("check", total))
-        self._advance(done)
-
-
-def _shipped(provider: str) -> Definition:
-    known = known_providers()
-    if provider not in known:
-        raise InvalidArgumentError("provider", "one of " + ", ".join(sorted(known)))
-    return known[provider].definition
-
-
-def _named(target: str) -> Target:
-    """Return what `package.module:NAME` names; what cannot even be built is looked at too."""
-    module, _, name = target.partition(":")
-    if not module or not name:
-        raise Refusal(f"{target!r} names nothing to check; write it like package.module:NAME")
-    # As `python -m` does, and unlike an installed script: modules may lie here.
-    sys.path.insert(0, "")
-    try:
-        value = import_module(module)
-    except DefinitionError as refused:
-        return _refused(refused)
-    except (Exception, SystemExit) as failure:  # noqa: BLE001 - whatever a stranger's module does
-        why = f"{type(failure).__name__}: {failure}"
-        raise Refusal(f"{module!r} cannot be imported: {why}; mend it or the name") from None
-    try:
-        return target_of(attrgetter(name)(value), target)
-    except AttributeError as failure:
-        raise Refusal(f"{target!r} cannot be found: {failure}; check the name") from None
-
-
-def _refused(refused: DefinitionError) -> Written:
-    written = written_in(refused)
-    if written is None:
-        raise refused
-    return written
-
-
-def _print(certificate: Certificate) -> None:
-    say(certificate.name, "bold")
-    print_fields(
-        {
-            "fingerprint": certificate.fingerprint,
-            "alphabet": f"{len(certificate.alphabet)} events, {len(certificate.beside)} beside",
-            "states explored": certificate.states,
-        }
-        | {
-            f"must pass to {end}": list(states)
-            for end, states in certificate.linted.must_pass.items()
-        }
-    )
-    say()
-    _print_findings(certificate)
-    _print_obligations(certificate)
-    if certificate.unordered is not None:
-        _print_unordered(certificate.unordered, certificate.alphabet + certificate.beside)
-    say(_conclusion(certificate), VERDICT_STYLES[certificate.verdict])
-
-
-def _print_findings(certificate: Certificate) -> None:
-    findings = certificate.linted.findings
-    if findings:
-        rows = (
-            (Cell(each.code, "red"), ", ".join(each.witness) or "-", each.sentence)
-            for each in findings
-        )
-        print_table(("finding", "shown by", "what is wrong"), rows)
-        say()
-
-
-def _print_obligations(certificate: Certificate) -> None:
-    rows = (
-        (
-            Cell(each.proved.value, VERDICT_STYLES[each.proved]),
-            str(each.checked),
-            each.name,
-            each.says,
-        )
-        for each in certificate.obligations
-    )
-    print_table(("", "cases", "to show", "found"), rows)
-    say()
-
-
-def _print_unordered(unordered: Unordered, alphabet: Sequence[str]) -> None:
-    say("the status without sorting, as events arrive", "bold")
-    print_fields(dict(_facts(unordered, alphabet)))
-    say()
-
-
-def _facts(unordered: Unordered, alphabet: Sequence[str]) -> Iterator[tuple[str, Any]]:
-    found = unordered.finding.counterexample
-    yield "order matters", "no" if found is None else str(found)
-    yield "pairs that commute anyway", f"{len(unordered.commuting)} of {unordered.pairs}"
-    yield "never mattered", list(_in_short(unordered.harmless, alphabet))
-
-
-def _in_short(labels: Sequence[str], alphabet: Sequence[str]) -> Iterator[str]:
-    """Yield each label, or one word for all that differ in the instant alone."""
-    by_name: dict[str, list[str]] = {}
-    for label in alphabet:
-        by_name.setdefault(label.partition("@")[0], []).append(label)
-    for name, alike in by_name.items():
-        found = [label for label in alike if label in labels]
-        if found == alike:
-            yield name
-        else:
-            yield from (f"{label} undated" if label == name else label for label in found)
-
-
-def _conclusion(certificate: Certificate) -> str:
-    wrong = len(certificate.linted.findings)
-    lint = f"{wrong} findings" if wrong != 1 else "1 finding"
-    match certificate.verdict:
-        case Proved.PROVED:
-            says = "proved: within this alphabet neither the order of arrival nor repeats matter"
-        case Proved.REFUTED:
-            says = "refuted: arrival matters, see the counterexample"
-        case Proved.UNPROVED:
-            says = "unproved: not all of it was looked at, so nothing is promised"
-    return f"{says}; {lint} of the lint" if wrong else says

@@ -29,7 +29,8 @@ from lifecycle.stores.batch import Batch
 from lifecycle.stores.gathering import GROUP_BYTES, GROUP_ENTRIES, Gathering
 from lifecycle.stores.head import StreamEnds
 from lifecycle.stores.memory import MemoryLog, MemoryRecorder
-from lifecycle.stores.recorder import Row
+from lifecycle.stores.patience import patiently
+from lifecycle.stores.recorder import Row, TryAgainError
 from lifecycle.stores.sqlite import SQLiteLog
 from tests.contract.entries import NOON, event, stream
 
@@ -246,7 +247,49 @@ def test_a_clock_that_fails_fails_the_call_and_nothing_else(tmp_path):
         assert log.append(event(number=4)).version == 2
 
 
+def test_a_store_that_is_busy_is_asked_again_ever_less_often():
+    asked = 0
+
+    def busy() -> None:
+        nonlocal asked
+        asked += 1
+        raise TryAgainError("it is busy")
+
+    with pytest.raises(StoreUnavailableError, match="store 'some' cannot be used: it is busy"):
+        patiently("some", 0.4, busy)
+    assert 4 <= asked < 60
+
+
 # Who wakes whom
+
+
+class InterruptedOnce(Gate):
+    """Its second commit, the one after the gate, is interrupted."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls = 0
+
+    def __call__(self) -> datetime:
+        self.calls += 1
+        if self.calls == 2:
+            raise KeyboardInterrupt
+        return super().__call__()
+
+
+@pytest.mark.parametrize("store", ["memory", "sqlite"])
+def test_when_a_leader_is_interrupted_the_others_of_its_group_are_woken(tmp_path, no_naps, store):
+    gate = InterruptedOnce()
+    memory = store == "memory"
+    log = MemoryLog(clock=gate) if memory else SQLiteLog(tmp_path / "orders.db", clock=gate)
+    with closing(log):
+        others = in_one_group(log, gate, [event(number=n) for n in range(6)])
+
+        interrupted = [o for o in others if isinstance(o.exception(timeout=10), KeyboardInterrupt)]
+        versions = [other.result().version for other in others if other not in interrupted]
+        assert len(interrupted) == 1
+        assert sorted(versions) == [1, 2, 3, 4, 5]
+        assert verify(log).ok
 
 
 def test_leaders_hand_over_without_waiting_for_anybody_to_look_up(gated, no_naps):
@@ -303,6 +346,7 @@ def test_a_hundred_tasks_share_few_commits_and_wake_together(gated):
         await asyncio.gather(*(log.append_async(event(number=n)) for n in range(100)))
 
     asyncio.run(record_all())
+    log.close()
 
     assert commits == [100]
     assert wakes == 1
@@ -321,6 +365,8 @@ def test_tasks_need_one_thread_however_many_they_are(gated):
     names = asyncio.run(record_all())
 
     assert len([name for name in names if name.startswith("lifecycle-drain")]) == 1
+    log.close()
+    assert not [t for t in threading.enumerate() if t.name.startswith("lifecycle-drain")]
 
 
 def test_a_loop_that_was_closed_meanwhile_does_no_harm_to_others_in_the_group(gated, no_naps):
@@ -331,15 +377,17 @@ def test_a_loop_that_was_closed_meanwhile_does_no_harm_to_others_in_the_group(ga
         asyncio.ensure_future(log.append_async(event(number=1)))  # noqa: RUF006 - left on purpose
         await asyncio.sleep(0)
 
-    with ThreadPoolExecutor(2) as threads:
+    with ThreadPoolExecutor(4) as threads:
         first = threads.submit(log.append, event("first", 0))
         gate.wait_for_a_commit()
         asyncio.run(leave())
-        other = threads.submit(log.append, event(number=2))
-        wait_until(lambda: len(log._gathering._waiting) == 2)
+        others = [threads.submit(log.append, event(number=n)) for n in range(2, 5)]
+        wait_until(lambda: len(log._gathering._waiting) == 4)
         gate.open()
+        versions = [other.result(timeout=10).version for other in others]
 
-    assert (first.result().version, other.result().version) == (1, 2)
+    assert first.result().version == 1
+    assert sorted(versions) == [2, 3, 4]
 
 
 def test_event_loops_that_are_gone_are_not_remembered(gated):

@@ -453,14 +453,64 @@ def test_only_the_first_findings_are_kept_and_all_are_counted(tmp_path):
     assert (len(found.findings), found.found) == (MOST_FINDINGS, 150)
 
 
-def test_a_store_that_cannot_link_the_log_still_checks_each_order(path, tamperer):
-    """As on a store whose positions have gaps: the orders' own chains remain."""
-    rehash(tamperer, 6, everything=False)
-    changed = tamperer.row(6)
-    tamperer.write(6, state=resealed(changed[3], name="canceled"))
+class UnlinkedLog(SQLiteLog):
+    """As on a store whose positions have gaps: only the orders' own chains remain."""
 
-    class Unlinked(SQLiteLog):
-        gapless = False
+    gapless = False
 
-    with closing(Unlinked(path, create=False)) as log:
-        assert verify(log).findings[0].position == 6
+
+def look_unlinked(path: Path) -> Verification:
+    with closing(UnlinkedLog(path, create=False)) as log:
+        return verify(log)
+
+
+def two_in_a_row(path: Path) -> tuple[Record, Record]:
+    """Return the first two records of an order."""
+    first = next(r for r in records(path) if r.stream == stream("o1") and r.version == 1)
+    second = next(r for r in records(path) if r.stream == stream("o1") and r.version == 2)
+    return first, second
+
+
+def test_an_unlinked_log_that_is_clean_or_has_gaps_raises_no_alarm(path, tamperer):
+    assert look_unlinked(path).ok
+    for position in range(RECORDS, 0, -1):
+        tamperer.move(position, position * 10)
+
+    assert look_unlinked(path).ok
+    assert not look(path).ok
+
+
+def test_in_an_unlinked_log_the_chain_of_the_order_names_the_record(path, tamperer):
+    first, second = two_in_a_row(path)
+    tamperer.write(first.position, state=resealed(first.state, name="canceled"))
+
+    assert look_unlinked(path).findings[0][:3] == place(first)
+    assert look_unlinked(path).found == 1
+
+
+def test_in_an_unlinked_log_a_first_record_that_names_one_before_it_is_named(path, tamperer):
+    tamperer.write(1, state=resealed(tamperer.row(1)[3], previous="0" * 64))
+
+    assert look_unlinked(path).findings[0].position == 1
+
+
+def test_in_an_unlinked_log_a_record_that_comes_too_late_is_named(path, tamperer):
+    first, second = two_in_a_row(path)
+    tamperer.move(first.position, 99)
+    tamperer.move(second.position, first.position)
+    tamperer.move(99, second.position)
+
+    gone, late = look_unlinked(path).findings[:2]
+
+    assert gone[:2] == (first.stream, 1)
+    assert late[:3] == (first.stream, 1, second.position)
+    assert "comes too late" in late.sentence
+
+
+def test_a_record_that_was_moved_to_another_position_is_named(path, tamperer):
+    tamperer.move(RECORDS, RECORDS + 3)
+
+    (finding,) = look(path).findings
+
+    assert finding.position == RECORDS + 3
+    assert finding.sentence == f"its position was changed; it was written at {RECORDS}"

@@ -300,3 +300,8 @@ def test_orders_that_are_no_longer_remembered_are_folded_from_the_log(orders: Or
     assert receipt.change is not None
     assert (receipt.change.before, receipt.change.after) == ("brand_new", "delivered")
     assert len(orders._desk._foldings._foldings) == 2
+
+
+def test_a_recording_that_is_neither_text_nor_an_object_is_a_bad_line(orders: Orders) -> None:
+    receipts = orders.record_many([7, None, ["x"]])  # type: ignore[list-item]
+    assert [receipt.event.reason for receipt in receipts] == ["bad_line"] * 3  # type: ignore[union-attr]

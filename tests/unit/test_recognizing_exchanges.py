@@ -134,7 +134,8 @@ def test_all_other_statuses_are_failures_whatever_the_body(http_status, fate, bo
 
 
 def test_without_a_status_the_body_decides():
-    assert response(ERROR.encode(), None).name == "rejected"
+    rejected = response(ERROR.encode(), None)
+    assert (rejected.name, rejected.fate) == ("rejected", None)
     assert response(ORDER, None).name == "accepted"
     for nothing in (
         b"",
@@ -290,10 +291,10 @@ def test_an_unreadable_date_counts_as_absent(date):
 @pytest.mark.parametrize(
     ("body", "http_status"),
     [
-        (ORDER, 404),
-        (ORDER, 500),
-        (ORDER, 302),
-        (ORDER, 100),
+        (ORDER | DETAILS, 404),
+        (ORDER | DETAILS, 500),
+        (ORDER | DETAILS, 302),
+        (ORDER | DETAILS, 100),
         (ORDER | {"error": "no"}, 200),
         (json.loads(ERROR), 200),
         ({"id": "order-1"}, 200),
@@ -311,6 +312,12 @@ def test_a_poll_that_shows_no_order_failed(body, http_status):
     assert (found.name, found.trigger, found.status) == ("poll_failed", "poll_failed", None)
     assert found.occurred_at == datetime(2026, 7, 7, 16, 5, tzinfo=UTC)
     assert (found.details, found.faults, found.fate, found.attempt) == ({}, (), None, None)
+
+
+def test_a_poll_and_a_response_are_never_read_as_an_envelope():
+    body = ORDER | DETAILS | {"event_name": "canceled", "event_metadata": {"locale": "en_US"}}
+    assert (poll(body).name, poll(body).details) == ("created", DETAILS)
+    assert (response(body).trigger, response(body).details) == ("created", DETAILS)
 
 
 def test_a_poll_without_a_status_is_judged_by_its_body():

@@ -176,6 +176,9 @@ def test_the_limits_are_met_exactly():
     assert parse(b"[" * 64 + b"]" * 64)
     assert parse(b'{"a":' * 63 + b"{}" + b"}" * 63)
     assert parse(b"[" * 65 + b"]" * 65, max_depth=65)
+    wide = b"[[],{}," + b"[" * 63 + b"]" * 63 + b"]"
+    assert parse(wide)
+    assert why(b"[" + wide + b"]") == "depth"
     assert why(b'{"a":' * 64 + b"{}" + b"}" * 64) == "depth"
     assert parse(b"9" * 400) == int("9" * 400)
     assert parse(b"-" + b"9" * 399) == -int("9" * 399)

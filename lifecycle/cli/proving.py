@@ -1,0 +1,180 @@
+"""What `lifecycle check` does: finds what to check, certifies it, and prints the certificate.
+
+Apart from the command itself, so that no other command waits for the prover to be imported.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from importlib import import_module
+from operator import attrgetter
+from typing import Any, Final
+
+from lifecycle.cli.failure import Refusal
+from lifecycle.cli.output import Cell, counted, print_fields, say
+from lifecycle.cli.progress import Advance, progress
+from lifecycle.cli.table import print_table
+from lifecycle.connect import known_providers
+from lifecycle.definition import Definition, Written
+from lifecycle.errors import DefinitionError, InvalidArgumentError
+from lifecycle.proof.arrivals import LIMIT as MOST_STATES
+from lifecycle.proof.certificate import Certificate, certify, certify_fold
+from lifecycle.proof.obligation import Proved
+from lifecycle.proof.sorting import LIMIT as MOST_SETS
+from lifecycle.proof.sorting import SIZE, Scope
+from lifecycle.proof.target import Target, target_of, written_in
+from lifecycle.proof.unsorted import Unordered
+
+VERDICT_STYLES: Final = {
+    Proved.PROVED: "green",
+    Proved.REFUTED: "bold red",
+    Proved.UNPROVED: "yellow",
+}
+
+
+def certified(asked: Target, *, size: int | None, limit: int | None, workers: int) -> Certificate:
+    """Return the certificate of what is to be checked; a terminal sees how far it is."""
+    if not isinstance(asked, Definition | Written):
+        return certify_fold(asked, limit=limit or MOST_STATES)
+    with ExitStack() as until_done:
+        bar = _Bar(until_done)
+        scope = Scope(size or SIZE, limit or MOST_SETS, workers=workers, tell=bar.tell)
+        return certify(asked, scope=scope)
+
+
+class _Bar:
+    """A bar that shows from the first news on: the processes that work were forked by then."""
+
+    def __init__(self, until_done: ExitStack) -> None:
+        self._until_done = until_done
+        self._advance: Advance | None = None
+
+    def tell(self, done: int, total: int) -> None:
+        """Hear how many sets more were looked at, and of how many."""
+        if self._advance is None:
+            self._advance = self._until_done.enter_context(progress("check", total))
+        self._advance(done)
+
+
+def shipped(provider: str) -> Definition:
+    """Return the definition of a provider that this library knows."""
+    known = known_providers()
+    if provider not in known:
+        raise InvalidArgumentError("provider", "one of " + ", ".join(sorted(known)))
+    return known[provider].definition
+
+
+def named(target: str) -> Target:
+    """Return what `package.module:NAME` names; what cannot even be built is looked at too."""
+    module, _, name = target.partition(":")
+    if not module or not name:
+        raise Refusal(f"{target!r} names nothing to check; write it like package.module:NAME")
+    # As `python -m` does, and unlike an installed script: modules may lie here.
+    sys.path.insert(0, "")
+    try:
+        value = import_module(module)
+    except DefinitionError as refused:
+        return _refused(refused)
+    except (Exception, SystemExit) as failure:  # noqa: BLE001 - whatever a stranger's module does
+        why = f"{type(failure).__name__}: {failure}"
+        raise Refusal(f"{module!r} cannot be imported: {why}; mend it or the name") from None
+    try:
+        return target_of(attrgetter(name)(value), target)
+    except AttributeError as failure:
+        raise Refusal(f"{target!r} cannot be found: {failure}; check the name") from None
+
+
+def _refused(refused: DefinitionError) -> Written:
+    written = written_in(refused)
+    if written is None:
+        raise refused
+    return written
+
+
+def print_certificate(certificate: Certificate) -> None:
+    """Print a certificate for people: the lint first, then the proof, then the verdict."""
+    say(certificate.name, "bold")
+    print_fields(
+        {
+            "fingerprint": certificate.fingerprint,
+            "alphabet": f"{len(certificate.alphabet)} events, {len(certificate.beside)} beside",
+            "states explored": certificate.states,
+        }
+        | {
+            f"must pass to {end}": list(states)
+            for end, states in certificate.linted.must_pass.items()
+        }
+    )
+    say()
+    _print_findings(certificate)
+    _print_obligations(certificate)
+    if certificate.unordered is not None:
+        _print_unordered(certificate.unordered, certificate.alphabet + certificate.beside)
+    proved_but_wrong = certificate.verdict is Proved.PROVED and not certificate.ok
+    style = "yellow" if proved_but_wrong else VERDICT_STYLES[certificate.verdict]
+    say(_conclusion(certificate), style)
+
+
+def _print_findings(certificate: Certificate) -> None:
+    findings = certificate.linted.findings
+    if findings:
+        rows = (
+            (Cell(each.code, "red"), ", ".join(each.witness) or "-", each.sentence)
+            for each in findings
+        )
+        print_table(("finding", "shown by", "what is wrong"), rows)
+        say()
+
+
+def _print_obligations(certificate: Certificate) -> None:
+    rows = (
+        (
+            Cell(each.proved.value, VERDICT_STYLES[each.proved]),
+            str(each.checked),
+            each.name,
+            each.says,
+        )
+        for each in certificate.obligations
+    )
+    print_table(("", "cases", "to show", "found"), rows)
+    say()
+
+
+def _print_unordered(unordered: Unordered, alphabet: Sequence[str]) -> None:
+    say("the status without sorting, as events arrive", "bold")
+    print_fields(dict(_facts(unordered, alphabet)))
+    say()
+
+
+def _facts(unordered: Unordered, alphabet: Sequence[str]) -> Iterator[tuple[str, Any]]:
+    found = unordered.finding.counterexample
+    yield "order matters", "no" if found is None else str(found)
+    yield "pairs that commute anyway", f"{len(unordered.commuting)} of {unordered.pairs}"
+    yield "never mattered", list(_in_short(unordered.harmless, alphabet))
+
+
+def _in_short(labels: Sequence[str], alphabet: Sequence[str]) -> Iterator[str]:
+    """Yield each label, or one word for all that differ in the instant alone."""
+    by_name: dict[str, list[str]] = {}
+    for label in alphabet:
+        by_name.setdefault(label.partition("@")[0], []).append(label)
+    for name, alike in by_name.items():
+        found = [label for label in alike if label in labels]
+        if found == alike:
+            yield name
+        else:
+            yield from (f"{label} undated" if label == name else label for label in found)
+
+
+def _conclusion(certificate: Certificate) -> str:
+    match certificate.verdict:
+        case Proved.PROVED:
+            says = "proved: within this alphabet neither the order of arrival nor repeats matter"
+        case Proved.REFUTED:
+            says = "refuted: arrival matters, see the counterexample"
+        case Proved.UNPROVED:
+            says = "unproved: not all of it was looked at, so nothing is promised"
+    wrong = len(certificate.linted.findings)
+    return f"{says}; {counted(wrong, 'finding')} of the lint" if wrong else says
