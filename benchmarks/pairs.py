@@ -57,7 +57,7 @@ class Stopwatch:
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """Measure what happens inside; garbage is collected before, and not meanwhile."""
+        """Measure what happens inside; what was left behind before is collected first."""
         gc.collect()
         started = self._clock()
         yield

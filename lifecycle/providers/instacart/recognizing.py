@@ -50,7 +50,7 @@ from lifecycle.providers.instacart.words import (
     state_named,
     trigger_of,
 )
-from lifecycle.strict_json import parse
+from lifecycle.strict_json import parse, parse_again
 
 NAME: Final = "instacart"
 
@@ -227,8 +227,9 @@ _READERS: Final[Mapping[Kind, Callable[[Arrival], _Said | _Refusal]]] = {
 def _recalled(event: Event) -> _Answer:
     if event.kind == "response":
         return _answer(event.name, event.http_status, _object_in(event.body))
-    # A request tells us nothing, nor does an answer without a word of the provider's.
-    body = None if event.status is None else _object_in(event.body)
+    # A request tells us nothing, nor does an answer without a word of the provider's: where
+    # there is one, the body was parsed when it came.
+    body = None if event.status is None else _object_in(event.body, parse_again)
     if body is None:
         return _NOTHING_READ
     return _Answer(read_details(order_of(body) if event.kind == "callback" else body))
@@ -269,9 +270,9 @@ def _order(stated: str | None, named: str | None) -> str | _Refusal:
     return stated if named is None or named == stated or not is_order_id(named) else _MISMATCH
 
 
-def _object_in(body: bytes) -> JsonObject | None:
+def _object_in(body: bytes, read: Callable[[bytes], Any] = parse) -> JsonObject | None:
     try:
-        value = parse(body)
+        value = read(body)
     except JsonError:
         return None
     return value if type(value) is dict else None
