@@ -54,6 +54,12 @@ def order(number: int) -> list[Callback]:
     ]
 
 
+def late(number: int) -> Callback:
+    """Return a callback that comes to an order after all others."""
+    at = _STARTS_AT + timedelta(seconds=20 * number, days=1)
+    return _callback(number, EVENTS_PER_ORDER, "rating_updated", at)
+
+
 def arrivals(events: int, *, active: int = 500) -> Iterator[Callback]:
     """Yield the arrivals of `events` distinct events, duplicates besides, as they come in.
 
@@ -89,7 +95,7 @@ def _order_id(number: int) -> str:
 
 def _callback(number: int, step: int, name: str, at: datetime) -> Callback:
     order_id = _order_id(number)
-    event_id = 1_201_895_966_044_343_904 + number * EVENTS_PER_ORDER + step
+    event_id = 1_201_895_966_044_343_904 + number * (EVENTS_PER_ORDER + 1) + step
     content = {
         "event_id": event_id,
         "event_name": f"fulfillment.{name}",

@@ -24,6 +24,7 @@ COMMANDS = (
     "verify",
     "export",
     "diagram",
+    "check",
     "doctor",
 )
 READING = (
