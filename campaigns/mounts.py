@@ -27,10 +27,12 @@ def leave_the_others() -> None:
     """
     try:
         libc = ctypes.CDLL(None, use_errno=True)
-        user = os.geteuid()
+        user, group = os.geteuid(), os.getegid()
         _checked(libc.unshare(_NEW_MOUNTS | (_NEW_USER if user else 0)))
         if user:
+            Path("/proc/self/setgroups").write_text("deny")
             Path("/proc/self/uid_map").write_text(f"0 {user} 1")
+            Path("/proc/self/gid_map").write_text(f"0 {group} 1")
         _checked(libc.mount(b"none", b"/", None, _RECURSIVE_PRIVATE, None))
     except (OSError, AttributeError) as refused:
         raise CannotMountError(f"no mounts of its own: {refused}") from None

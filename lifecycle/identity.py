@@ -78,9 +78,11 @@ def id_text(value: object) -> str | None:
 
 def is_order_id(text: str) -> bool:
     """Tell whether a text can name an order: 1 to 255 bytes, no C0 control, DEL, surrogate."""
-    if not text or len(text) > MAX_ID_BYTES or _UNFIT.search(text) is not None:
+    if not text or len(text) > MAX_ID_BYTES:
         return False
-    return text.isascii() or len(text.encode()) <= MAX_ID_BYTES
+    if text.isascii():
+        return text.isprintable()
+    return _UNFIT.search(text) is None and len(text.encode()) <= MAX_ID_BYTES
 
 
 def stated_order_id(value: object) -> str | None:

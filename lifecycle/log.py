@@ -65,6 +65,8 @@ class Log(Protocol):
     def append(self, entry: Entry, *, expected_version: int | None = None) -> Appended:
         """Append one entry; concurrent callers share a commit.
 
+        What is stored already is a duplicate, whatever version is expected.
+
         Raises:
             VersionConflictError: the stream is not at `expected_version`.
         """

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from itertools import takewhile
 from pathlib import Path
+from stat import S_ISDIR, S_ISREG
 from typing import Any, Final
 
 from eventsourcing.sqlite import SQLiteApplicationRecorder
@@ -176,10 +177,7 @@ class SQLiteRecorder(SQLiteApplicationRecorder):
 
 def _opened(path: str, *, create: bool, patience: float) -> SQLiteRecorder:
     url = f"sqlite:///{path}"
-    if not create and not Path(path).exists():
-        raise StoreMissingError(url)
-    if Path(path).is_dir():
-        raise StoreUnavailableError(url, "it is a folder")
+    _check_file(path, url, create=create)
     recorder = SQLiteRecorder(LogDatastore(path, url, create=create), url)
     try:
         patiently(url, patience, recorder.prepare, create=create)
@@ -187,6 +185,21 @@ def _opened(path: str, *, create: bool, patience: float) -> SQLiteRecorder:
         recorder.close()
         raise
     return recorder
+
+
+def _check_file(path: str, url: str, *, create: bool) -> None:
+    """Refuse what SQLite would take for a database, or make into one, against the caller's will."""
+    try:
+        mode = Path(path).stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        if not create:
+            raise StoreMissingError(url) from None
+    except OSError as fault:
+        raise StoreUnavailableError(url, f"it cannot be looked at ({fault.strerror})") from fault
+    else:
+        if not S_ISREG(mode):
+            found = "a folder" if S_ISDIR(mode) else "no file but something else"
+            raise StoreUnavailableError(url, f"it is {found}")
 
 
 def _tip(cursor: sqlite3.Cursor) -> Tip:

@@ -355,6 +355,37 @@ def test_a_folder_is_refused(tmp_path, create):
         SQLiteLog(tmp_path, create=create)
 
 
+@pytest.mark.parametrize("create", [True, False])
+def test_what_is_no_file_is_refused(tmp_path, create):
+    os.mkfifo(tmp_path / "pipe")
+
+    with pytest.raises(StoreUnavailableError, match="it is no file but something else"):
+        SQLiteLog(tmp_path / "pipe", create=create)
+
+
+@pytest.mark.parametrize("create", [True, False])
+def test_a_name_that_is_too_long_is_refused(tmp_path, create):
+    with pytest.raises(StoreUnavailableError, match=r"cannot be looked at \(File name too long\)"):
+        SQLiteLog(tmp_path / ("x" * 5000), create=create)
+
+
+def test_a_folder_that_may_not_be_looked_into_is_refused(shared_folder):
+    shared_folder.chmod(0o700)
+
+    sentence = as_somebody(lambda: SQLiteLog(shared_folder / "orders.db", create=False))
+
+    assert sentence == "it cannot be looked at (Permission denied)"
+
+
+def test_a_link_to_nowhere_is_made_into_a_log_where_it_points_to(tmp_path):
+    (tmp_path / "link.db").symlink_to(tmp_path / "orders.db")
+    with pytest.raises(StoreMissingError):
+        SQLiteLog(tmp_path / "link.db", create=False)
+
+    assert append(tmp_path / "link.db", 1) is Outcome.APPENDED
+    assert append(tmp_path / "orders.db", 1) is Outcome.DUPLICATE
+
+
 def test_a_file_in_a_folder_that_does_not_exist_is_refused(tmp_path):
     with pytest.raises(StoreUnavailableError, match="its folder must exist"):
         SQLiteLog(tmp_path / "no" / "orders.db")
