@@ -1,42 +1,70 @@
-"""The raw limit: the bare insert with a unique key, and the same strict parse beside it.
+"""What limits appending: the raw insert, and the floor under a log that keeps its promises.
 
-Nothing is recognized, chained or told: it is what SQLite and the parser take by themselves,
-with the settings that the log uses.
+`RawLog` is the bare insert with a unique key, with the same strict parse beside it: nothing is
+recognized, chained or told. `Floor` does only what the promises cost on any implementation:
+parse, digest of the content, hashes of body and header, insert of the stored form.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Iterable, Sequence
+from contextlib import closing
+from hashlib import sha256
+from typing import Any, Final
 
+from lifecycle.connect import connect
+from lifecycle.identity import of_callback
+from lifecycle.log import Outcome, Record
+from lifecycle.stored import split
+from lifecycle.stores.sqlite_schema import SCHEMA
+from lifecycle.stores.sqlite_statement import INSERT
 from lifecycle.strict_json import parse
 from workload import Callback
 
-_TABLE: Final = (
+_SETTINGS: Final = (
+    "page_size=8192",
+    "journal_mode=WAL",
+    "synchronous=FULL",
+    "wal_autocheckpoint=2000",
+)
+_RAW: Final = (
     "CREATE TABLE raw (position INTEGER PRIMARY KEY, order_id TEXT NOT NULL, "
     "event_id TEXT NOT NULL, body BLOB NOT NULL, UNIQUE (order_id, event_id))"
 )
-_INSERT: Final = "INSERT OR IGNORE INTO raw (order_id, event_id, body) VALUES (?, ?, ?)"
+_INSERT_RAW: Final = "INSERT OR IGNORE INTO raw (order_id, event_id, body) VALUES (?, ?, ?)"
 
 
-class RawLog:
-    """A table in the SQLite file at `path`, durable as the log is."""
+class _Table:
+    """A table in the SQLite file at `path`, with the settings that the log uses."""
+
+    def __init__(self, path: str, schema: Iterable[str]) -> None:
+        self._driver = sqlite3.connect(path, isolation_level=None)
+        for setting in _SETTINGS:
+            self._driver.execute(f"PRAGMA {setting}")
+        for statement in schema:
+            self._driver.execute(statement)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._driver.close()
+
+    def commit(self, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
+        """Insert rows in one transaction, durable on return."""
+        self._driver.execute("BEGIN IMMEDIATE")
+        self._driver.executemany(statement, rows)
+        self._driver.execute("COMMIT")
+
+
+class RawLog(_Table):
+    """A table of bodies with a unique key."""
 
     def __init__(self, path: str) -> None:
-        self._driver = sqlite3.connect(path, isolation_level=None)
-        for setting in ("page_size=8192", "journal_mode=WAL", "synchronous=FULL"):
-            self._driver.execute(f"PRAGMA {setting}")
-        self._driver.execute("PRAGMA wal_autocheckpoint=2000")
-        self._driver.execute(_TABLE)
+        super().__init__(path, [_RAW])
 
     def insert(self, callbacks: Sequence[Callback]) -> None:
         """Insert callbacks in one transaction, nothing else."""
-        self._driver.execute("BEGIN IMMEDIATE")
-        self._driver.executemany(
-            _INSERT, [(each.order_id, each.event_id, each.body) for each in callbacks]
-        )
-        self._driver.execute("COMMIT")
+        self.commit(_INSERT_RAW, [(each.order_id, each.event_id, each.body) for each in callbacks])
 
     def parse_and_insert(self, callbacks: Sequence[Callback]) -> None:
         """Parse the bodies, which the limit pays for too, and insert them."""
@@ -44,6 +72,30 @@ class RawLog:
             parse(each.body)
         self.insert(callbacks)
 
-    def close(self) -> None:
-        """Close the file."""
-        self._driver.close()
+
+class Floor(_Table):
+    """The log's own table, filled with records that were made before."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path, SCHEMA)
+
+    def record(self, callbacks: Sequence[Callback], records: Sequence[Record]) -> None:
+        """Do for callbacks what cannot be left out, and insert the records they become."""
+        for each in callbacks:
+            of_callback(each.event_id, each.body, parse(each.body))
+            sha256(each.body).hexdigest()
+        for record in records:
+            sha256(split(record)[0]).hexdigest()
+        self.commit(INSERT, [(r.position, r.stream, r.version, r.topic, r.state) for r in records])
+
+
+def stored(batches: Iterable[Sequence[Callback]]) -> list[tuple[Sequence[Callback], list[Record]]]:
+    """Return batches of callbacks, each with the records that it becomes."""
+    found: list[tuple[Sequence[Callback], list[Record]]] = []
+    with closing(connect("memory:")) as orders:
+        for batch in batches:
+            lines = [{"kind": "callback", "body": each.body} for each in batch]
+            kept = [r for r in orders.record_many(lines) if r.outcome is Outcome.APPENDED]
+            first, last = kept[0].position, kept[-1].position
+            found.append((batch, list(orders.log.scan(after=first - 1, until=last))))
+    return found

@@ -10,10 +10,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mappin
 from datetime import datetime, timedelta
 from itertools import islice
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, NoReturn, Self, cast
 
 from lifecycle.desk import Desk
-from lifecycle.errors import VersionConflictError
+from lifecycle.errors import NotEnteredError, VersionConflictError
 from lifecycle.event import Event, Unreadable
 from lifecycle.fold import Folding
 from lifecycle.intake import Body, Line
@@ -24,6 +24,13 @@ from lifecycle.view import HistoryEntry, OrderView
 from lifecycle.writes import Sent, Writes
 
 _BATCH: Final = 500
+
+
+class _NotEntered:
+    """Stands where the desk will be, so that a forgotten `async with` is told."""
+
+    def __getattr__(self, name: str) -> NoReturn:
+        raise NotEnteredError
 
 
 class AsyncOrders(Writes[Awaitable[Receipt]]):
@@ -42,6 +49,7 @@ class AsyncOrders(Writes[Awaitable[Receipt]]):
     ) -> None:
         self.provider = provider
         self._open_log = open_log
+        self._desk = cast("Desk", _NotEntered())
         self._providers = providers
         self._clock = clock
 
@@ -74,7 +82,8 @@ class AsyncOrders(Writes[Awaitable[Receipt]]):
                 appended = await self.log.append_async(event, expected_version=version)
             except VersionConflictError:
                 continue
-            return Sent(self, self._desk.receipt(event, appended), event)
+            if await asyncio.to_thread(self._desk.holds, event, appended, body):
+                return Sent(self, self._desk.receipt(event, appended), event)
 
     async def record_many(
         self, recordings: Iterable[Line], *, first_line: int = 1
@@ -118,6 +127,7 @@ class AsyncOrders(Writes[Awaitable[Receipt]]):
         now: datetime | None = None,
     ) -> AsyncIterator[OrderView]:
         """Yield the views for which every condition given holds; as `Orders.find`."""
+        self._desk.check_conditions(status, waiting_longer_than)
         pages = self._desk.views()
         while (page := await asyncio.to_thread(next, pages, None)) is not None:
             for view in self._desk.matching(

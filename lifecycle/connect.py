@@ -104,7 +104,7 @@ def recordings_of(provider: str = DEFAULT_PROVIDER) -> ModuleType:
     """
     name = f"{providers.__name__}.{provider}.recordings"
     if provider not in known_providers() or find_spec(name) is None:
-        raise InvalidArgumentError("provider", "one that has a module of recordings")
+        raise InvalidArgumentError(f"provider {provider!r}", "one that has a module of recordings")
     return import_module(name)
 
 

@@ -13,7 +13,7 @@ from lifecycle.event import FAILED, Entry, Event, Redriven, Unreadable, stream_o
 from lifecycle.fold import Folding
 from lifecycle.foldings import Foldings
 from lifecycle.instant import format_instant
-from lifecycle.intake import Body, Intake
+from lifecycle.intake import Body, Intake, checked_order_id, checked_time
 from lifecycle.log import ORDERS, QUARANTINE, Appended, Log, Outcome, Record
 from lifecycle.provider import Provider
 from lifecycle.receipt import QuarantineItem, Receipt, Told, is_before
@@ -63,6 +63,15 @@ class Desk:
         version = records[-1].version if records else 0
         return self._request(order_id, body, newest + 1, received_at), version
 
+    def holds(self, event: Event, appended: Appended, body: Body) -> bool:
+        """Tell whether a begun request still is the one to send.
+
+        One that was stored before may have been answered since it was chosen.
+        """
+        if appended.outcome is not Outcome.DUPLICATE:
+            return True
+        return self.next_request(event.order_id, body, event.received_at)[0].key == event.key
+
     def look(
         self,
         order_id: str | int,
@@ -75,8 +84,9 @@ class Desk:
         Raises:
             UnknownOrderError: nothing is stored about it, or nothing before that time.
         """
-        _check_zone("as_at", as_at)
-        _check_zone("as_of", as_of)
+        as_at = None if as_at is None else checked_time("as_at", as_at)
+        as_of = None if as_of is None else checked_time("as_of", as_of)
+        wanted = checked_order_id(order_id)
 
         def look_back(folding: Folding) -> T | None:
             if as_at is None and as_of is None:
@@ -84,13 +94,25 @@ class Desk:
             chosen = [e for e in folding.events if is_before(e, as_at=as_at, as_of=as_of)]
             return look(Folding.of(self.provider.definition, chosen)) if chosen else None
 
-        stream = stream_of(self.provider.name, str(order_id))
+        stream = stream_of(self.provider.name, wanted)
         seen = self._foldings.now(self.provider, stream, look_back)
         if seen is None:
             times = [format_instant(time) for time in (as_at, as_of) if time is not None]
             before = min(times, default=None)
-            raise UnknownOrderError(self.provider.name, str(order_id), before=before)
+            raise UnknownOrderError(self.provider.name, wanted, before=before)
         return seen
+
+    def check_conditions(self, status: object, waiting_longer_than: object) -> None:
+        """Refuse conditions that no order could ever meet.
+
+        Raises:
+            InvalidArgumentError: an unknown status, or a span that is no timedelta.
+        """
+        states = self.provider.definition.states
+        if status is not None and status not in states:
+            raise InvalidArgumentError("status", "one of " + ", ".join(states))
+        if waiting_longer_than is not None and not isinstance(waiting_longer_than, timedelta):
+            raise InvalidArgumentError("waiting_longer_than", "a timedelta")
 
     def views(self) -> Iterator[list[OrderView]]:
         """Yield the views of all orders of this provider, a page at a time."""
@@ -115,7 +137,7 @@ class Desk:
         now: datetime | None,
     ) -> list[OrderView]:
         """Return those views for which every condition given holds."""
-        at = now or self._clock()
+        at = self._clock() if now is None else checked_time("now", now)
         return [
             view
             for view in views
@@ -192,11 +214,6 @@ def _is_unanswered(events: Iterable[Event], attempt: int, digest: str) -> bool:
         for event in same
     )
     return asked and not answered
-
-
-def _check_zone(argument: str, time: datetime | None) -> None:
-    if time is not None and time.utcoffset() is None:
-        raise InvalidArgumentError(argument, "a datetime with a zone")
 
 
 def _shown(record: Record, item: Unreadable, redriven: str | None) -> QuarantineItem:

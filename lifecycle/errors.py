@@ -6,6 +6,7 @@ LifecycleError
 ├── DefinitionError           a definition that does not hold together
 ├── MixedOrdersError          events of several orders were folded together
 ├── UnknownOrderError         the log holds no event about this order
+├── NotEnteredError           async orders were used outside `async with`
 ├── OpenedElsewhereError      a store was carried into a forked process
 ├── MissingExtraError         a package that an extra installs is not there
 └── StoreError                the log could not do what was asked
@@ -93,6 +94,13 @@ class UnknownOrderError(LifecycleError, LookupError):
             f"no event about order {order_id!r} of {provider!r}{when}; "
             "check the id and the database"
         )
+
+
+class NotEnteredError(LifecycleError, RuntimeError):
+    """Async orders were used before they were entered."""
+
+    def __init__(self) -> None:
+        super().__init__("the orders are not open; use: async with connect_async(...) as orders")
 
 
 class OpenedElsewhereError(LifecycleError, RuntimeError):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from lifecycle.errors import InvalidArgumentError
@@ -51,8 +52,8 @@ class Intake:
         arrival = Arrival(
             kind,
             as_bytes(body),
-            self.clock() if received_at is None else _checked_time(received_at),
-            _checked_order_id(order_id),
+            self.clock() if received_at is None else checked_time("received_at", received_at),
+            None if order_id is None or order_id == "" else checked_order_id(order_id),
             _checked_attempt(attempt),
             opaque_id(exchange_id),
             _checked_status(http_status),
@@ -114,12 +115,18 @@ def as_bytes(body: Body) -> bytes:
     raise InvalidArgumentError("body", "bytes, text, a mapping or None")
 
 
-def _checked_order_id(order_id: object) -> str | None:
+def checked_order_id(order_id: object) -> str:
+    """Return an order's id as text.
+
+    Raises:
+        InvalidArgumentError: it is neither text nor an integer.
+    """
+    if isinstance(order_id, str) and order_id:
+        return order_id
     if isinstance(order_id, int) and not isinstance(order_id, bool):
-        return str(order_id)
-    if order_id is None or isinstance(order_id, str):
-        return order_id or None
-    raise InvalidArgumentError("order_id", "text")
+        with suppress(ValueError):  # more digits than Python prints
+            return str(order_id)
+    raise InvalidArgumentError("order_id", "text that is not empty")
 
 
 def _checked_attempt(attempt: object) -> int:
@@ -136,7 +143,13 @@ def _checked_status(status: object) -> int | None:
     raise InvalidArgumentError("http_status", "an integer from 100 to 599, or None for no answer")
 
 
-def _checked_time(received_at: object) -> datetime:
-    if isinstance(received_at, datetime) and received_at.utcoffset() is not None:
-        return received_at
-    raise InvalidArgumentError("received_at", "a datetime with a zone")
+def checked_time(argument: str, time: object) -> datetime:
+    """Return a time in UTC.
+
+    Raises:
+        InvalidArgumentError: it is no datetime with a zone, or out of the calendar in UTC.
+    """
+    if isinstance(time, datetime) and time.utcoffset() is not None:
+        with suppress(OverflowError):
+            return time.astimezone(UTC)
+    raise InvalidArgumentError(argument, "a datetime with a zone")

@@ -77,7 +77,8 @@ class Orders(Writes[Receipt]):
                 appended = self.log.append(event, expected_version=version)
             except VersionConflictError:
                 continue
-            return Sent(self, self._desk.receipt(event, appended), event)
+            if self._desk.holds(event, appended, body):
+                return Sent(self, self._desk.receipt(event, appended), event)
 
     def record_many(self, recordings: Iterable[Line], *, first_line: int = 1) -> list[Receipt]:
         """Record many recordings, a commit per few hundred; blank lines are skipped.
@@ -136,6 +137,7 @@ class Orders(Writes[Receipt]):
         Folds the whole log, in constant memory. An order waits from the time it entered
         its present state until it ends; `now` defaults to the clock.
         """
+        self._desk.check_conditions(status, waiting_longer_than)
         for views in self._desk.views():
             yield from self._desk.matching(
                 views, status, waiting_longer_than, anomalies=anomalies, now=now

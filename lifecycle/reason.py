@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from lifecycle.definition import Definition
-from lifecycle.event import Event
+from lifecycle.event import FAILED, POLL_FAILED, Event
 from lifecycle.verdict import CREATION, SNAPSHOTS
 from lifecycle.view import Verdict
 
@@ -47,11 +47,22 @@ def reason(
 
 
 def _why_noted(definition: Definition, event: Event, target: str | None, status: str | None) -> str:
+    if event.name in (FAILED, POLL_FAILED):
+        return _why_failed(event)
     if event.trigger in definition.informational:
         return f"{shown(event.name)} informs and never changes the state"
     if target in definition.side:
         return f"{shown(target)} beside the way: the order was already at {shown(status)}"
     return f"the provider already had the order, at {shown(status)}"
+
+
+def _why_failed(event: Event) -> str:
+    answer = "no answer came" if event.http_status is None else f"HTTP {event.http_status}"
+    if event.name == POLL_FAILED:
+        return f"{answer}: this look at the order shows no state"
+    if event.fate == "not_reached":
+        return f"{answer}: the request never reached validation, and may be sent again"
+    return f"{answer}: nobody knows yet what became of the request"
 
 
 def _why_stale(definition: Definition, target: str | None, status: str | None, lane: int) -> str:

@@ -61,7 +61,10 @@ class OrderError(_Value):
     correctable: bool
 
     def __repr__(self) -> str:
-        return f"<OrderError code={self.code!r} http_status={self.http_status!r}>"
+        return (
+            f"<OrderError code={self.code!r} http_status={self.http_status!r} "
+            f"correctable={self.correctable}>"
+        )
 
     __str__ = __repr__
 

@@ -147,6 +147,9 @@ class Sent(Generic[R]):
         self.attempt = event.attempt or 1
         self.exchange_id = uuid4().hex
 
+    def __repr__(self) -> str:
+        return f"<Sent attempt={self.attempt} resumed={self.resumed}>"
+
     @property
     def resumed(self) -> bool:
         """Whether this very request was begun before and has had no answer.

@@ -7,6 +7,7 @@ import signal
 import time
 import traceback
 from collections.abc import Callable
+from select import select
 
 
 class Child:
@@ -30,10 +31,13 @@ class Child:
     def collect(self, seconds: float = 60) -> tuple[int, bytes]:
         """Return the exit code (negative: the signal) and what the child wrote."""
         written = bytearray()
-        while chunk := os.read(self._receiving, 65536):
+        deadline = time.monotonic() + seconds
+        while select([self._receiving], [], [], max(0.0, deadline - time.monotonic()))[0]:
+            chunk = os.read(self._receiving, 65536)
+            if not chunk:
+                break
             written += chunk
         os.close(self._receiving)
-        deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             pid, status = os.waitpid(self.pid, os.WNOHANG)
             if pid:

@@ -6,7 +6,9 @@ import asyncio
 import threading
 from pathlib import Path
 
-from lifecycle import Outcome, connect, connect_async
+import pytest
+
+from lifecycle import NotEnteredError, Outcome, connect, connect_async
 
 
 def callback(number: int) -> dict[str, str]:
@@ -71,3 +73,11 @@ def test_a_task_that_is_cancelled_harms_no_other(tmp_path: Path) -> None:
             return len([view async for view in orders.find()])
 
     assert 20 <= asyncio.run(main()) <= 40
+
+
+def test_orders_that_were_never_entered_say_so() -> None:
+    async def main() -> None:
+        with pytest.raises(NotEnteredError, match="async with"):
+            await connect_async("memory:").get("xyz")
+
+    asyncio.run(main())

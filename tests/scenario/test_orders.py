@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -305,3 +305,48 @@ def test_orders_that_are_no_longer_remembered_are_folded_from_the_log(orders: Or
 def test_a_recording_that_is_neither_text_nor_an_object_is_a_bad_line(orders: Orders) -> None:
     receipts = orders.record_many([7, None, ["x"]])  # type: ignore[list-item]
     assert [receipt.event.reason for receipt in receipts] == ["bad_line"] * 3  # type: ignore[union-attr]
+
+
+def test_an_answer_that_comes_while_a_request_is_begun_again_is_not_overlooked(
+    orders: Orders, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    append = orders.log.append
+
+    def answered_meanwhile(entry: Any, *, expected_version: int | None = None) -> Any:
+        monkeypatch.undo()
+        orders.begin_request("xyz", BODY).answered(400, CLIENT_ERROR)
+        return append(entry, expected_version=expected_version)
+
+    monkeypatch.setattr(orders.log, "append", answered_meanwhile)
+    sent = orders.begin_request("xyz", BODY)
+    assert (sent.attempt, sent.resumed) == (2, False)
+
+
+def test_conditions_and_times_that_can_never_hold_are_errors(orders: Orders) -> None:
+    far = datetime.min.replace(tzinfo=timezone(timedelta(hours=5)))
+    for call, argument in [
+        (lambda: list(orders.find(status="nope")), "status"),
+        (lambda: list(orders.find(waiting_longer_than=900)), "waiting_longer_than"),  # type: ignore[arg-type]
+        (lambda: orders.get("xyz", as_at="2026"), "as_at"),  # type: ignore[arg-type]
+        (lambda: orders.get("xyz", as_of=far), "as_of"),
+        (lambda: orders.get(10**5000), "order_id"),
+        (lambda: orders.get(None), "order_id"),  # type: ignore[arg-type]
+        (lambda: orders.record_callback(b"{}", received_at=far), "received_at"),
+    ]:
+        with pytest.raises(InvalidArgumentError) as refused:
+            call()
+        assert refused.value.argument == argument
+
+
+def test_the_history_says_what_became_of_a_failed_exchange(orders: Orders) -> None:
+    orders.record_response("xyz", 502, b"<html>")
+    orders.record_response("xyz", 401, b"")
+    orders.record_response("xyz", None)
+    reasons = sorted(entry.reason for entry in orders.history("xyz"))
+    assert [reason.partition(":")[0] for reason in reasons] == [
+        "HTTP 401",
+        "HTTP 502",
+        "no answer came",
+    ]
+    assert "may be sent again" in reasons[0]
+    assert "nobody knows" in reasons[1]
