@@ -90,13 +90,15 @@ class Writes(Generic[R]):
         http_status: int | None,
         body: Body = None,
         *,
+        attempt: int = 1,
         exchange_id: str | int | None = None,
         headers: Headers = None,
         received_at: datetime | None = None,
     ) -> R:
         """Record any other answer that shows the order: GET, update, stage, cancel, tip.
 
-        Pass `headers`: the `Date` header is the only time that a poll has.
+        Pass `headers`: the `Date` header is the only time that a poll has. `attempt` is taken
+        for likeness alone: a poll never says anything about one.
 
         Raises:
             InvalidArgumentError: an argument is of no use; bodies never raise.
@@ -106,6 +108,7 @@ class Writes(Generic[R]):
                 "poll",
                 order_id,
                 body,
+                attempt=attempt,
                 exchange_id=exchange_id,
                 http_status=http_status,
                 headers=headers,

@@ -46,7 +46,7 @@ def ingest(
     provider: ProviderName = DEFAULT_PROVIDER,
     json: Json = False,
 ) -> None:
-    """Append recordings to the log; repeats change nothing."""
+    """Append recordings to the log; repeated events change nothing."""
     size = check_files(files)
     tally = Tally()
     with opened(db, provider, create=True) as orders, progress("ingest", size) as advance:

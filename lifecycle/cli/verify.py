@@ -63,7 +63,10 @@ def _as_json(found: auditor.Verification) -> dict[str, Any]:
 def _print(found: auditor.Verification, *, held: bool) -> None:
     looked_at = f"{counted(found.records, 'record')} of {counted(found.orders, 'order')}"
     if found.ok:
-        say(f"{looked_at}: nothing was changed, and nothing is gone", "green")
+        say(
+            f"{looked_at}: nothing that is there was changed, and none is missing in between",
+            "green",
+        )
         if not held:
             say("only an earlier checkpoint can show whether the end of the log was cut off")
         say(f"checkpoint {found.checkpoint}")
