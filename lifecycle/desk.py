@@ -86,7 +86,7 @@ class Desk:
         """
         as_at = None if as_at is None else checked_time("as_at", as_at)
         as_of = None if as_of is None else checked_time("as_of", as_of)
-        wanted = checked_order_id(order_id)
+        wanted = order_id if isinstance(order_id, str) else checked_order_id(order_id)
 
         def look_back(folding: Folding) -> T | None:
             if as_at is None and as_of is None:

@@ -48,9 +48,10 @@ def patiently(
     Raises:
         StoreUnavailableError: the time is up.
     """
-    patience = Patience(store, seconds)
+    patience = None
     while True:
         try:
             return ask(*args, **kwargs)
         except TryAgainError as again:
+            patience = patience or Patience(store, seconds)
             patience.wait(again)

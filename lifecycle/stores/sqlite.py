@@ -22,8 +22,8 @@ from lifecycle.stored import hash_of, link
 from lifecycle.stores.patience import PATIENCE, patiently
 from lifecycle.stores.recorded_log import Clock, RecordedLog, now
 from lifecycle.stores.recorder import STREAMS_AT_ONCE, Head, Plan, Row, Tip
-from lifecycle.stores.sqlite_connection import LogDatastore
-from lifecycle.stores.sqlite_fault import in_our_words, is_undecodable
+from lifecycle.stores.sqlite_connection import Lent, LogDatastore
+from lifecycle.stores.sqlite_fault import InOurWords, is_undecodable
 from lifecycle.stores.sqlite_schema import COLUMNS, SCHEMA, TABLE
 from lifecycle.stores.sqlite_statement import (
     INSERT,
@@ -88,7 +88,7 @@ class SQLiteRecorder(SQLiteApplicationRecorder):
 
     def prepare(self, *, create: bool) -> None:
         """Make the table if it is not there and `create` is true, and check that it is ours."""
-        with in_our_words(self.url):
+        with InOurWords(self.url):
             columns = self._columns()
             if not columns and create:
                 self.create_table()
@@ -100,7 +100,7 @@ class SQLiteRecorder(SQLiteApplicationRecorder):
 
     def write(self, plan: Plan) -> Sequence[int]:
         """Insert what `plan` returns, all or nothing, and return the positions."""
-        with in_our_words(self.url), self.datastore.get_connection() as connection:
+        with InOurWords(self.url), Lent(self.datastore.pool) as connection:
             connection.make_durable()
             driver = connection.driver
             driver.execute("BEGIN IMMEDIATE")
@@ -137,7 +137,7 @@ class SQLiteRecorder(SQLiteApplicationRecorder):
 
     def page(self, after: int, until: int) -> list[Record]:
         """Return some of the records with positions above `after`; none if there are none."""
-        with in_our_words(self.url), self.datastore.get_connection() as connection:
+        with InOurWords(self.url), Lent(self.datastore.pool) as connection:
             try:
                 return _page(connection.new_cursor(), after, until)
             except sqlite3.OperationalError as fault:
@@ -158,17 +158,17 @@ class SQLiteRecorder(SQLiteApplicationRecorder):
 
     def settings(self) -> Mapping[str, str]:
         """Return the settings that durability rests on, read back."""
-        with in_our_words(self.url), self.datastore.get_connection() as connection:
+        with InOurWords(self.url), Lent(self.datastore.pool) as connection:
             return connection.settings()
 
     def close(self) -> None:
         """Close every connection."""
-        with in_our_words(self.url):
+        with InOurWords(self.url):
             self.datastore.close()
 
     def _fetch(self, statement: str, parameters: Sequence[object] = ()) -> list[Any]:
         """Return all rows of a statement, in autocommit: no lock is held afterwards."""
-        with in_our_words(self.url), self.datastore.get_connection() as connection:
+        with InOurWords(self.url), Lent(self.datastore.pool) as connection:
             return connection.tuples.execute(statement, parameters).fetchall()
 
     def _columns(self) -> tuple[str, ...]:
