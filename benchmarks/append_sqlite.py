@@ -16,10 +16,11 @@ from contextlib import closing
 from typing import Final
 
 import obvious
-from lifecycle import connect, connect_async
 from pairs import Peer, Row, Stopwatch, main, measure, new_file, wall
 from raw import Floor, RawLog, stored
 from workload import Callback, arrivals
+
+from lifecycle import connect, connect_async
 
 BATCH: Final = 100
 CALLERS: Final = 100

@@ -14,15 +14,15 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from obvious import LAST_MILE, MOVES, STATES
+from pairs import Peer, Row, Stopwatch, cpu, main, measure
 from transitions import Machine
+from workload import EVENTS_PER_ORDER, NAMES, order
 
 from lifecycle.connect import known_providers
 from lifecycle.event import Arrival, Event
 from lifecycle.fold import Folding
 from lifecycle.verdict import first_stage, place
-from obvious import LAST_MILE, MOVES, STATES
-from pairs import Peer, Row, Stopwatch, cpu, main, measure
-from workload import EVENTS_PER_ORDER, NAMES, order
 
 _RECEIVED_AT = datetime(2022, 6, 4, 10, 0, tzinfo=UTC)
 

@@ -15,9 +15,10 @@ from itertools import islice
 from random import Random
 
 from append_sqlite import BATCH, batches
-from lifecycle import Orders, connect
 from pairs import Peer, Row, Stopwatch, main, measure, new_file, wall
 from workload import EVENTS_PER_ORDER, SEED, Callback, arrivals, late
+
+from lifecycle import Orders, connect
 
 SMALL = 10_000
 _FILL = 500

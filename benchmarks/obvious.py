@@ -17,14 +17,24 @@ from eventsourcing.application import AggregateNotFoundError, Application
 from eventsourcing.domain import Aggregate, event
 from transitions import Machine
 
-from lifecycle.definition import Definition
 from lifecycle.connect import known_providers
+from lifecycle.definition import Definition
 
 LAST_MILE: Final[Definition] = known_providers()["instacart"].definition
 STATES: Final = list(LAST_MILE.states)
 MOVES: Final = [move._asdict() for move in LAST_MILE.moves]
 
 _PREFIX: Final = "fulfillment."
+
+
+def machine() -> Machine:
+    """Return the machine of one order."""
+    return Machine(
+        states=STATES,
+        transitions=MOVES,
+        initial=LAST_MILE.initial,
+        ignore_invalid_triggers=True,
+    )
 
 
 class ObviousOrder(Aggregate):
@@ -36,12 +46,7 @@ class ObviousOrder(Aggregate):
         self.seen: set[int] = set()
         self.path: list[str] = []
         self.details: dict[str, Any] = {}
-        self.machine = Machine(
-            states=STATES,
-            transitions=MOVES,
-            initial=LAST_MILE.initial,
-            ignore_invalid_triggers=True,
-        )
+        self.machine = machine()
 
     @staticmethod
     def create_id(order_id: str) -> UUID:
@@ -62,7 +67,7 @@ class ObviousOrder(Aggregate):
         self.details.update(details)
 
 
-class ObviousOrders(Application):
+class ObviousOrders(Application[UUID]):
     """The service around the aggregates."""
 
     def record(self, body: bytes) -> None:

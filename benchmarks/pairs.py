@@ -162,7 +162,7 @@ def number(value: float) -> str:
 
 def spread(row: Row) -> str:
     """Return the middle half of a row's rounds."""
-    return f"{number(row.low)}–{number(row.high)}"
+    return f"{number(row.low)} to {number(row.high)}"
 
 
 def target(row: Row) -> str:

@@ -13,6 +13,8 @@ from contextlib import closing
 from hashlib import sha256
 from typing import Any, Final
 
+from workload import Callback
+
 from lifecycle.connect import connect
 from lifecycle.identity import of_callback
 from lifecycle.log import Outcome, Record
@@ -20,7 +22,6 @@ from lifecycle.stored import split
 from lifecycle.stores.sqlite_schema import SCHEMA
 from lifecycle.stores.sqlite_statement import INSERT
 from lifecycle.strict_json import parse
-from workload import Callback
 
 _SETTINGS: Final = (
     "page_size=8192",

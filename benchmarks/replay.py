@@ -14,15 +14,15 @@ import argparse
 from collections.abc import Iterable, Sequence
 from hashlib import sha256
 
-import obvious
+from pairs import Peer, Row, Stopwatch, cpu, main, measure, new_file
+from view import filled_obviously, gotten
+from workload import EVENTS_PER_ORDER, arrivals
+
 from lifecycle import Arrival, Event, Orders, connect
 from lifecycle.fold import Folding
 from lifecycle.log import Record
 from lifecycle.stored import decode_event, hash_of, is_intact, parse_header, split
 from lifecycle.strict_json import parse
-from pairs import Peer, Row, Stopwatch, cpu, main, measure, new_file
-from view import filled_obviously, gotten
-from workload import EVENTS_PER_ORDER, arrivals
 
 
 def replayed(orders: Orders, records: Iterable[Record]) -> str:

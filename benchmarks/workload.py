@@ -68,7 +68,9 @@ def arrivals(events: int, *, active: int = 500) -> Iterator[Callback]:
     """
     random = Random(SEED)
     numbers = iter(range(max(1, events // EVENTS_PER_ORDER)))
-    under_way = [_shuffled(number, random) for _, number in zip(range(active), numbers, strict=False)]
+    under_way = [
+        _shuffled(number, random) for _, number in zip(range(active), numbers, strict=False)
+    ]
     while under_way:
         chosen = int(random.random() * len(under_way))
         yield under_way[chosen].pop()

@@ -214,9 +214,11 @@ class Lent:
         self, kind: object, fault: BaseException | None, trace: TracebackType | None
     ) -> None:
         connection = self._connection
-        if fault is not None and (connection.driver.in_transaction or not is_harmless(fault)):
-            connection.close()
-        self._pool.put_connection(connection)
+        try:
+            if fault is not None and (connection.driver.in_transaction or not is_harmless(fault)):
+                connection.close()
+        finally:
+            self._pool.put_connection(connection)
 
 
 class LogDatastore(SQLiteDatastore):
