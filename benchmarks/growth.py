@@ -71,8 +71,8 @@ def rows(options: argparse.Namespace) -> list[Row]:
         logs = [connect(f"sqlite:///{path}") for path in (one, other)]
         coming = [arrivals(size + further) for size in (small, large)]
         for orders, source, size in zip(logs, coming, (small, large), strict=True):
-            for _ in range(0, size, _FILL):
-                append(orders, list(islice(source, _FILL)), _FILL)
+            for start in range(0, size, _FILL):
+                append(orders, list(islice(source, min(_FILL, size - start))), _FILL)
         found = measure(
             {
                 "small": growing(logs[0], coming[0], step),

@@ -77,7 +77,7 @@ class Measured(NamedTuple):
         """Return how many times `faster` beats `slower`: median and quartiles over the rounds."""
         pairs = zip(self.seconds[slower], self.seconds[faster], strict=True)
         ratios = [one / other for one, other in pairs]
-        low, _, high = quantiles(ratios, n=4) if len(ratios) > 1 else ratios * 3
+        low, _, high = quantiles(ratios, n=4, method="inclusive") if len(ratios) > 1 else ratios * 3
         return median(ratios), low, high
 
     def row(

@@ -10,6 +10,7 @@ import re
 import statistics
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -39,25 +40,20 @@ def run(name, *arguments):
     return done.stdout
 
 
-@pytest.fixture(scope="module")
-def imported():
-    """The modules that the scripts share, found as the scripts find them."""
-    before = sys.path.copy()
-    sys.path.insert(0, str(FOLDER))
-    try:
-        import pairs
-        import workload
-
-        yield pairs, workload
-    finally:
-        sys.path[:] = before
-        for name in ("pairs", "workload"):
-            sys.modules.pop(name, None)
+@pytest.fixture
+def shared(monkeypatch):
+    """Import what the scripts share, found as the scripts find it."""
+    monkeypatch.syspath_prepend(str(FOLDER))
+    for name in ("pairs", "workload"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    yield import_module
+    for name in ("pairs", "workload"):
+        sys.modules.pop(name, None)
 
 
 def test_every_benchmark_is_run_here():
-    shared = {"__main__", "obvious", "pairs", "raw", "workload"}
-    assert {path.stem for path in FOLDER.glob("*.py")} - shared == set(SIZES)
+    beside = {"__main__", "obvious", "pairs", "raw", "workload"}
+    assert {path.stem for path in FOLDER.glob("*.py")} - beside == set(SIZES)
 
 
 @pytest.mark.parametrize("name", SIZES)
@@ -68,7 +64,7 @@ def test_the_benchmark_measures_ratios(name):
         assert set(row) == FIELDS
         assert row["what"]
         assert row["compared_with"]
-        assert 0 < row["ratio"]
+        assert row["ratio"] > 0
         assert row["low"] <= row["ratio"] <= row["high"]
 
 
@@ -76,21 +72,24 @@ def test_a_benchmark_prints_a_table_with_the_ratio_its_spread_and_what_to_reach(
     said = run("fold_step", *SIZES["fold_step"], "--rounds", "2")
     assert re.search(r"2 rounds, \d+ cores", said)
     assert re.search(r"what +compared with +ratio +spread +reach", said)
-    assert re.search(r"fold step +transitions.* [\d.]+ +[\d.]+ to [\d.]+ +≥ 60 +(reached|short)", said)
+    step = r"fold step +transitions.* [\d.]+ +[\d.]+ to [\d.]+ +≥ 60 +(reached|short)"
+    assert re.search(step, said)
 
 
 def test_every_row_that_has_a_figure_to_reach_is_on_the_page():
     figures = PAGE.read_text().partition("<!-- figures -->")[2].partition("<!-- end")[0]
-    for name in SIZES:
-        for row in json.loads(run(name, *SIZES[name], "--rounds", "1", "--json")):
+    for name, sizes in SIZES.items():
+        for row in json.loads(run(name, *sizes, "--rounds", "1", "--json")):
             if row["reach"] is not None and name != "growth":
                 start = f"| {row['what']} | {row['compared_with']} |"
                 assert start in figures, start
-    assert re.search(r"^\| append at [\d,]+ events \| append at 10,000 events \|", figures, re.M)
+    assert re.search(
+        r"^\| append at [\d,]+ events \| append at 10,000 events \|", figures, re.MULTILINE
+    )
 
 
-def test_the_work_is_what_the_page_says(imported):
-    _, workload = imported
+def test_the_work_is_what_the_page_says(shared):
+    workload = shared("workload")
     arrived = list(workload.arrivals(8000))
     assert len(set(arrived)) == 8000
     assert 0.08 < len(arrived) / 8000 - 1 < 0.12
@@ -101,8 +100,8 @@ def test_the_work_is_what_the_page_says(imported):
     assert tuple(dict.fromkeys(first)) != workload.NAMES
 
 
-def test_a_ratio_is_the_median_over_pairs_of_the_same_round(imported):
-    pairs, _ = imported
+def test_a_ratio_is_the_median_over_pairs_of_the_same_round(shared):
+    pairs = shared("pairs")
     measured = pairs.Measured({"slow": [2.0, 40.0, 4.0], "fast": [1.0, 10.0, 2.0]})
     assert measured.ratio("slow", "fast")[0] == 2.0
     row = measured.row("fast", "slow", of="slow", to="fast", reach=2)

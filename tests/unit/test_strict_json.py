@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lifecycle.errors import JsonError
-from lifecycle.strict_json import canonical, compact, parse
+from lifecycle.strict_json import _canonical_encoder, canonical, compact, parse, parse_again
 from tests.docs.fences import ROOT, blocks_of
 from tests.hostile_corpus import CORPUS, ENVELOPED, ERROR, FLAT
 from tests.oracle import strict as reference
@@ -235,6 +235,47 @@ def test_nothing_is_written_that_the_parser_would_refuse(value):
         canonical([value])
     with pytest.raises(ValueError, match=r"JSON compliant|surrogates not allowed"):
         compact([value])
+
+
+def test_canonical_json_is_the_same_where_the_interpreter_has_no_encoder_to_keep(monkeypatch):
+    values = [parsed(body) for body in CORPUS.values()]
+    values = [value for value in values if value is not REFUSED]
+    kept = [canonical(value) for value in values]
+    monkeypatch.setattr(json.encoder, "c_make_encoder", None)
+    plain = _canonical_encoder()
+    assert [plain(value).encode() for value in values] == kept
+
+
+def test_what_was_parsed_once_is_parsed_again_to_the_same_value():
+    for name, body in CORPUS.items():
+        value = parsed(body)
+        if value is not REFUSED:
+            assert same(parse_again(body), value), name
+
+
+def test_what_is_no_json_is_refused_when_it_is_parsed_again():
+    with pytest.raises(JsonError) as refused:
+        parse_again(b'{"a":8005550101')
+    assert "8005550101" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("body", "is_in_range"),
+    [
+        (b"[1e308]", True),
+        (b"[1e309]", False),
+        (b"[1e+309]", False),
+        (b"[-0.1E0310]", False),
+        (b"[1e-400]", True),
+        (b"[" + b"9" * 129 + b"e99]", True),
+        (b"[" + b"9" * 300 + b"e99]", False),
+        (b'["5e993",1]', True),
+        (b'["a5ef-e9935","55e9935"]', True),
+    ],
+)
+def test_only_numbers_beyond_a_double_are_refused_for_their_range(body, is_in_range):
+    assert (parsed(body) is not REFUSED) == is_in_range
+    assert same(parsed(body), expected(body))
 
 
 def vectors():

@@ -1,0 +1,113 @@
+"""Stages: every step of a fold is judged once, looked up afterwards, and is what `judge` says."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from lifecycle.definition import NO_RANK
+from lifecycle.event import KINDS
+from lifecycle.providers.instacart import INSTACART
+from lifecycle.verdict import (
+    CREATION,
+    MOVES,
+    SNAPSHOTS,
+    TIMED,
+    Standing,
+    Verdict,
+    first_stage,
+    judge,
+    overwrites,
+)
+from tests.contract.entries import NOON, event
+
+LAST_MILE = INSTACART.definition
+WORDS = (*LAST_MILE.states, *sorted(LAST_MILE.informational), "picking", None)
+MEANINGS = [
+    (word, kind, is_timed, lane)
+    for word, kind, is_timed, lane in itertools.product(
+        WORDS, KINDS, (True, False), (CREATION, TIMED, SNAPSHOTS)
+    )
+]
+
+
+def standing_of(stage):
+    return Standing(stage.status, stage.rank, stage.highest)
+
+
+def reached(definition):
+    """Return every stage that any events can lead to."""
+    found, waiting = [], [first_stage(definition)]
+    while waiting:
+        stage = waiting.pop()
+        if all(stage is not known for known in found):
+            found.append(stage)
+            waiting += [stage.steps[meaning].after for meaning in MEANINGS]
+    return found
+
+
+def heard(meaning):
+    word, kind, is_timed, _ = meaning
+    return event(trigger=word, kind=kind, occurred_at=NOON if is_timed else None)
+
+
+def expected_after(standing, verdict, word):
+    """Return where an order stands after a verdict, reckoned from the definition alone."""
+    if verdict not in MOVES:
+        return standing
+    rank = LAST_MILE.states.index(word)
+    return Standing(word, rank, max(standing.highest, -1 if word == "canceled" else rank))
+
+
+@pytest.fixture(scope="module")
+def stages():
+    first_stage.cache_clear()
+    return reached(LAST_MILE)
+
+
+def test_a_step_is_what_judge_says_wherever_an_order_can_stand(stages):
+    assert len(stages) > len(LAST_MILE.states)
+    for stage in stages:
+        standing = standing_of(stage)
+        for meaning in MEANINGS:
+            taken = stage.steps[meaning]
+            verdict = judge(LAST_MILE, standing, heard(meaning), meaning[-1])
+            assert taken.verdict is verdict, (standing, meaning)
+            assert taken.overwrites == overwrites(verdict, meaning[-1])
+            assert standing_of(taken.after) == expected_after(standing, verdict, meaning[0])
+
+
+def test_only_a_move_leads_to_another_stage(stages):
+    for stage in stages:
+        for meaning in MEANINGS:
+            taken = stage.steps[meaning]
+            assert (taken.after is not stage) == (taken.verdict in MOVES)
+
+
+def test_a_standing_has_one_stage_however_it_was_reached(stages):
+    assert len({standing_of(stage) for stage in stages}) == len(stages)
+
+
+def test_a_side_state_that_comes_late_is_noted_beside_the_way(stages):
+    late = {
+        (stage.status, stage.steps["staged", "callback", True, TIMED].beside)
+        for stage in stages
+        if stage.rank > LAST_MILE.rank("staged") and stage.status not in LAST_MILE.terminal
+    }
+    assert late
+    assert {beside for _, beside in late} == {"staged"}
+    informs = first_stage(LAST_MILE).steps["order_location", "callback", True, TIMED]
+    assert (informs.verdict, informs.beside) == (Verdict.NOTED, None)
+
+
+def test_words_of_strangers_are_judged_anew_each_time_and_fill_no_memory():
+    stage = first_stage(LAST_MILE)
+    known = len(stage.steps)
+    for number in range(1000):
+        word = f"unheard_of_{number}"
+        assert LAST_MILE.rank(word) == NO_RANK
+        assert stage.steps[word, "callback", True, TIMED].verdict is Verdict.UNRECOGNIZED
+    assert len(stage.steps) == known
+    assert stage.steps["brand_new", "callback", True, TIMED].after is not stage
+    assert len(stage.steps) >= known
