@@ -13,13 +13,14 @@ from typing import Final, cast
 
 from lifecycle import providers
 from lifecycle.async_orders import AsyncOrders
-from lifecycle.errors import InvalidArgumentError, StoreUrlError
+from lifecycle.errors import InvalidArgumentError, MissingExtraError, StoreUrlError
 from lifecycle.log import Log
 from lifecycle.orders import Orders
 from lifecycle.provider import Provider
 
 DEFAULT_URL: Final = "sqlite:///lifecycle.db"
 DEFAULT_PROVIDER: Final = "instacart"
+POSTGRES: Final = ("postgresql", "postgres")
 
 Clock = Callable[[], datetime]
 """Something that tells the time, with a zone."""
@@ -35,7 +36,8 @@ def connect(
     """Return the orders of the log at `url`; close it, or use it as a context manager.
 
     Args:
-        url: `sqlite:///relative.db`, `sqlite:////absolute.db`, or `memory:` for tests.
+        url: `sqlite:///relative.db`, `sqlite:////absolute.db`, `postgresql://host/database`,
+            or `memory:` for tests.
         provider: a name, or a value that is a provider.
         create: make the log if there is none; a reader passes False.
         clock: tells the time of what is recorded without one; the system's by default.
@@ -44,6 +46,7 @@ def connect(
         StoreUrlError: no store answers to `url`.
         StoreMissingError: there is no log and `create` is False.
         StoreUnavailableError: the store cannot be opened.
+        MissingExtraError: the packages of the store are not installed.
     """
     known, chosen = _providers(provider)
     tell = clock or _now
@@ -78,7 +81,9 @@ def open_log(url: str, *, create: bool = True, clock: Clock | None = None) -> Lo
         from lifecycle.stores.sqlite import SQLiteLog
 
         return SQLiteLog(rest.removeprefix("///"), create=create, clock=tell)
-    raise StoreUrlError(url, "sqlite:///file.db or memory:")
+    if scheme in POSTGRES and rest.startswith("//"):
+        return _postgres_log(url, create=create, clock=tell)
+    raise StoreUrlError(url, "sqlite:///file.db, postgresql://host/database or memory:")
 
 
 @cache
@@ -106,6 +111,14 @@ def recordings_of(provider: str = DEFAULT_PROVIDER) -> ModuleType:
     if provider not in known_providers() or find_spec(name) is None:
         raise InvalidArgumentError(f"provider {provider!r}", "one that has a module of recordings")
     return import_module(name)
+
+
+def _postgres_log(url: str, *, create: bool, clock: Clock) -> Log:
+    try:
+        from lifecycle.stores.postgres import PostgresLog
+    except ImportError as missing:
+        raise MissingExtraError("postgres", missing.name or "psycopg") from missing
+    return PostgresLog(url, create=create, clock=clock)
 
 
 def _providers(provider: str | Provider) -> tuple[Mapping[str, Provider], Provider]:

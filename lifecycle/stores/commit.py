@@ -5,7 +5,9 @@
                 └────────── read back ─────────────────────┘
 
 Nothing is acknowledged before it is durable. The unique key on (stream, version) shows
-every race; then the ends are read back and all is decided again.
+every race; then the ends are read back and all is decided again. Where the reply to a
+commit was lost, what was written is looked for first: if it is there, just as it was
+written, it was committed, and its callers are told what they would have been told.
 """
 
 from __future__ import annotations
@@ -25,13 +27,16 @@ from lifecycle.stored import REDRIVEN, Prepared, link, seal
 from lifecycle.stores.batch import Batch
 from lifecycle.stores.head import Ends, Place, StreamEnd, StreamEnds
 from lifecycle.stores.patience import Patience
-from lifecycle.stores.recorder import Recorder, Row, Tip, TryAgainError
+from lifecycle.stores.recorder import InDoubtError, Recorder, Row, Tip, TryAgainError
 
 _Draft = tuple[Prepared, StreamEnd, int]
 """One record to be: what, at the end of which stream, with which version."""
 
 _Answer = tuple[Outcome, str, Place]
 """What one entry will be told."""
+
+_Doubt = tuple["Decision", Sequence[Row]]
+"""What was decided and written by a commit whose reply was lost."""
 
 
 class Decision:
@@ -125,30 +130,57 @@ class Committer:
 
     def _commit(self, group: Sequence[Batch]) -> None:
         patience = Patience(self._recorder.url, self._patience)
+        doubts: list[_Doubt] = []
         first = True
         while True:
             try:
-                return self._write(group, self._decide(group) if first else None)
+                if any(self._was_written(doubt) for doubt in doubts):
+                    return None
+                return self._write(group, self._decide(group) if first else None, doubts)
             except TryAgainError as again:
                 patience.wait(again)
             first = False
 
-    def _write(self, group: Sequence[Batch], decided: Decision | None) -> None:
+    def _write(
+        self, group: Sequence[Batch], decided: Decision | None, doubts: list[_Doubt]
+    ) -> None:
         """Write what is new; what was not decided before is decided inside the transaction."""
         decision = decided
+        rows: Sequence[Row] = ()
         positions: Sequence[int] = ()
 
-        def plan(tip: Tip | None) -> list[Row]:
-            nonlocal decision
+        def plan(tip: Tip | None) -> Sequence[Row]:
+            nonlocal decision, rows
             decision = decision or self._decide(group)
-            return decision.seal(tip, recorded_at)
+            rows = decision.seal(tip, recorded_at)
+            return rows
 
         if decided is None or decided.drafts:
             recorded_at = format_instant(self._clock())
-            positions = self._recorder.write(plan)
+            try:
+                positions = self._recorder.write(plan)
+            except InDoubtError:
+                if decision is not None and rows:
+                    doubts.append((decision, rows))
+                raise
         if decision is not None:
-            decision.settle(positions)
-            self._ends.keep(decision.ends)
+            self._settle(decision, positions)
+
+    def _was_written(self, doubt: _Doubt) -> bool:
+        """Settle what was decided if all that was written is there, just as it was written."""
+        decision, rows = doubt
+        positions = []
+        for row in rows:
+            found = self._recorder.read(row.stream, row.version - 1, row.version)
+            if not found or (found[0].topic, found[0].state) != (row.topic, row.state):
+                return False
+            positions.append(found[0].position)
+        self._settle(decision, positions)
+        return True
+
+    def _settle(self, decision: Decision, positions: Sequence[int]) -> None:
+        decision.settle(positions)
+        self._ends.keep(decision.ends)
 
     def _decide(self, group: Sequence[Batch]) -> Decision:
         streams: dict[str, None] = {}

@@ -51,6 +51,10 @@ class TryAgainError(Exception):
         super().__init__(found)
 
 
+class InDoubtError(TryAgainError):
+    """The reply to a commit was lost: what was written is stored, or will be, or is not."""
+
+
 class Recorder(Protocol):
     """What one database offers. Every method raises `StoreError` or `TryAgainError`."""
 
@@ -71,7 +75,8 @@ class Recorder(Protocol):
         can keep all other writers out. A (stream, version) that exists is refused.
 
         Raises:
-            TryAgainError: another writer was first, or nobody knows what became of it.
+            TryAgainError: another writer was first; nothing is stored.
+            InDoubtError: nobody knows what became of it.
         """
         ...
 

@@ -1,0 +1,216 @@
+"""The log in a PostgreSQL database: for production, and for many hosts at once."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
+from itertools import takewhile
+from typing import Any, Final
+
+from eventsourcing.persistence import StoredEvent
+from eventsourcing.postgres import PostgresApplicationRecorder
+from psycopg.types.numeric import Int8
+
+from lifecycle.errors import StoreMissingError, StoreUnavailableError
+from lifecycle.log import Record
+from lifecycle.stores.patience import patiently
+from lifecycle.stores.postgres_array import bigint_array, bytea_array, text_array
+from lifecycle.stores.postgres_connection import Lent, LogConnection, LogDatastore
+from lifecycle.stores.postgres_fault import InOurWords
+from lifecycle.stores.postgres_schema import COLUMNS, TABLE
+from lifecycle.stores.postgres_statement import COLUMNS_OF, Statements
+from lifecycle.stores.postgres_url import Target, parse_url
+from lifecycle.stores.recorded_log import Clock, RecordedLog, now
+from lifecycle.stores.recorder import Head, Plan, Row
+
+_PAGE: Final = 500
+_PAGE_BYTES: Final = 4 * 1024 * 1024
+
+_STATEMENT_BYTES: Final = 64 * 1024 * 1024
+"""More than this is sent in several statements of one transaction; a value ends at a gigabyte."""
+
+_UNLOCKED_INSERTS: Final = "POSTGRES_ENABLE_DB_FUNCTIONS"
+
+
+class PostgresLog(RecordedLog):
+    """The log in the database at `url`, made if there is none and `create` is true.
+
+    Raises:
+        StoreUrlError: `url` cannot be read.
+        StoreMissingError: there is no log and `create` is false; nothing is made.
+        StoreUnavailableError: it cannot be opened, or the server is not safe.
+    """
+
+    def __init__(self, url: str, *, create: bool = True, clock: Clock = now) -> None:
+        target = parse_url(url)
+        self.recorder = _opened(target, create=create)
+        super().__init__(self.recorder, clock, target.limits.patience)
+
+
+class PostgresRecorder(PostgresApplicationRecorder):
+    """The library's recorder on our table, with what the log needs besides."""
+
+    gapless = False
+    datastore: LogDatastore
+
+    def __init__(self, datastore: LogDatastore, target: Target) -> None:
+        super().__init__(datastore, events_table_name=TABLE)
+        self.url = target.url
+        self._place = target.place
+        self._pool = datastore.connections
+        self._prepare = target.prepares
+        self._statements = Statements.of(target.place)
+
+    def create_table(self) -> None:
+        """Make the schema and the table, unless another process just did."""
+        place = self._place
+        with Lent(self._pool) as connection, connection.transaction():
+            connection.execute(f"SELECT pg_advisory_xact_lock({place.create_lock})".encode())
+            if _columns(connection, place.table):
+                return
+            there = "SELECT to_regnamespace($1)"
+            if connection.tuples.execute(there, (place.quoted_schema,)).fetchone() == (None,):
+                connection.execute(place.schema_statement().encode())
+            for statement in place.create_statements():
+                connection.execute(statement.encode())
+
+    def prepare(self, *, create: bool) -> None:
+        """Make the table if it is not there and `create` is true, and check that it is ours."""
+        with InOurWords(self.url):
+            columns = self._found_columns()
+            if not columns and create:
+                self.create_table()
+                columns = self._found_columns()
+        if not columns:
+            raise StoreMissingError(self.url)
+        if columns != list(COLUMNS):
+            raise StoreUnavailableError(self.url, f"its table {TABLE} is not of this library")
+
+    def write(self, plan: Plan) -> Sequence[int]:
+        """Insert what `plan` returns, all or nothing, and return the positions."""
+        rows = plan(None)
+        if not rows:
+            return ()
+        with InOurWords(self.url, writes=True), Lent(self._pool) as connection:
+            chunks = list(_chunked(rows))
+            together = connection.transaction() if len(chunks) > 1 else nullcontext()
+            positions: list[int] = []
+            with together:
+                for chunk in chunks:
+                    positions += self._insert(connection, chunk)
+            return positions
+
+    def insert_events(
+        self, stored_events: Sequence[StoredEvent], **kwargs: Any
+    ) -> Sequence[int] | None:
+        """Insert events as the library's own methods ask for it, by the same one statement."""
+        del kwargs
+        rows = [
+            Row(str(event.originator_id), event.originator_version, event.topic, event.state)
+            for event in stored_events
+        ]
+        return self.write(lambda _: rows)
+
+    def heads(self, streams: Sequence[str]) -> Iterable[Head]:
+        """Return all heads of some streams, by stream and version."""
+        return map(Head._make, self._fetch(self._statements.heads, text_array(streams)))
+
+    def last_head(self, stream: str) -> Head | None:
+        """Return the head with the highest version of a stream."""
+        heads = self._fetch(self._statements.last_head, stream)
+        return Head._make(heads[0]) if heads else None
+
+    def read(self, stream: str, after: int, until: int) -> list[Record]:
+        """Return a stream's records with versions above `after`, up to `until`."""
+        rows = self._fetch(self._statements.read, stream, Int8(after), Int8(until))
+        return list(map(Record._make, rows))
+
+    def read_many(self, streams: Sequence[str]) -> list[Record]:
+        """Return all records of some streams, by stream and version, in one statement."""
+        return list(map(Record._make, self._fetch(self._statements.read_many, text_array(streams))))
+
+    def page(self, after: int, until: int) -> list[Record]:
+        """Return some of the records with positions above `after`; none if there are none."""
+        limits = (Int8(after), Int8(until), Int8(_PAGE), Int8(_PAGE_BYTES))
+        return list(map(Record._make, self._fetch(self._statements.read_page, *limits)))
+
+    def page_of_streams(self, after: str, prefix: str) -> list[str]:
+        """Return some of the names above `after` with a prefix, sorted; none if there are none."""
+        found = self._fetch(self._statements.read_streams, after, prefix, Int8(_PAGE))
+        return list(takewhile(lambda name: name.startswith(prefix), (name for (name,) in found)))
+
+    def last_position(self) -> int:
+        """Return the highest position, 0 for an empty log."""
+        ((last,),) = self._fetch(self._statements.last_position)
+        return last or 0
+
+    def settings(self) -> Mapping[str, str]:
+        """Return the settings that durability rests on, read back."""
+        return {}
+
+    def close(self) -> None:
+        """Close every connection."""
+        self.datastore.close()
+
+    def _insert(self, connection: LogConnection, rows: Sequence[Row]) -> list[int]:
+        streams, versions, topics, states = zip(*rows, strict=True)
+        parameters = (
+            text_array(streams),
+            bigint_array(versions),
+            text_array(topics),
+            bytea_array(states),
+        )
+        done = connection.tuples.execute(
+            self._statements.insert, parameters, prepare=self._prepare, binary=True
+        )
+        return [position for (position,) in done.fetchall()]
+
+    def _fetch(self, statement: str, *parameters: object) -> list[Any]:
+        """Return all rows of a statement, in a transaction of its own."""
+        with InOurWords(self.url), Lent(self._pool) as connection:
+            return connection.tuples.execute(
+                statement, parameters, prepare=self._prepare, binary=True
+            ).fetchall()
+
+    def _found_columns(self) -> list[tuple[str, ...]]:
+        with Lent(self._pool) as connection:
+            return _columns(connection, self._place.table)
+
+
+def _opened(target: Target, *, create: bool) -> PostgresRecorder:
+    if os.environ.get(_UNLOCKED_INSERTS, "").strip().lower() in {
+        "1",
+        "y",
+        "yes",
+        "t",
+        "true",
+        "on",
+    }:
+        raise StoreUnavailableError(
+            target.url,
+            f"{_UNLOCKED_INSERTS} is set: such functions insert without the lock that keeps "
+            "positions in the order of commits, and followers miss events; unset it",
+        )
+    recorder = PostgresRecorder(LogDatastore(target, create=create), target)
+    try:
+        patiently(target.url, target.limits.patience, recorder.prepare, create=create)
+    except BaseException:
+        recorder.close()
+        raise
+    return recorder
+
+
+def _columns(connection: LogConnection, table: str) -> list[tuple[str, ...]]:
+    return connection.tuples.execute(COLUMNS_OF, (table,)).fetchall()
+
+
+def _chunked(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
+    """Yield rows in their order, no more bytes at once than one statement should carry."""
+    start = size = 0
+    for index, row in enumerate(rows):
+        size += len(row.state)
+        if size > _STATEMENT_BYTES and index > start:
+            yield rows[start:index]
+            start, size = index, len(row.state)
+    yield rows[start:]

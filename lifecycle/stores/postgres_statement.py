@@ -1,0 +1,96 @@
+"""What the log says to PostgreSQL, apart from making its table.
+
+A record is (stream, version, topic, position, state), a head has the header only.
+
+An append is one statement. It reads from `gate`, which takes the advisory lock before any
+position is drawn and holds it until the commit, so that positions become visible in their
+order. A `gate` that the insert did not read from would never be run, and no error would
+tell. The snapshot is older than the lock: who was first shows by the unique key alone.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple, Self
+
+from lifecycle.stores.postgres_schema import CHANNEL, Place
+
+_RECORD: Final = (
+    "SELECT originator_id, originator_version, topic, notification_id, state FROM {table} "
+)
+_HEAD: Final = (
+    "SELECT originator_id, originator_version, notification_id, "
+    "CASE position('\\x0a'::bytea IN state) WHEN 0 THEN state "
+    "ELSE substring(state FROM 1 FOR position('\\x0a'::bytea IN state) - 1) END FROM {table} "
+)
+_OF_STREAMS: Final = "WHERE originator_id = ANY($1) ORDER BY originator_id, originator_version"
+
+_INSERT: Final = (
+    "WITH gate AS MATERIALIZED "
+    "(SELECT pg_advisory_xact_lock({lock}), pg_notify('{channel}', '')) "
+    "INSERT INTO {table} (originator_id, originator_version, topic, state) "
+    "SELECT record.* FROM gate, "
+    "unnest($1::text[], $2::bigint[], $3::text[], $4::bytea[]) AS record "
+    "RETURNING notification_id"
+)
+
+# The first record comes whatever its size, the others while there is room.
+_READ_PAGE: Final = (
+    "SELECT originator_id, originator_version, topic, notification_id, state FROM ("
+    "SELECT *, sum(octet_length(state)) OVER (ORDER BY notification_id) - octet_length(state) "
+    "AS bytes_before FROM {table} WHERE notification_id > $1 AND notification_id <= $2 "
+    "ORDER BY notification_id LIMIT $3) AS page "
+    "WHERE bytes_before <= $4 ORDER BY notification_id"
+)
+
+# A walk from each name to the next: its cost is the number of names, not of records.
+_READ_STREAMS: Final = (
+    "WITH RECURSIVE names (name) AS ("
+    "SELECT min(originator_id) FROM {table} WHERE originator_id > $1 AND originator_id >= $2 "
+    "UNION ALL "
+    "SELECT (SELECT min(originator_id) FROM {table} WHERE originator_id > name) "
+    "FROM names WHERE name IS NOT NULL) "
+    "SELECT name FROM names WHERE name IS NOT NULL LIMIT $3"
+)
+
+_LAST_POSITION: Final = "SELECT max(notification_id) FROM {table}"
+
+COLUMNS_OF: Final = (
+    "SELECT attname, format_type(atttypid, NULL), coalesce(collname, ''), attidentity "
+    "FROM pg_catalog.pg_attribute LEFT JOIN pg_catalog.pg_collation c ON c.oid = attcollation "
+    "WHERE attrelid = pg_catalog.to_regclass($1) AND attnum > 0 AND NOT attisdropped "
+    "ORDER BY attnum"
+)
+GUARDED: Final = (
+    "SELECT coalesce(bool_or(tgenabled = 'A'), false) FROM pg_catalog.pg_trigger "
+    "WHERE tgrelid = pg_catalog.to_regclass($1) AND tgname = 'stored_events_refuse'"
+)
+
+
+class Statements(NamedTuple):
+    """The statements on the table of one log."""
+
+    insert: str
+    heads: str
+    last_head: str
+    read: str
+    read_many: str
+    read_page: str
+    read_streams: str
+    last_position: str
+
+    @classmethod
+    def of(cls, place: Place) -> Self:
+        """Return the statements on the table at a place."""
+        record, head = _RECORD.format(table=place.table), _HEAD.format(table=place.table)
+        return cls(
+            insert=_INSERT.format(table=place.table, lock=place.append_lock, channel=CHANNEL),
+            heads=head + _OF_STREAMS,
+            last_head=head + "WHERE originator_id = $1 ORDER BY originator_version DESC LIMIT 1",
+            read=record
+            + "WHERE originator_id = $1 AND originator_version > $2 AND originator_version <= $3 "
+            "ORDER BY originator_version",
+            read_many=record + _OF_STREAMS,
+            read_page=_READ_PAGE.format(table=place.table),
+            read_streams=_READ_STREAMS.format(table=place.table),
+            last_position=_LAST_POSITION.format(table=place.table),
+        )

