@@ -53,6 +53,11 @@ class AsyncOrders(Writes[Awaitable[Receipt]]):
         self._providers = providers
         self._clock = clock
 
+    @property
+    def is_open(self) -> bool:
+        """Whether they were entered, and may be used."""
+        return isinstance(self._desk, Desk)
+
     async def __aenter__(self) -> Self:
         self.log = await asyncio.to_thread(self._open_log)
         self._desk = Desk(self.log, self._providers, self.provider, self._clock)

@@ -121,6 +121,19 @@ def _postgres_log(url: str, *, create: bool, clock: Clock) -> Log:
     return PostgresLog(url, create=create, clock=clock)
 
 
+def receiver_of(provider: str = DEFAULT_PROVIDER) -> ModuleType:
+    """Return a provider's package that receives its callbacks: `Receiver`, `Service` and more.
+
+    Raises:
+        InvalidArgumentError: there is no such provider, or nothing receives its callbacks.
+        MissingExtraError: the extra `http` is not installed.
+    """
+    name = f"{providers.__name__}.{provider}.receiver"
+    if provider not in known_providers() or find_spec(name) is None:
+        raise InvalidArgumentError(f"provider {provider!r}", "one that has a receiver")
+    return import_module(name)
+
+
 def _providers(provider: str | Provider) -> tuple[Mapping[str, Provider], Provider]:
     known = known_providers()
     if not isinstance(provider, str):

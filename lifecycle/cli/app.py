@@ -23,6 +23,7 @@ from lifecycle.cli.ingest import ingest
 from lifecycle.cli.listing import listing
 from lifecycle.cli.output import say, warn
 from lifecycle.cli.quarantine import quarantine
+from lifecycle.cli.serve import serve
 from lifecycle.cli.show import history, show
 from lifecycle.cli.verify import verify
 
@@ -39,6 +40,7 @@ _COMMANDS: Final[dict[str, Callable[..., None]]] = {
     "diagram": diagram,
     "check": check,
     "doctor": doctor,
+    "serve": serve,
 }
 # Where typer brings a click of its own, and where it asks for the one that is installed.
 _UsageError: Final[type] = typer.BadParameter.__bases__[0]

@@ -1,0 +1,147 @@
+"""`lifecycle serve`: receives callbacks until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn
+
+import typer
+
+from lifecycle.cli.failure import DONE, Refusal
+from lifecycle.cli.option import DEFAULT_DATABASE, DEFAULT_PROVIDER, Database, ProviderName
+from lifecycle.cli.output import warn
+from lifecycle.connect import connect_async, receiver_of
+from lifecycle.errors import MissingExtraError
+
+if TYPE_CHECKING:
+    from uvicorn import Server
+
+LOOPBACK: Final = "127.0.0.1"
+DEFAULT_PORT: Final = 8080
+SECONDS_TO_FINISH: Final = 30
+SECONDS_TO_STAY: Final = 75
+"""How long a connection may be idle: longer than callers and balancers usually keep it."""
+
+_LOG_LINE: Final = "%(asctime)s %(levelname)s %(message)s"
+_BACKLOG: Final = 2048
+
+Host = Annotated[str, typer.Option("--host", metavar="ADDRESS", help="Where to listen.")]
+Port = Annotated[
+    int, typer.Option("--port", min=0, max=65535, help="The port; 0 takes one that is free.")
+]
+CredentialsFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--credentials",
+        metavar="FILE",
+        envvar="LIFECYCLE_RECEIVER_CREDENTIALS",
+        help="A TOML file with clients and signing keys; else the environment has them.",
+    ),
+]
+
+
+def serve(
+    *,
+    host: Host = LOOPBACK,
+    port: Port = DEFAULT_PORT,
+    credentials: CredentialsFile = None,
+    db: Database = DEFAULT_DATABASE,
+    provider: ProviderName = DEFAULT_PROVIDER,
+) -> None:
+    """Receive callbacks over HTTP, until SIGTERM or Ctrl-C."""
+    package = receiver_of(provider)
+    if find_spec("uvicorn") is None:
+        raise MissingExtraError("http", "uvicorn")
+    setup = _setup(package, credentials)
+    receiver = package.Receiver(connect_async(db, provider=provider), **setup)
+    with _listening(host, port) as listening:
+        signal.signal(signal.SIGTERM, _end)
+        signal.signal(signal.SIGINT, _interrupt)
+        logging.basicConfig(level=logging.INFO, format=_LOG_LINE, stream=sys.stderr)
+        asyncio.run(_run(package.Service(receiver), listening))
+
+
+async def _run(service: Any, listening: socket.socket) -> None:
+    """Serve until a signal comes; then finish what is under way and close the log."""
+    # Opened before the server starts: a store that cannot be opened is one sentence.
+    async with service:
+        await _server(service).serve([listening])
+
+
+def _server(service: Any) -> Server:
+    from uvicorn import Config, Server  # noqa: PLC0415 - `http` may not be installed
+
+    class Telling(Server):
+        """Says where it listens, once it does."""
+
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            for listening in sockets or ():
+                warn(f"listening on {_url_of(listening)}; stop with Ctrl-C")
+
+    config = Config(
+        service,
+        lifespan="off",
+        log_config=None,
+        access_log=False,  # it would print query strings, and whatever somebody put there
+        server_header=False,
+        proxy_headers=False,
+        ws="none",
+        backlog=_BACKLOG,
+        timeout_keep_alive=SECONDS_TO_STAY,
+        timeout_graceful_shutdown=SECONDS_TO_FINISH,
+    )
+    # Its own logger says the same as we do, and less: warnings alone are wanted.
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    return Telling(config)
+
+
+def _setup(package: ModuleType, credentials: Path | None) -> Any:
+    if credentials is not None:
+        return package.read_credentials(credentials)
+    return package.credentials_of(os.environ)
+
+
+@contextmanager
+def _listening(host: str, port: int) -> Iterator[socket.socket]:
+    """Listen, so that the port is ours before the log is opened.
+
+    Raises:
+        Refusal: the address cannot be had.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        listening = socket.create_server((host, port), family=family, backlog=_BACKLOG)
+    except OSError as failure:
+        why = os.strerror(failure.errno) if failure.errno else str(failure.strerror)
+        raise Refusal(
+            f"cannot listen on {host!r}, port {port}: {why.lower()}; "
+            "choose others with --host and --port"
+        ) from None
+    with closing(listening):
+        yield listening
+
+
+def _url_of(listening: socket.socket) -> str:
+    host, port = listening.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _end(*_: object) -> NoReturn:
+    """End well on SIGTERM: the server raises it again once it has finished."""
+    raise typer.Exit(DONE)
+
+
+def _interrupt(*_: object) -> NoReturn:
+    """As Python does it, but asyncio does not put another in its place."""
+    raise KeyboardInterrupt

@@ -1,0 +1,213 @@
+"""Answering a request, written once without any I/O: a generator that says what it needs.
+
+    Head ─→ answer ─→ Admit, ReadBody, Record, Probe ─→ Response
+                      (a driver does them, sync or async)
+
+Nothing about a callback depends on its content: whoever holds a token is answered 200 once
+the bytes are durable, and what cannot be read lies in the quarantine.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Generator, Mapping, Sequence
+from datetime import timedelta
+from typing import Any, Final, NamedTuple, Required, TypedDict, Unpack
+
+from lifecycle.errors import LifecycleError
+from lifecycle.event import MAX_KEPT_BYTES
+from lifecycle.log import Outcome
+from lifecycle.providers.instacart.receiver.admission import Refused
+from lifecycle.providers.instacart.receiver.clients import (
+    Clients,
+    Presented,
+    Secrets,
+    read_credentials_of,
+)
+from lifecycle.providers.instacart.receiver.message import Head, Response, as_json
+from lifecycle.providers.instacart.receiver.settings import Limits, Paths
+from lifecycle.providers.instacart.receiver.tokens import LIFETIME, Tokens
+from lifecycle.receipt import Receipt
+
+LOG: Final = logging.getLogger("lifecycle.receiver")
+MAX_TOKEN_REQUEST: Final = 64 * 1024
+"""Bytes: a token request is a few short fields."""
+
+_GRANT: Final = b"client_credentials"
+
+
+class Admit(NamedTuple):
+    """A place among the callbacks under way; may be refused."""
+
+
+class ReadBody(NamedTuple):
+    """The body, at most `limit` bytes of it and one more; may be refused."""
+
+    limit: int
+
+
+class Record(NamedTuple):
+    """The receipt of this callback, once it is durable; may be refused or fail."""
+
+    body: bytes
+    head: Head
+
+    def __repr__(self) -> str:
+        return f"<Record {len(self.body)} bytes>"
+
+
+class Probe(NamedTuple):
+    """What is wrong with the receiver and its store, empty where nothing is."""
+
+
+Step = Admit | ReadBody | Record | Probe
+Flow = Generator[Step, Any, Response]
+"""Yields steps, is sent what they gave or thrown what they raised, returns the answer."""
+
+
+class Setup(TypedDict, total=False):
+    """What a receiver is set up with.
+
+    `clients`: client ids, each with its secret or with several while they are rotated.
+    `signing_keys`: what tokens are signed with, 32 bytes or more: the first signs, all verify.
+    `token_lifetime`: how long a token is good for; an hour. `paths`: where it answers.
+    `limits`: how much it takes at a time.
+    """
+
+    clients: Required[Mapping[str, Secrets]]
+    signing_keys: Required[str | bytes | Sequence[str | bytes]]
+    token_lifetime: timedelta
+    paths: Paths
+    limits: Limits
+
+
+class Rules:
+    """Decides what every request is answered; holds no connection and no store."""
+
+    def __init__(self, **setup: Unpack[Setup]) -> None:
+        self.clients = Clients(setup["clients"])
+        self.tokens = Tokens(setup["signing_keys"], setup.get("token_lifetime", LIFETIME))
+        self.limits = setup.get("limits") or Limits()
+        paths = setup.get("paths") or Paths()
+        self._routes = {
+            paths.callbacks: (("POST",), self._callback),
+            paths.token: (("POST",), self._token),
+            paths.health: (("GET", "HEAD"), self._health),
+        }
+
+    def answer(self, head: Head) -> Flow:
+        """Return the flow that answers a request."""
+        route = self._routes.get(head.path)
+        if route is None:
+            return _at_once(as_json(404, {"error": "not found"}))
+        methods, flow = route
+        if head.method not in methods:
+            allow = ("allow", ", ".join(methods))
+            return _at_once(as_json(405, {"error": "method not allowed"}, [allow]))
+        return flow(head)
+
+    def _callback(self, head: Head) -> Flow:
+        refused = self._unauthorized(head)
+        if refused is not None:
+            return refused
+        try:
+            yield Admit()
+            declared = _declared_length(head)
+            if declared > MAX_KEPT_BYTES:
+                return _TOO_LARGE
+            body = yield ReadBody(MAX_KEPT_BYTES)
+            if len(body) > MAX_KEPT_BYTES:
+                return _TOO_LARGE
+            if len(body) < declared:
+                return _CUT_SHORT
+            receipt: Receipt = yield Record(body, head)
+        except Refused as refusal:
+            return self._not_now(refusal)
+        except LifecycleError as failed:
+            # Neither its text, which may name a file, nor its traceback: the kind tells enough.
+            LOG.warning("callback not recorded: %s; answered 503", type(failed).__name__)
+            return self._not_now(Refused(503, "the store cannot be used now"))
+        return _recorded(receipt)
+
+    def _token(self, head: Head) -> Flow:
+        try:
+            body = yield ReadBody(MAX_TOKEN_REQUEST)
+        except Refused as refusal:
+            return self._not_now(refusal)
+        presented = read_credentials_of(head, body) if len(body) <= MAX_TOKEN_REQUEST else None
+        if presented is None:
+            return _oauth_error(400, "invalid_request")
+        return self._granted(presented)
+
+    def _granted(self, presented: Presented) -> Response:
+        client_id = self.clients.identify(presented)
+        if client_id is None:
+            LOG.warning("token refused: the client id or its secret is not known; answered 401")
+            return _oauth_error(
+                401, "invalid_client", [("www-authenticate", 'Basic realm="token"')]
+            )
+        if presented.grant_type is None:
+            return _oauth_error(400, "invalid_request")
+        if presented.grant_type != _GRANT:
+            return _oauth_error(400, "unsupported_grant_type")
+        granted = {
+            "access_token": self.tokens.issue(client_id),
+            "token_type": "Bearer",
+            "expires_in": self.tokens.seconds,
+        }
+        return as_json(200, granted, [("pragma", "no-cache")])
+
+    def _health(self, head: Head) -> Flow:
+        wrong: Sequence[str] = yield Probe()
+        found = as_json(503 if wrong else 200, {"ok": not wrong, "wrong": list(wrong)})
+        return Response(found.status, found.headers) if head.method == "HEAD" else found
+
+    def _unauthorized(self, head: Head) -> Response | None:
+        given = head.values(b"authorization")
+        if len(given) == 1:
+            scheme, _, token = given[0].partition(b" ")
+            if scheme.lower() == b"bearer" and self.tokens.client_of(token.strip()) in self.clients:
+                return None
+        LOG.warning("callback refused: no token, or none that is valid; answered 401")
+        return _INVALID_TOKEN if given else _NO_TOKEN
+
+    def _not_now(self, refusal: Refused) -> Response:
+        wait = [("retry-after", str(self.limits.retry_after))] if refusal.status == 503 else []
+        return as_json(refusal.status, {"error": refusal.why}, wait)
+
+
+def _recorded(receipt: Receipt) -> Response:
+    if receipt.outcome is Outcome.QUARANTINED:
+        LOG.warning("callback quarantined at %d: see lifecycle quarantine", receipt.position)
+    known = _RECORDED[receipt.outcome]
+    return Response(known.status, known.headers, known.body, receipt)
+
+
+def _at_once(response: Response) -> Flow:
+    return response
+    yield  # makes this a generator
+
+
+def _declared_length(head: Head) -> int:
+    """Return how long a body says it is, 0 where it does not; who lies is found out reading."""
+    for value in head.values(b"content-length"):
+        if value.isdigit() and len(value) < 20:
+            return int(value)
+    return 0
+
+
+def _oauth_error(status: int, error: str, headers: Sequence[tuple[str, str]] = ()) -> Response:
+    return as_json(status, {"error": error}, headers)
+
+
+def _challenge(more: str = "") -> list[tuple[str, str]]:
+    return [("www-authenticate", f'Bearer realm="callbacks"{more}')]
+
+
+_TOO_LARGE: Final = as_json(413, {"error": f"the body is larger than {MAX_KEPT_BYTES} bytes"})
+_CUT_SHORT: Final = as_json(400, {"error": "the body is shorter than its content-length"})
+_NO_TOKEN: Final = as_json(401, {"error": "a bearer token is needed"}, _challenge())
+_INVALID_TOKEN: Final = as_json(
+    401, {"error": "invalid_token"}, _challenge(', error="invalid_token"')
+)
+_RECORDED: Final = {outcome: as_json(200, {"outcome": outcome.value}) for outcome in Outcome}

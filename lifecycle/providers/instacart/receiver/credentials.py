@@ -1,0 +1,62 @@
+"""Credentials from where an operator keeps them: a file, or the environment; never the argv."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from lifecycle.errors import InvalidArgumentError
+from lifecycle.providers.instacart.receiver.answering import Rules, Setup
+
+CLIENT_ID: Final = "LIFECYCLE_RECEIVER_CLIENT_ID"
+CLIENT_SECRET: Final = "LIFECYCLE_RECEIVER_CLIENT_SECRET"  # noqa: S105 - a variable's name
+SIGNING_KEY: Final = "LIFECYCLE_RECEIVER_SIGNING_KEY"
+
+_FILE: Final = "a TOML file with `signing_keys = [...]` and a table `[clients]` of ids and secrets"
+
+
+def read_credentials(path: Path) -> Setup:
+    """Return the clients and signing keys that a TOML file holds.
+
+    Raises:
+        InvalidArgumentError: it holds something else; nothing of it is quoted.
+        OSError: it cannot be read.
+    """
+    try:
+        found = tomllib.loads(path.read_bytes().decode())
+        clients = {str(name): _texts(given) for name, given in found["clients"].items()}
+        setup = Setup(clients=clients, signing_keys=_texts(found["signing_keys"]))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise InvalidArgumentError("the credentials", _FILE) from None
+    return _checked(setup)
+
+
+def credentials_of(environment: Mapping[str, str]) -> Setup:
+    """Return the one client and the signing keys that environment variables hold.
+
+    Several secrets or keys, while they are rotated, are set apart by blanks.
+
+    Raises:
+        InvalidArgumentError: a variable is missing, or a key is too short.
+    """
+    missing = [
+        name for name in (CLIENT_ID, CLIENT_SECRET, SIGNING_KEY) if not environment.get(name)
+    ]
+    if missing:
+        raise InvalidArgumentError("the environment", f"a value in {', '.join(missing)}")
+    secrets, keys = environment[CLIENT_SECRET].split(), environment[SIGNING_KEY].split()
+    return _checked(Setup(clients={environment[CLIENT_ID]: secrets}, signing_keys=keys))
+
+
+def _texts(given: Any) -> list[str]:
+    several = [given] if isinstance(given, str) else list(given)
+    if not all(isinstance(text, str) for text in several):
+        raise TypeError
+    return several
+
+
+def _checked(setup: Setup) -> Setup:
+    Rules(**setup)
+    return setup

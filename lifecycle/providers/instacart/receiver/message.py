@@ -1,0 +1,78 @@
+"""Requests and answers as plain values: no socket, no framework.
+
+What a request carries is secret (credentials) or personal (the body), so none of it shows.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from lifecycle.receipt import Receipt
+from lifecycle.recording import Headers
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What comes before a body: `path` without a query, headers as they came."""
+
+    method: str
+    path: str
+    headers: Headers = field(default=None, repr=False)
+
+    def values(self, name: bytes) -> list[bytes]:
+        """Return every value of a header; `name` is in lower case."""
+        return [value for known, value in _pairs(self.headers) if known == name]
+
+    def pairs(self) -> list[tuple[bytes, bytes]]:
+        """Return the headers as pairs of bytes, names in lower case."""
+        return list(_pairs(self.headers))
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One whole request. Of a body above 16 MiB, one byte more than that is enough."""
+
+    method: str
+    path: str
+    headers: Headers = field(default=None, repr=False)
+    body: bytes = field(default=b"", repr=False)
+
+    @property
+    def head(self) -> Head:
+        """What comes before the body."""
+        return Head(self.method, self.path, self.headers)
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """What to answer. `receipt` is what became of a callback, None where none was recorded."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...] = ()
+    body: bytes = field(default=b"", repr=False)
+    receipt: Receipt | None = None
+
+
+def as_json(
+    status: int, value: Mapping[str, object], headers: Iterable[tuple[str, str]] = ()
+) -> Response:
+    """Return an answer whose body is a JSON object; no cache may keep it."""
+    body = json.dumps(value, separators=(",", ":")).encode()
+    fixed = (
+        ("content-type", "application/json"),
+        ("content-length", str(len(body))),
+        ("cache-control", "no-store"),
+    )
+    return Response(status, (*fixed, *headers), body)
+
+
+def _pairs(headers: Headers) -> Iterator[tuple[bytes, bytes]]:
+    pairs = headers.items() if isinstance(headers, Mapping) else headers or ()
+    for name, value in pairs:
+        yield _as_bytes(name).lower(), _as_bytes(value)
+
+
+def _as_bytes(text: str | bytes) -> bytes:
+    return text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass")

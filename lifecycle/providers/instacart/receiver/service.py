@@ -1,0 +1,84 @@
+"""A whole service: the receiver, what else answers beside it, and what runs beside it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack
+from types import TracebackType
+from typing import Final, Self
+
+from lifecycle.async_orders import AsyncOrders
+from lifecycle.providers.instacart.receiver.asgi import App, Receive, Receiver, Scope, Send, live
+
+Background = Callable[[AsyncOrders], Awaitable[None]]
+"""Runs beside the receiver until the service stops, and is then canceled."""
+
+LOG: Final = logging.getLogger("lifecycle.receiver")
+
+
+class Service:
+    """An ASGI app made of parts; its lifespan opens the orders and runs what is beside.
+
+    Args:
+        receiver: answers whatever no mount does.
+        mounts: other ASGI apps, by the path that they are mounted at, such as `/orders`.
+        background: coroutine functions by name. One that ends or fails shows at `/health`;
+            the receiver goes on.
+    """
+
+    def __init__(
+        self,
+        receiver: Receiver,
+        *,
+        mounts: Mapping[str, App] | None = None,
+        background: Mapping[str, Background] | None = None,
+    ) -> None:
+        self.receiver = receiver
+        self._mounts = sorted((mounts or {}).items(), key=lambda mount: -len(mount[0]))
+        self._background = background or {}
+        self._stack = AsyncExitStack()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on to the part that it is for, or live through one lifespan."""
+        if scope["type"] == "lifespan":
+            await live(self, receive, send)
+            return
+        root = scope.get("root_path", "")
+        for path, app in self._mounts:
+            if f"{scope['path']}/".startswith(f"{root}{path}/"):
+                await app({**scope, "root_path": root + path}, receive, send)
+                return
+        await self.receiver(scope, receive, send)
+
+    async def __aenter__(self) -> Self:
+        """Open the orders, and start what runs beside the receiver."""
+        await self._stack.enter_async_context(self.receiver)
+        for name, run in self._background.items():
+            task = asyncio.create_task(self._run(name, run), name=name)
+            self._stack.push_async_callback(_end, task)
+        return self
+
+    async def __aexit__(
+        self,
+        failed: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Stop what runs beside, wait for what is under way, and close the orders."""
+        await self._stack.__aexit__(failed, error, trace)
+
+    async def _run(self, name: str, run: Background) -> None:
+        found = f"{name} ended"
+        try:
+            await run(self.receiver.orders)
+        except Exception as failed:  # noqa: BLE001 - whatever it is, callbacks still come
+            found = f"{name} failed with {type(failed).__name__}"
+        LOG.error("%s; the receiver goes on", found)
+        self.receiver.health.ended.append(found)
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.wait((task,))

@@ -1,0 +1,49 @@
+"""What an operator may set: where the receiver answers, and how much it takes at a time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lifecycle.errors import InvalidArgumentError
+from lifecycle.event import MAX_KEPT_BYTES
+
+
+@dataclass(frozen=True, slots=True)
+class Paths:
+    """Where the receiver answers, below the place that it is mounted at."""
+
+    token: str = "/oauth/token"  # noqa: S105 - a path
+    callbacks: str = "/callbacks"
+    health: str = "/health"
+
+    def __post_init__(self) -> None:
+        paths = {self.token, self.callbacks, self.health}
+        if len(paths) != 3 or not all(path.startswith("/") for path in paths):
+            raise InvalidArgumentError("paths", "three different ones, each with a leading slash")
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much the receiver takes before it answers 503: the provider then sends again.
+
+    Attributes:
+        waiting: callbacks that may be read and recorded at a time.
+        waiting_bytes: what their bodies may take of memory; at least one of the largest size.
+        store_seconds: how long a callback waits for the store before its caller is told.
+        reading_seconds: how long a body may take to come in.
+        retry_after: seconds, what a 503 asks the caller to wait.
+    """
+
+    waiting: int = 1000
+    waiting_bytes: int = 8 * MAX_KEPT_BYTES
+    store_seconds: float = 10.0
+    reading_seconds: float = 30.0
+    retry_after: int = 5
+
+    def __post_init__(self) -> None:
+        if self.waiting < 1 or self.waiting_bytes <= MAX_KEPT_BYTES:
+            raise InvalidArgumentError(
+                "limits", f"room for a callback, and for more than {MAX_KEPT_BYTES} bytes"
+            )
+        if min(self.store_seconds, self.reading_seconds, self.retry_after) <= 0:
+            raise InvalidArgumentError("limits", "times above zero")

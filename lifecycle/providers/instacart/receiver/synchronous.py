@@ -1,0 +1,136 @@
+"""The receiver for threads: the same flow, driven over `Orders`; and as a WSGI app."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from http import HTTPStatus
+from typing import Any, Unpack
+
+from lifecycle.errors import LifecycleError
+from lifecycle.orders import Orders
+from lifecycle.providers.instacart.receiver.admission import Admission, Ticket
+from lifecycle.providers.instacart.receiver.answering import (
+    Admit,
+    Probe,
+    ReadBody,
+    Record,
+    Rules,
+    Setup,
+)
+from lifecycle.providers.instacart.receiver.health import Health
+from lifecycle.providers.instacart.receiver.message import Head, Request, Response
+from lifecycle.providers.instacart.receiver.telling import OnChange, tell_now
+from lifecycle.receipt import Receipt
+
+Read = Callable[[int], bytes]
+"""Reads a body: at most so many bytes and one more."""
+
+
+class SyncReceiver:
+    """Answers requests over `Orders`; safe for threads. It is a WSGI app, too.
+
+    Arguments and errors are those of `Receiver`. `on_change` is called before the answer,
+    in the thread of the request; whatever it raises is logged. How long a callback waits
+    for the store is the store's own limit.
+    """
+
+    def __init__(
+        self,
+        orders: Orders,
+        *,
+        on_change: OnChange | None = None,
+        **setup: Unpack[Setup],
+    ) -> None:
+        self.orders = orders
+        self.rules = Rules(**setup)
+        self.admission = Admission(self.rules.limits)
+        self.health = Health(self.admission, self.rules.limits)
+        self._on_change = on_change
+
+    def handle(self, request: Request) -> Response:
+        """Return the answer to a whole request: the plain function for any framework."""
+        return self.respond(request.head, lambda limit: request.body[: limit + 1])
+
+    def respond(self, head: Head, read: Read) -> Response:
+        """Return the answer to a request whose body is read when it is needed.
+
+        What `read` raises comes through, and nothing is recorded.
+        """
+        ticket: Ticket | None = None
+        flow = self.rules.answer(head)
+        try:
+            step = next(flow)
+            while True:
+                given: Any = None
+                try:
+                    match step:
+                        case Admit():
+                            ticket = self.admission.enter()
+                        case ReadBody():
+                            given = _taken(read(step.limit), ticket)
+                        case Record():
+                            given = self._record(step)
+                        case Probe():
+                            given = self.health.ask(self.orders.log)
+                except Exception as failed:  # noqa: BLE001 - the flow knows which it answers
+                    step = flow.throw(failed)
+                else:
+                    step = flow.send(given)
+        except StopIteration as done:
+            answer: Response = done.value
+            return answer
+        finally:
+            if ticket is not None:
+                ticket.release()
+
+    def _record(self, record: Record) -> Receipt:
+        try:
+            receipt = self.orders.record_callback(record.body, headers=record.head.headers)
+        except LifecycleError as failed:
+            self.health.note(failed)
+            raise
+        self.health.note(None)
+        tell_now(self._on_change, receipt)
+        return receipt
+
+    def __call__(
+        self, environ: Mapping[str, Any], start_response: Callable[..., Any]
+    ) -> Iterable[bytes]:
+        """Answer one request of a WSGI server."""
+        response = self.respond(head_of(environ), lambda limit: read_body(environ, limit))
+        phrase = HTTPStatus(response.status).phrase
+        start_response(f"{response.status} {phrase}", list(response.headers))
+        return [response.body]
+
+
+def head_of(environ: Mapping[str, Any]) -> Head:
+    """Return the head of a WSGI server's request."""
+    headers = {
+        name.removeprefix("HTTP_").replace("_", "-").lower(): value
+        for name, value in environ.items()
+        if name.startswith("HTTP_") or (name in ("CONTENT_TYPE", "CONTENT_LENGTH") and value)
+    }
+    return Head(environ["REQUEST_METHOD"], environ.get("PATH_INFO", ""), headers)
+
+
+def read_body(environ: Mapping[str, Any], limit: int) -> bytes:
+    """Return the body of a WSGI server's request; of one above the limit, as much as shows that.
+
+    A body without a length is read only where the server says that it ends.
+    """
+    stream = environ["wsgi.input"]
+    declared = environ.get("CONTENT_LENGTH") or ""
+    if not declared.isdigit() and not environ.get("wsgi.input_terminated"):
+        return b""
+    left = min(int(declared), limit + 1) if declared.isdigit() else limit + 1
+    pieces = []
+    while left > 0 and (piece := stream.read(left)):
+        pieces.append(piece)
+        left -= len(piece)
+    return b"".join(pieces)
+
+
+def _taken(body: bytes, ticket: Ticket | None) -> bytes:
+    if ticket is not None:
+        ticket.take(len(body))
+    return body

@@ -1,0 +1,302 @@
+"""What the receiver answers, asked as a plain function: the same over sync and async orders."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import secrets
+from collections.abc import Callable, Iterator
+from urllib.parse import quote_plus
+
+import pytest
+
+from lifecycle import InvalidArgumentError, Orders, connect, connect_async
+from lifecycle.event import MAX_KEPT_BYTES
+from lifecycle.providers.instacart.receiver import (
+    Limits,
+    Paths,
+    Receiver,
+    Request,
+    Response,
+    SyncReceiver,
+)
+from lifecycle.stored import split
+from tests.receiving import (
+    BODY,
+    CLIENT,
+    FORM,
+    OLD_SECRET,
+    SECRET,
+    SETUP,
+    callback_request,
+    header,
+    token_in,
+    token_request,
+)
+
+Ask = Callable[[Request], Response]
+
+
+@pytest.fixture(params=["sync", "async"])
+def ask(request: pytest.FixtureRequest, tmp_path) -> Iterator[Ask]:
+    url = f"sqlite:///{tmp_path}/orders.db"
+    if request.param == "sync":
+        with connect(url) as orders:
+            yield SyncReceiver(orders, **SETUP).handle
+        return
+    with asyncio.Runner() as runner:
+        receiver = Receiver(connect_async(url), **SETUP)
+        runner.run(receiver.__aenter__())
+        yield lambda asked: runner.run(receiver.handle(asked))
+        runner.run(receiver.__aexit__(None, None, None))
+
+
+@pytest.fixture
+def token(ask: Ask) -> str:
+    return token_in(ask(token_request()))
+
+
+def basic(client_id: str, secret: str) -> dict[str, str]:
+    encoded = base64.b64encode(f"{client_id}:{secret}".encode()).decode()
+    return {"Authorization": f"Basic {encoded}"}
+
+
+def stored(tmp_path) -> list[bytes]:
+    with connect(f"sqlite:///{tmp_path}/orders.db") as orders:
+        return bodies(orders)
+
+
+def bodies(orders: Orders) -> list[bytes]:
+    return [split(record)[1] for record in orders.log.scan()]
+
+
+def test_a_token_is_given_for_the_secret_in_the_form_and_a_callback_recorded_for_the_token(
+    ask, tmp_path
+):
+    granted = ask(token_request())
+    fields = json.loads(granted.body)
+    assert (granted.status, fields["token_type"], fields["expires_in"]) == (200, "Bearer", 3600)
+    assert header(granted, "cache-control") == "no-store"
+    answer = ask(callback_request(fields["access_token"]))
+    assert (answer.status, json.loads(answer.body)) == (200, {"outcome": "appended"})
+    assert stored(tmp_path) == [BODY]
+
+
+def test_the_receipt_comes_with_the_answer(ask, token):
+    answer = ask(callback_request(token))
+    assert answer.receipt is not None
+    assert answer.receipt.change is not None
+    assert answer.receipt.change.after == "brand_new"
+
+
+@pytest.mark.parametrize("secret", [SECRET, OLD_SECRET])
+def test_both_secrets_are_good_while_they_are_rotated(ask, secret):
+    assert ask(token_request(FORM | {"client_secret": secret})).status == 200
+
+
+def test_credentials_may_come_by_http_basic(ask):
+    granted = ask(token_request({"grant_type": "client_credentials"}, basic(CLIENT, SECRET)))
+    assert granted.status == 200
+
+
+def test_an_odd_secret_is_read_as_the_standard_encodes_it_and_as_many_send_it(tmp_path):
+    odd = "s e+c%r:é/=t"
+    with connect("memory:") as orders:
+        receiver = SyncReceiver(orders, clients={"a b": odd}, signing_keys=secrets.token_hex(32))
+        grant = {"grant_type": "client_credentials"}
+        for client_id, secret in (("a b", odd), (quote_plus("a b"), quote_plus(odd))):
+            assert receiver.handle(token_request(grant, basic(client_id, secret))).status == 200
+        posted = grant | {"client_id": "a b", "client_secret": odd}
+        assert receiver.handle(token_request(posted)).status == 200
+        assert receiver.handle(token_request(grant, basic("a b", odd[:-1]))).status == 401
+
+
+@pytest.mark.parametrize(
+    ("form", "headers"),
+    [
+        (FORM | {"client_secret": SECRET[:-1]}, None),
+        (FORM | {"client_secret": SECRET + "x"}, None),
+        (FORM | {"client_secret": ""}, None),
+        (FORM | {"client_secret": "pass é\udcff".encode("utf-8", "surrogatepass")}, None),
+        (FORM | {"client_id": "somebody"}, None),
+        (FORM | {"client_id": "instacärt"}, None),
+        ({"grant_type": "client_credentials"}, None),
+        ({"grant_type": "client_credentials"}, {"authorization": "Basic !!!"}),
+        ({"grant_type": "client_credentials"}, {"authorization": "Basic"}),
+        ({"grant_type": "client_credentials"}, {"authorization": "Basic bm8tY29sb24="}),
+        ({"grant_type": "client_credentials"}, {"authorization": f"Bearer {SECRET}"}),
+        ({"grant_type": "client_credentials"}, basic(CLIENT, "")),
+    ],
+)
+def test_whoever_is_not_known_gets_no_token(ask, form, headers):
+    refused = ask(token_request(form, headers))
+    assert (refused.status, json.loads(refused.body)) == (401, {"error": "invalid_client"})
+    assert header(refused, "www-authenticate")
+
+
+@pytest.mark.parametrize(
+    ("form", "error"),
+    [
+        (FORM | {"grant_type": "password"}, "unsupported_grant_type"),
+        ({k: v for k, v in FORM.items() if k != "grant_type"}, "invalid_request"),
+        (b"client_id=a&client_id=b&client_secret=c", "invalid_request"),
+        (b"x=1&" * 100, "invalid_request"),
+        (b"client_secret=" + b"x" * 70_000, "invalid_request"),
+    ],
+)
+def test_a_token_request_that_breaks_the_rules_is_told_which(ask, form, error):
+    refused = ask(token_request(form))
+    assert (refused.status, json.loads(refused.body)) == (400, {"error": error})
+
+
+def test_credentials_in_two_places_break_the_rules(ask):
+    assert ask(token_request(FORM, basic(CLIENT, SECRET))).status == 400
+
+
+@pytest.mark.parametrize(
+    ("authorization", "challenge"),
+    [
+        (None, 'Bearer realm="callbacks"'),
+        ("Bearer", 'Bearer realm="callbacks", error="invalid_token"'),
+        ("Bearer nonsense", 'Bearer realm="callbacks", error="invalid_token"'),
+        ("Bearer é.ü.ñ", 'Bearer realm="callbacks", error="invalid_token"'),
+        ("Bearer " + "x" * 100_000, 'Bearer realm="callbacks", error="invalid_token"'),
+        ("Basic {token}", 'Bearer realm="callbacks", error="invalid_token"'),
+        ("{token}", 'Bearer realm="callbacks", error="invalid_token"'),
+    ],
+)
+def test_a_callback_without_a_good_token_is_refused_and_nothing_recorded(
+    ask, token, authorization, challenge, tmp_path
+):
+    headers = {} if authorization is None else {"authorization": authorization.format(token=token)}
+    refused = ask(Request("POST", "/callbacks", headers, BODY))
+    assert refused.status == 401
+    assert header(refused, "www-authenticate") == challenge
+    assert stored(tmp_path) == []
+
+
+def test_two_authorization_headers_are_none(ask, token):
+    pairs = [("Authorization", f"Bearer {token}"), ("authorization", f"Bearer {token}")]
+    assert ask(Request("POST", "/callbacks", pairs, BODY)).status == 401
+
+
+def test_the_scheme_is_read_whatever_its_case(ask, token):
+    assert ask(Request("POST", "/callbacks", {"AUTHORIZATION": f"bEaReR {token}"})).status == 200
+
+
+@pytest.mark.parametrize("content_type", ["", "text/html", "multipart/form-data", "\x00", "é"])
+def test_the_content_type_is_never_a_reason_to_refuse(ask, token, content_type, tmp_path):
+    answer = ask(callback_request(token, **{"content-type": content_type}))
+    assert answer.status == 200
+    assert stored(tmp_path) == [BODY]
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>", b"\xff\x00", b"[]", b'{"id": "x"}'])
+def test_what_cannot_be_read_is_quarantined_and_answered_like_all_else(ask, token, body, tmp_path):
+    answer = ask(callback_request(token, body))
+    assert (answer.status, json.loads(answer.body)) == (200, {"outcome": "quarantined"})
+    assert stored(tmp_path) == [body]
+
+
+def test_the_same_event_through_two_urls_is_stored_once(ask, token, tmp_path):
+    told = [json.loads(ask(callback_request(token, body)).body)["outcome"] for body in (BODY, BODY)]
+    assert told == ["appended", "duplicate"]
+    assert stored(tmp_path) == [BODY]
+
+
+def test_a_body_of_16_mebibytes_is_kept_and_one_byte_more_is_refused(ask, token, tmp_path):
+    largest = b"x" * MAX_KEPT_BYTES
+    assert ask(callback_request(token, largest + b"x")).status == 413
+    lie = {"content-length": str(MAX_KEPT_BYTES + 1)}
+    assert ask(callback_request(token, b"x", **lie)).status == 413
+    assert stored(tmp_path) == []
+    assert ask(callback_request(token, largest)).status == 200
+    assert stored(tmp_path) == [largest]
+
+
+def test_a_body_shorter_than_it_says_was_cut_and_is_not_recorded(ask, token, tmp_path):
+    length = {"content-length": str(len(BODY) + 1)}
+    assert ask(callback_request(token, BODY, **length)).status == 400
+    assert stored(tmp_path) == []
+
+
+@pytest.mark.parametrize("length", ["", "-1", "1e3", "x", "٣", "9" * 5000, "0"])
+def test_a_length_that_is_none_harms_nobody(ask, token, length):
+    assert ask(callback_request(token, BODY, **{"content-length": length})).status == 200
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "allow"),
+    [
+        ("GET", "/callbacks", 405, "POST"),
+        ("PUT", "/callbacks", 405, "POST"),
+        ("GET", "/oauth/token", 405, "POST"),
+        ("POST", "/health", 405, "GET, HEAD"),
+        ("POST", "/", 404, None),
+        ("POST", "", 404, None),
+        ("POST", "/callbacks/", 404, None),
+        ("POST", "/callbacks/../callbacks", 404, None),
+        ("é\udcff", "/callbacks", 405, "POST"),
+    ],
+)
+def test_other_methods_and_paths_are_told_apart(ask, method, path, status, allow):
+    answer = ask(Request(method, path))
+    assert (answer.status, header(answer, "allow")) == (status, allow)
+
+
+def test_a_receiver_whose_store_answers_is_well(ask):
+    answer = ask(Request("GET", "/health"))
+    assert (answer.status, json.loads(answer.body)) == (200, {"ok": True, "wrong": []})
+    head = ask(Request("HEAD", "/health"))
+    assert (head.status, head.body) == (200, b"")
+
+
+def test_the_paths_are_settings():
+    with connect("memory:") as orders:
+        receiver = SyncReceiver(orders, **SETUP, paths=Paths(token="/t", callbacks="/c"))
+        token = token_in(receiver.handle(Request("POST", "/t", None, token_request().body)))
+        answer = receiver.handle(Request("POST", "/c", {"authorization": f"Bearer {token}"}, BODY))
+        assert answer.status == 200
+        assert receiver.handle(token_request()).status == 404
+
+
+@pytest.mark.parametrize(
+    "setup",
+    [
+        SETUP | {"clients": {}},
+        SETUP | {"clients": {CLIENT: []}},
+        SETUP | {"clients": {CLIENT: ["good", ""]}},
+        SETUP | {"clients": {"": "good"}},
+        SETUP | {"signing_keys": []},
+        SETUP | {"signing_keys": "k" * 31},
+        SETUP | {"signing_keys": ["k" * 32, "short"]},
+    ],
+)
+def test_a_setup_that_would_let_anybody_in_is_refused_without_quoting_it(setup):
+    with connect("memory:") as orders, pytest.raises(InvalidArgumentError) as refused:
+        SyncReceiver(orders, **setup)
+    assert not {"good", "short", "k" * 31} & set(str(refused.value).split())
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        lambda: Limits(waiting=0),
+        lambda: Limits(waiting_bytes=MAX_KEPT_BYTES),
+        lambda: Limits(store_seconds=0),
+        lambda: Limits(retry_after=-1),
+        lambda: Paths(token="/callbacks"),
+        lambda: Paths(health="health"),
+    ],
+)
+def test_settings_that_cannot_work_are_refused(settings):
+    with pytest.raises(InvalidArgumentError):
+        settings()
+
+
+def test_nothing_of_a_request_or_an_answer_shows(ask, token):
+    request = callback_request(token, b"Kamal")
+    answer = ask(token_request())
+    for value in (request, request.head, answer, ask(request)):
+        assert not [canary for canary in (token, "Kamal", SECRET) if canary in repr(value)]
