@@ -9,6 +9,11 @@ LifecycleError
 ├── NotEnteredError           async orders were used outside `async with`
 ├── OpenedElsewhereError      a store was carried into a forked process
 ├── MissingExtraError         a package that an extra installs is not there
+├── InvalidRequestError       a create request has fields that cannot be sent
+├── ProviderError             the provider gave no answer that can be used
+│   ├── NeverReachedError     no connection opened: nothing was sent
+│   ├── NoAnswerError         it was sent, and no whole answer came back
+│   └── NoTokenError          the token endpoint gave no token: nothing was sent
 └── StoreError                the log could not do what was asked
     ├── StoreUrlError         no store answers to this URL
     ├── StoreMissingError     there is no log at this URL
@@ -124,6 +129,66 @@ class MissingExtraError(LifecycleError, ImportError):
         super().__init__(
             f"package {package!r} is not installed; run: pip install 'order-lifecycle[{extra}]'"
         )
+
+
+class InvalidRequestError(LifecycleError, ValueError):
+    """A create request has fields that cannot be sent; nothing was recorded or sent.
+
+    `problems` are pairs of a field's name and what is wrong with it, all of them at once,
+    for a form to show. No value is quoted.
+    """
+
+    def __init__(self, problems: tuple[tuple[str, str], ...]) -> None:
+        self.problems = problems
+        told = "; ".join(f"{field} {problem}" for field, problem in problems)
+        super().__init__(f"the create request cannot be sent: {told}; correct these fields")
+
+
+class ProviderError(LifecycleError):
+    """The provider gave no answer that can be used; `operation` is what was asked of it."""
+
+    operation: str
+
+
+class NeverReachedError(ProviderError):
+    """No connection opened, so nothing was sent: asking again is safe.
+
+    `found` says what happened, in words of ours.
+    """
+
+    def __init__(self, operation: str, found: str) -> None:
+        self.operation = operation
+        self.found = found
+        super().__init__(f"{operation} was not sent: {found}; try again")
+
+
+class NoAnswerError(ProviderError):
+    """Something was sent and no whole answer came: nobody knows whether it was carried out.
+
+    `found` says what happened, in words of ours.
+    """
+
+    def __init__(self, operation: str, found: str) -> None:
+        self.operation = operation
+        self.found = found
+        super().__init__(f"{operation} got no answer: {found}; get the order before asking again")
+
+
+class NoTokenError(ProviderError):
+    """The token endpoint gave no token, so the request itself was not sent.
+
+    `http_status` is its answer's, None if none came. `code` is its error code if it is one
+    of RFC 6749, section 5.2, else None. `temporary`: the same may well succeed later.
+    """
+
+    def __init__(self, http_status: int | None, found: str, code: str | None = None) -> None:
+        self.operation = "token"
+        self.http_status = http_status
+        self.found = found
+        self.code = code
+        self.temporary = http_status is None or http_status in {408, 429} or http_status >= 500
+        advice = "try again" if self.temporary else "check client id, secret and token URL"
+        super().__init__(f"the token endpoint gave no token: {found}; {advice}")
 
 
 class StoreError(LifecycleError):

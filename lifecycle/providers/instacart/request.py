@@ -1,0 +1,222 @@
+"""The create request: every field that the provider documents, checked before it is sent.
+
+    fields ─→ CreateOrder ─→ body     the bytes to send, the same each time
+                  │     └──→ warnings what the provider may object to
+                  └─→ InvalidRequestError, every problem at once, no value quoted
+
+Sources: the provider's how-to on asynchronous creation, and its reference of the create
+and update calls. The provider checks the rest: addresses, stores, capacity.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from decimal import Decimal
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    ValidationError,
+    model_validator,
+)
+
+from lifecycle.errors import InvalidRequestError, JsonError
+from lifecycle.identity import is_order_id
+from lifecycle.instant import format_instant
+from lifecycle.strict_json import compact, parse
+
+_E164: Final = re.compile(r"\+[1-9][0-9]{1,14}")
+_LOCALE: Final = r"^[A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{2,8})*$"
+# A field's name is quoted only where it can be nothing but a field's name.
+_FIELD: Final = re.compile(r"[a-z][a-z0-9_]{0,39}")
+
+Problem = tuple[str, str]
+
+
+def _number(value: object) -> object:
+    """Return a number as JSON can say it: a Decimal as the nearest, all others as they are."""
+    if isinstance(value, Decimal) and value.is_finite():
+        value = int(value) if value == value.to_integral_value() else float(value)
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        raise ValueError("should be a number")  # noqa: TRY004 - pydantic collects no TypeError
+    if not 0 <= value < math.inf:
+        raise ValueError("should be a finite number, not below 0")
+    return value
+
+
+def _hold_id(value: object) -> object:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    if not isinstance(value, str):
+        raise ValueError("should be an integer or text")  # noqa: TRY004 - as above
+    return _speakable(value)
+
+
+def _sayable(fields: object) -> object:
+    if not isinstance(fields, Mapping) or not all(isinstance(name, str) for name in fields):
+        raise ValueError("should be a mapping whose names are text")
+    try:
+        return parse(compact(dict(fields)))
+    except (JsonError, TypeError, ValueError, RecursionError):
+        raise ValueError("should be JSON throughout") from None
+
+
+def _speakable(text: str) -> str:
+    if not text.strip():
+        raise ValueError("is blank")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValueError("is no Unicode text") from None
+    return text
+
+
+def _as_order_id(text: str) -> str:
+    if not is_order_id(text):
+        raise ValueError("is not a text of 1 to 255 bytes without control characters")
+    return text
+
+
+Text = Annotated[str, AfterValidator(_speakable)]
+Count = Annotated[int, Field(ge=0)]
+Number = Annotated[int | float, PlainValidator(_number)]
+HoldId = Annotated[int | str, PlainValidator(_hold_id)]
+When = Annotated[AwareDatetime, PlainSerializer(format_instant, when_used="json")]
+
+
+class _Fields(BaseModel):
+    """Fields of a request: frozen, of the exact types, shown by name and never by value."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", hide_input_in_errors=True)
+
+    if not TYPE_CHECKING:  # the fields themselves are the signature
+
+        def __init__(self, **fields: Any) -> None:
+            problems = None
+            try:
+                super().__init__(**fields)
+            except ValidationError as refused:
+                problems = tuple(_problems(refused.errors(include_url=False)))
+            # Raised out here, so that no cause carries along what was passed.
+            if problems is not None:
+                raise InvalidRequestError(problems)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {', '.join(sorted(self.model_fields_set))}>"
+
+    __str__ = __repr__
+
+    def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
+        # Printers that look inside (rich, devtools) get as much as `repr`.
+        return ()
+
+
+class Address(_Fields):
+    """Where to deliver to. The provider validates it when the order is created."""
+
+    address_line_1: Text
+    address_line_2: Text | None = None
+    postal_code: Text
+
+
+class CreateOrder(_Fields):
+    """One request to create a last mile order.
+
+    Types are exact: no text for a number, no `True` for 1; a Decimal counts as a number.
+    `items_weight` is in pounds, `cart_total` in dollars, `initial_tip_cents` in cents,
+    `start_at` and `end_at` need a zone. `service_option_hold_id` may be an integer, as the
+    reference has it, or text, as the how-to has it. `further` holds fields that this
+    release does not know; they are sent as they are.
+
+    Raises:
+        InvalidRequestError: fields are missing, unknown or of no use; it lists them all.
+    """
+
+    order_id: Annotated[str, AfterValidator(_as_order_id)]
+    service_option_hold_id: HoldId
+    location_code: Text
+    locale: Annotated[str, Field(pattern=_LOCALE)] | None = None
+    start_at: When | None = None
+    end_at: When | None = None
+    first_name: Text
+    last_name: Text
+    user_phone: Text
+    initial_tip_cents: Count | None = None
+    items_count: Annotated[int, Field(ge=1)]
+    bags_count: Count | None = None
+    items_weight: Number
+    cart_total: Number | None = None
+    bag_label: Text | None = None
+    alcoholic: bool | None = None
+    leave_unattended: bool | None = None
+    special_instructions: Annotated[str, AfterValidator(_speakable)] | None = None
+    address: Address | None = None
+    further: Annotated[Mapping[str, Any], PlainValidator(_sayable)] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _check_together(self) -> CreateOrder:
+        if self.start_at is not None and self.end_at is not None and self.end_at <= self.start_at:
+            raise ValueError("end_at is not after start_at")
+        if not type(self).model_fields.keys().isdisjoint(self.further):
+            raise ValueError("further names a field that the request has itself")
+        return self
+
+    def body(self) -> bytes:
+        """Return the JSON to send: fields in the how-to's order, those not given left out."""
+        fields = self.model_dump(mode="json", exclude_none=True, exclude={"further"})
+        return compact(fields | dict(self.further))
+
+    def warnings(self) -> tuple[str, ...]:
+        """Return what the provider may object to or change, a sentence each; no value quoted."""
+        return tuple(_warnings(self))
+
+
+def _warnings(request: CreateOrder) -> Iterator[str]:
+    if _E164.fullmatch(request.user_phone) is None:
+        yield (
+            "user_phone is not in the form E.164 (+ and up to 15 digits), "
+            "which the provider requires since 2026-06-09"
+        )
+    if request.alcoholic and request.leave_unattended:
+        yield "leave_unattended is taken as false by the provider where alcoholic is true"
+    if (request.start_at is None) is not (request.end_at is None):
+        yield "start_at and end_at mean a window only together"
+
+
+def _problems(found: Iterable[Any], within: tuple[str, ...] = ()) -> Iterator[Problem]:
+    """Yield what pydantic found in our words: its own may quote what was passed."""
+    told = set()
+    for error in found:
+        nested = (error.get("ctx") or {}).get("error")
+        field = _field(*within, *error["loc"][:1])
+        if isinstance(nested, InvalidRequestError):
+            yield from ((f"{field}.{inner}", problem) for inner, problem in nested.problems)
+        elif field not in told:  # a union complains once for each of its kinds
+            told.add(field)
+            yield _problem(field, error["type"], error["msg"], nested)
+
+
+def _problem(field: str, kind: str, said: str, ours: object) -> Problem:
+    if isinstance(ours, ValueError):
+        named, _, problem = (f"{field} {ours}" if field else str(ours)).partition(" ")
+        return named, problem
+    if kind == "missing":
+        return field, "is missing"
+    if kind == "extra_forbidden":
+        return field, "is no field of this request"
+    if kind == "string_pattern_mismatch":
+        return field, "is not of the form en-US"
+    return field, said.removeprefix("Input ")
+
+
+def _field(*path: object) -> str:
+    names = (str(part) for part in path)
+    return ".".join(name if _FIELD.fullmatch(name) else "?" for name in names)
