@@ -19,16 +19,12 @@ from lifecycle.connect import connect
 from lifecycle.identity import of_callback
 from lifecycle.log import Outcome, Record
 from lifecycle.stored import split
+from lifecycle.stores.sqlite_connection import PAGE_BYTES, SETTINGS
 from lifecycle.stores.sqlite_schema import SCHEMA
 from lifecycle.stores.sqlite_statement import INSERT
 from lifecycle.strict_json import parse
 
-_SETTINGS: Final = (
-    "page_size=8192",
-    "journal_mode=WAL",
-    "synchronous=FULL",
-    "wal_autocheckpoint=2000",
-)
+_FILE: Final = {"page_size": PAGE_BYTES, "journal_mode": "WAL"}
 _RAW: Final = (
     "CREATE TABLE raw (position INTEGER PRIMARY KEY, order_id TEXT NOT NULL, "
     "event_id TEXT NOT NULL, body BLOB NOT NULL, UNIQUE (order_id, event_id))"
@@ -41,8 +37,8 @@ class _Table:
 
     def __init__(self, path: str, schema: Iterable[str]) -> None:
         self._driver = sqlite3.connect(path, isolation_level=None)
-        for setting in _SETTINGS:
-            self._driver.execute(f"PRAGMA {setting}")
+        for name, value in (_FILE | SETTINGS).items():
+            self._driver.execute(f"PRAGMA {name}={value}")
         for statement in schema:
             self._driver.execute(statement)
 

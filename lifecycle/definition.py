@@ -201,6 +201,10 @@ class Definition:
         )
 
     @cached_property
+    def _ranks_named(self) -> dict[str | None, int]:
+        return {trigger: self.ranks[state] for trigger, state in self.names.items()}
+
+    @cached_property
     def birth_rank(self) -> int:
         """The lowest rank of a birth state: from here on the provider has the order."""
         return min((self.ranks[state] for state in self.birth), default=0)
@@ -235,8 +239,7 @@ class Definition:
 
     def rank(self, trigger: str | None) -> int:
         """Return the rank of the state that `trigger` names, `NO_RANK` if it names none."""
-        state = self.names.get(trigger) if trigger is not None else None
-        return NO_RANK if state is None else self.ranks[state]
+        return self._ranks_named.get(trigger, NO_RANK)
 
     def side_state(self, trigger: str | None) -> str | None:
         """Return the side state that `trigger` names, None if it names none."""

@@ -14,6 +14,8 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
+from pydantic import TypeAdapter
+
 from lifecycle.awaiting import awaiting, missing
 from lifecycle.definition import Definition
 from lifecycle.errors import MixedOrdersError
@@ -152,20 +154,23 @@ class Folding:
 
     def _count(self, event: Event) -> bool:
         """Take an event in; tell whether its content is new."""
-        identity = (event.key, event.digest)
+        key = event.key
+        identity = (key, event.digest)
         if identity in self._known:
             return False
         order = (event.provider, event.order_id)
-        if self._order is None:
+        if order != self._order:
+            if self._order is not None:
+                raise MixedOrdersError((stream_of(*self._order), event.stream))
             self._order = order
-        elif order != self._order:
-            raise MixedOrdersError((stream_of(*self._order), event.stream))
         self._known.add(identity)
         self._view = None
-        rival = self._counted.get(event.key)
-        if rival is None or supersedes(event, rival):
-            self._counted[event.key] = event
-            self._evidence += [] if rival is None else [rival]
+        rival = self._counted.get(key)
+        if rival is None:
+            self._counted[key] = event
+        elif supersedes(event, rival):
+            self._counted[key] = event
+            self._evidence.append(rival)
         else:
             self._evidence.append(event)
         return True
@@ -185,6 +190,7 @@ class Folding:
         self._milestones: list[Milestone] = []
         self._details: dict[str, Any] = {}
         self._judged: list[Judged] = []
+        self._odd: list[Judged] = []
 
     def _step(self, event: Event, lane: int) -> None:
         before, at = self._standing, event.occurred_at
@@ -197,7 +203,10 @@ class Folding:
             self._milestones.append(Milestone(name=beside, at=at, event=event.key))
         if overwrite is not None and event.details:
             _merge(self._details, event.details, overwrite=overwrite)
-        self._judged.append(Judged(event, lane, verdict, before.status, after.status))
+        judged = Judged(event, lane, verdict, before.status, after.status)
+        self._judged.append(judged)
+        if verdict in _ODD or event.problems:
+            self._odd.append(judged)
 
     def _look(self) -> OrderView:
         if not self._events:
@@ -214,7 +223,7 @@ class Folding:
             details=definition.details.model_validate(self._details),
             errors=self._errors(),
             awaiting=awaiting(definition, status, attempt, self._events),
-            path=tuple([Step(status=s, at=at, event=key) for s, at, key in self._path]),
+            path=_steps(self._path),
             missing=missing(definition, self._standing.highest, self._events),
             milestones=tuple(self._milestones),
             anomalies=self._anomalies(),
@@ -242,12 +251,10 @@ class Folding:
 
     def _anomalies(self) -> tuple[Anomaly, ...]:
         found: dict[tuple[AnomalyCode, str], str] = {}
-        for judged in self._judged:
-            event, _, verdict, _, _ = judged
-            if verdict is Verdict.REFUSED:
-                found["refused", event.key] = self._reason(judged)
-            elif verdict is Verdict.UNRECOGNIZED:
-                found["unrecognized", event.key] = self._reason(judged)
+        for judged in self._odd:
+            event, code = judged.event, _ODD.get(judged.verdict)
+            if code is not None:
+                found[code, event.key] = self._reason(judged)
             for problem in event.problems:
                 found.setdefault((problem, event.key), _DETAILS[problem])
         for event in self._evidence:
@@ -308,6 +315,21 @@ class Folding:
         )
 
 
+_STEPS: Final = TypeAdapter(tuple[Step, ...])
+
+
+def _steps(path: Iterable[Entered]) -> tuple[Step, ...]:
+    # Made all at once: most of what making them one by one costs is the calls.
+    told = [{"status": status, "at": at, "event": key} for status, at, key in path]
+    return _STEPS.validate_python(told)
+
+
+_ODD: Final[Mapping[Verdict, AnomalyCode]] = {
+    Verdict.REFUSED: "refused",
+    Verdict.UNRECOGNIZED: "unrecognized",
+}
+"""Verdicts that are anomalies."""
+
 _DETAILS: Final[Mapping[Problem, str]] = {
     "bad_time": "the event's time is no RFC 3339 time with a zone, so it counts as undated",
     "unreadable_body": "the order was accepted, but the answer is no JSON object",
@@ -316,13 +338,13 @@ _DETAILS: Final[Mapping[Problem, str]] = {
 
 
 # Nearly all values are these, and asking them whether they are a `Mapping` is slow.
-_LEAVES: Final = (str, bool, int, float)
+_LEAVES: Final = frozenset({str, bool, int, float})
 
 
 def _merge(known: dict[str, Any], told: Mapping[str, Any], *, overwrite: bool) -> None:
     """Merge `told`, which holds only leaves that say something, into what is known."""
     for name, value in told.items():
-        if not isinstance(value, _LEAVES) and isinstance(value, Mapping):
+        if type(value) not in _LEAVES and isinstance(value, Mapping):
             _merge(known.setdefault(name, {}), value, overwrite=overwrite)
         elif overwrite or name not in known:
             known[name] = value

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from lifecycle.errors import InvalidArgumentError
 from lifecycle.event import MAX_ATTEMPT, Arrival, Event, Kind, Unreadable, opaque_id
@@ -19,6 +19,8 @@ Body = bytes | bytearray | memoryview | str | Mapping[str, Any] | None
 
 Line = bytes | str | Mapping[str, Any]
 """One recording: a line of JSON, or the object that it spells."""
+
+_TEXTS: Final = (bytes, str)
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,7 @@ class Intake:
         now = self.clock()
         entries = []
         for number, line in enumerate(lines, first_line):
-            if isinstance(line, bytes | str) and not line.strip():
+            if isinstance(line, _TEXTS) and not line.strip():
                 continue
             entries.append(self._line(line, number, now))
         return entries

@@ -44,6 +44,7 @@ class Decision:
 
     def __init__(self, group: Sequence[Batch], ends: Ends) -> None:
         self.ends = ends
+        self._is_any_damaged = any(isinstance(end, StoredFormatError) for end in ends.values())
         self.drafts: list[_Draft] = []
         self._answers = [(batch, self._decide(batch)) for batch in group]
 
@@ -79,6 +80,8 @@ class Decision:
         return refusal or [self._place(entry) for entry in batch.entries]
 
     def _refusal(self, batch: Batch) -> StoreError | None:
+        if batch.expected_version is None and not self._is_any_damaged:
+            return None
         for entry in batch.entries:
             end = self.ends[entry.stream]
             if isinstance(end, StoredFormatError):
@@ -183,13 +186,13 @@ class Committer:
         self._ends.keep(decision.ends)
 
     def _decide(self, group: Sequence[Batch]) -> Decision:
-        streams: dict[str, None] = {}
-        expected: dict[str, int] = {}
-        for batch in group:
-            for entry in batch.entries:
-                streams[entry.stream] = None
-                if batch.expected_version is not None:
-                    expected[entry.stream] = batch.expected_version
+        streams = dict.fromkeys([entry.stream for batch in group for entry in batch.entries])
+        expected = {
+            entry.stream: batch.expected_version
+            for batch in group
+            if batch.expected_version is not None
+            for entry in batch.entries
+        }
         return Decision(group, self._ends.take(streams, expected))
 
 

@@ -45,7 +45,8 @@ class StreamEnd:
 
     def put(self, key: str, digest: str, place: Place) -> None:
         """Remember where a content stands."""
-        if self._contents.setdefault(key, (digest, place))[0] == digest:
+        first = self._contents.get(key)
+        if first is None or first[0] == digest:
             self._contents[key] = (digest, place)
         else:
             self._further[key, digest] = place

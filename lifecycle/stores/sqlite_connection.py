@@ -35,7 +35,7 @@ SETTINGS: Final = {
     "recursive_triggers": 1,  # REPLACE runs the trigger that refuses DELETE
     "fullfsync": 1,  # on macOS nothing less reaches the disk
     "checkpoint_fullfsync": 1,
-    "wal_autocheckpoint": 2000,  # pages: a page that changes often is copied back less often
+    "wal_autocheckpoint": 4000,  # pages: a page that changes often is copied back less often
 }
 """What every connection is set to. The journal mode is the file's, see `make_durable`."""
 

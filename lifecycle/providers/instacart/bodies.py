@@ -23,41 +23,42 @@ JsonObject = dict[str, Any]
 class Callback(NamedTuple):
     """What a callback says; None where it says nothing.
 
-    `word` is its event name or status as found. A flat body has no event id and no event
-    time: its `created_at` is when the order was created.
+    `word` is its event name or status as found, `order` the part that tells about the
+    order. A flat body has no event id and no event time: its `created_at` is when the order
+    was created.
     """
 
-    word: object
+    word: str | None
     order_id: str | None
     event_id: str | None = None
     occurred_at: datetime | None = None
     has_bad_time: bool = False
+    order: object = None
 
 
 def read_callback(body: JsonObject) -> Callback:
     """Return what a callback's body says, in whichever of the two shapes it came."""
-    if not is_enveloped(body):
-        return Callback(body.get("status"), id_text(body.get("id")))
-    metadata, timestamp = body.get("event_metadata"), body.get("event_timestamp")
+    get = body.get
+    word, metadata = get("event_name"), get("event_metadata")
+    if word is None and metadata is None:
+        return Callback(_text(get("status")), id_text(get("id")), order=body)
+    timestamp = get("event_timestamp")
     named = id_text(metadata.get("order_id")) if type(metadata) is dict else None
     occurred_at = parse_instant(timestamp) if type(timestamp) is str else None
     return Callback(
-        body.get("event_name"),
-        named or id_text(body.get("order_id")),
-        opaque_id(body.get("event_id")),
+        _text(word),
+        named or id_text(get("order_id")),
+        opaque_id(get("event_id")),
         occurred_at,
         occurred_at is None and timestamp is not None and timestamp != "",
+        metadata,
     )
-
-
-def is_enveloped(body: JsonObject) -> bool:
-    """Tell whether a callback's body is an envelope around what it tells."""
-    return body.get("event_metadata") is not None or body.get("event_name") is not None
 
 
 def order_of(body: JsonObject) -> object:
     """Return the part of a callback's body that tells about the order."""
-    return body.get("event_metadata") if is_enveloped(body) else body
+    metadata = body.get("event_metadata")
+    return body if metadata is None and body.get("event_name") is None else metadata
 
 
 def is_error(body: object) -> bool:

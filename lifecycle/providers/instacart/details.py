@@ -6,7 +6,7 @@ one field of a wrong type says nothing and harms no other. Fields not listed are
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import ItemsView, Iterator, Mapping
 from typing import Any, Final, get_args
 
 from pydantic import BaseModel, ConfigDict
@@ -80,6 +80,40 @@ def read_details(order: object) -> Mapping[str, Any]:
     if fulfillment:
         said[FULFILLMENT] = fulfillment
     return said
+
+
+class Told(Mapping[str, Any]):
+    """What an order object says, read when somebody first looks.
+
+    Most events are recorded by a process that never looks at what they tell.
+    """
+
+    __slots__ = ("_order", "_said")
+
+    def __init__(self, order: object) -> None:
+        self._order = order
+        self._said: Mapping[str, Any] | None = None
+
+    def _read(self) -> Mapping[str, Any]:
+        if self._said is None:
+            self._said, self._order = read_details(self._order), None
+        return self._said
+
+    def __getitem__(self, name: str) -> Any:
+        return self._read()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._read())
+
+    def __len__(self) -> int:
+        return len(self._read())
+
+    def items(self) -> ItemsView[str, Any]:
+        """Return (name, value) of all that is said, as quickly as a dictionary does."""
+        return self._read().items()
+
+    def __repr__(self) -> str:
+        return f"<Told of {', '.join(self) or 'nothing'}>"
 
 
 def _said(leaves: Leaves, source: dict[str, Any]) -> dict[str, Any]:

@@ -28,10 +28,22 @@ OWN_WORDS: Final = EXCHANGE_NAMES | {
 """What only we say: in the provider's mouth these name nothing."""
 
 
+_SPELLED: Final = {
+    prefix + word: ALIASES.get(word, word)
+    for word in (*LAST_MILE.names, *LAST_MILE.informational, *ALIASES)
+    for prefix in ("", PREFIX)
+}
+"""The spellings that nearly everything comes in: looked up instead of worked out."""
+
+
 def normalized(word: object) -> str | None:
     """Return a provider's word in our spelling; None where it says nothing."""
     if type(word) is not str:
         return None
+    return _SPELLED.get(word) or _worked_out(word)
+
+
+def _worked_out(word: str) -> str | None:
     plain = word.strip().lower().removeprefix(PREFIX)
     return ALIASES.get(plain, plain) or None
 
