@@ -20,6 +20,7 @@ LifecycleError
     ├── StoreUnavailableError the store cannot be reached or does not answer
     ├── StoreClosedError      the log was closed
     ├── VersionConflictError  the order moved on since the caller read it
+    ├── OtherRecordsError     a log to copy to holds other records
     └── StoredFormatError     a stored record cannot be read
 
 What arrives from a provider never raises one of these: duplicates, late and
@@ -242,6 +243,22 @@ class VersionConflictError(StoreError):
         self.expected = expected
         super().__init__(
             f"{stream!r} is at version {found}, expected {expected}; read it again and retry"
+        )
+
+
+class OtherRecordsError(StoreError):
+    """A log to copy to is neither empty nor the beginning of what is copied.
+
+    `stream` and `version` are those of its first record that differs.
+    """
+
+    def __init__(self, store: str, stream: str, version: int) -> None:
+        self.store = store
+        self.stream = stream
+        self.version = version
+        super().__init__(
+            f"store {store!r} holds other records than the log to copy, the first is record "
+            f"{version} of {stream!r}; expected none, or an earlier copy: choose another store"
         )
 
 

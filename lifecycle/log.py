@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
-from typing import Final, NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol, runtime_checkable
 
 from lifecycle.event import Entry
 
@@ -80,6 +80,13 @@ class Log(Protocol):
         """Append one entry from a coroutine; concurrent tasks share a commit."""
         ...
 
+    def restore(self, records: Sequence[Record]) -> None:
+        """Insert records of another log just as they are, after all that is stored, in one commit.
+
+        For copying a log: nothing is deduplicated or chained anew.
+        """
+        ...
+
     def read(self, stream: str, *, after: int = 0, until: int | None = None) -> list[Record]:
         """Return a stream's records with versions above `after`, up to `until`."""
         ...
@@ -106,4 +113,17 @@ class Log(Protocol):
 
     def close(self) -> None:
         """Close every connection; what was acknowledged stays."""
+        ...
+
+
+@runtime_checkable
+class BacksUp(Protocol):
+    """A log that writes a copy of itself while it is used."""
+
+    def backup(self, path: str) -> None:
+        """Write all that is stored into a new file at `path`, which is whole or not there.
+
+        Raises:
+            StoreUnavailableError: it cannot be written, or something is there already.
+        """
         ...

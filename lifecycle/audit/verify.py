@@ -137,10 +137,13 @@ class _Walk:
             self._look_at_neighbor(seen, last, after)
         elif seen.position > position + 1:
             self._report_gap(seen, position, after)
-        elif last is None:
-            if after is not None:
-                self._accuse(seen, f"it was not written where it stands, but {_after(after)}")
-        elif self._last_but_one is not None and self._last_but_one.is_named(after):
+        elif after is None:
+            pass  # the first of a log, or copied from a store that cannot know what stands before
+        elif (
+            last is not None
+            and self._last_but_one is not None
+            and self._last_but_one.is_named(after)
+        ):
             self._accuse(last, "it was put between two records that follow each other")
         else:
             self._accuse(seen, f"it was not written where it stands, but {_after(after)}")

@@ -13,7 +13,9 @@ from typing import Annotated, Any, Final
 import typer
 from typer.main import get_command
 
+from lifecycle.cli.backup import backup
 from lifecycle.cli.check import check
+from lifecycle.cli.copy import copy
 from lifecycle.cli.demo import demo
 from lifecycle.cli.diagram import diagram
 from lifecycle.cli.doctor import doctor
@@ -37,6 +39,8 @@ _COMMANDS: Final[dict[str, Callable[..., None]]] = {
     "quarantine": quarantine,
     "verify": verify,
     "export": export,
+    "copy": copy,
+    "backup": backup,
     "diagram": diagram,
     "check": check,
     "doctor": doctor,

@@ -16,6 +16,7 @@ import typer
 from lifecycle.errors import (
     LifecycleError,
     OpenedElsewhereError,
+    OtherRecordsError,
     StoreError,
     StoreUrlError,
     UnknownOrderError,
@@ -57,7 +58,7 @@ def ending_of(failure: BaseException) -> Ending:
             return Ending(INTERRUPTED, "interrupted; what was acknowledged is stored")
         case BrokenPipeError():
             return Ending(READER_GONE)
-        case UnknownOrderError():
+        case UnknownOrderError() | OtherRecordsError():
             return Ending(NO, str(failure))
         case StoreUrlError():
             return Ending(USAGE, str(failure))

@@ -16,7 +16,7 @@ from lifecycle.stores.commit import Committer
 from lifecycle.stores.drain import Drain
 from lifecycle.stores.gathering import Gathering
 from lifecycle.stores.patience import patiently
-from lifecycle.stores.recorder import STREAMS_AT_ONCE, Recorder
+from lifecycle.stores.recorder import STREAMS_AT_ONCE, Recorder, Row
 
 _LAST: Final = 2**63 - 1
 
@@ -84,6 +84,17 @@ class RecordedLog:
         """
         self._check()
         return (await self._drain.submit([prepare(entry)], expected_version))[0]
+
+    def restore(self, records: Sequence[Record]) -> None:
+        """Insert records of another log just as they are, after all that is stored, in one commit.
+
+        Nothing is deduplicated or chained anew: see `lifecycle.audit.copying`. A record whose
+        stream and version are stored already refuses all of them.
+        """
+        rows = [Row(each.stream, each.version, each.topic, each.state) for each in records]
+        self._check()
+        # Asked once: what is stored already stays in the way however often it is asked.
+        patiently(self.url, 0, self._recorder.write, lambda _: rows)
 
     def read(self, stream: str, *, after: int = 0, until: int | None = None) -> list[Record]:
         """Return a stream's records with versions above `after`, up to `until`."""

@@ -22,6 +22,7 @@ from lifecycle.stored import hash_of, link
 from lifecycle.stores.patience import PATIENCE, patiently
 from lifecycle.stores.recorded_log import Clock, RecordedLog, now
 from lifecycle.stores.recorder import STREAMS_AT_ONCE, Head, Plan, Row, Tip
+from lifecycle.stores.sqlite_backup import back_up
 from lifecycle.stores.sqlite_connection import Lent, LogDatastore
 from lifecycle.stores.sqlite_fault import InOurWords, is_undecodable
 from lifecycle.stores.sqlite_schema import COLUMNS, SCHEMA, TABLE
@@ -69,6 +70,14 @@ class SQLiteLog(RecordedLog):
             raise InvalidArgumentError("path", "the name of a file")
         self.recorder = _opened(name, create=create, patience=patience)
         super().__init__(self.recorder, clock, patience)
+
+    def backup(self, path: str) -> None:
+        """Write all that is stored into a new file at `path`; others go on meanwhile.
+
+        Raises:
+            StoreUnavailableError: it cannot be written, or something is there already.
+        """
+        self._ask(self.recorder.backup, path)
 
 
 class SQLiteRecorder(SQLiteApplicationRecorder):
@@ -155,6 +164,11 @@ class SQLiteRecorder(SQLiteApplicationRecorder):
         """Return the highest position, 0 for an empty log."""
         ((last,),) = self._fetch(LAST_POSITION)
         return last or 0
+
+    def backup(self, path: str) -> None:
+        """Write all that is stored into a new file at `path`."""
+        with InOurWords(self.url), Lent(self.datastore.pool) as connection:
+            back_up(connection.driver, path)
 
     def settings(self) -> Mapping[str, str]:
         """Return the settings that durability rests on, read back."""

@@ -18,11 +18,13 @@ from lifecycle.errors import (
     InvalidArgumentError,
     OpenedElsewhereError,
     StoreClosedError,
+    StoreUnavailableError,
     VersionConflictError,
 )
 from lifecycle.event import Arrival, Event, Redriven, Unreadable
 from lifecycle.log import QUARANTINE, Log, Outcome
 from lifecycle.stored import decode
+from lifecycle.stores.memory import MemoryLog
 from tests.contract.entries import NOON, TickingClock, event, stream, unreadable
 
 APPENDED, DUPLICATE = Outcome.APPENDED, Outcome.DUPLICATE
@@ -82,6 +84,18 @@ class LogContract:
         log.close()
 
     # Appending
+
+    def test_records_of_another_log_can_be_put_in_just_as_they_are_all_or_none(self, log):
+        other = MemoryLog()
+        other.append_many([event("xyz", 1), event("abc", 2), event("xyz", 3), unreadable()])
+        taken = list(other.scan())
+        log.restore(taken[:2])
+        with pytest.raises(StoreUnavailableError):
+            log.restore(taken[1:])
+        log.restore(taken[2:])
+        assert [each.state for each in log.scan()] == [each.state for each in taken]
+        assert outcomes(log, event("xyz", 3), event("xyz", 4)) == [DUPLICATE, APPENDED]
+        assert verify(log).ok
 
     def test_the_first_event_is_appended_as_version_one(self, log):
         assert log.append(event()) == (APPENDED, stream(), 1, 1)

@@ -1,0 +1,84 @@
+"""Copying a log from one store to another: every record just as it is.
+
+    source ─→ what the target holds already is the same? ─→ the rest, a page at a time ─→ verify
+
+Chains and hashes go along untouched, so a copy proves itself. One that was interrupted goes
+on where it stopped. Positions are the target's own: they count what is there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from lifecycle.audit.verify import Verification, verify
+from lifecycle.errors import OtherRecordsError
+from lifecycle.log import Log, Record
+
+_PAGE: Final = 500
+_PAGE_BYTES: Final = 4 * 1024 * 1024
+
+Advance = Callable[[int], None]
+"""Tells how many more records were passed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Copied:
+    """What a copy did: records written now, and those that were there before.
+
+    `verification` is of the target, as it is now.
+    """
+
+    written: int
+    present: int
+    verification: Verification
+
+
+def copy(source: Log, target: Log, *, advance: Advance = lambda _: None) -> Copied:
+    """Return what was copied from one log to another, and whether the target holds together.
+
+    What is appended to the source meanwhile is left to the next copy. Nobody else may write
+    to the target. Memory does not grow with the log.
+
+    Raises:
+        OtherRecordsError: the target is neither empty nor the beginning of the source.
+        StoreError: a store fails; copy again, and it goes on from there.
+    """
+    coming = source.scan(until=source.last_position())
+    present = _skip_present(coming, target, advance)
+    written = 0
+    for page in _pages(coming):
+        target.restore(page)
+        written += len(page)
+        advance(len(page))
+    return Copied(written, present, verify(target))
+
+
+def _skip_present(coming: Iterator[Record], target: Log, advance: Advance) -> int:
+    """Pass the records that the target holds already, and return how many there are."""
+    present = 0
+    for held in target.scan():
+        record = next(coming, None)
+        if record is None or _content(record) != _content(held):
+            raise OtherRecordsError(target.url, held.stream, held.version)
+        present += 1
+        advance(1)
+    return present
+
+
+def _content(record: Record) -> tuple[str, int, str, bytes]:
+    return record.stream, record.version, record.topic, record.state
+
+
+def _pages(records: Iterable[Record]) -> Iterator[list[Record]]:
+    page: list[Record] = []
+    size = 0
+    for record in records:
+        page.append(record)
+        size += len(record.state)
+        if len(page) == _PAGE or size > _PAGE_BYTES:
+            yield page
+            page, size = [], 0
+    if page:
+        yield page

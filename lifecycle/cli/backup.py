@@ -1,0 +1,30 @@
+"""`lifecycle backup`: a copy of a SQLite log, made while it is used."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from lifecycle.cli.failure import Refusal
+from lifecycle.cli.opened import opened
+from lifecycle.cli.option import DEFAULT_DATABASE, DEFAULT_PROVIDER, Database
+from lifecycle.cli.output import say
+from lifecycle.cli.progress import progress
+from lifecycle.log import BacksUp
+
+
+def backup(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="A new file for the copy.")],
+    *,
+    db: Database = DEFAULT_DATABASE,
+) -> None:
+    """Write a copy of a SQLite log into a new file, while others use it."""
+    with opened(db, DEFAULT_PROVIDER) as orders, progress("backup"):
+        if not isinstance(orders.log, BacksUp):
+            raise Refusal(
+                "this store is backed up by its own tools, such as pg_dump; "
+                "or copy the log: lifecycle copy --from URL --to sqlite:///copy.db"
+            )
+        orders.log.backup(file)
+    say(f"written to {file}; check it with: lifecycle verify --db sqlite:///{file}")
