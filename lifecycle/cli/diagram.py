@@ -1,51 +1,82 @@
-"""`lifecycle diagram`: the definition, or the path that one order took through it."""
+"""`lifecycle diagram`: the definition, or what happened to one order."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
+from lifecycle.cli.failure import Refusal
 from lifecycle.cli.opened import opened
-from lifecycle.cli.option import DEFAULT_DATABASE, DEFAULT_PROVIDER, Database, ProviderName
-from lifecycle.cli.output import print_text
-from lifecycle.definition import Definition
-from lifecycle.diagram.dot import dot
-from lifecycle.diagram.mermaid import mermaid
-from lifecycle.view import OrderView
+from lifecycle.cli.option import (
+    DEFAULT_DATABASE,
+    DEFAULT_PROVIDER,
+    AsAt,
+    AsOf,
+    Database,
+    ProviderName,
+)
+from lifecycle.cli.picture import (
+    STDOUT,
+    Colours,
+    Format,
+    FormatName,
+    Output,
+    ThemeName,
+    form_of,
+    write_picture,
+)
+from lifecycle.diagram import draw_definition, draw_order
 
 
-class Format(StrEnum):
-    """The languages in which a diagram can be written."""
+class View(StrEnum):
+    """What a picture of an order shows."""
 
-    MERMAID = "mermaid"
-    DOT = "dot"
+    PATH = "path"
+    TIMELINE = "timeline"
+    SEQUENCE = "sequence"
+
+
+_USUAL: Final = {
+    View.PATH: Format.MERMAID,
+    View.TIMELINE: Format.SVG,
+    View.SEQUENCE: Format.MERMAID,
+}
 
 
 def diagram(
     *,
     order: Annotated[
         str | None,
-        typer.Option("--order", metavar="ORDER", help="The path that this order took."),
+        typer.Option("--order", metavar="ORDER", help="The order to draw, not the definition."),
     ] = None,
-    language: Annotated[
-        Format, typer.Option("--format", help="The language to write it in.")
-    ] = Format.MERMAID,
+    view: Annotated[
+        View | None,
+        typer.Option(
+            "--view",
+            help="Of an order: its way through the states, its events in time, or who told whom.",
+            show_default="path",
+        ),
+    ] = None,
+    form: FormatName = None,
+    theme: Colours = ThemeName.AUTO,
+    output: Output = STDOUT,
+    as_at: AsAt = None,
+    as_of: AsOf = None,
     db: Database = DEFAULT_DATABASE,
     provider: ProviderName = DEFAULT_PROVIDER,
 ) -> None:
-    """Draw the states and moves, or the path that one order took."""
+    """Draw the states and moves, or what happened to one order."""
+    asked = {"--view": view, "--as-at": as_at, "--as-of": as_of}
+    if order is None and (given := [name for name, value in asked.items() if value is not None]):
+        raise Refusal(f"{given[0]} is about an order; name one with --order ORDER")
+    shown = view or View.PATH
     # The definition is the same whatever the log holds: it takes none to draw it.
     with opened(db if order is not None else "memory:", provider, create=order is None) as orders:
-        view = None if order is None else orders.get(order)
-        print_text(_writer(language)(orders.provider.definition, view))
-
-
-def _writer(language: Format) -> Callable[[Definition, OrderView | None], str]:
-    match language:
-        case Format.MERMAID:
-            return mermaid
-        case Format.DOT:
-            return dot
+        picture = (
+            draw_definition(orders.provider.definition)
+            if order is None
+            else draw_order(orders, order, shown.value, as_at=as_at, as_of=as_of)
+        )
+    write_picture(picture, form_of(form, output) or _USUAL[shown], theme, output)

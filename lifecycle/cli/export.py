@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import sys
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, BinaryIO
+from typing import Annotated
 
 import typer
 
 from lifecycle.audit import export as exporter
-from lifecycle.cli.failure import Refusal, unusable
 from lifecycle.cli.opened import opened
 from lifecycle.cli.option import DEFAULT_DATABASE, DEFAULT_PROVIDER, Database, ProviderName
 from lifecycle.cli.output import escaped, print_text
 from lifecycle.cli.progress import progress
-from lifecycle.cli.source import STDIN, looks_like_a_database
+from lifecycle.cli.source import STDIN
+from lifecycle.cli.whole_file import whole_or_not_there
 from lifecycle.event import stream_of
 
 STDOUT = STDIN
@@ -47,7 +45,10 @@ def export(
             _print(lines)
             return
         last = orders.log.last_position() if stream is None else None
-        with _whole_or_not_there(Path(output)) as file, progress("export", last) as advance:
+        with (
+            whole_or_not_there(Path(output), "export") as file,
+            progress("export", last) as advance,
+        ):
             for line in lines:
                 file.write(line)
                 advance(1)
@@ -60,30 +61,3 @@ def _print(lines: Iterable[bytes]) -> None:
             print_text(escaped(line.decode(errors="backslashreplace").rstrip("\n")))
     else:
         sys.stdout.buffer.writelines(lines)
-
-
-@contextmanager
-def _whole_or_not_there(path: Path) -> Iterator[BinaryIO]:
-    """Open a file that takes its name once it is complete and on the disk.
-
-    Raises:
-        Refusal: it cannot be written, or a database would be overwritten.
-    """
-    try:
-        if path.exists() and not path.is_file():
-            with path.open("wb") as file:
-                yield file
-            return
-        if path.exists() and looks_like_a_database(path):
-            raise Refusal(f"{str(path)!r} is a database; choose another name for the export")
-        part = path.with_name(f".{path.name}.{os.getpid()}.part")
-        try:
-            with part.open("xb") as file:
-                yield file
-                file.flush()
-                os.fsync(file.fileno())
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
-    except OSError as failure:
-        raise Refusal(unusable(path, failure)) from None

@@ -1,8 +1,36 @@
-"""Pictures of a definition, and of the path that one order took: text in, text out.
+"""Pictures of a definition, of one order, and of a whole log.
 
-Definition, OrderView ─→ outline ─→ mermaid, dot
-OrderView, history ─→ moments ─→ rows ─→ timeline
+    from lifecycle.diagram import draw_definition, draw_order
+
+    draw_definition(orders.provider.definition).svg()
+    draw_order(orders, "xyz123456", "timeline").png()
+
+Definition, OrderView ─→ outline ─┬→ mermaid, dot
+                                  └→ grid ─→ routes ─→ chart ─→ blueprint, path ─┐
+OrderView, history ─→ moments ─┬→ rows ─→ timeline (for a terminal)              ├→ scene ─→ svg
+                               └→ episode ─┬→ ledger, lanes ─────────────────────┘      └→ png
+                                           └→ sequence
 harmless    foreign text that only shows
+metrics     how wide a text is, before anybody draws it
+theme       colours, light and dark
 paint       lines in colour or plain
 strokes     what a timeline is drawn with
 """
+
+from lifecycle.diagram.drawing import (
+    OrderPicture,
+    draw_definition,
+    draw_history,
+    draw_order,
+)
+from lifecycle.diagram.picture import Picture
+from lifecycle.diagram.theme import Theme
+
+__all__ = [
+    "OrderPicture",
+    "Picture",
+    "Theme",
+    "draw_definition",
+    "draw_history",
+    "draw_order",
+]

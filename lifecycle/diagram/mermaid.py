@@ -64,17 +64,17 @@ def mermaid(definition: Definition, view: OrderView | None = None) -> str:
 
 def _title(definition: Definition, view: OrderView | None) -> str:
     if view is None:
-        return f"The lifecycle {_escaped(definition.name)}"
-    return f"Order {_escaped(view.order_id)} is {_escaped(view.status)}"
+        return f"The lifecycle {escaped(definition.name)}"
+    return f"Order {escaped(view.order_id)} is {escaped(view.status)}"
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
     """Return a text that Mermaid shows as it is, whatever markup it holds."""
     return _SPECIAL.sub(lambda found: f"#{ord(found[0])};", harmless(text)) or "#160;"
 
 
 def _label(state: str, ids: Mapping[str, str]) -> str:
-    return state if ids[state] == state else f'state "{_escaped(state)}" as {ids[state]}'
+    return state if ids[state] == state else f'state "{escaped(state)}" as {ids[state]}'
 
 
 def _starts_inside(drawn: Outline, arrow: Arrow) -> bool:
@@ -94,7 +94,7 @@ def _frames(drawn: Outline, ids: Mapping[str, str]) -> Iterator[str]:
     if not drawn.ends:
         yield from inside
         return
-    ends = " or ".join(_escaped(end.state) for end in drawn.ends)
+    ends = " or ".join(escaped(end.state) for end in drawn.ends)
     starts = [_arrow(arrow, ids) for arrow in drawn.arrows if _starts_inside(drawn, arrow)]
     yield from _framed("Open", f"every state in this frame can become {ends}", starts + inside)
 
@@ -130,7 +130,7 @@ def _arrow(arrow: Arrow, ids: Mapping[str, str]) -> str:
 
 
 def _labelled(target: Target, ids: Mapping[str, str], caption: str = "") -> str:
-    names = " / ".join(_escaped(name) for name in target.names)
+    names = " / ".join(escaped(name) for name in target.names)
     label = f"{caption} {names}".strip()
     return f"{ids[target.state]} : {label}" if label else ids[target.state]
 

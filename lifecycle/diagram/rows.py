@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from lifecycle.diagram.clock import clock, date, lasting, signed
 from lifecycle.diagram.harmless import cells
 from lifecycle.diagram.moments import Moment
 from lifecycle.diagram.paint import Ink, Line, Span, padded, sentence, wrapped
@@ -17,7 +18,6 @@ _TIME: Final = len("~10:00:00 ")
 _STAY: Final = len("~12m04s")
 _NARROWEST_MIDDLE: Final = max(len(verdict) for verdict in Verdict)
 _GAP: Final = "  "
-_MANY_DAYS: Final = 100
 _SECOND: Final = timedelta(seconds=1)
 _FEWEST_BAR: Final = 6
 _WIDEST_NAME: Final = 36
@@ -53,8 +53,8 @@ class Rows:
             if moment.entry.verdict is Verdict.DIVERGENT and not evidence:
                 evidence = True
                 yield self._rule("further contents, not counted")
-            if _date(moment.at) != day:
-                day = _date(moment.at)
+            if date(moment.at) != day:
+                day = date(moment.at)
                 yield self._rule(f"{day} UTC")
             yield from self._row(moment)
 
@@ -94,7 +94,7 @@ class Rows:
         tree = self._tree(moment)
         indent = sum(len(span.text) for span in tree)
         name = self._strokes.cut(self._strokes.text(moment.name), self._names - indent)
-        time = f"{'~' if moment.ours else ' '}{_clock(moment.at)}"
+        time = f"{'~' if moment.ours else ' '}{clock(moment.at)}"
         start = (Span(padded(time, _TIME), Ink.FAINT), *tree)
         room = self._width - _TIME - indent
         below = Span(" " * _TIME + padded(self._rail(moment), indent), Ink.FAINT)
@@ -156,18 +156,18 @@ class Rows:
             return "?"
         if timedelta() < moment.dwell < _SECOND:
             return "<1s"
-        return ("~" if moment.about else "") + _lasting(moment.dwell)
+        return ("~" if moment.about else "") + lasting(moment.dwell)
 
     def _verdict(self, moment: Moment) -> str:
         verdict = moment.entry.verdict.value
         if moment.until is None:
             return verdict
-        return f"{verdict} {self._strokes.times}{len(moment.arrived)} to {_clock(moment.until)}"
+        return f"{verdict} {self._strokes.times}{len(moment.arrived)} to {clock(moment.until)}"
 
     def _arrival(self, moment: Moment) -> Span:
         first, last = moment.arrived[0], moment.arrived[-1]
         place = f"#{first}" if first == last else f"#{first}-{last}"
-        lag = "" if moment.lag is None else f" {_signed(moment.lag)}"
+        lag = "" if moment.lag is None else f" {signed(moment.lag)}"
         late = " late" if moment.late else ""
         return Span(f"{place}{lag}{late}", Ink.ODD if moment.late else Ink.FAINT)
 
@@ -189,30 +189,3 @@ class Rows:
     def _cell(self, at: datetime, room: int) -> int:
         share = (at - self._start) / (self._end - self._start)
         return int(min(max(share, 0.0), 1.0) * (room - 1))
-
-
-def _date(at: datetime) -> str:
-    return at.astimezone(UTC).date().isoformat()
-
-
-def _clock(at: datetime) -> str:
-    return at.astimezone(UTC).strftime("%H:%M:%S")
-
-
-def _signed(span: timedelta) -> str:
-    return f"-{_lasting(-span)}" if span < timedelta() else f"+{_lasting(span)}"
-
-
-def _lasting(span: timedelta) -> str:
-    """Return a span in its two largest units, such as `12m04s`, rounded down."""
-    seconds = span.days * 86_400 + span.seconds
-    days, hours, minutes = span.days, seconds // 3_600 % 24, seconds // 60 % 60
-    if days >= _MANY_DAYS:
-        return f"{days // 365}y" if days >= 10 * _MANY_DAYS else f"{days}d"
-    if days:
-        return f"{days}d{hours:02}h"
-    if hours:
-        return f"{hours}h{minutes:02}m"
-    if minutes:
-        return f"{minutes}m{seconds % 60:02}s"
-    return f"{seconds}s"

@@ -2,7 +2,8 @@
 
     .venv/bin/python tests/docs/generated.py
 
-writes them anew. `test_generated.py` fails while one of them is stale.
+writes them anew, the pictures in `docs/pictures` too. `test_generated.py` fails while one
+of them is stale.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from pydantic import BaseModel
 
@@ -20,13 +22,19 @@ import lifecycle
 from lifecycle import errors, identity, instant, strict_json
 from lifecycle.audit import export as export_module
 from lifecycle.audit import verify as verify_module
+from lifecycle.cli.demo import DEFAULT_ORDERS, DEFAULT_SEED
+from lifecycle.diagram import Picture, draw_definition, draw_order
 from lifecycle.diagram import dot as dot_module
+from lifecycle.diagram import drawing as drawing_module
 from lifecycle.diagram import mermaid as mermaid_module
 from lifecycle.diagram import timeline as timeline_module
 from lifecycle.diagram.mermaid import mermaid
+from lifecycle.providers.instacart import stories
 from lifecycle.providers.instacart.definition import LAST_MILE
 
 ROOT = Path(__file__).parents[2]
+PICTURES = ROOT / "docs" / "pictures"
+SHOWN = f"demo-{DEFAULT_SEED}-0001"
 
 
 def table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
@@ -142,7 +150,16 @@ def api() -> str:
             parts += [f"## {name}", methods_table(classes[name])]
     parts += [
         "## Drawing and proving",
-        functions_table(mermaid_module, dot_module, timeline_module, export_module, verify_module),
+        functions_table(
+            drawing_module,
+            mermaid_module,
+            dot_module,
+            timeline_module,
+            export_module,
+            verify_module,
+        ),
+        "## Picture",
+        methods_table(Picture),
         "## Writing a provider",
         functions_table(identity, instant, strict_json),
     ]
@@ -205,12 +222,45 @@ def decisions() -> str:
 
 
 PARTS: dict[str, Callable[[], str]] = {
-    "picture": picture,
     "definition": definition,
     "errors": all_errors,
     "api": api,
     "decisions": decisions,
 }
+
+
+def pictures() -> dict[Path, str]:
+    """Return every drawn picture of our pages, by where it lies."""
+    with lifecycle.connect("memory:") as orders:
+        orders.record_many(delivered_badly())
+        drawn = {
+            "lifecycle": draw_definition(LAST_MILE),
+            "path": draw_order(orders, SHOWN),
+            "timeline": draw_order(orders, SHOWN, "timeline"),
+        }
+    return {
+        PICTURES / f"{name}-{theme}.svg": drawn[name].svg(theme=theme)
+        for name in drawn
+        for theme in ("light", "dark")
+    }
+
+
+def delivered_badly() -> list[dict[str, Any]]:
+    """Return what arrived of the order that `lifecycle demo` shows."""
+    told = stories.orders(DEFAULT_SEED, DEFAULT_ORDERS)
+    return [
+        recording
+        for recording in stories.deliver(DEFAULT_SEED, told).recordings
+        if SHOWN in (recording.get("order_id"), order_of(recording))
+    ]
+
+
+def order_of(recording: dict[str, Any]) -> str | None:
+    """Return the order that a callback is about."""
+    body = recording.get("body", {})
+    return body.get("event_metadata", body).get("order_id") or body.get("id")
+
+
 _PART = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -227,9 +277,10 @@ def written_anew(text: str) -> str:
 
 def main() -> None:
     """Write every generated part anew, and say which pages changed."""
-    for page in pages():
-        text = page.read_text(encoding="utf-8")
-        anew = written_anew(text)
+    PICTURES.mkdir(exist_ok=True)
+    anew_by_path = {page: written_anew(page.read_text(encoding="utf-8")) for page in pages()}
+    for page, anew in (anew_by_path | pictures()).items():
+        text = page.read_text(encoding="utf-8") if page.exists() else None
         if anew != text:
             page.write_text(anew, encoding="utf-8")
             sys.stdout.write(f"{page.relative_to(ROOT)}\n")

@@ -8,7 +8,7 @@ import pytest
 
 from lifecycle.view import HistoryEntry, OrderView, Verdict
 from tests.docs import generated
-from tests.docs.fences import ROOT, named
+from tests.docs.fences import PAGES, ROOT, named
 
 COMMAND = ".venv/bin/python tests/docs/generated.py"
 
@@ -17,6 +17,15 @@ COMMAND = ".venv/bin/python tests/docs/generated.py"
 def test_the_generated_parts_of_the_page_are_not_stale(page):
     text = page.read_text()
     assert text == generated.written_anew(text), f"write it anew: {COMMAND}"
+
+
+def test_the_drawn_pictures_of_the_pages_are_not_stale_and_all_are_shown():
+    drawn = generated.pictures()
+    stale = [path.name for path, svg in drawn.items() if path.read_text(encoding="utf-8") != svg]
+    assert stale == [], f"write them anew: {COMMAND}"
+    assert {*(ROOT / "docs" / "pictures").iterdir()} == {*drawn}
+    shown = "".join(page.read_text() for page in (ROOT / "README.md", *PAGES))
+    assert [path.name for path in drawn if f"pictures/{path.name}" not in shown] == []
 
 
 def test_every_generated_part_stands_on_a_page():

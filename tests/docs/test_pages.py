@@ -16,6 +16,7 @@ KINDS = {
     "adr": "Decision",
 }
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+IMAGE = re.compile(r'<(?:img|source)\b[^>]*\bsrc(?:set)?="([^"]+)"')
 TEXTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *PAGES]
 
 
@@ -35,7 +36,8 @@ def anchors_of(text: str) -> set[str]:
 def broken_links(page) -> list[str]:
     """Return the links of a page that lead to no file or to no heading."""
     broken = []
-    for target in LINK.findall(without_code(page.read_text())):
+    text = without_code(page.read_text())
+    for target in [*LINK.findall(text), *IMAGE.findall(text)]:
         if target.startswith(("http:", "https:")):
             continue
         path, _, anchor = target.partition("#")
@@ -81,5 +83,6 @@ def test_the_changelog_tells_what_is_not_released_yet_and_what_was():
 def test_a_broken_link_is_seen(tmp_path):
     """The positive control: a missing file and a missing heading are both found."""
     page = tmp_path / "page.md"
-    page.write_text("# Title\n[a](gone.md) [b](#title) [c](#nothing) `[d](code.md)`\n")
-    assert broken_links(page) == ["gone.md", "#nothing"]
+    links = "[a](gone.md) [b](#title) [c](#nothing) `[d](code.md)`"
+    page.write_text(f'# Title\n{links} <img src="x.svg">\n')
+    assert broken_links(page) == ["gone.md", "#nothing", "x.svg"]

@@ -1,0 +1,327 @@
+"""A definition's states and moves as shapes: what every picture of it has in common."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Final, NamedTuple
+
+from lifecycle.definition import Definition
+from lifecycle.diagram.frame import Part
+from lifecycle.diagram.grid import START, Grid, Key, placed
+from lifecycle.diagram.harmless import harmless, shortened
+from lifecycle.diagram.metrics import text_width
+from lifecycle.diagram.outline import Outline
+from lifecycle.diagram.routes import Layout, Link, Route, Strip, routed
+from lifecycle.diagram.scene import (
+    Area,
+    Box,
+    Disc,
+    Item,
+    Line,
+    Shape,
+    Text,
+    centred,
+    diamond,
+    moved,
+)
+
+LABEL: Final = 11.0
+SMALL: Final = 10.5
+_NAME: Final = 13.0
+_LEADING: Final = 1.24
+_NARROWEST: Final = 92.0
+_WIDEST: Final = 150.0
+_PADDING: Final = 7.0
+_FINAL_GAP: Final = 4.0
+_DOT: Final = 6.0
+_DIAMOND: Final = 8.0
+_MOST_LINES: Final = 3
+_LONGEST_LABEL: Final = 26
+_PLAIN: Final = re.compile("[a-z0-9]+(_[a-z0-9]+)*")
+
+
+class Words(NamedTuple):
+    """One line of text inside a box."""
+
+    text: str
+    size: float = SMALL
+    look: str = "faint"
+    bold: bool = False
+
+
+class Wire(NamedTuple):
+    """One arrow to draw: `steps` stand in a pill, `words` beside it."""
+
+    source: Key
+    target: Key
+    look: str = "line"
+    steps: str = ""
+    words: str = ""
+
+    @property
+    def width(self) -> float:
+        """How wide its label is, 0 for none."""
+        pill = pill_width(self.steps) if self.steps else 0.0
+        words = text_width(self.words, LABEL) + 8 if self.words else 0.0
+        return pill + words
+
+
+class Look(NamedTuple):
+    """How a state is shown: its box's look, and what stands below its name."""
+
+    look: str = "box"
+    lines: tuple[Words, ...] = ()
+
+
+def chart(
+    definition: Definition,
+    drawn: Outline,
+    looks: Mapping[str, Look],
+    wires: Sequence[Wire],
+    *,
+    rails: str = "strong-rail",
+) -> Part:
+    """Return the states and moves of an outline, drawn with these looks and arrows."""
+    grid = placed(definition, drawn)
+    lines = _lines(definition, looks)
+    width = min(max(_NARROWEST, *(_room(of) for of in lines.values())), _WIDEST)
+    sizes: dict[Key, tuple[float, float]] = {
+        key: _size(lines[key], width, final=key in definition.terminal)
+        if isinstance(key, str)
+        else (2 * (_DIAMOND if key else _DOT),) * 2
+        for key in grid.cells
+    }
+    strips = [*_retreat(drawn, grid), *_ends(drawn, grid)]
+    links = [Link(wire.source, wire.target, wire.width) for wire in wires]
+    layout = routed(grid, sizes, links, strips)
+    return _whole(
+        (
+            *_rails(drawn, layout, rails),
+            *_wires(wires, layout.routes),
+            *_nodes(definition, layout, looks, lines, rails),
+            *_labels(wires, layout.routes),
+        ),
+        layout,
+    )
+
+
+def _whole(items: Sequence[Item], layout: Layout) -> Part:
+    """Return a drawing that is as wide as its labels ask for."""
+    areas = [item.area for item in items if isinstance(item, Text)]
+    left = min(0.0, *(area.left - 4 for area in areas))
+    right = max(layout.width, *(area.right + 4 for area in areas))
+    return Part(moved(items, -left, 0), right - left, layout.height)
+
+
+def wires_of(drawn: Outline, *, look: str = "line") -> list[Wire]:
+    """Return every arrow of an outline but those that rails stand for."""
+    wires = [
+        Wire(
+            START if arrow.source is None else arrow.source,
+            arrow.target.state,
+            look,
+            words=named(arrow.target.names),
+        )
+        for arrow in drawn.arrows
+    ]
+    for number, hub in enumerate(drawn.hubs, 1):
+        wires += [Wire(source, number, look) for source in hub.sources]
+        wires += [
+            Wire(number, target.state, look, words=named(target.names)) for target in hub.targets
+        ]
+    return wires
+
+
+def named(names: Iterable[str]) -> str:
+    """Return the triggers of an arrow as its label."""
+    return shortened(" / ".join(spoken(name) for name in names), _LONGEST_LABEL)
+
+
+def spoken(name: str) -> str:
+    """Return a state's or trigger's name as people read it: plain ones with blanks."""
+    return name.replace("_", " ") if _PLAIN.fullmatch(name) else harmless(name)
+
+
+def pill_width(steps: str) -> float:
+    """Return how wide the pill around the numbers of some steps is."""
+    return max(text_width(steps, LABEL, bold=True) + 10, 18.0)
+
+
+def pill(x: float, y: float, steps: str, look: str = "pill", ink: str = "taken") -> list[Item]:
+    """Return numbers in a pill whose middle is at a point."""
+    half = pill_width(steps) / 2
+    return [
+        Box(Area(x - half, y - 9, x + half, y + 9), look, 9),
+        centred(x, y, steps, LABEL, ink, bold=True),
+    ]
+
+
+def _lines(definition: Definition, looks: Mapping[str, Look]) -> dict[str, tuple[Words, ...]]:
+    plain = Look()
+    return {state: (*_name(state), *looks.get(state, plain).lines) for state in definition.states}
+
+
+def _name(state: str) -> tuple[Words, ...]:
+    """Return a state's name on as few lines as its box is wide for."""
+    lines: list[str] = []
+    room = _WIDEST - 2 * _PADDING
+    for word in _pieces(spoken(state), room):
+        longer = f"{lines[-1]} {word}" if lines else word
+        if lines and text_width(longer, _NAME, bold=True) <= _NARROWEST:
+            lines[-1] = longer
+        else:
+            lines.append(word)
+    if len(lines) > _MOST_LINES:
+        lines = [*lines[: _MOST_LINES - 1], lines[_MOST_LINES - 1][:-1] + "\u2026"]
+    return tuple(Words(line, _NAME, "ink", bold=True) for line in lines)
+
+
+def _pieces(text: str, room: float) -> Iterator[str]:
+    """Yield the words of a text, those that are too wide in pieces."""
+    for word in text.split() or [text]:
+        piece = ""
+        for character in word:
+            if text_width(piece + character, _NAME, bold=True) > room:
+                yield piece
+                piece = ""
+            piece += character
+        yield piece
+
+
+def _room(lines: Sequence[Words]) -> float:
+    widths = (text_width(line.text, line.size, bold=line.bold) for line in lines)
+    return max(widths) + 2 * _PADDING
+
+
+def _size(lines: Sequence[Words], width: float, *, final: bool) -> tuple[float, float]:
+    height = sum(line.size * _LEADING for line in lines) + 2 * _PADDING
+    frame = 2 * _FINAL_GAP if final else 0.0
+    return width + frame, max(height, 38.0) + frame
+
+
+def _retreat(drawn: Outline, grid: Grid) -> Iterator[Strip]:
+    """Yield the line below the row in which most states stand that may step back."""
+    if drawn.retreat is None:
+        return
+    rows = [grid.cells[state].row for state in drawn.retreat.states]
+    row = max(sorted(set(rows)), key=rows.count)
+    members = [state for state in drawn.retreat.states if grid.cells[state].row == row]
+    members.sort(key=lambda state: grid.cells[state].column)
+    yield Strip(row, members[0], members[-1], text_width(_stepping(drawn), LABEL) + 12, "upper")
+
+
+def _stepping(drawn: Outline) -> str:
+    further = " or ".join(spoken(state) for state in drawn.retreat.further) if drawn.retreat else ""
+    also = f", or to {further}" if further else ""
+    return f"steps back: from each \u25c4 to every earlier \u25c4{also}"
+
+
+def _ends(drawn: Outline, grid: Grid) -> Iterator[Strip]:
+    """Yield the line above the last row that stands for an arrow from every open state."""
+    if not drawn.ends:
+        return
+    columns = sorted(drawn.active, key=lambda state: grid.cells[state].column)
+    yield Strip(grid.rows - 2, columns[0], columns[-1], 0.0, "lower")
+
+
+def _rails(drawn: Outline, layout: Layout, look: str) -> Iterator[Item]:
+    strips = list(layout.strips)
+    ink = "faint"
+    if drawn.retreat is not None:
+        route = strips.pop(0)
+        yield Line(route.points, look, head=True)
+        yield from _haloed(route.label, _stepping(drawn), ink)
+    if drawn.ends:
+        yield from _rail_to_ends(drawn, layout, strips.pop(0), look)
+
+
+def _rail_to_ends(drawn: Outline, layout: Layout, route: Route, look: str) -> Iterator[Item]:
+    (right, y), (left, _) = route.points
+    yield Line(((left, y - 9), (left, y), (right, y), (right, y - 9)), look)
+    for end in drawn.ends:
+        area = layout.areas[end.state]
+        x = (area.left + area.right) / 2
+        yield Line(
+            ((x, y), (x, area.top)), "line" if look == "strong-rail" else "unused", head=True
+        )
+        yield Disc(x, y, 4.5, "hub-strong" if look == "strong-rail" else "hub")
+    first = layout.areas[drawn.ends[0].state]
+    names = sorted({named(end.names) for end in drawn.ends if end.names})
+    said = "from every open state" + (f": {', '.join(names)}" if names else "")
+    middle = max((left + first.left) / 2, left + text_width(said, LABEL) / 2 + 14)
+    yield from _haloed((middle, y), said, "faint")
+
+
+def _haloed(middle: tuple[float, float], text: str, look: str) -> Iterator[Item]:
+    """Yield a text at a point, on a piece of page that hides the lines below it."""
+    x, y = middle
+    half = text_width(text, LABEL) / 2 + 4
+    yield Box(Area(x - half, y - 7.5, x + half, y + 7.5), "page", 0)
+    yield centred(x, y, text, LABEL, look)
+
+
+def _wires(wires: Sequence[Wire], routes: Sequence[Route]) -> Iterator[Item]:
+    """Yield the lines, those that were taken over those that were not."""
+    pairs = sorted(zip(wires, routes, strict=True), key=lambda pair: bool(pair[0].steps))
+    for wire, route in pairs:
+        yield Line(route.points, wire.look, head=not _is_hub(wire.target))
+
+
+def _is_hub(key: Key) -> bool:
+    return isinstance(key, int) and key != START
+
+
+def _labels(wires: Sequence[Wire], routes: Sequence[Route]) -> Iterator[Item]:
+    for wire, route in zip(wires, routes, strict=True):
+        x, y = route.label
+        left = x - wire.width / 2
+        if wire.steps:
+            width = pill_width(wire.steps)
+            back = wire.look == "back"
+            look, ink = ("pill-odd", "odd") if back else ("pill", "taken")
+            yield from pill(left + width / 2, y, wire.steps, look, ink)
+            left += width
+        if wire.words:
+            look = "taken" if wire.steps else "faint"
+            yield from _haloed((left + (x + wire.width / 2 - left) / 2, y), wire.words, look)
+
+
+def _nodes(
+    definition: Definition,
+    layout: Layout,
+    looks: Mapping[str, Look],
+    lines: Mapping[str, Sequence[Words]],
+    rails: str,
+) -> Iterator[Item]:
+    plain = Look()
+    for key, area in layout.areas.items():
+        x, y = (area.left + area.right) / 2, (area.top + area.bottom) / 2
+        if isinstance(key, str):
+            look = looks.get(key, plain).look
+            yield from _state(key, area, look, lines[key], final=key in definition.terminal)
+        elif key == START:
+            yield Disc(x, y, _DOT, "dot")
+        else:
+            yield _hub(x, y, strong=rails == "strong-rail")
+
+
+def _hub(x: float, y: float, *, strong: bool) -> Shape:
+    return diamond(x, y, _DIAMOND, "hub-strong" if strong else "hub")
+
+
+def _state(
+    state: str, area: Area, look: str, lines: Sequence[Words], *, final: bool
+) -> Iterator[Item]:
+    if final:
+        border = f"border-{look}" if look in {"apart", "entered", "now"} else "border"
+        yield Box(area, border, 10)
+        gap = _FINAL_GAP
+        area = Area(area.left + gap, area.top + gap, area.right - gap, area.bottom - gap)
+    yield Box(area, look, 7, harmless(state))
+    x = (area.left + area.right) / 2
+    y = (area.top + area.bottom) / 2 - sum(line.size * _LEADING for line in lines) / 2
+    for line in lines:
+        y += line.size * _LEADING
+        middle = y - line.size * _LEADING / 2
+        yield centred(x, middle, line.text, line.size, line.look, bold=line.bold)

@@ -1,0 +1,115 @@
+"""What can be drawn: a definition, and one order in three views."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final, Literal, Protocol
+
+from lifecycle.definition import Definition
+from lifecycle.diagram.blueprint import blueprint
+from lifecycle.diagram.dot import dot
+from lifecycle.diagram.lanes import lanes
+from lifecycle.diagram.mermaid import mermaid
+from lifecycle.diagram.path import path
+from lifecycle.diagram.picture import Picture
+from lifecycle.diagram.sequence import sequence
+from lifecycle.errors import InvalidArgumentError
+from lifecycle.instant import format_instant
+from lifecycle.provider import Provider
+from lifecycle.view import HistoryEntry, OrderView
+
+OrderPicture = Literal["path", "timeline", "sequence"]
+"""What a picture of an order shows: its way through the states, its events in time, or who
+told whom."""
+
+ORDER_PICTURES: Final[tuple[OrderPicture, ...]] = ("path", "timeline", "sequence")
+
+
+class Source(Protocol):
+    """Whoever can tell of an order: `Orders` does."""
+
+    provider: Provider
+
+    def get(
+        self, order_id: str, *, as_at: datetime | None = None, as_of: datetime | None = None
+    ) -> OrderView:
+        """Return the view of an order."""
+        ...
+
+    def history(
+        self, order_id: str, *, as_at: datetime | None = None, as_of: datetime | None = None
+    ) -> tuple[HistoryEntry, ...]:
+        """Return every event of an order."""
+        ...
+
+
+def draw_definition(definition: Definition) -> Picture:
+    """Return the states and moves of a definition as a picture."""
+    scene = blueprint(definition)
+    return Picture(scene.title, scene, {"mermaid": mermaid(definition), "dot": dot(definition)})
+
+
+def draw_order(
+    orders: Source,
+    order_id: str,
+    view: OrderPicture = "path",
+    *,
+    as_at: datetime | None = None,
+    as_of: datetime | None = None,
+) -> Picture:
+    """Return what happened to an order as a picture, now or as at and as of a time.
+
+    Raises:
+        InvalidArgumentError: there is no such view.
+        UnknownOrderError: nothing is stored about the order, or nothing before that time.
+    """
+    _check(view)
+    while True:
+        seen = orders.get(order_id, as_at=as_at, as_of=as_of)
+        history = orders.history(order_id, as_at=as_at, as_of=as_of)
+        # Both say the same, unless an event came in between.
+        if len(history) == seen.events:
+            break
+    asked = _asked(as_at, as_of)
+    return draw_history(orders.provider.definition, seen, history, view, asked=asked)
+
+
+def draw_history(
+    definition: Definition,
+    seen: OrderView,
+    history: Sequence[HistoryEntry],
+    view: OrderPicture = "path",
+    *,
+    asked: str = "",
+) -> Picture:
+    """Return a view of an order and its events, both of the same time, as a picture.
+
+    `asked` stands above the picture: of which time it is.
+
+    Raises:
+        InvalidArgumentError: there is no such view, or it was folded under another definition.
+    """
+    _check(view)
+    if view == "sequence":
+        title = f"Order {seen.order_id}"
+        return Picture(title, None, {"mermaid": sequence(seen, history)})
+    if view == "timeline":
+        scene = lanes(seen, history, asked=asked)
+        return Picture(scene.title, scene, {})
+    scene = path(definition, seen, history, asked=asked)
+    texts = {"mermaid": mermaid(definition, seen), "dot": dot(definition, seen)}
+    return Picture(scene.title, scene, texts)
+
+
+def _check(view: str) -> None:
+    if view not in ORDER_PICTURES:
+        raise InvalidArgumentError("view", "one of " + ", ".join(ORDER_PICTURES))
+
+
+def _asked(as_at: datetime | None, as_of: datetime | None) -> str:
+    told = (
+        f"as it was known at {format_instant(as_at)}" if as_at is not None else "",
+        f"as it was at {format_instant(as_of)}" if as_of is not None else "",
+    )
+    return ", ".join(part for part in told if part)

@@ -1,0 +1,289 @@
+"""The picture of an order in time: when things occurred above, when we heard below."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from itertools import pairwise
+from typing import Final, NamedTuple
+
+from lifecycle.diagram.chart import LABEL, pill, pill_width, spoken
+from lifecycle.diagram.clock import clock, date
+from lifecycle.diagram.episode import PILLS, Episode, Order, facts_of, order_of, summary_of
+from lifecycle.diagram.frame import Part, Sign, framed
+from lifecycle.diagram.ledger import fitted, ledger
+from lifecycle.diagram.metrics import text_width
+from lifecycle.diagram.scene import Area, Box, Disc, Item, Line, Scene, Text, centred
+from lifecycle.view import HistoryEntry, OrderView
+
+_LEFT: Final = 130.0
+_LEAST: Final = 960.0
+_MOST: Final = 4000.0
+_APART: Final = 4.0
+_BAND: Final = 34.0
+_LANES_APART: Final = 96.0
+_LEVEL: Final = 21.0
+_NUMBER: Final = 9.5
+_NUMBER_LEVEL: Final = 12.0
+_FEW: Final = 16
+_MOST_LEVELS: Final = 9
+_LONGEST_NAME: Final = 190.0
+_END: Final = 30.0
+
+POINTS: Final[Mapping[str, str]] = {
+    "taken": "point",
+    "faint": "point-plain",
+    "odd": "point-odd",
+    "wrong": "point-wrong",
+}
+
+
+class _Label(NamedTuple):
+    """A text that points down at `x`, and how far it reaches to both sides of it."""
+
+    x: float
+    before: float
+    after: float
+
+
+def lanes(view: OrderView, history: Sequence[HistoryEntry], *, asked: str = "") -> Scene:
+    """Return an order in time, in two lanes, with every event in a list below them."""
+    order = order_of(view, history)
+    facts = facts_of(order, asked)
+    parts = [_Lanes(order).part(), ledger(order)]
+    return framed(order.title, facts, parts, [*_signs(order)], summary_of(order, facts))
+
+
+class _Lanes:
+    def __init__(self, order: Order) -> None:
+        self._order = order
+        self._episodes = order.episodes
+        instants = {e.moment.at for e in self._episodes}
+        instants |= {e.moment.entry.received_at for e in self._episodes}
+        self._instants = sorted(instants)
+        self._places = self._stretched()
+        self._right = _LEFT + self._places[-1] + self._end()
+
+    def part(self) -> Part:
+        """Return the lanes as a piece of a picture."""
+        labels, room = self._above()
+        occurred = _BAND + 22 + room
+        arrived = occurred + _LANES_APART
+        items = [
+            *self._band(),
+            *self._lane(occurred, "occurred", "the provider's clock"),
+            *self._lane(arrived, "arrived", "our clock"),
+            *self._lines(occurred, arrived),
+            *self._leads(labels, occurred),
+            *self._points(occurred, arrived),
+            *self._labels(labels, occurred),
+        ]
+        numbers, below = self._below(arrived)
+        items += numbers
+        axis = arrived + 16 + below
+        items += self._axis(axis)
+        reach = max(item.area.right for item in items if isinstance(item, Text))
+        return Part(tuple(items), max(self._right, reach + 2), axis + 22)
+
+    def _end(self) -> float:
+        """Return how far the lanes go on after the last event: as far as its texts reach."""
+        last = self._order.view.status
+        return max(_END, text_width(spoken(last), LABEL, bold=True) + 14)
+
+    # The axis: short spans are given more than their share, so that nothing coincides.
+
+    def _stretched(self) -> list[float]:
+        """Return the place of each instant, from 0."""
+        gaps = [(b - a).total_seconds() ** 0.5 for a, b in pairwise(self._instants)]
+        least = text_width(f"{len(self._episodes)}", _NUMBER, bold=True) + _APART
+        wanted = max(_LEAST, 1.5 * least * len(gaps))
+        whole = min(wanted, _MOST)
+        least = min(least, whole / (1.5 * len(gaps))) if gaps else 0.0
+        share = (whole - least * len(gaps)) / (sum(gaps) or 1.0)
+        places = [0.0]
+        for gap in gaps:
+            places.append(places[-1] + least + gap * share)
+        return places
+
+    def _x(self, at: datetime) -> float:
+        return _LEFT + self._places[bisect_left(self._instants, at)]
+
+    def _axis(self, y: float) -> Iterator[Item]:
+        yield Line(((_LEFT, y), (self._right, y)), "grid")
+        free, day = 0.0, None
+        for at in self._instants:
+            x, today = self._x(at), date(at)
+            said = clock(at) if today == day else f"{today} {clock(at)}"
+            label = Text(max(x - 4, _LEFT - 12), y + 15, said, 10, "faint")
+            if label.area.left >= free:
+                yield Line(((x, y - 4), (x, y + 4)), "line")
+                yield label
+                free, day = label.area.right + 12, today
+        yield Text(0, y + 15, "UTC", 10, "faint")
+
+    # The band: where the order stood.
+
+    def _band(self) -> Iterator[Item]:
+        yield Text(0, _BAND / 2 + 4, "state", LABEL, "ink", bold=True)
+        moves = self._order.moves
+        ends = [episode.moment.at for episode in moves[1:]]
+        reached = 0.0
+        for episode, until in zip(moves, [*map(self._x, ends), self._right], strict=False):
+            # Two clocks were compared where a step seems to lie before the one that it follows.
+            left = max(self._x(episode.moment.at), reached)
+            reached = right = max(until, left)
+            is_last = episode is moves[-1]
+            look = "now" if is_last else "entered"
+            yield Box(Area(left, 0, max(right, left + 1), _BAND), look, 3, _where(episode))
+            yield from self._written(episode, left, right, is_last=is_last)
+
+    def _written(
+        self, episode: Episode, left: float, right: float, *, is_last: bool
+    ) -> Iterator[Item]:
+        """Yield what fits into a piece of the band: the state and the stay, or the number."""
+        room = right - left - 8
+        name = spoken(episode.moment.entry.to or "")
+        stay = ("the end" if self._order.view.terminal else "now") if is_last else episode.stay
+        number = f"{episode.number}"
+        if text_width(name, LABEL, bold=True) <= room:
+            yield Text(left + 4, 14, name, LABEL, "ink", bold=True)
+            if text_width(stay, 10) <= room:
+                yield Text(left + 4, 27, stay, 10, "ink")
+        elif text_width(number, _NUMBER, bold=True) <= room + 6:
+            yield centred((left + right) / 2, _BAND / 2, number, _NUMBER, "ink", bold=True)
+
+    # The lanes, and what is in them.
+
+    def _lane(self, y: float, name: str, whose: str) -> Iterator[Item]:
+        yield Text(0, y - 1, name, LABEL, "ink", bold=True)
+        yield Text(0, y + 12, whose, 10, "faint")
+        yield Line(((_LEFT, y), (self._right, y)), "grid")
+
+    def _ends_of(self, episode: Episode) -> tuple[float, float]:
+        return self._x(episode.moment.at), self._x(episode.moment.entry.received_at)
+
+    def _lines(self, occurred: float, arrived: float) -> Iterator[Item]:
+        for episode in sorted(self._episodes, key=lambda episode: episode.moment.late):
+            start, end = self._ends_of(episode)
+            look = "back" if episode.moment.late else "lead" if episode.moment.ours else "line"
+            yield Line(((start, occurred), (end, arrived)), look)
+
+    def _points(self, occurred: float, arrived: float) -> Iterator[Item]:
+        for episode in self._episodes:
+            start, end = self._ends_of(episode)
+            look = "point-odd" if episode.moment.late else POINTS[episode.ink]
+            yield Disc(start, occurred, 4.5, "point-ours" if episode.moment.ours else look)
+            yield Disc(end, arrived, 4.5, look)
+
+    # The labels: names while there are few events, numbers alone where there are many.
+
+    def _above(self) -> tuple[list[float], float]:
+        """Return the level of each event's label above the lane, and the room they take."""
+        if len(self._episodes) <= _FEW:
+            levels = _descending([self._named(episode) for episode in self._episodes])
+            if max(levels, default=0) < _MOST_LEVELS:
+                heights = [14 + level * _LEVEL for level in levels]
+                return heights, max(heights, default=0.0) + 18
+        levels = _stacked([self._numbered(e, e.moment.at) for e in self._episodes])
+        heights = [9 + level * _NUMBER_LEVEL for level in levels]
+        return [-height for height in heights], max(heights, default=0.0) + 12
+
+    def _named(self, episode: Episode) -> _Label:
+        half = pill_width(f"{episode.number}") / 2
+        return _Label(
+            self._x(episode.moment.at), half, half + 6 + text_width(_name(episode), LABEL)
+        )
+
+    def _numbered(self, episode: Episode, at: datetime) -> _Label:
+        half = text_width(f"{episode.number}", _NUMBER, bold=True) / 2
+        return _Label(self._x(at), half, half)
+
+    def _leads(self, heights: Sequence[float], y: float) -> Iterator[Item]:
+        for episode, height in zip(self._episodes, heights, strict=True):
+            x = self._x(episode.moment.at)
+            if height > 0:
+                yield Line(((x, y), (x, y - height)), "lead")
+
+    def _labels(self, heights: Sequence[float], y: float) -> Iterator[Item]:
+        for episode, height in zip(self._episodes, heights, strict=True):
+            x, number = self._x(episode.moment.at), f"{episode.number}"
+            ink = "odd" if episode.moment.late else episode.ink
+            if height < 0:
+                yield centred(x, y + height - 3, number, _NUMBER, ink, bold=True)
+                continue
+            yield from pill(x, y - height, number, PILLS[ink], ink)
+            label = centred(0, y - height, _name(episode), LABEL, ink)
+            yield label._replace(x=x + pill_width(number) / 2 + 4, anchor="start")
+
+    def _below(self, y: float) -> tuple[list[Item], float]:
+        """Return the numbers below the lower lane, in order of arrival, and the room they take."""
+        labels = [self._numbered(e, e.moment.entry.received_at) for e in self._episodes]
+        levels = _stacked(labels)
+        items: list[Item] = []
+        for episode, label, level in zip(self._episodes, labels, levels, strict=True):
+            ink = "odd" if episode.moment.late else episode.ink
+            at = y + 13 + level * _NUMBER_LEVEL
+            items.append(centred(label.x, at, f"{episode.number}", _NUMBER, ink, bold=True))
+        return items, (max(levels, default=0) + 1) * _NUMBER_LEVEL
+
+
+def _descending(labels: Sequence[_Label]) -> list[int]:
+    """Return levels at which no label meets another, nor the line down from another.
+
+    Labels reach to the right. So one stands above all that it would reach into.
+    """
+    levels = [0] * len(labels)
+    by_place = sorted(range(len(labels)), key=lambda number: (labels[number].x, number))
+    for place in reversed(range(len(by_place))):
+        label = labels[by_place[place]]
+        reach = label.x + label.after + 8
+        levels[by_place[place]] = max(
+            (
+                levels[other] + 1
+                for other in by_place[place + 1 :]
+                if labels[other].x - labels[other].before < reach
+            ),
+            default=0,
+        )
+    return levels
+
+
+def _stacked(labels: Sequence[_Label]) -> list[int]:
+    """Return the lowest level for each label, from left to right, at which it meets no other."""
+    levels = [0] * len(labels)
+    reached: list[float] = []
+    for number in sorted(range(len(labels)), key=lambda number: (labels[number].x, number)):
+        label = labels[number]
+        free = (at for at, right in enumerate(reached) if right < label.x - label.before)
+        level = next(free, len(reached))
+        if level == len(reached):
+            reached.append(0.0)
+        reached[level] = label.x + label.after + 2
+        levels[number] = level
+    return levels
+
+
+def _name(episode: Episode) -> str:
+    late = ", late" if episode.moment.late else ""
+    verdict = "" if episode.moment.moves or episode.ink == "faint" else f", {episode.verdict.value}"
+    return fitted(f"{spoken(episode.moment.entry.name)}{verdict}{late}", _LONGEST_NAME, LABEL)
+
+
+def _where(episode: Episode) -> str:
+    return f"{spoken(episode.moment.entry.to or '')} {episode.stay}".strip()
+
+
+def _signs(order: Order) -> Iterator[Sign]:
+    """Yield what points and lines mean."""
+    yield Sign((Disc(0, 0, 4.5, "point"),), "entered a state")
+    inks: Iterable[str] = {episode.ink for episode in order.episodes}
+    for ink, says in (("faint", "informed"), ("odd", "unusual"), ("wrong", "does not count")):
+        if ink in inks:
+            yield Sign((Disc(0, 0, 4.5, POINTS[ink]),), says)
+    if any(episode.moment.ours for episode in order.episodes):
+        yield Sign((Disc(0, 0, 4.5, "point-ours"),), "tells no time: placed by our clock")
+    if any(episode.moment.late for episode in order.episodes):
+        late = Line(((-13, 0), (13, 0)), "back")
+        yield Sign((late,), "late: came after one that it precedes")
+    yield Sign((Line(((-13, 0), (13, 0)), "grid"),), "the axis is wider where much happens")

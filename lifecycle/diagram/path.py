@@ -1,0 +1,164 @@
+"""The picture of an order's path: the definition's states, and what happened at each."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
+
+from lifecycle.definition import Definition
+from lifecycle.diagram.blueprint import BACK
+from lifecycle.diagram.chart import SMALL, Look, Wire, Words, chart, named, spoken, wires_of
+from lifecycle.diagram.clock import clock, lasting
+from lifecycle.diagram.episode import (
+    MARKS,
+    PILLS,
+    Episode,
+    Order,
+    facts_of,
+    order_of,
+    ranges,
+    summary_of,
+)
+from lifecycle.diagram.frame import Sign, framed
+from lifecycle.diagram.grid import START
+from lifecycle.diagram.ledger import fitted, ledger
+from lifecycle.diagram.outline import Arrow, Outline, outline
+from lifecycle.diagram.scene import Area, Box, Line, Scene, centred
+from lifecycle.view import HistoryEntry, OrderView, Verdict
+
+_MOST_VISITS: Final = 3
+_MOST_NAMED: Final = 2
+_ROOM: Final = 116.0
+_QUIET: Final = (Verdict.NOTED, Verdict.REPEATED, Verdict.STALE)
+_LOUD: Final = (Verdict.REFUSED, Verdict.UNRECOGNIZED, Verdict.DIVERGENT)
+
+
+def path(
+    definition: Definition,
+    view: OrderView,
+    history: Sequence[HistoryEntry],
+    *,
+    asked: str = "",
+) -> Scene:
+    """Return the path of an order on its definition, with every event in a list below it.
+
+    Raises:
+        InvalidArgumentError: the view was folded under another definition.
+    """
+    drawn = outline(definition, view)
+    order = order_of(view, history)
+    whole = chart(
+        definition, drawn, _looks(definition, drawn, order), _wires(drawn, order), rails="rail"
+    )
+    facts = facts_of(order, asked)
+    parts = [whole, ledger(order)]
+    return framed(order.title, facts, parts, [*_signs(order, drawn)], summary_of(order, facts))
+
+
+def _wires(drawn: Outline, order: Order) -> list[Wire]:
+    """Return the arrows of the outline, those that the order took with its events' numbers."""
+    numbers = [episode.number for episode in order.moves]
+    taken = {arrow: [numbers[step - 1] for step in arrow.steps] for arrow in drawn.arrows}
+    untaken = drawn._replace(arrows=tuple(arrow for arrow in drawn.arrows if not arrow.steps))
+    back = {e.number for e in order.moves if e.verdict is Verdict.REVERTED}
+    return wires_of(untaken, look="unused") + [
+        _wire(arrow, steps, back=steps[0] in back) for arrow, steps in taken.items() if steps
+    ]
+
+
+def _wire(arrow: Arrow, steps: Sequence[int], *, back: bool) -> Wire:
+    shown = ranges(steps[:4]) + (f" +{len(steps) - 4}" if len(steps) > 4 else "")
+    look = "back" if back else "taken" if arrow.declared else "skipped"
+    words = named(arrow.target.names)
+    source = START if arrow.source is None else arrow.source
+    return Wire(source, arrow.target.state, look, shown, words)
+
+
+def _looks(definition: Definition, drawn: Outline, order: Order) -> Mapping[str, Look]:
+    at: defaultdict[str, list[Episode]] = defaultdict(list)
+    for episode in order.episodes:
+        at[episode.state or definition.initial].append(episode)
+    back = drawn.retreat.states if drawn.retreat else ()
+    looks = {}
+    for state in definition.states:
+        lines = [*_visits(at[state], order), *_beside(at[state])]
+        if state in order.view.missing:
+            lines.append(Words("? never seen", look="odd", bold=True))
+        elif not lines and state in back:
+            lines.append(BACK)
+        looks[state] = Look(_look(state, drawn, order), tuple(lines))
+    return looks
+
+
+def _look(state: str, drawn: Outline, order: Order) -> str:
+    if state == drawn.now:
+        return "now"
+    if state in drawn.entered:
+        return "entered"
+    return "missing" if state in order.view.missing else "apart"
+
+
+def _visits(episodes: Sequence[Episode], order: Order) -> Iterator[Words]:
+    """Yield when the order entered a state and how long it stayed, the first few times."""
+    visits = [episode for episode in episodes if episode.moment.moves]
+    for episode in visits[:_MOST_VISITS]:
+        last = episode is order.moves[-1]
+        time = ("~" if episode.moment.ours else "") + clock(episode.moment.at)
+        yield Words(f"{episode.number}: {time}", look="ink", bold=last)
+        if not last:
+            yield Words(f"stayed {episode.stay or '?'}", look="ink")
+        if episode.moment.late:
+            lag = episode.moment.lag
+            by = f" by {lasting(lag)}" if lag is not None else ""
+            yield Words(f"heard late{by}", look="odd", bold=True)
+    if visits and visits[-1] is order.moves[-1]:
+        yield Words("the end" if order.view.terminal else "there now", look="ink", bold=True)
+    if len(visits) > _MOST_VISITS:
+        yield Words(f"{len(visits)} times in all", look="ink")
+
+
+def _beside(episodes: Sequence[Episode]) -> Iterator[Words]:
+    """Yield what else was heard while the order stood at a state."""
+    for verdict in _LOUD:
+        found = [episode for episode in episodes if episode.verdict is verdict]
+        for episode in found[:_MOST_NAMED]:
+            yield _bold(f"{MARKS[verdict]} {episode.number}: {verdict.value}", episode.ink)
+            yield _bold(spoken(episode.moment.entry.name), episode.ink)
+        if more := [episode.number for episode in found[_MOST_NAMED:]]:
+            yield _bold(f"{MARKS[verdict]} {ranges(more)}: {verdict.value}", found[0].ink)
+    for verdict in _QUIET:
+        found = [episode for episode in episodes if episode.verdict is verdict]
+        if found:
+            late = any(episode.moment.late for episode in found)
+            numbers = ranges(episode.number for episode in found)
+            said = f"{MARKS[verdict]} {numbers}: {verdict.value}{' late' if late else ''}"
+            yield Words(fitted(said, _ROOM, SMALL), look="odd" if late else "faint")
+
+
+def _bold(text: str, ink: str) -> Words:
+    return Words(fitted(text, _ROOM, SMALL, bold=True), look=ink, bold=True)
+
+
+def _signs(order: Order, drawn: Outline) -> Iterator[Sign]:
+    """Yield what the shapes of this path mean."""
+    yield Sign((*_swatch("entered"),), "was there")
+    yield Sign((*_swatch("now"),), "ended here" if order.view.terminal else "is there now")
+    yield Sign((*_swatch("apart"),), "not entered")
+    if order.view.missing:
+        yield Sign((*_swatch("missing"),), "never seen, though it must have been passed")
+    yield Sign((Line(((-13, 0), (13, 0)), "taken", head=True),), "step, with the event's number")
+    if any(not arrow.declared for arrow in drawn.arrows):
+        yield Sign((Line(((-13, 0), (13, 0)), "skipped", head=True),), "skipped ahead")
+    if any(episode.verdict is Verdict.REVERTED for episode in order.episodes):
+        yield Sign((Line(((-13, 0), (13, 0)), "back", head=True),), "step back")
+    yield Sign((Line(((-13, 0), (13, 0)), "unused", head=True),), "move not taken")
+    if any(episode.moment.ours for episode in order.episodes):
+        yield Sign((centred(0, 0, "~", 13, bold=True),), "by our clock: the event tells no time")
+    for ink, says in (("odd", "unusual"), ("wrong", "does not count")):
+        if any(episode.ink == ink for episode in order.episodes):
+            yield Sign((Box(Area(-10, -8, 10, 8), PILLS[ink], 8),), says)
+
+
+def _swatch(look: str) -> Iterator[Box]:
+    yield Box(Area(-12, -8, 12, 8), look, 4)

@@ -1,0 +1,157 @@
+"""A scene written as SVG: one file that needs nothing else, and runs nothing.
+
+The same scene gives the same bytes. Rules hold for this picture alone, so that many
+may stand on one page. Every text has its measured length, whatever the font.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from hashlib import sha256
+from itertools import pairwise
+from math import hypot
+from typing import Final
+from xml.sax.saxutils import escape
+
+from lifecycle.diagram.scene import Box, Disc, Item, Line, Point, Scene, Shape, Text
+from lifecycle.diagram.theme import THEMES, Theme, style
+from lifecycle.errors import InvalidArgumentError
+
+FONTS: Final = "Helvetica,Arial,'Liberation Sans',Arimo,'Nimbus Sans',sans-serif"
+
+_CORNER: Final = 7.0
+_HEAD: Final = 8.0
+_HALF_HEAD: Final = 4.0
+
+
+def written(scene: Scene, *, theme: Theme = "auto", fonts: str = FONTS) -> str:
+    """Return a scene as the text of an SVG file.
+
+    Args:
+        scene: what to write.
+        theme: `auto` follows the reader's preference, `light` and `dark` do not.
+        fonts: the font families to ask for, first come first.
+
+    Raises:
+        InvalidArgumentError: there is no such theme.
+    """
+    if theme not in THEMES:
+        raise InvalidArgumentError("theme", "one of " + ", ".join(THEMES))
+    drawn = [element for item in scene.items for element in _elements(item)]
+    looks = [look for look, _ in drawn]
+    body = "".join(f"{element}\n" for _, element in drawn)
+    scope = "o" + sha256(f"{theme}{scene.title}{body}".encode()).hexdigest()[:10]
+    width, height = _number(scene.width), _number(scene.height)
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" class="{scope}" role="img" '
+        f'aria-labelledby="{scope}-t {scope}-d" width="{width}" height="{height}" '
+        f'viewBox="0 0 {width} {height}" font-family="{fonts}" xml:space="preserve">\n'
+        f'<title id="{scope}-t">{escape(scene.title)}</title>\n'
+        f'<desc id="{scope}-d">{escape(scene.summary)}</desc>\n'
+        f"<style>{style([*looks, 's-page'], scope, theme)}</style>\n"
+        f'<rect class="s-page" width="{width}" height="{height}"/>\n'
+        f"{body}</svg>\n"
+    )
+
+
+def _elements(item: Item) -> Iterator[tuple[str, str]]:
+    """Yield what to write for one thing, each with the look that it needs."""
+    match item:
+        case Text():
+            yield _text(item)
+        case Box():
+            yield _box(item)
+        case Disc(x, y, radius, look):
+            where = f'cx="{_number(x)}" cy="{_number(y)}" r="{_number(radius)}"'
+            yield f"s-{look}", f'<circle class="s-{look}" {where}/>'
+        case Shape(points, look):
+            yield f"s-{look}", f'<polygon class="s-{look}" points="{_listed(points)}"/>'
+        case Line():
+            yield from _line(item)
+
+
+def _text(item: Text) -> tuple[str, str]:
+    look = f"t-{item.look}"
+    anchor = "" if item.anchor == "start" else f' text-anchor="{item.anchor}"'
+    weight = ' font-weight="700"' if item.bold else ""
+    length = f' textLength="{_number(item.width)}" lengthAdjust="spacingAndGlyphs"'
+    return look, (
+        f'<text class="{look}" x="{_number(item.x)}" y="{_number(item.y)}" '
+        f'font-size="{_number(item.size)}"{weight}{anchor}{length}>{escape(item.text)}</text>'
+    )
+
+
+def _box(item: Box) -> tuple[str, str]:
+    look, (left, top, right, bottom) = f"s-{item.look}", item.area
+    place = (
+        f'x="{_number(left)}" y="{_number(top)}" width="{_number(right - left)}" '
+        f'height="{_number(bottom - top)}" rx="{_number(item.radius)}"'
+    )
+    if not item.title:
+        return look, f'<rect class="{look}" {place}/>'
+    return look, f'<rect class="{look}" {place}><title>{escape(item.title)}</title></rect>'
+
+
+def _line(item: Line) -> Iterator[tuple[str, str]]:
+    points = _without_repeats(item.points)
+    end = points[-1]
+    if item.head:
+        points = (*points[:-1], _towards(end, points[-2], _HEAD - 1))
+    yield f"l-{item.look}", f'<path class="l-{item.look}" d="{_track(points)}"/>'
+    if item.head:
+        yield (
+            f"h-{item.look}",
+            (f'<polygon class="h-{item.look}" points="{_listed(_head(end, points[-2]))}"/>'),
+        )
+
+
+def _without_repeats(points: tuple[Point, ...]) -> tuple[Point, ...]:
+    kept = [points[0]]
+    kept += [after for before, after in pairwise(points) if before != after]
+    return tuple(kept)
+
+
+def _track(points: tuple[Point, ...]) -> str:
+    """Return a path through the points, each corner rounded as far as its sides allow."""
+    told = [f"M{_pair(points[0])}"]
+    for before, corner, after in zip(points, points[1:], points[2:], strict=False):
+        radius = min(_CORNER, _distance(before, corner) / 2, _distance(corner, after) / 2)
+        start, stop = _towards(corner, before, radius), _towards(corner, after, radius)
+        told.append(f"L{_pair(start)}Q{_pair(corner)} {_pair(stop)}")
+    told.append(f"L{_pair(points[-1])}")
+    return "".join(told)
+
+
+def _head(end: Point, before: Point) -> tuple[Point, ...]:
+    (x, y), (back_x, back_y) = end, _towards(end, before, _HEAD)
+    along = (x - back_x) / _HEAD, (y - back_y) / _HEAD
+    across = -along[1] * _HALF_HEAD, along[0] * _HALF_HEAD
+    return (
+        end,
+        (back_x + across[0], back_y + across[1]),
+        (back_x - across[0], back_y - across[1]),
+    )
+
+
+def _towards(start: Point, goal: Point, by: float) -> Point:
+    length = _distance(start, goal) or 1.0
+    share = by / length
+    return start[0] + (goal[0] - start[0]) * share, start[1] + (goal[1] - start[1]) * share
+
+
+def _distance(one: Point, other: Point) -> float:
+    return hypot(one[0] - other[0], one[1] - other[1])
+
+
+def _listed(points: tuple[Point, ...]) -> str:
+    return " ".join(map(_pair, points))
+
+
+def _pair(point: Point) -> str:
+    return f"{_number(point[0])},{_number(point[1])}"
+
+
+def _number(value: float) -> str:
+    """Return a coordinate to a tenth of a pixel, without digits that say nothing."""
+    told = f"{value:.1f}"
+    return told.removesuffix(".0") if told != "-0.0" else "0"
