@@ -154,5 +154,8 @@ class AsyncOrders(Writes[Awaitable[Receipt]]):
             appended = await asyncio.to_thread(self.log.append_many, entries)
             yield self._desk.receipt(event, appended[0])
 
-    async def _record(self, entry: Event | Unreadable) -> Receipt:
-        return self._desk.receipt(entry, await self.log.append_async(entry))
+    async def _record(
+        self, entry: Event | Unreadable, expected_version: int | None = None
+    ) -> Receipt:
+        appended = await self.log.append_async(entry, expected_version=expected_version)
+        return self._desk.receipt(entry, appended)

@@ -157,8 +157,8 @@ class Orders(Writes[Receipt]):
             appended = self.log.append_many(entries)
             yield self._desk.receipt(item, appended[0])
 
-    def _record(self, entry: Event | Unreadable) -> Receipt:
-        return self._desk.receipt(entry, self.log.append(entry))
+    def _record(self, entry: Event | Unreadable, expected_version: int | None = None) -> Receipt:
+        return self._desk.receipt(entry, self.log.append(entry, expected_version=expected_version))
 
     def _append(self, entries: list[Event | Unreadable]) -> list[Receipt]:
         appended = self.log.append_many(entries)

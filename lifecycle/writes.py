@@ -26,7 +26,7 @@ class Writes(Generic[R]):
     _desk: Desk
 
     @abstractmethod
-    def _record(self, entry: Event | Unreadable) -> R: ...
+    def _record(self, entry: Event | Unreadable, expected_version: int | None = None) -> R: ...
 
     def record_request(
         self,
@@ -65,11 +65,16 @@ class Writes(Generic[R]):
         exchange_id: str | int | None = None,
         headers: Headers = None,
         received_at: datetime | None = None,
+        expected_version: int | None = None,
     ) -> R:
         """Record the response to a create request; `http_status` None: no answer came.
 
+        With `expected_version` it is recorded only while the order stands at that version
+        (`view.arrival.version`): of several who try, one succeeds.
+
         Raises:
             InvalidArgumentError: an argument is of no use; bodies never raise.
+            VersionConflictError: the order does not stand at `expected_version`.
         """
         return self._record(
             self._desk.intake.arrival(
@@ -81,7 +86,8 @@ class Writes(Generic[R]):
                 http_status=http_status,
                 headers=headers,
                 received_at=received_at,
-            )
+            ),
+            expected_version,
         )
 
     def record_poll(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
 from typing import Any
 
 from lifecycle import connect, connect_async
@@ -42,8 +41,8 @@ class Sync:
         return function(*arguments, **named)
 
     def close(self) -> None:
-        for opened in reversed(self._open):
-            opened.close()
+        while self._open:
+            self._open.pop().close()
 
 
 class Async:
@@ -72,7 +71,6 @@ class Async:
         return self._runner.run(main())
 
     def close(self) -> None:
-        for opened in reversed(self._open):
-            with suppress(RuntimeError):
-                self._runner.run(opened.close())
+        while self._open:
+            self._runner.run(self._open.pop().close())
         self._runner.close()

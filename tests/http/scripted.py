@@ -14,6 +14,7 @@ import struct
 import threading
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Self
 from urllib.parse import unquote
@@ -117,6 +118,7 @@ class Scripted:
         self._script: dict[str, deque[Reply]] = defaultdict(deque)
         self._forever: dict[str, Reply] = {}
         self._links: list[socket.socket] = []
+        self._threads: list[threading.Thread] = []
         self._socket = socket.socket()
         self._socket.bind(("127.0.0.1", 0))
         scheme = "https" if self.context else "http"
@@ -129,14 +131,18 @@ class Scripted:
 
     def __exit__(self, *_: object) -> None:
         self.over.set()
-        self._socket.close()
-        for link in self._links:
+        for link in (self._socket, *self._links):
+            # What merely closes a socket wakes nobody who reads from it.
+            with suppress(OSError):
+                link.shutdown(socket.SHUT_RDWR)
             link.close()
+        for thread in self._threads:
+            thread.join(LIMIT)
 
     def listen(self) -> None:
         """Open the port; until then connections to it are refused."""
         self._socket.listen(200)
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._start(self._accept)
 
     def on(self, operation: str, *replies: Reply) -> Scripted:
         """Do these things, one a request; afterwards what the provider does."""
@@ -163,7 +169,12 @@ class Scripted:
             except OSError:
                 return
             self._links.append(link)
-            threading.Thread(target=self._serve, args=(link,), daemon=True).start()
+            self._start(self._serve, link)
+
+    def _start(self, target: Callable[..., None], *arguments: Any) -> None:
+        thread = threading.Thread(target=target, args=arguments, daemon=True)
+        self._threads.append(thread)
+        thread.start()
 
     def _serve(self, link: socket.socket) -> None:
         try:
@@ -176,6 +187,7 @@ class Scripted:
                     return
                 first = self._script["create"][0] if self._script["create"] else None
                 if getattr(first, "unread", False) and self.count("token"):
+                    self.asked.append(Asked("create", "unread", {}, b""))
                     self._script["create"].popleft()(self, link, None)
                     return
                 asked = _read(reader)

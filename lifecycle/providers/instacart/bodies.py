@@ -10,12 +10,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from lifecycle.errors import JsonError
 from lifecycle.event import Fault, opaque_id
 from lifecycle.identity import id_text
 from lifecycle.instant import parse_instant
+from lifecycle.strict_json import parse
 
 JsonObject = dict[str, Any]
 
@@ -53,6 +56,15 @@ def read_callback(body: JsonObject) -> Callback:
         occurred_at is None and timestamp is not None and timestamp != "",
         metadata,
     )
+
+
+def object_in(body: bytes, read: Callable[[bytes], Any] = parse) -> JsonObject | None:
+    """Return the JSON object that bytes spell; None where they spell none."""
+    try:
+        value = read(body)
+    except JsonError:
+        return None
+    return value if type(value) is dict else None
 
 
 def order_of(body: JsonObject) -> object:

@@ -38,6 +38,7 @@ from lifecycle.instant import parse_http_date
 from lifecycle.providers.instacart.bodies import (
     JsonObject,
     is_error,
+    object_in,
     order_of,
     read_callback,
     read_faults,
@@ -138,7 +139,7 @@ def recall(event: Event) -> Event:
 
 
 def _request(arrival: Arrival) -> _Said:
-    body = _object_in(arrival.body)
+    body = object_in(arrival.body)
     name = REQUESTED if arrival.attempt == 1 else RESUBMITTED
     return _Said(
         name,
@@ -151,7 +152,7 @@ def _request(arrival: Arrival) -> _Said:
 
 
 def _response(arrival: Arrival) -> _Said:
-    body = _object_in(arrival.body)
+    body = object_in(arrival.body)
     status, exchange_id = arrival.http_status, opaque_id(arrival.exchange_id)
     name = outcome_of(status, body)
     is_order = name == ACCEPTED
@@ -203,7 +204,7 @@ def _callback(arrival: Arrival) -> _Said | _Refusal:
 
 
 def _poll(arrival: Arrival) -> _Said:
-    body = _object_in(arrival.body)
+    body = object_in(arrival.body)
     status = arrival.http_status
     date = parse_http_date(arrival.headers.get("date", ""))
     name = None if body is None or is_error(body) else normalized(body.get("status"))
@@ -233,10 +234,10 @@ _READERS: Final[Mapping[Kind, Callable[[Arrival], _Said | _Refusal]]] = {
 
 def _recalled(event: Event) -> _Answer:
     if event.kind == "response":
-        return _answer(event.name, event.http_status, _object_in(event.body))
+        return _answer(event.name, event.http_status, object_in(event.body))
     # A request tells us nothing, nor does an answer without a word of the provider's: where
     # there is one, the body was parsed when it came.
-    body = None if event.status is None else _object_in(event.body, parse_again)
+    body = None if event.status is None else object_in(event.body, parse_again)
     if body is None:
         return _NOTHING_READ
     return _Answer(read_details(order_of(body) if event.kind == "callback" else body))
@@ -275,14 +276,6 @@ def _order(stated: str | None, named: str | None) -> str | _Refusal:
             return _NO_ORDER
         return named if is_order_id(named) else _BAD_ORDER_ID
     return stated if named is None or named == stated or not is_order_id(named) else _MISMATCH
-
-
-def _object_in(body: bytes, read: Callable[[bytes], Any] = parse) -> JsonObject | None:
-    try:
-        value = read(body)
-    except JsonError:
-        return None
-    return value if type(value) is dict else None
 
 
 def _order_in(body: JsonObject | None) -> str | None:

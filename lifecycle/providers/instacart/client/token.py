@@ -11,16 +11,16 @@ import time
 from collections.abc import Callable
 from functools import partial
 from itertools import count
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from pydantic import SecretStr
 
-from lifecycle.errors import JsonError, NoTokenError
+from lifecycle.errors import NoTokenError
+from lifecycle.providers.instacart.bodies import object_in
 from lifecycle.providers.instacart.client.exchange import Answer, Call, Failure
 from lifecycle.providers.instacart.client.waiting import Patience
 from lifecycle.providers.instacart.client.wire import Wire
 from lifecycle.providers.instacart.flow import Flow
-from lifecycle.strict_json import parse
 
 _ASSUMED_SECONDS: Final = 300.0
 """How long a token is used whose answer does not say how long it lasts."""
@@ -128,7 +128,7 @@ def read_token(came: Answer | Failure, asked_at: float) -> Token:
     """
     if isinstance(came, Failure):
         raise NoTokenError(None, came.found)
-    body = _object_in(came.body)
+    body = object_in(came.body) or {}
     if came.http_status // 100 != 2:
         code = body.get("error")
         known = code if isinstance(code, str) and code in _CODES else None
@@ -154,14 +154,6 @@ def _seconds(expires_in: object) -> float:
     if isinstance(expires_in, bool) or not isinstance(expires_in, int | float):
         return _ASSUMED_SECONDS
     return float(min(max(expires_in, 0), _LONGEST_SECONDS))
-
-
-def _object_in(body: bytes) -> dict[str, Any]:
-    try:
-        value = parse(body)
-    except JsonError:
-        return {}
-    return value if isinstance(value, dict) else {}
 
 
 def _again(failure: NoTokenError) -> NoTokenError:

@@ -1,0 +1,114 @@
+"""The creation dialogue: one call that creates an order, and never makes two of it.
+
+    look ─→ begin ─→ send ─→ record ─┬─→ Created, Correctable, Refused
+     ↑     (durable)  ↑              ├─ 429, never opened: wait, claim ──┐
+     │                └──────────────┼───────────────────────────────────┘
+     │                               └─ no answer, 408, 5xx: get ─→ Created or Unknown
+     └── called again after a crash or Unknown: get ─→ 404, and long enough ago: claim, send
+
+The provider knows no idempotency key, so the log is what keeps a request from being sent
+twice. The first sending of an attempt is preceded by its request, every other one by a
+*claim*: the fact that no answer came so far, recorded under the exchange that is about to
+begin, and only while nothing else was recorded. Of several who want to send, one can.
+
+A request whose fate is unknown is sent again only after the provider said that it knows no
+such order, and only once `settle_after` has passed since it was last sent: until then
+it may still be on its way. What remains is a provider that answers 404 and makes
+the order later than that.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Final
+
+from lifecycle.async_orders import AsyncOrders
+from lifecycle.orders import Orders
+from lifecycle.providers.instacart.client import AsyncClient, Client
+from lifecycle.providers.instacart.creation import Creation
+from lifecycle.providers.instacart.flow import run, run_async
+from lifecycle.providers.instacart.outcome import (
+    Correctable,
+    Created,
+    Outcome,
+    Refused,
+    Unknown,
+)
+from lifecycle.providers.instacart.request import CreateOrder
+
+__all__ = [
+    "Correctable",
+    "Created",
+    "Outcome",
+    "Refused",
+    "Unknown",
+    "create_order",
+    "create_order_async",
+    "find_fate",
+    "find_fate_async",
+]
+
+SETTLE_AFTER: Final = timedelta(seconds=60)
+
+
+def create_order(
+    orders: Orders,
+    client: Client,
+    request: CreateOrder,
+    *,
+    user_id: str | None = None,
+    settle_after: timedelta = SETTLE_AFTER,
+) -> Outcome:
+    """Create an order, and return what became of it.
+
+    The request is durable before it is sent, and every exchange is recorded. Call it again
+    after a crash, after `Unknown`, or with what the customer corrected: an order that
+    exists is returned, not made again. Two calls at a time make one order.
+
+    Args:
+        orders: where everything is recorded.
+        client: how the provider is reached.
+        request: what to create.
+        user_id: the customer's id at the provider, if not the client's own.
+        settle_after: how long a request may be on its way; never less than one
+            exchange of this client takes.
+
+    Raises:
+        InvalidArgumentError: an argument is of no use.
+        StoreError: the log failed; call again, and what was sent is found out first.
+    """
+    return run(Creation.of(orders, client, request.order_id, user_id, settle_after).create(request))
+
+
+async def create_order_async(
+    orders: AsyncOrders,
+    client: AsyncClient,
+    request: CreateOrder,
+    *,
+    user_id: str | None = None,
+    settle_after: timedelta = SETTLE_AFTER,
+) -> Outcome:
+    """Create an order, and return what became of it; as `create_order`."""
+    dialogue = Creation.of(orders, client, request.order_id, user_id, settle_after)
+    return await run_async(dialogue.create(request))
+
+
+def find_fate(
+    orders: Orders, client: Client, order_id: str | int, *, user_id: str | None = None
+) -> Outcome:
+    """Ask the provider for an order, record the answer, and return what became of the order.
+
+    Nothing is created or sent again. The answer is recorded as a poll.
+
+    Raises:
+        InvalidArgumentError: an argument is of no use.
+        StoreError: the log failed.
+    """
+    return run(Creation.of(orders, client, order_id, user_id, SETTLE_AFTER).find())
+
+
+async def find_fate_async(
+    orders: AsyncOrders, client: AsyncClient, order_id: str | int, *, user_id: str | None = None
+) -> Outcome:
+    """Ask for an order and return what became of it; as `find_fate`."""
+    return await run_async(Creation.of(orders, client, order_id, user_id, SETTLE_AFTER).find())
