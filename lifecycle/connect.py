@@ -32,6 +32,7 @@ def connect(
     provider: str | Provider = DEFAULT_PROVIDER,
     create: bool = True,
     clock: Clock | None = None,
+    telemetry: bool = False,
 ) -> Orders:
     """Return the orders of the log at `url`; close it, or use it as a context manager.
 
@@ -41,16 +42,18 @@ def connect(
         provider: a name, or a value that is a provider.
         create: make the log if there is none; a reader passes False.
         clock: tells the time of what is recorded without one; the system's by default.
+        telemetry: trace and measure what is recorded, by the OpenTelemetry API.
 
     Raises:
         StoreUrlError: no store answers to `url`.
         StoreMissingError: there is no log and `create` is False.
         StoreUnavailableError: the store cannot be opened.
-        MissingExtraError: the packages of the store are not installed.
+        MissingExtraError: the packages of the store, or of telemetry, are not installed.
     """
     known, chosen = _providers(provider)
     tell = clock or _now
-    return Orders(open_log(url, create=create, clock=tell), known, chosen, tell)
+    log = open_log(url, create=create, clock=tell, telemetry=telemetry)
+    return Orders(log, known, chosen, tell)
 
 
 def connect_async(
@@ -59,6 +62,7 @@ def connect_async(
     provider: str | Provider = DEFAULT_PROVIDER,
     create: bool = True,
     clock: Clock | None = None,
+    telemetry: bool = False,
 ) -> AsyncOrders:
     """Return the same orders for coroutines: enter them with `async with`.
 
@@ -66,23 +70,33 @@ def connect_async(
     """
     known, chosen = _providers(provider)
     tell = clock or _now
-    return AsyncOrders(partial(open_log, url, create=create, clock=tell), known, chosen, tell)
+    open_it = partial(open_log, url, create=create, clock=tell, telemetry=telemetry)
+    return AsyncOrders(open_it, known, chosen, tell)
 
 
-def open_log(url: str, *, create: bool = True, clock: Clock | None = None) -> Log:
+def open_log(
+    url: str, *, create: bool = True, clock: Clock | None = None, telemetry: bool = False
+) -> Log:
     """Return the log at `url`; as `connect`, without a provider."""
-    tell = clock or _now
+    if telemetry:
+        from lifecycle.telemetry import ObservedLog
+
+        return ObservedLog(_open_store(url, create=create, clock=clock or _now))
+    return _open_store(url, create=create, clock=clock or _now)
+
+
+def _open_store(url: str, *, create: bool, clock: Clock) -> Log:
     scheme, separator, rest = url.partition(":")
     if scheme == "memory" and separator and rest in ("", "//"):
         from lifecycle.stores.memory import MemoryLog
 
-        return MemoryLog(clock=tell)
+        return MemoryLog(clock=clock)
     if scheme == "sqlite" and rest.startswith("///") and len(rest) > len("///"):
         from lifecycle.stores.sqlite import SQLiteLog
 
-        return SQLiteLog(rest.removeprefix("///"), create=create, clock=tell)
+        return SQLiteLog(rest.removeprefix("///"), create=create, clock=clock)
     if scheme in POSTGRES and rest.startswith("//"):
-        return _postgres_log(url, create=create, clock=tell)
+        return _postgres_log(url, create=create, clock=clock)
     raise StoreUrlError(url, "sqlite:///file.db, postgresql://host/database or memory:")
 
 

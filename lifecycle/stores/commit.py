@@ -12,8 +12,10 @@ written, it was committed, and its callers are told what they would have been to
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from typing import Final
 
 from lifecycle.errors import (
     StoredFormatError,
@@ -28,6 +30,9 @@ from lifecycle.stores.batch import Batch
 from lifecycle.stores.head import Ends, Place, StreamEnd, StreamEnds
 from lifecycle.stores.patience import Patience
 from lifecycle.stores.recorder import InDoubtError, Recorder, Row, Tip, TryAgainError
+
+LOG: Final = logging.getLogger("lifecycle.log")
+"""Says what was stored and where, never whose it is nor what it says."""
 
 _Draft = tuple[Prepared, StreamEnd, int]
 """One record to be: what, at the end of which stream, with which version."""
@@ -46,6 +51,7 @@ class Decision:
         self.ends = ends
         self._is_any_damaged = any(isinstance(end, StoredFormatError) for end in ends.values())
         self.drafts: list[_Draft] = []
+        self._odd: list[tuple[Outcome, int]] = []
         self._answers = [(batch, self._decide(batch)) for batch in group]
 
     def seal(self, tip: Tip | None, recorded_at: str) -> list[Row]:
@@ -74,6 +80,14 @@ class Decision:
                     for outcome, stream, (version, at) in answer
                 ]
             )
+        self._log(positions)
+
+    def _log(self, positions: Sequence[int]) -> None:
+        for outcome, number in self._odd:
+            LOG.warning("%s: stored at position %d", outcome.value, positions[number])
+        if LOG.isEnabledFor(logging.DEBUG):
+            entries = sum(len(batch.entries) for batch, _ in self._answers)
+            LOG.debug("committed %d new of %d entries", len(positions), entries)
 
     def _decide(self, batch: Batch) -> list[_Answer] | StoreError:
         refusal = self._refusal(batch)
@@ -100,6 +114,8 @@ class Decision:
         if stored is not None:
             return Outcome.DUPLICATE, entry.stream, stored
         outcome = _outcome(entry, end)
+        if outcome is not Outcome.APPENDED:
+            self._odd.append((outcome, len(self.drafts)))
         end.version += 1
         self.drafts.append((entry, end, end.version))
         place = (end.version, -len(self.drafts))
@@ -122,6 +138,7 @@ class Committer:
         try:
             self._commit(group)
         except StoreError as failed:
+            LOG.error("not committed: %s", failed)  # noqa: TRY400 - every caller gets the traceback
             for batch in group:
                 batch.fail(_own(failed))
         except Exception as failed:  # noqa: BLE001 - whose entry it is decides who is told
@@ -141,6 +158,7 @@ class Committer:
                     return None
                 return self._write(group, self._decide(group) if first else None, doubts)
             except TryAgainError as again:
+                LOG.info("committing again: %s", again.found)
                 patience.wait(again)
             first = False
 
