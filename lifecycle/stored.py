@@ -22,7 +22,16 @@ from zlib import crc32
 import jiter
 
 from lifecycle.errors import InvalidArgumentError, StoredFormatError
-from lifecycle.event import NO_HEADERS, Arrival, Entry, Event, Redriven, Unreadable, stream_of
+from lifecycle.event import (
+    NO_HEADERS,
+    NOTHING,
+    Arrival,
+    Entry,
+    Event,
+    Redriven,
+    Unreadable,
+    stream_of,
+)
 from lifecycle.instant import format_instant
 from lifecycle.log import QUARANTINE, Record
 
@@ -208,13 +217,14 @@ def _prepared(entry: Entry) -> Prepared:
 
 
 def _event_opening(event: Event) -> str:
-    trigger = "" if event.trigger == event.name else f',"trigger":{_nullable(event.trigger)}'
-    occurred = "" if event.occurred_at is None else f',"occurred_at":{_time(event.occurred_at)}'
+    name, told_at = event.name, event.occurred_at
+    trigger = "" if event.trigger == name else f',"trigger":{_nullable(event.trigger)}'
+    occurred = "" if told_at is None else f',"occurred_at":{_time(told_at)}'
     exchange = _exchange(event) if event.headers or event.http_status is not None else ""
     problems = f',"problems":[{",".join(map(_quoted, event.problems))}]' if event.problems else ""
     return (
         f'{{"v":1,"provider":{_quoted(event.provider)},"order_id":{_quoted(event.order_id)}'
-        f',"kind":{_quoted(event.kind)},"name":{_quoted(event.name)}{trigger}'
+        f',"kind":{_quoted(event.kind)},"name":{_quoted(name)}{trigger}'
         f',"key":{_quoted(event.key)},"digest":{_quoted(event.digest)}'
         f"{_text(_EVENT_ID, event.event_id)}{_number(_ATTEMPT, event.attempt)}"
         f"{_text(_EXCHANGE_ID, event.exchange_id)}{_text(_STATUS, event.status)}"
@@ -317,6 +327,7 @@ def _event_1(fields: dict[str, Any], body: bytes, record: Record) -> Event:
     name = fields["name"]
     occurred_at = get("occurred_at")
     headers = get("headers")
+    # Looking at an order does this for each of its events: by position, for half the price.
     return Event(
         fields["provider"],
         fields["order_id"],
@@ -335,11 +346,14 @@ def _event_1(fields: dict[str, Any], body: bytes, record: Record) -> Event:
         None if occurred_at is None else datetime.fromisoformat(occurred_at),
         get("http_status"),
         NO_HEADERS if headers is None else MappingProxyType(headers),
-        problems=tuple(get("problems", ())),
-        recorded_at=datetime.fromisoformat(fields["recorded_at"]),
-        version=record.version,
-        position=record.position,
-        redriven_from=get("redriven_from"),
+        NOTHING,
+        (),
+        tuple(get("problems", ())),
+        None,
+        datetime.fromisoformat(fields["recorded_at"]),
+        record.version,
+        record.position,
+        get("redriven_from"),
     )
 
 

@@ -19,7 +19,7 @@ class Batch:
     def __init__(self, entries: Sequence[Prepared], expected_version: int | None = None) -> None:
         self.entries = entries
         self.expected_version = expected_version
-        self.size = sum(len(entry.body) for entry in entries)
+        self.size = sum([len(entry.body) for entry in entries])
         self.settled = False
         self.withdrawn = False
         self.gate = Lock()

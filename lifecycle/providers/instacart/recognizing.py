@@ -133,9 +133,9 @@ def recall(event: Event) -> Event:
     Everything else stands as it was stored.
     """
     details, faults, fate = _recalled(event)
-    # Looking at an order does this for each of its events: half the price of `_replace`.
-    before, after = event[:_FIRST_READ], event[_FIRST_READ + 4 :]
-    return Event._make((*before, details, faults, event.problems, fate, *after))
+    # Looking at an order does this for each of its events: a third of the price of `_replace`.
+    read = (details, faults, event.problems, fate)
+    return Event._make(event[:_FIRST_READ] + read + event[_FIRST_READ + len(read) :])
 
 
 def _request(arrival: Arrival) -> _Said:
@@ -197,7 +197,7 @@ def _callback(arrival: Arrival) -> _Said | _Refusal:
         callback.word,
         callback.occurred_at,
         None,
-        Told(callback.order),
+        Told(arrival.body),
         (),
         ("bad_time",) if callback.has_bad_time else (),
     )
