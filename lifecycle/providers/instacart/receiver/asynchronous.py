@@ -118,6 +118,7 @@ class AsyncReceiver:
         seconds = self.rules.limits.store_seconds
         finished, _ = await asyncio.wait((task,), timeout=seconds)
         if not finished:
+            self.health.note(TimeoutError())
             LOG.warning("callback not durable within %g s; answered 503", seconds)
             raise Refused(503, "the store is slow")
         return task.result()
