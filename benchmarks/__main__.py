@@ -15,7 +15,7 @@ from typing import Final
 
 from pairs import ROUNDS, Row, lines, number, spread, target, verdict
 
-BENCHMARKS: Final = ("append_sqlite", "view", "fold_step", "growth", "replay")
+BENCHMARKS: Final = ("append_sqlite", "view", "fold_step", "growth", "replay", "receiving")
 BEGIN: Final = "<!-- figures -->"
 END: Final = "<!-- end of figures -->"
 

@@ -24,6 +24,7 @@ SIZES = {
     "fold_step": ("--orders", "4"),
     "growth": ("--events", "80", "--step", "8"),
     "replay": ("--orders", "4"),
+    "receiving": ("--callbacks", "40"),
 }
 FIELDS = {"what", "compared_with", "ratio", "low", "high", "reach", "at_most"}
 
