@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pkgutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from functools import cache, partial
 from importlib import import_module
@@ -20,7 +21,6 @@ from lifecycle.provider import Provider
 
 DEFAULT_URL: Final = "sqlite:///lifecycle.db"
 DEFAULT_PROVIDER: Final = "instacart"
-POSTGRES: Final = ("postgresql", "postgres")
 
 Clock = Callable[[], datetime]
 """Something that tells the time, with a zone."""
@@ -95,9 +95,46 @@ def _open_store(url: str, *, create: bool, clock: Clock) -> Log:
         from lifecycle.stores.sqlite import SQLiteLog
 
         return SQLiteLog(rest.removeprefix("///"), create=create, clock=clock)
-    if scheme in POSTGRES and rest.startswith("//"):
-        return _postgres_log(url, create=create, clock=clock)
+    if _is_postgres(url):
+        with _from_extra("postgres", "psycopg"):
+            from lifecycle.stores.postgres import PostgresLog
+
+        return PostgresLog(url, create=create, clock=clock)
     raise StoreUrlError(url, "sqlite:///file.db, postgresql://host/database or memory:")
+
+
+def initialize(url: str, *, role: str | None = None) -> str:
+    """Make the log at `url` if there is none, guard it, and return where it lies.
+
+    `role`, on PostgreSQL, is made if need be, and may then read and append and nothing else.
+    Log in as the owner of the schema, who may make roles.
+
+    Raises:
+        InvalidArgumentError: the store has no roles, or the name is of no use.
+        StoreError: as `connect`.
+    """
+    if _is_postgres(url):
+        with _from_extra("postgres", "psycopg"):
+            from lifecycle.stores import postgres
+
+        postgres.initialize(url, role)
+    elif role is not None:
+        raise InvalidArgumentError("role", "none: only PostgreSQL has roles")
+    with closing(open_log(url)) as log:
+        return log.url
+
+
+def initializing_statements(url: str, *, role: str | None = None) -> list[str]:
+    """Return the SQL that an administrator can run instead of `initialize`; none on SQLite.
+
+    Errors are those of `initialize`; the database is not asked.
+    """
+    if not _is_postgres(url):
+        return []
+    with _from_extra("postgres", "psycopg"):
+        from lifecycle.stores.postgres import statements_of
+
+    return statements_of(url, role)
 
 
 @cache
@@ -127,12 +164,17 @@ def recordings_of(provider: str = DEFAULT_PROVIDER) -> ModuleType:
     return import_module(name)
 
 
-def _postgres_log(url: str, *, create: bool, clock: Clock) -> Log:
+def _is_postgres(url: str) -> bool:
+    return url.startswith(("postgresql://", "postgres://"))
+
+
+@contextmanager
+def _from_extra(extra: str, package: str) -> Iterator[None]:
+    """Import what the packages of an extra may be missing for."""
     try:
-        from lifecycle.stores.postgres import PostgresLog
+        yield
     except ImportError as missing:
-        raise MissingExtraError("postgres", missing.name or "psycopg") from missing
-    return PostgresLog(url, create=create, clock=clock)
+        raise MissingExtraError(extra, missing.name or package) from missing
 
 
 def receiver_of(provider: str = DEFAULT_PROVIDER) -> ModuleType:

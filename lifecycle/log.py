@@ -7,7 +7,7 @@ read lies in the stream `quarantine` of the same log.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from typing import Final, NamedTuple, Protocol, runtime_checkable
 
@@ -43,6 +43,18 @@ class Record(NamedTuple):
     topic: str
     position: int
     state: bytes
+
+
+class Setting(NamedTuple):
+    """One thing that a store is set to: as it reads it back, and what that means.
+
+    Where it is not `safe`, `meaning` says what may happen and what to do.
+    """
+
+    name: str
+    found: str
+    meaning: str
+    safe: bool = True
 
 
 class Log(Protocol):
@@ -107,8 +119,8 @@ class Log(Protocol):
         """Return the highest position, 0 for an empty log."""
         ...
 
-    def settings(self) -> Mapping[str, str]:
-        """Return the settings that durability rests on, read back from the store."""
+    def settings(self) -> Sequence[Setting]:
+        """Return what durability rests on, read back from the store."""
         ...
 
     def close(self) -> None:

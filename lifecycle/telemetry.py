@@ -12,14 +12,14 @@ Attributes name the store's kind, never an order and never what a body says.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from time import perf_counter
 from types import TracebackType
 from typing import Any, Final, Self
 
 from lifecycle.errors import MissingExtraError
 from lifecycle.event import Entry
-from lifecycle.log import ORDERS, Appended, Log, Record
+from lifecycle.log import ORDERS, Appended, Log, Record, Setting
 
 try:
     from opentelemetry.metrics import get_meter
@@ -97,7 +97,7 @@ class ObservedLog:
         """Return the highest position, as `Log.last_position`."""
         return self.log.last_position()
 
-    def settings(self) -> Mapping[str, str]:
+    def settings(self) -> Sequence[Setting]:
         """Return the store's settings, as `Log.settings`."""
         return self.log.settings()
 

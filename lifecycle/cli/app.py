@@ -16,6 +16,7 @@ from typer.main import get_command
 from lifecycle.cli.backup import backup
 from lifecycle.cli.check import check
 from lifecycle.cli.copy import copy
+from lifecycle.cli.database import init
 from lifecycle.cli.demo import demo
 from lifecycle.cli.diagram import diagram
 from lifecycle.cli.doctor import doctor
@@ -46,6 +47,7 @@ _COMMANDS: Final[dict[str, Callable[..., None]]] = {
     "doctor": doctor,
     "serve": serve,
 }
+_DATABASE_COMMANDS: Final[dict[str, Callable[..., None]]] = {"init": init}
 # Where typer brings a click of its own, and where it asks for the one that is installed.
 _UsageError: Final[type] = typer.BadParameter.__bases__[0]
 _ClickException: Final[type[Exception]] = _UsageError.__bases__[0]
@@ -94,8 +96,15 @@ def _guarded(command: Callable[..., None]) -> Callable[..., None]:
     return guarded
 
 
+database = typer.Typer(
+    help="Prepare the database.", no_args_is_help=True, pretty_exceptions_enable=False
+)
+
 for _name, _command in _COMMANDS.items():
     app.command(_name)(_guarded(_command))
+for _name, _command in _DATABASE_COMMANDS.items():
+    database.command(_name)(_guarded(_command))
+app.add_typer(database, name="db")
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 from lifecycle.cli.output import counted
 from lifecycle.definition import Definition
-from lifecycle.log import QUARANTINE, Log
+from lifecycle.log import QUARANTINE, Log, Setting
 from lifecycle.orders import Orders
 from lifecycle.stored import decode_event
 
@@ -24,12 +24,16 @@ _EXTRA: Final = re.compile(r"extra\s*==\s*['\"]([^'\"]+)['\"]")
 
 
 class Check(NamedTuple):
-    """One thing looked at: `advice` says what to do, None where there is nothing to do."""
+    """One thing looked at: `advice` says what to do, None where there is nothing to do.
+
+    `meaning` explains what was found, where that needs a word.
+    """
 
     name: str
     ok: bool
     found: str
     advice: str | None = None
+    meaning: str | None = None
 
 
 def checks_of_installation() -> Iterator[Check]:
@@ -55,7 +59,7 @@ def checks_of_log(orders: Orders) -> Iterator[Check]:
     """Yield what there is to say about a log that could be opened."""
     log = orders.log
     yield Check("database", True, log.url)
-    yield from (Check(name, True, found) for name, found in log.settings().items())
+    yield from map(_setting, log.settings())
     streams = sum(1 for _ in log.streams())
     yield Check(
         "records", True, f"{log.last_position()} in the log, of {counted(streams, 'order')}"
@@ -87,6 +91,11 @@ def _extra(extra: str) -> Check:
     found = ", ".join(f"{check.name} {check.found}" for check in checks)
     lacking = any(check.advice for check in checks)
     return Check(f"extra {extra}", True, found, advice if lacking else None)
+
+
+def _setting(setting: Setting) -> Check:
+    name, found, meaning, safe = setting
+    return Check(name, safe, found, None if safe else meaning, meaning)
 
 
 def _quarantine(orders: Orders) -> Check:

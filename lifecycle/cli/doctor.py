@@ -52,10 +52,10 @@ def _print(checks: list[Check], *, ok: bool) -> None:
             Cell("ok", "green") if check.ok else Cell("look", "bold red"),
             check.name,
             check.found,
-            check.advice or "",
+            check.advice or check.meaning or "",
         )
         for check in checks
     )
-    print_table(("", "check", "found", "advice"), rows)
+    print_table(("", "check", "found", "what it means, or what to do"), rows)
     say()
     say("all is well" if ok else "something needs a person: see the lines marked 'look'")

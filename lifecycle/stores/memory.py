@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from eventsourcing.persistence import IntegrityError, StoredEvent
 from eventsourcing.popo import POPOApplicationRecorder
 
 from lifecycle.errors import StoreClosedError
-from lifecycle.log import Record
+from lifecycle.log import Record, Setting
 from lifecycle.stored import hash_of, link
 from lifecycle.stores.patience import PATIENCE
 from lifecycle.stores.recorded_log import Clock, RecordedLog, now
@@ -95,9 +95,9 @@ class MemoryRecorder(POPOApplicationRecorder):
         """Return the highest position, 0 for an empty log."""
         return self.max_notification_id() or 0
 
-    def settings(self) -> Mapping[str, str]:
+    def settings(self) -> Sequence[Setting]:
         """Return none: what is in memory is not durable."""
-        return {}
+        return ()
 
     def close(self) -> None:
         """Take no further records."""

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from itertools import takewhile
 from typing import Any, Final
 
 from eventsourcing.persistence import StoredEvent
 from eventsourcing.postgres import PostgresApplicationRecorder
+from psycopg import RawCursor
+from psycopg.rows import dict_row
 from psycopg.types.numeric import Int8
 
-from lifecycle.errors import StoreMissingError, StoreUnavailableError
-from lifecycle.log import Record
+from lifecycle.errors import InvalidArgumentError, StoreMissingError, StoreUnavailableError
+from lifecycle.log import Record, Setting
 from lifecycle.stores.patience import patiently
 from lifecycle.stores.postgres_array import bigint_array, bytea_array, text_array
 from lifecycle.stores.postgres_connection import Lent, LogConnection, LogDatastore
 from lifecycle.stores.postgres_fault import InOurWords
-from lifecycle.stores.postgres_schema import COLUMNS, TABLE
+from lifecycle.stores.postgres_schema import COLUMNS, TABLE, Place
+from lifecycle.stores.postgres_setting import REPORT, settings_of
 from lifecycle.stores.postgres_statement import COLUMNS_OF, Statements
 from lifecycle.stores.postgres_url import Target, parse_url
 from lifecycle.stores.recorded_log import Clock, RecordedLog, now
@@ -58,6 +61,7 @@ class PostgresRecorder(PostgresApplicationRecorder):
         super().__init__(datastore, events_table_name=TABLE)
         self.url = target.url
         self._place = target.place
+        self._limits = target.limits
         self._pool = datastore.connections
         self._prepare = target.prepares
         self._statements = Statements.of(target.place)
@@ -67,13 +71,21 @@ class PostgresRecorder(PostgresApplicationRecorder):
         place = self._place
         with Lent(self._pool) as connection, connection.transaction():
             connection.execute(f"SELECT pg_advisory_xact_lock({place.create_lock})".encode())
-            if _columns(connection, place.table):
-                return
-            there = "SELECT to_regnamespace($1)"
-            if connection.tuples.execute(there, (place.quoted_schema,)).fetchone() == (None,):
-                connection.execute(place.schema_statement().encode())
-            for statement in place.create_statements():
-                connection.execute(statement.encode())
+            if not _columns(connection, place.table):
+                _run(connection, self._missing_schema(connection))
+                _run(connection, place.create_statements())
+                _run(connection, place.guard_statements())
+
+    def initialize(self, role: str | None) -> None:
+        """Guard the table anew, and grant a role what appending needs, as the owner."""
+        place = self._place
+        grants = place.grant_statements(role) if role is not None else []
+        with InOurWords(self.url), Lent(self._pool) as connection, connection.transaction():
+            connection.execute(f"SELECT pg_advisory_xact_lock({place.create_lock})".encode())
+            if connection.tuples.execute("SELECT current_user::text").fetchone() == (role,):
+                raise InvalidArgumentError("role", "another than the one that logged in")
+            _run(connection, place.guard_statements())
+            _run(connection, grants)
 
     def prepare(self, *, create: bool) -> None:
         """Make the table if it is not there and `create` is true, and check that it is ours."""
@@ -145,13 +157,21 @@ class PostgresRecorder(PostgresApplicationRecorder):
         ((last,),) = self._fetch(self._statements.last_position)
         return last or 0
 
-    def settings(self) -> Mapping[str, str]:
-        """Return the settings that durability rests on, read back."""
-        return {}
+    def settings(self) -> Sequence[Setting]:
+        """Return what durability rests on, and what this role may do, read back."""
+        with InOurWords(self.url), Lent(self._pool) as connection:
+            cursor = RawCursor(connection, row_factory=dict_row)
+            found = cursor.execute(REPORT, (self._place.table,)).fetchone()
+        return list(settings_of(self._limits, found or {}))
 
     def close(self) -> None:
         """Close every connection."""
         self.datastore.close()
+
+    def _missing_schema(self, connection: LogConnection) -> list[str]:
+        asked = (self._place.quoted_schema,)
+        found = connection.tuples.execute("SELECT to_regnamespace($1)::text", asked).fetchone()
+        return [self._place.schema_statement()] if found == (None,) else []
 
     def _insert(self, connection: LogConnection, rows: Sequence[Row]) -> list[int]:
         streams, versions, topics, states = zip(*rows, strict=True)
@@ -178,6 +198,27 @@ class PostgresRecorder(PostgresApplicationRecorder):
             return _columns(connection, self._place.table)
 
 
+def initialize(url: str, role: str | None = None) -> None:
+    """Make the log at `url` if there is none, guard it, and grant a role what it needs.
+
+    Errors are those of `PostgresLog`.
+    """
+    target = parse_url(url)
+    recorder = _opened(target, create=True)
+    try:
+        patiently(target.url, target.limits.patience, recorder.initialize, role)
+    finally:
+        recorder.close()
+
+
+def statements_of(url: str, role: str | None = None) -> list[str]:
+    """Return what an administrator can run instead of `initialize`, on an empty schema."""
+    place = parse_url(url).place
+    schema = [] if place == Place() else [place.schema_statement()]
+    grants = place.grant_statements(role) if role is not None else []
+    return [*schema, *place.create_statements(), *place.guard_statements(), *grants]
+
+
 def _opened(target: Target, *, create: bool) -> PostgresRecorder:
     if os.environ.get(_UNLOCKED_INSERTS, "").strip().lower() in {
         "1",
@@ -199,6 +240,11 @@ def _opened(target: Target, *, create: bool) -> PostgresRecorder:
         recorder.close()
         raise
     return recorder
+
+
+def _run(connection: LogConnection, statements: Iterable[str]) -> None:
+    for statement in statements:
+        connection.execute(statement.encode())
 
 
 def _columns(connection: LogConnection, table: str) -> list[tuple[str, ...]]:

@@ -32,7 +32,7 @@ _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.@-]{0,62}")
 _CREATE_SCHEMA: Final = "CREATE SCHEMA IF NOT EXISTS {schema}"
 
 _CREATE: Final = (
-    """CREATE TABLE {table} (
+    """CREATE TABLE IF NOT EXISTS {table} (
     originator_id text COLLATE "C" NOT NULL,
     originator_version bigint NOT NULL,
     topic text COLLATE "C" NOT NULL,
@@ -40,12 +40,15 @@ _CREATE: Final = (
     notification_id bigint GENERATED ALWAYS AS IDENTITY,
     PRIMARY KEY (originator_id, originator_version)
 )""",
-    "CREATE UNIQUE INDEX stored_events_notification_id_idx ON {table} (notification_id)",
+    """CREATE UNIQUE INDEX IF NOT EXISTS stored_events_notification_id_idx
+ON {table} (notification_id)""",
+)
+_GUARD: Final = (
     """CREATE OR REPLACE FUNCTION {schema}.stored_events_refuse() RETURNS trigger
 LANGUAGE plpgsql AS $refuse$
 BEGIN RAISE EXCEPTION 'the log is append-only: no %', TG_OP USING ERRCODE = '42501'; END
 $refuse$""",
-    """CREATE TRIGGER stored_events_refuse BEFORE UPDATE OR DELETE OR TRUNCATE ON {table}
+    """CREATE OR REPLACE TRIGGER stored_events_refuse BEFORE UPDATE OR DELETE OR TRUNCATE ON {table}
 FOR EACH STATEMENT EXECUTE FUNCTION {schema}.stored_events_refuse()""",
     "ALTER TABLE {table} ENABLE ALWAYS TRIGGER stored_events_refuse",
 )
@@ -93,8 +96,12 @@ class Place(NamedTuple):
         return _CREATE_SCHEMA.format(schema=self.quoted_schema)
 
     def create_statements(self) -> list[str]:
-        """Return the statements that make the table and guard it."""
-        return [part.format(table=self.table, schema=self.quoted_schema) for part in _CREATE]
+        """Return the statements that make the table, which is not there yet."""
+        return [part.format(table=self.table) for part in _CREATE]
+
+    def guard_statements(self) -> list[str]:
+        """Return the statements that keep the table append-only; once more does no harm."""
+        return [part.format(table=self.table, schema=self.quoted_schema) for part in _GUARD]
 
     def grant_statements(self, role: str) -> list[str]:
         """Return the statements that make a role, if need be, which may read and append only.

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from lifecycle.errors import StoreUnavailableError
+from lifecycle.log import Setting
 from lifecycle.stores.postgres_url import Limits
 
 OLDEST_SERVER: Final = 140000
@@ -19,11 +20,38 @@ _SESSION: Final = {
 _MILLISECONDS: Final = ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout")
 _READ: Final = ("fsync", "full_page_writes", "server_encoding", "server_version_num")
 
-_REFUSED: Final[Mapping[str, tuple[str, str]]] = {
-    "fsync": ("off", "a power cut or a crash can take what was acknowledged, or all of it"),
-    "full_page_writes": ("off", "a power cut can tear pages that hold what was acknowledged"),
-    "synchronous_commit": ("off", "a crash can take what was acknowledged in the last moments"),
+_MEANINGS: Final[Mapping[str, tuple[str, str]]] = {
+    "fsync": (
+        "what the server says is on the disk is there",
+        "a power cut can take what was acknowledged, or the whole database",
+    ),
+    "full_page_writes": (
+        "pages that a power cut tears are mended",
+        "a power cut can tear pages that hold what was acknowledged",
+    ),
+    "synchronous_commit": (
+        "a commit is on the disk when it returns",
+        "a crash can take what was acknowledged in the last moments",
+    ),
 }
+"""What a setting means, and what may happen where it is off."""
+
+REPORT: Final = """SELECT
+    current_setting('server_version') AS server,
+    current_setting('fsync') AS fsync,
+    current_setting('full_page_writes') AS full_page_writes,
+    current_setting('synchronous_commit') AS synchronous_commit,
+    pg_is_in_recovery() AS is_standby,
+    (SELECT coalesce(bool_or(tgenabled = 'A'), false) FROM pg_catalog.pg_trigger
+     WHERE tgrelid = to_regclass($1) AND tgname = 'stored_events_refuse') AS is_guarded,
+    current_user::text AS role,
+    has_table_privilege($1, 'UPDATE') OR has_table_privilege($1, 'DELETE')
+        OR has_table_privilege($1, 'TRUNCATE') AS may_change,
+    (SELECT count(*) FROM pg_catalog.pg_stat_activity
+     WHERE backend_type = 'client backend') AS sessions,
+    current_setting('max_connections')::integer AS most_sessions
+"""
+"""Asks for what `settings_of` tells."""
 
 
 def session_statement(limits: Limits) -> str:
@@ -58,8 +86,43 @@ def check_settings(url: str, found: Mapping[str, Any]) -> None:
         )
     if found.get("server_encoding") != "UTF8":
         raise StoreUnavailableError(
-            url, f"its encoding is {found.get('server_encoding')}; create a database in UTF8"
+            url, f"its encoding is {found.get('server_encoding')}, and only UTF8 will do"
         )
-    for name, (unsafe, risk) in _REFUSED.items():
-        if found.get(name) == unsafe:
-            raise StoreUnavailableError(url, f"its {name} is {unsafe!r}: {risk}; set it to 'on'")
+    for name, (_, risk) in _MEANINGS.items():
+        if found.get(name) == "off":
+            raise StoreUnavailableError(url, f"its {name} is off: {risk}; set it to on")
+
+
+def settings_of(limits: Limits, found: Mapping[str, Any]) -> Iterator[Setting]:
+    """Yield what a server and our sessions are set to, given the answer to `REPORT`."""
+    yield Setting("server", f"PostgreSQL {found['server']}", _writable(found))
+    for name, (meaning, risk) in _MEANINGS.items():
+        safe = found[name] != "off"
+        yield Setting(name, found[name], meaning if safe else f"{risk}; set it to on", safe)
+    yield _append_only(found)
+    yield _role(found)
+    seconds = [f"{name} {value:g} s" for name, value in limits._asdict().items()][:-1]
+    yield Setting("limits", ", ".join(seconds), "parameters of the URL set them otherwise")
+    yield Setting(
+        "sessions",
+        f"{found['sessions']} of {found['most_sessions']} in use",
+        f"each process that opens the log takes up to {limits.pool_size}",
+    )
+
+
+def _writable(found: Mapping[str, Any]) -> str:
+    return "a standby, which can only be read" if found["is_standby"] else "it can be written to"
+
+
+def _append_only(found: Mapping[str, Any]) -> Setting:
+    if found["is_guarded"]:
+        return Setting("append_only", "on", "a trigger refuses UPDATE, DELETE and TRUNCATE")
+    todo = "nothing refuses UPDATE, DELETE and TRUNCATE; run, as the owner: lifecycle db init"
+    return Setting("append_only", "off", todo, safe=False)
+
+
+def _role(found: Mapping[str, Any]) -> Setting:
+    if not found["may_change"]:
+        return Setting("role", found["role"], "it may read and append, and nothing else")
+    meaning = "it may do more than read and append; to make one: lifecycle db init --role NAME"
+    return Setting("role", found["role"], meaning)

@@ -60,10 +60,6 @@ COLUMNS_OF: Final = (
     "WHERE attrelid = pg_catalog.to_regclass($1) AND attnum > 0 AND NOT attisdropped "
     "ORDER BY attnum"
 )
-GUARDED: Final = (
-    "SELECT coalesce(bool_or(tgenabled = 'A'), false) FROM pg_catalog.pg_trigger "
-    "WHERE tgrelid = pg_catalog.to_regclass($1) AND tgname = 'stored_events_refuse'"
-)
 
 
 class Statements(NamedTuple):

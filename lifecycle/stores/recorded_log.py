@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Final, ParamSpec, TypeVar
 
 from lifecycle.errors import OpenedElsewhereError, StoreClosedError
 from lifecycle.event import Entry
-from lifecycle.log import ORDERS, Appended, Record
+from lifecycle.log import ORDERS, Appended, Record, Setting
 from lifecycle.stored import prepare, storable
 from lifecycle.stores.batch import Batch
 from lifecycle.stores.commit import Committer
@@ -129,8 +129,8 @@ class RecordedLog:
         """Return the highest position, 0 for an empty log."""
         return self._ask(self._recorder.last_position)
 
-    def settings(self) -> Mapping[str, str]:
-        """Return the settings that durability rests on, read back from the store."""
+    def settings(self) -> Sequence[Setting]:
+        """Return what durability rests on, read back from the store."""
         return self._ask(self._recorder.settings)
 
     def close(self) -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final, NamedTuple, Protocol
 
-from lifecycle.log import Record
+from lifecycle.log import Record, Setting
 
 STREAMS_AT_ONCE: Final = 256
 """A recorder is never asked about more streams than this in one call."""
@@ -108,8 +108,8 @@ class Recorder(Protocol):
         """Return the highest position, 0 for an empty log."""
         ...
 
-    def settings(self) -> Mapping[str, str]:
-        """Return the settings that durability rests on, read back."""
+    def settings(self) -> Sequence[Setting]:
+        """Return what durability rests on, read back."""
         ...
 
     def close(self) -> None:

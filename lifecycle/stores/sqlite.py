@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import closing
 from itertools import takewhile
 from pathlib import Path
@@ -17,13 +17,13 @@ from typing import Any, Final
 from eventsourcing.sqlite import SQLiteApplicationRecorder
 
 from lifecycle.errors import InvalidArgumentError, StoreMissingError, StoreUnavailableError
-from lifecycle.log import Record
+from lifecycle.log import Record, Setting
 from lifecycle.stored import hash_of, link
 from lifecycle.stores.patience import PATIENCE, patiently
 from lifecycle.stores.recorded_log import Clock, RecordedLog, now
 from lifecycle.stores.recorder import STREAMS_AT_ONCE, Head, Plan, Row, Tip
 from lifecycle.stores.sqlite_backup import back_up
-from lifecycle.stores.sqlite_connection import Lent, LogDatastore
+from lifecycle.stores.sqlite_connection import MEANINGS, Lent, LogDatastore
 from lifecycle.stores.sqlite_fault import InOurWords, is_undecodable
 from lifecycle.stores.sqlite_schema import COLUMNS, SCHEMA, TABLE
 from lifecycle.stores.sqlite_statement import (
@@ -170,10 +170,11 @@ class SQLiteRecorder(SQLiteApplicationRecorder):
         with InOurWords(self.url), Lent(self.datastore.pool) as connection:
             back_up(connection.driver, path)
 
-    def settings(self) -> Mapping[str, str]:
-        """Return the settings that durability rests on, read back."""
+    def settings(self) -> Sequence[Setting]:
+        """Return what durability rests on, read back."""
         with InOurWords(self.url), Lent(self.datastore.pool) as connection:
-            return connection.settings()
+            found = connection.settings()
+        return [Setting(name, value, MEANINGS[name]) for name, value in found.items()]
 
     def close(self) -> None:
         """Close every connection."""

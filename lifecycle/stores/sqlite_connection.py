@@ -39,6 +39,13 @@ SETTINGS: Final = {
 }
 """What every connection is set to. The journal mode is the file's, see `make_durable`."""
 
+MEANINGS: Final[Mapping[str, str]] = {
+    "journal_mode": "a commit is in the write-ahead log, and readers wait for nobody",
+    "synchronous": "a commit is on the disk when it returns",
+    "recursive_triggers": "REPLACE is refused too",
+}
+"""What the settings mean that a connection reads back."""
+
 PAGE_BYTES: Final = 8192
 """Of a new file. A smaller page holds few records and wastes its end."""
 

@@ -1,15 +1,18 @@
-"""The log in PostgreSQL keeps what every log promises."""
+"""The log in PostgreSQL keeps what every log promises, for a role that may read and append only."""
 
 import pytest
 
+from lifecycle.connect import initialize
 from lifecycle.stores.postgres import PostgresLog
 from tests.contract.log_contract import LogContract
 
 
 class TestPostgresLog(LogContract):
     @pytest.fixture(autouse=True)
-    def _server(self, postgres):
-        self.url = postgres.new_url()
+    def _role(self, postgres):
+        url = postgres.new_url()
+        initialize(url, role="app")
+        self.url = url.replace("postgres@", "app@")
 
     def open(self, folder, clock):
         return PostgresLog(self.url, clock=clock)

@@ -19,6 +19,7 @@ from pathlib import Path
 import pytest
 
 from tests.docs.fences import PAGES, ROOT, Block, blocks_of, named
+from tests.postgres_server import SUPERUSER
 
 RUNNABLE = [
     page
@@ -67,10 +68,23 @@ def run_console(command: str) -> str:
     return done.stdout
 
 
+@pytest.fixture
+def database(request, monkeypatch):
+    """Have pages find the database `orders` on a server, as libpq finds it."""
+    server = request.getfixturevalue("postgres")
+    server.execute("CREATE DATABASE orders")
+    monkeypatch.setenv("PGHOST", str(server.folder))
+    monkeypatch.setenv("PGUSER", SUPERUSER)
+    yield
+    server.execute("DROP DATABASE orders")
+
+
 @pytest.mark.parametrize("page", RUNNABLE, ids=named)
-def test_the_code_on_the_page_runs_and_prints_what_it_says(page, tmp_path, monkeypatch):
+def test_the_code_on_the_page_runs_and_prints_what_it_says(page, tmp_path, monkeypatch, request):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("LIFECYCLE_DB", raising=False)
+    if page.stem == "run-on-postgresql":
+        request.getfixturevalue("database")
     namespace: dict[str, object] = {"__name__": "__page__"}
     blocks = blocks_of(page.read_text())
     for block, following in itertools.zip_longest(blocks, blocks[1:]):

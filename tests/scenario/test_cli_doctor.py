@@ -48,7 +48,9 @@ def test_a_healthy_log_is_well(ingested):
     assert checks["synchronous"]["found"] == "full"
     assert checks["records"]["found"] == "3 in the log, of 1 order"
     assert checks["eventsourcing"]["found"] == importlib.metadata.version("eventsourcing")
-    assert all(set(check) == {"name", "ok", "found", "advice"} for check in checks.values())
+    assert all(
+        set(check) == {"name", "ok", "found", "advice", "meaning"} for check in checks.values()
+    )
 
 
 def test_orders_that_nobody_ever_confirmed_are_told(ingested):

@@ -1,0 +1,214 @@
+"""The server commits and its reply is lost: nobody sees an error, and nothing is doubled."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from itertools import count
+
+import pytest
+from eventsourcing.persistence import IntegrityError, StoredEvent
+from eventsourcing.postgres import PostgresApplicationRecorder, PostgresDatastore
+
+from lifecycle.audit.verify import verify
+from lifecycle.connect import connect
+from lifecycle.errors import StoreUnavailableError
+from lifecycle.log import QUARANTINE, Outcome
+from lifecycle.stores.commit import Committer
+from lifecycle.stores.postgres import PostgresLog
+from lifecycle.stores.postgres_schema import Place
+from tests.contract.entries import event, stream, unreadable
+from tests.postgres_server import Server
+from tests.proxy import Proxy, proxied
+
+_schemas = count(1)
+
+
+@pytest.fixture
+def proxy(postgres: Server) -> Iterator[Proxy]:
+    with proxied(postgres) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def schema() -> str:
+    return f"lost_{next(_schemas)}"
+
+
+@pytest.fixture
+def log(proxy: Proxy, schema: str) -> Iterator[PostgresLog]:
+    """A log behind the proxy, whose statement is prepared already."""
+    with closing(PostgresLog(proxy.url(schema, statement_timeout=0.5))) as log:
+        log.append(event("first"))
+        yield log
+
+
+def wait_until(holds: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 30
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize("lost", [1, 2, 5])
+def test_an_event_whose_reply_was_lost_is_appended_once_however_often_that_goes_on(
+    log, proxy, lost
+):
+    proxy.cut_replies(lost, b"INSERT 0 ", b"SELECT ")
+
+    done = log.append(event(number=2))
+
+    assert (done.outcome, done.version) == (Outcome.APPENDED, 1)
+    assert proxy.cut == lost
+    assert [record.position for record in log.read(stream())] == [done.position]
+    assert log.append(event(number=2)).outcome is Outcome.DUPLICATE
+
+
+def test_an_expected_version_is_no_conflict_with_oneself(log, proxy):
+    proxy.cut_replies(1)
+
+    assert log.append(event(number=2), expected_version=0).version == 1
+
+
+def test_a_begun_request_whose_reply_was_lost_is_not_resumed(log, proxy, schema):
+    with connect(proxy.url(schema)) as orders:
+        orders.begin_request("warm", {"order_id": "warm"})
+        proxy.cut_replies(1)
+
+        sent = orders.begin_request("xyz", {"order_id": "xyz"})
+
+        assert (sent.attempt, sent.resumed) == (1, False)
+
+
+def test_what_could_not_be_read_is_quarantined_once(log, proxy):
+    proxy.cut_replies(1)
+
+    assert log.append(unreadable()).outcome is Outcome.QUARANTINED
+
+    assert len(log.read(QUARANTINE)) == 1
+
+
+def test_control_whoever_does_not_look_for_what_was_written_quarantines_twice(
+    log, proxy, monkeypatch
+):
+    monkeypatch.setattr(Committer, "_was_written", lambda *_: False)
+    proxy.cut_replies(1)
+
+    log.append(unreadable())
+
+    assert len(log.read(QUARANTINE)) == 2
+
+
+def test_control_the_library_s_own_recorder_reports_a_conflict_with_itself(log, proxy):
+    port = proxy._listening.getsockname()[1]
+    with closing(
+        PostgresDatastore(
+            "postgres",
+            "127.0.0.1",
+            port,
+            "postgres",
+            "",
+            schema=f"stock_{next(_schemas)}",
+            originator_id_type="text",
+        )
+    ) as datastore:
+        log.recorder.datastore.connections.take().execute(
+            f"CREATE SCHEMA {datastore.schema}".encode()
+        )
+        recorder = PostgresApplicationRecorder(datastore)
+        recorder.create_table()
+        proxy.cut_replies(1, b"COMMIT\x00")
+
+        with pytest.raises(IntegrityError):
+            recorder.insert_events([StoredEvent("a", 1, "topic", b"state")])
+
+
+def test_a_batch_whose_reply_was_lost_is_settled_as_it_was_written(log, proxy):
+    log.append(event("a", 1))
+    proxy.cut_replies(1)
+
+    done = log.append_many(
+        [event("a", 1), event("a", 2), unreadable(), event("b", 3), event("a", 1, body=b"[]")]
+    )
+
+    assert [(one.outcome, one.version) for one in done] == [
+        (Outcome.DUPLICATE, 1),
+        (Outcome.APPENDED, 2),
+        (Outcome.QUARANTINED, 1),
+        (Outcome.APPENDED, 1),
+        (Outcome.DIVERGENT, 3),
+    ]
+    assert log.append(event("a", 3)).version == 4
+    assert verify(log).ok
+    assert [record.position for record in log.read(stream("a"))][1:3] == [
+        done[1].position,
+        done[4].position,
+    ]
+
+
+def test_tasks_that_share_a_lost_commit_are_all_told(log, proxy):
+    async def record_all() -> list[Outcome]:
+        proxy.cut_replies(2)
+        tasks = (log.append_async(event(f"o{n % 7}", n)) for n in range(100))
+        return [one.outcome for one in await asyncio.gather(*tasks)]
+
+    assert set(asyncio.run(record_all())) == {Outcome.APPENDED}
+    assert log.last_position() >= 101
+    assert sum(1 for _ in log.scan()) == 101
+
+
+def test_a_server_that_says_nothing_more_is_left_after_a_time(log, proxy, monkeypatch):
+    monkeypatch.setattr("lifecycle.stores.postgres_connection._GRACE_SECONDS", 0.1)
+    log.recorder.datastore.connections.close(for_good=False)
+    log.append(event("again"))
+    proxy.swallow_replies(1)
+
+    done = log.append(event(number=2))
+
+    assert (done.outcome, proxy.cut) == (Outcome.APPENDED, 1)
+    assert len(log.read(stream())) == 1
+
+
+@pytest.mark.parametrize("entry", [unreadable(), event(number=2)], ids=["item", "event"])
+def test_what_a_forgotten_session_commits_later_is_not_written_again(
+    proxy, postgres, schema, entry
+):
+    """The session waits for the lock while its client has gone and decides anew."""
+    with (
+        closing(PostgresLog(proxy.url(schema))) as log,
+        ThreadPoolExecutor(1) as caller,
+        postgres.connect() as other,
+    ):
+        with other.transaction():
+            other.execute(f"SELECT pg_advisory_xact_lock({Place(schema).append_lock})")
+            told = caller.submit(log.append, entry)
+            wait_until(lambda: waiting(postgres) == 1)
+            proxy.leave_clients()
+            wait_until(lambda: waiting(postgres) == 2)
+        done = told.result()
+
+        assert done.outcome in {Outcome.APPENDED, Outcome.QUARANTINED}
+        assert [record.version for record in log.scan()] == [1]
+        assert log.last_position() == done.position
+
+
+def waiting(server: Server) -> int:
+    """Return how many sessions wait for an advisory lock."""
+    [(number,)] = server.execute(
+        "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+    )
+    return number
+
+
+def test_a_database_that_stays_away_is_an_error_and_says_so(proxy, schema):
+    with closing(PostgresLog(proxy.url(schema, patience=0.3))) as log:
+        log.append(event())
+        proxy.close()
+
+        with pytest.raises(StoreUnavailableError, match="nobody answers there"):
+            log.append(event(number=2))
+        with pytest.raises(StoreUnavailableError, match="nobody answers there"):
+            log.read(stream())

@@ -1,0 +1,119 @@
+"""A proxy before a PostgreSQL server that loses replies when it is told to."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Final
+
+from tests.postgres_server import SUPERUSER, Server
+
+COMMITTED: Final = b"INSERT 0 "
+"""How the server says that an append of ours is committed."""
+
+
+class Proxy:
+    """Listens on loopback and passes bytes on; each way of each connection is a thread."""
+
+    def __init__(self, server: Server) -> None:
+        self._path = str(server.folder / ".s.PGSQL.5432")
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self._lock = threading.Lock()
+        self._signs: tuple[bytes, ...] = ()
+        self._cuts = 0
+        self._swallows = 0
+        self._pairs: list[tuple[socket.socket, socket.socket]] = []
+        self.cut = 0
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def url(self, schema: str, **parameters: object) -> str:
+        """Return the URL of a log behind this proxy."""
+        port = self._listening.getsockname()[1]
+        given = "".join(f"&{name}={value}" for name, value in parameters.items())
+        return f"postgresql://{SUPERUSER}@127.0.0.1:{port}/postgres?schema={schema}{given}"
+
+    def cut_replies(self, number: int, *signs: bytes) -> None:
+        """Lose the next replies that hold a sign, and their connections with them."""
+        self._signs = signs or (COMMITTED,)
+        self._cuts = number
+
+    def swallow_replies(self, number: int) -> None:
+        """Lose the next replies to commits, and say nothing more on their connections."""
+        self._signs = (COMMITTED,)
+        self._swallows = number
+
+    def leave_clients(self) -> None:
+        """Close the connections to all clients; the server does not learn of it."""
+        with self._lock:
+            for client, _ in self._pairs:
+                _shut(client)
+
+    def close(self) -> None:
+        """Close everything."""
+        _shut(self._listening)
+        with self._lock:
+            for pair in self._pairs:
+                for end in pair:
+                    _shut(end)
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                client, _ = self._listening.accept()
+                server = socket.socket(socket.AF_UNIX)
+                try:
+                    server.connect(self._path)
+                except OSError:
+                    client.close()
+                    continue
+                with self._lock:
+                    self._pairs.append((client, server))
+                for work in (self._ask, self._answer):
+                    threading.Thread(target=work, args=(client, server), daemon=True).start()
+
+    def _ask(self, client: socket.socket, server: socket.socket) -> None:
+        with suppress(OSError):
+            while asked := client.recv(65536):
+                server.sendall(asked)
+
+    def _answer(self, client: socket.socket, server: socket.socket) -> None:
+        with suppress(OSError):
+            while answered := server.recv(65536):
+                if any(sign in answered for sign in self._signs) and self._is_to_be_lost(
+                    client, server
+                ):
+                    return
+                client.sendall(answered)
+        _shut(client)
+
+    def _is_to_be_lost(self, client: socket.socket, server: socket.socket) -> bool:
+        with self._lock:
+            if self._swallows:
+                self._swallows -= 1
+                self.cut += 1
+                return True
+            if not self._cuts:
+                return False
+            self._cuts -= 1
+            self.cut += 1
+        _shut(client)
+        _shut(server)
+        return True
+
+
+@contextmanager
+def proxied(server: Server) -> Iterator[Proxy]:
+    """Yield a proxy before a server."""
+    proxy = Proxy(server)
+    try:
+        yield proxy
+    finally:
+        proxy.close()
+
+
+def _shut(end: socket.socket) -> None:
+    with suppress(OSError):
+        end.shutdown(socket.SHUT_RDWR)
+    end.close()
