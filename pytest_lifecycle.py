@@ -11,6 +11,7 @@ that is asked for does. Every name carries the word `lifecycle`, to stand in nob
 | `lifecycle_orders` | orders of that provider in memory, on that clock |
 | `lifecycle_recordings` | a function: the recordings of a file beside the test module |
 | `lifecycle_golden` | a function: compares a view with its golden file |
+| `lifecycle_simulator` | a function: starts a simulated provider on a real socket |
 
 | option | does |
 |---|---|
@@ -25,6 +26,7 @@ that is asked for does. Every name carries the word `lifecycle`, to stand in nob
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -32,7 +34,7 @@ import pytest
 if TYPE_CHECKING:
     from lifecycle.orders import Orders
     from lifecycle.provider import Provider
-    from lifecycle.testing import FixedClock, Golden
+    from lifecycle.testing import FixedClock, Golden, Simulated
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -112,3 +114,16 @@ def lifecycle_golden(request: pytest.FixtureRequest) -> Golden:
     from lifecycle.testing.plugin import golden_of
 
     return golden_of(request)
+
+
+@pytest.fixture
+def lifecycle_simulator() -> Iterator[Callable[..., Simulated]]:
+    """Yield a function that starts a simulated provider with its settings; all stop in the end."""
+    from lifecycle.testing.simulation import simulated
+
+    with ExitStack() as running:
+
+        def start(**settings: Any) -> Simulated:
+            return running.enter_context(simulated(**settings))
+
+        yield start

@@ -190,6 +190,19 @@ def receiver_of(provider: str = DEFAULT_PROVIDER) -> ModuleType:
     return import_module(name)
 
 
+def simulator_of(provider: str = DEFAULT_PROVIDER) -> ModuleType:
+    """Return a provider's simulator package: `Simulator`, `RunningSimulator`, `serve`.
+
+    Raises:
+        InvalidArgumentError: there is no such provider, or it has none.
+        MissingExtraError: when one is made and the extra `http` is not installed.
+    """
+    name = f"{providers.__name__}.{provider}.simulator"
+    if provider not in known_providers() or find_spec(name) is None:
+        raise InvalidArgumentError(f"provider {provider!r}", "one that has a simulator")
+    return import_module(name)
+
+
 def _providers(provider: str | Provider) -> tuple[Mapping[str, Provider], Provider]:
     known = known_providers()
     if not isinstance(provider, str):

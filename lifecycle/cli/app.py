@@ -28,6 +28,7 @@ from lifecycle.cli.output import say, warn
 from lifecycle.cli.quarantine import quarantine
 from lifecycle.cli.serve import serve
 from lifecycle.cli.show import history, show
+from lifecycle.cli.simulate import simulate
 from lifecycle.cli.verify import verify
 
 DISTRIBUTION: Final = "order-lifecycle"
@@ -46,6 +47,7 @@ _COMMANDS: Final[dict[str, Callable[..., None]]] = {
     "check": check,
     "doctor": doctor,
     "serve": serve,
+    "simulate": simulate,
 }
 _DATABASE_COMMANDS: Final[dict[str, Callable[..., None]]] = {"init": init}
 # Where typer brings a click of its own, and where it asks for the one that is installed.

@@ -9,6 +9,8 @@
     definition ─→ walks_to_states, walks_to_moves ─→ recordings        what to test
                └→ Coverage                                             what was tested
 
+    simulated ─→ a provider on a real socket, which calls back and knows the truth
+
 The pytest plugin `pytest_lifecycle` is there as soon as the distribution is installed. What
 a provider's recordings look like is told by the provider:
 `lifecycle.providers.instacart.recordings`.
@@ -21,6 +23,7 @@ from lifecycle.testing.golden import Golden
 from lifecycle.testing.handmade import HandMade, Recording, event
 from lifecycle.testing.recordings import load_recordings, memory_orders, received_in_turn
 from lifecycle.testing.scenario import Given, When, given
+from lifecycle.testing.simulation import Simulated, simulated
 from lifecycle.testing.strategies import (
     definitions,
     deliveries,
@@ -39,6 +42,7 @@ __all__ = [
     "Golden",
     "HandMade",
     "Recording",
+    "Simulated",
     "Walk",
     "When",
     "assert_any_order",
@@ -53,6 +57,7 @@ __all__ = [
     "load_recordings",
     "memory_orders",
     "received_in_turn",
+    "simulated",
     "walks_to_moves",
     "walks_to_states",
 ]

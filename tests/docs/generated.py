@@ -31,6 +31,14 @@ from lifecycle.diagram import timeline as timeline_module
 from lifecycle.diagram.mermaid import mermaid
 from lifecycle.providers.instacart import stories
 from lifecycle.providers.instacart.definition import LAST_MILE
+from lifecycle.providers.instacart.simulator import (
+    SCENARIOS,
+    Attempt,
+    Happened,
+    OrderTruth,
+    SentCallback,
+    Settings,
+)
 
 ROOT = Path(__file__).parents[2]
 PICTURES = ROOT / "docs" / "pictures"
@@ -221,11 +229,38 @@ def decisions() -> str:
     )
 
 
+def scenarios() -> str:
+    """Return what the simulated provider can be made to do."""
+    rows = ((f"`{name}`", kind, tells) for name, kind, tells in SCENARIOS.values())
+    return table(("scenario", "kind", "what happens"), rows)
+
+
+def simulator_settings() -> str:
+    """Return the settings of the simulated provider."""
+    rows = (
+        (f"`{name}`", "-" if field.default is None else f"`{field.default}`", field.description)
+        for name, field in Settings.model_fields.items()
+    )
+    return table(("setting", "default", "what it says"), rows)
+
+
+def truth() -> str:
+    """Return what the simulated provider tells about an order and its callbacks."""
+    rows = (
+        (f"`{model.__name__}`", code(model.model_fields), first_line(model))
+        for model in (OrderTruth, Happened, SentCallback, Attempt)
+    )
+    return table(("value", "fields", "what it is"), rows)
+
+
 PARTS: dict[str, Callable[[], str]] = {
     "definition": definition,
     "errors": all_errors,
     "api": api,
     "decisions": decisions,
+    "scenarios": scenarios,
+    "simulator_settings": simulator_settings,
+    "truth": truth,
 }
 
 

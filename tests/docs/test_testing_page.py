@@ -53,7 +53,7 @@ def test_the_reference_names_every_public_name_fixture_option_and_builder():
     fixtures = re.findall(r"^def (lifecycle_\w+)\(", plugin, re.MULTILINE)
     options = re.findall(r'"(--lifecycle-[\w-]+)"', plugin)
     builders = re.findall(r"^def ([a-z]\w+)\(", recordings_source(), re.MULTILINE)
-    assert len(fixtures) == 5
+    assert len(fixtures) == 6
     assert len(options) == 3
     for name in (*lifecycle.testing.__all__, *fixtures, *options, *builders):
         assert re.search(rf"`{re.escape(name)}[`( ]|`{re.escape(name)}\.", page), name

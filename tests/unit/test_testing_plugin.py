@@ -81,7 +81,7 @@ def test_the_fixtures_are_there_and_carry_the_word_in_their_names(pytester):
     run(pytester).assert_outcomes(passed=1)
     shown = run(pytester, "--fixtures").stdout.str()
     ours = [line.split()[0] for line in shown.splitlines() if "pytest_lifecycle.py" in line]
-    assert len(ours) == 5
+    assert len(ours) == 6
     assert all(name.startswith("lifecycle_") for name in ours)
 
 

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from lifecycle.event import ACCEPTED, FAILED, POLL_FAILED, REJECTED, REQUESTED, RESUBMITTED
 from lifecycle.instant import format_instant, parse_instant
+from lifecycle.providers.instacart.refusals import error_body
 from lifecycle.providers.instacart.stories import STARTS_AT
 from lifecycle.providers.instacart.storyteller import Recording
 
@@ -23,6 +24,8 @@ ORDER: Final = "xyz123456"
 """The order that everything is about, unless it says otherwise."""
 
 Time = datetime | str | float
+
+error: Final = error_body
 
 _STEP: Final = timedelta(minutes=1)
 _REQUESTED: Final = {
@@ -136,17 +139,6 @@ def poll(
     if at is not None:
         fields["headers"] = {"date": format_datetime(_moment(at), usegmt=True)}
     return _recording("poll", _arrives(at, received_at), **fields, body=body)
-
-
-def error(
-    message: str | None, code: int | None, key: str | None = None, *nested: Mapping[str, Any]
-) -> Recording:
-    """Return an error body, around others if there are any."""
-    inside = {"errors": list(nested)} if nested else {}
-    return {
-        "error": {"message": message, "code": code, **inside},
-        "meta": {} if key is None else {"key": key},
-    }
 
 
 def tell(

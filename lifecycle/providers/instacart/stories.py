@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 
 from lifecycle.instant import format_instant
 from lifecycle.providers.instacart.plots import SHOWN, drawn_plot
-from lifecycle.providers.instacart.storyteller import Recording, Storyteller
+from lifecycle.providers.instacart.storyteller import Recording, Storyteller, divergent
 
 STARTS_AT: Final = datetime(2022, 6, 4, 10, 0, tzinfo=UTC)
 """When the first order is placed, unless the caller says otherwise."""
@@ -186,9 +186,7 @@ def _arriving(at: datetime, place: tuple[int, int], recording: Recording) -> _Co
 
 def _changed(recording: Recording) -> Recording:
     """Return a recording that says something else under the same event id."""
-    body = recording["body"]
-    told = {**body["event_metadata"], "store_location": "9999"}
-    return recording | {"body": {**body, "event_metadata": told}}
+    return recording | {"body": divergent(recording["body"])}
 
 
 def _overtaken(arrivals: Iterable[_Copy]) -> int:

@@ -41,14 +41,17 @@ class Storyteller:
     and time; the others come in an envelope.
     """
 
-    def __init__(self, random: Random, order_id: str, at: datetime, *, flat: bool) -> None:
+    def __init__(
+        self, random: Random, order_id: str, at: datetime, *, flat: bool, store: str | None = None
+    ) -> None:
         self.random = random
         self.order_id = order_id
         self.at = at
         self.flat = flat
         self.status = "requested"
         self.recordings: list[Recording] = []
-        self._store = f"{1000 + random.randrange(40)}"
+        drawn = f"{1000 + random.randrange(40)}"
+        self._store = store or drawn
         self._express = random.random() < _EXPRESS
         self._url = f"https://connect.example/s/{random.getrandbits(48):012x}"
         self._created_at: str | None = None
@@ -93,22 +96,28 @@ class Storyteller:
 
     def accept(self) -> None:
         """Tell the how-to's response to a request that passed validation."""
-        body = {
+        self.answer(200, self.partial_order(), "created")
+
+    def partial_order(self) -> Recording:
+        """Return the order object as the response to a create request shows it."""
+        return {
             "id": self.order_id,
             "status": "created",
             "fulfillment_details": self._fulfillment(),
         }
-        self.answer(200, body, "created")
 
     def callback(self, name: str, **told: object) -> None:
         """Tell a callback in an envelope, with an event id and time."""
-        body = {
+        self._arrive(self.envelope(name, **told))
+
+    def envelope(self, name: str, **told: object) -> Recording:
+        """Return an enveloped callback's body, with an event id of its own."""
+        return {
             "event_id": 1_200_000_000_000_000_000 + self.random.getrandbits(56),
             "event_name": f"fulfillment.{name}",
             "event_timestamp": format_instant(self.at.replace(microsecond=0)),
             "event_metadata": {"order_id": self.order_id, **told},
         }
-        self._arrive(body)
 
     def enter(self, status: str, **told: object) -> None:
         """Tell the callback of a state, in the shape that this account gets."""
@@ -126,7 +135,7 @@ class Storyteller:
 
     def poll(self) -> None:
         """Tell that we asked for the order and got it."""
-        self._add("poll", self.order(), http_status=200, headers={"date": _http_date(self.at)})
+        self._add("poll", self.order(), http_status=200, headers={"date": http_date(self.at)})
 
     def order(self, **told: object) -> Recording:
         """Return the order object as it stands, with every field of the how-to."""
@@ -199,7 +208,12 @@ class Storyteller:
         self.recordings.append(recording if body is None else recording | {"body": body})
 
 
-def _http_date(at: datetime) -> str:
+def http_date(at: datetime) -> str:
     """Return an instant as an HTTP `Date`, whatever the locale."""
     day, month = _DAYS[at.weekday()], _MONTHS[at.month - 1]
     return f"{day}, {at.day:02} {month} {at.year:04} {at:%H:%M:%S} GMT"
+
+
+def divergent(body: Recording) -> Recording:
+    """Return an enveloped callback that says something else under the same event id."""
+    return {**body, "event_metadata": {**body["event_metadata"], "store_location": "9999"}}

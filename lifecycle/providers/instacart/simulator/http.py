@@ -1,0 +1,139 @@
+"""HTTP as the simulator speaks it: requests read, replies sent, connections cut."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from typing import Any, Final, NamedTuple
+from urllib.parse import parse_qsl, unquote
+
+from lifecycle.errors import JsonError
+from lifecycle.strict_json import parse
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+TRANSPORT: Final = "transport"
+"""Where a server that can cut connections puts its transport, in the scope's state."""
+
+_MOST_BYTES: Final = 1 << 20
+
+
+class Reply(NamedTuple):
+    """What is answered; a status of 0 is no answer at all: the connection is cut."""
+
+    status: int
+    body: Any = None
+    headers: tuple[tuple[str, str], ...] = ()
+
+    def __repr__(self) -> str:
+        return f"<Reply {self.status}>"
+
+
+CUT: Final = Reply(0)
+
+
+class Request(NamedTuple):
+    """One request: `path` is split and decoded, header names are lower case."""
+
+    method: str
+    path: tuple[str, ...]
+    query: str
+    headers: Mapping[str, str]
+    body: bytes
+
+    def __repr__(self) -> str:
+        return f"<Request {self.method}>"
+
+    def json(self) -> dict[str, Any] | None:
+        """Return the body if it is a JSON object."""
+        try:
+            found = parse(self.body)
+        except JsonError:
+            return None
+        return found if isinstance(found, dict) else None
+
+    def fields(self) -> dict[str, str]:
+        """Return the fields of a form or of a JSON object, texts alone."""
+        if self.body.lstrip().startswith(b"{"):
+            found = self.json() or {}
+            return {name: value for name, value in found.items() if isinstance(value, str)}
+        return dict(parse_qsl(self.body.decode("utf-8", "replace")))
+
+    def basic(self) -> tuple[str, str] | None:
+        """Return the client id and secret of an `Authorization: Basic` header."""
+        scheme, _, value = self.headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "basic":
+            return None
+        try:
+            decoded = base64.b64decode(value, validate=True).decode()
+        except (binascii.Error, UnicodeDecodeError):
+            return None
+        name, _, secret = decoded.partition(":")
+        return unquote(name), unquote(secret)
+
+
+async def read_request(scope: Scope, receive: Receive) -> Request | None:
+    """Return the request, None if its body is too big or its sender went away."""
+    body = bytearray()
+    while True:
+        message = await receive()
+        if message["type"] != "http.request":
+            return None
+        body += message.get("body", b"")
+        if len(body) > _MOST_BYTES:
+            return None
+        if not message.get("more_body", False):
+            break
+    raw = scope.get("raw_path") or scope["path"].encode()
+    parts = raw.partition(b"?")[0].decode("latin-1").split("/")
+    return Request(
+        scope["method"],
+        tuple(unquote(part) for part in parts[1:]),
+        scope.get("query_string", b"").decode("latin-1"),
+        {
+            name.decode("latin-1").lower(): value.decode("latin-1")
+            for name, value in scope["headers"]
+        },
+        bytes(body),
+    )
+
+
+async def send_reply(reply: Reply, date: str, send: Send) -> None:
+    """Send a reply with the provider's `Date`."""
+    body = b"" if reply.body is None else json.dumps(reply.body, ensure_ascii=False).encode()
+    headers = {
+        "date": date,
+        "content-type": "application/json",
+        "content-length": str(len(body)),
+        **dict(reply.headers),
+    }
+    await send(
+        {
+            "type": "http.response.start",
+            "status": reply.status,
+            "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
+        }
+    )
+    await send({"type": "http.response.body", "body": body})
+
+
+async def cut(scope: Scope, receive: Receive, send: Send) -> None:
+    """Close the connection without an answer; under a foreign server, in mid-answer."""
+    transport = (scope.get("state") or {}).get(TRANSPORT)
+    if transport is None:
+        start = {
+            "type": "http.response.start",
+            "status": 200,
+            "headers": [(b"content-length", b"9")],
+        }
+        await send(start)
+        await send({"type": "http.response.body", "body": b"", "more_body": True})
+        return
+    transport.abort()
+    while (await receive())["type"] != "http.disconnect":
+        continue

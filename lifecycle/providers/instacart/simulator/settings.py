@@ -1,0 +1,149 @@
+"""Settings: who may call, whom to call back, and how badly."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated, Any, Final, Literal, Self
+from urllib.parse import urljoin
+
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+)
+
+from lifecycle.errors import InvalidArgumentError
+from lifecycle.providers.instacart.simulator.scenarios import FAULTS, SCENARIOS
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Seconds = Annotated[float, Field(gt=0)]
+
+_WAYS: Final = {name for name, scenario in SCENARIOS.items() if scenario.kind == "way"}
+_MIXED_WAYS: Final = {
+    "delivered": 50,
+    "stepped-back": 12,
+    "rescheduled": 10,
+    "customer-missing": 8,
+    "canceled-later": 10,
+    "creation-failed": 10,
+}
+
+
+class Settings(BaseModel):
+    """What a simulated provider is told; every field has a default that works alone.
+
+    Times are real seconds, but for what the provider's clock counts: `speed` of its seconds
+    pass in a real one.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    client_id: str = Field("retailer", min_length=1, description="who may call")
+    client_secret: SecretStr = Field(
+        SecretStr("retailer-secret"), min_length=1, description="and with which secret"
+    )
+    token_seconds: Seconds = Field(3600, description="how long a token that it issues is good")
+    callback_url: str | None = Field(None, description="where callbacks go; none: nowhere")
+    callback_token_url: str | None = Field(
+        None, description="where it fetches its token; default: `/oauth/token` of the same host"
+    )
+    callback_client_id: str = Field("instacart", description="as whom it fetches a token")
+    callback_client_secret: SecretStr | None = Field(
+        None, description="the secret for that; none: callbacks carry no token"
+    )
+    callback_seconds: Seconds = Field(10, description="how long it waits for an answer")
+    retries: int = Field(6, ge=0, description="how often a callback is sent again without a 2xx")
+    retry_seconds: Seconds = Field(0.5, description="the first wait before that; it doubles")
+    longest_retry_seconds: Seconds = Field(30, description="the longest wait before that")
+    callbacks: Literal["enveloped", "flat", "mixed"] = Field(
+        "enveloped", description="the shape of callbacks; mixed: drawn for each"
+    )
+    answers: Literal["partial", "full"] = Field(
+        "partial", description="how a create is answered; full: synchronously, with every detail"
+    )
+    on_repeat: Literal["refuse", "create"] = Field(
+        "refuse", description="what a second create with one order id does"
+    )
+    stores: frozenset[str] | None = Field(None, description="the stores there are; none: any")
+    capacity: int | None = Field(
+        None, ge=0, description="how many orders of a store may be open; none: any number"
+    )
+    ways: Mapping[str, Share | int] = Field(
+        {"delivered": 1}, description="how orders go: weights of ways, drawn for each"
+    )
+    faults: Mapping[str, Share] = Field({}, description="rates of faults")
+    slow_seconds: Seconds = Field(2, description="how long a slow answer takes")
+    skew_seconds: int = Field(30, ge=1, description="how wrong a skewed timestamp may be")
+    seed: int = Field(0, ge=0, description="of all that is drawn")
+    speed: Seconds = Field(1, description="how many seconds of its clock pass in a real one")
+    starts_at: AwareDatetime | None = Field(
+        None, description="what its clock shows at first; default: the time"
+    )
+
+    @field_validator("faults")
+    @classmethod
+    def _known_faults(cls, faults: Mapping[str, float]) -> Mapping[str, float]:
+        return _all_known(faults, FAULTS)
+
+    @field_validator("ways")
+    @classmethod
+    def _known_ways(cls, ways: Mapping[str, float]) -> Mapping[str, float]:
+        if not any(ways.values()):
+            raise ValueError("a weight above 0 for one way")
+        return _all_known(ways, _WAYS)
+
+    @classmethod
+    def read(cls, **fields: Any) -> Self:
+        """Return settings; like the class itself, with this library's error.
+
+        Raises:
+            InvalidArgumentError: a field is unknown or of no use; it says which and why.
+        """
+        try:
+            return cls(**fields)
+        except ValidationError as refused:
+            first = refused.errors(include_input=False, include_url=False)[0]
+            where = ".".join(str(part) for part in first["loc"]) or "the settings"
+            raise InvalidArgumentError(where, _expected(first["msg"])) from None
+
+    @property
+    def token_url(self) -> str | None:
+        """Where the simulator fetches its token, None if it needs none."""
+        if self.callback_url is None or self.callback_client_secret is None:
+            return None
+        return self.callback_token_url or urljoin(self.callback_url, "/oauth/token")
+
+    def first_instant(self, real: datetime) -> datetime:
+        """Return what the provider's clock shows when the real one shows `real`."""
+        return self.starts_at or real
+
+
+def hostile(rate: float = 0.1) -> dict[str, Any]:
+    """Return the settings of a provider with every fault at one rate, and orders of every way.
+
+    A repeated order id makes a second order, so that a client that resends blindly is seen.
+    """
+    return {
+        "faults": dict.fromkeys(FAULTS, rate),
+        "ways": _MIXED_WAYS,
+        "callbacks": "mixed",
+        "on_repeat": "create",
+    }
+
+
+def _all_known(given: Mapping[str, float], known: frozenset[str] | set[str]) -> Mapping[str, float]:
+    unknown = sorted(set(given) - known)
+    if unknown:
+        raise ValueError(f"names among {', '.join(sorted(known))}")
+    return given
+
+
+def _expected(message: str) -> str:
+    """Return what would do, from pydantic's sentence about what did not."""
+    plain = message.removeprefix("Value error, ").removeprefix("Input should be ")
+    return plain[:1].lower() + plain[1:]
