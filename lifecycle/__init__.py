@@ -34,8 +34,10 @@ from lifecycle.errors import (
     NoAnswerError,
     NotEnteredError,
     NoTokenError,
+    NoViewsError,
     OpenedElsewhereError,
     OtherRecordsError,
+    PoisonedOrdersError,
     ProviderError,
     StoreClosedError,
     StoredFormatError,
@@ -45,11 +47,13 @@ from lifecycle.errors import (
     StoreUrlError,
     UnknownOrderError,
     VersionConflictError,
+    ViewsLagError,
 )
 from lifecycle.event import Arrival, Event, Unreadable
 from lifecycle.fold import Folding, fold, history
 from lifecycle.log import Outcome
 from lifecycle.orders import Orders
+from lifecycle.projection.stored_views import StoredViews
 from lifecycle.provider import Provider
 from lifecycle.receipt import Change, QuarantineItem, Receipt
 from lifecycle.view import Anomaly, HistoryEntry, OrderError, OrderView, Step, Verdict
@@ -75,6 +79,7 @@ __all__ = [
     "NeverReachedError",
     "NoAnswerError",
     "NoTokenError",
+    "NoViewsError",
     "NotEnteredError",
     "OpenedElsewhereError",
     "OrderError",
@@ -82,6 +87,7 @@ __all__ = [
     "Orders",
     "OtherRecordsError",
     "Outcome",
+    "PoisonedOrdersError",
     "Provider",
     "ProviderError",
     "QuarantineItem",
@@ -94,10 +100,12 @@ __all__ = [
     "StoreUnavailableError",
     "StoreUrlError",
     "StoredFormatError",
+    "StoredViews",
     "UnknownOrderError",
     "Unreadable",
     "Verdict",
     "VersionConflictError",
+    "ViewsLagError",
     "connect",
     "connect_async",
     "fold",

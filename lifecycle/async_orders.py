@@ -18,6 +18,7 @@ from lifecycle.event import Event, Unreadable
 from lifecycle.fold import Folding
 from lifecycle.intake import Body, Line
 from lifecycle.log import Log
+from lifecycle.projection.stored_views import StoredViews
 from lifecycle.provider import Provider
 from lifecycle.receipt import QuarantineItem, Receipt
 from lifecycle.view import HistoryEntry, OrderView
@@ -70,6 +71,11 @@ class AsyncOrders(Writes[Awaitable[Receipt]]):
         trace: TracebackType | None,
     ) -> None:
         await self.close()
+
+    @property
+    def views(self) -> StoredViews:
+        """The stored views; as `Orders.views`. Its calls wait: use `asyncio.to_thread`."""
+        return self._desk.views
 
     async def close(self) -> None:
         """Close the log; what was acknowledged stays."""
@@ -129,15 +135,21 @@ class AsyncOrders(Writes[Awaitable[Receipt]]):
         status: str | None = None,
         waiting_longer_than: timedelta | None = None,
         anomalies: bool = False,
+        received_since: datetime | None = None,
+        received_before: datetime | None = None,
         now: datetime | None = None,
     ) -> AsyncIterator[OrderView]:
         """Yield the views for which every condition given holds; as `Orders.find`."""
-        self._desk.check_conditions(status, waiting_longer_than)
-        pages = self._desk.views()
+        pages = self._desk.find(
+            status,
+            waiting_longer_than,
+            anomalies=anomalies,
+            received_since=received_since,
+            received_before=received_before,
+            now=now,
+        )
         while (page := await asyncio.to_thread(next, pages, None)) is not None:
-            for view in self._desk.matching(
-                page, status, waiting_longer_than, anomalies=anomalies, now=now
-            ):
+            for view in page:
                 yield view
 
     async def quarantine(self, *, all: bool = False) -> AsyncIterator[QuarantineItem]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from hashlib import sha256
-from itertools import islice
 from typing import Final, TypeVar
 
 from lifecycle.errors import InvalidArgumentError, UnknownOrderError
@@ -14,11 +13,14 @@ from lifecycle.fold import Folding
 from lifecycle.foldings import Foldings
 from lifecycle.instant import format_instant
 from lifecycle.intake import Body, Intake, checked_order_id, checked_time
-from lifecycle.log import ORDERS, QUARANTINE, Appended, Log, Outcome, Record
+from lifecycle.log import QUARANTINE, Appended, Log, Outcome, Record
+from lifecycle.projection.finding import Finding
+from lifecycle.projection.stored_views import StoredViews
 from lifecycle.provider import Provider
 from lifecycle.receipt import QuarantineItem, Receipt, Told, is_before
 from lifecycle.stored import decode
 from lifecycle.view import OrderView
+from lifecycle.view_store import Conditions
 
 _PAGE: Final = 200
 
@@ -39,6 +41,7 @@ class Desk:
         self.provider = provider
         self.intake = Intake(providers, provider, clock)
         self._foldings = Foldings(log, providers)
+        self.views = StoredViews(log, self._foldings, provider)
         self._providers = providers
         self._clock = clock
 
@@ -84,8 +87,8 @@ class Desk:
         Raises:
             UnknownOrderError: nothing is stored about it, or nothing before that time.
         """
-        as_at = None if as_at is None else checked_time("as_at", as_at)
-        as_of = None if as_of is None else checked_time("as_of", as_of)
+        as_at = _checked_or_none("as_at", as_at)
+        as_of = _checked_or_none("as_of", as_of)
         wanted = order_id if isinstance(order_id, str) else checked_order_id(order_id)
 
         def look_back(folding: Folding) -> T | None:
@@ -102,52 +105,36 @@ class Desk:
             raise UnknownOrderError(self.provider.name, wanted, before=before)
         return seen
 
-    def check_conditions(self, status: object, waiting_longer_than: object) -> None:
-        """Refuse conditions that no order could ever meet.
+    def find(
+        self,
+        status: str | None,
+        waiting_longer_than: timedelta | None,
+        *,
+        anomalies: bool,
+        received_since: datetime | None,
+        received_before: datetime | None,
+        now: datetime | None,
+    ) -> Iterator[list[OrderView]]:
+        """Yield the views for which every condition holds, a page at a time, by order id.
 
         Raises:
-            InvalidArgumentError: an unknown status, or a span that is no timedelta.
+            InvalidArgumentError: an unknown status, a span that is no timedelta, a time
+                without a zone.
         """
         states = self.provider.definition.states
         if status is not None and status not in states:
             raise InvalidArgumentError("status", "one of " + ", ".join(states))
         if waiting_longer_than is not None and not isinstance(waiting_longer_than, timedelta):
             raise InvalidArgumentError("waiting_longer_than", "a timedelta")
-
-    def views(self) -> Iterator[list[OrderView]]:
-        """Yield the views of all orders of this provider, a page at a time."""
-        prefix = f"{ORDERS}{self.provider.name}:"
-        definition = self.provider.definition
-        streams = self.log.streams(prefix=prefix)
-        while page := list(islice(streams, _PAGE)):
-            records = self.log.read_many(page)
-            yield [
-                Folding.of(definition, [self._foldings.event(r) for r in records[stream]]).view()
-                for stream in page
-                if stream in records
-            ]
-
-    def matching(
-        self,
-        views: Iterable[OrderView],
-        status: str | None,
-        waiting_longer_than: timedelta | None,
-        *,
-        anomalies: bool,
-        now: datetime | None,
-    ) -> list[OrderView]:
-        """Return those views for which every condition given holds."""
-        at = self._clock() if now is None else checked_time("now", now)
-        return [
-            view
-            for view in views
-            if (status is None or view.status == status)
-            and (not anomalies or view.anomalies)
-            and (
-                waiting_longer_than is None
-                or (bool(view.awaiting) and at - view.arrival.waiting_since > waiting_longer_than)
-            )
-        ]
+        wanted = Conditions.of(
+            status=status,
+            waiting_longer_than=waiting_longer_than,
+            now=self._clock() if now is None else checked_time("now", now),
+            anomalies=anomalies,
+            received_since=_checked_or_none("received_since", received_since),
+            received_before=_checked_or_none("received_before", received_before),
+        )
+        return Finding(self.log, self._foldings, self.provider, wanted).pages()
 
     def quarantine(self, *, include_redriven: bool) -> Iterator[QuarantineItem]:
         """Yield the quarantine's items in the order they came."""
@@ -203,6 +190,10 @@ class Desk:
         while page := self.log.read(QUARANTINE, after=after, until=after + _PAGE):
             yield from page
             after = page[-1].version
+
+
+def _checked_or_none(argument: str, time: datetime | None) -> datetime | None:
+    return None if time is None else checked_time(argument, time)
 
 
 def _is_unanswered(events: Iterable[Event], attempt: int, digest: str) -> bool:

@@ -21,7 +21,10 @@ LifecycleError
     ├── StoreClosedError      the log was closed
     ├── VersionConflictError  the order moved on since the caller read it
     ├── OtherRecordsError     a log to copy to holds other records
-    └── StoredFormatError     a stored record cannot be read
+    ├── StoredFormatError     a stored record cannot be read
+    ├── PoisonedOrdersError   some orders cannot be folded; all others were given
+    ├── NoViewsError          no views are stored that could be used
+    └── ViewsLagError         the stored views did not get there in time
 
 What arrives from a provider never raises one of these: duplicates, late and
 impossible events are values, and what cannot be read goes to the quarantine.
@@ -271,4 +274,46 @@ class StoredFormatError(StoreError):
         self.found = found
         super().__init__(
             f"record {version} of {stream!r} cannot be read: {found}; run: lifecycle verify"
+        )
+
+
+class PoisonedOrdersError(StoreError):
+    """Some orders cannot be folded; raised after every other order was given.
+
+    `count` says how many, `order_id` is the first of them and `found` its trouble.
+    """
+
+    def __init__(self, provider: str, count: int, order_id: str, found: str) -> None:
+        self.provider = provider
+        self.count = count
+        self.order_id = order_id
+        self.found = found
+        more = f" and {count - 1} more" if count > 1 else ""
+        super().__init__(
+            f"order {order_id!r} of {provider!r}{more} cannot be folded: {found}; "
+            "all other orders were given"
+        )
+
+
+class NoViewsError(StoreError):
+    """No views of a provider are stored that could be used here."""
+
+    def __init__(self, provider: str, found: str) -> None:
+        self.provider = provider
+        self.found = found
+        super().__init__(
+            f"no stored views of {provider!r}: {found}; run: lifecycle views --rebuild"
+        )
+
+
+class ViewsLagError(StoreError, TimeoutError):
+    """The stored views did not reach a position in time; nobody may be following the log."""
+
+    def __init__(self, provider: str, reached: int, expected: int) -> None:
+        self.provider = provider
+        self.reached = reached
+        self.expected = expected
+        super().__init__(
+            f"the stored views of {provider!r} reached position {reached}, expected {expected}; "
+            "run: lifecycle views --follow"
         )

@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Final, NamedTuple, Protocol, runtime_checkable
 
 from lifecycle.event import Entry
+from lifecycle.view_store import ViewStore
 
 QUARANTINE: Final = "quarantine"
 ORDERS: Final = "order:"
@@ -74,6 +75,11 @@ class Log(Protocol):
         """Whether positions have no gaps, and every record names the one before it."""
         ...
 
+    @property
+    def views(self) -> ViewStore | None:
+        """Where views are stored beside the log; None where this store keeps none."""
+        ...
+
     def append(self, entry: Entry, *, expected_version: int | None = None) -> Appended:
         """Append one entry; concurrent callers share a commit.
 
@@ -107,8 +113,8 @@ class Log(Protocol):
         """Return the records of many streams; those without any are left out."""
         ...
 
-    def streams(self, *, prefix: str = ORDERS) -> Iterator[str]:
-        """Yield the names of all streams with this prefix, sorted, in constant memory."""
+    def streams(self, *, prefix: str = ORDERS, after: str = "") -> Iterator[str]:
+        """Yield the names above `after` with this prefix, sorted, in constant memory."""
         ...
 
     def scan(self, *, after: int = 0, until: int | None = None) -> Iterator[Record]:

@@ -20,6 +20,7 @@ from typing import Any, Final, Self
 from lifecycle.errors import MissingExtraError
 from lifecycle.event import Entry
 from lifecycle.log import ORDERS, Appended, Log, Record, Setting
+from lifecycle.view_store import ViewStore
 
 try:
     from opentelemetry.metrics import get_meter
@@ -51,6 +52,11 @@ class ObservedLog:
     def gapless(self) -> bool:
         """Whether positions have no gaps, and every record names the one before it."""
         return self.log.gapless
+
+    @property
+    def views(self) -> ViewStore | None:
+        """Where views are stored beside the log, as `Log.views`."""
+        return self.log.views
 
     def append(self, entry: Entry, *, expected_version: int | None = None) -> Appended:
         """Append one entry, as `Log.append`."""
@@ -85,9 +91,9 @@ class ObservedLog:
         """Return the records of many streams, as `Log.read_many`."""
         return self.log.read_many(streams)
 
-    def streams(self, *, prefix: str = ORDERS) -> Iterator[str]:
+    def streams(self, *, prefix: str = ORDERS, after: str = "") -> Iterator[str]:
         """Yield the names of streams, as `Log.streams`."""
-        return self.log.streams(prefix=prefix)
+        return self.log.streams(prefix=prefix, after=after)
 
     def scan(self, *, after: int = 0, until: int | None = None) -> Iterator[Record]:
         """Yield every record, as `Log.scan`."""

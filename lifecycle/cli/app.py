@@ -30,6 +30,7 @@ from lifecycle.cli.serve import serve
 from lifecycle.cli.show import history, show
 from lifecycle.cli.simulate import simulate
 from lifecycle.cli.verify import verify
+from lifecycle.cli.views import views
 
 DISTRIBUTION: Final = "order-lifecycle"
 _COMMANDS: Final[dict[str, Callable[..., None]]] = {
@@ -38,6 +39,7 @@ _COMMANDS: Final[dict[str, Callable[..., None]]] = {
     "show": show,
     "history": history,
     "list": listing,
+    "views": views,
     "quarantine": quarantine,
     "verify": verify,
     "export": export,

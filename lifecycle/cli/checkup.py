@@ -10,6 +10,7 @@ from importlib.metadata import PackageNotFoundError, metadata, requires, version
 from typing import Final, NamedTuple
 
 from lifecycle.cli.output import counted
+from lifecycle.cli.views import told
 from lifecycle.definition import Definition
 from lifecycle.log import QUARANTINE, Log, Setting
 from lifecycle.orders import Orders
@@ -21,6 +22,10 @@ OLDEST_PYTHON: Final = (3, 11)
 _NOT_FOR_USERS: Final = frozenset({"test", "all"})
 _NAME: Final = re.compile(r"[A-Za-z0-9._-]+")
 _EXTRA: Final = re.compile(r"extra\s*==\s*['\"]([^'\"]+)['\"]")
+
+
+FAR_BEHIND: Final = 10_000
+"""Records that `list` folds each time it is asked, when nobody follows."""
 
 
 class Check(NamedTuple):
@@ -64,6 +69,7 @@ def checks_of_log(orders: Orders) -> Iterator[Check]:
     yield Check(
         "records", True, f"{log.last_position()} in the log, of {counted(streams, 'order')}"
     )
+    yield _views(orders)
     yield _quarantine(orders)
     yield _confirmation(orders)
 
@@ -102,6 +108,20 @@ def _quarantine(orders: Orders) -> Check:
     waiting = sum(1 for _ in orders.quarantine())
     advice = "run: lifecycle quarantine" if waiting else None
     return Check("quarantine", True, f"{waiting} waiting", advice)
+
+
+def _views(orders: Orders) -> Check:
+    standing = orders.views.standing()
+    advice = None
+    if standing.live is None:
+        advice = "if list is too slow, run: lifecycle views --rebuild"
+    elif not standing.fits or standing.live.position > standing.end:
+        advice = "run: lifecycle views --rebuild"
+    elif standing.poisoned:
+        advice = "run: lifecycle views, and after a fix: lifecycle views --redrive"
+    elif standing.behind > FAR_BEHIND:
+        advice = "keep running: lifecycle views --follow"
+    return Check("views", standing.ok, told(standing), advice)
 
 
 def _confirmation(orders: Orders) -> Check:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Annotated, Final
 
@@ -15,10 +16,13 @@ from lifecycle.cli.option import (
     Database,
     Json,
     ProviderName,
+    ReceivedBefore,
+    ReceivedSince,
     read_duration,
 )
 from lifecycle.cli.output import Cell, print_json_array, say
 from lifecycle.cli.table import print_table
+from lifecycle.errors import PoisonedOrdersError
 from lifecycle.instant import format_instant
 from lifecycle.orders import Orders
 from lifecycle.view import OrderView
@@ -43,6 +47,8 @@ def listing(
     anomalies: Annotated[
         bool, typer.Option("--anomalies", help="Only orders that a person should look at.")
     ] = False,
+    received_since: ReceivedSince = None,
+    received_before: ReceivedBefore = None,
     db: Database = DEFAULT_DATABASE,
     provider: ProviderName = DEFAULT_PROVIDER,
     json: Json = False,
@@ -51,12 +57,37 @@ def listing(
     with opened(db, provider) as orders:
         _check_status(orders, status)
         views = orders.find(
-            status=status, waiting_longer_than=waiting_longer_than, anomalies=anomalies
+            status=status,
+            waiting_longer_than=waiting_longer_than,
+            anomalies=anomalies,
+            received_since=received_since,
+            received_before=received_before,
         )
+        readable = _Readable(views)
         if json:
-            print_json_array(view.model_dump(mode="json") for view in views)
-        elif not print_table(HEADINGS, map(_row, views)):
+            print_json_array(view.model_dump(mode="json") for view in readable)
+        elif not print_table(HEADINGS, map(_row, readable)):
             say("no such order")
+        readable.tell_the_rest()
+
+
+class _Readable:
+    """The views that could be folded; the others are told of when all of these are printed."""
+
+    def __init__(self, views: Iterator[OrderView]) -> None:
+        self._views = views
+        self._rest: PoisonedOrdersError | None = None
+
+    def __iter__(self) -> Iterator[OrderView]:
+        try:
+            yield from self._views
+        except PoisonedOrdersError as rest:
+            self._rest = rest
+
+    def tell_the_rest(self) -> None:
+        """Raise for the orders that could not be folded, if there are any."""
+        if self._rest is not None:
+            raise self._rest
 
 
 def _check_status(orders: Orders, status: str | None) -> None:

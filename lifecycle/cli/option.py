@@ -68,4 +68,22 @@ AsOf = Annotated[
         help="What was so then: events that had occurred by TIME.",
     ),
 ]
+ReceivedSince = Annotated[
+    datetime | None,
+    typer.Option(
+        "--received-since",
+        metavar="TIME",
+        parser=read_time,
+        help="Only orders about which something was received then or later.",
+    ),
+]
+ReceivedBefore = Annotated[
+    datetime | None,
+    typer.Option(
+        "--received-before",
+        metavar="TIME",
+        parser=read_time,
+        help="Only orders about which nothing was received since before then.",
+    ),
+]
 OrderId = Annotated[str, typer.Argument(metavar="ORDER", help="The order's id.")]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable
-from typing import Final, ParamSpec, TypeVar
+from functools import update_wrapper
+from typing import Concatenate, Final, ParamSpec, Protocol, TypeVar
 
 from lifecycle.errors import StoreUnavailableError
 from lifecycle.stores.recorder import TryAgainError
@@ -55,3 +56,30 @@ def patiently(
         except TryAgainError as again:
             patience = patience or Patience(store, seconds)
             patience.wait(again)
+
+
+class Asked(Protocol):
+    """Something that can be asked again: it knows where it lies, and for how long to try."""
+
+    @property
+    def url(self) -> str:
+        """Where it lies, without secrets."""
+        ...
+
+    @property
+    def patience(self) -> float:
+        """Seconds."""
+        ...
+
+
+A = TypeVar("A", bound=Asked)
+
+
+def patient(method: Callable[Concatenate[A, P], T]) -> Callable[Concatenate[A, P], T]:
+    """Return a method that is asked again while that may help; as `patiently`."""
+
+    def patient(self: A, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return patiently(self.url, self.patience, method, self, *args, **kwargs)
+
+    update_wrapper(patient, method)
+    return patient

@@ -17,6 +17,7 @@ from lifecycle.stores.drain import Drain
 from lifecycle.stores.gathering import Gathering
 from lifecycle.stores.patience import patiently
 from lifecycle.stores.recorder import STREAMS_AT_ONCE, Recorder, Row
+from lifecycle.view_store import ViewStore
 
 _LAST: Final = 2**63 - 1
 
@@ -35,7 +36,14 @@ def now() -> datetime:
 class RecordedLog:
     """A `Log` on a recorder; `patience` is for how many seconds it is asked again."""
 
-    def __init__(self, recorder: Recorder, clock: Clock, patience: float) -> None:
+    def __init__(
+        self,
+        recorder: Recorder,
+        clock: Clock,
+        patience: float,
+        views: ViewStore | None = None,
+    ) -> None:
+        self.views = views
         self._recorder = recorder
         self._patience = patience
         self._pid = os.getpid()
@@ -110,10 +118,9 @@ class RecordedLog:
                 found.setdefault(record.stream, []).append(record)
         return found
 
-    def streams(self, *, prefix: str = ORDERS) -> Iterator[str]:
-        """Yield the names of all streams with this prefix, sorted, in constant memory."""
-        wanted = storable(prefix)
-        last = ""
+    def streams(self, *, prefix: str = ORDERS, after: str = "") -> Iterator[str]:
+        """Yield the names above `after` with this prefix, sorted, in constant memory."""
+        wanted, last = storable(prefix), storable(after)
         while page := self._ask(self._recorder.page_of_streams, last, wanted):
             yield from page
             last = page[-1]

@@ -38,6 +38,7 @@ from lifecycle.stores.sqlite_statement import (
     heads_of,
     records_of,
 )
+from lifecycle.stores.sqlite_views import SQLiteViews
 
 _PAGE: Final = 500
 _PAGE_BYTES: Final = 4 * 1024 * 1024
@@ -69,7 +70,8 @@ class SQLiteLog(RecordedLog):
         if not name or "\0" in name:
             raise InvalidArgumentError("path", "the name of a file")
         self.recorder = _opened(name, create=create, patience=patience)
-        super().__init__(self.recorder, clock, patience)
+        views = SQLiteViews(self.recorder.datastore, self.recorder.url, patience)
+        super().__init__(self.recorder, clock, patience, views)
 
     def backup(self, path: str) -> None:
         """Write all that is stored into a new file at `path`; others go on meanwhile.

@@ -153,7 +153,7 @@ def api() -> str:
         "Facts about each stand under [Errors](errors.md).",
         names_table("exception", raised),
     ]
-    for name in ("Orders", "AsyncOrders", "Sent", "Receipt", "Definition"):
+    for name in ("Orders", "AsyncOrders", "StoredViews", "Sent", "Receipt", "Definition"):
         if name in classes:
             parts += [f"## {name}", methods_table(classes[name])]
     parts += [

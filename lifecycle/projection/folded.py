@@ -1,0 +1,81 @@
+"""One order from its records: its view, or why there is none. One order stops no other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from lifecycle.errors import (
+    LifecycleError,
+    MixedOrdersError,
+    OpenedElsewhereError,
+    StoredFormatError,
+    StoreError,
+)
+from lifecycle.event import stream_of
+from lifecycle.fold import Folding
+from lifecycle.foldings import Foldings
+from lifecycle.log import ORDERS, Record
+from lifecycle.provider import Provider
+from lifecycle.stored import storable
+from lifecycle.view import OrderView
+from lifecycle.view_store import Poisoned
+
+
+class Folded(NamedTuple):
+    """The view of an order, and the position of the last record about it."""
+
+    order_id: str
+    view: OrderView
+    position: int
+
+
+def prefix_of(provider: Provider) -> str:
+    """Return how the names of all streams of a provider's orders begin."""
+    return f"{ORDERS}{provider.name}:"
+
+
+def from_records(
+    foldings: Foldings, provider: Provider, stream: str, records: Sequence[Record]
+) -> Folded | Poisoned:
+    """Return what the records of one stream come to; there is at least one."""
+
+    def fold() -> tuple[OrderView, int]:
+        events = [foldings.event(record) for record in records]
+        return Folding.of(provider.definition, events).view(), records[-1].position
+
+    return _guarded(provider, stream, fold)
+
+
+def from_log(foldings: Foldings, provider: Provider, stream: str) -> Folded | Poisoned:
+    """Return what a stream that holds something comes to, read where it is not at hand."""
+
+    def look(folding: Folding) -> tuple[OrderView, int]:
+        return folding.view(), max(event.position or 0 for event in folding.events)
+
+    def fold() -> tuple[OrderView, int]:
+        found = foldings.now(provider, stream, look)
+        if found is None:
+            raise MixedOrdersError(())
+        return found
+
+    return _guarded(provider, stream, fold)
+
+
+def _guarded(
+    provider: Provider, stream: str, fold: Callable[[], tuple[OrderView, int]]
+) -> Folded | Poisoned:
+    order_id = stream.removeprefix(prefix_of(provider))
+    try:
+        view, position = fold()
+    except StoredFormatError as damaged:
+        return Poisoned(order_id, str(damaged))
+    except (StoreError, OpenedElsewhereError, MemoryError):
+        raise
+    except LifecycleError as trouble:
+        return Poisoned(order_id, str(trouble))
+    except Exception as trouble:  # noqa: BLE001 - a provider's fault with one order is no other's
+        return Poisoned(order_id, f"unexpected {type(trouble).__name__} while it was folded")
+    if storable(stream_of(view.provider, view.order_id)) != stream:
+        return Poisoned(order_id, "its records are about another order; run: lifecycle verify")
+    return Folded(order_id, view, position)

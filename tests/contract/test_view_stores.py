@@ -1,0 +1,66 @@
+"""The stores of views keep what every store of views promises, and SQLite what is its own."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+from eventsourcing.sqlite import SQLiteTrackingRecorder
+
+from lifecycle.log import Log
+from lifecycle.stores.memory import MemoryLog
+from lifecycle.stores.sqlite import SQLiteLog
+from lifecycle.stores.sqlite_views_statement import finding
+from lifecycle.view_store import Batch, Conditions
+from tests.contract.view_store_contract import ViewStoreContract, view
+
+
+class TestMemoryViews(ViewStoreContract):
+    def open(self, folder: Path) -> Log:
+        return MemoryLog()
+
+
+class TestSQLiteViews(ViewStoreContract):
+    def open(self, folder: Path) -> Log:
+        return SQLiteLog(folder / "orders.db")
+
+    def test_views_outlive_their_process(self, tmp_path, store, live):
+        store.write(live, Batch([view()], position=9))
+        again = self.open(tmp_path)
+        assert again.views.find(live, Conditions(), "", 10) == [view()]
+        assert again.views.generations("instacart")[0].position == 9
+        again.close()
+
+    def test_the_library_s_own_tracking_recorder_reads_the_position(self, tmp_path, store, live):
+        store.write(live, Batch([view()], position=9))
+        with sqlite3.connect(tmp_path / "orders.db") as driver:
+            (found,) = driver.execute(
+                "SELECT notification_id FROM tracking WHERE application_name = ?",
+                (f"views:instacart:{live.number}",),
+            ).fetchone()
+        assert found == 9
+        assert isinstance(store, SQLiteTrackingRecorder)
+        assert store.max_tracking_id(f"views:instacart:{live.number}") == 9
+
+    def test_no_query_sorts_or_reads_orders_that_an_index_rules_out(self, tmp_path, store, live):
+        store.write(live, Batch([view(str(n)) for n in range(50)], position=1))
+        with sqlite3.connect(tmp_path / "orders.db") as driver:
+            for wanted in (
+                {},
+                {"status": "created"},
+                {"waiting_before": 5},
+                {"anomalies": True},
+                {"received_since": 5},
+                {"status": "created", "waiting_before": 5, "received_before": 9},
+            ):
+                statement, values = finding(Conditions(**wanted))
+                plan = driver.execute(
+                    f"EXPLAIN QUERY PLAN {statement}", (live.number, "", *values, 10)
+                ).fetchall()
+                assert [row[3].split()[0] for row in plan] == ["SEARCH"], (wanted, plan)
+
+    def test_appending_knows_nothing_of_views(self, tmp_path, log):
+        """A log whose views were never asked for has no table of them."""
+        with sqlite3.connect(tmp_path / "orders.db") as driver:
+            tables = {name for (name,) in driver.execute("SELECT name FROM sqlite_master")}
+        assert not {"order_views", "view_generations", "tracking"} & tables
