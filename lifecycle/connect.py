@@ -164,6 +164,14 @@ def recordings_of(provider: str = DEFAULT_PROVIDER) -> ModuleType:
     return import_module(name)
 
 
+def prerequisites_of(provider: str = DEFAULT_PROVIDER) -> tuple[str, ...]:
+    """Return what a provider asks for before it takes orders, a sentence each; often nothing."""
+    name = f"{providers.__name__}.{provider}.prerequisites"
+    if provider not in known_providers() or find_spec(name) is None:
+        return ()
+    return cast("tuple[str, ...]", import_module(name).PREREQUISITES)
+
+
 def _is_postgres(url: str) -> bool:
     return url.startswith(("postgresql://", "postgres://"))
 

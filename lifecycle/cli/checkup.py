@@ -6,17 +6,20 @@ import platform
 import re
 import sys
 from collections.abc import Iterator
+from datetime import timedelta
 from importlib.metadata import PackageNotFoundError, metadata, requires, version
 from typing import Final, NamedTuple
 
 from lifecycle.cli.output import counted
 from lifecycle.cli.views import told
+from lifecycle.connect import prerequisites_of
 from lifecycle.definition import Definition
 from lifecycle.log import QUARANTINE, Log, Setting
 from lifecycle.orders import Orders
 from lifecycle.stored import decode_event
 
 DISTRIBUTION: Final = "order-lifecycle"
+CONFIRMED_WITHIN: Final = timedelta(minutes=10)
 OLDEST_PYTHON: Final = (3, 11)
 # What developers of this library install is no matter of its users.
 _NOT_FOR_USERS: Final = frozenset({"test", "all"})
@@ -71,6 +74,7 @@ def checks_of_log(orders: Orders) -> Iterator[Check]:
     )
     yield _views(orders)
     yield _quarantine(orders)
+    yield from _prerequisites(orders.provider.name)
     yield _confirmation(orders)
 
 
@@ -124,6 +128,12 @@ def _views(orders: Orders) -> Check:
     return Check("views", standing.ok, told(standing), advice)
 
 
+def _prerequisites(provider: str) -> Iterator[Check]:
+    wanted = prerequisites_of(provider)
+    if wanted:
+        yield Check("prerequisites", True, "cannot be seen from here: " + "; ".join(wanted))
+
+
 def _confirmation(orders: Orders) -> Check:
     """Look whether the provider ever confirms an order that it accepted.
 
@@ -135,14 +145,18 @@ def _confirmation(orders: Orders) -> Check:
     name = f"callback {confirmed}"
     if accepted == confirmed or _ever_came(orders.log, orders.provider.name, confirmed):
         return Check(name, True, "it comes")
-    stuck = sum(1 for _ in orders.find(status=accepted))
+    stuck = sum(1 for _ in orders.find(status=accepted, waiting_longer_than=CONFIRMED_WITHIN))
     if not stuck:
-        return Check(name, True, f"none came, and no order stands at {accepted}")
+        minutes = CONFIRMED_WITHIN // timedelta(minutes=1)
+        return Check(
+            name, True, f"none came, and no order stands at {accepted} for over {minutes} minutes"
+        )
     return Check(
         name,
         False,
         f"{counted(stuck, 'order')} at {accepted}, and no {confirmed} callback ever came",
-        "it may not be enabled: ask the provider to enable it, or poll the orders",
+        f"the callback {confirmed} may not be enabled: ask the provider to enable it (see "
+        "prerequisites), and ask it for these orders meanwhile",
     )
 
 

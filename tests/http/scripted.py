@@ -84,8 +84,8 @@ def made(then: Reply) -> Reply:
     """Make the order, and only then do this."""
 
     def reply(server: Scripted, link: socket.socket, asked: Asked | None) -> None:
-        assert asked is not None
-        server.make(asked)
+        if asked is not None and asked.operation == "create":
+            server.make(asked)
         then(server, link, asked)
 
     return reply

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+from datetime import UTC, datetime
 
 import pytest
 
@@ -60,6 +61,23 @@ def test_orders_that_nobody_ever_confirmed_are_told(ingested):
     told = checks["callback brand_new"]
     assert "3 orders at created" in told["found"]
     assert "may not be enabled" in told["advice"]
+
+
+def test_an_order_that_was_accepted_just_now_is_no_reason_to_worry(ingested):
+    now = datetime.now(UTC).isoformat()
+    fresh = [{**line, "received_at": now} for line in (request(), response())]
+    code, ok, checks = examine(ingested(*fresh))
+    assert (code, ok) == (0, True)
+    assert "none came" in checks["callback brand_new"]["found"]
+
+
+def test_the_prerequisites_of_the_how_to_are_named(ingested):
+    _, _, checks = examine(ingested(request(), response()))
+    told = checks["prerequisites"]["found"]
+    assert "asynchronous order creation is enabled" in told
+    assert "last mile delivery workflow is implemented" in told
+    assert "Brand New callback is enabled" in told
+    assert "prerequisites" in checks["callback brand_new"]["advice"]
 
 
 def test_one_confirmation_in_the_whole_log_is_enough(ingested):
