@@ -158,10 +158,7 @@ def recordings_of(provider: str = DEFAULT_PROVIDER) -> ModuleType:
     Raises:
         InvalidArgumentError: there is no such provider, or it tells none.
     """
-    name = f"{providers.__name__}.{provider}.recordings"
-    if provider not in known_providers() or find_spec(name) is None:
-        raise InvalidArgumentError(f"provider {provider!r}", "one that has a module of recordings")
-    return import_module(name)
+    return _part_of(provider, "recordings", "a module of recordings")
 
 
 def prerequisites_of(provider: str = DEFAULT_PROVIDER) -> tuple[str, ...]:
@@ -192,10 +189,26 @@ def receiver_of(provider: str = DEFAULT_PROVIDER) -> ModuleType:
         InvalidArgumentError: there is no such provider, or nothing receives its callbacks.
         MissingExtraError: the extra `http` is not installed.
     """
-    name = f"{providers.__name__}.{provider}.receiver"
-    if provider not in known_providers() or find_spec(name) is None:
-        raise InvalidArgumentError(f"provider {provider!r}", "one that has a receiver")
-    return import_module(name)
+    return _part_of(provider, "receiver", "a receiver")
+
+
+def client_of(provider: str = DEFAULT_PROVIDER) -> ModuleType:
+    """Return a provider's package of clients: `Client`, `AsyncClient`.
+
+    Raises:
+        InvalidArgumentError: there is no such provider, or it has no client.
+        MissingExtraError: when one is made and the extra `http` is not installed.
+    """
+    return _part_of(provider, "client", "a client")
+
+
+def reconciling_of(provider: str = DEFAULT_PROVIDER) -> ModuleType:
+    """Return a provider's module that asks for orders that wait too long: `reconcile` and more.
+
+    Raises:
+        InvalidArgumentError: there is no such provider, or it cannot be asked.
+    """
+    return _part_of(provider, "reconciling", "reconciliation")
 
 
 def simulator_of(provider: str = DEFAULT_PROVIDER) -> ModuleType:
@@ -205,9 +218,13 @@ def simulator_of(provider: str = DEFAULT_PROVIDER) -> ModuleType:
         InvalidArgumentError: there is no such provider, or it has none.
         MissingExtraError: when one is made and the extra `http` is not installed.
     """
-    name = f"{providers.__name__}.{provider}.simulator"
+    return _part_of(provider, "simulator", "a simulator")
+
+
+def _part_of(provider: str, part: str, what: str) -> ModuleType:
+    name = f"{providers.__name__}.{provider}.{part}"
     if provider not in known_providers() or find_spec(name) is None:
-        raise InvalidArgumentError(f"provider {provider!r}", "one that has a simulator")
+        raise InvalidArgumentError(f"provider {provider!r}", f"one that has {what}")
     return import_module(name)
 
 

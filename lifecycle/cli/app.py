@@ -26,6 +26,7 @@ from lifecycle.cli.ingest import ingest
 from lifecycle.cli.listing import listing
 from lifecycle.cli.output import say, warn
 from lifecycle.cli.quarantine import quarantine
+from lifecycle.cli.reconcile import reconcile
 from lifecycle.cli.serve import serve
 from lifecycle.cli.show import history, show
 from lifecycle.cli.simulate import simulate
@@ -49,6 +50,7 @@ _COMMANDS: Final[dict[str, Callable[..., None]]] = {
     "check": check,
     "doctor": doctor,
     "serve": serve,
+    "reconcile": reconcile,
     "simulate": simulate,
 }
 _DATABASE_COMMANDS: Final[dict[str, Callable[..., None]]] = {"init": init}

@@ -9,7 +9,8 @@ import signal
 import socket
 import sys
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import AsyncExitStack, closing, contextmanager
+from datetime import timedelta
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
@@ -18,8 +19,15 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn
 import typer
 
 from lifecycle.cli.failure import DONE, Refusal
-from lifecycle.cli.option import DEFAULT_DATABASE, DEFAULT_PROVIDER, Database, ProviderName
+from lifecycle.cli.option import (
+    DEFAULT_DATABASE,
+    DEFAULT_PROVIDER,
+    Database,
+    ProviderName,
+    read_duration,
+)
 from lifecycle.cli.output import warn
+from lifecycle.cli.reconcile import background_of
 from lifecycle.connect import connect_async, receiver_of
 from lifecycle.errors import MissingExtraError
 
@@ -51,12 +59,23 @@ CredentialsFile = Annotated[
     ),
 ]
 
+Reconcile = Annotated[
+    timedelta | None,
+    typer.Option(
+        "--reconcile",
+        metavar="SPAN",
+        parser=read_duration,
+        help="Ask the provider for orders that wait longer than that, such as 15m.",
+    ),
+]
+
 
 def serve(
     *,
     host: Host = LOOPBACK,
     port: Port = DEFAULT_PORT,
     credentials: CredentialsFile = None,
+    reconcile: Reconcile = None,
     db: Database = DEFAULT_DATABASE,
     provider: ProviderName = DEFAULT_PROVIDER,
 ) -> None:
@@ -71,13 +90,24 @@ def serve(
         signal.signal(signal.SIGINT, _interrupt)
         sys.setswitchinterval(SWITCH_SECONDS)
         logging.basicConfig(level=logging.INFO, format=_LOG_LINE, stream=sys.stderr)
-        asyncio.run(_run(package.Service(receiver), listening))
+        asyncio.run(_run(package, receiver, listening, reconcile, provider))
 
 
-async def _run(service: Any, listening: socket.socket) -> None:
+async def _run(
+    package: ModuleType,
+    receiver: Any,
+    listening: socket.socket,
+    reconcile: timedelta | None,
+    provider: str,
+) -> None:
     """Serve until a signal comes; then finish what is under way and close the log."""
-    # Opened before the server starts: a store that cannot be opened is one sentence.
-    async with service:
+    async with AsyncExitStack() as stack:
+        background = {}
+        if reconcile is not None:
+            client, background["reconciliation"] = background_of(provider, reconcile)
+            await stack.enter_async_context(client)
+        # Opened before the server starts: a store that cannot be opened is one sentence.
+        service = await stack.enter_async_context(package.Service(receiver, background=background))
         await _server(service).serve([listening])
 
 

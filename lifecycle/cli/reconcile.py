@@ -1,0 +1,110 @@
+"""`lifecycle reconcile`: asks the provider for orders that wait too long."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Annotated, Any, Final
+
+import typer
+
+from lifecycle.cli.failure import Refusal
+from lifecycle.cli.opened import opened
+from lifecycle.cli.option import (
+    DEFAULT_DATABASE,
+    DEFAULT_PROVIDER,
+    Database,
+    Json,
+    ProviderName,
+    read_duration,
+)
+from lifecycle.cli.output import print_fields, print_json
+from lifecycle.cli.progress import progress
+from lifecycle.connect import client_of, reconciling_of
+
+ENVIRONMENT: Final = "LIFECYCLE_PROVIDER_"
+NEEDED: Final = ("URL", "CLIENT_ID", "CLIENT_SECRET")
+LONGEST_PAUSE: Final = timedelta(minutes=5)
+
+WaitingLongerThan = Annotated[
+    timedelta,
+    typer.Option(
+        "--waiting-longer-than",
+        metavar="SPAN",
+        parser=read_duration,
+        help="Only orders that wait longer than 90s, 15m, 2h or 3d.",
+    ),
+]
+Interval = Annotated[
+    timedelta,
+    typer.Option(
+        "--interval",
+        metavar="SPAN",
+        parser=read_duration,
+        help="Only orders that nothing was heard of for so long, earlier polls included.",
+    ),
+]
+
+
+def reconcile(
+    *,
+    waiting_longer_than: WaitingLongerThan = "15m",  # type: ignore[assignment]  # typer parses it
+    interval: Interval = "5m",  # type: ignore[assignment]  # as above
+    at_once: Annotated[
+        int, typer.Option("--at-once", min=1, max=100, help="How many to ask for at a time.")
+    ] = 4,
+    db: Database = DEFAULT_DATABASE,
+    provider: ProviderName = DEFAULT_PROVIDER,
+    json: Json = False,
+) -> None:
+    """Ask the provider for orders that wait too long."""
+    module, settings = reconciling_of(provider), provider_settings(os.environ)
+    with (
+        opened(db, provider) as orders,
+        client_of(provider).Client(**settings) as client,
+        progress("reconcile") as advance,
+    ):
+        found = module.reconcile(
+            orders,
+            client,
+            longer_than=waiting_longer_than,
+            interval=interval,
+            at_once=at_once,
+            told=lambda _order_id, _result: advance(1),
+        )
+    counts = {name: count for name, count in vars(found).items() if name != "retry_after"}
+    if json:
+        print_json(counts)
+    else:
+        print_fields({name.replace("_", " "): count for name, count in counts.items()})
+
+
+def provider_settings(environment: Mapping[str, str]) -> dict[str, Any]:
+    """Return what a client of the provider is made from, as the environment tells it.
+
+    Raises:
+        Refusal: a variable is missing.
+    """
+    missing = [ENVIRONMENT + name for name in NEEDED if not environment.get(ENVIRONMENT + name)]
+    if missing:
+        raise Refusal(f"the environment has no {', '.join(missing)}; set it and try again")
+    optional = {
+        name: environment.get(ENVIRONMENT + name.upper()) for name in ("user_id", "token_url")
+    }
+    return {
+        "base_url": environment[f"{ENVIRONMENT}URL"],
+        "client_id": environment[f"{ENVIRONMENT}CLIENT_ID"],
+        "client_secret": environment[f"{ENVIRONMENT}CLIENT_SECRET"],
+        **{name: value for name, value in optional.items() if value},
+    }
+
+
+def background_of(provider: str, longer_than: timedelta) -> tuple[Any, Any]:
+    """Return a client to keep open, and what runs beside a receiver to reconcile its orders."""
+    client = client_of(provider).AsyncClient(**provider_settings(os.environ))
+    pause = min(max(longer_than, timedelta(seconds=1)), LONGEST_PAUSE)
+    keep = reconciling_of(provider).keep_reconciled(
+        client, every=pause, longer_than=longer_than, interval=pause
+    )
+    return client, keep

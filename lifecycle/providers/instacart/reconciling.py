@@ -1,0 +1,272 @@
+"""Reconciling: a lost callback is made good by asking the provider, not by forging one.
+
+    find ─→ overdue? ─→ GET ─→ record_poll, with its Date ─→ moved, unmoved, missing, refused
+                         └─→ no answer: nothing is recorded, and it is asked again later
+
+An order is overdue if it waits for the provider and has done so for longer than a limit.
+Nobody can know whether a callback was lost or is only late; a poll says where the order
+stands either way, and what comes later still finds its place.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Final, Literal
+
+from lifecycle.async_orders import AsyncOrders
+from lifecycle.errors import (
+    InvalidArgumentError,
+    NeverReachedError,
+    NoTokenError,
+    ProviderError,
+    StoreError,
+)
+from lifecycle.orders import Orders
+from lifecycle.providers.instacart.client import Answer, AsyncClient, Client
+from lifecycle.providers.instacart.client.waiting import retry_after
+from lifecycle.providers.instacart.exchanges import is_success
+from lifecycle.providers.instacart.flow import Flow, run, run_async
+from lifecycle.receipt import Receipt
+from lifecycle.view import OrderView
+
+LONGER_THAN: Final = timedelta(minutes=15)
+INTERVAL: Final = timedelta(minutes=5)
+AT_ONCE: Final = 4
+
+Result = Literal["moved", "unmoved", "missing", "refused", "unanswered", "not_asked"]
+"""What asking for one order came to: see `Reconciled`."""
+
+UserOf = Callable[[OrderView], str | None]
+"""Returns the customer's id for an order; None: the client's own."""
+
+# What only we can end: the provider knows nothing of it.
+_OURS: Final = frozenset({"correction", "resend"})
+_BUSY: Final = frozenset({429, 503})
+
+
+Told = Callable[[str, Result], object]
+"""Is told of each order, by its id, and what came of asking for it."""
+
+
+@dataclass(frozen=True)
+class Reconciled:
+    """What one pass found.
+
+    `overdue` orders waited too long; of these, `moved` stand elsewhere now, `unmoved` where
+    they stood, `missing` are unknown to the provider (404), `refused` were answered
+    otherwise, `unanswered` not at all. `not_asked`: the provider was busy or out of reach,
+    and the pass ended; `retry_after` is how many seconds it asked to wait, if it said.
+    """
+
+    overdue: int = 0
+    moved: int = 0
+    unmoved: int = 0
+    missing: int = 0
+    refused: int = 0
+    unanswered: int = 0
+    not_asked: int = 0
+    retry_after: float | None = None
+
+
+@dataclass(frozen=True)
+class Limits:
+    """When an order is asked for.
+
+    `longer_than`: how long it must have waited. `interval`: how long nothing may have
+    been heard of it, an earlier poll included. `at_once`: how many at a time.
+    """
+
+    longer_than: timedelta = LONGER_THAN
+    interval: timedelta = INTERVAL
+    at_once: int = AT_ONCE
+
+    def __post_init__(self) -> None:
+        for name in ("longer_than", "interval"):
+            span = getattr(self, name)
+            if not isinstance(span, timedelta) or span < timedelta(0):
+                raise InvalidArgumentError(name, "a timedelta, not negative")
+        if not isinstance(self.at_once, int) or self.at_once < 1:
+            raise InvalidArgumentError("at_once", "an integer from 1")
+
+
+def is_overdue(view: OrderView, now: datetime, limits: Limits) -> bool:
+    """Tell whether an order waits for the provider, and has done so for too long.
+
+    The provider's clock may be ahead of ours: an order waits at least since it was last
+    heard of.
+    """
+    heard_at = view.arrival.last_received_at
+    since = min(view.arrival.waiting_since, heard_at)
+    return (
+        not _OURS.issuperset(view.awaiting)
+        and now - since > limits.longer_than
+        and now - heard_at >= limits.interval
+    )
+
+
+def reconcile(
+    orders: Orders,
+    client: Client,
+    *,
+    longer_than: timedelta = LONGER_THAN,
+    interval: timedelta = INTERVAL,
+    at_once: int = AT_ONCE,
+    user_of: UserOf | None = None,
+    now: datetime | None = None,
+    told: Told | None = None,
+) -> Reconciled:
+    """Ask the provider for every overdue order, record the answers, and return what was found.
+
+    Args:
+        orders: whose views are looked at, and where answers are recorded.
+        client: how the provider is asked; threads share it.
+        longer_than: how long an order must have waited.
+        interval: how long nothing may have been heard of it, an earlier poll included.
+        at_once: how many orders are asked for at a time.
+        user_of: tells the customer's id, where the client's own is not the one.
+        now: against which waiting counts; the clock's time by default.
+        told: is told what came of each order, from any thread.
+
+    Raises:
+        InvalidArgumentError: an argument is of no use.
+        StoreError: the log failed; what was recorded stays.
+    """
+    limits = Limits(longer_than, interval, at_once)
+    at = now or datetime.now(UTC)
+    due = [_Due.of(view, user_of) for view in orders.find(now=at) if is_overdue(view, at, limits)]
+    asking = _Pass(orders, client, told)
+    with ThreadPoolExecutor(limits.at_once) as threads:
+        results = list(threads.map(lambda one: run(asking.ask(one)), due))
+    return asking.counted(results)
+
+
+async def reconcile_async(
+    orders: AsyncOrders,
+    client: AsyncClient,
+    *,
+    longer_than: timedelta = LONGER_THAN,
+    interval: timedelta = INTERVAL,
+    at_once: int = AT_ONCE,
+    user_of: UserOf | None = None,
+    now: datetime | None = None,
+    told: Told | None = None,
+) -> Reconciled:
+    """Ask the provider for every overdue order; as `reconcile`, with an `AsyncClient`."""
+    limits = Limits(longer_than, interval, at_once)
+    at = now or datetime.now(UTC)
+    due = [
+        _Due.of(view, user_of) async for view in orders.find(now=at) if is_overdue(view, at, limits)
+    ]
+    asking, gate = _Pass(orders, client, told), asyncio.Semaphore(limits.at_once)
+
+    async def ask(one: _Due) -> Result:
+        async with gate:
+            return await run_async(asking.ask(one))
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(ask(one)) for one in due]
+    except* StoreError as failed:
+        raise failed.exceptions[0] from None
+    return asking.counted([task.result() for task in tasks])
+
+
+def keep_reconciled(
+    client: AsyncClient,
+    *,
+    every: timedelta = INTERVAL,
+    longer_than: timedelta = LONGER_THAN,
+    interval: timedelta = INTERVAL,
+    at_once: int = AT_ONCE,
+    user_of: UserOf | None = None,
+    passed: Callable[[Reconciled], object] | None = None,
+) -> Callable[[AsyncOrders], Awaitable[None]]:
+    """Return a background task for the receiver's `Service`: a pass, a pause, and again.
+
+    The pause is `every`, or longer where the provider asks for it. `passed` is told what
+    each pass found. It ends only when it is canceled, or with the log's `StoreError`.
+    """
+    Limits(longer_than, interval, at_once)
+    if not isinstance(every, timedelta) or every <= timedelta(0):
+        raise InvalidArgumentError("every", "a timedelta above 0")
+
+    async def keep(orders: AsyncOrders) -> None:
+        while True:
+            found = await reconcile_async(
+                orders,
+                client,
+                longer_than=longer_than,
+                interval=interval,
+                at_once=at_once,
+                user_of=user_of,
+            )
+            if passed is not None:
+                passed(found)
+            await asyncio.sleep(max(every.total_seconds(), found.retry_after or 0.0))
+
+    return keep
+
+
+@dataclass(frozen=True)
+class _Due:
+    order_id: str
+    user_id: str | None
+
+    @classmethod
+    def of(cls, view: OrderView, user_of: UserOf | None) -> _Due:
+        return cls(view.order_id, None if user_of is None else user_of(view))
+
+
+class _Pass:
+    """One pass over the overdue orders; it ends early once the provider is busy."""
+
+    def __init__(
+        self, orders: Orders | AsyncOrders, client: Client | AsyncClient, told: Told | None
+    ) -> None:
+        self._orders = orders
+        self._client = client
+        self._told = told
+        self._is_over = False
+        self._retry_after: float | None = None
+
+    def ask(self, due: _Due) -> Flow[Result]:
+        """Ask for one order, record the answer, and tell what came of it."""
+        result = yield from self._ask(due)
+        if self._told is not None:
+            self._told(due.order_id, result)
+        return result
+
+    def counted(self, results: Iterable[Result]) -> Reconciled:
+        """Return what the pass found."""
+        counts = Counter[str](results)
+        return Reconciled(overdue=counts.total(), retry_after=self._retry_after, **counts)
+
+    def _ask(self, due: _Due) -> Flow[Result]:
+        if self._is_over:
+            return "not_asked"
+        try:
+            answer: Answer = yield partial(self._client.get, due.order_id, user_id=due.user_id)
+        except ProviderError as failure:
+            self._is_over = self._is_over or isinstance(failure, NeverReachedError | NoTokenError)
+            return "unanswered"
+        if answer.http_status in _BUSY:
+            self._is_over = True
+            self._retry_after = retry_after(answer)
+        receipt: Receipt = yield partial(
+            self._orders.record_poll,
+            due.order_id,
+            answer.http_status,
+            answer.body,
+            headers=answer.headers,
+        )
+        if answer.http_status == 404:
+            return "missing"
+        if not is_success(answer.http_status):
+            return "refused"
+        return "unmoved" if receipt.change is None else "moved"

@@ -1,0 +1,286 @@
+"""Reconciliation: lost callbacks are made good by GET, from a provider on a real socket."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from lifecycle import InvalidArgumentError, connect, connect_async
+from lifecycle.errors import ProviderError
+from lifecycle.providers.instacart.client import AsyncClient, Client
+from lifecycle.providers.instacart.receiver import Receiver, Service
+from lifecycle.providers.instacart.reconciling import (
+    Limits,
+    Reconciled,
+    keep_reconciled,
+    reconcile,
+    reconcile_async,
+)
+from lifecycle.testing import simulated
+from tests.scenario.command_line import run, run_script
+
+CREDENTIALS = {"client_id": "retailer", "client_secret": "retailer-secret", "user_id": "kamal"}
+REQUEST = {
+    "service_option_hold_id": 42,
+    "location_code": "1003",
+    "locale": "en-US",
+    "first_name": "Kamal",
+    "last_name": "Singh",
+    "user_phone": "+18005550101",
+    "items_count": 12,
+    "items_weight": 15,
+    "address": {"address_line_1": "50 Beale St", "postal_code": "94105"},
+}
+AT_ONCE = {"longer_than": timedelta(0), "interval": timedelta(0)}
+
+
+@pytest.fixture
+def provider():
+    """A provider that calls nobody back: every callback is as good as lost."""
+    with simulated() as running:
+        yield running
+
+
+@pytest.fixture
+def client(provider):
+    with Client(provider.url, tries=1, first_wait=0.01, **CREDENTIALS) as calling:
+        yield calling
+
+
+@pytest.fixture
+def orders():
+    with connect("memory:") as opened:
+        yield opened
+
+
+def create(orders, client, order_id, simulate="delivered", *, record=True):
+    """Create an order; without `record` the service dies before it knows the answer."""
+    body = REQUEST | {"order_id": order_id, "special_instructions": f"simulate: {simulate}"}
+    sent = orders.begin_request(order_id, body)
+    answer = client.create(sent.receipt.event.body)
+    if record:
+        sent.answered(answer.http_status, answer.body, headers=answer.headers)
+
+
+def test_a_lost_callback_is_made_good_and_nothing_is_forged(orders, client, provider):
+    create(orders, client, "xyz123456")
+    provider.settle()
+    assert orders.get("xyz123456").status == "created"
+    assert reconcile(orders, client, **AT_ONCE) == Reconciled(overdue=1, moved=1)
+    view = orders.get("xyz123456")
+    assert view.status == provider.truth["xyz123456"].status == "delivered"
+    assert view.path[-1].event.startswith("poll:")
+    assert {entry.kind for entry in orders.history("xyz123456")} == {"request", "response", "poll"}
+    assert reconcile(orders, client, **AT_ONCE) == Reconciled()
+
+
+def test_a_callback_that_was_only_late_still_finds_its_place(orders, client, provider):
+    create(orders, client, "xyz123456")
+    provider.settle()
+    reconcile(orders, client, **AT_ONCE)
+    digest = orders.get("xyz123456").path[-1].status
+    for sent in provider.truth["xyz123456"].callbacks:
+        orders.record_callback(sent.body.encode())
+    view = orders.get("xyz123456")
+    assert (view.status, digest) == ("delivered", "delivered")
+    assert view.missing == ()
+    assert view.anomalies == ()
+
+
+def test_an_order_whose_answer_was_never_recorded_is_found(orders, client, provider):
+    """The service died between sending and recording: its order waits for a response."""
+    create(orders, client, "made", record=False)
+    orders.begin_request("not-made", {"order_id": "not-made"})
+    found = reconcile(orders, client, **AT_ONCE)
+    assert found == Reconciled(overdue=2, moved=1, missing=1)
+    assert orders.get("made").status == "created"
+    assert orders.get("not-made").status == "requested"
+
+
+def test_what_only_we_can_end_is_not_asked_for(orders, client, provider):
+    create(orders, client, "to-correct", "bad-address")
+    create(orders, client, "to-resend", "error-429")
+    assert {name: orders.get(name).awaiting for name in ("to-correct", "to-resend")} == {
+        "to-correct": ("correction",),
+        "to-resend": ("resend",),
+    }
+    assert reconcile(orders, client, **AT_ONCE) == Reconciled()
+
+
+def test_an_order_is_asked_for_once_in_an_interval_and_only_after_the_limit(
+    orders, client, provider
+):
+    create(orders, client, "xyz123456", "under-way")
+    provider.settle()
+    now = datetime.now(UTC)
+    spans = {"longer_than": timedelta(minutes=15), "interval": timedelta(minutes=5)}
+    assert reconcile(orders, client, **spans, now=now + timedelta(minutes=14)).overdue == 0
+    assert reconcile(orders, client, **spans, now=now + timedelta(minutes=16)).moved == 1
+    assert reconcile(orders, client, **spans, now=now + timedelta(minutes=4)).overdue == 0
+    later = reconcile(orders, client, **spans, now=now + timedelta(hours=9))
+    assert later == Reconciled(overdue=1, unmoved=1)
+
+
+def test_a_provider_whose_clock_is_ahead_hides_no_overdue_order(orders, client, provider):
+    provider.advance(10**6)
+    create(orders, client, "xyz123456", "under-way")
+    provider.settle()
+    reconcile(orders, client, **AT_ONCE)
+    assert orders.get("xyz123456").arrival.waiting_since > datetime.now(UTC)
+    assert reconcile(orders, client, **AT_ONCE).overdue == 1
+
+
+def test_a_busy_provider_ends_the_pass_and_is_asked_again_later(orders, client):
+    with (
+        simulated(faults={"error-429": 1.0}) as busy,
+        Client(busy.url, tries=1, **CREDENTIALS) as calling,
+    ):
+        for number in range(5):
+            orders.record_callback({"id": f"order-{number}", "status": "brand_new"})
+        found = reconcile(orders, calling, **AT_ONCE, at_once=1)
+    assert (found.overdue, found.refused, found.not_asked) == (5, 1, 4)
+    assert orders.get("order-0").status == "brand_new"
+
+
+def test_a_provider_out_of_reach_ends_the_pass_and_nothing_is_recorded(orders):
+    for number in range(3):
+        orders.record_callback({"id": f"order-{number}", "status": "brand_new"})
+    with Client("http://127.0.0.1:9", tries=1, **CREDENTIALS) as calling:
+        found = reconcile(orders, calling, **AT_ONCE, at_once=1)
+    assert (found.overdue, found.unanswered, found.not_asked) == (3, 1, 2)
+    assert orders.get("order-0").events == 1
+
+
+def test_failures_on_the_way_are_asked_again(orders):
+    """Dropped connections, 500, 503 and refused tokens by rate: a few passes see it through."""
+    faults = dict.fromkeys(("dropped-before", "dropped-after", "error-500", "error-401"), 0.3)
+    with simulated(faults=faults, seed=2) as unkind:
+        with Client(unkind.url, tries=3, first_wait=0.001, **CREDENTIALS) as calling:
+            for number in range(6):
+                name = f"order-{number}"
+                body = REQUEST | {"order_id": name}
+                orders.begin_request(name, body)
+                for _ in range(20):
+                    try:
+                        if calling.create(orders_body(body)).http_status == 200:
+                            break
+                    except ProviderError:
+                        continue
+            unkind.settle()
+            for _ in range(20):
+                if reconcile(orders, calling, **AT_ONCE).overdue == 0:
+                    break
+        assert {view.status for view in orders.find()} <= {"delivered", "canceled"}
+        for view in orders.find():
+            assert view.status == unkind.truth[view.order_id].status
+
+
+def orders_body(body):
+    with connect("memory:") as scratch:
+        return scratch.begin_request(body["order_id"], body).receipt.event.body
+
+
+def test_every_order_is_told_and_the_customer_s_id_may_differ(orders, provider):
+    told = []
+    with Client(provider.url, tries=1, **CREDENTIALS | {"user_id": "nobody"}) as calling:
+        for order_id, user in (("a", "ann"), ("b", "bob")):
+            body = REQUEST | {"order_id": order_id}
+            calling.create(orders.begin_request(order_id, body).receipt.event.body, user_id=user)
+        reconcile(
+            orders,
+            calling,
+            **AT_ONCE,
+            user_of=lambda view: {"a": "ann", "b": "ann"}[view.order_id],
+            told=lambda order_id, result: told.append((order_id, result)),
+        )
+    assert sorted(told) == [("a", "moved"), ("b", "missing")]
+
+
+def test_coroutines_do_the_same(provider):
+    async def recorded():
+        async with (
+            connect_async("memory:") as orders,
+            AsyncClient(provider.url, tries=1, **CREDENTIALS) as calling,
+        ):
+            for number in range(8):
+                name = f"order-{number}"
+                sent = await orders.begin_request(name, REQUEST | {"order_id": name})
+                await calling.create(sent.receipt.event.body)
+            await asyncio.to_thread(provider.settle)
+            first = await reconcile_async(orders, calling, **AT_ONCE, at_once=3)
+            return first, await reconcile_async(orders, calling, **AT_ONCE)
+
+    assert asyncio.run(recorded()) == (Reconciled(overdue=8, moved=8), Reconciled())
+
+
+def test_it_runs_beside_the_receiver_and_ends_with_it(provider):
+    async def recorded():
+        passes = asyncio.Queue()
+        async with AsyncClient(provider.url, tries=1, **CREDENTIALS) as calling:
+            run = keep_reconciled(
+                calling, every=timedelta(milliseconds=20), passed=passes.put_nowait, **AT_ONCE
+            )
+            receiver = Receiver(
+                connect_async("memory:"), clients={"a": "b" * 32}, signing_keys=["k" * 32]
+            )
+            async with Service(receiver, background={"reconciliation": run}):
+                sent = await receiver.orders.begin_request("x", REQUEST | {"order_id": "x"})
+                await calling.create(sent.receipt.event.body)
+                await asyncio.to_thread(provider.settle)
+                async with asyncio.timeout(30):
+                    while (await passes.get()).moved == 0:
+                        continue
+                    while (await receiver.orders.get("x")).status != "delivered":
+                        await passes.get()
+                return receiver.health.ended
+
+    assert asyncio.run(recorded()) == []
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [{"longer_than": timedelta(-1)}, {"interval": 5}, {"at_once": 0}, {"at_once": "2"}],
+)
+def test_limits_of_no_use_are_refused(limits):
+    with pytest.raises(InvalidArgumentError):
+        Limits(**limits)
+    with pytest.raises(InvalidArgumentError):
+        keep_reconciled(None, **limits)
+
+
+# The command
+
+
+ENVIRONMENT = {
+    "LIFECYCLE_PROVIDER_CLIENT_ID": "retailer",
+    "LIFECYCLE_PROVIDER_CLIENT_SECRET": "retailer-secret",
+    "LIFECYCLE_PROVIDER_USER_ID": "kamal",
+}
+
+
+def test_the_command_asks_and_counts(tmp_path, client, provider, monkeypatch):
+    with connect(f"sqlite:///{tmp_path}/orders.db") as orders:
+        create(orders, client, "xyz123456")
+        provider.settle()
+    arguments = ("--waiting-longer-than", "0s", "--interval", "0s", "--db", "sqlite:///orders.db")
+    set_here = ENVIRONMENT | {"LIFECYCLE_PROVIDER_URL": provider.url}
+    found = run_script("reconcile", *arguments, "--json", cwd=tmp_path, **set_here)
+    assert (found.code, found.value["overdue"], found.value["moved"]) == (0, 1, 1)
+    again = run_script("reconcile", *arguments, cwd=tmp_path, **set_here)
+    assert (again.code, again.out.split()[:2]) == (0, ["overdue", "0"])
+    assert (
+        json.loads(
+            run("show", "xyz123456", "--json", "--db", "sqlite:///orders.db", cwd=tmp_path).out
+        )["status"]
+        == "delivered"
+    )
+
+
+def test_the_command_says_what_the_environment_lacks_and_no_secret(tmp_path):
+    refused = run_script("reconcile", cwd=tmp_path, **ENVIRONMENT)
+    assert refused.code == 2
+    assert "LIFECYCLE_PROVIDER_URL" in refused.err
+    assert "retailer-secret" not in refused.err
