@@ -21,6 +21,7 @@ from lifecycle.log import Log
 from lifecycle.projection.stored_views import StoredViews
 from lifecycle.provider import Provider
 from lifecycle.receipt import QuarantineItem, Receipt
+from lifecycle.stats import LogStats
 from lifecycle.view import HistoryEntry, OrderView
 from lifecycle.writes import Sent, Writes
 
@@ -151,6 +152,15 @@ class AsyncOrders(Writes[Awaitable[Receipt]]):
         while (page := await asyncio.to_thread(next, pages, None)) is not None:
             for view in page:
                 yield view
+
+    async def stats(self, *, on_progress: Callable[[int], object] | None = None) -> LogStats:
+        """Return the whole log in figures; as `Orders.stats`."""
+        tally = self._desk.tally()
+        pages = self._desk.counted(tally)
+        while (events := await asyncio.to_thread(next, pages, None)) is not None:
+            if on_progress is not None:
+                on_progress(events)
+        return tally.stats()
 
     async def quarantine(self, *, all: bool = False) -> AsyncIterator[QuarantineItem]:
         """Yield what could not be read and still waits; as `Orders.quarantine`."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from hashlib import sha256
+from itertools import islice
 from typing import Final, TypeVar
 
 from lifecycle.errors import InvalidArgumentError, UnknownOrderError
@@ -13,11 +14,12 @@ from lifecycle.fold import Folding
 from lifecycle.foldings import Foldings
 from lifecycle.instant import format_instant
 from lifecycle.intake import Body, Intake, checked_order_id, checked_time
-from lifecycle.log import QUARANTINE, Appended, Log, Outcome, Record
+from lifecycle.log import ORDERS, QUARANTINE, Appended, Log, Outcome, Record
 from lifecycle.projection.finding import Finding
 from lifecycle.projection.stored_views import StoredViews
 from lifecycle.provider import Provider
 from lifecycle.receipt import QuarantineItem, Receipt, Told, is_before
+from lifecycle.stats import Tally
 from lifecycle.stored import decode
 from lifecycle.view import OrderView
 from lifecycle.view_store import Conditions
@@ -135,6 +137,30 @@ class Desk:
             received_before=_checked_or_none("received_before", received_before),
         )
         return Finding(self.log, self._foldings, self.provider, wanted).pages()
+
+    def foldings(self) -> Iterator[list[Folding]]:
+        """Yield the foldings of all orders of this provider, a page at a time."""
+        prefix = f"{ORDERS}{self.provider.name}:"
+        definition = self.provider.definition
+        streams = self.log.streams(prefix=prefix)
+        while page := list(islice(streams, _PAGE)):
+            records = self.log.read_many(page)
+            yield [
+                Folding.of(definition, [self._foldings.event(r) for r in records[stream]])
+                for stream in page
+                if stream in records
+            ]
+
+    def tally(self) -> Tally:
+        """Return figures of this provider's orders before any was counted."""
+        return Tally(self.provider.name, self.provider.definition)
+
+    def counted(self, tally: Tally) -> Iterator[int]:
+        """Count all orders, and yield for each page how many events they have."""
+        for page in self.foldings():
+            for folding in page:
+                tally.add(folding)
+            yield sum(len(folding.events) for folding in page)
 
     def quarantine(self, *, include_redriven: bool) -> Iterator[QuarantineItem]:
         """Yield the quarantine's items in the order they came."""

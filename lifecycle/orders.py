@@ -22,6 +22,7 @@ from lifecycle.log import Log
 from lifecycle.projection.stored_views import StoredViews
 from lifecycle.provider import Provider
 from lifecycle.receipt import QuarantineItem, Receipt
+from lifecycle.stats import LogStats
 from lifecycle.view import HistoryEntry, OrderView
 from lifecycle.writes import Sent, Writes
 
@@ -167,6 +168,18 @@ class Orders(Writes[Receipt]):
             now=now,
         ):
             yield from page
+
+    def stats(self, *, on_progress: Callable[[int], object] | None = None) -> LogStats:
+        """Return the whole log in figures: counts of moves, and how long orders stayed.
+
+        Folds the whole log, in memory that does not grow with it; `on_progress` is called
+        with how many more events were counted.
+        """
+        tally = self._desk.tally()
+        for events in self._desk.counted(tally):
+            if on_progress is not None:
+                on_progress(events)
+        return tally.stats()
 
     def quarantine(self, *, all: bool = False) -> Iterator[QuarantineItem]:
         """Yield what could not be read and still waits; `all` includes what was re-driven."""

@@ -9,6 +9,9 @@ from lifecycle.event import FAILED, POLL_FAILED, Event
 from lifecycle.verdict import CREATION, SNAPSHOTS
 from lifecycle.view import Verdict
 
+INFORMS: Final = "informs and never changes the state"
+"""How the reason ends for a name that is informational."""
+
 _LONGEST_SHOWN: Final = 48
 
 
@@ -50,7 +53,7 @@ def _why_noted(definition: Definition, event: Event, target: str | None, status:
     if event.name in (FAILED, POLL_FAILED):
         return _why_failed(event)
     if event.trigger in definition.informational:
-        return f"{shown(event.name)} informs and never changes the state"
+        return f"{shown(event.name)} {INFORMS}"
     if target in definition.side:
         return f"{shown(target)} beside the way: the order was already at {shown(status)}"
     return f"the provider already had the order, at {shown(status)}"

@@ -30,6 +30,7 @@ from lifecycle.cli.reconcile import reconcile
 from lifecycle.cli.serve import serve
 from lifecycle.cli.show import history, show
 from lifecycle.cli.simulate import simulate
+from lifecycle.cli.stats import stats
 from lifecycle.cli.verify import verify
 from lifecycle.cli.views import views
 
@@ -41,6 +42,7 @@ _COMMANDS: Final[dict[str, Callable[..., None]]] = {
     "history": history,
     "list": listing,
     "views": views,
+    "stats": stats,
     "quarantine": quarantine,
     "verify": verify,
     "export": export,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Annotated, Any, Final
+
+import typer
 
 from lifecycle.cli.opened import opened
 from lifecycle.cli.option import (
@@ -22,10 +24,17 @@ from lifecycle.cli.output import (
     print_fields,
     print_json,
     print_json_array,
+    print_text,
     say,
+    speaks_unicode,
     spoken,
+    styled,
+    terminal_width,
 )
 from lifecycle.cli.table import print_table
+from lifecycle.diagram.drawing import seen_at_once
+from lifecycle.diagram.timeline import timeline
+from lifecycle.view import HistoryEntry, OrderView
 
 VERDICT_STYLES: Final = {
     "applied": "green",
@@ -38,6 +47,10 @@ VERDICT_STYLES: Final = {
     "unrecognized": "red",
     "divergent": "bold magenta",
 }
+Ascii = Annotated[
+    bool, typer.Option("--ascii", help="Draw the timeline in plain ASCII, as in a pipe.")
+]
+_PAGE_WIDTH: Final = 100
 _HEAD: Final = ("order_id", "status", "terminal")
 
 
@@ -48,15 +61,17 @@ def show(
     as_of: AsOf = None,
     db: Database = DEFAULT_DATABASE,
     provider: ProviderName = DEFAULT_PROVIDER,
+    ascii_only: Ascii = False,
     json: Json = False,
 ) -> None:
     """Print the view of one order: everything known about it."""
     with opened(db, provider) as orders:
-        view = orders.get(order, as_at=as_at, as_of=as_of).model_dump(mode="json")
+        view, entries = seen_at_once(orders, order, as_at=as_at, as_of=as_of)
     if json:
-        print_json(view)
-    else:
-        print_view(view)
+        print_json(view.model_dump(mode="json"))
+        return
+    print_view(view.model_dump(mode="json"))
+    print_timeline(view, entries, ascii_only=ascii_only)
 
 
 def history(
@@ -66,16 +81,33 @@ def history(
     as_of: AsOf = None,
     db: Database = DEFAULT_DATABASE,
     provider: ProviderName = DEFAULT_PROVIDER,
+    ascii_only: Ascii = False,
     json: Json = False,
 ) -> None:
     """Print every event of one order, its verdict and the reason."""
     with opened(db, provider) as orders:
-        entries = orders.history(order, as_at=as_at, as_of=as_of)
+        view, entries = seen_at_once(orders, order, as_at=as_at, as_of=as_of)
     items = [entry.model_dump(mode="json") for entry in entries]
     if json:
         print_json_array(items)
-    else:
-        print_history(items)
+        return
+    print_history(items)
+    print_timeline(view, entries, ascii_only=ascii_only)
+
+
+def print_timeline(view: OrderView, entries: Sequence[HistoryEntry], *, ascii_only: bool) -> None:
+    """Print an order in time: in color on a terminal, in ASCII where asked and in a pipe."""
+    width = terminal_width()
+    say()
+    print_text(
+        timeline(
+            view,
+            entries,
+            width=width or _PAGE_WIDTH,
+            ascii_only=ascii_only or width is None or not speaks_unicode(),
+            colour=styled(),
+        )
+    )
 
 
 def print_view(view: Mapping[str, Any]) -> None:

@@ -6,10 +6,11 @@
     draw_order(orders, "xyz123456", "timeline").png()
 
 Definition, OrderView ─→ outline ─┬→ mermaid, dot
-                                  └→ grid ─→ routes ─→ chart ─→ blueprint, path ─┐
-OrderView, history ─→ moments ─┬→ rows ─→ timeline (for a terminal)              ├→ scene ─→ svg
-                               └→ episode ─┬→ ledger, lanes ─────────────────────┘      └→ png
-                                           └→ sequence
+                                  └→ grid ─→ routes ─→ chart ─→ blueprint, path, fleet ─┐
+OrderView, history ─→ moments ─┬→ rows ─→ timeline (a terminal's)                       ├→ scene
+                               └→ episode ─┬→ ledger, lanes ────────────────────────────┘
+                                           └→ sequence (Mermaid)
+scene       shapes and measured texts ─→ svg ─→ png
 harmless    foreign text that only shows
 metrics     how wide a text is, before anybody draws it
 theme       colours, light and dark
@@ -22,6 +23,7 @@ from lifecycle.diagram.drawing import (
     draw_definition,
     draw_history,
     draw_order,
+    draw_stats,
 )
 from lifecycle.diagram.picture import Picture
 from lifecycle.diagram.theme import Theme
@@ -33,4 +35,5 @@ __all__ = [
     "draw_definition",
     "draw_history",
     "draw_order",
+    "draw_stats",
 ]

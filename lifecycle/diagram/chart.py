@@ -67,6 +67,19 @@ class Wire(NamedTuple):
         return pill + words
 
 
+class Rails(NamedTuple):
+    """How the lines are shown that stand for many moves, and what is said of them first."""
+
+    look: str = "strong-rail"
+    back: str = "steps back"
+    ends: str = "from every open state"
+
+    @property
+    def strong(self) -> bool:
+        """Whether they stand out as much as other arrows."""
+        return self.look == "strong-rail"
+
+
 class Look(NamedTuple):
     """How a state is shown: its box's look, and what stands below its name."""
 
@@ -80,9 +93,10 @@ def chart(
     looks: Mapping[str, Look],
     wires: Sequence[Wire],
     *,
-    rails: str = "strong-rail",
+    rails: Rails | None = None,
 ) -> Part:
     """Return the states and moves of an outline, drawn with these looks and arrows."""
+    rails = rails or Rails()
     grid = placed(definition, drawn)
     lines = _lines(definition, looks)
     width = min(max(_NARROWEST, *(_room(of) for of in lines.values())), _WIDEST)
@@ -92,7 +106,7 @@ def chart(
         else (2 * (_DIAMOND if key else _DOT),) * 2
         for key in grid.cells
     }
-    strips = [*_retreat(drawn, grid), *_ends(drawn, grid)]
+    strips = [*_retreat(drawn, grid, rails), *_ends(drawn, grid)]
     links = [Link(wire.source, wire.target, wire.width) for wire in wires]
     layout = routed(grid, sizes, links, strips)
     return _whole(
@@ -200,7 +214,7 @@ def _size(lines: Sequence[Words], width: float, *, final: bool) -> tuple[float, 
     return width + frame, max(height, 38.0) + frame
 
 
-def _retreat(drawn: Outline, grid: Grid) -> Iterator[Strip]:
+def _retreat(drawn: Outline, grid: Grid, rails: Rails) -> Iterator[Strip]:
     """Yield the line below the row in which most states stand that may step back."""
     if drawn.retreat is None:
         return
@@ -208,13 +222,15 @@ def _retreat(drawn: Outline, grid: Grid) -> Iterator[Strip]:
     row = max(sorted(set(rows)), key=rows.count)
     members = [state for state in drawn.retreat.states if grid.cells[state].row == row]
     members.sort(key=lambda state: grid.cells[state].column)
-    yield Strip(row, members[0], members[-1], text_width(_stepping(drawn), LABEL) + 12, "upper")
+    yield Strip(
+        row, members[0], members[-1], text_width(_stepping(drawn, rails), LABEL) + 12, "upper"
+    )
 
 
-def _stepping(drawn: Outline) -> str:
+def _stepping(drawn: Outline, rails: Rails) -> str:
     further = " or ".join(spoken(state) for state in drawn.retreat.further) if drawn.retreat else ""
     also = f", or to {further}" if further else ""
-    return f"steps back: from each \u25c4 to every earlier \u25c4{also}"
+    return f"{rails.back}: from each \u25c4 to every earlier \u25c4{also}"
 
 
 def _ends(drawn: Outline, grid: Grid) -> Iterator[Strip]:
@@ -225,30 +241,27 @@ def _ends(drawn: Outline, grid: Grid) -> Iterator[Strip]:
     yield Strip(grid.rows - 2, columns[0], columns[-1], 0.0, "lower")
 
 
-def _rails(drawn: Outline, layout: Layout, look: str) -> Iterator[Item]:
+def _rails(drawn: Outline, layout: Layout, rails: Rails) -> Iterator[Item]:
     strips = list(layout.strips)
-    ink = "faint"
     if drawn.retreat is not None:
         route = strips.pop(0)
-        yield Line(route.points, look, head=True)
-        yield from _haloed(route.label, _stepping(drawn), ink)
+        yield Line(route.points, rails.look, head=True)
+        yield from _haloed(route.label, _stepping(drawn, rails), "faint")
     if drawn.ends:
-        yield from _rail_to_ends(drawn, layout, strips.pop(0), look)
+        yield from _rail_to_ends(drawn, layout, strips.pop(0), rails)
 
 
-def _rail_to_ends(drawn: Outline, layout: Layout, route: Route, look: str) -> Iterator[Item]:
+def _rail_to_ends(drawn: Outline, layout: Layout, route: Route, rails: Rails) -> Iterator[Item]:
     (right, y), (left, _) = route.points
-    yield Line(((left, y - 9), (left, y), (right, y), (right, y - 9)), look)
+    yield Line(((left, y - 9), (left, y), (right, y), (right, y - 9)), rails.look)
     for end in drawn.ends:
         area = layout.areas[end.state]
         x = (area.left + area.right) / 2
-        yield Line(
-            ((x, y), (x, area.top)), "line" if look == "strong-rail" else "unused", head=True
-        )
-        yield Disc(x, y, 4.5, "hub-strong" if look == "strong-rail" else "hub")
+        yield Line(((x, y), (x, area.top)), "line" if rails.strong else "unused", head=True)
+        yield Disc(x, y, 4.5, "hub-strong" if rails.strong else "hub")
     first = layout.areas[drawn.ends[0].state]
     names = sorted({named(end.names) for end in drawn.ends if end.names})
-    said = "from every open state" + (f": {', '.join(names)}" if names else "")
+    said = rails.ends + (f": {', '.join(names)}" if names else "")
     middle = max((left + first.left) / 2, left + text_width(said, LABEL) / 2 + 14)
     yield from _haloed((middle, y), said, "faint")
 
@@ -292,7 +305,7 @@ def _nodes(
     layout: Layout,
     looks: Mapping[str, Look],
     lines: Mapping[str, Sequence[Words]],
-    rails: str,
+    rails: Rails,
 ) -> Iterator[Item]:
     plain = Look()
     for key, area in layout.areas.items():
@@ -303,7 +316,7 @@ def _nodes(
         elif key == START:
             yield Disc(x, y, _DOT, "dot")
         else:
-            yield _hub(x, y, strong=rails == "strong-rail")
+            yield _hub(x, y, strong=rails.strong)
 
 
 def _hub(x: float, y: float, *, strong: bool) -> Shape:

@@ -1,4 +1,4 @@
-"""What can be drawn: a definition, and one order in three views."""
+"""What can be drawn: a definition, one order in three views, and a whole log."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from typing import Final, Literal, Protocol
 from lifecycle.definition import Definition
 from lifecycle.diagram.blueprint import blueprint
 from lifecycle.diagram.dot import dot
+from lifecycle.diagram.fleet import fleet
+from lifecycle.diagram.harmless import harmless
 from lifecycle.diagram.lanes import lanes
 from lifecycle.diagram.mermaid import mermaid
 from lifecycle.diagram.path import path
@@ -17,6 +19,7 @@ from lifecycle.diagram.sequence import sequence
 from lifecycle.errors import InvalidArgumentError
 from lifecycle.instant import format_instant
 from lifecycle.provider import Provider
+from lifecycle.stats import LogStats
 from lifecycle.view import HistoryEntry, OrderView
 
 OrderPicture = Literal["path", "timeline", "sequence"]
@@ -50,6 +53,16 @@ def draw_definition(definition: Definition) -> Picture:
     return Picture(scene.title, scene, {"mermaid": mermaid(definition), "dot": dot(definition)})
 
 
+def draw_stats(definition: Definition, stats: LogStats) -> Picture:
+    """Return the figures of a whole log, on the states and moves of its definition.
+
+    Raises:
+        InvalidArgumentError: they were counted under another definition.
+    """
+    scene = fleet(definition, stats)
+    return Picture(scene.title, scene, {})
+
+
 def draw_order(
     orders: Source,
     order_id: str,
@@ -65,14 +78,29 @@ def draw_order(
         UnknownOrderError: nothing is stored about the order, or nothing before that time.
     """
     _check(view)
+    seen, history = seen_at_once(orders, order_id, as_at=as_at, as_of=as_of)
+    asked = _asked(as_at, as_of)
+    return draw_history(orders.provider.definition, seen, history, view, asked=asked)
+
+
+def seen_at_once(
+    orders: Source,
+    order_id: str,
+    *,
+    as_at: datetime | None = None,
+    as_of: datetime | None = None,
+) -> tuple[OrderView, tuple[HistoryEntry, ...]]:
+    """Return the view of an order and its events, both of the same moment.
+
+    Raises:
+        UnknownOrderError: nothing is stored about the order, or nothing before that time.
+    """
     while True:
         seen = orders.get(order_id, as_at=as_at, as_of=as_of)
         history = orders.history(order_id, as_at=as_at, as_of=as_of)
-        # Both say the same, unless an event came in between.
+        # Nothing is ever taken away: as many events are the same events.
         if len(history) == seen.events:
-            break
-    asked = _asked(as_at, as_of)
-    return draw_history(orders.provider.definition, seen, history, view, asked=asked)
+            return seen, history
 
 
 def draw_history(
@@ -92,7 +120,7 @@ def draw_history(
     """
     _check(view)
     if view == "sequence":
-        title = f"Order {seen.order_id}"
+        title = f"Order {harmless(seen.order_id)}"
         return Picture(title, None, {"mermaid": sequence(seen, history)})
     if view == "timeline":
         scene = lanes(seen, history, asked=asked)

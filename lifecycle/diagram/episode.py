@@ -10,6 +10,7 @@ from lifecycle.diagram.chart import spoken
 from lifecycle.diagram.clock import clock, date, lasting, signed
 from lifecycle.diagram.harmless import harmless
 from lifecycle.diagram.moments import Moment, moments
+from lifecycle.reason import INFORMS
 from lifecycle.view import HistoryEntry, OrderError, OrderView, Verdict
 
 _SECOND: Final = timedelta(seconds=1)
@@ -141,6 +142,8 @@ def meaning(episode: Episode) -> str:
             return f"stepped back to {to}, from {before}"
         case Verdict.REPEATED:
             return f"repeated: still {to}"
+        case Verdict.NOTED if entry.reason.endswith(INFORMS):
+            return "noted"
         case verdict:
             return f"{verdict.value}: {harmless(entry.reason)}"
 

@@ -20,7 +20,8 @@ from lifecycle.view import HistoryEntry, OrderView
 _LEFT: Final = 130.0
 _LEAST: Final = 960.0
 _MOST: Final = 4000.0
-_APART: Final = 4.0
+_EACH: Final = 20.0
+_LEAST_GAP: Final = 12.0
 _BAND: Final = 34.0
 _LANES_APART: Final = 96.0
 _LEVEL: Final = 21.0
@@ -96,10 +97,8 @@ class _Lanes:
     def _stretched(self) -> list[float]:
         """Return the place of each instant, from 0."""
         gaps = [(b - a).total_seconds() ** 0.5 for a, b in pairwise(self._instants)]
-        least = text_width(f"{len(self._episodes)}", _NUMBER, bold=True) + _APART
-        wanted = max(_LEAST, 1.5 * least * len(gaps))
-        whole = min(wanted, _MOST)
-        least = min(least, whole / (1.5 * len(gaps))) if gaps else 0.0
+        whole = min(max(_LEAST, _EACH * len(self._episodes)), _MOST)
+        least = min(_LEAST_GAP, whole / (2 * len(gaps))) if gaps else 0.0
         share = (whole - least * len(gaps)) / (sum(gaps) or 1.0)
         places = [0.0]
         for gap in gaps:

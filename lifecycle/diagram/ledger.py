@@ -19,11 +19,13 @@ from lifecycle.diagram.episode import (
 )
 from lifecycle.diagram.frame import Part
 from lifecycle.diagram.metrics import text_width
-from lifecycle.diagram.scene import Area, Box, Item, Line, Text
+from lifecycle.diagram.scene import Area, Box, Item, Line, Text, moved
 
 _SIZE: Final = 11.0
 _ROW: Final = 21.0
-_GAP: Final = 16.0
+_GAP: Final = 14.0
+_MOST_ROWS: Final = 10
+_MEANT_IN_HALF: Final = 310.0
 _WIDEST: Final = (60.0, 150.0, 230.0, 560.0, 90.0, 190.0)
 _HEADS: Final = ("event", "occurred, UTC", "what came", "what it meant", "stayed", "arrived")
 
@@ -37,21 +39,39 @@ class _Row(NamedTuple):
     late: bool = False
 
 
-def ledger(order: Order) -> Part:
-    """Return every event of an order as a list, then what never came."""
+def ledger(order: Order, room: float = 0.0) -> Part:
+    """Return every event of an order as a list, then what never came.
+
+    A long one stands in two columns where `room` is wide enough for both.
+    """
     rows = [*_rows(order)]
-    widths = [
-        min(max(text_width(row.cells[column], _SIZE, bold=column == 1) for row in rows), most)
-        for column, most in enumerate(_WIDEST[1:])
-    ]
-    pills = max(pill_width(row.number) for row in rows)
-    heads = [text_width(head, _SIZE) for head in _HEADS]
-    room = [max(pills, heads[0]), *(max(pair) for pair in zip(widths, heads[1:], strict=True))]
+    half = (len(rows) + 1) // 2
+    if half > _MOST_ROWS:
+        narrow = _widths(rows, _MEANT_IN_HALF)
+        whole = sum(narrow) + _GAP * (len(narrow) - 1) + 12
+        if 2 * whole + 2 * _GAP <= room:
+            first, second = _table(rows[:half], narrow), _table(rows[half:], narrow)
+            beside = moved(second.items, whole + 2 * _GAP, 0)
+            return Part((*first.items, *beside), 2 * whole + 2 * _GAP, first.height)
+    return _table(rows, _widths(rows, _WIDEST[3]))
+
+
+def _widths(rows: Sequence[_Row], meant: float) -> list[float]:
+    """Return the widths of all columns: what they hold asks for, up to what each may have."""
+    widths = [max(text_width(_HEADS[0], _SIZE), *(pill_width(row.number) for row in rows))]
+    for column, (head, most) in enumerate(zip(_HEADS[1:], _WIDEST[1:], strict=True)):
+        cells = (text_width(row.cells[column], _SIZE, bold=column == 1) for row in rows)
+        limit = meant if column == 2 else most
+        widths.append(max(text_width(head, _SIZE), min(max(cells), limit)))
+    return widths
+
+
+def _table(rows: Sequence[_Row], widths: Sequence[float]) -> Part:
     lefts = [6.0]
-    for width in room[:-1]:
+    for width in widths[:-1]:
         lefts.append(lefts[-1] + width + _GAP)
-    whole = lefts[-1] + room[-1] + 6
-    return Part((*_drawn(rows, lefts, room, whole),), whole, _ROW * (len(rows) + 1) + 4)
+    whole = lefts[-1] + widths[-1] + 6
+    return Part((*_drawn(rows, lefts, widths, whole),), whole, _ROW * (len(rows) + 1) + 4)
 
 
 def fitted(text: str, width: float, size: float = _SIZE, *, bold: bool = False) -> str:

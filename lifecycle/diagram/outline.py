@@ -90,8 +90,12 @@ class Outline(NamedTuple):
     now: str | None = None
 
 
-def outline(definition: Definition, view: OrderView | None = None) -> Outline:
+def outline(
+    definition: Definition, view: OrderView | None = None, *, also: Iterable[Ends] = ()
+) -> Outline:
     """Return what to draw of a definition, with the path of `view` on it if there is one.
+
+    `also` are ends between which an arrow is drawn even where a family holds it.
 
     Raises:
         InvalidArgumentError: the view was folded under another definition.
@@ -111,7 +115,7 @@ def outline(definition: Definition, view: OrderView | None = None) -> Outline:
         ends=ends,
         retreat=retreat,
         hubs=hubs,
-        arrows=_arrows(definition, moves, left, path),
+        arrows=_arrows(definition, moves, left, dict.fromkeys(also, ()) | _steps(path)),
         entered=frozenset(path),
         now=path[-1] if path else None,
     )
@@ -218,12 +222,11 @@ def _saved(hub: Hub) -> int:
 
 
 def _arrows(
-    definition: Definition, moves: Moves, left: Moves, path: Sequence[str]
+    definition: Definition, moves: Moves, left: Moves, steps: Mapping[Ends, tuple[int, ...]]
 ) -> tuple[Arrow, ...]:
     """Return the arrows to draw one by one: what no family holds, and what the order took."""
     named: dict[Ends, tuple[str, ...]] = {(None, definition.initial): ()}
     named |= {(source, dest): names for (source, dest), names in moves.items()}
-    steps = _steps(path)
     drawn = [ends for ends in named if ends[0] is None or ends in left or ends in steps]
     ahead = [ends for ends in steps if ends not in named]
     arrows = (

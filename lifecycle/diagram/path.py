@@ -8,7 +8,7 @@ from typing import Final
 
 from lifecycle.definition import Definition
 from lifecycle.diagram.blueprint import BACK
-from lifecycle.diagram.chart import SMALL, Look, Wire, Words, chart, named, spoken, wires_of
+from lifecycle.diagram.chart import SMALL, Look, Rails, Wire, Words, chart, named, spoken, wires_of
 from lifecycle.diagram.clock import clock, lasting
 from lifecycle.diagram.episode import (
     MARKS,
@@ -29,6 +29,7 @@ from lifecycle.view import HistoryEntry, OrderView, Verdict
 
 _MOST_VISITS: Final = 3
 _MOST_NAMED: Final = 2
+_MOST_STEPS: Final = 3
 _ROOM: Final = 116.0
 _QUIET: Final = (Verdict.NOTED, Verdict.REPEATED, Verdict.STALE)
 _LOUD: Final = (Verdict.REFUSED, Verdict.UNRECOGNIZED, Verdict.DIVERGENT)
@@ -49,10 +50,14 @@ def path(
     drawn = outline(definition, view)
     order = order_of(view, history)
     whole = chart(
-        definition, drawn, _looks(definition, drawn, order), _wires(drawn, order), rails="rail"
+        definition,
+        drawn,
+        _looks(definition, drawn, order),
+        _wires(drawn, order),
+        rails=Rails("rail"),
     )
     facts = facts_of(order, asked)
-    parts = [whole, ledger(order)]
+    parts = [whole, ledger(order, whole.width)]
     return framed(order.title, facts, parts, [*_signs(order, drawn)], summary_of(order, facts))
 
 
@@ -68,7 +73,8 @@ def _wires(drawn: Outline, order: Order) -> list[Wire]:
 
 
 def _wire(arrow: Arrow, steps: Sequence[int], *, back: bool) -> Wire:
-    shown = ranges(steps[:4]) + (f" +{len(steps) - 4}" if len(steps) > 4 else "")
+    more = len(steps) - _MOST_STEPS
+    shown = ranges(steps[:_MOST_STEPS]) + (f" +{more}" if more > 0 else "")
     look = "back" if back else "taken" if arrow.declared else "skipped"
     words = named(arrow.target.names)
     source = START if arrow.source is None else arrow.source

@@ -1,0 +1,135 @@
+"""The picture of a whole log: how many orders took each move, and how long they stayed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+from typing import Final
+
+from lifecycle.definition import Definition
+from lifecycle.diagram.chart import Look, Rails, Wire, Words, chart, spoken
+from lifecycle.diagram.clock import lasting
+from lifecycle.diagram.frame import Sign, framed
+from lifecycle.diagram.grid import START, Key
+from lifecycle.diagram.harmless import harmless
+from lifecycle.diagram.outline import Ends, Outline, outline
+from lifecycle.diagram.scene import Area, Box, Line, Scene, centred
+from lifecycle.errors import InvalidArgumentError
+from lifecycle.stats import RELATIVE_ERROR, LogStats, StateStats
+
+_MOST_SKIPS: Final = 8
+"""How many moves that the definition does not have get an arrow."""
+
+
+def fleet(definition: Definition, stats: LogStats) -> Scene:
+    """Return the figures of a log on the definition's states and moves.
+
+    Raises:
+        InvalidArgumentError: they were counted under another definition.
+    """
+    if stats.definition != definition.fingerprint:
+        raise InvalidArgumentError("stats", "some that were counted under the definition to draw")
+    counts: dict[Ends, int] = {(move.from_, move.to): move.count for move in stats.moves}
+    drawn = outline(definition, also=_skips(stats))
+    wires = [*_arrows(drawn, counts), *_hubs(drawn, counts)]
+    looks = {s.state: _look(s, ended=s.state in definition.terminal) for s in stats.states}
+    whole = chart(definition, drawn, looks, wires, rails=_rails(drawn, counts))
+    facts = [*_facts(stats, drawn)]
+    title = f"{stats.orders:,} orders of {harmless(stats.provider)}"
+    summary = "\n".join([*facts, *_told(stats)])
+    return framed(title, facts, [whole], [*_signs()], summary)
+
+
+def short(seconds: float | None) -> str:
+    """Return a span of seconds in a few characters, a dash for none."""
+    if seconds is None:
+        return "-"
+    if seconds < 10:
+        return f"{seconds:.1f}s"
+    return lasting(timedelta(seconds=seconds))
+
+
+def _skips(stats: LogStats) -> list[Ends]:
+    """Return the most frequent moves that the definition does not have."""
+    skips = sorted((move for move in stats.moves if not move.declared), key=lambda m: -m.count)
+    return [(move.from_, move.to) for move in skips[:_MOST_SKIPS]]
+
+
+def _arrows(drawn: Outline, counts: Mapping[Ends, int]) -> Iterator[Wire]:
+    for arrow in drawn.arrows:
+        count = counts.get((arrow.source, arrow.target.state), 0)
+        source = START if arrow.source is None else arrow.source
+        yield _wire(source, arrow.target.state, count, declared=arrow.declared)
+
+
+def _hubs(drawn: Outline, counts: Mapping[Ends, int]) -> Iterator[Wire]:
+    """Yield the arrows into and out of diamonds, each with the sum of what it stands for."""
+    for number, hub in enumerate(drawn.hubs, 1):
+        states = [target.state for target in hub.targets]
+        for source in hub.sources:
+            yield _wire(source, number, sum(counts.get((source, state), 0) for state in states))
+        for state in states:
+            taken = sum(counts.get((source, state), 0) for source in hub.sources)
+            yield _wire(number, state, taken)
+
+
+def _wire(source: Key, target: Key, count: int, *, declared: bool = True) -> Wire:
+    look = ("taken" if declared else "skipped") if count else "unused"
+    return Wire(source, target, look, f"{count:,}" if count else "")
+
+
+def _rails(drawn: Outline, counts: Mapping[Ends, int]) -> Rails:
+    """Return what the lines for many moves say: how often one of these was taken."""
+    ended = sum(counts.get((state, end.state), 0) for state in drawn.active for end in drawn.ends)
+    back = 0
+    if drawn.retreat is not None:
+        states, further = drawn.retreat.states, drawn.retreat.further
+        for place, state in enumerate(states):
+            back += sum(counts.get((state, to), 0) for to in (*states[:place], *further))
+    return Rails("rail", f"{back:,} steps back", f"{ended:,} from all open states")
+
+
+def _look(state: StateStats, *, ended: bool) -> Look:
+    if not state.entered:
+        return Look("apart", (Words("never entered"),))
+    lines = [Words(f"{state.entered:,} times", look="ink")]
+    if state.now:
+        lines.append(
+            Words(f"{state.now:,} {'ended' if ended else 'there now'}", look="now", bold=True)
+        )
+    if state.stays:
+        lines += [
+            Words(f"p50 {short(state.p50)}", look="ink"),
+            Words(f"p95 {short(state.p95)}", look="ink"),
+        ]
+    return Look("entered", tuple(lines))
+
+
+def _facts(stats: LogStats, drawn: Outline) -> Iterator[str]:
+    steps = sum(move.count for move in stats.moves)
+    yield (
+        f"{stats.events:,} events \u00b7 {steps:,} steps \u00b7 definition {stats.definition[:8]}"
+    )
+    shown = {(arrow.source, arrow.target.state) for arrow in drawn.arrows}
+    rare = [m.count for m in stats.moves if not m.declared and (m.from_, m.to) not in shown]
+    if rare:
+        yield f"without an arrow: {sum(rare):,} more that skipped ahead, elsewhere and rarer"
+
+
+def _told(stats: LogStats) -> Iterator[str]:
+    for state in stats.states:
+        yield (
+            f"{spoken(state.state)}: entered {state.entered} times, {state.now} there now, "
+            f"stayed {short(state.p50)} at the median, {short(state.p95)} at the 95th percentile."
+        )
+    for move in stats.moves:
+        yield f"{spoken(move.from_ or 'the start')} to {spoken(move.to)}: {move.count}."
+
+
+def _signs() -> Iterator[Sign]:
+    yield Sign((Box(Area(-12, -8, 12, 8), "entered", 4),), "entered so many times")
+    yield Sign((Line(((-13, 0), (13, 0)), "taken", head=True),), "taken so many times")
+    yield Sign((Line(((-13, 0), (13, 0)), "skipped", head=True),), "skipped ahead")
+    yield Sign((Line(((-13, 0), (13, 0)), "unused", head=True),), "never taken")
+    swatch = centred(0, 0, "p95", 10, bold=True)
+    yield Sign((swatch,), f"95 % of the stays were no longer, within {RELATIVE_ERROR:.0%}")
