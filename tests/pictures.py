@@ -135,3 +135,61 @@ def view_of(definition: Definition, /, *path: str, **fields: Any) -> OrderView:
         ),
     }
     return OrderView(**(defaults | fields))
+
+
+def big_definition() -> Definition:
+    """Return a lifecycle of 30 states with ways back, ways around and three ends."""
+    states = [f"stage_{number:02}" for number in range(27)]
+    ends = ["done", "lost", "canceled"]
+    moves = [{"trigger": dest, "source": source, "dest": dest} for source, dest in pairwise(states)]
+    for near, far in ((2, 5), (3, 9), (7, 12), (11, 20), (14, 16), (19, 26)):
+        moves.append({"trigger": "jump", "source": states[near], "dest": states[far]})
+        moves.append({"trigger": states[near], "source": states[far], "dest": states[near]})
+    for move in moves:
+        if move["trigger"] == "jump":
+            move["trigger"] = f"jump_to_{move['dest']}"
+    moves.append({"trigger": "done", "source": states[-1], "dest": "done"})
+    moves.append({"trigger": "lost", "source": states[8], "dest": "lost"})
+    moves.append({"trigger": "canceled", "source": states, "dest": "canceled"})
+    return Definition.write(
+        "big",
+        states=[*states, *ends],
+        moves=moves,
+        terminal=ends,
+        aborts=("lost", "canceled"),
+        main_line=[state for number, state in enumerate(states) if number % 3],
+    )
+
+
+def long_story(order_id: str, count: int) -> list[dict[str, Any]]:
+    """Return so many recordings of one order: shoppers drop out, some callbacks are late."""
+    day = ("acknowledged_for_delivery", "at_store", "bags_verified", "delivering")
+    names = ["brand_new"]
+    while len(names) < count - 4:
+        names += [*day, *["order_location"] * 5, "rescheduled"]
+    names = [*names[: count - 5], "delivered", "at_store", "unheard_of", "tip_adjustment"]
+    recordings: list[dict[str, Any]] = [
+        {
+            "kind": "request",
+            "order_id": order_id,
+            "received_at": MORNING.isoformat(),
+            "body": {"order_id": order_id},
+        }
+    ]
+    at = MORNING
+    for number, name in enumerate(names):
+        at += timedelta(seconds=20 + number * 37 % 400)
+        late = 900 if number % 11 == 5 else 1
+        recordings.append(
+            {
+                "kind": "callback",
+                "received_at": (at + timedelta(seconds=late)).isoformat(),
+                "body": {
+                    "event_id": f"{order_id}-{number}",
+                    "event_name": f"fulfillment.{name}",
+                    "event_timestamp": at.isoformat(),
+                    "event_metadata": {"order_id": order_id},
+                },
+            }
+        )
+    return recordings
