@@ -26,8 +26,9 @@ JsonObject = dict[str, Any]
 class Callback(NamedTuple):
     """What a callback says; None where it says nothing.
 
-    `word` is its event name or status as found. A flat body has no event id and no event
-    time: its `created_at` is when the order was created.
+    `word` is its event name or status as found, `order` the part that tells about the
+    order. A flat body has no event id and no event time: its `created_at` is when the order
+    was created.
     """
 
     word: str | None
@@ -35,6 +36,7 @@ class Callback(NamedTuple):
     event_id: str | None = None
     occurred_at: datetime | None = None
     has_bad_time: bool = False
+    order: object = None
 
 
 def read_callback(body: JsonObject) -> Callback:
@@ -42,7 +44,7 @@ def read_callback(body: JsonObject) -> Callback:
     get = body.get
     word, metadata = get("event_name"), get("event_metadata")
     if word is None and metadata is None:
-        return Callback(_text(get("status")), id_text(get("id")))
+        return Callback(_text(get("status")), id_text(get("id")), order=body)
     timestamp = get("event_timestamp")
     named = id_text(metadata.get("order_id")) if type(metadata) is dict else None
     occurred_at = parse_instant(timestamp) if type(timestamp) is str else None
@@ -52,6 +54,7 @@ def read_callback(body: JsonObject) -> Callback:
         opaque_id(get("event_id")),
         occurred_at,
         occurred_at is None and timestamp is not None and timestamp != "",
+        metadata,
     )
 
 

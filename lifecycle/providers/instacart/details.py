@@ -6,14 +6,12 @@ one field of a wrong type says nothing and harms no other. Fields not listed are
 
 from __future__ import annotations
 
-from collections.abc import ItemsView, Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, Final, get_args
 
 from pydantic import BaseModel, ConfigDict
 
 from lifecycle.event import NOTHING
-from lifecycle.providers.instacart.bodies import order_of
-from lifecycle.strict_json import parse_again
 
 FULFILLMENT: Final = "fulfillment_details"
 
@@ -82,41 +80,6 @@ def read_details(order: object) -> Mapping[str, Any]:
     if fulfillment:
         said[FULFILLMENT] = fulfillment
     return said
-
-
-class Told(Mapping[str, Any]):
-    """What a callback's body says about the order, read when somebody first looks.
-
-    Most events are recorded by a process that never looks at what they tell. The bytes are
-    kept, not what they were parsed to, which takes five times as much room.
-    """
-
-    __slots__ = ("_body", "_said")
-
-    def __init__(self, body: bytes) -> None:
-        self._body = body
-        self._said: Mapping[str, Any] | None = None
-
-    def _read(self) -> Mapping[str, Any]:
-        if self._said is None:
-            self._said = read_details(order_of(parse_again(self._body)))
-        return self._said
-
-    def __getitem__(self, name: str) -> Any:
-        return self._read()[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._read())
-
-    def __len__(self) -> int:
-        return len(self._read())
-
-    def items(self) -> ItemsView[str, Any]:
-        """Return (name, value) of all that is said, as quickly as a dictionary does."""
-        return self._read().items()
-
-    def __repr__(self) -> str:
-        return f"<Told of {', '.join(self) or 'nothing'}>"
 
 
 def _said(leaves: Leaves, source: dict[str, Any]) -> dict[str, Any]:

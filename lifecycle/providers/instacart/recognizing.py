@@ -43,7 +43,7 @@ from lifecycle.providers.instacart.bodies import (
     read_callback,
     read_faults,
 )
-from lifecycle.providers.instacart.details import Told, read_details
+from lifecycle.providers.instacart.details import read_details
 from lifecycle.providers.instacart.exchanges import fate_of, is_success, outcome_of
 from lifecycle.providers.instacart.words import (
     is_informational,
@@ -197,7 +197,7 @@ def _callback(arrival: Arrival) -> _Said | _Refusal:
         callback.word,
         callback.occurred_at,
         None,
-        Told(arrival.body),
+        read_details(callback.order),
         (),
         ("bad_time",) if callback.has_bad_time else (),
     )
