@@ -10,9 +10,7 @@ from contextlib import AbstractContextManager, asynccontextmanager, contextmanag
 from hashlib import sha256
 from pathlib import Path
 
-import django
 import pytest
-from django.conf import settings
 from django.core.asgi import get_asgi_application
 from django.core.wsgi import get_wsgi_application
 from fastapi import FastAPI
@@ -23,6 +21,7 @@ from starlette.routing import Mount
 from lifecycle import connect, connect_async
 from lifecycle.event import MAX_KEPT_BYTES, Event
 from lifecycle.providers.instacart.receiver import Receiver, SyncReceiver
+from lifecycle.providers.instacart.receiver.django import async_view, view
 from lifecycle.providers.instacart.receiver.synchronous import head_of, read_body
 from lifecycle.stored import decode, split
 from tests.hostile_corpus import CORPUS
@@ -74,16 +73,18 @@ def in_starlette(url: str) -> Iterator[tuple[int, str]]:
 @contextmanager
 def in_django(url: str) -> Iterator[tuple[int, str]]:
     with connect(url) as orders:
-        django_urls.serve(SyncReceiver(orders, **SETUP))
+        django_urls.set_up()
+        django_urls.serve(view(SyncReceiver(orders, **SETUP)))
         with wsgi_server(get_wsgi_application()) as port:
             yield port, BELOW
 
 
 @contextmanager
 def in_async_django(url: str) -> Iterator[tuple[int, str]]:
+    django_urls.set_up()
     receiver = Receiver(connect_async(url), **SETUP)
     app = get_asgi_application()
-    django_urls.serve_async(receiver)
+    django_urls.serve(async_view(receiver))
 
     async def with_lifespan(scope, receive, send):
         # Django leaves the lifespan to whoever serves it.
@@ -124,14 +125,6 @@ MOUNTS: dict[str, Callable[[str], Served]] = {
     "flask": in_flask,
     "wsgi": as_wsgi,
 }
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _django() -> None:
-    settings.configure(
-        ROOT_URLCONF="tests.http.django_urls", ALLOWED_HOSTS=["*"], LOGGING_CONFIG=None
-    )
-    django.setup()
 
 
 def told(mount: str, url: str) -> Counter[tuple[int, bytes]]:

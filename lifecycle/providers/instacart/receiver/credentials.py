@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,7 +18,7 @@ SIGNING_KEY: Final = "LIFECYCLE_RECEIVER_SIGNING_KEY"
 _FILE: Final = "a TOML file with `signing_keys = [...]` and a table `[clients]` of ids and secrets"
 
 
-def read_credentials(path: Path) -> Setup:
+def read_credentials(path: str | os.PathLike[str]) -> Setup:
     """Return the clients and signing keys that a TOML file holds.
 
     Raises:
@@ -25,7 +26,7 @@ def read_credentials(path: Path) -> Setup:
         OSError: it cannot be read.
     """
     try:
-        found = tomllib.loads(path.read_bytes().decode())
+        found = tomllib.loads(Path(path).read_bytes().decode())
         clients = {str(name): _texts(given) for name, given in found["clients"].items()}
         setup = Setup(clients=clients, signing_keys=_texts(found["signing_keys"]))
     except (ValueError, KeyError, TypeError, AttributeError):
