@@ -8,7 +8,6 @@ import logging
 import socket
 import sqlite3
 import threading
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
@@ -371,7 +370,5 @@ def test_an_idle_server_has_nothing_under_way(path):
         token = bearer(port)
         for body in (b"", BODY, b"x" * 100_000, b"y" * (MAX_KEPT_BYTES + 1)):
             post(port, token, body)
-        started = time.monotonic()
         wait_until(lambda: receiver.admission.waiting == 0)
         assert receiver.admission.bytes == 0
-        assert time.monotonic() - started < 60

@@ -300,3 +300,17 @@ def test_nothing_of_a_request_or_an_answer_shows(ask, token):
     answer = ask(token_request())
     for value in (request, request.head, answer, ask(request)):
         assert not [canary for canary in (token, "Kamal", SECRET) if canary in repr(value)]
+
+
+def test_a_fault_of_ours_is_told_by_its_kind_alone(caplog):
+    with connect("memory:") as orders:
+        receiver = SyncReceiver(orders, **SETUP)
+        token = token_in(receiver.handle(token_request()))
+        orders.close()
+        closed = receiver.handle(callback_request(token))
+        orders.record_callback = lambda *_, **__: {}["Kamal"]
+        broken = receiver.handle(callback_request(token))
+    assert [closed.status, broken.status] == [503, 503]
+    assert "StoreClosedError" in caplog.text
+    assert "KeyError" in caplog.text
+    assert "Kamal" not in caplog.text

@@ -14,7 +14,6 @@ from collections.abc import Generator, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Final, NamedTuple, Required, TypedDict, Unpack
 
-from lifecycle.errors import LifecycleError
 from lifecycle.event import MAX_KEPT_BYTES
 from lifecycle.log import Outcome
 from lifecycle.providers.instacart.receiver.admission import Refused
@@ -120,13 +119,9 @@ class Rules:
                 return _TOO_LARGE
             if len(body) < declared:
                 return _CUT_SHORT
-            receipt: Receipt = yield Record(body, head)
+            receipt = yield from _record(body, head)
         except Refused as refusal:
             return self._not_now(refusal)
-        except LifecycleError as failed:
-            # Neither its text, which may name a file, nor its traceback: the kind tells enough.
-            LOG.warning("callback not recorded: %s; answered 503", type(failed).__name__)
-            return self._not_now(Refused(503, "the store cannot be used now"))
         return _recorded(receipt)
 
     def _token(self, head: Head) -> Flow:
@@ -174,6 +169,18 @@ class Rules:
     def _not_now(self, refusal: Refused) -> Response:
         wait = [("retry-after", str(self.limits.retry_after))] if refusal.status == 503 else []
         return as_json(refusal.status, {"error": refusal.why}, wait)
+
+
+def _record(body: bytes, head: Head) -> Generator[Step, Any, Receipt]:
+    try:
+        receipt: Receipt = yield Record(body, head)
+    except Refused:
+        raise
+    except Exception as failed:  # noqa: BLE001 - whatever it is, nothing was acknowledged
+        # Neither its text nor its traceback, which may hold anything: the kind tells enough.
+        LOG.warning("callback not recorded: %s; answered 503", type(failed).__name__)
+        raise Refused(503, "the store cannot be used now") from None
+    return receipt
 
 
 def _recorded(receipt: Receipt) -> Response:

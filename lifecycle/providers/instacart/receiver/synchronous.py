@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Mapping
 from http import HTTPStatus
 from typing import Any, Unpack
 
-from lifecycle.errors import LifecycleError
 from lifecycle.orders import Orders
 from lifecycle.providers.instacart.receiver.admission import Admission, Ticket
 from lifecycle.providers.instacart.receiver.answering import (
@@ -86,7 +85,7 @@ class SyncReceiver:
     def _record(self, record: Record) -> Receipt:
         try:
             receipt = self.orders.record_callback(record.body, headers=record.head.headers)
-        except LifecycleError as failed:
+        except Exception as failed:
             self.health.note(failed)
             raise
         self.health.note(None)
