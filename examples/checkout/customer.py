@@ -1,0 +1,52 @@
+"""A customer for the checkouts of the examples, and a simulated provider that delivers to her."""
+
+import socket
+import threading
+from typing import Any
+
+import httpx2
+import uvicorn
+
+from lifecycle.providers.instacart.simulator import RunningSimulator, Simulator
+
+LISTENER = socket.create_server(("127.0.0.1", 0))
+URL = f"http://127.0.0.1:{LISTENER.getsockname()[1]}"
+PROVIDER = RunningSimulator(
+    Simulator(
+        callback_url=f"{URL}/instacart/callbacks",
+        callback_token_url=f"{URL}/instacart/oauth/token",
+        callback_client_secret="hush",  # noqa: S106 - the examples' own
+    )
+)
+FORM = {
+    "order_id": "xyz123456",
+    "service_option_hold_id": 42,
+    "location_code": "1003",
+    "locale": "en-US",
+    "first_name": "Kamal",
+    "last_name": "Singh",
+    "user_phone": "+18005550101",
+    "items_count": 12,
+    "items_weight": 15,
+    "address": {"address_line_1": "50 Beale St", "postal_code": "nowhere"},
+}
+CORRECTION = {"address": {"address_line_1": "50 Beale St", "postal_code": "94105"}}
+
+
+def visit(app: Any) -> None:
+    """Serve an ASGI app, order at it, correct what it prompts for, and look at the order."""
+    server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
+    serving = threading.Thread(target=server.run, kwargs={"sockets": [LISTENER]})
+    serving.start()
+    try:
+        with PROVIDER, httpx2.Client(base_url=URL, trust_env=False, timeout=30) as browser:
+            for form in (FORM, FORM | CORRECTION):
+                reply = browser.post("/checkout", json=form)
+                print(reply.status_code, reply.json())
+            PROVIDER.settle()
+            order = browser.get(f"/orders/{FORM['order_id']}").json()
+            print(*[step["status"] for step in order["path"]])
+            assert order["status"] == "delivered"
+    finally:
+        server.should_exit = True
+        serving.join()
