@@ -50,6 +50,10 @@ from lifecycle.errors import (
     ViewsLagError,
 )
 from lifecycle.event import Arrival, Event, Unreadable
+from lifecycle.feed.async_subscription import AsyncSubscription
+from lifecycle.feed.changes import OrderChange
+from lifecycle.feed.subscription import Subscription
+from lifecycle.feed_store import DeadLetter
 from lifecycle.fold import Folding, fold, history
 from lifecycle.log import Outcome
 from lifecycle.orders import Orders
@@ -63,8 +67,10 @@ __all__ = [
     "Anomaly",
     "Arrival",
     "AsyncOrders",
+    "AsyncSubscription",
     "Awaits",
     "Change",
+    "DeadLetter",
     "Definition",
     "DefinitionError",
     "Event",
@@ -82,6 +88,7 @@ __all__ = [
     "NoViewsError",
     "NotEnteredError",
     "OpenedElsewhereError",
+    "OrderChange",
     "OrderError",
     "OrderView",
     "Orders",
@@ -101,6 +108,7 @@ __all__ = [
     "StoreUrlError",
     "StoredFormatError",
     "StoredViews",
+    "Subscription",
     "UnknownOrderError",
     "Unreadable",
     "Verdict",

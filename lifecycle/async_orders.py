@@ -15,6 +15,9 @@ from typing import Final, NoReturn, Self, cast
 from lifecycle.desk import Desk
 from lifecycle.errors import NotEnteredError, VersionConflictError
 from lifecycle.event import Event, Unreadable
+from lifecycle.feed.async_subscription import AsyncSubscription, AwaitedHandler
+from lifecycle.feed.changes import EVERY_SECONDS, OrderChange, changes, checked_seconds
+from lifecycle.feed.subscription import Subscription
 from lifecycle.fold import Folding
 from lifecycle.intake import Body, Line
 from lifecycle.log import Log
@@ -161,6 +164,45 @@ class AsyncOrders(Writes[Awaitable[Receipt]]):
             if on_progress is not None:
                 on_progress(events)
         return tally.stats()
+
+    async def changes(self, *, after: int = 0) -> AsyncIterator[OrderChange]:
+        """Yield what each event changed after a position; as `Orders.changes`."""
+        coming = changes(self._desk.feed(after))
+        while (change := await asyncio.to_thread(next, coming, None)) is not None:
+            yield change
+
+    async def subscribe(
+        self, *, after: int = 0, every: float = EVERY_SECONDS
+    ) -> AsyncIterator[OrderChange]:
+        """Yield the changes there are and those to come, without end; as `Orders.subscribe`."""
+        checked_seconds("every", every)
+        feed = self._desk.feed(after)
+        while True:
+            coming = changes(feed)
+            while (change := await asyncio.to_thread(next, coming, None)) is not None:
+                yield change
+            await asyncio.sleep(every)
+
+    def subscription(
+        self,
+        name: str,
+        handler: AwaitedHandler,
+        *,
+        after: int = 0,
+        attempts: int = 3,
+        pause: float = 0.1,
+    ) -> AsyncSubscription:
+        """Return a named reader of the changes, its handler awaited; as `Orders.subscription`.
+
+        At least once: a transaction is no place to wait in, so `exactly_once` is for `Orders`.
+        """
+        store, open_feed = self.log.feeds, self._desk.feed
+        return AsyncSubscription(
+            Subscription(
+                name, handler, store, open_feed, after=after, attempts=attempts, pause=pause
+            ),
+            handler,
+        )
 
     async def quarantine(self, *, all: bool = False) -> AsyncIterator[QuarantineItem]:
         """Yield what could not be read and still waits; as `Orders.quarantine`."""

@@ -10,6 +10,7 @@ from typing import Final, TypeVar
 
 from lifecycle.errors import InvalidArgumentError, UnknownOrderError
 from lifecycle.event import FAILED, Entry, Event, Redriven, Unreadable, stream_of
+from lifecycle.feed.changes import Feed
 from lifecycle.fold import Folding
 from lifecycle.foldings import Foldings
 from lifecycle.instant import format_instant
@@ -46,6 +47,10 @@ class Desk:
         self.views = StoredViews(log, self._foldings, provider)
         self._providers = providers
         self._clock = clock
+
+    def feed(self, after: int) -> Feed:
+        """Return a way through the log, from a position on."""
+        return Feed(self.log, self._providers, self.provider, after)
 
     def receipt(self, entry: Event | Unreadable, appended: Appended) -> Receipt:
         """Return the receipt for what was appended; nothing is folded yet."""

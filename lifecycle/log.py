@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Final, NamedTuple, Protocol, runtime_checkable
 
 from lifecycle.event import Entry
+from lifecycle.feed_store import FeedStore
 from lifecycle.view_store import ViewStore
 
 QUARANTINE: Final = "quarantine"
@@ -78,6 +79,11 @@ class Log(Protocol):
     @property
     def views(self) -> ViewStore | None:
         """Where views are stored beside the log; None where this store keeps none."""
+        ...
+
+    @property
+    def feeds(self) -> FeedStore:
+        """Where subscriptions to the change feed keep how far they are."""
         ...
 
     def append(self, entry: Entry, *, expected_version: int | None = None) -> Appended:

@@ -3,6 +3,7 @@
 begin_request ─→ Sent ─→ answered / unanswered ─┐
 record_callback, record_poll, record_many ──────┴─→ Receipt ─→ change, view
 get, history, find ─→ OrderView
+changes, subscribe, subscription ─→ OrderChange
 """
 
 from __future__ import annotations
@@ -10,12 +11,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from itertools import islice
+from threading import Event as Signal
 from types import TracebackType
 from typing import Final, Self
 
 from lifecycle.desk import Desk
 from lifecycle.errors import VersionConflictError
 from lifecycle.event import Event, Unreadable
+from lifecycle.feed.changes import EVERY_SECONDS, OrderChange, changes, followed
+from lifecycle.feed.subscription import Handler, Subscription
 from lifecycle.fold import Folding
 from lifecycle.intake import Body, Line
 from lifecycle.log import Log
@@ -180,6 +184,61 @@ class Orders(Writes[Receipt]):
             if on_progress is not None:
                 on_progress(events)
         return tally.stats()
+
+    def changes(self, *, after: int = 0) -> Iterator[OrderChange]:
+        """Yield what each event changed after a position, up to the end of the log.
+
+        In the order of recording; what changed neither status nor path is left out. Keep the
+        `position` of what you dealt with, and go on `after` it: at least once, nothing missed.
+
+        Raises:
+            InvalidArgumentError: `after` is no position.
+        """
+        return changes(self._desk.feed(after))
+
+    def subscribe(
+        self, *, after: int = 0, stop: Signal | None = None, every: float = EVERY_SECONDS
+    ) -> Iterator[OrderChange]:
+        """Yield the changes there are after a position, then those to come, without end.
+
+        Looks for more `every` so many seconds. `stop`, once set, ends it.
+        """
+        return followed(self._desk.feed(after), stop or Signal(), every)
+
+    def subscription(
+        self,
+        name: str,
+        handler: Handler,
+        *,
+        after: int = 0,
+        exactly_once: bool = False,
+        attempts: int = 3,
+        pause: float = 0.1,
+    ) -> Subscription:
+        """Return a named reader of the changes, which remembers beside the log how far it is.
+
+        Args:
+            name: what it is known by, for ever.
+            handler: is called with each `OrderChange`, in order; what it returns is ignored.
+            after: where a subscription that is new begins.
+            exactly_once: call it with the database's own connection besides, within the
+                transaction that moves the position: what it writes there is written once.
+            attempts: how often a change is handed over before it becomes a dead letter.
+            pause: seconds before the second attempt; doubled before each further one.
+
+        Raises:
+            InvalidArgumentError: an argument is of no use.
+        """
+        return Subscription(
+            name,
+            handler,
+            self.log.feeds,
+            self._desk.feed,
+            after=after,
+            exactly_once=exactly_once,
+            attempts=attempts,
+            pause=pause,
+        )
 
     def quarantine(self, *, all: bool = False) -> Iterator[QuarantineItem]:
         """Yield what could not be read and still waits; `all` includes what was re-driven."""

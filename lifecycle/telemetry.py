@@ -19,6 +19,7 @@ from typing import Any, Final, Self
 
 from lifecycle.errors import MissingExtraError
 from lifecycle.event import Entry
+from lifecycle.feed_store import FeedStore
 from lifecycle.log import ORDERS, Appended, Log, Record, Setting
 from lifecycle.view_store import ViewStore
 
@@ -57,6 +58,11 @@ class ObservedLog:
     def views(self) -> ViewStore | None:
         """Where views are stored beside the log, as `Log.views`."""
         return self.log.views
+
+    @property
+    def feeds(self) -> FeedStore:
+        """Where subscriptions keep how far they are, as `Log.feeds`."""
+        return self.log.feeds
 
     def append(self, entry: Entry, *, expected_version: int | None = None) -> Appended:
         """Append one entry, as `Log.append`."""

@@ -33,6 +33,7 @@ from lifecycle.cli.simulate import simulate
 from lifecycle.cli.stats import stats
 from lifecycle.cli.verify import verify
 from lifecycle.cli.views import views
+from lifecycle.cli.watch import watch
 
 DISTRIBUTION: Final = "order-lifecycle"
 _COMMANDS: Final[dict[str, Callable[..., None]]] = {
@@ -44,6 +45,7 @@ _COMMANDS: Final[dict[str, Callable[..., None]]] = {
     "views": views,
     "stats": stats,
     "quarantine": quarantine,
+    "watch": watch,
     "verify": verify,
     "export": export,
     "copy": copy,

@@ -7,6 +7,7 @@ import re
 import sys
 from collections.abc import Iterator
 from datetime import timedelta
+from functools import partial
 from importlib.metadata import PackageNotFoundError, metadata, requires, version
 from typing import Final, NamedTuple
 
@@ -14,6 +15,7 @@ from lifecycle.cli.output import counted
 from lifecycle.cli.views import told
 from lifecycle.connect import prerequisites_of
 from lifecycle.definition import Definition
+from lifecycle.feed_store import Standing
 from lifecycle.log import QUARANTINE, Log, Setting
 from lifecycle.orders import Orders
 from lifecycle.stored import decode_event
@@ -73,6 +75,7 @@ def checks_of_log(orders: Orders) -> Iterator[Check]:
         "records", True, f"{log.last_position()} in the log, of {counted(streams, 'order')}"
     )
     yield _views(orders)
+    yield from map(partial(_feed, log.last_position()), log.feeds.standings())
     yield _quarantine(orders)
     yield from _prerequisites(orders.provider.name)
     yield _confirmation(orders)
@@ -112,6 +115,13 @@ def _quarantine(orders: Orders) -> Check:
     waiting = sum(1 for _ in orders.quarantine())
     advice = "run: lifecycle quarantine" if waiting else None
     return Check("quarantine", True, f"{waiting} waiting", advice)
+
+
+def _feed(end: int, standing: Standing) -> Check:
+    behind = max(end - standing.position, 0)
+    found = f"{counted(behind, 'record')} behind, {counted(standing.letters, 'dead letter')}"
+    advice = "mend the handler, then: Subscription.redrive()" if standing.letters else None
+    return Check(f"feed {standing.name}", True, found, advice)
 
 
 def _views(orders: Orders) -> Check:

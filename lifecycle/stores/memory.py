@@ -11,6 +11,7 @@ from eventsourcing.popo import POPOApplicationRecorder
 from lifecycle.errors import StoreClosedError
 from lifecycle.log import Record, Setting
 from lifecycle.stored import hash_of, link
+from lifecycle.stores.memory_feeds import MemoryFeeds
 from lifecycle.stores.memory_views import MemoryViews
 from lifecycle.stores.patience import PATIENCE
 from lifecycle.stores.recorded_log import Clock, RecordedLog, now
@@ -24,7 +25,7 @@ class MemoryLog(RecordedLog):
 
     def __init__(self, *, clock: Clock = now) -> None:
         self.recorder = MemoryRecorder()
-        super().__init__(self.recorder, clock, PATIENCE, MemoryViews())
+        super().__init__(self.recorder, clock, PATIENCE, feeds=MemoryFeeds(), views=MemoryViews())
 
 
 class MemoryRecorder(POPOApplicationRecorder):

@@ -20,6 +20,7 @@ from lifecycle.stores.patience import patiently
 from lifecycle.stores.postgres_array import bigint_array, bytea_array, text_array
 from lifecycle.stores.postgres_connection import Lent, LogConnection, LogDatastore
 from lifecycle.stores.postgres_fault import InOurWords
+from lifecycle.stores.postgres_feeds import PostgresFeeds
 from lifecycle.stores.postgres_schema import COLUMNS, TABLE, Place
 from lifecycle.stores.postgres_setting import REPORT, settings_of
 from lifecycle.stores.postgres_statement import COLUMNS_OF, Statements
@@ -48,7 +49,10 @@ class PostgresLog(RecordedLog):
     def __init__(self, url: str, *, create: bool = True, clock: Clock = now) -> None:
         target = parse_url(url)
         self.recorder = _opened(target, create=create)
-        super().__init__(self.recorder, clock, target.limits.patience)
+        patience = target.limits.patience
+        pool = self.recorder.datastore.connections
+        feeds = PostgresFeeds(pool, target.place, target.url, patience)
+        super().__init__(self.recorder, clock, patience, feeds=feeds)
 
 
 class PostgresRecorder(PostgresApplicationRecorder):

@@ -9,6 +9,7 @@ from typing import Final, ParamSpec, TypeVar
 
 from lifecycle.errors import OpenedElsewhereError, StoreClosedError
 from lifecycle.event import Entry
+from lifecycle.feed_store import FeedStore
 from lifecycle.log import ORDERS, Appended, Record, Setting
 from lifecycle.stored import prepare, storable
 from lifecycle.stores.batch import Batch
@@ -41,8 +42,11 @@ class RecordedLog:
         recorder: Recorder,
         clock: Clock,
         patience: float,
+        *,
+        feeds: FeedStore,
         views: ViewStore | None = None,
     ) -> None:
+        self.feeds = feeds
         self.views = views
         self._recorder = recorder
         self._patience = patience

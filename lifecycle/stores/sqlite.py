@@ -25,6 +25,7 @@ from lifecycle.stores.recorder import STREAMS_AT_ONCE, Head, Plan, Row, Tip
 from lifecycle.stores.sqlite_backup import back_up
 from lifecycle.stores.sqlite_connection import MEANINGS, Lent, LogDatastore
 from lifecycle.stores.sqlite_fault import InOurWords, is_undecodable
+from lifecycle.stores.sqlite_feeds import SQLiteFeeds
 from lifecycle.stores.sqlite_schema import COLUMNS, SCHEMA, TABLE
 from lifecycle.stores.sqlite_statement import (
     INSERT,
@@ -70,8 +71,10 @@ class SQLiteLog(RecordedLog):
         if not name or "\0" in name:
             raise InvalidArgumentError("path", "the name of a file")
         self.recorder = _opened(name, create=create, patience=patience)
-        views = SQLiteViews(self.recorder.datastore, self.recorder.url, patience)
-        super().__init__(self.recorder, clock, patience, views)
+        beside = (self.recorder.datastore, self.recorder.url, patience)
+        super().__init__(
+            self.recorder, clock, patience, feeds=SQLiteFeeds(*beside), views=SQLiteViews(*beside)
+        )
 
     def backup(self, path: str) -> None:
         """Write all that is stored into a new file at `path`; others go on meanwhile.
