@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -267,20 +266,16 @@ def test_the_command_asks_and_counts(tmp_path, client, provider, monkeypatch):
         provider.settle()
     arguments = ("--waiting-longer-than", "0s", "--interval", "0s", "--db", "sqlite:///orders.db")
     set_here = ENVIRONMENT | {"LIFECYCLE_PROVIDER_URL": provider.url}
-    found = run_script("reconcile", *arguments, "--json", cwd=tmp_path, **set_here)
+    found = run_script("reconcile", *arguments, "--json", cwd=tmp_path, env=set_here)
     assert (found.code, found.value["overdue"], found.value["moved"]) == (0, 1, 1)
-    again = run_script("reconcile", *arguments, cwd=tmp_path, **set_here)
+    again = run_script("reconcile", *arguments, cwd=tmp_path, env=set_here)
     assert (again.code, again.out.split()[:2]) == (0, ["overdue", "0"])
-    assert (
-        json.loads(
-            run("show", "xyz123456", "--json", "--db", "sqlite:///orders.db", cwd=tmp_path).out
-        )["status"]
-        == "delivered"
-    )
+    shown = run("show", "xyz123456", "--json", "--db", "sqlite:///orders.db", cwd=tmp_path)
+    assert shown.value["status"] == "delivered"
 
 
 def test_the_command_says_what_the_environment_lacks_and_no_secret(tmp_path):
-    refused = run_script("reconcile", cwd=tmp_path, **ENVIRONMENT)
+    refused = run_script("reconcile", cwd=tmp_path, env=ENVIRONMENT)
     assert refused.code == 2
     assert "LIFECYCLE_PROVIDER_URL" in refused.err
     assert "retailer-secret" not in refused.err
