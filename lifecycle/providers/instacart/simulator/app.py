@@ -69,7 +69,7 @@ class Simulator:
         if reply.status == 0:
             await cut(scope, receive, send)
         else:
-            await send_reply(reply, http_date(self.clock.now()), send)
+            await send_reply(reply, http_date(reply.at or self.clock.now()), send)
 
     @property
     def truth(self) -> Mapping[str, OrderTruth]:

@@ -75,8 +75,10 @@ class Dispatch:
             await self._clock.until(happening.at)
             self._send(making, number, happening)
         making.heard_of.set()
-        if making.sent:
-            making.sent[-1].overtaken.set()
+        for last in reversed(making.sent):
+            last.overtaken.set()
+            if last.fate != "lost":
+                break
 
     def _send(self, making: Making, number: int, happening: Happening) -> None:
         """Send the callback of what has just happened, if there is anybody to tell."""

@@ -6,6 +6,7 @@ import base64
 import binascii
 import json
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from datetime import datetime
 from typing import Any, Final, NamedTuple
 from urllib.parse import parse_qsl, unquote
 
@@ -24,11 +25,15 @@ _MOST_BYTES: Final = 1 << 20
 
 
 class Reply(NamedTuple):
-    """What is answered; a status of 0 is no answer at all: the connection is cut."""
+    """What is answered; a status of 0 is no answer at all: the connection is cut.
+
+    `at` is the instant that it shows, by the provider's clock; None: when it is sent.
+    """
 
     status: int
     body: Any = None
     headers: tuple[tuple[str, str], ...] = ()
+    at: datetime | None = None
 
     def __repr__(self) -> str:
         return f"<Reply {self.status}>"

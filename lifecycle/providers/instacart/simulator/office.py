@@ -208,7 +208,9 @@ class Office:
         return Reply(200, making.created.order)
 
     def _shown(self, making: Making) -> Reply:
-        return Reply(200, making.stands_at(self._clock.now()))
+        # One instant for both: a later `Date` would claim more than was looked at.
+        now = self._clock.now()
+        return Reply(200, making.stands_at(now), at=now)
 
     def _cancel(self, order: Order, making: Making) -> Reply:
         now = self._clock.now()

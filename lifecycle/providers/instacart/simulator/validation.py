@@ -22,7 +22,7 @@ FORCED: Final = {
     "no-capacity": NO_CAPACITY,
 }
 
-_TEXTS: Final = ("order_id", "location_code", "locale", "first_name", "last_name", "user_phone")
+_TEXTS: Final = ("order_id", "location_code", "first_name", "last_name", "user_phone")
 _ZIP: Final = re.compile(r"[0-9]{5}(-[0-9]{4})?")
 
 

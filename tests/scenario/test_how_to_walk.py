@@ -1,0 +1,187 @@
+"""The provider's how-to on asynchronous creation, walked step by step with its own bodies.
+
+Provider, client and receiver are real ones, on real sockets. Where the how-to leaves a
+placeholder, so does the test.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import threading
+from contextlib import contextmanager
+
+import httpx2
+import pytest
+import uvicorn
+
+from lifecycle import connect, connect_async
+from lifecycle.providers.instacart.client import Client
+from lifecycle.providers.instacart.dialogue import Correctable, Created, Unknown, create_order
+from lifecycle.providers.instacart.receiver import Receiver
+from lifecycle.providers.instacart.request import Address, CreateOrder
+from lifecycle.testing import simulated
+
+ADDRESS = {"address_line_1": "50 Beale St", "postal_code": "94105"}
+FIELDS = {
+    "order_id": "xyz123456",
+    "service_option_hold_id": "<service_option_hold_id>",
+    "location_code": "<location_code>",
+    "locale": "en-US",
+    "first_name": "Kamal",
+    "last_name": "Singh",
+    "user_phone": "800-555-0101",
+    "initial_tip_cents": 200,
+    "items_count": 12,
+    "bags_count": 3,
+    "items_weight": 15,
+    "cart_total": 5400,
+    "alcoholic": False,
+    "leave_unattended": True,
+    "special_instructions": "Ring the doorbell.",
+}
+BRAND_NEW = {
+    "id": "xyz123456",
+    "status": "brand_new",
+    "order_url": "https://<instacart_development_domain>/s/dWl2N3U1d203",
+    "created_at": "2021-06-22T20:57:22Z",
+    "cancellation_reason": "",
+    "locale": "en_US",
+    "is_express": True,
+    "is_instacartplus": True,
+    "fulfillment_details": {
+        "store_location": "<location_code>",
+        "window_starts_at": "2021-06-22T20:57:21Z",
+        "window_ends_at": "2021-06-23T01:57:21Z",
+    },
+    "is_fallback_window": False,
+}
+MISSING_ADDRESS = {
+    "error": {"message": "Required parameter missing or invalid", "code": 1001},
+    "meta": {"key": "address"},
+}
+SECRET = "a secret between the provider and us, for tests"
+
+
+def request(order_id="xyz123456", address=ADDRESS, simulate=None):
+    told = FIELDS | {"order_id": order_id}
+    if simulate:
+        told["special_instructions"] = f"simulate: {simulate}"
+    return CreateOrder(**told, address=None if address is None else Address(**address))
+
+
+@contextmanager
+def receiving(url):
+    """Serve a receiver on the log at `url` and yield its base URL."""
+    receiver = Receiver(connect_async(url), clients={"instacart": SECRET}, signing_keys=[SECRET])
+    listener = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(receiver, log_config=None, access_log=False))
+    thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[listener])))
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join(30)
+        listener.close()
+
+
+@pytest.fixture
+def world(tmp_path):
+    """Our service and the provider: its orders, its client, its receiver, the simulator."""
+    url = f"sqlite:///{tmp_path}/orders.db"
+    with (
+        receiving(url) as receiver,
+        simulated(
+            callback_url=f"{receiver}/callbacks",
+            callback_client_secret=SECRET,
+            callbacks="flat",
+            retry_seconds=0.05,
+        ) as provider,
+        Client(
+            provider.url,
+            client_id="retailer",
+            client_secret="retailer-secret",
+            user_id="kamalsingh1234",
+            first_wait=0.01,
+        ) as client,
+        connect(url) as orders,
+    ):
+        yield orders, client, receiver, provider
+
+
+def test_the_request_is_the_how_to_s_body_field_by_field():
+    assert json.loads(request().body()) == FIELDS | {"address": ADDRESS}
+
+
+def test_step_by_step_an_order_is_created_and_brand_new_brings_the_rest(world):
+    orders, client, _, provider = world
+    outcome = create_order(orders, client, request())  # steps 1 and 2: sent, and validated
+    assert isinstance(outcome, Created)
+    view = outcome.view  # step 3: some details
+    assert (view.status, view.details.order_url) == ("created", None)
+    assert view.details.fulfillment_details.store_location == "<location_code>"
+    assert view.awaiting == ("brand_new", "canceled")
+    provider.advance(16)  # step 4: the Brand New callback, with all details
+    provider.settle()
+    view = orders.get("xyz123456")
+    told = json.loads(provider.truth["xyz123456"].callbacks[0].body)
+    assert told.keys() == BRAND_NEW.keys()
+    assert [step.status for step in view.path][:3] == ["requested", "created", "brand_new"]
+    assert view.details.order_url == told["order_url"]
+    assert view.details.is_instacartplus == told["is_instacartplus"]
+    assert view.status == "delivered"
+
+
+def test_the_how_to_s_own_callback_is_received_and_read(world):
+    orders, client, receiver, _ = world
+    create_order(orders, client, request())
+    grant = {"grant_type": "client_credentials", "client_id": "instacart", "client_secret": SECRET}
+    token = httpx2.post(f"{receiver}/oauth/token", data=grant, trust_env=False).json()
+    bearer = {"authorization": f"Bearer {token['access_token']}"}
+    for _ in range(2):  # the second one changes nothing
+        reply = httpx2.post(
+            f"{receiver}/callbacks", json=BRAND_NEW, headers=bearer, trust_env=False
+        )
+        assert reply.status_code // 100 == 2
+    view = orders.get("xyz123456")
+    details = view.details.model_dump(exclude={"fulfillment_details", "cancellation_reason"})
+    assert view.status == "brand_new"
+    assert details == {name: BRAND_NEW[name] for name in details}
+    assert view.details.cancellation_reason is None
+    assert view.events == 3
+
+
+def test_a_client_side_error_is_corrected_and_the_order_created_again(world):
+    orders, client, _, provider = world
+    outcome = create_order(orders, client, request(address=None))
+    assert isinstance(outcome, Correctable)
+    assert [(e.message, e.code, e.key) for e in outcome.errors] == [
+        ("Required parameter missing or invalid", 1001, "address")
+    ]
+    assert json.loads(client.create(request("other", address=None)).body) == MISSING_ADDRESS
+    again = create_order(orders, client, request())
+    assert isinstance(again, Created)
+    assert again.view.attempt == 2
+    assert provider.truth["xyz123456"].creates == 1
+
+
+def test_a_server_side_error_is_retried_twice_and_ends_in_the_canceled_callback(world):
+    orders, client, _, provider = world
+    outcome = create_order(orders, client, request(simulate="server-failed"))
+    assert isinstance(outcome, Created | Unknown)
+    provider.settle()
+    history = [happened.name for happened in provider.truth["xyz123456"].history]
+    assert history == ["created", "retried", "retried", "canceled"]
+    assert orders.get("xyz123456").status == "canceled"
+    assert orders.get("xyz123456").details.cancellation_reason == "instacart_driven"
+
+
+def test_a_request_that_succeeds_may_still_end_in_the_canceled_callback(world):
+    orders, client, _, provider = world
+    assert isinstance(create_order(orders, client, request(simulate="creation-failed")), Created)
+    provider.settle()
+    view = orders.get("xyz123456")
+    assert [step.status for step in view.path] == ["requested", "created", "canceled"]
+    assert view.terminal
