@@ -8,6 +8,9 @@
 | `details` | what it tells about an order |
 | `exchanges` | what an HTTP status means for a request |
 | `recognizing` | all of these together: an arrival in, an event out |
+
+Beside these, and imported by none of them, what speaks HTTP (extra `http`): `request`,
+`client` and `dialogue` create orders, `receiver` takes callbacks, `simulator` is the provider.
 """
 
 from __future__ import annotations
