@@ -27,6 +27,7 @@ from lifecycle.cli.listing import listing
 from lifecycle.cli.output import say, warn
 from lifecycle.cli.quarantine import quarantine
 from lifecycle.cli.reconcile import reconcile
+from lifecycle.cli.replay import replay
 from lifecycle.cli.serve import serve
 from lifecycle.cli.show import history, show
 from lifecycle.cli.simulate import simulate
@@ -47,6 +48,7 @@ _COMMANDS: Final[dict[str, Callable[..., None]]] = {
     "quarantine": quarantine,
     "watch": watch,
     "verify": verify,
+    "replay": replay,
     "export": export,
     "copy": copy,
     "backup": backup,

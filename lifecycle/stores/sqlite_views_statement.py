@@ -111,7 +111,8 @@ SWEEP_POISONED: Final = "DELETE FROM poisoned_orders WHERE generation = ?"
 SWEEP_GENERATION: Final = "DELETE FROM view_generations WHERE number = ?"
 SWEEP_TRACKING: Final = "DELETE FROM tracking WHERE application_name = ?"
 
-_SELECT: Final = f"SELECT {', '.join(COLUMNS)} FROM order_views"  # noqa: S608
+# CAST: whoever changes a row by hand may leave text where bytes belong.
+_SELECT: Final = f"SELECT {', '.join(COLUMNS[:-1])}, CAST(body AS BLOB) FROM order_views"  # noqa: S608
 BETWEEN: Final = (
     f"{_SELECT} WHERE generation = ? AND order_id > ? AND order_id <= coalesce(?, order_id) "
     "ORDER BY order_id"

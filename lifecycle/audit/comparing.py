@@ -1,0 +1,108 @@
+"""A view that was derived anew, compared with the one that is stored, field by field."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from lifecycle.definition import Definition
+from lifecycle.projection.form import as_json, columns_of, fields_of, from_json
+from lifecycle.strict_json import canonical
+from lifecycle.view import OrderView
+from lifecycle.view_store import StoredView
+
+Differing = tuple[str, Any, Any]
+"""A field, as it is stored and as it was found."""
+
+_OF_THE_DEFINITION: Final = frozenset({"definition", "digest"})
+_COLUMNS: Final = StoredView._fields[:-2]
+
+
+def differing(
+    definition: Definition,
+    stored: StoredView,
+    view: OrderView,
+    position: int,
+    *,
+    of_another: bool = False,
+) -> Iterator[Differing]:
+    """Yield each field that differs; `position` is that of the last record about the order.
+
+    Texts for people do not count. Where the stored view is `of_another` definition, what only
+    names the definition does not count either: the rest shows what other rules change.
+    """
+    fields = fields_of(stored)
+    if fields is None:
+        yield "body", None, "what is stored is no JSON object"
+        return
+    columns = columns_of(stored.order_id, view, position)
+    if stored[:-2] == columns and _is_same(definition, stored, fields, view):
+        return
+    yield from _unequal(_flat(fields), _flat(as_json(view)), ignoring=of_another)
+    if not of_another:
+        yield from _unequal_columns(stored, columns, view.digest)
+
+
+def _is_same(
+    definition: Definition, stored: StoredView, fields: dict[str, Any], view: OrderView
+) -> bool:
+    """Tell quickly that nothing differs; False says nothing."""
+    digest = fields.get("digest")
+    return (
+        stored.digest == digest
+        and from_json(definition, fields) == view
+        and digest == _digest(fields)
+    )
+
+
+def _digest(fields: Mapping[str, Any]) -> str:
+    """Return the digest of a stored view's own words: that of an equal view."""
+    content = {**fields, **fields["details"]}
+    for name in ("details", "arrival", "digest"):
+        del content[name]
+    content["anomalies"] = [
+        {name: value for name, value in anomaly.items() if name != "detail"}
+        for anomaly in fields["anomalies"]
+    ]
+    return hashlib.sha256(canonical(content)).hexdigest()
+
+
+def _flat(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return fields by the names that `show` prints, without texts for people."""
+    flat: dict[str, Any] = {}
+    for name, value in fields.items():
+        if name == "details" and isinstance(value, dict):
+            flat |= {f"details.{detail}": told for detail, told in value.items()}
+        elif name == "arrival" and isinstance(value, dict):
+            flat |= {f"arrival.{fact}": told for fact, told in value.items()}
+        elif name == "anomalies" and isinstance(value, list):
+            flat[name] = [_without_detail(anomaly) for anomaly in value]
+        else:
+            flat[name] = value
+    return flat
+
+
+def _without_detail(anomaly: Any) -> Any:
+    if not isinstance(anomaly, dict):
+        return anomaly
+    return {name: value for name, value in anomaly.items() if name != "detail"}
+
+
+def _unequal(
+    stored: Mapping[str, Any], found: Mapping[str, Any], *, ignoring: bool
+) -> Iterator[Differing]:
+    for name in dict.fromkeys([*found, *stored]):
+        if ignoring and name in _OF_THE_DEFINITION:
+            continue
+        if name not in stored or name not in found or stored[name] != found[name]:
+            yield name, stored.get(name), found.get(name)
+
+
+def _unequal_columns(
+    stored: StoredView, columns: tuple[Any, ...], digest: str
+) -> Iterator[Differing]:
+    found = (*columns, digest)
+    for name, was, is_now in zip((*_COLUMNS, "digest"), stored, found, strict=False):
+        if was != is_now:
+            yield f"column {name}", was, is_now

@@ -1,0 +1,149 @@
+"""Replay: every view derived anew from the raw bytes, and compared with what is stored.
+
+    streams ─→ ranges of them ─→ each record re-derived ─→ folded ─→ compared ─→ Part ┐
+               (any process)                                                          ├─→ Replay
+                                                             Part, Part, ... ─────────┘
+
+It goes from order to order, so that it needs memory for a range of orders and no more, and
+ranges go to as many processes as there are. It reads; it never writes.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ProcessPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from multiprocessing import get_context
+from typing import Final, NamedTuple
+
+from lifecycle.audit.difference import Difference
+from lifecycle.audit.rederiving import Links
+from lifecycle.audit.replaying import Part, Range, Replayer
+from lifecycle.log import Log
+from lifecycle.provider import Provider
+
+STREAMS_AT_ONCE: Final = 200
+_RANGES_AHEAD: Final = 4
+
+Progress = Callable[[int], None]
+"""Told how many more records were replayed."""
+
+
+class Source(NamedTuple):
+    """How another process opens the same log and finds the same providers; both are pickled."""
+
+    open_log: Callable[[], Log]
+    providers: Callable[[], Mapping[str, Provider]]
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """What `replay` found; `differences` are the first hundred, `found` counts them all.
+
+    `compared` counts the orders whose stored view was held against the one derived anew,
+    `behind` those whose stored view has not taken in all of their records. `linked` says
+    whether each record names the one before it in the log; None where the log cannot tell.
+    """
+
+    records: int
+    orders: int
+    compared: int
+    behind: int
+    linked: bool | None
+    differences: tuple[Difference, ...]
+    found: int
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing differs."""
+        return not self.found
+
+
+def replay(log: Log, providers: Mapping[str, Provider], progress: Progress | None = None) -> Replay:
+    """Return how the log, derived anew from its bytes, compares with all that is stored.
+
+    Every body is recognized again by today's rules, and its key, digest, name and times are
+    held against the record's header; every header against its chain; every view against
+    the stored one, if views are stored. What is appended meanwhile may or may not be looked at.
+
+    Args:
+        log: what to read.
+        providers: whose orders can be read, by name; those of others are told as differences.
+        progress: told how many more records were replayed.
+    """
+    last = log.last_position()
+    replayer = Replayer(log, providers, last)
+    return _added_up(map(replayer.replay, _ranges(log)), log, last, progress)
+
+
+def replay_in_processes(
+    log: Log, source: Source, workers: int, progress: Progress | None = None
+) -> Replay:
+    """Return the same as `replay`, by several processes that each open the log anew."""
+    last = log.last_position()
+    # Spawned: a fork would inherit connections, and what other threads hold locked.
+    with ProcessPoolExecutor(workers, get_context("spawn"), _begin, (source, last)) as pool:
+        return _added_up(_replayed(pool, _ranges(log), workers), log, last, progress)
+
+
+def _replayed(pool: ProcessPoolExecutor, ranges: Iterator[Range], workers: int) -> Iterator[Part]:
+    """Yield the parts in the order of their ranges, a few of them under way at a time."""
+    under_way: deque[Future[Part]] = deque()
+    try:
+        for chosen in ranges:
+            under_way.append(pool.submit(_replay_here, chosen))
+            if len(under_way) > workers * _RANGES_AHEAD:
+                yield under_way.popleft().result()
+        while under_way:
+            yield under_way.popleft().result()
+    finally:
+        for future in under_way:
+            future.cancel()
+
+
+def _ranges(log: Log) -> Iterator[Range]:
+    """Yield all streams, whatever their names, the last range open to the end."""
+    names, after = log.streams(prefix=""), ""
+    streams = list(islice(names, STREAMS_AT_ONCE))
+    while True:
+        following = list(islice(names, STREAMS_AT_ONCE))
+        yield Range(after, streams, is_last=not following)
+        if not following:
+            return
+        after, streams = streams[-1], following
+
+
+def _added_up(parts: Iterator[Part], log: Log, last: int, progress: Progress | None) -> Replay:
+    whole = Part(Links(last))
+    for part in parts:
+        whole.take(part)
+        if progress is not None:
+            progress(part.links.records)
+    linked = whole.links.hold if log.gapless else None
+    if log.gapless and whole.links.records != last:
+        whole.differences.add(Difference("", "positions", last, whole.links.records))
+    if linked is False:
+        whole.differences.add(Difference("", "after", None, "run: lifecycle verify"))
+    return Replay(
+        whole.links.records,
+        whole.orders,
+        whole.compared,
+        whole.behind,
+        linked,
+        tuple(whole.differences.listed),
+        whole.differences.count,
+    )
+
+
+_replayers: Final[list[Replayer]] = []
+"""The one of this process, if it is a worker."""
+
+
+def _begin(source: Source, last: int) -> None:
+    _replayers.append(Replayer(source.open_log(), source.providers(), last))
+
+
+def _replay_here(chosen: Range) -> Part:
+    return _replayers[0].replay(chosen)

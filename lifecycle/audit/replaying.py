@@ -1,0 +1,176 @@
+"""Replaying one range of streams, in whatever process: constant memory, nothing written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+from lifecycle.audit.comparing import differing
+from lifecycle.audit.difference import Difference, Differences
+from lifecycle.audit.rederiving import Chain, Links, check, folded, rederived
+from lifecycle.event import Event
+from lifecycle.log import ORDERS, QUARANTINE, Log, Record
+from lifecycle.projection.form import FORM
+from lifecycle.provider import Provider
+from lifecycle.view_store import Generation, Phase, StoredView, ViewStore
+
+_RECORDS_AT_ONCE: Final = 500
+
+
+class Range(NamedTuple):
+    """Some neighboring streams: all above `after`, up to the last; to the end if `is_last`."""
+
+    after: str
+    streams: Sequence[str]
+    is_last: bool
+
+
+@dataclass
+class Part:
+    """What became of some ranges; parts add up."""
+
+    links: Links
+    orders: int = 0
+    compared: int = 0
+    behind: int = 0
+    differences: Differences = field(default_factory=Differences)
+
+    def take(self, other: Part) -> None:
+        """Add another part."""
+        self.orders += other.orders
+        self.compared += other.compared
+        self.behind += other.behind
+        self.links.take(other.links)
+        self.differences.take(other.differences)
+
+
+class Shelf(NamedTuple):
+    """The stored views of one provider in a range, by stream."""
+
+    generation: Generation
+    views: dict[str, StoredView]
+
+
+class Replayer:
+    """Replays ranges of one log up to position `last`, where the log ended when it began."""
+
+    def __init__(self, log: Log, providers: Mapping[str, Provider], last: int) -> None:
+        self._log = log
+        self._providers = providers
+        self._last = last
+
+    def replay(self, chosen: Range) -> Part:
+        """Return what became of a range."""
+        part = Part(Links(self._last))
+        # The views first: what they have taken in is then in the records that are read.
+        shelves = self._shelves(chosen)
+        orders = [stream for stream in chosen.streams if stream != QUARANTINE]
+        for stream, records in self._log.read_many(orders).items():
+            self._order(stream, records, shelves, part)
+        if QUARANTINE in chosen.streams:
+            self._quarantine(part)
+        for shelf in shelves.values():
+            for stream, view in shelf.views.items():
+                part.differences.add(Difference(stream, "order", view.status, None))
+        return part
+
+    def _order(
+        self, stream: str, records: Sequence[Record], shelves: Mapping[str, Shelf], part: Part
+    ) -> None:
+        part.orders += stream.startswith(ORDERS)
+        chain = Chain(stream, part.links, part.differences.add)
+        name = provider_in(stream)
+        provider = self._providers.get(name)
+        if provider is None:
+            check(records, chain)
+            part.differences.add(Difference(stream, "provider", name, "it is not known here"))
+            return
+        events = rederived(provider, records, chain)
+        if name in shelves:
+            _compare(provider, shelves[name], records, events, part)
+        elif isinstance(outcome := folded(provider, events), str):
+            part.differences.add(Difference(stream, "view", None, outcome))
+
+    def _quarantine(self, part: Part) -> None:
+        chain = Chain(QUARANTINE, part.links, part.differences.add)
+        while page := self._log.read(
+            QUARANTINE, after=chain.version, until=chain.version + _RECORDS_AT_ONCE
+        ):
+            check(page, chain)
+
+    def _shelves(self, chosen: Range) -> dict[str, Shelf]:
+        """Return what is stored of a range, by provider."""
+        if self._log.views is None:
+            return {}
+        found = {name: _shelf(self._log.views, name, chosen) for name in self._providers}
+        return {name: shelf for name, shelf in found.items() if shelf is not None}
+
+
+def provider_in(stream: str) -> str:
+    """Return the provider's name in an order's stream; "" for any other stream."""
+    return stream.removeprefix(ORDERS).partition(":")[0] if stream.startswith(ORDERS) else ""
+
+
+def _compare(
+    provider: Provider,
+    shelf: Shelf,
+    records: Sequence[Record],
+    events: Sequence[Event],
+    part: Part,
+) -> None:
+    """Hold the stored view of an order against what the records that it has taken in come to."""
+    stream, tell = records[0].stream, part.differences.add
+    stored = shelf.views.pop(stream, None)
+    known = [] if stored is None else [one for one in records if one.version <= stored.version]
+    if len(known) < len(records):
+        if records[len(known)].position <= shelf.generation.position:
+            tell(
+                Difference(stream, "view", None if stored is None else stored.version, len(records))
+            )
+        part.behind += 1
+        events = [event for event in events if (event.version or 0) <= len(known)]
+    if stored is None or not known:
+        return
+    outcome = folded(provider, events)
+    if isinstance(outcome, str):
+        tell(Difference(stream, "view", stored.status, outcome))
+        return
+    part.compared += 1
+    of_another = shelf.generation.definition != provider.definition.fingerprint
+    for name, was, is_now in differing(
+        provider.definition, stored, outcome, known[-1].position, of_another=of_another
+    ):
+        tell(Difference(stream, name, was, is_now))
+
+
+def _shelf(store: ViewStore, provider: str, chosen: Range) -> Shelf | None:
+    """Return what is stored of a provider in a range; None if no views are in use."""
+    live = _live(store, provider)
+    while live is not None:
+        views = _between(store, live, f"{ORDERS}{provider}:", chosen)
+        again = _live(store, provider)
+        # One that was retired meanwhile may have been swept, and looks empty.
+        if again is not None and again.number == live.number:
+            return Shelf(live, views)
+        live = again
+    return None
+
+
+def _live(store: ViewStore, provider: str) -> Generation | None:
+    for generation in store.generations(provider):
+        if (generation.phase, generation.form) == (Phase.LIVE, FORM):
+            return generation
+    return None
+
+
+def _between(
+    store: ViewStore, live: Generation, prefix: str, chosen: Range
+) -> dict[str, StoredView]:
+    """Return the stored views whose streams lie in a range."""
+    after, last = chosen.after, None if chosen.is_last else chosen.streams[-1]
+    if (last is not None and last < prefix) or (after > prefix and not after.startswith(prefix)):
+        return {}
+    above = after.removeprefix(prefix) if after.startswith(prefix) else ""
+    until = last.removeprefix(prefix) if last is not None and last.startswith(prefix) else None
+    return {prefix + view.order_id: view for view in store.between(live, above, until)}
