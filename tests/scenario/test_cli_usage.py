@@ -26,6 +26,7 @@ COMMANDS = (
     "diagram",
     "check",
     "doctor",
+    "serve",
 )
 READING = (
     ("show", "xyz"),
