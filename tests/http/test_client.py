@@ -335,6 +335,12 @@ def test_threads_share_one_renewal(server):
     assert (server.count("token"), server.count("get")) == (1, CALLERS)
 
 
+def only_the_new(server, link, asked):
+    """Refuse the old token, whoever comes first."""
+    status = 401 if asked.headers["authorization"] == "Bearer old" else 404
+    answer(status)(server, link, asked)
+
+
 def test_tasks_share_one_renewal_and_one_failure(server):
     async def main():
         async with AsyncClient(**settings(server, tries=1)) as client:
@@ -344,7 +350,7 @@ def test_tasks_share_one_renewal_and_one_failure(server):
             assert {type(failure) for failure in failed} == {NoTokenError}
             assert server.count("token") == 1, "one asked, all others failed as it did"
             await client.get("first")
-            server.on("get", *[answer(401)] * CALLERS)
+            server.always("get", only_the_new)
             calls = [client.get(f"order{n}") for n in range(CALLERS)]
             assert {got.http_status for got in await asyncio.gather(*calls)} == {404}
             assert server.count("token") == 3, "all were refused, and one renewed"
