@@ -15,7 +15,15 @@ from typing import Final
 
 from pairs import ROUNDS, Row, lines, number, spread, target, verdict
 
-BENCHMARKS: Final = ("append_sqlite", "view", "fold_step", "growth", "replay", "receiving")
+BENCHMARKS: Final = (
+    "append_sqlite",
+    "stages",
+    "view",
+    "fold_step",
+    "growth",
+    "replay",
+    "receiving",
+)
 BEGIN: Final = "<!-- figures -->"
 END: Final = "<!-- end of figures -->"
 

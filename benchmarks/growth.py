@@ -3,43 +3,64 @@
     python benchmarks/growth.py --events 1000000
 
 Two logs grow by the same arrivals in turn: one begins at 10,000 events, the other at many.
-Arrivals are shuffled within the orders that are active. Beside it, one more event for cold
-orders: any of the log's orders, none of which the log remembers.
+Arrivals are shuffled within the orders that are active. Beside it the bare insert, whose
+unique key grows alike, and one more event for cold orders: any of the log's orders, none of
+which the log remembers.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Sequence
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing
 from itertools import islice
 from random import Random
+from typing import Final
 
 from append_sqlite import BATCH, batches
 from pairs import Peer, Row, Stopwatch, main, measure, new_file, wall
+from raw import RawLog
 from workload import EVENTS_PER_ORDER, SEED, Callback, arrivals, late
 
 from lifecycle import Orders, connect
 
-SMALL = 10_000
-_FILL = 500
+SMALL: Final = 10_000
+_FILL: Final = 500
+
+Record = Callable[[Sequence[Callback]], object]
+"""Takes callbacks in one commit."""
 
 
-def append(orders: Orders, callbacks: Sequence[Callback], batch: int) -> None:
-    """Record callbacks, `batch` of them in one commit."""
-    for some in batches(callbacks, batch):
-        orders.record_many([{"kind": "callback", "body": each.body} for each in some])
+class Growing:
+    """A log, or a bare table, that begins at `size` arrivals and goes on from there."""
+
+    def __init__(self, record: Record, size: int, further: int) -> None:
+        self._record = record
+        self._coming = arrivals(size + further)
+        for start in range(0, size, _FILL):
+            record(list(islice(self._coming, min(_FILL, size - start))))
+
+    def by(self, events: int) -> Peer:
+        """Take the next `events` arrivals."""
+
+        def run(watch: Stopwatch) -> int:
+            some = list(islice(self._coming, events))
+            with watch.running():
+                for batch in batches(some, BATCH):
+                    self._record(batch)
+            return len(some)
+
+        return run
 
 
-def growing(orders: Orders, coming: Iterator[Callback], events: int) -> Peer:
-    """Go on where the log ends, with orders that are active."""
+def recorder(orders: Orders) -> Record:
+    """Return what records callbacks in a log."""
 
-    def run(watch: Stopwatch) -> int:
-        some = list(islice(coming, events))
-        with watch.running():
-            append(orders, some, BATCH)
-        return len(some)
+    def record(callbacks: Sequence[Callback]) -> object:
+        return orders.record_many([{"kind": "callback", "body": each.body} for each in callbacks])
 
-    return run
+    return record
 
 
 def cold(path: str, order_numbers: Iterator[int], events: int) -> Peer:
@@ -47,13 +68,19 @@ def cold(path: str, order_numbers: Iterator[int], events: int) -> Peer:
 
     def run(watch: Stopwatch) -> int:
         some = [late(number) for number in islice(order_numbers, events)]
-        with connect(f"sqlite:///{path}") as orders:
-            orders.log.last_position()
-            with watch.running():
-                append(orders, some, BATCH)
+        with connect(f"sqlite:///{path}") as orders, watch.running():
+            for batch in batches(some, BATCH):
+                recorder(orders)(batch)
         return len(some)
 
     return run
+
+
+def copied(path: str, other: str) -> str:
+    """Copy a log to `other`: two writers on one file would measure each other."""
+    with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(other)) as target:
+        source.backup(target)
+    return other
 
 
 def shuffled(orders: int) -> Iterator[int]:
@@ -65,30 +92,29 @@ def shuffled(orders: int) -> Iterator[int]:
 
 def rows(options: argparse.Namespace) -> list[Row]:
     """Return how cost per event compares between a small log and a large one."""
-    small, large, step = min(SMALL, options.events), options.events, options.step
-    further = step * (options.rounds + 2)
-    with new_file() as one, new_file() as other:
-        logs = [connect(f"sqlite:///{path}") for path in (one, other)]
-        coming = [arrivals(size + further) for size in (small, large)]
-        for orders, source, size in zip(logs, coming, (small, large), strict=True):
-            for start in range(0, size, _FILL):
-                append(orders, list(islice(source, min(_FILL, size - start))), _FILL)
-        found = measure(
-            {
-                "small": growing(logs[0], coming[0], step),
-                "large": growing(logs[1], coming[1], step),
-                "cold": cold(other, shuffled(large // EVENTS_PER_ORDER), step // 4),
-            },
-            clock=wall,
-            rounds=options.rounds,
-        )
-        for orders in logs:
-            orders.close()
-    what = f"append at {large:,} events"
-    beside = f"append at {small:,} events"
+    large, step = options.events, options.step
+    sizes = {"small": min(SMALL, large), "large": large}
+    peers: dict[str, Peer] = {}
+    with ExitStack() as opened:
+        for name, size in sizes.items():
+            path, other = (opened.enter_context(new_file()) for _ in range(2))
+            orders = opened.enter_context(connect(f"sqlite:///{path}"))
+            bare = opened.enter_context(closing(RawLog(other)))
+            further = step * (options.rounds + 2)
+            peers[name] = Growing(recorder(orders), size, further).by(step)
+            peers[f"bare {name}"] = Growing(bare.insert, size, further).by(step)
+        # Of the large log, which is made last; the small one has too few orders.
+        apart = copied(path, opened.enter_context(new_file()))
+        peers["cold"] = cold(apart, shuffled(large // EVENTS_PER_ORDER), step // 4)
+        found = measure(peers, clock=wall, rounds=options.rounds)
+    busy = found.on_the_processor()
+    many, few = f"at {large:,} events", f"at {sizes['small']:,} events"
     return [
-        found.row(what, beside, of="large", to="small", reach=1.3, at_most=True),
-        found.row(f"{what}, cold orders", f"{what}, active orders", of="cold", to="large"),
+        found.row(f"append {many}", few, of="large", to="small", reach=1.3, at_most=True),
+        busy.row(f"append {many}", f"{few}, CPU time", of="large", to="small"),
+        found.row(f"bare insert {many}", few, of="bare large", to="bare small"),
+        busy.row(f"bare insert {many}", f"{few}, CPU time", of="bare large", to="bare small"),
+        found.row(f"append {many}, cold orders", "active orders", of="cold", to="large"),
     ]
 
 

@@ -17,12 +17,19 @@ from contextlib import contextmanager
 from pathlib import Path
 from statistics import median, quantiles
 from tempfile import TemporaryDirectory
+from types import MappingProxyType
 from typing import Final, NamedTuple
 
 ROUNDS: Final = 7
 """A ratio is the median of at least five."""
 
 Clock = Callable[[], float]
+
+wall: Final[Clock] = time.perf_counter
+"""For work that waits for the disk."""
+
+cpu: Final[Clock] = time.process_time
+"""For work that keeps a core busy: what others take of the machine counts less."""
 
 
 class Row(NamedTuple):
@@ -49,19 +56,24 @@ class Row(NamedTuple):
 
 
 class Stopwatch:
-    """Adds up the time of what is to be measured, and leaves out what surrounds it."""
+    """Adds up the time of what is to be measured, and leaves out what surrounds it.
+
+    `seconds` are those of its clock, `busy` those of the processor.
+    """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self.seconds = 0.0
+        self.busy = 0.0
 
     @contextmanager
     def running(self) -> Iterator[None]:
         """Measure what happens inside; what was left behind before is collected first."""
         gc.collect()
-        started = self._clock()
+        started, idle = self._clock(), cpu()
         yield
         self.seconds += self._clock() - started
+        self.busy += cpu() - idle
 
 
 Peer = Callable[[Stopwatch], int]
@@ -69,9 +81,17 @@ Peer = Callable[[Stopwatch], int]
 
 
 class Measured(NamedTuple):
-    """Seconds per unit of work, by peer, a list of rounds each."""
+    """Seconds per unit of work, by peer, a list of rounds each.
+
+    `busy` are those of the processor: where others load the machine, they say more.
+    """
 
     seconds: Mapping[str, Sequence[float]]
+    busy: Mapping[str, Sequence[float]] = MappingProxyType({})
+
+    def on_the_processor(self) -> Measured:
+        """Return the same rounds by the processor's time."""
+        return Measured(self.busy)
 
     def ratio(self, slower: str, faster: str) -> tuple[float, float, float]:
         """Return how many times `faster` beats `slower`: median and quartiles over the rounds."""
@@ -97,6 +117,7 @@ class Measured(NamedTuple):
 def measure(peers: Mapping[str, Peer], *, clock: Clock, rounds: int = ROUNDS) -> Measured:
     """Return what every peer took, a round after the other; the first round is not counted."""
     seconds: dict[str, list[float]] = {name: [] for name in peers}
+    busy: dict[str, list[float]] = {name: [] for name in peers}
     for number in range(rounds + 1):
         # Every other round goes backwards: whoever comes first finds the machine as it is.
         for name in sorted(peers, reverse=bool(number % 2)):
@@ -104,14 +125,8 @@ def measure(peers: Mapping[str, Peer], *, clock: Clock, rounds: int = ROUNDS) ->
             units = peers[name](watch)
             if number:
                 seconds[name].append(watch.seconds / units)
-    return Measured(seconds)
-
-
-wall: Final[Clock] = time.perf_counter
-"""For work that waits for the disk."""
-
-cpu: Final[Clock] = time.process_time
-"""For work that keeps a core busy: what others take of the machine counts less."""
+                busy[name].append(watch.busy / units)
+    return Measured(seconds, busy)
 
 
 @contextmanager

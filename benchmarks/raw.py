@@ -83,6 +83,10 @@ class Floor(_Table):
             sha256(each.body).hexdigest()
         for record in records:
             sha256(split(record)[0]).hexdigest()
+        self.insert(records)
+
+    def insert(self, records: Sequence[Record]) -> None:
+        """Insert records in one transaction."""
         self.commit(INSERT, [(r.position, r.stream, r.version, r.topic, r.state) for r in records])
 
 

@@ -1,0 +1,99 @@
+"""Where the time of an append goes: each stage's share of it, in batches of 100. CPU time.
+
+python benchmarks/stages.py
+
+Every stage is done apart, on the same callbacks. What the shares leave over is deciding what
+is new, keeping the ends of the streams, and receipts.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from append_sqlite import BATCH, Batch, batches, in_batches
+from pairs import Peer, Row, Stopwatch, cpu, main, measure, new_file
+from raw import Floor, stored
+from workload import arrivals
+
+from lifecycle import Arrival, Event
+from lifecycle.connect import known_providers
+from lifecycle.identity import of_callback
+from lifecycle.stored import Prepared, link, prepare, seal
+from lifecycle.strict_json import parse
+
+_RECEIVED_AT: Final = datetime(2022, 6, 4, 10, 0, tzinfo=UTC)
+_HASH: Final = "0" * 64
+
+
+def each(things: Sequence[Any], take: Callable[[Any], object]) -> Peer:
+    """Put every one of `things` through a stage, and keep nothing."""
+
+    def run(watch: Stopwatch) -> int:
+        with watch.running():
+            for thing in things:
+                take(thing)
+        return len(things)
+
+    return run
+
+
+def inserting(callbacks: Batch) -> Peer:
+    """Insert the records that callbacks become, made before, a hundred arrivals in one commit."""
+    made = stored(batches(callbacks, BATCH))
+
+    def run(watch: Stopwatch) -> int:
+        with new_file() as path, closing(Floor(path)) as log, watch.running():
+            for _, records in made:
+                log.insert(records)
+        return len(callbacks)
+
+    return run
+
+
+def recognized(arrived: Iterable[Arrival]) -> list[Event]:
+    """Return the events that arrivals are."""
+    found = map(known_providers()["instacart"].recognize, arrived)
+    return [event for event in found if isinstance(event, Event)]
+
+
+def sealed(prepared: Prepared) -> object:
+    """Seal an entry, as it is at its place in the log."""
+    return seal(prepared, 2, _HASH, link(prepared.stream, 1, _HASH), "2022-06-04T10:00:00Z")
+
+
+def rows(options: argparse.Namespace) -> list[Row]:
+    """Return the share of each stage."""
+    callbacks = list(arrivals(options.events))
+    arrived = [Arrival("callback", one.body, _RECEIVED_AT) for one in callbacks]
+    events = recognized(arrived)
+    parsed = [(event.event_id, event.body, parse(event.body)) for event in events]
+    found = measure(
+        {
+            "all": in_batches(callbacks),
+            "parse": each([one.body for one in callbacks], parse),
+            "digest": each(parsed, lambda told: of_callback(*told)),
+            "recognize": each(arrived, known_providers()["instacart"].recognize),
+            "prepare": each(events, prepare),
+            "seal": each([prepare(event) for event in events], sealed),
+            "insert": inserting(callbacks),
+        },
+        clock=cpu,
+        rounds=options.rounds,
+    )
+    whole = "all of an append, batches of 100"
+    return [
+        found.row("recognizing", whole, of="recognize", to="all"),
+        found.row("of it, the strict parse", whole, of="parse", to="all"),
+        found.row("of it, the canonical JSON and its digest", whole, of="digest", to="all"),
+        found.row("the header and the body's hash", whole, of="prepare", to="all"),
+        found.row("the chain, the check, the header's hash", whole, of="seal", to="all"),
+        found.row("SQLite", whole, of="insert", to="all"),
+    ]
+
+
+if __name__ == "__main__":
+    main(__doc__, rows, events=8000)
