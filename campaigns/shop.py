@@ -40,7 +40,7 @@ SETTLE_AFTER: Final = timedelta(seconds=2)
 EVERY: Final = timedelta(seconds=1)
 OVERDUE: Final = timedelta(seconds=3)
 TIMEOUT: Final = 1.0
-LAG: Final = 1.0
+LAG: Final = 3.0
 BLIND_TRIES: Final = 5
 
 Create = Callable[[AsyncOrders, AsyncClient, CreateOrder], Awaitable[dict[str, Any]]]

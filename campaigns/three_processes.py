@@ -21,6 +21,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -70,12 +71,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         plan = Plan(variant, options.seed, orders, options.kills, percent / 100)
         return Run(campaign, plan).figures()
 
-    subject = run("sound", options.orders, options.percent)
+    # Beside each other: they wait for sockets and clocks, hardly for a processor.
+    with ThreadPoolExecutor(3) as threads:
+        subject = threads.submit(run, "sound", options.orders, options.percent)
+        hasty = threads.submit(run, "hasty", options.control_orders, 10)
+        blind = threads.submit(run, "blind", options.control_orders, 25)
     controls = {
-        "acknowledges before it commits": run("hasty", options.control_orders, 10),
-        "resends without asking": run("blind", options.control_orders, 25),
+        "acknowledges before it commits": hasty.result(),
+        "resends without asking": blind.result(),
     }
-    return campaign.verdict("three processes", subject, controls)
+    return campaign.verdict("three processes", subject.result(), controls)
 
 
 class Plan(NamedTuple):

@@ -29,7 +29,7 @@ SAMPLES = {
     "full_disk": "--rounds 8 --control-rounds 2",
     "any_order": "--sets 2 --size 4 --through-orders 20 --lattices 1 --lattice-size 7",
     "races": "--rounds 1 --processes 4 --events 400",
-    "three_processes": "--orders 30 --control-orders 12 --kills 1",
+    "three_processes": "--orders 30 --control-orders 16 --kills 1",
     "hostile": "--mutations 120 --control-mutations 15",
     "determinism": " ".join(["--this-python", *(f"--python {python}" for python in READY)]),
 }
