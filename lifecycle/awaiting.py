@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 
 from lifecycle.definition import Definition
-from lifecycle.event import ACCEPTED, FAILED, REJECTED, Event
+from lifecycle.event import ACCEPTED, REJECTED, Event
 
 
 def awaiting(
@@ -17,7 +17,7 @@ def awaiting(
     awaits = definition.awaits.get(status)
     if awaits is None:
         return _onward(definition, status)
-    fates = {event.fate for event in events if event.name == FAILED and event.attempt == attempt}
+    fates = {event.fate for event in events if event.attempt == attempt}
     instead = (
         *(awaits.not_reached if "not_reached" in fates else ()),
         *(awaits.unknown if "unknown" in fates else ()),
@@ -30,8 +30,8 @@ def awaiting(
 
 def missing(definition: Definition, highest: int, events: Iterable[Event]) -> tuple[str, ...]:
     """Return the main-line states below the highest rank entered that no event names."""
-    names, ranks = definition.names, definition.ranks
-    named = {names.get(trigger or "") for trigger in {event.trigger for event in events}}
+    ranks = definition.ranks
+    named = {definition.state(trigger) for trigger in {event.trigger for event in events}}
     return tuple([s for s in definition.main_line if s not in named and ranks[s] < highest])
 
 

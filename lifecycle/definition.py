@@ -241,9 +241,13 @@ class Definition:
         """Return the rank of the state that `trigger` names, `NO_RANK` if it names none."""
         return self._ranks_named.get(trigger, NO_RANK)
 
+    def state(self, trigger: str | None) -> str | None:
+        """Return the state that `trigger` names, None if it names none."""
+        return None if trigger is None else self.names.get(trigger)
+
     def side_state(self, trigger: str | None) -> str | None:
         """Return the side state that `trigger` names, None if it names none."""
-        state = self.names.get(trigger) if trigger is not None else None
+        state = self.state(trigger)
         return state if state in self.side else None
 
     def machine(self) -> Machine:

@@ -26,7 +26,7 @@ def reason(
     definition: Definition, event: Event, verdict: Verdict, status: str | None, lane: int
 ) -> str:
     """Return the sentence for a verdict on `event` in state `status`."""
-    target = definition.names.get(event.trigger or "")
+    target = definition.state(event.trigger)
     to, here = shown(target), shown(status)
     match verdict:
         case Verdict.APPLIED:

@@ -41,8 +41,8 @@ def place(definition: Definition, event: Event) -> Place:
         return (CREATION, 0, event.attempt or 0, within, event.key, event.digest)
     if event.occurred_at is not None:
         return (TIMED, event.occurred_at, rank, event.key, event.digest)
-    if definition.names.get(event.trigger or "") in definition.birth:
-        return (CREATION, 1, rank, 0, event.key, event.digest)
+    if definition.state(event.trigger) in definition.birth:
+        return (CREATION, 1, rank, event.key, event.digest)
     return (SNAPSHOTS, rank, event.key, event.digest)
 
 
@@ -83,7 +83,7 @@ def _judged(definition: Definition, standing: Standing, meaning: Meaning) -> Ver
     status = standing.status
     if trigger in definition.informational:
         return Verdict.NOTED
-    target = definition.names.get(trigger) if trigger is not None else None
+    target = definition.state(trigger)
     if target is None:
         return Verdict.UNRECOGNIZED
     if target == status:
@@ -109,7 +109,7 @@ def _judged(definition: Definition, standing: Standing, meaning: Meaning) -> Ver
 
 def _is_move(definition: Definition, status: str | None, trigger: str | None) -> bool:
     if status is None:
-        return definition.names.get(trigger or "") == definition.initial
+        return definition.state(trigger) == definition.initial
     return (status, trigger) in definition.table
 
 
@@ -194,9 +194,6 @@ def first_stage(definition: Definition) -> Stage:
 
 
 def _stage(definition: Definition, standing: Standing, stages: dict[Standing, Stage]) -> Stage:
-    found = stages.get(standing)
-    if found is not None:
-        return found
     return stages.setdefault(standing, Stage(standing, _Steps(definition, standing, stages)))
 
 

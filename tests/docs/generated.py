@@ -9,9 +9,12 @@ of them is stale.
 from __future__ import annotations
 
 import inspect
+import json
 import re
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterable
+from itertools import groupby
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -253,6 +256,32 @@ def truth() -> str:
     return table(("value", "fields", "what it is"), rows)
 
 
+def mutations() -> str:
+    """Return how many mutants each module's tests killed, and every survivor with its reason."""
+    kept = json.loads((ROOT / "campaigns" / "survivors.json").read_text(encoding="utf-8"))
+    outcomes = ("killed", "timed out", "survived")
+    figures = {f"`{module}`": Counter(became) for module, became in kept["figures"].items()}
+    figures["all"] = sum(figures.values(), Counter())
+    rows = (
+        (
+            module,
+            f"{became.total():,}",
+            *(f"{became[outcome]:,}" for outcome in outcomes),
+            f"{100 * (1 - became['survived'] / became.total()):.1f} %",
+        )
+        for module, became in figures.items()
+        if became
+    )
+    parts = [table(("module", "mutants", *outcomes, "killed or timed out"), rows)]
+    for module in kept["figures"]:
+        survivors = [each for each in kept["survivors"] if each["module"] == module]
+        parts += [f"### What survived in `{module}`"] if survivors else []
+        for reason, alike in groupby(survivors, key=lambda each: each["reason"]):
+            diffs = "\n\n".join(each["diff"] for each in alike)
+            parts += [reason, f"```diff\n{diffs}\n```"]
+    return "\n\n".join(parts)
+
+
 PARTS: dict[str, Callable[[], str]] = {
     "definition": definition,
     "errors": all_errors,
@@ -261,6 +290,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "scenarios": scenarios,
     "simulator_settings": simulator_settings,
     "truth": truth,
+    "mutations": mutations,
 }
 
 

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from lifecycle import Awaits, Definition, Event, Folding, MixedOrdersError, Verdict, fold, history
+from lifecycle.awaiting import awaiting, missing
 from lifecycle.providers.instacart.definition import LAST_MILE
 from lifecycle.testing import STARTS_AT, HandMade, assert_any_order, event, given
 
@@ -150,6 +151,7 @@ def test_an_order_that_no_event_has_placed_yet_stands_at_the_initial_state_with_
             True,
         ),
         ([request(1), response("rejected", 1)], False),
+        ([request(1), response("rejected", 1), event("order_location", 1)], False),
         ([], False),
     ],
 )
@@ -213,3 +215,115 @@ def test_a_hostile_name_is_shown_harmless_and_short_in_a_reason() -> None:
     assert len(entry.reason) < 200
     assert entry.reason.isprintable()
     assert entry.name.startswith("\x1b")
+
+
+def order_of(*events: Event, definition: Definition = LAST_MILE) -> list[str]:
+    """Return the digests of events in canonical order, then those of the divergent evidence."""
+    return [entry.sha256 for entry in history(definition, reversed(events))]
+
+
+@pytest.mark.parametrize(
+    "of",
+    [
+        lambda digest: event("requested", kind="request", attempt=1, key="k", digest=digest),
+        lambda digest: event("created", key="k", digest=digest),
+        lambda digest: event("at_store", 1, key="k", digest=digest),
+        lambda digest: event("at_store", key="k", digest=digest),
+        lambda digest: response("accepted", 1, digest=digest)._replace(trigger="at_store", key="k"),
+    ],
+    ids=["a request", "an undated birth", "a dated callback", "a snapshot", "an answer ahead"],
+)
+def test_evidence_under_one_key_stands_in_the_order_of_its_digests(of: Any) -> None:
+    rivals = [of(digest)._replace(sha256=digest) for digest in "dbca"]
+    assert order_of(*rivals) == order_of(*reversed(rivals)) == ["a", "b", "c", "d"]
+
+
+def test_a_request_stands_before_all_answers_of_its_attempt_whatever_their_keys() -> None:
+    asked = event("requested", kind="request", attempt=1, key="z", sha256="asked")
+    answers = [
+        response(name, 1, sha256=name)._replace(key=key)
+        for name, key in (("failed", "y"), ("accepted", "b"), ("rejected", "a"))
+    ]
+    assert order_of(*answers, asked) == ["asked", "failed", "accepted", "rejected"]
+
+
+def test_a_response_without_an_attempt_stands_before_those_of_the_first() -> None:
+    lost = response("failed", 1, sha256="lost")._replace(attempt=None, key="z")
+    asked = event("requested", kind="request", attempt=1, key="a", sha256="asked")
+    assert order_of(asked, lost) == ["lost", "asked"]
+
+
+def test_requests_stand_before_births_even_where_the_order_is_born_at_once() -> None:
+    definition = Definition.write(
+        "kiosk",
+        states=["paid", "handed_over"],
+        moves=[{"trigger": "handed_over", "source": "paid", "dest": "handed_over"}],
+        terminal=["handed_over"],
+        birth=["paid", "handed_over"],
+    )
+    asked = event("asked", kind="request", attempt=1, key="z", sha256="asked")
+    births = [event(name, key="a", sha256=name)._replace(key=name) for name in definition.states]
+    assert order_of(*births, asked, definition=definition) == ["asked", "paid", "handed_over"]
+
+
+def test_an_undated_look_at_an_older_birth_is_stale_where_a_response_is_noted() -> None:
+    ahead = response("accepted", 1)._replace(trigger="brand_new")
+    verdicts = {
+        kind: history(LAST_MILE, [ahead, event("created", kind=kind, key="z", attempt=2)])[
+            1
+        ].verdict
+        for kind in ("callback", "poll")
+    }
+    assert verdicts == {"callback": "stale", "poll": "stale"}
+    again = response("accepted", 2)
+    assert history(LAST_MILE, [ahead, again])[1].verdict == "noted"
+
+
+def test_a_snapshot_of_the_furthest_state_ever_entered_is_stale_after_a_step_back() -> None:
+    told = [event("at_store", 1), event("acknowledged", 2), event("at_store")]
+    assert [each.verdict for each in history(LAST_MILE, told)] == [
+        "skipped_ahead",
+        "reverted",
+        "stale",
+    ]
+    assert fold(LAST_MILE, told).status == "acknowledged"
+
+
+def test_a_dated_look_at_an_older_state_lags_where_a_callback_is_refused() -> None:
+    definition = Definition.write(
+        "one way",
+        states=["placed", "packed", "sent", "lost"],
+        moves=[
+            {"trigger": dest, "source": source, "dest": dest}
+            for source, dest in (("placed", "packed"), ("packed", "sent"), ("packed", "lost"))
+        ],
+        terminal=["lost"],
+        aborts=["lost"],
+        birth=["placed"],
+    )
+    here = event("sent", 1)
+    verdicts = {
+        (name, kind): history(definition, [here, event(name, 2, kind=kind)])[1].verdict
+        for name in ("placed", "packed")
+        for kind in ("callback", "poll")
+    }
+    assert verdicts.pop(("packed", "callback")) == "refused"
+    assert set(verdicts.values()) == {"stale"}
+    assert fold(definition, [here]).awaiting == ()
+
+
+def test_missing_is_what_lies_below_the_furthest_state_and_was_never_named() -> None:
+    at_store = LAST_MILE.ranks["at_store"]
+    told = [event("brand_new", 1), event("location", 2)._replace(trigger=None)]
+    assert missing(LAST_MILE, at_store, told) == ("requested", "acknowledged_for_delivery")
+    assert missing(LAST_MILE, at_store, [*told, event("requested", 2)]) == (
+        "acknowledged_for_delivery",
+    )
+
+
+def test_an_answered_attempt_is_not_unanswered_and_the_newest_is_no_earlier_one() -> None:
+    answered = [request(1), response("accepted", 1)]
+    assert awaiting(LAST_MILE, "validation_failed", 2, answered) == ("correction",)
+    given(request(1), response("rejected", 1)).when(response("failed", 2, fate="unknown")).then(
+        status="validation_failed", awaiting=["correction"]
+    )

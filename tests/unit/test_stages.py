@@ -111,3 +111,16 @@ def test_words_of_strangers_are_judged_anew_each_time_and_fill_no_memory():
     assert len(stage.steps) == known
     assert stage.steps["brand_new", "callback", True, TIMED].after is not stage
     assert len(stage.steps) >= known
+
+
+def test_a_step_that_the_definition_knows_is_judged_once():
+    stage = first_stage(LAST_MILE)
+    for word in ("brand_new", "order_location"):
+        meaning = (word, "callback", True, TIMED)
+        assert stage.steps[meaning] is stage.steps[meaning]
+
+
+def test_what_is_refused_or_lost_its_key_tells_nothing_about_the_order():
+    for lane in (CREATION, TIMED, SNAPSHOTS):
+        assert overwrites(Verdict.REFUSED, lane) is None
+        assert overwrites(Verdict.DIVERGENT, lane) is None

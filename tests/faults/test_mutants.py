@@ -1,0 +1,112 @@
+"""Mutants: which mistakes are made, and that the list of survivors is about the code as it is."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from campaigns.mutant import mutants_of
+from campaigns.mutations import ABOUT, KEPT
+from campaigns.reaching import ROOT
+
+
+@pytest.fixture
+def made_of(tmp_path):
+    """Return a function: every text that a mistake makes of a source."""
+
+    def texts(source: str) -> set[str]:
+        (tmp_path / "module.py").write_text(source)
+        found = mutants_of(tmp_path, "module.py")
+        return {mutant.applied(source.encode()).decode() for mutant in found}
+
+    return texts
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("x = a < b", {"x = a <= b", "x = a >= b"}),
+        ("x = a is not b", {"x = a is b"}),
+        ("x = a == b == c", {"x = a != b == c", "x = a == b != c"}),
+        ("x = a and b", {"x = a or b", "x = a", "x = b"}),
+        ("x = not a", {"x = a"}),
+        ("x = a if b else c", {"x = a if True else c", "x = a if False else c"}),
+        ("x = a - b", {"x = a + b"}),
+        ("x: set[int] = a | b", {"x: set[int] = a & b"}),
+        ("x = [i for i in a if b]", {"x = [i for i in a if True]", "x = [i for i in a if False]"}),
+        ("x = 7", {"x = 8"}),
+        ("x = 'text'", {'x = ""'}),
+        ("x = b''", {'x = b"XX"'}),
+        ("x = f'{a}s'", {'x = ""'}),
+        ("x = f'{a < b}'", {'x = ""', "x = f'{a <= b}'", "x = f'{a >= b}'"}),
+        ("x = f(a, b, c=d)", {"x = f(a, c=d)", "x = f(a, b)"}),
+        ("x = sorted(a)", {"x = a"}),
+        ("x = a.strip().upper()", {"x = a.upper()", "x = a.strip()"}),
+        ("x = max(a)", {"x = min(a)"}),
+        ("x = (a, b)", {"x = (b)", "x = (a,)"}),
+        ("x = [a]", {"x = []"}),
+        ("x = {a: b, **c}", {"x = {**c}", "x = {a: b}"}),
+        ("x = a[b:c]", {"x = a[:c]", "x = a[b:]"}),
+        ("f()", {"pass"}),
+        ("a.b = c", {"pass"}),
+        ("def f():\n    return a", {"def f():\n    return None"}),
+        ("def f(a):\n    a = b", {"def f(a):\n    pass"}),
+        ("def f():\n    a = b", set()),
+        ("def f(a=True): ...", {"def f(a=False): ..."}),
+        ("def f():\n    raise E", {"def f():\n    pass"}),
+        ("if a:\n    b", {"if True:\n    b", "if False:\n    b", "if a:\n    pass"}),
+        ("while a:\n    break", {"while False:\n    break", "while a:\n    pass"}),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_each_mistake_is_made_once_and_in_one_place(made_of, source, expected):
+    assert made_of(source) == expected
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        '"""A module."""\n\ndef f(a: int | None) -> "X":\n    """Return nothing."""',
+        "from a import b",
+        "Entry = Event | Unreadable",
+        "Kind = Literal['a', 'b']",
+        "class A:\n    __slots__ = ('a', 'b')",
+        "x: 'int | None'",
+        "@cached(1)\ndef f(): ...",
+    ],
+)
+def test_what_carries_no_meaning_is_left_alone(made_of, source):
+    assert made_of(source) == set()
+
+
+def test_a_diff_has_the_changed_lines_and_a_key_that_stays_where_lines_move(tmp_path):
+    source = tmp_path / "module.py"
+    source.write_text("class A:\n    def f(self):\n        return g(\n            1,\n        )\n")
+    before = {mutant.key: mutant for mutant in mutants_of(tmp_path, "module.py")}
+    source.write_text("\n\n" + source.read_text())
+    after = {mutant.key: mutant for mutant in mutants_of(tmp_path, "module.py")}
+
+    raised = next(mutant for mutant in before.values() if mutant.kind == "constant")
+    assert raised.where == "A.f"
+    assert raised.diff == "-            1,\n+            2,"
+    assert before.keys() == after.keys()
+    assert {after[key].lines.start - mutant.lines.start for key, mutant in before.items()} == {2}
+
+
+def survivors():
+    return json.loads(KEPT.read_text())["survivors"]
+
+
+@pytest.mark.parametrize("module", dict.fromkeys(each["module"] for each in survivors()))
+def test_every_survivor_listed_is_still_a_mutant_of_the_code(module):
+    """Where one is not: `python -m campaigns.mutations --only MODULE --keep` lists anew."""
+    mutants = {(mutant.where, mutant.diff) for mutant in mutants_of(ROOT, module)}
+    listed = {(each["where"], each["diff"]) for each in survivors() if each["module"] == module}
+    assert listed <= mutants
+
+
+def test_every_survivor_has_a_reason_and_every_module_its_figures():
+    assert [each for each in survivors() if not each["reason"].strip()] == []
+    assert json.loads(KEPT.read_text())["figures"].keys() <= ABOUT.keys()
+    assert all((ROOT / name).is_file() for files in ABOUT.values() for name in files)
