@@ -1,9 +1,9 @@
-"""Draw the lifecycle, and the path that one order took through it, as Mermaid diagrams."""
+"""Draw the lifecycle, and what happened to one order, as pictures and as Mermaid."""
 
 from pathlib import Path
 
 from lifecycle import connect
-from lifecycle.diagram.mermaid import mermaid
+from lifecycle.diagram import draw_definition, draw_order
 
 STEPS = [
     ("brand_new", "10:00:09"),
@@ -24,12 +24,18 @@ with connect("memory:") as orders:
                 "event_metadata": {"order_id": "xyz123456"},
             }
         )
-    whole = mermaid(orders.provider.definition)
-    taken = mermaid(orders.provider.definition, orders.get("xyz123456"))
+    whole = draw_definition(orders.provider.definition)
+    path = draw_order(orders, "xyz123456")
+    timeline = draw_order(orders, "xyz123456", "timeline")
 
 page = Path("lifecycle.md")
-page.write_text(f"```mermaid\n{whole}```\n\n```mermaid\n{taken}```\n", encoding="utf-8")
-print(taken)
+page.write_text(f"```mermaid\n{whole.mermaid()}```\n\n```mermaid\n{path.mermaid()}```\n", "utf-8")
+print(path.mermaid())
 print(f"Both diagrams are in {page}; any Markdown viewer that knows Mermaid shows them.")
 
-assert "waiting_for_delivery" in taken
+for name, picture in (("lifecycle", whole), ("path", path), ("timeline", timeline)):
+    Path(f"{name}.svg").write_text(picture.svg(), "utf-8")
+    print(f"{picture.title}: {name}.svg")
+
+assert "waiting_for_delivery" in path.mermaid()
+assert "stepped back" in path.svg()

@@ -114,6 +114,7 @@ def chart(
             *_rails(drawn, layout, rails),
             *_wires(wires, layout.routes),
             *_nodes(definition, layout, looks, lines, rails),
+            *_sayings(drawn, layout, rails),
             *_labels(wires, layout.routes),
         ),
         layout,
@@ -242,28 +243,31 @@ def _ends(drawn: Outline, grid: Grid) -> Iterator[Strip]:
 
 
 def _rails(drawn: Outline, layout: Layout, rails: Rails) -> Iterator[Item]:
-    strips = list(layout.strips)
+    """Yield the lines that stand for many moves."""
     if drawn.retreat is not None:
-        route = strips.pop(0)
-        yield Line(route.points, rails.look, head=True)
-        yield from _haloed(route.label, _stepping(drawn, rails), "faint")
+        yield Line(layout.strips[0].points, rails.look, head=True)
     if drawn.ends:
-        yield from _rail_to_ends(drawn, layout, strips.pop(0), rails)
+        (right, y), (left, _) = layout.strips[-1].points
+        yield Line(((left, y - 9), (left, y), (right, y), (right, y - 9)), rails.look)
+        for end in drawn.ends:
+            area = layout.areas[end.state]
+            x = (area.left + area.right) / 2
+            look = "line" if rails.strong else "unused"
+            yield Line(((x, y), (x, area.top)), look, head=True)
+            yield Disc(x, y, 4.5, "hub-strong" if rails.strong else "hub")
 
 
-def _rail_to_ends(drawn: Outline, layout: Layout, route: Route, rails: Rails) -> Iterator[Item]:
-    (right, y), (left, _) = route.points
-    yield Line(((left, y - 9), (left, y), (right, y), (right, y - 9)), rails.look)
-    for end in drawn.ends:
-        area = layout.areas[end.state]
-        x = (area.left + area.right) / 2
-        yield Line(((x, y), (x, area.top)), "line" if rails.strong else "unused", head=True)
-        yield Disc(x, y, 4.5, "hub-strong" if rails.strong else "hub")
-    first = layout.areas[drawn.ends[0].state]
-    names = sorted({named(end.names) for end in drawn.ends if end.names})
-    said = rails.ends + (f": {', '.join(names)}" if names else "")
-    middle = max((left + first.left) / 2, left + text_width(said, LABEL) / 2 + 14)
-    yield from _haloed((middle, y), said, "faint")
+def _sayings(drawn: Outline, layout: Layout, rails: Rails) -> Iterator[Item]:
+    """Yield what is said of the lines that stand for many moves, over whatever crosses them."""
+    if drawn.retreat is not None:
+        yield from _haloed(layout.strips[0].label, _stepping(drawn, rails), "faint")
+    if drawn.ends:
+        (_, y), (left, _) = layout.strips[-1].points
+        first = layout.areas[drawn.ends[0].state]
+        names = sorted({named(end.names) for end in drawn.ends if end.names})
+        said = rails.ends + (f": {', '.join(names)}" if names else "")
+        middle = max((left + first.left) / 2, left + text_width(said, LABEL) / 2 + 14)
+        yield from _haloed((middle, y), said, "faint")
 
 
 def _haloed(middle: tuple[float, float], text: str, look: str) -> Iterator[Item]:

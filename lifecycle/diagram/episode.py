@@ -145,12 +145,12 @@ def meaning(episode: Episode) -> str:
         case Verdict.NOTED if entry.reason.endswith(INFORMS):
             return "noted"
         case verdict:
-            return f"{verdict.value}: {harmless(entry.reason)}"
+            return f"{verdict.value}: {_sentence(entry.reason)}"
 
 
 def remarks(episode: Episode) -> tuple[str, ...]:
     """Return what is wrong with an event beside what it meant."""
-    return tuple(map(harmless, episode.moment.remarks[1:]))
+    return tuple(map(_sentence, episode.moment.remarks[1:]))
 
 
 def arrival(episode: Episode) -> str:
@@ -216,6 +216,11 @@ def _odd(episodes: Iterable[Episode]) -> Iterator[str]:
 def _until(view: OrderView) -> str:
     first, last = view.arrival.first_received_at, view.arrival.last_received_at
     return clock(last) if date(first) == date(last) else f"{date(last)} {clock(last)}"
+
+
+def _sentence(text: str) -> str:
+    """Return a sentence of ours as it may be shown; names that it quotes are written out."""
+    return text if text.isascii() and text.isprintable() else harmless(text)
 
 
 def _listed(names: Iterable[str]) -> str:

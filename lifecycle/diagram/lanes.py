@@ -52,7 +52,8 @@ def lanes(view: OrderView, history: Sequence[HistoryEntry], *, asked: str = "") 
     """Return an order in time, in two lanes, with every event in a list below them."""
     order = order_of(view, history)
     facts = facts_of(order, asked)
-    parts = [_Lanes(order).part(), ledger(order)]
+    drawn = _Lanes(order).part()
+    parts = [drawn, ledger(order, drawn.width)]
     return framed(order.title, facts, parts, [*_signs(order)], summary_of(order, facts))
 
 
@@ -182,7 +183,7 @@ class _Lanes:
         if len(self._episodes) <= _FEW:
             levels = _descending([self._named(episode) for episode in self._episodes])
             if max(levels, default=0) < _MOST_LEVELS:
-                heights = [14 + level * _LEVEL for level in levels]
+                heights = [18 + level * _LEVEL for level in levels]
                 return heights, max(heights, default=0.0) + 18
         levels = _stacked([self._numbered(e, e.moment.at) for e in self._episodes])
         heights = [9 + level * _NUMBER_LEVEL for level in levels]

@@ -70,7 +70,12 @@ def _title(definition: Definition, view: OrderView | None) -> str:
 
 def escaped(text: str) -> str:
     """Return a text that Mermaid shows as it is, whatever markup it holds."""
-    return _SPECIAL.sub(lambda found: f"#{ord(found[0])};", harmless(text)) or "#160;"
+    return without_markup(harmless(text))
+
+
+def without_markup(shown: str) -> str:
+    """Return a harmless text with what Mermaid would read as markup written as entities."""
+    return _SPECIAL.sub(lambda found: f"#{ord(found[0])};", shown) or "#160;"
 
 
 def _label(state: str, ids: Mapping[str, str]) -> str:

@@ -6,7 +6,6 @@ the machine's fonts, and shows as an empty box where they lack it too.
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
@@ -33,10 +32,10 @@ def rendered(scene: Scene, *, theme: Theme = "light", scale: float = 2.0) -> byt
     """
     if not 0 < scale <= _LARGEST:
         raise InvalidArgumentError("scale", f"a number above 0 and up to {_LARGEST:g}")
-    if find_spec("resvg_py") is None:
-        raise MissingExtraError("png", "resvg-py")
-    from resvg_py import svg_to_bytes  # noqa: PLC0415 - only a PNG needs it
-
+    try:
+        from resvg_py import svg_to_bytes  # noqa: PLC0415 - only a PNG needs it
+    except ImportError:
+        raise MissingExtraError("png", "resvg-py") from None
     drawn = written(scene, theme="light" if theme == "auto" else theme, fonts=_FAMILY)
     image = svg_to_bytes(
         svg_string=drawn,

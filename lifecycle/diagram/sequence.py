@@ -8,7 +8,7 @@ from typing import Final
 from lifecycle.diagram.chart import spoken
 from lifecycle.diagram.clock import clock, date
 from lifecycle.diagram.episode import Episode, meaning, order_of, shown_time
-from lifecycle.diagram.mermaid import escaped
+from lifecycle.diagram.mermaid import escaped, without_markup
 from lifecycle.view import HistoryEntry, OrderView, Verdict
 
 _INDENT: Final = "    "
@@ -30,7 +30,7 @@ def sequence(view: OrderView, history: Sequence[HistoryEntry]) -> str:
     order = order_of(view, history)
     arrived = sorted(order.episodes, key=lambda episode: episode.moment.arrived)
     lines = [
-        f"accTitle: {escaped(order.title)}",
+        f"accTitle: {without_markup(order.title)}",
         "participant C as client",
         f"participant P as provider {escaped(view.provider)}",
         "participant S as service",
@@ -49,8 +49,8 @@ def _told(episode: Episode) -> Iterator[str]:
     late = f", heard late at {clock(entry.received_at)}" if episode.moment.late else ""
     kind = " (poll)" if entry.kind == "poll" else ""
     yield f"{arrow}: {episode.number}. {_said(entry.name)}{kind} {at}{shown_time(episode)}{late}"
-    yield f"Note over S: {escaped(meaning(episode))}"
+    yield f"Note over S: {without_markup(meaning(episode))}"
 
 
 def _said(name: str) -> str:
-    return escaped(spoken(name))
+    return without_markup(spoken(name))

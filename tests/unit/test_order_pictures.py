@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+import sys
 from xml.etree import ElementTree as ET
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lifecycle import InvalidArgumentError, UnknownOrderError, connect
+from lifecycle import InvalidArgumentError, MissingExtraError, UnknownOrderError, connect
 from lifecycle.definition import Definition
 from lifecycle.diagram import Picture, draw_definition, draw_history, draw_order
 from lifecycle.diagram.chart import spoken
@@ -242,11 +243,10 @@ def test_foreign_text_starts_no_line_of_a_sequence(text):
         "sequence",
     ).mermaid()
     assert len(drawn.splitlines()) == len(plain.splitlines())
+    decoded = re.sub(r"#(\d+);", lambda found: chr(int(found[1])), drawn)
+    assert harmless(text or "x") in decoded
     entities = re.sub(r"#\d+;", "", drawn)
     assert not re.search(r"[;#<>%\"`](?!>)", entities.replace("->>", "").replace("-->>", ""))
-
-
-PNG = pytest.importorskip("resvg_py")
 
 
 def test_a_png_has_the_picture_twice_as_fine_and_the_same_bytes_every_time():
@@ -270,6 +270,12 @@ def test_a_png_needs_no_font_of_the_machine():
     bare = scene._replace(items=tuple(i for i in scene.items if not isinstance(i, Text)))
     with_text, without = (Picture("", each, {}).png() for each in (scene, bare))
     assert len(with_text) > len(without) * 1.2
+
+
+def test_a_png_without_its_extra_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "resvg_py", None)
+    with pytest.raises(MissingExtraError, match=r"order-lifecycle\[png\]"):
+        draw_definition(named("a", "b")).png()
 
 
 def test_a_definition_may_have_any_name():
