@@ -19,6 +19,8 @@ corrupt it.
             print(receipt.change.after, receipt.view)
 """
 
+import logging as _logging
+
 from lifecycle.async_orders import AsyncOrders
 from lifecycle.connect import connect, connect_async
 from lifecycle.definition import Awaits, Definition
@@ -119,3 +121,6 @@ __all__ = [
     "fold",
     "history",
 ]
+
+# Silent until a service says where log lines go: else Python prints warnings on stderr.
+_logging.getLogger("lifecycle").addHandler(_logging.NullHandler())

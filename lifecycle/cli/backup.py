@@ -19,7 +19,7 @@ def backup(
     *,
     db: Database = DEFAULT_DATABASE,
 ) -> None:
-    """Write a copy of a SQLite log into a new file, while others use it."""
+    """Copy a SQLite log into a new file, while others use it."""
     with opened(db, DEFAULT_PROVIDER) as orders, progress("backup"):
         if not isinstance(orders.log, BacksUp):
             raise Refusal(

@@ -23,7 +23,7 @@ def copy(
     ],
     json: Json = False,
 ) -> None:
-    """Copy a log to another store with its chains, and verify the copy."""
+    """Copy a log to another store, chains and all, and verify it."""
     with (
         opened(source, DEFAULT_PROVIDER) as old,
         opened(target, DEFAULT_PROVIDER, create=True) as new,

@@ -38,7 +38,7 @@ def replay(
     db: Database = DEFAULT_DATABASE,
     json: Json = False,
 ) -> None:
-    """Derive every view anew from the raw bytes, and compare it with what is stored."""
+    """Derive every view anew from the raw bytes, and compare."""
     with opened(db, DEFAULT_PROVIDER) as orders:
         found = _replayed(orders, db, workers)
     if json:

@@ -148,6 +148,12 @@ def test_what_is_odd_makes_a_line_and_what_is_usual_makes_none(caplog):
     ]
 
 
+def test_a_service_that_sets_no_logging_up_sees_nothing_on_stderr():
+    asked = "import lifecycle; lifecycle.connect('memory:').record_callback(b'<html>')"
+    done = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("", "")
+
+
 def test_asked_for_more_each_commit_says_how_much_was_new(caplog):
     caplog.set_level(logging.DEBUG, logger="lifecycle.log")
     with connect("memory:") as orders:
