@@ -28,7 +28,7 @@ from lifecycle.errors import ProviderError
 from lifecycle.event import Entry, Event
 from lifecycle.log import QUARANTINE, Appended, Outcome
 from lifecycle.providers.instacart.client import AsyncClient
-from lifecycle.providers.instacart.dialogue import Unknown, create_order_async
+from lifecycle.providers.instacart.dialogue import Refused, Unknown, create_order_async
 from lifecycle.providers.instacart.receiver import Receiver, Service
 from lifecycle.providers.instacart.reconciling import keep_reconciled
 from lifecycle.providers.instacart.request import Address, CreateOrder
@@ -50,8 +50,10 @@ async def create(orders: AsyncOrders, client: AsyncClient, request: CreateOrder)
     """Return what became of a create request."""
     outcome = await create_order_async(orders, client, request, settle_after=SETTLE_AFTER)
     told: dict[str, Any] = {"outcome": type(outcome).__name__.lower()}
+    if isinstance(outcome, Unknown | Refused):
+        told["why"] = outcome.why
     if isinstance(outcome, Unknown):
-        told |= {"why": outcome.why, "retry_after": outcome.retry_after}
+        told["retry_after"] = outcome.retry_after
     return told
 
 

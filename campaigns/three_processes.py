@@ -146,7 +146,7 @@ class Run:
             async with gate:
                 told = await asked(client, service, request)
             self._figures.count(f"answers {told['outcome']}")
-            if told["outcome"] in ("created", "refused"):
+            if told["outcome"] == "created" or told.get("why") == "canceled":
                 break
             if told["outcome"] == "correctable" and not corrected:
                 corrected, request = True, request | {"address": ADDRESS}
