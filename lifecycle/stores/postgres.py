@@ -25,6 +25,7 @@ from lifecycle.stores.postgres_schema import COLUMNS, TABLE, Place
 from lifecycle.stores.postgres_setting import REPORT, settings_of
 from lifecycle.stores.postgres_statement import COLUMNS_OF, Statements
 from lifecycle.stores.postgres_url import Target, parse_url
+from lifecycle.stores.postgres_views import PostgresViews
 from lifecycle.stores.recorded_log import Clock, RecordedLog, now
 from lifecycle.stores.recorder import Head, Plan, Row
 
@@ -52,7 +53,8 @@ class PostgresLog(RecordedLog):
         patience = target.limits.patience
         pool = self.recorder.datastore.connections
         feeds = PostgresFeeds(pool, target.place, target.url, patience)
-        super().__init__(self.recorder, clock, patience, feeds=feeds)
+        views = PostgresViews(self.recorder.datastore, target.place, target.url, patience)
+        super().__init__(self.recorder, clock, patience, feeds=feeds, views=views)
 
 
 class PostgresRecorder(PostgresApplicationRecorder):

@@ -87,6 +87,11 @@ class Place(NamedTuple):
         return _lock(f"lifecycle append {self.schema}")
 
     @property
+    def views_lock(self) -> int:
+        """The advisory lock of whoever writes stored views."""
+        return _lock(f"lifecycle views {self.schema}")
+
+    @property
     def create_lock(self) -> int:
         """The advisory lock of whoever makes the table."""
         return _lock(f"lifecycle create {self.schema}")

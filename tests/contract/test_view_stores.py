@@ -5,12 +5,15 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
+import pytest
+from eventsourcing.postgres import PostgresTrackingRecorder
 from eventsourcing.sqlite import SQLiteTrackingRecorder
 
 from lifecycle.log import Log
 from lifecycle.stores.memory import MemoryLog
+from lifecycle.stores.postgres import PostgresLog
 from lifecycle.stores.sqlite import SQLiteLog
-from lifecycle.stores.sqlite_views_statement import finding
+from lifecycle.stores.views_statement import finding
 from lifecycle.view_store import Batch, Conditions
 from tests.contract.view_store_contract import ViewStoreContract, view
 
@@ -18,6 +21,20 @@ from tests.contract.view_store_contract import ViewStoreContract, view
 class TestMemoryViews(ViewStoreContract):
     def open(self, folder: Path) -> Log:
         return MemoryLog()
+
+
+class TestPostgresViews(ViewStoreContract):
+    @pytest.fixture(autouse=True)
+    def _server(self, postgres):
+        self.url = postgres.new_url()
+
+    def open(self, folder: Path) -> Log:
+        return PostgresLog(self.url)
+
+    def test_the_library_s_own_tracking_recorder_reads_the_position(self, store, live):
+        store.write(live, Batch([view()], position=9))
+        assert isinstance(store, PostgresTrackingRecorder)
+        assert store.max_tracking_id(f"views:instacart:{live.number}") == 9
 
 
 class TestSQLiteViews(ViewStoreContract):
@@ -53,7 +70,7 @@ class TestSQLiteViews(ViewStoreContract):
                 {"received_since": 5},
                 {"status": "created", "waiting_before": 5, "received_before": 9},
             ):
-                statement, values = finding(Conditions(**wanted))
+                statement, values = finding(Conditions(**wanted), None)
                 plan = driver.execute(
                     f"EXPLAIN QUERY PLAN {statement}", (live.number, "", *values, 10)
                 ).fetchall()
