@@ -30,7 +30,7 @@ from lifecycle.view import HistoryEntry, OrderView, Verdict
 _MOST_VISITS: Final = 3
 _MOST_NAMED: Final = 2
 _MOST_STEPS: Final = 3
-_ROOM: Final = 116.0
+_ROOM: Final = 104.0
 _QUIET: Final = (Verdict.NOTED, Verdict.REPEATED, Verdict.STALE)
 _LOUD: Final = (Verdict.REFUSED, Verdict.UNRECOGNIZED, Verdict.DIVERGENT)
 
@@ -115,9 +115,9 @@ def _visits(episodes: Sequence[Episode], order: Order) -> Iterator[Words]:
         if not last:
             yield Words(f"stayed {episode.stay or '?'}", look="ink")
         if episode.moment.late:
-            lag = episode.moment.lag
-            by = f" by {lasting(lag)}" if lag is not None else ""
-            yield Words(f"heard late{by}", look="odd", bold=True)
+            yield Words("heard late", look="odd", bold=True)
+            if episode.moment.lag is not None:
+                yield Words(f"by {lasting(episode.moment.lag)}", look="odd", bold=True)
     if visits and visits[-1] is order.moves[-1]:
         yield Words("the end" if order.view.terminal else "there now", look="ink", bold=True)
     if len(visits) > _MOST_VISITS:

@@ -6,6 +6,7 @@ the machine's fonts, and shows as an empty box where they lack it too.
 
 from __future__ import annotations
 
+from math import sqrt
 from pathlib import Path
 from typing import Final
 
@@ -18,13 +19,14 @@ from lifecycle.errors import InvalidArgumentError, MissingExtraError
 _FAMILY: Final = "Lifecycle Sans"
 _FONTS: Final = Path(__file__).with_name("fonts")
 _LARGEST: Final = 8.0
-_MOST_PIXELS: Final = 16_000
+_LONGEST_SIDE: Final = 16_000
+_MOST_PIXELS: Final = 40_000_000
 
 
 def rendered(scene: Scene, *, theme: Theme = "light", scale: float = 2.0) -> bytes:
     """Return a scene as a PNG, in pixels `scale` times as fine as the scene's.
 
-    A picture that would be more than 16,000 pixels wide or high is drawn coarser.
+    A picture that would have more than 40 million, or 16,000 on a side, is drawn coarser.
 
     Raises:
         InvalidArgumentError: the scale is not between 0 and 8, or there is no such theme.
@@ -39,7 +41,11 @@ def rendered(scene: Scene, *, theme: Theme = "light", scale: float = 2.0) -> byt
     drawn = written(scene, theme="light" if theme == "auto" else theme, fonts=_FAMILY)
     image = svg_to_bytes(
         svg_string=drawn,
-        zoom=min(scale, _MOST_PIXELS / max(scene.width, scene.height)),
+        zoom=min(
+            scale,
+            _LONGEST_SIDE / max(scene.width, scene.height),
+            sqrt(_MOST_PIXELS / (scene.width * scene.height)),
+        ),
         skip_system_fonts=all(is_bundled(text.text) for text in scene.texts),
         font_files=[str(font) for font in sorted(_FONTS.glob("*.ttf"))],
         font_family=_FAMILY,

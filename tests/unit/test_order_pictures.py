@@ -272,6 +272,14 @@ def test_a_png_needs_no_font_of_the_machine():
     assert len(with_text) > len(without) * 1.2
 
 
+def test_a_png_of_a_huge_picture_is_coarser_and_still_drawn():
+    scene = scene_of(draw_definition(named("a", "b")))._replace(width=30_000, height=9_000)
+    drawn = Picture("", scene, {}).png()
+    width, height = (int.from_bytes(drawn[at : at + 4]) for at in (16, 20))
+    assert width <= 16_000
+    assert width * height <= 41_000_000
+
+
 def test_a_png_without_its_extra_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "resvg_py", None)
     with pytest.raises(MissingExtraError, match=r"order-lifecycle\[png\]"):
