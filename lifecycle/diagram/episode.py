@@ -9,9 +9,9 @@ from typing import Final, NamedTuple
 from lifecycle.diagram.chart import spoken
 from lifecycle.diagram.clock import clock, date, lasting, signed
 from lifecycle.diagram.harmless import harmless
-from lifecycle.diagram.moments import Moment, moments
+from lifecycle.diagram.moments import Moment, moments, said_of
 from lifecycle.reason import INFORMS
-from lifecycle.view import HistoryEntry, OrderError, OrderView, Verdict
+from lifecycle.view import HistoryEntry, OrderView, Verdict
 
 _SECOND: Final = timedelta(seconds=1)
 
@@ -122,7 +122,7 @@ def facts_of(order: Order, asked: str = "") -> tuple[str, ...]:
     lines = [
         asked,
         " \u00b7 ".join(fact for fact in counts if fact),
-        *(f"error {said_of(error)}" for error in view.errors),
+        *(f"error {harmless(said_of(error))}" for error in view.errors),
         f"never seen: {_listed(view.missing)}" if view.missing else "",
         f"waiting for: {_listed(view.awaiting)}" if view.awaiting else "",
     ]
@@ -182,17 +182,6 @@ def ranges(numbers: Iterable[int]) -> str:
 def counted(number: int, what: str) -> str:
     """Return how many there are: `1 step`, `2 steps`."""
     return f"{number} {what}{'' if number == 1 else 's'}"
-
-
-def said_of(error: OrderError) -> str:
-    """Return what an error says, as far as it was told."""
-    told = (
-        f"HTTP {error.http_status}" if error.http_status is not None else "",
-        f"code {error.code}" if error.code is not None else "",
-        f"key {harmless(error.key)}" if error.key is not None else "",
-    )
-    about = ", ".join(part for part in told if part)
-    return f"({about or 'no answer'}): {harmless(error.message or 'no message')}"
 
 
 def summary_of(order: Order, facts: Iterable[str]) -> str:

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from itertools import groupby
 from typing import Final, NamedTuple
 
-from lifecycle.view import Anomaly, HistoryEntry, OrderView, Verdict
+from lifecycle.view import Anomaly, HistoryEntry, OrderError, OrderView, Verdict
 
 MOVES: Final = frozenset({Verdict.APPLIED, Verdict.SKIPPED_AHEAD, Verdict.REVERTED})
 """Verdicts of events that entered a state."""
@@ -66,6 +66,17 @@ def moments(
     """
     told = [*_with_dwell([*_told(view, history, full=full)])]
     return tuple(told if full else _gathered(told))
+
+
+def said_of(error: OrderError) -> str:
+    """Return what an error says, as far as it was told."""
+    told = (
+        f"HTTP {error.http_status}" if error.http_status is not None else "",
+        f"code {error.code}" if error.code is not None else "",
+        f"key {error.key}" if error.key is not None else "",
+    )
+    about = ", ".join(part for part in told if part)
+    return f"({about or 'no answer'}): {error.message or 'no message'}"
 
 
 def _told(view: OrderView, history: Sequence[HistoryEntry], *, full: bool) -> Iterator[Moment]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from lifecycle.diagram.moments import Moment, moments
+from lifecycle.diagram.moments import Moment, moments, said_of
 from lifecycle.diagram.paint import Ink, Line, Span, printed, sentence, wrapped
 from lifecycle.diagram.rows import Rows
 from lifecycle.diagram.strokes import ASCII, UNICODE, Strokes
-from lifecycle.view import HistoryEntry, OrderError, OrderView
+from lifecycle.view import HistoryEntry, OrderView
 
 NARROWEST: Final = 40
 """In a narrower terminal a timeline is laid out for this many columns."""
@@ -69,7 +69,7 @@ def _head(view: OrderView, width: int, strokes: Strokes) -> Iterator[Line]:
 
 def _foot(view: OrderView, width: int, strokes: Strokes) -> Iterator[Line]:
     """Yield what is awaited, what never came, and what went wrong."""
-    said = [(f"error {strokes.text(_said_of(error))}", Ink.WRONG) for error in view.errors]
+    said = [(f"error {strokes.text(said_of(error))}", Ink.WRONG) for error in view.errors]
     if view.missing:
         said.append((f"never seen: {strokes.text(', '.join(view.missing))}", Ink.ODD))
     if view.awaiting:
@@ -89,14 +89,3 @@ def _legend(told: Sequence[Moment], width: int) -> Iterator[Line]:
 
 def _counted(number: int, one: str, many: str) -> str:
     return f"{number} {one if number == 1 else many}"
-
-
-def _said_of(error: OrderError) -> str:
-    """Return what an error says, as far as it was told."""
-    told = (
-        f"HTTP {error.http_status}" if error.http_status is not None else "",
-        f"code {error.code}" if error.code is not None else "",
-        f"key {error.key}" if error.key is not None else "",
-    )
-    about = ", ".join(part for part in told if part)
-    return f"({about or 'no answer'}): {error.message or 'no message'}"

@@ -22,13 +22,12 @@ from typing import Any
 from pydantic import BaseModel
 
 import lifecycle
-from lifecycle import errors, identity, instant, strict_json
+from lifecycle import diagram, errors, identity, instant, strict_json
 from lifecycle.audit import export as export_module
 from lifecycle.audit import verify as verify_module
 from lifecycle.cli.demo import DEFAULT_ORDERS, DEFAULT_SEED
 from lifecycle.diagram import Picture, draw_definition, draw_order
 from lifecycle.diagram import dot as dot_module
-from lifecycle.diagram import drawing as drawing_module
 from lifecycle.diagram import mermaid as mermaid_module
 from lifecycle.diagram import timeline as timeline_module
 from lifecycle.diagram.mermaid import mermaid
@@ -161,8 +160,10 @@ def api() -> str:
             parts += [f"## {name}", methods_table(classes[name])]
     parts += [
         "## Drawing and proving",
+        "From `lifecycle.diagram`:",
+        names_table("call", drawing()),
+        "From the modules named:",
         functions_table(
-            drawing_module,
             mermaid_module,
             dot_module,
             timeline_module,
@@ -175,6 +176,12 @@ def api() -> str:
         functions_table(identity, instant, strict_json),
     ]
     return "\n\n".join(parts)
+
+
+def drawing() -> dict[str, object]:
+    """Return the functions that draw, each with its parameters."""
+    named = {name: getattr(diagram, name) for name in diagram.__all__}
+    return {f"{n}{parameters(v)}": v for n, v in named.items() if inspect.isfunction(v)}
 
 
 def functions_table(*modules: ModuleType) -> str:

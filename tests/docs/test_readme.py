@@ -56,6 +56,32 @@ def test_the_continuous_integration_stops_at_the_first_failure(tmp_path):
     assert "\nsecond\n" not in done.stdout
 
 
+def test_the_continuous_integration_installs_the_browser_where_there_is_none(tmp_path):
+    """Nothing else on its path: a package manager that notes what it was asked, and basic tools."""
+    for folder in (".ci", "bin", "tests/browser"):
+        (tmp_path / folder).mkdir(parents=True)
+    for tool in ("bash", "awk", "dirname", "env"):
+        (tmp_path / "bin" / tool).symlink_to(shutil.which(tool) or "")
+    asked = tmp_path / "bin" / "apt-get"
+    asked.write_text(f'#!/bin/bash\nprintf "%s\\n" "$*" >> "{tmp_path}/asked"\n')
+    asked.chmod(0o755)
+    script = shutil.copy(ROOT / ".ci" / "run", tmp_path / ".ci")
+    (tmp_path / "README.md").write_text("```bash\necho first\n```\n\n```bash\necho second\n```\n")
+    done = subprocess.run(
+        [script],
+        capture_output=True,
+        text=True,
+        check=True,
+        stdin=subprocess.DEVNULL,
+        env={"PATH": str(tmp_path / "bin")},
+    )
+    assert done.stdout.splitlines()[-1] == "second"
+    if os.geteuid() == 0:
+        assert (tmp_path / "asked").read_text().splitlines()[-1].endswith(" chromium")
+    else:
+        assert "tests will be skipped" in done.stderr
+
+
 class QuietHandler(WSGIRequestHandler):
     """A request handler that keeps its access log to itself."""
 
