@@ -291,6 +291,8 @@ def _problems_of_moves(states: tuple[str, ...], moves: Sequence[Mapping[str, Any
             problems.append(f"{move['trigger']!r} is a name that `transitions` uses itself")
         source, dest = move["source"], move["dest"]
         sources = source if isinstance(source, list | tuple) else [source]
+        if not sources:
+            problems.append(f"{move['trigger']!r} starts from no state")
         problems += [
             f"{move['trigger']!r} starts from unknown state {s!r}"
             for s in sources

@@ -161,6 +161,8 @@ def _why_malformed(move: Any) -> str | None:
             return f"has {_kind(move[part])} as its {part}, expected plain text"
     source = move["source"]
     listed = source if isinstance(source, list | tuple) else [source]
+    if not listed:
+        return "has no source, expected a state, a list of states or '*'"
     if any(type(name) is not str for name in listed):
         return "has a source that is no text, expected a state, a list of states or '*'"
     return None

@@ -119,6 +119,7 @@ def test_a_token_outlives_the_process_that_issued_it(tmp_path):
         (f"signing_keys = '{KEY}'\n[clients]\na = ''", {}),
         ("\udcff", {}),
     ],
+    ids=map(str, range(11)),  # the credentials are made anew in every process
 )
 def test_credentials_that_cannot_be_used_are_one_sentence_without_them(file, env, tmp_path):
     arguments = []

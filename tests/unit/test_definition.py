@@ -96,6 +96,7 @@ def test_a_wildcard_source_stands_for_every_state_as_transitions_reads_it() -> N
     [
         ({"moves": [move("placed", "nowhere")]}, "'nowhere' leads to unknown state 'nowhere'"),
         ({"moves": [move("nowhere", "packed")]}, "'packed' starts from unknown state 'nowhere'"),
+        ({"moves": [move([], "packed")]}, "'packed' starts from no state"),
         ({"moves": [move(["placed", "gone"], "packed")]}, "starts from unknown state 'gone'"),
         (
             {"moves": [move("placed", "packed", "go"), move("placed", "sent", "go")]},

@@ -270,6 +270,7 @@ def test_no_states_at_all_is_a_finding() -> None:
         ({"moves": ["a to b"]}, "move 1 is a value of type str"),
         ({"moves": [move("a", "b") | {"conditions": "x"}]}, "and nothing else"),
         ({"moves": [move(3, "b")]}, "a source that is no text"),
+        ({"moves": [move([], "b")]}, "move 1 has no source"),
         ({"moves": [move("a", 3)]}, "a value of type int as its"),
         ({"states": "abc"}, "states is a value of type str, expected a list"),
         ({"states": ["a", 7]}, "states holds a value of type int"),

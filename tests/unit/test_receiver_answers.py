@@ -90,7 +90,7 @@ def test_the_receipt_comes_with_the_answer(ask, token):
     assert answer.receipt.change.after == "brand_new"
 
 
-@pytest.mark.parametrize("secret", [SECRET, OLD_SECRET])
+@pytest.mark.parametrize("secret", [SECRET, OLD_SECRET], ids=["new", "old"])
 def test_both_secrets_are_good_while_they_are_rotated(ask, secret):
     assert ask(token_request(FORM | {"client_secret": secret})).status == 200
 
