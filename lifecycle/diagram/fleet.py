@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Final
 
 from lifecycle.definition import Definition
+from lifecycle.diagram.blueprint import BACK
 from lifecycle.diagram.chart import Look, Rails, Wire, Words, chart, spoken
 from lifecycle.diagram.clock import lasting
 from lifecycle.diagram.frame import Sign, framed
@@ -32,7 +33,13 @@ def fleet(definition: Definition, stats: LogStats) -> Scene:
     counts: dict[Ends, int] = {(move.from_, move.to): move.count for move in stats.moves}
     drawn = outline(definition, also=_skips(stats))
     wires = [*_arrows(drawn, counts), *_hubs(drawn, counts)]
-    looks = {s.state: _look(s, ended=s.state in definition.terminal) for s in stats.states}
+    back = drawn.retreat.states if drawn.retreat else ()
+    looks = {
+        state.state: _look(
+            state, ended=state.state in definition.terminal, back=state.state in back
+        )
+        for state in stats.states
+    }
     whole = chart(definition, drawn, looks, wires, rails=_rails(drawn, counts))
     facts = [*_facts(stats, drawn)]
     title = f"{stats.orders:,} orders of {harmless(stats.provider)}"
@@ -86,12 +93,13 @@ def _rails(drawn: Outline, counts: Mapping[Ends, int]) -> Rails:
         states, further = drawn.retreat.states, drawn.retreat.further
         for place, state in enumerate(states):
             back += sum(counts.get((state, to), 0) for to in (*states[:place], *further))
-    return Rails("rail", f"{back:,} steps back", f"{ended:,} from all open states")
+    look = "strong-rail" if back or ended else "rail"
+    return Rails(look, f"{back:,} steps back", f"{ended:,} from all open states")
 
 
-def _look(state: StateStats, *, ended: bool) -> Look:
+def _look(state: StateStats, *, ended: bool, back: bool) -> Look:
     if not state.entered:
-        return Look("apart", (Words("never entered"),))
+        return Look("apart", (Words("never entered"), *([BACK] if back else [])))
     lines = [Words(f"{state.entered:,} times", look="ink")]
     if state.now:
         lines.append(
@@ -102,7 +110,7 @@ def _look(state: StateStats, *, ended: bool) -> Look:
             Words(f"p50 {short(state.p50)}", look="ink"),
             Words(f"p95 {short(state.p95)}", look="ink"),
         ]
-    return Look("entered", tuple(lines))
+    return Look("entered", (*lines, *([BACK] if back else [])))
 
 
 def _facts(stats: LogStats, drawn: Outline) -> Iterator[str]:

@@ -91,7 +91,7 @@ def _looks(definition: Definition, drawn: Outline, order: Order) -> Mapping[str,
         lines = [*_visits(at[state], order), *_beside(at[state])]
         if state in order.view.missing:
             lines.append(Words("? never seen", look="odd", bold=True))
-        elif not lines and state in back:
+        if state in back:
             lines.append(BACK)
         looks[state] = Look(_look(state, drawn, order), tuple(lines))
     return looks

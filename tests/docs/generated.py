@@ -26,7 +26,7 @@ from lifecycle import diagram, errors, identity, instant, strict_json
 from lifecycle.audit import export as export_module
 from lifecycle.audit import verify as verify_module
 from lifecycle.cli.demo import DEFAULT_ORDERS, DEFAULT_SEED
-from lifecycle.diagram import Picture, draw_definition, draw_order
+from lifecycle.diagram import Picture, draw_definition, draw_order, draw_stats
 from lifecycle.diagram import dot as dot_module
 from lifecycle.diagram import mermaid as mermaid_module
 from lifecycle.diagram import timeline as timeline_module
@@ -41,6 +41,7 @@ from lifecycle.providers.instacart.simulator import (
     SentCallback,
     Settings,
 )
+from lifecycle.stats import LogStats
 
 ROOT = Path(__file__).parents[2]
 PICTURES = ROOT / "docs" / "pictures"
@@ -309,12 +310,21 @@ def pictures() -> dict[Path, str]:
             "lifecycle": draw_definition(LAST_MILE),
             "path": draw_order(orders, SHOWN),
             "timeline": draw_order(orders, SHOWN, "timeline"),
+            "fleet": draw_stats(LAST_MILE, fleet()),
         }
     return {
         PICTURES / f"{name}-{theme}.svg": drawn[name].svg(theme=theme)
         for name in drawn
         for theme in ("light", "dark")
     }
+
+
+def fleet() -> LogStats:
+    """Return the figures of some of the demo's orders, delivered as badly."""
+    told = stories.orders(DEFAULT_SEED, 200)
+    with lifecycle.connect("memory:") as orders:
+        orders.record_many(stories.deliver(DEFAULT_SEED, told).recordings)
+        return orders.stats()
 
 
 def delivered_badly() -> list[dict[str, Any]]:
