@@ -159,7 +159,7 @@ class _Session:
         self._items: dict[str, pytest.Item] = {}
         self._functions: dict[tuple[str, str], list[FunctionType]] = {}
         self._killers: dict[str, list[str]] = {}
-        self._killer = left.with_suffix(f".{os.getpid()}.killer")
+        self._killer = left.with_name(f"{left.name}.killer")
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         """Try the mutants."""
@@ -311,7 +311,7 @@ class _QuickestFirst:
 
 
 def _options(suite: Suite, files: Sequence[str]) -> list[str]:
-    basetemp = suite.folder / f"tmp.{os.getpid()}"
+    basetemp = suite.folder / "tmp" / str(os.getpid())
     off = [option for name in ("cacheprovider", "xdist") for option in ("-p", f"no:{name}")]
     return [*off, "-qq", f"--rootdir={ROOT}", f"--basetemp={basetemp}", *files]
 

@@ -18,6 +18,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import sys
 import time
 from collections import Counter
@@ -156,7 +157,7 @@ class Trials:
         self._until = time.monotonic() + 60 * options.minutes
         self._suite = Suite(about, options.results)
         self._results = options.results / "results.jsonl"
-        options.results.mkdir(parents=True, exist_ok=True)
+        (options.results / "tmp").mkdir(parents=True, exist_ok=True)
         load_first()
 
     def outcomes(self, mutants: Sequence[Mutant], controls: Sequence[Trial]) -> Outcomes:
@@ -175,6 +176,7 @@ class Trials:
                 os._exit(self._work(trials[number :: self._options.workers]))
             pids.append(pid)
         failed = [pid for pid in pids if os.waitpid(pid, 0)[1]]
+        shutil.rmtree(self._options.results / "tmp", ignore_errors=True)
         if failed:
             raise RuntimeError("mutants could not be tried")
 
@@ -201,12 +203,17 @@ class Trials:
 def keep(mutants: Sequence[Mutant], outcomes: Outcomes) -> None:
     """Write figures and survivors of the modules that were tried whole, with known reasons."""
     kept = json.loads(KEPT.read_text()) if KEPT.exists() else {"figures": {}, "survivors": []}
-    reasons, modules = _reasons(), dict.fromkeys(mutant.module for mutant in mutants)
+    reasons, partly = _reasons(), {m.module for m in mutants if m.key not in outcomes}
+    whole = [mutant for mutant in mutants if mutant.module not in partly]
+    modules = dict.fromkeys(mutant.module for mutant in whole)
     for module in modules:
-        became = Counter(outcomes[m.key].value for m in mutants if m.module == module)
+        became = Counter(outcomes[m.key].value for m in whole if m.module == module)
         kept["figures"][module] = dict(sorted(became.items()))
+    kept["figures"] = {
+        module: kept["figures"][module] for module in ABOUT if module in kept["figures"]
+    }
     others = [each for each in kept["survivors"] if each["module"] not in modules]
-    survived = [m for m in mutants if outcomes[m.key] is Outcome.SURVIVED]
+    survived = [mutant for mutant in whole if outcomes[mutant.key] is Outcome.SURVIVED]
     found = dict.fromkeys(_identity(mutant) for mutant in survived)
     named = ("module", "where", "diff", "reason")
     others += [dict(zip(named, (*one, reasons.get(one, "")), strict=True)) for one in found]
