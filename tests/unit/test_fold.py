@@ -327,3 +327,66 @@ def test_an_answered_attempt_is_not_unanswered_and_the_newest_is_no_earlier_one(
     given(request(1), response("rejected", 1)).when(response("failed", 2, fate="unknown")).then(
         status="validation_failed", awaiting=["correction"]
     )
+
+
+class Counting(Folding):
+    """A folding that counts its steps."""
+
+    taken = 0
+
+    def _step(self, *step: Any) -> None:
+        self.taken += 1
+        super()._step(*step)
+
+
+def test_a_newcomer_that_sorts_last_takes_one_step_and_what_changes_nothing_takes_none() -> None:
+    names = ("brand_new", "acknowledged", "at_store", "delivering")
+    told = [event(name, second) for second, name in enumerate(names, 1)]
+    steps = Counting(LAST_MILE)
+    for one in told:
+        steps.add(one)
+        steps.add(one)
+        steps.add(one._replace(occurred_at=one.occurred_at + timedelta(days=1), digest="z"))
+    assert steps.taken == len(told)
+    steps.add(event("order_location", 0))
+    assert steps.taken == 2 * len(told) + 1
+    assert steps.view() is steps.view()
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        # The dated content takes the key over, and so moves behind what it was before.
+        [event("created", key="k"), event("created", 9, key="k"), event("brand_new", 5)],
+        [event("at_store", key="k"), event("at_store", 1, key="k"), event("acknowledged")],
+        [event("at_store", 9, key="k"), event("staged", 1, key="k"), event("acknowledged", 5)],
+    ],
+    ids=["a birth", "a snapshot", "an earlier one"],
+)
+def test_a_content_that_takes_a_key_over_counts_from_then_on_wherever_it_sorts(
+    told: list[Event],
+) -> None:
+    for arrival in permutations(told):
+        folding = Folding(LAST_MILE)
+        for number, one in enumerate(arrival, 1):
+            folding.add(one)
+            at_once = Folding.of(LAST_MILE, arrival[:number])
+            assert folding.view() == at_once.view()
+            assert folding.history() == at_once.history()
+            assert folding.path == at_once.path
+            assert folding.events == at_once.events
+
+
+def test_a_folding_tells_its_path_and_all_its_events_evidence_last() -> None:
+    first, second, beside = event("brand_new", 1), event("at_store", 2), event("order_location", 9)
+    rival = event("delivered", 3, key=first.key)
+    folding = Folding.of(LAST_MILE, [rival, second, beside, first])
+    assert folding.path == (
+        ("brand_new", first.occurred_at, first.key),
+        ("at_store", second.occurred_at, second.key),
+    )
+    assert folding.events == (first, second, beside, rival)
+    with pytest.raises(MixedOrdersError):
+        Folding(LAST_MILE).history()
+    with pytest.raises(MixedOrdersError):
+        Folding(LAST_MILE).view()
