@@ -107,6 +107,7 @@ def _covered(
     """Return what a test runs, None if it fails or takes too long."""
     paths = [str(ROOT / module) for module in modules]
     measured = Coverage(data_file=None, config_file=False, include=paths)
+    measured.set_option("run:disable_warnings", ["no-data-collected"])
     measured.start()
     seconds = _seconds(item)
     measured.stop()

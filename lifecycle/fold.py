@@ -236,8 +236,8 @@ class Folding:
         definition = self.definition
         if self._standing.highest >= definition.birth_rank:
             return ()
-        failed = [e for e in self._events if e.name in (REJECTED, FAILED) and e.attempt]
-        newest = max((event.attempt or 0 for event in failed), default=0)
+        failed = [event for event in self._events if event.name in (REJECTED, FAILED)]
+        newest = max((event.attempt or 0 for event in failed), default=None)
         return tuple(
             OrderError(
                 **fault._asdict(),

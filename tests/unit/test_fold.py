@@ -9,14 +9,17 @@ from __future__ import annotations
 
 import random
 import sys
+from dataclasses import replace
 from datetime import timedelta
 from itertools import permutations
 from typing import Any
 
 import pytest
+from pydantic import BaseModel
 
 from lifecycle import Awaits, Definition, Event, Folding, MixedOrdersError, Verdict, fold, history
 from lifecycle.awaiting import awaiting, missing
+from lifecycle.event import Fault
 from lifecycle.providers.instacart.definition import LAST_MILE
 from lifecycle.testing import STARTS_AT, HandMade, assert_any_order, event, given
 
@@ -100,7 +103,7 @@ def test_late_counts_events_recorded_after_one_that_they_precede() -> None:
     names = ["brand_new", "acknowledged", "acknowledged_for_delivery", "at_store", "delivering"]
     in_time = [event(name, second) for second, name in enumerate(names)]
 
-    def late(*versions: int) -> int:
+    def late(*versions: int | None) -> int:
         return fold(
             LAST_MILE, [e._replace(version=v) for e, v in zip(in_time, versions, strict=True)]
         ).arrival.late
@@ -110,6 +113,8 @@ def test_late_counts_events_recorded_after_one_that_they_precede() -> None:
     assert late(5, 4, 3, 2, 1) == 4
     assert late(5, 1, 2, 3, 4) == 1
     assert late(1, 2, 3, 5, 4) == 1
+    assert late(2, 3, 1, 4, 5) == 2
+    assert late(3, None, 1, 2, None) == 1
 
 
 def test_arrival_tells_first_last_version_and_since_when_the_order_waits() -> None:
@@ -122,6 +127,7 @@ def test_arrival_tells_first_last_version_and_since_when_the_order_waits() -> No
     assert arrival.last_received_at == STARTS_AT + timedelta(hours=2)
     assert arrival.version == 2
     assert arrival.waiting_since == STARTS_AT + timedelta(seconds=5)
+    assert fold(LAST_MILE, [event("brand_new", 5)]).arrival.version == 0
     undated = event("brand_new", received_at=STARTS_AT + timedelta(hours=3))
     assert fold(LAST_MILE, [undated]).arrival.waiting_since == STARTS_AT + timedelta(hours=3)
 
@@ -390,3 +396,24 @@ def test_a_folding_tells_its_path_and_all_its_events_evidence_last() -> None:
         Folding(LAST_MILE).history()
     with pytest.raises(MixedOrdersError):
         Folding(LAST_MILE).view()
+
+
+def test_a_failure_of_no_attempt_has_no_part_in_the_errors() -> None:
+    nobodys = response("failed", 1, faults=(Fault("nobody's"),))._replace(attempt=None)
+    newest = response("rejected", 1, faults=(Fault("newest"),))
+    assert [each.message for each in fold(LAST_MILE, [nobodys, newest]).errors] == ["newest"]
+    assert fold(LAST_MILE, [nobodys]).errors == ()
+
+
+class Tags(BaseModel):
+    tags: tuple[str, ...] = ()
+    inner: dict[str, Any] = {}
+
+
+def test_a_detail_that_is_no_mapping_counts_whole_and_a_mapping_leaf_by_leaf() -> None:
+    definition = replace(LAST_MILE, details=Tags)
+    first = event("brand_new", 1, details={"tags": ["a"], "inner": {"x": 1, "y": 1}})
+    second = event("acknowledged", 2, details={"tags": ["b"], "inner": {"x": 2, "z": [2]}})
+    filled_in = event("picking", 3, details={"tags": ["c"], "inner": {"x": 3, "w": 3}})
+    view = fold(definition, [first, second, filled_in])
+    assert view.details == Tags(tags=("b",), inner={"x": 2, "y": 1, "z": [2], "w": 3})
