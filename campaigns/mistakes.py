@@ -282,10 +282,12 @@ class _Finder(ast.NodeVisitor):
             empty = {ast.Tuple: "()", ast.List: "[]", ast.Set: "set()"}
             yield "element", self._span(node), empty[type(node)]
             return
-        needs_comma = isinstance(node, ast.Tuple) and len(node.elts) == 2
+        if isinstance(node, ast.Tuple) and len(node.elts) == 2:
+            for kept in reversed(node.elts):
+                yield "element", self._span(node), f"({self._text(kept)},)"
+            return
         for element in node.elts:
-            is_last = needs_comma and element is node.elts[-1]
-            yield "element", self._without(node.elts, element), "," if is_last else ""
+            yield "element", self._without(node.elts, element), ""
 
     def mapped(self, node: ast.Dict) -> Iterator[Change]:
         starts = [self._start_of_item(*item) for item in zip(node.keys, node.values, strict=True)]

@@ -46,7 +46,8 @@ _INSTACART: Final = ("bodies", "definition", "details", "exchanges", "recognizin
 _PROOF: Final = sorted(path.stem for path in (ROOT / "lifecycle" / "proof").glob("[!_]*.py"))
 
 _FOLD_TESTS: Final = (
-    *_tests("unit", "fold", "fold_and_oracle", "stages", "reasons", "definition", "lint"),
+    *_tests("unit", "fold", "fold_and_oracle", "stages", "reasons", "view"),
+    *_tests("unit", "definition", "lint"),
     *_tests("scenario", "personal_data"),
 )
 _RECOGNIZING_TESTS: Final = (

@@ -44,7 +44,7 @@ def made_of(tmp_path):
         ("x = sorted(a)", {"x = a"}),
         ("x = a.strip().upper()", {"x = a.upper()", "x = a.strip()"}),
         ("x = max(a)", {"x = min(a)"}),
-        ("x = (a, b)", {"x = (b)", "x = (a,)"}),
+        ("x = (a, b)", {"x = (b,)", "x = (a,)"}),
         ("x = [a]", {"x = []"}),
         ("x = {a: b, **c}", {"x = {**c}", "x = {a: b}"}),
         ("x = a[b:c]", {"x = a[:c]", "x = a[b:]"}),

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from typing import Any
 
 import pytest
 from transitions import MachineError
 
-from lifecycle.definition import Awaits, Definition
+from lifecycle.definition import NO_RANK, Awaits, Definition
 from lifecycle.errors import DefinitionError
 from lifecycle.providers.instacart.definition import LAST_MILE
 
@@ -173,3 +175,133 @@ def test_a_definition_cannot_be_changed_once_it_is_built() -> None:
 def test_the_goal_is_the_terminal_state_that_is_progress() -> None:
     assert LAST_MILE.goal == "delivered"
     assert write(terminal=["lost"], moves=[move("placed", "lost")]).goal is None
+
+
+def test_the_fingerprint_is_the_sha_256_of_the_canonical_json_of_what_can_change_a_view() -> None:
+    definition = write(
+        birth=["packed"],
+        side=["packed"],
+        main_line=["placed", "packed"],
+        informational=["smell", "ping"],
+        awaits={"placed": Awaits(("packing",), ("resend",))},
+    )
+    content = {
+        "name": "small",
+        "states": ["placed", "packed", "sent", "lost"],
+        "moves": [
+            ["packed", "lost", "lost"],
+            ["packed", "sent", "sent"],
+            ["placed", "lost", "lost"],
+            ["placed", "packed", "packed"],
+        ],
+        "terminal": ["lost", "sent"],
+        "aborts": ["lost"],
+        "birth": ["packed"],
+        "side": ["packed"],
+        "main_line": ["placed", "packed"],
+        "informational": ["ping", "smell"],
+        "awaits": {"placed": [["packing"], ["resend"], [], []]},
+        "details": [],
+    }
+    written = json.dumps(content, sort_keys=True, separators=(",", ":")).encode()
+    assert definition.fingerprint == hashlib.sha256(written).hexdigest()
+    assert hash(definition) == hash(definition.fingerprint)
+
+
+def test_a_definition_without_births_knows_an_order_from_the_start() -> None:
+    assert (write().birth_rank, write().last_birth_rank) == (0, 0)
+    born = write(birth=["sent", "packed"])
+    assert (born.birth_rank, born.last_birth_rank) == (1, 2)
+
+
+def test_a_trigger_of_another_name_ranks_as_the_state_that_it_leads_to() -> None:
+    definition = write(
+        moves=[move("placed", "packed", "boxed"), move(("packed",), "sent")],
+        terminal=["sent"],
+        aborts=[],
+        side=["packed"],
+    )
+    assert (definition.state("boxed"), definition.state("weird"), definition.state(None)) == (
+        "packed",
+        None,
+        None,
+    )
+    assert [definition.rank(name) for name in ("boxed", "sent", "weird", None)] == [
+        1,
+        2,
+        NO_RANK,
+        NO_RANK,
+    ]
+    assert definition.side_state("boxed") == "packed"
+    assert (definition.side_state("sent"), definition.side_state(None)) == (None, None)
+    assert definition.initial == "placed"
+
+
+def test_the_live_machine_starts_in_the_initial_state_and_has_no_moves_but_the_declared() -> None:
+    machine = write().machine()
+    assert machine.state == "placed"
+    assert sorted(machine.events) == ["lost", "packed", "sent"]
+
+
+def test_everything_that_is_wrong_is_told_sorted_and_in_whole_sentences() -> None:
+    with pytest.raises(DefinitionError) as refused:
+        write(
+            states=["placed", "placed", "packed", "sent", "sent", "lost"],
+            moves=[
+                {"trigger": "x", "dest": "packed"},
+                move(("gone", "*"), "nowhere", "model"),
+            ],
+        )
+    assert refused.value.problems == (
+        "state 'placed' is listed twice",
+        "state 'sent' is listed twice",
+        "move {'trigger': 'x', 'dest': 'packed'} needs trigger, source and dest, and nothing else",
+        "'model' is a name that `transitions` uses itself",
+        "'model' starts from unknown state 'gone'",
+        "'model' leads to unknown state 'nowhere'",
+    )
+    with pytest.raises(DefinitionError) as refused:
+        write(
+            moves=[
+                move("placed", "packed", "sent"),
+                move("placed", "sent", "ping"),
+                move("packed", "lost", "ping"),
+                move("packed", "sent", "accepted"),
+                move("lost", "sent"),
+                move("lost", "packed", "back"),
+            ],
+            terminal=["b", "a", "lost"],
+            aborts=["packed"],
+            birth=["c"],
+            side=["d"],
+            main_line=["e"],
+            awaits={"f": Awaits(("x",))},
+            informational=["sent", "ping"],
+        )
+    assert refused.value.problems == (
+        "terminal names state 'a', which has no rank",
+        "terminal names state 'b', which has no rank",
+        "birth names state 'c', which has no rank",
+        "side names state 'd', which has no rank",
+        "main_line names state 'e', which has no rank",
+        "awaits names state 'f', which has no rank",
+        "state 'packed' aborts but is not terminal",
+        "'sent' leads to packed and sent; an event names one state",
+        "'ping' leads to lost and sent; an event names one state",
+        "'ping' is informational and also names a state",
+        "'sent' is informational and also names a state",
+        "'accepted' is the name of an exchange, not of a move",
+        "terminal state 'lost' has a way out to 'sent'",
+        "terminal state 'lost' has a way out to 'packed'",
+    )
+
+
+def test_a_state_may_be_called_like_an_exchange_where_no_move_is() -> None:
+    definition = write(
+        states=["requested", "sent"],
+        moves=[move("requested", "sent")],
+        terminal=["sent"],
+        aborts=[],
+    )
+    assert definition.table == {("requested", "sent"): "sent"}
+    assert definition.awaits == {}

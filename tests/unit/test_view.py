@@ -1,0 +1,53 @@
+"""The view as a value: what it prints, what its `repr` keeps to itself, and that it stays."""
+
+from __future__ import annotations
+
+import pytest
+from pydantic import ValidationError
+
+from lifecycle.event import Fault
+from lifecycle.fold import fold, history
+from lifecycle.providers.instacart.definition import LAST_MILE
+from lifecycle.testing import event
+from lifecycle.view import OrderError
+
+TOLD = [
+    event("brand_new", 1, version=1, details={"locale": "en_US"}),
+    event("at_store", 2, version=2),
+    event("weird", 3, version=3),
+]
+
+
+def test_details_are_printed_at_the_top_level_and_arrival_comes_last() -> None:
+    printed = fold(LAST_MILE, TOLD).model_dump(mode="json")
+    assert printed["locale"] == "en_US"
+    assert "details" not in printed
+    assert [*printed][:2] == ["order_id", "provider"]
+    assert [*printed][-1] == "arrival"
+    assert "arrival" not in fold(LAST_MILE, TOLD).model_dump(exclude={"arrival"})
+    assert printed["path"][0] == {
+        "status": "brand_new",
+        "at": "2022-06-04T10:00:01Z",
+        "event": TOLD[0].key,
+    }
+
+
+def test_a_line_of_history_is_printed_with_from_and_to() -> None:
+    printed = history(LAST_MILE, TOLD)[1].model_dump(mode="json")
+    assert (printed["from"], printed["to"]) == ("brand_new", "at_store")
+    assert printed["occurred_at"] == printed["received_at"] == "2022-06-04T10:00:02Z"
+
+
+def test_reprs_name_the_order_and_the_codes_and_no_text_of_the_providers() -> None:
+    view = fold(LAST_MILE, TOLD)
+    assert repr(view) == str(view) == "<OrderView instacart:xyz123456 at_store>"
+    error = OrderError(message="Ann Lee", code=7, key="k", http_status=400, correctable=True)
+    assert repr(error) == str(error) == "<OrderError code=7 http_status=400 correctable=True>"
+    assert repr(Fault("Ann Lee", 7, "k")) == "<Fault code=7>"
+
+
+def test_a_view_and_what_is_in_it_cannot_be_changed() -> None:
+    view = fold(LAST_MILE, TOLD)
+    for value in (view, view.path[0], view.anomalies[0], view.arrival, *history(LAST_MILE, TOLD)):
+        with pytest.raises(ValidationError):
+            setattr(value, next(iter(type(value).model_fields)), None)
