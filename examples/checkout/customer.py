@@ -2,7 +2,11 @@
 
 import socket
 import threading
+from collections.abc import Callable
+from functools import partial
+from socketserver import ThreadingMixIn
 from typing import Any
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
 import httpx2
 import uvicorn
@@ -10,7 +14,8 @@ import uvicorn
 from lifecycle.providers.instacart.simulator import RunningSimulator, Simulator
 
 LISTENER = socket.create_server(("127.0.0.1", 0))
-URL = f"http://127.0.0.1:{LISTENER.getsockname()[1]}"
+HOST, PORT = LISTENER.getsockname()[:2]
+URL = f"http://{HOST}:{PORT}"
 PROVIDER = RunningSimulator(
     Simulator(
         callback_url=f"{URL}/instacart/callbacks",
@@ -36,7 +41,33 @@ CORRECTION = {"address": {"address_line_1": "50 Beale St", "postal_code": "94105
 def visit(app: Any) -> None:
     """Serve an ASGI app, order at it, correct what it prompts for, and look at the order."""
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
-    serving = threading.Thread(target=server.run, kwargs={"sockets": [LISTENER]})
+    serve = partial(server.run, sockets=[LISTENER])
+    _order(serve, partial(setattr, server, "should_exit", True))
+
+
+def visit_wsgi(app: Any) -> None:
+    """Do the same with a WSGI app, and a thread for each request."""
+    with _Threads((HOST, PORT), _Quiet, bind_and_activate=False) as server:
+        server.socket.close()
+        server.socket, server.server_name, server.server_port = LISTENER, HOST, PORT
+        server.setup_environ()
+        server.set_app(app)
+        _order(server.serve_forever, server.shutdown)
+
+
+class _Threads(ThreadingMixIn, WSGIServer):
+    """Serves each request in a thread of its own."""
+
+
+class _Quiet(WSGIRequestHandler):
+    """Keeps its access log to itself."""
+
+    def log_message(self, *_: object) -> None:
+        return
+
+
+def _order(serve: Callable[[], None], stop: Callable[[], None]) -> None:
+    serving = threading.Thread(target=serve)
     serving.start()
     try:
         with PROVIDER, httpx2.Client(base_url=URL, trust_env=False, timeout=30) as browser:
@@ -47,6 +78,7 @@ def visit(app: Any) -> None:
             order = browser.get(f"/orders/{FORM['order_id']}").json()
             print(*[step["status"] for step in order["path"]])
             assert order["status"] == "delivered"
+            assert not order["missing"], "every callback came"
     finally:
-        server.should_exit = True
+        stop()
         serving.join()
