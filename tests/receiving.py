@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Mapping
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
 from urllib.parse import urlencode
 
+from lifecycle import AsyncOrders
+from lifecycle.connect import known_providers
 from lifecycle.providers.instacart.receiver import Request, Response
+from lifecycle.stores.sqlite import SQLiteLog
 
 CLIENT = "instacart"
 SECRET = secrets.token_urlsafe(24)
@@ -18,6 +25,26 @@ SETUP = {"clients": {CLIENT: [SECRET, OLD_SECRET]}, "signing_keys": [KEY, OLD_KE
 
 FORM = {"grant_type": "client_credentials", "client_id": CLIENT, "client_secret": SECRET}
 BODY = b'{"id": "xyz123456", "status": "brand_new"}'
+
+
+def orders_on(path: Path, patience: float = 30) -> AsyncOrders:
+    """Return the orders of a store that gives up after so many seconds."""
+    providers = known_providers()
+    return AsyncOrders(
+        lambda: SQLiteLog(path, patience=patience),
+        providers,
+        providers["instacart"],
+        lambda: datetime.now(UTC),
+    )
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Keep a store from being written to, as another process may."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        yield
+        other.execute("ROLLBACK")
 
 
 def token_request(

@@ -41,8 +41,11 @@ CORRECTION = {"address": {"address_line_1": "50 Beale St", "postal_code": "94105
 def visit(app: Any) -> None:
     """Serve an ASGI app, order at it, correct what it prompts for, and look at the order."""
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
-    serve = partial(server.run, sockets=[LISTENER])
-    _order(serve, partial(setattr, server, "should_exit", True))
+
+    def stop() -> None:
+        server.should_exit = True
+
+    _order(partial(server.run, sockets=[LISTENER]), stop)
 
 
 def visit_wsgi(app: Any) -> None:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from lifecycle.cli.failure import Refusal
+from lifecycle.cli.failure import NO, Refusal
 from lifecycle.cli.opened import opened
 from lifecycle.cli.option import (
     DEFAULT_DATABASE,
@@ -24,7 +24,7 @@ from lifecycle.cli.progress import progress
 from lifecycle.connect import client_of, reconciling_of
 
 ENVIRONMENT: Final = "LIFECYCLE_PROVIDER_"
-NEEDED: Final = ("URL", "CLIENT_ID", "CLIENT_SECRET")
+NEEDED: Final = ("URL", "CLIENT_ID", "CLIENT_SECRET", "USER_ID")
 LONGEST_PAUSE: Final = timedelta(minutes=5)
 
 WaitingLongerThan = Annotated[
@@ -73,11 +73,13 @@ def reconcile(
             at_once=at_once,
             told=lambda _order_id, _result: advance(1),
         )
-    counts = {name: count for name, count in vars(found).items() if name != "retry_after"}
+    counts = {name: count for name, count in vars(found).items() if isinstance(count, int)}
     if json:
         print_json(counts)
     else:
         print_fields({name.replace("_", " "): count for name, count in counts.items()})
+    if found.unanswered or found.not_asked:
+        raise Refusal(f"not all were answered: {found.why or 'the provider is busy'}", NO)
 
 
 def provider_settings(environment: Mapping[str, str]) -> dict[str, Any]:
@@ -89,14 +91,12 @@ def provider_settings(environment: Mapping[str, str]) -> dict[str, Any]:
     missing = [ENVIRONMENT + name for name in NEEDED if not environment.get(ENVIRONMENT + name)]
     if missing:
         raise Refusal(f"the environment has no {', '.join(missing)}; set it and try again")
-    optional = {
-        name: environment.get(ENVIRONMENT + name.upper()) for name in ("user_id", "token_url")
-    }
     return {
         "base_url": environment[f"{ENVIRONMENT}URL"],
         "client_id": environment[f"{ENVIRONMENT}CLIENT_ID"],
         "client_secret": environment[f"{ENVIRONMENT}CLIENT_SECRET"],
-        **{name: value for name, value in optional.items() if value},
+        "user_id": environment[f"{ENVIRONMENT}USER_ID"],
+        "token_url": environment.get(f"{ENVIRONMENT}TOKEN_URL") or None,
     }
 
 

@@ -29,7 +29,7 @@ from lifecycle.cli.option import (
 from lifecycle.cli.output import warn
 from lifecycle.cli.reconcile import background_of
 from lifecycle.connect import connect_async, receiver_of
-from lifecycle.errors import MissingExtraError
+from lifecycle.errors import InvalidArgumentError, MissingExtraError
 
 if TYPE_CHECKING:
     from uvicorn import Server
@@ -142,7 +142,10 @@ def _server(service: Any) -> Server:
 def _setup(package: ModuleType, credentials: Path | None) -> Any:
     if credentials is not None:
         return package.read_credentials(credentials)
-    return package.credentials_of(os.environ)
+    try:
+        return package.credentials_of(os.environ)
+    except InvalidArgumentError as missing:
+        raise Refusal(f"{missing}, or a file that --credentials names") from None
 
 
 @contextmanager

@@ -63,7 +63,7 @@ def simulate(
     if scenarios:
         print_table(("scenario", "kind", "what happens"), module.SCENARIOS.values())
     elif settings:
-        print_table(("setting", "default", "what it says"), _settings(module))
+        print_table(("setting", "default", "what it says"), module.Settings.described())
     else:
         fields = _fields(module, hostile, way, fault, named)
         if callback_url is not None:
@@ -73,12 +73,6 @@ def simulate(
 
 def _tell(url: str) -> None:
     warn(f"simulating at {url}; stop it with Ctrl-C")
-
-
-def _settings(module: ModuleType) -> Iterator[tuple[str, str, str]]:
-    for name, field in module.Settings.model_fields.items():
-        default = "-" if field.default is None else str(field.default)
-        yield name, default, field.description
 
 
 def _fields(

@@ -249,8 +249,8 @@ def scenarios() -> str:
 def simulator_settings() -> str:
     """Return the settings of the simulated provider."""
     rows = (
-        (f"`{name}`", "-" if field.default is None else f"`{field.default}`", field.description)
-        for name, field in Settings.model_fields.items()
+        (f"`{name}`", "-" if default == "-" else f"`{default}`", tells)
+        for name, default, tells in Settings.described()
     )
     return table(("setting", "default", "what it says"), rows)
 

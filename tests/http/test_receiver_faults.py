@@ -6,24 +6,18 @@ import asyncio
 import json
 import logging
 import socket
-import sqlite3
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
-from datetime import UTC, datetime
 from http.client import HTTPException
 from pathlib import Path
 
 import pytest
 
-from lifecycle import AsyncOrders, connect
-from lifecycle.connect import known_providers
+from lifecycle import connect
 from lifecycle.event import MAX_KEPT_BYTES
 from lifecycle.providers.instacart.receiver import Limits, Receiver, Request, Service
 from lifecycle.stored import split
-from lifecycle.stores.sqlite import SQLiteLog
-from tests.receiving import BODY, SECRET, SETUP
+from tests.receiving import BODY, SECRET, SETUP, locked, orders_on
 from tests.serving import Answer, asgi_server, ask, bearer, connected, wait_until
 
 CANARY = "Kamal-800-555-0101-Beale"
@@ -31,23 +25,8 @@ CANARY = "Kamal-800-555-0101-Beale"
 
 def receiver_on(path: Path, *, patience: float = 30, on_change=None, **limits) -> Receiver:
     """Return a receiver whose store gives up after some seconds."""
-    providers = known_providers()
-    orders = AsyncOrders(
-        lambda: SQLiteLog(path, patience=patience),
-        providers,
-        providers["instacart"],
-        lambda: datetime.now(UTC),
-    )
+    orders = orders_on(path, patience)
     return Receiver(orders, **SETUP, limits=Limits(**limits), on_change=on_change)
-
-
-@contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Keep the store from being written to, as another process may."""
-    with closing(sqlite3.connect(path, isolation_level=None)) as other:
-        other.execute("BEGIN IMMEDIATE")
-        yield
-        other.execute("ROLLBACK")
 
 
 def numbered(number: int) -> bytes:
@@ -89,7 +68,7 @@ def test_a_slow_store_is_answered_503_and_the_callback_is_recorded_all_the_same(
 
 
 def test_a_store_that_fails_is_answered_503_and_works_again_without_a_restart(path, caplog):
-    receiver = receiver_on(path, patience=0.1, store_seconds=3)
+    receiver = receiver_on(path, patience=0.1, store_seconds=60)
     with asgi_server(receiver) as port:
         token = bearer(port)
         with locked(path):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from lifecycle import InvalidArgumentError, connect, connect_async
 from lifecycle.errors import ProviderError
+from lifecycle.providers.instacart import reconciling
 from lifecycle.providers.instacart.client import AsyncClient, Client
 from lifecycle.providers.instacart.receiver import Receiver, Service
 from lifecycle.providers.instacart.reconciling import (
@@ -19,7 +21,9 @@ from lifecycle.providers.instacart.reconciling import (
     reconcile_async,
 )
 from lifecycle.testing import simulated
+from tests.receiving import locked, orders_on
 from tests.scenario.command_line import run, run_script
+from tests.serving import wait_until
 
 CREDENTIALS = {"client_id": "retailer", "client_secret": "retailer-secret", "user_id": "kamal"}
 REQUEST = {
@@ -239,6 +243,52 @@ def test_it_runs_beside_the_receiver_and_ends_with_it(provider):
     assert asyncio.run(recorded()) == []
 
 
+def test_a_store_that_is_locked_for_a_while_ends_a_pass_and_not_the_task(
+    provider, tmp_path, caplog
+):
+    path = tmp_path / "orders.db"
+
+    async def seen():
+        orders = orders_on(path, patience=0.05)
+        async with orders, AsyncClient(provider.url, tries=1, **CREDENTIALS) as calling:
+            sent = await orders.begin_request("x", REQUEST | {"order_id": "x"})
+            await calling.create(sent.receipt.event.body)
+            await asyncio.to_thread(provider.settle)
+            run = keep_reconciled(calling, every=timedelta(milliseconds=20), **AT_ONCE)
+            with locked(path):
+                task = asyncio.create_task(run(orders))
+                await asyncio.to_thread(wait_until, lambda: "the pass ended" in caplog.text)
+            while (await orders.get("x")).status != "delivered":
+                assert not task.done()
+                await asyncio.sleep(0.01)
+            task.cancel()
+
+    with caplog.at_level(logging.INFO, "lifecycle.reconciling"):
+        asyncio.run(asyncio.wait_for(seen(), 60))
+    assert "1 orders were overdue, 1 of them moved" in caplog.text
+
+
+def test_a_provider_that_asks_to_be_left_alone_for_ever_is_asked_again_within_the_hour(
+    monkeypatch, caplog
+):
+    """It also shows that what could not be asked is logged, with the reason."""
+    paused = []
+
+    async def rest(seconds):
+        paused.append(seconds)
+        raise asyncio.CancelledError
+
+    async def busy(*_, **__):
+        return Reconciled(3, refused=1, not_asked=2, retry_after=1e9)
+
+    monkeypatch.setattr(reconciling, "reconcile_async", busy)
+    monkeypatch.setattr(reconciling.asyncio, "sleep", rest)
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(keep_reconciled(None)(None))
+    assert paused == [3600]
+    assert "2 of 3 overdue orders were not answered: the provider is busy" in caplog.text
+
+
 @pytest.mark.parametrize(
     "limits",
     [{"longer_than": timedelta(-1)}, {"interval": 5}, {"at_once": 0}, {"at_once": "2"}],
@@ -274,8 +324,30 @@ def test_the_command_asks_and_counts(tmp_path, client, provider, monkeypatch):
     assert shown.value["status"] == "delivered"
 
 
+@pytest.mark.parametrize(
+    ("wrong", "why"),
+    [
+        ({"LIFECYCLE_PROVIDER_CLIENT_SECRET": "hush"}, "HTTP 401 invalid_client"),
+        ({"LIFECYCLE_PROVIDER_URL": "http://127.0.0.1:1"}, "could not be opened"),
+    ],
+)
+def test_the_command_says_why_orders_were_not_answered(tmp_path, client, provider, wrong, why):
+    with connect(f"sqlite:///{tmp_path}/orders.db") as orders:
+        create(orders, client, "xyz123456")
+    arguments = ("--waiting-longer-than", "0s", "--interval", "0s", "--db", "sqlite:///orders.db")
+    env = ENVIRONMENT | {"LIFECYCLE_PROVIDER_URL": provider.url} | wrong
+    found = run_script("reconcile", *arguments, "--json", cwd=tmp_path, env=env)
+    assert (found.code, found.value["unanswered"]) == (1, 1)
+    assert why in found.err
+    assert "hush" not in found.err
+
+
 def test_the_command_says_what_the_environment_lacks_and_no_secret(tmp_path):
     refused = run_script("reconcile", cwd=tmp_path, env=ENVIRONMENT)
     assert refused.code == 2
     assert "LIFECYCLE_PROVIDER_URL" in refused.err
+    some = ENVIRONMENT | {"LIFECYCLE_PROVIDER_URL": "http://127.0.0.1:1"}
+    some.pop("LIFECYCLE_PROVIDER_USER_ID")
+    refused = run_script("reconcile", cwd=tmp_path, env=some)
+    assert (refused.code, "no LIFECYCLE_PROVIDER_USER_ID;" in refused.err) == (2, True)
     assert "retailer-secret" not in refused.err

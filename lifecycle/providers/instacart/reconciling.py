@@ -11,6 +11,7 @@ stands either way, and what comes later still finds its place.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -26,6 +27,7 @@ from lifecycle.errors import (
     NoTokenError,
     ProviderError,
     StoreError,
+    StoreUnavailableError,
 )
 from lifecycle.orders import Orders
 from lifecycle.providers.instacart.client import Answer, AsyncClient, Client
@@ -38,6 +40,10 @@ from lifecycle.view import OrderView
 LONGER_THAN: Final = timedelta(minutes=15)
 INTERVAL: Final = timedelta(minutes=5)
 AT_ONCE: Final = 4
+LONGEST_REST: Final = 3600.0
+"""Seconds. However long a provider asks to be left alone, it is asked again after that."""
+
+LOG: Final = logging.getLogger("lifecycle.reconciling")
 
 Result = Literal["moved", "unmoved", "missing", "refused", "unanswered", "not_asked"]
 """What asking for one order came to: see `Reconciled`."""
@@ -62,6 +68,7 @@ class Reconciled:
     they stood, `missing` are unknown to the provider (404), `refused` were answered
     otherwise, `unanswered` not at all. `not_asked`: the provider was busy or out of reach,
     and the pass ended; `retry_after` is how many seconds it asked to wait, if it said.
+    `why` tells in words of ours why an order was not answered, None if all were.
     """
 
     overdue: int = 0
@@ -72,6 +79,7 @@ class Reconciled:
     unanswered: int = 0
     not_asked: int = 0
     retry_after: float | None = None
+    why: str | None = None
 
 
 @dataclass(frozen=True)
@@ -189,8 +197,9 @@ def keep_reconciled(
 ) -> Callable[[AsyncOrders], Awaitable[None]]:
     """Return a background task for the receiver's `Service`: a pass, a pause, and again.
 
-    The pause is `every`, or longer where the provider asks for it. `passed` is told what
-    each pass found. It ends only when it is canceled, or with the log's `StoreError`.
+    The pause is `every`, or up to an hour where the provider asks for it. `passed` is told
+    what each pass found. A store that cannot be used ends the pass, not the task: it ends
+    only when it is canceled, or with any other `StoreError`.
     """
     Limits(longer_than, interval, at_once)
     if not isinstance(every, timedelta) or every <= timedelta(0):
@@ -198,7 +207,7 @@ def keep_reconciled(
 
     async def keep(orders: AsyncOrders) -> None:
         while True:
-            found = await reconcile_async(
+            one_pass = reconcile_async(
                 orders,
                 client,
                 longer_than=longer_than,
@@ -206,11 +215,34 @@ def keep_reconciled(
                 at_once=at_once,
                 user_of=user_of,
             )
-            if passed is not None:
+            found = await _survived(one_pass)
+            if passed is not None and found is not None:
                 passed(found)
-            await asyncio.sleep(max(every.total_seconds(), found.retry_after or 0.0))
+            asked = (found and found.retry_after) or 0.0
+            await asyncio.sleep(max(every.total_seconds(), min(asked, LONGEST_REST)))
 
     return keep
+
+
+async def _survived(one_pass: Awaitable[Reconciled]) -> Reconciled | None:
+    """Return what a pass found, and log it; None where the store could not be used."""
+    try:
+        found = await one_pass
+    except StoreUnavailableError as failed:
+        LOG.warning("the pass ended: %s", failed)
+        return None
+    _log(found)
+    return found
+
+
+def _log(found: Reconciled) -> None:
+    """Say what a pass came to, unless it had nothing to do."""
+    if found.unanswered or found.not_asked:
+        unheard = found.unanswered + found.not_asked
+        why = found.why or "the provider is busy"
+        LOG.warning("%d of %d overdue orders were not answered: %s", unheard, found.overdue, why)
+    elif found.overdue:
+        LOG.info("%d orders were overdue, %d of them moved", found.overdue, found.moved)
 
 
 @dataclass(frozen=True)
@@ -234,6 +266,7 @@ class _Pass:
         self._told = told
         self._is_over = False
         self._retry_after: float | None = None
+        self._why: str | None = None
 
     def ask(self, due: _Due) -> Flow[Result]:
         """Ask for one order, record the answer, and tell what came of it."""
@@ -245,7 +278,7 @@ class _Pass:
     def counted(self, results: Iterable[Result]) -> Reconciled:
         """Return what the pass found."""
         counts = Counter[str](results)
-        return Reconciled(overdue=counts.total(), retry_after=self._retry_after, **counts)
+        return Reconciled(counts.total(), retry_after=self._retry_after, why=self._why, **counts)
 
     def _ask(self, due: _Due) -> Flow[Result]:
         if self._is_over:
@@ -253,6 +286,7 @@ class _Pass:
         try:
             answer: Answer = yield partial(self._client.get, due.order_id, user_id=due.user_id)
         except ProviderError as failure:
+            self._why = str(failure)
             self._is_over = self._is_over or isinstance(failure, NeverReachedError | NoTokenError)
             return "unanswered"
         if answer.http_status in _BUSY:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Annotated, Any, Final, Literal, Self
 from urllib.parse import urljoin
@@ -110,6 +110,15 @@ class Settings(BaseModel):
             first = refused.errors(include_input=False, include_url=False)[0]
             where = ".".join(str(part) for part in first["loc"]) or "the settings"
             raise InvalidArgumentError(where, _expected(first["msg"])) from None
+
+    @classmethod
+    def described(cls) -> Iterator[tuple[str, str, str]]:
+        """Yield every setting: its name, its default, which is no secret, and what it says."""
+        for name, field in cls.model_fields.items():
+            default = field.default
+            if isinstance(default, SecretStr):
+                default = default.get_secret_value()
+            yield name, "-" if default is None else str(default), field.description or ""
 
     @property
     def token_url(self) -> str | None:
