@@ -18,6 +18,7 @@ from pairs import ROUNDS, Row, lines, number, spread, target, verdict
 BENCHMARKS: Final = (
     "append_sqlite",
     "stages",
+    "append_postgres",
     "view",
     "fold_step",
     "growth",

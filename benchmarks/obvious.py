@@ -10,6 +10,8 @@ divergent contents, no chain, and arrivals out of order lead it astray.
 from __future__ import annotations
 
 import json
+import sys
+from pathlib import Path
 from typing import Any, Final
 from uuid import NAMESPACE_URL, UUID, uuid5
 
@@ -19,6 +21,10 @@ from transitions import Machine
 
 from lifecycle.connect import known_providers
 from lifecycle.definition import Definition
+
+sys.path.append(str(Path(__file__).parents[1]))
+
+from tests.postgres_server import SUPERUSER, Server
 
 LAST_MILE: Final[Definition] = known_providers()["instacart"].definition
 STATES: Final = list(LAST_MILE.states)
@@ -93,3 +99,17 @@ class ObviousOrders(Application[UUID]):
 def opened(path: str) -> ObviousOrders:
     """Return the obvious way on the SQLite file at `path`."""
     return ObviousOrders({"PERSISTENCE_MODULE": "eventsourcing.sqlite", "SQLITE_DBNAME": path})
+
+
+def opened_on_postgres(server: Server, database: str) -> ObviousOrders:
+    """Return the obvious way in a database of a PostgreSQL server."""
+    return ObviousOrders(
+        {
+            "PERSISTENCE_MODULE": "eventsourcing.postgres",
+            "POSTGRES_DBNAME": database,
+            "POSTGRES_HOST": str(server.folder),
+            "POSTGRES_PORT": "5432",
+            "POSTGRES_USER": SUPERUSER,
+            "POSTGRES_PASSWORD": "",
+        }
+    )

@@ -33,6 +33,14 @@ def audit(log: Log, acknowledged: Iterable[str], figures: Figures, where: str) -
         figures.find("broken", f"{where}: {verification.findings[0].sentence}", verification.found)
 
 
+def streams_with_gaps(log: Log) -> int:
+    """Return how many streams are not numbered 1, 2, 3, ..."""
+    return sum(
+        [record.version for record in records] != list(range(1, len(records) + 1))
+        for records in log.read_many(list(log.streams())).values()
+    )
+
+
 def stale_views(orders: Orders) -> int:
     """Return how many views differ from a fold of all that is stored.
 

@@ -23,12 +23,12 @@ from pathlib import Path
 from random import Random
 from typing import Final, NamedTuple
 
-from campaigns.ledger import BAD, audit
+from campaigns.ledger import BAD, audit, streams_with_gaps
 from campaigns.scratch import scratch
 from campaigns.verdict import Campaign, Figures
 from campaigns.work import callback, label
 from lifecycle.connect import connect
-from lifecycle.log import Log, Outcome
+from lifecycle.log import Outcome
 from lifecycle.orders import Orders
 from tests.faults.children import Child
 from tests.faults.test_races import WITHOUT_UNIQUE_KEY
@@ -130,14 +130,6 @@ def inspect(orders: Orders, size: Size, figures: Figures) -> None:
     differ = sum(views[order_id] != found.get(order_id) for order_id in views)
     figures.find("other views", "a view is not the one that peace gives", differ)
     figures.count("records", orders.log.last_position())
-
-
-def streams_with_gaps(log: Log) -> int:
-    """Return how many streams are not numbered 1, 2, 3, ..."""
-    return sum(
-        [record.version for record in records] != list(range(1, len(records) + 1))
-        for records in log.read_many(list(log.streams())).values()
-    )
 
 
 def wrong_attempts(orders: Orders) -> int:

@@ -3,14 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 
 import pytest
 
-from tests.postgres_server import Server, running
+from tests.postgres_server import NoServerError, Server, running
+
+
+@contextmanager
+def running_or_skipped() -> Iterator[Server]:
+    """Start a server, or skip whoever asked for it, loudly."""
+    with ExitStack() as stack:
+        try:
+            server = stack.enter_context(running())
+        except NoServerError as why:
+            pytest.skip(f"NO POSTGRESQL SERVER, so nothing about it is shown: {why}")
+        yield server
 
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Server]:
     """A PostgreSQL server, one for all tests of this process."""
-    with running() as server:
+    with running_or_skipped() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def dying() -> Iterator[Server]:
+    """A server that a test may stop, start and set as it likes."""
+    with running_or_skipped() as server:
         yield server

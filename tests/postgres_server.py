@@ -22,7 +22,6 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 import psycopg
-import pytest
 
 NOBODY: Final = 65534
 SUPERUSER: Final = "postgres"
@@ -89,7 +88,7 @@ class Server:
 
     def connect(self, database: str = "postgres", user: str = SUPERUSER) -> psycopg.Connection:
         """Return somebody else's connection, with none of the store's settings."""
-        return psycopg.connect(self.url(database, user=user), autocommit=True)
+        return psycopg.connect(self.url(database, user=user), autocommit=True, connect_timeout=10)
 
     def execute(self, statement: str, database: str = "postgres") -> list[tuple[Any, ...]]:
         """Run one statement as the superuser, and return its rows."""
@@ -136,14 +135,17 @@ class Server:
 
 
 @contextmanager
-def running(**settings: str) -> Iterator[Server]:
-    """Start a server of one's own; skip the test, loudly, if that cannot be."""
-    with _folder() as folder:
+def running(*, on_disk: bool = False, **settings: str) -> Iterator[Server]:
+    """Start a server of one's own, in memory unless `on_disk`.
+
+    Raises:
+        NoServerError: none can be started here.
+    """
+    with _folder(on_disk=on_disk) as folder:
         try:
-            server = Server.made_in(folder, **settings)
-            server.start()
-        except (NoServerError, OSError) as why:
-            pytest.skip(f"NO POSTGRESQL SERVER, nothing about it is shown: {why}")
+            server = Server.made_in(folder, **settings).start()
+        except OSError as why:
+            raise NoServerError(str(why)) from why
         try:
             yield server
         finally:
@@ -162,10 +164,11 @@ def binary(name: str) -> Path:
 
 
 @contextmanager
-def _folder() -> Iterator[Path]:
+def _folder(*, on_disk: bool) -> Iterator[Path]:
     quick = "/dev/shm"
     roomy = os.access(quick, os.W_OK) and shutil.disk_usage(quick).free > 2**30
-    folder = Path(tempfile.mkdtemp(prefix="lifecycle-pg-", dir=quick if roomy else None))
+    where = quick if roomy and not on_disk else None
+    folder = Path(tempfile.mkdtemp(prefix="lifecycle-pg-", dir=where))
     if os.geteuid() == 0:
         os.chown(folder, NOBODY, NOBODY)
     try:

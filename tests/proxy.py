@@ -6,6 +6,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from random import Random
 from typing import Final
 
 from tests.postgres_server import SUPERUSER, Server
@@ -24,6 +25,8 @@ class Proxy:
         self._signs: tuple[bytes, ...] = ()
         self._cuts = 0
         self._swallows = 0
+        self._chance = 0.0
+        self._random = Random(0)
         self._pairs: list[tuple[socket.socket, socket.socket]] = []
         self.cut = 0
         threading.Thread(target=self._accept, daemon=True).start()
@@ -43,6 +46,12 @@ class Proxy:
         """Lose the next replies to commits, and say nothing more on their connections."""
         self._signs = (COMMITTED,)
         self._swallows = number
+
+    def lose_some(self, chance: float, random: Random) -> None:
+        """Lose replies to commits from now on, each by chance."""
+        self._signs = (COMMITTED,)
+        self._random = random
+        self._chance = chance
 
     def leave_clients(self) -> None:
         """Close the connections to all clients; the server does not learn of it."""
@@ -94,9 +103,9 @@ class Proxy:
                 self._swallows -= 1
                 self.cut += 1
                 return True
-            if not self._cuts:
+            if not self._cuts and self._random.random() >= self._chance:
                 return False
-            self._cuts -= 1
+            self._cuts = max(0, self._cuts - 1)
             self.cut += 1
         _shut(client)
         _shut(server)

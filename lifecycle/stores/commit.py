@@ -5,9 +5,10 @@
                 └────────── read back ─────────────────────┘
 
 Nothing is acknowledged before it is durable. The unique key on (stream, version) shows
-every race; then the ends are read back and all is decided again. Where the reply to a
-commit was lost, what was written is looked for first: if it is there, just as it was
-written, it was committed, and its callers are told what they would have been told.
+every race; then the ends are read back and all is decided again, while all other writers
+are kept out: nobody loses twice. Where the reply to a commit was lost, what was written is
+looked for first: if it is there, just as it was written, it was committed, and its callers
+are told what they would have been told.
 """
 
 from __future__ import annotations
@@ -154,8 +155,6 @@ class Committer:
         first = True
         while True:
             try:
-                if any(self._was_written(doubt) for doubt in doubts):
-                    return None
                 return self._write(group, self._decide(group) if first else None, doubts)
             except TryAgainError as again:
                 LOG.info("committing again: %s", again.found)
@@ -165,26 +164,29 @@ class Committer:
     def _write(
         self, group: Sequence[Batch], decided: Decision | None, doubts: list[_Doubt]
     ) -> None:
-        """Write what is new; what was not decided before is decided inside the transaction."""
+        """Write what is new; what was not decided before is decided while others are kept out."""
         decision = decided
+        settled = False
         rows: Sequence[Row] = ()
         positions: Sequence[int] = ()
 
         def plan(tip: Tip | None) -> Sequence[Row]:
-            nonlocal decision, rows
-            decision = decision or self._decide(group)
-            rows = decision.seal(tip, recorded_at)
+            nonlocal decision, rows, settled
+            if decision is None:
+                settled = any(self._was_written(doubt) for doubt in doubts)
+                decision = self._decide(group)
+            rows = () if settled else decision.seal(tip, recorded_at)
             return rows
 
         if decided is None or decided.drafts:
             recorded_at = format_instant(self._clock())
             try:
-                positions = self._recorder.write(plan)
+                positions = self._recorder.write(plan, alone=decided is None)
             except InDoubtError:
                 if decision is not None and rows:
                     doubts.append((decision, rows))
                 raise
-        if decision is not None:
+        if decision is not None and not settled:
             self._settle(decision, positions)
 
     def _was_written(self, doubt: _Doubt) -> bool:

@@ -35,8 +35,12 @@ class MemoryRecorder(POPOApplicationRecorder):
     gapless = True
     _closed = False
 
-    def write(self, plan: Plan) -> Sequence[int]:
-        """Insert what `plan` returns, all or nothing, and return the positions."""
+    def write(self, plan: Plan, *, alone: bool = False) -> Sequence[int]:
+        """Insert what `plan` returns, all or nothing, and return the positions.
+
+        Other writers are always kept out.
+        """
+        del alone
         with self._database_lock:
             if self._closed:
                 raise StoreClosedError(self.url)

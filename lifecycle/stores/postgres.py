@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import nullcontext
 from itertools import takewhile
+from threading import get_ident
 from typing import Any, Final
 
 from eventsourcing.persistence import StoredEvent
@@ -71,6 +71,8 @@ class PostgresRecorder(PostgresApplicationRecorder):
         self._pool = datastore.connections
         self._prepare = target.prepares
         self._statements = Statements.of(target.place)
+        # Who writes alone, and its connection; one writer at a time.
+        self._alone: tuple[int, LogConnection] | None = None
 
     def create_table(self) -> None:
         """Make the schema and the table, unless another process just did."""
@@ -105,19 +107,19 @@ class PostgresRecorder(PostgresApplicationRecorder):
         if columns != list(COLUMNS):
             raise StoreUnavailableError(self.url, f"its table {TABLE} is not of this library")
 
-    def write(self, plan: Plan) -> Sequence[int]:
+    def write(self, plan: Plan, *, alone: bool = False) -> Sequence[int]:
         """Insert what `plan` returns, all or nothing, and return the positions."""
+        if alone:
+            return self._write_alone(plan)
         rows = plan(None)
         if not rows:
             return ()
         with InOurWords(self.url, writes=True), Lent(self._pool) as connection:
             chunks = list(_chunked(rows))
-            together = connection.transaction() if len(chunks) > 1 else nullcontext()
-            positions: list[int] = []
-            with together:
-                for chunk in chunks:
-                    positions += self._insert(connection, chunk)
-            return positions
+            if len(chunks) == 1:
+                return self._insert(connection, rows)
+            with connection.transaction():
+                return [place for chunk in chunks for place in self._insert(connection, chunk)]
 
     def insert_events(
         self, stored_events: Sequence[StoredEvent], **kwargs: Any
@@ -174,6 +176,22 @@ class PostgresRecorder(PostgresApplicationRecorder):
         """Close every connection."""
         self.datastore.close()
 
+    def _write_alone(self, plan: Plan) -> Sequence[int]:
+        """Take the lock first, in a transaction; `plan` then reads on the same connection."""
+        with (
+            InOurWords(self.url, writes=True),
+            Lent(self._pool) as connection,
+            connection.transaction(),
+        ):
+            connection.tuples.execute(self._statements.lock, prepare=self._prepare)
+            self._alone = (get_ident(), connection)
+            try:
+                rows = plan(None)
+            finally:
+                self._alone = None
+            chunks = _chunked(rows) if rows else ()
+            return [place for chunk in chunks for place in self._insert(connection, chunk)]
+
     def _missing_schema(self, connection: LogConnection) -> list[str]:
         asked = (self._place.quoted_schema,)
         found = connection.tuples.execute("SELECT to_regnamespace($1)::text", asked).fetchone()
@@ -187,17 +205,22 @@ class PostgresRecorder(PostgresApplicationRecorder):
             text_array(topics),
             bytea_array(states),
         )
-        done = connection.tuples.execute(
-            self._statements.insert, parameters, prepare=self._prepare, binary=True
-        )
-        return [position for (position,) in done.fetchall()]
+        found = self._rows(connection, self._statements.insert, parameters)
+        return [position for (position,) in found]
 
     def _fetch(self, statement: str, *parameters: object) -> list[Any]:
-        """Return all rows of a statement, in a transaction of its own."""
+        """Return all rows of a statement, in a transaction of its own unless we hold one."""
+        alone = self._alone
+        if alone is not None and alone[0] == get_ident():
+            return self._rows(alone[1], statement, parameters)
         with InOurWords(self.url), Lent(self._pool) as connection:
-            return connection.tuples.execute(
-                statement, parameters, prepare=self._prepare, binary=True
-            ).fetchall()
+            return self._rows(connection, statement, parameters)
+
+    def _rows(
+        self, connection: LogConnection, statement: str, parameters: Sequence[object]
+    ) -> list[Any]:
+        done = connection.tuples.execute(statement, parameters, prepare=self._prepare, binary=True)
+        return done.fetchall()
 
     def _found_columns(self) -> list[tuple[str, ...]]:
         with Lent(self._pool) as connection:

@@ -66,6 +66,7 @@ class Statements(NamedTuple):
     """The statements on the table of one log."""
 
     insert: str
+    lock: str
     heads: str
     last_head: str
     read: str
@@ -80,6 +81,7 @@ class Statements(NamedTuple):
         record, head = _RECORD.format(table=place.table), _HEAD.format(table=place.table)
         return cls(
             insert=_INSERT.format(table=place.table, lock=place.append_lock, channel=CHANNEL),
+            lock=f"SELECT pg_advisory_xact_lock({place.append_lock})",
             heads=head + _OF_STREAMS,
             last_head=head + "WHERE originator_id = $1 ORDER BY originator_version DESC LIMIT 1",
             read=record

@@ -68,11 +68,12 @@ class Recorder(Protocol):
         """Whether positions have no gaps, and the tip is known when a plan is made."""
         ...
 
-    def write(self, plan: Plan) -> Sequence[int]:
+    def write(self, plan: Plan, *, alone: bool = False) -> Sequence[int]:
         """Insert what `plan` returns, all or nothing, and return the positions.
 
-        Durable on return. `plan` is called once: inside the transaction, if the store
-        can keep all other writers out. A (stream, version) that exists is refused.
+        Durable on return. `plan` is called once. A (stream, version) that exists is refused.
+        Where `alone` is true, all other writers are kept out from before `plan` is called, so
+        that what it reads stays true; a store may do so always.
 
         Raises:
             TryAgainError: another writer was first; nothing is stored.

@@ -112,8 +112,12 @@ class SQLiteRecorder(SQLiteApplicationRecorder):
         if columns != COLUMNS:
             raise StoreUnavailableError(self.url, f"its table {TABLE} is not of this library")
 
-    def write(self, plan: Plan) -> Sequence[int]:
-        """Insert what `plan` returns, all or nothing, and return the positions."""
+    def write(self, plan: Plan, *, alone: bool = False) -> Sequence[int]:
+        """Insert what `plan` returns, all or nothing, and return the positions.
+
+        Other writers are always kept out.
+        """
+        del alone
         with InOurWords(self.url), Lent(self.datastore.pool) as connection:
             connection.make_durable()
             driver = connection.driver

@@ -21,6 +21,7 @@ PAGE = ROOT / "docs" / "explanation" / "speed.md"
 SIZES = {
     "append_sqlite": ("--events", "40"),
     "stages": ("--events", "40"),
+    "append_postgres": ("--events", "40"),
     "view": ("--orders", "4"),
     "fold_step": ("--orders", "4"),
     "growth": ("--events", "80", "--step", "8"),

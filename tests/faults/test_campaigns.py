@@ -28,6 +28,8 @@ SAMPLES = {
     "kills": "--kills 100 --control-kills 6",
     "full_disk": "--rounds 8 --control-rounds 2",
     "any_order": "--sets 2 --size 4 --through-orders 20 --lattices 1 --lattice-size 7",
+    "dying_database": "--terminated 15 --stops 2 --replies 4 --writers 4 "
+    "--control-terminated 25 --control-replies 40",
     "races": "--rounds 1 --processes 4 --events 400",
     "three_processes": "--orders 30 --control-orders 16 --kills 1",
     "hostile": "--mutations 120 --control-mutations 15",

@@ -32,7 +32,7 @@ from lifecycle.stores.postgres_url import parse_url
 from lifecycle.stores.recorder import TryAgainError
 from tests.contract.entries import event, stream
 from tests.faults.children import Child
-from tests.postgres_server import Server, running
+from tests.postgres_server import Server
 
 LIMITS = ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout")
 
@@ -53,13 +53,6 @@ def raw(postgres: Server) -> Iterator[psycopg.Connection]:
     """Somebody else's connection, with none of our settings."""
     with postgres.connect() as raw:
         yield raw
-
-
-@pytest.fixture(scope="module")
-def dying() -> Iterator[Server]:
-    """A server that a test may stop and set as it likes."""
-    with running() as server:
-        yield server
 
 
 def place(url: str) -> Place:
@@ -214,6 +207,7 @@ def test_the_library_s_own_recorder_reads_and_follows_our_table(log, postgres, u
         notifications = stock.select_notifications(start=1, limit=100)
         events = stock.select_events(stream("o1"))
         with stock.subscribe(gt=20) as subscription:
+            wait_for(postgres, "SELECT 1 FROM pg_stat_activity WHERE query LIKE 'LISTEN%'")
             log.append(event("new"))
             followed = next(iter(subscription))
 
@@ -294,12 +288,17 @@ def test_control_without_the_lock_two_that_start_at_once_collide(postgres, url, 
         late.result()
 
 
-def wait_for_lock(server: Server) -> None:
-    """Wait until some session waits for another."""
+def wait_for(server: Server, statement: str) -> None:
+    """Wait until a statement finds a row."""
     deadline = time.monotonic() + 30
-    while server.execute("SELECT count(*) FROM pg_locks WHERE NOT granted") == [(0,)]:
+    while not server.execute(statement):
         assert time.monotonic() < deadline
         time.sleep(0.01)
+
+
+def wait_for_lock(server: Server) -> None:
+    """Wait until some session waits for another."""
+    wait_for(server, "SELECT 1 FROM pg_locks WHERE NOT granted")
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Writers race on one file: eight processes of sixteen threads, each event sent by three."""
+"""Writers race on one log: eight processes of sixteen threads, each event sent by three."""
 
 from __future__ import annotations
 
@@ -11,19 +11,22 @@ from contextlib import closing
 from copy import deepcopy
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from lifecycle.audit.verify import verify
+from lifecycle.connect import open_log
 from lifecycle.errors import StoreUnavailableError
 from lifecycle.event import Event
-from lifecycle.log import Outcome
+from lifecycle.log import Log, Outcome
 from lifecycle.stored import decode_event
 from lifecycle.stores.commit import Committer
 from lifecycle.stores.head import Ends, StreamEnds
-from lifecycle.stores.sqlite import SQLiteLog
+from lifecycle.stores.postgres_url import parse_url
 from tests.contract.entries import event, stream, unreadable
 from tests.faults.children import Child
+from tests.postgres_server import Server
 
 PROCESSES, THREADS, EVENTS, COPIES = 8, 16, 2000, 3
 
@@ -34,15 +37,15 @@ CREATE TABLE stored_events (
 )"""
 
 
-def send(path: Path, events: list[Event], pipe: int) -> None:
+def send(url: str, events: list[Event], pipe: int) -> None:
     """Record the events from many threads, and write how many came out as what."""
-    with closing(SQLiteLog(path)) as log, ThreadPoolExecutor(THREADS) as threads:
+    with closing(open_log(url)) as log, ThreadPoolExecutor(THREADS) as threads:
         told = Counter(done.outcome for done in threads.map(log.append, events))
     with open(pipe, "w", closefd=False) as answer:
         answer.write(f"{told[Outcome.APPENDED]} {told[Outcome.DUPLICATE]}")
 
 
-def race(path: Path, processes: int, events: int) -> tuple[int, int]:
+def race(url: str, processes: int, events: int) -> tuple[int, int]:
     """Return how many were told `appended` and `duplicate` in a race of many processes."""
     chance = random.Random(20260707)
     sent = [event(f"o{n % 100}", n) for n in range(events)]
@@ -52,56 +55,74 @@ def race(path: Path, processes: int, events: int) -> tuple[int, int]:
             share.append(one)
     for share in shares:
         chance.shuffle(share)
-    children = [Child(partial(send, path, share)) for share in shares]
+    children = [Child(partial(send, url, share)) for share in shares]
     answers = [child.collect() for child in children]
     assert [code for code, _ in answers] == [0] * processes, answers
     told = [tuple(map(int, answer.split())) for _, answer in answers]
     return sum(appended for appended, _ in told), sum(duplicate for _, duplicate in told)
 
 
-def keys(log: SQLiteLog) -> Counter[tuple[str, str]]:
+def keys(log: Log) -> Counter[tuple[str, str]]:
     events = map(decode_event, log.scan())
     return Counter((one.stream, one.key) for one in events)
 
 
-def versions_have_gaps(log: SQLiteLog) -> bool:
+def versions_have_gaps(log: Log) -> bool:
     return any(
         [record.version for record in records] != list(range(1, len(records) + 1))
         for records in log.read_many(list(log.streams())).values()
     )
 
 
-def test_what_many_processes_send_at_once_is_stored_once_and_no_caller_sees_an_error(tmp_path):
-    path = tmp_path / "orders.db"
+@pytest.fixture(params=["sqlite", "postgres"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Where a log will be that nobody has opened yet."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/orders.db"
+    server: Server = request.getfixturevalue("postgres")
+    return server.new_url()
 
-    told = race(path, PROCESSES, EVENTS)
 
-    with closing(SQLiteLog(path, create=False)) as log:
+@pytest.fixture
+def url_without_unique_key(url: str, request: pytest.FixtureRequest) -> str:
+    """Where a log lies whose table lacks what shows every race."""
+    if url.startswith("sqlite:"):
+        with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as raw:
+            raw.execute(WITHOUT_UNIQUE_KEY)
+        return url
+    open_log(url).close()
+    table = parse_url(url).place.table
+    server: Server = request.getfixturevalue("postgres")
+    server.execute(f"ALTER TABLE {table} DROP CONSTRAINT stored_events_pkey")
+    server.execute(f"CREATE INDEX ON {table} (originator_id, originator_version)")
+    return url
+
+
+def test_what_many_processes_send_at_once_is_stored_once_and_no_caller_sees_an_error(url):
+    told = race(url, PROCESSES, EVENTS)
+
+    with closing(open_log(url, create=False)) as log:
         assert told == (EVENTS, EVENTS * (COPIES - 1))
         assert set(keys(log).values()) == {1}
-        assert log.last_position() == EVENTS
+        assert len(list(log.scan())) == EVENTS
+        assert not log.gapless or log.last_position() == EVENTS
         assert not versions_have_gaps(log)
         assert verify(log).ok
 
 
-def test_control_without_the_unique_key_the_same_race_stores_events_twice(tmp_path):
-    path = tmp_path / "orders.db"
-    with closing(sqlite3.connect(path)) as raw:
-        raw.execute(WITHOUT_UNIQUE_KEY)
+def test_control_without_the_unique_key_the_same_race_stores_events_twice(url_without_unique_key):
+    appended, _ = race(url_without_unique_key, 4, 400)
 
-    appended, _ = race(path, 4, 400)
-
-    with closing(SQLiteLog(path, create=False)) as log:
+    with closing(open_log(url_without_unique_key, create=False)) as log:
         assert appended > 400
         assert max(keys(log).values()) > 1
         assert not verify(log).ok
 
 
 @pytest.fixture
-def two_logs(tmp_path: Path) -> Iterable[tuple[SQLiteLog, SQLiteLog]]:
-    """Two logs on one file, as two processes have them, both up to date with one event."""
-    path = tmp_path / "orders.db"
-    with closing(SQLiteLog(path, patience=0.5)) as one, closing(SQLiteLog(path)) as other:
+def two_logs(url: str) -> Iterable[tuple[Any, Any]]:
+    """Two logs at one place, as two processes have them, both up to date with one event."""
+    with closing(open_log(url)) as one, closing(open_log(url)) as other:
         one.append(event(number=1))
         other.append(event(number=1))
         yield one, other
@@ -116,9 +137,10 @@ class NeverReadsBack(StreamEnds):
         return ends
 
 
-def never_read_back(log: SQLiteLog) -> None:
+def never_read_back(log: Any) -> None:
     committer = log._gathering._commit.__self__
     assert isinstance(committer, Committer)
+    committer._patience = 0.5
     ends = NeverReadsBack(log.recorder)
     ends._ends = committer._ends._ends
     committer._ends = ends
@@ -128,15 +150,15 @@ def test_what_another_log_appended_meanwhile_is_a_duplicate_here(two_logs):
     one, other = two_logs
     other.append(event(number=2))
 
-    assert one.append(event(number=2)) == (Outcome.DUPLICATE, stream(), 2, 2)
+    assert one.append(event(number=2))[:3] == (Outcome.DUPLICATE, stream(), 2)
     assert one.append(event(number=3)).version == 3
 
 
-def test_control_without_the_unique_key_it_is_stored_twice(tmp_path):
-    path = tmp_path / "orders.db"
-    with closing(sqlite3.connect(path)) as raw:
-        raw.execute(WITHOUT_UNIQUE_KEY)
-    with closing(SQLiteLog(path)) as one, closing(SQLiteLog(path)) as other:
+def test_control_without_the_unique_key_it_is_stored_twice(url_without_unique_key):
+    with (
+        closing(open_log(url_without_unique_key)) as one,
+        closing(open_log(url_without_unique_key)) as other,
+    ):
         one.append(event(number=1))
         other.append(event(number=2))
 

@@ -23,6 +23,7 @@ from lifecycle.audit.verify import verify
 from lifecycle.log import ORDERS, QUARANTINE
 from lifecycle.stored import split
 from tests.hostile_corpus import CORPUS
+from tests.postgres_server import Server
 
 NOW = datetime(2026, 7, 7, tzinfo=UTC)
 BODIES = list(CORPUS.values())
@@ -67,10 +68,10 @@ def answers(orders: Orders, entry: Entry) -> Iterator[tuple[str, str]]:
 
 @pytest.mark.parametrize("name", ENTRIES)
 def test_every_hostile_body_is_kept_identical_and_answered_alike_on_every_store(
-    name: str, tmp_path: Path
+    name: str, tmp_path: Path, postgres: Server
 ) -> None:
     found = []
-    for url in ("memory:", f"sqlite:///{tmp_path}/orders.db"):
+    for url in ("memory:", f"sqlite:///{tmp_path}/orders.db", postgres.new_url()):
         with connect(url, clock=lambda: NOW) as orders:
             told = list(answers(orders, ENTRIES[name]))
             kept = stored_bodies(orders)
@@ -81,7 +82,7 @@ def test_every_hostile_body_is_kept_identical_and_answered_alike_on_every_store(
                 assert outcome == Outcome.DUPLICATE or body in kept
             assert verify(orders.log).ok
             found.append((told, kept))
-    assert found[0] == found[1]
+    assert found[0] == found[1] == found[2]
 
 
 def test_a_bad_body_never_fails_those_that_share_its_commit(tmp_path: Path) -> None:
