@@ -36,7 +36,7 @@ import re
 from typing import Final
 
 # Who logs in and how: before the host, or among the parameters.
-_SECRET: Final = re.compile(r"(?<=://).*(?=@)|(?<=password=)[^&]*")
+_SECRET: Final = re.compile(r"(?<=://).*(?=@)|(?<=:)(?!//).*(?=@)|(?<=password=)[^&]*")
 
 
 class LifecycleError(Exception):

@@ -6,7 +6,7 @@ import random
 import sqlite3
 from collections import Counter
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import closing
 from copy import deepcopy
 from functools import partial
@@ -19,7 +19,7 @@ from lifecycle.audit.verify import verify
 from lifecycle.connect import open_log
 from lifecycle.errors import StoreUnavailableError
 from lifecycle.event import Event
-from lifecycle.log import Log, Outcome
+from lifecycle.log import Appended, Log, Outcome
 from lifecycle.stored import decode_event
 from lifecycle.stores.commit import Committer
 from lifecycle.stores.head import Ends, StreamEnds
@@ -206,6 +206,33 @@ def test_two_logs_quarantine_into_one_chain(two_logs):
 
     assert [record.version for record in one.read("quarantine")] == [1, 2, 3, 4]
     assert verify(other).ok
+
+
+def test_whoever_lost_a_race_keeps_the_others_out_the_next_time(two_logs, monkeypatch):
+    one, other = two_logs
+    write = one.recorder.write
+    told: list[bool] = []
+    with ThreadPoolExecutor(1) as rival:
+        tried: list[Future[Appended]] = []
+
+        def overtaken(plan, *, alone=False):
+            told.append(alone)
+            if not alone:
+                other.append(event(number=2))
+                return write(plan)
+
+            def while_others_try(tip):
+                tried.append(rival.submit(other.append, event(number=4)))
+                assert not wait(tried, 0.3).done
+                return plan(tip)
+
+            return write(while_others_try, alone=True)
+
+        monkeypatch.setattr(one.recorder, "write", overtaken)
+
+        assert one.append(event(number=3)).version == 3
+        assert tried[0].result().version == 4
+    assert told == [False, True]
 
 
 def test_logs_that_take_turns_never_conflict_for_long(two_logs):
