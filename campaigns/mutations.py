@@ -63,6 +63,7 @@ _PROOF_TESTS: Final = (
 
 ABOUT: Final = {
     **{f"lifecycle/{name}.py": _FOLD_TESTS for name in _FOLD},
+    "lifecycle/definition.py": _tests("unit", "definition", "fold", "stages"),
     **{f"lifecycle/{name}.py": _EVENT_TESTS for name in _EVENT},
     **{
         f"lifecycle/providers/instacart/{name}.py": (
