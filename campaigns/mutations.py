@@ -51,11 +51,14 @@ _FOLD_TESTS: Final = (
     *_tests("scenario", "personal_data"),
 )
 _RECOGNIZING_TESTS: Final = (
-    *_tests("unit", "recognizing_callbacks", "recognizing_exchanges", "recognizing_hostile"),
-    *_tests("unit", "identity", "fold_and_oracle", "example_recordings", "stored_form"),
+    *_tests("unit", "recognizing_callbacks", "recognizing_exchanges", "identity"),
+    *_tests("unit", "fold_and_oracle", "view"),
+)
+_EVENT_TESTS: Final = (
+    *_RECOGNIZING_TESTS,
+    *_tests("unit", "instant", "strict_json", "recording"),
     *_tests("scenario", "personal_data"),
 )
-_EVENT_TESTS: Final = (*_RECOGNIZING_TESTS, *_tests("unit", "instant", "strict_json", "recording"))
 _PROOF_TESTS: Final = (
     *_tests("unit", "lint", "arrivals", "sorting_proof"),
     *_tests("scenario", "cli_check"),
