@@ -33,6 +33,7 @@ SAMPLES = {
     "races": "--rounds 1 --processes 4 --events 400",
     "three_processes": "--orders 30 --control-orders 16 --kills 1",
     "hostile": "--mutations 120 --control-mutations 15",
+    "frameworks": "--mutations 60 --control-mutations 60",
     "mutations": "--sample 12 --control 6 --at-least 70",
     "determinism": " ".join(["--this-python", *(f"--python {python}" for python in READY)]),
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 from hashlib import sha256
@@ -127,18 +127,32 @@ MOUNTS: dict[str, Callable[[str], Served]] = {
 }
 
 
-def told(mount: str, url: str) -> Counter[tuple[int, bytes]]:
-    """Return what a mount answered to every body of the corpus, over a few connections."""
+def told(
+    serve: Callable[[str], Served], url: str, sent: Sequence[tuple[bytes, str]]
+) -> Counter[tuple[int, bytes]]:
+    """Return what a mount answered to bodies and their content types, over a few connections."""
 
-    def send(bodies: Iterable[bytes]) -> list[tuple[int, bytes]]:
+    def send(share: Iterable[tuple[bytes, str]]) -> list[tuple[int, bytes]]:
         with connected(port) as connection:
-            answers = [ask(connection, "POST", path, body, token) for body in bodies]
+            answers = [
+                ask(connection, "POST", path, body, token | {"Content-Type": kind})
+                for body, kind in share
+            ]
         return [(answer.status, answer.body) for answer in answers]
 
-    with MOUNTS[mount](url) as (port, below), ThreadPoolExecutor(CALLERS) as callers:
+    with serve(url) as (port, below), ThreadPoolExecutor(CALLERS) as callers:
         token, path = bearer(port, below), f"{below}/callbacks"
-        shares = (BODIES[caller::CALLERS] for caller in range(CALLERS))
+        shares = (sent[caller::CALLERS] for caller in range(CALLERS))
         return Counter(answer for answers in callers.map(send, shares) for answer in answers)
+
+
+def library_told(url: str, bodies: Iterable[bytes]) -> Counter[tuple[int, bytes]]:
+    """Return what should be answered: what the library says, asked without any server."""
+    lines = [{"kind": "callback", "body": body} for body in bodies]
+    with connect(url) as orders:
+        outcomes = [receipt.outcome.value for receipt in orders.record_many(lines)]
+    bodies_told = (json.dumps({"outcome": o}, separators=(",", ":")) for o in outcomes)
+    return Counter((200, told.encode()) for told in bodies_told)
 
 
 def stored(url: str) -> list[bytes]:
@@ -160,13 +174,9 @@ def identities(url: str) -> Counter[str]:
 
 @pytest.fixture(scope="module")
 def expected(tmp_path_factory) -> tuple[Counter[tuple[int, bytes]], Counter[str]]:
-    """Return what the library says to the corpus, asked without any server."""
+    """Return what the library says to the corpus, and what it then holds."""
     url = f"sqlite:///{tmp_path_factory.mktemp('expected')}/orders.db"
-    lines = [{"kind": "callback", "body": body} for body in BODIES]
-    with connect(url) as orders:
-        outcomes = [receipt.outcome.value for receipt in orders.record_many(lines)]
-    answers = [(200, json.dumps({"outcome": o}, separators=(",", ":")).encode()) for o in outcomes]
-    return Counter(answers), identities(url)
+    return library_told(url, BODIES), identities(url)
 
 
 @pytest.mark.parametrize("mount", MOUNTS)
@@ -174,7 +184,8 @@ def test_the_hostile_corpus_is_answered_alike_and_kept_byte_for_byte(
     mount: str, expected, tmp_path: Path
 ) -> None:
     url = f"sqlite:///{tmp_path}/orders.db"
-    assert (told(mount, url), identities(url)) == expected
+    sent = [(body, "application/json") for body in BODIES]
+    assert (told(MOUNTS[mount], url, sent), identities(url)) == expected
     assert not set(stored(url)) - set(BODIES)
 
 
