@@ -15,6 +15,7 @@ from typer.main import get_command
 
 from lifecycle.cli.backup import backup
 from lifecycle.cli.check import check
+from lifecycle.cli.checkup import DISTRIBUTION
 from lifecycle.cli.copy import copy
 from lifecycle.cli.database import init
 from lifecycle.cli.demo import demo
@@ -36,7 +37,6 @@ from lifecycle.cli.verify import verify
 from lifecycle.cli.views import views
 from lifecycle.cli.watch import watch
 
-DISTRIBUTION: Final = "order-lifecycle"
 _COMMANDS: Final[dict[str, Callable[..., None]]] = {
     "demo": demo,
     "ingest": ingest,

@@ -22,15 +22,14 @@ from lifecycle.stored import decode_event
 
 DISTRIBUTION: Final = "order-lifecycle"
 CONFIRMED_WITHIN: Final = timedelta(minutes=10)
+FAR_BEHIND: Final = 10_000
+"""Records that `list` folds each time it is asked, when nobody follows."""
+
 OLDEST_PYTHON: Final = (3, 11)
 # What developers of this library install is no matter of its users.
 _NOT_FOR_USERS: Final = frozenset({"test", "all"})
 _NAME: Final = re.compile(r"[A-Za-z0-9._-]+")
 _EXTRA: Final = re.compile(r"extra\s*==\s*['\"]([^'\"]+)['\"]")
-
-
-FAR_BEHIND: Final = 10_000
-"""Records that `list` folds each time it is asked, when nobody follows."""
 
 
 class Check(NamedTuple):

@@ -95,11 +95,6 @@ def text_width(text: str, size: float, *, bold: bool = False) -> float:
     return sum(_thousandths(ord(character), bold=bold) for character in text) * size / 1000
 
 
-def text_height(size: float) -> float:
-    """Return how high a line of text of that size is."""
-    return (ASCENT + DESCENT) * size
-
-
 def _thousandths(code: int, *, bold: bool) -> int:
     if _ASCII <= code < _ASCII + len(_REGULAR_ASCII):
         return (_BOLD_ASCII if bold else _REGULAR_ASCII)[code - _ASCII]

@@ -104,7 +104,7 @@ class _Router:
         self._corridor_tracks = self._tracked_corridors()
         self._columns, self._corridors, self._width = self._across()
         self._ports = self._ported()
-        self._tracks, self._channels, self._rows, self._height = self._down()
+        self._tracks, self._rows, self._height = self._down()
 
     def layout(self) -> Layout:
         return Layout(
@@ -163,14 +163,7 @@ class _Router:
             corridors.append(x + room / 2)
             x += room
             if column < self._grid.columns:
-                width = max(
-                    (
-                        self._sizes[key][0]
-                        for key, c in self._grid.cells.items()
-                        if c.column == column
-                    ),
-                    default=0.0,
-                )
+                width = self._width_of(column)
                 columns.append(x + width / 2)
                 x += width
         return columns, corridors, x
@@ -257,12 +250,10 @@ class _Router:
 
     # From top to bottom: channels with their tracks, and rows.
 
-    def _down(
-        self,
-    ) -> tuple[dict[Owner, float], list[float], list[float], float]:
-        """Return where each track, channel and row is, and the whole height."""
+    def _down(self) -> tuple[dict[Owner, float], list[float], float]:
+        """Return where each track and the middle of each row is, and the whole height."""
         tracks: dict[Owner, float] = {}
-        channels, rows, y = [], [], 0.0
+        rows, y = [], 0.0
         for channel in range(self._grid.rows + 1):
             spans = [*self._spans(channel)]
             pitch = _TRACK_WITH_LABELS if any(span.label for span in spans) else _TRACK
@@ -272,13 +263,12 @@ class _Router:
                 count = max(count, track + 1)
             outer = channel in (0, self._grid.rows)
             least = _MARGIN if outer else _GAP
-            channels.append(y)
             y += max(least, 2 * _PAD + count * pitch) if count else least
             if channel < self._grid.rows:
                 height = self._height_of(channel)
                 rows.append(y + height / 2)
                 y += height
-        return tracks, channels, rows, y
+        return tracks, rows, y
 
     def _height_of(self, row: int) -> float:
         heights = (self._sizes[key][1] for key, c in self._grid.cells.items() if c.row == row)

@@ -27,7 +27,7 @@ from lifecycle.event import Event, Unreadable
 from lifecycle.orders import Orders
 from lifecycle.providers.instacart.bodies import is_error, object_in
 from lifecycle.providers.instacart.client import AsyncClient, Client
-from lifecycle.providers.instacart.client.exchange import UNAUTHORIZED, Answer
+from lifecycle.providers.instacart.client.exchange import Answer
 from lifecycle.providers.instacart.client.waiting import is_passing, retry_after
 from lifecycle.providers.instacart.flow import Flow
 from lifecycle.providers.instacart.outcome import (
@@ -49,7 +49,6 @@ from lifecycle.writes import Sent
 
 _Came = Answer | NeverReachedError | NoAnswerError | NoTokenError
 
-_NOT_FOUND: Final = 404
 _MOST_CLAIMS: Final = 20
 
 
@@ -66,11 +65,7 @@ class Polled(NamedTuple):
         A 404 without its error is somebody else's: a proxy, or another server.
         """
         answer = self.answer
-        return (
-            answer is not None
-            and answer.http_status == _NOT_FOUND
-            and is_error(object_in(answer.body))
-        )
+        return answer is not None and answer.http_status == 404 and is_error(object_in(answer.body))
 
     def leaves_open(self, view: OrderView | None) -> Refused | Unknown:
         """Return the outcome where asking for the order showed none."""
@@ -314,7 +309,7 @@ def _key(receipt: Receipt) -> str:
 
 
 def _is_unauthorized(came: _Came) -> bool:
-    return isinstance(came, Answer) and came.http_status == UNAUTHORIZED
+    return isinstance(came, Answer) and came.http_status == 401
 
 
 def _without_token(unsent: NoTokenError, view: OrderView | None) -> Refused | Unknown:

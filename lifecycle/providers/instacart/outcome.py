@@ -28,7 +28,6 @@ UnknownWhy = Literal[
     "unreadable",
 ]
 
-_FORBIDDEN: Final = 403
 _CANCELED: Final = "canceled"
 _VALIDATION_FAILED: Final = "validation_failed"
 
@@ -118,7 +117,7 @@ def refusal(http_status: int | None, view: OrderView | None) -> Refused | None:
     """Return that a request was refused at the door, if this status says so."""
     if http_status == 401:
         return Refused("unauthorized", http_status, view)
-    if http_status == _FORBIDDEN:
+    if http_status == 403:
         return Refused("forbidden", http_status, view)
     if http_status is not None and http_status // 100 == 3:
         return Refused("redirected", http_status, view)

@@ -51,13 +51,12 @@ Result = Literal["moved", "unmoved", "missing", "refused", "unanswered", "not_as
 UserOf = Callable[[OrderView], str | None]
 """Returns the customer's id for an order; None: the client's own."""
 
+Told = Callable[[str, Result], object]
+"""Is told of each order, by its id, and what came of asking for it."""
+
 # What only we can end: the provider knows nothing of it.
 _OURS: Final = frozenset({"correction", "resend"})
 _BUSY: Final = frozenset({429, 503})
-
-
-Told = Callable[[str, Result], object]
-"""Is told of each order, by its id, and what came of asking for it."""
 
 
 @dataclass(frozen=True)

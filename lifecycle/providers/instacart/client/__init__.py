@@ -39,8 +39,8 @@ FIRST_WAIT: Final = 0.25
 LONGEST_WAIT: Final = 10.0
 
 
-class _Settings:
-    """What both clients are: a caller over a wire; see `Client`."""
+class _Calling:
+    """What both clients share: a caller over a wire; see `Client`."""
 
     def __init__(
         self,
@@ -62,7 +62,7 @@ class _Settings:
         return f"<{type(self).__name__} of {self._caller.endpoint.base_url}>"
 
 
-class Client(_Settings):
+class Client(_Calling):
     """The provider, for threads: any number of them may share one client.
 
     Args:
@@ -173,7 +173,7 @@ class Client(_Settings):
         return run(self._caller.pause(answer, tried))
 
 
-class AsyncClient(_Settings):
+class AsyncClient(_Calling):
     """The provider, for the tasks of one event loop; arguments and errors as `Client`'s."""
 
     def __init__(

@@ -17,7 +17,7 @@ from itertools import count
 
 from lifecycle.intake import Body
 from lifecycle.providers.instacart.client.endpoint import Endpoint
-from lifecycle.providers.instacart.client.exchange import UNAUTHORIZED, Answer, Call, Failure
+from lifecycle.providers.instacart.client.exchange import Answer, Call, Failure
 from lifecycle.providers.instacart.client.token import Tokens
 from lifecycle.providers.instacart.client.waiting import Patience
 from lifecycle.providers.instacart.client.wire import Wire
@@ -75,7 +75,7 @@ class Caller:
 
     def _renewing(self, call: Call) -> Flow[Answer]:
         answer = yield from self._once(call)
-        if answer.http_status == UNAUTHORIZED:
+        if answer.http_status == 401:
             answer = yield from self._once(call)
         return answer
 
@@ -83,7 +83,7 @@ class Caller:
         renewed = False
         for tried in count(1):
             came = yield from self._exchange(call)
-            if isinstance(came, Answer) and came.http_status == UNAUTHORIZED and not renewed:
+            if isinstance(came, Answer) and came.http_status == 401 and not renewed:
                 renewed = True
                 came = yield from self._exchange(call)
             answer = came if isinstance(came, Answer) else None
@@ -101,6 +101,6 @@ class Caller:
         sending = call._replace(headers={**call.headers, **bearer})
         del bearer
         came: Answer | Failure = yield partial(self._wire.exchange, sending)
-        if isinstance(came, Answer) and came.http_status == UNAUTHORIZED:
+        if isinstance(came, Answer) and came.http_status == 401:
             self._tokens.drop(token)
         return came

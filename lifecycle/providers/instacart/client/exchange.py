@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from lifecycle.errors import NeverReachedError, NoAnswerError, ProviderError
 
@@ -47,6 +47,3 @@ class Failure(NamedTuple):
         """Return the exception that tells a caller."""
         kind = NoAnswerError if self.sent else NeverReachedError
         return kind(operation, self.found)
-
-
-UNAUTHORIZED: Final = 401

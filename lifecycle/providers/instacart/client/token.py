@@ -27,8 +27,8 @@ _ASSUMED_SECONDS: Final = 300.0
 
 _LONGEST_SECONDS: Final = 86_400.0
 _EARLY_SECONDS: Final = 30.0
-# RFC 6750, section 2.1, and whatever else is printable: anything more could end a header.
 _MOST_DIGITS: Final = 12
+# RFC 6750, section 2.1, and whatever else is printable: anything more could end a header.
 _TOKEN: Final = re.compile(r"[\x21-\x7e]{1,8192}")
 # Only these are repeated in an error: all other text of the answer may be anything.
 _CODES: Final = frozenset(
