@@ -1,120 +1,138 @@
-"""Replay of a whole log from its raw bytes, on one core. CPU time.
+"""Replay of a whole log from its raw bytes, compared with the stored views.
 
     python benchmarks/replay.py
 
-Every header is checked with its chain and every body with its hash, every event is recognized
-anew and its key and digest compared with what is stored, every order is folded and looked at.
-Beside it the strict parse of the same bytes, headers and bodies, and the obvious way's `get`
-of every order. Comparing with stored views is not in it: the log stores none yet.
+What `lifecycle replay` does: every header is checked with its chain and every body with its
+hash, every event is recognized anew and held against its header, every order is folded and
+compared with its stored view. On one core, in CPU time, with the log in memory; beside it
+the strict parse of the same bytes, headers and bodies, and the obvious way's `get` of every
+order. On two cores, by the clock, on SQLite; beside it two processes that each replay all of it.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Sequence
-from hashlib import sha256
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from functools import partial
+from multiprocessing import get_context
 
-from pairs import Peer, Row, Stopwatch, cpu, main, measure, new_file
+from pairs import Measured, Peer, Row, Stopwatch, cpu, main, measure, new_file, wall
 from view import filled_obviously, gotten
-from workload import EVENTS_PER_ORDER, arrivals
+from workload import EVENTS_PER_ORDER, Callback, arrivals
 
-from lifecycle import Arrival, Event, Orders, connect
-from lifecycle.fold import Folding
-from lifecycle.log import Record
-from lifecycle.stored import decode_event, hash_of, is_intact, parse_header, split
+from lifecycle import Orders, connect
+from lifecycle.audit.replay import Replay, Source, replay, replay_in_processes
+from lifecycle.connect import known_providers, open_log
+from lifecycle.log import Log
+from lifecycle.stored import split
 from lifecycle.strict_json import parse
 
 
-def replayed(orders: Orders, records: Iterable[Record]) -> str:
-    """Return the status that an order comes to; nothing may be other than it was written."""
-    previous = None
-    events = []
-    for record in records:
-        header, body = split(record)
-        fields = parse_header(header, record.stream, record.version)
-        stored = decode_event(record)
-        again = recognized(orders, stored)
-        is_sound = (
-            is_intact(header)
-            and fields.get("previous") == previous
-            and fields["sha256"] == sha256(body).hexdigest()
-            and (again.key, again.digest) == (stored.key, stored.digest)
-        )
-        if not is_sound:
-            raise SystemExit(f"record {record.position} is not what was written")
-        previous = hash_of(header)
-        events.append(again)
-    return Folding.of(orders.provider.definition, events).view().status
+@contextmanager
+def filled(url: str, callbacks: Sequence[Callback]) -> Iterator[Orders]:
+    """Yield a log of callbacks, with its views."""
+    with connect(url) as orders:
+        orders.record_many([{"kind": "callback", "body": each.body} for each in callbacks])
+        orders.views.rebuild()
+        yield orders
 
 
-def recognized(orders: Orders, stored: Event) -> Event:
-    """Return what a stored event's body says today."""
-    arrival = Arrival(
-        stored.kind,
-        stored.body,
-        stored.received_at,
-        stored.order_id,
-        stored.attempt or 1,
-        stored.exchange_id,
-        stored.http_status,
-        stored.headers,
-    )
-    again = orders.provider.recognize(arrival)
-    if not isinstance(again, Event):
-        raise SystemExit("a stored event cannot be read any more")
-    return again
+def sound(found: Replay) -> int:
+    """Return how many records were replayed; nothing may be other than it was written."""
+    if not found.ok or not found.compared:
+        raise SystemExit(f"replay found {found.found} differences")
+    return found.records
 
 
-def replaying(orders: Orders, streams: Sequence[Sequence[Record]]) -> Peer:
+def replaying(log: Log) -> Peer:
     """Replay the whole log, an order after the other."""
 
     def run(watch: Stopwatch) -> int:
         with watch.running():
-            for records in streams:
-                replayed(orders, records)
-        return sum(map(len, streams))
+            return sound(replay(log, known_providers()))
 
     return run
 
 
-def parsing(streams: Sequence[Sequence[Record]]) -> Peer:
+def parsing(log: Log) -> Peer:
     """Parse every header and every body."""
-    texts = [text for records in streams for record in records for text in split(record)]
+    texts = [text for record in log.scan() for text in split(record)]
 
     def run(watch: Stopwatch) -> int:
         with watch.running():
             for text in texts:
                 parse(text)
-        return sum(map(len, streams))
+        return len(texts) // 2
 
     return run
 
 
+def together(url: str) -> Peer:
+    """Replay the log once, by two processes."""
+    source = Source(partial(open_log, url, create=False), known_providers)
+
+    def run(watch: Stopwatch) -> int:
+        with closing(source.open_log()) as log, watch.running():
+            return sound(replay_in_processes(log, source, 2))
+
+    return run
+
+
+def apart(url: str) -> Peer:
+    """Replay the log twice, by two processes that know nothing of each other."""
+
+    def run(watch: Stopwatch) -> int:
+        with watch.running(), get_context("spawn").Pool(2) as pool:
+            return sum(pool.map(replayed_alone, [url, url], chunksize=1))
+
+    return run
+
+
+def replayed_alone(url: str) -> int:
+    """Replay a log in this process."""
+    with closing(open_log(url, create=False)) as log:
+        return sound(replay(log, known_providers()))
+
+
 def rows(options: argparse.Namespace) -> list[Row]:
-    """Return how replaying compares with parsing, and with the obvious way."""
-    callbacks = list(arrivals(options.orders * EVENTS_PER_ORDER))
-    order_ids = sorted({each.order_id for each in callbacks})
-    few = order_ids[: max(1, len(order_ids) // 10)]
-    with new_file() as path, connect("memory:") as orders:
-        orders.record_many([{"kind": "callback", "body": each.body} for each in callbacks])
-        streams = list(orders.log.read_many(list(orders.log.streams())).values())
-        filled_obviously(path, [each for each in callbacks if each.order_id in set(few)])
-        get = gotten(path, few)
-        found = measure(
-            {
-                "replay": replaying(orders, streams),
-                "parse": parsing(streams),
-                "obvious": lambda watch: get(watch) * EVENTS_PER_ORDER,
-            },
-            clock=cpu,
-            rounds=options.rounds,
+    """Return how replaying compares with parsing, with the obvious way, and with itself."""
+    what, parts = "replay, compared with stored views", "replay by two processes"
+    found = alone(options.orders, options.rounds)
+    with new_file() as path:
+        url = f"sqlite:///{path}"
+        with filled(url, list(arrivals(options.shared * EVENTS_PER_ORDER))):
+            pass
+        shared = measure(
+            {"together": together(url), "apart": apart(url)},
+            clock=wall,
+            rounds=min(5, options.rounds),
         )
-    what = "replay, without stored views"
     return [
-        found.row(what, "strict parse of the same bytes", of="parse", to="replay"),
-        found.row(what, "the obvious way, all orders", of="obvious", to="replay"),
+        found.row(what, "strict parse of the same bytes", of="parse", to="replay", reach=0.5),
+        found.row(what, "the obvious way, all orders", of="obvious", to="replay", reach=8),
+        shared.row(parts, "two that replay all of it", of="apart", to="together", reach=0.85),
     ]
 
 
+def alone(orders: int, rounds: int) -> Measured:
+    """Measure one core."""
+    callbacks = list(arrivals(orders * EVENTS_PER_ORDER))
+    order_ids = sorted({each.order_id for each in callbacks})
+    few = order_ids[: max(1, len(order_ids) // 10)]
+    with new_file() as path, filled("memory:", callbacks) as filled_orders:
+        filled_obviously(path, [each for each in callbacks if each.order_id in set(few)])
+        get = gotten(path, few)
+        return measure(
+            {
+                "replay": replaying(filled_orders.log),
+                "parse": parsing(filled_orders.log),
+                "obvious": lambda watch: get(watch) * EVENTS_PER_ORDER,
+            },
+            clock=cpu,
+            rounds=rounds,
+        )
+
+
 if __name__ == "__main__":
-    main(__doc__, rows, orders=500)
+    main(__doc__, rows, orders=500, shared=4000)

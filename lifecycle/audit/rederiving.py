@@ -17,7 +17,6 @@ from lifecycle.audit.difference import Difference
 from lifecycle.errors import LifecycleError, StoredFormatError
 from lifecycle.event import NO_HEADERS, Arrival, Event
 from lifecycle.fold import Folding
-from lifecycle.instant import format_instant
 from lifecycle.log import Record
 from lifecycle.provider import Provider
 from lifecycle.stored import decode, hash_of, is_intact, parse_header, place_of
@@ -105,8 +104,9 @@ class Chain:
             self.tell(record, "version", expected, record.version)
         elif fields.get("previous") != previous:
             self.tell(record, "previous", fields.get("previous"), previous)
-        if fields.get("sha256") != sha256(body).hexdigest():
-            self.tell(record, "body", fields.get("sha256"), sha256(body).hexdigest())
+        digest = sha256(body).hexdigest()
+        if fields.get("sha256") != digest:
+            self.tell(record, "body", fields.get("sha256"), digest)
         return fields, body
 
     def tell(self, record: Record, field: str, stored: Any, found: Any) -> None:
@@ -149,9 +149,13 @@ def _recognized(
 ) -> Event | None:
     try:
         arrival = _arrival(fields, body)
+    except (KeyError, TypeError, ValueError, AttributeError):
+        chain.tell(record, "header", None, "a field of it is missing or of a wrong type")
+        return None
+    try:
         again = provider.recognize(arrival)
-    except (LifecycleError, KeyError, TypeError, ValueError, AttributeError):
-        chain.tell(record, "header", None, "a field of it is of a wrong type")
+    except Exception as trouble:  # noqa: BLE001 - a provider's fault with one order is no other's
+        chain.tell(record, "event", None, f"unexpected {type(trouble).__name__}")
         return None
     if not isinstance(again, Event):
         chain.tell(record, "reason", None, again.reason)
@@ -180,8 +184,7 @@ def _compare(again: Event, fields: Mapping[str, Any], record: Record, chain: Cha
     """Tell in which fields a record's header and its body do not agree."""
     get = fields.get
     name = fields["name"]
-    told_at = again.occurred_at
-    occurred_at = None if told_at is None else format_instant(told_at)
+    told_at = get("occurred_at")
     stored = (
         fields["key"],
         fields["digest"],
@@ -191,7 +194,7 @@ def _compare(again: Event, fields: Mapping[str, Any], record: Record, chain: Cha
         get("attempt"),
         get("exchange_id"),
         get("status"),
-        get("occurred_at"),
+        told_at if told_at is None else _instant(told_at),
         get("http_status"),
         fields["order_id"],
         tuple(get("problems", ())),
@@ -205,7 +208,7 @@ def _compare(again: Event, fields: Mapping[str, Any], record: Record, chain: Cha
         again.attempt,
         again.exchange_id,
         again.status,
-        occurred_at,
+        again.occurred_at,
         again.http_status,
         again.order_id,
         again.problems,
@@ -213,7 +216,18 @@ def _compare(again: Event, fields: Mapping[str, Any], record: Record, chain: Cha
     if stored != found:
         for field, was, is_now in zip(_COMPARED, stored, found, strict=True):
             if was != is_now:
-                chain.tell(record, field, was, is_now)
+                chain.tell(record, field, _printed(was), _printed(is_now))
+
+
+def _instant(text: Any) -> Any:
+    try:
+        return datetime.fromisoformat(text)
+    except (TypeError, ValueError):
+        return text
+
+
+def _printed(value: Any) -> Any:
+    return value.isoformat() if isinstance(value, datetime) else value
 
 
 _COMPARED: Final = (

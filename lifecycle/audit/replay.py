@@ -24,7 +24,7 @@ from lifecycle.audit.replaying import Part, Range, Replayer
 from lifecycle.log import Log
 from lifecycle.provider import Provider
 
-STREAMS_AT_ONCE: Final = 200
+STREAMS_AT_ONCE: Final = 64
 _RANGES_AHEAD: Final = 4
 
 Progress = Callable[[int], None]

@@ -25,7 +25,7 @@ SIZES = {
     "view": ("--orders", "4"),
     "fold_step": ("--orders", "4"),
     "growth": ("--events", "80", "--step", "8"),
-    "replay": ("--orders", "4"),
+    "replay": ("--orders", "4", "--shared", "4"),
     "receiving": ("--callbacks", "40"),
 }
 FIELDS = {"what", "compared_with", "ratio", "low", "high", "reach", "at_most"}

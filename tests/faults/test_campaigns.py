@@ -32,6 +32,8 @@ SAMPLES = {
     "--control-terminated 25 --control-replies 40",
     "races": "--rounds 1 --processes 4 --events 400",
     "three_processes": "--orders 30 --control-orders 16 --kills 1",
+    "followers": "--kills 24 --postgres-kills 12 --control-kills 36",
+    "million": "--events 3000",
     "hostile": "--mutations 120 --control-mutations 15",
     "frameworks": "--mutations 60 --control-mutations 60",
     "mutations": "--sample 12 --control 6 --at-least 70",

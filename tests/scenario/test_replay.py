@@ -182,6 +182,9 @@ def test_an_edited_body_is_named_by_replay_and_by_verify(path):
         (b'"previous":"', b'"previous":"00', "previous"),
         (b'"received_at":"2022', b'"received_at":22,"x":"', "header"),
         (b'"provider":"instacart"', b'"provider":7', "place"),
+        (b'"occurred_at":"2022-06-04T10:00:09Z"', b'"occurred_at":"2022-06-04"', "occurred_at"),
+        (b'"occurred_at":"2022-06-04T10:00:09Z"', b'"occurred_at":7', "occurred_at"),
+        (b'"received_at":"2022-06-04T10:00:09Z"', b'"received_at":"2022-06-04"', "view"),
     ],
     ids=lambda value: value.decode() if isinstance(value, bytes) else value,
 )
@@ -349,6 +352,27 @@ def test_an_order_that_cannot_be_folded_is_told_and_stops_no_other(path):
         orders.views.rebuild()
     found = replayed(path)
     assert {stream for stream, _ in named(found)} == {"order:instacart:b", ""}
+    assert found.compared == 15
+
+
+def test_a_provider_that_trips_over_one_order_stops_no_other(path):
+    def trip(arrival):
+        if arrival.order_id == "b":
+            raise ZeroDivisionError
+        return PROVIDERS["instacart"].recognize(arrival)
+
+    @dataclass(frozen=True)
+    class Tripping:
+        name: str = "instacart"
+        definition: object = PROVIDERS["instacart"].definition
+        kept_headers: frozenset[str] = frozenset()
+        recognize = staticmethod(trip)
+        recall = staticmethod(PROVIDERS["instacart"].recall)
+
+    found = replayed(path, {"instacart": Tripping()})
+
+    assert {stream for stream, _ in named(found)} == {"order:instacart:b"}
+    assert ("order:instacart:b", "event") in named(found)
     assert found.compared == 15
 
 
