@@ -378,3 +378,11 @@ def test_an_exchange_id_is_kept_and_one_of_no_use_is_none(kind):
         == "e-1"
     )
     assert recognize(kind, b"", 200, exchange_id="x" * 256).exchange_id is None
+
+
+def test_a_poll_keeps_its_http_status_and_one_that_failed_is_about_the_order_that_it_shows():
+    shown = {"id": "order-2", "status": "at_store"}
+    assert poll(shown, 203, order_id="order-2").http_status == 203
+    failed = poll(shown, 503, order_id=None)
+    assert (failed.name, failed.order_id, failed.http_status) == ("poll_failed", "order-2", 503)
+    assert poll(shown, 503, order_id="order-1").order_id == "order-1"
