@@ -207,7 +207,7 @@ class Trials:
 
 def keep(mutants: Sequence[Mutant], outcomes: Outcomes) -> None:
     """Write figures and survivors of the modules that were tried whole, with known reasons."""
-    kept = json.loads(KEPT.read_text()) if KEPT.exists() else {"figures": {}, "survivors": []}
+    kept = json.loads(KEPT.read_text())
     reasons, partly = _reasons(), {m.module for m in mutants if m.key not in outcomes}
     whole = [mutant for mutant in mutants if mutant.module not in partly]
     modules = dict.fromkeys(mutant.module for mutant in whole)
@@ -217,6 +217,7 @@ def keep(mutants: Sequence[Mutant], outcomes: Outcomes) -> None:
     kept["figures"] = {
         module: kept["figures"][module] for module in ABOUT if module in kept["figures"]
     }
+    kept["untried"] = [module for module in ABOUT if module not in kept["figures"]]
     others = [each for each in kept["survivors"] if each["module"] not in modules]
     survived = [mutant for mutant in whole if outcomes[mutant.key] is Outcome.SURVIVED]
     found = dict.fromkeys(_identity(mutant) for mutant in survived)
@@ -238,7 +239,7 @@ def _read(results: Path) -> Outcomes:
 
 
 def _reasons() -> dict[tuple[str, str, str], str]:
-    survivors = json.loads(KEPT.read_text())["survivors"] if KEPT.exists() else ()
+    survivors = json.loads(KEPT.read_text())["survivors"]
     return {(each["module"], each["where"], each["diff"]): each["reason"] for each in survivors}
 
 

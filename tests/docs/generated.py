@@ -281,6 +281,8 @@ def mutations() -> str:
         if became
     )
     parts = [table(("module", "mutants", *outcomes, "killed or timed out"), rows)]
+    if kept["untried"]:
+        parts += [f"Not tried whole yet: {code(kept['untried'])}."]
     for module in kept["figures"]:
         survivors = [each for each in kept["survivors"] if each["module"] == module]
         parts += [f"### What survived in `{module}`"] if survivors else []
