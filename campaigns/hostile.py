@@ -17,6 +17,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Final, NamedTuple
@@ -32,6 +33,7 @@ from lifecycle.orders import Orders
 from lifecycle.receipt import Receipt
 from lifecycle.recording import BAD_LINE
 from tests.hostile_corpus import CORPUS, VALUES
+from tests.postgres_server import Server, server_if_any
 from tests.scenario.test_hostile_entry_points import ENTRIES, stored_bodies
 
 BAD: Final = ("crashes", "dropped", "changed bytes", "different answers", "broken")
@@ -62,16 +64,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     options = campaign.parse(arguments)
     subject, control = Figures(*BAD), Figures(*BAD)
-    with scratch() as folder:
-        attack(folder / "subject", options.mutations, options.seed, subject, campaign)
+    with scratch() as folder, server_if_any() as server:
+        send = partial(attack, campaign=campaign)
+        send(folder / "subject", server, options.mutations, options.seed, figures=subject)
         with keeping_text():
-            attack(folder / "control", options.control_mutations, options.seed, control, campaign)
+            few = options.control_mutations
+            send(folder / "control", None, few, options.seed, figures=control)
     return campaign.verdict("hostile input", subject, {"keeps bodies as text": control})
 
 
-def attack(folder: Path, count: int, seed: int, figures: Figures, campaign: Campaign) -> None:
+def attack(
+    folder: Path,
+    server: Server | None,
+    count: int,
+    seed: int,
+    *,
+    figures: Figures,
+    campaign: Campaign,
+) -> None:
     """Send mutated bodies through every entry point of every store."""
     folder.mkdir()
+    if server is not None:
+        figures.count("stores", 3)
     for start in range(0, count, CHUNK):
         numbers = range(start, min(count, start + CHUNK))
         bodies = [mutated(Random(f"{seed} {number}")) for number in numbers]
@@ -79,9 +93,10 @@ def attack(folder: Path, count: int, seed: int, figures: Figures, campaign: Camp
         for place, (name, entry) in enumerate(ENTRY_POINTS.items()):
             # The break at a line's end is not the line's.
             sent = [b.rstrip(b"\r\n") for b in bodies] if entry is raw_line else bodies
-            urls = ("memory:", f"sqlite:///{folder}/{start}-{place}.db")
+            urls = ["memory:", f"sqlite:///{folder}/{start}-{place}.db"]
+            urls += [] if server is None else [server.new_url()]
             kept = [record(url, entry, sent, f"seed {seed}, {name}", figures) for url in urls]
-            if kept[0] != kept[1]:
+            if any(other != kept[0] for other in kept[1:]):
                 figures.find("different answers", f"{name}, mutations from {start}")
             campaign.tell(figures)
 

@@ -1,4 +1,4 @@
-"""Races: many processes of many threads on one file; stored is what was sent, once.
+"""Races: many processes of many threads on one log; stored is what was sent, once.
 
 Every event is sent by three of the processes, through `Orders`; and all of them begin
 requests for the same orders, whose attempts are chosen under the race. Nobody may see an
@@ -19,7 +19,6 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from functools import partial
-from pathlib import Path
 from random import Random
 from typing import Final, NamedTuple
 
@@ -32,6 +31,7 @@ from lifecycle.log import Outcome
 from lifecycle.orders import Orders
 from tests.faults.children import Child
 from tests.faults.test_races import WITHOUT_UNIQUE_KEY
+from tests.postgres_server import server_if_any
 
 BAD_HERE: Final = (*BAD, "errors", "wrong answers", "gaps", "wrong attempts", "other views")
 COPIES: Final = 3
@@ -61,18 +61,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = campaign.parse(arguments)
     size = Size(options.processes, options.threads, options.events)
     figures, control = Figures(*BAD_HERE), Figures(*BAD_HERE)
-    with scratch() as folder:
+    with scratch() as folder, server_if_any() as server:
         for number in range(options.rounds):
-            race(folder / f"{number}.db", size, Random(f"{options.seed} {number}"), figures)
-            campaign.tell(figures)
+            urls = [f"sqlite:///{folder}/{number}.db"]
+            urls += [] if server is None else [server.new_url()]
+            for url in urls:
+                race(url, size, Random(f"{options.seed} {number}"), figures)
+                figures.count(f"races on {url.partition(':')[0]}")
+                campaign.tell(figures)
         path = folder / "control.db"
         with closing(sqlite3.connect(path)) as raw:
             raw.execute(WITHOUT_UNIQUE_KEY)
-        race(path, size._replace(events=400), Random(options.seed), control)
+        race(f"sqlite:///{path}", size._replace(events=400), Random(options.seed), control)
     return campaign.verdict("races", figures, {"no unique key": control})
 
 
-def race(path: Path, size: Size, random: Random, figures: Figures) -> None:
+def race(url: str, size: Size, random: Random, figures: Figures) -> None:
     """Let the processes record, and look at what they left."""
     shares: list[list[int]] = [[] for _ in range(size.processes)]
     copies = min(COPIES, size.processes)
@@ -82,7 +86,7 @@ def race(path: Path, size: Size, random: Random, figures: Figures) -> None:
     for share in shares:
         random.shuffle(share)
     children = [
-        Child(partial(send, path, name, size.threads, share)) for name, share in enumerate(shares)
+        Child(partial(send, url, name, size.threads, share)) for name, share in enumerate(shares)
     ]
     told: Counter[str] = Counter()
     for child in children:
@@ -94,13 +98,12 @@ def race(path: Path, size: Size, random: Random, figures: Figures) -> None:
     wanted = {Outcome.APPENDED: size.events, Outcome.DUPLICATE: size.events * (copies - 1)}
     if told != wanted:
         figures.find("wrong answers", f"{dict(told)}, expected {wanted}")
-    figures.count("races")
     figures.count("events", size.events)
-    with closing(connect(f"sqlite:///{path}", create=False)) as orders:
+    with closing(connect(url, create=False)) as orders:
         inspect(orders, size, figures)
 
 
-def send(path: Path, name: int, threads: int, share: Sequence[int], pipe: int) -> None:
+def send(url: str, name: int, threads: int, share: Sequence[int], pipe: int) -> None:
     """Record a share of the events, begin requests besides, and tell the outcomes."""
 
     def record(number: int) -> Outcome:
@@ -110,7 +113,7 @@ def send(path: Path, name: int, threads: int, share: Sequence[int], pipe: int) -
         return orders.record_callback(callback(number, orders=ORDERS)).outcome
 
     with (
-        closing(connect(f"sqlite:///{path}")) as orders,
+        closing(connect(url)) as orders,
         ThreadPoolExecutor(threads) as pool,
     ):
         told = Counter(pool.map(record, share))
@@ -129,7 +132,7 @@ def inspect(orders: Orders, size: Size, figures: Figures) -> None:
     found = {v.order_id: v.digest for v in orders.find() if not _is_begun(v.order_id)}
     differ = sum(views[order_id] != found.get(order_id) for order_id in views)
     figures.find("other views", "a view is not the one that peace gives", differ)
-    figures.count("records", orders.log.last_position())
+    figures.count("records", sum(1 for _ in orders.log.scan()))
 
 
 def wrong_attempts(orders: Orders) -> int:

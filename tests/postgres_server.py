@@ -13,10 +13,11 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final, Self
@@ -150,6 +151,18 @@ def running(*, on_disk: bool = False, **settings: str) -> Iterator[Server]:
             yield server
         finally:
             server.stop()
+
+
+@contextmanager
+def server_if_any() -> Iterator[Server | None]:
+    """Start a server of one's own; None, and a word on stderr, where none can be started."""
+    with ExitStack() as stack:
+        try:
+            server = stack.enter_context(running())
+        except NoServerError as why:
+            sys.stderr.write(f"NO POSTGRESQL SERVER, so nothing about it is shown: {why}\n")
+            server = None
+        yield server
 
 
 def binary(name: str) -> Path:
