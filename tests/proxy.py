@@ -49,7 +49,7 @@ class Proxy:
 
     def lose_some(self, chance: float, random: Random) -> None:
         """Lose replies to commits from now on, each by chance."""
-        self._signs = (COMMITTED,)
+        self._signs = (COMMITTED, b"COMMIT\x00")
         self._random = random
         self._chance = chance
 

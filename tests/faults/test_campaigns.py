@@ -29,7 +29,7 @@ SAMPLES = {
     "full_disk": "--rounds 8 --control-rounds 2",
     "any_order": "--sets 2 --size 4 --through-orders 20 --lattices 1 --lattice-size 7",
     "dying_database": "--terminated 15 --stops 2 --replies 4 --writers 4 "
-    "--control-terminated 25 --control-replies 40",
+    "--control-terminated 25 --control-replies 10",
     "races": "--rounds 1 --processes 4 --events 400",
     "three_processes": "--orders 30 --control-orders 16 --kills 1",
     "followers": "--kills 24 --postgres-kills 12 --control-kills 36",

@@ -212,3 +212,24 @@ def test_a_database_that_stays_away_is_an_error_and_says_so(proxy, schema):
             log.append(event(number=2))
         with pytest.raises(StoreUnavailableError, match="nobody answers there"):
             log.read(stream())
+
+
+@pytest.mark.parametrize("sign", [b"INSERT 0 ", b"COMMIT\x00"], ids=["the insert", "the commit"])
+@pytest.mark.parametrize("entry", [unreadable(), event(number=2)], ids=["item", "event"])
+def test_a_reply_that_is_lost_while_others_are_kept_out_is_no_error_either(
+    log, proxy, schema, sign, entry
+):
+    """The first try loses a race, so that the second takes the lock first."""
+    log.append(unreadable(b"<warm>"))
+    log.append(event(number=1))
+    with closing(PostgresLog(proxy.url(schema))) as other:
+        other.append(unreadable(b"<other>"))
+        other.append(event(number=3))
+    proxy.cut_replies(1, sign)
+
+    done = log.append(entry)
+
+    assert (done.outcome in {Outcome.APPENDED, Outcome.QUARANTINED}, proxy.cut) == (True, 1)
+    assert done.version == 3
+    assert len(log.read(done.stream)) == 3
+    assert verify(log).ok
