@@ -15,7 +15,7 @@ from lifecycle.errors import (
 from lifecycle.event import stream_of
 from lifecycle.fold import Folding
 from lifecycle.foldings import Foldings
-from lifecycle.log import ORDERS, Record
+from lifecycle.log import ORDERS, Log, Record
 from lifecycle.provider import Provider
 from lifecycle.stored import storable
 from lifecycle.view import OrderView
@@ -47,17 +47,16 @@ def from_records(
     return _guarded(provider, stream, fold)
 
 
-def from_log(foldings: Foldings, provider: Provider, stream: str) -> Folded | Poisoned:
+def from_log(log: Log, foldings: Foldings, provider: Provider, stream: str) -> Folded | Poisoned:
     """Return what a stream that holds something comes to, read where it is not at hand."""
 
-    def look(folding: Folding) -> tuple[OrderView, int]:
-        return folding.view(), max(event.position or 0 for event in folding.events)
-
     def fold() -> tuple[OrderView, int]:
-        found = foldings.now(provider, stream, look)
-        if found is None:
+        view = foldings.now(provider, stream, Folding.view)
+        if view is None:
             raise MixedOrdersError(())
-        return found
+        # A folding may know an event that was recorded here, which nobody told its position.
+        version = view.arrival.version
+        return view, log.read(stream, after=version - 1, until=version)[0].position
 
     return _guarded(provider, stream, fold)
 

@@ -41,7 +41,7 @@ class Follower:
         The position it began at comes back where another follower was first.
         """
         touched, position = self.touched(generation.position, until)
-        outcomes = [from_log(self._foldings, self.provider, stream) for stream in touched]
+        outcomes = [from_log(self.log, self._foldings, self.provider, stream) for stream in touched]
         batch = batch_of(outcomes)._replace(position=position)
         if position > generation.position and self.store.write(generation, batch):
             return position
@@ -69,7 +69,7 @@ class Follower:
         while page := self.store.poisoned(generation, after, ORDERS_AT_ONCE):
             prefix = prefix_of(self.provider)
             outcomes = [
-                from_log(self._foldings, self.provider, prefix + poisoned.order_id)
+                from_log(self.log, self._foldings, self.provider, prefix + poisoned.order_id)
                 for poisoned in page
             ]
             if not self.store.write(generation, batch_of(outcomes)):

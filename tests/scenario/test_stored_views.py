@@ -273,6 +273,20 @@ def test_coroutines_find_the_same(tmp_path):
     assert asyncio.run(find()) == ([view for view in views if view.anomalies], views)
 
 
+def test_what_was_told_in_a_receipt_is_stored_with_its_place(orders):
+    orders.views.rebuild()
+    for minute, name in enumerate(NAMES[:5]):
+        for receipt in orders.record_many([callback("a", name, minute), callback("b", name)]):
+            assert receipt.view.order_id in "ab"
+    orders.views.catch_up()
+    stored = orders.log.views.between(orders.views.standing().live, "", None)
+    ends = [orders.log.read(f"order:instacart:{one.order_id}")[-1] for one in stored]
+    assert [(one.version, one.position) for one in stored] == [
+        (end.version, end.position) for end in ends
+    ]
+    assert replay(orders.log, known_providers()).ok
+
+
 # Rebuilding and swapping
 
 
