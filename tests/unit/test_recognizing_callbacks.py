@@ -273,7 +273,9 @@ def test_a_text_where_a_boolean_belongs_and_the_reverse_say_nothing():
 @pytest.mark.parametrize("metadata", [{}, {"event_metadata": None}, {"event_metadata": "none"}])
 def test_an_envelope_without_metadata_tells_no_details_whatever_stands_at_its_root(metadata):
     body = {"event_name": "delivered", "order_id": "order-1", "order_url": "u", "locale": "en_US"}
-    assert event(body | metadata).details == {}
+    found = event(body | metadata)
+    assert found.details == {}
+    assert INSTACART.recall(found._replace(details={"locale": "stored otherwise"})) == found
     assert event({"id": "order-1", "status": "delivered", "order_url": "u"}).details == {
         "order_url": "u"
     }
