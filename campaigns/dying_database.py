@@ -111,8 +111,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = campaign.parse(arguments)
     size = Size(options.writers, options.terminated, options.stops, options.replies, 0.03)
     few = size._replace(terminated=options.control_terminated, stops=0, replies=0)
-    # Events have an identity, which saves them from being doubled: items have none.
-    deaf = few._replace(replies=options.control_replies, chance=0.5, only_items=True)
+    # Events have an identity, which saves them from being doubled: items have none. Two
+    # writers, as more of them mostly lose races, and a race that is lost is no commit.
+    deaf = few._replace(writers=2, replies=options.control_replies, chance=0.5, only_items=True)
     try:
         subject = die("subject", size, options.seed, campaign)
         with without_the_lock():
