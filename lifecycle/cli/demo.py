@@ -101,7 +101,7 @@ def _print(shown: Demonstration, url: str, count: int, drawn: str) -> None:
             shown.history,
             width=terminal_width() or _PAGE_WIDTH,
             ascii_only=not speaks_unicode(),
-            colour=styled(),
+            color=styled(),
         )
     )
     _head("4", "Its path as a Mermaid diagram, to paste into a Markdown page")

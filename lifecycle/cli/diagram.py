@@ -19,7 +19,7 @@ from lifecycle.cli.option import (
 )
 from lifecycle.cli.picture import (
     STDOUT,
-    Colours,
+    Colors,
     Format,
     FormatName,
     Output,
@@ -60,7 +60,7 @@ def diagram(
         ),
     ] = None,
     form: FormatName = None,
-    theme: Colours = ThemeName.AUTO,
+    theme: Colors = ThemeName.AUTO,
     output: Output = STDOUT,
     as_at: AsAt = None,
     as_of: AsOf = None,

@@ -28,7 +28,7 @@ class Format(StrEnum):
 
 
 class ThemeName(StrEnum):
-    """The colours of an SVG or PNG: as the reader prefers, light, or dark."""
+    """The colors of an SVG or PNG: as the reader prefers, light, or dark."""
 
     AUTO = "auto"
     LIGHT = "light"
@@ -48,8 +48,8 @@ FormatName = Annotated[
     Format | None,
     typer.Option("--format", help="The form to write it in.", show_default="as FILE is named"),
 ]
-Colours = Annotated[
-    ThemeName, typer.Option("--theme", help="The colours of an SVG or PNG; auto is the reader's.")
+Colors = Annotated[
+    ThemeName, typer.Option("--theme", help="The colors of an SVG or PNG; auto is the reader's.")
 ]
 Output = Annotated[
     str, typer.Option("--output", "-o", metavar="FILE", help="Where to write; - is stdout.")

@@ -105,7 +105,7 @@ def print_timeline(view: OrderView, entries: Sequence[HistoryEntry], *, ascii_on
             entries,
             width=width or _PAGE_WIDTH,
             ascii_only=ascii_only or width is None or not speaks_unicode(),
-            colour=styled(),
+            color=styled(),
         )
     )
 

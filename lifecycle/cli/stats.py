@@ -17,7 +17,7 @@ from lifecycle.cli.option import (
 from lifecycle.cli.output import Cell, counted, print_json, say
 from lifecycle.cli.picture import (
     STDOUT,
-    Colours,
+    Colors,
     FormatName,
     Output,
     ThemeName,
@@ -37,7 +37,7 @@ _MOVES: Final = ("from", "to", "times", "")
 def stats(
     *,
     form: FormatName = None,
-    theme: Colours = ThemeName.AUTO,
+    theme: Colors = ThemeName.AUTO,
     output: Output = STDOUT,
     db: Database = DEFAULT_DATABASE,
     provider: ProviderName = DEFAULT_PROVIDER,

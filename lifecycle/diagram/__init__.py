@@ -13,8 +13,8 @@ OrderView, history ─→ moments ─┬→ rows ─→ timeline (a terminal's) 
 scene       shapes and measured texts ─→ svg ─→ png
 harmless    foreign text that only shows
 metrics     how wide a text is, before anybody draws it
-theme       colours, light and dark
-paint       lines in colour or plain
+theme       colors, light and dark
+paint       lines in color or plain
 strokes     what a timeline is drawn with
 """
 

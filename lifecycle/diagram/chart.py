@@ -21,7 +21,7 @@ from lifecycle.diagram.scene import (
     Line,
     Shape,
     Text,
-    centred,
+    centered,
     diamond,
     moved,
 )
@@ -168,7 +168,7 @@ def pill(x: float, y: float, steps: str, look: str = "pill", ink: str = "taken")
     half = pill_width(steps) / 2
     return [
         Box(Area(x - half, y - 9, x + half, y + 9), look, 9),
-        centred(x, y, steps, LABEL, ink, bold=True),
+        centered(x, y, steps, LABEL, ink, bold=True),
     ]
 
 
@@ -275,7 +275,7 @@ def _haloed(middle: tuple[float, float], text: str, look: str) -> Iterator[Item]
     x, y = middle
     half = text_width(text, LABEL) / 2 + 4
     yield Box(Area(x - half, y - 7.5, x + half, y + 7.5), "page", 0)
-    yield centred(x, y, text, LABEL, look)
+    yield centered(x, y, text, LABEL, look)
 
 
 def _wires(wires: Sequence[Wire], routes: Sequence[Route]) -> Iterator[Item]:
@@ -341,4 +341,4 @@ def _state(
     for line in lines:
         y += line.size * _LEADING
         middle = y - line.size * _LEADING / 2
-        yield centred(x, middle, line.text, line.size, line.look, bold=line.bold)
+        yield centered(x, middle, line.text, line.size, line.look, bold=line.bold)

@@ -14,7 +14,7 @@ from lifecycle.diagram.frame import Sign, framed
 from lifecycle.diagram.grid import START, Key
 from lifecycle.diagram.harmless import harmless
 from lifecycle.diagram.outline import Ends, Outline, outline
-from lifecycle.diagram.scene import Area, Box, Line, Scene, centred
+from lifecycle.diagram.scene import Area, Box, Line, Scene, centered
 from lifecycle.errors import InvalidArgumentError
 from lifecycle.stats import RELATIVE_ERROR, LogStats, StateStats
 
@@ -139,5 +139,5 @@ def _signs() -> Iterator[Sign]:
     yield Sign((Line(((-13, 0), (13, 0)), "taken", head=True),), "taken so many times")
     yield Sign((Line(((-13, 0), (13, 0)), "skipped", head=True),), "skipped ahead")
     yield Sign((Line(((-13, 0), (13, 0)), "unused", head=True),), "never taken")
-    swatch = centred(0, 0, "p95", 10, bold=True)
+    swatch = centered(0, 0, "p95", 10, bold=True)
     yield Sign((swatch,), f"95 % of the stays were no longer, within {RELATIVE_ERROR:.0%}")

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 from lifecycle.diagram.metrics import text_width
-from lifecycle.diagram.scene import Item, Scene, Text, centred, moved
+from lifecycle.diagram.scene import Item, Scene, Text, centered, moved
 
 EDGE: Final = 24.0
 _TITLE: Final = 19.0
@@ -68,7 +68,7 @@ def legend_of(signs: Iterable[Sign], width: float) -> Part:
         if x and x + room > width + 18:
             x, y = 0.0, y + _KEY_LINE
         items += moved(sign.items, x + _SWATCH / 2 - 2, y)
-        label = centred(0, y, sign.says, _KEY, "faint")
+        label = centered(0, y, sign.says, _KEY, "faint")
         items.append(label._replace(x=x + _SWATCH + 2, anchor="start"))
         x += room
     return Part(tuple(items), width, y + _KEY_LINE / 2 if items else 0.0)

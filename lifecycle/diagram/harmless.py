@@ -1,6 +1,6 @@
 r"""Foreign text made harmless: order ids and names come from others, and are shown to people.
 
-Nothing that `harmless` returns can move a cursor, change a colour, start a line, hide
+Nothing that `harmless` returns can move a cursor, change a color, start a line, hide
 itself or turn the text around it: such a character is written out, as `\x1b` or `\u202e`.
 A backslash is doubled, so that no two texts look the same. What markup means to a format
 (`<`, `"`, `#`) is for the writer of that format to escape.

@@ -14,7 +14,7 @@ from lifecycle.diagram.episode import PILLS, Episode, Order, facts_of, order_of,
 from lifecycle.diagram.frame import Part, Sign, framed
 from lifecycle.diagram.ledger import fitted, ledger
 from lifecycle.diagram.metrics import text_width
-from lifecycle.diagram.scene import Area, Box, Disc, Item, Line, Scene, Text, centred
+from lifecycle.diagram.scene import Area, Box, Disc, Item, Line, Scene, Text, centered
 from lifecycle.view import HistoryEntry, OrderView
 
 _LEFT: Final = 130.0
@@ -151,7 +151,7 @@ class _Lanes:
             if text_width(stay, 10) <= room:
                 yield Text(left + 4, 27, stay, 10, "ink")
         elif text_width(number, _NUMBER, bold=True) <= room + 6:
-            yield centred((left + right) / 2, _BAND / 2, number, _NUMBER, "ink", bold=True)
+            yield centered((left + right) / 2, _BAND / 2, number, _NUMBER, "ink", bold=True)
 
     # The lanes, and what is in them.
 
@@ -210,10 +210,10 @@ class _Lanes:
             x, number = self._x(episode.moment.at), f"{episode.number}"
             ink = "odd" if episode.moment.late else episode.ink
             if height < 0:
-                yield centred(x, y + height - 3, number, _NUMBER, ink, bold=True)
+                yield centered(x, y + height - 3, number, _NUMBER, ink, bold=True)
                 continue
             yield from pill(x, y - height, number, PILLS[ink], ink)
-            label = centred(0, y - height, _name(episode), LABEL, ink)
+            label = centered(0, y - height, _name(episode), LABEL, ink)
             yield label._replace(x=x + pill_width(number) / 2 + 4, anchor="start")
 
     def _below(self, y: float) -> tuple[list[Item], float]:
@@ -224,7 +224,7 @@ class _Lanes:
         for episode, label, level in zip(self._episodes, labels, levels, strict=True):
             ink = "odd" if episode.moment.late else episode.ink
             at = y + 13 + level * _NUMBER_LEVEL
-            items.append(centred(label.x, at, f"{episode.number}", _NUMBER, ink, bold=True))
+            items.append(centered(label.x, at, f"{episode.number}", _NUMBER, ink, bold=True))
         return items, (max(levels, default=0) + 1) * _NUMBER_LEVEL
 
 

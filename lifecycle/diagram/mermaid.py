@@ -55,7 +55,7 @@ def mermaid(definition: Definition, view: OrderView | None = None) -> str:
             f"Retreat --> {ids[state]}"
             for state in (drawn.retreat.further if drawn.retreat else ())
         ),
-        *(f"Open --> {_labelled(end, ids)}" for end in drawn.ends),
+        *(f"Open --> {_labeled(end, ids)}" for end in drawn.ends),
         *(f"{ids[state]} --> [*]" for state in ended),
         *(_classes(definition, drawn, ids) if drawn.now is not None else ()),
     ]
@@ -126,15 +126,15 @@ def _hubs(drawn: Outline, ids: Mapping[str, str]) -> Iterator[str]:
     for number, hub in enumerate(drawn.hubs, 1):
         yield f"state Hub{number} <<choice>>"
         yield from (f"{ids[source]} --> Hub{number}" for source in hub.sources)
-        yield from (f"Hub{number} --> {_labelled(target, ids)}" for target in hub.targets)
+        yield from (f"Hub{number} --> {_labeled(target, ids)}" for target in hub.targets)
 
 
 def _arrow(arrow: Arrow, ids: Mapping[str, str]) -> str:
     source = "[*]" if arrow.source is None else ids[arrow.source]
-    return f"{source} --> {_labelled(arrow.target, ids, arrow.caption)}"
+    return f"{source} --> {_labeled(arrow.target, ids, arrow.caption)}"
 
 
-def _labelled(target: Target, ids: Mapping[str, str], caption: str = "") -> str:
+def _labeled(target: Target, ids: Mapping[str, str], caption: str = "") -> str:
     names = " / ".join(escaped(name) for name in target.names)
     label = f"{caption} {names}".strip()
     return f"{ids[target.state]} : {label}" if label else ids[target.state]

@@ -1,6 +1,6 @@
-"""Lines for a terminal: laid out once, printed plain or in colour.
+"""Lines for a terminal: laid out once, printed plain or in color.
 
-Colour never carries meaning alone, and taking it away changes no character of the text.
+Color never carries meaning alone, and taking it away changes no character of the text.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ class Span(NamedTuple):
 Line = tuple[Span, ...]
 
 
-def printed(lines: Iterable[Line], *, colour: bool) -> str:
+def printed(lines: Iterable[Line], *, color: bool) -> str:
     """Return lines as text, each ended, without blanks at their ends."""
-    return "".join(_printed(line, colour=colour) + "\n" for line in lines)
+    return "".join(_printed(line, color=color) + "\n" for line in lines)
 
 
 def wrapped(words: Iterable[Span], width: int, *, gap: str = " ") -> Iterator[Line]:
@@ -80,14 +80,14 @@ def _pieces(word: Span, width: int) -> Iterator[Span]:
     yield Span(piece, word.ink)
 
 
-def _printed(line: Line, *, colour: bool) -> str:
+def _printed(line: Line, *, color: bool) -> str:
     spans = list(line)
     while spans and not spans[-1].text.rstrip(" "):
         spans.pop()
     if not spans:
         return ""
     spans[-1] = Span(spans[-1].text.rstrip(" "), spans[-1].ink)
-    return "".join(_painted(span) if colour else span.text for span in spans)
+    return "".join(_painted(span) if color else span.text for span in spans)
 
 
 def _painted(span: Span) -> str:

@@ -24,7 +24,7 @@ from lifecycle.diagram.frame import Sign, framed
 from lifecycle.diagram.grid import START
 from lifecycle.diagram.ledger import fitted, ledger
 from lifecycle.diagram.outline import Arrow, Outline, outline
-from lifecycle.diagram.scene import Area, Box, Line, Scene, centred
+from lifecycle.diagram.scene import Area, Box, Line, Scene, centered
 from lifecycle.view import HistoryEntry, OrderView, Verdict
 
 _MOST_VISITS: Final = 3
@@ -160,7 +160,7 @@ def _signs(order: Order, drawn: Outline) -> Iterator[Sign]:
         yield Sign((Line(((-13, 0), (13, 0)), "back", head=True),), "step back")
     yield Sign((Line(((-13, 0), (13, 0)), "unused", head=True),), "move not taken")
     if any(episode.moment.ours for episode in order.episodes):
-        yield Sign((centred(0, 0, "~", 13, bold=True),), "by our clock: the event tells no time")
+        yield Sign((centered(0, 0, "~", 13, bold=True),), "by our clock: the event tells no time")
     for ink, says in (("odd", "unusual"), ("wrong", "does not count")):
         if any(episode.ink == ink for episode in order.episodes):
             yield Sign((Box(Area(-10, -8, 10, 8), PILLS[ink], 8),), says)

@@ -287,7 +287,7 @@ class _Router:
     def _span(self, number: int, leg: int) -> Span:
         link, way = self._links[number], self._ways[number]
         left, right = sorted(self._leg(number, leg))
-        label = link.label if leg == self._labelled_leg(number) else 0.0
+        label = link.label if leg == self._labeled_leg(number) else 0.0
         middle = (left + right) / 2
         left, right = min(left, middle - label / 2), max(right, middle + label / 2)
         sides = {way.out, way.into}
@@ -309,7 +309,7 @@ class _Router:
         offset = (tracks[number] - (count - 1) / 2) * _CORRIDOR_TRACK
         return self._corridors[corridor] + offset
 
-    def _labelled_leg(self, number: int) -> int:
+    def _labeled_leg(self, number: int) -> int:
         lengths = [
             abs(start - end)
             for start, end in (
@@ -345,7 +345,7 @@ class _Router:
         for leg in range(len(way.channels)):
             y = self._tracks.get(("link", number, leg), (start[1] + end[1]) / 2)
             points += [(x, y) for x in self._leg(number, leg)]
-        leg = self._labelled_leg(number)
+        leg = self._labeled_leg(number)
         (left, y), (right, _) = points[1 + 2 * leg], points[2 + 2 * leg]
         return Route((*points, end), ((left + right) / 2, y))
 

@@ -32,7 +32,7 @@ class Area(NamedTuple):
 
 
 class Text(NamedTuple):
-    """One line of harmless text; `y` is its baseline, `look` its colour's role."""
+    """One line of harmless text; `y` is its baseline, `look` its color's role."""
 
     x: float
     y: float
@@ -112,7 +112,7 @@ def moved(items: Iterable[Item], right: float, down: float) -> tuple[Item, ...]:
     return tuple(_moved(item, right, down) for item in items)
 
 
-def centred(x: float, y: float, text: str, size: float, look: str = "ink", **more: bool) -> Text:
+def centered(x: float, y: float, text: str, size: float, look: str = "ink", **more: bool) -> Text:
     """Return a text whose middle is at a point."""
     return Text(x, y + (ASCENT - DESCENT) / 2 * size, text, size, look, "middle", **more)
 

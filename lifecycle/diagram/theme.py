@@ -1,6 +1,6 @@
-"""The colours and strokes of every picture, light and dark.
+"""The colors and strokes of every picture, light and dark.
 
-A look never tells by colour alone: what differs in colour differs in a dash, a weight, a
+A look never tells by color alone: what differs in color differs in a dash, a weight, a
 border, a mark or a word as well.
 """
 
@@ -47,7 +47,7 @@ _DARK: Final[Mapping[str, str]] = {
     "wrong": "#ff8b82",
 }
 
-# Colour, width, dashes.
+# Color, width, dashes.
 _LINES: Final[Mapping[str, tuple[str, float, str]]] = {
     "line": ("line", 1.4, ""),
     "taken": ("taken", 2.4, ""),
@@ -112,8 +112,8 @@ def _declared(look: str) -> str:
         case "h":
             return "fill:{" + _LINES[name][0] + "}"
         case "l":
-            colour, width, dashes = _LINES[name]
+            color, width, dashes = _LINES[name]
             dashed = f";stroke-dasharray:{dashes}" if dashes else ""
-            return f"fill:none;stroke:{{{colour}}};stroke-width:{width}{dashed}"
+            return f"fill:none;stroke:{{{color}}};stroke-width:{width}{dashed}"
         case _:
             return _SHAPES[name]

@@ -21,7 +21,7 @@ def timeline(
     *,
     width: int = 80,
     ascii_only: bool = False,
-    colour: bool = False,
+    color: bool = False,
     full: bool = False,
 ) -> str:
     """Return one order's timeline as lines of at most `width` cells, in canonical order.
@@ -33,7 +33,7 @@ def timeline(
         history: of the same order, as `fold.history` gives it.
         width: of the terminal; from 72 on each event takes one line.
         ascii_only: draw with ASCII alone.
-        colour: add ANSI colours; the text stays the same.
+        color: add ANSI colors; the text stays the same.
         full: show every event by itself with its reason, instead of gathering quiet ones.
     """
     strokes = ASCII if ascii_only else UNICODE
@@ -48,7 +48,7 @@ def timeline(
         *_foot(view, width, strokes),
         *_legend(told, width),
     ]
-    return printed(lines, colour=colour)
+    return printed(lines, color=color)
 
 
 def _head(view: OrderView, width: int, strokes: Strokes) -> Iterator[Line]:

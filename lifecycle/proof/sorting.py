@@ -242,12 +242,12 @@ def _told_otherwise(
 
 def chosen(definition: Definition, over: Alphabet) -> tuple[Letter, ...]:
     """Return ten letters of all sorts: a dialogue, a birth, rivals, a tie, a step back, an end."""
-    labelled = {letter.label: letter for letter in over.letters}
+    labeled = {letter.label: letter for letter in over.letters}
     copy = over.letters[-1]
     original = next(letter for letter in over.letters if letter.event.key == copy.event.key)
     names = spoken_names(definition)
     middle = names.index(original.event.name)
-    rejected = next((label for label in labelled if label.startswith("rejected 1")), "request 2")
+    rejected = next((label for label in labeled if label.startswith("rejected 1")), "request 2")
     around = (
         *("request 1", rejected, "accepted 2", names[0], original.label, copy.label),
         f"{names[(middle + 1) % len(names)]}@1",
@@ -255,8 +255,8 @@ def chosen(definition: Definition, over: Alphabet) -> tuple[Letter, ...]:
         f"{definition.goal or names[-1]}@2",
         *(over.letters[twins[-1]].label for twins in over.twins[-1:]),
     )
-    wanted = dict.fromkeys(label for label in (*around, *labelled) if label in labelled)
-    return tuple(labelled[label] for label in wanted)[:LATTICE]
+    wanted = dict.fromkeys(label for label in (*around, *labeled) if label in labeled)
+    return tuple(labeled[label] for label in wanted)[:LATTICE]
 
 
 def delivered_otherwise(event: Event) -> Iterator[tuple[str, Event]]:

@@ -186,18 +186,18 @@ def test_a_terminal_of_no_width_gets_forty_columns() -> None:
     assert told(0) == told(40)
 
 
-def test_colour_changes_no_character_of_the_text() -> None:
+def test_color_changes_no_character_of_the_text() -> None:
     for width in (40, 72, 100):
         for ascii_only in (False, True):
             plain = told(width, ascii_only=ascii_only)
-            coloured = told(width, ascii_only=ascii_only, colour=True)
-            assert ANSI.sub("", coloured) == plain
-            assert "\x1b[31m" in coloured
+            colored = told(width, ascii_only=ascii_only, color=True)
+            assert ANSI.sub("", colored) == plain
+            assert "\x1b[31m" in colored
             assert "\x1b" not in plain
 
 
-def test_colour_never_runs_on_past_the_end_of_its_line() -> None:
-    for line in told(colour=True).splitlines():
+def test_color_never_runs_on_past_the_end_of_its_line() -> None:
+    for line in told(color=True).splitlines():
         codes = ANSI.findall(line)
         assert codes[1::2] == ["\x1b[0m"] * (len(codes) // 2)
         assert "\x1b[0m" not in codes[::2]
@@ -341,7 +341,7 @@ def test_hostile_ids_and_names_show_as_text(hostile: str) -> None:
         assert {unicodedata.bidirectional(c) for c in text}.isdisjoint({"R", "AL", "AN"})
         assert max(cells(line) for line in text.splitlines()) <= width
         assert timeline(view, history, width=width, ascii_only=True).isascii()
-        assert ANSI.sub("", timeline(view, history, width=width, colour=True)) == text
+        assert ANSI.sub("", timeline(view, history, width=width, color=True)) == text
     assert usual.splitlines()[0].startswith("Order ")
 
 
