@@ -9,8 +9,20 @@
 | `exchanges` | what an HTTP status means for a request |
 | `recognizing` | all of these together: an arrival in, an event out |
 
-Beside these, and imported by none of them, what speaks HTTP (extra `http`): `request`,
-`client` and `dialogue` create orders, `receiver` takes callbacks, `simulator` is the provider.
+Beside these, and imported by none of them, what speaks HTTP (extra `http`):
+
+| module | does |
+|---|---|
+| `request`, `client` | a create request as a model; calls to the provider |
+| `dialogue` | creates an order, and never two |
+| `reconciling` | asks for orders that wait too long |
+| `receiver` | takes callbacks |
+| `flow` | what client, dialogue and reconciling are written as |
+| `prerequisites` | what has to be in place for all of it |
+
+And what stands in for the provider: `simulator` over HTTP, `stories` in memory, and for tests
+`recordings`, a function for each thing that may be sent or come. They share a `storyteller`,
+the `ways` that an order can go, `plots` of it with its creation, and the provider's `refusals`.
 """
 
 from __future__ import annotations
