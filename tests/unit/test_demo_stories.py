@@ -10,7 +10,7 @@ import json
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 from itertools import pairwise
 from time import process_time
 from typing import Any
@@ -21,6 +21,7 @@ from lifecycle.event import Event
 from lifecycle.fold import fold
 from lifecycle.providers.instacart import INSTACART
 from lifecycle.providers.instacart.stories import Damage, Story, deliver, orders
+from lifecycle.providers.instacart.storyteller import http_date
 from lifecycle.recording import read_line
 
 SEED = 11
@@ -249,6 +250,11 @@ def test_delivering_leaves_the_stories_as_they_were() -> None:
     before = digest_of(STORIES)
     deliver(9, STORIES, divergent=0.5)
     assert digest_of(STORIES) == before
+
+
+def test_a_date_is_told_in_gmt_whatever_zone_the_provider_s_clock_was_set_in() -> None:
+    told = datetime(2022, 6, 4, 12, 0, tzinfo=timezone(timedelta(hours=2)))
+    assert http_date(told) == "Sat, 04 Jun 2022 10:00:00 GMT"
 
 
 def test_a_thousand_orders_take_less_than_half_a_second() -> None:

@@ -11,14 +11,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
-from email.utils import format_datetime
 from typing import Any, Final
 
 from lifecycle.event import ACCEPTED, FAILED, POLL_FAILED, REJECTED, REQUESTED, RESUBMITTED
 from lifecycle.instant import format_instant, parse_instant
 from lifecycle.providers.instacart.refusals import error_body
 from lifecycle.providers.instacart.stories import STARTS_AT
-from lifecycle.providers.instacart.storyteller import Recording
+from lifecycle.providers.instacart.storyteller import Recording, http_date
 
 ORDER: Final = "xyz123456"
 """The order that everything is about, unless it says otherwise."""
@@ -137,7 +136,7 @@ def poll(
     body = {"id": order_id, "status": status, **order} if status else None
     fields: Recording = {"order_id": order_id, "http_status": http_status}
     if at is not None:
-        fields["headers"] = {"date": format_datetime(_moment(at), usegmt=True)}
+        fields["headers"] = {"date": http_date(_moment(at))}
     return _recording("poll", _arrives(at, received_at), **fields, body=body)
 
 

@@ -5,7 +5,8 @@ The bodies follow the provider's how-to on asynchronous creation; nobody in them
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from random import Random
 from typing import Any, Final
 
@@ -14,21 +15,6 @@ from lifecycle.instant import format_instant
 Recording = dict[str, Any]
 """One line of a recording, as `lifecycle ingest` reads it."""
 
-_DAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
-_MONTHS: Final = (
-    "Jan",
-    "Feb",
-    "Mar",
-    "Apr",
-    "May",
-    "Jun",
-    "Jul",
-    "Aug",
-    "Sep",
-    "Oct",
-    "Nov",
-    "Dec",
-)
 _NAMES: Final = (("Kamal", "Singh"), ("Ada", "Sample"), ("Noor", "Example"), ("Kim", "Placeholder"))
 _NOTES: Final = ("Ring the doorbell.", "Leave it at the door.", "Call on arrival.")
 _EXPRESS: Final = 0.4
@@ -209,9 +195,8 @@ class Storyteller:
 
 
 def http_date(at: datetime) -> str:
-    """Return an instant as an HTTP `Date`, whatever the locale."""
-    day, month = _DAYS[at.weekday()], _MONTHS[at.month - 1]
-    return f"{day}, {at.day:02} {month} {at.year:04} {at:%H:%M:%S} GMT"
+    """Return an instant as an HTTP `Date`, whatever its zone and the locale."""
+    return format_datetime(at.astimezone(UTC), usegmt=True)
 
 
 def divergent(body: Recording) -> Recording:
