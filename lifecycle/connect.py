@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pkgutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from functools import cache, partial
@@ -52,7 +52,7 @@ def connect(
     """
     known, chosen = _providers(provider)
     tell = clock or _now
-    log = open_log(url, create=create, clock=tell, telemetry=telemetry)
+    log = open_log(url, create=create, clock=tell, telemetry=telemetry, providers=known)
     return Orders(log, known, chosen, tell)
 
 
@@ -70,18 +70,25 @@ def connect_async(
     """
     known, chosen = _providers(provider)
     tell = clock or _now
-    open_it = partial(open_log, url, create=create, clock=tell, telemetry=telemetry)
+    open_it = partial(
+        open_log, url, create=create, clock=tell, telemetry=telemetry, providers=known
+    )
     return AsyncOrders(open_it, known, chosen, tell)
 
 
 def open_log(
-    url: str, *, create: bool = True, clock: Clock | None = None, telemetry: bool = False
+    url: str,
+    *,
+    create: bool = True,
+    clock: Clock | None = None,
+    telemetry: bool = False,
+    providers: Iterable[str] = (),
 ) -> Log:
-    """Return the log at `url`; as `connect`, without a provider."""
+    """Return the log at `url`; as `connect`. Telemetry looks at the views of `providers`."""
     if telemetry:
         from lifecycle.telemetry import ObservedLog
 
-        return ObservedLog(_open_store(url, create=create, clock=clock or _now))
+        return ObservedLog(_open_store(url, create=create, clock=clock or _now), providers)
     return _open_store(url, create=create, clock=clock or _now)
 
 

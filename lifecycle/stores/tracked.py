@@ -158,6 +158,12 @@ class TrackedViews:
         return list(map(StoredView._make, rows))
 
     @patient
+    def odd(self, generation: Generation) -> int:
+        """Return how many orders show an anomaly."""
+        ((found,),) = self._fetch(self._sql.odd, generation.number) or [(0,)]
+        return int(found)
+
+    @patient
     def poisoned(self, generation: Generation, after: str, at_most: int) -> list[Poisoned]:
         """Return the next orders above `after` that could not be folded, by order id."""
         rows = self._fetch(self._sql.poisoned, generation.number, after, at_most)

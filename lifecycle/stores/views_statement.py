@@ -68,6 +68,7 @@ class Statements(NamedTuple):
         "INSERT INTO poisoned_orders (generation, order_id, reason) VALUES (?, ?, ?) "
         "ON CONFLICT (generation, order_id) DO UPDATE SET reason = excluded.reason"
     )
+    odd: str = "SELECT count(*) FROM order_views WHERE generation = ? AND anomalies > 0"
     heal: str = "DELETE FROM poisoned_orders WHERE generation = ? AND order_id = ?"
     poisoned: str = (
         "SELECT order_id, reason FROM poisoned_orders "

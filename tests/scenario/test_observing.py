@@ -128,6 +128,30 @@ def test_a_failed_append_is_a_failed_span_and_is_timed_as_such(observed):
     assert ("StoreClosedError", "memory") in points(reader, "lifecycle.append.duration")
 
 
+def test_readers_that_are_behind_dead_letters_and_anomalies_are_gauges(observed, tmp_path):
+    _, reader = observed
+
+    def refuse(_: object) -> None:
+        raise ValueError
+
+    with connect(f"sqlite:///{tmp_path}/orders.db", telemetry=True) as orders:
+        record(orders)
+        orders.views.rebuild()
+        orders.subscription("notify", refuse, attempts=1).catch_up()
+        orders.record_callback(callback("later"))
+        told = {
+            name: {key: point.value for key, point in points(reader, f"lifecycle.{name}").items()}
+            for name in ("feed.lag", "feed.dead_letters", "views.lag", "anomalies")
+        }
+    assert told == {
+        "feed.lag": {("notify", "sqlite"): 1},
+        "feed.dead_letters": {("notify", "sqlite"): 2},
+        "views.lag": {("instacart", "sqlite"): 1},
+        "anomalies": {("instacart", "sqlite"): 1},
+    }
+    assert points(reader, "lifecycle.feed.lag") == {}
+
+
 def test_what_is_observed_works_as_what_is_not(observed):
     with connect("memory:", telemetry=True) as orders, connect("memory:") as plain:
         for each in (orders, plain):
