@@ -22,6 +22,7 @@ from lifecycle.cli.picture import (
     Colors,
     Format,
     FormatName,
+    Narrow,
     Output,
     ThemeName,
     form_of,
@@ -61,6 +62,7 @@ def diagram(
     ] = None,
     form: FormatName = None,
     theme: Colors = ThemeName.AUTO,
+    narrow: Narrow = False,
     output: Output = STDOUT,
     as_at: AsAt = None,
     as_of: AsOf = None,
@@ -75,8 +77,8 @@ def diagram(
     # The definition is the same whatever the log holds: it takes none to draw it.
     with opened(db if order is not None else "memory:", provider, create=order is None) as orders:
         picture = (
-            draw_definition(orders.provider.definition)
+            draw_definition(orders.provider.definition, narrow=narrow)
             if order is None
-            else draw_order(orders, order, shown.value, as_at=as_at, as_of=as_of)
+            else draw_order(orders, order, shown.value, as_at=as_at, as_of=as_of, narrow=narrow)
         )
     write_picture(picture, form_of(form, output) or _USUAL[shown], theme, output)

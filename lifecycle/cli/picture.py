@@ -54,6 +54,10 @@ Colors = Annotated[
 Output = Annotated[
     str, typer.Option("--output", "-o", metavar="FILE", help="Where to write; - is stdout.")
 ]
+Narrow = Annotated[
+    bool,
+    typer.Option("--narrow", help="Break the happy path into shorter rows, in SVG and PNG."),
+]
 
 
 def form_of(form: Format | None, output: str) -> Format | None:

@@ -19,6 +19,7 @@ from lifecycle.cli.picture import (
     STDOUT,
     Colors,
     FormatName,
+    Narrow,
     Output,
     ThemeName,
     form_of,
@@ -38,6 +39,7 @@ def stats(
     *,
     form: FormatName = None,
     theme: Colors = ThemeName.AUTO,
+    narrow: Narrow = False,
     output: Output = STDOUT,
     db: Database = DEFAULT_DATABASE,
     provider: ProviderName = DEFAULT_PROVIDER,
@@ -55,7 +57,8 @@ def stats(
     ):
         figures = orders.stats(on_progress=advance)
     if drawn is not None:
-        write_picture(draw_stats(orders.provider.definition, figures), drawn, theme, output)
+        picture = draw_stats(orders.provider.definition, figures, narrow=narrow)
+        write_picture(picture, drawn, theme, output)
     elif json:
         print_json(figures.model_dump(mode="json"))
     else:

@@ -13,6 +13,7 @@ OrderView, history ─→ moments ─┬→ rows ─→ timeline (a terminal's) 
 scene       shapes and measured texts ─→ svg ─→ png
 harmless    foreign text that only shows
 metrics     how wide a text is, before anybody draws it
+breaking    texts cut or broken into lines, to fit
 theme       colors, light and dark
 paint       lines in color or plain
 strokes     what a timeline is drawn with

@@ -15,10 +15,10 @@ from lifecycle.diagram.scene import Area, Box, Disc, Line, Scene, diamond
 BACK: Final = Words("\N{BLACK LEFT-POINTING POINTER} may step back")
 
 
-def blueprint(definition: Definition) -> Scene:
+def blueprint(definition: Definition, *, narrow: bool = False) -> Scene:
     """Return the states and moves of a definition as a picture."""
     drawn = outline(definition)
-    whole = chart(definition, drawn, backward(drawn), wires_of(drawn))
+    whole = chart(definition, drawn, backward(drawn), wires_of(drawn), narrow=narrow)
     moves = len({(move.source, move.dest) for move in definition.moves})
     facts = (
         f"{len(definition.states)} states, {moves} moves, fingerprint {definition.fingerprint[:8]}",

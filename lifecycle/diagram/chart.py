@@ -94,10 +94,11 @@ def chart(
     wires: Sequence[Wire],
     *,
     rails: Rails | None = None,
+    narrow: bool = False,
 ) -> Part:
     """Return the states and moves of an outline, drawn with these looks and arrows."""
     rails = rails or Rails()
-    grid = placed(definition, drawn)
+    grid = placed(definition, drawn, narrow=narrow)
     lines = _lines(definition, looks)
     width = min(max(_NARROWEST, *(_room(of) for of in lines.values())), _WIDEST)
     sizes: dict[Key, tuple[float, float]] = {

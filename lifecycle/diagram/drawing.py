@@ -47,19 +47,24 @@ class Source(Protocol):
         ...
 
 
-def draw_definition(definition: Definition) -> Picture:
-    """Return the states and moves of a definition as a picture."""
-    scene = blueprint(definition)
+def draw_definition(definition: Definition, *, narrow: bool = False) -> Picture:
+    """Return the states and moves of a definition as a picture.
+
+    A `narrow` one breaks the happy path into shorter rows, for a page of about 900 pixels.
+    """
+    scene = blueprint(definition, narrow=narrow)
     return Picture(scene.title, scene, {"mermaid": mermaid(definition), "dot": dot(definition)})
 
 
-def draw_stats(definition: Definition, stats: LogStats) -> Picture:
+def draw_stats(definition: Definition, stats: LogStats, *, narrow: bool = False) -> Picture:
     """Return the figures of a whole log, on the states and moves of its definition.
+
+    A `narrow` one breaks the happy path into shorter rows.
 
     Raises:
         InvalidArgumentError: they were counted under another definition.
     """
-    scene = fleet(definition, stats)
+    scene = fleet(definition, stats, narrow=narrow)
     return Picture(scene.title, scene, {})
 
 
@@ -70,8 +75,11 @@ def draw_order(
     *,
     as_at: datetime | None = None,
     as_of: datetime | None = None,
+    narrow: bool = False,
 ) -> Picture:
     """Return what happened to an order as a picture, now or as at and as of a time.
+
+    A `narrow` path breaks into shorter rows, for a page of about 900 pixels.
 
     Raises:
         InvalidArgumentError: there is no such view.
@@ -80,7 +88,7 @@ def draw_order(
     _check(view)
     seen, history = seen_at_once(orders, order_id, as_at=as_at, as_of=as_of)
     asked = _asked(as_at, as_of)
-    return draw_history(orders.provider.definition, seen, history, view, asked=asked)
+    return draw_history(orders.provider.definition, seen, history, view, asked=asked, narrow=narrow)
 
 
 def seen_at_once(
@@ -110,10 +118,12 @@ def draw_history(
     view: OrderPicture = "path",
     *,
     asked: str = "",
+    narrow: bool = False,
 ) -> Picture:
     """Return a view of an order and its events, both of the same time, as a picture.
 
-    `asked` stands above the picture: of which time it is.
+    `asked` stands above the picture: of which time it is. A `narrow` path breaks into
+    shorter rows.
 
     Raises:
         InvalidArgumentError: there is no such view, or it was folded under another definition.
@@ -125,7 +135,7 @@ def draw_history(
     if view == "timeline":
         scene = lanes(seen, history, asked=asked)
         return Picture(scene.title, scene, {})
-    scene = path(definition, seen, history, asked=asked)
+    scene = path(definition, seen, history, asked=asked, narrow=narrow)
     texts = {"mermaid": mermaid(definition, seen), "dot": dot(definition, seen)}
     return Picture(scene.title, scene, texts)
 

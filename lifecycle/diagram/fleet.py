@@ -22,7 +22,7 @@ _MOST_SKIPS: Final = 8
 """How many moves that the definition does not have get an arrow."""
 
 
-def fleet(definition: Definition, stats: LogStats) -> Scene:
+def fleet(definition: Definition, stats: LogStats, *, narrow: bool = False) -> Scene:
     """Return the figures of a log on the definition's states and moves.
 
     Raises:
@@ -40,7 +40,7 @@ def fleet(definition: Definition, stats: LogStats) -> Scene:
         )
         for state in stats.states
     }
-    whole = chart(definition, drawn, looks, wires, rails=_rails(drawn, counts))
+    whole = chart(definition, drawn, looks, wires, rails=_rails(drawn, counts), narrow=narrow)
     facts = [*_facts(stats, drawn)]
     title = f"{stats.orders:,} orders of {harmless(stats.provider)}"
     summary = "\n".join([*facts, *_told(stats)])

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
+from lifecycle.diagram.breaking import broken
 from lifecycle.diagram.metrics import text_width
 from lifecycle.diagram.scene import Item, Scene, Text, centered, moved
 
 EDGE: Final = 24.0
 _TITLE: Final = 19.0
 _FACTS: Final = 12.0
+_FACTS_WIDTH: Final = 760.0
+_MOST_LINES_OF_A_FACT: Final = 4
 _KEY: Final = 11.0
 _KEY_LINE: Final = 22.0
 _SWATCH: Final = 30.0
@@ -36,10 +39,14 @@ def framed(
 ) -> Scene:
     """Return a whole picture: title and facts, then the parts, then the legend."""
     heads = [*_broken(title, 60)]
+    widest = max(_FACTS_WIDTH, *(part.width for part in parts))
+    lines = [
+        line for fact in facts for line in broken(fact, widest, _FACTS, most=_MOST_LINES_OF_A_FACT)
+    ]
     inner = max(
         *(part.width for part in parts),
         *(text_width(head, _TITLE, bold=True) for head in heads),
-        *(text_width(fact, _FACTS) for fact in facts),
+        *(text_width(line, _FACTS) for line in lines),
         320.0,
     )
     items: list[Item] = []
@@ -47,9 +54,9 @@ def framed(
     for head in heads:
         y += _TITLE * 1.2
         items.append(Text(EDGE, y - 4, head, _TITLE, "ink", bold=True))
-    for fact in facts:
+    for line in lines:
         y += _FACTS * 1.5
-        items.append(Text(EDGE, y - 3, fact, _FACTS, "faint"))
+        items.append(Text(EDGE, y - 3, line, _FACTS, "faint"))
     y += 12
     for part in parts:
         items += moved(part.items, EDGE, y)

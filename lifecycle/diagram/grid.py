@@ -5,7 +5,7 @@
     below   states on a way that leads back, and other ends
     last    ends that every open state leads to
 
-A long happy path goes on in further bands of such rows.
+A long happy path goes on in further bands of such rows; in a narrow picture, sooner.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ Key = str | int
 
 START: Final = 0
 _LONGEST_BAND: Final = 10
+_NARROW_BAND: Final = 6
 _FURTHEST: Final = 2
 """How many columns a state may stand beyond the step of the spine that it follows."""
 
@@ -48,7 +49,7 @@ class Grid(NamedTuple):
 Pairs = frozenset[tuple[str, str]]
 
 
-def placed(definition: Definition, drawn: Outline) -> Grid:
+def placed(definition: Definition, drawn: Outline, *, narrow: bool = False) -> Grid:
     """Return where the start, every state and every hub of an outline stands."""
     ends = {end.state for end in drawn.ends}
     pairs = _pairs(definition, drawn)
@@ -59,8 +60,9 @@ def placed(definition: Definition, drawn: Outline) -> Grid:
     back = _on_a_way_back(definition, pairs)
     cells: dict[Key, Cell] = {}
     rows = 0
-    for first in range(0, len(sequence), _LONGEST_BAND):
-        band = sequence[first : first + _LONGEST_BAND]
+    longest = _NARROW_BAND if narrow else _LONGEST_BAND
+    for first in range(0, len(sequence), longest):
+        band = sequence[first : first + longest]
         near = [(at - first, s) for s, at in follows.items() if first <= at < first + len(band)]
         rows = _place_band(cells, band, near, back, rows)
     columns = max(cell.column for cell in cells.values()) + 1

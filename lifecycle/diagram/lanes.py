@@ -8,11 +8,12 @@ from datetime import datetime
 from itertools import pairwise
 from typing import Final, NamedTuple
 
+from lifecycle.diagram.breaking import fitted
 from lifecycle.diagram.chart import LABEL, pill, pill_width, spoken
 from lifecycle.diagram.clock import clock, date
 from lifecycle.diagram.episode import PILLS, Episode, Order, facts_of, order_of, summary_of
 from lifecycle.diagram.frame import Part, Sign, framed
-from lifecycle.diagram.ledger import fitted, ledger
+from lifecycle.diagram.ledger import ledger
 from lifecycle.diagram.metrics import text_width
 from lifecycle.diagram.scene import Area, Box, Disc, Item, Line, Scene, Text, centered
 from lifecycle.view import HistoryEntry, OrderView

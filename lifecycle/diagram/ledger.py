@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
+from lifecycle.diagram.breaking import broken, fitted
 from lifecycle.diagram.chart import pill, pill_width, spoken
 from lifecycle.diagram.clock import date
 from lifecycle.diagram.episode import (
@@ -25,7 +26,11 @@ _SIZE: Final = 11.0
 _ROW: Final = 21.0
 _GAP: Final = 14.0
 _MOST_ROWS: Final = 10
-_MEANT_IN_HALF: Final = 310.0
+_MOST_COLUMNS: Final = 6
+_MOST_LINES: Final = 4
+_LEAST_MEANT: Final = 165.0
+_MEANT_ALONE: Final = 280.0
+_APART: Final = 2 * _GAP
 _WIDEST: Final = (60.0, 150.0, 230.0, 560.0, 90.0, 190.0)
 _HEADS: Final = ("event", "occurred, UTC", "what came", "what it meant", "stayed", "arrived")
 
@@ -39,21 +44,26 @@ class _Row(NamedTuple):
     late: bool = False
 
 
-def ledger(order: Order, room: float = 0.0) -> Part:
+def ledger(order: Order, room: float) -> Part:
     """Return every event of an order as a list, then what never came.
 
-    A long one stands in two columns where `room` is wide enough for both.
+    A long one stands in as many columns as `room` is wide enough for. A meaning that is
+    longer than its column goes on in further lines.
     """
     rows = [*_rows(order)]
-    half = (len(rows) + 1) // 2
-    if half > _MOST_ROWS:
-        narrow = _widths(rows, _MEANT_IN_HALF)
-        whole = sum(narrow) + _GAP * (len(narrow) - 1) + 12
-        if 2 * whole + 2 * _GAP <= room:
-            first, second = _table(rows[:half], narrow), _table(rows[half:], narrow)
-            beside = moved(second.items, whole + 2 * _GAP, 0)
-            return Part((*first.items, *beside), 2 * whole + 2 * _GAP, first.height)
-    return _table(rows, _widths(rows, _WIDEST[3]))
+    for count in range(min(len(rows) // _MOST_ROWS, _MOST_COLUMNS), 1, -1):
+        meant = _left_for_meaning(rows, room, count)
+        if meant >= _LEAST_MEANT:
+            return _beside(rows, _widths(rows, min(meant, _WIDEST[3])), count)
+    meant = max(_left_for_meaning(rows, room, 1), _MEANT_ALONE)
+    return _beside(rows, _widths(rows, min(meant, _WIDEST[3])), 1)
+
+
+def _left_for_meaning(rows: Sequence[_Row], room: float, count: int) -> float:
+    """Return how wide what each event meant may be where so many columns stand side by side."""
+    widths = _widths(rows, 0.0)
+    taken = sum(widths) - widths[3] + _GAP * (len(widths) - 1) + 12
+    return (room - _APART * (count - 1)) / count - taken
 
 
 def _widths(rows: Sequence[_Row], meant: float) -> list[float]:
@@ -66,22 +76,45 @@ def _widths(rows: Sequence[_Row], meant: float) -> list[float]:
     return widths
 
 
+def _beside(rows: Sequence[_Row], widths: Sequence[float], count: int) -> Part:
+    """Return the rows as so many tables of about one height, side by side."""
+    lines = [line for row in rows for line in _in_lines(row, widths[3])]
+    items: list[Item] = []
+    left = height = 0.0
+    for part in _shared_out(lines, count):
+        table = _table(part, widths)
+        items += moved(table.items, left, 0)
+        left += table.width + _APART
+        height = max(height, table.height)
+    return Part(tuple(items), left - _APART, height)
+
+
+def _in_lines(row: _Row, meant: float) -> Iterator[_Row]:
+    """Yield a row, and one more for every further line that its meaning takes."""
+    first, *others = broken(row.cells[2], meant, _SIZE, most=_MOST_LINES)
+    yield row._replace(cells=(*row.cells[:2], first, *row.cells[3:]))
+    for line in others:
+        yield _Row("", ("", "", line, "", ""), row.ink)
+
+
+def _shared_out(lines: Sequence[_Row], count: int) -> Iterator[Sequence[_Row]]:
+    """Yield the lines in parts; what belongs to one event stays together."""
+    first = 0
+    for part in range(1, count + 1):
+        last = max(round(len(lines) * part / count), first)
+        while last < len(lines) and not lines[last].number:
+            last += 1
+        if last > first:
+            yield lines[first:last]
+        first = last
+
+
 def _table(rows: Sequence[_Row], widths: Sequence[float]) -> Part:
     lefts = [6.0]
     for width in widths[:-1]:
         lefts.append(lefts[-1] + width + _GAP)
     whole = lefts[-1] + widths[-1] + 6
     return Part((*_drawn(rows, lefts, widths, whole),), whole, _ROW * (len(rows) + 1) + 4)
-
-
-def fitted(text: str, width: float, size: float = _SIZE, *, bold: bool = False) -> str:
-    """Return a harmless text, cut with an ellipsis to what fits into a width."""
-    if text_width(text, size, bold=bold) <= width:
-        return text
-    kept = len(text)
-    while kept and text_width(text[:kept] + "\u2026", size, bold=bold) > width:
-        kept -= 1
-    return text[:kept] + "\u2026"
 
 
 def _rows(order: Order) -> Iterator[_Row]:
@@ -121,9 +154,11 @@ def _drawn(
     for left, head in zip(lefts, _HEADS, strict=True):
         yield Text(left, _ROW - 6, head, _SIZE, "faint")
     yield Line(((0, _ROW), (whole, _ROW)), "grid")
+    event = -1
     for number, row in enumerate(rows):
         top = _ROW * (number + 1) + 1
-        if number % 2:
+        event += bool(row.number)
+        if event % 2:
             yield Box(Area(0, top, whole, top + _ROW), "stripe", 0)
         yield from _row(row, top, lefts, room)
 
@@ -136,5 +171,5 @@ def _row(row: _Row, top: float, lefts: Sequence[float], room: Sequence[float]) -
     for column, (text, ink) in enumerate(zip(row.cells, inks, strict=True), 1):
         if text:
             bold = column == 2
-            shown = fitted(text, room[column], bold=bold)
+            shown = fitted(text, room[column], _SIZE, bold=bold)
             yield Text(lefts[column], top + _ROW - 6.5, shown, _SIZE, ink, bold=bold)

@@ -8,6 +8,7 @@ from typing import Final
 
 from lifecycle.definition import Definition
 from lifecycle.diagram.blueprint import BACK
+from lifecycle.diagram.breaking import fitted
 from lifecycle.diagram.chart import SMALL, Look, Rails, Wire, Words, chart, named, spoken, wires_of
 from lifecycle.diagram.clock import clock, lasting
 from lifecycle.diagram.episode import (
@@ -22,7 +23,7 @@ from lifecycle.diagram.episode import (
 )
 from lifecycle.diagram.frame import Sign, framed
 from lifecycle.diagram.grid import START
-from lifecycle.diagram.ledger import fitted, ledger
+from lifecycle.diagram.ledger import ledger
 from lifecycle.diagram.outline import Arrow, Outline, outline
 from lifecycle.diagram.scene import Area, Box, Line, Scene, centered
 from lifecycle.view import HistoryEntry, OrderView, Verdict
@@ -41,6 +42,7 @@ def path(
     history: Sequence[HistoryEntry],
     *,
     asked: str = "",
+    narrow: bool = False,
 ) -> Scene:
     """Return the path of an order on its definition, with every event in a list below it.
 
@@ -55,6 +57,7 @@ def path(
         _looks(definition, drawn, order),
         _wires(drawn, order),
         rails=Rails("rail"),
+        narrow=narrow,
     )
     facts = facts_of(order, asked)
     parts = [whole, ledger(order, whole.width)]

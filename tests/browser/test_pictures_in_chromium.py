@@ -42,10 +42,10 @@ def problems(found: dict[str, dict]) -> dict[str, list[str]]:
     return {name: told["problems"] for name, told in found.items() if told["problems"]}
 
 
-@pytest.mark.parametrize("view", ["path", "timeline"])
-def test_no_text_covers_another_or_leaves_the_page(orders, view, tmp_path):
+@pytest.mark.parametrize(("view", "narrow"), [("path", False), ("path", True), ("timeline", False)])
+def test_no_text_covers_another_or_leaves_the_page(orders, view, narrow, tmp_path):
     pictures = {
-        f"{number}": draw_order(orders, seen.order_id, view).svg(theme="light")
+        f"{number}": draw_order(orders, seen.order_id, view, narrow=narrow).svg(theme="light")
         for number, seen in enumerate(orders.find())
     }
     assert len(pictures) > ORDERS
@@ -64,6 +64,9 @@ def test_definitions_and_whole_logs_are_drawn_as_well(orders, tmp_path):
         "small": draw_definition(named("a", "b", "c")),
         "hostile": draw_definition(named("start", *filter(str.strip, HOSTILE))),
         "log": draw_stats(definition, orders.stats()),
+        "narrow": draw_definition(definition, narrow=True),
+        "narrow big": draw_definition(big_definition(), narrow=True),
+        "narrow log": draw_stats(definition, orders.stats(), narrow=True),
     }
     written = {name: picture.svg() for name, picture in pictures.items()}
     assert problems(chromium.measured(written, tmp_path)) == {}

@@ -310,7 +310,9 @@ def pictures() -> dict[Path, str]:
         orders.record_many(delivered_badly())
         drawn = {
             "lifecycle": draw_definition(LAST_MILE),
+            "lifecycle-narrow": draw_definition(LAST_MILE, narrow=True),
             "path": draw_order(orders, SHOWN),
+            "path-narrow": draw_order(orders, SHOWN, narrow=True),
             "timeline": draw_order(orders, SHOWN, "timeline"),
             "fleet": draw_stats(LAST_MILE, fleet()),
         }

@@ -133,7 +133,7 @@ def test_whatever_happens_under_whatever_definition_nothing_lies_on_anything_els
     events = data.draw(events_of(definition))
     folding = Folding.of(definition, events)
     view, history = folding.view(), folding.history()
-    path = scene_of(draw_history(definition, view, history))
+    path = scene_of(draw_history(definition, view, history, narrow=data.draw(st.booleans())))
     assert [*collisions(path), *covered_lines(path), *crossed_boxes(path)] == []
     assert collisions(scene_of(draw_history(definition, view, history, "timeline"))) == []
 

@@ -6,6 +6,7 @@ What a browser makes of them is asked elsewhere, with the same rules.
 from __future__ import annotations
 
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from lifecycle.diagram.blueprint import blueprint
 from lifecycle.diagram.scene import Line, Scene, Text
@@ -30,12 +31,19 @@ def test_the_last_mile_is_drawn_with_every_state_and_nothing_on_anything_else():
 
 
 @settings(max_examples=150, deadline=None)
-@given(definitions())
-def test_whatever_the_definition_nothing_lies_on_anything_else(definition):
-    scene = blueprint(definition)
+@given(definitions(), st.booleans())
+def test_whatever_the_definition_nothing_lies_on_anything_else(definition, narrow):
+    scene = blueprint(definition, narrow=narrow)
     assert collisions(scene) == []
     assert covered_lines(scene) == []
     assert crossed_boxes(scene) == []
+
+
+def test_a_narrow_picture_breaks_the_happy_path_and_has_all_that_the_wide_one_has():
+    wide, narrow = blueprint(LAST_MILE), blueprint(LAST_MILE, narrow=True)
+    assert drawn_well(narrow)
+    assert narrow.width < 900 < wide.width
+    assert sorted(text.text for text in narrow.texts) == sorted(text.text for text in wide.texts)
 
 
 def test_a_long_lifecycle_goes_on_in_further_rows():
