@@ -6,15 +6,10 @@ placeholder, so does the test.
 
 from __future__ import annotations
 
-import asyncio
 import json
-import socket
-import threading
-from contextlib import contextmanager
 
 import httpx2
 import pytest
-import uvicorn
 
 from lifecycle import connect, connect_async
 from lifecycle.providers.instacart.client import Client
@@ -22,79 +17,28 @@ from lifecycle.providers.instacart.dialogue import Correctable, Created, Unknown
 from lifecycle.providers.instacart.receiver import Receiver
 from lifecycle.providers.instacart.request import Address, CreateOrder
 from lifecycle.testing import simulated
+from tests.how_to import BRAND_NEW, CLIENT_ERROR, FIELDS
+from tests.serving import asgi_server
 
-ADDRESS = {"address_line_1": "50 Beale St", "postal_code": "94105"}
-FIELDS = {
-    "order_id": "xyz123456",
-    "service_option_hold_id": "<service_option_hold_id>",
-    "location_code": "<location_code>",
-    "locale": "en-US",
-    "first_name": "Kamal",
-    "last_name": "Singh",
-    "user_phone": "800-555-0101",
-    "initial_tip_cents": 200,
-    "items_count": 12,
-    "bags_count": 3,
-    "items_weight": 15,
-    "cart_total": 5400,
-    "alcoholic": False,
-    "leave_unattended": True,
-    "special_instructions": "Ring the doorbell.",
-}
-BRAND_NEW = {
-    "id": "xyz123456",
-    "status": "brand_new",
-    "order_url": "https://<instacart_development_domain>/s/dWl2N3U1d203",
-    "created_at": "2021-06-22T20:57:22Z",
-    "cancellation_reason": "",
-    "locale": "en_US",
-    "is_express": True,
-    "is_instacartplus": True,
-    "fulfillment_details": {
-        "store_location": "<location_code>",
-        "window_starts_at": "2021-06-22T20:57:21Z",
-        "window_ends_at": "2021-06-23T01:57:21Z",
-    },
-    "is_fallback_window": False,
-}
-MISSING_ADDRESS = {
-    "error": {"message": "Required parameter missing or invalid", "code": 1001},
-    "meta": {"key": "address"},
-}
 SECRET = "a secret between the provider and us, for tests"
 
 
-def request(order_id="xyz123456", address=ADDRESS, simulate=None):
-    told = FIELDS | {"order_id": order_id}
+def request(order_id="xyz123456", address=FIELDS["address"], simulate=None):
+    told = FIELDS | {"order_id": order_id, "address": address and Address(**address)}
     if simulate:
         told["special_instructions"] = f"simulate: {simulate}"
-    return CreateOrder(**told, address=None if address is None else Address(**address))
-
-
-@contextmanager
-def receiving(url):
-    """Serve a receiver on the log at `url` and yield its base URL."""
-    receiver = Receiver(connect_async(url), clients={"instacart": SECRET}, signing_keys=[SECRET])
-    listener = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(receiver, log_config=None, access_log=False))
-    thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[listener])))
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        thread.join(30)
-        listener.close()
+    return CreateOrder(**told)
 
 
 @pytest.fixture
 def world(tmp_path):
     """Our service and the provider: its orders, its client, its receiver, the simulator."""
     url = f"sqlite:///{tmp_path}/orders.db"
+    receiver = Receiver(connect_async(url), clients={"instacart": SECRET}, signing_keys=[SECRET])
     with (
-        receiving(url) as receiver,
+        asgi_server(receiver) as port,
         simulated(
-            callback_url=f"{receiver}/callbacks",
+            callback_url=f"http://127.0.0.1:{port}/callbacks",
             callback_client_secret=SECRET,
             callbacks="flat",
             retry_seconds=0.05,
@@ -108,11 +52,11 @@ def world(tmp_path):
         ) as client,
         connect(url) as orders,
     ):
-        yield orders, client, receiver, provider
+        yield orders, client, f"http://127.0.0.1:{port}", provider
 
 
 def test_the_request_is_the_how_to_s_body_field_by_field():
-    assert json.loads(request().body()) == FIELDS | {"address": ADDRESS}
+    assert json.loads(request().body()) == FIELDS
 
 
 def test_step_by_step_an_order_is_created_and_brand_new_brings_the_rest(world):
@@ -127,7 +71,7 @@ def test_step_by_step_an_order_is_created_and_brand_new_brings_the_rest(world):
     provider.settle()
     view = orders.get("xyz123456")
     told = json.loads(provider.truth["xyz123456"].callbacks[0].body)
-    assert told.keys() == BRAND_NEW.keys()
+    assert told.keys() == json.loads(BRAND_NEW).keys()
     assert [step.status for step in view.path][:3] == ["requested", "created", "brand_new"]
     assert view.details.order_url == told["order_url"]
     assert view.details.is_instacartplus == told["is_instacartplus"]
@@ -142,13 +86,13 @@ def test_the_how_to_s_own_callback_is_received_and_read(world):
     bearer = {"authorization": f"Bearer {token['access_token']}"}
     for _ in range(2):  # the second one changes nothing
         reply = httpx2.post(
-            f"{receiver}/callbacks", json=BRAND_NEW, headers=bearer, trust_env=False
+            f"{receiver}/callbacks", content=BRAND_NEW.encode(), headers=bearer, trust_env=False
         )
         assert reply.status_code // 100 == 2
     view = orders.get("xyz123456")
     details = view.details.model_dump(exclude={"fulfillment_details", "cancellation_reason"})
     assert view.status == "brand_new"
-    assert details == {name: BRAND_NEW[name] for name in details}
+    assert details == {name: json.loads(BRAND_NEW)[name] for name in details}
     assert view.details.cancellation_reason is None
     assert view.events == 3
 
@@ -160,7 +104,9 @@ def test_a_client_side_error_is_corrected_and_the_order_created_again(world):
     assert [(e.message, e.code, e.key) for e in outcome.errors] == [
         ("Required parameter missing or invalid", 1001, "address")
     ]
-    assert json.loads(client.create(request("other", address=None)).body) == MISSING_ADDRESS
+    assert json.loads(client.create(request("other", address=None)).body) == json.loads(
+        CLIENT_ERROR
+    )
     again = create_order(orders, client, request())
     assert isinstance(again, Created)
     assert again.view.attempt == 2

@@ -24,28 +24,12 @@ from lifecycle.providers.instacart.simulator import (
     hostile,
 )
 from lifecycle.providers.instacart.simulator.scenarios import FAULTS
+from tests.how_to import FIELDS
 from tests.scenario.command_line import SCRIPT, run
 
 ORDERS = "/v2/fulfillment/users/kamalsingh1234/orders"
 TOKEN = "/v2/oauth/token"
-HOW_TO = {
-    "order_id": "xyz123456",
-    "service_option_hold_id": "<service_option_hold_id>",
-    "location_code": "1003",
-    "locale": "en-US",
-    "first_name": "Kamal",
-    "last_name": "Singh",
-    "user_phone": "800-555-0101",
-    "initial_tip_cents": 200,
-    "items_count": 12,
-    "bags_count": 3,
-    "items_weight": 15,
-    "cart_total": 5400,
-    "alcoholic": False,
-    "leave_unattended": True,
-    "special_instructions": "Ring the doorbell.",
-    "address": {"address_line_1": "50 Beale St", "postal_code": "94105"},
-}
+HOW_TO = FIELDS | {"location_code": "1003"}
 SECRET = "callback-secret"
 STARTS_AT = "2022-06-04T10:00:00Z"
 

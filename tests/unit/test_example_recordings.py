@@ -14,72 +14,9 @@ from lifecycle.fold import fold
 from lifecycle.providers.instacart import INSTACART
 from lifecycle.recording import read_line
 from lifecycle.view import OrderView
+from tests.how_to import BRAND_NEW, CLIENT_ERROR, REQUEST, RESPONSE
 
 FOLDER = Path(__file__).parents[2] / "examples" / "recordings"
-
-REQUEST = """
-{
-"order_id": "xyz123456",
-"service_option_hold_id": "<service_option_hold_id>",
-"location_code": "<location_code>",
-"locale": "en-US",
-"first_name": "Kamal",
-"last_name": "Singh",
-"user_phone": "800-555-0101",
-"initial_tip_cents": 200,
-"items_count": 12,
-"bags_count": 3,
-"items_weight": 15,
-"cart_total": 5400,
-"alcoholic": false,
-"leave_unattended": true,
-"special_instructions": "Ring the doorbell.",
-"address": {
-"address_line_1": "50 Beale St",
-"postal_code": "94105"
-}
-}
-"""
-RESPONSE = """
-{
-"id": "xyz123456",
-"status": "created",
-"fulfillment_details": {
-"store_location": "1003",
-"window_starts_at": "2022-06-04T11:00:00Z",
-"window_ends_at": "2022-06-04T12:00:00Z"
-}
-}
-"""
-BRAND_NEW = """
-{
-"id": "xyz123456",
-"status": "brand_new",
-"order_url": "https://<instacart_development_domain>/s/dWl2N3U1d203",
-"created_at": "2021-06-22T20:57:22Z",
-"cancellation_reason": "",
-"locale": "en_US",
-"is_express": true,
-"is_instacartplus": true,
-"fulfillment_details": {
-"store_location": "<location_code>",
-"window_starts_at": "2021-06-22T20:57:21Z",
-"window_ends_at": "2021-06-23T01:57:21Z"
-},
-"is_fallback_window": false
-}
-"""
-CLIENT_ERROR = """
-{
-"error": {
-"message": "Required parameter missing or invalid",
-"code": 1001
-},
-"meta": {
-"key": "address"
-}
-}
-"""
 
 
 def lines(name: str) -> list[dict[str, Any]]:
