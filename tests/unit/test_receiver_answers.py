@@ -90,6 +90,16 @@ def test_the_receipt_comes_with_the_answer(ask, token):
     assert answer.receipt.change.after == "brand_new"
 
 
+def test_headers_that_can_be_read_but_once_are_looked_at_and_kept_all_the_same(ask, token):
+    """As Flask and others hand them out."""
+    pairs = {"Authorization": f"Bearer {token}", "X-Request-Id": "r-1", "Content-Length": "42"}
+    answer = ask(Request("POST", "/callbacks", iter(pairs.items()), BODY))
+    assert answer.receipt is not None
+    assert answer.receipt.event.headers == {"x-request-id": "r-1"}
+    longer = iter((pairs | {"Content-Length": "43"}).items())
+    assert ask(Request("POST", "/callbacks", longer, BODY)).status == 400
+
+
 @pytest.mark.parametrize("secret", [SECRET, OLD_SECRET], ids=["new", "old"])
 def test_both_secrets_are_good_while_they_are_rotated(ask, secret):
     assert ask(token_request(FORM | {"client_secret": secret})).status == 200

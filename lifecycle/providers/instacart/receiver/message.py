@@ -21,6 +21,9 @@ class Head:
     path: str
     headers: Headers = field(default=None, repr=False)
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "headers", _repeatable(self.headers))
+
     def values(self, name: bytes) -> list[bytes]:
         """Return every value of a header; `name` is in lower case."""
         return [value for known, value in _pairs(self.headers) if known == name]
@@ -38,6 +41,9 @@ class Request:
     path: str
     headers: Headers = field(default=None, repr=False)
     body: bytes = field(default=b"", repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "headers", _repeatable(self.headers))
 
     @property
     def head(self) -> Head:
@@ -66,6 +72,11 @@ def as_json(
         ("cache-control", "no-store"),
     )
     return Response(status, (*fixed, *headers), body)
+
+
+def _repeatable(headers: Headers) -> Headers:
+    """Return headers that may be read more than once: some frameworks hand out an iterator."""
+    return tuple(headers) if isinstance(headers, Iterator) else headers
 
 
 def _pairs(headers: Headers) -> Iterator[tuple[bytes, bytes]]:
