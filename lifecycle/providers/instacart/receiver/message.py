@@ -8,9 +8,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from lifecycle.receipt import Receipt
 from lifecycle.recording import Headers
+
+# `dict` first: asking anything else whether it is a `Mapping` is slow.
+_OBJECT: Final = (dict, Mapping)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +30,9 @@ class Head:
 
     def values(self, name: bytes) -> list[bytes]:
         """Return every value of a header; `name` is in lower case."""
-        return [value for known, value in _pairs(self.headers) if known == name]
-
-    def pairs(self) -> list[tuple[bytes, bytes]]:
-        """Return the headers as pairs of bytes, names in lower case."""
-        return list(_pairs(self.headers))
+        headers = self.headers
+        pairs = headers.items() if isinstance(headers, _OBJECT) else headers or ()
+        return [_as_bytes(value) for known, value in pairs if _as_bytes(known).lower() == name]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +79,6 @@ def as_json(
 def _repeatable(headers: Headers) -> Headers:
     """Return headers that may be read more than once: some frameworks hand out an iterator."""
     return tuple(headers) if isinstance(headers, Iterator) else headers
-
-
-def _pairs(headers: Headers) -> Iterator[tuple[bytes, bytes]]:
-    pairs = headers.items() if isinstance(headers, Mapping) else headers or ()
-    for name, value in pairs:
-        yield _as_bytes(name).lower(), _as_bytes(value)
 
 
 def _as_bytes(text: str | bytes) -> bytes:
