@@ -37,7 +37,6 @@ def serve(database: str) -> None:
     import uvicorn  # noqa: PLC0415 - the process that sends the load needs none
 
     from lifecycle import connect_async  # noqa: PLC0415
-    from lifecycle.cli.serve import SWITCH_SECONDS  # noqa: PLC0415
     from lifecycle.providers.instacart.receiver import Receiver  # noqa: PLC0415
 
     class Told(uvicorn.Server):
@@ -45,7 +44,6 @@ def serve(database: str) -> None:
             await super().startup(sockets)
             print(self.servers[0].sockets[0].getsockname()[1], flush=True)
 
-    sys.setswitchinterval(SWITCH_SECONDS)
     secret = os.environ[_SECRET]
     orders = connect_async("memory:" if database == NOTHING else f"sqlite:///{database}")
     receiver = Receiver(orders, clients={CLIENT: secret}, signing_keys=secret)

@@ -39,8 +39,6 @@ DEFAULT_PORT: Final = 8080
 SECONDS_TO_FINISH: Final = 30
 SECONDS_TO_STAY: Final = 75
 """How long a connection may be idle: longer than callers and balancers usually keep it."""
-SWITCH_SECONDS: Final = 0.0005
-"""The thread that commits comes back from the disk often, and must not wait long for its turn."""
 
 _LOG_LINE: Final = "%(asctime)s %(levelname)s %(message)s"
 _BACKLOG: Final = 2048
@@ -88,7 +86,6 @@ def serve(
     with _listening(host, port) as listening:
         signal.signal(signal.SIGTERM, _end)
         signal.signal(signal.SIGINT, _interrupt)
-        sys.setswitchinterval(SWITCH_SECONDS)
         logging.basicConfig(level=logging.INFO, format=_LOG_LINE, stream=sys.stderr)
         asyncio.run(_run(package, receiver, listening, reconcile, provider))
 
