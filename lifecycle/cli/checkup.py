@@ -6,6 +6,7 @@ import platform
 import re
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import timedelta
 from functools import partial
 from importlib.metadata import PackageNotFoundError, metadata, requires, version
@@ -15,6 +16,7 @@ from lifecycle.cli.output import counted
 from lifecycle.cli.views import told
 from lifecycle.connect import prerequisites_of
 from lifecycle.definition import Definition
+from lifecycle.errors import PoisonedOrdersError, StoredFormatError
 from lifecycle.feed_store import Standing
 from lifecycle.log import QUARANTINE, Log, Setting
 from lifecycle.orders import Orders
@@ -154,7 +156,7 @@ def _confirmation(orders: Orders) -> Check:
     name = f"callback {confirmed}"
     if accepted == confirmed or _ever_came(orders.log, orders.provider.name, confirmed):
         return Check(name, True, "it comes")
-    stuck = sum(1 for _ in orders.find(status=accepted, waiting_longer_than=CONFIRMED_WITHIN))
+    stuck = _stuck(orders, accepted)
     if not stuck:
         minutes = CONFIRMED_WITHIN // timedelta(minutes=1)
         return Check(
@@ -169,6 +171,15 @@ def _confirmation(orders: Orders) -> Check:
     )
 
 
+def _stuck(orders: Orders, accepted: str) -> int:
+    """Count the orders that stand there too long, of those that can be folded."""
+    stuck = 0
+    with suppress(PoisonedOrdersError):
+        for _ in orders.find(status=accepted, waiting_longer_than=CONFIRMED_WITHIN):
+            stuck += 1
+    return stuck
+
+
 def _birth(definition: Definition) -> tuple[str, str]:
     ranked = sorted(definition.birth, key=definition.rank) or [definition.initial]
     return ranked[0], ranked[-1]
@@ -178,7 +189,8 @@ def _ever_came(log: Log, provider: str, state: str) -> bool:
     for record in log.scan():
         if record.stream == QUARANTINE:
             continue
-        event = decode_event(record)
-        if event.provider == provider and event.kind == "callback" and event.name == state:
-            return True
+        with suppress(StoredFormatError):  # verify tells of it
+            event = decode_event(record)
+            if event.provider == provider and event.kind == "callback" and event.name == state:
+                return True
     return False

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import importlib.metadata
+import sqlite3
 from datetime import UTC, datetime
 
 import pytest
 
+from lifecycle import connect
 from tests.scenario.command_line import (
     DATABASE,
     ORDER,
@@ -17,6 +19,8 @@ from tests.scenario.command_line import (
     run,
     story,
 )
+
+LONG_AGO = datetime(2022, 6, 4, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -149,3 +153,18 @@ def test_the_path_of_an_order_is_drawn(language, ingested):
 def test_the_path_of_an_unknown_order_is_a_no(ingested):
     answer = run("diagram", "--order", "nobody", "--db", DATABASE, cwd=ingested(*story()))
     assert (answer.code, answer.out) == (1, "")
+
+
+def test_one_damaged_order_does_not_keep_the_doctor_from_the_others(tmp_path):
+    url = f"sqlite:///{tmp_path}/orders.db"
+    with connect(url) as orders:
+        for order_id in ("damaged", "sound"):
+            sent = orders.begin_request(order_id, {"order_id": order_id}, received_at=LONG_AGO)
+            sent.answered(200, {"id": order_id, "status": "created"}, received_at=LONG_AGO)
+    with sqlite3.connect(tmp_path / "orders.db") as driver:
+        driver.execute("DROP TRIGGER stored_events_refuse_update")
+        driver.execute("UPDATE stored_events SET state = x'7b7d0a' WHERE rowid = 2")
+    answer = run("doctor", "--json", "--db", url, cwd=tmp_path)
+    found = {check["name"]: check for check in answer.value["checks"]}
+    assert answer.code == 1
+    assert found["callback brand_new"]["found"].startswith("1 order at created")
