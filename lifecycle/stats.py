@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from itertools import pairwise
 from math import ceil, inf, log
 from typing import Final
@@ -170,10 +171,17 @@ class Tally:
 
 
 def _lengths(folding: Folding) -> Iterator[tuple[str, float]]:
-    """Yield each state that an order left again, with how many seconds it stayed."""
+    """Yield each state that an order left again, with how many seconds it stayed.
+
+    A step without a time that came after one that it precedes was taken nobody knows when.
+    """
     received = {event.key: event.received_at for event in reversed(folding.events)}
-    entered = [(step.status, step.at or received[step.event]) for step in folding.path]
-    for (state, came_at), (_, left_at) in pairwise(entered):
-        seconds = (left_at - came_at).total_seconds()
-        if seconds >= 0:
-            yield state, seconds
+    behind = datetime.max.replace(tzinfo=UTC)
+    entered: list[tuple[str, datetime | None]] = []
+    for step in reversed(folding.path):
+        heard_at = received[step.event]
+        entered.append((step.status, step.at or (heard_at if heard_at <= behind else None)))
+        behind = min(behind, heard_at)
+    for (state, came_at), (_, left_at) in pairwise(reversed(entered)):
+        if came_at is not None and left_at is not None and left_at >= came_at:
+            yield state, (left_at - came_at).total_seconds()

@@ -8,6 +8,8 @@ from typing import Final
 from lifecycle.diagram.metrics import text_width
 
 _ELLIPSIS: Final = "\u2026"
+_NARROWEST: Final = 0.19
+"""No character is narrower, as a share of the size: so much more text cannot fit."""
 
 
 def fitted(text: str, width: float, size: float, *, bold: bool = False) -> str:
@@ -24,7 +26,7 @@ def broken(text: str, width: float, size: float, *, most: int) -> tuple[str, ...
     A word that is longer than a line is cut; what `most` lines do not hold, an ellipsis
     stands for.
     """
-    lines = [*_lines(text, width, size)]
+    lines = [*_lines(text[: int(most * width / (size * _NARROWEST)) + 1], width, size)]
     if len(lines) > most:
         lines = [*lines[: most - 1], fitted(" ".join(lines[most - 1 :][:2]), width, size)]
     return tuple(lines)

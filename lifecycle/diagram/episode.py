@@ -123,6 +123,7 @@ def facts_of(order: Order, asked: str = "") -> tuple[str, ...]:
         asked,
         " \u00b7 ".join(fact for fact in counts if fact),
         *(f"error {harmless(said_of(error))}" for error in view.errors),
+        *_reasons(view),
         f"never seen: {_listed(view.missing)}" if view.missing else "",
         f"waiting for: {_listed(view.awaiting)}" if view.awaiting else "",
     ]
@@ -142,10 +143,15 @@ def meaning(episode: Episode) -> str:
             return f"stepped back to {to}, from {before}"
         case Verdict.REPEATED:
             return f"repeated: still {to}"
-        case Verdict.NOTED if entry.reason.endswith(INFORMS):
+        case Verdict.NOTED if is_known(episode):
             return "noted"
         case verdict:
             return f"{verdict.value}: {_sentence(entry.reason)}"
+
+
+def is_known(episode: Episode) -> bool:
+    """Tell whether an event only informs, as its name says: it failed at nothing."""
+    return episode.verdict is not Verdict.NOTED or episode.moment.entry.reason.endswith(INFORMS)
 
 
 def remarks(episode: Episode) -> tuple[str, ...]:
@@ -193,6 +199,14 @@ def summary_of(order: Order, facts: Iterable[str]) -> str:
         stayed = f", stayed {episode.stay}" if episode.stay else ""
         lines.append(f"{told}{stayed}; arrived {arrival(episode)}.")
     return "\n".join(lines)
+
+
+def _reasons(view: OrderView) -> Iterator[str]:
+    """Yield the reasons that the provider gave, such as why an order was canceled."""
+    for name in type(view.details).model_fields:
+        said = getattr(view.details, name)
+        if name.endswith("reason") and isinstance(said, str):
+            yield f"{spoken(name)}: {harmless(said)}"
 
 
 def _odd(episodes: Iterable[Episode]) -> Iterator[str]:

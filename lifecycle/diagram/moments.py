@@ -46,6 +46,11 @@ class Moment(NamedTuple):
         return self.entry.verdict in MOVES
 
     @property
+    def misplaced(self) -> bool:
+        """Whether it surely occurred at another time: it tells none, and came late."""
+        return self.ours and self.late
+
+    @property
     def name(self) -> str:
         """The state that was entered, else the event's name; how we know in parentheses."""
         name = (self.entry.to if self.moves else None) or self.entry.name
@@ -80,7 +85,7 @@ def said_of(error: OrderError) -> str:
 
 
 def _told(view: OrderView, history: Sequence[HistoryEntry], *, full: bool) -> Iterator[Moment]:
-    arrived, late = _places_of_arrival(history), _late(history)
+    arrived, late = _places_of_arrival(history), late_events(history)
     problems = _problems(view)
     last_move = max((i for i, e in enumerate(history) if e.verdict in MOVES), default=-1)
     for index, entry in enumerate(history):
@@ -101,8 +106,12 @@ def _places_of_arrival(history: Sequence[HistoryEntry]) -> dict[int, int]:
     return {index: place for place, index in enumerate(by_arrival, 1)}
 
 
-def _late(history: Sequence[HistoryEntry]) -> frozenset[int]:
-    """Return which events that count came after one that they precede."""
+def late_events(history: Sequence[HistoryEntry]) -> frozenset[int]:
+    """Return the places in history of events that came after one that they precede.
+
+    An event that tells no time and moves nothing stands where it does for want of a
+    better place: it makes no other late.
+    """
     late: set[int] = set()
     earliest_behind: datetime | None = None
     for index in reversed(range(len(history))):
@@ -111,7 +120,7 @@ def _late(history: Sequence[HistoryEntry]) -> frozenset[int]:
             continue
         if earliest_behind is not None and earliest_behind < entry.received_at:
             late.add(index)
-        else:
+        elif entry.occurred_at is not None or entry.verdict in MOVES:
             earliest_behind = entry.received_at
     return frozenset(late)
 
@@ -156,7 +165,7 @@ def _with_dwell(told: Sequence[Moment]) -> Iterator[Moment]:
     following = dict(zip((moment.arrived for moment in moves), moves[1:], strict=False))
     for moment in told:
         after = following.get(moment.arrived)
-        if after is None or after.at < moment.at:
+        if after is None or after.at < moment.at or moment.misplaced or after.misplaced:
             yield moment
         else:
             yield moment._replace(dwell=after.at - moment.at, about=moment.ours != after.ours)

@@ -17,6 +17,7 @@ from lifecycle.diagram.episode import (
     Episode,
     Order,
     facts_of,
+    is_known,
     order_of,
     ranges,
     summary_of,
@@ -24,6 +25,7 @@ from lifecycle.diagram.episode import (
 from lifecycle.diagram.frame import Sign, framed
 from lifecycle.diagram.grid import START
 from lifecycle.diagram.ledger import ledger
+from lifecycle.diagram.metrics import text_width
 from lifecycle.diagram.outline import Arrow, Outline, outline
 from lifecycle.diagram.scene import Area, Box, Line, Scene, centered
 from lifecycle.view import HistoryEntry, OrderView, Verdict
@@ -139,10 +141,19 @@ def _beside(episodes: Sequence[Episode]) -> Iterator[Words]:
     for verdict in _QUIET:
         found = [episode for episode in episodes if episode.verdict is verdict]
         if found:
-            late = any(episode.moment.late for episode in found)
-            numbers = ranges(episode.number for episode in found)
-            said = f"{MARKS[verdict]} {numbers}: {verdict.value}{' late' if late else ''}"
-            yield Words(fitted(said, _ROOM, SMALL), look="odd" if late else "faint")
+            yield _counted(verdict, found)
+
+
+def _counted(verdict: Verdict, found: Sequence[Episode]) -> Words:
+    """Return quiet events by their numbers, as far as there is room for them, else how many."""
+    late = sum(episode.moment.late for episode in found)
+    named = {episode.moment.entry.name for episode in found if not is_known(episode)}
+    what = spoken(min(named)) if len(named) == len(found) == 1 else verdict.value
+    listed = f"{ranges(e.number for e in found)}: {what}{' late' if late else ''}"
+    if text_width(f"{MARKS[verdict]} {listed}", SMALL) > _ROOM and len(found) > 1:
+        listed = f"{len(found)} {what}{f', {late} late' if late else ''}"
+    said = fitted(f"{MARKS[verdict]} {listed}", _ROOM, SMALL)
+    return Words(said, look="odd" if late else "faint")
 
 
 def _bold(text: str, ink: str) -> Words:

@@ -20,13 +20,13 @@ _FAMILY: Final = "Lifecycle Sans"
 _FONTS: Final = Path(__file__).with_name("fonts")
 _LARGEST: Final = 8.0
 _LONGEST_SIDE: Final = 16_000
-_MOST_PIXELS: Final = 40_000_000
+_MOST_PIXELS: Final = 24_000_000
 
 
 def rendered(scene: Scene, *, theme: Theme = "light", scale: float = 2.0) -> bytes:
     """Return a scene as a PNG, in pixels `scale` times as fine as the scene's.
 
-    A picture that would have more than 40 million, or 16,000 on a side, is drawn coarser.
+    A picture that would have more than 24 million, or 16,000 on a side, is drawn coarser.
 
     Raises:
         InvalidArgumentError: the scale is not between 0 and 8, or there is no such theme.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from lifecycle.diagram.moments import Moment, moments, said_of
+from lifecycle.diagram.moments import Moment, late_events, moments, said_of
 from lifecycle.diagram.paint import Ink, Line, Span, printed, sentence, wrapped
 from lifecycle.diagram.rows import Rows
 from lifecycle.diagram.strokes import ASCII, UNICODE, Strokes
@@ -41,7 +41,7 @@ def timeline(
     told = moments(view, history, full=full)
     rows = Rows(told, width, strokes, terminal=view.terminal)
     lines = [
-        *_head(view, width, strokes),
+        *_head(view, len(late_events(history)), width, strokes),
         (),
         *rows.lines(),
         (),
@@ -51,7 +51,7 @@ def timeline(
     return printed(lines, color=color)
 
 
-def _head(view: OrderView, width: int, strokes: Strokes) -> Iterator[Line]:
+def _head(view: OrderView, late: int, width: int, strokes: Strokes) -> Iterator[Line]:
     title = ("Order", strokes.text(view.order_id), "is", strokes.text(view.status))
     yield from wrapped((Span(word, Ink.STRONG) for word in title), width)
     facts = (
@@ -59,7 +59,7 @@ def _head(view: OrderView, width: int, strokes: Strokes) -> Iterator[Line]:
         _counted(view.events, "event", "events"),
         _counted(len(view.path), "step", "steps"),
         f"attempt {view.attempt}" if view.attempt > 1 else "",
-        f"{view.arrival.late} late" if view.arrival.late else "",
+        f"{late} late" if late else "",
         _counted(len(view.anomalies), "anomaly", "anomalies") if view.anomalies else "",
         f"definition {view.definition[:8]}",
     )

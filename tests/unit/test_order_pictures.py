@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from datetime import timedelta
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -16,6 +17,7 @@ from lifecycle.diagram import Picture, draw_definition, draw_history, draw_order
 from lifecycle.diagram.chart import spoken
 from lifecycle.diagram.harmless import harmless
 from lifecycle.diagram.scene import Disc, Text
+from lifecycle.diagram.timeline import timeline
 from lifecycle.fold import Folding
 from lifecycle.providers.instacart import stories
 from lifecycle.testing.strategies import definitions, events_of
@@ -74,6 +76,53 @@ def test_late_refused_divergent_unknown_and_missing_events_are_named_on_the_path
         "the order had ended at 'delivered'; 'bags_verified' cannot follow",
     ):
         assert words in said, words
+
+
+def test_nobody_knows_a_stay_beside_a_step_that_came_late_without_a_time():
+    """It took place before the one that overtook it, so its arrival tells no length of a stay."""
+    with connect("memory:") as orders:
+        for minute, status in (
+            (3, "brand_new"),
+            (20, "at_store"),
+            (35, "acknowledged_for_delivery"),
+        ):
+            body = {"id": ORDER, "status": status}
+            orders.record_callback(body, received_at=MORNING + timedelta(minutes=minute))
+        said = texts_of(draw_order(orders, ORDER).svg())
+        stays = {state.state: state.stays for state in orders.stats().states}
+    assert "32m00s" not in said
+    assert said.count("stayed ?") == 2
+    assert not any(stays.values())
+
+
+def test_an_event_without_a_time_that_moves_nothing_makes_no_other_late():
+    with connect("memory:") as orders:
+        orders.record_callback({"id": ORDER, "status": "unheard_of"}, received_at=MORNING)
+        later = MORNING + timedelta(minutes=40)
+        orders.record_callback(callback("at_store", "10:20:00"), received_at=later)
+        assert not any("late" in text for text in texts_of(draw_order(orders, ORDER).svg()))
+        told = timeline(orders.get(ORDER), orders.history(ORDER))
+    assert "late" not in told
+
+
+def test_a_request_without_an_answer_and_the_reason_of_a_cancel_are_told_on_the_path():
+    with connect("memory:") as orders:
+        orders.begin_request(ORDER, {"order_id": ORDER}).unanswered()
+        reason = "<b>customer</b> " + "changed " * 4000
+        orders.record_callback(callback("canceled", "10:20:00", cancellation_reason=reason))
+        picture = draw_order(orders, ORDER)
+    said = texts_of(picture.svg())
+    assert "\u25cb 2: failed" in said
+    assert any(text.startswith("cancellation reason: <b>customer</b>") for text in said)
+    assert collisions(scene_of(picture)) == []
+    assert scene_of(picture).width < 1500
+
+
+def test_many_quiet_events_are_counted_where_their_numbers_have_no_room():
+    with connect("memory:") as orders:
+        orders.record_many(long_story("sixty", 60))
+        said = texts_of(draw_order(orders, "sixty").svg())
+    assert any(re.fullmatch(r"\u25cb \d+ noted(, \d+ late)?", text) for text in said)
 
 
 def untold(svg: str, history) -> list[tuple[int, str]]:
@@ -292,7 +341,7 @@ def test_a_png_of_a_huge_picture_is_coarser_and_still_drawn():
     drawn = Picture("", scene, {}).png()
     width, height = (int.from_bytes(drawn[at : at + 4]) for at in (16, 20))
     assert width <= 16_000
-    assert width * height <= 41_000_000
+    assert width * height <= 25_000_000
 
 
 def test_a_png_without_its_extra_says_what_to_install(monkeypatch):
