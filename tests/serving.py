@@ -5,8 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import threading
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from typing import Any, NamedTuple
 
@@ -14,8 +13,7 @@ import uvicorn
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from tests.receiving import FORM, token_request
-
-PATIENCE = 60
+from tests.waiting import PATIENCE, wait_until
 
 
 class Answer(NamedTuple):
@@ -88,11 +86,3 @@ def bearer(port: int, below: str = "", form: Mapping[str, str] = FORM) -> dict[s
     with connected(port) as connection:
         granted = ask(connection, "POST", f"{below}/oauth/token", token_request(form).body)
     return {"Authorization": f"Bearer {json.loads(granted.body)['access_token']}"}
-
-
-def wait_until(so: Callable[[], object], seconds: float = PATIENCE) -> None:
-    """Return when something is so."""
-    until = time.monotonic() + seconds
-    while not so():
-        assert time.monotonic() < until, "it did not come about"
-        time.sleep(0.005)

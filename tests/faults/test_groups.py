@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from datetime import datetime
@@ -33,6 +32,7 @@ from lifecycle.stores.patience import patiently
 from lifecycle.stores.recorder import Row, TryAgainError
 from lifecycle.stores.sqlite import SQLiteLog
 from tests.contract.entries import NOON, event, stream
+from tests.waiting import wait_until
 
 Log = MemoryLog | SQLiteLog
 
@@ -77,13 +77,6 @@ def no_naps(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gathering, "_NAP_SECONDS", 60)
 
 
-def wait_until(true: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.001)
-
-
 def in_one_group(log: Log, gate: Gate, events: Sequence[Event]) -> list[Future[Any]]:
     """Record the events from a thread each, all in the commit after one that is held up."""
     gate.shut()
@@ -102,8 +95,8 @@ def count_commits(log: Log) -> list[int]:
     written: list[int] = []
     write = log.recorder.write
 
-    def counting(plan: Any) -> Sequence[int]:
-        positions = write(plan)
+    def counting(plan: Any, *, alone: bool) -> Sequence[int]:
+        positions = write(plan, alone=alone)
         written.append(len(positions))
         return positions
 
@@ -217,13 +210,13 @@ def test_in_a_group_a_damaged_order_fails_its_own_caller_only(tmp_path):
 def test_when_a_group_fails_every_caller_gets_an_error_of_its_own(gated):
     log, gate = gated
 
-    def refuse(plan: Any) -> Sequence[int]:
+    def refuse(plan: Any, *, alone: bool) -> Sequence[int]:
         raise StoreUnavailableError(log.url, "it was unplugged")
 
     write = log.recorder.write
 
-    def once(plan: Any) -> Sequence[int]:
-        positions = write(plan)
+    def once(plan: Any, *, alone: bool) -> Sequence[int]:
+        positions = write(plan, alone=alone)
         log.recorder.write = refuse
         return positions
 

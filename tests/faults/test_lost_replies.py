@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from itertools import count
@@ -23,6 +22,7 @@ from lifecycle.stores.postgres_schema import Place
 from tests.contract.entries import event, stream, unreadable
 from tests.postgres_server import Server
 from tests.proxy import Proxy, proxied
+from tests.waiting import wait_until
 
 _schemas = count(1)
 
@@ -44,13 +44,6 @@ def log(proxy: Proxy, schema: str) -> Iterator[PostgresLog]:
     with closing(PostgresLog(proxy.url(schema, statement_timeout=0.5))) as log:
         log.append(event("first"))
         yield log
-
-
-def wait_until(holds: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 30
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 @pytest.mark.parametrize("lost", [1, 2, 5])

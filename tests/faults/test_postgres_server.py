@@ -33,6 +33,7 @@ from lifecycle.stores.recorder import TryAgainError
 from tests.contract.entries import event, stream
 from tests.faults.children import Child
 from tests.postgres_server import Server
+from tests.waiting import wait_until
 
 LIMITS = ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout")
 
@@ -67,10 +68,7 @@ def reload(server: Server, name: str, value: str) -> None:
     """Change a setting of a running server, and wait until new sessions see it."""
     server.execute(f"ALTER SYSTEM SET {name} = {value}")
     server.execute("SELECT pg_reload_conf()")
-    deadline = time.monotonic() + 30
-    while server.execute(f"SHOW {name}") != [(value,)]:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    wait_until(lambda: server.execute(f"SHOW {name}") == [(value,)])
 
 
 # What it is set to
@@ -290,10 +288,7 @@ def test_control_without_the_lock_two_that_start_at_once_collide(postgres, url, 
 
 def wait_for(server: Server, statement: str) -> None:
     """Wait until a statement finds a row."""
-    deadline = time.monotonic() + 30
-    while not server.execute(statement):
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    wait_until(lambda: server.execute(statement))
 
 
 def wait_for_lock(server: Server) -> None:
@@ -634,12 +629,8 @@ def _by_hand(statement: str) -> str:
 
 
 def _follow_until(log: PostgresLog, server: Server, quick) -> list[int]:
-    deadline = time.monotonic() + 30
-    while not quick.done() and server.execute(
-        "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
-    ) == [(0,)]:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    waiting = "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+    wait_until(lambda: quick.done() or server.execute(waiting))
     return [record.position for record in log.scan()]
 
 

@@ -18,7 +18,8 @@ from lifecycle.event import MAX_KEPT_BYTES
 from lifecycle.providers.instacart.receiver import Limits, Receiver, Request, Service
 from lifecycle.stored import split
 from tests.receiving import BODY, SECRET, SETUP, locked, orders_on
-from tests.serving import Answer, asgi_server, ask, bearer, connected, wait_until
+from tests.serving import Answer, asgi_server, ask, bearer, connected
+from tests.waiting import wait_until
 
 CANARY = "Kamal-800-555-0101-Beale"
 

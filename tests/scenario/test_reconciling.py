@@ -23,7 +23,7 @@ from lifecycle.providers.instacart.reconciling import (
 from lifecycle.testing import simulated
 from tests.receiving import locked, orders_on
 from tests.scenario.command_line import run, run_script
-from tests.serving import wait_until
+from tests.waiting import wait_until
 
 CREDENTIALS = {"client_id": "retailer", "client_secret": "retailer-secret", "user_id": "kamal"}
 REQUEST = {

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import json
 import signal
 import socket
 import subprocess
-import threading
 from contextlib import ExitStack, contextmanager
 
 import httpx2
 import pytest
-import uvicorn
 
 from lifecycle import InvalidArgumentError, connect
 from lifecycle.providers.instacart.simulator import (
@@ -26,6 +23,7 @@ from lifecycle.providers.instacart.simulator import (
 from lifecycle.providers.instacart.simulator.scenarios import FAULTS
 from tests.how_to import FIELDS
 from tests.scenario.command_line import SCRIPT, run
+from tests.serving import asgi_server
 
 ORDERS = "/v2/fulfillment/users/kamalsingh1234/orders"
 TOKEN = "/v2/oauth/token"
@@ -80,21 +78,6 @@ class Retailer:
         return [body.get("event_name") or body["status"] for body in self.heard]
 
 
-@contextmanager
-def serving(app):
-    """Serve an application on the loopback and yield its base URL."""
-    listener = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="off"))
-    thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[listener])))
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        thread.join(20)
-        listener.close()
-
-
 @pytest.fixture(scope="module")
 def endpoint():
     """One server for all tests of this file; `app` is the retailer of the present one."""
@@ -106,7 +89,8 @@ def endpoint():
             await self.app(scope, receive, send)
 
     found = Endpoint()
-    with serving(found) as found.url:
+    with asgi_server(found, lifespan="off") as port:
+        found.url = f"http://127.0.0.1:{port}"
         yield found
 
 
