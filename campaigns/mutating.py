@@ -313,7 +313,9 @@ class _QuickestFirst:
 def _options(suite: Suite, files: Sequence[str]) -> list[str]:
     basetemp = suite.folder / "tmp" / str(os.getpid())
     off = [option for name in ("cacheprovider", "xdist") for option in ("-p", f"no:{name}")]
-    return [*off, "-qq", f"--rootdir={ROOT}", f"--basetemp={basetemp}", *files]
+    # The project's own options start several processes; here one forks for each mutant.
+    alone = ["-o", "addopts=--import-mode=importlib"]
+    return [*alone, *off, "-qq", f"--rootdir={ROOT}", f"--basetemp={basetemp}", *files]
 
 
 def _forked(is_killed: Callable[[], bool]) -> Outcome:
