@@ -283,6 +283,14 @@ def test_an_unknown_order_or_another_user_s_is_not_found(start):
         }
 
 
+def test_what_befalls_a_get_of_an_unknown_order_does_not_befall_it_for_ever(start):
+    running = start(faults={"error-503": 0.5}, seed=3)
+    with calling(running) as client:
+        asked = [client.get("/nobody").status_code for _ in range(30)]
+    assert set(asked) == {404, 503}
+    assert running.truth == {}
+
+
 def test_an_order_id_with_a_slash_a_space_and_an_umlaut_is_one_path_part(start):
     running = start()
     with calling(running) as client:

@@ -58,6 +58,8 @@ class Office:
         self._clock = clock
         self._dispatch = dispatch
         self.orders: dict[str, Order] = {}
+        # Asked for and never created: counted all the same, so that faults do not repeat for ever.
+        self._strangers: dict[str, Order] = {}
 
     async def create(self, request: Request, user_id: str) -> Reply:
         """Return the answer to a create request."""
@@ -66,11 +68,12 @@ class Office:
             return Reply(400, error_body("The body is no JSON object", 4001))
         named = body.get("order_id")
         order_id = named if isinstance(named, str) else ""
-        order = self.orders.get(order_id) or Order(order_id)
+        order = self._known(order_id)
         forced = asked_for(body) & SCENARIOS.keys()
         first = order.count("create") == 1
         if order_id:
             self.orders[order_id] = order
+            self._strangers.pop(order_id, None)
 
         async def make(marks: frozenset[str]) -> Reply:
             complaints = self._complaints(order, body, forced if first else frozenset())
@@ -121,7 +124,7 @@ class Office:
         operation: str,
         act: Callable[[Order, Making], Reply],
     ) -> Reply:
-        order = self.orders.get(order_id) or Order(order_id)
+        order = self._known(order_id)
         order.count(operation)
 
         async def answer(_marks: frozenset[str]) -> Reply:
@@ -130,6 +133,9 @@ class Office:
             return act(order, order.makings[-1])
 
         return await self._at_the_door(order, operation, answer)
+
+    def _known(self, order_id: str) -> Order:
+        return self.orders.get(order_id) or self._strangers.setdefault(order_id, Order(order_id))
 
     def _complaints(
         self, order: Order, body: Mapping[str, Any], forced: frozenset[str]
