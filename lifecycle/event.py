@@ -47,6 +47,7 @@ MAX_ID_BYTES: Final = 255
 MAX_ATTEMPT: Final = 1_000_000
 
 _LONGEST_WORD: Final = 40
+_BEYOND_USUAL_IDS: Final = 1 << 64
 
 NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
 NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
@@ -64,6 +65,8 @@ def opaque_id(value: object) -> str | None:
     """
     if value is None:
         return None
+    if type(value) is int and 0 <= value < _BEYOND_USUAL_IDS:
+        return str(value)
     try:
         if isinstance(value, int) and not isinstance(value, bool):
             value = str(value)

@@ -16,6 +16,7 @@ _MONTHS: Final = (
     *("Jan", "Feb", "Mar", "Apr", "May", "Jun"),
     *("Jul", "Aug", "Sep", "Oct", "Nov", "Dec"),
 )
+_TWO_DIGITS: Final = tuple(f"{number:02}" for number in range(60))
 _IMF_FIXDATE: Final = re.compile(
     r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), ([0-9]{2}) (" + "|".join(_MONTHS) + r") ([0-9]{4}) "
     r"([0-9]{2}):([0-9]{2}):([0-9]{2}) GMT"
@@ -65,4 +66,10 @@ def format_instant(instant: datetime) -> str:
         if instant.utcoffset() is None:
             raise InvalidArgumentError("instant", "a datetime with a zone")
         instant = instant.astimezone(UTC)
-    return instant.isoformat().removesuffix("+00:00") + "Z"
+    # Nearly every event has two or three times to print: `isoformat` takes twice as long.
+    printed = (
+        f"{instant.year:04}-{_TWO_DIGITS[instant.month]}-{_TWO_DIGITS[instant.day]}"
+        f"T{_TWO_DIGITS[instant.hour]}:{_TWO_DIGITS[instant.minute]}:{_TWO_DIGITS[instant.second]}"
+    )
+    fraction = instant.microsecond
+    return f"{printed}.{fraction:06}Z" if fraction else f"{printed}Z"

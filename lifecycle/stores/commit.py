@@ -44,6 +44,15 @@ _Answer = tuple[Outcome, str, Place]
 _Doubt = tuple["Decision", Sequence[Row]]
 """What was decided and written by a commit whose reply was lost."""
 
+# Every entry comes past these: looking a member up by its name costs as much as a hash.
+_APPENDED: Final = Outcome.APPENDED
+_DUPLICATE: Final = Outcome.DUPLICATE
+_DIVERGENT: Final = Outcome.DIVERGENT
+_QUARANTINED: Final = Outcome.QUARANTINED
+
+# And through these: a named tuple's own constructor takes twice as long.
+_new: Final = tuple.__new__
+
 
 class Decision:
     """What a group of batches comes to, given where the streams end."""
@@ -60,10 +69,12 @@ class Decision:
         rows = []
         after = tip.link if tip is not None else None
         for entry, end, version in self.drafts:
-            state, end.previous = seal(entry, version, end.previous, after, recorded_at)
+            stream, topic = entry[:2]
+            state, previous = seal(entry, version, end.previous, after, recorded_at)
+            end.previous = previous
             if tip is not None:
-                after = link(entry.stream, version, end.previous)
-            rows.append(Row(entry.stream, version, entry.topic, state))
+                after = link(stream, version, previous)
+            rows.append(_new(Row, (stream, version, topic, state)))
         return rows
 
     def settle(self, positions: Sequence[int]) -> None:
@@ -77,7 +88,10 @@ class Decision:
                 continue
             batch.settle(
                 [
-                    Appended(outcome, stream, version, at if at > 0 else positions[-1 - at])
+                    _new(
+                        Appended,
+                        (outcome, stream, version, at if at > 0 else positions[-1 - at]),
+                    )
                     for outcome, stream, (version, at) in answer
                 ]
             )
@@ -108,21 +122,22 @@ class Decision:
         return None
 
     def _place(self, entry: Prepared) -> _Answer:
-        end = self.ends[entry.stream]
+        stream, _, key, digest, _, _ = entry
+        end = self.ends[stream]
         if isinstance(end, StoredFormatError):
             raise end
-        stored = end.place(entry.key, entry.digest)
+        stored = end.place(key, digest)
         if stored is not None:
-            return Outcome.DUPLICATE, entry.stream, stored
+            return _DUPLICATE, stream, stored
         outcome = _outcome(entry, end)
-        if outcome is not Outcome.APPENDED:
+        if outcome is not _APPENDED:
             self._odd.append((outcome, len(self.drafts)))
-        end.version += 1
-        self.drafts.append((entry, end, end.version))
-        place = (end.version, -len(self.drafts))
-        if entry.stream != QUARANTINE:
-            end.put(entry.key, entry.digest, place)
-        return outcome, entry.stream, place
+        end.version = version = end.version + 1
+        self.drafts.append((entry, end, version))
+        place = (version, -len(self.drafts))
+        if stream != QUARANTINE:
+            end.put(key, digest, place)
+        return outcome, stream, place
 
 
 class Committer:
@@ -218,8 +233,8 @@ class Committer:
 
 def _outcome(entry: Prepared, end: StreamEnd) -> Outcome:
     if entry.stream == QUARANTINE:
-        return Outcome.APPENDED if entry.topic == REDRIVEN else Outcome.QUARANTINED
-    return Outcome.DIVERGENT if entry.key in end else Outcome.APPENDED
+        return _APPENDED if entry.topic == REDRIVEN else _QUARANTINED
+    return _DIVERGENT if entry.key in end else _APPENDED
 
 
 def _own(failed: StoreError) -> StoreError:

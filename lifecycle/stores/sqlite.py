@@ -10,6 +10,7 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from contextlib import closing
 from itertools import takewhile
+from operator import add
 from pathlib import Path
 from stat import S_ISDIR, S_ISREG
 from typing import Any, Final
@@ -21,7 +22,7 @@ from lifecycle.log import Record, Setting
 from lifecycle.stored import hash_of, link
 from lifecycle.stores.patience import PATIENCE, patiently
 from lifecycle.stores.recorded_log import Clock, RecordedLog, now
-from lifecycle.stores.recorder import STREAMS_AT_ONCE, Head, Plan, Row, Tip
+from lifecycle.stores.recorder import STREAMS_AT_ONCE, Head, Plan, Tip
 from lifecycle.stores.sqlite_backup import back_up
 from lifecycle.stores.sqlite_connection import MEANINGS, Lent, LogDatastore
 from lifecycle.stores.sqlite_fault import InOurWords, is_undecodable
@@ -126,7 +127,7 @@ class SQLiteRecorder(SQLiteApplicationRecorder):
                 tip = _tip(connection.tuples)
                 rows = plan(tip)
                 positions = range(tip.position + 1, tip.position + 1 + len(rows))
-                driver.executemany(INSERT, map(_placed, positions, rows))
+                driver.executemany(INSERT, map(add, zip(positions, strict=True), rows))
                 driver.execute("COMMIT")
             except BaseException:
                 if driver.in_transaction:
@@ -245,10 +246,6 @@ def _page(cursor: sqlite3.Cursor, after: int, until: int) -> list[Record]:
             if size > _PAGE_BYTES:
                 break
     return page
-
-
-def _placed(position: int, row: Row) -> tuple[int, str, int, str, bytes]:
-    return (position, *row)
 
 
 def _padded(streams: Sequence[str]) -> list[str]:

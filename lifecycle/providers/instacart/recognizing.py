@@ -88,6 +88,9 @@ class _Answer(NamedTuple):
 
 _NOTHING_READ: Final = _Answer(NOTHING)
 _FIRST_READ: Final = Event._fields.index("details")
+_LAST_READ: Final = Event._fields.index("fate")
+_NOT_STORED: Final = (None,) * (len(Event._fields) - _LAST_READ - 1)
+_new: Final = tuple.__new__
 
 
 class _Refusal(NamedTuple):
@@ -135,7 +138,7 @@ def recall(event: Event) -> Event:
     details, faults, fate = _recalled(event)
     # Looking at an order does this for each of its events: a third of the price of `_replace`.
     read = (details, faults, event.problems, fate)
-    return Event._make(event[:_FIRST_READ] + read + event[_FIRST_READ + len(read) :])
+    return _new(Event, event[:_FIRST_READ] + read + event[_LAST_READ + 1 :])
 
 
 def _request(arrival: Arrival) -> _Said:
@@ -292,29 +295,38 @@ def _verbatim(word: object) -> str | None:
 
 
 def _event(arrival: Arrival, order_id: str, said: _Said) -> Event:
-    # Every arrival comes through here: by position, for a third of the price of names.
-    return Event(
-        NAME,
-        order_id,
-        arrival.kind,
-        said.name,
-        said.trigger,
-        said.identity.key,
-        said.identity.digest,
-        arrival.received_at,
-        arrival.body,
-        hashlib.sha256(arrival.body).hexdigest(),
-        said.event_id,
-        said.attempt,
-        said.exchange_id,
-        said.status,
-        said.occurred_at,
-        said.http_status,
-        arrival.headers,
-        said.details,
-        said.faults,
-        said.problems,
-        said.fate,
+    # Every arrival comes through here: taken apart at once, and put together by position past
+    # the constructor, for a quarter of the price of names.
+    kind, body, received_at, *_, headers = arrival
+    name, trigger, identified, _, event_id, attempt, exchange_id, status = said[:8]
+    occurred_at, http_status, details, faults, problems, fate = said[8:]
+    key, digest = identified
+    return _new(
+        Event,
+        (
+            NAME,
+            order_id,
+            kind,
+            name,
+            trigger,
+            key,
+            digest,
+            received_at,
+            body,
+            hashlib.sha256(body).hexdigest(),
+            event_id,
+            attempt,
+            exchange_id,
+            status,
+            occurred_at,
+            http_status,
+            headers,
+            details,
+            faults,
+            problems,
+            fate,
+            *_NOT_STORED,
+        ),
     )
 
 
