@@ -48,7 +48,7 @@ VERDICT_STYLES: Final = {
     "divergent": "bold magenta",
 }
 Ascii = Annotated[
-    bool, typer.Option("--ascii", help="Draw the timeline in plain ASCII, as in a pipe.")
+    bool, typer.Option("--ascii", help="Draw in plain ASCII, the timeline as in a pipe.")
 ]
 _PAGE_WIDTH: Final = 100
 _HEAD: Final = ("order_id", "status", "terminal")
@@ -91,7 +91,7 @@ def history(
     if json:
         print_json_array(items)
         return
-    print_history(items)
+    print_history(items, ascii_only=ascii_only)
     print_timeline(view, entries, ascii_only=ascii_only)
 
 
@@ -123,15 +123,16 @@ def print_view(view: Mapping[str, Any]) -> None:
             print_table(list(rows[0]), cells)
 
 
-def print_history(items: list[dict[str, Any]]) -> None:
+def print_history(items: list[dict[str, Any]], *, ascii_only: bool = False) -> None:
     """Print events for people: when, what, what it meant and why."""
+    to = "->" if ascii_only else arrow()
     rows = (
         (
             item["occurred_at"] or "-",
             item["received_at"],
             item["name"],
             Cell(item["verdict"], VERDICT_STYLES.get(item["verdict"], "")),
-            _move(item),
+            _move(item, to),
             item["reason"],
         )
         for item in items
@@ -139,10 +140,10 @@ def print_history(items: list[dict[str, Any]]) -> None:
     print_table(("occurred", "received", "name", "verdict", "state", "reason"), rows)
 
 
-def _move(item: Mapping[str, Any]) -> str:
+def _move(item: Mapping[str, Any], to: str) -> str:
     if item["from"] == item["to"]:
         return item["to"] or "-"
-    return f"{item['from'] or '-'} {arrow()} {item['to']}"
+    return f"{item['from'] or '-'} {to} {item['to']}"
 
 
 def _flat(view: Mapping[str, Any], within: str = "") -> Iterator[tuple[str, Any]]:
