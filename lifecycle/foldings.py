@@ -11,6 +11,12 @@ from collections.abc import Callable, Mapping
 from threading import Lock
 from typing import Final, Self, TypeVar
 
+from lifecycle.errors import (
+    LifecycleError,
+    OpenedElsewhereError,
+    StoredFormatError,
+    StoreError,
+)
 from lifecycle.event import Event
 from lifecycle.fold import Folding
 from lifecycle.log import Log, Record
@@ -118,3 +124,18 @@ class _Borrowed:
         self.folding.add(event)
         self.version = event.version or self.version
         return self.folding
+
+
+def why_unfoldable(trouble: Exception) -> str:
+    """Return why an order cannot be folded, without any payload.
+
+    Raises:
+        StoreError, OpenedElsewhereError, MemoryError: `trouble` is no matter of one order.
+    """
+    if isinstance(trouble, StoredFormatError):  # a StoreError, but of one record
+        return str(trouble)
+    if isinstance(trouble, StoreError | OpenedElsewhereError | MemoryError):
+        raise trouble
+    if isinstance(trouble, LifecycleError):
+        return str(trouble)
+    return f"unexpected {type(trouble).__name__} while it was folded"

@@ -11,14 +11,8 @@ from collections.abc import Iterator, Mapping
 from threading import Event as Signal
 from typing import Final, NamedTuple
 
-from lifecycle.errors import (
-    InvalidArgumentError,
-    LifecycleError,
-    OpenedElsewhereError,
-    StoredFormatError,
-    StoreError,
-)
-from lifecycle.foldings import Foldings
+from lifecycle.errors import InvalidArgumentError
+from lifecycle.foldings import Foldings, why_unfoldable
 from lifecycle.log import ORDERS, Log, Record
 from lifecycle.provider import Provider
 from lifecycle.view import OrderView
@@ -93,15 +87,8 @@ class Feed:
         order_id = record.stream.removeprefix(self._prefix)
         try:
             return self._changed(record)
-        except StoredFormatError as damaged:
-            return Unfolded(record.position, order_id, str(damaged))
-        except (StoreError, OpenedElsewhereError, MemoryError):
-            raise
-        except LifecycleError as trouble:
-            return Unfolded(record.position, order_id, str(trouble))
         except Exception as trouble:  # noqa: BLE001 - one order's trouble is no other's
-            kind = type(trouble).__name__
-            return Unfolded(record.position, order_id, f"unexpected {kind} while it was folded")
+            return Unfolded(record.position, order_id, why_unfoldable(trouble))
 
     def _changed(self, record: Record) -> Passed:
         event = self._foldings.event(record)

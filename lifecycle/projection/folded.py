@@ -5,16 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from lifecycle.errors import (
-    LifecycleError,
-    MixedOrdersError,
-    OpenedElsewhereError,
-    StoredFormatError,
-    StoreError,
-)
+from lifecycle.errors import MixedOrdersError
 from lifecycle.event import stream_of
 from lifecycle.fold import Folding
-from lifecycle.foldings import Foldings
+from lifecycle.foldings import Foldings, why_unfoldable
 from lifecycle.log import ORDERS, Log, Record
 from lifecycle.provider import Provider
 from lifecycle.stored import storable
@@ -67,14 +61,8 @@ def _guarded(
     order_id = stream.removeprefix(prefix_of(provider))
     try:
         view, position = fold()
-    except StoredFormatError as damaged:
-        return Poisoned(order_id, str(damaged))
-    except (StoreError, OpenedElsewhereError, MemoryError):
-        raise
-    except LifecycleError as trouble:
-        return Poisoned(order_id, str(trouble))
     except Exception as trouble:  # noqa: BLE001 - a provider's fault with one order is no other's
-        return Poisoned(order_id, f"unexpected {type(trouble).__name__} while it was folded")
+        return Poisoned(order_id, why_unfoldable(trouble))
     if storable(stream_of(view.provider, view.order_id)) != stream:
         return Poisoned(order_id, "its records are about another order; run: lifecycle verify")
     return Folded(order_id, view, position)
