@@ -7,7 +7,6 @@ is broken on purpose, did. A campaign that did no work holds nothing.
 from __future__ import annotations
 
 import argparse
-import logging
 import sys
 import time
 from collections import Counter
@@ -56,8 +55,6 @@ class Campaign:
     """The options, the progress and the verdict of one campaign."""
 
     def __init__(self, description: str, sizes: Mapping[str, tuple[int, str]]) -> None:
-        # What it says about items of the quarantine, which campaigns record by the thousand.
-        logging.getLogger("lifecycle").setLevel(logging.ERROR)
         self._began = time.monotonic()
         self._told = 0.0
         self._seed = ""
