@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -26,5 +27,13 @@ def backup(
                 "this store is backed up by its own tools, such as pg_dump; "
                 "or copy the log: lifecycle copy --from URL --to sqlite:///copy.db"
             )
+        _check_free(Path(file))
         orders.log.backup(file)
     say(f"written to {file}; check it with: lifecycle verify --db sqlite:///{file}")
+
+
+def _check_free(path: Path) -> None:
+    if path.exists():
+        raise Refusal(f"{str(path)!r} is there already; choose another name for the backup")
+    if not path.absolute().parent.is_dir():
+        raise Refusal(f"the folder of {str(path)!r} is not there; make it first")

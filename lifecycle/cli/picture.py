@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Final
@@ -60,9 +61,20 @@ Narrow = Annotated[
 ]
 
 
-def form_of(form: Format | None, output: str) -> Format | None:
-    """Return the form that was asked for, else the one that the file's name tells, if any."""
-    return form or _SUFFIXES.get(Path(output).suffix.lower())
+def form_of(
+    form: Format | None, output: str, endings: Sequence[str] = tuple(_SUFFIXES)
+) -> Format | None:
+    """Return the form that was asked for, else the one that the file's name tells, if any.
+
+    Raises:
+        Refusal: the name ends as that of something else, and nobody asked for a form.
+    """
+    suffix = Path(output).suffix.lower()
+    if form is None and suffix and suffix not in _SUFFIXES:
+        *some, last = endings
+        named = f"{', '.join(some)} or {last}"
+        raise Refusal(f"{output!r} tells no form; name it {named}, or give --format")
+    return form or _SUFFIXES.get(suffix)
 
 
 def write_picture(picture: Picture, form: Format, theme: ThemeName, output: str) -> None:

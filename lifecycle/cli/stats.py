@@ -46,7 +46,7 @@ def stats(
     json: Json = False,
 ) -> None:
     """Count every move, and how long orders stay in each state."""
-    drawn = form_of(form, output)
+    drawn = form_of(form, output, (".svg", ".png"))
     if json and drawn is not None:
         raise Refusal("--json prints figures, --format draws them; use one of both")
     if drawn is None and output != STDOUT:

@@ -83,7 +83,7 @@ def _legend(told: Sequence[Moment], width: int) -> Iterator[Line]:
         words = sentence("~ by our clock: the event tells no time", Ink.FAINT)
         yield from wrapped(words, width)
     if any(moment.lag is not None for moment in told):
-        words = sentence("#2 +9s: the second to arrive, 9 s after it occurred", Ink.FAINT)
+        words = sentence("e.g. #2 +9s: the second to arrive, 9 s after it occurred", Ink.FAINT)
         yield from wrapped(words, width)
 
 

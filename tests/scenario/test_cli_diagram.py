@@ -182,3 +182,11 @@ def test_ascii_on_a_terminal_is_for_the_asking(command, folder):
 def test_json_holds_no_timeline(folder):
     assert json.loads(run("show", ORDER, "--json", *DB, cwd=folder).out)["order_id"] == ORDER
     assert len(json.loads(run("history", ORDER, "--json", *DB, cwd=folder).out)) == 3
+
+
+def test_a_file_named_as_something_else_is_refused_and_not_written(tmp_path):
+    answer = run("diagram", "-o", "lifecycle.pdf", cwd=tmp_path)
+    assert (answer.code, answer.out) == (2, "")
+    assert "name it" in answer.err
+    assert ".svg" in answer.err
+    assert list(tmp_path.iterdir()) == []

@@ -181,7 +181,10 @@ def test_a_backup_never_replaces_anything_and_leaves_nothing_half_done(tmp_path)
     taken = tmp_path / "taken.db"
     taken.write_bytes(b"mine")
     answer = run("backup", taken, "--db", url, cwd=tmp_path)
-    assert (answer.code, taken.read_bytes()) == (3, b"mine")
+    assert (answer.code, taken.read_bytes()) == (2, b"mine")
+    assert "choose another name" in answer.err
+    lost = run("backup", tmp_path / "no folder" / "copy.db", "--db", url, cwd=tmp_path)
+    assert (lost.code, "make it first" in lost.err) == (2, True)
     with open_at(url) as log, pytest.raises(StoreUnavailableError):
         log.backup(str(tmp_path / "no folder" / "copy.db"))
     assert not list(tmp_path.glob(".*part"))

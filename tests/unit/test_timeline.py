@@ -92,7 +92,7 @@ instacart · 16 events · 8 steps · attempt 2 · 1 late · 2 anomalies · defin
 
 never seen: acknowledged_for_delivery
 ~ by our clock: the event tells no time
-#2 +9s: the second to arrive, 9 s after it occurred
+e.g. #2 +9s: the second to arrive, 9 s after it occurred
 """  # noqa: RUF001 - the sign that the timeline uses
 
 NARROW = """\
@@ -141,8 +141,8 @@ instacart, 16 events, 8 steps, attempt 2
 
 never seen: acknowledged_for_delivery
 ~ by our clock: the event tells no time
-#2 +9s: the second to arrive, 9 s after it
-occurred
+e.g. #2 +9s: the second to arrive, 9 s after
+it occurred
 """
 
 

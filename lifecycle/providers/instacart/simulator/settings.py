@@ -97,6 +97,13 @@ class Settings(BaseModel):
             raise ValueError("a weight above 0 for one way")
         return _all_known(ways, _WAYS)
 
+    @field_validator("callback_url", "callback_token_url")
+    @classmethod
+    def _web_address(cls, url: str | None) -> str | None:
+        if url is not None and not url.startswith(("http://", "https://")):
+            raise ValueError("a URL that begins with http:// or https://")
+        return url
+
     @classmethod
     def read(cls, **fields: Any) -> Self:
         """Return settings; like the class itself, with this library's error.
@@ -109,6 +116,9 @@ class Settings(BaseModel):
         except ValidationError as refused:
             first = refused.errors(include_input=False, include_url=False)[0]
             where = ".".join(str(part) for part in first["loc"]) or "the settings"
+            if first["type"] == "extra_forbidden":
+                listed = "one of the settings that lifecycle simulate --settings lists"
+                raise InvalidArgumentError(where, listed) from None
             raise InvalidArgumentError(where, _expected(first["msg"])) from None
 
     @classmethod
