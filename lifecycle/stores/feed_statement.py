@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import re
-from itertools import count
 from typing import Final, NamedTuple, Self
+
+from lifecycle.stores.placed import placed
+
+TABLES: Final = ("feeds", "feed_letters")
 
 
 class Statements(NamedTuple):
@@ -32,15 +34,6 @@ class Statements(NamedTuple):
         "WHERE feed = ? AND position = ? RETURNING position"
     )
 
-    def numbered(self, schema: str) -> Self:
-        """Return them with values marked `$1`, `$2`, … and the tables named in their schema."""
-        return type(self)(*(_numbered(statement, schema) for statement in self))
-
-
-STATEMENTS: Final = Statements()
-
-
-def _numbered(statement: str, schema: str) -> str:
-    numbers = count(1)
-    marked = re.sub(r"\?", lambda _: f"${next(numbers)}", statement)
-    return re.sub(r"(?<=FROM |INTO )feed|(?<=UPDATE )feed", f"{schema}.feed", marked)
+    def placed(self, place: str) -> Self:
+        """Return the statements for PostgreSQL, with the tables at `place`."""
+        return type(self)(*(placed(statement, place, TABLES) for statement in self))

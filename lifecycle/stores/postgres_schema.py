@@ -66,6 +66,13 @@ END $role$""",
 )
 
 
+MAY_READ: Final = (
+    "SELECT coalesce(bool_and(to_regclass(name) IS NOT NULL "
+    "AND has_table_privilege(to_regclass(name), 'SELECT')), false) FROM unnest($1::text[]) name"
+)
+"""Whether tables are there and may be read, by their names."""
+
+
 class Place(NamedTuple):
     """The schema in which a log lies; a database may hold several logs."""
 

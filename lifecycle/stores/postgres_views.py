@@ -16,7 +16,7 @@ from psycopg.rows import DictRow, tuple_row
 from lifecycle.stores.patience import patient
 from lifecycle.stores.postgres_connection import Lent, LogConnection, LogDatastore
 from lifecycle.stores.postgres_fault import InOurWords
-from lifecycle.stores.postgres_schema import Place
+from lifecycle.stores.postgres_schema import MAY_READ, Place
 from lifecycle.stores.tracked import Cursor, TrackedViews
 from lifecycle.stores.views_statement import INDEXES, TABLES
 
@@ -59,11 +59,6 @@ _TRACKING: Final = """CREATE TABLE IF NOT EXISTS {schema}.tracking (
 _MARK: Final = "INSERT INTO {schema}.tracking VALUES ('__migration__', 1) ON CONFLICT DO NOTHING"
 """How the library knows a tracking table that holds one row a name."""
 
-_MAY_READ: Final = (
-    "SELECT coalesce(bool_and(to_regclass(name) IS NOT NULL "
-    "AND has_table_privilege(to_regclass(name), 'SELECT')), false) FROM unnest($1::text[]) name"
-)
-
 
 class PostgresViews(TrackedViews, PostgresTrackingRecorder):
     """A `ViewStore` on the connections of the log; `patience` is as the log's."""
@@ -89,7 +84,7 @@ class PostgresViews(TrackedViews, PostgresTrackingRecorder):
     def is_there(self) -> bool:
         """Tell whether the tables are there, and this role may read them."""
         names = [f"{self._schema}.{table}" for table in TABLES]
-        return bool(self._fetch(_MAY_READ, names)[0][0])
+        return bool(self._fetch(MAY_READ, names)[0][0])
 
     def track(self, cursor: Cursor, tracking: Tracking) -> None:
         """Have the library's recorder move a position, in the transaction of a cursor."""

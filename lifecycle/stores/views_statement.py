@@ -7,10 +7,9 @@ or that show an anomaly. Times are whole microseconds since 1970. Text compares 
 
 from __future__ import annotations
 
-import re
-from itertools import count
 from typing import Final, NamedTuple, Self
 
+from lifecycle.stores.placed import placed
 from lifecycle.view_store import Conditions, StoredView
 
 COLUMNS: Final = StoredView._fields
@@ -131,11 +130,4 @@ def spelled(statement: str, place: str | None, *, index: str = "") -> str:
             "{index}", index
         )
     plain = statement.replace("{columns}, {body}", f"{columns}, body").replace("{index}", "")
-    placed = _TABLE.sub(lambda found: f"{place}.{found[0]}", plain)
-    numbers = count(1)
-    return re.sub(r"\?", lambda _: f"${next(numbers)}", placed)
-
-
-# Where a table is named as such; columns are named `order_views.version` in one place.
-_NAMES: Final = "|".join(TABLES)
-_TABLE: Final = re.compile(rf"(?<=FROM )(?:{_NAMES})\b|(?<=INTO |DATE )(?:{_NAMES})\b")
+    return placed(plain, place, TABLES)

@@ -510,6 +510,8 @@ class LogContract:
     def test_a_log_may_be_closed_twice(self, log):
         log.close()
         log.close()
+        with pytest.raises(StoreClosedError):
+            log.last_position()
 
     def test_closing_waits_for_tasks_that_are_under_way(self, log):
         async def close_meanwhile() -> list[object]:

@@ -29,3 +29,13 @@ class TestPostgresFeeds(FeedStoreContract):
     def store(self, postgres):
         with closing(open_log(postgres.new_url())) as log:
             yield log.feeds
+
+    def test_a_role_that_may_not_read_them_finds_no_subscriptions(self, postgres):
+        url = postgres.new_url()
+        with closing(open_log(url)) as log:
+            log.feeds.begin("notify", 0)
+            role = f"app_{log.recorder._place.schema}"
+            log.recorder.initialize(role)
+            with closing(open_log(url.replace("postgres@", f"{role}@"))) as app:
+                assert app.feeds.standings() == []
+            assert len(log.feeds.standings()) == 1

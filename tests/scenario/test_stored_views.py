@@ -206,8 +206,15 @@ def test_a_log_without_orders_is_built_and_followed(orders):
 def test_views_that_are_too_far_behind_do_not_help(orders, monkeypatch):
     orders.record_many(drawn(Random(3), 20))
     orders.views.rebuild()
-    monkeypatch.setattr(finding, "LONGEST_TAIL", 10)
     orders.record_many(drawn(Random(4), 30))
+
+    def asked(*_: object) -> None:
+        raise LookupError
+
+    monkeypatch.setattr(orders.log.views, "find", asked)
+    with pytest.raises(LookupError):
+        list(orders.find())
+    monkeypatch.setattr(finding, "LONGEST_TAIL", 10)
     agrees(orders)
 
 

@@ -352,4 +352,5 @@ def test_a_png_without_its_extra_says_what_to_install(monkeypatch):
 
 def test_a_definition_may_have_any_name():
     definition = Definition.write("<&\"'>", states=["a"], moves=[], terminal=["a"])
-    ET.fromstring(draw_definition(definition).svg())
+    drawn = ET.fromstring(draw_definition(definition).svg())
+    assert "<&\"'>" in "".join(drawn.itertext())
