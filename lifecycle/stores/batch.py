@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from threading import Lock
 
@@ -9,12 +10,10 @@ from lifecycle.log import Appended
 from lifecycle.stored import Prepared
 
 
-class Batch:
-    """The entries of one caller, appended in one commit; settled with results or an error.
+class Batch(ABC):
+    """The entries of one caller, appended in one commit; settled with results or an error."""
 
-    A caller's thread sleeps at `gate`, which opens when the batch is settled, or when it
-    is this caller's turn to commit.
-    """
+    __slots__ = ("entries", "error", "expected_version", "results", "settled", "size", "withdrawn")
 
     def __init__(self, entries: Sequence[Prepared], expected_version: int | None = None) -> None:
         self.entries = entries
@@ -22,25 +21,47 @@ class Batch:
         self.size = sum([len(entry.body) for entry in entries])
         self.settled = False
         self.withdrawn = False
-        self.gate = Lock()
-        self.gate.acquire()
-        self._results: list[Appended] = []
-        self._error: Exception | None = None
+        self.results: list[Appended] = []
+        self.error: Exception | None = None
 
     @property
+    @abstractmethod
     def sleeps(self) -> bool:
-        """Whether a thread may be waiting at the gate with nothing known yet."""
-        return not self.settled and not self.withdrawn
+        """Whether a thread may be waiting with nothing known yet."""
 
     def settle(self, results: list[Appended]) -> None:
         """Take what became of each entry, now that it is durable."""
-        self._results = results
+        self.results = results
         self.settled = True
 
     def fail(self, error: Exception) -> None:
         """Take why nothing was appended, as far as anybody knows."""
-        self._error = error
+        self.error = error
         self.settled = True
+
+    @abstractmethod
+    def wake(self) -> None:
+        """Let the caller go on; more than once is harmless."""
+
+
+class ThreadBatch(Batch):
+    """A batch whose caller is a thread.
+
+    It sleeps at `gate`, which opens when the batch is settled, or when it is this caller's
+    turn to commit.
+    """
+
+    __slots__ = ("gate",)
+
+    def __init__(self, entries: Sequence[Prepared], expected_version: int | None = None) -> None:
+        super().__init__(entries, expected_version)
+        self.gate = Lock()
+        self.gate.acquire()
+
+    @property
+    def sleeps(self) -> bool:
+        """Whether it waits at the gate with nothing known yet."""
+        return not self.settled and not self.withdrawn
 
     def wake(self) -> None:
         """Open the gate; opening it twice is harmless."""
@@ -49,6 +70,6 @@ class Batch:
 
     def outcome(self) -> list[Appended]:
         """Return the results of a settled batch, or raise its error."""
-        if self._error is not None:
-            raise self._error
-        return self._results
+        if self.error is not None:
+            raise self.error
+        return self.results

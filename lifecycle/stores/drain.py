@@ -24,15 +24,13 @@ class Drain:
         self._lock = Lock()
         self._landings: dict[asyncio.AbstractEventLoop, _Landing] = {}
 
-    async def submit(
+    def submit(
         self, entries: Sequence[Prepared], expected_version: int | None
-    ) -> list[Appended]:
-        """Return what became of the entries, once that is durable.
+    ) -> asyncio.Future[list[Appended]]:
+        """Return a future of what became of the entries, which comes once that is durable.
 
-        A task that is canceled while it waits harms nobody: its entries are recorded.
-
-        Raises:
-            StoreError: they were not appended, as far as anybody knows.
+        A task that is canceled while it waits harms nobody: its entries are recorded. The
+        future raises `StoreError` where they were not appended, as far as anybody knows.
         """
         loop = asyncio.get_running_loop()
         landing = self._landings.get(loop) or self._new_landing(loop)
@@ -42,8 +40,7 @@ class Drain:
             landing.starting = True
             # Not at once: the tasks that are ready in this round of the loop join the group.
             loop.call_soon(self._start, landing)
-        await batch.landed
-        return batch.outcome()
+        return batch.landed
 
     def close(self) -> None:
         """Wait for what is in the queue, and end the worker."""
@@ -73,7 +70,7 @@ class _Landing:
         self._loop = loop
         self._waking = False
 
-    def new_future(self) -> asyncio.Future[None]:
+    def new_future(self) -> asyncio.Future[list[Appended]]:
         return self._loop.create_future()
 
     def wake(self) -> None:
@@ -86,15 +83,15 @@ class _Landing:
     def _resolve(self) -> None:
         while self.settled:
             while self.settled:
-                landed = self.settled.popleft().landed
-                if not landed.done():
-                    landed.set_result(None)
+                self.settled.popleft().land()
             # What settles before this line is seen above, what settles after it wakes anew.
             self._waking = False
 
 
 class _AwaitedBatch(Batch):
     """A batch whose caller is a coroutine."""
+
+    __slots__ = ("_landing", "landed")
 
     def __init__(
         self, entries: Sequence[Prepared], expected_version: int | None, landing: _Landing
@@ -108,7 +105,8 @@ class _AwaitedBatch(Batch):
         return False
 
     def settle(self, results: list[Appended]) -> None:
-        super().settle(results)
+        self.results = results
+        self.settled = True
         self._landing.settled.append(self)
 
     def fail(self, error: Exception) -> None:
@@ -117,3 +115,12 @@ class _AwaitedBatch(Batch):
 
     def wake(self) -> None:
         self._landing.wake()
+
+    def land(self) -> None:
+        """Resolve the future, in its own loop; a task that was canceled wants no answer."""
+        if self.landed.done():
+            return
+        if self.error is None:
+            self.landed.set_result(self.results)
+        else:
+            self.landed.set_exception(self.error)

@@ -16,7 +16,7 @@ from threading import Lock
 from typing import Final
 
 from lifecycle.log import Appended
-from lifecycle.stores.batch import Batch
+from lifecycle.stores.batch import Batch, ThreadBatch
 
 GROUP_ENTRIES: Final = 500
 GROUP_BYTES: Final = 16 * 1024 * 1024
@@ -33,7 +33,7 @@ class Gathering:
         self._waiting: deque[Batch] = deque()
         self._turn = Lock()
 
-    def submit(self, batch: Batch) -> list[Appended]:
+    def submit(self, batch: ThreadBatch) -> list[Appended]:
         """Return what became of a batch, once it is durable; the caller may have to lead.
 
         Raises:

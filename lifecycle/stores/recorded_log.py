@@ -12,7 +12,7 @@ from lifecycle.event import Entry
 from lifecycle.feed_store import FeedStore
 from lifecycle.log import ORDERS, Appended, Record, Setting
 from lifecycle.stored import prepare, storable
-from lifecycle.stores.batch import Batch
+from lifecycle.stores.batch import ThreadBatch
 from lifecycle.stores.commit import Committer
 from lifecycle.stores.drain import Drain
 from lifecycle.stores.gathering import Gathering
@@ -75,7 +75,7 @@ class RecordedLog:
             InvalidArgumentError: the entry is not what it says.
         """
         self._check()
-        return self._gathering.submit(Batch([prepare(entry)], expected_version))[0]
+        return self._gathering.submit(ThreadBatch([prepare(entry)], expected_version))[0]
 
     def append_many(self, entries: Sequence[Entry]) -> list[Appended]:
         """Append entries in one commit, each deduplicated against those before it.
@@ -86,7 +86,7 @@ class RecordedLog:
         self._check()
         if not entries:
             return []
-        return self._gathering.submit(Batch([prepare(entry) for entry in entries]))
+        return self._gathering.submit(ThreadBatch([prepare(entry) for entry in entries]))
 
     async def append_async(self, entry: Entry, *, expected_version: int | None = None) -> Appended:
         """Append one entry from a coroutine; concurrent tasks share a commit.

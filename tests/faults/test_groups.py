@@ -24,7 +24,7 @@ from lifecycle.event import Event
 from lifecycle.log import Outcome
 from lifecycle.stored import prepare
 from lifecycle.stores import gathering
-from lifecycle.stores.batch import Batch
+from lifecycle.stores.batch import Batch, ThreadBatch
 from lifecycle.stores.gathering import GROUP_BYTES, GROUP_ENTRIES, Gathering
 from lifecycle.stores.head import StreamEnds
 from lifecycle.stores.memory import MemoryLog, MemoryRecorder
@@ -128,7 +128,7 @@ def test_the_same_event_of_several_callers_is_appended_once_and_told_to_all(gate
 @pytest.mark.parametrize("entries", [1, 300, 501])
 def test_a_group_is_bounded_by_entries_but_splits_no_batch(batches, entries):
     prepared = [prepare(event())] * entries
-    groups = grouped([Batch(prepared) for _ in range(batches)])
+    groups = grouped([ThreadBatch(prepared) for _ in range(batches)])
 
     largest = max(sum(len(batch.entries) for batch in group) for group in groups)
     assert largest <= max(GROUP_ENTRIES, entries)
@@ -139,7 +139,7 @@ def test_a_group_is_bounded_by_entries_but_splits_no_batch(batches, entries):
 def test_a_group_is_bounded_by_bytes():
     third = prepare(event(body=b"x" * (GROUP_BYTES // 3)))
 
-    assert [len(group) for group in grouped([Batch([third]) for _ in range(7)])] == [3, 3, 1]
+    assert [len(group) for group in grouped([ThreadBatch([third]) for _ in range(7)])] == [3, 3, 1]
 
 
 def grouped(batches: Sequence[Batch]) -> list[list[Batch]]:
@@ -313,7 +313,7 @@ def test_a_batch_that_a_dead_leader_took_with_it_is_recorded_by_its_own_caller()
             else:
                 lost.append(batch)
 
-    assert Gathering(commit).submit(Batch([prepare(event())])) == []
+    assert Gathering(commit).submit(ThreadBatch([prepare(event())])) == []
     assert len(lost) == 1
 
 
