@@ -3,7 +3,8 @@
     python benchmarks/append_postgres.py
 
 One at a time, in batches of 100, and from 100 asyncio callers; beside the bare insert, the
-raw limit (`unnest` of 100, plus the same strict parse), and the obvious way. The server is
+raw limit (`unnest` of 100, plus the same strict parse), the floor under any log with these
+promises, and the obvious way. The server is
 one of its own, on the disk that holds temporary files, with its usual settings.
 """
 
@@ -22,12 +23,16 @@ import obvious
 import psycopg
 from append_sqlite import BATCH, CALLERS, batches
 from pairs import Peer, Row, Stopwatch, main, measure, wall
+from raw import stored, vouch
 from workload import Callback, arrivals
 
 sys.path.append(str(Path(__file__).parents[1]))
 
 from lifecycle import connect, connect_async
-from lifecycle.stores.postgres_array import bytea_array, register_arrays, text_array
+from lifecycle.log import Record
+from lifecycle.stores.postgres_array import bigint_array, bytea_array, register_arrays, text_array
+from lifecycle.stores.postgres_schema import Place
+from lifecycle.stores.postgres_statement import Statements
 from lifecycle.strict_json import parse
 from tests.postgres_server import Server, running
 
@@ -82,6 +87,33 @@ class RawLog:
         for each in callbacks:
             parse(each.body)
         self.insert_many(callbacks)
+
+
+class Floor:
+    """The log's own table and its own insert, given records that were made before."""
+
+    def __init__(self, server: Server) -> None:
+        database = server.new_database()
+        connect(server.url(database)).close()
+        self._connection = server.connect(database)
+        register_arrays(self._connection)
+        self._cursor = psycopg.RawCursor(self._connection)
+        self._insert = Statements.of(Place()).insert
+
+    def close(self) -> None:
+        """End the session."""
+        self._connection.close()
+
+    def record(self, callbacks: Batch, records: Sequence[Record]) -> None:
+        """Do for callbacks what cannot be left out, and insert the records they become."""
+        vouch(callbacks, records)
+        columns = (
+            text_array([each.stream for each in records]),
+            bigint_array([each.version for each in records]),
+            text_array([each.topic for each in records]),
+            bytea_array([each.state for each in records]),
+        )
+        self._cursor.execute(self._insert, columns, prepare=True, binary=True).fetchall()
 
 
 def one_at_a_time(server: Server, callbacks: Batch) -> Peer:
@@ -143,6 +175,19 @@ def raw(
     return run
 
 
+def floor(server: Server, callbacks: Batch, size: int) -> Peer:
+    """Do what cannot be left out, `size` callbacks in one transaction."""
+    made = stored(batches(callbacks, size))
+
+    def run(watch: Stopwatch) -> int:
+        with closing(Floor(server)) as log, watch.running():
+            for batch, records in made:
+                log.record(batch, records)
+        return len(callbacks)
+
+    return run
+
+
 def obvious_way(server: Server, callbacks: Batch) -> Peer:
     """Record each callback through its aggregate."""
 
@@ -165,6 +210,7 @@ def rows(options: argparse.Namespace) -> list[Row]:
             {
                 "ours": one_at_a_time(server, few),
                 "bare": raw(server, few, 1, RawLog.insert),
+                "floor": floor(server, few, 1),
             },
             clock=wall,
             rounds=options.rounds,
@@ -175,6 +221,7 @@ def rows(options: argparse.Namespace) -> list[Row]:
                 "callers": from_callers(server, callbacks),
                 "bare": raw(server, callbacks, BATCH, RawLog.insert_many),
                 "raw": raw(server, callbacks, BATCH, RawLog.parse_and_insert_many),
+                "floor": floor(server, callbacks, BATCH),
                 "obvious": obvious_way(server, few),
             },
             clock=wall,
@@ -182,13 +229,15 @@ def rows(options: argparse.Namespace) -> list[Row]:
         )
     one, many = "append to PostgreSQL, one at a time", "append to PostgreSQL, batches of 100"
     tasks = "append to PostgreSQL, 100 asyncio callers"
-    limit = "raw, unnest of 100"
+    limit, bare = "raw, unnest of 100", "bare insert, one transaction each"
     return [
-        singly.row(one, "bare insert, one transaction each", of="bare", to="ours", reach=0.6),
+        singly.row(one, bare, of="bare", to="ours", reach=0.6),
+        singly.row("the floor on PostgreSQL", bare, of="bare", to="floor"),
         grouped.row(many, limit, of="raw", to="batches", reach=0.55),
         grouped.row(many, "bare unnest of 100", of="bare", to="batches"),
         grouped.row(many, "the obvious way", of="obvious", to="batches", reach=70),
         grouped.row(tasks, limit, of="raw", to="callers", reach=0.45),
+        grouped.row("the floor on PostgreSQL", limit, of="raw", to="floor"),
     ]
 
 

@@ -78,16 +78,21 @@ class Floor(_Table):
 
     def record(self, callbacks: Sequence[Callback], records: Sequence[Record]) -> None:
         """Do for callbacks what cannot be left out, and insert the records they become."""
-        for each in callbacks:
-            of_callback(each.event_id, each.body, parse(each.body))
-            sha256(each.body).hexdigest()
-        for record in records:
-            sha256(split(record)[0]).hexdigest()
+        vouch(callbacks, records)
         self.insert(records)
 
     def insert(self, records: Sequence[Record]) -> None:
         """Insert records in one transaction."""
         self.commit(INSERT, [(r.position, r.stream, r.version, r.topic, r.state) for r in records])
+
+
+def vouch(callbacks: Iterable[Callback], records: Iterable[Record]) -> None:
+    """Parse callbacks, digest what they say, and hash bodies and the headers of their records."""
+    for each in callbacks:
+        of_callback(each.event_id, each.body, parse(each.body))
+        sha256(each.body).hexdigest()
+    for record in records:
+        sha256(split(record)[0]).hexdigest()
 
 
 def stored(batches: Iterable[Sequence[Callback]]) -> list[tuple[Sequence[Callback], list[Record]]]:
@@ -97,6 +102,7 @@ def stored(batches: Iterable[Sequence[Callback]]) -> list[tuple[Sequence[Callbac
         for batch in batches:
             lines = [{"kind": "callback", "body": each.body} for each in batch]
             kept = [r for r in orders.record_many(lines) if r.outcome is Outcome.APPENDED]
-            first, last = kept[0].position, kept[-1].position
-            found.append((batch, list(orders.log.scan(after=first - 1, until=last))))
+            places = [receipt.position for receipt in kept]
+            new = orders.log.scan(after=places[0] - 1, until=places[-1]) if places else ()
+            found.append((batch, list(new)))
     return found

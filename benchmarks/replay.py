@@ -5,8 +5,9 @@
 What `lifecycle replay` does: every header is checked with its chain and every body with its
 hash, every event is recognized anew and held against its header, every order is folded and
 compared with its stored view. On one core, in CPU time, with the log in memory; beside it
-the strict parse of the same bytes, headers and bodies, and the obvious way's `get` of every
-order. On two cores, by the clock, on SQLite; beside it two processes that each replay all of it.
+the strict parse of the same bytes, headers and bodies, the floor under any replay with these
+promises, and the obvious way's `get` of every order. On two cores, by the clock, on SQLite;
+beside it two processes that each replay all of it.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import argparse
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from functools import partial
+from hashlib import sha256
 from multiprocessing import get_context
 
 from pairs import Measured, Peer, Row, Stopwatch, cpu, main, measure, new_file, wall
@@ -24,9 +26,10 @@ from workload import EVENTS_PER_ORDER, Callback, arrivals
 from lifecycle import Orders, connect
 from lifecycle.audit.replay import Replay, Source, replay, replay_in_processes
 from lifecycle.connect import known_providers, open_log
+from lifecycle.identity import of_callback
 from lifecycle.log import Log
-from lifecycle.stored import split
-from lifecycle.strict_json import parse
+from lifecycle.stored import hash_of, split
+from lifecycle.strict_json import parse, parse_again
 
 
 @contextmanager
@@ -64,6 +67,23 @@ def parsing(log: Log) -> Peer:
             for text in texts:
                 parse(text)
         return len(texts) // 2
+
+    return run
+
+
+def floor(log: Log) -> Peer:
+    """Do what cannot be left out: parse, digest and hash; nothing is folded or compared."""
+    records = list(log.scan())
+
+    def run(watch: Stopwatch) -> int:
+        with watch.running():
+            for record in records:
+                header, body = split(record)
+                event_id = parse_again(header)["event_id"]
+                of_callback(event_id, body, parse(body))
+                sha256(body).hexdigest()
+                hash_of(header)
+        return len(records)
 
     return run
 
@@ -110,6 +130,7 @@ def rows(options: argparse.Namespace) -> list[Row]:
         )
     return [
         found.row(what, "strict parse of the same bytes", of="parse", to="replay", reach=0.5),
+        found.row(what, "the floor", of="floor", to="replay"),
         found.row(what, "the obvious way, all orders", of="obvious", to="replay", reach=8),
         shared.row(parts, "two that replay all of it", of="apart", to="together", reach=0.85),
     ]
@@ -127,6 +148,7 @@ def alone(orders: int, rounds: int) -> Measured:
             {
                 "replay": replaying(filled_orders.log),
                 "parse": parsing(filled_orders.log),
+                "floor": floor(filled_orders.log),
                 "obvious": lambda watch: get(watch) * EVENTS_PER_ORDER,
             },
             clock=cpu,
