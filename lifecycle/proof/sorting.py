@@ -326,5 +326,6 @@ def _refuted(name: str, checked: int, found: Counterexample) -> Obligation:
 
 
 def _short(value: object) -> str:
-    text = ", ".join(map(str, value)) if isinstance(value, tuple) else repr(value)
-    return text if len(text) <= 60 else f"{text[:60]}..."
+    """Print a place part by part, long parts cut: what comes last must show too."""
+    parts = value if isinstance(value, tuple) else (value,)
+    return ", ".join(text if len(text) <= 32 else f"{text[:12]}..." for text in map(str, parts))

@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict
 from lifecycle import Definition, Event, Folding
 from lifecycle.definition import NoDetails, Written
 from lifecycle.proof import sorting
-from lifecycle.proof.alphabet import alphabet, spoken_names
+from lifecycle.proof.alphabet import Letter, alphabet, spoken_names
 from lifecycle.proof.certificate import Certificate, certify
 from lifecycle.proof.lint import written_of
 from lifecycle.proof.obligation import Obligation, Proved
@@ -392,6 +392,181 @@ def test_the_inner_state_is_compared_whole_but_for_the_order_of_evidence() -> No
         other.add(event)
     assert difference(one, other) == ()
     assert difference(one, Folding.of(LAST_MILE, rivals)) == ("_evidence", "_known")
+
+
+PROVED = [
+    ("places are totally ordered", 1081, "every two places compare, without a circle"),
+    ("distinct events have distinct places", 94, "ties end at key and digest"),
+    ("places read content only", 926, "what depends on delivery moves no event"),
+    (
+        "one content counts a key, whatever came first",
+        1128,
+        "of rivals the earliest, then the smallest",
+    ),
+    (
+        "incremental = batch, sets of 1 of 47 events",
+        47,
+        "whichever comes last, and repeats: the same inner state",
+    ),
+    (
+        "incremental = batch, sets of 2 of 47 events",
+        1081,
+        "whichever comes last, and repeats: the same inner state",
+    ),
+    (
+        "incremental = batch, sets of 3 of 31 events",
+        2556,
+        (
+            "whichever comes last, and repeats: the same inner state "
+            "(alike sets once: they stand for 4495)"
+        ),
+    ),
+    ("views read content only", 465, "another delivery gives the same digest"),
+    (
+        "incremental = batch = view, all subsets of 6 events",
+        63,
+        "the same state, view and history",
+    ),
+]
+
+
+def test_a_proof_says_word_for_word_what_it_looked_at() -> None:
+    found = sorting.prove(KITCHEN, PANTRY, scope=SMALL._replace(size=3))
+    assert [(each.name, each.checked, each.says) for each in found] == PROVED
+    assert {each.proved for each in found} == {Proved.PROVED}
+    assert comb(47, 2) == 1081, "every pair of the wide alphabet"
+    assert (len(PANTRY.wide), len(PANTRY.letters)) == (47, 31)
+
+
+DIGEST = "request:1, ad1b9de91051..."
+
+
+@pytest.mark.parametrize(
+    ("rules", "checked", "says"),
+    [
+        (
+            Rules(place=without_tie_break),
+            25,
+            (
+                "noise@1 gives the place 2, 2022-06-04 10:00:00+00:00, 1000000; "
+                "smell@1 gives the place 2, 2022-06-04 10:00:00+00:00, 1000000"
+            ),
+        ),
+        (
+            Rules(place=without_digest),
+            36,
+            (
+                "request 1 gives the place 1, 0, 1, 0, request:1; "
+                "request 1 ≠ gives the place 1, 0, 1, 0, request:1"
+            ),
+        ),
+        (
+            Rules(place=by_receipt),
+            2,
+            (
+                f"request 1 gives 2022-06-04 12:00:00+00:00, 1, 0, 1, 0, {DIGEST}; "
+                "request 1 with another received_at gives "
+                f"2022-06-09 23:38:17.596042+00:00, 1, 0, 1, 0, {DIGEST}"
+            ),
+        ),
+        (
+            Rules(place=by_version),
+            4,
+            (
+                f"request 1 gives 1, 0, 1, 0, {DIGEST}, 0; "
+                f"request 1 with another version gives 1, 0, 1, 0, {DIGEST}, 731"
+            ),
+        ),
+        (
+            Rules(place=without_lanes),
+            0,
+            (
+                "two places cannot be compared: "
+                "'<' not supported between instances of 'datetime.datetime' and 'int'"
+            ),
+        ),
+        (
+            Rules(place=lambda _, event: Circular(event.digest[:6])),
+            30,
+            "accepted 2 gives in a circle; request 1 gives in a circle",
+        ),
+        (
+            Rules(supersedes=lambda event, other: True),
+            2,
+            (
+                "request 1 (1), request 1 (2), request 1 (3), request 1 (4) gives request 1 (4); "
+                "request 1 (1), request 1 (2), request 1 (4), request 1 (3) gives request 1 (3)"
+            ),
+        ),
+        (
+            Rules(folding=Sticky),
+            7,
+            (
+                "rejected 1 to rejected, request 1 gives ordered (digest e7d419d96913) one by one; "
+                "rejected 1 to rejected, request 1 gives ordered (digest d9b117e70304) at once"
+            ),
+        ),
+        (
+            Rules(folding=ByArrival),
+            1,
+            (
+                "request 1, request 2 gives the digest 5c9c2928d1f4; "
+                "request 1 delivered otherwise, request 2 delivered otherwise gives another one"
+            ),
+        ),
+    ],
+    ids=["tie", "digest", "received_at", "version", "lanes", "circle", "rival", "view", "arrival"],
+)
+def test_a_refutation_says_word_for_word_what_differs(
+    rules: Rules, checked: int, says: str
+) -> None:
+    [found, *_] = refuted(rules)
+    assert (found.checked, found.says) == (checked, says)
+
+
+def test_what_is_refuted_leaves_the_other_walks_unproved() -> None:
+    found = sorting.prove(KITCHEN, PANTRY, rules=Rules(folding=Hasty), scope=SMALL)
+    walks = [each for each in found if each.name.startswith("incremental = batch, sets")]
+    assert [each.proved for each in walks] == [Proved.UNPROVED, Proved.REFUTED]
+    assert (walks[0].checked, walks[0].says) == (47, "stopped: see what is refuted")
+
+
+def test_a_limit_lets_through_just_as_many_sets_as_it_says() -> None:
+    for limit, last in ((47 + 281, Proved.PROVED), (47 + 280, Proved.UNPROVED)):
+        scope = SMALL._replace(limit=limit)
+        found = sorting.prove(KITCHEN, PANTRY, scope=scope)
+        walks = [each for each in found if each.name.startswith("incremental = batch, sets")]
+        assert [each.proved for each in walks] == [Proved.PROVED, last]
+
+
+def test_the_subsets_are_those_of_ten_events_of_all_sorts() -> None:
+    assert [letter.label for letter in sorting.chosen(LAST_MILE, OVER)] == [
+        *("request 1", "rejected 1 to validation_failed", "accepted 2", "created"),
+        *("acknowledged_for_delivery@1", "acknowledged_for_delivery@1 ≠", "at_store@1"),
+        *("acknowledged@2", "delivered@2", "poll_failed@2"),
+    ]
+    assert [letter.label for letter in sorting.chosen(KITCHEN, PANTRY)] == [
+        *("request 1", "rejected 1 to rejected", "accepted 2", "ordered", "served@1"),
+        *("served@1 ≠", "binned@1", "cooking@2", "served@2", "smell@2"),
+    ]
+
+
+@pytest.mark.parametrize("letter", PANTRY.wide, ids=lambda letter: letter.label)
+def test_another_delivery_changes_all_that_is_no_content_and_nothing_else(letter: Letter) -> None:
+    event = letter.event
+    fields = [
+        *("received_at", "recorded_at", "version", "position"),
+        *("redriven_from", "headers", "body", "sha256"),
+    ]
+    if event.kind != "response":
+        fields.insert(0, "exchange_id")
+    found = list(sorting.delivered_otherwise(event))
+    assert [field for field, _ in found] == [*fields, "delivery"] * 2
+    for field, other in found:
+        changed = {
+            name for name, was, now in zip(Event._fields, event, other, strict=True) if was != now
+        }
+        assert changed == (set(fields) if field == "delivery" else {field})
 
 
 def test_the_certificate_names_what_it_rests_on() -> None:
