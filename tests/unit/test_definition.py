@@ -84,6 +84,33 @@ def test_the_last_mile_definition_has_exactly_the_declared_moves() -> None:
     assert all(m.trigger == m.dest for m in LAST_MILE.moves)
 
 
+def test_the_last_mile_says_of_each_state_what_it_is():
+    assert LAST_MILE.name == "instacart.last_mile"
+    assert LAST_MILE.initial == "requested"
+    assert LAST_MILE.terminal == {"delivered", "canceled"}
+    assert LAST_MILE.birth == {"created", "brand_new"}
+    assert LAST_MILE.side == {"staged"}
+    assert LAST_MILE.main_line == (
+        *("requested", "brand_new", "acknowledged_for_delivery", "at_store", "bags_verified"),
+        "delivering",
+    )
+    assert LAST_MILE.informational == {
+        *("failed", "poll_failed", "order_location", "late_delivery", "customer_missing"),
+        *("arrival_at_customer", "at_store_eta", "tip_adjustment", "rating_updated"),
+        "rating_reminder",
+    }
+
+
+def test_the_last_mile_says_what_each_state_of_the_dialogue_awaits():
+    sent = Awaits(("response",), ("resend",), ("brand_new", "canceled"))
+    assert LAST_MILE.awaits == {
+        "requested": sent,
+        "resubmitted": sent,
+        "validation_failed": Awaits(("correction",), (), (), ("brand_new", "canceled")),
+        "created": Awaits(("brand_new", "canceled"), (), (), ()),
+    }
+
+
 def test_a_wildcard_source_stands_for_every_state_as_transitions_reads_it() -> None:
     definition = write(
         moves=[move("placed", "packed"), move("packed", "sent")], terminal=["sent"], aborts=[]

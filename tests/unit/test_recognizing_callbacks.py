@@ -10,6 +10,7 @@ import pytest
 from lifecycle.event import EXCHANGE_NAMES, MAX_BODY_BYTES, Arrival, Event, Unreadable
 from lifecycle.providers.instacart import INSTACART
 from lifecycle.providers.instacart.definition import LAST_MILE
+from lifecycle.providers.instacart.details import FulfillmentDetails, OrderDetails
 from tests.hostile_corpus import ENVELOPED, FLAT
 
 NOW = datetime(2022, 6, 4, 10, 0, tzinfo=UTC)
@@ -370,3 +371,10 @@ def test_recall_of_a_body_that_can_no_longer_be_read_says_nothing():
     found = event(FLAT.encode())
     gone = found._replace(body=b"\x00", details={})
     assert INSTACART.recall(gone) == gone
+
+
+def test_details_show_which_fields_are_known_and_nothing_that_they_say():
+    details = OrderDetails(order_url="https://orders.example/ann-lee", is_express=False)
+    assert repr(details) == "<OrderDetails of order_url, is_express, fulfillment_details>"
+    assert str(details) == repr(details)
+    assert repr(FulfillmentDetails()) == "<FulfillmentDetails of nothing>"
