@@ -105,8 +105,7 @@ class _AwaitedBatch(Batch):
         return False
 
     def settle(self, results: list[Appended]) -> None:
-        self.results = results
-        self.settled = True
+        super().settle(results)
         self._landing.settled.append(self)
 
     def fail(self, error: Exception) -> None:
@@ -124,3 +123,5 @@ class _AwaitedBatch(Batch):
             self.landed.set_result(self.results)
         else:
             self.landed.set_exception(self.error)
+            # Looked at, so that asyncio reports nothing where the task is canceled right now.
+            self.landed.exception()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -25,6 +26,7 @@ from lifecycle.log import Outcome
 from lifecycle.stored import prepare
 from lifecycle.stores import gathering
 from lifecycle.stores.batch import Batch, ThreadBatch
+from lifecycle.stores.drain import Drain
 from lifecycle.stores.gathering import GROUP_BYTES, GROUP_ENTRIES, Gathering
 from lifecycle.stores.head import StreamEnds
 from lifecycle.stores.memory import MemoryLog, MemoryRecorder
@@ -381,6 +383,25 @@ def test_a_loop_that_was_closed_meanwhile_does_no_harm_to_others_in_the_group(ga
 
     assert first.result().version == 1
     assert sorted(versions) == [2, 3, 4]
+
+
+def test_an_error_for_a_task_that_was_canceled_meanwhile_is_not_reported_as_forgotten():
+    def failing(group: Sequence[Batch]) -> None:
+        for batch in group:
+            batch.fail(StoreUnavailableError("memory:", "it is gone"))
+
+    drain = Drain(Gathering(failing))
+    reported: list[str] = []
+
+    async def leave() -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _, context: reported.append(context["message"]))
+        await asyncio.wait([drain.submit([prepare(event())], None)])
+        gc.collect()
+
+    asyncio.run(leave())
+    drain.close()
+    assert reported == []
 
 
 def test_event_loops_that_are_gone_are_not_remembered(gated):

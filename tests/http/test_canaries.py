@@ -76,6 +76,7 @@ def everything(caplog):
     caplog.set_level(logging.DEBUG)
     said = []
     yield said
+    assert said, "nothing was shown, so nothing was tried"
     told = "\n".join(said) + caplog.text
     assert [word for word in WORDS if word in told] == []
 
