@@ -4,8 +4,8 @@
 
 One at a time, in batches of 100, and from 100 asyncio callers; beside the bare insert, the
 raw limit (`unnest` of 100, plus the same strict parse), the floor under any log with these
-promises, and the obvious way. The server is
-one of its own, on the disk that holds temporary files, with its usual settings.
+promises, and the obvious way. The server is one of its own, on the disk that holds temporary
+files, with its usual settings.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from workload import Callback
 from lifecycle.connect import connect
 from lifecycle.identity import of_callback
 from lifecycle.log import Outcome, Record
-from lifecycle.stored import split
+from lifecycle.stored import hash_of, split
 from lifecycle.stores.sqlite_connection import PAGE_BYTES, SETTINGS
 from lifecycle.stores.sqlite_schema import SCHEMA
 from lifecycle.stores.sqlite_statement import INSERT
@@ -89,10 +89,15 @@ class Floor(_Table):
 def vouch(callbacks: Iterable[Callback], records: Iterable[Record]) -> None:
     """Parse callbacks, digest what they say, and hash bodies and the headers of their records."""
     for each in callbacks:
-        of_callback(each.event_id, each.body, parse(each.body))
-        sha256(each.body).hexdigest()
+        vouch_for_body(each.event_id, each.body)
     for record in records:
-        sha256(split(record)[0]).hexdigest()
+        hash_of(split(record)[0])
+
+
+def vouch_for_body(event_id: str | None, body: bytes) -> None:
+    """Parse a body, digest what it says, and hash it."""
+    of_callback(event_id, body, parse(body))
+    sha256(body).hexdigest()
 
 
 def stored(batches: Iterable[Sequence[Callback]]) -> list[tuple[Sequence[Callback], list[Record]]]:
