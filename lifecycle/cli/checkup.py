@@ -142,7 +142,9 @@ def _views(orders: Orders) -> Check:
 def _prerequisites(provider: str) -> Iterator[Check]:
     wanted = prerequisites_of(provider)
     if wanted:
-        yield Check("prerequisites", True, "cannot be seen from here: " + "; ".join(wanted))
+        yield Check(
+            "prerequisites", True, "cannot be seen from here", "needed: " + "; ".join(wanted)
+        )
 
 
 def _confirmation(orders: Orders) -> Check:

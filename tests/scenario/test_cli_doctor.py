@@ -77,7 +77,7 @@ def test_an_order_that_was_accepted_just_now_is_no_reason_to_worry(ingested):
 
 def test_the_prerequisites_of_the_how_to_are_named(ingested):
     _, _, checks = examine(ingested(request(), response()))
-    told = checks["prerequisites"]["found"]
+    told = checks["prerequisites"]["advice"]
     assert "asynchronous order creation is enabled" in told
     assert "last mile delivery workflow is implemented" in told
     assert "Brand New callback is enabled" in told
