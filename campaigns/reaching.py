@@ -69,8 +69,8 @@ class _TooSlowError(BaseException):
 
 
 def coverage_of(suite: Suite) -> Path:
-    """Return where it is kept which test runs what: another file for other sources."""
-    known = sha256(repr(suite.files).encode())
+    """Return where it is kept which test runs what: another file for others of either."""
+    known = sha256(repr(suite.about).encode())
     for source in sorted([*(ROOT / "lifecycle").rglob("*.py"), *(ROOT / "tests").rglob("*.py")]):
         known.update(source.read_bytes())
     return suite.folder / f"coverage.{known.hexdigest()[:16]}.json"
