@@ -30,8 +30,8 @@ def awaiting(
 
 def missing(definition: Definition, highest: int, events: Iterable[Event]) -> tuple[str, ...]:
     """Return the main-line states below the highest rank entered that no event names."""
-    ranks = definition.ranks
-    named = {definition.state(trigger) for trigger in {event.trigger for event in events}}
+    ranks, names = definition.ranks, definition.names
+    named = {names.get(trigger) for trigger in {event.trigger or "" for event in events}}
     return tuple([s for s in definition.main_line if s not in named and ranks[s] < highest])
 
 

@@ -10,27 +10,23 @@ it takes one step, where it does not it folds again. Both give what `fold` gives
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, Final, NamedTuple
-
-from pydantic import TypeAdapter
 
 from lifecycle.awaiting import awaiting, missing
 from lifecycle.definition import Definition
 from lifecycle.errors import MixedOrdersError
-from lifecycle.event import FAILED, REJECTED, Event, Problem, stream_of
+from lifecycle.event import FAILED, NOTHING, REJECTED, Event, Problem, stream_of
 from lifecycle.reason import reason, shown
 from lifecycle.verdict import Place, first_stage, place, supersedes
 from lifecycle.view import (
     Anomaly,
     AnomalyCode,
-    Arrivals,
     HistoryEntry,
-    Milestone,
     OrderError,
     OrderView,
-    Step,
     Verdict,
 )
 
@@ -56,8 +52,12 @@ def history(definition: Definition, events: Iterable[Event]) -> tuple[HistoryEnt
     return Folding.of(definition, events).history()
 
 
+# For what every event becomes: a named tuple's own constructor takes twice as long.
+_new: Final = tuple.__new__
+
+
 class Entered(NamedTuple):
-    """One step of a path, as `Step` shows it; cheap to make and to compare."""
+    """One step of a path, or a milestone, as `Step` shows it; cheap to make and to compare."""
 
     status: str
     at: datetime | None
@@ -95,8 +95,7 @@ class Folding:
     def of(cls, definition: Definition, events: Iterable[Event]) -> Folding:
         """Return the folding of all these events, sorted once and folded once."""
         folding = cls(definition)
-        for event in events:
-            folding._count(event)
+        folding._count_all(list(events))
         folding._sort()
         return folding
 
@@ -146,11 +145,24 @@ class Folding:
             MixedOrdersError: nothing was added.
         """
         self.view()
+        judged = self._judged()
         evidence = sorted(self._evidence, key=lambda event: place(self.definition, event))
         return (
-            *(self._entry(judged) for judged in self._judged),
+            *map(self._entry, judged),
             *(self._entry(Judged(event, 0, Verdict.DIVERGENT, None, None)) for event in evidence),
         )
+
+    def _count_all(self, events: list[Event]) -> None:
+        """Take events in; most orders are read with nothing to decide: at once, then."""
+        counted = {event.key: event for event in events}
+        orders = {(event.provider, event.order_id) for event in events}
+        if len(counted) == len(events) and len(orders) == 1:
+            self._counted = counted
+            self._known = {(event.key, event.digest) for event in events}
+            (self._order,) = orders
+        else:
+            for event in events:
+                self._count(event)
 
     def _count(self, event: Event) -> bool:
         """Take an event in; tell whether its content is new."""
@@ -177,7 +189,9 @@ class Folding:
 
     def _sort(self) -> None:
         """Bring the counted events into canonical order and fold them from the start."""
-        placed = sorted((place(self.definition, event), event) for event in self._counted.values())
+        definition = self.definition
+        placed = [(place(definition, event), event) for event in self._counted.values()]
+        placed.sort()
         self._places = [where for where, _ in placed]
         self._events = [event for _, event in placed]
         self._restart()
@@ -187,9 +201,9 @@ class Folding:
     def _restart(self) -> None:
         self._standing = first_stage(self.definition)
         self._path: list[Entered] = []
-        self._milestones: list[Milestone] = []
+        self._milestones: list[Entered] = []
         self._details: dict[str, Any] = {}
-        self._judged: list[Judged] = []
+        self._told: Mapping[str, Any] = NOTHING
         self._odd: list[Judged] = []
 
     def _step(self, event: Event, lane: int) -> None:
@@ -198,38 +212,54 @@ class Folding:
         verdict, after, overwrite, beside = taken
         if after is not before:
             self._standing = after
-            self._path.append(Entered(after.status or "", at, event.key))
+            self._path.append(_new(Entered, (after.status or "", at, event.key)))
         elif beside is not None:
-            self._milestones.append(Milestone(name=beside, at=at, event=event.key))
-        if overwrite is not None and event.details:
-            _merge(self._details, event.details, overwrite=overwrite)
-        judged = Judged(event, lane, verdict, before.status, after.status)
-        self._judged.append(judged)
+            self._milestones.append(_new(Entered, (beside, at, event.key)))
+        told = event.details
+        # Events of one order mostly tell the same: what was told last is known already.
+        if told and told is not self._told and overwrite is not None:
+            _merge(self._details, told, overwrite=overwrite)
+            if overwrite:
+                self._told = told
         if verdict in _ODD or event.problems:
-            self._odd.append(judged)
+            self._odd.append(Judged(event, lane, verdict, before.status, after.status))
+
+    def _judged(self) -> Iterator[Judged]:
+        """Yield each event with its verdict: the same steps once more."""
+        stage = first_stage(self.definition)
+        for event in self._events:
+            before, lane = stage, place(self.definition, event)[0]
+            meaning = (event.trigger, event.kind, event.occurred_at is not None, lane)
+            verdict, stage, _, _ = before.steps[meaning]
+            yield Judged(event, lane, verdict, before.status, stage.status)
 
     def _look(self) -> OrderView:
-        if not self._events:
+        events, definition = self._events, self.definition
+        if not events:
             raise MixedOrdersError(())
-        definition, first = self.definition, self._events[0]
         status = self._standing.status or definition.initial
-        attempt = max([event.attempt or 0 for event in self._events])
-        return OrderView(
-            order_id=first.order_id,
-            provider=first.provider,
-            status=status,
-            terminal=status in definition.terminal,
-            attempt=attempt,
-            details=definition.details.model_validate(self._details),
-            errors=self._errors(),
-            awaiting=awaiting(definition, status, attempt, self._events),
-            path=_steps(self._path),
-            missing=missing(definition, self._standing.highest, self._events),
-            milestones=tuple(self._milestones),
-            anomalies=self._anomalies(),
-            events=len(self._known),
-            definition=definition.fingerprint,
-            arrival=self._arrivals(),
+        attempt = max([event.attempt or 0 for event in events])
+        # Nested values are made with it: most of what making them one by one costs is the calls.
+        return OrderView.model_validate(
+            {
+                "order_id": events[0].order_id,
+                "provider": events[0].provider,
+                "status": status,
+                "terminal": status in definition.terminal,
+                "attempt": attempt,
+                "details": definition.details.model_validate(self._details),
+                "errors": self._errors(),
+                "awaiting": awaiting(definition, status, attempt, events),
+                "path": [{"status": s, "at": at, "event": key} for s, at, key in self._path],
+                "missing": missing(definition, self._standing.highest, events),
+                "milestones": [
+                    {"name": name, "at": at, "event": key} for name, at, key in self._milestones
+                ],
+                "anomalies": self._anomalies(),
+                "events": len(self._known),
+                "definition": definition.fingerprint,
+                "arrival": self._arrivals(),
+            }
         )
 
     def _errors(self) -> tuple[OrderError, ...]:
@@ -250,6 +280,8 @@ class Folding:
         )
 
     def _anomalies(self) -> tuple[Anomaly, ...]:
+        if not self._odd and not self._evidence:
+            return ()
         found: dict[tuple[AnomalyCode, str], str] = {}
         for judged in self._odd:
             event, code = judged.event, _ODD.get(judged.verdict)
@@ -266,28 +298,30 @@ class Folding:
             for code, key in sorted(found)
         )
 
-    def _arrivals(self) -> Arrivals:
-        events = self.events
+    def _arrivals(self) -> dict[str, Any]:
+        """Return what `Arrivals` shows."""
+        events = [*self._events, *self._evidence] if self._evidence else self._events
         received = [event.received_at for event in events]
         first = min(received)
-        return Arrivals(
-            first_received_at=first,
-            last_received_at=max(received),
-            version=max([event.version or 0 for event in events]),
-            late=self._late(),
-            waiting_since=self._waiting_since(first),
-        )
+        return {
+            "first_received_at": first,
+            "last_received_at": max(received),
+            "version": max([event.version or 0 for event in events]),
+            "late": self._late(),
+            "waiting_since": self._waiting_since(first),
+        }
 
     def _late(self) -> int:
         """Return how many events were recorded after one that they precede."""
-        late, earliest_behind = 0, None
+        late, earliest_behind = 0, math.inf
         for event in reversed(self._events):
             version = event.version
             if version is None:
                 continue
-            if earliest_behind is not None and earliest_behind < version:
+            if version > earliest_behind:
                 late += 1
-            earliest_behind = version if earliest_behind is None else min(earliest_behind, version)
+            else:
+                earliest_behind = version
         return late
 
     def _waiting_since(self, first_received_at: datetime) -> datetime:
@@ -313,15 +347,6 @@ class Folding:
             received_at=event.received_at,
             sha256=event.sha256,
         )
-
-
-_STEPS: Final = TypeAdapter(tuple[Step, ...])
-
-
-def _steps(path: Iterable[Entered]) -> tuple[Step, ...]:
-    # Made all at once: most of what making them one by one costs is the calls.
-    told = [{"status": status, "at": at, "event": key} for status, at, key in path]
-    return _STEPS.validate_python(told)
 
 
 _ODD: Final[Mapping[Verdict, AnomalyCode]] = {

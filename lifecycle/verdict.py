@@ -33,14 +33,14 @@ Place = tuple[Any, ...]
 
 def place(definition: Definition, event: Event) -> Place:
     """Return the place of an event: total, and distinct for distinct events of an order."""
-    rank = definition.rank(event.trigger)
-    if event.kind in ("request", "response"):
+    rank, kind, occurred_at = definition.rank(event.trigger), event.kind, event.occurred_at
+    if kind == "request" or kind == "response":  # noqa: PLR1714 - twice as fast
         if event.name == ACCEPTED and rank > definition.last_birth_rank:
             return (SNAPSHOTS, rank, event.key, event.digest)
         within = _WITHIN_ATTEMPT.get(event.name, 0)
         return (CREATION, 0, event.attempt or 0, within, event.key, event.digest)
-    if event.occurred_at is not None:
-        return (TIMED, event.occurred_at, rank, event.key, event.digest)
+    if occurred_at is not None:
+        return (TIMED, occurred_at, rank, event.key, event.digest)
     if definition.state(event.trigger) in definition.birth:
         return (CREATION, 1, rank, event.key, event.digest)
     return (SNAPSHOTS, rank, event.key, event.digest)
