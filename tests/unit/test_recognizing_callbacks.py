@@ -42,6 +42,15 @@ def enveloped(**fields):
     return body | fields
 
 
+TOLD = {"order_id": "order-1", "locale": "en_US"}
+
+
+def compacted(body):
+    content = json.loads(body)
+    content["event_metadata"] = content.pop("event_metadata")
+    return json.dumps(content, separators=(",", ":")).encode()
+
+
 def flat(**fields):
     return {"id": "order-1", "status": "delivered"} | fields
 
@@ -365,6 +374,40 @@ def test_recall_fills_in_what_the_body_says_and_touches_nothing_else():
         stored = found._replace(details={}, name="as_stored", trigger=None, position=7, version=3)
         assert INSTACART.recall(stored) == stored._replace(details=found.details)
         assert INSTACART.recall(found) == found
+
+
+METADATA = '"event_metadata":{"order_id":"order-1","locale":"en_US"}'
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"event_name":"delivered",METADATA}',
+        '{"event_name":"delivered",METADATA}\n',
+        '{"event_name": "delivered", METADATA }',
+        '{METADATA,"event_name":"delivered"}',
+        '{"event_name":"delivered",METADATA,"more":{"locale":"fr_CA"}}',
+        '{"event_name":"delivered",METADATA,"more":{}}',
+        '{"event_name":"delivered","order_id":"order-1","more":{"x":1,METADATA}}',
+        '{"event_metadata":{"locale":"fr_CA","x":1,METADATA},"event_name":"delivered","id":"1"}',
+        '{"event_name":"delivered","order_id":"order-1","x\\",\\"event_metadata":{"locale":"en_US"}}',
+        '{"id":"order-1","status":"delivered","locale":"fr_CA","x\\",\\"event_metadata":{"locale":"x"}}',
+        '{"id":"order-1","status":"delivered","locale":"fr_CA","event_metadata":null}',
+        '{"id":"order-1","event_name":"delivered","locale":"fr_CA","event_metadata":[{}]}',
+        '{"id":"order-1","event_name":"delivered","note":",\\"event_metadata\\":{}}","locale":"fr_CA"}',
+    ],
+)
+def test_recall_finds_the_metadata_wherever_it_stands(body):
+    found = event(body.replace("METADATA", METADATA).encode(), "order-1")
+    for _ in range(2):  # the second time what was told may be remembered
+        assert INSTACART.recall(found._replace(details={})) == found
+
+
+def test_what_callbacks_repeat_is_read_once():
+    one, two = (event(enveloped(event_id=number, event_metadata=TOLD)) for number in (1, 2))
+    read = [INSTACART.recall(each._replace(body=compacted(each.body))) for each in (one, two)]
+    assert read[0].details == one.details == {"locale": "en_US"}
+    assert read[0].details is read[1].details
 
 
 def test_recall_of_a_body_that_can_no_longer_be_read_says_nothing():
