@@ -31,6 +31,10 @@ from lifecycle.view import (
 )
 
 
+# For what every event becomes: a named tuple's own constructor takes twice as long.
+_new: Final = tuple.__new__
+
+
 def fold(definition: Definition, events: Iterable[Event]) -> OrderView:
     """Return the view of one order.
 
@@ -50,10 +54,6 @@ def history(definition: Definition, events: Iterable[Event]) -> tuple[HistoryEnt
         MixedOrdersError: the events are about more than one order, or there are none.
     """
     return Folding.of(definition, events).history()
-
-
-# For what every event becomes: a named tuple's own constructor takes twice as long.
-_new: Final = tuple.__new__
 
 
 class Entered(NamedTuple):

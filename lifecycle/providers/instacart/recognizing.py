@@ -139,8 +139,8 @@ def recall(event: Event) -> Event:
 
     Everything else stands as it was stored.
     """
-    # Looking at an order does this for each of its events: a third of the price of `_replace`.
     details, faults, fate = _recalled(event)
+    # Looking at an order does this for each of its events: a third of the price of `_replace`.
     read = (details, faults, event.problems, fate)
     return _new(Event, event[:_FIRST_READ] + read + event[_LAST_READ + 1 :])
 
