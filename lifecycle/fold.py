@@ -30,7 +30,6 @@ from lifecycle.view import (
     Verdict,
 )
 
-
 # For what every event becomes: a named tuple's own constructor takes twice as long.
 _new: Final = tuple.__new__
 
