@@ -53,6 +53,10 @@ class Proxy:
         self._random = random
         self._chance = chance
 
+    def lose_more(self, chance: float) -> None:
+        """Lose replies to commits by a greater chance from now on."""
+        self._chance = max(self._chance, chance)
+
     def leave_clients(self) -> None:
         """Close the connections to all clients; the server does not learn of it."""
         with self._lock:
