@@ -142,7 +142,7 @@ def _seconds(item: pytest.Item) -> float | None:
 
 def first_failing(items: Sequence[pytest.Item]) -> str | None:
     """Run tests until one fails, and return its name; None if all pass."""
-    for item, following in zip(items, [*items[1:], None], strict=True):
+    for item, following in zip(items, [*items[1:], None], strict=False):
         reports = runtestprotocol(item, log=False, nextitem=following)
         if any(report.failed for report in reports):
             return item.nodeid

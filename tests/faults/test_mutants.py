@@ -8,7 +8,7 @@ import pytest
 
 from campaigns.mutant import mutants_of
 from campaigns.mutations import ABOUT, KEPT
-from campaigns.reaching import ROOT
+from campaigns.reaching import ROOT, Suite, coverage_of, first_failing
 
 
 @pytest.fixture
@@ -92,6 +92,17 @@ def test_a_diff_has_the_changed_lines_and_a_key_that_stays_where_lines_move(tmp_
     assert raised.diff == "-            1,\n+            2,"
     assert before.keys() == after.keys()
     assert {after[key].lines.start - mutant.lines.start for key, mutant in before.items()} == {2}
+
+
+def test_a_mutant_that_no_test_runs_is_not_killed():
+    assert first_failing([]) is None
+
+
+def test_what_tests_run_is_noted_anew_for_other_modules_and_for_other_tests(tmp_path):
+    noted = [
+        coverage_of(Suite(about, tmp_path)) for about in ({"a": ("x",)}, {"b": ("x",)}, {"a": ()})
+    ]
+    assert len({*noted}) == 3
 
 
 def survivors():
