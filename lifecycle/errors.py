@@ -226,7 +226,7 @@ class StoreUnavailableError(StoreError):
     def __init__(self, store: str, found: str) -> None:
         self.store = store
         self.found = found
-        super().__init__(f"store {store!r} cannot be used: {found}; mend it and record again")
+        super().__init__(f"store {store!r} cannot be used: {found}; mend it and try again")
 
 
 class StoreClosedError(StoreError):
