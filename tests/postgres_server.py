@@ -62,7 +62,7 @@ class Server:
             capture_output=True,
             check=False,
             cwd="/",
-            **_somebody(),
+            **somebody(),
         )
         if made.returncode:
             raise NoServerError(f"initdb failed: {made.stderr.decode()[-300:]}")
@@ -108,7 +108,7 @@ class Server:
                 stderr=log,
                 cwd="/",
                 preexec_fn=_die_with_us,  # noqa: PLW1509 - the child does nothing but this
-                **_somebody(),
+                **somebody(),
             )
         self._wait()
         return self
@@ -154,6 +154,27 @@ def running(*, on_disk: bool = False, **settings: str) -> Iterator[Server]:
 
 
 @contextmanager
+def following(primary: Server) -> Iterator[Server]:
+    """Start a standby that takes in what its primary commits, until it is promoted."""
+    with _folder(on_disk=False) as folder:
+        standby = Server(folder)
+        options = ("-U", SUPERUSER, "--write-recovery-conf", "--checkpoint=fast", "--no-sync")
+        made = subprocess.run(
+            [binary("pg_basebackup"), "-D", standby.data, "-h", primary.folder, *options],
+            capture_output=True,
+            check=False,
+            cwd="/",
+            **somebody(),
+        )
+        if made.returncode:
+            raise NoServerError(f"pg_basebackup failed: {made.stderr.decode()[-300:]}")
+        try:
+            yield standby.start()
+        finally:
+            standby.stop()
+
+
+@contextmanager
 def server_if_any() -> Iterator[Server | None]:
     """Start a server of one's own; None, and a word on stderr, where none can be started."""
     with ExitStack() as stack:
@@ -190,7 +211,8 @@ def _folder(*, on_disk: bool) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _somebody() -> dict[str, Any]:
+def somebody() -> dict[str, Any]:
+    """Return as whom a program that root must not run is started."""
     if os.geteuid() == 0:
         return {"user": NOBODY, "group": NOBODY, "extra_groups": []}
     return {}

@@ -36,9 +36,15 @@ _GONE: Final = {
     "25P03": "the server ended the connection",
     "08": "the connection was lost",
 }
+_OF_ANOTHER: Final = (
+    "a pool between us and the server hands sessions on, and with them what they prepared; "
+    "add prepare=off to the URL"
+)
 _FOUND: Final = {
     "22021": "it cannot hold this text",
     "25006": "it can only be read",
+    "26000": _OF_ANOTHER,
+    "42P05": _OF_ANOTHER,
     "3F000": "its schema is not there",
     "42501": "this user may not do that",
     "42P01": "its table is gone",
