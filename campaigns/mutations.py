@@ -41,7 +41,7 @@ def _tests(folder: str, *names: str) -> tuple[str, ...]:
 
 
 _FOLD: Final = ("fold", "verdict", "awaiting", "reason", "view", "definition")
-_EVENT: Final = ("event", "identity", "strict_json", "instant")
+_EVENT: Final = ("event", "identity", "instant")
 _INSTACART: Final = ("bodies", "definition", "details", "exchanges", "recognizing", "words")
 _PROOF: Final = sorted(path.stem for path in (ROOT / "lifecycle" / "proof").glob("[!_]*.py"))
 
@@ -55,8 +55,9 @@ _RECOGNIZING_TESTS: Final = (
     *_tests("unit", "fold_and_oracle", "view"),
 )
 _EVENT_TESTS: Final = (
+    *_tests("unit", "event", "instant"),
     *_RECOGNIZING_TESTS,
-    *_tests("unit", "instant", "strict_json", "recording"),
+    *_tests("unit", "recording"),
     *_tests("scenario", "personal_data"),
 )
 _PROOF_TESTS: Final = (
@@ -68,6 +69,7 @@ ABOUT: Final = {
     **{f"lifecycle/{name}.py": _FOLD_TESTS for name in _FOLD},
     "lifecycle/definition.py": _tests("unit", "definition", "fold", "stages"),
     **{f"lifecycle/{name}.py": _EVENT_TESTS for name in _EVENT},
+    "lifecycle/strict_json.py": _tests("unit", "strict_json", "identity"),
     **{
         f"lifecycle/providers/instacart/{name}.py": (
             *_RECOGNIZING_TESTS,

@@ -26,7 +26,7 @@ NO_RANK: Final = 1_000_000
 """Sorts names without a rank behind all that have one."""
 
 # A machine is its own model: a trigger of such a name would hide a part of it, or be hidden.
-_TAKEN: Final = frozenset(dir(Machine(states=["any"], initial="any")))
+_TAKEN: Final = frozenset(dir(Machine()))
 
 
 class NoDetails(BaseModel):
@@ -260,8 +260,8 @@ class Definition:
 
 def _machine(states: Sequence[str], moves: Sequence[Mapping[str, Any]]) -> Machine:
     return Machine(
-        states=list(states),
-        transitions=[dict(move) for move in moves],
+        states=states,
+        transitions=list(moves),
         initial=states[0],
         auto_transitions=False,
     )

@@ -38,7 +38,7 @@ _LONG_EXPONENT: Final = b"0e000"
 _STRING: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)
 _LONG_NUMBER: Final = re.compile(rb"(?<![-+.0-9eE])[-+.0-9eE]{%d}" % (MAX_NUMBER_CHARACTERS + 1))
 _NO_NUMBER: Final = re.compile(rb"NaN|Infinity")
-_DUPLICATE: Final = re.compile(r"Detected duplicate key .* at (line \d+ column \d+)$", re.DOTALL)
+_DUPLICATE: Final = re.compile(r"Detected duplicate key .* at (line \d+ column \d+)$")
 _PLACE: Final = re.compile(r"at (line \d+ column \d+)$")
 
 
@@ -53,16 +53,17 @@ def _canonical_encoder() -> Callable[[Any], str]:
     )
     make: Any = getattr(json.encoder, "c_make_encoder", None)
     try:
+        # No markers: nothing is circular. No indent. Otherwise as `JSONEncoder.iterencode` does.
         chunks = make(
-            markers=None,
-            default=plain.default,
-            encoder=json.encoder.encode_basestring,
-            indent=None,
-            key_separator=plain.key_separator,
-            item_separator=plain.item_separator,
-            sort_keys=plain.sort_keys,
-            skipkeys=plain.skipkeys,
-            allow_nan=plain.allow_nan,
+            None,
+            plain.default,
+            json.encoder.encode_basestring,
+            None,
+            plain.key_separator,
+            plain.item_separator,
+            plain.sort_keys,
+            plain.skipkeys,
+            plain.allow_nan,
         )
     except TypeError:
         return plain.encode

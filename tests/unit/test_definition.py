@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import UserList
 from typing import Any
 
 import pytest
+from pydantic import BaseModel, ValidationError
 from transitions import MachineError
 
-from lifecycle.definition import NO_RANK, Awaits, Definition
+from lifecycle.definition import NO_RANK, Awaits, Definition, NoDetails, Written
 from lifecycle.errors import DefinitionError
 from lifecycle.providers.instacart.definition import LAST_MILE
 
@@ -287,19 +289,20 @@ def test_everything_that_is_wrong_is_told_sorted_and_in_whole_sentences() -> Non
         "'model' starts from unknown state 'gone'",
         "'model' leads to unknown state 'nowhere'",
     )
+    exchanges = ("accepted", "failed", "poll_failed", "rejected", "requested", "resubmitted")
     with pytest.raises(DefinitionError) as refused:
         write(
             moves=[
                 move("placed", "packed", "sent"),
                 move("placed", "sent", "ping"),
                 move("packed", "lost", "ping"),
-                move("packed", "sent", "accepted"),
+                *(move("packed", "sent", name) for name in reversed(exchanges)),
                 move("lost", "sent"),
                 move("lost", "packed", "back"),
             ],
             terminal=["b", "a", "lost"],
-            aborts=["packed"],
-            birth=["c"],
+            aborts=["sent", "placed", "packed", "nowhere"],
+            birth=[*"lkjihgc"],
             side=["d"],
             main_line=["e"],
             awaits={"f": Awaits(("x",))},
@@ -308,16 +311,20 @@ def test_everything_that_is_wrong_is_told_sorted_and_in_whole_sentences() -> Non
     assert refused.value.problems == (
         "terminal names state 'a', which has no rank",
         "terminal names state 'b', which has no rank",
-        "birth names state 'c', which has no rank",
+        "aborts names state 'nowhere', which has no rank",
+        *(f"birth names state '{state}', which has no rank" for state in "cghijkl"),
         "side names state 'd', which has no rank",
         "main_line names state 'e', which has no rank",
         "awaits names state 'f', which has no rank",
+        "state 'nowhere' aborts but is not terminal",
         "state 'packed' aborts but is not terminal",
+        "state 'placed' aborts but is not terminal",
+        "state 'sent' aborts but is not terminal",
         "'sent' leads to packed and sent; an event names one state",
         "'ping' leads to lost and sent; an event names one state",
         "'ping' is informational and also names a state",
         "'sent' is informational and also names a state",
-        "'accepted' is the name of an exchange, not of a move",
+        *(f"'{name}' is the name of an exchange, not of a move" for name in exchanges),
         "terminal state 'lost' has a way out to 'sent'",
         "terminal state 'lost' has a way out to 'packed'",
     )
@@ -332,3 +339,66 @@ def test_a_state_may_be_called_like_an_exchange_where_no_move_is() -> None:
     )
     assert definition.table == {("requested", "sent"): "sent"}
     assert definition.awaits == {}
+
+
+class Boxes(BaseModel):
+    count: int | None = None
+
+
+WRITTEN = Written(
+    name="small",
+    states=("placed", "packed", "sent", "lost"),
+    moves=(move("placed", "packed"), move("packed", "sent"), move("placed", "lost")),
+    terminal=("sent", "lost"),
+    aborts=("lost",),
+    birth=("packed",),
+    side=("packed",),
+    main_line=("placed", "packed"),
+    informational=("ping",),
+    awaits={"placed": Awaits(("packing",))},
+    details=Boxes,
+)
+
+
+def written(**changes: Any) -> dict[str, Any]:
+    """Return arguments that can be read once, in the order that they were written in."""
+    told = {**vars(WRITTEN), **changes}
+    once = {field: iter(value) for field, value in told.items() if type(value) is tuple}
+    return told | once | {"states": [*told["states"]]}
+
+
+def test_what_was_written_is_in_the_definition_whatever_it_came_in() -> None:
+    definition = Definition.write(**written())
+    assert definition == Definition.of(WRITTEN)
+    assert (definition.states, definition.main_line) == (WRITTEN.states, WRITTEN.main_line)
+    assert definition.terminal == {"sent", "lost"}
+    assert definition.aborts == {"lost"}
+    assert definition.birth == definition.side == {"packed"}
+    assert definition.informational == {"ping"}
+    assert (definition.awaits, definition.details) == (WRITTEN.awaits, Boxes)
+    listed = {**vars(WRITTEN), "main_line": ["placed", "packed"]}
+    listed |= {field: UserList(listed[field]) for field in ("states", "moves")}
+    assert Definition.of(Written(**listed)) == definition
+
+
+def test_what_is_refused_is_kept_as_it_was_written() -> None:
+    nowhere = (*WRITTEN.moves, move("placed", "nowhere"))
+    for changes in ({"moves": nowhere}, {"side": ("gone",)}):
+        with pytest.raises(DefinitionError) as refused:
+            Definition.write(**written(**changes))
+        assert refused.value.written == Written(**{**vars(WRITTEN), **changes})
+
+
+def test_what_a_state_awaits_stands_as_it_was_written_whatever_becomes_of_it() -> None:
+    awaits = {"placed": Awaits(("packing",))}
+    definition = write(awaits=awaits)
+    awaits["packed"] = Awaits(("sending",))
+    assert definition.awaits == {"placed": Awaits(("packing",))}
+    with pytest.raises(TypeError):
+        definition.awaits["packed"] = awaits["packed"]  # type: ignore[index]
+
+
+def test_details_of_which_there_are_none_cannot_be_given_any() -> None:
+    with pytest.raises(ValidationError, match="frozen"):
+        NoDetails().count = 1  # type: ignore[attr-defined]
+    assert write().details is NoDetails

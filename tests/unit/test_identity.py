@@ -248,6 +248,35 @@ def test_an_order_id_of_no_use_is_kept_as_text_that_can_be_stored_and_names_no_o
     assert stated_order_id(stated) == stated
 
 
+CIRCULAR: list[object] = []
+CIRCULAR.append(CIRCULAR)
+BOTTOMLESS: list[object] = []
+for _ in range(100_000):
+    BOTTOMLESS = [BOTTOMLESS]
+
+
+@pytest.mark.parametrize(
+    ("value", "kept"),
+    [
+        ("order-1", "order-1"),
+        (7, "7"),
+        (1.5, "\x001.5"),
+        (True, "\x00true"),
+        ([], "\x00[]"),
+        ({"a": 1}, '\x00{"a": 1}'),
+        ("\ud83d", '\x00"\\ud83d"'),
+        (10**5000, "\x00null"),
+        ([10**5000], "\x00"),
+        ({1, 2}, "\x00"),
+        (CIRCULAR, "\x00"),
+        (BOTTOMLESS, "\x00"),
+    ],
+    ids=lambda value: str(type(value)),
+)
+def test_what_is_stated_as_an_order_id_is_kept_as_it_was_spelled(value, kept):
+    assert stated_order_id(value) == kept
+
+
 @pytest.mark.parametrize("value", [None, ""])
 def test_an_empty_order_id_is_absent(value):
     assert stated_order_id(value) is None

@@ -108,7 +108,7 @@ def test_six_digits_are_printed_if_there_is_a_fraction_and_none_if_there_is_not(
 
 
 def test_a_time_without_a_zone_is_never_guessed():
-    with pytest.raises(InvalidArgumentError):
+    with pytest.raises(InvalidArgumentError, match=r"instant.*a datetime with a zone"):
         format_instant(SEVENTH.replace(tzinfo=None))
 
 

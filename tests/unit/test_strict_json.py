@@ -127,6 +127,7 @@ def test_a_lenient_parser_is_told_from_the_strict_one(lenient):
     [
         (b'{"a":1,"a":2}', "duplicate key"),
         (b'{"a":{"b":[{"c":1,"\\u0063":2}]}}', "duplicate key"),
+        (b'{"a\\nb":1,"a\\nb":2}', "duplicate key"),
         (b"\xff", "encoding"),
         (b"\xef\xbb\xbf{}", "encoding"),
         ("{}".encode("utf-16"), "encoding"),
@@ -149,6 +150,10 @@ def test_a_lenient_parser_is_told_from_the_strict_one(lenient):
         (b"{}{}", "syntax"),
         (b'"\x00"', "syntax"),
         (b"None", "syntax"),
+        (b'"a\x00"', "syntax"),
+        (b"[" + b"1" * 300 + b'"x"' + b"1" * 300 + b"]", "syntax"),
+        (b'[Na"x"N]', "syntax"),
+        (b'"\\\n' + b"1" * 401 + b'"', "syntax"),
     ],
 )
 def test_it_says_why_it_refuses(body, reason):
@@ -156,20 +161,44 @@ def test_it_says_why_it_refuses(body, reason):
 
 
 @pytest.mark.parametrize(
-    ("body", "where"),
+    ("body", "why", "where"),
     [
-        (b'{"a":1,\n"a":2}', "line 2"),
-        (b"\xc3\xa9\xff", "byte 2"),
-        (b'{"a" 1}', "line 1"),
-        (b'[1,"\\udef5"]', "line 1"),
-        (b"", "nothing"),
-        (b" \n", "nothing"),
+        (b'{"a":1,\n"a":2}', "duplicate key", "a key stands twice, line 2 column 5"),
+        (b"[" * 65 + b"]" * 65, "depth", "nested deeper than 64"),
+        (b"[" * 100_000, "depth", "nested deeper than 64"),
+        (b"1" * 401, "number", "a number has more than 400 characters"),
+        (b"1e400", "number", "a number is beyond the range of an IEEE double"),
+        (b'{"a":-Infinity}', "number", "no JSON number, line 1 column 7"),
+        (b"01", "number", "no JSON number, line 1 column 2"),
+        (b"\xc3\xa9\xff", "encoding", "not UTF-8 at byte 2"),
+        (b"\xef\xbb\xbf{}", "encoding", "it starts with a byte order mark"),
+        ("{}".encode("utf-16-le"), "encoding", "it starts like UTF-16 or UTF-32"),
+        (b'"\\ud83d"', "encoding", "a lone surrogate or a broken escape, line 1 column 8"),
+        (b'{"a" 1}', "syntax", "line 1 column 6"),
+        (b"", "syntax", "there is nothing"),
+        (b" \n", "syntax", "there is nothing"),
     ],
 )
-def test_it_says_where_it_stopped(body, where):
+def test_a_refusal_says_why_and_where_in_one_sentence(body, why, where):
     with pytest.raises(JsonError) as refused:
         parse(body)
-    assert where in refused.value.where
+    assert (refused.value.why, refused.value.where) == (why, where)
+    assert str(refused.value) == f"not strict JSON ({why}): {where}"
+
+
+def test_a_depth_of_the_callers_own_is_the_one_that_is_told():
+    with pytest.raises(JsonError, match=r"nested deeper than 65$"):
+        parse(b"[" * 66 + b"]" * 66, max_depth=65)
+
+
+def test_a_refusal_that_tells_no_place_is_still_one_of_ours(monkeypatch):
+    def refuse(_, **__):
+        raise ValueError("it will not do")
+
+    monkeypatch.setattr("jiter.from_json", refuse)
+    with pytest.raises(JsonError) as refused:
+        parse(b"{}")
+    assert str(refused.value) == "not strict JSON (syntax): at the start"
 
 
 def test_the_limits_are_met_exactly():
@@ -238,12 +267,18 @@ def test_nothing_is_written_that_the_parser_would_refuse(value):
 
 
 def test_canonical_json_is_the_same_where_the_interpreter_has_no_encoder_to_keep(monkeypatch):
-    values = [parsed(body) for body in CORPUS.values()]
+    values = [parsed(body) for body in CORPUS.values() if len(body) < 10_000]
     values = [value for value in values if value is not REFUSED]
     kept = [canonical(value) for value in values]
+    assert "\u00e9".encode() in b"".join(kept)
     monkeypatch.setattr(json.encoder, "c_make_encoder", None)
     plain = _canonical_encoder()
     assert [plain(value).encode() for value in values] == kept
+
+
+def test_canonical_json_of_many_values_is_in_one_piece():
+    many = list(range(150_000))
+    assert canonical(many) == json.dumps(many, separators=(",", ":")).encode()
 
 
 def test_what_was_parsed_once_is_parsed_again_to_the_same_value():

@@ -66,10 +66,10 @@ def _moves() -> list[dict[str, Any]]:
     ]
     # A shopper may drop out at any point; the order then goes back and repeats its steps.
     back = [
-        {"trigger": dest, "source": list(SHOPPER[rank:]), "dest": dest}
+        {"trigger": dest, "source": SHOPPER[rank:], "dest": dest}
         for rank, dest in enumerate(("rescheduled", *SHOPPER[:-1]))
     ]
-    cancel = [{"trigger": "canceled", "source": list(ACTIVE), "dest": "canceled"}]
+    cancel = [{"trigger": "canceled", "source": ACTIVE, "dest": "canceled"}]
     return onward + back + cancel
 
 

@@ -28,14 +28,6 @@ OWN_WORDS: Final = EXCHANGE_NAMES | {
 """What only we say: in the provider's mouth these name nothing."""
 
 
-_SPELLED: Final = {
-    prefix + word: ALIASES.get(word, word)
-    for word in (*LAST_MILE.names, *LAST_MILE.informational, *ALIASES)
-    for prefix in ("", PREFIX)
-}
-"""The spellings that nearly everything comes in: looked up instead of worked out."""
-
-
 def normalized(word: object) -> str | None:
     """Return a provider's word in our spelling; None where it says nothing."""
     if type(word) is not str:
@@ -48,6 +40,14 @@ def _worked_out(word: str) -> str | None:
     return ALIASES.get(plain, plain) or None
 
 
+_SPELLED: Final = {
+    spelling: _worked_out(spelling)
+    for word in (*LAST_MILE.names, *LAST_MILE.informational, *ALIASES)
+    for spelling in (word, PREFIX + word)
+}
+"""The spellings that nearly everything comes in: looked up instead of worked out."""
+
+
 def trigger_of(name: str) -> str | None:
     """Return what the definition is asked with for a provider's name: None for our own words."""
     return None if name in OWN_WORDS else name
@@ -55,7 +55,7 @@ def trigger_of(name: str) -> str | None:
 
 def state_named(name: str | None) -> str | None:
     """Return the state that a provider's name shows the order in, None if it shows none."""
-    return None if name is None or name in OWN_WORDS else LAST_MILE.names.get(name)
+    return None if name in OWN_WORDS else LAST_MILE.state(name)
 
 
 def is_informational(name: str | None) -> bool:

@@ -1,0 +1,68 @@
+"""What comes and what it becomes: what it prints as, what it has unless told, and its limits."""
+
+from __future__ import annotations
+
+import pytest
+
+from lifecycle.event import (
+    MAX_ATTEMPT,
+    MAX_BODY_BYTES,
+    MAX_ID_BYTES,
+    MAX_KEPT_BYTES,
+    Arrival,
+    Event,
+    Fault,
+    Unreadable,
+    stream_of,
+)
+from tests.contract.entries import NOON
+
+EVENT = Event(
+    provider="instacart",
+    order_id="order-1",
+    kind="callback",
+    name="brand_new",
+    trigger="brand_new",
+    key="snapshot:7",
+    digest="7",
+    received_at=NOON,
+    body=b"{}",
+    sha256="0123456789abcdef",
+)
+
+
+def test_nothing_prints_what_it_holds() -> None:
+    arrival = Arrival("poll", b"Ann Lee", NOON, order_id="Ann Lee")
+    assert repr(arrival) == "<Arrival poll of 7 bytes>"
+    unreadable = Unreadable("instacart", "not_json", "Ann Lee", b"Ann Lee", NOON, arrival)
+    assert repr(unreadable) == "<Unreadable not_json of 7 bytes>"
+    assert repr(Fault("Ann Lee", 1001, "Ann Lee")) == "<Fault code=1001>"
+    assert repr(EVENT) == "<Event callback brand_new 0123456789ab>"
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [("at_store", "at_store"), ("x" * 40, "x" * 40), ("x" * 41, "?"), ("Ann Lee", "?"), ("7", "?")],
+)
+def test_an_event_prints_no_name_that_is_not_a_plain_word(name: str, shown: str) -> None:
+    assert repr(EVENT._replace(name=name)) == f"<Event callback {shown} 0123456789ab>"
+
+
+def test_an_event_that_is_told_no_more_knows_no_more() -> None:
+    assert EVENT[10:] == (None,) * 6 + ({}, {}, (), ()) + (None,) * 5
+    assert EVENT.stream == stream_of("instacart", "order-1") == "order:instacart:order-1"
+    assert Arrival("callback", b"", NOON)[3:] == (None, 1, None, None, {})
+    assert Unreadable("instacart", "not_json", "", b"", NOON)[5:] == (None, None, None)
+    assert Fault() == (None, None, None)
+
+
+def test_what_an_event_is_not_told_cannot_be_filled_in_for_all_events() -> None:
+    for shared in (EVENT.headers, EVENT.details, Arrival("callback", b"", NOON).headers):
+        with pytest.raises(TypeError):
+            shared["date"] = "today"  # type: ignore[index]
+
+
+def test_the_limits_are_those_that_the_pages_tell() -> None:
+    assert MAX_BODY_BYTES == 1_048_576
+    assert MAX_KEPT_BYTES == 16_777_216
+    assert (MAX_ID_BYTES, MAX_ATTEMPT) == (255, 1_000_000)
