@@ -55,10 +55,10 @@ class Graph:
                     waiting.append(row.dest)
         return frozenset(found)
 
-    def hopeless(self) -> frozenset[str]:
-        """Return the states from which no declared moves lead to an end."""
-        return frozenset(
-            state for state in self.states if not self.reached_from(state) & self.terminal
+    def hopeless(self) -> tuple[str, ...]:
+        """Return the states from which no declared moves lead to an end, in rank order."""
+        return tuple(
+            state for state in self.states if self.terminal.isdisjoint(self.reached_from(state))
         )
 
     def circle(self, start: str) -> Words:
