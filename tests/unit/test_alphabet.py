@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from hashlib import sha256
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from lifecycle.definition import Definition, NoDetails
 from lifecycle.proof.alphabet import INSTANTS, RECEIVED_AT, Alphabet, alphabet, spoken_names
@@ -21,11 +21,14 @@ def move(source: str, dest: str, trigger: str | None = None) -> dict[str, str]:
     return {"trigger": trigger or dest, "source": source, "dest": dest}
 
 
+Word = Annotated[str, Field(min_length=1)]
+
+
 class Where(BaseModel):
     """A part of the details, with a place for text behind one that takes none."""
 
     floor: int | None = None
-    door: str | None = None
+    door: Word | None = None
     bell: str | None = None
 
 
@@ -34,7 +37,7 @@ class Told(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
     weight: int | None = None
-    courier: str | None = None
+    courier: Word | None = None
     note: str | None = None
     place: Where | None = None
     pickup: Where | None = None
@@ -44,7 +47,10 @@ def parcel() -> Definition:
     """Return a lifecycle of all sorts of names: a dialogue, two births, two ends."""
     return Definition.write(
         "parcel",
-        states=["requested", "refused", "made", "booked", "carried", "stored", "given", "lost"],
+        states=[
+            *("requested", "refused", "resubmitted", "made", "booked", "carried", "stored"),
+            *("given", "lost"),
+        ],
         birth=["booked", "made"],
         moves=[
             move("requested", "made"),
@@ -54,7 +60,7 @@ def parcel() -> Definition:
         ],
         terminal=["given", "lost"],
         aborts=["lost"],
-        informational=["sms@2", "failed", "note"],
+        informational=["sms@2", "failed", "note", "poll_failed"],
         details=Told,
     )
 
@@ -216,9 +222,9 @@ def test_what_is_beside_the_letters_ranges_over_smaller_sets_only() -> None:
 def test_twins_are_what_informs_at_one_instant() -> None:
     over = alphabet(parcel())
     assert [[over.letters[twin].label for twin in group] for group in over.twins] == [
-        ["note", "sms@2"],
-        ["note@1", "sms@2@1"],
-        ["note@2", "sms@2@2"],
+        ["note", "sms@2", "poll_failed"],
+        ["note@1", "sms@2@1", "poll_failed@1"],
+        ["note@2", "sms@2@2", "poll_failed@2"],
     ]
     assert alphabet(lone()).twins == ()
 

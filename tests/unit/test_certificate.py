@@ -246,11 +246,20 @@ def test_what_cannot_be_built_is_shown_with_the_first_reason(
     }
 
 
+def test_what_is_proved_is_not_in_order_while_the_lint_finds_something() -> None:
+    trapped = written(states=["asked", "lost", "given"])
+    found = certify(trapped, scope=SCOPE)
+    assert (found.ok, found.verdict) == (False, Proved.PROVED)
+    assert [each["code"] for each in found.shown()["findings"]] == ["unreachable_state", "trap"]
+    assert certify(written(), scope=SCOPE).ok
+
+
 def fold(take: Callable[[Any, Any], Hashable], start: Hashable = 0) -> Control:
     return Control("a fold", (1, 2), start, take)
 
 
 def test_a_fold_over_arrivals_is_shown_whole() -> None:
+    assert certify_fold(fold(max)).alphabet == ("1", "2")
     assert certify_fold(fold(max)).shown() == {
         "ok": True,
         "verdict": "proved",

@@ -271,6 +271,29 @@ FOUND: dict[str, tuple[Written, list[tuple[str, str, str]]]] = {
             ),
         ],
     ),
+    "a name of a move back to the side, which is also said elsewhere": (
+        small("a>b>lift b>c c>b>lift c>z", side=["b"]),
+        [
+            (
+                "dead_move",
+                "move 3 is never taken: 'lift' in 'c' is noted with it and without it",
+                "a lift c lift",
+            ),
+        ],
+    ),
+    "a name of the birth that leads to before it, so that nobody says a state": (
+        small("a>a>b", "b", "a b", birth=["b"]),
+        [
+            ("clashing_names", "'b' is a state, but the move of that name leads to 'a'", "a b"),
+            (
+                "unreachable_state",
+                "no declared moves lead to 'b': an order can only skip ahead to it",
+                "b",
+            ),
+            ("no_terminal", "no declared moves lead from 'a' to an end", "a"),
+            ("trap", "'a' is no end, and has no way out", "a"),
+        ],
+    ),
     "a move back to the side": (
         small("a>b b>c c>b c>z", side=["b"]),
         [
@@ -479,17 +502,18 @@ def test_the_shortest_way_is_found_however_late_it_is_written() -> None:
 
 
 def test_a_circle_is_the_shortest_way_back_and_nothing_where_there_is_none() -> None:
-    drawn = graph("a>b b>c c>d d>b b>d>jump d>c")
+    drawn = graph("a>b b>c c>d d>b b>d>jump d>c b>b c>c>stay")
     assert drawn.circle("b") == ("jump", "b")
     assert drawn.circle("c") == ("d", "c")
     assert drawn.circle("a") == ()
 
 
-def test_what_is_reached_without_a_state_leaves_out_what_lies_behind_it() -> None:
+def test_what_is_reached_by_some_moves_leaves_out_what_lies_behind_others() -> None:
     drawn = graph("a>b b>c c>d a>z")
     assert drawn.reached_from("a") == {"a", "b", "c", "d", "z"}
-    assert drawn.reached_from("a", without="c") == {"a", "b", "z"}
+    assert drawn.reached_from("a", by=lambda row: row.dest != "c") == {"a", "b", "z"}
     assert drawn.reached_from("d") == {"d"}
+    assert drawn.reached_from("b", "z", by=lambda row: row.source != "b") == {"b", "z"}
     assert drawn.hopeless() == ("b", "c", "d")
 
 
