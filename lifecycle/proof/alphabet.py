@@ -38,9 +38,9 @@ from lifecycle.event import (
     Kind,
 )
 
-RECEIVED_AT: Final = datetime(2022, 6, 4, 12, 0, tzinfo=UTC)
+RECEIVED_AT: Final = datetime(2022, 6, 4, 12, tzinfo=UTC)
 INSTANTS: Final = (
-    datetime(2022, 6, 4, 10, 0, 0, tzinfo=UTC),
+    datetime(2022, 6, 4, 10, tzinfo=UTC),
     datetime(2022, 6, 4, 10, 0, 1, tzinfo=UTC),
 )
 UNHEARD_OF: Final = "unheard_of"

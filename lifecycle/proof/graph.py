@@ -47,7 +47,7 @@ class Graph:
 
     def reached_from(self, *starts: str, by: Callable[[Row], bool] = lambda _: True) -> set[str]:
         """Return the states that declared moves lead to from `starts`, these included."""
-        found, fresh = set(starts), set(starts)
+        found = fresh = set(starts)
         while fresh:
             onward = {row.dest for state in fresh for row in self.onward[state] if by(row)}
             fresh = onward - found
@@ -98,7 +98,6 @@ def retreats(graph: Graph) -> Iterator[Retreat]:
         stepping_back = (
             Retreat(row.dest, row)
             for state in graph.ways
-            if state in reached
             for row in graph.onward[state]
             if row.dest not in reached
         )

@@ -212,6 +212,12 @@ def test_every_letter_is_received_once_with_bytes_of_its_own(make: Any) -> None:
         assert event.occurred_at in (None, *INSTANTS)
 
 
+def test_the_two_instants_are_a_second_apart_and_long_before_what_is_received() -> None:
+    assert [at.isoformat() for at in (*INSTANTS, RECEIVED_AT)] == [
+        *("2022-06-04T10:00:00+00:00", "2022-06-04T10:00:01+00:00", "2022-06-04T12:00:00+00:00"),
+    ]
+
+
 def test_what_is_beside_the_letters_ranges_over_smaller_sets_only() -> None:
     for make, letters in ((parcel, 40), (lone, 16)):
         over = alphabet(make())
@@ -267,6 +273,13 @@ class Whole(BaseModel):
     place: Where = Where()
 
 
+class Open(BaseModel):
+    """Details that take any text by any name, but not an empty one."""
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, Word | dict[str, Word]]
+
+
 @pytest.mark.parametrize(
     ("model", "flat", "nested"),
     [
@@ -275,6 +288,7 @@ class Whole(BaseModel):
         (Whole, ["name"], ["place.door"]),
         (Where, ["door"], []),
         (NoDetails, ["told"], ["within.told"]),
+        (Open, ["told"], ["within.told"]),
         (Counted, [], []),
     ],
 )

@@ -92,7 +92,11 @@ FOUND: dict[str, tuple[Written, list[tuple[str, str, str]]]] = {
         [],
     ),
     "names that differ in case or blanks": (
-        small("a>b b>C b>c>C C>z c>z", states="a b c C z", informational=["Note", "note", " b "]),
+        small(
+            "a>b b>C b>c>C C>z c>z",
+            states="a b c C z",
+            informational=["Note", "note", " b ", "Lone"],
+        ),
         [
             ("clashing_names", "'C' is a state, but the move of that name leads to 'c'", "a b C"),
             ("clashing_names", "' b ' and 'b' are one word to most", " b "),
@@ -438,6 +442,20 @@ FOUND: dict[str, tuple[Written, list[tuple[str, str, str]]]] = {
                 "a b y",
             ),
         ],
+    ),
+    "an end that ranks below one of two states that lead to it": (
+        small("a>y a>b b>y b>z", "y z", "a y b z"),
+        [
+            (
+                "rank_contradiction",
+                ("'y' is an end, and ranks below 'b' that leads to it: an undated one is stale"),
+                "a b y",
+            ),
+        ],
+    ),
+    "a main line that names a state twice": (
+        small("a>b b>c c>z", main_line=["a", "b", "b", "z"]),
+        [],
     ),
     "a main line in another order": (
         small("a>b b>c c>z", main_line=["c", "q", "b", "a", "z"]),
