@@ -89,11 +89,15 @@ def prove(fold: ArrivalFold, *, limit: int = LIMIT) -> Finding:
     """Return whether the order of arrival and repeats make no difference to a fold's output."""
     explored = explore(fold, limit)
     if isinstance(explored, Broken):
-        found = Obligation(_STEPS, Proved.REFUTED, explored.states, explored.says)
-        return Finding(Proved.REFUTED, explored.states, 0, (found,))
+        return _broken(explored)
     if not explored.complete:
         return _cut_off(fold, explored, limit)
     return _complete(fold, explored)
+
+
+def _broken(found: Broken) -> Finding:
+    obligation = Obligation(_STEPS, Proved.REFUTED, found.states, found.says)
+    return Finding(Proved.REFUTED, found.states, 0, (obligation,))
 
 
 def _complete(fold: ArrivalFold, explored: Explored) -> Finding:
@@ -118,7 +122,10 @@ def _complete(fold: ArrivalFold, explored: Explored) -> Finding:
 
 
 class _Violation(NamedTuple):
-    """A pair that makes a difference after `state`, which so many arrivals more reveal."""
+    """A pair that makes a difference after `state`; the shorter one comes first.
+
+    `length` counts the arrivals that lead to the state and those that reveal the difference.
+    """
 
     length: int
     state: int
@@ -155,7 +162,7 @@ def _those(
 ) -> tuple[list[Pair], _Violation | None]:
     those = [pair for pair in pairs if (pair[0] == pair[1]) is repeat]
     found = [worst[pair] for pair in those if pair in worst]
-    return those, min(found, key=lambda each: (each.length, each.state, each.pair), default=None)
+    return those, min(found, default=None)
 
 
 def _judged(
@@ -193,6 +200,8 @@ def _cut_off(fold: ArrivalFold, explored: Explored, limit: int) -> Finding:
     """Look for a refutation near the start; without one, nothing is known."""
     name = "every two events commute, every event repeats harmlessly"
     found = next(_near_the_start(fold, explored), None)
+    if isinstance(found, Broken):
+        return _broken(found)
     if found is None:
         says = f"the states do not end within the limit of {limit}; nothing is proved"
         obligation = Obligation(name, Proved.UNPROVED, len(explored.states), says)
@@ -202,7 +211,7 @@ def _cut_off(fold: ArrivalFold, explored: Explored, limit: int) -> Finding:
     return Finding(obligation.proved, len(explored.states), 0, (obligation,))
 
 
-def _near_the_start(fold: ArrivalFold, explored: Explored) -> Iterator[Counterexample]:
+def _near_the_start(fold: ArrivalFold, explored: Explored) -> Iterator[Counterexample | Broken]:
     """Yield what refutes near the start: shorter revealing strings first."""
     letters = range(len(fold.alphabet))
     pairs = list(combinations_with_replacement(letters, 2))
@@ -210,10 +219,23 @@ def _near_the_start(fold: ArrivalFold, explored: Explored) -> Iterator[Counterex
         fit = _SEARCHED_STRINGS // (len(pairs) * len(letters) ** depth)
         for number in range(min(fit, len(explored.moves))):
             for pair in pairs:
-                ways = _ways(fold, explored.states[number], pair)
-                suffix = _revealing(fold, *ways, depth)
-                if suffix is not None:
-                    yield replayed(fold, explored.way(number), pair, suffix)
+                found = _looked_at(fold, explored, number, pair, depth)
+                if found is not None:
+                    yield found
+
+
+def _looked_at(
+    fold: ArrivalFold, explored: Explored, number: int, pair: Pair, depth: int
+) -> Counterexample | Broken | None:
+    """Return what a pair comes to in one state; its steps may leave what was explored."""
+    try:
+        ways = _ways(fold, explored.states[number], pair)
+        suffix = _revealing(fold, *ways, depth)
+    except Exception as failure:  # noqa: BLE001 - a step is a stranger's code
+        way = ", ".join(str(fold.alphabet[letter]) for letter in (*explored.way(number), *pair))
+        says = f"soon after {way}, a step raises {type(failure).__name__}: {failure}"
+        return Broken(len(explored.states), says)
+    return None if suffix is None else replayed(fold, explored.way(number), pair, suffix)
 
 
 def _ways(fold: ArrivalFold, state: Hashable, pair: Pair) -> tuple[Hashable, Hashable]:

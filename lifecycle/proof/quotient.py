@@ -78,16 +78,18 @@ class Quotient(NamedTuple):
         letters: list[int] = []
         while left := self.apart(one, other):
             classes, moves = self.rounds[left - 1], self.explored.moves
-            steps = enumerate(zip(moves[one], moves[other], strict=True))
-            letter, (one, other) = next(
-                (letter, pair) for letter, pair in steps if classes[pair[0]] != classes[pair[1]]
-            )
+            mine, theirs = moves[one], moves[other]
+            letter = next(n for n in range(len(mine)) if classes[mine[n]] != classes[theirs[n]])
+            one, other = mine[letter], theirs[letter]
             letters.append(letter)
         return tuple(letters)
 
 
 class _Stumbled(Exception):  # noqa: N818 - it never leaves this module
-    """A step that is no function; the words say how."""
+    """A step that is no function: after which letters, and what happens then."""
+
+    def __init__(self, way: tuple[int, ...], says: str) -> None:
+        self.way, self.says = way, says
 
 
 def explore(fold: _Steps, limit: int) -> Explored | Broken:
@@ -101,9 +103,8 @@ def explore(fold: _Steps, limit: int) -> Explored | Broken:
                 return explored._replace(complete=False)
             _expand(fold, explored, known)
     except _Stumbled as stumbled:
-        way = explored.way(len(explored.moves)) if explored.states else ()
-        after = ", ".join(str(fold.alphabet[letter]) for letter in way) or "nothing"
-        return Broken(len(explored.states), f"after {after}, {stumbled}")
+        after = ", ".join(str(fold.alphabet[letter]) for letter in stumbled.way) or "nothing"
+        return Broken(len(explored.states), f"after {after}, {stumbled.says}")
     return explored
 
 
@@ -129,10 +130,9 @@ def minimize(explored: Explored) -> Quotient:
 
 def _expand(fold: _Steps, explored: Explored, known: dict[Hashable, int]) -> None:
     number = len(explored.moves)
-    state = explored.states[number]
     row: list[int] = []
-    for letter, event in enumerate(fold.alphabet):
-        target = _stepped(fold, state, event)
+    for letter in range(len(fold.alphabet)):
+        target = _stepped(fold, explored, number, letter)
         if target not in known:
             _discover(fold, explored, known, target, (number, letter))
         row.append(known[target])
@@ -150,23 +150,29 @@ def _discover(
         output = fold.output(state)
         hash(output)
     except Exception as failure:
-        raise _Stumbled(f"the output raises {type(failure).__name__}: {failure}") from failure
+        way = () if came is None else (*explored.way(came[0]), came[1])
+        raise _Stumbled(way, f"the output raises {_named(failure)}") from failure
     known[state] = len(explored.states)
     explored.states.append(state)
     explored.outputs.append(output)
     explored.came.append(came)
 
 
-def _stepped(fold: _Steps, state: Hashable, event: Any) -> Hashable:
+def _stepped(fold: _Steps, explored: Explored, number: int, letter: int) -> Hashable:
     """Take one step, twice: a fold that reads a clock or a counter gives itself away."""
+    state, event = explored.states[number], fold.alphabet[letter]
     try:
         target, again = fold.step(state, event), fold.step(state, event)
         hash(target)
     except Exception as failure:
-        raise _Stumbled(f"{event} raises {type(failure).__name__}: {failure}") from failure
+        raise _Stumbled(explored.way(number), f"{event} raises {_named(failure)}") from failure
     if target != again:
-        raise _Stumbled(f"{event} gives two answers")
+        raise _Stumbled(explored.way(number), f"{event} gives two answers")
     return target
+
+
+def _named(failure: Exception) -> str:
+    return f"{type(failure).__name__}: {failure}"
 
 
 def _numbered(keys: Sequence[Hashable]) -> list[int]:

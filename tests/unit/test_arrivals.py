@@ -6,6 +6,7 @@ claims that nothing matters, all short sequences are played by brute force besid
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Hashable, Sequence
 from itertools import combinations, permutations, product
 from typing import Any
@@ -15,9 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lifecycle.proof.alphabet import alphabet
-from lifecycle.proof.arrivals import ArrivalFold, output_after, prove
+from lifecycle.proof.arrivals import ArrivalFold, Finding, output_after, prove
 from lifecycle.proof.known_bad import KNOWN_BAD, Control
-from lifecycle.proof.obligation import Counterexample, Proved
+from lifecycle.proof.obligation import Counterexample, Obligation, Proved
 from lifecycle.proof.unsorted import Heard, Unsorted, unordered
 from lifecycle.providers.instacart.definition import LAST_MILE
 from lifecycle.verdict import place
@@ -266,3 +267,160 @@ def test_pairs_that_commute_without_sorting_do_so_in_every_short_sequence() -> N
         )
         if matters:
             assert frozenset({str(heard[one]), str(heard[other])}) not in commuting
+
+
+NONE_RAISES = Obligation(
+    "steps are a function", Proved.PROVED, 6, "none raises, and each has one answer"
+)
+COMMUTE, REPEAT = "every two events commute", "every event repeats harmlessly"
+EVERYWHERE = "in every class of states"
+
+
+def letters(take: Callable[[str, str], str], tell: Callable[[str], Hashable]) -> Control:
+    return Control("letters", ("a", "b"), "", take, tell)
+
+
+def test_what_is_proved_is_told_word_for_word() -> None:
+    assert prove(letters(max, str)) == Finding(
+        Proved.PROVED,
+        states=3,
+        classes=3,
+        obligations=(
+            NONE_RAISES,
+            Obligation(COMMUTE, Proved.PROVED, 3, EVERYWHERE),
+            Obligation(REPEAT, Proved.PROVED, 6, EVERYWHERE),
+        ),
+        commuting=((0, 1),),
+    )
+
+
+def test_what_is_refuted_is_told_word_for_word() -> None:
+    """The first of the last two letters is told: neither swaps nor repeats are harmless."""
+    swap = Counterexample((), ("a", "b"), ("b", "a"), (), "a", "b")
+    repeat = Counterexample(("a",), ("b",), ("b", "b"), (), "a", "b")
+    found = prove(letters(lambda state, event: (state + event)[-2:], lambda state: state[:1]))
+    assert found == Finding(
+        Proved.REFUTED,
+        states=7,
+        classes=5,
+        obligations=(
+            NONE_RAISES._replace(checked=14),
+            Obligation(COMMUTE, Proved.REFUTED, 5, "a, b gives a; b, a gives b", swap),
+            Obligation(REPEAT, Proved.REFUTED, 10, "a, b gives a; a, b, b gives b", repeat),
+        ),
+        commuting=(),
+    )
+    assert found.counterexample == swap
+
+
+def test_a_step_that_is_no_function_is_told_word_for_word() -> None:
+    found = prove(letters(lambda state, event: {"": "a"}[state], str))
+    says = "after a, a raises KeyError: 'a'"
+    assert found == Finding(
+        Proved.REFUTED,
+        states=2,
+        classes=0,
+        obligations=(Obligation("steps are a function", Proved.REFUTED, 2, says),),
+    )
+    assert found.counterexample is None
+
+
+def growing(told: Callable[[str], Hashable]) -> Control:
+    return letters(lambda state, event: state + event, told)
+
+
+def test_what_does_not_end_is_told_word_for_word() -> None:
+    name = f"{COMMUTE}, {REPEAT}"
+    says = "the states do not end within the limit of 5; nothing is proved"
+    assert prove(growing(lambda state: ""), limit=5) == Finding(
+        Proved.UNPROVED, 7, 0, (Obligation(name, Proved.UNPROVED, 7, says),)
+    )
+    found = prove(growing(lambda state: state[0] if len(state) > 3 else "-"), limit=5)
+    shortest = Counterexample(("a",), ("a",), ("a", "a"), ("a",), "-", "a")
+    says = "a, a, a gives -; a, a, a, a gives a"
+    assert found == Finding(
+        Proved.REFUTED, 7, 0, (Obligation(name, Proved.REFUTED, 7, says, shortest),)
+    )
+
+
+@pytest.mark.parametrize(
+    ("length", "limit", "proved"),
+    [
+        (1, 0, Proved.UNPROVED),
+        (5, 1, Proved.REFUTED),
+        (6, 1, Proved.UNPROVED),
+        (6, 2, Proved.REFUTED),
+    ],
+)
+def test_a_refutation_near_the_start_takes_a_suffix_of_three_at_most(
+    length: int, limit: int, proved: Proved
+) -> None:
+    """Only states that were expanded are prefixes: with a limit of one the start alone."""
+    once = Control("once", ("a",), "", lambda s, e: s + e, lambda s: len(s) >= length)
+    found = prove(once, limit=limit)
+    assert found.proved is proved, found
+    if found.counterexample is not None:
+        assert (*found.counterexample.prefix, "a", "a", "a", "a", "a") == ("a",) * (length)
+        assert found.counterexample.suffix == ("a", "a", "a")
+        assert (found.counterexample.one_gives, found.counterexample.other_gives) == (
+            "False",
+            "True",
+        )
+
+
+def test_the_search_near_the_start_is_left_where_there_are_too_many_strings() -> None:
+    """Of a hundred letters there are 5,050 pairs: none is followed by a letter more."""
+    taken = Counter[str]()
+
+    def take(state: int, event: int) -> int:
+        taken["steps"] += 1
+        return state + 1
+
+    many = Control("many", tuple(range(100)), 0, take, lambda state: "the same")
+    assert prove(many, limit=1).proved is Proved.UNPROVED
+    exploring, repeats, swaps = 2 * 100, 2 * 100, 4 * 4950
+    assert taken["steps"] == exploring + repeats + swaps
+
+
+def test_a_step_that_raises_only_beyond_the_limit_is_told_and_not_raised() -> None:
+    def take(state: str, event: str) -> str:
+        if len(state) > 4 and state.startswith("ab"):
+            raise LookupError("too long")
+        return state + event
+
+    says = "soon after a, a, b, a step raises LookupError: too long"
+    found = prove(letters(take, lambda state: ""), limit=3)
+    assert found == Finding(
+        Proved.REFUTED, 5, 0, (Obligation("steps are a function", Proved.REFUTED, 5, says),)
+    )
+
+
+def test_a_longer_prefix_is_taken_where_less_must_follow() -> None:
+    """At the start three `c` show that `x` came twice; after `e` it shows by itself."""
+
+    def take(state: tuple[bool, int, int], event: str) -> tuple[bool, int, int]:
+        is_early, twice, thrice = state
+        if event == "e":
+            return (is_early or not twice, twice, thrice)
+        return (is_early, min(twice + (event == "x"), 2), min(thrice + (event == "c"), 3))
+
+    def tell(state: tuple[bool, int, int]) -> str:
+        is_early, twice, thrice = state
+        return "twice" if twice == 2 and (is_early or thrice == 3) else "-"
+
+    found = prove(Control("early", ("x", "c", "e"), (False, 0, 0), take, tell))
+    repeats = found.obligations[-1].counterexample
+    assert repeats == Counterexample(("e",), ("x",), ("x", "x"), (), "-", "twice")
+
+
+def test_letters_that_are_no_text_are_shown_as_they_print() -> None:
+    def take(state: int, event: int) -> int:
+        if state > 3:
+            raise LookupError("no more")
+        return state + event
+
+    numbers = Control("numbers", (1, 2), 0, take, lambda state: "the same")
+    [found] = prove(numbers).obligations
+    assert found.says == "after 2, 2, 1 raises LookupError: no more"
+    [found] = prove(numbers, limit=1).obligations
+    assert found.says == "soon after 2, 2, a step raises LookupError: no more"
