@@ -8,16 +8,14 @@ The pairs that commute all the same are arrivals whose order never mattered to t
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from typing import NamedTuple
 
 from lifecycle.definition import Definition
 from lifecycle.proof.alphabet import Alphabet, Letter
 from lifecycle.proof.arrivals import Finding, prove
-from lifecycle.verdict import MOVES, Standing, judge, place
-
-_NOWHERE: Final = Standing()
+from lifecycle.verdict import Stage, first_stage, place
 
 
 @dataclass(frozen=True)
@@ -37,26 +35,26 @@ class Unsorted:
 
     definition: Definition
     alphabet: Sequence[Heard]
-    initial: Hashable = _NOWHERE
 
     @property
     def name(self) -> str:
         """What a certificate calls it."""
         return f"{self.definition.name} without sorting"
 
-    def step(self, state: Any, event: Heard) -> Standing:
-        """Return where the order stands after one more arrival."""
-        heard, standing = event.letter.event, Standing(*state)
-        if judge(self.definition, standing, heard, event.lane) not in MOVES:
-            return standing
-        status = self.definition.names[heard.trigger or ""]
-        rank = self.definition.ranks[status]
-        lifted = standing.highest if status in self.definition.aborts else rank
-        return Standing(status, rank, max(standing.highest, lifted))
+    @property
+    def initial(self) -> Stage:
+        """The stage before anything arrived."""
+        return first_stage(self.definition)
 
-    def output(self, state: Any) -> Hashable:
+    def step(self, state: Stage, event: Heard) -> Stage:
+        """Return where the order stands after one more arrival."""
+        heard = event.letter.event
+        is_timed = heard.occurred_at is not None
+        return state.steps[heard.trigger, heard.kind, is_timed, event.lane].after
+
+    def output(self, state: Stage) -> str:
         """Return the status."""
-        return Standing(*state).status or "not placed"
+        return state.status or "not placed"
 
 
 class Unordered(NamedTuple):
