@@ -83,10 +83,7 @@ def _total(definition: Definition, over: Alphabet, rules: Rules) -> Obligation:
     """Sort the alphabet, and see that every pair of it agrees with the sorted list."""
     name, checked = "places are totally ordered", 0
     try:
-        placed = sorted(
-            ((rules.place(definition, each.event), each.label) for each in over.wide),
-            key=lambda pair: pair[0],
-        )
+        placed = sorted((rules.place(definition, each.event), each.label) for each in over.wide)
         for (low, one), (high, other) in combinations(placed, 2):
             checked += 1
             if high < low:
@@ -156,13 +153,12 @@ def _incremental(
     definition: Definition, over: Alphabet, rules: Rules, scope: Scope
 ) -> Iterator[Obligation]:
     """Compare incremental and batch for all sets: of the wide alphabet to one size less."""
+    alike = (over.twins, over.sooner)
+    sized = [*((over.wide, size) for size in range(1, scope.size)), (over.letters, scope.size)]
     walks = [
-        Walk(definition, rules.folding, over.wide, size)
-        if size < 3
-        else Walk(definition, rules.folding, over.wide, size, over.twins, over.sooner)
-        for size in range(1, scope.size)
+        Walk(definition, rules.folding, letters, size, *(alike if size > 2 else ()))
+        for letters, size in sized
     ]
-    walks.append(Walk(definition, rules.folding, over.letters, scope.size, over.twins, over.sooner))
     reached = list(_within(walks, scope.limit))
     found = walk(reached, workers=scope.workers, tell=scope.tell)
     for number, each in enumerate(walks):
@@ -247,7 +243,7 @@ def chosen(definition: Definition, over: Alphabet) -> tuple[Letter, ...]:
     original = next(letter for letter in over.letters if letter.event.key == copy.event.key)
     names = spoken_names(definition)
     middle = names.index(original.event.name)
-    rejected = next((label for label in labeled if label.startswith("rejected 1")), "request 2")
+    rejected = next(label for label in labeled if label.startswith("rejected 1"))
     around = (
         *("request 1", rejected, "accepted 2", names[0], original.label, copy.label),
         f"{names[(middle + 1) % len(names)]}@1",
@@ -295,8 +291,9 @@ def _sometime(random: Random, about: datetime) -> datetime:
 
 def _rivals(event: Event) -> Sequence[Event]:
     """Return four contents under one key: at both instants, a tie, and one undated."""
-    marks = zip("3142", (INSTANTS[0], INSTANTS[1], None, INSTANTS[0]), strict=True)
-    return [event._replace(digest=mark + event.digest[1:], occurred_at=at) for mark, at in marks]
+    sooner, later = INSTANTS
+    marks = (("3", sooner), ("1", later), ("4", None), ("2", sooner))
+    return [event._replace(digest=mark + event.digest, occurred_at=at) for mark, at in marks]
 
 
 def _winner(rules: Rules, arriving: Iterable[Event]) -> Event:

@@ -69,8 +69,6 @@ class Walk(NamedTuple):
         """Return how many sets there are to look at."""
         late = frozenset(self.sooner) & frozenset(range(len(self.letters)))
         early = frozenset(range(len(self.letters))) - late
-        if not late:
-            return self._count(early)
         untimed = frozenset(i for i in early if self.letters[i].event.occurred_at is None)
         return self._count(early | late) - self._count(untimed | late) + self._count(untimed)
 
@@ -78,7 +76,7 @@ class Walk(NamedTuple):
         """Yield the sets whose first letter is in `first`; those that share the rest together."""
         before = {later: sooner for twins in self.twins for sooner, later in pairwise(twins)}
         for rest in combinations(range(first.start + 1, len(self.letters)), self.size - 1):
-            for index in range(first.start, min((first.stop, *rest[:1]))):
+            for index in range(first.start, min((first.stop, *rest))):
                 chosen = (index, *rest)
                 first_twins = all(before[each] in chosen for each in chosen if each in before)
                 if first_twins and not self._is_late(chosen):
@@ -93,14 +91,14 @@ class Walk(NamedTuple):
         groups = [sum(index in allowed for index in twins) for twins in self.twins]
         ways = [1] + [0] * self.size
         for most in groups:
-            ways = [sum(ways[max(0, n - most) : n + 1]) for n in range(self.size + 1)]
+            ways = [sum(ways[max(0, n - most) : n + 1]) for n in range(len(ways))]
         others = len(allowed) - sum(groups)
-        return sum(comb(others, self.size - n) * ways[n] for n in range(self.size + 1))
+        return sum(comb(others, self.size - n) * count for n, count in enumerate(ways))
 
     def _is_late(self, chosen: Chosen) -> bool:
         """Tell whether a set is like another with the first instant in place of the second."""
         timed = [i for i in chosen if self.letters[i].event.occurred_at is not None]
-        return bool(timed) and all(index in self.sooner for index in timed)
+        return timed != [] and all(index in self.sooner for index in timed)
 
 
 class Walked(NamedTuple):
@@ -123,7 +121,7 @@ def walk(walks: Sequence[Walk], *, workers: int = 0, tell: Tell | None = None) -
     checked = [0] * len(walks)
     found: dict[int, Counterexample] = {}
     with _mapping(walks, workers or _processors()) as run:
-        for (number, _), part in zip(tasks, run(tasks), strict=True):
+        for number, part in run(tasks):
             checked[number] += part.checked
             if tell is not None:
                 tell(part.checked, total)
@@ -153,7 +151,7 @@ def copied(folding: Folding) -> Folding:
 
 
 def _settled(name: str, value: Any) -> Any:
-    return sorted(value) if name == _UNORDERED and value else value
+    return sorted(value) if name == _UNORDERED else value
 
 
 def _copied(value: Any) -> Any:
@@ -193,12 +191,12 @@ class Sets:
         for place, last in enumerate(chosen):
             folding = self.before(chosen, place)
             folding.add(self._events[last])
-            if vars(folding) != vars(whole) and difference(folding, whole):
+            if difference(folding, whole):
                 rest = chosen[:place] + chosen[place + 1 :]
                 return self._told(rest, (last,), folding, whole)
         for again in chosen:
             folding.add(self._events[again])
-        if vars(folding) != vars(whole) and difference(folding, whole):
+        if difference(folding, whole):
             return self._told(chosen, chosen, folding, whole)
         return None
 
@@ -234,7 +232,7 @@ class Sets:
 
 def _tells(folding: Folding, differ: Sequence[str]) -> str:
     """Say what a folding made of its events; what cannot be said in a word is named."""
-    verdicts = ", ".join(str(entry.verdict) for entry in folding.history())
+    verdicts = ", ".join(entry.verdict for entry in folding.history())
     path = " → ".join(step.status for step in folding.path) or "no path"
     return f"{path} ({verdicts}; they differ in {', '.join(differ)})"
 
@@ -254,15 +252,16 @@ def _begin_worker(walks: Sequence[Walk]) -> None:
     _begin(walks)
 
 
-def _look(task: Task) -> Walked:
+def _look(task: Task) -> tuple[int, Walked]:
+    """Return the number of a walk, and what came of a part of it."""
     number, first = task
-    return _looking[number].part(first)
+    return number, _looking[number].part(first)
 
 
 @contextmanager
 def _mapping(
     walks: Sequence[Walk], workers: int
-) -> Iterator[Callable[[Sequence[Task]], Iterator[Walked]]]:
+) -> Iterator[Callable[[Sequence[Task]], Iterator[tuple[int, Walked]]]]:
     """Give a function that looks at tasks, in order: in several processes where that works.
 
     A definition cannot be sent to another process, only inherited: without fork it is one.
