@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import UserList
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -277,7 +278,7 @@ def test_everything_that_is_wrong_is_told_sorted_and_in_whole_sentences() -> Non
         write(
             states=["placed", "placed", "packed", "sent", "sent", "lost"],
             moves=[
-                {"trigger": "x", "dest": "packed"},
+                MappingProxyType({"trigger": "x", "dest": "packed"}),
                 move(("gone", "*"), "nowhere", "model"),
             ],
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lifecycle.event import (
+    EXCHANGE_NAMES,
     MAX_ATTEMPT,
     MAX_BODY_BYTES,
     MAX_ID_BYTES,
@@ -66,3 +67,8 @@ def test_the_limits_are_those_that_the_pages_tell() -> None:
     assert MAX_BODY_BYTES == 1_048_576
     assert MAX_KEPT_BYTES == 16_777_216
     assert (MAX_ID_BYTES, MAX_ATTEMPT) == (255, 1_000_000)
+
+
+def test_only_we_give_these_names() -> None:
+    ours = "requested resubmitted accepted rejected failed poll_failed"
+    assert set(ours.split()) == EXCHANGE_NAMES

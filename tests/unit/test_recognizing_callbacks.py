@@ -341,6 +341,28 @@ def test_the_first_reason_that_fits_counts():
     assert reason({"id": "order-2"}, "order-1") == "no_name"
 
 
+@pytest.mark.parametrize(
+    ("body", "order_id", "detail"),
+    [
+        (b"x" * (MAX_BODY_BYTES + 1), None, "the body is larger than 1048576 bytes"),
+        (b"[]", None, "the body is JSON, but no object"),
+        (b"{}", None, "the body says neither an event name nor a status"),
+        (b'{"status":"x"}', None, "neither the line nor the body names an order"),
+        (flat(), "order-2", "the body names another order than the line"),
+        *(
+            (
+                flat(id="\n"),
+                order_id,
+                "the order id is not a text of 1 to 255 bytes without control characters",
+            )
+            for order_id in (None, "\n")
+        ),
+    ],
+)
+def test_a_refusal_is_told_in_a_sentence(body, order_id, detail):
+    assert recognize(body, order_id).detail == detail
+
+
 def test_a_body_of_one_mebibyte_is_read_and_one_byte_more_is_too_big():
     padded = FLAT.encode().ljust(MAX_BODY_BYTES)
     assert event(padded).name == "brand_new"
@@ -410,11 +432,25 @@ def test_recall_finds_the_metadata_wherever_it_stands(body):
         assert INSTACART.recall(found._replace(details={})) == found
 
 
+def recalled_twice(told):
+    """Return what two callbacks that end with the same metadata are recalled to tell."""
+    for event_id in (1, 2):
+        found = event(enveloped(event_id=event_id, event_metadata=told))
+        recalled = INSTACART.recall(found._replace(body=compacted(found.body)))
+        assert recalled.details == found.details == {"locale": "en_US"}
+        yield recalled.details
+
+
 def test_what_callbacks_repeat_is_read_once():
-    one, two = (event(enveloped(event_id=number, event_metadata=TOLD)) for number in (1, 2))
-    read = [INSTACART.recall(each._replace(body=compacted(each.body))) for each in (one, two)]
-    assert read[0].details == one.details == {"locale": "en_US"}
-    assert read[0].details is read[1].details
+    one, two = recalled_twice(TOLD)
+    assert one is two
+
+
+@pytest.mark.parametrize(("length", "is_read_once"), [(4096, True), (4097, False)])
+def test_only_so_much_is_remembered_of_what_callbacks_repeat(length, is_read_once):
+    short = json.dumps(TOLD | {"note": ""}, separators=(",", ":")) + "}"
+    one, two = recalled_twice(TOLD | {"note": "x" * (length - len(short))})
+    assert (one is two) == is_read_once
 
 
 def test_recall_of_a_body_that_can_no_longer_be_read_says_nothing():
