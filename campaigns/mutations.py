@@ -43,6 +43,7 @@ def _tests(folder: str, *names: str) -> tuple[str, ...]:
 _FOLD: Final = ("fold", "verdict", "awaiting", "reason", "view", "definition")
 _EVENT: Final = ("event", "identity", "instant")
 _INSTACART: Final = ("bodies", "definition", "details", "exchanges", "recognizing", "words")
+_LINT: Final = ("alphabet", "certificate", "dead", "graph", "known_bad", "lint", "sketch")
 _PROOF: Final = sorted(path.stem for path in (ROOT / "lifecycle" / "proof").glob("[!_]*.py"))
 
 _FOLD_TESTS: Final = (
@@ -65,6 +66,10 @@ _PROOF_TESTS: Final = (
     *_tests("unit", "proof_words", "unsorted", "obligation", "target"),
     *_tests("scenario", "cli_check"),
 )
+_LINT_TESTS: Final = _tests(
+    "unit", "alphabet", "sketch", "lint_findings", "lint", "arrivals", "certificate"
+)
+"""None of these folds or proves anything while it is collected."""
 
 ABOUT: Final = {
     **{f"lifecycle/{name}.py": _FOLD_TESTS for name in _FOLD},
@@ -79,6 +84,7 @@ ABOUT: Final = {
         for name in _INSTACART
     },
     **{f"lifecycle/proof/{name}.py": _PROOF_TESTS for name in _PROOF},
+    **{f"lifecycle/proof/{name}.py": _LINT_TESTS for name in _LINT},
 }
 """The modules that are changed, and for each the tests that are about it."""
 

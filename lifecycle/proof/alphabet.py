@@ -29,7 +29,6 @@ from lifecycle.event import (
     ACCEPTED,
     EXCHANGE_NAMES,
     FAILED,
-    NOTHING,
     POLL_FAILED,
     REJECTED,
     REQUESTED,
@@ -39,9 +38,9 @@ from lifecycle.event import (
     Kind,
 )
 
-RECEIVED_AT: Final = datetime(2022, 6, 4, 12, 0, tzinfo=UTC)
+RECEIVED_AT: Final = datetime(2022, 6, 4, 12, tzinfo=UTC)
 INSTANTS: Final = (
-    datetime(2022, 6, 4, 10, 0, 0, tzinfo=UTC),
+    datetime(2022, 6, 4, 10, tzinfo=UTC),
     datetime(2022, 6, 4, 10, 0, 1, tzinfo=UTC),
 )
 UNHEARD_OF: Final = "unheard_of"
@@ -83,9 +82,10 @@ def alphabet(definition: Definition) -> Alphabet:
     unknown = list(writer.unknown())  # written behind all twins: its keys sort behind theirs
     letters.append(unknown.pop(1))
     states = [letter for letter in letters if _is_timed_state(definition, letter)]
-    copied = states.pop(len(states) // 2)
-    letters.append(writer.divergent(copied))
-    wide = [*letters, *unknown, *writer.rarities(), *writer.polls(), *map(writer.divergent, states)]
+    middle = len(states) // 2  # there is none where names clash so that nobody says a state
+    letters += map(writer.divergent, states[middle : middle + 1])
+    copied = map(writer.divergent, states[:middle] + states[middle + 1 :])
+    wide = [*letters, *unknown, *writer.rarities(), *writer.polls(), *copied]
     return Alphabet(tuple(letters), tuple(wide), _twins(definition, letters), _sooner(wide))
 
 
@@ -126,12 +126,12 @@ class _Writer:
 
     def callbacks(self) -> Iterator[Letter]:
         for name in spoken_names(self._definition):
-            yield from self._said(name, name)
+            yield from self._said(name)
         for name in sorted(self._definition.informational - EXCHANGE_NAMES):
-            yield from self._said(name, name)
+            yield from self._said(name)
 
     def unknown(self) -> Iterator[Letter]:
-        yield from self._said(UNHEARD_OF, UNHEARD_OF)
+        yield from self._said(UNHEARD_OF)
 
     def rarities(self) -> Iterator[Letter]:
         """Yield a word of our own in their mouth, an answer that is ahead, a rival request."""
@@ -190,12 +190,11 @@ class _Writer:
             label, "response", name, trigger=trigger, attempt=attempt, faults=faults, **also
         )
 
-    def _said(self, name: str, trigger: str) -> Iterator[Letter]:
+    def _said(self, name: str) -> Iterator[Letter]:
         for mark, at in _TIMES:
             label = f"{name}{mark}"
-            yield self._letter(
-                label, "callback", name, trigger=trigger, occurred_at=at, details=self._told(label)
-            )
+            details = self._told(label)
+            yield self._letter(label, "callback", name, occurred_at=at, details=details)
 
     def _letter(
         self, label: str, kind: Kind, name: str, *, content: str = "", **also: Any
@@ -220,7 +219,7 @@ class _Writer:
         told: dict[str, Any] = {name: label for (name,) in self._places.flat}
         if nested:
             told |= {outer: {inner: label} for outer, inner in self._places.nested}
-        return told or NOTHING
+        return told
 
 
 class _Places(NamedTuple):
@@ -253,14 +252,14 @@ def _twins(definition: Definition, letters: list[Letter]) -> tuple[tuple[int, ..
 
 
 def _sooner(letters: list[Letter]) -> Mapping[int, int]:
-    first, second = (mark for mark, at in _TIMES if at is not None)
+    """Return what is said at the second instant: all but other contents is at the first too."""
+    _, first, second = (mark for mark, _ in _TIMES)
     places = {letter.label: index for index, letter in enumerate(letters)}
-    late = {
-        index: places.get(letter.label.removesuffix(second) + first)
-        for index, letter in enumerate(letters)
-        if letter.event.occurred_at == INSTANTS[1] and letter.label.endswith(second)
+    return {
+        index: places[label.removesuffix(second) + first]
+        for index, (label, event) in enumerate(letters)
+        if event.occurred_at == INSTANTS[1] and label.endswith(second)
     }
-    return {index: sooner for index, sooner in late.items() if sooner is not None}
 
 
 def _places_for_text(model: type[BaseModel]) -> _Places:

@@ -30,7 +30,7 @@ def dead_moves(drawn: Sketch) -> Iterator[tuple[Row, Verdict]]:
         events = spoken.get(row.trigger, [])
         given = _verdicts(definition, row, events)
         if given == _verdicts(_without(definition, row), row, events):
-            yield row, given[0] if given else Verdict.UNRECOGNIZED
+            yield row, next(iter(given), Verdict.UNRECOGNIZED)
 
 
 def _verdicts(definition: Definition, row: Row, events: Sequence[Event]) -> list[Verdict]:

@@ -6,8 +6,7 @@ when it hears of the initial state, so each string begins with it.
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from typing import NamedTuple
 
@@ -32,7 +31,8 @@ class Graph:
     @cached_property
     def ways(self) -> Mapping[str, Words]:
         """State → the shortest event string of declared moves that leads there."""
-        return self._walk()
+        initial = self.states[0]
+        return {state: (initial, *way) for state, way in self._ways_from(initial).items()}
 
     def way(self, state: str) -> Words:
         """Return the shortest event string that brings an order to a state.
@@ -45,48 +45,38 @@ class Graph:
         """Tell whether a move leads to a higher rank."""
         return self._ranks[row.dest] > self._ranks[row.source]
 
-    def reached_from(self, start: str, *, without: str | None = None) -> frozenset[str]:
-        """Return the states that declared moves lead to from `start`, itself included."""
-        found, waiting = {start}, [start]
-        while waiting:
-            for row in self.onward[waiting.pop()]:
-                if row.dest != without and row.dest not in found:
-                    found.add(row.dest)
-                    waiting.append(row.dest)
-        return frozenset(found)
+    def reached_from(self, *starts: str, by: Callable[[Row], bool] = lambda _: True) -> set[str]:
+        """Return the states that declared moves lead to from `starts`, these included."""
+        found = fresh = set(starts)
+        while fresh:
+            onward = {row.dest for state in fresh for row in self.onward[state] if by(row)}
+            fresh = onward - found
+            found |= fresh
+        return found
 
-    def hopeless(self) -> frozenset[str]:
-        """Return the states from which no declared moves lead to an end."""
-        return frozenset(
-            state for state in self.states if not self.reached_from(state) & self.terminal
+    def hopeless(self) -> tuple[str, ...]:
+        """Return the states from which no declared moves lead to an end, in rank order."""
+        return tuple(
+            state for state in self.states if self.terminal.isdisjoint(self.reached_from(state))
         )
 
     def circle(self, start: str) -> Words:
         """Return the shortest event string that leads from a state back to it, or nothing."""
-        ways: dict[str, Words] = {start: ()}
-        waiting = deque([start])
-        while waiting:
-            state = waiting.popleft()
-            for row in self.onward[state]:
-                if row.dest == start:
-                    return (*ways[state], row.trigger)
-                if row.dest not in ways:
-                    ways[row.dest] = (*ways[state], row.trigger)
-                    waiting.append(row.dest)
-        return ()
+        closing = (
+            (*way, row.trigger)
+            for state, way in self._ways_from(start).items()
+            for row in self.onward[state]
+            if row.dest == start
+        )
+        return next(closing, ())
 
-    def _walk(self) -> dict[str, Words]:
-        if not self.states:
-            return {}
-        initial = self.states[0]
-        ways: dict[str, Words] = {initial: (initial,)}
-        waiting = deque([initial])
-        while waiting:
-            state = waiting.popleft()
-            for row in self.onward[state]:
-                if row.dest not in ways:
-                    ways[row.dest] = (*ways[state], row.trigger)
-                    waiting.append(row.dest)
+    def _ways_from(self, start: str) -> dict[str, Words]:
+        """Return the shortest strings of moves from a state, the shorter ones first."""
+        ways: dict[str, Words] = {start: ()}
+        for _ in self.states:
+            for state, way in tuple(ways.items()):
+                for row in self.onward[state]:
+                    ways.setdefault(row.dest, (*way, row.trigger))
         return ways
 
 
@@ -97,56 +87,37 @@ class Retreat(NamedTuple):
     row: Row
 
 
-def retreats(graph: Graph) -> Iterable[Retreat]:
+def retreats(graph: Graph) -> Iterator[Retreat]:
     """Yield the states whose rank says that they come before all that leads to them.
 
     What can only be reached through such a state is not held against it again.
     """
-    reached = _ascend(graph, set(graph.states[:1]))
-    by_distance = sorted(graph.ways, key=lambda state: len(graph.ways[state]))
+    reached = {graph.states[0]}
     while True:
-        entered = next(
-            (
-                Retreat(row.dest, row)
-                for state in by_distance
-                if state in reached
-                for row in graph.onward[state]
-                if row.dest not in reached
-            ),
-            None,
+        reached = graph.reached_from(*reached, by=graph.ascends)
+        stepping_back = (
+            Retreat(row.dest, row)
+            for state in graph.ways
+            for row in graph.onward[state]
+            if row.dest not in reached
         )
+        entered = next(stepping_back, None)
         if entered is None:
             return
         yield entered
-        reached = _ascend(graph, reached | {entered.state})
+        reached.add(entered.state)
 
 
 def must_pass(graph: Graph) -> Mapping[str, tuple[str, ...]]:
     """Return, for each end, the states that every string of declared moves to it passes."""
-    if not graph.states:
-        return {}
-    initial = graph.states[0]
+    around = {state: _reached_around(graph, state) for state in graph.states}
     return {
-        end: tuple(state for state in graph.states if state in _between(graph, initial, end))
+        end: tuple(state for state, reached in around.items() if end not in reached)
         for end in graph.states
         if end in graph.terminal and end in graph.ways
     }
 
 
-def _between(graph: Graph, initial: str, end: str) -> Collection[str]:
-    return {
-        state
-        for state in graph.ways
-        if state != end
-        and (state == initial or end not in graph.reached_from(initial, without=state))
-    }
-
-
-def _ascend(graph: Graph, reached: set[str]) -> set[str]:
-    found, waiting = set(reached), list(reached)
-    while waiting:
-        for row in graph.onward[waiting.pop()]:
-            if row.dest not in found and graph.ascends(row):
-                found.add(row.dest)
-                waiting.append(row.dest)
-    return found
+def _reached_around(graph: Graph, state: str) -> set[str]:
+    """Return the states that an order reaches if it never moves on from this one."""
+    return graph.reached_from(graph.states[0], by=lambda row: row.source != state)

@@ -206,7 +206,7 @@ def _clashes(drawn: Sketch, graph: Graph) -> Iterator[Finding]:
 
 def _moving_information(drawn: Sketch, graph: Graph) -> Iterator[Finding]:
     named = {row.trigger: row for row in reversed(drawn.rows)}
-    for name in sorted(drawn.informational & (named.keys() | frozenset(drawn.states))):
+    for name in sorted(drawn.informational & (named.keys() | drawn.states)):
         row = named.get(name)
         where = () if row is None else graph.way(row.source)
         moves = f"names the state {name!r}" if row is None else f"moves {row.source!r}"

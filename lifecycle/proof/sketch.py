@@ -69,8 +69,9 @@ class Sketch:
     @cached_property
     def definition(self) -> Definition:
         """The sound part, compiled without a check: to be asked, never to be used."""
-        known = frozenset(self.states)
-        roles = {name: [state for state in self.roles[name] if state in known] for name in _ROLES}
+        roles = {
+            name: [state for state in self.roles[name] if state in self.states] for name in _ROLES
+        }
         return Definition(
             name=self.name,
             states=self.states,
@@ -92,8 +93,7 @@ def sketch(written: Written) -> Sketch:
     named = list(_texts("states", written.states, malformed))
     states = tuple(dict.fromkeys(named))
     rows = tuple(_rows(written.moves, states, malformed))
-    known = frozenset(states)
-    sound = tuple(row for row in rows if row.source in known and row.dest in known)
+    sound = tuple(row for row in rows if row.source in states and row.dest in states)
     roles = {role: tuple(_texts(role, _role(written, role), malformed)) for role in _ROLES}
     informational = _texts("informational", written.informational, malformed)
     return Sketch(
