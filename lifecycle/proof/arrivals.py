@@ -139,8 +139,6 @@ def _violations(explored: Explored, quotient: Quotient, letters: int) -> dict[Pa
     for state in quotient.members:
         depth = explored.depth(state)
         for pair in combinations_with_replacement(range(letters), 2):
-            if pair in worst and worst[pair].length <= depth:
-                continue
             one, other = _both(explored, state, pair)
             apart = quotient.apart(one, other)
             if apart is not None and (pair not in worst or depth + apart < worst[pair].length):

@@ -205,7 +205,7 @@ def _lattice(definition: Definition, letters: Sequence[Letter], rules: Rules) ->
     name = f"incremental = batch = view, all subsets of {len(letters)} events"
     sets = Sets(Walk(definition, rules.folding, letters, 1))
     checked = 0
-    for size in range(1, len(letters) + 1):
+    for size, _ in enumerate(letters, 1):
         for subset in combinations(range(len(letters)), size):
             checked += 1
             found = sets.look(subset) or _told_otherwise(sets, subset, letters)
@@ -292,8 +292,10 @@ def _sometime(random: Random, about: datetime) -> datetime:
 def _rivals(event: Event) -> Sequence[Event]:
     """Return four contents under one key: at both instants, a tie, and one undated."""
     sooner, later = INSTANTS
-    marks = (("3", sooner), ("1", later), ("4", None), ("2", sooner))
-    return [event._replace(digest=mark + event.digest, occurred_at=at) for mark, at in marks]
+    return [
+        event._replace(digest=f"{number}{event.digest}", occurred_at=at)
+        for number, at in enumerate((sooner, later, None, sooner))
+    ]
 
 
 def _winner(rules: Rules, arriving: Iterable[Event]) -> Event:

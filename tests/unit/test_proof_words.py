@@ -250,6 +250,13 @@ def test_a_place_that_is_no_tuple_is_shown_all_the_same() -> None:
     assert found.says == ("request 1 gives the place 1; rejected 1 to rejected gives the place 1")
 
 
+def test_of_a_place_that_is_shown_only_the_long_parts_are_cut() -> None:
+    """32 letters are shown whole, as an instant needs them."""
+    found = proved(Rules(place=lambda *_: ("a" * 32, "b" * 33)))[1]
+    where = f"the place {'a' * 32}, bbbbbbbbbbbb..."
+    assert found.says == f"request 1 gives {where}; rejected 1 to rejected gives {where}"
+
+
 def test_the_subsets_are_of_the_letters_that_there_are() -> None:
     assert [letter.label for letter in sorting.chosen(KITCHEN, OVER)] == [
         *("request 1", "rejected 1 to rejected", "ordered", "cooking@1", "cooking@1 ≠", "smell"),
