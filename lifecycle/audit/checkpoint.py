@@ -40,8 +40,7 @@ class Tally:
         self._earlier = earlier
         self._hashes = sha256()
         self._position = 0
-        self.differs = False
-        self._compared = earlier is None
+        self.missed: Checkpoint | None = None
 
     @property
     def checkpoint(self) -> Checkpoint:
@@ -49,14 +48,14 @@ class Tally:
         return Checkpoint(self._position, self._hashes.hexdigest())
 
     def add(self, position: int, header_hash: bytes) -> None:
-        """Take in the next record; `differs` tells from then on if the earlier one does."""
+        """Take in the next record."""
         if self._earlier is not None and position > self._earlier.position:
             self.compare()
         self._hashes.update(header_hash)
         self._position = position
 
     def compare(self) -> None:
-        """Compare what was read so far with the earlier checkpoint, once."""
-        if not self._compared:
-            self._compared = True
-            self.differs = self.checkpoint != self._earlier
+        """Compare with the earlier checkpoint, once; `missed` is that one if it does not hold."""
+        if self._earlier is not None and self.checkpoint != self._earlier:
+            self.missed = self._earlier
+        self._earlier = None

@@ -64,7 +64,7 @@ def verify(log: Log, *, checkpoint: Checkpoint | None = None) -> Verification:
     walk = _Walk(Tally(checkpoint), gapless=log.gapless)
     for record in log.scan(until=log.last_position()):
         walk.step(record)
-    return walk.result(checkpoint)
+    return walk.result()
 
 
 class _Seen:
@@ -116,11 +116,11 @@ class _Walk:
         if isinstance(seen.version, int):
             self._ends[seen.stream] = seen
 
-    def result(self, earlier: Checkpoint | None) -> Verification:
+    def result(self) -> Verification:
         """Return what the walk found, now that it is at the end."""
         self._tally.compare()
-        if earlier is not None and self._tally.differs:
-            self._report_difference(earlier)
+        if self._tally.missed is not None:
+            self._report_difference(self._tally.missed)
         return Verification(
             records=self._records,
             orders=sum(stream.startswith(ORDERS) for stream in self._ends),
@@ -140,8 +140,8 @@ class _Walk:
         elif after is None:
             pass  # the first of a log, or copied from a store that cannot know what stands before
         elif (
-            last is not None
-            and self._last_but_one is not None
+            self._last_but_one is not None
+            and last is not None
             and self._last_but_one.is_named(after)
         ):
             self._accuse(last, "it was put between two records that follow each other")
@@ -171,9 +171,10 @@ class _Walk:
 
     def _report_gap(self, seen: _Seen, last: int, after: object) -> None:
         first, final = last + 1, seen.position - 1
-        stream, version = _named(after)
-        if stream is not None and version is not None:
-            self._gone.add((stream, version))
+        named = _named(after)
+        if named is not None:
+            self._gone.add(named)
+        stream, version = named or (None, None)
         sentence = f"it is gone: position {final} holds nothing"
         if first < final:
             sentence = f"it is gone, the last of several: positions {first} to {final} hold nothing"
@@ -216,7 +217,7 @@ def _look_at_header(record: Record, header: bytes) -> tuple[dict[str, Any] | Non
         stream, topic = place_of(fields)
     except StoredFormatError as damaged:
         return None, damaged.found
-    except (KeyError, TypeError):
+    except KeyError:
         return None, "a field of its header is missing"
     if not is_intact(header):
         return None, "its header was changed"
@@ -238,13 +239,13 @@ def _look_at_content(record: Record, fields: dict[str, Any], body: bytes) -> str
     return None
 
 
-def _named(link: object) -> tuple[str | None, int | None]:
+def _named(link: object) -> tuple[str, int] | None:
     match link:
         case [str() as stream, int() as version, *_]:
             return stream, version
-    return None, None
+    return None
 
 
 def _after(link: object) -> str:
-    stream, version = _named(link)
-    return "at the start" if stream is None else f"after version {version} of {stream!r}"
+    named = _named(link)
+    return "at the start" if named is None else f"after version {named[1]} of {named[0]!r}"

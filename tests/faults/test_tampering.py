@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import random
 import re
 import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
-from hashlib import sha256
 from pathlib import Path
 from zlib import crc32
 
@@ -23,6 +21,7 @@ from lifecycle.log import Record
 from lifecycle.stores.memory import MemoryLog
 from lifecycle.stores.sqlite import SQLiteLog
 from tests.contract.entries import NOON, TickingClock, event, stream, unreadable
+from tests.tampered import header_hash, resealed
 
 RECORDS = 24
 
@@ -108,19 +107,6 @@ def place(record: Record) -> tuple[str, int, int]:
 
 def last_of_its_order(found: list[Record]) -> list[int]:
     return sorted({record.stream: record.position for record in found}.values())
-
-
-def resealed(state: bytes, **fields: object) -> bytes:
-    """Return a record with other header fields, its own check made right again."""
-    header, _, body = state.partition(b"\n")
-    changed = {**json.loads(header), **fields}
-    del changed["check"]
-    text = json.dumps(changed, separators=(",", ":")).encode()[:-1]
-    return text + b',"check":"%08x"}\n' % crc32(text) + body
-
-
-def header_hash(state: bytes) -> str:
-    return sha256(state.partition(b"\n")[0]).hexdigest()
 
 
 # Clean logs
