@@ -42,7 +42,7 @@ _Answer = tuple[Outcome, str, Place]
 """What one entry will be told."""
 
 _Doubt = tuple["Decision", Sequence[Row]]
-"""What was decided and written by a commit whose reply was lost."""
+"""What was decided and is to be written: in doubt where the reply to its commit is lost."""
 
 # Every entry comes past these: looking a member up by its name costs as much as a hash.
 _APPENDED: Final = Outcome.APPENDED
@@ -180,29 +180,27 @@ class Committer:
         self, group: Sequence[Batch], decided: Decision | None, doubts: list[_Doubt]
     ) -> None:
         """Write what is new; what was not decided before is decided while others are kept out."""
-        decision = decided
-        settled = False
-        rows: Sequence[Row] = ()
-        positions: Sequence[int] = ()
+        if decided is not None and not decided.drafts:
+            return self._settle(decided, ())
+        recorded_at = format_instant(self._clock())
+        planned: list[_Doubt] = []
 
         def plan(tip: Tip | None) -> Sequence[Row]:
-            nonlocal decision, rows, settled
-            if decision is None:
-                settled = any(self._was_written(doubt) for doubt in doubts)
-                decision = self._decide(group)
-            rows = () if settled else decision.seal(tip, recorded_at)
+            if decided is None and any(self._was_written(doubt) for doubt in doubts):
+                return ()
+            decision = decided or self._decide(group)
+            rows = decision.seal(tip, recorded_at)
+            planned.append((decision, rows))
             return rows
 
-        if decided is None or decided.drafts:
-            recorded_at = format_instant(self._clock())
-            try:
-                positions = self._recorder.write(plan, alone=decided is None)
-            except InDoubtError:
-                if decision is not None and rows:
-                    doubts.append((decision, rows))
-                raise
-        if decision is not None and not settled:
+        try:
+            positions = self._recorder.write(plan, alone=decided is None)
+        except InDoubtError:
+            doubts += planned
+            raise
+        for decision, _ in planned:
             self._settle(decision, positions)
+        return None
 
     def _was_written(self, doubt: _Doubt) -> bool:
         """Settle what was decided if all that was written is there, just as it was written."""
@@ -210,7 +208,7 @@ class Committer:
         positions = []
         for row in rows:
             found = self._recorder.read(row.stream, row.version - 1, row.version)
-            if not found or (found[0].topic, found[0].state) != (row.topic, row.state):
+            if not found or found[0].state != row.state:
                 return False
             positions.append(found[0].position)
         self._settle(decision, positions)

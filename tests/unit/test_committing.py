@@ -1,0 +1,525 @@
+"""How a group of batches is committed: races, lost replies, refusals, and what is told of them."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from lifecycle.audit.verify import verify
+from lifecycle.errors import (
+    StoreClosedError,
+    StoredFormatError,
+    VersionConflictError,
+)
+from lifecycle.event import Redriven
+from lifecycle.log import QUARANTINE, Outcome, Record
+from lifecycle.stored import prepare
+from lifecycle.stores.batch import ThreadBatch
+from lifecycle.stores.commit import Committer
+from lifecycle.stores.memory import MemoryRecorder
+from lifecycle.stores.recorder import InDoubtError, Plan, Row, TryAgainError
+from tests.contract.entries import NOON, TickingClock, event, stream, unreadable
+from tests.tampered import Shelf, header_hash
+
+APPENDED, DUPLICATE, DIVERGENT = Outcome.APPENDED, Outcome.DUPLICATE, Outcome.DIVERGENT
+LOST = "the reply was lost"
+
+Write = Callable[[Plan], Sequence[int]]
+Trouble = Callable[[Write, Plan], Sequence[int]]
+"""What one call of `write` does, given how it is done well."""
+
+
+class TroubledRecorder(MemoryRecorder):
+    """A store in memory that meets some trouble first; it notes what it is asked."""
+
+    def __init__(self, *troubles: Trouble) -> None:
+        super().__init__()
+        self.troubles = list(troubles)
+        self.alone: list[bool] = []
+        self.asked: list[Sequence[str]] = []
+
+    def write(self, plan: Plan, *, alone: bool = False) -> Sequence[int]:
+        self.alone.append(alone)
+        if self.troubles:
+            return self.troubles.pop(0)(super().write, plan)
+        return super().write(plan)
+
+    def heads(self, streams: Sequence[str]) -> Any:
+        self.asked.append(streams)
+        return super().heads(streams)
+
+    def records(self) -> list[Record]:
+        return self.page(0, 500)
+
+
+def busy(_: Write, __: Plan) -> Sequence[int]:
+    raise TryAgainError("it is busy")
+
+
+def lost(write: Write, plan: Plan) -> Sequence[int]:
+    """Write, and lose the reply."""
+    write(plan)
+    raise InDoubtError(LOST)
+
+
+def failed(write: Write, plan: Plan) -> Sequence[int]:
+    """Lose the reply, and what was to be written."""
+    del write
+    plan(None)
+    raise InDoubtError(LOST)
+
+
+def never_asked(_: Write, __: Plan) -> Sequence[int]:
+    """Lose the connection before anything is planned."""
+    raise InDoubtError(LOST)
+
+
+def first_only(write: Write, plan: Plan) -> Sequence[int]:
+    """Write the first record only, as no store may."""
+    write(lambda tip: plan(tip)[:1])
+    raise InDoubtError(LOST)
+
+
+def committer(recorder: MemoryRecorder, patience: float = 5) -> Committer:
+    return Committer(recorder, TickingClock(), patience)
+
+
+def commit(commits: Committer, *groups: Any, expected: int | None = None) -> list[Any]:
+    """Commit one batch for each of some lists of entries, in one group; return what each is told.
+
+    That is a list of outcome, version and position for each entry, or the error.
+    """
+    batches = [ThreadBatch([prepare(entry) for entry in entries], expected) for entries in groups]
+    commits.commit(batches)
+    assert all(batch.settled for batch in batches)
+    return [
+        batch.error or [(done.outcome, done.version, done.position) for done in batch.results]
+        for batch in batches
+    ]
+
+
+def headers(recorder: TroubledRecorder) -> list[dict[str, Any]]:
+    return [json.loads(record.state.partition(b"\n")[0]) for record in recorder.records()]
+
+
+def is_sound(recorder: TroubledRecorder) -> bool:
+    return verify(Shelf(recorder.records())).ok
+
+
+# Races
+
+
+def test_whoever_lost_a_race_decides_again_while_others_are_kept_out():
+    recorder = TroubledRecorder()
+    one, other = committer(recorder), committer(recorder)
+    commit(one, [event(number=1)])
+    commit(other, [event(number=2), event(number=3, body=b"[1]")])
+    recorder.alone.clear()
+
+    told = commit(one, [event(number=2), event(number=4), event(number=3)])
+
+    assert told == [[(DUPLICATE, 2, 2), (APPENDED, 4, 4), (DIVERGENT, 5, 5)]]
+    assert recorder.alone == [False, True]
+    assert is_sound(recorder)
+
+
+def test_what_a_rival_stored_meanwhile_is_a_duplicate_and_nothing_is_written():
+    recorder = TroubledRecorder()
+    one, other = committer(recorder), committer(recorder)
+    commit(one, [event(number=1)])
+    commit(other, [event(number=2)])
+
+    assert commit(one, [event(number=2)]) == [[(DUPLICATE, 2, 2)]]
+    assert len(recorder.records()) == 2
+
+
+def test_a_store_that_is_busy_is_asked_alone_from_the_second_time_on(caplog):
+    caplog.set_level(logging.INFO, "lifecycle.log")
+    recorder = TroubledRecorder(busy, busy)
+
+    assert commit(committer(recorder), [event()]) == [[(APPENDED, 1, 1)]]
+    assert recorder.alone == [False, True, True]
+    assert caplog.messages == ["committing again: it is busy"] * 2
+    assert {record.levelname for record in caplog.records} == {"INFO"}
+
+
+def test_a_store_that_stays_busy_is_an_error_of_each_caller_s_own(caplog):
+    recorder = TroubledRecorder(*[busy] * 1000)
+
+    told = commit(committer(recorder, 0), [event("a")], [event("b")])
+
+    assert [(error.store, error.found) for error in told] == [("memory:", "it is busy")] * 2
+    assert told[0] is not told[1]
+    assert isinstance(told[0].__cause__, TryAgainError)
+    assert told[1].__cause__ is told[0].__cause__
+    assert [(record.levelname, record.getMessage()) for record in caplog.records] == [
+        (
+            "ERROR",
+            "not committed: store 'memory:' cannot be used: it is busy; mend it and try again",
+        )
+    ]
+
+
+def test_a_store_that_was_closed_says_so_to_every_caller():
+    recorder = TroubledRecorder()
+    recorder.close()
+
+    told = commit(committer(recorder), [event("a")], [event("b")])
+
+    assert [type(error) for error in told] == [StoreClosedError] * 2
+
+
+# Lost replies
+
+
+@pytest.mark.parametrize("losses", [1, 2, 5])
+def test_what_was_written_although_the_reply_was_lost_is_told_as_it_was_written(losses):
+    recorder = TroubledRecorder(*[lost] * losses)
+    sent = [event("a", 1), event("b", 1), event("a", 2, b"[1]"), event("a", 2), unreadable()]
+
+    told = commit(committer(recorder), sent[:2], sent[2:])
+
+    assert told == [
+        [(APPENDED, 1, 1), (APPENDED, 1, 2)],
+        [(APPENDED, 2, 3), (DIVERGENT, 3, 4), (Outcome.QUARANTINED, 1, 5)],
+    ]
+    assert len(recorder.records()) == 5
+    assert recorder.alone == [False, *[True] * losses]
+    assert is_sound(recorder)
+
+
+@pytest.mark.parametrize("trouble", [failed, never_asked])
+@pytest.mark.parametrize("times", [1, 3])
+def test_what_was_not_written_is_decided_again(trouble, times):
+    recorder = TroubledRecorder(*[trouble] * times)
+
+    told = commit(committer(recorder), [event("a", 1), unreadable()])
+
+    assert told == [[(APPENDED, 1, 1), (Outcome.QUARANTINED, 1, 2)]]
+    assert is_sound(recorder)
+
+
+def test_of_several_commits_in_doubt_the_one_that_was_written_is_found():
+    recorder = TroubledRecorder(failed, lost)
+
+    assert commit(committer(recorder), [unreadable(), event()]) == [
+        [(Outcome.QUARANTINED, 1, 1), (APPENDED, 1, 2)]
+    ]
+    assert len(recorder.records()) == 2
+
+
+def test_what_is_not_wholly_there_was_not_written():
+    recorder = TroubledRecorder(first_only)
+
+    told = commit(committer(recorder), [event("a", 1), event("a", 2)])
+
+    assert told == [[(DUPLICATE, 1, 1), (APPENDED, 2, 2)]]
+    assert is_sound(recorder)
+
+
+def test_what_another_wrote_there_instead_is_not_taken_for_one_s_own():
+    recorder = TroubledRecorder()
+    one, other = committer(recorder), committer(recorder)
+    commit(other, [event("other")])
+
+    def overtaken(write: Write, plan: Plan) -> Sequence[int]:
+        commit(other, [unreadable(), event("a", 1)])
+        return failed(write, plan)
+
+    recorder.troubles.append(overtaken)
+
+    told = commit(one, [unreadable(), event("a", 2)])
+
+    assert told == [[(Outcome.QUARANTINED, 2, 4), (APPENDED, 2, 5)]]
+    assert is_sound(recorder)
+
+
+def test_after_a_lost_reply_all_goes_on_as_if_it_had_come():
+    recorder = TroubledRecorder(lost)
+    commits = committer(recorder)
+    commit(commits, [event(number=1)])
+    recorder.asked.clear()
+
+    told = commit(commits, [event(number=1), event(number=2)])
+
+    assert told == [[(DUPLICATE, 1, 1), (APPENDED, 2, 2)]]
+    assert recorder.asked == [], "what it wrote is remembered"
+
+
+# What is decided
+
+
+def test_what_is_stored_already_needs_no_write_and_no_time():
+    times: list[datetime] = [NOON]
+    recorder = TroubledRecorder()
+    commits = Committer(recorder, times.pop, 5)
+    commit(commits, [event()])
+
+    assert commit(commits, [event()], [event()]) == [[(DUPLICATE, 1, 1)]] * 2
+    assert recorder.alone == [False]
+
+
+def test_what_is_remembered_is_not_read_back():
+    recorder = TroubledRecorder()
+    commits = committer(recorder)
+    commit(commits, [event("a", 1), event("b", 1), unreadable()])
+    assert recorder.asked == [[stream("a"), stream("b")]]
+
+    commit(commits, [event("a", 2), event("b", 1), event("c", 1), unreadable()])
+
+    assert recorder.asked[1:] == [[stream("c")]]
+
+
+def test_a_store_is_asked_about_256_orders_at_once():
+    recorder = TroubledRecorder()
+
+    commit(committer(recorder), [event(str(n)) for n in range(600)])
+
+    assert [len(streams) for streams in recorder.asked] == [256, 256, 88]
+    assert recorder.asked[2][-1] == stream("599")
+
+
+def test_duplicates_within_one_group_stand_where_the_first_copy_stands():
+    recorder = TroubledRecorder()
+    commits = committer(recorder)
+    commit(commits, [event("z")])
+
+    told = commit(
+        commits,
+        [event("a", 1), event("a", 1, b"[]"), event("a", 1)],
+        [event("a", 1, b"[]"), event("a", 1, b"[2]"), event("a", 1)],
+    )
+
+    assert told == [
+        [(APPENDED, 1, 2), (DIVERGENT, 2, 3), (DUPLICATE, 1, 2)],
+        [(DUPLICATE, 2, 3), (DIVERGENT, 3, 4), (DUPLICATE, 1, 2)],
+    ]
+    assert commit(commits, [event("a", 1, b"[2]"), event("a", 1)]) == [
+        [(DUPLICATE, 3, 4), (DUPLICATE, 1, 2)]
+    ]
+    assert is_sound(recorder)
+
+
+@pytest.mark.parametrize("order", ["a", "b"])
+def test_an_unexpected_version_is_an_error_of_its_own_batch(order):
+    recorder = TroubledRecorder()
+    commits = committer(recorder)
+    commit(commits, [event("a", 1), event("b", 1)])
+
+    batches = [
+        ThreadBatch([prepare(event(order, 2))], 0),
+        ThreadBatch([prepare(event(order, 1))], 0),
+        ThreadBatch([prepare(event(order, 3))], 1),
+        ThreadBatch([prepare(event(order, 4))], 1),
+        ThreadBatch([prepare(event(order, 5))]),
+    ]
+    commits.commit(batches)
+
+    assert isinstance(batches[0].error, VersionConflictError)
+    found = batches[0].error
+    assert (found.stream, found.found, found.expected) == (stream(order), 1, 0)
+    assert [done.outcome for done in batches[1].results] == [DUPLICATE]
+    assert [done.version for done in batches[2].results] == [2]
+    assert isinstance(batches[3].error, VersionConflictError)
+    assert batches[3].error.found == 2
+    assert [done.version for done in batches[4].results] == [3]
+
+
+def test_an_expectation_covers_every_entry_of_its_batch():
+    recorder = TroubledRecorder()
+    commits = committer(recorder)
+    commit(commits, [event("a", 1)])
+
+    (refused,) = commit(commits, [event("a", 1), event("a", 2)], expected=0)
+
+    assert isinstance(refused, VersionConflictError)
+    assert len(recorder.records()) == 1
+
+
+def test_an_expectation_that_memory_does_not_meet_is_looked_up():
+    recorder = TroubledRecorder()
+    one, other = committer(recorder), committer(recorder)
+    commit(one, [event(number=1)])
+    commit(other, [event(number=2)])
+    recorder.alone.clear()
+
+    assert commit(one, [event(number=3)], expected=2) == [[(APPENDED, 3, 3)]]
+    assert recorder.alone == [False], "it was not caught by the unique key"
+
+
+# Records that cannot be read
+
+
+def damaged(header: bytes) -> TroubledRecorder:
+    """Return a store with a sound order, and one whose second record has this header."""
+    recorder = TroubledRecorder()
+    commit(committer(recorder), [event("sound", 1), event("a", 1)])
+    recorder.write(lambda _: [Row(stream("a"), 2, "callback", header + b"\n")])
+    recorder.write(lambda _: [Row(stream("a"), 3, "callback", b"as bad\n")])
+    return recorder
+
+
+@pytest.mark.parametrize(
+    ("header", "found"),
+    [
+        (b"damaged", "its header is no JSON"),
+        (b'{"v":1,"key":"k"}', "its header has no key or no digest"),
+        (b'{"v":1,"digest":"d"}', "its header has no key or no digest"),
+        (b'{"v":1,"key":5,"digest":"d"}', "its header has no key or no digest"),
+    ],
+)
+def test_an_order_whose_record_cannot_be_read_takes_no_more_and_harms_no_other(header, found):
+    commits = committer(damaged(header))
+
+    first, second, third = commit(commits, [event("a", 9)], [event("sound", 2)], [event("a", 1)])
+
+    assert second == [(APPENDED, 2, 5)]
+    for refused in (first, third):
+        assert isinstance(refused, StoredFormatError)
+        assert (refused.stream, refused.version, refused.found) == (stream("a"), 2, found)
+    assert first is not third
+
+
+def test_a_batch_with_one_entry_for_a_damaged_order_is_refused_whole():
+    recorder = damaged(b"damaged")
+
+    (refused,) = commit(committer(recorder), [event("sound", 2), event("a", 9)])
+
+    assert isinstance(refused, StoredFormatError)
+    assert len(recorder.records()) == 4
+
+
+def test_a_content_that_lies_there_twice_is_a_duplicate_of_the_first():
+    recorder = TroubledRecorder()
+    commit(committer(recorder), [event("a", 1), event("a", 2)])
+    state = recorder.records()[0].state
+    recorder.write(lambda _: [Row(stream("a"), 3, "callback", state)])
+
+    told = commit(committer(recorder), [event("a", 1), event("a", 2), event("a", 3)])
+
+    assert told == [[(DUPLICATE, 1, 1), (DUPLICATE, 2, 2), (APPENDED, 4, 4)]]
+
+
+def test_divergent_contents_are_read_back_as_they_were_written():
+    recorder = TroubledRecorder()
+    bodies = [b"[1]", b"[2]", b"[3]"]
+    commit(committer(recorder), [event("a", 1, body) for body in bodies])
+
+    told = commit(committer(recorder), [event("a", 1, body) for body in [*bodies[::-1], b"[4]"]])
+
+    assert told == [[(DUPLICATE, 3, 3), (DUPLICATE, 2, 2), (DUPLICATE, 1, 1), (DIVERGENT, 4, 4)]]
+
+
+def test_the_quarantine_is_never_read_whole_and_goes_on_where_it_stood():
+    recorder = TroubledRecorder()
+    commit(committer(recorder), [unreadable(), unreadable()])
+    commits = committer(recorder)
+
+    told = commit(commits, [unreadable()], [Redriven(1, stream(), "callback:1", NOON)])
+
+    assert told == [[(Outcome.QUARANTINED, 3, 3)], [(APPENDED, 4, 4)]]
+    assert commit(commits, [unreadable()]) == [[(Outcome.QUARANTINED, 5, 5)]]
+    assert not any(QUARANTINE in streams for streams in recorder.asked)
+    assert is_sound(recorder)
+
+
+# One caller's trouble
+
+
+def test_what_fails_a_group_is_tried_one_by_one():
+    times: list[datetime | None] = [None, NOON, None, NOON]
+    recorder = TroubledRecorder()
+    commits = Committer(recorder, lambda: times.pop(0), 5)
+
+    first, second, third = commit(commits, [event("a")], [event("b")], [event("c")])
+
+    assert first == [(APPENDED, 1, 1)]
+    assert isinstance(second, AttributeError)
+    assert third == [(APPENDED, 1, 2)]
+
+
+def test_an_interruption_comes_through_and_settles_nobody():
+    def interrupted(_: Write, __: Plan) -> Sequence[int]:
+        raise KeyboardInterrupt
+
+    recorder = TroubledRecorder(interrupted)
+    batch = ThreadBatch([prepare(event())])
+
+    with pytest.raises(KeyboardInterrupt):
+        committer(recorder).commit([batch])
+
+    assert not batch.settled
+
+
+@pytest.mark.parametrize("answer", [(1,), (1, 2, 3), ()])
+def test_a_store_that_miscounts_acknowledges_nothing(answer):
+    def miscounting(write: Write, plan: Plan) -> Sequence[int]:
+        write(plan)
+        return answer
+
+    (error,) = commit(committer(TroubledRecorder(miscounting)), [event("a"), event("b")])
+
+    assert isinstance(error, ValueError)
+
+
+# What is written
+
+
+def test_a_store_that_cannot_know_its_tip_links_no_records():
+    recorder = TroubledRecorder(lambda write, plan: write(lambda _: plan(None)))
+    commit(committer(recorder), [event("a", 1), event("a", 2)])
+
+    assert ["after" in header for header in headers(recorder)] == [False, False]
+    assert ["previous" in header for header in headers(recorder)] == [False, True]
+
+
+def test_every_record_names_the_one_before_it_whatever_commit_wrote_that():
+    recorder = TroubledRecorder()
+    commits = committer(recorder)
+    commit(commits, [event("a", 1), event("b", 1)])
+    commit(commits, [unreadable(), event("a", 2)])
+    commit(committer(recorder), [event("a", 3)])
+
+    records = recorder.records()
+
+    named = [header["after"] for header in headers(recorder)[1:]]
+    assert named == [[one.stream, one.version, header_hash(one.state)] for one in records[:-1]]
+    assert "after" not in headers(recorder)[0]
+    chain = [header_hash(one.state) for one in records if one.stream == stream("a")]
+    own = [header.get("previous") for header in headers(recorder) if header.get("order_id") == "a"]
+    assert own == [None, *chain[:-1]]
+
+
+def test_the_records_of_one_commit_have_one_time():
+    recorder = TroubledRecorder()
+    commit(committer(recorder), [event("a", 1), event("a", 2)])
+
+    times = {header["recorded_at"] for header in headers(recorder)}
+
+    assert times == {"2026-07-07T12:00:00.000001Z"}
+
+
+# What is said of it
+
+
+def test_what_was_stored_and_where_is_said_and_never_whose_it_is(caplog):
+    caplog.set_level(logging.DEBUG, "lifecycle.log")
+    commits = committer(TroubledRecorder())
+    commit(
+        commits,
+        [event("a", 1), event("a", 1), event("a", 1, b"[]")],
+        [unreadable(), Redriven(1, stream(), "callback:1", NOON)],
+    )
+    commit(commits, [event("a", 1)])
+
+    assert [(record.levelname, record.getMessage()) for record in caplog.records] == [
+        ("WARNING", "divergent: stored at position 2"),
+        ("WARNING", "quarantined: stored at position 3"),
+        ("DEBUG", "committed 4 new of 5 entries"),
+        ("DEBUG", "committed 0 new of 1 entries"),
+    ]
