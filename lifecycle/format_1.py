@@ -1,8 +1,8 @@
 """What the header of a record of format 1 says, with its body: an entry of the log.
 
 Every format that was ever released keeps a reader of its own; `lifecycle.stored` chooses.
-All of them raise KeyError, TypeError, ValueError or AttributeError for a header that lacks a
-field, or has one of a wrong type.
+All of them raise KeyError, TypeError or ValueError for a header that lacks a field, or has one
+of a wrong type.
 """
 
 from __future__ import annotations

@@ -173,7 +173,7 @@ def decode(record: Record) -> Entry:
     fields = parse_header(header, record.stream, record.version)
     try:
         return _READERS[fields["v"]](fields, body, record)
-    except (KeyError, TypeError, ValueError, AttributeError):
+    except (KeyError, TypeError, ValueError):
         raise StoredFormatError(
             record.stream, record.version, "a field of its header is missing or of a wrong type"
         ) from None
@@ -182,12 +182,12 @@ def decode(record: Record) -> Entry:
 def decode_event(record: Record) -> Event:
     """Return the event that a record of an order's stream holds; as `decode`."""
     # Looking at an order does this for each of its events: straight through where all is well.
-    header, _, body = record.state.partition(_NEWLINE)
+    header, newline, body = record.state.partition(_NEWLINE)
     try:
         fields = jiter.from_json(header)
-        if fields["v"] == FORMAT and type(fields["v"]) is int:
+        if newline and fields["v"] == FORMAT and type(fields["v"]) is int:
             return event_1(fields, body, record)
-    except (KeyError, TypeError, ValueError, AttributeError):
+    except (KeyError, TypeError, ValueError):
         pass
     entry = decode(record)
     if isinstance(entry, Event):

@@ -20,6 +20,8 @@ from lifecycle.stored import (
     hash_of,
     is_intact,
     link,
+    parse_header,
+    place_of,
     prepare,
     seal,
     split,
@@ -73,6 +75,14 @@ ITEM = Unreadable(
     NOON,
     Arrival("callback", b"{]", NOON, None, 1, None, None, {"user-agent": "x"}),
 )
+FULL_ITEM = Unreadable(
+    "instacart",
+    "not_json",
+    "syntax: line 1 column 2",
+    b"{]",
+    NOON,
+    Arrival("poll", b"{]", NOON, "x\x00z", 2, "e7", 503, {"date": "then"}),
+)
 LINE = Unreadable("instacart", "bad_line", "two bodies", b"{}", NOON, None, 17)
 MARK = Redriven(4, "order:instacart:xyz", "callback:1", NOON)
 
@@ -123,6 +133,20 @@ STORED_ITEM = (
 )
 HASH_ITEM = "e190dc3d35b481b0692d489f33f99507c56d8bf4df3b761a76b7a2106dfb0d8b"
 
+STORED_FULL_ITEM = (
+    b'{"v":1,"provider":"instacart","reason":"not_json","detail":"syntax: line 1 column 2",'
+    b'"kind":"poll","order_id":"x\\u0000z","attempt":2,"exchange_id":"e7","http_status":503,'
+    b'"headers":{"date":"then"},"received_at":"2026-07-07T12:00:00Z",'
+    b'"sha256":"2125223e9996e4c2e393de959aa95e788cfd809a2a85eea6a7bc89aab856a352",'
+    b'"recorded_at":"2026-07-07T12:00:03.000004Z","version":3,'
+    b'"previous":"d4735e3a265e16eee03f59718b9b5d03019c07d8b6c51f90da3a666eec13ab35",'
+    b'"after":["order:instacart:abc",2,'
+    b'"d4735e3a265e16eee03f59718b9b5d03019c07d8b6c51f90da3a666eec13ab35"],'
+    b'"check":"15816a72"}\n'
+    b"{]"
+)
+HASH_FULL_ITEM = "44a611e5a57c27fcfd6daf4d9376e08316cd495e579712c7641982cadda58478"
+
 STORED_LINE = (
     b'{"v":1,"provider":"instacart","reason":"bad_line","detail":"two bodies",'
     b'"line_number":17,"received_at":"2026-07-07T12:00:00Z",'
@@ -152,6 +176,7 @@ GOLDEN = {
     "event": (EVENT, STORED_EVENT, HASH_EVENT),
     "bare event": (BARE, STORED_BARE, HASH_BARE),
     "item": (ITEM, STORED_ITEM, HASH_ITEM),
+    "full item": (FULL_ITEM, STORED_FULL_ITEM, HASH_FULL_ITEM),
     "line": (LINE, STORED_LINE, HASH_LINE),
     "mark": (MARK, STORED_MARK, HASH_MARK),
 }
@@ -219,6 +244,10 @@ def test_fields_that_a_later_release_adds_are_ignored():
         (lambda s: s.replace(b'"v":1,', b""), "it has format None, this release reads 1"),
         (lambda s: s.replace(b'"v":1', b'"v":"1"'), "it has format '1', this release reads 1"),
         (lambda s: s.replace(b'"v":1', b'"v":[]'), "it has format []"),
+        (
+            lambda s: s.replace(b'"v":1', b'"v":"%b"' % (b"x" * 99)),
+            "it has format 'xxxxxxxxxxxxxxxxxxx, this release reads 1",
+        ),
         (lambda s: s.replace(b'"v":1', b'"v":true'), "it has format True"),
         (lambda s: s.replace(b"\n", b""), "its header has no end"),
         (lambda s: b"", "its header has no end"),
@@ -231,16 +260,46 @@ def test_fields_that_a_later_release_adds_are_ignored():
     ],
 )
 def test_what_cannot_be_read_says_which_record_and_why(damage, found):
-    with pytest.raises(StoredFormatError, match="record 3 of 'order:instacart:xyz'") as raised:
-        decode(record(damage(STORED_BARE)))
+    for read in (decode, decode_event):
+        with pytest.raises(StoredFormatError, match="record 3 of 'order:instacart:xyz'") as raised:
+            read(record(damage(STORED_BARE)))
 
-    assert found in raised.value.found
-    assert "xyz" not in raised.value.found
+        assert (raised.value.stream, raised.value.version) == ("order:instacart:xyz", 3)
+        assert found in raised.value.found
+        assert "xyz" not in raised.value.found
 
 
-def test_what_is_no_event_is_not_taken_for_one():
-    with pytest.raises(StoredFormatError, match="it holds no event"):
-        decode_event(record(STORED_ITEM))
+@pytest.mark.parametrize("stored", [STORED_ITEM, STORED_FULL_ITEM, STORED_LINE, STORED_MARK])
+def test_what_is_no_event_is_not_taken_for_one(stored):
+    with pytest.raises(StoredFormatError) as raised:
+        decode_event(record(stored))
+
+    assert (raised.value.stream, raised.value.version) == ("order:instacart:xyz", 3)
+    assert raised.value.found == "it holds no event"
+
+
+@pytest.mark.parametrize("header", [b"", b'"00000000"}', b',"check":"00000000"'])
+def test_a_header_without_a_check_is_not_intact(header):
+    assert not is_intact(header)
+
+
+@pytest.mark.parametrize(
+    ("stored", "place"),
+    [
+        (STORED_EVENT, ("order:instacart:xyz", "response")),
+        (STORED_BARE, ("order:instacart:xyz", "callback")),
+        (STORED_ITEM, (QUARANTINE, "quarantined")),
+        (STORED_MARK, (QUARANTINE, "redriven")),
+    ],
+)
+def test_a_header_says_where_its_record_belongs(stored, place):
+    header = stored.partition(b"\n")[0]
+
+    assert place_of(parse_header(header, "", 0)) == place
+    assert place_of({"provider": "p", "order_id": "a\x00", "kind": "poll"}) == (
+        "order:p:a\\x00",
+        "poll",
+    )
 
 
 @given(st.data())
@@ -318,3 +377,98 @@ def test_the_body_s_hash_is_computed_and_never_believed():
 def test_what_is_no_entry_is_refused_without_being_quoted(wrong):
     with pytest.raises(InvalidArgumentError, match="the entry cannot be used; expected an Event"):
         prepare(wrong)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        EVENT._replace(received_at=datetime(2026, 7, 7)),  # noqa: DTZ001 - that is what is wrong
+        EVENT._replace(occurred_at=datetime.min.replace(tzinfo=timezone(timedelta(hours=14)))),
+        EVENT._replace(attempt="1"),
+        EVENT._replace(headers={"a": 1}),
+        EVENT._replace(headers=[("a", "b")]),
+        EVENT._replace(body="text"),
+        ITEM._replace(body=bytearray(b"text")),
+        ITEM._replace(arrival="callback"),
+        MARK._replace(redriven_at="now"),
+    ],
+)
+def test_an_entry_with_a_field_of_a_wrong_type_is_refused_without_being_quoted(wrong):
+    with pytest.raises(InvalidArgumentError) as refused:
+        prepare(wrong)
+
+    assert refused.value.argument == "the entry"
+    expected = "an Event, an Unreadable or a Redriven, its times with a zone"
+    assert refused.value.expected == expected
+
+
+class Claiming(bytes):
+    """A body that says to be as long as it likes."""
+
+    claimed: int
+
+    def __len__(self) -> int:
+        return self.claimed
+
+
+@pytest.mark.parametrize(("claimed", "is_refused"), [(900_000_000, False), (900_000_001, True)])
+def test_a_body_that_no_store_could_hold_is_refused(claimed, is_refused):
+    body = Claiming(b"{}")
+    body.claimed = claimed
+    if is_refused:
+        with pytest.raises(InvalidArgumentError):
+            prepare(BARE._replace(body=body))
+    else:
+        assert prepare(BARE._replace(body=body)).body is body
+
+
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        ({"http_status": 201}, b',"http_status":201,'),
+        ({"headers": {"a": "b", "c": "d"}}, b',"headers":{"a":"b","c":"d"},'),
+        ({"problems": ("one", "two")}, b',"problems":["one","two"],'),
+        ({"trigger": "created"}, b'"name":"created","key"'),
+        ({"attempt": 0}, b',"attempt":0,'),
+        ({"redriven_from": 1}, b',"redriven_from":1,'),
+        ({"received_at": NOON.astimezone(timezone(timedelta(hours=2)))}, b"2026-07-07T12:00:00Z"),
+    ],
+)
+def test_one_field_more_is_told_and_nothing_else(fields, told):
+    event = BARE._replace(**fields)
+
+    state, _ = seal(prepare(event), 1, None, None, RECORDED)
+    read = decode_event(record(state))
+
+    assert told in state
+    kept = {"recorded_at": read.recorded_at, "version": 3, "position": 9}
+    assert read == event._replace(**kept)
+    header = json.loads(state.partition(b"\n")[0])
+    assert set(header) - set(json.loads(STORED_BARE)) <= set(fields)
+
+
+def test_lone_surrogates_are_escaped_wherever_they_stand():
+    lone, escaped = "\ud800", "\\ud800"
+    arrival = Arrival("callback", b"", NOON, lone, 1, lone, None, {lone: lone})
+    item = Unreadable("instacart", lone, lone, b"", NOON, arrival)
+    mark = MARK._replace(stream=lone, key=lone)
+    event = BARE._replace(order_id="\U0001f600", problems=(lone,), headers={lone: "\U0001f600"})
+
+    read = [
+        decode(record(seal(prepare(entry), 1, None, None, RECORDED).state))
+        for entry in (item, mark, event)
+    ]
+
+    assert (read[0].reason, read[0].detail) == (escaped, escaped)
+    assert (read[0].arrival.order_id, read[0].arrival.exchange_id) == (escaped, escaped)
+    assert read[0].arrival.headers == {escaped: escaped}
+    assert (read[1].stream, read[1].key) == (escaped, escaped)
+    assert (read[2].order_id, read[2].problems) == ("\U0001f600", (escaped,))
+    assert read[2].headers == {escaped: "\U0001f600"}
+
+
+@pytest.mark.parametrize(
+    ("order_id", "name"), [("a\x00", "a\\x00"), ("\u00e9\x00", "\u00e9\\x00"), ("\u00e9", "\u00e9")]
+)
+def test_a_stream_is_named_as_a_store_can_hold_it(order_id, name):
+    assert prepare(BARE._replace(order_id=order_id)).stream == f"order:instacart:{name}"
