@@ -24,6 +24,7 @@ from lifecycle.proof.alphabet import INSTANTS, Alphabet, Letter, spoken_names
 from lifecycle.proof.obligation import Counterexample, Obligation, Proved
 from lifecycle.proof.subsets import Sets, Tell, Walk, walk
 from lifecycle.verdict import place, supersedes
+from lifecycle.view import OrderView
 
 SIZE: Final = 4
 """Sets up to this size are compared, unless asked otherwise."""
@@ -227,13 +228,15 @@ def _told_otherwise(
         if folding.view() != view or folding.history() != history:
             rest = tuple(letters[index].label for index in subset if index != last)
             label = (letters[last].label,)
-            one, other = folding.view(), view
-            gives = (
-                f"{each.status} (digest {each.digest[:12]}) {how}"
-                for each, how in ((one, "one by one"), (other, "at once"))
-            )
-            return Counterexample(rest, label, label, (), *gives)
+            one = _seen(folding.view())
+            other = _seen(view)
+            one += " with another history" if one == other else ""
+            return Counterexample(rest, label, label, (), f"{one} one by one", f"{other} at once")
     return None
+
+
+def _seen(view: OrderView) -> str:
+    return f"{view.status} (digest {view.digest[:12]})"
 
 
 def chosen(definition: Definition, over: Alphabet) -> tuple[Letter, ...]:

@@ -205,7 +205,7 @@ def test_a_history_that_sticks_is_refuted_though_the_view_is_right() -> None:
         ("request 1",),
         ("request 1",),
         (),
-        f"{told} one by one",
+        f"{told} with another history one by one",
         f"{told} at once",
     )
 
