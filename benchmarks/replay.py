@@ -6,8 +6,9 @@ What `lifecycle replay` does: every header is checked with its chain and every b
 hash, every event is recognized anew and held against its header, every order is folded and
 compared with its stored view. On one core, in CPU time, with the log in memory; beside it
 the strict parse of the same bytes, headers and bodies, the floor under any replay with these
-promises, and the obvious way's `get` of every order. On two cores, by the clock, on SQLite;
-beside it two processes that each replay all of it.
+promises, and the obvious way's `get` of every order. On two cores, by the clock, on SQLite,
+beside two processes that each replay all of it: of a log long enough that starting a process
+does not decide, which those that do all of it do as well.
 """
 
 from __future__ import annotations
@@ -154,4 +155,4 @@ def alone(orders: int, rounds: int) -> Measured:
 
 
 if __name__ == "__main__":
-    main(__doc__, rows, orders=500, shared=4000)
+    main(__doc__, rows, orders=500, shared=12000)
