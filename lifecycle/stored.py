@@ -137,7 +137,7 @@ def hash_of(header: bytes) -> str:
 def is_intact(header: bytes) -> bool:
     """Tell whether a header's own `check` holds."""
     checked, found, check = header.rpartition(_CHECK)
-    return bool(found) and check == b'"%08x"}' % crc32(checked)
+    return found == _CHECK and check == b'"%08x"}' % crc32(checked)
 
 
 def parse_header(header: bytes, stream: str, version: int) -> dict[str, Any]:
@@ -211,7 +211,7 @@ def place_of(fields: Mapping[str, Any]) -> tuple[str, str]:
 def _prepared(entry: Entry) -> Prepared:
     if isinstance(entry, Event):
         stream = entry.stream
-        if not stream.isascii() or "\x00" in stream:
+        if "\x00" in stream:
             stream = storable(stream)
         key, digest = entry.key, entry.digest
         return _new(Prepared, (stream, entry.kind, key, digest, _event_opening(entry), entry.body))

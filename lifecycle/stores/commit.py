@@ -186,7 +186,7 @@ class Committer:
         planned: list[_Doubt] = []
 
         def plan(tip: Tip | None) -> Sequence[Row]:
-            if decided is None and any(self._was_written(doubt) for doubt in doubts):
+            if any(self._was_written(doubt) for doubt in doubts):
                 return ()
             decision = decided or self._decide(group)
             rows = decision.seal(tip, recorded_at)

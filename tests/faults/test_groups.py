@@ -431,6 +431,17 @@ def test_the_memory_of_the_writer_is_bounded():
     assert list(ends._ends) == [f"s{n}" for n in range(195, 200)]
 
 
+def test_of_two_orders_that_are_too_large_together_the_last_is_remembered():
+    ends = StreamEnds(MemoryRecorder(), kept=5)
+    for name in ["a", "b"]:
+        taken = ends.take([name], {})
+        for number in range(4):
+            taken[name].put(f"k{number}", "d", (1, 1))
+        ends.keep(taken)
+
+    assert list(ends._ends) == ["b"]
+
+
 def test_what_was_used_last_is_remembered_longest():
     ends = StreamEnds(MemoryRecorder(), kept=2)
     for name in ["a", "b", "a", "c"]:

@@ -227,8 +227,9 @@ def test_the_header_can_be_checked_with_the_standard_library_alone(entry, stored
 
 def test_an_event_says_where_it_belongs():
     assert prepare(EVENT)[:2] == ("order:instacart:xyz", "response")
-    assert prepare(ITEM)[:2] == (QUARANTINE, "quarantined")
-    assert prepare(MARK)[:2] == (QUARANTINE, "redriven")
+    assert prepare(EVENT)[2:4] == (EVENT.key, EVENT.digest)
+    assert prepare(ITEM)[:4] == (QUARANTINE, "quarantined", "", "")
+    assert prepare(MARK)[:4] == (QUARANTINE, "redriven", "", "")
 
 
 def test_fields_that_a_later_release_adds_are_ignored():
@@ -361,6 +362,7 @@ def test_lone_surrogates_are_kept_escaped_and_pairs_as_they_are():
     assert prepared.stream == "order:instacart:a\\ud800"
     assert (read.order_id, read.status) == ("a\\ud800", "\U0001f600")
     assert read.headers == {"date": "\\udfff"}
+    assert b'"problems"' not in state
 
 
 def test_a_stream_s_name_holds_nothing_that_a_store_cannot():
@@ -472,3 +474,14 @@ def test_lone_surrogates_are_escaped_wherever_they_stand():
 )
 def test_a_stream_is_named_as_a_store_can_hold_it(order_id, name):
     assert prepare(BARE._replace(order_id=order_id)).stream == f"order:instacart:{name}"
+
+
+def test_what_came_without_headers_comes_back_without():
+    item = ITEM._replace(arrival=Arrival("callback", b"{]", NOON))
+
+    state, _ = seal(prepare(item), 1, None, None, RECORDED)
+    read = decode(record(state))
+
+    assert b'"headers"' not in state
+    assert isinstance(read, Unreadable)
+    assert read.arrival == item.arrival
