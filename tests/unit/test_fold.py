@@ -21,6 +21,7 @@ from lifecycle import Awaits, Definition, Event, Folding, MixedOrdersError, Verd
 from lifecycle.awaiting import awaiting, missing
 from lifecycle.event import Fault
 from lifecycle.providers.instacart.definition import LAST_MILE
+from lifecycle.providers.instacart.details import OrderDetails
 from lifecycle.testing import STARTS_AT, HandMade, assert_any_order, event, given
 
 
@@ -418,3 +419,40 @@ def test_a_detail_that_is_no_mapping_counts_whole_and_a_mapping_leaf_by_leaf() -
     filled_in = event("picking", 3, details={"tags": ["c"], "inner": {"x": 3, "w": 3}})
     view = fold(definition, [first, second, filled_in])
     assert view.details == Tags(tags=("b",), inner={"x": 2, "y": 1, "z": [2], "w": 3})
+
+
+def test_what_was_folded_at_once_changes_nothing_when_it_comes_again() -> None:
+    events = [request(1), event("brand_new", 1), event("acknowledged", 2)]
+    folding = Folding.of(LAST_MILE, events)
+    before = folding.view()
+    for one in events:
+        folding.add(one)
+    assert folding.view() is before
+    assert folding.events == tuple(events)
+
+
+def test_what_lost_its_key_arrived_all_the_same() -> None:
+    early, late = STARTS_AT - timedelta(days=1), STARTS_AT + timedelta(days=1)
+    usual = event("brand_new", 1)
+    one, other = (event("created", 2, key="callback:2", digest=digest) for digest in ("1", "2"))
+    for first, last in permutations((one, other)):
+        told = [
+            first._replace(received_at=early, version=2),
+            last._replace(received_at=late, version=3),
+            usual._replace(received_at=STARTS_AT, version=1),
+        ]
+        arrival = fold(LAST_MILE, told).arrival
+        assert (arrival.first_received_at, arrival.last_received_at) == (early, late)
+        assert arrival.version == 3
+    assert fold(LAST_MILE, told[:2]).arrival.last_received_at == late
+
+
+def test_details_that_only_filled_gaps_count_in_full_when_they_are_told_again() -> None:
+    first, told = {"locale": "en_US"}, {"locale": "fr_CA"}
+    events = [
+        event("brand_new", 1, details=first),
+        event("picking", 2, details=told),
+        event("acknowledged", 3, details=told),
+    ]
+    assert fold(LAST_MILE, events[:2]).details == OrderDetails(locale="en_US")
+    assert fold(LAST_MILE, events).details == OrderDetails(locale="fr_CA")

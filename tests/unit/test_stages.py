@@ -101,6 +101,13 @@ def test_a_side_state_that_comes_late_is_noted_beside_the_way(stages):
     assert (informs.verdict, informs.beside) == (Verdict.NOTED, None)
 
 
+def test_a_stage_prints_where_an_order_stands():
+    stage = first_stage(LAST_MILE)
+    assert repr(stage) == "<Stage None of highest rank -1>"
+    after = stage.steps["brand_new", "callback", True, TIMED].after
+    assert repr(after) == f"<Stage brand_new of highest rank {LAST_MILE.rank('brand_new')}>"
+
+
 def test_words_of_strangers_are_judged_anew_each_time_and_fill_no_memory():
     stage = first_stage(LAST_MILE)
     known = len(stage.steps)
