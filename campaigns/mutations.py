@@ -4,8 +4,8 @@ The modules decide what an event is and what it means, and prove it. `campaigns/
 has the mistakes, `campaigns/mutating.py` how they are tried. Each mutant meets the tests that
 run its lines, the quickest first, some seconds of them at most. Results are kept in a folder,
 so that a run goes on where the last one stopped; a mutant is tried again when its lines have
-changed. The controls: tests that check nothing must kill nothing, and without any mistake no
-test may fail.
+changed. The controls: tests that check nothing must let mutants survive (they kill only what
+cannot even be loaded or set up), and without any mistake no test may fail.
 
     python -m campaigns.mutations --minutes 30
 
