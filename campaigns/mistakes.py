@@ -114,10 +114,10 @@ class _Finder(ast.NodeVisitor):
     # What is walked, and what is not
 
     def visit(self, node: ast.AST) -> None:
-        if isinstance(node, ast.stmt):
+        if isinstance(node, ast.stmt | ast.excepthandler | ast.match_case):
             self._place = self._place._replace(lines=_header(node))
-            if _carries_no_meaning(node):
-                return
+        if isinstance(node, ast.stmt) and _carries_no_meaning(node):
+            return
         if not self._is_formatted or self._is_placed_well(node):
             for change in _CHANGES.get(type(node), _nothing)(self, node):
                 self.found.append((change, self._place))
@@ -349,14 +349,13 @@ _CHANGES: Final[dict[type[ast.AST], Callable[[_Finder, Any], Iterator[Change]]]]
 }
 
 
-def _header(statement: ast.stmt) -> range:
-    """Return the lines of a statement, without those of the statements within it."""
-    within = getattr(statement, "body", None) or getattr(statement, "cases", None)
-    end = statement.end_lineno or statement.lineno
-    if within:
-        first = getattr(within[0], "lineno", statement.lineno + 1)
-        end = max(first - 1, statement.lineno)
-    return range(statement.lineno, end + 1)
+def _header(node: Any) -> range:
+    """Return the lines of a statement or clause, without those of the statements within it."""
+    start = node.pattern.lineno if isinstance(node, ast.match_case) else node.lineno
+    within = getattr(node, "body", None) or getattr(node, "cases", None)
+    if not within:
+        return range(start, (node.end_lineno or start) + 1)
+    return range(start, max(getattr(within[0], "lineno", start + 1), start + 1))
 
 
 def _carries_no_meaning(statement: ast.stmt) -> bool:

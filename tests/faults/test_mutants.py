@@ -94,6 +94,15 @@ def test_a_diff_has_the_changed_lines_and_a_key_that_stays_where_lines_move(tmp_
     assert {after[key].lines.start - mutant.lines.start for key, mutant in before.items()} == {2}
 
 
+def test_a_mistake_in_a_clause_is_met_by_the_tests_that_run_the_clause(tmp_path):
+    source = "try:\n    a()\nexcept (A, B):\n    b()\nmatch a:\n    case _ if a < 1:\n        b()\n"
+    (tmp_path / "module.py").write_text(source)
+
+    lines = {mutant.kind: mutant.lines for mutant in mutants_of(tmp_path, "module.py")}
+
+    assert (lines["element"], lines["comparison"]) == (range(3, 4), range(6, 7))
+
+
 def test_a_mutant_that_no_test_runs_is_not_killed():
     assert first_failing([]) is None
 
