@@ -7,8 +7,6 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any, Final
 
-from pydantic import ValidationError
-
 from lifecycle.definition import Definition
 from lifecycle.projection.form import as_json, columns_of, fields_of
 from lifecycle.strict_json import canonical
@@ -59,7 +57,7 @@ def _is_same(
             and _read(definition, fields) == _held(view)
             and digest == _digest(fields)
         )
-    except (ValidationError, KeyError, TypeError, ValueError, AttributeError):
+    except Exception:  # noqa: BLE001 - whatever is stored there: field by field it is told
         return False
 
 

@@ -75,9 +75,9 @@ class Links:
 
 
 def _weight(position: int, header_hash: str) -> int:
-    # Odd, so that no hash is lost; different at every place, so that two cannot change theirs.
+    # Different at every place, so that two cannot change theirs.
     try:
-        return int(header_hash, 16) * (2 * position + 1)
+        return int(header_hash, 16) * (position + 1)
     except ValueError:
         return 1
 
@@ -123,7 +123,7 @@ class Chain:
         except StoredFormatError as damaged:
             self.tell(record, "header", None, damaged.found)
             return None
-        except (KeyError, TypeError):
+        except KeyError:
             self.tell(record, "header", None, "a field of it is missing")
             return None
         if not is_intact(header):
@@ -151,8 +151,8 @@ def _recognized(
     provider: Provider, fields: dict[str, Any], body: bytes, record: Record, chain: Chain
 ) -> Event | None:
     try:
-        arrival = _arrival(fields, body)
-    except (KeyError, TypeError, ValueError, AttributeError):
+        arrival, stored = _arrival(fields, body), _stored(fields)
+    except (KeyError, TypeError, ValueError):
         chain.tell(record, "header", None, "a field of it is missing or of a wrong type")
         return None
     try:
@@ -163,7 +163,7 @@ def _recognized(
     if not isinstance(again, Event):
         chain.tell(record, "reason", None, again.reason)
         return None
-    _compare(again, fields, record, chain)
+    _compare(again, stored, record, chain)
     placed = (record.version, record.position)
     return _new(Event, again[: _PLACED[0]] + placed + again[_PLACED[1] + 1 :])
 
@@ -186,12 +186,12 @@ def _arrival(fields: Mapping[str, Any], body: bytes) -> Arrival:
     )
 
 
-def _compare(again: Event, fields: Mapping[str, Any], record: Record, chain: Chain) -> None:
-    """Tell in which fields a record's header and its body do not agree."""
+def _stored(fields: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Return what a header says of what its body says, in the order of `_COMPARED`."""
     get = fields.get
     name = fields["name"]
     told_at = get("occurred_at")
-    stored = (
+    return (
         fields["key"],
         fields["digest"],
         name,
@@ -205,6 +205,10 @@ def _compare(again: Event, fields: Mapping[str, Any], record: Record, chain: Cha
         fields["order_id"],
         tuple(get("problems", ())),
     )
+
+
+def _compare(again: Event, stored: tuple[Any, ...], record: Record, chain: Chain) -> None:
+    """Tell in which fields a record's header and its body do not agree."""
     found = (
         again.key,
         again.digest,

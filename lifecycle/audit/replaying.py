@@ -80,6 +80,7 @@ class Replayer:
     ) -> None:
         part.orders += stream.startswith(ORDERS)
         chain = Chain(stream, part.links, part.differences.add)
+        records = _numbered(records, chain)
         name = provider_in(stream)
         provider = self._providers.get(name)
         if provider is None:
@@ -87,7 +88,7 @@ class Replayer:
             part.differences.add(Difference(stream, "provider", name, "it is not known here"))
             return
         events = rederived(provider, records, chain)
-        if name in shelves:
+        if name in shelves and records:
             _compare(provider, shelves[name], records, events, part)
         elif isinstance(outcome := folded(provider, events), str):
             part.differences.add(Difference(stream, "view", None, outcome))
@@ -110,6 +111,14 @@ class Replayer:
 def provider_in(stream: str) -> str:
     """Return the provider's name in an order's stream; "" for any other stream."""
     return stream.removeprefix(ORDERS).partition(":")[0] if stream.startswith(ORDERS) else ""
+
+
+def _numbered(records: Sequence[Record], chain: Chain) -> Sequence[Record]:
+    """Return the records whose version is a number; tells of all others."""
+    for record in records:
+        if not isinstance(record.version, int):
+            chain.tell(record, "version", None, record.version)
+    return [record for record in records if isinstance(record.version, int)]
 
 
 def _compare(
