@@ -6,13 +6,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
-from lifecycle.errors import StoreUnavailableError
 from lifecycle.stores.feed_statement import TABLES, Statements
 from lifecycle.stores.postgres_connection import Lent, LogConnectionPool
 from lifecycle.stores.postgres_fault import InOurWords
 from lifecycle.stores.postgres_schema import MAY_READ, Place
-from lifecycle.stores.recorder import InDoubtError
-from lifecycle.stores.table_feeds import Statement, TableFeeds, Transaction
+from lifecycle.stores.table_feeds import TableFeeds, Transaction
 
 _SCHEMA: Final = (
     """CREATE TABLE IF NOT EXISTS {schema}.feeds (
@@ -65,12 +63,3 @@ class PostgresFeeds(TableFeeds):
             connection.transaction(),
         ):
             yield Transaction(connection.tuples, connection)
-
-    @contextmanager
-    def shared(self, first: Statement) -> Iterator[Any]:
-        """Yield the driver's connection; what is in doubt shows in the position later on."""
-        try:
-            with super().shared(first) as connection:
-                yield connection
-        except InDoubtError as doubt:
-            raise StoreUnavailableError(self.url, doubt.found) from doubt

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any, NamedTuple
 
+from lifecycle.errors import StoreUnavailableError
 from lifecycle.feed_store import DeadLetter, MovedOnError, Standing
 from lifecycle.stores.feed_statement import Statements
-from lifecycle.stores.patience import patient
+from lifecycle.stores.patience import patient, patiently
+from lifecycle.stores.recorder import TryAgainError
 
 Statement = tuple[str, Sequence[object]]
 """A statement and its values."""
@@ -109,11 +111,27 @@ class TableFeeds:
 
     @contextmanager
     def shared(self, first: Statement) -> Iterator[Any]:
-        """Yield the driver's connection once the first statement found what it moves."""
-        with self.transaction() as transaction:
+        """Yield the driver's connection once the first statement found what it moves.
+
+        Raises:
+            MovedOnError: it found nothing; another reader was first.
+            StoreUnavailableError: nothing was kept, or nobody knows: the position shows it.
+        """
+        # Only beginning is asked again: what is done with the connection is not ours to repeat.
+        begun, connection = patiently(self.url, self.patience, self._begun, first)
+        try:
+            with begun:
+                yield connection
+        except TryAgainError as again:
+            raise StoreUnavailableError(self.url, again.found) from again
+
+    def _begun(self, first: Statement) -> tuple[ExitStack, Any]:
+        """Return a transaction to be ended, once the first statement found what it moves."""
+        with ExitStack() as stack:
+            transaction = stack.enter_context(self.transaction())
             if transaction.cursor.execute(*first).fetchone() is None:
                 raise MovedOnError
-            yield transaction.connection
+            return stack.pop_all(), transaction.connection
 
     def _do(self, first: Statement, *others: Statement) -> bool:
         """Run statements in one transaction; False, and nothing done, if the first finds none.

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import sqlite3
 from contextlib import closing
+from threading import Timer
 
 import pytest
 
 from lifecycle.connect import open_log
+from lifecycle.errors import StoreUnavailableError
 from lifecycle.stores.memory_feeds import MemoryFeeds
 from tests.contract.feed_store_contract import FeedStoreContract
 
@@ -22,6 +25,34 @@ class TestSQLiteFeeds(FeedStoreContract):
     def store(self, tmp_path):
         with closing(open_log(f"sqlite:///{tmp_path}/orders.db")) as log:
             yield log.feeds
+
+    @pytest.fixture
+    def rival(self, store, tmp_path):
+        """Another process's connection, in the middle of writing."""
+        store.begin("notify", 0)
+        where = f"{tmp_path}/orders.db"
+        driver = sqlite3.connect(where, isolation_level=None, check_same_thread=False)
+        with closing(driver) as rival:
+            rival.execute("BEGIN IMMEDIATE")
+            yield rival
+
+    def test_a_transaction_waits_for_whoever_writes(self, store, rival):
+        Timer(1.5, rival.execute, ("ROLLBACK",)).start()  # later than SQLite itself would wait
+        with store.moving("notify", 0, 5):
+            pass
+        assert store.begin("notify", 0) == 5
+
+    def test_a_transaction_that_can_not_begin_in_time_is_a_store_that_is_not_available(
+        self, store, rival
+    ):
+        store.patience = 0.1
+        with (
+            pytest.raises(StoreUnavailableError, match="another process holds its lock"),
+            store.moving("notify", 0, 5),
+        ):
+            pytest.fail("somebody else writes")
+        rival.execute("ROLLBACK")
+        assert store.begin("notify", 0) == 0
 
 
 class TestPostgresFeeds(FeedStoreContract):
@@ -39,3 +70,31 @@ class TestPostgresFeeds(FeedStoreContract):
             with closing(open_log(url.replace("postgres@", f"{role}@"))) as app:
                 assert app.feeds.standings() == []
             assert len(log.feeds.standings()) == 1
+
+    def test_a_transaction_that_is_refused_at_its_end_is_a_store_that_is_not_available(
+        self, store, postgres
+    ):
+        store.begin("notify", 0)
+        with (
+            pytest.raises(StoreUnavailableError, match="other transactions were always first"),
+            store.moving("notify", 0, 5) as connection,
+        ):
+            connection.execute(
+                "CREATE FUNCTION pg_temp.refuse() RETURNS trigger LANGUAGE plpgsql AS "
+                "$$ BEGIN RAISE EXCEPTION 'refused' USING ERRCODE = '40001'; END $$;"
+                "CREATE TEMPORARY TABLE told (position bigint);"
+                "CREATE CONSTRAINT TRIGGER late AFTER INSERT ON told DEFERRABLE INITIALLY DEFERRED "
+                "FOR EACH ROW EXECUTE FUNCTION pg_temp.refuse(); INSERT INTO told VALUES (5)"
+            )
+        assert store.begin("notify", 0) == 0
+
+    def test_a_transaction_that_is_lost_before_its_end_is_a_store_that_is_not_available(
+        self, store, postgres
+    ):
+        store.begin("notify", 0)
+        with (
+            pytest.raises(StoreUnavailableError, match="the server ended the connection"),
+            store.moving("notify", 0, 5) as connection,
+        ):
+            postgres.execute(f"SELECT pg_terminate_backend({connection.info.backend_pid}, 5000)")
+        assert store.begin("notify", 0) == 0
