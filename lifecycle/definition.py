@@ -314,6 +314,7 @@ def _problems_of(definition: Definition) -> list[str]:
             for move in definition.moves
             if move.source in definition.terminal
         ),
+        *_unfit_details(definition.details),
     ]
 
 
@@ -332,6 +333,13 @@ def _unknown_states(definition: Definition) -> Iterable[str]:
             yield f"{where} names state {state!r}, which has no rank"
     for state in sorted(definition.aborts - definition.terminal):
         yield f"state {state!r} aborts but is not terminal"
+
+
+def _unfit_details(model: object) -> Iterable[str]:
+    if not isinstance(model, type) or not issubclass(model, BaseModel):
+        yield "details is no pydantic model"
+    elif model.model_rebuild(raise_errors=False) is False:
+        yield f"details is the model {model.__name__!r}, which names a type that is not there"
 
 
 def _ambiguous_triggers(definition: Definition) -> Iterable[str]:

@@ -111,10 +111,14 @@ def sketch(written: Written) -> Sketch:
 
 
 def _details(model: object, malformed: list[Malformed]) -> type[BaseModel]:
-    if isinstance(model, type) and issubclass(model, BaseModel):
-        return model
-    malformed.append(Malformed(f"details is {_kind(model)}, expected a pydantic model"))
-    return NoDetails
+    if not isinstance(model, type) or not issubclass(model, BaseModel):
+        malformed.append(Malformed(f"details is {_kind(model)}, expected a pydantic model"))
+        return NoDetails
+    if model.model_rebuild(raise_errors=False) is False:
+        found = f"details is the model {model.__name__!r}, expected one whose types are all there"
+        malformed.append(Malformed(found))
+        return NoDetails
+    return model
 
 
 def _role(written: Written, role: str) -> object:

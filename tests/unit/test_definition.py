@@ -399,6 +399,37 @@ def test_what_a_state_awaits_stands_as_it_was_written_whatever_becomes_of_it() -
         definition.awaits["packed"] = awaits["packed"]  # type: ignore[index]
 
 
+class Unfinished(BaseModel):
+    """Details of a type that is nowhere, and of one that comes later."""
+
+    box: Nowhere | None = None  # type: ignore[name-defined]  # noqa: F821
+
+
+class Finished(BaseModel):
+    """Details of a type that comes later."""
+
+    box: Later | None = None
+
+
+class Later(BaseModel):
+    """What came later."""
+
+
+@pytest.mark.parametrize(
+    ("details", "problem"),
+    [
+        (dict, "details is no pydantic model"),
+        (Later(), "details is no pydantic model"),
+        (Unfinished, "details is the model 'Unfinished', which names a type that is not there"),
+    ],
+)
+def test_details_that_can_hold_nothing_are_refused(details: Any, problem: str) -> None:
+    with pytest.raises(DefinitionError) as refused:
+        write(details=details)
+    assert refused.value.problems == (problem,)
+    assert write(details=Finished).details is Finished
+
+
 def test_details_of_which_there_are_none_cannot_be_given_any() -> None:
     with pytest.raises(ValidationError, match="frozen"):
         NoDetails().count = 1  # type: ignore[attr-defined]

@@ -17,6 +17,12 @@ class Told(BaseModel):
     """Details of one's own."""
 
 
+class Unfinished(BaseModel):
+    """Details of a type that is nowhere."""
+
+    box: Nowhere | None = None  # type: ignore[name-defined]  # noqa: F821
+
+
 class Named(StrEnum):
     """Texts that are no plain texts."""
 
@@ -181,6 +187,10 @@ NAMES = "expected a list of names"
         (
             {"details": Told()},
             ["details is a value of type Told, expected a pydantic model"],
+        ),
+        (
+            {"details": Unfinished},
+            ["details is the model 'Unfinished', expected one whose types are all there"],
         ),
     ],
 )
