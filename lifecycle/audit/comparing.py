@@ -17,7 +17,6 @@ Differing = tuple[str, Any, Any]
 """A field, as it is stored and as it was found."""
 
 _OF_THE_DEFINITION: Final = frozenset({"definition", "digest"})
-_COLUMNS: Final = StoredView._fields[:-2]
 _TIMES: Final = ("first_received_at", "last_received_at", "waiting_since")
 
 
@@ -27,7 +26,7 @@ def differing(
     view: OrderView,
     position: int,
     *,
-    of_another: bool = False,
+    of_another: bool,
 ) -> Iterator[Differing]:
     """Yield each field that differs; `position` is that of the last record about the order.
 
@@ -135,7 +134,7 @@ def _unequal(
 def _unequal_columns(
     stored: StoredView, columns: tuple[Any, ...], digest: str
 ) -> Iterator[Differing]:
-    found = (*columns, digest)
-    for name, was, is_now in zip((*_COLUMNS, "digest"), stored, found, strict=False):
+    # The last field is the body, which is compared word by word.
+    for name, was, is_now in zip(StoredView._fields, stored, (*columns, digest), strict=False):
         if was != is_now:
             yield f"column {name}", was, is_now
