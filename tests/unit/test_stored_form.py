@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from hashlib import sha256
 from zlib import crc32
 
@@ -485,3 +485,24 @@ def test_what_came_without_headers_comes_back_without():
     assert b'"headers"' not in state
     assert isinstance(read, Unreadable)
     assert read.arrival == item.arrival
+
+
+class Repeating(tzinfo):
+    """A zone in which every hour comes twice: first two hours before UTC's, then one."""
+
+    def utcoffset(self, time: datetime | None) -> timedelta:
+        return timedelta(hours=1 if time is not None and time.fold else 2)
+
+    def dst(self, _: datetime | None) -> timedelta:
+        return timedelta(0)
+
+
+def test_an_hour_that_comes_twice_is_told_as_the_one_that_is_meant():
+    first = datetime(2026, 10, 25, 2, 30, tzinfo=Repeating())
+    second = first.replace(fold=1)
+    assert first == second, "within a zone only what the clock shows is compared"
+
+    headers = [prepare(BARE._replace(received_at=time)).opening for time in (first, second)]
+
+    assert '"received_at":"2026-10-25T00:30:00Z"' in headers[0]
+    assert '"received_at":"2026-10-25T01:30:00Z"' in headers[1]
