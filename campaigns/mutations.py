@@ -1,11 +1,12 @@
 """Mutations: small mistakes are made in the code, one at a time; the tests must notice.
 
-The modules decide what an event is and what it means, and prove it. `campaigns/mistakes.py`
-has the mistakes, `campaigns/mutating.py` how they are tried. Each mutant meets the tests that
-run its lines, the quickest first, some seconds of them at most. Results are kept in a folder,
-so that a run goes on where the last one stopped; a mutant is tried again when its lines have
-changed. The controls: tests that check nothing must let mutants survive (they kill only what
-cannot even be loaded or set up), and without any mistake no test may fail.
+The modules decide what an event is and what it means, prove it, store it once, and find out
+whether all that is stored still holds. `campaigns/mistakes.py` has the mistakes,
+`campaigns/mutating.py` how they are tried. Each mutant meets the tests that run its lines, the
+quickest first, some seconds of them at most. Results are kept in a folder, so that a run goes
+on where the last one stopped; a mutant is tried again when its lines have changed. The
+controls: tests that check nothing must let mutants survive (they kill only what cannot even be
+loaded or set up), and without any mistake no test may fail.
 
     python -m campaigns.mutations --minutes 30
 
@@ -71,6 +72,20 @@ _LINT_TESTS: Final = _tests(
 )
 """None of these folds or proves anything while it is collected."""
 
+_LOG_TESTS: Final = _tests("contract", "memory_log", "sqlite_log")
+_COMMIT_TESTS: Final = (*_tests("unit", "committing"), *_LOG_TESTS, *_tests("faults", "groups"))
+_STORED_TESTS: Final = (*_tests("unit", "stored_form"), *_LOG_TESTS)
+_VERIFY_TESTS: Final = (
+    *_tests("unit", "verify_findings"),
+    *_tests("faults", "tampering"),
+    *_tests("scenario", "cli_verify"),
+    *_LOG_TESTS,
+)
+_REPLAY_TESTS: Final = (
+    *_tests("unit", "replay_differences", "replay_views"),
+    *_tests("scenario", "replay"),
+)
+
 ABOUT: Final = {
     **{f"lifecycle/{name}.py": _FOLD_TESTS for name in _FOLD},
     "lifecycle/definition.py": _tests("unit", "definition", "fold", "stages"),
@@ -85,6 +100,13 @@ ABOUT: Final = {
     },
     **{f"lifecycle/proof/{name}.py": _PROOF_TESTS for name in _PROOF},
     **{f"lifecycle/proof/{name}.py": _LINT_TESTS for name in _LINT},
+    **{f"lifecycle/stores/{name}.py": _COMMIT_TESTS for name in ("commit", "head")},
+    **{f"lifecycle/audit/{name}.py": _VERIFY_TESTS for name in ("verify", "checkpoint")},
+    **{f"lifecycle/{name}.py": _STORED_TESTS for name in ("stored", "format_1")},
+    **{
+        f"lifecycle/audit/{name}.py": _REPLAY_TESTS
+        for name in ("rederiving", "comparing", "replaying")
+    },
 }
 """The modules that are changed, and for each the tests that are about it."""
 
