@@ -97,6 +97,16 @@ class LogContract:
         assert outcomes(log, event("xyz", 3), event("xyz", 4)) == [DUPLICATE, APPENDED]
         assert verify(log).ok
 
+    def test_records_of_which_some_are_missing_are_read_and_gone_on_from_all_the_same(self, log):
+        other = MemoryLog()
+        other.append_many([event(number=n) for n in range(9)])
+        (last,) = list(other.scan())[8:]
+        log.restore([last])
+
+        assert [record.version for record in log.read_many([stream()])[stream()]] == [9]
+        assert log.append(event(number=8))[:3] == (DUPLICATE, stream(), 9)
+        assert log.append(event(number=9))[:3] == (APPENDED, stream(), 10)
+
     def test_the_first_event_is_appended_as_version_one(self, log):
         assert log.append(event()) == (APPENDED, stream(), 1, 1)
 
