@@ -110,15 +110,15 @@ def sketch(written: Written) -> Sketch:
     )
 
 
-def _details(model: object, malformed: list[Malformed]) -> type[BaseModel]:
+def _details(model: Any, malformed: list[Malformed]) -> type[BaseModel]:
     if not isinstance(model, type) or not issubclass(model, BaseModel):
-        malformed.append(Malformed(f"details is {_kind(model)}, expected a pydantic model"))
-        return NoDetails
-    if model.model_rebuild(raise_errors=False) is False:
-        found = f"details is the model {model.__name__!r}, expected one whose types are all there"
-        malformed.append(Malformed(found))
-        return NoDetails
-    return model
+        found = f"{_kind(model)}, expected a pydantic model"
+    elif model.model_rebuild(raise_errors=False) is False:
+        found = f"the model {model.__name__!r}, expected one whose types are all there"
+    else:
+        return model
+    malformed.append(Malformed(f"details is {found}"))
+    return NoDetails
 
 
 def _role(written: Written, role: str) -> object:

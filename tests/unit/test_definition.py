@@ -273,6 +273,12 @@ def test_the_live_machine_starts_in_the_initial_state_and_has_no_moves_but_the_d
     assert sorted(machine.events) == ["lost", "packed", "sent"]
 
 
+def test_states_that_are_listed_twice_are_told_in_the_order_of_their_names() -> None:
+    with pytest.raises(DefinitionError) as refused:
+        write(states=[*"gfedcba", *"abcdefg"], moves=[move("a", "b")])
+    assert refused.value.problems == tuple(f"state {s!r} is listed twice" for s in "abcdefg")
+
+
 def test_everything_that_is_wrong_is_told_sorted_and_in_whole_sentences() -> None:
     with pytest.raises(DefinitionError) as refused:
         write(
