@@ -66,6 +66,7 @@ def test_the_urls_of_django_on_the_page_receive_callbacks(form):
     exec(block_with("urlpatterns"), page)
     django_urls.use(page["urlpatterns"])
     receives(wsgi_server(get_wsgi_application()), form)
+    assert [view.status for view in page["orders"].find()] == ["brand_new"]  # type: ignore[attr-defined]
     page["orders"].close()  # type: ignore[attr-defined]
 
 

@@ -621,6 +621,7 @@ def test_stored_views_that_cannot_be_read_are_folded_anew(tmp_path):
             with closing(sqlite3.connect(path)) as driver, driver:
                 driver.execute("UPDATE order_views SET body = ? WHERE order_id = 'b'", (body,))
             agrees(orders)
+            assert [view.order_id for view in orders.find()] == ["a", "b", "c"]
 
 
 # In PostgreSQL

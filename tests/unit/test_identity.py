@@ -19,6 +19,7 @@ from lifecycle.identity import id_text, is_order_id, stated_order_id
 from lifecycle.providers.instacart import INSTACART
 from lifecycle.recording import read_line
 from tests.docs.fences import ROOT, blocks_of
+from tests.endless import BOTTOMLESS, CIRCULAR
 from tests.hostile_corpus import ENVELOPED, FLAT
 
 HUGE = pytest.param(10**5000, id="an integer that Python does not print")
@@ -246,13 +247,6 @@ def test_an_order_id_of_no_use_is_kept_as_text_that_can_be_stored_and_names_no_o
     assert stated.encode()
     assert not is_order_id(stated)
     assert stated_order_id(stated) == stated
-
-
-CIRCULAR: list[object] = []
-CIRCULAR.append(CIRCULAR)
-BOTTOMLESS: list[object] = []
-for _ in range(100_000):
-    BOTTOMLESS = [BOTTOMLESS]
 
 
 @pytest.mark.parametrize(

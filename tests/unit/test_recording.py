@@ -16,6 +16,7 @@ from lifecycle.event import Arrival, Event, Unreadable
 from lifecycle.providers.instacart import INSTACART
 from lifecycle.recording import keep_headers, read_line, write_item, write_line
 from lifecycle.strict_json import compact
+from tests.endless import BOTTOMLESS, CIRCULAR
 from tests.hostile_corpus import CORPUS, FLAT
 from tests.oracle.recognition import identify
 
@@ -258,13 +259,6 @@ def test_a_mapping_may_hold_a_datetime_and_bytes():
         assert arrival(body=exact).body == arrival(body_text=exact).body == b"\xff\x00"
     assert arrival(body_base64=b"//4=").body == b"\xff\xfe"
     assert arrival(body=b'{"a":1,"a":2}').body == b'{"a":1,"a":2}', "exact bytes are not judged"
-
-
-CIRCULAR: list[object] = []
-CIRCULAR.append(CIRCULAR)
-BOTTOMLESS: list[object] = []
-for _ in range(100_000):
-    BOTTOMLESS = [BOTTOMLESS]
 
 
 @pytest.mark.parametrize(
