@@ -47,16 +47,36 @@ class Record(NamedTuple):
     state: bytes
 
 
+class Level(StrEnum):
+    """How much a finding asks of people; from `attention` on, `lifecycle doctor` exits with 1.
+
+    `ok`: as it should be. `note`: worth knowing, and nobody has to act. `attention`: facts
+    or orders wait for a person. `fail`: something is not as it must be, so that what is
+    promised does not hold. Whatever looks at something chooses the level; nobody else does.
+    """
+
+    OK = "ok"
+    NOTE = "note"
+    ATTENTION = "attention"
+    FAIL = "fail"
+
+    @property
+    def needs_a_person(self) -> bool:
+        """Whether somebody has to act."""
+        return self in (Level.ATTENTION, Level.FAIL)
+
+
 class Setting(NamedTuple):
     """One thing that a store is set to: as it reads it back, and what that means.
 
-    Where it is not `safe`, `meaning` says what may happen and what to do.
+    A row of `lifecycle doctor`. Where its level is not `ok`, `meaning` says what may happen
+    and what to do, with the command where there is one.
     """
 
     name: str
     found: str
     meaning: str
-    safe: bool = True
+    level: Level = Level.OK
 
 
 class Log(Protocol):

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+from typing import Any, Final
+
 import typer
 
-from lifecycle.cli.checkup import Check, checks_of_installation, checks_of_log
+from lifecycle.cli.checkup import checks_of_installation, checks_of_log
 from lifecycle.cli.failure import DONE, NO, STORE, USAGE
+from lifecycle.cli.health_check import Check
 from lifecycle.cli.opened import opened
 from lifecycle.cli.option import DEFAULT_DATABASE, DEFAULT_PROVIDER, Database, Json, ProviderName
 from lifecycle.cli.output import Cell, print_json, say
 from lifecycle.cli.progress import progress
 from lifecycle.cli.table import print_table
 from lifecycle.errors import StoreError, StoreUrlError
+from lifecycle.log import Level
+
+_STYLES: Final = {
+    Level.OK: "green",
+    Level.NOTE: "cyan",
+    Level.ATTENTION: "bold yellow",
+    Level.FAIL: "bold red",
+}
 
 
 def doctor(
@@ -25,9 +36,9 @@ def doctor(
     code = _check_log(checks, db, provider)
     ok = all(check.ok for check in checks)
     if json:
-        print_json({"ok": ok, "checks": [check._asdict() for check in checks]})
+        print_json({"ok": ok, "checks": [_as_json(check) for check in checks]})
     else:
-        _print(checks, ok=ok)
+        _print(checks)
     if code or not ok:
         raise typer.Exit(code or NO)
 
@@ -38,24 +49,43 @@ def _check_log(checks: list[Check], db: str, provider: str) -> int:
         with opened(db, provider) as orders, progress("doctor"):
             checks.extend(checks_of_log(orders))
     except StoreUrlError as failure:
-        checks.append(Check("database", False, "no store answers to this URL", str(failure)))
+        checks.append(Check("database", Level.FAIL, "no store answers to this URL", str(failure)))
         return USAGE
     except StoreError as failure:
-        checks.append(Check("database", False, "it cannot be used", str(failure)))
+        checks.append(Check("database", Level.FAIL, "it cannot be used", str(failure)))
         return STORE
     return DONE
 
 
-def _print(checks: list[Check], *, ok: bool) -> None:
+def _as_json(check: Check) -> dict[str, Any]:
+    name, level, found, advice, meaning = check
+    return {
+        "name": name,
+        "level": level.value,
+        "ok": check.ok,
+        "found": found,
+        "advice": advice,
+        "meaning": meaning,
+    }
+
+
+def _print(checks: list[Check]) -> None:
     rows = (
         (
-            Cell("ok", "green") if check.ok else Cell("look", "bold red"),
+            Cell(check.level.value, _STYLES[check.level]),
             check.name,
             check.found,
-            check.advice or check.meaning or "",
+            _told(check),
         )
         for check in checks
     )
     print_table(("", "check", "found", "what it means, or what to do"), rows)
     say()
-    say("all is well" if ok else "something needs a person: see the lines marked 'look'")
+    wanting = ", ".join(check.name for check in checks if not check.ok)
+    say(f"something needs a person: {wanting}" if wanting else "all is well")
+
+
+def _told(check: Check) -> str:
+    """Return what it means and what to do, each once."""
+    parts = [check.meaning, None if check.advice == check.meaning else check.advice]
+    return "; ".join(part for part in parts if part)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from lifecycle.errors import StoreUnavailableError
-from lifecycle.log import Setting
+from lifecycle.log import Level, Setting
 from lifecycle.stores.postgres_url import Limits
 
 OLDEST_SERVER: Final = 140000
@@ -97,8 +97,10 @@ def settings_of(limits: Limits, found: Mapping[str, Any]) -> Iterator[Setting]:
     """Yield what a server and our sessions are set to, given the answer to `REPORT`."""
     yield Setting("server", f"PostgreSQL {found['server']}", _writable(found))
     for name, (meaning, risk) in _MEANINGS.items():
-        safe = found[name] != "off"
-        yield Setting(name, found[name], meaning if safe else f"{risk}; set it to on", safe)
+        if found[name] == "off":
+            yield Setting(name, "off", f"{risk}; set it to on", Level.FAIL)
+        else:
+            yield Setting(name, found[name], meaning)
     yield _append_only(found)
     yield _role(found)
     seconds = [f"{name} {value:g} s" for name, value in limits._asdict().items()][:-1]
@@ -118,11 +120,11 @@ def _append_only(found: Mapping[str, Any]) -> Setting:
     if found["is_guarded"]:
         return Setting("append_only", "on", "a trigger refuses UPDATE, DELETE and TRUNCATE")
     todo = "nothing refuses UPDATE, DELETE and TRUNCATE; run, as the owner: lifecycle db init"
-    return Setting("append_only", "off", todo, safe=False)
+    return Setting("append_only", "off", todo, Level.FAIL)
 
 
 def _role(found: Mapping[str, Any]) -> Setting:
     if not found["may_change"]:
         return Setting("role", found["role"], "it may read and append, and nothing else")
     meaning = "it may do more than read and append; to make one: lifecycle db init --role NAME"
-    return Setting("role", found["role"], meaning)
+    return Setting("role", found["role"], meaning, Level.NOTE)

@@ -23,7 +23,7 @@ from lifecycle.errors import (
     StoreUnavailableError,
     StoreUrlError,
 )
-from lifecycle.log import Outcome
+from lifecycle.log import Level, Outcome
 from lifecycle.stored import decode_event
 from lifecycle.stores import postgres as store
 from lifecycle.stores.postgres import PostgresLog
@@ -417,7 +417,7 @@ def test_nobody_changes_what_is_stored_not_even_the_owner(log, raw, url, change,
 def test_a_guard_that_was_taken_away_is_told_and_put_back(log, raw, url):
     raw.execute(f"DROP TRIGGER stored_events_refuse ON {place(url).table}")
     told = {setting.name: setting for setting in log.settings()}["append_only"]
-    assert (told.found, told.safe) == ("off", False)
+    assert (told.found, told.level) == ("off", Level.FAIL)
     assert "lifecycle db init" in told.meaning
 
     initialize(url)

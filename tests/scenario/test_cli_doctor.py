@@ -8,7 +8,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from lifecycle import connect
+from lifecycle import Unreadable, connect
+from lifecycle.cli.checkup import checks_of_log
+from lifecycle.connect import known_providers
+from lifecycle.log import Level, Setting
 from tests.scenario.command_line import (
     DATABASE,
     ORDER,
@@ -54,7 +57,8 @@ def test_a_healthy_log_is_well(ingested):
     assert checks["records"]["found"] == "3 in the log, of 1 order"
     assert checks["eventsourcing"]["found"] == importlib.metadata.version("eventsourcing")
     assert all(
-        set(check) == {"name", "ok", "found", "advice", "meaning"} for check in checks.values()
+        set(check) == {"name", "level", "ok", "found", "advice", "meaning"}
+        for check in checks.values()
     )
 
 
@@ -103,11 +107,101 @@ def test_a_poll_that_shows_the_order_does_not_count_as_a_callback(ingested):
     assert "1 order at created" in checks["callback brand_new"]["found"]
 
 
-def test_what_waits_in_the_quarantine_is_counted(ingested):
-    _, ok, checks = examine(ingested(*story(), {"kind": "pigeon"}, {"kind": "pigeon"}))
-    assert ok
-    assert checks["quarantine"]["found"] == "2 waiting"
-    assert "lifecycle quarantine" in checks["quarantine"]["advice"]
+def test_what_waits_in_the_quarantine_needs_a_person_until_it_was_read(ingested, tmp_path):
+    code, ok, checks = examine(ingested(*story(), {"kind": "pigeon"}, {"kind": "pigeon"}))
+    assert (code, ok) == (1, False)
+    told = checks["quarantine"]
+    assert (told["level"], told["ok"]) == ("attention", False)
+    assert told["found"] == "2 waiting"
+    assert told["meaning"] == "bad_line 2"
+    assert "lifecycle quarantine --redrive" in told["advice"]
+
+
+def test_an_item_that_was_redriven_waits_no_longer(tmp_path):
+    url = f"sqlite:///{tmp_path}/orders.db"
+    body = {"order_id": "o-1"}
+    with connect(url, provider=Deaf()) as orders:
+        assert orders.record_request("o-1", body, attempt=1).outcome == "quarantined"
+    assert examine(tmp_path, "--db", url)[:2] == (1, False)
+    with connect(url) as orders:
+        assert [receipt.outcome for receipt in orders.redrive()] == ["appended"]
+    assert examine(tmp_path, "--db", url)[:2] == (0, True)
+
+
+class Deaf:
+    """A provider that understood nothing yet, as before a fix."""
+
+    def __getattr__(self, name):
+        return getattr(known_providers()["instacart"], name)
+
+    def recognize(self, arrival):
+        return Unreadable("instacart", "no_name", "not yet", arrival.body, LONG_AGO, arrival)
+
+
+def test_an_order_with_an_anomaly_needs_a_person(ingested):
+    odd = callback("canceled", second=60), callback("delivering", second=70)
+    code, ok, checks = examine(ingested(*story(), *odd))
+    assert (code, ok) == (1, False)
+    told = checks["anomalies"]
+    assert (told["level"], told["found"]) == ("attention", "1 order")
+    assert told["meaning"] == "refused 1"
+    assert "lifecycle list --anomalies" in told["advice"]
+
+
+def test_a_dead_letter_needs_a_person_until_it_was_taken(tmp_path):
+    url = f"sqlite:///{tmp_path}/orders.db"
+    works = []
+
+    def handler(change):
+        if not works:
+            raise RuntimeError
+
+    with connect(url) as orders:
+        orders.record_many(story())
+        subscription = orders.subscription("mails", handler, attempts=1)
+        subscription.catch_up()
+        code, ok, checks = examine(tmp_path, "--db", url)
+        assert (code, ok) == (1, False)
+        told = checks["feed mails"]
+        assert told["level"] == "attention"
+        assert "3 dead letters" in told["found"]
+        assert "Subscription.redrive()" in told["advice"]
+        works.append(True)
+        subscription.redrive()
+    assert examine(tmp_path, "--db", url)[:2] == (0, True)
+
+
+def test_what_needs_a_person_is_said_to_people_too(ingested):
+    folder = ingested(*story(), {"kind": "pigeon"})
+    answer = run("doctor", "--db", DATABASE, cwd=folder)
+    assert answer.code == 1
+    row = next(line for line in answer.out.splitlines() if line.startswith("attention"))
+    assert "quarantine" in row
+    assert "run: lifecycle quarantine" in row
+    assert "something needs a person" in answer.out
+    assert "all is well" not in answer.out
+
+
+def test_what_is_only_worth_knowing_leaves_the_answer_at_yes(ingested):
+    """The control: a note has advice, and nobody has to follow it."""
+    code, ok, checks = examine(ingested(*story()))
+    assert (code, ok) == (0, True)
+    noted = [name for name, check in checks.items() if check["level"] == "note"]
+    assert {"views", "prerequisites"} <= set(noted)
+    assert all(checks[name]["ok"] and checks[name]["advice"] for name in noted)
+
+
+@pytest.mark.parametrize("level", Level)
+def test_the_level_of_a_row_alone_decides_whether_the_doctor_is_content(level, monkeypatch):
+    """Whatever a store says of itself: its level becomes the check's, and the exit code."""
+    row = Setting("any_setting", "as found", "what may happen, and what to do", level)
+    with connect("memory:") as orders:
+        monkeypatch.setattr(orders.log, "settings", lambda: [row])
+        checks = list(checks_of_log(orders))
+    told = next(check for check in checks if check.name == "any_setting")
+    assert told.level is level
+    assert told.ok is (level in {Level.OK, Level.NOTE})
+    assert told.advice == (None if level is Level.OK else row.meaning)
 
 
 def test_a_log_that_is_not_there_is_no_traceback_and_no_file(tmp_path):
@@ -121,7 +215,7 @@ def test_a_log_that_is_not_there_is_no_traceback_and_no_file(tmp_path):
 def test_for_people_it_says_what_to_look_at(ingested):
     answer = run("doctor", "--db", DATABASE, cwd=ingested(request(), response()))
     assert answer.code == 1
-    assert any(line.startswith("look  callback brand_new") for line in answer.out.splitlines())
+    assert any(line.startswith("attention  callback brand_new") for line in answer.out.splitlines())
 
 
 def test_secrets_in_a_url_are_not_shown(tmp_path):
