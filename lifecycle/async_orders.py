@@ -32,7 +32,7 @@ _BATCH: Final = 500
 
 
 class _NotEntered:
-    """Stands where the desk will be, so that a forgotten `async with` is told."""
+    """Stands where desk and log will be, so that a forgotten `async with` is told."""
 
     def __getattr__(self, name: str) -> NoReturn:
         raise NotEnteredError
@@ -53,6 +53,7 @@ class AsyncOrders(Writes[Awaitable[Receipt]]):
         clock: Callable[[], datetime],
     ) -> None:
         self.provider = provider
+        self.log = cast("Log", _NotEntered())
         self._open_log = open_log
         self._desk = cast("Desk", _NotEntered())
         self._providers = providers

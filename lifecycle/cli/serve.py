@@ -162,6 +162,8 @@ def _listening(host: str, port: int) -> Iterator[socket.socket]:
             "choose others with --host and --port"
         ) from None
     with closing(listening):
+        # Connections inherit it. asyncio sets it by itself only where a socket names its protocol.
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         yield listening
 
 

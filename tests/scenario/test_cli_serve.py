@@ -9,6 +9,8 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from statistics import median
+from time import perf_counter
 
 import pytest
 
@@ -70,6 +72,16 @@ def test_it_receives_until_it_is_told_to_stop_and_the_log_has_it_all(tmp_path):
     assert not [secret for secret in (SECRET, KEY, "xyz123456") if secret in said]
     shown = run("show", "xyz123456", "--json", "--db", "sqlite:///orders.db", cwd=tmp_path)
     assert shown.value["status"] == "brand_new"
+
+
+def test_it_answers_at_once_on_a_connection_that_is_kept(tmp_path):
+    took = []
+    with serving(tmp_path) as server, connected(server.port) as connection:
+        for _ in range(15):
+            begun = perf_counter()
+            assert ask(connection, "POST", "/callbacks", BODY).status == 401
+            took.append(perf_counter() - begun)
+    assert median(took) < 0.03, "an answer waited for the caller to acknowledge its head"
 
 
 def test_ctrl_c_interrupts_it(tmp_path):

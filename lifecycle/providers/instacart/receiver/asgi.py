@@ -6,12 +6,12 @@ import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from contextlib import AbstractAsyncContextManager, suppress
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from lifecycle.errors import LifecycleError
 from lifecycle.providers.instacart.receiver.admission import Refused, Ticket
 from lifecycle.providers.instacart.receiver.asynchronous import AsyncReceiver
-from lifecycle.providers.instacart.receiver.message import Head, Response
+from lifecycle.providers.instacart.receiver.message import Head, Response, as_json
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -42,6 +42,7 @@ class Receiver(AsyncReceiver):
             case "lifespan":
                 await live(self, receive, send)
             case "websocket":
+                await receive()
                 await send({"type": "websocket.close", "code": 1000})
 
     async def __aenter__(self) -> Self:
@@ -66,22 +67,36 @@ class Receiver(AsyncReceiver):
 async def live(service: AbstractAsyncContextManager[object], receive: Receive, send: Send) -> None:
     """Keep a service open for one lifespan of an ASGI server."""
     await receive()
-    try:
-        await service.__aenter__()
-    except LifecycleError as failed:
-        await send({"type": "lifespan.startup.failed", "message": str(failed)})
+    if not await _told(service.__aenter__(), "lifespan.startup", send):
         return
-    await send({"type": "lifespan.startup.complete"})
     await receive()
-    await service.__aexit__(None, None, None)
-    await send({"type": "lifespan.shutdown.complete"})
+    await _told(service.__aexit__(None, None, None), "lifespan.shutdown", send)
+
+
+async def _told(step: Awaitable[object], name: str, send: Send) -> bool:
+    """Take one step of a lifespan and tell the server how it went.
+
+    A server takes an exception to mean that the app knows no lifespan, and goes on without.
+    """
+    try:
+        await step
+    except Exception as failed:  # noqa: BLE001 - whatever it is, the server is to stop
+        # The text of an error that is not ours may hold anything.
+        why = str(failed) if isinstance(failed, LifecycleError) else type(failed).__name__
+        await send({"type": f"{name}.failed", "message": why})
+        return False
+    await send({"type": f"{name}.complete"})
+    return True
 
 
 async def serve_request(
     receiver: AsyncReceiver, scope: Scope, receive: Receive, send: Send
 ) -> None:
     """Answer one HTTP request of an ASGI server."""
-    head = Head(scope["method"], _path_of(scope), scope["headers"])
+    head = Head(scope["method"], path_below(scope), scope["headers"])
+    if scope.get("http_version") == "1.1" and len(head.values(b"host")) != 1:
+        await _send(send, _NO_HOST)
+        return
     seconds = receiver.rules.limits.reading_seconds
 
     async def read(limit: int, ticket: Ticket | None) -> bytes:
@@ -112,14 +127,32 @@ async def _read(receive: Receive, limit: int, ticket: Ticket | None) -> bytes:
     return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
-def _path_of(scope: Scope) -> str:
-    """Return the path below the place that this app is mounted at."""
-    path: str = scope["path"]
-    root: str = scope.get("root_path", "")
-    return path.removeprefix(root) if path.startswith(f"{root}/") else path
+def path_below(scope: Scope) -> str:
+    """Return the path below the place that this app is mounted at.
+
+    Some servers put the place before the path, some do not, and a place that ends in a slash
+    comes out with two of them.
+    """
+    below: str = scope["path"]
+    place = place_of(scope)
+    for known in (place, place.removeprefix("/")):
+        if known and below.startswith(f"{known}/"):
+            below = below.removeprefix(known)
+            break
+    doubled = scope.get("root_path", "").endswith("/") and below.startswith("//")
+    return below[1:] if doubled else below
+
+
+def place_of(scope: Scope) -> str:
+    """Return where this app is mounted: empty, or a path without a slash at its end."""
+    place: str = scope.get("root_path", "").strip("/")
+    return f"/{place}" if place else ""
 
 
 async def _send(send: Send, response: Response) -> None:
     headers = [(name.encode(), value.encode()) for name, value in response.headers]
     await send({"type": "http.response.start", "status": response.status, "headers": headers})
     await send({"type": "http.response.body", "body": response.body})
+
+
+_NO_HOST: Final = as_json(400, {"error": "a request of HTTP/1.1 has one host header"})

@@ -6,12 +6,14 @@ import asyncio
 import time
 from typing import Final
 
-from lifecycle.errors import LifecycleError
+from lifecycle.errors import LifecycleError, NotEnteredError
 from lifecycle.log import Log
 from lifecycle.providers.instacart.receiver.admission import Admission
 from lifecycle.providers.instacart.receiver.settings import Limits
 
 PROBE_SECONDS: Final = 2.0
+NO_ANSWER: Final = "the store does not answer"
+NOT_OPENED: Final = "the orders were not opened: run the lifespan of the app, or enter it"
 
 
 class Health:
@@ -48,7 +50,7 @@ class Health:
         try:
             log.last_position()
         except LifecycleError:
-            return [*self.told(), "the store does not answer"]
+            return [*self.told(), NO_ANSWER]
         return self.told()
 
     async def look(self, log: Log) -> list[str]:
@@ -57,11 +59,19 @@ class Health:
             self._probe = asyncio.ensure_future(self._ask(log))
         probe = self._probe
         await asyncio.wait((probe,), timeout=PROBE_SECONDS)
-        answers = probe.done() and not probe.cancelled() and probe.exception() is None
-        return self.told() if answers else [*self.told(), "the store does not answer"]
+        return [*self.told(), *_wrong_with(probe)]
 
     async def _ask(self, log: Log) -> None:
         try:
             await asyncio.to_thread(log.last_position)
         finally:
             self._probe = None
+
+
+def _wrong_with(probe: asyncio.Task[None]) -> list[str]:
+    if not probe.done() or probe.cancelled():
+        return [NO_ANSWER]
+    failed = probe.exception()
+    if failed is None:
+        return []
+    return [NOT_OPENED if isinstance(failed, NotEnteredError) else NO_ANSWER]

@@ -10,7 +10,16 @@ from types import TracebackType
 from typing import Final, Self
 
 from lifecycle.async_orders import AsyncOrders
-from lifecycle.providers.instacart.receiver.asgi import App, Receive, Receiver, Scope, Send, live
+from lifecycle.providers.instacart.receiver.asgi import (
+    App,
+    Receive,
+    Receiver,
+    Scope,
+    Send,
+    live,
+    path_below,
+    place_of,
+)
 
 Background = Callable[[AsyncOrders], Awaitable[None]]
 """Runs beside the receiver until the service stops, and is then canceled."""
@@ -45,10 +54,11 @@ class Service:
         if scope["type"] == "lifespan":
             await live(self, receive, send)
             return
-        root = scope.get("root_path", "")
+        root, below = place_of(scope), path_below(scope)
         for path, app in self._mounts:
-            if f"{scope['path']}/".startswith(f"{root}{path}/"):
-                await app({**scope, "root_path": root + path}, receive, send)
+            if f"{below}/".startswith(f"{path}/"):
+                mounted = {"root_path": root + path, "path": root + below}
+                await app({**scope, **mounted}, receive, send)
                 return
         await self.receiver(scope, receive, send)
 

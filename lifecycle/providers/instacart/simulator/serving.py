@@ -128,7 +128,10 @@ def _listening(host: str, port: int) -> socket.socket:
     if not 0 <= port < 65_536:
         raise InvalidArgumentError("port", "a number from 0 to 65535")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    return socket.create_server((host, port), family=family, backlog=_BACKLOG)
+    listener = socket.create_server((host, port), family=family, backlog=_BACKLOG)
+    # Connections inherit it. asyncio sets it by itself only where a socket names its protocol.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listener
 
 
 def _url(listener: socket.socket) -> str:
