@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple, Self
@@ -256,6 +256,13 @@ class Definition:
 
     def __hash__(self) -> int:
         return hash(self.fingerprint)
+
+    def __getstate__(self) -> dict[str, Any]:
+        written = {field.name: getattr(self, field.name) for field in fields(self)}
+        return written | {"awaits": dict(self.awaits)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state, awaits=MappingProxyType(state["awaits"]))
 
 
 def _machine(states: Sequence[str], moves: Sequence[Mapping[str, Any]]) -> Machine:

@@ -9,6 +9,7 @@ LifecycleError
 ├── NotEnteredError           async orders were used outside `async with`
 ├── OpenedElsewhereError      a store was carried into a forked process
 ├── MissingExtraError         a package that an extra installs is not there
+├── LostWorkerError           a process that did a part of the work ended too soon
 ├── InvalidRequestError       a create request has fields that cannot be sent
 ├── ProviderError             the provider gave no answer that can be used
 │   ├── NeverReachedError     no connection opened: nothing was sent
@@ -32,14 +33,31 @@ impossible events are values, and what cannot be read goes to the quarantine.
 
 from __future__ import annotations
 
+import pickle
 import re
-from typing import Final
+from collections.abc import Callable
+from typing import Any, Final
 
 # Who logs in and how: before the host, or among the parameters.
 _SECRET: Final = re.compile(r"(?<=://).*(?=@)|(?<=:)(?!//).*(?=@)|(?<=password=)[^&]*")
 
 
-class LifecycleError(Exception):
+_Reduced = tuple[Callable[..., "PortableError"], tuple[object, ...], dict[str, Any] | None]
+"""What to call with which arguments, and the fields to set after it."""
+
+
+class PortableError(Exception):
+    """An exception that survives pickling and copying: type, fields, text and notes.
+
+    One whose constructor takes other arguments than its text would not: it is called with the
+    text to build it anew. As of every exception, cause, context and traceback stay behind.
+    """
+
+    def __reduce__(self) -> _Reduced:
+        return _rebuilt, (type(self), self.args), self.__dict__ or None
+
+
+class LifecycleError(PortableError):
     """The base of every exception that this library raises."""
 
 
@@ -80,6 +98,13 @@ class DefinitionError(LifecycleError, ValueError):
         self.problems = problems
         self.written = written
         super().__init__(f"definition {definition!r} cannot be built: {'; '.join(problems)}")
+
+    def __reduce__(self) -> _Reduced:
+        """As of every error; but `written` is left behind where it cannot cross processes."""
+        rebuilt, arguments, fields = super().__reduce__()
+        if not _crosses_processes(self.written):
+            fields = {**self.__dict__, "written": None}
+        return rebuilt, arguments, fields
 
 
 class MixedOrdersError(LifecycleError, ValueError):
@@ -132,6 +157,18 @@ class MissingExtraError(LifecycleError, ImportError):
         self.package = package
         super().__init__(
             f"package {package!r} is not installed; run: pip install 'order-lifecycle[{extra}]'"
+        )
+
+
+class LostWorkerError(LifecycleError, RuntimeError):
+    """One of several processes ended before it was done, as when memory runs out."""
+
+    def __init__(self, work: str, workers: int) -> None:
+        self.work = work
+        self.workers = workers
+        super().__init__(
+            f"one of {workers} processes ended in the middle of {work}; see whether memory ran "
+            "out, and try again with fewer workers"
         )
 
 
@@ -317,3 +354,19 @@ class ViewsLagError(StoreError, TimeoutError):
             f"the stored views of {provider!r} reached position {reached}, expected {expected}; "
             "run: lifecycle views --follow"
         )
+
+
+def _rebuilt(cls: type[PortableError], arguments: tuple[object, ...]) -> PortableError:
+    """Return an exception without calling its constructor, which takes fields and no text."""
+    error = cls.__new__(cls, *arguments)
+    # What Python's own classes keep beside the arguments, such as an import error's `msg`.
+    super(PortableError, error).__init__(*arguments)
+    return error
+
+
+def _crosses_processes(value: object) -> bool:
+    try:
+        pickle.dumps(value)
+    except Exception:  # noqa: BLE001 - whatever a caller's value raises, it cannot be pickled
+        return False
+    return True

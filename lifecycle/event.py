@@ -96,6 +96,9 @@ class Arrival(NamedTuple):
     def __repr__(self) -> str:
         return f"<Arrival {self.kind} of {len(self.body)} bytes>"
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _frozen, (type(self), tuple(map(_thawed, self)))
+
 
 class Fault(NamedTuple):
     """One readable error of a rejected or failed exchange; what nobody said is None."""
@@ -153,6 +156,9 @@ class Event(NamedTuple):
         name = self.name if self.name.isidentifier() and len(self.name) <= _LONGEST_WORD else "?"
         return f"<Event {self.kind} {name} {self.sha256[:12]}>"
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _frozen, (type(self), tuple(map(_thawed, self)))
+
 
 class Unreadable(NamedTuple):
     """Something that arrived and could not be read as an event: kept whole.
@@ -186,3 +192,15 @@ class Redriven(NamedTuple):
 
 Entry = Event | Unreadable | Redriven
 """What the log can append."""
+
+
+def _thawed(value: object) -> object:
+    """Return a value that pickles: a read-only mapping does not."""
+    if isinstance(value, MappingProxyType | dict):
+        return {key: _thawed(item) for key, item in value.items()}
+    return value
+
+
+def _frozen(cls: type[Arrival | Event], fields: tuple[Any, ...]) -> Arrival | Event:
+    """Return a value made from what it was pickled as, its mappings read-only again."""
+    return cls._make(MappingProxyType(field) if type(field) is dict else field for field in fields)

@@ -108,6 +108,9 @@ class Folding:
         """Every event added, in canonical order, then the divergent evidence."""
         return (*self._events, *self._evidence)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Folding.of, (self.definition, self.events)
+
     def add(self, event: Event) -> None:
         """Fold one more event in; a repeat changes nothing.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -48,7 +48,8 @@ class Receipt:
     """What became of one thing that was recorded. It is durable already.
 
     `change` and `view` are folded when first read, at the version that this event made:
-    later events do not show in them.
+    later events do not show in them. Pickling and copying read them first: what arrives in
+    another process is whole, and asks no log.
     """
 
     __slots__ = ("_appended", "_tell", "_told", "event")
@@ -96,6 +97,14 @@ class Receipt:
 
     def __repr__(self) -> str:
         return f"<Receipt {self.outcome.value} at {self.position}>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _told_receipt, (self.event, self._appended, self._read())
+
+
+def _told_receipt(event: Event | Unreadable, appended: Appended, told: Told) -> Receipt:
+    """Return a receipt whose change and view are known: it asks no log."""
+    return Receipt(event, appended, lambda _event, _appended: told)
 
 
 class QuarantineItem(BaseModel):

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from itertools import islice
 from multiprocessing import get_context
@@ -21,6 +22,7 @@ from typing import Final, NamedTuple
 from lifecycle.audit.difference import Difference
 from lifecycle.audit.rederiving import Links
 from lifecycle.audit.replaying import Part, Range, Replayer
+from lifecycle.errors import LostWorkerError
 from lifecycle.log import Log
 from lifecycle.provider import Provider
 
@@ -81,11 +83,18 @@ def replay(log: Log, providers: Mapping[str, Provider], progress: Progress | Non
 def replay_in_processes(
     log: Log, source: Source, workers: int, progress: Progress | None = None
 ) -> Replay:
-    """Return the same as `replay`, by several processes that each open the log anew."""
+    """Return the same as `replay`, by several processes that each open the log anew.
+
+    Raises:
+        LostWorkerError: one of them ended in the middle of its work.
+    """
     last = log.last_position()
     # Spawned: a fork would inherit connections, and what other threads hold locked.
     with ProcessPoolExecutor(workers, get_context("spawn"), _begin, (source, last)) as pool:
-        return _added_up(_replayed(pool, _ranges(log), workers), log, last, progress)
+        try:
+            return _added_up(_replayed(pool, _ranges(log), workers), log, last, progress)
+        except BrokenProcessPool as broken:
+            raise LostWorkerError("replay", workers) from broken
 
 
 def _replayed(pool: ProcessPoolExecutor, ranges: Iterator[Range], workers: int) -> Iterator[Part]:
@@ -137,13 +146,18 @@ def _added_up(parts: Iterator[Part], log: Log, last: int, progress: Progress | N
     )
 
 
+_sources: Final[list[tuple[Source, int]]] = []
 _replayers: Final[list[Replayer]] = []
-"""The one of this process, if it is a worker."""
+"""What this process opens and replays with, if it is a worker."""
 
 
 def _begin(source: Source, last: int) -> None:
-    _replayers.append(Replayer(source.open_log(), source.providers(), last))
+    _sources.append((source, last))
 
 
 def _replay_here(chosen: Range) -> Part:
+    # Opened by the first range, not by `_begin`: what fails there never reaches the caller.
+    if not _replayers:
+        source, last = _sources[0]
+        _replayers.append(Replayer(source.open_log(), source.providers(), last))
     return _replayers[0].replay(chosen)

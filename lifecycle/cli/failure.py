@@ -15,8 +15,10 @@ import typer
 
 from lifecycle.errors import (
     LifecycleError,
+    LostWorkerError,
     OpenedElsewhereError,
     OtherRecordsError,
+    PortableError,
     StoreError,
     StoreUrlError,
     UnknownOrderError,
@@ -33,7 +35,7 @@ READER_GONE: Final = 141
 _PACKAGE: Final = Path(__file__).resolve().parents[1]
 
 
-class Refusal(Exception):  # noqa: N818 - it is the answer "cannot", not a fault of anything
+class Refusal(PortableError):  # noqa: N818 - it is the answer "cannot", not a fault of anything
     """A command cannot go on; the sentence says what was found and what to do."""
 
     def __init__(self, sentence: str, code: int = USAGE) -> None:
@@ -62,7 +64,7 @@ def ending_of(failure: BaseException) -> Ending:
             return Ending(NO, str(failure))
         case StoreUrlError():
             return Ending(USAGE, str(failure))
-        case StoreError() | OpenedElsewhereError():
+        case StoreError() | OpenedElsewhereError() | LostWorkerError():
             return Ending(STORE, str(failure))
         case LifecycleError():
             return Ending(USAGE, str(failure))

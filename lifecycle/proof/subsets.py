@@ -27,15 +27,18 @@ import gc
 import multiprocessing
 import os
 import signal
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from itertools import combinations, pairwise
 from math import comb
+from multiprocessing.pool import IMapIterator
+from multiprocessing.process import BaseProcess
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 from lifecycle.definition import Definition
+from lifecycle.errors import LostWorkerError
 from lifecycle.fold import Folding
 from lifecycle.proof.alphabet import Letter
 from lifecycle.proof.obligation import Counterexample
@@ -237,6 +240,9 @@ def _tells(folding: Folding, differ: Sequence[str]) -> str:
     return f"{path} ({verdicts}; they differ in {', '.join(differ)})"
 
 
+_LOOKS_EVERY: Final = 1.0
+"""Seconds without a result after which it is looked whether the workers live."""
+
 _looking: list[Sets] = []
 
 
@@ -264,15 +270,35 @@ def _mapping(
 ) -> Iterator[Callable[[Sequence[Task]], Iterator[tuple[int, Walked]]]]:
     """Give a function that looks at tasks, in order: in several processes where that works.
 
-    A definition cannot be sent to another process, only inherited: without fork it is one.
+    A folding class may be anybody's, so walks are inherited, not sent: without fork it is one.
     """
     if workers == 1 or "fork" not in multiprocessing.get_all_start_methods():
         _begin(walks)
         yield partial(map, _look)
         return
     context = multiprocessing.get_context("fork")
+    before = set(multiprocessing.active_children())
     with context.Pool(workers, _begin_worker, (walks,)) as pool:
-        yield partial(pool.imap, _look)
+        begun = set(multiprocessing.active_children()) - before
+        yield lambda tasks: _watched(pool.imap(_look, tasks), begun)
+
+
+def _watched(
+    results: IMapIterator[tuple[int, Walked]], workers: Collection[BaseProcess]
+) -> Iterator[tuple[int, Walked]]:
+    """Yield results as they come; a pool would wait for ever for what a dead worker had.
+
+    Raises:
+        LostWorkerError: a worker ended while results are to come.
+    """
+    while True:
+        try:
+            yield results.next(timeout=_LOOKS_EVERY)
+        except StopIteration:
+            return
+        except multiprocessing.TimeoutError:
+            if not all(worker.is_alive() for worker in workers):
+                raise LostWorkerError("check", len(workers)) from None
 
 
 def _processors() -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
-from typing import Final, ParamSpec, TypeVar
+from typing import Final, NoReturn, ParamSpec, TypeVar
 
 from lifecycle.errors import OpenedElsewhereError, StoreClosedError
 from lifecycle.event import Entry
@@ -54,6 +54,9 @@ class RecordedLog:
         self._closed = False
         self._gathering = Gathering(Committer(recorder, clock, patience).commit)
         self._drain = Drain(self._gathering)
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a log belongs to the process that opened it; connect again in the other")
 
     @property
     def url(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -13,7 +14,7 @@ from zlib import crc32
 
 import pytest
 
-from lifecycle import connect
+from lifecycle import LostWorkerError, StoreMissingError, connect
 from lifecycle.audit import replay as auditor
 from lifecycle.audit.rederiving import Links
 from lifecycle.audit.replay import Source, replay, replay_in_processes
@@ -440,6 +441,49 @@ def test_the_command_lists_differences_by_order_and_field(folder):
     told = run("replay", "--json", "--db", DATABASE, cwd=folder).value
     assert (told["ok"], told["found"]) == (False, 1)
     assert told["differences"][0]["field"] == "column status"
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_damaged_page_is_told_as_one_by_however_many_processes(workers, tmp_path):
+    bodies = [{"id": f"o-{n:04}", "status": "brand_new", "x": "y" * 900} for n in range(600)]
+    with connect(f"sqlite:///{tmp_path}/orders.db") as orders:
+        orders.record_many({"kind": "callback", "body": body} for body in bodies)
+    damage_the_middle(tmp_path / "orders.db")
+    answer = run("replay", "--workers", workers, "--db", DATABASE, cwd=tmp_path)
+    assert (answer.code, answer.out) == (3, "")
+    assert "the database is damaged" in answer.err
+    assert "fault of lifecycle" not in answer.err
+
+
+def damage_the_middle(path):
+    with closing(sqlite3.connect(path)) as driver:
+        driver.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        size, pages = (
+            driver.execute(f"PRAGMA page_{of}").fetchone()[0] for of in ("size", "count")
+        )
+    with path.open("r+b") as file:
+        file.seek(pages // 2 * size)
+        file.write(b"\xff" * size * 3)
+
+
+def test_what_keeps_a_worker_from_opening_the_log_is_said_and_not_that_it_ended(folder):
+    with connect(f"sqlite:///{folder}/orders.db") as orders:
+        absent = Source(
+            partial(open_log, f"sqlite:///{folder}/absent.db", create=False), no_providers
+        )
+        with pytest.raises(StoreMissingError, match=r"absent\.db"):
+            replay_in_processes(orders.log, absent, workers=2)
+
+
+def test_a_worker_that_ends_in_the_middle_is_an_error_that_says_so(folder):
+    with connect(f"sqlite:///{folder}/orders.db") as orders:
+        killed = Source(partial(os._exit, 9), no_providers)
+        with pytest.raises(LostWorkerError, match="one of 2 processes ended"):
+            replay_in_processes(orders.log, killed, workers=2)
+
+
+def no_providers():
+    return {}
 
 
 def test_a_missing_log_is_not_made(tmp_path):

@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from lifecycle import Definition, Event, Folding
+from lifecycle import Definition, Event, Folding, LostWorkerError
 from lifecycle.proof import subsets
 from lifecycle.proof.alphabet import INSTANTS, Letter, alphabet
 from lifecycle.proof.obligation import Counterexample
@@ -250,6 +250,18 @@ def test_workers_are_other_processes_and_leave_a_ctrl_c_to_the_first(tmp_path: P
     assert str(os.getpid()) not in {process for process, *_ in found}
     assert {tuple(rest) for _, *rest in found} == {("True", "False")}
     assert len(found) in {1, 2}
+
+
+class Dying(Folding):
+    """Ends its process, as when memory runs out."""
+
+    def add(self, event: Event) -> None:
+        os._exit(9)
+
+
+def test_a_worker_that_ends_too_soon_is_an_error_and_not_waited_for_for_ever() -> None:
+    with pytest.raises(LostWorkerError, match="one of 2 processes ended in the middle of check"):
+        walk([Walk(DOOR, Dying, FEW, 2)], workers=2)
 
 
 def test_without_fork_one_process_does_it_all(

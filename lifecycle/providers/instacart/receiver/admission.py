@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from threading import Lock
 
+from lifecycle.errors import PortableError
 from lifecycle.providers.instacart.receiver.settings import Limits
 
 
-class Refused(Exception):  # noqa: N818 - an answer, not a fault of anything
+class Refused(PortableError):  # noqa: N818 - an answer, not a fault of anything
     """A callback is not taken now; `why` says it in a word, `status` is what to answer."""
 
     def __init__(self, status: int, why: str) -> None:
