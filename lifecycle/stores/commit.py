@@ -181,6 +181,7 @@ class Committer:
     ) -> None:
         """Write what is new; what was not decided before is decided while others are kept out."""
         if decided is not None and not decided.drafts:
+            self._recorder.confirm()
             return self._settle(decided, ())
         recorded_at = format_instant(self._clock())
         planned: list[_Doubt] = []

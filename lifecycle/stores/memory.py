@@ -57,6 +57,9 @@ class MemoryRecorder(POPOApplicationRecorder):
         self._notify_listeners()
         return positions or ()
 
+    def confirm(self) -> None:
+        """Return: nothing can come in between."""
+
     def heads(self, streams: Sequence[str]) -> Iterable[Head]:
         """Return all heads of some streams, by stream and version."""
         return [_head(record) for record in self.read_many(streams)]

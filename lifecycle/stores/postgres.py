@@ -132,6 +132,9 @@ class PostgresRecorder(PostgresApplicationRecorder):
         ]
         return self.write(lambda _: rows)
 
+    def confirm(self) -> None:
+        """Return: every statement finds the table by its name."""
+
     def heads(self, streams: Sequence[str]) -> Iterable[Head]:
         """Return all heads of some streams, by stream and version."""
         return map(Head._make, self._fetch(self._statements.heads, text_array(streams)))

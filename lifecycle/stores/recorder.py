@@ -81,6 +81,14 @@ class Recorder(Protocol):
         """
         ...
 
+    def confirm(self) -> None:
+        """Return if what was acknowledged before can still be counted on, as far as one can see.
+
+        Asked before a duplicate is acknowledged from memory. Raises `StoreUnavailableError`
+        where the database was removed or replaced; a server's own cannot be, unseen.
+        """
+        ...
+
     def heads(self, streams: Sequence[str]) -> Iterable[Head]:
         """Return all heads of some streams, by stream and version."""
         ...

@@ -22,9 +22,9 @@ from lifecycle.log import Record, Setting
 from lifecycle.stored import hash_of, link
 from lifecycle.stores.patience import PATIENCE, patiently
 from lifecycle.stores.recorded_log import Clock, RecordedLog, now
-from lifecycle.stores.recorder import STREAMS_AT_ONCE, Head, Plan, Tip
+from lifecycle.stores.recorder import STREAMS_AT_ONCE, Head, Plan, Row, Tip
 from lifecycle.stores.sqlite_backup import back_up
-from lifecycle.stores.sqlite_connection import MEANINGS, Lent, LogDatastore
+from lifecycle.stores.sqlite_connection import MEANINGS, Lent, LogConnection, LogDatastore
 from lifecycle.stores.sqlite_fault import InOurWords, is_undecodable
 from lifecycle.stores.sqlite_feeds import SQLiteFeeds
 from lifecycle.stores.sqlite_schema import COLUMNS, SCHEMA, TABLE
@@ -96,6 +96,8 @@ class SQLiteRecorder(SQLiteApplicationRecorder):
         super().__init__(datastore, TABLE)
         self.url = url
         self.insert_events_statement = INSERT_UNPLACED
+        self._last: tuple[int, Row] | None = None
+        self._confirmed: LogConnection | None = None
 
     def construct_create_table_statements(self) -> list[str]:
         """Return the statements that make the table and guard it."""
@@ -120,20 +122,27 @@ class SQLiteRecorder(SQLiteApplicationRecorder):
         """
         del alone
         with InOurWords(self.url), Lent(self.datastore.pool) as connection:
-            connection.make_durable()
+            connection.begin()
             driver = connection.driver
-            driver.execute("BEGIN IMMEDIATE")
             try:
-                tip = _tip(connection.tuples)
+                tip = _tip(self._end_of_log(connection))
                 rows = plan(tip)
                 positions = range(tip.position + 1, tip.position + 1 + len(rows))
-                driver.executemany(INSERT, map(add, zip(positions, strict=True), rows))
+                self._insert(driver, positions, rows)
                 driver.execute("COMMIT")
             except BaseException:
                 if driver.in_transaction:
                     driver.execute("ROLLBACK")
                 raise
+            self._check_committed(connection, positions, rows)
         return positions
+
+    def confirm(self) -> None:
+        """Return if what was acknowledged before can still be counted on."""
+        with InOurWords(self.url), Lent(self.datastore.pool) as connection:
+            if connection.check() or connection is not self._confirmed:
+                self._end_of_log(connection)
+                self._confirmed = connection
 
     def heads(self, streams: Sequence[str]) -> Iterable[Head]:
         """Return all heads of some streams, by stream and version."""
@@ -199,6 +208,42 @@ class SQLiteRecorder(SQLiteApplicationRecorder):
     def _columns(self) -> tuple[str, ...]:
         return tuple(row[1] for row in self._fetch(f"PRAGMA table_info({TABLE})"))
 
+    def _insert(self, driver: sqlite3.Connection, positions: range, rows: Sequence[Row]) -> None:
+        done = driver.executemany(INSERT, map(add, zip(positions, strict=True), rows))
+        if rows and done.rowcount != len(rows):
+            raise StoreUnavailableError(
+                self.url, "an insert had no effect; a trigger that doctor names may be why"
+            )
+
+    def _check_committed(
+        self, connection: LogConnection, positions: range, rows: Sequence[Row]
+    ) -> None:
+        """Remember the last record, once it is sure that its file is still the log's.
+
+        Raises:
+            StoreUnavailableError: what was written may be gone.
+        """
+        written = connection.check_committed()
+        last = (positions[-1], rows[-1]) if rows else self._last
+        if written:
+            self._end_of_log(connection, last)
+        self._last = last
+
+    def _end_of_log(
+        self, connection: LogConnection, last: tuple[int, Row] | None = None
+    ) -> Head | None:
+        """Return the last head, which is no older than what was acknowledged.
+
+        Raises:
+            StoreUnavailableError: another database was copied over the file.
+        """
+        row = connection.tuples.execute(LAST_HEAD).fetchone()
+        head = None if row is None else Head._make(row)
+        known = last or self._last
+        if known is not None and not _holds(head, *known):
+            raise self.datastore.pool.file.overwritten()
+        return head
+
 
 def _opened(path: str, *, create: bool, patience: float) -> SQLiteRecorder:
     url = f"sqlite:///{path}"
@@ -227,12 +272,17 @@ def _check_file(path: str, url: str, *, create: bool) -> None:
             raise StoreUnavailableError(url, f"it is {found}")
 
 
-def _tip(cursor: sqlite3.Cursor) -> Tip:
-    row = cursor.execute(LAST_HEAD).fetchone()
-    if row is None:
+def _tip(last: Head | None) -> Tip:
+    if last is None:
         return Tip(0, None)
-    last = Head._make(row)
     return Tip(last.position, link(last.stream, last.version, hash_of(last.header)))
+
+
+def _holds(head: Head | None, position: int, row: Row) -> bool:
+    """Tell whether a log that ends with `head` can hold a row at a position."""
+    if head is None or head.position != position:
+        return head is not None and head.position > position
+    return (head.stream, head.version) == row[:2] and row.state.startswith(head.header)
 
 
 def _page(cursor: sqlite3.Cursor, after: int, until: int) -> list[Record]:

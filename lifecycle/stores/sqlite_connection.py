@@ -27,7 +27,8 @@ from eventsourcing.sqlite import (
 
 from lifecycle.errors import StoreUnavailableError
 from lifecycle.stores.sqlite_fault import is_harmless
-from lifecycle.stores.sqlite_fork import refuse_if_used_at_fork, watch_forks
+from lifecycle.stores.sqlite_files import LogFile, OpenFiles
+from lifecycle.stores.sqlite_fork import keep_open, refuse_if_unsafe, watch_forks
 
 SETTINGS: Final = {
     "busy_timeout": 1000,  # milliseconds; no signal is heard meanwhile, so waiting is ours
@@ -36,6 +37,7 @@ SETTINGS: Final = {
     "fullfsync": 1,  # on macOS nothing less reaches the disk
     "checkpoint_fullfsync": 1,
     "wal_autocheckpoint": 4000,  # pages: a page that changes often is copied back less often
+    "journal_size_limit": 40 * 1024 * 1024,  # bytes: what a long reader made grow shrinks again
 }
 """What every connection is set to. The journal mode is the file's, see `make_durable`."""
 
@@ -43,6 +45,7 @@ MEANINGS: Final[Mapping[str, str]] = {
     "journal_mode": "a commit is in the write-ahead log, and readers wait for nobody",
     "synchronous": "a commit is on the disk when it returns",
     "recursive_triggers": "REPLACE is refused too",
+    "journal_size_limit": "the write-ahead file comes back to this size, in bytes",
 }
 """What the settings mean that a connection reads back."""
 
@@ -55,6 +58,10 @@ _WRITER_CACHE_KIBIBYTES: Final = 65536
 MOST_CONNECTIONS: Final = 64
 """More readers than this at once wait for each other."""
 
+_FORGET: Final = "PRAGMA shrink_memory"
+# SQLite keeps pages until the write-ahead file says that they changed, which it does not
+# where somebody copies another file over the database.
+
 _WORDS: Final[Mapping[str, tuple[str, ...]]] = {
     "synchronous": ("off", "normal", "full", "extra"),
     "recursive_triggers": ("off", "on"),
@@ -64,29 +71,78 @@ _WORDS: Final[Mapping[str, tuple[str, ...]]] = {
 class ImmediateTransaction(SQLiteTransaction):
     """Takes the write lock at once: a read lock that has to grow fails "locked" under rivals."""
 
+    connection: LogConnection
+
     def __enter__(self) -> SQLiteCursor:
-        cursor = self.connection.cursor()
-        cursor.execute("BEGIN IMMEDIATE" if self.commit else "BEGIN")
-        return cursor
+        if self.commit:
+            self.connection.begin()
+            return self.connection.cursor()
+        return super().__enter__()
 
 
 class LogConnection(SQLiteConnection):
     """A connection whose writing transactions begin with the write lock."""
 
-    def __init__(self, driver: sqlite3.Connection, url: str) -> None:
+    def __init__(self, driver: sqlite3.Connection, file: LogFile) -> None:
         super().__init__(driver, max_age=None)
         self.driver = driver
         self.tuples = self.new_cursor()
-        self._url = url
+        self.files = OpenFiles(file)
+        self._url = file.url
         self._is_durable = False
+        if _setting(driver, "journal_mode") == "wal":
+            self.files.watch()
 
     @contextmanager
     def transaction(self, *, commit: bool) -> Iterator[SQLiteCursor]:
         """Yield a cursor within a transaction, rolled back unless `commit`."""
-        if commit:
-            self.make_durable()
         with ImmediateTransaction(self, commit=commit) as cursor, cursor:
             yield cursor
+        if commit:
+            self.check_committed()
+
+    def begin(self) -> None:
+        """Begin to write: all others are kept out, and the files are those that were opened.
+
+        Raises:
+            StoreUnavailableError: they are not; nothing was begun.
+        """
+        self.make_durable()
+        self.driver.execute("BEGIN IMMEDIATE")
+        try:
+            while self.files.check():
+                # The first page was read already, and only ending forgets it.
+                self.driver.execute("ROLLBACK")
+                self.driver.execute(_FORGET)
+                self.driver.execute("BEGIN IMMEDIATE")
+        except BaseException:
+            if self.driver.in_transaction:
+                self.driver.execute("ROLLBACK")
+            raise
+
+    def check(self, *, now: bool = True) -> bool:
+        """Return whether the files were written to since the last look; old pages are forgotten.
+
+        With `now` false this looks only if the last time is a while ago.
+
+        Raises:
+            StoreUnavailableError: they are no longer the files that were opened.
+        """
+        written = self.files.check() if now else self.files.check_now_and_then()
+        if written:
+            self.driver.execute(_FORGET)
+        return written
+
+    def check_committed(self) -> bool:
+        """Return what `check` does, after a commit and before it is acknowledged.
+
+        Raises:
+            StoreUnavailableError: what was committed may be gone.
+        """
+        written = self.files.check_committed()
+        if written:
+            self.driver.execute(_FORGET)
+        return written
 
     def new_cursor(self) -> sqlite3.Cursor:
         """Return a cursor that yields tuples; the library's own methods need named rows."""
@@ -123,7 +179,18 @@ class LogConnection(SQLiteConnection):
                 self.driver.execute("PRAGMA journal_mode=WAL")
             _check(self.driver, self._url, "journal_mode", "wal")
             self.driver.execute(f"PRAGMA cache_size=-{_WRITER_CACHE_KIBIBYTES}")
+            # The write-ahead file is opened by whatever reads first.
+            self.driver.execute("SELECT 1 FROM sqlite_master").fetchone()
+            self.files.watch_writing()
             self._is_durable = True
+
+    def _close(self) -> None:
+        if self.files.may_be_closed():
+            self.driver.close()
+        else:
+            keep_open(self.files.path, self.driver)
+        self.files.close()
+        super(SQLiteConnection, self)._close()
 
 
 class LogConnectionPool(SQLiteConnectionPool):
@@ -134,12 +201,14 @@ class LogConnectionPool(SQLiteConnectionPool):
     """
 
     def __init__(self, path: str, url: str, *, create: bool) -> None:
-        self.path = os.path.realpath(path)
-        self.url = url
+        self.file = LogFile(path, url)
+        self.path = self.file.path
+        if create:
+            self.file.make()
         self._idle: deque[LogConnection] = deque()
         self._opened: list[LogConnection] = []
         self._opening: set[int] = set()
-        super().__init__(db_name=_uri(self.path, create=create))
+        super().__init__(db_name=_uri(self.path))
         watch_forks(self)
 
     def get_connection(
@@ -182,6 +251,7 @@ class LogConnectionPool(SQLiteConnectionPool):
     def close_in_child(self) -> None:
         """Close all connections of a fork that the parent goes on using."""
         for connection in self.leave_open():
+            connection.files.close()
             with suppress(sqlite3.Error):
                 connection.driver.close()
 
@@ -192,13 +262,30 @@ class LogConnectionPool(SQLiteConnectionPool):
         return self._opened
 
     def _create_connection(self) -> LogConnection:
-        refuse_if_used_at_fork(self.path, self.url)
+        refuse_if_unsafe(self.path, self.file.url)
         self._opening.add(get_ident())
         try:
-            connection = LogConnection(_connected(self.db_name, self.url), self.url)
+            connection = self._new_connection()
             self._opened.append(connection)
         finally:
             self._opening.discard(get_ident())
+        return connection
+
+    def _new_connection(self) -> LogConnection:
+        """Open the file, which must be the one that others of this pool opened."""
+        others = self._opened[:1]
+        for other in others:
+            other.files.look()
+        before = self.file.first_look()
+        driver = _connected(self.db_name, self.file.url)
+        try:
+            self.file.second_look(before)
+            connection = LogConnection(driver, self.file)
+            for other in others:
+                other.files.look()
+        except BaseException:
+            driver.close()
+            raise
         return connection
 
 
@@ -214,8 +301,13 @@ class Lent:
         self._pool = pool
 
     def __enter__(self) -> LogConnection:
-        self._connection = self._pool.get_connection()
-        return self._connection
+        self._connection = connection = self._pool.get_connection()
+        try:
+            connection.check(now=False)
+        except BaseException:
+            self._pool.put_connection(connection)
+            raise
+        return connection
 
     def __exit__(
         self, kind: object, fault: BaseException | None, trace: TracebackType | None
@@ -263,8 +355,8 @@ def _connected(uri: str, url: str) -> sqlite3.Connection:
     return driver
 
 
-def _uri(path: str, *, create: bool) -> str:
-    return f"file:{quote_from_bytes(os.fsencode(path))}?mode={'rwc' if create else 'rw'}"
+def _uri(path: str) -> str:
+    return f"file:{quote_from_bytes(os.fsencode(path))}?mode=rw"
 
 
 def _setting(driver: sqlite3.Connection, name: str) -> Any:

@@ -44,9 +44,12 @@ class KeepsOpen(Protocol):
 
 
 _OPEN: Final[WeakSet[KeepsOpen]] = WeakSet()
-# Neither used nor closed again, not even as garbage: both would be wrong in the child.
-_LEFT_OPEN: Final[list[object]] = []
-_UNSAFE_PATHS: Final[set[str]] = set()
+# Why a path must not be opened again in this process.
+_UNSAFE_PATHS: Final[dict[str, str]] = {}
+_USED_AT_FORK: Final = (
+    "it was in use while this process was forked; start processes before using it"
+)
+_REPLACED: Final = "its files were replaced while this process used them; start the process again"
 
 
 def watch_forks(keeper: KeepsOpen) -> None:
@@ -55,16 +58,31 @@ def watch_forks(keeper: KeepsOpen) -> None:
     _OPEN.add(keeper)
 
 
-def refuse_if_used_at_fork(path: str, url: str) -> None:
+def refuse_if_unsafe(path: str, url: str) -> None:
     """Refuse to open what could lose acknowledged records in this process.
 
     Raises:
-        StoreUnavailableError: `path` was in use while this process was forked.
+        StoreUnavailableError: `path` was in use while this process was forked, or a
+            connection to it had to be left open.
     """
     if path in _UNSAFE_PATHS:
-        raise StoreUnavailableError(
-            url, "it was in use while this process was forked; start processes before using it"
-        )
+        raise StoreUnavailableError(url, _UNSAFE_PATHS[path])
+
+
+def keep_open(path: str, connection: object) -> None:
+    """Have a connection to `path` never closed, as that would harm those who use the new files."""
+    _UNSAFE_PATHS[path] = _REPLACED
+    _keep(connection)
+
+
+def _keep(connection: object) -> None:
+    """Keep a connection from being closed as garbage, and as the interpreter ends.
+
+    A list would not do: Python empties every module at its end.
+    """
+    from ctypes import py_object, pythonapi  # noqa: PLC0415 - needed in trouble only
+
+    pythonapi.Py_IncRef(py_object(connection))
 
 
 @cache
@@ -78,8 +96,9 @@ def _after_fork() -> None:
     if any(keeper.is_used for keeper in keepers):
         # A thread that is gone may hold any of SQLite's own locks.
         for keeper in keepers:
-            _LEFT_OPEN.extend(keeper.leave_open())
-            _UNSAFE_PATHS.add(keeper.path)
+            for connection in keeper.leave_open():
+                _keep(connection)
+            _UNSAFE_PATHS[keeper.path] = _USED_AT_FORK
     else:
         for keeper in keepers:
             keeper.close_in_child()
