@@ -15,6 +15,7 @@ from pathlib import Path
 from stat import S_ISDIR, S_ISREG
 from typing import Any, Final
 
+from eventsourcing.persistence import OperationalError
 from eventsourcing.sqlite import SQLiteApplicationRecorder
 
 from lifecycle.errors import InvalidArgumentError, StoreMissingError, StoreUnavailableError
@@ -24,9 +25,16 @@ from lifecycle.stores.patience import PATIENCE, patiently
 from lifecycle.stores.recorded_log import Clock, RecordedLog, now
 from lifecycle.stores.recorder import STREAMS_AT_ONCE, Head, Plan, Row, Tip
 from lifecycle.stores.sqlite_backup import back_up
+from lifecycle.stores.sqlite_checkup import (
+    checkup,
+    guards_lacking,
+    put_back_guards,
+    things,
+    warn_if_readable,
+)
 from lifecycle.stores.sqlite_connection import MEANINGS, Lent, LogConnection, LogDatastore
-from lifecycle.stores.sqlite_fault import InOurWords, is_undecodable
-from lifecycle.stores.sqlite_feeds import SQLiteFeeds
+from lifecycle.stores.sqlite_fault import InOurWords, is_read_only, is_undecodable
+from lifecycle.stores.sqlite_feeds import FEEDS_SCHEMA, SQLiteFeeds
 from lifecycle.stores.sqlite_schema import COLUMNS, SCHEMA, TABLE
 from lifecycle.stores.sqlite_statement import (
     INSERT,
@@ -73,9 +81,9 @@ class SQLiteLog(RecordedLog):
             raise InvalidArgumentError("path", "the name of a file")
         self.recorder = _opened(name, create=create, patience=patience)
         beside = (self.recorder.datastore, self.recorder.url, patience)
-        super().__init__(
-            self.recorder, clock, patience, feeds=SQLiteFeeds(*beside), views=SQLiteViews(*beside)
-        )
+        feeds, views = SQLiteFeeds(*beside), SQLiteViews(*beside)
+        self.recorder.optional = (FEEDS_SCHEMA, tuple(views.create_table_statements))
+        super().__init__(self.recorder, clock, patience, feeds=feeds, views=views)
 
     def backup(self, path: str) -> None:
         """Write all that is stored into a new file at `path`; others go on meanwhile.
@@ -91,6 +99,7 @@ class SQLiteRecorder(SQLiteApplicationRecorder):
 
     gapless = True
     datastore: LogDatastore
+    optional: Sequence[tuple[str, ...]] = ()
 
     def __init__(self, datastore: LogDatastore, url: str) -> None:
         super().__init__(datastore, TABLE)
@@ -110,6 +119,8 @@ class SQLiteRecorder(SQLiteApplicationRecorder):
             if not columns and create:
                 self.create_table()
                 columns = self._columns()
+            elif columns == COLUMNS and create:
+                self._put_back_guards()
         if not columns:
             raise StoreMissingError(self.url)
         if columns != COLUMNS:
@@ -193,7 +204,10 @@ class SQLiteRecorder(SQLiteApplicationRecorder):
         """Return what durability rests on, read back."""
         with InOurWords(self.url), Lent(self.datastore.pool) as connection:
             found = connection.settings()
-        return [Setting(name, value, MEANINGS[name]) for name, value in found.items()]
+            told = checkup(
+                connection.driver, connection.tuples, self.datastore.pool.file, self.optional
+            )
+        return [*(Setting(name, value, MEANINGS[name]) for name, value in found.items()), *told]
 
     def close(self) -> None:
         """Close every connection."""
@@ -204,6 +218,17 @@ class SQLiteRecorder(SQLiteApplicationRecorder):
         """Return all rows of a statement, in autocommit: no lock is held afterwards."""
         with InOurWords(self.url), Lent(self.datastore.pool) as connection:
             return connection.tuples.execute(statement, parameters).fetchall()
+
+    def _put_back_guards(self) -> None:
+        """Make triggers anew that somebody dropped or changed; a file only to be read stays."""
+        with Lent(self.datastore.pool) as connection:
+            if guards_lacking(things(connection.tuples)):
+                try:
+                    with connection.transaction(commit=True):
+                        put_back_guards(connection.driver, connection.tuples, self.url)
+                except (sqlite3.OperationalError, OperationalError) as fault:
+                    if not is_read_only(fault):
+                        raise
 
     def _columns(self) -> tuple[str, ...]:
         return tuple(row[1] for row in self._fetch(f"PRAGMA table_info({TABLE})"))
@@ -251,6 +276,7 @@ def _opened(path: str, *, create: bool, patience: float) -> SQLiteRecorder:
     recorder = SQLiteRecorder(LogDatastore(path, url, create=create), url)
     try:
         patiently(url, patience, recorder.prepare, create=create)
+        warn_if_readable(recorder.datastore.pool.file)
     except BaseException:
         recorder.close()
         raise

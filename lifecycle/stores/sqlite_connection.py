@@ -65,6 +65,7 @@ _FORGET: Final = "PRAGMA shrink_memory"
 _WORDS: Final[Mapping[str, tuple[str, ...]]] = {
     "synchronous": ("off", "normal", "full", "extra"),
     "recursive_triggers": ("off", "on"),
+    "journal_size_limit": (),
 }
 
 

@@ -11,7 +11,7 @@ from lifecycle.stores.sqlite_connection import Lent, LogDatastore
 from lifecycle.stores.sqlite_fault import InOurWords
 from lifecycle.stores.table_feeds import TableFeeds, Transaction
 
-_SCHEMA: Final = (
+FEEDS_SCHEMA: Final = (
     """CREATE TABLE IF NOT EXISTS feeds (
     name TEXT PRIMARY KEY,
     position INTEGER NOT NULL
@@ -42,7 +42,7 @@ class SQLiteFeeds(TableFeeds):
 
     def create(self, transaction: Transaction) -> None:
         """Make the tables, unless they are there."""
-        for statement in _SCHEMA:
+        for statement in FEEDS_SCHEMA:
             transaction.cursor.execute(statement)
 
     def ask(self, statement: str, *parameters: object) -> list[Any]:

@@ -100,6 +100,10 @@ def test_every_connection_has_the_settings_that_durability_rests_on(log):
         "journal_mode": "wal",
         "synchronous": "full",
         "recursive_triggers": "on",
+        "journal_size_limit": "41943040",
+        "schema": "as it was made",
+        "write_ahead_file": "0.0 MiB",
+        "file_mode": "0600",
     }
 
 
