@@ -7,19 +7,22 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
+from functools import partial
 from itertools import islice
 from types import TracebackType
-from typing import Final, NoReturn, Self, cast
+from typing import Final, NoReturn, Self, Unpack, cast
 
+from lifecycle.costly import is_costly, uncollected
 from lifecycle.desk import Desk
 from lifecycle.errors import NotEnteredError, VersionConflictError
-from lifecycle.event import Event, Unreadable
+from lifecycle.event import Event, Kind, Unreadable
 from lifecycle.feed.async_subscription import AsyncSubscription, AwaitedHandler
 from lifecycle.feed.changes import EVERY_SECONDS, OrderChange, changes, checked_seconds
 from lifecycle.feed.subscription import Subscription
 from lifecycle.fold import Folding
-from lifecycle.intake import Body, Line
+from lifecycle.intake import ArrivalFields, Body, Line, as_bytes
 from lifecycle.log import Log
 from lifecycle.projection.stored_views import StoredViews
 from lifecycle.provider import Provider
@@ -67,6 +70,8 @@ class AsyncOrders(Writes[Awaitable[Receipt]]):
     async def __aenter__(self) -> Self:
         self.log = await asyncio.to_thread(self._open_log)
         self._desk = Desk(self.log, self._providers, self.provider, self._clock)
+        # One thread: bodies that take long to read must not do so several at a time.
+        self._reader = ThreadPoolExecutor(1, thread_name_prefix="lifecycle-reader")
         return self
 
     async def __aexit__(
@@ -85,6 +90,7 @@ class AsyncOrders(Writes[Awaitable[Receipt]]):
     async def close(self) -> None:
         """Close the log; what was acknowledged stays."""
         await asyncio.to_thread(self.log.close)
+        self._reader.shutdown(wait=False)
 
     async def begin_request(
         self, order_id: str | int, body: Body, *, received_at: datetime | None = None
@@ -108,7 +114,7 @@ class AsyncOrders(Writes[Awaitable[Receipt]]):
         receipts: list[Receipt] = []
         lines = iter(recordings)
         while batch := list(islice(lines, _BATCH)):
-            entries = self._desk.intake.lines(batch, first_line=first_line)
+            entries = await asyncio.to_thread(self._desk.intake.lines, batch, first_line=first_line)
             first_line += len(batch)
             appended = await asyncio.to_thread(self.log.append_many, entries)
             receipts += map(self._desk.receipt, entries, appended)
@@ -218,6 +224,34 @@ class AsyncOrders(Writes[Awaitable[Receipt]]):
             event, entries = found
             appended = await asyncio.to_thread(self.log.append_many, entries)
             yield self._desk.receipt(event, appended[0])
+
+    def _arrived(
+        self,
+        kind: Kind,
+        order_id: str | int | None,
+        body: Body,
+        *,
+        expected_version: int | None = None,
+        **told: Unpack[ArrivalFields],
+    ) -> Awaitable[Receipt]:
+        raw = as_bytes(body)
+        if not is_costly(raw):
+            return super()._arrived(kind, order_id, raw, expected_version=expected_version, **told)
+        if told.get("received_at") is None:
+            told["received_at"] = self._clock()
+        return self._arrived_large(partial(self._read, kind, order_id, raw, told), expected_version)
+
+    async def _arrived_large(
+        self, read: Callable[[], Event | Unreadable], expected_version: int | None
+    ) -> Receipt:
+        loop = asyncio.get_running_loop()
+        return await self._record(await loop.run_in_executor(self._reader, read), expected_version)
+
+    def _read(
+        self, kind: Kind, order_id: str | int | None, body: bytes, told: ArrivalFields
+    ) -> Event | Unreadable:
+        with uncollected():
+            return self._desk.intake.arrival(kind, order_id, body, **told)
 
     async def _record(
         self, entry: Event | Unreadable, expected_version: int | None = None

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, TypedDict
 
 from lifecycle.errors import InvalidArgumentError
 from lifecycle.event import MAX_ATTEMPT, Arrival, Event, Kind, Unreadable, opaque_id
@@ -21,6 +21,16 @@ Line = bytes | str | Mapping[str, Any]
 """One recording: a line of JSON, or the object that it spells."""
 
 _TEXTS: Final = (bytes, str)
+
+
+class ArrivalFields(TypedDict, total=False):
+    """What a caller may tell of an arrival beside its kind, its order and its body."""
+
+    attempt: int
+    exchange_id: str | int | None
+    http_status: int | None
+    headers: Headers
+    received_at: datetime | None
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from datetime import datetime
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, Unpack
 from uuid import uuid4
 
 from lifecycle.desk import Desk
-from lifecycle.event import Event, Unreadable
-from lifecycle.intake import Body
+from lifecycle.event import Event, Kind, Unreadable
+from lifecycle.intake import ArrivalFields, Body
 from lifecycle.log import Outcome
 from lifecycle.receipt import Receipt
 from lifecycle.recording import Headers
@@ -27,6 +27,19 @@ class Writes(Generic[R]):
 
     @abstractmethod
     def _record(self, entry: Event | Unreadable, expected_version: int | None = None) -> R: ...
+
+    def _arrived(
+        self,
+        kind: Kind,
+        order_id: str | int | None,
+        body: Body,
+        *,
+        expected_version: int | None = None,
+        **told: Unpack[ArrivalFields],
+    ) -> R:
+        """Read what came, and record it."""
+        entry = self._desk.intake.arrival(kind, order_id, body, **told)
+        return self._record(entry, expected_version)
 
     def record_request(
         self,
@@ -43,16 +56,14 @@ class Writes(Generic[R]):
         Raises:
             InvalidArgumentError: an argument is of no use; bodies never raise.
         """
-        return self._record(
-            self._desk.intake.arrival(
-                "request",
-                order_id,
-                body,
-                attempt=attempt,
-                exchange_id=exchange_id,
-                headers=headers,
-                received_at=received_at,
-            )
+        return self._arrived(
+            "request",
+            order_id,
+            body,
+            attempt=attempt,
+            exchange_id=exchange_id,
+            headers=headers,
+            received_at=received_at,
         )
 
     def record_response(
@@ -76,18 +87,16 @@ class Writes(Generic[R]):
             InvalidArgumentError: an argument is of no use; bodies never raise.
             VersionConflictError: the order does not stand at `expected_version`.
         """
-        return self._record(
-            self._desk.intake.arrival(
-                "response",
-                order_id,
-                body,
-                attempt=attempt,
-                exchange_id=exchange_id,
-                http_status=http_status,
-                headers=headers,
-                received_at=received_at,
-            ),
-            expected_version,
+        return self._arrived(
+            "response",
+            order_id,
+            body,
+            expected_version=expected_version,
+            attempt=attempt,
+            exchange_id=exchange_id,
+            http_status=http_status,
+            headers=headers,
+            received_at=received_at,
         )
 
     def record_poll(
@@ -109,17 +118,15 @@ class Writes(Generic[R]):
         Raises:
             InvalidArgumentError: an argument is of no use; bodies never raise.
         """
-        return self._record(
-            self._desk.intake.arrival(
-                "poll",
-                order_id,
-                body,
-                attempt=attempt,
-                exchange_id=exchange_id,
-                http_status=http_status,
-                headers=headers,
-                received_at=received_at,
-            )
+        return self._arrived(
+            "poll",
+            order_id,
+            body,
+            attempt=attempt,
+            exchange_id=exchange_id,
+            http_status=http_status,
+            headers=headers,
+            received_at=received_at,
         )
 
     def record_callback(
@@ -135,11 +142,7 @@ class Writes(Generic[R]):
         Answer the provider 2xx once this returns, whatever the outcome: a duplicate and
         what cannot be read are stored facts, and sending them again helps nobody.
         """
-        return self._record(
-            self._desk.intake.arrival(
-                "callback", order_id, body, headers=headers, received_at=received_at
-            )
-        )
+        return self._arrived("callback", order_id, body, headers=headers, received_at=received_at)
 
 
 class Sent(Generic[R]):

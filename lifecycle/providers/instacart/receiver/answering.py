@@ -36,7 +36,9 @@ _GRANT: Final = b"client_credentials"
 
 
 class Admit(NamedTuple):
-    """A place among the callbacks under way; may be refused."""
+    """A place among the callbacks under way, of which a client has a share; may be refused."""
+
+    client: str
 
 
 class ReadBody(NamedTuple):
@@ -50,6 +52,7 @@ class Record(NamedTuple):
 
     body: bytes
     head: Head
+    client: str
 
     def __repr__(self) -> str:
         return f"<Record {len(self.body)} bytes>"
@@ -106,11 +109,11 @@ class Rules:
         return flow(head)
 
     def _callback(self, head: Head) -> Flow:
-        refused = self._unauthorized(head)
-        if refused is not None:
-            return refused
+        client = self._caller(head)
+        if isinstance(client, Response):
+            return client
         try:
-            yield Admit()
+            yield Admit(client)
             declared = _declared_length(head)
             if declared > MAX_KEPT_BYTES:
                 return _TOO_LARGE
@@ -119,7 +122,7 @@ class Rules:
                 return _TOO_LARGE
             if len(body) < declared:
                 return _CUT_SHORT
-            receipt = yield from _record(body, head)
+            receipt = yield from _record(body, head, client)
         except Refused as refusal:
             return self._not_now(refusal)
         return _recorded(receipt)
@@ -157,12 +160,14 @@ class Rules:
         found = as_json(503 if wrong else 200, {"ok": not wrong, "wrong": list(wrong)})
         return Response(found.status, found.headers) if head.method == "HEAD" else found
 
-    def _unauthorized(self, head: Head) -> Response | None:
+    def _caller(self, head: Head) -> str | Response:
+        """Return the client whose token came, or what to answer where none did."""
         given = head.values(b"authorization")
         if len(given) == 1:
             scheme, _, token = given[0].partition(b" ")
-            if scheme.lower() == b"bearer" and self.tokens.client_of(token.strip()) in self.clients:
-                return None
+            client = self.tokens.client_of(token.strip()) if scheme.lower() == b"bearer" else None
+            if client is not None and client in self.clients:
+                return client
         LOG.warning("callback refused: no token, or none that is valid; answered 401")
         return _INVALID_TOKEN if given else _NO_TOKEN
 
@@ -171,9 +176,9 @@ class Rules:
         return as_json(refusal.status, {"error": refusal.why}, wait)
 
 
-def _record(body: bytes, head: Head) -> Generator[Step, Any, Receipt]:
+def _record(body: bytes, head: Head, client: str) -> Generator[Step, Any, Receipt]:
     try:
-        receipt: Receipt = yield Record(body, head)
+        receipt: Receipt = yield Record(body, head, client)
     except Refused:
         raise
     except Exception as failed:  # noqa: BLE001 - whatever it is, nothing was acknowledged

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Unpack
 
 from lifecycle.async_orders import AsyncOrders
+from lifecycle.costly import is_costly
 from lifecycle.providers.instacart.receiver.admission import Admission, Refused, Ticket
 from lifecycle.providers.instacart.receiver.answering import (
     LOG,
@@ -20,6 +21,7 @@ from lifecycle.providers.instacart.receiver.answering import (
 from lifecycle.providers.instacart.receiver.health import Health
 from lifecycle.providers.instacart.receiver.message import Head, Request, Response
 from lifecycle.providers.instacart.receiver.telling import OnChange, Telling
+from lifecycle.providers.instacart.receiver.turns import TurnNeverCameError, Turns
 from lifecycle.receipt import Receipt
 
 Read = Callable[[int, Ticket | None], Awaitable[bytes]]
@@ -45,10 +47,11 @@ class AsyncReceiver:
     ) -> None:
         self.orders = orders
         self.rules = Rules(**setup)
-        self.admission = Admission(self.rules.limits)
+        self.admission = Admission(self.rules.limits, len(setup["clients"]))
         self.health = Health(self.admission, self.rules.limits)
         self._telling = Telling(on_change, self.rules.limits.waiting)
         self._recording: set[asyncio.Task[Receipt]] = set()
+        self._turns = Turns()
 
     async def handle(self, request: Request) -> Response:
         """Return the answer to a whole request."""
@@ -75,7 +78,7 @@ class AsyncReceiver:
                 try:
                     match step:
                         case Admit():
-                            ticket = self.admission.enter()
+                            ticket = self.admission.enter(step.client)
                         case ReadBody():
                             given = await read(step.limit, ticket)
                         case Record():
@@ -110,8 +113,7 @@ class AsyncReceiver:
         It is recorded in a task of its own: whoever stops waiting for it, a client that went
         away or the time limit, takes nothing back. Its place is free when the store is done.
         """
-        coroutine = self.orders.record_callback(record.body, headers=record.head.headers)
-        task = asyncio.ensure_future(coroutine)
+        task = asyncio.ensure_future(self._recorded(record))
         place = None if ticket is None else ticket.handed_over()
         self._recording.add(task)
         task.add_done_callback(lambda done: self._settle(done, place))
@@ -123,11 +125,26 @@ class AsyncReceiver:
             raise Refused(503, "the store is slow")
         return task.result()
 
+    def _recorded(self, record: Record) -> Awaitable[Receipt]:
+        if is_costly(record.body):
+            return self._recorded_in_turn(record)
+        return self.orders.record_callback(record.body, headers=record.head.headers)
+
+    async def _recorded_in_turn(self, record: Record) -> Receipt:
+        """Record a callback that takes long to read once no other of that kind is under way."""
+        seconds = self.rules.limits.store_seconds / 2
+        try:
+            async with self._turns.turn(record.client, seconds):
+                return await self.orders.record_callback(record.body, headers=record.head.headers)
+        except TurnNeverCameError:
+            raise Refused(503, "too many large callbacks wait") from None
+
     def _settle(self, done: asyncio.Task[Receipt], place: Ticket | None) -> None:
         self._recording.discard(done)
         if place is not None:
             place.release()
         failed = asyncio.CancelledError() if done.cancelled() else done.exception()
-        self.health.note(failed)
+        if not isinstance(failed, Refused):
+            self.health.note(failed)
         if failed is None:
             self._telling.put(done.result())

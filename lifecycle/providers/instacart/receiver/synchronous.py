@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from http import HTTPStatus
+from threading import Lock
 from typing import Any, Unpack
 
+from lifecycle.costly import is_costly, uncollected
 from lifecycle.orders import Orders
-from lifecycle.providers.instacart.receiver.admission import Admission, Ticket
+from lifecycle.providers.instacart.receiver.admission import Admission, Refused, Ticket
 from lifecycle.providers.instacart.receiver.answering import (
     Admit,
     Probe,
@@ -42,9 +44,10 @@ class SyncReceiver:
     ) -> None:
         self.orders = orders
         self.rules = Rules(**setup)
-        self.admission = Admission(self.rules.limits)
+        self.admission = Admission(self.rules.limits, len(setup["clients"]))
         self.health = Health(self.admission, self.rules.limits)
         self._on_change = on_change
+        self._turn = Lock()
 
     def handle(self, request: Request) -> Response:
         """Return the answer to a whole request: the plain function for any framework."""
@@ -64,7 +67,7 @@ class SyncReceiver:
                 try:
                     match step:
                         case Admit():
-                            ticket = self.admission.enter()
+                            ticket = self.admission.enter(step.client)
                         case ReadBody():
                             given = _taken(read(step.limit), ticket)
                         case Record():
@@ -83,6 +86,17 @@ class SyncReceiver:
                 ticket.release()
 
     def _record(self, record: Record) -> Receipt:
+        if not is_costly(record.body):
+            return self._recorded(record)
+        if not self._turn.acquire(timeout=self.rules.limits.store_seconds / 2):
+            raise Refused(503, "too many large callbacks wait")
+        try:
+            with uncollected():
+                return self._recorded(record)
+        finally:
+            self._turn.release()
+
+    def _recorded(self, record: Record) -> Receipt:
         try:
             receipt = self.orders.record_callback(record.body, headers=record.head.headers)
         except Exception as failed:
