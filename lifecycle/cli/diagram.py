@@ -29,6 +29,7 @@ from lifecycle.cli.picture import (
     write_picture,
 )
 from lifecycle.diagram import draw_definition, draw_order
+from lifecycle.file_mode import ORDINARY, PRIVATE
 
 
 class View(StrEnum):
@@ -81,4 +82,6 @@ def diagram(
             if order is None
             else draw_order(orders, order, shown.value, as_at=as_at, as_of=as_of, narrow=narrow)
         )
-    write_picture(picture, form_of(form, output) or _USUAL[shown], theme, output)
+    # A definition is no secret; what became of an order is.
+    mode = ORDINARY if order is None else PRIVATE
+    write_picture(picture, form_of(form, output) or _USUAL[shown], theme, output, mode=mode)

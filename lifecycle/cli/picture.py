@@ -15,6 +15,7 @@ from lifecycle.cli.output import print_text
 from lifecycle.cli.source import STDIN
 from lifecycle.cli.whole_file import whole_or_not_there
 from lifecycle.diagram import Picture
+from lifecycle.file_mode import PRIVATE
 
 STDOUT: Final = STDIN
 
@@ -77,8 +78,10 @@ def form_of(
     return form or _SUFFIXES.get(suffix)
 
 
-def write_picture(picture: Picture, form: Format, theme: ThemeName, output: str) -> None:
-    """Write a picture to stdout or into a file.
+def write_picture(
+    picture: Picture, form: Format, theme: ThemeName, output: str, *, mode: int = PRIVATE
+) -> None:
+    """Write a picture to stdout or into a file; `mode` is that of the file.
 
     Raises:
         Refusal: it has no such form, or a terminal would get bytes that are no text.
@@ -90,7 +93,7 @@ def write_picture(picture: Picture, form: Format, theme: ThemeName, output: str)
         raise Refusal("a PNG is no text for a terminal; name a file with -o FILE, or pipe it on")
     written = _written(picture, form, theme)
     if output != STDOUT:
-        with whole_or_not_there(Path(output), "picture") as file:
+        with whole_or_not_there(Path(output), "picture", mode) as file:
             file.write(written if isinstance(written, bytes) else written.encode())
     elif isinstance(written, bytes):
         sys.stdout.flush()

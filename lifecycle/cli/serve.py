@@ -30,6 +30,7 @@ from lifecycle.cli.output import warn
 from lifecycle.cli.reconcile import background_of
 from lifecycle.connect import connect_async, receiver_of
 from lifecycle.errors import InvalidArgumentError, MissingExtraError
+from lifecycle.file_mode import exposure
 
 if TYPE_CHECKING:
     from uvicorn import Server
@@ -87,7 +88,8 @@ def serve(
         signal.signal(signal.SIGTERM, _end)
         signal.signal(signal.SIGINT, _interrupt)
         logging.basicConfig(level=logging.INFO, format=_LOG_LINE, stream=sys.stderr)
-        asyncio.run(_run(package, receiver, listening, reconcile, provider))
+        warning = exposure(credentials) if credentials is not None else None
+        asyncio.run(_run(package, receiver, listening, reconcile, provider, warning))
 
 
 async def _run(
@@ -96,6 +98,7 @@ async def _run(
     listening: socket.socket,
     reconcile: timedelta | None,
     provider: str,
+    warning: str | None,
 ) -> None:
     """Serve until a signal comes; then finish what is under way and close the log."""
     async with AsyncExitStack() as stack:
@@ -105,10 +108,10 @@ async def _run(
             await stack.enter_async_context(client)
         # Opened before the server starts: a store that cannot be opened is one sentence.
         service = await stack.enter_async_context(package.Service(receiver, background=background))
-        await _server(service).serve([listening])
+        await _server(service, warning).serve([listening])
 
 
-def _server(service: Any) -> Server:
+def _server(service: Any, warning: str | None) -> Server:
     from uvicorn import Config, Server  # noqa: PLC0415 - `http` may not be installed
 
     class Telling(Server):
@@ -118,6 +121,8 @@ def _server(service: Any) -> Server:
             await super().startup(sockets)
             for listening in sockets or ():
                 warn(f"listening on {_url_of(listening)}; stop with Ctrl-C")
+            if warning is not None:
+                warn(warning)
 
     config = Config(
         service,

@@ -15,7 +15,9 @@ STDIN: Final = "-"
 MAX_LINE_BYTES: Final = 128 * 1024 * 1024
 """A body of the largest kept size fits into a line of this length however it is spelled."""
 
-SQLITE_MAGIC: Final = b"SQLite format 3\x00"
+SQLITE_MAGICS: Final = (b"SQLite format 3\x00", b"\x37\x7f\x06\x82", b"\x37\x7f\x06\x83")
+"""How a database begins, and the write-ahead file beside it."""
+
 BATCH_LINES: Final = 500
 BATCH_BYTES: Final = 8 * 1024 * 1024
 
@@ -53,9 +55,9 @@ def read_batches(name: str) -> Iterator[Batch]:
 
 
 def looks_like_a_database(path: Path) -> bool:
-    """Tell whether a file is an SQLite database: to be kept from harm, and never a recording."""
+    """Tell whether a file is of an SQLite database: to be kept from harm, never a recording."""
     with path.open("rb") as file:
-        return file.read(len(SQLITE_MAGIC)) == SQLITE_MAGIC
+        return file.read(len(SQLITE_MAGICS[0])).startswith(SQLITE_MAGICS)
 
 
 def _size_of(name: str) -> int | None:

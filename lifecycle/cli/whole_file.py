@@ -10,13 +10,15 @@ from typing import BinaryIO
 
 from lifecycle.cli.failure import Refusal, unusable
 from lifecycle.cli.source import looks_like_a_database
+from lifecycle.file_mode import PRIVATE
+from lifecycle.part_file import part_of
 
 
 @contextmanager
-def whole_or_not_there(path: Path, what: str) -> Iterator[BinaryIO]:
+def whole_or_not_there(path: Path, what: str, mode: int = PRIVATE) -> Iterator[BinaryIO]:
     """Open a file that takes its name once it is complete and on the disk.
 
-    `what` is to be written, for people.
+    `what` is to be written, for people. Others may read it only if `mode` lets them.
 
     Raises:
         Refusal: it cannot be written, or a database would be overwritten.
@@ -28,14 +30,10 @@ def whole_or_not_there(path: Path, what: str) -> Iterator[BinaryIO]:
             return
         if path.exists() and looks_like_a_database(path):
             raise Refusal(f"{str(path)!r} is a database; choose another name for the {what}")
-        part = path.with_name(f".{path.name}.{os.getpid()}.part")
-        try:
-            with part.open("xb") as file:
-                yield file
-                file.flush()
-                os.fsync(file.fileno())
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
+        with part_of(path, mode) as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+            Path(file.name).replace(path)
     except OSError as failure:
         raise Refusal(unusable(path, failure)) from None

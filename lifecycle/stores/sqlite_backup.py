@@ -10,8 +10,10 @@ import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from urllib.parse import quote_from_bytes
 
 from lifecycle.errors import StoreUnavailableError
+from lifecycle.part_file import part_of, sync_folder
 
 
 def back_up(source: sqlite3.Connection, path: str) -> None:
@@ -22,26 +24,23 @@ def back_up(source: sqlite3.Connection, path: str) -> None:
     """
     target = Path(path)
     url = f"sqlite:///{path}"
-    part = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
         if target.exists():
             raise StoreUnavailableError(url, "something of that name is there already")
-        part.touch(mode=0o600, exist_ok=False)
-        with closing(sqlite3.connect(part)) as copy:
-            source.backup(copy)
-        _sync(part)
-        os.link(part, target)
-        _sync(target.parent)
+        with part_of(target) as part:
+            _copy(source, part.name)
+            os.fsync(part.fileno())
+            os.link(part.name, target)
+            sync_folder(target.parent)
     except (OSError, sqlite3.Error) as fault:
         why = fault.strerror if isinstance(fault, OSError) else str(fault)
         raise StoreUnavailableError(url, f"it cannot be written ({why})") from fault
-    finally:
-        part.unlink(missing_ok=True)
 
 
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def _copy(source: sqlite3.Connection, part: str) -> None:
+    """Fill an empty file; it is locked already, and nothing of it counts before it is whole."""
+    uri = f"file:{quote_from_bytes(os.fsencode(os.path.abspath(part)))}?mode=rw&nolock=1"  # noqa: PTH100 - a name, not a Path
+    with closing(sqlite3.connect(uri, uri=True)) as copy:
+        copy.execute("PRAGMA journal_mode=OFF")
+        copy.execute("PRAGMA synchronous=OFF")
+        source.backup(copy)

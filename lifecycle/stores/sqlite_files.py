@@ -14,10 +14,8 @@ from stat import S_IFREG
 from typing import Final
 
 from lifecycle.errors import StoreUnavailableError
+from lifecycle.file_mode import PRIVATE
 from lifecycle.stores.recorder import TryAgainError
-
-PRIVATE: Final = 0o600
-"""The mode of a new file: what is in a log is nobody else's business."""
 
 LOOK_SECONDS: Final = 0.01
 """How long a reader may go on before it looks again."""

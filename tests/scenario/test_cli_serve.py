@@ -147,6 +147,21 @@ def test_credentials_that_cannot_be_used_are_one_sentence_without_them(file, env
     assert not (tmp_path / "lifecycle.db").exists()
 
 
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o644, 0o604])
+def test_credentials_that_others_may_read_are_a_warning(tmp_path, mode):
+    file = tmp_path / "credentials.toml"
+    file.write_text(f'signing_keys = ["{KEY}"]\n[clients]\n{CLIENT} = ["{SECRET}"]\n')
+    file.chmod(mode)
+
+    with serving(tmp_path, "--credentials", "credentials.toml", env={}) as server:
+        bearer(server.port)
+        server.process.terminate()
+        said = server.process.stderr.read()
+
+    assert (f"has mode {mode:04o}: others than its owner may read it" in said) == (mode != 0o600)
+    assert SECRET not in said
+
+
 def test_a_file_that_is_not_there_is_named(tmp_path):
     answer = run_script("serve", "--credentials", "gone.toml", cwd=tmp_path)
     assert answer.code == 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import tomllib
 from collections.abc import Mapping
@@ -9,17 +10,22 @@ from pathlib import Path
 from typing import Any, Final
 
 from lifecycle.errors import InvalidArgumentError
+from lifecycle.file_mode import exposure
 from lifecycle.providers.instacart.receiver.answering import Rules, Setup
 
 CLIENT_ID: Final = "LIFECYCLE_RECEIVER_CLIENT_ID"
 CLIENT_SECRET: Final = "LIFECYCLE_RECEIVER_CLIENT_SECRET"  # noqa: S105 - a variable's name
 SIGNING_KEY: Final = "LIFECYCLE_RECEIVER_SIGNING_KEY"
 
+LOG: Final = logging.getLogger("lifecycle.receiver")
+
 _FILE: Final = "a TOML file with `signing_keys = [...]` and a table `[clients]` of ids and secrets"
 
 
 def read_credentials(path: str | os.PathLike[str]) -> Setup:
     """Return the clients and signing keys that a TOML file holds.
+
+    Where others than its owner may read the file, that is logged as a warning.
 
     Raises:
         InvalidArgumentError: it holds something else; nothing of it is quoted.
@@ -31,6 +37,8 @@ def read_credentials(path: str | os.PathLike[str]) -> Setup:
         setup = Setup(clients=clients, signing_keys=_texts(found["signing_keys"]))
     except (ValueError, KeyError, TypeError, AttributeError):
         raise InvalidArgumentError("the credentials", _FILE) from None
+    if warning := exposure(path):
+        LOG.warning(warning)
     return _checked(setup)
 
 
