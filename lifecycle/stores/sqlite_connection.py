@@ -206,6 +206,8 @@ class LogConnectionPool(SQLiteConnectionPool):
         self.path = self.file.path
         if create:
             self.file.make()
+        else:
+            self.file.wait_until_made()
         self._idle: deque[LogConnection] = deque()
         self._opened: list[LogConnection] = []
         self._opening: set[int] = set()

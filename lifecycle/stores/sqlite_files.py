@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import os
 import time
-from stat import S_IFREG
+from contextlib import suppress
 from typing import Final
 
 from lifecycle.errors import StoreUnavailableError
 from lifecycle.file_mode import PRIVATE
 from lifecycle.stores.recorder import TryAgainError
+from lifecycle.stores.sqlite_fork import making
 
 LOOK_SECONDS: Final = 0.01
 """How long a reader may go on before it looks again."""
@@ -49,17 +50,17 @@ class LogFile:
         self.is_cut = False
 
     def make(self) -> None:
-        """Make an empty file that only its owner may read, unless there is one.
+        """Make an empty file that its owner alone may read, unless there is one.
 
         Where it cannot be made nothing is raised: SQLite says why, as it opens it.
         """
-        try:
-            # Not opened: closing it would take away the locks of a thread that was quicker.
-            os.mknod(self.path, S_IFREG | PRIVATE)
-        except FileExistsError:
+        with making(), suppress(OSError):
+            os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_RDWR, PRIVATE))
+
+    def wait_until_made(self) -> None:
+        """Return once no other thread is just making a file."""
+        with making():
             return
-        except OSError:  # on macOS root alone may do this
-            _make_by_opening(self.path)
 
     def first_look(self) -> Identity | None:
         """Return which file is there, before SQLite opens it.
@@ -142,7 +143,6 @@ class OpenFiles:
         except OSError as fault:
             raise self._file.unseen(fault) from fault
         self.check()
-        self._size = os.fstat(self._writing).st_size
         self._header = self._read_header()
 
     def check(self) -> bool:
@@ -238,7 +238,12 @@ class OpenFiles:
         return self._file.overwritten(_WAL)
 
     def _read_header(self) -> bytes:
-        return b"" if self._writing is None else os.pread(self._writing, _HEADER_BYTES, 0)
+        if self._writing is None:
+            return b""
+        try:
+            return os.pread(self._writing, _HEADER_BYTES, 0)
+        except OSError as fault:
+            raise self._file.unseen(fault) from fault
 
 
 def identity_of(path: str) -> Identity | None:
@@ -248,10 +253,3 @@ def identity_of(path: str) -> Identity | None:
     except OSError:
         return None
     return found.st_ino, found.st_dev
-
-
-def _make_by_opening(path: str) -> None:
-    try:
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, PRIVATE))
-    except OSError:
-        return

@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from functools import cache
+from threading import Lock
 from typing import Final, Protocol
 from weakref import WeakSet
 
@@ -44,12 +45,23 @@ class KeepsOpen(Protocol):
 
 
 _OPEN: Final[WeakSet[KeepsOpen]] = WeakSet()
+_MAKING: Final = Lock()
 # Why a path must not be opened again in this process.
 _UNSAFE_PATHS: Final[dict[str, str]] = {}
 _USED_AT_FORK: Final = (
     "it was in use while this process was forked; start processes before using it"
 )
 _REPLACED: Final = "its files were replaced while this process used them; start the process again"
+
+
+def making() -> Lock:
+    """Return the lock under which a file is made, and which nobody holds after a fork.
+
+    A file that is closed takes the locks of its whole process along: so nobody else opens
+    one before whoever made it has closed it.
+    """
+    _watch()
+    return _MAKING
 
 
 def watch_forks(keeper: KeepsOpen) -> None:
@@ -87,6 +99,11 @@ def _keep(connection: object) -> None:
 
 @cache
 def _watch() -> None:
+    os.register_at_fork(
+        before=_MAKING.acquire,
+        after_in_parent=_MAKING.release,
+        after_in_child=_MAKING.release,
+    )
     os.register_at_fork(after_in_child=_after_fork)
 
 
