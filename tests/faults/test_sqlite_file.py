@@ -10,6 +10,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from pathlib import Path
 
@@ -275,7 +276,59 @@ def test_what_another_connection_replaces_is_found_out(log, raw, change):
     assert verify(log).findings[0].position == 1
 
 
+@pytest.fixture
+def forged(log: SQLiteLog, tmp_path: Path) -> tuple[object, ...]:
+    """A well-formed record 2 that tells something else than the one in the log."""
+    log.append(event(number=1))
+    log.backup(str(tmp_path / "forging.db"))
+    with closing(SQLiteLog(tmp_path / "forging.db")) as forging:
+        forging.append(event(number=666))
+        record = forging.read(stream(), after=1)[0]
+    log.append(event(number=2))
+    return (2, record.stream, record.version, record.topic, record.state)
+
+
+def test_the_last_record_that_another_connection_replaces_shows_by_a_checkpoint(log, raw, forged):
+    held = verify(log).checkpoint
+
+    raw.execute("INSERT OR REPLACE INTO stored_events VALUES (?, ?, ?, ?, ?)", forged)
+
+    assert verify(log).ok, "no later record vouches for the last one"
+    assert not verify(log, checkpoint=held).ok
+
+
+def test_whoever_wrote_the_last_record_notices_that_another_connection_replaced_it(
+    log, raw, forged
+):
+    raw.execute("INSERT OR REPLACE INTO stored_events VALUES (?, ?, ?, ?, ?)", forged)
+
+    with pytest.raises(StoreUnavailableError, match="overwritten"):
+        log.append(event(number=3))
+
+
+def test_whoever_wrote_the_last_record_notices_that_it_was_cut_off(log, raw):
+    log.append_many([event(number=1), event(number=2)])
+    raw.executescript(
+        "DROP TRIGGER stored_events_refuse_delete; DELETE FROM stored_events WHERE rowid = 2"
+    )
+
+    with pytest.raises(StoreUnavailableError, match="overwritten"):
+        log.append(event(number=3))
+
+
 # Where it lies
+
+
+def test_threads_that_make_one_file_at_once_keep_their_locks(path):
+    def make(number: int) -> Outcome:
+        with closing(SQLiteLog(path)) as log:
+            return log.append(event(number=number)).outcome
+
+    with ThreadPoolExecutor(16) as pool:
+        assert set(pool.map(make, range(48))) == {Outcome.APPENDED}
+    with closing(SQLiteLog(path)) as log:
+        assert verify(log).records == 48
+        assert verify(log).ok
 
 
 @pytest.mark.parametrize(
