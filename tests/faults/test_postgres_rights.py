@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing
+from functools import partial
 
 import psycopg
 import pytest
@@ -178,11 +179,11 @@ def test_a_log_without_a_table_says_what_makes_it(postgres, url, beside):
 
     with connect(user(url, "follows")) as orders:
         orders.find()
+        need = orders.views.rebuild
+        if beside == "feeds":
+            need = orders.subscription("notify", print).catch_up
         with pytest.raises(StoreUnavailableError, match=f"no {beside}; .*lifecycle db init"):
-            if beside == "feeds":
-                orders.subscription("notify", print).catch_up()
-            else:
-                orders.views.rebuild()
+            need()
     told = row(user(url, "follows"), "schema")
     assert (told.level, f"table {beside} is missing" in told.meaning) == (Level.FAIL, True)
     initialize(url, **ROLES)
@@ -216,18 +217,17 @@ def test_a_superuser_is_not_said_to_read_and_append_only(postgres, url):
     assert "may read and append, and nothing" not in told.stdout
 
 
-def test_the_owner_of_the_tables_keeps_its_rights_and_the_truth_is_told(postgres, url):
+def test_the_owner_of_the_tables_keeps_its_rights_and_the_truth_is_told(postgres):
     name = made_role(postgres)
-    initialize(url)
-    for table in TABLES:
-        schema = place(url).quoted_schema
-        postgres.execute(f"ALTER TABLE {schema}.{table.name} OWNER TO {name}")
-    postgres.execute(f"GRANT USAGE ON SCHEMA {place(url).quoted_schema} TO {name}")
-    postgres.execute(f"ALTER SCHEMA {place(url).quoted_schema} OWNER TO {name}")
+    url = postgres.url(postgres.new_database(f"OWNER {name}"))
     initialize(user(url, name))
-    assert "owns the tables" in row(user(url, name), "role").meaning
-    with postgres.connect(user=name) as session:
-        session.execute(f"SELECT 1 FROM {place(url).table}")
+
+    told = init(url, "--role", name)
+
+    assert f"role {name} owns the tables" in told.stdout
+    with connect(user(url, name)) as orders:
+        orders.record_callback(BRAND_NEW)
+        orders.views.rebuild()
 
 
 @pytest.mark.parametrize(
@@ -324,7 +324,7 @@ def test_a_table_that_a_stranger_made_first_is_never_used(postgres, url, table, 
     with postgres.connect(user=stranger) as session:
         session.execute(SQUATTED[how].format(schema=schema, table=table))
 
-    with pytest.raises(StoreUnavailableError, match="not of this library|belongs to the role"):
+    with pytest.raises(StoreUnavailableError, match=r"not of this library|belongs to the role"):
         initialize(url)
     with postgres.connect() as owner, pytest.raises(psycopg.Error, match="not to be trusted"):
         owner.execute(init(url, "--print").stdout)
@@ -341,13 +341,9 @@ def test_a_table_beside_the_log_that_a_stranger_made_is_refused_by_name(postgres
         session.execute(f"GRANT ALL ON {schema}.{table} TO PUBLIC")
     with connect(url) as orders:
         orders.record_callback(BRAND_NEW)
-        with pytest.raises(
-            StoreUnavailableError, match=f"{table} .*belongs to the role {stranger}"
-        ):
-            if table == "feeds":
-                orders.log.feeds.standings()
-            else:
-                orders.views.standing()
+        look = orders.log.feeds.standings if table == "feeds" else orders.views.standing
+        with pytest.raises(StoreUnavailableError, match=f"{table} .*to the role {stranger}"):
+            look()
 
 
 def test_a_guard_that_a_stranger_made_first_is_refused(postgres, url):
@@ -440,11 +436,9 @@ def test_who_holds_any_other_lock_of_ours_is_named_too(postgres, raw, lock):
     url = postgres.new_url(lock_timeout=0.1, patience=0.2)
     with connect(url) as orders, raw.transaction():
         raw.execute(f"SELECT pg_advisory_xact_lock({getattr(place(url), lock)})")
+        wait = orders.views.rebuild if lock == "views_lock" else partial(initialize, url)
         with pytest.raises(StoreUnavailableError, match=f"process {raw.info.backend_pid}"):
-            if lock == "views_lock":
-                orders.views.rebuild()
-            else:
-                initialize(url)
+            wait()
 
 
 def test_who_locked_the_table_is_named(postgres, raw):
@@ -539,5 +533,5 @@ def test_a_guard_that_does_not_guard_is_told_and_mended(postgres, url, change):
 def test_a_log_that_a_crash_would_empty_or_that_is_another_s_is_not_opened(postgres, url, change):
     initialize(url)
     postgres.execute(change.format(table=place(url).table))
-    with pytest.raises(StoreUnavailableError, match="lost in a crash|not of this library"):
+    with pytest.raises(StoreUnavailableError, match=r"lost in a crash|not of this library"):
         PostgresLog(url)
