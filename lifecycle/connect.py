@@ -15,7 +15,7 @@ from typing import Final, cast
 from lifecycle import providers
 from lifecycle.async_orders import AsyncOrders
 from lifecycle.errors import InvalidArgumentError, MissingExtraError, StoreUrlError
-from lifecycle.log import Log
+from lifecycle.log import Log, Setting
 from lifecycle.orders import Orders
 from lifecycle.provider import Provider
 
@@ -110,28 +110,45 @@ def _open_store(url: str, *, create: bool, clock: Clock) -> Log:
     raise StoreUrlError(url, "sqlite:///file.db, postgresql://host/database or memory:")
 
 
-def initialize(url: str, *, role: str | None = None) -> str:
-    """Make the log at `url` if there is none, guard it, and return where it lies.
+def initialize(
+    url: str,
+    *,
+    role: str | None = None,
+    follower: str | None = None,
+    reader: str | None = None,
+    revoke_public: bool = False,
+) -> str:
+    """Make the log at `url`, or what is missing of it, guard it, and return where it lies.
 
-    `role`, on PostgreSQL, is made if need be, and may then read and append and nothing else.
-    Log in as the owner of the schema, who may make roles.
+    On PostgreSQL roles are made if need be: `role` may then read and append, `follower` build
+    the stored views and follow the log, `reader` read everything, and none may do more; who
+    may do all of it is named three times. `revoke_public` keeps everybody else out of the
+    database. Log in as the owner of the schema, who may make roles.
 
     Raises:
-        InvalidArgumentError: the store has no roles, or the name is of no use.
+        InvalidArgumentError: the store has no roles, or a name is of no use.
         StoreError: as `connect`.
     """
     if _is_postgres(url):
         with _from_extra("postgres", "psycopg"):
             from lifecycle.stores import postgres
+            from lifecycle.stores.postgres_rights import Grants
 
-        postgres.initialize(url, role)
-    elif role is not None:
+        postgres.initialize(url, Grants(role, follower, reader, revoke_public))
+    elif revoke_public or (role, follower, reader) != (None, None, None):
         raise InvalidArgumentError("role", "none: only PostgreSQL has roles")
     with closing(open_log(url)) as log:
         return log.url
 
 
-def initializing_statements(url: str, *, role: str | None = None) -> list[str]:
+def initializing_statements(
+    url: str,
+    *,
+    role: str | None = None,
+    follower: str | None = None,
+    reader: str | None = None,
+    revoke_public: bool = False,
+) -> list[str]:
     """Return the SQL that an administrator can run instead of `initialize`; none on SQLite.
 
     Errors are those of `initialize`; the database is not asked.
@@ -140,8 +157,22 @@ def initializing_statements(url: str, *, role: str | None = None) -> list[str]:
         return []
     with _from_extra("postgres", "psycopg"):
         from lifecycle.stores.postgres import statements_of
+        from lifecycle.stores.postgres_rights import Grants
 
-    return statements_of(url, role)
+    return statements_of(url, Grants(role, follower, reader, revoke_public))
+
+
+def rights_of(url: str, role: str) -> Setting:
+    """Return what a role may do to the log at `url`, on PostgreSQL, as the doctor tells it.
+
+    Raises:
+        InvalidArgumentError: there is no such role.
+        StoreError: as `connect`.
+    """
+    with _from_extra("postgres", "psycopg"):
+        from lifecycle.stores import postgres
+
+    return postgres.describe(url, role)
 
 
 @cache

@@ -1,4 +1,4 @@
-"""`lifecycle db init`: the log's table, its guards, and a role that may only read and append."""
+"""`lifecycle db init`: the log's tables, its guard, and roles that may do what they need."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import typer
 from lifecycle.cli.failure import Refusal
 from lifecycle.cli.option import DEFAULT_DATABASE, Database
 from lifecycle.cli.output import print_text, say, visible
-from lifecycle.connect import initialize, initializing_statements
+from lifecycle.connect import initialize, initializing_statements, rights_of
+from lifecycle.log import Level, Setting
 
 
 def init(
@@ -20,19 +21,43 @@ def init(
             "--role", metavar="NAME", help="Make a role that may read and append, and no more."
         ),
     ] = None,
+    follower: Annotated[
+        str | None,
+        typer.Option(
+            "--follower", metavar="NAME", help="Make a role that may follow: views, subscriptions."
+        ),
+    ] = None,
+    reader: Annotated[
+        str | None,
+        typer.Option("--reader", metavar="NAME", help="Make a role that may read everything."),
+    ] = None,
+    revoke_public: Annotated[
+        bool,
+        typer.Option(
+            "--revoke-public", help="Keep every role that was not let in out of the database."
+        ),
+    ] = False,
     show: Annotated[
         bool, typer.Option("--print", help="Print the SQL instead of running it.")
     ] = False,
     db: Database = DEFAULT_DATABASE,
 ) -> None:
-    """Make the log, guard it, and grant a role what appending needs."""
-    statements = initializing_statements(db, role=role)
-    if (role is not None or show) and not statements:
+    """Make the log and what lies beside it, guard it, and let roles in."""
+    names = {"role": role, "follower": follower, "reader": reader}
+    statements = initializing_statements(db, **names, revoke_public=revoke_public)
+    if (show or revoke_public or any(names.values())) and not statements:
         raise Refusal("only PostgreSQL has roles and takes SQL; expected --db postgresql://...")
     if show:
         print_text("".join(f"{statement};\n" for statement in statements))
         return
-    place = initialize(db, role=role)
+    place = initialize(db, **names, revoke_public=revoke_public)
     say(visible(f"{place} is ready, and append-only"))
-    if role is not None:
-        say(visible(f"role {role} may read and append; give it a password if it is new"))
+    for name in dict.fromkeys(name for name in names.values() if name is not None):
+        say(visible(_told(rights_of(db, name))))
+    if revoke_public:
+        say("no other role may connect to this database")
+
+
+def _told(role: Setting) -> str:
+    hint = "; give it a password if it is new" if role.level is Level.OK else ""
+    return f"role {role.found} {role.meaning.removeprefix('it ')}{hint}"

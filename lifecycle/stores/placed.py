@@ -1,4 +1,4 @@
-"""Statements written for SQLite, as PostgreSQL takes them."""
+"""Statements written for SQLite, as PostgreSQL takes them: placed, numbered and qualified."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import re
 from collections.abc import Iterable
 from itertools import count
 
+from lifecycle.stores.postgres_qualified import qualified
+
 
 def placed(statement: str, place: str, tables: Iterable[str]) -> str:
-    """Return a statement with its tables named at `place`, and each `?` numbered.
+    """Return a statement with every name qualified, its tables at `place`, each `?` numbered.
 
     A table is named as such after FROM, INTO or UPDATE; elsewhere its name is a column's.
     """
@@ -19,4 +21,4 @@ def placed(statement: str, place: str, tables: Iterable[str]) -> str:
         statement,
     )
     numbers = count(1)
-    return re.sub(r"\?", lambda _: f"${next(numbers)}", named)
+    return qualified(re.sub(r"\?", lambda _: f"${next(numbers)}", named))

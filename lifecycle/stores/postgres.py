@@ -18,12 +18,23 @@ from lifecycle.errors import InvalidArgumentError, StoreMissingError, StoreUnava
 from lifecycle.log import Record, Setting
 from lifecycle.stores.patience import patiently
 from lifecycle.stores.postgres_array import bigint_array, bytea_array, text_array
-from lifecycle.stores.postgres_connection import Lent, LogConnection, LogDatastore
+from lifecycle.stores.postgres_connection import Lent, LogConnection, LogDatastore, asking
 from lifecycle.stores.postgres_fault import InOurWords
 from lifecycle.stores.postgres_feeds import PostgresFeeds
-from lifecycle.stores.postgres_schema import COLUMNS, TABLE, Place
+from lifecycle.stores.postgres_holder import NamingTheHolder
+from lifecycle.stores.postgres_inspection import (
+    check_shape,
+    guard_setting,
+    schema_setting,
+    shown_path,
+)
+from lifecycle.stores.postgres_making import let_in, make_log
+from lifecycle.stores.postgres_owners import refuse_attached_code, refusing_statement
+from lifecycle.stores.postgres_rights import Grants, Role, role_settings, told_of
+from lifecycle.stores.postgres_schema import Place
 from lifecycle.stores.postgres_setting import REPORT, settings_of
-from lifecycle.stores.postgres_statement import COLUMNS_OF, Statements
+from lifecycle.stores.postgres_statement import Statements
+from lifecycle.stores.postgres_tables import TABLE
 from lifecycle.stores.postgres_url import Target, parse_url
 from lifecycle.stores.postgres_views import PostgresViews
 from lifecycle.stores.recorded_log import Clock, RecordedLog, now
@@ -69,43 +80,63 @@ class PostgresRecorder(PostgresApplicationRecorder):
         self._place = target.place
         self._limits = target.limits
         self._pool = datastore.connections
+        self._naming = NamingTheHolder(self._pool, target.place, target.place.append_lock)
         self._prepare = target.prepares
         self._statements = Statements.of(target.place)
         # Who writes alone, and its connection; one writer at a time.
         self._alone: tuple[int, LogConnection] | None = None
 
     def create_table(self) -> None:
-        """Make the schema and the table, unless another process just did."""
-        place = self._place
+        """Make the schema and the tables, unless another process just did."""
         with Lent(self._pool) as connection, connection.transaction():
-            connection.execute(f"SELECT pg_advisory_xact_lock({place.create_lock})".encode())
-            if not _columns(connection, place.table):
-                _run(connection, self._missing_schema(connection))
-                _run(connection, place.create_statements())
-                _run(connection, place.guard_statements())
+            connection.execute(self._place.lock_statement(self._place.create_lock).encode())
+            if not self._is_there(connection):
+                make_log(connection, self._place, self.url)
 
-    def initialize(self, role: str | None) -> None:
-        """Guard the table anew, and grant a role what appending needs, as the owner."""
-        place = self._place
-        grants = place.grant_statements(role) if role is not None else []
-        with InOurWords(self.url), Lent(self._pool) as connection, connection.transaction():
-            connection.execute(f"SELECT pg_advisory_xact_lock({place.create_lock})".encode())
-            if connection.tuples.execute("SELECT current_user::text").fetchone() == (role,):
-                raise InvalidArgumentError("role", "another than the one that logged in")
-            _run(connection, place.guard_statements())
-            _run(connection, grants)
+    def initialize(
+        self,
+        role: str | None = None,
+        *,
+        follower: str | None = None,
+        reader: str | None = None,
+        revoke_public: bool = False,
+    ) -> None:
+        """Make what is missing, guard the log anew, and let roles in, as the owner."""
+        grants = Grants(role, follower, reader, revoke_public)
+        with (
+            NamingTheHolder(self._pool, self._place, self._place.create_lock),
+            InOurWords(self.url),
+            Lent(self._pool) as connection,
+            connection.transaction(),
+        ):
+            connection.execute(self._place.lock_statement(self._place.create_lock).encode())
+            make_log(connection, self._place, self.url)
+            let_in(connection, self._place, grants)
+
+    def describe(self, role: str) -> Setting:
+        """Return what a role may do to the log.
+
+        Raises:
+            InvalidArgumentError: there is no such role.
+        """
+        with InOurWords(self.url), Lent(self._pool) as connection:
+            found = Role.found(asking(connection), self._place, role)
+        if found is None:
+            raise InvalidArgumentError("role", "one that the server has")
+        return told_of(found)
 
     def prepare(self, *, create: bool) -> None:
-        """Make the table if it is not there and `create` is true, and check that it is ours."""
-        with InOurWords(self.url):
-            columns = self._found_columns()
-            if not columns and create:
+        """Make the tables if there are none and `create` is true, and check that they are ours."""
+        with (
+            NamingTheHolder(self._pool, self._place, self._place.create_lock),
+            InOurWords(self.url),
+        ):
+            is_there = self._found()
+            if not is_there and create:
                 self.create_table()
-                columns = self._found_columns()
-        if not columns:
+                is_there = self._found()
+        if not is_there:
             raise StoreMissingError(self.url)
-        if columns != list(COLUMNS):
-            raise StoreUnavailableError(self.url, f"its table {TABLE} is not of this library")
 
     def write(self, plan: Plan, *, alone: bool = False) -> Sequence[int]:
         """Insert what `plan` returns, all or nothing, and return the positions."""
@@ -114,7 +145,7 @@ class PostgresRecorder(PostgresApplicationRecorder):
         rows = plan(None)
         if not rows:
             return ()
-        with InOurWords(self.url, writes=True), Lent(self._pool) as connection:
+        with self._naming, InOurWords(self.url, writes=True), Lent(self._pool) as connection:
             chunks = list(_chunked(rows))
             if len(chunks) == 1:
                 return self._insert(connection, rows)
@@ -170,10 +201,21 @@ class PostgresRecorder(PostgresApplicationRecorder):
 
     def settings(self) -> Sequence[Setting]:
         """Return what durability rests on, and what this role may do, read back."""
-        with InOurWords(self.url), Lent(self._pool) as connection:
+        with (
+            InOurWords(self.url),
+            Lent(self._pool) as connection,
+            connection.transaction(),
+        ):
+            connection.execute(shown_path(self._place).encode())
             cursor = RawCursor(connection, row_factory=dict_row)
-            found = cursor.execute(REPORT, (self._place.table,)).fetchone()
-        return list(settings_of(self._limits, found or {}))
+            found = cursor.execute(REPORT).fetchone() or {}
+            ask = asking(connection)
+            looked_at = [
+                guard_setting(ask, self._place),
+                schema_setting(ask, self._place),
+                *role_settings(ask, self._place, found["role"]),
+            ]
+        return list(settings_of(self._limits, found, looked_at))
 
     def close(self) -> None:
         """Close every connection."""
@@ -182,6 +224,7 @@ class PostgresRecorder(PostgresApplicationRecorder):
     def _write_alone(self, plan: Plan) -> Sequence[int]:
         """Take the lock first, in a transaction; `plan` then reads on the same connection."""
         with (
+            self._naming,
             InOurWords(self.url, writes=True),
             Lent(self._pool) as connection,
             connection.transaction(),
@@ -194,11 +237,6 @@ class PostgresRecorder(PostgresApplicationRecorder):
                 self._alone = None
             chunks = _chunked(rows) if rows else ()
             return [place for chunk in chunks for place in self._insert(connection, chunk)]
-
-    def _missing_schema(self, connection: LogConnection) -> list[str]:
-        asked = (self._place.quoted_schema,)
-        found = connection.tuples.execute("SELECT to_regnamespace($1)::text", asked).fetchone()
-        return [self._place.schema_statement()] if found == (None,) else []
 
     def _insert(self, connection: LogConnection, rows: Sequence[Row]) -> list[int]:
         streams, versions, topics, states = zip(*rows, strict=True)
@@ -225,30 +263,57 @@ class PostgresRecorder(PostgresApplicationRecorder):
         done = connection.tuples.execute(statement, parameters, prepare=self._prepare, binary=True)
         return done.fetchall()
 
-    def _found_columns(self) -> list[tuple[str, ...]]:
+    def _found(self) -> bool:
+        """Tell whether the log is there; what is there must be safe to use."""
         with Lent(self._pool) as connection:
-            return _columns(connection, self._place.table)
+            if not self._is_there(connection):
+                return False
+            refuse_attached_code(asking(connection), self._place, self.url)
+            return True
+
+    def _is_there(self, connection: LogConnection) -> bool:
+        return check_shape(asking(connection), self._place, self.url)
 
 
-def initialize(url: str, role: str | None = None) -> None:
-    """Make the log at `url` if there is none, guard it, and grant a role what it needs.
+def initialize(url: str, grants: Grants) -> None:
+    """Make the log at `url` if there is none, guard it, and let roles in.
 
     Errors are those of `PostgresLog`.
     """
     target = parse_url(url)
     recorder = _opened(target, create=True)
     try:
-        patiently(target.url, target.limits.patience, recorder.initialize, role)
+        patiently(
+            target.url,
+            target.limits.patience,
+            recorder.initialize,
+            grants.role,
+            follower=grants.follower,
+            reader=grants.reader,
+            revoke_public=grants.revoke_public,
+        )
     finally:
         recorder.close()
 
 
-def statements_of(url: str, role: str | None = None) -> list[str]:
-    """Return what an administrator can run instead of `initialize`, on an empty schema."""
+def describe(url: str, role: str) -> Setting:
+    """Return what a role may do to the log at `url`; errors are those of `PostgresLog`."""
+    target = parse_url(url)
+    recorder = _opened(target, create=False)
+    try:
+        return patiently(target.url, target.limits.patience, recorder.describe, role)
+    finally:
+        recorder.close()
+
+
+def statements_of(url: str, grants: Grants) -> list[str]:
+    """Return what an administrator can run instead of `initialize`, as often as one likes."""
     place = parse_url(url).place
     schema = [] if place == Place() else [place.schema_statement()]
-    grants = place.grant_statements(role) if role is not None else []
-    return [*schema, *place.create_statements(), *place.guard_statements(), *grants]
+    made = place.create_statements(again=True)
+    refusing = refusing_statement(place)
+    guard = place.guard_statements()
+    return [refusing, *schema, *made, *guard, *grants.statements(place)]
 
 
 def _opened(target: Target, *, create: bool) -> PostgresRecorder:
@@ -272,15 +337,6 @@ def _opened(target: Target, *, create: bool) -> PostgresRecorder:
         recorder.close()
         raise
     return recorder
-
-
-def _run(connection: LogConnection, statements: Iterable[str]) -> None:
-    for statement in statements:
-        connection.execute(statement.encode())
-
-
-def _columns(connection: LogConnection, table: str) -> list[tuple[str, ...]]:
-    return connection.tuples.execute(COLUMNS_OF, (table,)).fetchall()
 
 
 def _chunked(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:

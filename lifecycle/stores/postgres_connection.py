@@ -9,16 +9,20 @@ from collections.abc import Generator, Iterator
 from contextlib import contextmanager, suppress
 from threading import Semaphore
 from types import TracebackType
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final, Self, TypeVar, cast
 
 import psycopg
 from eventsourcing.postgres import PostgresDatastore
-from psycopg import Connection, RawCursor
+from psycopg import Connection, Cursor, RawCursor
+from psycopg.abc import Params, Query
 from psycopg.rows import DictRow, dict_row, tuple_row
+from psycopg.sql import Composable
 
 from lifecycle.errors import StoreClosedError
 from lifecycle.stores.postgres_array import register_arrays
 from lifecycle.stores.postgres_fault import InOurWords, NoReplyError, is_lost, unreachable
+from lifecycle.stores.postgres_owners import Asking
+from lifecycle.stores.postgres_qualified import qualified
 from lifecycle.stores.postgres_setting import check_settings, session_statement
 from lifecycle.stores.postgres_url import Target
 from lifecycle.stores.recorder import TryAgainError
@@ -159,6 +163,26 @@ class Lent:
             self._pool.put(self._connection)
 
 
+class QualifiedCursor(Cursor[DictRow]):
+    """Qualifies what is run on it: the statements of the library's own recorders are plain."""
+
+    def execute(self, query: Query, params: Params | None = None, **options: Any) -> Self:
+        """Run a statement with its names qualified."""
+        if isinstance(query, Composable):
+            query = query.as_string(self)
+        text = query.decode() if isinstance(query, bytes) else str(query)
+        return super().execute(qualified(text).encode(), params, **options)
+
+
+def asking(connection: LogConnection) -> Asking:
+    """Return a function that runs a statement on a connection and returns its rows."""
+
+    def ask(statement: str, *parameters: object) -> list[Any]:
+        return connection.tuples.execute(statement, parameters, prepare=False).fetchall()
+
+    return ask
+
+
 class LogDatastore(PostgresDatastore):
     """The library's datastore on our connections."""
 
@@ -170,7 +194,11 @@ class LogDatastore(PostgresDatastore):
     def get_connection(self) -> Iterator[Connection[DictRow]]:
         """Yield a connection, as the library's own methods ask for it."""
         with Lent(self.connections) as connection:
-            yield connection
+            ordinary, connection.cursor_factory = connection.cursor_factory, QualifiedCursor
+            try:
+                yield connection
+            finally:
+                connection.cursor_factory = ordinary
 
     def register_type_adapters(self) -> None:
         """Leave out the library's composite type: our inserts do without."""

@@ -20,12 +20,13 @@ from lifecycle.errors import (
 from lifecycle.stores.recorder import InDoubtError, TryAgainError
 
 # By SQLSTATE, or its first two letters. The transaction is known to be rolled back.
+_LOCKED, _TOO_LONG = "55P03", "57014"
 _AGAIN: Final = {
     "23505": "other writers were always first",
     "40": "other transactions were always first",
     "53300": "the server takes no more connections",
-    "55P03": "others held its lock for too long",
-    "57014": "a statement took longer than its time limit",
+    _LOCKED: "others held its lock for too long",
+    _TOO_LONG: "a statement took longer than its time limit",
 }
 # The connection is gone, and with it the answer.
 _GONE: Final = {
@@ -53,6 +54,11 @@ _FOUND: Final = {
     "58030": "reading or writing the disk failed",
     "XX001": "the database is damaged",
     "XX002": "the database is damaged",
+}
+_ADVICE: Final = {
+    "42501": "; what roles need is given, by the owner, with: lifecycle db init "
+    "--role, --follower or --reader NAME",
+    "42P01": "; to make what is missing, as the owner: lifecycle db init",
 }
 _TOO_BIG: Final = ("54000", "54001")
 
@@ -89,6 +95,10 @@ class NoReplyError(psycopg.OperationalError):
     """The server did not answer within the time that a statement may take."""
 
 
+class LockWaitError(TryAgainError):
+    """Somebody else held a lock for longer than we wait, or than a statement may take."""
+
+
 class InOurWords:
     """Turns every error of psycopg and of the library's recorders into one of ours.
 
@@ -123,10 +133,11 @@ def translated(url: str, fault: Exception, *, writes: bool) -> Exception:
         return InDoubtError(found) if writes else TryAgainError(found)
     again = _among(_AGAIN, state)
     if again is not None:
-        return TryAgainError(again)
+        waited = state == _LOCKED or (writes and state == _TOO_LONG)
+        return LockWaitError(again) if waited else TryAgainError(again)
     named = state or type(fault).__name__
     found = _among(_FOUND, state) or "PostgreSQL refused"
-    return StoreUnavailableError(url, f"{found} ({named})")
+    return StoreUnavailableError(url, f"{found} ({named}){_ADVICE.get(state, '')}")
 
 
 def unreachable(url: str, fault: psycopg.Error, *, opening: bool, create: bool) -> Exception:

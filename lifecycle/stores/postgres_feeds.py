@@ -4,29 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Any
 
-from lifecycle.stores.feed_statement import TABLES, Statements
-from lifecycle.stores.postgres_connection import Lent, LogConnectionPool
+from lifecycle.stores.feed_statement import Statements
+from lifecycle.stores.postgres_connection import Lent, LogConnectionPool, asking
 from lifecycle.stores.postgres_fault import InOurWords
-from lifecycle.stores.postgres_schema import MAY_READ, Place
+from lifecycle.stores.postgres_holder import NamingTheHolder
+from lifecycle.stores.postgres_making import make_missing
+from lifecycle.stores.postgres_owners import may_be_read
+from lifecycle.stores.postgres_schema import Place
+from lifecycle.stores.postgres_tables import FEEDS
 from lifecycle.stores.table_feeds import TableFeeds, Transaction
-
-_SCHEMA: Final = (
-    """CREATE TABLE IF NOT EXISTS {schema}.feeds (
-    name text COLLATE "C" PRIMARY KEY,
-    position bigint NOT NULL
-)""",
-    """CREATE TABLE IF NOT EXISTS {schema}.feed_letters (
-    feed text COLLATE "C" NOT NULL,
-    position bigint NOT NULL,
-    order_id text COLLATE "C" NOT NULL,
-    reason text NOT NULL,
-    attempts bigint NOT NULL,
-    PRIMARY KEY (feed, position)
-)""",
-    "CREATE INDEX IF NOT EXISTS feed_letters_order ON {schema}.feed_letters (feed, order_id)",
-)
 
 
 class PostgresFeeds(TableFeeds):
@@ -39,15 +27,14 @@ class PostgresFeeds(TableFeeds):
 
     def is_there(self) -> bool:
         """Tell whether the tables are there, and this role may read them."""
-        names = [f"{self._place.quoted_schema}.{table}" for table in TABLES]
-        return bool(self.ask(MAY_READ, names)[0][0])
+        with InOurWords(self.url), Lent(self._pool) as connection:
+            return may_be_read(asking(connection), self._place, self.url, FEEDS)
 
     def create(self, transaction: Transaction) -> None:
         """Make the tables, unless they are there; of many processes one does."""
-        lock = f"SELECT pg_advisory_xact_lock({self._place.create_lock})"
-        for statement in (lock, *_SCHEMA):
-            placed = statement.format(schema=self._place.quoted_schema)
-            transaction.connection.execute(placed.encode())
+        connection = transaction.connection
+        connection.execute(self._place.lock_statement(self._place.create_lock).encode())
+        make_missing(connection, self._place, self.url, FEEDS)
 
     def ask(self, statement: str, *parameters: object) -> list[Any]:
         """Return all rows of a statement."""
@@ -58,6 +45,7 @@ class PostgresFeeds(TableFeeds):
     def transaction(self) -> Iterator[Transaction]:
         """Yield a transaction; whether it was kept is in doubt if the reply to it is lost."""
         with (
+            NamingTheHolder(self._pool, self._place, self._place.create_lock),
             InOurWords(self.url, writes=True),
             Lent(self._pool) as connection,
             connection.transaction(),

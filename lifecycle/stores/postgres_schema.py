@@ -1,4 +1,4 @@
-"""The table of the log in PostgreSQL, what keeps it append-only, and who may do what.
+"""Where a log lies in PostgreSQL, its locks, and what keeps its table append-only.
 
 The names of the columns are those of `eventsourcing`, whose own recorders can read and
 follow the table. `notification_id` is the position; nobody can give it, as it is
@@ -9,68 +9,34 @@ in sessions that replicate.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from hashlib import sha256
 from typing import Final, NamedTuple
 
-from lifecycle.errors import InvalidArgumentError
+from lifecycle.stores.postgres_tables import MARK, TABLE, TABLES, TRACKING, Table
 
-TABLE: Final = "stored_events"
 CHANNEL: Final = "stored_events"
 """Notified by every append, with an empty payload, as the library's own recorder does."""
-
-COLUMNS: Final = (
-    ("originator_id", "text", "C", ""),
-    ("originator_version", "bigint", "", ""),
-    ("topic", "text", "C", ""),
-    ("state", "bytea", "", ""),
-    ("notification_id", "bigint", "", "a"),
-)
-"""Name, type, collation, and whether the value is generated (`a`: always)."""
 
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.@-]{0,62}")
 
 _CREATE_SCHEMA: Final = "CREATE SCHEMA IF NOT EXISTS {schema}"
 
-_CREATE: Final = (
-    """CREATE TABLE IF NOT EXISTS {table} (
-    originator_id text COLLATE "C" NOT NULL,
-    originator_version bigint NOT NULL,
-    topic text COLLATE "C" NOT NULL,
-    state bytea NOT NULL,
-    notification_id bigint GENERATED ALWAYS AS IDENTITY,
-    PRIMARY KEY (originator_id, originator_version)
-)""",
-    """CREATE UNIQUE INDEX IF NOT EXISTS stored_events_notification_id_idx
-ON {table} (notification_id)""",
+GUARD_NAME: Final = "stored_events_refuse"
+GUARD_BODY: Final = (
+    "BEGIN RAISE EXCEPTION 'the log is append-only: no %', TG_OP USING ERRCODE = '42501'; END"
 )
+"""It names nothing that a `search_path` could find elsewhere."""
+
 _GUARD: Final = (
-    """CREATE OR REPLACE FUNCTION {schema}.stored_events_refuse() RETURNS trigger
+    f"""CREATE OR REPLACE FUNCTION {{schema}}.{GUARD_NAME}() RETURNS pg_catalog.trigger
 LANGUAGE plpgsql AS $refuse$
-BEGIN RAISE EXCEPTION 'the log is append-only: no %', TG_OP USING ERRCODE = '42501'; END
+{GUARD_BODY}
 $refuse$""",
-    """CREATE OR REPLACE TRIGGER stored_events_refuse BEFORE UPDATE OR DELETE OR TRUNCATE ON {table}
-FOR EACH STATEMENT EXECUTE FUNCTION {schema}.stored_events_refuse()""",
-    "ALTER TABLE {table} ENABLE ALWAYS TRIGGER stored_events_refuse",
+    f"""CREATE OR REPLACE TRIGGER {GUARD_NAME} BEFORE UPDATE OR DELETE OR TRUNCATE ON {{table}}
+FOR EACH STATEMENT EXECUTE FUNCTION {{schema}}.{GUARD_NAME}()""",
+    f"ALTER TABLE {{table}} ENABLE ALWAYS TRIGGER {GUARD_NAME}",
 )
-
-_GRANT: Final = (
-    """DO $role$ BEGIN
-    IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = '{name}') THEN
-        CREATE ROLE {role} LOGIN;
-    END IF;
-END $role$""",
-    "REVOKE ALL ON {table} FROM {role}",
-    "GRANT USAGE ON SCHEMA {schema} TO {role}",
-    "GRANT SELECT ON {table} TO {role}",
-    "GRANT INSERT (originator_id, originator_version, topic, state) ON {table} TO {role}",
-)
-
-
-MAY_READ: Final = (
-    "SELECT coalesce(bool_and(to_regclass(name) IS NOT NULL "
-    "AND has_table_privilege(to_regclass(name), 'SELECT')), false) FROM unnest($1::text[]) name"
-)
-"""Whether tables are there and may be read, by their names."""
 
 
 class Place(NamedTuple):
@@ -103,30 +69,30 @@ class Place(NamedTuple):
         """The advisory lock of whoever makes the table."""
         return _lock(f"lifecycle create {self.schema}")
 
+    def lock_statement(self, lock: int) -> str:
+        """Return the statement that takes one of these locks until the transaction ends."""
+        return f"SELECT pg_catalog.pg_advisory_xact_lock({lock})"
+
     def schema_statement(self) -> str:
         """Return the statement that makes the schema."""
         return _CREATE_SCHEMA.format(schema=self.quoted_schema)
 
-    def create_statements(self) -> list[str]:
-        """Return the statements that make the table, which is not there yet."""
-        return [part.format(table=self.table) for part in _CREATE]
+    def create_statements(
+        self, tables: Iterable[Table] = TABLES, *, again: bool = False
+    ) -> list[str]:
+        """Return the statements that make tables; with `again` they may be run once more."""
+        schema = self.quoted_schema
+        made = [line for table in tables for line in table.statements(schema, again=again)]
+        marks = any(table.name == TRACKING for table in tables)
+        return [*made, *[MARK.format(schema=schema)] * marks]
+
+    def index_statements(self, tables: Iterable[Table] = TABLES) -> list[str]:
+        """Return the statements that make indexes unless they are there."""
+        return [line for table in tables for line in table.index_statements(self.quoted_schema)]
 
     def guard_statements(self) -> list[str]:
         """Return the statements that keep the table append-only; once more does no harm."""
         return [part.format(table=self.table, schema=self.quoted_schema) for part in _GUARD]
-
-    def grant_statements(self, role: str) -> list[str]:
-        """Return the statements that make a role, if need be, which may read and append only.
-
-        Raises:
-            InvalidArgumentError: `role` is no name that needs no thought.
-        """
-        if not is_plain_name(role):
-            raise InvalidArgumentError("role", "up to 63 letters, digits, or one of _ . @ -")
-        names = {"name": role, "role": f'"{role}"'}
-        return [
-            part.format(table=self.table, schema=self.quoted_schema, **names) for part in _GRANT
-        ]
 
 
 def is_plain_name(name: str) -> bool:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from lifecycle.errors import StoreUnavailableError
 from lifecycle.log import Level, Setting
+from lifecycle.stores.postgres_qualified import qualified
 from lifecycle.stores.postgres_url import Limits
 
 OLDEST_SERVER: Final = 140000
@@ -36,21 +37,19 @@ _MEANINGS: Final[Mapping[str, tuple[str, str]]] = {
 }
 """What a setting means, and what may happen where it is off."""
 
-REPORT: Final = """SELECT
+REPORT: Final = qualified(
+    """SELECT
     current_setting('server_version') AS server,
     current_setting('fsync') AS fsync,
     current_setting('full_page_writes') AS full_page_writes,
     current_setting('synchronous_commit') AS synchronous_commit,
     pg_is_in_recovery() AS is_standby,
-    (SELECT coalesce(bool_or(tgenabled = 'A'), false) FROM pg_catalog.pg_trigger
-     WHERE tgrelid = to_regclass($1) AND tgname = 'stored_events_refuse') AS is_guarded,
     current_user::text AS role,
-    has_table_privilege($1, 'UPDATE') OR has_table_privilege($1, 'DELETE')
-        OR has_table_privilege($1, 'TRUNCATE') AS may_change,
     (SELECT count(*) FROM pg_catalog.pg_stat_activity
      WHERE backend_type = 'client backend') AS sessions,
     current_setting('max_connections')::integer AS most_sessions
 """
+)
 """Asks for what `settings_of` tells."""
 
 
@@ -69,7 +68,7 @@ def session_statement(limits: Limits) -> str:
         "set_config('synchronous_commit', current_setting('synchronous_commit'), false) "
         "AS synchronous_commit"
     )
-    return f"SELECT {', '.join(parts)}"
+    return qualified(f"SELECT {', '.join(parts)}")
 
 
 def check_settings(url: str, found: Mapping[str, Any]) -> None:
@@ -93,16 +92,20 @@ def check_settings(url: str, found: Mapping[str, Any]) -> None:
             raise StoreUnavailableError(url, f"its {name} is off: {risk}; set it to on")
 
 
-def settings_of(limits: Limits, found: Mapping[str, Any]) -> Iterator[Setting]:
-    """Yield what a server and our sessions are set to, given the answer to `REPORT`."""
+def settings_of(
+    limits: Limits, found: Mapping[str, Any], looked_at: Iterable[Setting]
+) -> Iterator[Setting]:
+    """Yield what a server and our sessions are set to, given the answer to `REPORT`.
+
+    `looked_at` is what else was looked at: the tables, the roles.
+    """
     yield Setting("server", f"PostgreSQL {found['server']}", _writable(found))
     for name, (meaning, risk) in _MEANINGS.items():
         if found[name] == "off":
             yield Setting(name, "off", f"{risk}; set it to on", Level.FAIL)
         else:
             yield Setting(name, found[name], meaning)
-    yield _append_only(found)
-    yield _role(found)
+    yield from looked_at
     seconds = [f"{name} {value:g} s" for name, value in limits._asdict().items()][:-1]
     yield Setting("limits", ", ".join(seconds), "parameters of the URL set them otherwise")
     yield Setting(
@@ -114,17 +117,3 @@ def settings_of(limits: Limits, found: Mapping[str, Any]) -> Iterator[Setting]:
 
 def _writable(found: Mapping[str, Any]) -> str:
     return "a standby, which can only be read" if found["is_standby"] else "it can be written to"
-
-
-def _append_only(found: Mapping[str, Any]) -> Setting:
-    if found["is_guarded"]:
-        return Setting("append_only", "on", "a trigger refuses UPDATE, DELETE and TRUNCATE")
-    todo = "nothing refuses UPDATE, DELETE and TRUNCATE; run, as the owner: lifecycle db init"
-    return Setting("append_only", "off", todo, Level.FAIL)
-
-
-def _role(found: Mapping[str, Any]) -> Setting:
-    if not found["may_change"]:
-        return Setting("role", found["role"], "it may read and append, and nothing else")
-    meaning = "it may do more than read and append; to make one: lifecycle db init --role NAME"
-    return Setting("role", found["role"], meaning, Level.NOTE)

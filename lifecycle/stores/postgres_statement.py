@@ -6,12 +6,15 @@ An append is one statement. It reads from `gate`, which takes the advisory lock 
 position is drawn and holds it until the commit, so that positions become visible in their
 order. A `gate` that the insert did not read from would never be run, and no error would
 tell. The snapshot is older than the lock: who was first shows by the unique key alone.
+
+Every name in them is qualified, see `postgres_qualified`.
 """
 
 from __future__ import annotations
 
 from typing import Final, NamedTuple, Self
 
+from lifecycle.stores.postgres_qualified import qualified
 from lifecycle.stores.postgres_schema import CHANNEL, Place
 
 _RECORD: Final = (
@@ -19,7 +22,7 @@ _RECORD: Final = (
 )
 _HEAD: Final = (
     "SELECT originator_id, originator_version, notification_id, "
-    "CASE position('\\x0a'::bytea IN state) WHEN 0 THEN state "
+    "CASE WHEN position('\\x0a'::bytea IN state) = 0 THEN state "
     "ELSE substring(state FROM 1 FOR position('\\x0a'::bytea IN state) - 1) END FROM {table} "
 )
 _OF_STREAMS: Final = "WHERE originator_id = ANY($1) ORDER BY originator_id, originator_version"
@@ -28,8 +31,8 @@ _INSERT: Final = (
     "WITH gate AS MATERIALIZED "
     "(SELECT pg_advisory_xact_lock({lock}), pg_notify('{channel}', '')) "
     "INSERT INTO {table} (originator_id, originator_version, topic, state) "
-    "SELECT record.* FROM gate, "
-    "unnest($1::text[], $2::bigint[], $3::text[], $4::bytea[]) AS record "
+    "SELECT record.* FROM gate, ROWS FROM ("
+    "unnest($1::text[]), unnest($2::bigint[]), unnest($3::text[]), unnest($4::bytea[])) AS record "
     "RETURNING notification_id"
 )
 
@@ -54,13 +57,6 @@ _READ_STREAMS: Final = (
 
 _LAST_POSITION: Final = "SELECT max(notification_id) FROM {table}"
 
-COLUMNS_OF: Final = (
-    "SELECT attname, format_type(atttypid, NULL), coalesce(collname, ''), attidentity "
-    "FROM pg_catalog.pg_attribute LEFT JOIN pg_catalog.pg_collation c ON c.oid = attcollation "
-    "WHERE attrelid = pg_catalog.to_regclass($1) AND attnum > 0 AND NOT attisdropped "
-    "ORDER BY attnum"
-)
-
 
 class Statements(NamedTuple):
     """The statements on the table of one log."""
@@ -79,9 +75,9 @@ class Statements(NamedTuple):
     def of(cls, place: Place) -> Self:
         """Return the statements on the table at a place."""
         record, head = _RECORD.format(table=place.table), _HEAD.format(table=place.table)
-        return cls(
+        plain = cls(
             insert=_INSERT.format(table=place.table, lock=place.append_lock, channel=CHANNEL),
-            lock=f"SELECT pg_advisory_xact_lock({place.append_lock})",
+            lock=place.lock_statement(place.append_lock),
             heads=head + _OF_STREAMS,
             last_head=head + "WHERE originator_id = $1 ORDER BY originator_version DESC LIMIT 1",
             read=record
@@ -92,3 +88,4 @@ class Statements(NamedTuple):
             read_streams=_READ_STREAMS.format(table=place.table),
             last_position=_LAST_POSITION.format(table=place.table),
         )
+        return cls(*map(qualified, plain))

@@ -29,7 +29,7 @@ ON order_views (generation, order_id, last_received_at)""",
 _GENERATION: Final = (
     "SELECT number, provider, definition, form, release, phase, walked, "
     "coalesce((SELECT max(notification_id) FROM tracking "
-    "WHERE application_name = 'views:' || provider || ':' || number), 0) FROM view_generations "
+    "WHERE application_name = ('views:' || provider || ':' || number)), 0) FROM view_generations "
 )
 # CAST: whoever changes a row by hand may leave text where bytes belong.
 _SELECT: Final = "SELECT {columns}, {body} FROM order_views{index} "
@@ -45,7 +45,7 @@ class Statements(NamedTuple):
     generation: str = _GENERATION + "WHERE number = ?"
     under_way: str = (
         "SELECT count(*) FROM view_generations "
-        "WHERE provider = ? AND phase IN ('walking', 'trailing')"
+        "WHERE provider = ? AND (phase = 'walking' OR phase = 'trailing')"
     )
     begin: str = (
         "INSERT INTO view_generations (provider, definition, form, release, phase, walked) "
