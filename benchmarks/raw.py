@@ -89,14 +89,14 @@ class Floor(_Table):
 def vouch(callbacks: Iterable[Callback], records: Iterable[Record]) -> None:
     """Parse callbacks, digest what they say, and hash bodies and the headers of their records."""
     for each in callbacks:
-        vouch_for_body(each.event_id, each.body)
+        vouch_for_body(each.name, each.event_id, each.body)
     for record in records:
         hash_of(split(record)[0])
 
 
-def vouch_for_body(event_id: str | None, body: bytes) -> None:
+def vouch_for_body(word: str, event_id: str | None, body: bytes) -> None:
     """Parse a body, digest what it says, and hash it."""
-    of_callback(event_id, body, parse(body))
+    of_callback(word, event_id, body, parse(body))
     sha256(body).hexdigest()
 
 

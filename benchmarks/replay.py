@@ -79,7 +79,8 @@ def floor(log: Log) -> Peer:
         with watch.running():
             for record in records:
                 header, body = split(record)
-                vouch_for_body(parse_again(header)["event_id"], body)
+                fields = parse_again(header)
+                vouch_for_body(fields["status"], fields["event_id"], body)
                 hash_of(header)
         return len(records)
 

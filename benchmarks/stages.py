@@ -70,7 +70,7 @@ def rows(options: argparse.Namespace) -> list[Row]:
     callbacks = list(arrivals(options.events))
     arrived = [Arrival("callback", one.body, _RECEIVED_AT) for one in callbacks]
     events = recognized(arrived)
-    parsed = [(event.event_id, event.body, parse(event.body)) for event in events]
+    parsed = [(e.status or "", e.event_id, e.body, parse(e.body)) for e in events]
     found = measure(
         {
             "all": in_batches(callbacks),

@@ -44,6 +44,10 @@ MAX_KEPT_BYTES: Final = 16 * 1024 * 1024
 """Up to here a receiver keeps a body whole; above it answers 413."""
 
 MAX_ID_BYTES: Final = 255
+
+MAX_WORD_BYTES: Final = 255
+"""A longer event name or status of a provider's, trimmed and in lower case, says nothing."""
+
 MAX_ATTEMPT: Final = 1_000_000
 
 _LONGEST_WORD: Final = 40

@@ -19,7 +19,7 @@ from lifecycle.awaiting import awaiting, missing
 from lifecycle.definition import Definition
 from lifecycle.errors import MixedOrdersError
 from lifecycle.event import FAILED, NOTHING, REJECTED, Event, Problem, stream_of
-from lifecycle.reason import reason, shown
+from lifecycle.reason import reason, shown_key
 from lifecycle.verdict import Place, first_stage, place, supersedes
 from lifecycle.view import (
     Anomaly,
@@ -293,7 +293,7 @@ class Folding:
                 found.setdefault((problem, event.key), _DETAILS[problem])
         for event in self._evidence:
             found["divergent", event.key] = (
-                f"several contents came under the key {shown(event.key)}; one of them counts"
+                f"several contents came under the key {shown_key(event.key)}; one of them counts"
             )
         return tuple(
             Anomaly(code=code, detail=found[code, key], events=(key,))
@@ -358,7 +358,8 @@ _ODD: Final[Mapping[Verdict, AnomalyCode]] = {
 """Verdicts that are anomalies."""
 
 _DETAILS: Final[Mapping[Problem, str]] = {
-    "bad_time": "the event's time is no RFC 3339 time with a zone, so it counts as undated",
+    "bad_time": "the event's time is no RFC 3339 time with a zone from 2000 to 2099, so it counts "
+    "as undated",
     "unreadable_body": "the order was accepted, but the answer is no JSON object",
     "unrecognized": "the order was accepted with a status that the definition does not know",
 }

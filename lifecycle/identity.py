@@ -5,14 +5,16 @@ canonical JSON of an event's content, never of its bytes.
 
 | event | key | digest of |
 |---|---|---|
-| callback with an event id | `callback:<event_id>` | `[body]` |
+| callback with an event id | `callback:<word>:<event_id>` | `[body]` |
 | callback without | `snapshot:<digest>` | `[body]` |
 | request | `request:<attempt>` | `[body]` |
 | response | `response:<attempt>:<exchange_id or empty>:<digest>` | `[http_status, body]` |
 | poll | `poll:<digest>` | `[http_status, date, body]` |
 
-`body` is the JSON object, or the bytes in base64 where they are none. Keys and digests are
-stored and decide for ever what is a duplicate: nothing here may change.
+`body` is the JSON object, or the bytes in base64 where they are none. `word` is the provider's
+own, trimmed and in lower case, with `%` and `:` in it written `%25` and `%3A`: some providers
+send one id with every event. Keys and digests are stored and decide for ever what is a
+duplicate: nothing here may change.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ import re
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
-from lifecycle.event import MAX_ID_BYTES
+from lifecycle.event import MAX_ID_BYTES, MAX_WORD_BYTES
 from lifecycle.instant import format_instant
 from lifecycle.strict_json import canonical
 
@@ -53,10 +55,15 @@ def of_response(
     return Identity(f"response:{attempt}:{exchange_id or ''}:{digest}", digest)
 
 
-def of_callback(event_id: str | None, body: bytes, value: Any) -> Identity:
-    """Return the identity of a callback; without an event id its content is its key."""
+def of_callback(word: str, event_id: str | None, body: bytes, value: Any) -> Identity:
+    """Return the identity of a callback; without an event id its content is its key.
+
+    `word` is the `spoken_word`, before any prefix is dropped or alias mapped.
+    """
     digest = _digest(_content(body, value))
-    return Identity(f"snapshot:{digest}" if event_id is None else f"callback:{event_id}", digest)
+    if event_id is None:
+        return Identity(f"snapshot:{digest}", digest)
+    return Identity(f"callback:{_escaped(word)}:{event_id}", digest)
 
 
 def of_poll(http_status: int | None, date: datetime | None, body: bytes, value: Any) -> Identity:
@@ -64,6 +71,17 @@ def of_poll(http_status: int | None, date: datetime | None, body: bytes, value: 
     printed = None if date is None else format_instant(date)
     digest = _digest(http_status, printed, _content(body, value))
     return Identity(f"poll:{digest}", digest)
+
+
+def spoken_word(value: object) -> str | None:
+    """Return a provider's word, trimmed and in lower case; None where `value` says nothing.
+
+    No text, nothing but white space, or more than 255 bytes of UTF-8 say nothing.
+    """
+    word = value.strip().lower() if type(value) is str else ""
+    if not word or len(word) > MAX_WORD_BYTES:
+        return None
+    return word if word.isascii() or len(word.encode()) <= MAX_WORD_BYTES else None
 
 
 def id_text(value: object) -> str | None:
@@ -100,6 +118,11 @@ def stated_order_id(value: object) -> str | None:
         except ValueError:  # more digits than the interpreter prints
             return _marked(None)
     return _marked(value)
+
+
+def _escaped(word: str) -> str:
+    """Return a word without the colon that ends it in a key."""
+    return word.replace("%", "%25").replace(":", "%3A")
 
 
 def _marked(value: object) -> str:

@@ -1,4 +1,4 @@
-"""Instants: RFC 3339 in, UTC out, to the microsecond."""
+"""Instants: RFC 3339 and HTTP dates in, UTC out, to the microsecond."""
 
 from __future__ import annotations
 
@@ -17,10 +17,22 @@ _MONTHS: Final = (
     *("Jul", "Aug", "Sep", "Oct", "Nov", "Dec"),
 )
 _TWO_DIGITS: Final = tuple(f"{number:02}" for number in range(60))
-_IMF_FIXDATE: Final = re.compile(
-    r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), ([0-9]{2}) (" + "|".join(_MONTHS) + r") ([0-9]{4}) "
-    r"([0-9]{2}):([0-9]{2}):([0-9]{2}) GMT"
+
+# Year 1, 1970 and 9999 stand where somebody had no time to say: they would order events and
+# end orders.
+_EARLIEST: Final = datetime(2000, 1, 1, tzinfo=UTC)
+_END: Final = datetime(2100, 1, 1, tzinfo=UTC)
+
+_DAY: Final = "(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)"
+_MONTH: Final = f"(?P<month>{'|'.join(_MONTHS)})"
+_CLOCK: Final = "(?P<hour>[0-9]{2}):(?P<minute>[0-9]{2}):(?P<second>[0-9]{2})"
+_IMF_FIXDATE: Final = f"{_DAY}, (?P<day>[0-9]{{2}}) {_MONTH} (?P<year>[0-9]{{4}}) {_CLOCK} GMT"
+_RFC850: Final = (
+    "(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day, "
+    f"(?P<day>[0-9]{{2}})-{_MONTH}-(?P<year>[0-9]{{2}}) {_CLOCK} GMT"
 )
+_ASCTIME: Final = f"{_DAY} {_MONTH} (?P<day>[0-9]{{2}}| [0-9]) {_CLOCK} (?P<year>[0-9]{{4}})"
+_HTTP_DATES: Final = (re.compile(_IMF_FIXDATE), re.compile(_RFC850), re.compile(_ASCTIME))
 
 
 def parse_instant(text: str) -> datetime | None:
@@ -38,22 +50,26 @@ def parse_instant(text: str) -> datetime | None:
         return None
 
 
-def parse_http_date(text: str) -> datetime | None:
-    """Return the instant of an HTTP `Date` header in UTC; None if it is no IMF-fixdate.
+def parse_event_time(text: str) -> datetime | None:
+    """Return the instant at which a provider says that something happened.
 
-    Source: RFC 9110, section 5.6.7. The day's name is not held against the date.
+    As `parse_instant`, but a placeholder names none: what is before 2000, or from 2100 on.
     """
-    found = _IMF_FIXDATE.fullmatch(text)
-    if found is None:
-        return None
-    day, month, year, hour, minute, second = found.groups()
-    month_number = _MONTHS.index(month) + 1
-    try:
-        return datetime(
-            int(year), month_number, int(day), int(hour), int(minute), int(second), tzinfo=UTC
-        )
-    except ValueError:
-        return None
+    instant = parse_instant(text)
+    return None if instant is None or _is_placeholder(instant) else instant
+
+
+def parse_http_date(text: str) -> datetime | None:
+    """Return the instant of an HTTP date in UTC; None for a placeholder, and if it is none.
+
+    All three forms are read; a year of two digits is one of this century. The day's name is
+    not held against the date. Source: RFC 9110, section 5.6.7.
+    """
+    for form in _HTTP_DATES:
+        found = form.fullmatch(text)
+        if found is not None:
+            return _http_instant(**found.groupdict())
+    return None
 
 
 def format_instant(instant: datetime) -> str:
@@ -73,3 +89,19 @@ def format_instant(instant: datetime) -> str:
     )
     fraction = instant.microsecond
     return f"{printed}.{fraction:06}Z" if fraction else f"{printed}Z"
+
+
+def _is_placeholder(instant: datetime) -> bool:
+    return not _EARLIEST <= instant < _END
+
+
+def _http_instant(
+    *, year: str, month: str, day: str, hour: str, minute: str, second: str
+) -> datetime | None:
+    full_year = int(year) if len(year) == len("2022") else 2000 + int(year)
+    clock = int(day), int(hour), int(minute), int(second)
+    try:
+        instant = datetime(full_year, _MONTHS.index(month) + 1, *clock, tzinfo=UTC)
+    except ValueError:
+        return None
+    return None if _is_placeholder(instant) else instant

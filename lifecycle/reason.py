@@ -13,13 +13,19 @@ INFORMS: Final = "informs and never changes the state"
 """How the reason ends for a name that is informational."""
 
 _LONGEST_SHOWN: Final = 48
+_LONGEST_KEY: Final = 96
 
 
-def shown(text: str | None) -> str:
+def shown(text: str | None, longest: int = _LONGEST_SHOWN) -> str:
     """Return a provider's word quoted, harmless and short."""
     if text is None:
         return "the start"
-    return ascii(text if len(text) <= _LONGEST_SHOWN else text[:_LONGEST_SHOWN] + "...")
+    return ascii(text if len(text) <= longest else text[:longest] + "...")
+
+
+def shown_key(key: str) -> str:
+    """Return a key quoted, harmless, and whole where the provider's word and id are usual ones."""
+    return shown(key, _LONGEST_KEY)
 
 
 def reason(
@@ -46,7 +52,7 @@ def reason(
         case Verdict.UNRECOGNIZED:
             return f"the definition does not know {shown(event.name)} from the provider"
         case Verdict.DIVERGENT:
-            return f"another content was counted under the key {shown(event.key)}"
+            return f"another content was counted under the key {shown_key(event.key)}"
 
 
 def _why_noted(definition: Definition, event: Event, target: str | None, status: str | None) -> str:

@@ -40,6 +40,9 @@ USUAL_HEADERS: Final = frozenset(
     {"content-type", "date", "user-agent", "x-request-id", "traceparent"}
 )
 
+MAX_HEADER_BYTES: Final = 1024
+"""A header with a longer value is not kept: it would be stored with every event."""
+
 _KINDS: Final[Mapping[str, Kind]] = {kind: kind for kind in KINDS}
 _SECRET_HEADERS: Final = frozenset({"authorization", "cookie", "set-cookie"})
 _BODY_FIELDS: Final = ("body", "body_text", "body_base64")
@@ -56,7 +59,8 @@ def keep_headers(headers: Headers, also: frozenset[str] = frozenset()) -> Mappin
     """Return the headers to store, names in lower case: the usual ones and those in `also`.
 
     Never `authorization`, `cookie` or `proxy-*`, whoever asks. Of a header that came twice
-    the values are joined by a comma; what is no text is left out.
+    the values are joined by a comma; what is no text, or longer than `MAX_HEADER_BYTES`, is
+    left out: whatever reads a part of it would take it for the whole.
 
     Raises:
         InvalidArgumentError: `headers` is neither a mapping nor pairs.
@@ -71,7 +75,7 @@ def keep_headers(headers: Headers, also: frozenset[str] = frozenset()) -> Mappin
                 kept[name] = f"{kept[name]}, {value}" if name in kept else value
     except (TypeError, ValueError):
         raise InvalidArgumentError("headers", "a mapping, or pairs of names and values") from None
-    return kept
+    return {name: value for name, value in kept.items() if _is_short(value)}
 
 
 def read_line(
@@ -353,6 +357,10 @@ def _header_text(value: object) -> str:
     if isinstance(value, bytes):
         return value.decode("latin-1")
     return value.encode("utf-8", "replace").decode() if isinstance(value, str) else ""
+
+
+def _is_short(value: str) -> bool:
+    return len(value) <= MAX_HEADER_BYTES and len(value.encode()) <= MAX_HEADER_BYTES
 
 
 def _is_secret(name: str) -> bool:

@@ -15,8 +15,11 @@ from lifecycle.errors import PoisonedOrdersError, StoredFormatError
 from lifecycle.log import QUARANTINE, Level, Log
 from lifecycle.orders import Orders
 from lifecycle.stored import decode_event
+from lifecycle.view import OrderView
 
 CONFIRMED_WITHIN: Final = timedelta(minutes=10)
+
+_CALLBACK: Final = "callback"
 
 
 def checks_of_orders(orders: Orders) -> Iterator[Check]:
@@ -28,13 +31,15 @@ def checks_of_orders(orders: Orders) -> Iterator[Check]:
 def _anomalies(orders: Orders) -> Iterator[Check]:
     """Look for orders with anomalies, and for those that cannot be folded at all."""
     codes: Counter[str] = Counter()
-    odd = 0
+    odd, reused = 0, _ReusedIds()
     try:
         for view in orders.find(anomalies=True):
             odd += 1
             codes.update({anomaly.code for anomaly in view.anomalies})
+            reused.count(view)
     except PoisonedOrdersError as poisoned:
         yield _poisoned(poisoned)
+    yield reused.check()
     if not odd:
         yield Check("anomalies", Level.OK, "no order shows any")
         return
@@ -45,6 +50,40 @@ def _anomalies(orders: Orders) -> Iterator[Check]:
         "run: lifecycle list --anomalies, then for each: lifecycle history ORDER",
         ", ".join(f"{code} {count}" for code, count in sorted(codes.items())),
     )
+
+
+class _ReusedIds:
+    """Counts callbacks that came again under their id and name with other content."""
+
+    def __init__(self) -> None:
+        self._keys = 0
+        self._orders = 0
+
+    def count(self, view: OrderView) -> None:
+        """Count the callbacks of one order."""
+        keys = [
+            key
+            for anomaly in view.anomalies
+            if anomaly.code == "divergent"
+            for key in anomaly.events
+            if key.startswith(_CALLBACK)
+        ]
+        self._keys += len(keys)
+        self._orders += bool(keys)
+
+    def check(self) -> Check:
+        """Return what there is to say about them."""
+        if not self._keys:
+            return Check("event ids", Level.OK, "none came twice with other content")
+        return Check(
+            "event ids",
+            Level.ATTENTION,
+            f"of {counted(self._orders, 'order')} {counted(self._keys, 'callback')} came again "
+            "with other content",
+            "ask the provider whether each event has an id of its own, and see what did not "
+            "count: lifecycle history ORDER",
+            "of the contents under one id and name one counts, the others are evidence",
+        )
 
 
 def _poisoned(poisoned: PoisonedOrdersError) -> Check:

@@ -19,7 +19,7 @@ from lifecycle.instant import format_instant
 from lifecycle.intake import Line
 from lifecycle.orders import Orders
 from lifecycle.provider import Provider
-from lifecycle.reason import shown
+from lifecycle.reason import shown, shown_key
 from lifecycle.strict_json import MAX_DEPTH, parse
 from lifecycle.testing.clock import STARTS_AT, FixedClock
 from lifecycle.testing.handmade import Recording
@@ -72,7 +72,7 @@ def described(entry: Event | Unreadable) -> str:
     """Return what arrived in a few words, without any payload."""
     if isinstance(entry, Unreadable):
         return f"something unreadable ({entry.reason})"
-    return f"{entry.kind} {shown(entry.name)} ({shown(entry.key)[1:-1]})"
+    return f"{entry.kind} {shown(entry.name)} ({shown_key(entry.key)[1:-1]})"
 
 
 def _parsed(line: bytes, place: int) -> Recording:

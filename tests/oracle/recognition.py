@@ -12,13 +12,14 @@ from .strict import (
     NotStrictJsonError,
     content,
     digest_of,
-    imf_fixdate,
+    event_time,
+    http_date,
     parse,
     parsed_object,
     printed,
     rfc3339,
 )
-from .words import INFORMATIONAL, normalized, state_named
+from .words import INFORMATIONAL, in_a_key, normalized, state_named
 
 Recording = Mapping[str, Any]
 
@@ -195,13 +196,14 @@ def _enveloped(body: dict[str, Any], line: str | None) -> Event:
     named = metadata.get("order_id")
     order_id = _order(line, named if _says_an_id(named) else body.get("order_id"))
     time = body.get("event_timestamp")
-    occurred_at = rfc3339(time)
+    occurred_at = event_time(time)
     bad_time = time is not None and time != "" and occurred_at is None
     event_id = _opaque(body.get("event_id"))
+    word = in_a_key(body.get("event_name"))
     digest = digest_of(body)
     return Event(
         order_id,
-        f"snapshot:{digest}" if event_id is None else f"callback:{event_id}",
+        f"snapshot:{digest}" if event_id is None else f"callback:{word}:{event_id}",
         digest,
         name,
         "callback",
@@ -345,7 +347,7 @@ def _poll(recording: Recording, raw: bytes, line: str | None) -> Event:
     body = parsed_object(raw)
     word = normalized((body or {}).get("status"))
     answered = status is None or 200 <= status <= 299
-    occurred_at = imf_fixdate(_header(recording, "date"))
+    occurred_at = http_date(_header(recording, "date"))
     digest = digest_of(status, printed(occurred_at), content(raw, body))
     if body is None or word is None or _is_error(body) or not answered:
         named = (body or {}).get("id") if line is None else None

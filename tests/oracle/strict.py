@@ -17,11 +17,8 @@ _RFC3339 = re.compile(
     r"([0-9]{4})-([0-9]{2})-([0-9]{2})[Tt]([0-9]{2}):([0-9]{2}):([0-9]{2})"
     r"(?:\.([0-9]+))?(?:[Zz]|([+-])([0-9]{2}):([0-9]{2}))"
 )
-_IMF_FIXDATE = re.compile(
-    r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), ([0-9]{2}) "
-    r"(Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) "
-    r"([0-9]{4}) ([0-9]{2}):([0-9]{2}):([0-9]{2}) GMT"
-)
+_DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+_SHORT_DAYS = tuple(day[:3] for day in _DAYS)
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
@@ -88,17 +85,53 @@ def rfc3339(text: object) -> datetime | None:
         return None
 
 
-def imf_fixdate(text: object) -> datetime | None:
-    """Return the instant of an HTTP `Date` header; none if it cannot be read."""
-    found = _IMF_FIXDATE.fullmatch(text) if isinstance(text, str) else None
-    if found is None:
+def event_time(text: object) -> datetime | None:
+    """Return when an event happened; none if the text is no such time, or a placeholder."""
+    return _likely(rfc3339(text))
+
+
+def http_date(text: object) -> datetime | None:
+    """Return the instant of an HTTP `Date` header; none if it cannot be read.
+
+    The three forms are taken apart by the blanks in them, each part by its own rule.
+    """
+    if not isinstance(text, str):
         return None
-    day, month, year, hour, minute, second = found.groups()
-    place = _MONTHS.index(month) + 1
     try:
-        return datetime(int(year), place, int(day), int(hour), int(minute), int(second), tzinfo=UTC)
+        match text.split(" "):
+            case [day, number, month, year, clock, "GMT"] if day in _with_comma(_SHORT_DAYS):
+                return _dated(year, month, number, clock)
+            case [day, date, clock, "GMT"] if day in _with_comma(_DAYS):
+                number, month, year = date.split("-")
+                return _dated(f"20{_digits(year, 2):02}", month, number, clock)
+            case [day, month, "", number, clock, year] if day in _SHORT_DAYS:
+                return _dated(year, month, f"0{_digits(number, 1)}", clock)
+            case [day, month, number, clock, year] if day in _SHORT_DAYS:
+                return _dated(year, month, number, clock)
     except ValueError:
-        return None
+        pass
+    return None
+
+
+def _with_comma(days: tuple[str, ...]) -> list[str]:
+    return [f"{day}," for day in days]
+
+
+def _dated(year: str, month: str, number: str, clock: str) -> datetime | None:
+    hour, minute, second = (_digits(part, 2) for part in clock.split(":"))
+    day = (_digits(year, 4), _MONTHS.index(month) + 1, _digits(number, 2))
+    return _likely(datetime(*day, hour, minute, second, tzinfo=UTC))
+
+
+def _digits(text: str, count: int) -> int:
+    if len(text) != count or not set(text) <= set("0123456789"):
+        raise ValueError(count)
+    return int(text)
+
+
+def _likely(instant: datetime | None) -> datetime | None:
+    """Return an instant of this century; placeholders are of others."""
+    return instant if instant is not None and 2000 <= instant.year <= 2099 else None
 
 
 def printed(instant: datetime | None) -> str | None:

@@ -23,6 +23,8 @@ STATES = (
 )
 RANK = {state: place for place, state in enumerate(STATES)}
 
+MAX_WORD = 255
+
 TERMINAL = ("delivered", "canceled")
 BIRTH = ("created", "brand_new")
 SIDE = ("staged",)
@@ -111,12 +113,24 @@ MOVES = frozenset(
 )
 
 
+def as_said(word: object) -> str:
+    """Return a provider's word trimmed and in lower case; empty where it says nothing."""
+    if not isinstance(word, str):
+        return ""
+    said = word.strip().lower()
+    return said if len(said.encode("utf-8")) <= MAX_WORD else ""
+
+
 def normalized(word: object) -> str | None:
     """Return a provider's word in our spelling; none where it says nothing."""
-    if not isinstance(word, str):
-        return None
-    plain = word.strip().lower().removeprefix("fulfillment.")
+    plain = as_said(word).removeprefix("fulfillment.")
     return ALIASES.get(plain, plain) or None
+
+
+def in_a_key(word: object) -> str:
+    """Return a provider's word as it stands in a callback's key."""
+    escapes = {"%": "%25", ":": "%3A"}
+    return "".join(escapes.get(letter, letter) for letter in as_said(word))
 
 
 def state_named(word: str | None) -> str | None:

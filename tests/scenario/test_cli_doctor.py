@@ -23,6 +23,7 @@ from tests.scenario.command_line import (
     story,
 )
 
+OF_ONE_ID = [(name, second) for name in ("at_store", "order_location") for second in (10, 11)]
 LONG_AGO = datetime(2022, 6, 4, tzinfo=UTC)
 
 
@@ -202,6 +203,31 @@ def test_the_level_of_a_row_alone_decides_whether_the_doctor_is_content(level, m
     assert told.level is level
     assert told.ok is (level in {Level.OK, Level.NOTE})
     assert told.advice == (None if level is Level.OK else row.meaning)
+
+
+def test_callbacks_that_come_again_under_their_id_with_other_content_are_told(ingested):
+    others = [callback(name, second=second, event_id="0") for name, second in OF_ONE_ID]
+    code, ok, checks = examine(ingested(*story(), *others))
+    assert (code, ok) == (1, False)
+    told = checks["event ids"]
+    assert told["found"] == "of 1 order 2 callbacks came again with other content"
+    assert "lifecycle history ORDER" in told["advice"]
+    assert checks["anomalies"]["meaning"] == "divergent 1"
+
+
+def test_one_id_for_events_of_different_names_is_nothing_to_look_at(ingested):
+    """The control: nothing is lost, since the name is a part of the key."""
+    others = [callback(name, second=10, event_id="0") for name in ("at_store", "delivered")]
+    code, ok, checks = examine(ingested(*story(), *others))
+    assert (code, ok) == (0, True)
+    assert checks["event ids"]["found"] == "none came twice with other content"
+
+
+def test_a_request_that_came_again_with_another_body_says_nothing_of_event_ids(ingested):
+    other = request() | {"body": {"order_id": ORDER, "items_count": 99}}
+    code, _, checks = examine(ingested(*story(), other))
+    assert code == 1
+    assert checks["event ids"]["level"] == "ok"
 
 
 def test_a_log_that_is_not_there_is_no_traceback_and_no_file(tmp_path):

@@ -18,7 +18,7 @@ from tests.scenario.command_line import (
     story,
 )
 
-DIVERGENT = callback("delivered", second=9, event_id=f"{ORDER}-brand_new-9")
+DIVERGENT = callback(second=10, event_id=f"{ORDER}-brand_new-9")
 BAD = b'{"kind": "callback", "body": \x80\xff\x1b[31m'
 
 

@@ -49,7 +49,7 @@ def quarantined(tmp_path):
 
 
 def test_the_counts_tell_what_became_of_every_line(tmp_path, ingest):
-    other = callback("delivered", second=9, event_id=f"{ORDER}-brand_new-9")
+    other = callback(second=10, event_id=f"{ORDER}-brand_new-9")
     recordings = [*story(), story()[0], other, {"kind": "callback", "body": "?"}, *story("second")]
     (tmp_path / "a.jsonl").write_text(lines(recordings))
     assert ingest("a.jsonl") == {

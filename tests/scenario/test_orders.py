@@ -151,11 +151,11 @@ def test_a_request_that_cannot_be_recorded_is_refused_before_it_is_sent(
 
 def test_a_change_tells_before_after_cause_and_whether_it_corrects(orders: Orders) -> None:
     first = orders.record_callback(enveloped("brand_new", "2026-07-07T12:00:00Z", 1))
-    assert first.change == (None, "brand_new", "callback:1", False)
+    assert first.change == (None, "brand_new", "callback:fulfillment.brand_new:1", False)
     second = orders.record_callback(enveloped("at_store", "2026-07-07T14:00:00Z", 2))
-    assert second.change == ("brand_new", "at_store", "callback:2", False)
+    assert second.change == ("brand_new", "at_store", "callback:fulfillment.at_store:2", False)
     late = orders.record_callback(enveloped("acknowledged", "2026-07-07T13:00:00Z", 3))
-    assert late.change == ("at_store", "at_store", "callback:3", True)
+    assert late.change == ("at_store", "at_store", "callback:fulfillment.acknowledged:3", True)
     assert statuses(late.view) == ["brand_new", "acknowledged", "at_store"]
     location = orders.record_callback(enveloped("order_location", "2026-07-07T14:01:00Z", 4))
     assert location.change is None
@@ -168,7 +168,12 @@ def test_a_receipt_shows_the_view_that_its_own_event_made(orders: Orders) -> Non
     ]
     assert statuses(receipts[2].view) == ["brand_new", "acknowledged", "at_store"]
     assert statuses(receipts[0].view) == ["brand_new"]
-    assert receipts[1].change == ("brand_new", "acknowledged", "callback:1", False)
+    assert receipts[1].change == (
+        "brand_new",
+        "acknowledged",
+        "callback:fulfillment.acknowledged:1",
+        False,
+    )
 
 
 def test_a_duplicate_changes_nothing_and_says_where_the_first_copy_stands(orders: Orders) -> None:
@@ -184,7 +189,9 @@ def test_a_duplicate_changes_nothing_and_says_where_the_first_copy_stands(orders
 
 def test_a_known_key_with_another_content_is_stored_as_evidence(orders: Orders) -> None:
     orders.record_callback(enveloped("brand_new", "2026-07-07T12:00:00Z"))
-    receipt = orders.record_callback(enveloped("canceled", "2026-07-07T13:00:00Z"))
+    other = orders.record_callback(enveloped("rating_updated", "2026-07-07T13:00:00Z"))
+    assert other.outcome is Outcome.APPENDED
+    receipt = orders.record_callback(enveloped("brand_new", "2026-07-07T13:00:00Z"))
     assert receipt.outcome is Outcome.DIVERGENT
     assert receipt.view is not None
     assert receipt.view.status == "brand_new"
@@ -220,7 +227,7 @@ def test_what_cannot_be_read_is_quarantined_and_redriven_once_it_can_be(
     assert orders.get("xyz").status == "brand_new"
     assert [item.item for item in orders.quarantine()] == [2]
     assert [(item.item, item.redriven) for item in orders.quarantine(all=True)] == [
-        (1, "callback:1"),
+        (1, "callback:fulfillment.brand_new:1"),
         (2, None),
     ]
     assert list(orders.redrive()) == []

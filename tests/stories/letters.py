@@ -40,6 +40,8 @@ def alphabet(order_id: str = ORDER) -> list[Recording]:
         *untimed(order_id),
         *polls(order_id),
         *divergent(order_id),
+        *one_id(order_id),
+        *placeholders(order_id),
         *details(order_id),
     ]
 
@@ -196,15 +198,48 @@ def polls(order_id: str) -> list[Recording]:
 def divergent(order_id: str) -> list[Recording]:
     """Return different contents under keys that other events of the alphabet have."""
     return [
-        callback(order_id, 1003, "delivered", at(60)),
+        callback(order_id, 1003, "staged", at(60)),
         callback(order_id, "1003", "staged", at(59), locale="earlier"),
-        callback(order_id, 1005, "acknowledged", at(600)),
-        callback(order_id, 1005, "picking"),
-        callback(order_id, "u-at_store", "canceled"),
-        callback(order_id, "u-at_store", "canceled", at(60)),
+        callback(order_id, 1005, " Acknowledged", at(600)),
+        callback(order_id, 1005, "acknowledged"),
+        callback(order_id, "u-at_store", "at_store", at(60)),
+        callback(order_id, "u-at_store", "AT_STORE", "0001-01-01T00:00:00Z"),
         callback(order_id, 1010, "delivered", "never", locale="evidence"),
+        callback(order_id, "i-picking", "picking", at(600)),
         request(order_id, 2, items_weight=15),
         request(order_id, 2, items_weight=15.5),
+    ]
+
+
+def one_id(order_id: str) -> list[Recording]:
+    """Return events that share one event id, since their provider gives no other."""
+    spelled = ("at_store", "fulfillment.at_store", "staging", "staged", "a:b", "a%3ab", "a%3Ab")
+    return [
+        *(callback(order_id, 0, state, at(60 + place)) for place, state in enumerate(STATES)),
+        *(callback(order_id, "0", word, at(90), locale=f"spelled {word}") for word in spelled),
+    ]
+
+
+def placeholders(order_id: str) -> list[Recording]:
+    """Return events with times that stand where nobody had one to say, and the nearest to these."""
+    times = (
+        "0001-01-01T00:00:00Z",
+        "1970-01-01T00:00:00Z",
+        "2000-01-01T00:59:59.999999+01:00",
+        "2000-01-01T00:00:00Z",
+        "2099-12-31T23:59:59.9999999Z",
+        "2100-01-01T00:00:00Z",
+        "9999-12-31T23:59:59Z",
+    )
+    dates = (
+        "Mon, 01 Jan 2001 00:00:00 GMT",
+        "Thursday, 01-Jan-70 00:00:00 GMT",
+        "Tuesday, 07-Jul-26 12:01:00 GMT",
+        "Tue Jul  7 12:01:01 2026",
+    )
+    return [
+        *(callback(order_id, f"p{place}", "delivered", time) for place, time in enumerate(times)),
+        *(poll(order_id, "bags_verified", date, locale="dated") for date in dates),
     ]
 
 

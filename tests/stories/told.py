@@ -197,11 +197,12 @@ def chatter(rng: Random, order_id: str) -> list[Recording]:
 
 
 def two_contents(rng: Random, order_id: str) -> list[Recording]:
-    """The same event ids come with different contents."""
-    names = rng.sample(STATES, 3)
+    """The same event id comes with different contents, under one name and under others."""
+    times = (None, at(60), at(61), "yesterday", "1970-01-01T00:00:00Z")
+    names = [*[rng.choice(STATES)] * 3, *rng.sample(STATES, 2)]
     told = [
-        callback(order_id, 777, name, rng.choice((None, at(60), at(61), "yesterday")))
-        for name in names
+        callback(order_id, 777, name, rng.choice(times), locale=f"content {place}")
+        for place, name in enumerate(names)
     ]
     return [*born(rng, order_id), *told, request(order_id, items_count=13)]
 

@@ -11,7 +11,7 @@ import random
 import sys
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 
@@ -43,15 +43,19 @@ def recognized(recordings: Sequence[Recording]) -> list[Event]:
 
 
 def with_rivals(rng: random.Random, recordings: list[Recording]) -> list[Recording]:
-    """Return recordings and, under the event ids of some, what others of them say."""
+    """Return recordings and, under the event ids and names of some, what others of them say."""
     enveloped = [each for each in recordings if "event_id" in (each.get("body") or {})]
     rivals = [
-        {**said, "body": {**said["body"], "event_id": one["body"]["event_id"]}}
+        {**said, "body": {**said["body"], **_known_by(one["body"])}}
         for one in enveloped
         for said in rng.sample(enveloped, 1)
         if rng.random() < 0.3
     ]
     return recordings + rivals
+
+
+def _known_by(body: dict[str, Any]) -> dict[str, Any]:
+    return {name: body[name] for name in ("event_id", "event_name") if name in body}
 
 
 def drawn(rng: random.Random) -> list[Recording]:

@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lifecycle.event import Arrival, Event, opaque_id
+from lifecycle.fold import fold
 from lifecycle.identity import id_text, is_order_id, stated_order_id
 from lifecycle.providers.instacart import INSTACART
 from lifecycle.recording import read_line
@@ -63,8 +64,65 @@ def test_the_page_has_a_vector_for_every_kind_of_key():
 
 def test_a_callback_with_an_event_id_is_known_by_it():
     event = callback(ENVELOPED.encode())
-    assert event.key == "callback:1201895966044343904"
+    assert event.key == "callback:fulfillment.brand_new:1201895966044343904"
     assert event.event_id == "1201895966044343904"
+
+
+@pytest.mark.parametrize(
+    ("word", "in_the_key"),
+    [
+        ("brand_new", "brand_new"),
+        ("fulfillment.brand_new", "fulfillment.brand_new"),
+        ("\t Fulfillment.BRAND_NEW \u00a0", "fulfillment.brand_new"),
+        ("order_created", "order_created"),
+        ("cancelled", "cancelled"),
+        ("a:b", "a%3Ab"),
+        ("a%3ab", "a%253ab"),
+        ("%", "%25"),
+        ("\u00dcberBracht", "\u00fcberbracht"),
+        ("\u0130", "i\u0307"),
+        ("\u212a", "k"),
+        ("\u1e9e", "\u00df"),
+        ("\u0000", "\u0000"),
+    ],
+)
+def test_the_providers_word_is_a_part_of_the_key_before_prefix_and_aliases(word, in_the_key):
+    body = {"event_id": "e:%", "event_name": word, "event_metadata": {"order_id": "order-1"}}
+    assert callback(json.dumps(body).encode()).key == f"callback:{in_the_key}:e:%"
+
+
+def test_no_word_and_id_have_the_key_of_another_word_and_id():
+    pieces = ("a", ":", "%", "%3A", "%25", "b")
+    spoken = [(one + other, event_id) for one in pieces for other in pieces for event_id in pieces]
+    keys = {
+        callback(
+            json.dumps({"event_id": event_id, "event_name": word, "order_id": "order-1"}).encode()
+        ).key
+        for word, event_id in spoken
+    }
+    assert len(keys) == len(set(spoken))
+
+
+def test_events_that_share_one_id_are_events_of_their_own():
+    told = [
+        callback(json.dumps({"event_id": 0, "event_name": word, "order_id": "order-1"}).encode())
+        for word in ("brand_new", "at_store", "delivered")
+    ]
+    assert len({event.key for event in told}) == 3
+    view = fold(INSTACART.definition, told)
+    assert (view.status, view.anomalies) == ("delivered", ())
+
+
+def test_a_word_that_comes_again_under_its_id_with_other_content_diverges():
+    one, other = (
+        callback(
+            json.dumps({"event_id": 0, "event_name": word, "order_id": "order-1", "n": n}).encode()
+        )
+        for n, word in enumerate((" at_store", "AT_STORE"))
+    )
+    assert one.key == other.key == "callback:at_store:0"
+    view = fold(INSTACART.definition, [one, other])
+    assert [(odd.code, odd.events) for odd in view.anomalies] == [("divergent", (one.key,))]
 
 
 def test_a_callback_without_an_event_id_is_known_by_its_content():

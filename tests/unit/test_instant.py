@@ -10,13 +10,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lifecycle.errors import InvalidArgumentError
-from lifecycle.instant import format_instant, parse_http_date, parse_instant
+from lifecycle.instant import format_instant, parse_event_time, parse_http_date, parse_instant
 from tests.oracle import strict as reference
 
 ZONES = st.integers(-23 * 60, 23 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes)))
 NEARLY = (
     r"[0-9]{4}-[01][0-9]-[0-3][0-9][Tt ][0-2][0-9]:[0-6][0-9]:[0-6][0-9]"
     r"([.,][0-9]{1,9})?(Z|z|[+-][0-2][0-9]:[0-6][0-9]|)"
+)
+NEARLY_A_DATE = (
+    r"(Tue|Tues|Tuesday),? (Jul )?( ?[0-3]?[0-9]|07)?[- ]?(Jul)?[- ]?(20|1999|2020|2100)? ?"
+    r"[0-2][0-9]:[0-6][0-9]:[0-6][0-9]( GMT| 2020| 1970| UTC|)"
 )
 SEVENTH = datetime(2020, 7, 7, 16, 35, 22, tzinfo=UTC)
 
@@ -118,16 +122,71 @@ def test_a_time_without_a_zone_is_never_guessed():
         ("Tue, 07 Jul 2020 16:35:22 GMT", SEVENTH),
         ("Mon, 07 Jul 2020 16:35:22 GMT", SEVENTH),
         ("Sat, 29 Feb 2020 00:00:00 GMT", datetime(2020, 2, 29, tzinfo=UTC)),
+        ("Tuesday, 07-Jul-20 16:35:22 GMT", SEVENTH),
+        ("Wednesday, 07-Jul-20 16:35:22 GMT", SEVENTH),
+        ("Sunday, 06-Nov-94 08:49:37 GMT", datetime(2094, 11, 6, 8, 49, 37, tzinfo=UTC)),
+        ("Saturday, 01-Jan-00 00:00:00 GMT", datetime(2000, 1, 1, tzinfo=UTC)),
+        ("Thursday, 31-Dec-99 23:59:59 GMT", datetime(2099, 12, 31, 23, 59, 59, tzinfo=UTC)),
+        ("Tue Jul  7 16:35:22 2020", SEVENTH),
+        ("Tue Jul 07 16:35:22 2020", SEVENTH),
+        ("Fri Dec 31 23:59:59 2021", datetime(2021, 12, 31, 23, 59, 59, tzinfo=UTC)),
     ],
 )
-def test_an_imf_fixdate_names_an_instant(text, instant):
-    assert parse_http_date(text) == instant
+def test_an_http_date_in_any_of_its_three_forms_names_an_instant(text, instant):
+    found = parse_http_date(text)
+    assert found == instant
+    assert found.tzinfo is UTC
 
 
-def test_every_month_of_an_imf_fixdate_is_known():
-    for month in range(1, 13):
-        instant = datetime(2021, month, 28, 1, 2, 3, tzinfo=UTC)
-        assert parse_http_date(format_datetime(instant, usegmt=True)) == instant
+@pytest.mark.parametrize(
+    "form", ["%a, %d %b %Y %H:%M:%S GMT", "%A, %d-%b-%y %H:%M:%S GMT", "%a %b %e %H:%M:%S %Y"]
+)
+def test_every_month_and_day_of_an_http_date_is_known(form):
+    for days in range(366):
+        instant = datetime(2020, 1, 1, 1, 2, 3, tzinfo=UTC) + timedelta(days=days)
+        assert parse_http_date(instant.strftime(form)) == instant
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.from_regex(NEARLY_A_DATE, fullmatch=True))
+def test_an_http_date_agrees_with_a_reader_written_otherwise(text):
+    assert parse_http_date(text) == reference.http_date(text)
+
+
+PLACEHOLDERS = [
+    datetime(1, 1, 1, tzinfo=UTC),
+    datetime(1900, 1, 1, tzinfo=UTC),
+    datetime(1970, 1, 1, tzinfo=UTC),
+    datetime(1999, 12, 31, 23, 59, 59, tzinfo=UTC),
+    datetime(2100, 1, 1, tzinfo=UTC),
+    datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC),
+]
+
+
+@pytest.mark.parametrize("instant", PLACEHOLDERS)
+def test_a_placeholder_is_an_instant_at_which_nothing_happened(instant):
+    assert parse_instant(format_instant(instant)) == instant
+    assert parse_event_time(format_instant(instant)) is None
+    assert parse_http_date(format_datetime(instant, usegmt=True)) is None
+    assert parse_http_date(f"Thu {instant:%b} {instant.day:2} 00:00:00 {instant.year:04}") is None
+
+
+@pytest.mark.parametrize(
+    ("text", "happened"),
+    [
+        ("2000-01-01T00:00:00Z", True),
+        ("1999-12-31T23:30:00-00:30", True),
+        ("2000-01-01T00:59:59.999999+01:00", False),
+        ("1999-12-31T23:59:59.9999999Z", False),
+        ("2099-12-31T23:59:59.9999999Z", True),
+        ("2100-01-01T00:30:00+00:31", True),
+        ("2099-12-31T23:30:00-00:30", False),
+        ("noon", False),
+    ],
+)
+def test_an_event_time_is_one_of_this_century_in_utc(text, happened):
+    assert (parse_event_time(text) is not None) == happened
+    assert parse_event_time(text) == reference.event_time(text)
 
 
 @pytest.mark.parametrize(
@@ -135,8 +194,29 @@ def test_every_month_of_an_imf_fixdate_is_known():
     [
         "",
         "2020-07-07T16:35:22Z",
-        "Tuesday, 07-Jul-20 16:35:22 GMT",
-        "Tue Jul  7 16:35:22 2020",
+        "Tue, 07-Jul-20 16:35:22 GMT",
+        "Tuesday, 07 Jul 2020 16:35:22 GMT",
+        "Tuesday, 07-Jul-2020 16:35:22 GMT",
+        "Tuesday, 7-Jul-20 16:35:22 GMT",
+        "Tuesday, 07-jul-20 16:35:22 GMT",
+        "tuesday, 07-Jul-20 16:35:22 GMT",
+        "Tuesday, 07-Jul-20 16:35:22 UTC",
+        "Tuesday, 07-Jul-20 16:35:22",
+        "Tuesday 07-Jul-20 16:35:22 GMT",
+        "Tuesday, 31-Jun-20 16:35:22 GMT",
+        "Tue Jul 7 16:35:22 2020",
+        "Tue Jul   7 16:35:22 2020",
+        "Tue Jul  7 16:35:22 20",
+        "Tue Jul  7 16:35:22 2020 GMT",
+        "Tue Jul  7 16:35:22 GMT 2020",
+        "Tue, Jul  7 16:35:22 2020",
+        "Tuesday Jul  7 16:35:22 2020",
+        "Tue Jul  0 16:35:22 2020",
+        "Tue Jul 32 16:35:22 2020",
+        "Tue Jul  7 16:35:60 2020",
+        "Tue Jul  7 16:35:22 2020 ",
+        "Tue Jul  7 16:35:22 2020\n",
+        "Tue Jul  \u0667 16:35:22 2020",
         "Tue, 7 Jul 2020 16:35:22 GMT",
         " Tue, 07 Jul 2020 16:35:22 GMT",
         "Tue, 07 jul 2020 16:35:22 GMT",

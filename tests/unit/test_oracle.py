@@ -37,6 +37,7 @@ from tests.stories import poll as poll_
 from tests.stories import request as request_
 from tests.stories import response as response_
 
+ACKNOWLEDGED = "callback:acknowledged:1"
 BLANK = {"message": None, "code": None, "key": None}
 
 
@@ -107,7 +108,7 @@ def test_a_flat_callback_is_known_by_its_canonical_content():
 
 def test_an_event_id_counts_as_its_digits_and_stays_exact():
     found = identify(callback_("A", 1201895966044343904, "fulfillment.brand_new", at(0)))
-    assert found.key == "callback:1201895966044343904"
+    assert found.key == "callback:fulfillment.brand_new:1201895966044343904"
     assert found.name == "brand_new"
     assert found.occurred_at == datetime(2026, 7, 7, 12, tzinfo=UTC)
 
@@ -119,7 +120,56 @@ def test_an_unusable_event_id_is_none(event_id):
 
 @pytest.mark.parametrize("event_id", [0, -1, " ", "x" * 255, "a:b", 2**63])
 def test_other_event_ids_are_opaque(event_id):
-    assert identify(callback_("A", event_id, "at_store", at(0))).key == f"callback:{event_id}"
+    assert (
+        identify(callback_("A", event_id, "at_store", at(0))).key == f"callback:at_store:{event_id}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("word", "in_the_key"),
+    [
+        (" Fulfillment.STAGING ", "fulfillment.staging"),
+        ("cancelled", "cancelled"),
+        ("a:b", "a%3Ab"),
+        ("A%3ab", "a%253ab"),
+        ("100%", "100%25"),
+    ],
+)
+def test_the_word_is_a_part_of_the_key_as_it_was_said(word, in_the_key):
+    assert identify(callback_("A", "e:%", word, at(0))).key == f"callback:{in_the_key}:e:%"
+
+
+@pytest.mark.parametrize("word", ["x" * 256, "é" * 128, "fulfillment." + "x" * 244, "İ" * 86])
+def test_a_word_of_more_than_255_bytes_says_nothing(word):
+    assert identify(callback_("A", 1, word, at(0))) == "no_name"
+    assert identify(flat(word)) == "no_name"
+    assert identify(poll(word)).name == "poll_failed"
+    assert (identify(accepted(word)).state, identify(accepted(word)).problems) == ("created", ())
+    assert identify(response(None, {"id": "A", "status": word})).name == "failed"
+    assert identify(flat(word[:-1].replace("İ", "i"))).name
+
+
+@pytest.mark.parametrize(
+    ("date", "printed"),
+    [
+        ("Tue, 07 Jul 2026 12:00:00 GMT", "2026-07-07T12:00:00Z"),
+        ("Tuesday, 07-Jul-26 12:00:00 GMT", "2026-07-07T12:00:00Z"),
+        ("Tue Jul  7 12:00:00 2026", "2026-07-07T12:00:00Z"),
+        ("Tue Jul 07 12:00:00 2026", "2026-07-07T12:00:00Z"),
+        ("Sunday, 06-Nov-94 08:49:37 GMT", "2094-11-06T08:49:37Z"),
+        ("Sun Nov  6 08:49:37 1994", None),
+        ("Tue, 07-Jul-26 12:00:00 GMT", None),
+        ("Tuesday, 07 Jul 2026 12:00:00 GMT", None),
+        ("Tue Jul 7 12:00:00 2026", None),
+        ("Tue Jul  7 12:00:00 2026 GMT", None),
+        ("Tuesday, 07-Jul-26 12:00:00 UTC", None),
+        ("Thu, 01 Jan 1970 00:00:00 GMT", None),
+    ],
+)
+def test_a_poll_is_dated_by_any_of_the_three_forms_of_a_date(date, printed):
+    found = history([poll_("A", "staged", date)])
+    assert found[0]["occurred_at"] == printed
+    assert view([poll_("A", "staged", date)])["anomalies"] == []
 
 
 def test_a_response_is_known_by_its_attempt_exchange_and_content():
@@ -295,14 +345,19 @@ def test_times_are_instants_printed_in_utc(text, shown):
         "2026-02-30T00:00:00Z",
         "2026-07-07T12:00:00+24:00",
         " 2026-07-07T12:00:00Z",
+        "0001-01-01T00:00:00Z",
+        "1970-01-01T00:00:00Z",
+        "1999-12-31T23:59:59.9999999Z",
+        "2100-01-01T00:00:00Z",
+        "9999-12-31T23:59:59Z",
         1783425600,
         True,
     ],
 )
 def test_any_other_event_time_is_a_bad_time(bad):
     found = callback_("A", 1, "staged", bad)
-    assert view([found])["path"] == [{"status": "staged", "at": None, "event": "callback:1"}]
-    assert anomalies(found) == [("bad_time", ["callback:1"])]
+    assert view([found])["path"] == [{"status": "staged", "at": None, "event": "callback:staged:1"}]
+    assert anomalies(found) == [("bad_time", ["callback:staged:1"])]
 
 
 def test_an_empty_event_time_is_none_and_a_flat_body_has_none():
@@ -427,7 +482,8 @@ def test_timed_events_go_by_time_then_rank_and_what_has_no_rank_comes_last():
 
 def test_ties_of_time_and_rank_go_by_key():
     first, second = event("at_store", 5, "b"), event("at_store", 5, "a")
-    assert [line["key"] for line in history([first, second])] == ["callback:a", "callback:b"]
+    keys = [line["key"] for line in history([first, second])]
+    assert keys == ["callback:at_store:a", "callback:at_store:b"]
 
 
 def test_snapshots_come_last_by_rank_and_an_accepted_response_beyond_birth_is_one():
@@ -474,15 +530,15 @@ def test_of_several_contents_at_one_time_the_smaller_digest_counts():
 
 
 def test_divergent_evidence_contributes_nothing_but_its_anomaly():
-    evidence = event("delivered", 9, "e", locale="no")
-    bad = callback_("A", "e", "delivered", "never")
+    evidence = event("staged", 9, "e", locale="no")
+    bad = callback_("A", "e", " STAGED", "never")
     told_all = [event("staged", 1, "e"), evidence, bad]
     assert told(*told_all) == [
         ("staged", "skipped_ahead"),
-        ("delivered", "divergent"),
-        ("delivered", "divergent"),
+        ("staged", "divergent"),
+        ("staged", "divergent"),
     ]
-    assert anomalies(*told_all) == [("divergent", ["callback:e"])]
+    assert anomalies(*told_all) == [("divergent", ["callback:staged:e"])]
     assert view(told_all)["locale"] is None
     assert view(told_all)["missing"] == ["requested", "brand_new"]
 
@@ -510,7 +566,7 @@ def test_an_unknown_word_is_kept_and_fills_in_what_is_empty():
     told_all = [event("staged", 1, locale="a"), event("picking", 2, locale="b", order_url="u")]
     assert last(*told_all) == ("unrecognized", "staged", "staged")
     assert (view(told_all)["locale"], view(told_all)["order_url"]) == ("a", "u")
-    assert anomalies(*told_all) == [("unrecognized", ["callback:picking"])]
+    assert anomalies(*told_all) == [("unrecognized", ["callback:picking:picking"])]
 
 
 @pytest.mark.parametrize(
@@ -545,7 +601,9 @@ def test_a_late_staged_is_noted_as_a_milestone_even_after_the_end():
     told_all = [event("delivered", 1, locale="a"), event("staged", 2, locale="b")]
     assert last(*told_all) == ("noted", "delivered", "delivered")
     found = view(told_all)
-    assert found["milestones"] == [{"name": "staged", "at": at(2), "event": "callback:staged"}]
+    assert found["milestones"] == [
+        {"name": "staged", "at": at(2), "event": "callback:staged:staged"}
+    ]
     assert found["locale"] == "b"
     snapshot = flat("staged", locale="c")
     assert last(told_all[0], snapshot)[0] == "noted"
@@ -597,7 +655,7 @@ def test_an_observation_that_is_no_end_is_stale_after_the_end(lagging):
 def test_nothing_leaves_a_terminal_state(end, after):
     told_all = [event(end, 1), after]
     assert last(*told_all) == ("refused", end, end)
-    assert anomalies(*told_all) == [("refused", ["callback:e"])]
+    assert anomalies(*told_all) == [("refused", [f"callback:{after['body']['event_name']}:e"])]
     assert view(told_all)["locale"] is None
 
 
@@ -765,11 +823,11 @@ def test_anomalies_are_one_for_a_code_and_key_and_sorted():
     told_all += [event("at_store", 4, "a"), event("at_store", 5, "a")]
     told_all += [callback_("A", "c", "picking", "never")]
     assert anomalies(*told_all) == [
-        ("bad_time", ["callback:c"]),
-        ("divergent", ["callback:a"]),
-        ("refused", ["callback:a"]),
-        ("refused", ["callback:b"]),
-        ("unrecognized", ["callback:c"]),
+        ("bad_time", ["callback:picking:c"]),
+        ("divergent", ["callback:at_store:a"]),
+        ("refused", ["callback:at_store:a"]),
+        ("refused", ["callback:at_store:b"]),
+        ("unrecognized", ["callback:picking:c"]),
     ]
 
 
@@ -812,7 +870,7 @@ def test_the_example_of_the_provider_reads_as_it_should():
         "path": [
             {"status": "requested", "at": None, "event": "request:1"},
             {"status": "created", "at": None, "event": f"response:1::{answer}"},
-            {"status": "acknowledged", "at": "2026-07-07T12:01:00Z", "event": "callback:1"},
+            {"status": "acknowledged", "at": "2026-07-07T12:01:00Z", "event": ACKNOWLEDGED},
         ],
         "missing": ["brand_new"],
         "milestones": [],
@@ -823,7 +881,7 @@ def test_the_example_of_the_provider_reads_as_it_should():
         {
             "name": "acknowledged",
             "kind": "callback",
-            "key": "callback:1",
+            "key": ACKNOWLEDGED,
             "verdict": "skipped_ahead",
             "from": "created",
             "to": "acknowledged",
@@ -832,7 +890,7 @@ def test_the_example_of_the_provider_reads_as_it_should():
         {
             "name": "order_location",
             "kind": "callback",
-            "key": "callback:2",
+            "key": "callback:order_location:2",
             "verdict": "noted",
             "from": "acknowledged",
             "to": "acknowledged",

@@ -153,7 +153,10 @@ def test_evidence_names_the_key_that_it_lost() -> None:
 def test_every_problem_of_an_event_is_told_in_a_sentence() -> None:
     odd = response("accepted", problems=("bad_time", "unreadable_body", "unrecognized"))
     assert {each.code: each.detail for each in fold(LAST_MILE, [odd]).anomalies} == {
-        "bad_time": ("the event's time is no RFC 3339 time with a zone, so it counts as undated"),
+        "bad_time": (
+            "the event's time is no RFC 3339 time with a zone from 2000 to 2099, so it counts as "
+            "undated"
+        ),
         "unreadable_body": "the order was accepted, but the answer is no JSON object",
         "unrecognized": ("the order was accepted with a status that the definition does not know"),
     }

@@ -12,6 +12,7 @@ from lifecycle.event import MAX_BODY_BYTES, Arrival, Event, Unreadable
 from lifecycle.providers.instacart import INSTACART
 from lifecycle.providers.instacart.definition import LAST_MILE
 from lifecycle.providers.instacart.details import FulfillmentDetails, OrderDetails
+from lifecycle.stored import prepare
 from tests.hostile_corpus import ENVELOPED, FLAT
 
 NOW = datetime(2022, 6, 4, 10, 0, tzinfo=UTC)
@@ -147,6 +148,46 @@ def test_a_word_that_says_nothing_leaves_a_callback_without_a_name(word):
 
 
 @pytest.mark.parametrize(
+    "word",
+    [
+        *("x" * 255, "\u00e9" * 127 + "x", "fulfillment." + "x" * 243, "\u1e9e" * 127),
+        *("\u212a" * 255, "\u023a" * 85, "\u0130" * 85, "\u0000" * 255),
+    ],
+)
+def test_a_word_of_255_bytes_once_in_lower_case_is_kept(word):
+    for found in (event(enveloped(event_name=f" {word}\n")), event(flat(status=word))):
+        assert found.name == word.lower().removeprefix("fulfillment.")
+        assert found.status.strip() == word
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        *("x" * 256, "\u00e9" * 128, "fulfillment." + "x" * 244, "\u1e9e" * 128),
+        *("\u212a" * 256, "\u023a" * 86, "\u0130" * 86, "\u0000" * 256, "\u00e9" * 100_000),
+    ],
+)
+def test_a_longer_word_says_nothing(word):
+    assert reason(enveloped(event_name=word)) == "no_name"
+    assert reason(flat(status=word)) == "no_name"
+
+
+def test_white_space_around_a_word_is_kept_as_long_as_it_is_no_longer_than_a_word():
+    assert event(flat(status=" " * 246 + "delivered")).status == " " * 246 + "delivered"
+    for word in (" " * 247 + "delivered", "delivered".ljust(1_000_000)):
+        found = event(enveloped(event_name=word))
+        assert (found.name, found.status) == ("delivered", "delivered")
+
+
+def test_what_is_stored_of_a_callback_beside_its_body_stays_small():
+    """Whoever may send callbacks must not make the log grow faster than by what they send."""
+    worst = "\u0000" * 255
+    body = enveloped(event_name=worst, event_id=worst, event_metadata={"order_id": "\u0080" * 127})
+    assert len(prepare(event(body)).opening) < 10_000
+    assert len(prepare(event(flat(status="delivered".ljust(1_000_000)))).opening) < 1000
+
+
+@pytest.mark.parametrize(
     "body",
     [
         flat(event_name="canceled"),
@@ -223,7 +264,11 @@ def test_an_event_time_that_is_absent_is_no_problem(time):
 
 @pytest.mark.parametrize(
     "time",
-    [" ", "noon", "2020-07-07T16:35:22", "2020-07-07T16:35:60Z", 0, 1.5, True, False, [], {}],
+    [
+        *(" ", "noon", "2020-07-07T16:35:22", "2020-07-07T16:35:60Z", 0, 1.5, True, False, [], {}),
+        *("0001-01-01T00:00:00Z", "1970-01-01T00:00:00Z", "1999-12-31T23:59:59.999999Z"),
+        *("2100-01-01T00:00:00Z", "9999-12-31T23:59:59Z", "2000-01-01T00:59:59+01:00"),
+    ],
 )
 def test_an_event_time_that_cannot_be_read_is_a_problem_and_no_obstacle(time):
     found = event(enveloped(event_timestamp=time))
@@ -245,7 +290,7 @@ def test_an_event_id_of_no_use_is_none_and_the_content_is_the_key(event_id):
 @pytest.mark.parametrize("event_id", [0, -1, 2**63, 2**64, "a b", "\u0000", "\U0001f6f5"])
 def test_an_event_id_is_opaque(event_id):
     found = event(enveloped(event_id=event_id))
-    assert found.key == f"callback:{event_id}"
+    assert found.key == f"callback:delivered:{event_id}"
 
 
 def test_details_come_from_the_metadata_the_store_and_window_first_from_its_inner_object():
@@ -346,7 +391,7 @@ def test_the_first_reason_that_fits_counts():
     [
         (b"x" * (MAX_BODY_BYTES + 1), None, "the body is larger than 1048576 bytes"),
         (b"[]", None, "the body is JSON, but no object"),
-        (b"{}", None, "the body says neither an event name nor a status"),
+        (b"{}", None, "the body says no event name or status, or too long a one"),
         (b'{"status":"x"}', None, "neither the line nor the body names an order"),
         (flat(), "order-2", "the body names another order than the line"),
         *(

@@ -281,11 +281,47 @@ def test_a_poll_is_a_snapshot_timed_by_the_date_header():
 
 
 @pytest.mark.parametrize(
-    "date", ["", "noon", "2026-07-07T16:05:00Z", "Tuesday, 07-Jul-26 16:05:00 GMT"]
+    "date",
+    [
+        "Tue, 07 Jul 2026 16:05:00 GMT",
+        "Tuesday, 07-Jul-26 16:05:00 GMT",
+        "Tue Jul  7 16:05:00 2026",
+    ],
+)
+def test_the_three_forms_of_a_date_are_one_poll(date):
+    found = poll(FLAT.encode(), headers={"date": date})
+    first = poll(FLAT.encode(), headers={"date": "Tue, 07 Jul 2026 16:05:00 GMT"})
+    assert found.occurred_at == datetime(2026, 7, 7, 16, 5, tzinfo=UTC)
+    assert (found.key, found.digest) == (first.key, first.digest)
+
+
+@pytest.mark.parametrize(
+    "date",
+    [
+        *("", "noon", "2026-07-07T16:05:00Z", "Tue, 07-Jul-26 16:05:00 GMT"),
+        "Thu, 01 Jan 1970 00:00:00 GMT",
+        "Mon Jan  1 00:00:00 0001",
+        "Fri, 31 Dec 9999 23:59:59 GMT",
+    ],
 )
 def test_an_unreadable_date_counts_as_absent(date):
     found = poll(FLAT.encode(), headers={"date": date})
     assert (found.occurred_at, found.problems) == (None, ())
+    assert found.key == poll(FLAT.encode()).key
+
+
+@pytest.mark.parametrize("length", [255, 256])
+def test_a_status_of_more_than_255_bytes_says_nothing(length):
+    word = "x" * length
+    is_word = length == 255
+    body = ORDER | DETAILS | {"status": f" {word.upper()} "}
+    assert poll(body).name == (word if is_word else "poll_failed")
+    assert response(body, None).name == ("accepted" if is_word else "failed")
+    accepted = response(body, 200)
+    assert (accepted.trigger, accepted.details) == ("created", DETAILS)
+    assert accepted.problems == (("unrecognized",) if is_word else ())
+    assert accepted.status == (f" {word.upper()} ".strip() if is_word else None)
+    assert INSTACART.recall(accepted._replace(details={})) == accepted
 
 
 @pytest.mark.parametrize(

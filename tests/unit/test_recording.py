@@ -375,6 +375,22 @@ def test_a_header_can_always_be_stored():
     assert kept == {"user-agent": "\u00ff\u00fe", "x-request-id": "?"}
 
 
+@pytest.mark.parametrize("letter", ["x", "\u00e9", "\u20ac"])
+def test_a_header_of_more_than_1024_bytes_is_left_out_and_harms_no_other(letter):
+    longest = letter * (1024 // len(letter.encode()))
+    kept = keep_headers({"user-agent": longest, "x-request-id": longest + letter, "date": DATE})
+    assert kept == {"user-agent": longest, "date": DATE}
+    line = {"kind": "poll", "headers": {"user-agent": longest + letter, "date": DATE}}
+    assert read(line)[1].headers == {"date": DATE}
+
+
+def test_a_header_that_came_so_often_that_it_grew_too_long_is_left_out():
+    assert keep_headers([("user-agent", "x" * 511)] * 2) == {
+        "user-agent": f"{'x' * 511}, {'x' * 511}"
+    }
+    assert keep_headers([("user-agent", "x" * 512)] * 2) == {}
+
+
 @pytest.mark.parametrize("headers", [7, "date", [1], [("date",)], object()])
 def test_what_is_no_headers_is_the_callers_mistake(headers):
     with pytest.raises(InvalidArgumentError):

@@ -22,6 +22,7 @@ from tests.tampered import header_hash, resealed
 
 A, B = "order:instacart:a", "order:instacart:b"
 BEGUN = datetime(2022, 6, 4, 10, tzinfo=UTC)
+KEY = "callback:fulfillment.brand_new:a-brand_new-9"
 UNRELATED = {"kind": "callback", "body_text": "<html>", "received_at": "2022-06-04T10:00:00Z"}
 
 
@@ -72,7 +73,7 @@ def without(field: str) -> Change:
 @pytest.mark.parametrize(
     ("change", "field", "stored", "found"),
     [
-        (reseal(key="k"), "key", "k", "callback:a-brand_new-9"),
+        (reseal(key="k"), "key", "k", KEY),
         (reseal(name="delivered", trigger="brand_new"), "name", "delivered", "brand_new"),
         (reseal(trigger="delivered"), "trigger", "delivered", "brand_new"),
         (reseal(trigger=None), "trigger", None, "brand_new"),
@@ -120,7 +121,7 @@ def test_every_field_that_is_recognized_otherwise_is_told_in_turn(records):
         "problems": ("odd",),
     }
     was = {
-        "key": "callback:a-brand_new-9",
+        "key": KEY,
         "digest": json.loads(records[2].state.partition(b"\n")[0])["digest"],
         "name": "brand_new",
         "trigger": "brand_new",

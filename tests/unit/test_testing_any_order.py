@@ -102,8 +102,8 @@ def test_a_projection_in_which_the_last_word_wins_is_caught_by_the_shortest_deli
         assert_any_order(STORY[2:4], subject=last_word)
     assert str(failed.value).splitlines() == [
         "the result depends on the delivery; 2 arrivals show it:",
-        "  1. callback 'acknowledged' (callback:2)",
-        "  2. callback 'brand_new' (callback:1)",
+        "  1. callback 'acknowledged' (callback:fulfillment.acknowledged:2)",
+        "  2. callback 'brand_new' (callback:fulfillment.brand_new:1)",
         "expected is what they give each once, in the order 2, 1:",
         "  status: expected 'fulfillment.acknowledged', found 'fulfillment.brand_new'",
     ]

@@ -47,7 +47,7 @@ def test_what_is_expected_and_found_passes():
 def test_a_change_may_be_expected_in_part_in_full_or_not_at_all():
     cause = callback("brand_new", at=9, event_id=7)
     born = given(request(), accepted()).when(cause)
-    born.then(change=("created", "brand_new", "callback:7", False))
+    born.then(change=("created", "brand_new", "callback:fulfillment.brand_new:7", False))
     born.then(change={"after": "brand_new"})
     born.then(change=born.receipt.change)
     born.when(cause).then(change=None, outcome="duplicate")
@@ -84,7 +84,10 @@ def test_the_failure_says_what_arrived_what_differs_and_the_whole_history():
             status="at_store", verdict="applied", outcome="appended"
         )
     told = str(failed.value).splitlines()
-    assert told[0] == "after 3 recorded, callback 'at_store' (callback:2) did something else:"
+    opening = (
+        "after 3 recorded, callback 'at_store' (callback:fulfillment.at_store:2) did something"
+    )
+    assert told[0] == f"{opening} else:"
     assert told[1:3] == [
         "  status: expected 'at_store', found 'delivered'",
         "  verdict: expected 'applied', found 'refused'",

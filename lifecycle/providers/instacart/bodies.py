@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from lifecycle.errors import JsonError
 from lifecycle.event import Fault, opaque_id
 from lifecycle.identity import id_text
-from lifecycle.instant import parse_instant
+from lifecycle.instant import parse_event_time
 from lifecycle.strict_json import parse
 
 JsonObject = dict[str, Any]
@@ -47,7 +47,7 @@ def read_callback(body: JsonObject) -> Callback:
         return Callback(_text(get("status")), id_text(get("id")), order=body)
     timestamp = get("event_timestamp")
     named = id_text(metadata.get("order_id")) if type(metadata) is dict else None
-    occurred_at = parse_instant(timestamp) if type(timestamp) is str else None
+    occurred_at = parse_event_time(timestamp) if type(timestamp) is str else None
     return Callback(
         _text(word),
         named or id_text(get("order_id")),

@@ -50,8 +50,10 @@ from lifecycle.providers.instacart.exchanges import fate_of, is_success, outcome
 from lifecycle.providers.instacart.words import (
     is_informational,
     normalized,
+    read_word,
     state_named,
     trigger_of,
+    verbatim,
 )
 from lifecycle.strict_json import parse, parse_again
 
@@ -106,7 +108,7 @@ class _Refusal(NamedTuple):
 
 _TOO_BIG: Final = _Refusal("too_big", f"the body is larger than {MAX_BODY_BYTES} bytes")
 _NOT_AN_OBJECT: Final = _Refusal("not_an_object", "the body is JSON, but no object")
-_NO_NAME: Final = _Refusal("no_name", "the body says neither an event name nor a status")
+_NO_NAME: Final = _Refusal("no_name", "the body says no event name or status, or too long a one")
 _NO_ORDER: Final = _Refusal("no_order", "neither the line nor the body names an order")
 _MISMATCH: Final = _Refusal("order_mismatch", "the body names another order than the line")
 _BAD_ORDER_ID: Final = _Refusal(
@@ -189,19 +191,20 @@ def _callback(arrival: Arrival) -> _Said | _Refusal:
     if type(body) is not dict:
         return _NOT_AN_OBJECT
     callback = read_callback(body)
-    name = normalized(callback.word)
-    if name is None:
+    word = read_word(callback.word)
+    if word is None:
         return _NO_NAME
+    said, name = word
     # Nearly every arrival comes through here: by position, for half the price of names.
     return _Said(
         name,
         trigger_of(name),
-        identity.of_callback(callback.event_id, arrival.body, body),
+        identity.of_callback(said, callback.event_id, arrival.body, body),
         callback.order_id,
         callback.event_id,
         None,
         None,
-        callback.word,
+        verbatim(callback.word),
         callback.occurred_at,
         None,
         read_details(callback.order),
@@ -314,12 +317,7 @@ def _order_in(body: JsonObject | None) -> str | None:
 
 
 def _word_in(body: JsonObject | None) -> str | None:
-    return None if body is None else _verbatim(body.get("status"))
-
-
-def _verbatim(word: object) -> str | None:
-    """Return the provider's word as it stands, None where it says nothing."""
-    return word if type(word) is str and normalized(word) is not None else None
+    return None if body is None else verbatim(body.get("status"))
 
 
 def _event(arrival: Arrival, order_id: str, said: _Said) -> Event:

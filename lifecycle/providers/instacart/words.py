@@ -6,9 +6,10 @@ documented first hand, so the set stays open: unknown names are kept as they are
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, NamedTuple
 
-from lifecycle.event import EXCHANGE_NAMES
+from lifecycle.event import EXCHANGE_NAMES, MAX_WORD_BYTES
+from lifecycle.identity import spoken_word
 from lifecycle.providers.instacart.definition import LAST_MILE
 
 PREFIX: Final = "fulfillment."
@@ -28,16 +29,43 @@ OWN_WORDS: Final = EXCHANGE_NAMES | {
 """What only we say: in the provider's mouth these name nothing."""
 
 
-def normalized(word: object) -> str | None:
-    """Return a provider's word in our spelling; None where it says nothing."""
+class Word(NamedTuple):
+    """A provider's word: as it was `said`, trimmed and in lower case, and our `name` for it."""
+
+    said: str
+    name: str
+
+
+def read_word(word: object) -> Word | None:
+    """Return a provider's word; None where it says nothing."""
     if type(word) is not str:
         return None
     return _SPELLED.get(word) or _worked_out(word)
 
 
-def _worked_out(word: str) -> str | None:
-    plain = word.strip().lower().removeprefix(PREFIX)
-    return ALIASES.get(plain, plain) or None
+def _worked_out(word: str) -> Word | None:
+    said = spoken_word(word)
+    if said is None:
+        return None
+    plain = said.removeprefix(PREFIX)
+    name = ALIASES.get(plain, plain)
+    return Word(said, name) if name else None
+
+
+def normalized(word: object) -> str | None:
+    """Return our name for a provider's word; None where it says nothing."""
+    found = read_word(word)
+    return None if found is None else found.name
+
+
+def verbatim(word: object) -> str | None:
+    """Return a provider's word as it stands, None where it says nothing.
+
+    White space around it is kept too, but for so much that it would be longer than any word.
+    """
+    if type(word) is not str or read_word(word) is None:
+        return None
+    return word if len(word) <= MAX_WORD_BYTES else word.strip()
 
 
 _SPELLED: Final = {
