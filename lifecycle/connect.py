@@ -15,12 +15,8 @@ from typing import Final, cast
 from lifecycle import providers
 from lifecycle.async_orders import AsyncOrders
 from lifecycle.errors import InvalidArgumentError, MissingExtraError, StoreUrlError
-<<<<<<< HEAD
-from lifecycle.log import Log, Setting
-=======
 from lifecycle.guarded import guarded
-from lifecycle.log import Log
->>>>>>> mend-faults
+from lifecycle.log import Log, Setting
 from lifecycle.orders import Orders
 from lifecycle.provider import Provider
 

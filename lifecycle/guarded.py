@@ -290,11 +290,11 @@ def _check_identity(arrival: Arrival, event: Event, event_id: str | None) -> Non
         raise _WrongError("another body than the one that arrived")
     if event.sha256 != sha256(arrival.body).hexdigest():
         raise _WrongError("another hash than that of the body")
-    if (event.key, event.digest) != _identity_of(arrival, event_id):
+    if (event.key, event.digest) != _identity_of(arrival, event, event_id):
         raise _WrongError("another key or digest than lifecycle.identity gives")
 
 
-def _identity_of(arrival: Arrival, event_id: str | None) -> Identity:
+def _identity_of(arrival: Arrival, event: Event, event_id: str | None) -> Identity:
     body = arrival.body
     try:
         value = parse(body)
@@ -309,7 +309,8 @@ def _identity_of(arrival: Arrival, event_id: str | None) -> Identity:
                 arrival.attempt, exchange_id, arrival.http_status, body, value
             )
         case "callback":
-            return identity.of_callback(event_id, body, value)
+            word = identity.spoken_word(event.status) or event.name
+            return identity.of_callback(word, event_id, body, value)
         case "poll":
             date = parse_http_date(arrival.headers.get("date", ""))
             return identity.of_poll(arrival.http_status, date, body, value)
