@@ -10,6 +10,7 @@ LifecycleError
 ├── OpenedElsewhereError      a store was carried into a forked process
 ├── MissingExtraError         a package that an extra installs is not there
 ├── InvalidRequestError       a create request has fields that cannot be sent
+├── RequestBodyError          the body of a request must not be acknowledged
 ├── ProviderError             the provider gave no answer that can be used
 │   ├── NeverReachedError     no connection opened: nothing was sent
 │   ├── NoAnswerError         it was sent, and no whole answer came back
@@ -146,6 +147,18 @@ class InvalidRequestError(LifecycleError, ValueError):
         self.problems = problems
         told = "; ".join(f"{field} {problem}" for field, problem in problems)
         super().__init__(f"the create request cannot be sent: {told}; correct these fields")
+
+
+class RequestBodyError(LifecycleError, ValueError):
+    """The body of a request is not there as a whole, so it must not be acknowledged.
+
+    `status` is the HTTP status to answer: 400, 411 or 413. `why` says what is wrong with it.
+    """
+
+    def __init__(self, status: int, why: str) -> None:
+        self.status = status
+        self.why = why
+        super().__init__(f"the body cannot be taken: {why}; record nothing, and answer {status}")
 
 
 class ProviderError(LifecycleError):
