@@ -223,7 +223,9 @@ class AsyncOrders(Writes[Awaitable[Receipt]]):
         while (found := await asyncio.to_thread(next, readable, None)) is not None:
             event, entries = found
             appended = await asyncio.to_thread(self.log.append_many, entries)
-            yield self._desk.receipt(event, appended[0])
+            receipt = self._desk.redriven(event, appended)
+            if receipt is not None:
+                yield receipt
 
     def _arrived(
         self,

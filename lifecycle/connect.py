@@ -15,6 +15,7 @@ from typing import Final, cast
 from lifecycle import providers
 from lifecycle.async_orders import AsyncOrders
 from lifecycle.errors import InvalidArgumentError, MissingExtraError, StoreUrlError
+from lifecycle.guarded import guarded
 from lifecycle.log import Guarded, Log, Setting
 from lifecycle.orders import Orders
 from lifecycle.provider import Provider
@@ -49,6 +50,7 @@ def connect(
         StoreMissingError: there is no log and `create` is False.
         StoreUnavailableError: the store cannot be opened.
         MissingExtraError: the packages of the store, or of telemetry, are not installed.
+        InvalidArgumentError: there is no such provider, or it is none.
     """
     known, chosen = _providers(provider)
     tell = clock or _now
@@ -271,7 +273,7 @@ def _part_of(provider: str, part: str, what: str) -> ModuleType:
 def _providers(provider: str | Provider) -> tuple[Mapping[str, Provider], Provider]:
     known = known_providers()
     if not isinstance(provider, str):
-        return {**known, provider.name: provider}, provider
+        return {**known, guarded(provider).name: provider}, provider
     if provider not in known:
         raise InvalidArgumentError("provider", "one of " + ", ".join(sorted(known)))
     return known, known[provider]

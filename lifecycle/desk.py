@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from hashlib import sha256
 from itertools import islice
@@ -12,20 +14,25 @@ from lifecycle.errors import InvalidArgumentError, UnknownOrderError
 from lifecycle.event import FAILED, Entry, Event, Redriven, Unreadable, stream_of
 from lifecycle.feed.changes import Feed
 from lifecycle.fold import Folding
-from lifecycle.foldings import Foldings
+from lifecycle.foldings import Foldings, why_unfoldable
+from lifecycle.guarded import all_guarded, guarded
 from lifecycle.instant import format_instant
 from lifecycle.intake import Body, Intake, checked_order_id, checked_time
-from lifecycle.log import ORDERS, QUARANTINE, Appended, Log, Outcome, Record
+from lifecycle.log import ORDERS, QUARANTINE, Appended, Log, Outcome, Record, mark_stream
 from lifecycle.projection.finding import Finding
 from lifecycle.projection.stored_views import StoredViews
 from lifecycle.provider import Provider
 from lifecycle.receipt import QuarantineItem, Receipt, Told, is_before
 from lifecycle.stats import Tally
-from lifecycle.stored import decode
+from lifecycle.stored import decode, decode_event
 from lifecycle.view import OrderView
 from lifecycle.view_store import Conditions
 
+LOG: Final = logging.getLogger("lifecycle.orders")
+
 _PAGE: Final = 200
+_FEW: Final = 8
+_PAGE_BYTES: Final = 4 * 1024 * 1024
 
 T = TypeVar("T")
 
@@ -41,11 +48,11 @@ class Desk:
         clock: Callable[[], datetime],
     ) -> None:
         self.log = log
-        self.provider = provider
-        self.intake = Intake(providers, provider, clock)
-        self._foldings = Foldings(log, providers)
-        self.views = StoredViews(log, self._foldings, provider)
-        self._providers = providers
+        self.provider = guarded(provider)
+        self._providers = all_guarded({**providers, provider.name: self.provider})
+        self.intake = Intake(self._providers, self.provider, clock)
+        self._foldings = Foldings(log, self._providers)
+        self.views = StoredViews(log, self._foldings, self.provider)
         self._clock = clock
 
     def feed(self, after: int) -> Feed:
@@ -66,7 +73,8 @@ class Desk:
         """
         first = self._request(order_id, body, 1, received_at)
         records = self.log.read(first.stream)
-        events = [self._foldings.event(record) for record in records]
+        # What the provider makes of the bodies does not matter here, so its faults do not either.
+        events = [decode_event(record) for record in records]
         newest = max((event.attempt or 0 for event in events), default=0)
         if newest and _is_unanswered(events, newest, first.digest):
             return self._request(order_id, body, newest, received_at), None
@@ -143,48 +151,64 @@ class Desk:
         )
         return Finding(self.log, self._foldings, self.provider, wanted).pages()
 
-    def foldings(self) -> Iterator[list[Folding]]:
-        """Yield the foldings of all orders of this provider, a page at a time."""
-        prefix = f"{ORDERS}{self.provider.name}:"
-        definition = self.provider.definition
-        streams = self.log.streams(prefix=prefix)
-        while page := list(islice(streams, _PAGE)):
-            records = self.log.read_many(page)
-            yield [
-                Folding.of(definition, [self._foldings.event(r) for r in records[stream]])
-                for stream in page
-                if stream in records
-            ]
-
     def tally(self) -> Tally:
         """Return figures of this provider's orders before any was counted."""
         return Tally(self.provider.name, self.provider.definition)
 
     def counted(self, tally: Tally) -> Iterator[int]:
         """Count all orders, and yield for each page how many events they have."""
-        for page in self.foldings():
-            for folding in page:
-                tally.add(folding)
-            yield sum(len(folding.events) for folding in page)
+        streams = self.log.streams(prefix=f"{ORDERS}{self.provider.name}:")
+        while page := list(islice(streams, _PAGE)):
+            events = 0
+            for records in self.log.read_many(page).values():
+                folding = self._folded(records)
+                if folding is None:
+                    tally.skip()
+                else:
+                    tally.add(folding)
+                events += len(records)
+            yield events
 
     def quarantine(self, *, include_redriven: bool) -> Iterator[QuarantineItem]:
         """Yield the quarantine's items in the order they came."""
-        redriven = self._redriven()
-        for record, item in self._items():
-            if include_redriven or record.version not in redriven:
-                yield _shown(record, item, redriven.get(record.version))
+        for record, item, redriven in self._items():
+            if include_redriven or redriven is None:
+                yield _shown(record, item, redriven)
 
     def readable_again(self) -> Iterator[tuple[Event, list[Entry]]]:
-        """Yield each waiting item that today's rules can read, and what to append for it."""
-        redriven = self._redriven()
-        for record, item in self._items():
-            if record.version in redriven:
+        """Yield each waiting item that today's rules can read, and what to append for it.
+
+        Items of a provider that is not known here stay, and make one log line.
+        """
+        unknown = Counter[str]()
+        for record, item, redriven in self._items():
+            if redriven is not None:
+                continue
+            if not self.intake.knows(item):
+                unknown[item.provider] += 1
                 continue
             entry = self.intake.again(item)
             if isinstance(entry, Event):
                 event = entry._replace(redriven_from=record.version)
                 mark = Redriven(record.version, event.stream, event.key, event.received_at)
                 yield event, [event, mark]
+        for provider, count in unknown.items():
+            LOG.warning("%d items wait: provider %r is not known here", count, provider)
+
+    def redriven(self, event: Event, appended: Sequence[Appended]) -> Receipt | None:
+        """Return the receipt for an item that was re-driven; None: another did it first."""
+        done, mark = appended
+        return None if mark.outcome is Outcome.DUPLICATE else self.receipt(event, done)
+
+    def _folded(self, records: Sequence[Record]) -> Folding | None:
+        """Return the folding of one order, None if it cannot be folded."""
+        try:
+            events = [self._foldings.event(record) for record in records]
+            return Folding.of(self.provider.definition, events)
+        except Exception as trouble:  # noqa: BLE001 - one order's trouble is no other's
+            why_unfoldable(trouble)
+            LOG.error("an order cannot be folded at position %d: not counted", records[-1].position)  # noqa: TRY400 - `find` says why
+            return None
 
     def _tell(self, entry: Event | Unreadable, appended: Appended) -> Told:
         if isinstance(entry, Unreadable):
@@ -192,7 +216,7 @@ class Desk:
         provider = self._providers[entry.provider]
         if appended.outcome is Outcome.DUPLICATE:
             return None, self._foldings.now(provider, entry.stream, Folding.view)
-        return self._foldings.told(provider, entry, appended.version)
+        return self._foldings.told(provider, provider.as_stored(entry), appended.version)
 
     def _request(
         self, order_id: str | int, body: Body, attempt: int, received_at: datetime | None
@@ -206,21 +230,28 @@ class Desk:
             )
         return entry
 
-    def _redriven(self) -> dict[int, str]:
-        marks = (decode(record) for record in self._quarantined())
+    def _items(self) -> Iterator[tuple[Record, Unreadable, str | None]]:
+        """Yield the items, and the key of the event that each became, if it did."""
+        for page in self._quarantined():
+            marks = self._marks(page)
+            for record in page:
+                item = decode(record)
+                if isinstance(item, Unreadable):
+                    yield record, item, marks.get(record.version)
+
+    def _marks(self, page: Sequence[Record]) -> dict[int, str]:
+        found = self.log.read_many([mark_stream(record.version) for record in page])
+        marks = (decode(records[0]) for records in found.values())
         return {mark.item: mark.key for mark in marks if isinstance(mark, Redriven)}
 
-    def _items(self) -> Iterator[tuple[Record, Unreadable]]:
-        for record in self._quarantined():
-            item = decode(record)
-            if isinstance(item, Unreadable):
-                yield record, item
-
-    def _quarantined(self) -> Iterator[Record]:
-        after = 0
-        while page := self.log.read(QUARANTINE, after=after, until=after + _PAGE):
-            yield from page
+    def _quarantined(self) -> Iterator[list[Record]]:
+        """Yield the records page by page; small pages first, since bodies may be large."""
+        after, size = 0, _FEW
+        while page := self.log.read(QUARANTINE, after=after, until=after + size):
+            yield page
             after = page[-1].version
+            held = sum(len(record.state) for record in page)
+            size = min(2 * size, _PAGE) if held < _PAGE_BYTES else max(1, size // 2)
 
 
 def _checked_or_none(argument: str, time: datetime | None) -> datetime | None:

@@ -11,6 +11,8 @@ LifecycleError
 ├── MissingExtraError         a package that an extra installs is not there
 ├── LostWorkerError           a process that did a part of the work ended too soon
 ├── InvalidRequestError       a create request has fields that cannot be sent
+├── ProviderFaultError        a provider's code failed with a stored event
+├── NotFoldedError            a receipt's change was read before it was awaited
 ├── ProviderError             the provider gave no answer that can be used
 │   ├── NeverReachedError     no connection opened: nothing was sent
 │   ├── NoAnswerError         it was sent, and no whole answer came back
@@ -183,6 +185,33 @@ class InvalidRequestError(LifecycleError, ValueError):
         self.problems = problems
         told = "; ".join(f"{field} {problem}" for field, problem in problems)
         super().__init__(f"the create request cannot be sent: {told}; correct these fields")
+
+
+class ProviderFaultError(LifecycleError):
+    """A provider's code failed with what is stored of one order; all other orders can be read.
+
+    `found` says what it did, by the name of a type alone.
+    """
+
+    def __init__(self, provider: str, order_id: str, found: str) -> None:
+        self.provider = provider
+        self.order_id = order_id
+        self.found = found
+        super().__init__(
+            f"order {order_id!r} of {provider!r} cannot be read: the provider's {found}; "
+            "mend its code and read the order again"
+        )
+
+
+class NotFoldedError(LifecycleError, RuntimeError):
+    """A receipt of async orders was asked for a change or a view that was not awaited."""
+
+    def __init__(self, asked: str) -> None:
+        self.asked = asked
+        super().__init__(
+            f"the order is not folded yet, so {asked} is not known; "
+            "use: await receipt.folded() first"
+        )
 
 
 class ProviderError(LifecycleError):

@@ -182,7 +182,10 @@ class Unreadable(NamedTuple):
 
 
 class Redriven(NamedTuple):
-    """The mark that item `item` of the quarantine became an event of `stream`."""
+    """The mark that item `item` of the quarantine became an event of `stream`.
+
+    There is one an item at most: to append it again changes nothing.
+    """
 
     item: int
     stream: str

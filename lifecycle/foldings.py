@@ -9,17 +9,20 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from threading import Lock
+from types import TracebackType
 from typing import Final, Self, TypeVar
 
 from lifecycle.errors import (
     LifecycleError,
     OpenedElsewhereError,
+    ProviderFaultError,
     StoredFormatError,
     StoreError,
 )
 from lifecycle.event import Event
 from lifecycle.fold import Folding
-from lifecycle.log import Log, Record
+from lifecycle.guarded import all_guarded, type_name
+from lifecycle.log import ORDERS, Log, Record
 from lifecycle.provider import Provider
 from lifecycle.receipt import Change, Told
 from lifecycle.stored import decode_event
@@ -36,35 +39,47 @@ class Foldings:
         self, log: Log, providers: Mapping[str, Provider], *, kept: int = _KEPT_ORDERS
     ) -> None:
         self._log = log
-        self._providers = providers
+        self._providers = all_guarded(providers)
         self._kept = kept
         self._lock = Lock()
         self._foldings: OrderedDict[str, tuple[int, Folding]] = OrderedDict()
 
     def event(self, record: Record) -> Event:
-        """Return the event that a record of an order's stream holds."""
+        """Return the event that a record of an order's stream holds, as its own provider reads it.
+
+        Raises:
+            StoredFormatError: it is damaged, or of a provider that is not known here.
+            ProviderFaultError: the provider's code cannot read it.
+        """
         event = decode_event(record)
-        return self._providers[event.provider].recall(event)
+        provider = self._providers.get(event.provider)
+        if provider is None:
+            found = "the provider that it names is not known here"
+            raise StoredFormatError(record.stream, record.version, found)
+        return provider.recall(event)
 
     def now(self, provider: Provider, stream: str, look: Callable[[Folding], T]) -> T | None:
         """Return what `look` sees in the folding of all that is stored of an order.
 
         None if nothing is stored. Other threads wait for none of it: they fold for themselves.
+
+        Raises:
+            ProviderFaultError: the provider's code cannot read what is stored of it.
         """
-        with _Borrowed(self, stream) as borrowed:
-            borrowed.advance(provider, self._log.read(stream, after=borrowed.version))
+        with _Borrowed(self, provider, stream) as borrowed:
+            borrowed.advance(self._log.read(stream, after=borrowed.version))
             return None if borrowed.folding is None else look(borrowed.folding)
 
     def told(self, provider: Provider, event: Event, version: int) -> Told:
         """Return what the event at `version` changed, and the view it made."""
-        with _Borrowed(self, event.stream) as borrowed:
+        with _Borrowed(self, provider, event.stream) as borrowed:
             if borrowed.version >= version:
                 borrowed.forget()
             if borrowed.version < version - 1:
                 before = self._log.read(event.stream, after=borrowed.version, until=version - 1)
-                borrowed.advance(provider, before)
+                borrowed.advance(before)
             path = borrowed.folding.path if borrowed.folding is not None else ()
-            folding = borrowed.step(provider, event._replace(version=version))
+            folding = borrowed.step(event._replace(version=version))
             return Change.between(path, folding.path, event.key), folding.view()
 
     def take(self, stream: str) -> tuple[int, Folding] | None:
@@ -86,8 +101,9 @@ class Foldings:
 class _Borrowed:
     """One stream's folding while a thread works on it; given back only if all went well."""
 
-    def __init__(self, foldings: Foldings, stream: str) -> None:
+    def __init__(self, foldings: Foldings, provider: Provider, stream: str) -> None:
         self._foldings = foldings
+        self._provider = provider
         self._stream = stream
         self.version = 0
         self.folding: Folding | None = None
@@ -98,8 +114,12 @@ class _Borrowed:
             self.version, self.folding = taken
         return self
 
-    def __exit__(self, failed: object, *_: object) -> None:
-        if failed is None and self.folding is not None:
+    def __exit__(
+        self, failed: object, raised: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if raised is not None:
+            raise_if_unfoldable(raised, self._provider.name, self._stream)
+        elif self.folding is not None:
             self._foldings.give(self._stream, self.version, self.folding)
 
     def forget(self) -> None:
@@ -108,22 +128,34 @@ class _Borrowed:
             self._foldings.give(self._stream, self.version, self.folding)
         self.version, self.folding = 0, None
 
-    def advance(self, provider: Provider, records: list[Record]) -> None:
+    def advance(self, records: list[Record]) -> None:
         events = [self._foldings.event(record) for record in records]
         if self.folding is None:
-            self.folding = Folding.of(provider.definition, events) if events else None
+            self.folding = Folding.of(self._provider.definition, events) if events else None
         else:
             for event in events:
                 self.folding.add(event)
         if records:
             self.version = records[-1].version
 
-    def step(self, provider: Provider, event: Event) -> Folding:
+    def step(self, event: Event) -> Folding:
         if self.folding is None:
-            self.folding = Folding(provider.definition)
+            self.folding = Folding(self._provider.definition)
         self.folding.add(event)
         self.version = event.version or self.version
         return self.folding
+
+
+def raise_if_unfoldable(raised: BaseException, provider: str, stream: str) -> None:
+    """Raise what was raised while an order was folded as what a caller can deal with.
+
+    Raises:
+        ProviderFaultError: `raised` is no error of ours, so the provider's details made it.
+    """
+    if isinstance(raised, Exception) and not isinstance(raised, LifecycleError | MemoryError):
+        order_id = stream.removeprefix(f"{ORDERS}{provider}:")
+        found = f"details cannot be folded ({type_name(raised)})"
+        raise ProviderFaultError(provider, order_id, found) from None
 
 
 def why_unfoldable(trouble: Exception) -> str:
@@ -136,6 +168,8 @@ def why_unfoldable(trouble: Exception) -> str:
         return str(trouble)
     if isinstance(trouble, StoreError | OpenedElsewhereError | MemoryError):
         raise trouble
+    if isinstance(trouble, ProviderFaultError):
+        return f"the provider's {trouble.found}"
     if isinstance(trouble, LifecycleError):
         return str(trouble)
     return f"unexpected {type(trouble).__name__} while it was folded"

@@ -10,7 +10,7 @@ from typing import Any, Final, TypedDict
 
 from lifecycle.errors import InvalidArgumentError
 from lifecycle.event import MAX_ATTEMPT, Arrival, Event, Kind, Unreadable, opaque_id
-from lifecycle.provider import Provider
+from lifecycle.guarded import Guarded
 from lifecycle.recording import Headers, keep_headers, read_line
 from lifecycle.strict_json import compact
 
@@ -40,8 +40,8 @@ class Intake:
     `clock` is asked only where the caller gives no time.
     """
 
-    providers: Mapping[str, Provider]
-    provider: Provider
+    providers: Mapping[str, Guarded]
+    provider: Guarded
     clock: Callable[[], datetime]
 
     def arrival(
@@ -80,23 +80,33 @@ class Intake:
         for number, line in enumerate(lines, first_line):
             if isinstance(line, _TEXTS) and not line.strip():
                 continue
-            entries.append(self._line(line, number, now))
+            entries.append(self._line(line, number, now, self.provider.name))
         return entries
 
+    def knows(self, item: Unreadable) -> bool:
+        """Tell whether the provider that an item came to can read it here."""
+        return item.provider in self.providers
+
     def again(self, item: Unreadable) -> Event | Unreadable:
-        """Return what a quarantined item says under today's rules, received now."""
-        now = self.clock()
+        """Return what a quarantined item says under today's rules of its provider, received now.
+
+        An item of a provider that is not known here comes back as it is.
+        """
+        provider, now = self.providers.get(item.provider), self.clock()
+        if provider is None:
+            return item
         if item.arrival is None:
-            return self._line(item.body, item.line_number or 1, now)._replace(received_at=now)
-        provider = self.providers.get(item.provider, self.provider)
+            read = self._line(item.body, item.line_number or 1, now, provider.name)
+            return read._replace(received_at=now)
         return provider.recognize(item.arrival._replace(received_at=now))
 
-    def _line(self, line: Line, number: int, now: datetime) -> Event | Unreadable:
+    def _line(self, line: Line, number: int, now: datetime, usual: str) -> Event | Unreadable:
+        """Return what one line says; `usual` is the provider of a line that names none."""
         read = read_line(
             line,
             received_at=now,
             providers=self.providers,
-            provider=self.provider.name,
+            provider=usual,
             line_number=number,
         )
         if isinstance(read, Unreadable):

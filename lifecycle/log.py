@@ -2,7 +2,9 @@
 
 Each order has a stream of its own (`order:<provider>:<order_id>`), with versions
 1, 2, 3, ... without gaps; `position` is the place in the whole log. What could not be
-read lies in the stream `quarantine` of the same log.
+read lies in the stream `quarantine` of the same log. That its item 7 was re-driven is a
+mark in the stream `quarantine:7`, which holds nothing else: so a mark has an identity as an
+event has one, and to append it again is harmless.
 """
 
 from __future__ import annotations
@@ -16,7 +18,13 @@ from lifecycle.feed_store import FeedStore
 from lifecycle.view_store import ViewStore
 
 QUARANTINE: Final = "quarantine"
+MARKS: Final = "quarantine:"
 ORDERS: Final = "order:"
+
+
+def mark_stream(item: int) -> str:
+    """Return the name of the stream that holds the mark that an item was re-driven."""
+    return f"{MARKS}{item}"
 
 
 class Outcome(StrEnum):

@@ -247,12 +247,15 @@ class Orders(Writes[Receipt]):
     def redrive(self) -> Iterator[Receipt]:
         """Read every waiting item again and yield a receipt for each that became an event.
 
-        What still cannot be read stays as it is. An item keeps its own time; the event is
-        received now and says which item it came from.
+        Each is read by the provider that it came to; what still cannot be read stays as it is,
+        and so does what came to a provider that is not known here. An item keeps its own time;
+        the event is received now and says which item it came from. Of several who re-drive at
+        once, one gets the receipt.
         """
         for item, entries in self._desk.readable_again():
-            appended = self.log.append_many(entries)
-            yield self._desk.receipt(item, appended[0])
+            receipt = self._desk.redriven(item, self.log.append_many(entries))
+            if receipt is not None:
+                yield receipt
 
     def _record(self, entry: Event | Unreadable, expected_version: int | None = None) -> Receipt:
         return self._desk.receipt(entry, self.log.append(entry, expected_version=expected_version))

@@ -65,7 +65,10 @@ class MoveStats(BaseModel):
 
 
 class LogStats(BaseModel):
-    """A whole log of one provider in figures: states by rank, moves by the ranks of their ends."""
+    """A whole log of one provider in figures: states by rank, moves by the ranks of their ends.
+
+    `unfoldable` orders are in no other figure: `Orders.find` says why, once it gave the others.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -73,6 +76,7 @@ class LogStats(BaseModel):
     definition: str
     orders: int
     events: int
+    unfoldable: int
     states: tuple[StateStats, ...]
     moves: tuple[MoveStats, ...]
 
@@ -110,7 +114,7 @@ class Tally:
 
     def __init__(self, provider: str, definition: Definition) -> None:
         self._provider, self._definition = provider, definition
-        self._orders = self._events = 0
+        self._orders = self._events = self._unfoldable = 0
         self._entered: Counter[str] = Counter()
         self._visitors: Counter[str] = Counter()
         self._now: Counter[str] = Counter()
@@ -130,6 +134,10 @@ class Tally:
         for state, seconds in _lengths(folding):
             self._stays[state].add(seconds)
 
+    def skip(self) -> None:
+        """Count one order that cannot be folded."""
+        self._unfoldable += 1
+
     def stats(self) -> LogStats:
         """Return the figures of all that was counted."""
         definition = self._definition
@@ -138,6 +146,7 @@ class Tally:
             definition=definition.fingerprint,
             orders=self._orders,
             events=self._events,
+            unfoldable=self._unfoldable,
             states=tuple(self._state(state) for state in definition.states),
             moves=tuple(
                 MoveStats(from_=ends[0], to=ends[1], count=count, declared=self._declared(ends))

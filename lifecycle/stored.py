@@ -31,7 +31,7 @@ from lifecycle.event import (
 )
 from lifecycle.format_1 import event_1, read_1
 from lifecycle.instant import format_instant
-from lifecycle.log import QUARANTINE, Record
+from lifecycle.log import QUARANTINE, Record, mark_stream
 
 FORMAT: Final = 1
 """The format that is written; every released one can be read."""
@@ -204,8 +204,22 @@ def place_of(fields: Mapping[str, Any]) -> tuple[str, str]:
     if "reason" in fields:
         return QUARANTINE, QUARANTINED
     if "item" in fields:
-        return QUARANTINE, REDRIVEN
+        return mark_stream(fields["item"]), REDRIVEN
     return storable(stream_of(fields["provider"], fields["order_id"])), fields["kind"]
+
+
+def identity_of(fields: Mapping[str, Any]) -> tuple[str, str]:
+    """Return the key and the digest that a header's fields give its record in its stream.
+
+    Raises:
+        KeyError, TypeError: one is missing, or no text.
+    """
+    if "item" in fields:
+        return _mark_key(fields["item"]), ""
+    key, digest = fields["key"], fields["digest"]
+    if not isinstance(key, str) or not isinstance(digest, str):
+        raise TypeError
+    return key, digest
 
 
 def _prepared(entry: Entry) -> Prepared:
@@ -217,7 +231,13 @@ def _prepared(entry: Entry) -> Prepared:
         return _new(Prepared, (stream, entry.kind, key, digest, _event_opening(entry), entry.body))
     if isinstance(entry, Unreadable):
         return Prepared(QUARANTINE, QUARANTINED, "", "", _item_opening(entry), entry.body)
-    return Prepared(QUARANTINE, REDRIVEN, "", "", _mark_opening(entry), b"")
+    stream = mark_stream(entry.item)
+    return Prepared(stream, REDRIVEN, _mark_key(entry.item), "", _mark_opening(entry), b"")
+
+
+def _mark_key(item: int) -> str:
+    """Return what a mark is known by: whoever re-drives an item makes the same one."""
+    return f"{REDRIVEN}:{item}"
 
 
 def _event_opening(event: Event) -> str:

@@ -15,8 +15,9 @@ from typing import Any, Final
 
 from lifecycle.audit.difference import Difference
 from lifecycle.errors import LifecycleError, StoredFormatError
-from lifecycle.event import NO_HEADERS, Arrival, Event
+from lifecycle.event import NO_HEADERS, Arrival, Event, Unreadable
 from lifecycle.fold import Folding
+from lifecycle.guarded import PROVIDER_FAULT, Guarded, guarded
 from lifecycle.log import Record
 from lifecycle.provider import Provider
 from lifecycle.stored import decode, hash_of, is_intact, parse_header, place_of
@@ -136,32 +137,30 @@ class Chain:
 
 def rederived(provider: Provider, records: Sequence[Record], chain: Chain) -> list[Event]:
     """Return the events of a stream as their bytes say them today; tells all that differs."""
-    events = []
+    events, reader = [], guarded(provider)
     for record in records:
         fields, body = chain.step(record)
         if fields is None:
             continue
-        event = _recognized(provider, fields, body, record, chain)
+        event = _recognized(reader, fields, body, record, chain)
         if event is not None:
             events.append(event)
     return events
 
 
 def _recognized(
-    provider: Provider, fields: dict[str, Any], body: bytes, record: Record, chain: Chain
+    provider: Guarded, fields: dict[str, Any], body: bytes, record: Record, chain: Chain
 ) -> Event | None:
     try:
         arrival, stored = _arrival(fields, body), _stored(fields)
     except (KeyError, TypeError, ValueError):
         chain.tell(record, "header", None, "a field of it is missing or of a wrong type")
         return None
-    try:
-        again = provider.recognize(arrival)
-    except Exception as trouble:  # noqa: BLE001 - a provider's fault with one order is no other's
-        chain.tell(record, "event", None, f"unexpected {type(trouble).__name__}")
-        return None
-    if not isinstance(again, Event):
-        chain.tell(record, "reason", None, again.reason)
+    again = provider.recognize_again(arrival)
+    if isinstance(again, Unreadable):
+        is_fault = again.reason == PROVIDER_FAULT
+        field, found = ("event", again.detail) if is_fault else ("reason", again.reason)
+        chain.tell(record, field, None, found)
         return None
     _compare(again, stored, record, chain)
     placed = (record.version, record.position)

@@ -10,7 +10,8 @@ from lifecycle.audit.comparing import differing
 from lifecycle.audit.difference import Difference, Differences
 from lifecycle.audit.rederiving import Chain, Links, check, folded, rederived
 from lifecycle.event import Event
-from lifecycle.log import ORDERS, QUARANTINE, Log, Record
+from lifecycle.guarded import all_guarded
+from lifecycle.log import MARKS, ORDERS, QUARANTINE, Log, Record
 from lifecycle.projection.form import FORM
 from lifecycle.provider import Provider
 from lifecycle.view_store import Generation, Phase, StoredView, ViewStore
@@ -57,7 +58,7 @@ class Replayer:
 
     def __init__(self, log: Log, providers: Mapping[str, Provider], last: int) -> None:
         self._log = log
-        self._providers = providers
+        self._providers = all_guarded(providers)
         self._last = last
 
     def replay(self, chosen: Range) -> Part:
@@ -65,9 +66,12 @@ class Replayer:
         part = Part(Links(self._last))
         # The views first: what they have taken in is then in the records that are read.
         shelves = self._shelves(chosen)
-        orders = [stream for stream in chosen.streams if stream != QUARANTINE]
-        for stream, records in self._log.read_many(orders).items():
-            self._order(stream, records, shelves, part)
+        others = [stream for stream in chosen.streams if stream != QUARANTINE]
+        for stream, records in self._log.read_many(others).items():
+            if stream.startswith(MARKS):
+                self._mark(stream, records, part)
+            else:
+                self._order(stream, records, shelves, part)
         if QUARANTINE in chosen.streams:
             self._quarantine(part)
         for shelf in shelves.values():
@@ -92,6 +96,10 @@ class Replayer:
             _compare(provider, shelves[name], records, events, part)
         elif isinstance(outcome := folded(provider, events), str):
             part.differences.add(Difference(stream, "view", None, outcome))
+
+    def _mark(self, stream: str, records: Sequence[Record], part: Part) -> None:
+        chain = Chain(stream, part.links, part.differences.add)
+        check(_numbered(records, chain), chain)
 
     def _quarantine(self, part: Part) -> None:
         chain = Chain(QUARANTINE, part.links, part.differences.add)

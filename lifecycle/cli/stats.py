@@ -68,6 +68,9 @@ def stats(
 def _print(figures: LogStats) -> None:
     events = counted(figures.events, "event")
     say(f"{counted(figures.orders, 'order')} of {figures.provider}, {events}", "bold")
+    if figures.unfoldable:
+        orders = counted(figures.unfoldable, "order")
+        say(f"{orders} cannot be folded and are not counted; run: lifecycle list", "yellow")
     say()
     print_table(_STATES, _states(figures))
     say()

@@ -26,7 +26,7 @@ from lifecycle.errors import (
 )
 from lifecycle.instant import format_instant
 from lifecycle.log import QUARANTINE, Appended, Outcome
-from lifecycle.stored import REDRIVEN, Prepared, link, seal
+from lifecycle.stored import Prepared, link, seal
 from lifecycle.stores.batch import Batch
 from lifecycle.stores.head import Ends, Place, StreamEnd, StreamEnds
 from lifecycle.stores.patience import Patience
@@ -232,7 +232,7 @@ class Committer:
 
 def _outcome(entry: Prepared, end: StreamEnd) -> Outcome:
     if entry.stream == QUARANTINE:
-        return _APPENDED if entry.topic == REDRIVEN else _QUARANTINED
+        return _QUARANTINED
     return _DIVERGENT if entry.key in end else _APPENDED
 
 

@@ -7,7 +7,7 @@ from typing import Final
 
 from lifecycle.errors import StoredFormatError
 from lifecycle.log import QUARANTINE
-from lifecycle.stored import hash_of, parse_header
+from lifecycle.stored import hash_of, identity_of, parse_header
 from lifecycle.stores.recorder import STREAMS_AT_ONCE, Head, Recorder
 
 KEPT_CONTENTS: Final = 100_000
@@ -60,9 +60,11 @@ class StreamEnd:
         self.version = head.version
         self.previous = hash_of(head.header)
         fields = parse_header(head.header, head.stream, head.version)
-        key, digest = fields.get("key"), fields.get("digest")
-        if not isinstance(key, str) or not isinstance(digest, str):
-            raise StoredFormatError(head.stream, head.version, "its header has no key or no digest")
+        try:
+            key, digest = identity_of(fields)
+        except (KeyError, TypeError):
+            found = "its header has no key or no digest"
+            raise StoredFormatError(head.stream, head.version, found) from None
         if self.place(key, digest) is None:
             self.put(key, digest, (head.version, head.position))
 

@@ -22,7 +22,7 @@ from lifecycle.errors import (
     VersionConflictError,
 )
 from lifecycle.event import Arrival, Event, Redriven, Unreadable
-from lifecycle.log import QUARANTINE, Log, Outcome
+from lifecycle.log import QUARANTINE, Log, Outcome, mark_stream
 from lifecycle.stored import decode
 from lifecycle.stores.memory import MemoryLog
 from tests.contract.entries import NOON, TickingClock, event, stream, unreadable
@@ -201,13 +201,29 @@ class LogContract:
             (Outcome.QUARANTINED, QUARANTINE, 2, 2),
         ]
 
-    def test_a_redriven_mark_is_appended_to_the_quarantine(self, log):
+    def test_a_redriven_mark_has_a_stream_of_its_own(self, log):
         mark = Redriven(1, stream(), "callback:1", NOON)
 
         done = log.append_many([unreadable(), event(redriven_from=1), mark])
 
         assert [one.outcome for one in done] == [Outcome.QUARANTINED, APPENDED, APPENDED]
-        assert decode(log.read(QUARANTINE)[1]) == mark
+        assert [decode(record) for record in log.read(mark_stream(1))] == [mark]
+        assert len(log.read(QUARANTINE)) == 1
+
+    def test_a_redriven_mark_that_is_appended_again_changes_nothing(self, log):
+        first = [event(redriven_from=1), Redriven(1, stream(), "callback:1", NOON)]
+        later = [
+            event(redriven_from=1),
+            Redriven(1, stream(), "callback:1", NOON + timedelta(hours=1)),
+        ]
+        other = Redriven(2, stream(), "callback:1", NOON + timedelta(hours=1))
+        placed = log.append_many(first)[1]
+
+        again = log.append_many([*later, other])
+
+        assert [one.outcome for one in again] == [DUPLICATE, DUPLICATE, APPENDED]
+        assert again[1][1:] == placed[1:]
+        assert log.last_position() == 3
 
     def test_the_quarantine_goes_on_where_it_stood_when_others_pushed_it_out_of_memory(self, log):
         log.append(unreadable())

@@ -559,7 +559,7 @@ def test_one_poisoned_order_stops_no_other_and_is_told_last(failing, stored):
 def test_a_poisoned_order_is_listed_with_the_reason_and_heals_when_it_is_driven_again(failing):
     failing.views.rebuild()
     (poisoned,) = failing.views.poisoned()
-    assert poisoned == ("bad", "unexpected ZeroDivisionError while it was folded")
+    assert poisoned == ("bad", "the provider's recall raised ZeroDivisionError")
     assert (failing.views.standing().poisoned, failing.views.standing().ok) == (1, False)
     assert failing.views.redrive() == 0
 

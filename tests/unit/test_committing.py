@@ -17,7 +17,7 @@ from lifecycle.errors import (
     VersionConflictError,
 )
 from lifecycle.event import Redriven
-from lifecycle.log import QUARANTINE, Outcome, Record
+from lifecycle.log import QUARANTINE, Outcome, Record, mark_stream
 from lifecycle.stored import prepare
 from lifecycle.stores.batch import ThreadBatch
 from lifecycle.stores.commit import Committer
@@ -428,10 +428,22 @@ def test_the_quarantine_is_never_read_whole_and_goes_on_where_it_stood():
 
     told = commit(commits, [unreadable()], [Redriven(1, stream(), "callback:1", NOON)])
 
-    assert told == [[(Outcome.QUARANTINED, 3, 3)], [(APPENDED, 4, 4)]]
-    assert commit(commits, [unreadable()]) == [[(Outcome.QUARANTINED, 5, 5)]]
-    assert recorder.asked == [[QUARANTINE]] * 2, "one record, and by each writer once"
+    assert told == [[(Outcome.QUARANTINED, 3, 3)], [(APPENDED, 1, 4)]]
+    assert commit(commits, [unreadable()]) == [[(Outcome.QUARANTINED, 4, 5)]]
+    asked = [[QUARANTINE], [mark_stream(1)], [QUARANTINE]]
+    assert recorder.asked == asked, "one record, and by each writer once"
     assert is_sound(recorder)
+
+
+def test_a_writer_that_remembers_nothing_knows_which_items_were_redriven():
+    recorder = TroubledRecorder()
+    marks = [Redriven(number, stream(), "callback:1", NOON) for number in range(1, 301)]
+    commit(committer(recorder), marks)
+
+    told = commit(committer(recorder), marks)
+
+    assert {outcome for outcome, _, _ in told[0]} == {DUPLICATE}
+    assert recorder.last_position() == 300
 
 
 # One caller's trouble

@@ -352,7 +352,7 @@ class Tripping:
 def test_a_provider_that_trips_over_a_record_is_told_with_the_record(records):
     told = differences(records, {"instacart": Tripping()})
 
-    assert told == [(A, "event", None, "unexpected ZeroDivisionError", 3, 3)]
+    assert told == [(A, "event", None, "the provider's code raised ZeroDivisionError", 3, 3)]
 
 
 def test_records_of_a_provider_that_is_not_known_are_checked_all_the_same(records):

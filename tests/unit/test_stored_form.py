@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from lifecycle.errors import InvalidArgumentError, StoredFormatError
 from lifecycle.event import Arrival, Entry, Event, Redriven, Unreadable
-from lifecycle.log import QUARANTINE, Record
+from lifecycle.log import QUARANTINE, Record, mark_stream
 from lifecycle.stored import (
     decode,
     decode_event,
@@ -229,7 +229,7 @@ def test_an_event_says_where_it_belongs():
     assert prepare(EVENT)[:2] == ("order:instacart:xyz", "response")
     assert prepare(EVENT)[2:4] == (EVENT.key, EVENT.digest)
     assert prepare(ITEM)[:4] == (QUARANTINE, "quarantined", "", "")
-    assert prepare(MARK)[:4] == (QUARANTINE, "redriven", "", "")
+    assert prepare(MARK)[:4] == (mark_stream(4), "redriven", "redriven:4", "")
 
 
 def test_fields_that_a_later_release_adds_are_ignored():
@@ -290,7 +290,7 @@ def test_a_header_without_a_check_is_not_intact(header):
         (STORED_EVENT, ("order:instacart:xyz", "response")),
         (STORED_BARE, ("order:instacart:xyz", "callback")),
         (STORED_ITEM, (QUARANTINE, "quarantined")),
-        (STORED_MARK, (QUARANTINE, "redriven")),
+        (STORED_MARK, (mark_stream(4), "redriven")),
     ],
 )
 def test_a_header_says_where_its_record_belongs(stored, place):

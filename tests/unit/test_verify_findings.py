@@ -10,7 +10,7 @@ from lifecycle.audit.checkpoint import Checkpoint
 from lifecycle.audit.verify import Finding, verify
 from lifecycle.errors import InvalidArgumentError
 from lifecycle.event import Redriven
-from lifecycle.log import QUARANTINE
+from lifecycle.log import QUARANTINE, mark_stream
 from lifecycle.stores.memory import MemoryLog
 from tests.contract.entries import NOON, TickingClock, event, stream, unreadable
 from tests.tampered import Shelf, header_hash, resealed
@@ -215,7 +215,7 @@ def test_a_record_that_was_moved_is_named(shelf):
     shelf.move(8, 10)
 
     assert findings(shelf) == [
-        (QUARANTINE, 2, 10, "its position was changed; it was written at 8"),
+        (mark_stream(1), 1, 10, "its position was changed; it was written at 8"),
     ]
 
 
