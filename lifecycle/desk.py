@@ -193,7 +193,9 @@ class Desk:
                 mark = Redriven(record.version, event.stream, event.key, event.received_at)
                 yield event, [event, mark]
         for provider, count in unknown.items():
-            LOG.warning("%d items wait: provider %r is not known here", count, provider)
+            LOG.warning(
+                "provider %r is not known here: quarantined items left: %d", provider, count
+            )
 
     def redriven(self, event: Event, appended: Sequence[Appended]) -> Receipt | None:
         """Return the receipt for an item that was re-driven; None: another did it first."""

@@ -12,7 +12,7 @@ from lifecycle.cli.health_check import Check
 from lifecycle.cli.output import counted
 from lifecycle.definition import Definition
 from lifecycle.errors import PoisonedOrdersError, StoredFormatError
-from lifecycle.log import QUARANTINE, Level, Log
+from lifecycle.log import ORDERS, Level, Log
 from lifecycle.orders import Orders
 from lifecycle.stored import decode_event
 
@@ -94,7 +94,7 @@ def _birth(definition: Definition) -> tuple[str, str]:
 
 def _ever_came(log: Log, provider: str, state: str) -> bool:
     for record in log.scan():
-        if record.stream == QUARANTINE:
+        if not record.stream.startswith(ORDERS):
             continue
         with suppress(StoredFormatError):  # verify tells of it
             event = decode_event(record)

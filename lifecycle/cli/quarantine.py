@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import Annotated, Any, Final
 
@@ -10,8 +11,9 @@ import typer
 from lifecycle.cli.failure import Refusal
 from lifecycle.cli.opened import opened
 from lifecycle.cli.option import DEFAULT_DATABASE, DEFAULT_PROVIDER, Database, Json, ProviderName
-from lifecycle.cli.output import Cell, print_json_array, say
+from lifecycle.cli.output import Cell, counted, print_json_array, say, warn
 from lifecycle.cli.table import print_table
+from lifecycle.connect import known_providers
 from lifecycle.event import Event
 from lifecycle.orders import Orders
 from lifecycle.receipt import QuarantineItem
@@ -20,6 +22,7 @@ HEADINGS: Final = (
     "item",
     "received",
     "reason",
+    "provider",
     "kind",
     "order",
     "line",
@@ -65,6 +68,8 @@ def _redrive(orders: Orders, *, json: bool) -> None:
         REDRIVEN_HEADINGS, ([str(value) for value in event.values()] for event in became)
     ):
         say("nothing in the quarantine can be read yet")
+    for provider, count in _without_provider(orders).items():
+        warn(f"{counted(count, 'item')} left: provider {provider!r} is not known here")
 
 
 def _redriven(orders: Orders) -> Iterator[dict[str, Any]]:
@@ -78,12 +83,19 @@ def _redriven(orders: Orders) -> Iterator[dict[str, Any]]:
             }
 
 
+def _without_provider(orders: Orders) -> Counter[str]:
+    """Count the waiting items whose provider nobody here can ask, by its name."""
+    known = known_providers()
+    return Counter(item.provider for item in orders.quarantine() if item.provider not in known)
+
+
 def _row(item: QuarantineItem) -> tuple[str | Cell, ...]:
     shown = item.model_dump(mode="json")
     return (
         str(item.item),
         shown["received_at"],
         Cell(item.reason, "red" if item.redriven is None else "dim"),
+        item.provider,
         item.kind or "-",
         _shortened(item.order_id or "-"),
         "-" if item.line_number is None else str(item.line_number),
