@@ -15,7 +15,7 @@ from typing import Final, cast
 from lifecycle import providers
 from lifecycle.async_orders import AsyncOrders
 from lifecycle.errors import InvalidArgumentError, MissingExtraError, StoreUrlError
-from lifecycle.guarded import guarded
+from lifecycle.guarded_provider import guarded
 from lifecycle.log import Guarded, Log, Setting
 from lifecycle.orders import Orders
 from lifecycle.provider import Provider
