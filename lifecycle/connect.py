@@ -15,8 +15,8 @@ from typing import Final, cast
 from lifecycle import providers
 from lifecycle.async_orders import AsyncOrders
 from lifecycle.errors import InvalidArgumentError, MissingExtraError, StoreUrlError
-from lifecycle.guarded import guarded
-from lifecycle.log import Log, Setting
+from lifecycle.guarded_provider import guarded
+from lifecycle.log import Guarded, Log, Setting
 from lifecycle.orders import Orders
 from lifecycle.provider import Provider
 
@@ -140,6 +140,8 @@ def initialize(
     elif revoke_public or (role, follower, reader) != (None, None, None):
         raise InvalidArgumentError("role", "none: only PostgreSQL has roles")
     with closing(open_log(url)) as log:
+        if isinstance(log, Guarded):
+            log.put_back_guards()
         return log.url
 
 

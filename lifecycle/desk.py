@@ -15,7 +15,7 @@ from lifecycle.event import FAILED, Entry, Event, Redriven, Unreadable, stream_o
 from lifecycle.feed.changes import Feed
 from lifecycle.fold import Folding
 from lifecycle.foldings import Foldings, why_unfoldable
-from lifecycle.guarded import all_guarded, guarded
+from lifecycle.guarded_provider import all_guarded, guarded
 from lifecycle.instant import format_instant
 from lifecycle.intake import Body, Intake, checked_order_id, checked_time
 from lifecycle.log import ORDERS, QUARANTINE, Appended, Log, Outcome, Record, mark_stream

@@ -38,26 +38,12 @@ from __future__ import annotations
 
 import pickle
 import re
-from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
+
+from lifecycle.portable import PortableError, Reduced
 
 # Who logs in and how: before the host, or among the parameters.
 _SECRET: Final = re.compile(r"(?<=://).*(?=@)|(?<=:)(?!//).*(?=@)|(?<=password=)[^&]*")
-
-
-_Reduced = tuple[Callable[..., "PortableError"], tuple[object, ...], dict[str, Any] | None]
-"""What to call with which arguments, and the fields to set after it."""
-
-
-class PortableError(Exception):
-    """An exception that survives pickling and copying: type, fields, text and notes.
-
-    One whose constructor takes other arguments than its text would not: it is called with the
-    text to build it anew. As of every exception, cause, context and traceback stay behind.
-    """
-
-    def __reduce__(self) -> _Reduced:
-        return _rebuilt, (type(self), self.args), self.__dict__ or None
 
 
 class LifecycleError(PortableError):
@@ -102,7 +88,7 @@ class DefinitionError(LifecycleError, ValueError):
         self.written = written
         super().__init__(f"definition {definition!r} cannot be built: {'; '.join(problems)}")
 
-    def __reduce__(self) -> _Reduced:
+    def __reduce__(self) -> Reduced:
         """As of every error; but `written` is left behind where it cannot cross processes."""
         rebuilt, arguments, fields = super().__reduce__()
         if not _crosses_processes(self.written):
@@ -396,14 +382,6 @@ class ViewsLagError(StoreError, TimeoutError):
             f"the stored views of {provider!r} reached position {reached}, expected {expected}; "
             "run: lifecycle views --follow"
         )
-
-
-def _rebuilt(cls: type[PortableError], arguments: tuple[object, ...]) -> PortableError:
-    """Return an exception without calling its constructor, which takes fields and no text."""
-    error = cls.__new__(cls, *arguments)
-    # What Python's own classes keep beside the arguments, such as an import error's `msg`.
-    super(PortableError, error).__init__(*arguments)
-    return error
 
 
 def _crosses_processes(value: object) -> bool:

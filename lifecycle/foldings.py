@@ -21,7 +21,7 @@ from lifecycle.errors import (
 )
 from lifecycle.event import Event
 from lifecycle.fold import Folding
-from lifecycle.guarded import all_guarded, type_name
+from lifecycle.guarded_provider import all_guarded, type_name
 from lifecycle.log import ORDERS, Log, Record
 from lifecycle.provider import Provider
 from lifecycle.receipt import Change, Told

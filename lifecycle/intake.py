@@ -10,7 +10,7 @@ from typing import Any, Final, TypedDict
 
 from lifecycle.errors import InvalidArgumentError
 from lifecycle.event import MAX_ATTEMPT, Arrival, Event, Kind, Unreadable, opaque_id
-from lifecycle.guarded import Guarded
+from lifecycle.guarded_provider import GuardedProvider
 from lifecycle.recording import Headers, keep_headers, read_line
 from lifecycle.strict_json import compact
 
@@ -40,8 +40,8 @@ class Intake:
     `clock` is asked only where the caller gives no time.
     """
 
-    providers: Mapping[str, Guarded]
-    provider: Guarded
+    providers: Mapping[str, GuardedProvider]
+    provider: GuardedProvider
     clock: Callable[[], datetime]
 
     def arrival(

@@ -169,6 +169,19 @@ class Log(Protocol):
 
 
 @runtime_checkable
+class Guarded(Protocol):
+    """A log whose own guards can be put back by whoever may write to it."""
+
+    def put_back_guards(self) -> None:
+        """Make anew what refuses changes, where somebody dropped or changed it.
+
+        Raises:
+            StoreUnavailableError: it cannot be written.
+        """
+        ...
+
+
+@runtime_checkable
 class BacksUp(Protocol):
     """A log that writes a copy of itself while it is used."""
 

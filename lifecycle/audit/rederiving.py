@@ -17,7 +17,7 @@ from lifecycle.audit.difference import Difference
 from lifecycle.errors import LifecycleError, StoredFormatError
 from lifecycle.event import NO_HEADERS, Arrival, Event, Unreadable
 from lifecycle.fold import Folding
-from lifecycle.guarded import PROVIDER_FAULT, Guarded, guarded
+from lifecycle.guarded_provider import PROVIDER_FAULT, GuardedProvider, guarded
 from lifecycle.log import Record
 from lifecycle.provider import Provider
 from lifecycle.stored import decode, hash_of, is_intact, parse_header, place_of
@@ -149,7 +149,7 @@ def rederived(provider: Provider, records: Sequence[Record], chain: Chain) -> li
 
 
 def _recognized(
-    provider: Guarded, fields: dict[str, Any], body: bytes, record: Record, chain: Chain
+    provider: GuardedProvider, fields: dict[str, Any], body: bytes, record: Record, chain: Chain
 ) -> Event | None:
     try:
         arrival, stored = _arrival(fields, body), _stored(fields)

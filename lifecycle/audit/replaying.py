@@ -10,7 +10,7 @@ from lifecycle.audit.comparing import differing
 from lifecycle.audit.difference import Difference, Differences
 from lifecycle.audit.rederiving import Chain, Links, check, folded, rederived
 from lifecycle.event import Event
-from lifecycle.guarded import all_guarded
+from lifecycle.guarded_provider import all_guarded
 from lifecycle.log import MARKS, ORDERS, QUARANTINE, Log, Record
 from lifecycle.projection.form import FORM
 from lifecycle.provider import Provider

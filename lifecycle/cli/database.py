@@ -52,10 +52,14 @@ def init(
         return
     place = initialize(db, **names, revoke_public=revoke_public)
     say(visible(f"{place} is ready, and append-only"))
-    for name in dict.fromkeys(name for name in names.values() if name is not None):
-        say(visible(_told(rights_of(db, name))))
+    _say_rights(db, [name for name in names.values() if name is not None])
     if revoke_public:
         say("no other role may connect to this database")
+
+
+def _say_rights(db: str, names: list[str]) -> None:
+    for name in dict.fromkeys(names):
+        say(visible(_told(rights_of(db, name))))
 
 
 def _told(role: Setting) -> str:

@@ -15,7 +15,6 @@ from pathlib import Path
 from stat import S_ISDIR, S_ISREG
 from typing import Any, Final
 
-from eventsourcing.persistence import OperationalError
 from eventsourcing.sqlite import SQLiteApplicationRecorder
 
 from lifecycle.errors import InvalidArgumentError, StoreMissingError, StoreUnavailableError
@@ -27,13 +26,12 @@ from lifecycle.stores.recorder import STREAMS_AT_ONCE, Head, Plan, Row, Tip
 from lifecycle.stores.sqlite_backup import back_up
 from lifecycle.stores.sqlite_checkup import (
     checkup,
-    guards_lacking,
     put_back_guards,
-    things,
     warn_if_readable,
+    warn_of_lacking_guards,
 )
 from lifecycle.stores.sqlite_connection import MEANINGS, Lent, LogConnection, LogDatastore
-from lifecycle.stores.sqlite_fault import InOurWords, is_read_only, is_undecodable
+from lifecycle.stores.sqlite_fault import InOurWords, is_undecodable
 from lifecycle.stores.sqlite_feeds import FEEDS_SCHEMA, SQLiteFeeds
 from lifecycle.stores.sqlite_schema import COLUMNS, SCHEMA, TABLE
 from lifecycle.stores.sqlite_statement import (
@@ -93,6 +91,10 @@ class SQLiteLog(RecordedLog):
         """
         self._ask(self.recorder.backup, path)
 
+    def put_back_guards(self) -> None:
+        """Make the log's own triggers anew where somebody dropped or changed them."""
+        self._ask(self.recorder.put_back_guards)
+
 
 class SQLiteRecorder(SQLiteApplicationRecorder):
     """The library's recorder on our table, with what the log needs besides."""
@@ -120,7 +122,7 @@ class SQLiteRecorder(SQLiteApplicationRecorder):
                 self.create_table()
                 columns = self._columns()
             elif columns == COLUMNS and create:
-                self._put_back_guards()
+                self._warn_of_lacking_guards()
         if not columns:
             raise StoreMissingError(self.url)
         if columns != COLUMNS:
@@ -200,6 +202,15 @@ class SQLiteRecorder(SQLiteApplicationRecorder):
         with InOurWords(self.url), Lent(self.datastore.pool) as connection:
             back_up(connection.driver, path)
 
+    def put_back_guards(self) -> None:
+        """Make the log's own triggers anew where somebody dropped or changed them."""
+        with (
+            InOurWords(self.url),
+            Lent(self.datastore.pool) as connection,
+            connection.transaction(commit=True),
+        ):
+            put_back_guards(connection.driver, connection.tuples)
+
     def settings(self) -> Sequence[Setting]:
         """Return what durability rests on, read back."""
         with InOurWords(self.url), Lent(self.datastore.pool) as connection:
@@ -219,16 +230,9 @@ class SQLiteRecorder(SQLiteApplicationRecorder):
         with InOurWords(self.url), Lent(self.datastore.pool) as connection:
             return connection.tuples.execute(statement, parameters).fetchall()
 
-    def _put_back_guards(self) -> None:
-        """Make triggers anew that somebody dropped or changed; a file only to be read stays."""
+    def _warn_of_lacking_guards(self) -> None:
         with Lent(self.datastore.pool) as connection:
-            if guards_lacking(things(connection.tuples)):
-                try:
-                    with connection.transaction(commit=True):
-                        put_back_guards(connection.driver, connection.tuples, self.url)
-                except (sqlite3.OperationalError, OperationalError) as fault:
-                    if not is_read_only(fault):
-                        raise
+            warn_of_lacking_guards(connection.tuples, self.url)
 
     def _columns(self) -> tuple[str, ...]:
         return tuple(row[1] for row in self._fetch(f"PRAGMA table_info({TABLE})"))

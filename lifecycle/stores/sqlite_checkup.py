@@ -20,8 +20,8 @@ LOG: Final = logging.getLogger("lifecycle.log")
 _MASTER: Final = "SELECT type, name, tbl_name, sql FROM sqlite_master"
 _MEBIBYTE: Final = 1024 * 1024
 _CHANGED_LOG: Final = (
-    "what was recorded may have been changed: run lifecycle verify with a checkpoint; triggers "
-    "are put back when the log is next opened to record, and lifecycle copy makes a whole new file"
+    "what was recorded may have been changed: run lifecycle verify with a checkpoint; then "
+    "lifecycle db init puts triggers back, and lifecycle copy makes a whole new file"
 )
 _CHANGED_REST: Final = "drop what is strange, or make the tables anew: lifecycle views --rebuild"
 _HELD: Final = (
@@ -77,21 +77,18 @@ def differences(found: dict[Key, Thing], wanted: dict[Key, Thing]) -> list[str]:
     return [*told, *strange]
 
 
-def guards_lacking(found: dict[Key, Thing]) -> dict[str, str]:
-    """Return the log's own triggers that are missing or were changed, and what makes them."""
-    return {
-        name: thing.sql
-        for (kind, name), thing in expected(SCHEMA).items()
-        if kind == "trigger" and found.get((kind, name)) != thing
-    }
-
-
-def put_back_guards(driver: sqlite3.Connection, cursor: sqlite3.Cursor, url: str) -> None:
-    """Make the log's own triggers anew where they lack, and say so."""
-    for name, sql in guards_lacking(things(cursor)).items():
+def put_back_guards(driver: sqlite3.Connection, cursor: sqlite3.Cursor) -> None:
+    """Make the log's own triggers anew where they are missing or were changed."""
+    for name, sql in _lacking_guards(things(cursor)).items():
         driver.execute(f"DROP TRIGGER IF EXISTS {name}")
         driver.execute(sql)
-        LOG.warning("%s: trigger %s was missing or changed, and was put back", url, name)
+
+
+def warn_of_lacking_guards(cursor: sqlite3.Cursor, url: str) -> None:
+    """Log a warning where the log's own triggers are missing or were changed."""
+    lacking = _lacking_guards(things(cursor))
+    if lacking:
+        LOG.warning("%s: missing or changed: %s; %s", url, ", ".join(lacking), _CHANGED_LOG)
 
 
 def checkup(
@@ -112,6 +109,15 @@ def warn_if_readable(file: LogFile) -> None:
     mode = _mode(file)
     if mode & S_IRWXO:
         LOG.warning("%s has mode %04o: %s", file.url, mode, _READABLE)
+
+
+def _lacking_guards(found: dict[Key, Thing]) -> dict[str, str]:
+    """Return the log's own triggers that are missing or were changed, and what makes them."""
+    return {
+        name: thing.sql
+        for (kind, name), thing in expected(SCHEMA).items()
+        if kind == "trigger" and found.get((kind, name)) != thing
+    }
 
 
 def _schema(found: dict[Key, Thing], optional: Sequence[tuple[str, ...]]) -> Setting:

@@ -96,11 +96,6 @@ def is_undecodable(fault: sqlite3.OperationalError) -> bool:
     return "decode to UTF-8" in str(fault)
 
 
-def is_read_only(fault: Exception) -> bool:
-    """Tell whether this user may not write to the file."""
-    return name_of(fault).startswith("SQLITE_READONLY")
-
-
 def name_of(fault: BaseException | None) -> str:
     """Return SQLite's name for an error, following what it was raised from; "" if it has none."""
     while fault is not None:

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from lifecycle.audit.verify import verify
+from lifecycle.connect import initialize
 from lifecycle.log import Level, Setting
 from lifecycle.stores.sqlite import SQLiteLog
 from tests.contract.entries import event
@@ -138,18 +139,31 @@ def test_a_name_that_would_steer_a_terminal_is_told_harmlessly(log, path):
 
 
 @pytest.mark.parametrize("change", list(CHANGES)[:4])
-def test_guards_are_put_back_when_the_log_is_opened_to_record(log, path, change, caplog):
+def test_opening_a_log_without_its_guards_warns_and_changes_nothing(log, path, change, caplog):
     log.close()
     run_sql(path, change)
 
     with closing(SQLiteLog(path)) as opened:
-        assert told(opened, "schema").level is Level.OK
+        assert "missing or changed: stored_events_refuse_" in caplog.text
+        assert told(opened, "schema").level is Level.FAIL
+        assert opened.append(event(number=2)).version == 2
 
+
+@pytest.mark.parametrize("change", list(CHANGES)[:4])
+def test_guards_are_put_back_by_db_init(log, path, change, caplog):
+    log.close()
+    run_sql(path, change)
+
+    assert initialize(f"sqlite:///{path}") == f"sqlite:///{path}"
+
+    caplog.clear()
+    with closing(SQLiteLog(path)) as opened:
+        assert told(opened, "schema").level is Level.OK
     with closing(sqlite3.connect(path)) as raw:
         for refused in ("UPDATE stored_events SET topic = 'x'", "DELETE FROM stored_events"):
             with pytest.raises(sqlite3.IntegrityError, match="append-only"):
                 raw.execute(refused)
-    assert "was missing or changed, and was put back" in caplog.text
+    assert caplog.text == ""
 
 
 def test_a_whole_log_is_opened_without_a_word(log, path, caplog):
@@ -159,7 +173,7 @@ def test_a_whole_log_is_opened_without_a_word(log, path, caplog):
     assert caplog.text == ""
 
 
-def test_opening_a_log_to_read_puts_nothing_back(log, path):
+def test_opening_a_log_to_read_changes_nothing(log, path):
     log.close()
     run_sql(path, "DROP TRIGGER stored_events_refuse_delete")
     before = path.read_bytes()

@@ -36,7 +36,7 @@ from lifecycle.audit.verify import verify
 from lifecycle.connect import known_providers
 from lifecycle.definition import Definition
 from lifecycle.event import Arrival, Fault
-from lifecycle.guarded import Guarded
+from lifecycle.guarded_provider import GuardedProvider
 from lifecycle.providers.instacart import INSTACART
 from lifecycle.providers.instacart.receiver import Request, SyncReceiver
 
@@ -284,7 +284,7 @@ def test_async_orders_keep_what_the_provider_fails_with(way):
 @ways(RETURNS)
 def test_whatever_kind_came_is_kept(way, kind):
     arrival = Arrival(kind, BAD, datetime(2026, 7, 7, tzinfo=UTC), "bad", 2, "x1", 200)
-    found = Guarded(Wrong(recognize=way)).recognize(arrival)
+    found = GuardedProvider(Wrong(recognize=way)).recognize(arrival)
 
     if isinstance(found, Event):  # what is wrong with a callback may be right here
         right = INSTACART.recognize(arrival)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from threading import Lock
 from typing import Final
 
-from lifecycle.errors import PortableError
 from lifecycle.event import MAX_KEPT_BYTES
+from lifecycle.portable import PortableError
 from lifecycle.providers.instacart.receiver.settings import Limits
 
 _LEAST_BYTES: Final = MAX_KEPT_BYTES + 1024 * 1024

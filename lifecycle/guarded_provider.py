@@ -68,7 +68,7 @@ class _WrongError(Exception):
     """What the provider returned may not be; the message says what, and quotes nothing."""
 
 
-class Guarded:
+class GuardedProvider:
     """A provider, called so that its faults stay its own.
 
     Its name, definition and headers are read once.
@@ -191,19 +191,19 @@ class Guarded:
         return Unreadable(self.name, reason, detail, arrival.body, arrival.received_at, arrival)
 
     def __repr__(self) -> str:
-        return f"<Guarded {self.name}>"
+        return f"<GuardedProvider {self.name}>"
 
 
-def guarded(provider: Provider) -> Guarded:
+def guarded(provider: Provider) -> GuardedProvider:
     """Return a provider that may be called without fear.
 
     Raises:
         InvalidArgumentError: its name, definition or headers cannot be used.
     """
-    return provider if isinstance(provider, Guarded) else Guarded(provider)
+    return provider if isinstance(provider, GuardedProvider) else GuardedProvider(provider)
 
 
-def all_guarded(providers: Mapping[str, Provider]) -> Mapping[str, Guarded]:
+def all_guarded(providers: Mapping[str, Provider]) -> Mapping[str, GuardedProvider]:
     """Return the providers that can be called, by name; one that is broken makes a log line."""
     usable = {}
     for name, provider in providers.items():
