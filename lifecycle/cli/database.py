@@ -52,14 +52,14 @@ def init(
         return
     place = initialize(db, **names, revoke_public=revoke_public)
     say(visible(f"{place} is ready, and append-only"))
-    _say_rights(db, [name for name in names.values() if name is not None])
-    if revoke_public:
-        say("no other role may connect to this database")
+    _say_rights(db, [name for name in names.values() if name], revoke_public=revoke_public)
 
 
-def _say_rights(db: str, names: list[str]) -> None:
+def _say_rights(db: str, names: list[str], *, revoke_public: bool) -> None:
     for name in dict.fromkeys(names):
         say(visible(_told(rights_of(db, name))))
+    if revoke_public:
+        say("no other role may connect to this database")
 
 
 def _told(role: Setting) -> str:
