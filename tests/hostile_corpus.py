@@ -81,6 +81,13 @@ VALUES: Final[dict[str, str]] = {
     "a path": '"../../etc/passwd"',
     "a format string": '"%s%n{0.__class__}"',
     "a colon": '"a:b:c"',
+    "a colon in a percent code": '"a%3Ab%25c"',
+    "127 letters of two bytes": json.dumps("\u00e9" * 127, ensure_ascii=False),
+    "128 letters of two bytes": json.dumps("\u00e9" * 128, ensure_ascii=False),
+    "400,000 letters of two bytes": json.dumps("\u00e9" * 400_000, ensure_ascii=False),
+    "letters that are shorter in lower case": json.dumps("\u212a" * 255, ensure_ascii=False),
+    "letters that are longer in lower case": json.dumps("\u0130" * 86, ensure_ascii=False),
+    "a word in 500,000 blanks": json.dumps("delivered".center(500_000)),
     "one of our own words": '"requested"',
     "an exchange's name": '"poll_failed"',
     "a word in capitals with blanks": '" FULFILLMENT.DELIVERED "',
@@ -160,6 +167,14 @@ _TIMES: Final = (
     " 2020-07-07T16:35:22Z",
     "2020-07-07T16:35:22Z\n",
     "2020-07-07T16:35:22." + "9" * 10_000 + "Z",
+    "1970-01-01T00:00:00Z",
+    "1900-01-01T00:00:00Z",
+    "1999-12-31T23:59:59.999999999Z",
+    "2000-01-01T00:00:00+00:01",
+    "2000-01-01T00:00:00Z",
+    "2099-12-31T23:59:59.999999999Z",
+    "2099-12-31T23:59:59-00:01",
+    "2100-01-01T00:00:00Z",
 )
 
 
