@@ -36,8 +36,8 @@ from lifecycle.event import (
     Unreadable,
     opaque_id,
 )
-from lifecycle.identity import Identity, is_order_id, stated_order_id
-from lifecycle.instant import parse_http_date
+from lifecycle.identity import Identity, is_order_id, stated_order_id, verbatim_word
+from lifecycle.instant import is_placeholder, parse_http_date
 from lifecycle.provider import Provider
 from lifecycle.strict_json import parse
 
@@ -151,8 +151,13 @@ class GuardedProvider:
         name = _word("name", event.name)
         trigger = None if event.trigger is None else _word("trigger", event.trigger)
         status = None if event.status is None else _text("status", event.status)
+        occurred_at, problems = _checked_time(event.occurred_at), event.problems
         _check_told(event)
         _check_problems(event)
+        if not self._is_proved:
+            status = verbatim_word(status)
+            if occurred_at is not None and is_placeholder(occurred_at):
+                occurred_at, problems = None, _with_bad_time(event)
         exchange = self._exchange(arrival, event)
         event_id = _checked_event_id(event.event_id)
         if not self._is_proved and not self._is_by_hand:
@@ -161,8 +166,7 @@ class GuardedProvider:
         body = arrival.body
         hashed = event.sha256 if event.body is body else sha256(body).hexdigest()
         came = (arrival.received_at, body, hashed, event_id, *exchange[:2], status)
-        read = (event.details, event.faults, tuple(event.problems), event.fate)
-        occurred_at = _checked_time(event.occurred_at)
+        read = (event.details, event.faults, tuple(problems), event.fate)
         return _new(
             Event, (*head, *came, occurred_at, exchange[2], arrival.headers, *read, *_UNSET)
         )
@@ -327,6 +331,12 @@ def _exchange_of(arrival: Arrival) -> _Exchange:
             return arrival.attempt, opaque_id(arrival.exchange_id), arrival.http_status
         case "poll":
             return None, opaque_id(arrival.exchange_id), arrival.http_status
+
+
+def _with_bad_time(event: Event) -> tuple[Problem, ...]:
+    """Return the problems of an event whose time is a placeholder; a poll's is just absent."""
+    told = event.kind == "poll" or "bad_time" in event.problems
+    return event.problems if told else (*event.problems, "bad_time")
 
 
 def _checked_event_id(event_id: Any) -> str | None:

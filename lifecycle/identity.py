@@ -84,6 +84,16 @@ def spoken_word(value: object) -> str | None:
     return word if word.isascii() or len(word.encode()) <= MAX_WORD_BYTES else None
 
 
+def verbatim_word(value: object) -> str | None:
+    """Return a provider's word as it stands; None where it says nothing.
+
+    White space around it is kept too, but for so much that it would be longer than any word.
+    """
+    if type(value) is not str or spoken_word(value) is None:
+        return None
+    return value if len(value) <= MAX_WORD_BYTES else value.strip()
+
+
 def id_text(value: object) -> str | None:
     """Return an order's id as text, an integer as its digits; None where `value` says nothing.
 

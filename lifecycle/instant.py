@@ -56,7 +56,12 @@ def parse_event_time(text: str) -> datetime | None:
     As `parse_instant`, but a placeholder names none: what is before 2000, or from 2100 on.
     """
     instant = parse_instant(text)
-    return None if instant is None or _is_placeholder(instant) else instant
+    return None if instant is None or is_placeholder(instant) else instant
+
+
+def is_placeholder(instant: datetime) -> bool:
+    """Tell whether a provider's time stands where it had none to say; it orders nothing."""
+    return not _EARLIEST <= instant < _END
 
 
 def parse_http_date(text: str) -> datetime | None:
@@ -91,10 +96,6 @@ def format_instant(instant: datetime) -> str:
     return f"{printed}.{fraction:06}Z" if fraction else f"{printed}Z"
 
 
-def _is_placeholder(instant: datetime) -> bool:
-    return not _EARLIEST <= instant < _END
-
-
 def _http_instant(
     *, year: str, month: str, day: str, hour: str, minute: str, second: str
 ) -> datetime | None:
@@ -104,4 +105,4 @@ def _http_instant(
         instant = datetime(full_year, _MONTHS.index(month) + 1, *clock, tzinfo=UTC)
     except ValueError:
         return None
-    return None if _is_placeholder(instant) else instant
+    return None if is_placeholder(instant) else instant

@@ -346,6 +346,38 @@ def test_words_may_be_members_of_an_enumeration():
         assert orders.get("bad").status == "brand_new"
 
 
+@pytest.mark.parametrize("year", [1, 1970, 1999, 2100, 9999])
+def test_a_placeholder_for_a_time_orders_nothing_whoever_reads_it(year):
+    way = changed(occurred_at=datetime(year, 1, 1, tzinfo=UTC))
+    with connect("memory:", provider=Wrong(recognize=way)) as orders:
+        event = orders.record_callback(BAD).event
+        assert isinstance(event, Event)
+        assert (event.occurred_at, event.problems) == (None, ("bad_time",))
+        polled = orders.record_poll("bad", 200, {"id": "bad", "status": "brand_new"}).event
+        assert isinstance(polled, Event)
+        assert (polled.occurred_at, polled.problems) == (None, ())
+
+
+def test_a_time_of_this_century_is_taken_as_the_provider_reads_it():
+    """The positive control."""
+    last = datetime(2099, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)
+    with connect("memory:", provider=Wrong(recognize=changed(occurred_at=last))) as orders:
+        event = orders.record_callback(BAD).event
+        assert isinstance(event, Event)
+        assert (event.occurred_at, event.problems) == (last, ())
+
+
+@pytest.mark.parametrize(
+    ("status", "kept"),
+    [("x" * 255, "x" * 255), ("x" * 256, None), ("", None), ("x".ljust(100_000), "x")],
+)
+def test_a_status_is_no_longer_than_a_word_whoever_reads_it(status, kept):
+    with connect("memory:", provider=Wrong(recognize=changed(status=status))) as orders:
+        event = orders.record_callback(BAD).event
+        assert isinstance(event, Event)
+        assert event.status == kept
+
+
 def test_headers_are_kept_although_the_provider_forgets_them():
     way = changed(headers={})
     with connect("memory:", provider=Wrong(recognize=way)) as orders:

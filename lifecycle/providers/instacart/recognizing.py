@@ -53,7 +53,6 @@ from lifecycle.providers.instacart.words import (
     read_word,
     state_named,
     trigger_of,
-    verbatim,
 )
 from lifecycle.strict_json import parse, parse_again
 
@@ -204,7 +203,7 @@ def _callback(arrival: Arrival) -> _Said | _Refusal:
         callback.event_id,
         None,
         None,
-        verbatim(callback.word),
+        identity.verbatim_word(callback.word),
         callback.occurred_at,
         None,
         read_details(callback.order),
@@ -317,7 +316,8 @@ def _order_in(body: JsonObject | None) -> str | None:
 
 
 def _word_in(body: JsonObject | None) -> str | None:
-    return None if body is None else verbatim(body.get("status"))
+    word = None if body is None else body.get("status")
+    return None if normalized(word) is None else identity.verbatim_word(word)
 
 
 def _event(arrival: Arrival, order_id: str, said: _Said) -> Event:

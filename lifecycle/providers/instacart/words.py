@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from lifecycle.event import EXCHANGE_NAMES, MAX_WORD_BYTES
+from lifecycle.event import EXCHANGE_NAMES
 from lifecycle.identity import spoken_word
 from lifecycle.providers.instacart.definition import LAST_MILE
 
@@ -56,16 +56,6 @@ def normalized(word: object) -> str | None:
     """Return our name for a provider's word; None where it says nothing."""
     found = read_word(word)
     return None if found is None else found.name
-
-
-def verbatim(word: object) -> str | None:
-    """Return a provider's word as it stands, None where it says nothing.
-
-    White space around it is kept too, but for so much that it would be longer than any word.
-    """
-    if type(word) is not str or read_word(word) is None:
-        return None
-    return word if len(word) <= MAX_WORD_BYTES else word.strip()
 
 
 _SPELLED: Final = {
