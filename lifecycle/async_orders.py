@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Final, NoReturn, Self, Unpack, cast
 
 from lifecycle.costly import is_costly, uncollected
-from lifecycle.desk import Desk
+from lifecycle.desk import Desk, is_first
 from lifecycle.errors import NotEnteredError, VersionConflictError
 from lifecycle.event import Event, Kind, Unreadable
 from lifecycle.feed.async_subscription import AsyncSubscription, AwaitedHandler
@@ -23,10 +23,10 @@ from lifecycle.feed.changes import EVERY_SECONDS, OrderChange, changes, checked_
 from lifecycle.feed.subscription import Subscription
 from lifecycle.fold import Folding
 from lifecycle.intake import ArrivalFields, Body, Line, as_bytes
-from lifecycle.log import Log
+from lifecycle.log import Appended, Log
 from lifecycle.projection.stored_views import StoredViews
 from lifecycle.provider import Provider
-from lifecycle.receipt import QuarantineItem, Receipt
+from lifecycle.receipt import AsyncReceipt, QuarantineItem
 from lifecycle.stats import LogStats
 from lifecycle.view import HistoryEntry, OrderView
 from lifecycle.writes import Sent, Writes
@@ -41,11 +41,11 @@ class _NotEntered:
         raise NotEnteredError
 
 
-class AsyncOrders(Writes[Awaitable[Receipt]]):
+class AsyncOrders(Writes[Awaitable[AsyncReceipt]]):
     """Every order of one log, for coroutines of one event loop.
 
-    Made by `lifecycle.connect_async`. `receipt.change` and `receipt.view` are folded when
-    first read: in memory for an order in use, else after reading its rows.
+    Made by `lifecycle.connect_async`. Recording folds nothing: where you want to know what
+    changed, `await receipt.folded()`, and `change` and `view` are there.
     """
 
     def __init__(
@@ -94,7 +94,7 @@ class AsyncOrders(Writes[Awaitable[Receipt]]):
 
     async def begin_request(
         self, order_id: str | int, body: Body, *, received_at: datetime | None = None
-    ) -> Sent[Awaitable[Receipt]]:
+    ) -> Sent[Awaitable[AsyncReceipt]]:
         """Return a create request that is durable; as `Orders.begin_request`."""
         while True:
             event, version = await asyncio.to_thread(
@@ -105,19 +105,19 @@ class AsyncOrders(Writes[Awaitable[Receipt]]):
             except VersionConflictError:
                 continue
             if await asyncio.to_thread(self._desk.holds, event, appended, body):
-                return Sent(self, self._desk.receipt(event, appended), event)
+                return Sent(self, self._receipt(event, appended), event)
 
     async def record_many(
         self, recordings: Iterable[Line], *, first_line: int = 1
-    ) -> list[Receipt]:
+    ) -> list[AsyncReceipt]:
         """Record many recordings, a commit per few hundred; as `Orders.record_many`."""
-        receipts: list[Receipt] = []
+        receipts: list[AsyncReceipt] = []
         lines = iter(recordings)
         while batch := list(islice(lines, _BATCH)):
             entries = await asyncio.to_thread(self._desk.intake.lines, batch, first_line=first_line)
             first_line += len(batch)
             appended = await asyncio.to_thread(self.log.append_many, entries)
-            receipts += map(self._desk.receipt, entries, appended)
+            receipts += map(self._receipt, entries, appended)
         return receipts
 
     async def get(
@@ -217,15 +217,14 @@ class AsyncOrders(Writes[Awaitable[Receipt]]):
         while (item := await asyncio.to_thread(next, items, None)) is not None:
             yield item
 
-    async def redrive(self) -> AsyncIterator[Receipt]:
+    async def redrive(self) -> AsyncIterator[AsyncReceipt]:
         """Read every waiting item again; as `Orders.redrive`."""
         readable = self._desk.readable_again()
         while (found := await asyncio.to_thread(next, readable, None)) is not None:
             event, entries = found
             appended = await asyncio.to_thread(self.log.append_many, entries)
-            receipt = self._desk.redriven(event, appended)
-            if receipt is not None:
-                yield receipt
+            if is_first(appended):
+                yield self._receipt(event, appended[0])
 
     def _arrived(
         self,
@@ -235,7 +234,7 @@ class AsyncOrders(Writes[Awaitable[Receipt]]):
         *,
         expected_version: int | None = None,
         **told: Unpack[ArrivalFields],
-    ) -> Awaitable[Receipt]:
+    ) -> Awaitable[AsyncReceipt]:
         raw = as_bytes(body)
         if not is_costly(raw):
             return super()._arrived(kind, order_id, raw, expected_version=expected_version, **told)
@@ -245,7 +244,7 @@ class AsyncOrders(Writes[Awaitable[Receipt]]):
 
     async def _arrived_large(
         self, read: Callable[[], Event | Unreadable], expected_version: int | None
-    ) -> Receipt:
+    ) -> AsyncReceipt:
         loop = asyncio.get_running_loop()
         return await self._record(await loop.run_in_executor(self._reader, read), expected_version)
 
@@ -257,6 +256,9 @@ class AsyncOrders(Writes[Awaitable[Receipt]]):
 
     async def _record(
         self, entry: Event | Unreadable, expected_version: int | None = None
-    ) -> Receipt:
+    ) -> AsyncReceipt:
         appended = await self.log.append_async(entry, expected_version=expected_version)
-        return self._desk.receipt(entry, appended)
+        return self._receipt(entry, appended)
+
+    def _receipt(self, entry: Event | Unreadable, appended: Appended) -> AsyncReceipt:
+        return AsyncReceipt(entry, appended, self._desk.tell)

@@ -61,7 +61,7 @@ class Desk:
 
     def receipt(self, entry: Event | Unreadable, appended: Appended) -> Receipt:
         """Return the receipt for what was appended; nothing is folded yet."""
-        return Receipt(entry, appended, self._tell)
+        return Receipt(entry, appended, self.tell)
 
     def next_request(
         self, order_id: str | int, body: Body, received_at: datetime | None
@@ -197,11 +197,6 @@ class Desk:
                 "provider %r is not known here: quarantined items left: %d", provider, count
             )
 
-    def redriven(self, event: Event, appended: Sequence[Appended]) -> Receipt | None:
-        """Return the receipt for an item that was re-driven; None: another did it first."""
-        done, mark = appended
-        return None if mark.outcome is Outcome.DUPLICATE else self.receipt(event, done)
-
     def _folded(self, records: Sequence[Record]) -> Folding | None:
         """Return the folding of one order, None if it cannot be folded."""
         try:
@@ -212,7 +207,8 @@ class Desk:
             LOG.error("an order cannot be folded at position %d: not counted", records[-1].position)  # noqa: TRY400 - `find` says why
             return None
 
-    def _tell(self, entry: Event | Unreadable, appended: Appended) -> Told:
+    def tell(self, entry: Event | Unreadable, appended: Appended) -> Told:
+        """Return what was changed by what was appended, and the view it made; folds."""
         if isinstance(entry, Unreadable):
             return None, None
         provider = self._providers[entry.provider]
@@ -254,6 +250,11 @@ class Desk:
             after = page[-1].version
             held = sum(len(record.state) for record in page)
             size = min(2 * size, _PAGE) if held < _PAGE_BYTES else max(1, size // 2)
+
+
+def is_first(appended: Sequence[Appended]) -> bool:
+    """Tell whether an item was re-driven by this append, and not by somebody before it."""
+    return appended[1].outcome is not Outcome.DUPLICATE
 
 
 def _checked_or_none(argument: str, time: datetime | None) -> datetime | None:

@@ -190,13 +190,11 @@ class ProviderFaultError(LifecycleError):
 
 
 class NotFoldedError(LifecycleError, RuntimeError):
-    """A receipt of async orders was asked for a change or a view that was not awaited."""
+    """A receipt of async orders was asked for its change or its view before they were awaited."""
 
-    def __init__(self, asked: str) -> None:
-        self.asked = asked
+    def __init__(self) -> None:
         super().__init__(
-            f"the order is not folded yet, so {asked} is not known; "
-            "use: await receipt.folded() first"
+            "the order is not folded yet; use: await receipt.folded(), then change and view"
         )
 
 

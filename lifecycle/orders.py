@@ -15,7 +15,7 @@ from threading import Event as Signal
 from types import TracebackType
 from typing import Final, Self
 
-from lifecycle.desk import Desk
+from lifecycle.desk import Desk, is_first
 from lifecycle.errors import VersionConflictError
 from lifecycle.event import Event, Unreadable
 from lifecycle.feed.changes import EVERY_SECONDS, OrderChange, changes, followed
@@ -253,9 +253,9 @@ class Orders(Writes[Receipt]):
         once, one gets the receipt.
         """
         for item, entries in self._desk.readable_again():
-            receipt = self._desk.redriven(item, self.log.append_many(entries))
-            if receipt is not None:
-                yield receipt
+            appended = self.log.append_many(entries)
+            if is_first(appended):
+                yield self._desk.receipt(item, appended[0])
 
     def _record(self, entry: Event | Unreadable, expected_version: int | None = None) -> Receipt:
         return self._desk.receipt(entry, self.log.append(entry, expected_version=expected_version))

@@ -78,7 +78,7 @@ def reconcile(
         print_json(counts)
     else:
         print_fields({name.replace("_", " "): count for name, count in counts.items()})
-    if found.unanswered or found.not_asked:
+    if found.unanswered or found.not_asked or found.failed:
         raise Refusal(f"not all were answered: {found.why or 'the provider is busy'}", NO)
 
 

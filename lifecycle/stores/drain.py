@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from threading import Lock
+from threading import Lock, Thread
 
 from lifecycle.log import Appended
 from lifecycle.stored import Prepared
@@ -57,8 +57,8 @@ class Drain:
         try:
             self._worker.submit(self._gathering.drain)
         except RuntimeError:
-            # The log was closed meanwhile, which takes no time to find out.
-            self._gathering.drain()
+            # The log is being closed: not in the event loop, whoever has to find that out.
+            Thread(target=self._gathering.drain, name="lifecycle-drain-closing").start()
 
 
 class _Landing:

@@ -39,7 +39,7 @@ def test_the_creation_dialogue_awaited() -> None:
         async with connect_async("memory:") as orders:
             sent = await orders.begin_request("xyz", {"order_id": "xyz"})
             assert (await orders.begin_request("xyz", {"order_id": "xyz"})).resumed
-            receipt = await sent.answered(200, {"id": "xyz", "status": "created"})
+            receipt = await (await sent.answered(200, {"id": "xyz", "status": "created"})).folded()
             assert receipt.view is not None
             assert receipt.view.status == "created"
             assert (await orders.get("xyz")).awaiting == ("brand_new", "canceled")

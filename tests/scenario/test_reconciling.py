@@ -9,8 +9,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from lifecycle import InvalidArgumentError, connect, connect_async
-from lifecycle.errors import ProviderError
-from lifecycle.providers.instacart import reconciling
+from lifecycle.errors import ProviderError, StoreClosedError
+from lifecycle.providers.instacart import recognizing, reconciling
 from lifecycle.providers.instacart.client import AsyncClient, Client
 from lifecycle.providers.instacart.receiver import Receiver, Service
 from lifecycle.providers.instacart.reconciling import (
@@ -37,6 +37,7 @@ REQUEST = {
     "items_weight": 15,
     "address": {"address_line_1": "50 Beale St", "postal_code": "94105"},
 }
+SECRET = "Kamala 5 Main Street"
 AT_ONCE = {"longer_than": timedelta(0), "interval": timedelta(0)}
 
 
@@ -200,6 +201,145 @@ def test_every_order_is_told_and_the_customer_s_id_may_differ(orders, provider):
             told=lambda order_id, result: told.append((order_id, result)),
         )
     assert sorted(told) == [("a", "moved"), ("b", "missing")]
+
+
+def reconciled_by(way, url, calling, asynchronous, **also):
+    """Return what one pass finds, by `reconcile` or by `reconcile_async`."""
+    if way == "sync":
+        with connect(url) as orders:
+            return reconcile(orders, calling, **AT_ONCE, **also)
+
+    async def one_pass():
+        async with connect_async(url) as orders, asynchronous:
+            return await reconcile_async(orders, asynchronous, **AT_ONCE, **also)
+
+    return asyncio.run(one_pass())
+
+
+def of_one_order(wrong):
+    def user_of(view):
+        return wrong() if view.order_id == "b" else None
+
+    return user_of
+
+
+def raising():
+    raise KeyError(SECRET)
+
+
+@pytest.fixture
+def lost(client, provider, tmp_path):
+    """A log of three orders whose callbacks were lost, and a client for each way."""
+    url = f"sqlite:///{tmp_path}/orders.db"
+    with connect(url) as orders:
+        for order_id in "abc":
+            create(orders, client, order_id)
+    provider.settle()
+    return url, client, AsyncClient(provider.url, tries=1, **CREDENTIALS)
+
+
+@pytest.mark.parametrize("way", ["sync", "async"])
+@pytest.mark.parametrize(
+    ("wrong", "why"),
+    [
+        (raising, "unexpected KeyError"),
+        (lambda: 7, "user_of returned int, expected text or None"),
+        (lambda: [SECRET], "user_of returned list, expected text or None"),
+        (lambda: "\ud800", "unexpected "),
+    ],
+)
+def test_an_order_whose_customer_cannot_be_told_stops_no_other(way, wrong, why, lost, caplog):
+    told = []
+
+    found = reconciled_by(
+        way, *lost, user_of=of_one_order(wrong), told=lambda *each: told.append(each)
+    )
+
+    assert (found.overdue, found.moved, found.failed) == (3, 2, 1)
+    assert sorted(told) == [("a", "moved"), ("b", "failed"), ("c", "moved")]
+    assert why in found.why
+    assert f"an order could not be asked for: {why}" in caplog.text
+    assert SECRET not in caplog.text + repr(found)
+
+
+@pytest.mark.parametrize("way", ["sync", "async"])
+def test_one_who_is_told_and_raises_stops_nothing(way, lost, caplog):
+    found = reconciled_by(way, *lost, told=lambda *_: raising())
+
+    assert found == Reconciled(overdue=3, moved=3)
+    assert caplog.text.count("told failed with KeyError") == 3
+    assert SECRET not in caplog.text
+
+
+@pytest.mark.parametrize("way", ["sync", "async"])
+def test_an_order_that_cannot_be_folded_is_logged_and_the_others_are_asked_for(
+    way, lost, caplog, monkeypatch
+):
+    recall = recognizing.recall
+
+    def failing(event):
+        return recall(event) if event.order_id != "b" else raising()
+
+    monkeypatch.setattr("lifecycle.providers.instacart.recall", failing)
+
+    found = reconciled_by(way, *lost)
+
+    assert found == Reconciled(overdue=2, moved=2)
+    assert "orders that cannot be folded and are not asked for: 1" in caplog.text
+    assert SECRET not in caplog.text
+
+
+def test_the_background_goes_on_whatever_the_functions_of_the_user_raise(provider, caplog):
+    """One order's `user_of` raises at every pass, and so does whoever is told of passes."""
+    passes = []
+
+    def passed(found):
+        passes.append(found)
+        raise KeyError(SECRET)
+
+    async def seen():
+        async with (
+            connect_async("memory:") as orders,
+            AsyncClient(provider.url, tries=1, **CREDENTIALS) as calling,
+        ):
+            for name in ("a", "b"):
+                sent = await orders.begin_request(name, REQUEST | {"order_id": name})
+                await calling.create(sent.receipt.event.body)
+            await asyncio.to_thread(provider.settle)
+            run = keep_reconciled(
+                calling,
+                every=timedelta(milliseconds=10),
+                user_of=of_one_order(raising),
+                passed=passed,
+                **AT_ONCE,
+            )
+            task = asyncio.create_task(run(orders))
+            await asyncio.to_thread(wait_until, lambda: len(passes) > 3)
+            assert not task.done()
+            task.cancel()
+            return (await orders.get("a")).status, (await orders.get("b")).status
+
+    assert asyncio.run(seen()) == ("delivered", "requested")
+    assert passes[0] == Reconciled(2, moved=1, failed=1, why=passes[0].why)
+    assert passes[-1] == Reconciled(1, failed=1, why=passes[0].why)
+    assert "passed failed with KeyError" in caplog.text
+    assert SECRET not in caplog.text
+
+
+def test_the_background_goes_on_after_a_pass_that_failed_and_ends_with_closed_orders(
+    monkeypatch, caplog
+):
+    failures = [ZeroDivisionError(SECRET), StoreClosedError("memory:")]
+
+    async def failing(*_, **__):
+        raise failures.pop(0)
+
+    monkeypatch.setattr(reconciling, "reconcile_async", failing)
+    with pytest.raises(StoreClosedError):
+        asyncio.run(keep_reconciled(None, every=timedelta(milliseconds=1))(None))
+    assert failures == []
+    assert "the pass ended: unexpected ZeroDivisionError" in caplog.text
+    assert SECRET not in caplog.text
 
 
 def test_coroutines_do_the_same(provider):

@@ -29,7 +29,7 @@ from lifecycle.providers.instacart.bodies import is_error, object_in
 from lifecycle.providers.instacart.client import AsyncClient, Client
 from lifecycle.providers.instacart.client.exchange import Answer
 from lifecycle.providers.instacart.client.waiting import is_passing, retry_after
-from lifecycle.providers.instacart.flow import Flow
+from lifecycle.providers.instacart.flow import Flow, folded
 from lifecycle.providers.instacart.outcome import (
     Outcome,
     Refused,
@@ -185,7 +185,7 @@ class Creation:
         self, came: _Came, receipt: Receipt, tried: int, *, may_renew: bool
     ) -> Flow[Outcome | None]:
         """Return what a sending came to; None: it was not carried out, and may be sent again."""
-        view, event = receipt.view, receipt.event
+        view, event = (yield from folded(receipt)).view, receipt.event
         if view is None or isinstance(event, Unreadable):
             return (yield from self._fate("unreadable"))
         outcome = judged(event, view)

@@ -13,6 +13,8 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from typing import Any, TypeVar
 
+from lifecycle.receipt import AsyncReceipt, Receipt
+
 T = TypeVar("T")
 
 Step = Callable[[], Any]
@@ -20,6 +22,14 @@ Step = Callable[[], Any]
 
 Flow = Generator[Step, Any, T]
 """A generator of steps that returns `T`."""
+
+
+def folded(receipt: Receipt) -> Flow[Receipt]:
+    """Return a receipt whose change and view may be read, whoever drives."""
+    if isinstance(receipt, AsyncReceipt):
+        done: Receipt = yield receipt.folded
+        return done
+    return receipt
 
 
 def run(flow: Flow[T]) -> T:

@@ -1,11 +1,13 @@
 """Reconciling: a lost callback is made good by asking the provider, not by forging one.
 
     find ─→ overdue? ─→ GET ─→ record_poll, with its Date ─→ moved, unmoved, missing, refused
-                         └─→ no answer: nothing is recorded, and it is asked again later
+                         ├─→ no answer: nothing is recorded, and it is asked again later
+                         └─→ failed: a function of yours, or what is stored of this order
 
 An order is overdue if it waits for the provider and has done so for longer than a limit.
 Nobody can know whether a callback was lost or is only late; a poll says where the order
-stands either way, and what comes later still finds its place.
+stands either way, and what comes later still finds its place. What goes wrong with one
+order is logged, by its kind alone, and the others are asked for all the same.
 """
 
 from __future__ import annotations
@@ -13,27 +15,33 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Final, Literal
+from typing import Final, Literal, ParamSpec
 
 from lifecycle.async_orders import AsyncOrders
 from lifecycle.errors import (
     InvalidArgumentError,
     NeverReachedError,
+    NotEnteredError,
     NoTokenError,
+    OpenedElsewhereError,
+    PoisonedOrdersError,
     ProviderError,
+    StoreClosedError,
+    StoredFormatError,
     StoreError,
     StoreUnavailableError,
 )
+from lifecycle.guarded_provider import type_name
 from lifecycle.orders import Orders
 from lifecycle.providers.instacart.client import Answer, AsyncClient, Client
 from lifecycle.providers.instacart.client.waiting import retry_after
 from lifecycle.providers.instacart.exchanges import is_success
-from lifecycle.providers.instacart.flow import Flow, run, run_async
+from lifecycle.providers.instacart.flow import Flow, folded, run, run_async
 from lifecycle.receipt import Receipt
 from lifecycle.view import OrderView
 
@@ -45,14 +53,21 @@ LONGEST_REST: Final = 3600.0
 
 LOG: Final = logging.getLogger("lifecycle.reconciling")
 
-Result = Literal["moved", "unmoved", "missing", "refused", "unanswered", "not_asked"]
+Result = Literal["moved", "unmoved", "missing", "refused", "unanswered", "not_asked", "failed"]
 """What asking for one order came to: see `Reconciled`."""
 
 UserOf = Callable[[OrderView], str | None]
-"""Returns the customer's id for an order; None: the client's own."""
+"""Takes an order's view and returns the customer's id at the provider; None: the client's own.
+
+A plain function that does not wait: `reconcile` calls it from several threads at a time,
+`reconcile_async` in the event loop. An order for which it raises, or returns anything else, is
+not asked for: it counts as `failed`.
+"""
 
 Told = Callable[[str, Result], object]
-"""Is told of each order, by its id, and what came of asking for it."""
+"""Is told of each order, by its id, and what came of asking for it. What it raises is logged."""
+
+P = ParamSpec("P")
 
 # What only we can end: the provider knows nothing of it.
 _OURS: Final = frozenset({"correction", "resend"})
@@ -67,6 +82,7 @@ class Reconciled:
     they stood, `missing` are unknown to the provider (404), `refused` were answered
     otherwise, `unanswered` not at all. `not_asked`: the provider was busy or out of reach,
     and the pass ended; `retry_after` is how many seconds it asked to wait, if it said.
+    `failed`: something of ours went wrong with the order, as where `user_of` raised.
     `why` tells in words of ours why an order was not answered, None if all were.
     """
 
@@ -77,6 +93,7 @@ class Reconciled:
     refused: int = 0
     unanswered: int = 0
     not_asked: int = 0
+    failed: int = 0
     retry_after: float | None = None
     why: str | None = None
 
@@ -136,9 +153,10 @@ def reconcile(
         longer_than: how long an order must have waited.
         interval: how long nothing may have been heard of it, an earlier poll included.
         at_once: how many orders are asked for at a time.
-        user_of: tells the customer's id, where the client's own is not the one.
+        user_of: takes an order's view and returns the customer's id at the provider, None for
+            the client's own; see `UserOf`.
         now: against which waiting counts; the clock's time by default.
-        told: is told what came of each order, from any thread.
+        told: takes an order's id and what came of asking for it; called from any thread.
 
     Raises:
         InvalidArgumentError: an argument is of no use.
@@ -146,8 +164,8 @@ def reconcile(
     """
     limits = Limits(longer_than, interval, at_once)
     at = now or datetime.now(UTC)
-    due = [_Due.of(view, user_of) for view in orders.find(now=at) if is_overdue(view, at, limits)]
-    asking = _Pass(orders, client, told)
+    due = [view for view in _folded(orders.find(now=at)) if is_overdue(view, at, limits)]
+    asking = _Pass(orders, client, user_of, told)
     with ThreadPoolExecutor(limits.at_once) as threads:
         results = list(threads.map(lambda one: run(asking.ask(one)), due))
     return asking.counted(results)
@@ -167,12 +185,11 @@ async def reconcile_async(
     """Ask the provider for every overdue order; as `reconcile`, with an `AsyncClient`."""
     limits = Limits(longer_than, interval, at_once)
     at = now or datetime.now(UTC)
-    due = [
-        _Due.of(view, user_of) async for view in orders.find(now=at) if is_overdue(view, at, limits)
-    ]
-    asking, gate = _Pass(orders, client, told), asyncio.Semaphore(limits.at_once)
+    found = _folded_async(orders.find(now=at))
+    due = [view async for view in found if is_overdue(view, at, limits)]
+    asking, gate = _Pass(orders, client, user_of, told), asyncio.Semaphore(limits.at_once)
 
-    async def ask(one: _Due) -> Result:
+    async def ask(one: OrderView) -> Result:
         async with gate:
             return await run_async(asking.ask(one))
 
@@ -197,8 +214,8 @@ def keep_reconciled(
     """Return a background task for the receiver's `Service`: a pass, a pause, and again.
 
     The pause is `every`, or up to an hour where the provider asks for it. `passed` is told
-    what each pass found. A store that cannot be used ends the pass, not the task: it ends
-    only when it is canceled, or with any other `StoreError`.
+    what each pass found; what it raises is logged. Whatever goes wrong ends the pass, not the
+    task: that ends when it is canceled, or when the orders were closed.
     """
     Limits(longer_than, interval, at_once)
     if not isinstance(every, timedelta) or every <= timedelta(0):
@@ -216,7 +233,7 @@ def keep_reconciled(
             )
             found = await _survived(one_pass)
             if passed is not None and found is not None:
-                passed(found)
+                _tell("passed", passed, found)
             asked = (found and found.retry_after) or 0.0
             await asyncio.sleep(max(every.total_seconds(), min(asked, LONGEST_REST)))
 
@@ -224,11 +241,16 @@ def keep_reconciled(
 
 
 async def _survived(one_pass: Awaitable[Reconciled]) -> Reconciled | None:
-    """Return what a pass found, and log it; None where the store could not be used."""
+    """Return what a pass found, and log it; None where it could not go on to its end."""
     try:
         found = await one_pass
+    except (StoreClosedError, NotEnteredError, OpenedElsewhereError):
+        raise
     except StoreUnavailableError as failed:
         LOG.warning("the pass ended: %s", failed)
+        return None
+    except Exception as failed:  # noqa: BLE001 - its text may be personal, and a later pass may go well
+        LOG.error("the pass ended: unexpected %s", type_name(failed))  # noqa: TRY400 - as above
         return None
     _log(found)
     return found
@@ -236,54 +258,97 @@ async def _survived(one_pass: Awaitable[Reconciled]) -> Reconciled | None:
 
 def _log(found: Reconciled) -> None:
     """Say what a pass came to, unless it had nothing to do."""
-    if found.unanswered or found.not_asked:
-        unheard = found.unanswered + found.not_asked
+    unheard = found.unanswered + found.not_asked + found.failed
+    if unheard:
         why = found.why or "the provider is busy"
         LOG.warning("%d of %d overdue orders were not answered: %s", unheard, found.overdue, why)
     elif found.overdue:
         LOG.info("%d orders were overdue, %d of them moved", found.overdue, found.moved)
 
 
-@dataclass(frozen=True)
-class _Due:
-    order_id: str
-    user_id: str | None
+def _folded(views: Iterable[OrderView]) -> Iterator[OrderView]:
+    """Yield the views that there are; `find` tells of orders without one after all others."""
+    try:
+        yield from views
+    except PoisonedOrdersError as poisoned:
+        _log_poisoned(poisoned)
 
-    @classmethod
-    def of(cls, view: OrderView, user_of: UserOf | None) -> _Due:
-        return cls(view.order_id, None if user_of is None else user_of(view))
+
+async def _folded_async(views: AsyncIterator[OrderView]) -> AsyncIterator[OrderView]:
+    """Yield the views that there are; as `_folded`."""
+    try:
+        async for view in views:
+            yield view
+    except PoisonedOrdersError as poisoned:
+        _log_poisoned(poisoned)
+
+
+def _log_poisoned(poisoned: PoisonedOrdersError) -> None:
+    LOG.error("orders that cannot be folded and are not asked for: %d", poisoned.count)
+
+
+def _tell(name: str, tell: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> None:
+    """Call a function of the user's that is only told something; its trouble is no order's."""
+    try:
+        tell(*args, **kwargs)
+    except Exception as failed:  # noqa: BLE001 - its text may be personal
+        LOG.error("%s failed with %s", name, type_name(failed))  # noqa: TRY400 - as above
 
 
 class _Pass:
     """One pass over the overdue orders; it ends early once the provider is busy."""
 
     def __init__(
-        self, orders: Orders | AsyncOrders, client: Client | AsyncClient, told: Told | None
+        self,
+        orders: Orders | AsyncOrders,
+        client: Client | AsyncClient,
+        user_of: UserOf | None,
+        told: Told | None,
     ) -> None:
         self._orders = orders
         self._client = client
+        self._user_of = user_of
         self._told = told
         self._is_over = False
         self._retry_after: float | None = None
         self._why: str | None = None
 
-    def ask(self, due: _Due) -> Flow[Result]:
-        """Ask for one order, record the answer, and tell what came of it."""
-        result = yield from self._ask(due)
+    def ask(self, due: OrderView) -> Flow[Result]:
+        """Ask for one order, record the answer, and tell what came of it.
+
+        Raises:
+            StoreError: the log failed, which is no trouble of one order.
+        """
+        try:
+            result = yield from self._ask(due)
+        except StoredFormatError:
+            result = self._failed("what is stored of it is damaged")
+        except (StoreError, OpenedElsewhereError, NotEnteredError):
+            raise
+        except Exception as failed:  # noqa: BLE001 - one order's trouble is no other's
+            result = self._failed(f"unexpected {type_name(failed)}")
         if self._told is not None:
-            self._told(due.order_id, result)
+            _tell("told", self._told, due.order_id, result)
         return result
+
+    def _failed(self, why: str) -> Result:
+        self._why = f"an order could not be asked for: {why}"
+        LOG.error("%s", self._why)
+        return "failed"
 
     def counted(self, results: Iterable[Result]) -> Reconciled:
         """Return what the pass found."""
         counts = Counter[str](results)
         return Reconciled(counts.total(), retry_after=self._retry_after, why=self._why, **counts)
 
-    def _ask(self, due: _Due) -> Flow[Result]:
+    def _ask(self, due: OrderView) -> Flow[Result]:
         if self._is_over:
             return "not_asked"
+        user_id = None if self._user_of is None else self._user_of(due)
+        if user_id is not None and not isinstance(user_id, str):
+            return self._failed(f"user_of returned {type_name(user_id)}, expected text or None")
         try:
-            answer: Answer = yield partial(self._client.get, due.order_id, user_id=due.user_id)
+            answer: Answer = yield partial(self._client.get, due.order_id, user_id=user_id)
         except ProviderError as failure:
             self._why = str(failure)
             self._is_over = self._is_over or isinstance(failure, NeverReachedError | NoTokenError)
@@ -302,4 +367,4 @@ class _Pass:
             return "missing"
         if not is_success(answer.http_status):
             return "refused"
-        return "unmoved" if receipt.change is None else "moved"
+        return "unmoved" if (yield from folded(receipt)).change is None else "moved"

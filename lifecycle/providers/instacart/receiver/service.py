@@ -20,6 +20,7 @@ from lifecycle.providers.instacart.receiver.asgi import (
     path_below,
     place_of,
 )
+from lifecycle.providers.instacart.receiver.telling import is_being_canceled
 
 Background = Callable[[AsyncOrders], Awaitable[None]]
 """Runs beside the receiver until the service stops, and is then canceled."""
@@ -83,6 +84,10 @@ class Service:
         found = f"{name} ended"
         try:
             await run(self.receiver.orders)
+        except asyncio.CancelledError as canceled:
+            if is_being_canceled():
+                raise
+            found = f"{name} failed with {type(canceled).__name__}"
         except Exception as failed:  # noqa: BLE001 - whatever it is, callbacks still come
             found = f"{name} failed with {type(failed).__name__}"
         LOG.error("%s; the receiver goes on", found)

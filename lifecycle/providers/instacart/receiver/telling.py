@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from lifecycle.receipt import Receipt
+from lifecycle.receipt import AsyncReceipt, Receipt
 
 OnChange = Callable[[Receipt], Awaitable[None] | None]
 """Called with the receipt of a callback that changed its order.
@@ -34,7 +34,13 @@ def tell_now(on_change: OnChange | None, receipt: Receipt) -> Awaitable[None] | 
     return None
 
 
-def log_failure(failed: Exception) -> None:
+def is_being_canceled() -> bool:
+    """Tell whether the task that runs now was canceled, not just something that it awaited."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+def log_failure(failed: BaseException) -> None:
     """Log that a change was not told; of the failure only its kind, its text may be personal."""
     LOG.error("on_change failed with %s; the callback is stored", type(failed).__name__)
 
@@ -76,8 +82,14 @@ class Telling:
     async def _tell(self, receipt: Receipt) -> None:
         try:
             # Folding may have to read the order's rows: not in the event loop.
+            if isinstance(receipt, AsyncReceipt):
+                await receipt.folded()
             told = await asyncio.to_thread(tell_now, self._on_change, receipt)
             if inspect.isawaitable(told):
                 await told
+        except asyncio.CancelledError as canceled:
+            if is_being_canceled():
+                raise
+            log_failure(canceled)
         except Exception as failed:  # noqa: BLE001 - as in `tell_now`
             log_failure(failed)
