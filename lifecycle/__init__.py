@@ -64,7 +64,7 @@ from lifecycle.log import Outcome
 from lifecycle.orders import Orders
 from lifecycle.projection.stored_views import StoredViews
 from lifecycle.provider import Provider
-from lifecycle.receipt import Change, QuarantineItem, Receipt
+from lifecycle.receipt import AsyncReceipt, Change, QuarantineItem, Receipt
 from lifecycle.view import Anomaly, HistoryEntry, OrderError, OrderView, Step, Verdict
 from lifecycle.writes import Sent
 
@@ -72,6 +72,7 @@ __all__ = [
     "Anomaly",
     "Arrival",
     "AsyncOrders",
+    "AsyncReceipt",
     "AsyncSubscription",
     "Awaits",
     "Change",

@@ -156,7 +156,15 @@ def api() -> str:
         "Facts about each stand under [Errors](errors.md).",
         names_table("exception", raised),
     ]
-    for name in ("Orders", "AsyncOrders", "StoredViews", "Sent", "Receipt", "Definition"):
+    for name in (
+        "Orders",
+        "AsyncOrders",
+        "StoredViews",
+        "Sent",
+        "Receipt",
+        "AsyncReceipt",
+        "Definition",
+    ):
         if name in classes:
             parts += [f"## {name}", methods_table(classes[name])]
     parts += [

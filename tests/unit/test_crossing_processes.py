@@ -56,6 +56,7 @@ BEHAVIOR = {
     "HandMade": "a protocol",
     "Limits": "sampled as it stands by default",
     "Provider": "a protocol",
+    "AsyncReceipt": "tried in an event loop, by tests/scenario/test_event_loop.py",
     "Receipt": "tried below",
     "Response": "it holds what a receiver does next",
     "Service": "a protocol",
