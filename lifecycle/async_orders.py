@@ -15,8 +15,8 @@ from types import TracebackType
 from typing import Final, NoReturn, Self, Unpack, cast
 
 from lifecycle.costly import is_costly, uncollected
-from lifecycle.desk import Desk, is_first
-from lifecycle.errors import NotEnteredError, VersionConflictError
+from lifecycle.desk import Desk, is_first, pass_over
+from lifecycle.errors import NotEnteredError, StoredFormatError, VersionConflictError
 from lifecycle.event import Event, Kind, Unreadable
 from lifecycle.feed.async_subscription import AsyncSubscription, AwaitedHandler
 from lifecycle.feed.changes import EVERY_SECONDS, OrderChange, changes, checked_seconds
@@ -222,7 +222,11 @@ class AsyncOrders(Writes[Awaitable[AsyncReceipt]]):
         readable = self._desk.readable_again()
         while (found := await asyncio.to_thread(next, readable, None)) is not None:
             event, entries = found
-            appended = await asyncio.to_thread(self.log.append_many, entries)
+            try:
+                appended = await asyncio.to_thread(self.log.append_many, entries)
+            except StoredFormatError as damaged:
+                pass_over(damaged)
+                continue
             if is_first(appended):
                 yield self._receipt(event, appended[0])
 

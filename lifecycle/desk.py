@@ -10,7 +10,7 @@ from hashlib import sha256
 from itertools import islice
 from typing import Final, TypeVar
 
-from lifecycle.errors import InvalidArgumentError, UnknownOrderError
+from lifecycle.errors import InvalidArgumentError, StoredFormatError, UnknownOrderError
 from lifecycle.event import FAILED, Entry, Event, Redriven, Unreadable, stream_of
 from lifecycle.feed.changes import Feed
 from lifecycle.fold import Folding
@@ -29,6 +29,8 @@ from lifecycle.view import OrderView
 from lifecycle.view_store import Conditions
 
 LOG: Final = logging.getLogger("lifecycle.orders")
+
+UNREADABLE_MARK: Final = "?"
 
 _PAGE: Final = 200
 _FEW: Final = 8
@@ -238,9 +240,9 @@ class Desk:
                     yield record, item, marks.get(record.version)
 
     def _marks(self, page: Sequence[Record]) -> dict[int, str]:
-        found = self.log.read_many([mark_stream(record.version) for record in page])
-        marks = (decode(records[0]) for records in found.values())
-        return {mark.item: mark.key for mark in marks if isinstance(mark, Redriven)}
+        items = {mark_stream(record.version): record.version for record in page}
+        found = self.log.read_many(list(items))
+        return {items[stream]: _key_in(records[0]) for stream, records in found.items()}
 
     def _quarantined(self) -> Iterator[list[Record]]:
         """Yield the records page by page; small pages first, since bodies may be large."""
@@ -250,6 +252,25 @@ class Desk:
             after = page[-1].version
             held = sum(len(record.state) for record in page)
             size = min(2 * size, _PAGE) if held < _PAGE_BYTES else max(1, size // 2)
+
+
+def _key_in(record: Record) -> str:
+    """Return the key of the event that a mark names; `?` where the mark is damaged.
+
+    That there is one says enough: its item is not re-driven again.
+    """
+    try:
+        mark = decode(record)
+    except StoredFormatError as damaged:
+        pass_over(damaged)
+        return UNREADABLE_MARK
+    is_whole = isinstance(mark, Redriven) and mark_stream(mark.item) == record.stream
+    return mark.key if isinstance(mark, Redriven) and is_whole else UNREADABLE_MARK
+
+
+def pass_over(damaged: StoredFormatError) -> None:
+    """Log a record that stands in the way of one item; the others go on."""
+    LOG.error("%s; passed over", damaged)
 
 
 def is_first(appended: Sequence[Appended]) -> bool:

@@ -15,8 +15,8 @@ from threading import Event as Signal
 from types import TracebackType
 from typing import Final, Self
 
-from lifecycle.desk import Desk, is_first
-from lifecycle.errors import VersionConflictError
+from lifecycle.desk import Desk, is_first, pass_over
+from lifecycle.errors import StoredFormatError, VersionConflictError
 from lifecycle.event import Event, Unreadable
 from lifecycle.feed.changes import EVERY_SECONDS, OrderChange, changes, followed
 from lifecycle.feed.subscription import Handler, Subscription
@@ -250,10 +250,14 @@ class Orders(Writes[Receipt]):
         Each is read by the provider that it came to; what still cannot be read stays as it is,
         and so does what came to a provider that is not known here. An item keeps its own time;
         the event is received now and says which item it came from. Of several who re-drive at
-        once, one gets the receipt.
+        once, one gets the receipt. An item whose order's stream is damaged is logged and stays.
         """
         for item, entries in self._desk.readable_again():
-            appended = self.log.append_many(entries)
+            try:
+                appended = self.log.append_many(entries)
+            except StoredFormatError as damaged:
+                pass_over(damaged)
+                continue
             if is_first(appended):
                 yield self._desk.receipt(item, appended[0])
 

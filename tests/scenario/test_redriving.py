@@ -23,8 +23,9 @@ from lifecycle.audit.export import export
 from lifecycle.audit.replay import replay
 from lifecycle.audit.verify import verify
 from lifecycle.connect import known_providers, open_log
+from lifecycle.desk import is_first
 from lifecycle.event import Redriven
-from lifecycle.log import QUARANTINE, mark_stream
+from lifecycle.log import QUARANTINE, Record, mark_stream
 from lifecycle.providers.instacart import INSTACART
 from lifecycle.stored import decode
 from tests.scenario.command_line import run
@@ -136,9 +137,9 @@ def test_one_who_is_late_with_all_items_writes_nothing(tmp_path: Path) -> None:
         assert len(list(early.redrive())) == ITEMS
         end = early.log.last_position()
 
-        told = [late._desk.redriven(event, late.log.append_many(both)) for event, both in waiting]
+        appended = [late.log.append_many(both) for _, both in waiting]
 
-        assert told == [None] * ITEMS
+        assert not any(map(is_first, appended))
         assert early.log.last_position() == end
 
 
@@ -267,3 +268,48 @@ def test_the_quarantine_is_read_in_pages_that_large_bodies_make_small(tmp_path: 
         assert [item.size for item in orders.quarantine()] == [
             len(b"%d" % number) + 1_000_000 for number in range(40)
         ]
+
+
+def garbled(url: str, stream: str, state: bytes = b"garbage\n") -> None:
+    log = open_log(url)
+    log.restore([Record(stream, 1, "redriven", 1, state)])
+    log.close()
+
+
+@pytest.mark.parametrize("way", ["sync", "async"])
+def test_a_damaged_order_or_mark_keeps_no_other_item_from_being_redriven(tmp_path, caplog, way):
+    url = f"sqlite:///{tmp_path}/orders.db"
+    filled(url, 14)
+    garbled(url, "order:instacart:q3")
+    garbled(url, mark_stream(2))
+
+    async def redriven() -> list[Receipt]:
+        async with connect_async(url) as orders:
+            return [receipt async for receipt in orders.redrive()]
+
+    if way == "async":
+        receipts = asyncio.run(redriven())
+    else:
+        with connect(url) as orders:
+            receipts = list(orders.redrive())
+
+    items = [receipt.event.redriven_from for receipt in receipts]  # type: ignore[union-attr]
+    assert items == [1, 3, 5, 6, 7, 8, 9, 10, 12, 13, 14], "but 2, and 4 and 11, which are of q3"
+    assert "record 1 of 'quarantine:2' cannot be read" in caplog.text
+    assert "record 1 of 'order:instacart:q3' cannot be read" in caplog.text
+    with connect(url) as orders:
+        assert [item.item for item in orders.quarantine()] == [4, 11]
+        assert [item.redriven for item in orders.quarantine(all=True)][1] == "?"
+
+
+def test_a_mark_that_was_written_for_another_item_hides_no_other(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/orders.db"
+    filled(url, 3)
+    with connect(url) as orders:
+        mark = Redriven(3, "order:instacart:q2", "snapshot:1", orders._desk.intake.clock())
+        other = connect("memory:").log
+        other.append(mark)
+        (record,) = other.scan()
+        garbled(url, mark_stream(1), record.state)
+        assert [item.item for item in orders.quarantine()] == [2, 3]
+        assert not verify(orders.log).ok
