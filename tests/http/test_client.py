@@ -22,6 +22,8 @@ from lifecycle import (
 )
 from lifecycle.event import MAX_KEPT_BYTES
 from lifecycle.providers.instacart.client import AsyncClient, Client
+from lifecycle.providers.instacart.client.exchange import Answer
+from lifecycle.providers.instacart.client.waiting import retry_after
 from tests.http.both import SECRET, settings
 from tests.http.scripted import (
     LIMIT,
@@ -162,6 +164,32 @@ def test_a_read_that_is_told_to_wait_too_long_is_given_back_at_once(server, way)
     server.always("get", answer(503, b"", {"retry-after": "3600"}))
     assert way.call(way.client(server).get, "xyz").http_status == 503
     assert server.count("get") == 1
+
+
+NOON = "Tue, 07 Jul 2026 12:00:00 GMT"
+
+
+@pytest.mark.parametrize(
+    ("until", "seconds"),
+    [
+        ("Tue, 07 Jul 2026 12:00:09 GMT", 9),
+        ("Tuesday, 07-Jul-26 12:00:09 GMT", 9),
+        ("Tue Jul  7 12:00:09 2026", 9),
+        ("Tue, 07 Jul 2026 11:00:00 GMT", 0),
+        ("Thu, 01 Jan 1970 00:00:00 GMT", None),
+        ("Fri, 31 Dec 9999 23:59:59 GMT", None),
+        ("2026-07-07T12:00:09Z", None),
+    ],
+)
+def test_an_instant_to_wait_for_may_have_any_form_of_a_date(until, seconds):
+    told = Answer(429, b"", {"retry-after": until, "date": NOON})
+    assert retry_after(told) == seconds
+
+
+def test_a_placeholder_is_no_clock_to_wait_by():
+    told = Answer(429, b"", {"retry-after": NOON, "date": "Thu, 01 Jan 1970 00:00:00 GMT"})
+    ours = retry_after(Answer(429, b"", {"retry-after": NOON}))
+    assert retry_after(told) == pytest.approx(ours, abs=60)
 
 
 @pytest.mark.parametrize("operation", ["cancel", "stage"])

@@ -18,12 +18,37 @@ from tests.hostile_corpus import CORPUS, FLAT
 from tests.oracle.recognition import identify
 
 NOW = datetime(2022, 6, 4, 10, 0, tzinfo=UTC)
-DATE = "Tue, 07 Jul 2026 16:05:00 GMT"
+DATES = (
+    "Tue, 07 Jul 2026 16:05:00 GMT",
+    "Tuesday, 07-Jul-26 16:05:00 GMT",
+    "Tue Jul  7 16:05:00 2026",
+    "Sunday, 06-Nov-94 08:49:37 GMT",
+    "Thu, 01 Jan 1970 00:00:00 GMT",
+    "Tue Jul 7 16:05:00 2026",
+    "Tue, 07 Jul 2026 16:05:60 GMT",
+)
 LARGE = 20_000
 STATUSES = (None, 200, 204, 302, 400, 401, 404, 408, 422, 429, 500, 502)
 
-WORDS = ["created", "brand_new", "canceled", "Fulfillment.cancelled", "requested", "poll_failed"]
-TIMES = ["2020-07-07T16:35:22Z", "2020-07-07T16:35:22.5+02:00", "2020-07-07T16:35:60Z", "soon"]
+WORDS = [
+    *("created", "brand_new", "canceled", "Fulfillment.cancelled", "requested", "poll_failed"),
+    *("fulfillment.fulfillment.canceled", "fulfillment.", "a:b", "A%3Ab", "\u00a0staging\u3000"),
+    *(
+        "\u212anown",
+        "\u0130",
+        "\u1e9e",
+        "\u0130" * 85,
+        "\u0130" * 86,
+        "\u00e9" * 127,
+        "\u00e9" * 128,
+    ),
+    *("fulfillment." + "x" * 243, "fulfillment." + "x" * 244, " delivered ".center(400)),
+]
+TIMES = [
+    *("2020-07-07T16:35:22Z", "2020-07-07T16:35:22.5+02:00", "2020-07-07T16:35:60Z", "soon"),
+    *("0001-01-01T00:00:00Z", "1970-01-01T00:00:00Z", "2000-01-01T00:00:00+00:01"),
+    *("1999-12-31T23:59:59.9999999Z", "2099-12-31T23:59:59.9999999Z", "2100-01-01T00:00:00Z"),
+]
 ODD = [None, "", " ", 0, 7, -1, 1.5, True, False, [], ["x"], {}, {"a": 1}, "x" * 256, "\n", 10**255]
 ERRORS = ["no", {"message": "m"}, {"code": 7}, {"errors": []}, {"errors": [1, {"error": "in"}]}]
 DETAILS = ["locale", "order_url", "is_express", "store_location", "window_ends_at", "other"]
@@ -35,7 +60,8 @@ def recordings(body):
     for named in ({}, {"order_id": "order-1"}):
         yield {"kind": "callback", **named, **exact}
         yield {"kind": "request", "attempt": 2, **named, **exact}
-        dated = {"headers": {"date": DATE}, **named, **exact}
+        date = DATES[sum(body) % len(DATES)]
+        dated = {"headers": {"date": date}, **named, **exact}
         for http_status in STATUSES if len(body) < LARGE else (200,):
             yield {"kind": "response", "http_status": http_status, **named, **exact}
             yield {"kind": "poll", "http_status": http_status, **dated}
@@ -112,7 +138,7 @@ def bodies(seed, count):
         details = dict.fromkeys(DETAILS, ("en_US", True))
         inner = sometimes(details)
         body = sometimes(
-            {"event_name": WORDS, "event_id": ["e", 2**63], "event_timestamp": TIMES}
+            {"event_name": WORDS, "event_id": ["e:%", 2**63, 0], "event_timestamp": TIMES}
             | {"event_metadata": [sometimes({"order_id": ["order-1", "order-2"]} | details)] * 3}
             | {"id": ["order-1", "order-2", 7], "order_id": ["order-1"], "status": WORDS}
             | {"fulfillment_details": [inner], **details}
