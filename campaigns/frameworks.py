@@ -24,7 +24,8 @@ from campaigns.scratch import scratch
 from campaigns.verdict import Campaign, Figures
 from lifecycle.connect import connect
 from lifecycle.providers.instacart.receiver import Request, SyncReceiver
-from tests.http.test_receiver_mounts import BELOW, MOUNTS, identities, library_told, told
+from tests.http.mounts import BELOW, MOUNTS
+from tests.http.test_receiver_mounts import identities, library_told, told
 from tests.receiving import SETUP
 from tests.serving import wsgi_server
 
@@ -109,9 +110,12 @@ def attack(
 
 
 def drawn(seed: int, number: int) -> tuple[bytes, str]:
-    """Return one mutated body and the content type that it is posted with."""
+    """Return one mutated body and the content type that it is posted with.
+
+    An empty one would be no callback: it is refused, and the library alone would keep it.
+    """
     random = Random(f"{seed} {number}")
-    return mutated(random), random.choice(KINDS)
+    return mutated(random) or b" ", random.choice(KINDS)
 
 
 if __name__ == "__main__":

@@ -1,20 +1,22 @@
-"""The checkout in Flask, in short: `handle` is a plain function, and goes into any framework."""
+"""The checkout in Flask, in short: the receiver is a WSGI app, mounted beside it."""
 
 from typing import Any
 
 from checkout.customer import PROVIDER, visit_wsgi
 from flask import Flask, jsonify, request
+from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
 from lifecycle import InvalidRequestError, connect
 from lifecycle.providers.instacart.client import Client
 from lifecycle.providers.instacart.dialogue import Correctable, Created, create_order
-from lifecycle.providers.instacart.receiver import Request, SyncReceiver
+from lifecycle.providers.instacart.receiver import SyncReceiver
 from lifecycle.providers.instacart.request import CreateOrder
 
 orders = connect("memory:")  # yours: sqlite:/// or postgresql://
 client = Client(PROVIDER.url, client_id="retailer", client_secret="retailer-secret")  # noqa: S106
 receiver = SyncReceiver(orders, clients={"instacart": "hush"}, signing_keys=["k" * 32])
 app = Flask("shop")
+app.wsgi_app = DispatcherMiddleware(app.wsgi_app, {"/instacart": receiver})  # type: ignore[method-assign]
 
 
 @app.post("/checkout")
@@ -36,14 +38,6 @@ def checkout() -> Any:
 def show(order_id: str) -> Any:
     """Return everything known about the order."""
     return orders.get(order_id).model_dump(mode="json")
-
-
-@app.route("/instacart/<path:rest>", methods=["GET", "POST"])
-def instacart(rest: str) -> Any:
-    """Answer the provider: its token, its callbacks, our health."""
-    asked = Request(request.method, f"/{rest}", request.headers.items(), request.get_data())
-    answer = receiver.handle(asked)
-    return answer.body, answer.status, answer.headers
 
 
 with orders, client:

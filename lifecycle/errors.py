@@ -13,6 +13,7 @@ LifecycleError
 ├── InvalidRequestError       a create request has fields that cannot be sent
 ├── ProviderFaultError        a provider's code failed with a stored event
 ├── NotFoldedError            a receipt's change was read before it was awaited
+├── RequestBodyError          the body of a request must not be acknowledged
 ├── ProviderError             the provider gave no answer that can be used
 │   ├── NeverReachedError     no connection opened: nothing was sent
 │   ├── NoAnswerError         it was sent, and no whole answer came back
@@ -196,6 +197,18 @@ class NotFoldedError(LifecycleError, RuntimeError):
         super().__init__(
             "the order is not folded yet; use: await receipt.folded(), then change and view"
         )
+
+
+class RequestBodyError(LifecycleError, ValueError):
+    """The body of a request is not there as a whole, so it must not be acknowledged.
+
+    `status` is the HTTP status to answer: 400, 411 or 413. `why` says what is wrong with it.
+    """
+
+    def __init__(self, status: int, why: str) -> None:
+        self.status = status
+        self.why = why
+        super().__init__(f"the body cannot be taken: {why}; record nothing, and answer {status}")
 
 
 class ProviderError(LifecycleError):

@@ -1,19 +1,30 @@
-"""Real servers on loopback for tests: uvicorn for ASGI apps, werkzeug for WSGI apps."""
+"""Real servers on loopback for tests: uvicorn for ASGI apps, and several for WSGI apps."""
 
 from __future__ import annotations
 
 import http.client
 import json
+import os
+import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
+from pathlib import Path
+from socketserver import ThreadingMixIn
 from typing import Any, NamedTuple
+from wsgiref import simple_server
 
+import pytest
 import uvicorn
+from django.core.servers import basehttp
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from tests.receiving import FORM, token_request
 from tests.waiting import PATIENCE, wait_until
+
+ROOT = Path(__file__).parents[1]
 
 
 class Answer(NamedTuple):
@@ -58,6 +69,86 @@ def wsgi_server(app: Any) -> Iterator[int]:
             yield server.server_port
         finally:
             server.shutdown()
+
+
+class ThreadingWSGIServer(ThreadingMixIn, simple_server.WSGIServer):
+    """The server of the standard library, a thread for each connection."""
+
+    daemon_threads = True
+
+
+class QuietHandler(simple_server.WSGIRequestHandler):
+    """Keeps its access log to itself, and what it says of a client that left."""
+
+    def log_message(self, *_: object) -> None:
+        return
+
+
+@contextmanager
+def wsgiref_server(app: Any) -> Iterator[int]:
+    """Serve a WSGI app with the server of the standard library, which reads no chunks."""
+    with simple_server.make_server(
+        "127.0.0.1", 0, app, ThreadingWSGIServer, QuietHandler
+    ) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield server.server_port
+        finally:
+            server.shutdown()
+
+
+class QuietDjango(basehttp.WSGIRequestHandler):
+    """Keeps its access log to itself."""
+
+    def log_message(self, *_: object) -> None:
+        return
+
+
+@contextmanager
+def runserver(app: Any) -> Iterator[int]:
+    """Serve a WSGI app with what Django's `runserver` is made of."""
+    with basehttp.WSGIServer(("127.0.0.1", 0), QuietDjango, ipv6=False) as server:
+        server.set_app(app)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield server.server_port
+        finally:
+            server.shutdown()
+
+
+@contextmanager
+def waitress_server(app: Any) -> Iterator[int]:
+    """Serve a WSGI app with waitress, which reads a body before it calls the app."""
+    waitress = pytest.importorskip("waitress")
+    server = waitress.create_server(app, host="127.0.0.1", port=0, threads=4)
+    serving = threading.Thread(target=server.run, daemon=True)
+    serving.start()
+    try:
+        yield server.effective_port
+    finally:
+        server.close()
+
+
+@contextmanager
+def gunicorn_server(app: str, environment: Mapping[str, str]) -> Iterator[int]:
+    """Serve the WSGI app that a name leads to in a process of its own."""
+    pytest.importorskip("gunicorn")
+    with closing(socket.create_server(("127.0.0.1", 0))) as listening:
+        port = listening.getsockname()[1]
+        listening.set_inheritable(True)
+        settings = ["--bind", f"fd://{listening.fileno()}", "--threads", "4", "--no-control-socket"]
+        serving = subprocess.Popen(
+            [sys.executable, "-m", "gunicorn", *settings, app],
+            env=os.environ | environment,
+            pass_fds=(listening.fileno(),),
+            cwd=ROOT,
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            yield port
+        finally:
+            serving.terminate()
+            serving.wait(PATIENCE)
 
 
 @contextmanager

@@ -22,7 +22,7 @@ from typing import Any
 from pydantic import BaseModel
 
 import lifecycle
-from lifecycle import diagram, errors, identity, instant, strict_json
+from lifecycle import diagram, errors, identity, instant, strict_json, wsgi
 from lifecycle.audit import export as export_module
 from lifecycle.audit import verify as verify_module
 from lifecycle.cli.demo import DEFAULT_ORDERS, DEFAULT_SEED
@@ -181,6 +181,8 @@ def api() -> str:
         ),
         "## Picture",
         methods_table(Picture),
+        "## Reading a request",
+        functions_table(wsgi),
         "## Writing a provider",
         functions_table(identity, instant, strict_json),
     ]

@@ -192,7 +192,8 @@ def test_two_authorization_headers_are_none(ask, token):
 
 
 def test_the_scheme_is_read_whatever_its_case(ask, token):
-    assert ask(Request("POST", "/callbacks", {"AUTHORIZATION": f"bEaReR {token}"})).status == 200
+    answer = ask(Request("POST", "/callbacks", {"AUTHORIZATION": f"bEaReR {token}"}, BODY))
+    assert answer.status == 200
 
 
 @pytest.mark.parametrize("content_type", ["", "text/html", "multipart/form-data", "\x00", "é"])
@@ -202,7 +203,7 @@ def test_the_content_type_is_never_a_reason_to_refuse(ask, token, content_type, 
     assert stored(tmp_path) == [BODY]
 
 
-@pytest.mark.parametrize("body", [b"", b"<html>", b"\xff\x00", b"[]", b'{"id": "x"}'])
+@pytest.mark.parametrize("body", [b"<html>", b"\xff\x00", b"[]", b'{"id": "x"}'])
 def test_what_cannot_be_read_is_quarantined_and_answered_like_all_else(ask, token, body, tmp_path):
     answer = ask(callback_request(token, body))
     assert (answer.status, json.loads(answer.body)) == (200, {"outcome": "quarantined"})
@@ -231,9 +232,55 @@ def test_a_body_shorter_than_it_says_was_cut_and_is_not_recorded(ask, token, tmp
     assert stored(tmp_path) == []
 
 
-@pytest.mark.parametrize("length", ["", "-1", "1e3", "x", "٣", "9" * 5000, "0"])
-def test_a_length_that_is_none_harms_nobody(ask, token, length):
-    assert ask(callback_request(token, BODY, **{"content-length": length})).status == 200
+@pytest.mark.parametrize("headers", [{}, {"content-length": "0"}, {"content-length": ""}])
+def test_an_empty_body_is_never_acknowledged(ask, token, headers, tmp_path):
+    assert ask(callback_request(token, b"", **headers)).status == 400
+    assert stored(tmp_path) == []
+
+
+def test_chunks_that_a_framework_did_not_read_are_no_empty_body(ask, token, tmp_path):
+    answer = ask(callback_request(token, b"", **{"transfer-encoding": "chunked"}))
+    assert answer.status in {400, 411}
+    assert stored(tmp_path) == []
+
+
+@pytest.mark.parametrize("length", ["-1", "+42", "1e3", "4_2", "0x2a", "x", "٣", "²", "42 42"])
+def test_a_content_length_that_is_none_is_refused(ask, token, length, tmp_path):
+    assert ask(callback_request(token, BODY, **{"content-length": length})).status == 400
+    assert stored(tmp_path) == []
+
+
+@pytest.mark.parametrize("length", ["0", "41", "43", "042000", "9" * 7])
+def test_a_body_of_another_length_than_it_says_is_not_recorded(ask, token, length, tmp_path):
+    assert ask(callback_request(token, BODY, **{"content-length": length})).status == 400
+    assert stored(tmp_path) == []
+
+
+def test_a_length_beyond_any_number_is_too_large(ask, token, tmp_path):
+    assert ask(callback_request(token, BODY, **{"content-length": "9" * 5000})).status == 413
+    assert stored(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    "lengths", [["42"], ["42", "42"], ["42, 42"], ["0042", "42"], [" 42 "], [""], []]
+)
+def test_a_length_may_be_said_more_than_once_or_not_at_all(ask, token, lengths, tmp_path):
+    said = [("authorization", f"Bearer {token}"), *(("content-length", n) for n in lengths)]
+    assert ask(Request("POST", "/callbacks", said, BODY)).status == 200
+    assert stored(tmp_path) == [BODY]
+
+
+@pytest.mark.parametrize("lengths", [["42", "43"], ["43, 42"], ["42", "x"]])
+def test_several_lengths_that_differ_are_none(ask, token, lengths, tmp_path):
+    said = [("authorization", f"Bearer {token}"), *(("content-length", n) for n in lengths)]
+    assert ask(Request("POST", "/callbacks", said, BODY)).status == 400
+    assert stored(tmp_path) == []
+
+
+def test_a_transfer_coding_overrides_a_length(ask, token, tmp_path):
+    said = {"content-length": "7", "transfer-encoding": "chunked"}
+    assert ask(callback_request(token, BODY, **said)).status == 200
+    assert stored(tmp_path) == [BODY]
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,9 @@ from collections.abc import Generator, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Final, NamedTuple, Required, TypedDict, Unpack
 
+from lifecycle.errors import RequestBodyError
 from lifecycle.event import MAX_KEPT_BYTES
+from lifecycle.framing import checked_body, too_large
 from lifecycle.log import Outcome
 from lifecycle.providers.instacart.receiver.admission import Refused
 from lifecycle.providers.instacart.receiver.clients import (
@@ -114,25 +116,25 @@ class Rules:
             return client
         try:
             yield Admit(client)
-            declared = _declared_length(head)
-            if declared > MAX_KEPT_BYTES:
-                return _TOO_LARGE
-            body = yield ReadBody(MAX_KEPT_BYTES)
-            if len(body) > MAX_KEPT_BYTES:
-                return _TOO_LARGE
-            if len(body) < declared:
-                return _CUT_SHORT
+            body = yield from _whole_body(head, MAX_KEPT_BYTES)
             receipt = yield from _record(body, head, client)
         except Refused as refusal:
             return self._not_now(refusal)
+        except RequestBodyError as unusable:
+            LOG.warning(
+                "callback refused for its body: %s; answered %d", unusable.why, unusable.status
+            )
+            return as_json(unusable.status, {"error": f"the body cannot be taken: {unusable.why}"})
         return _recorded(receipt)
 
     def _token(self, head: Head) -> Flow:
         try:
-            body = yield ReadBody(MAX_TOKEN_REQUEST)
+            body = yield from _whole_body(head, MAX_TOKEN_REQUEST)
         except Refused as refusal:
             return self._not_now(refusal)
-        presented = read_credentials_of(head, body) if len(body) <= MAX_TOKEN_REQUEST else None
+        except RequestBodyError as unusable:
+            return _oauth_error(411 if unusable.status == 411 else 400, "invalid_request")
+        presented = read_credentials_of(head, body)
         if presented is None:
             return _oauth_error(400, "invalid_request")
         return self._granted(presented)
@@ -176,6 +178,14 @@ class Rules:
         return as_json(refusal.status, {"error": refusal.why}, wait)
 
 
+def _whole_body(head: Head, limit: int) -> Generator[Step, Any, bytes]:
+    declared = head.declared_length()
+    if declared is not None and declared > limit:
+        raise too_large(limit)
+    body: bytes = yield ReadBody(limit)
+    return checked_body(body, declared, limit)
+
+
 def _record(body: bytes, head: Head, client: str) -> Generator[Step, Any, Receipt]:
     try:
         receipt: Receipt = yield Record(body, head, client)
@@ -200,14 +210,6 @@ def _at_once(response: Response) -> Flow:
     yield  # makes this a generator
 
 
-def _declared_length(head: Head) -> int:
-    """Return how long a body says it is, 0 where it does not; who lies is found out reading."""
-    for value in head.values(b"content-length"):
-        if value.isdigit() and len(value) < 20:
-            return int(value)
-    return 0
-
-
 def _oauth_error(status: int, error: str, headers: Sequence[tuple[str, str]] = ()) -> Response:
     return as_json(status, {"error": error}, headers)
 
@@ -216,8 +218,6 @@ def _challenge(more: str = "") -> list[tuple[str, str]]:
     return [("www-authenticate", f'Bearer realm="callbacks"{more}')]
 
 
-_TOO_LARGE: Final = as_json(413, {"error": f"the body is larger than {MAX_KEPT_BYTES} bytes"})
-_CUT_SHORT: Final = as_json(400, {"error": "the body is shorter than its content-length"})
 _NO_TOKEN: Final = as_json(401, {"error": "a bearer token is needed"}, _challenge())
 _INVALID_TOKEN: Final = as_json(
     401, {"error": "invalid_token"}, _challenge(', error="invalid_token"')

@@ -8,14 +8,20 @@ The body is read past Django's own limit for uploads, up to the receiver's.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from typing import Final
 
+from django.core.handlers.wsgi import WSGIRequest
 from django.http import HttpRequest, HttpResponse
 from django.http.request import UnreadablePostError
 
+from lifecycle.errors import RequestBodyError
 from lifecycle.providers.instacart.receiver.admission import Ticket
 from lifecycle.providers.instacart.receiver.asynchronous import AsyncReceiver
 from lifecycle.providers.instacart.receiver.message import Head, Response
 from lifecycle.providers.instacart.receiver.synchronous import SyncReceiver
+from lifecycle.wsgi import read_body
+
+_CODING: Final = "HTTP_TRANSFER_ENCODING"
 
 
 def view(receiver: SyncReceiver) -> Callable[..., HttpResponse]:
@@ -23,7 +29,7 @@ def view(receiver: SyncReceiver) -> Callable[..., HttpResponse]:
 
     def answer(request: HttpRequest, rest: str = "") -> HttpResponse:
         try:
-            response = receiver.respond(_head(request, rest), lambda limit: request.read(limit + 1))
+            response = receiver.respond(_head(request, rest), lambda limit: _read(request, limit))
         except UnreadablePostError:
             return HttpResponse(status=400)
         return _answered(response)
@@ -37,7 +43,7 @@ def async_view(receiver: AsyncReceiver) -> Callable[..., Awaitable[HttpResponse]
 
     async def answer(request: HttpRequest, rest: str = "") -> HttpResponse:
         async def read(limit: int, ticket: Ticket | None) -> bytes:
-            body: bytes = request.read(limit + 1)
+            body = _read(request, limit)
             if ticket is not None:
                 ticket.take(len(body))
             return body
@@ -46,6 +52,24 @@ def async_view(receiver: AsyncReceiver) -> Callable[..., Awaitable[HttpResponse]
 
     answer.csrf_exempt = True  # type: ignore[attr-defined]
     return answer
+
+
+def _read(request: HttpRequest, limit: int) -> bytes:
+    """Return a body as it came, or as Django keeps it; of one above `limit`, enough to show that.
+
+    Raises:
+        RequestBodyError: somebody read it before and did not keep it, or its end is unknown.
+    """
+    if isinstance(request, WSGIRequest):
+        length, coding = (request.META.get(name) for name in ("CONTENT_LENGTH", _CODING))
+        if length and coding:
+            raise RequestBodyError(400, "it has both a content-length and a transfer-encoding")
+        if not length:  # Django takes it for empty, and leaves it there
+            return read_body(request.environ, limit)
+    kept: bytes | None = getattr(request, "_body", None)
+    if kept is None and getattr(request, "_read_started", False):
+        raise RequestBodyError(400, "it was read before")
+    return request.read(limit + 1) if kept is None else kept[: limit + 1]
 
 
 def _head(request: HttpRequest, rest: str) -> Head:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from lifecycle.framing import declared_length
 from lifecycle.receipt import Receipt
 from lifecycle.recording import Headers
 
@@ -33,6 +34,18 @@ class Head:
         headers = self.headers
         pairs = headers.items() if isinstance(headers, _OBJECT) else headers or ()
         return [_as_bytes(value) for known, value in pairs if _as_bytes(known).lower() == name]
+
+    def declared_length(self) -> int | None:
+        """Return how long the body is said to be, None where nothing is said.
+
+        Raises:
+            RequestBodyError: what is said is no length.
+        """
+        lengths, codings = self._texts(b"content-length"), self._texts(b"transfer-encoding")
+        return declared_length(lengths, codings)
+
+    def _texts(self, name: bytes) -> list[str]:
+        return [value.decode("latin-1") for value in self.values(name)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from threading import Lock
 from typing import Any, Unpack
 
 from lifecycle.costly import is_costly, uncollected
+from lifecycle.errors import RequestBodyError
 from lifecycle.orders import Orders
 from lifecycle.providers.instacart.receiver.admission import Admission, Refused, Ticket
 from lifecycle.providers.instacart.receiver.answering import (
@@ -22,6 +23,7 @@ from lifecycle.providers.instacart.receiver.health import Health
 from lifecycle.providers.instacart.receiver.message import Head, Request, Response
 from lifecycle.providers.instacart.receiver.telling import OnChange, tell_now
 from lifecycle.receipt import Receipt
+from lifecycle.wsgi import read_body
 
 Read = Callable[[int], bytes]
 """Reads a body: at most so many bytes and one more."""
@@ -50,8 +52,18 @@ class SyncReceiver:
         self._turn = Lock()
 
     def handle(self, request: Request) -> Response:
-        """Return the answer to a whole request: the plain function for any framework."""
-        return self.respond(request.head, lambda limit: request.body[: limit + 1])
+        """Return the answer to a whole request: the plain function for any framework.
+
+        A body in chunks that seems empty is answered 411: many frameworks do not read it.
+        """
+        head = request.head
+
+        def read(limit: int) -> bytes:
+            if not request.body and head.values(b"transfer-encoding"):
+                raise RequestBodyError(411, "it came in chunks, which nobody read")
+            return request.body[: limit + 1]
+
+        return self.respond(head, read)
 
     def respond(self, head: Head, read: Read) -> Response:
         """Return the answer to a request whose body is read when it is needed.
@@ -124,23 +136,6 @@ def head_of(environ: Mapping[str, Any]) -> Head:
         if name.startswith("HTTP_") or (name in ("CONTENT_TYPE", "CONTENT_LENGTH") and value)
     }
     return Head(environ["REQUEST_METHOD"], environ.get("PATH_INFO", ""), headers)
-
-
-def read_body(environ: Mapping[str, Any], limit: int) -> bytes:
-    """Return the body of a WSGI server's request; of one above the limit, as much as shows that.
-
-    A body without a length is read only where the server says that it ends.
-    """
-    stream = environ["wsgi.input"]
-    declared = environ.get("CONTENT_LENGTH") or ""
-    if not declared.isdigit() and not environ.get("wsgi.input_terminated"):
-        return b""
-    left = min(int(declared), limit + 1) if declared.isdigit() else limit + 1
-    pieces = []
-    while left > 0 and (piece := stream.read(left)):
-        pieces.append(piece)
-        left -= len(piece)
-    return b"".join(pieces)
 
 
 def _taken(body: bytes, ticket: Ticket | None) -> bytes:
