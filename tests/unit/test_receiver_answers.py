@@ -21,6 +21,7 @@ from lifecycle.providers.instacart.receiver import (
     Response,
     SyncReceiver,
 )
+from lifecycle.receipt import AsyncReceipt
 from lifecycle.stored import split
 from tests.receiving import (
     BODY,
@@ -48,8 +49,16 @@ def ask(request: pytest.FixtureRequest, tmp_path) -> Iterator[Ask]:
     with asyncio.Runner() as runner:
         receiver = Receiver(connect_async(url), **SETUP)
         runner.run(receiver.__aenter__())
-        yield lambda asked: runner.run(receiver.handle(asked))
+        yield lambda asked: runner.run(handled(receiver, asked))
         runner.run(receiver.__aexit__(None, None, None))
+
+
+async def handled(receiver: Receiver, asked: Request) -> Response:
+    """Return the answer to a request, what its receipt tells known."""
+    answer = await receiver.handle(asked)
+    if isinstance(answer.receipt, AsyncReceipt):
+        await answer.receipt.folded()
+    return answer
 
 
 @pytest.fixture
