@@ -85,13 +85,16 @@ def spoken_word(value: object) -> str | None:
 
 
 def verbatim_word(value: object) -> str | None:
-    """Return a provider's word as it stands; None where it says nothing.
+    """Return a provider's word as it stands; None where it says nothing."""
+    return as_kept(value) if type(value) is str and spoken_word(value) is not None else None
+
+
+def as_kept(word: str) -> str:
+    """Return a word that says something as it is stored: verbatim.
 
     White space around it is kept too, but for so much that it would be longer than any word.
     """
-    if type(value) is not str or spoken_word(value) is None:
-        return None
-    return value if len(value) <= MAX_WORD_BYTES else value.strip()
+    return word if len(word) <= MAX_WORD_BYTES else word.strip()
 
 
 def id_text(value: object) -> str | None:

@@ -20,8 +20,8 @@ _TWO_DIGITS: Final = tuple(f"{number:02}" for number in range(60))
 
 # Year 1, 1970 and 9999 stand where somebody had no time to say: they would order events and
 # end orders.
-_EARLIEST: Final = datetime(2000, 1, 1, tzinfo=UTC)
-_END: Final = datetime(2100, 1, 1, tzinfo=UTC)
+_FIRST_YEAR: Final = 2000
+_LAST_YEAR: Final = 2099
 
 _DAY: Final = "(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)"
 _MONTH: Final = f"(?P<month>{'|'.join(_MONTHS)})"
@@ -60,8 +60,8 @@ def parse_event_time(text: str) -> datetime | None:
 
 
 def is_placeholder(instant: datetime) -> bool:
-    """Tell whether a provider's time stands where it had none to say; it orders nothing."""
-    return not _EARLIEST <= instant < _END
+    """Tell whether an instant in UTC stands where a provider had none to say: it orders nothing."""
+    return not _FIRST_YEAR <= instant.year <= _LAST_YEAR
 
 
 def parse_http_date(text: str) -> datetime | None:
@@ -73,7 +73,7 @@ def parse_http_date(text: str) -> datetime | None:
     for form in _HTTP_DATES:
         found = form.fullmatch(text)
         if found is not None:
-            return _http_instant(**found.groupdict())
+            return _http_instant(*found.group("year", "month", "day", "hour", "minute", "second"))
     return None
 
 
@@ -96,13 +96,13 @@ def format_instant(instant: datetime) -> str:
     return f"{printed}.{fraction:06}Z" if fraction else f"{printed}Z"
 
 
-def _http_instant(
-    *, year: str, month: str, day: str, hour: str, minute: str, second: str
-) -> datetime | None:
+def _http_instant(year: str, month: str, *day_and_clock: str) -> datetime | None:
     full_year = int(year) if len(year) == len("2022") else 2000 + int(year)
-    clock = int(day), int(hour), int(minute), int(second)
+    day, hour, minute, second = map(int, day_and_clock)
     try:
-        instant = datetime(full_year, _MONTHS.index(month) + 1, *clock, tzinfo=UTC)
+        instant = datetime(
+            full_year, _MONTHS.index(month) + 1, day, hour, minute, second, tzinfo=UTC
+        )
     except ValueError:
         return None
     return None if is_placeholder(instant) else instant

@@ -190,8 +190,9 @@ def _callback(arrival: Arrival) -> _Said | _Refusal:
     if type(body) is not dict:
         return _NOT_AN_OBJECT
     callback = read_callback(body)
-    word = read_word(callback.word)
-    if word is None:
+    told = callback.word
+    word = read_word(told)
+    if told is None or word is None:
         return _NO_NAME
     said, name = word
     # Nearly every arrival comes through here: by position, for half the price of names.
@@ -203,7 +204,7 @@ def _callback(arrival: Arrival) -> _Said | _Refusal:
         callback.event_id,
         None,
         None,
-        identity.verbatim_word(callback.word),
+        identity.as_kept(told),
         callback.occurred_at,
         None,
         read_details(callback.order),
@@ -317,7 +318,7 @@ def _order_in(body: JsonObject | None) -> str | None:
 
 def _word_in(body: JsonObject | None) -> str | None:
     word = None if body is None else body.get("status")
-    return None if normalized(word) is None else identity.verbatim_word(word)
+    return identity.as_kept(word) if type(word) is str and read_word(word) is not None else None
 
 
 def _event(arrival: Arrival, order_id: str, said: _Said) -> Event:
