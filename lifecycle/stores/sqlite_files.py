@@ -217,11 +217,13 @@ class OpenFiles:
         Raises:
             StoreUnavailableError: as `check`, or what was committed before is gone.
         """
-        size = self._size
-        # Where a link is on the way to the file, its own folder does not tell of all changes.
-        still = self._file.is_direct and self._folder_now() == self._folder
+        size, header = self._size, self._read_header()
+        # A write-ahead file that was begun anew may be shorter. Where a link is on the way to
+        # the file, its own folder does not tell of all changes.
+        still = (
+            header == self._header and self._file.is_direct and self._folder_now() == self._folder
+        )
         written = False if still else self.check()
-        header = self._read_header()
         if header[:4] not in _MAGIC or (self._size < size and header == self._header):
             raise self._cut()
         self._header = header
