@@ -21,6 +21,9 @@ from lifecycle.stores.sqlite_fork import making
 LOOK_SECONDS: Final = 0.01
 """How long a reader may go on before it looks again."""
 
+SETTLED_NANOSECONDS: Final = 2_500_000_000
+"""For how long nothing was changed in a folder whose time will tell of the next change."""
+
 _DATABASE: Final = "its file"
 _WAL: Final = "its write-ahead file"
 _SHM: Final = "the index of its write-ahead file"
@@ -30,6 +33,9 @@ _MAGIC: Final = (b"\x37\x7f\x06\x82", b"\x37\x7f\x06\x83")
 Stamp = tuple[int, int]
 """When a file was written last, in nanoseconds, and its size."""
 
+Folder = tuple[int, int, int]
+"""When a folder was changed last, in nanoseconds, and what tells it from all others."""
+
 Identity = tuple[int, int]
 """What tells one file from all others: its number, and the device that it lies on."""
 
@@ -37,13 +43,15 @@ Identity = tuple[int, int]
 class LogFile:
     """The names of the files of one log, shared by all connections of a pool."""
 
-    __slots__ = ("identity", "is_cut", "named", "path", "shm", "url", "wal")
+    __slots__ = ("folder", "identity", "is_cut", "is_direct", "named", "path", "shm", "url", "wal")
 
     def __init__(self, name: str, url: str) -> None:
         self.url = url
         # Not with os.path.abspath, which takes the folder before ".." for no link.
         self.named = os.path.join(os.getcwd(), name)  # noqa: PTH109,PTH118 - "//" and ".." stay
         self.path = os.path.realpath(name)
+        self.folder = os.path.dirname(self.path)  # noqa: PTH120 - beside the names above
+        self.is_direct = self.named == self.path
         self.wal = f"{self.path}-wal"
         self.shm = f"{self.path}-shm"
         self.identity: Identity | None = None
@@ -109,7 +117,17 @@ class LogFile:
 class OpenFiles:
     """The files that one connection has open."""
 
-    __slots__ = ("_file", "_header", "_looked_at", "_shm", "_size", "_stamp", "_wal", "_writing")
+    __slots__ = (
+        "_file",
+        "_folder",
+        "_header",
+        "_looked_at",
+        "_shm",
+        "_size",
+        "_stamp",
+        "_wal",
+        "_writing",
+    )
 
     def __init__(self, file: LogFile) -> None:
         self._file = file
@@ -120,6 +138,7 @@ class OpenFiles:
         self._size = 0
         self._looked_at = 0.0
         self._stamp: Stamp | None = None
+        self._folder: Folder | None = None
 
     @property
     def path(self) -> str:
@@ -151,7 +170,10 @@ class OpenFiles:
         Raises:
             StoreUnavailableError: a name no longer leads to the file that was opened.
         """
-        stamp, size = self.look()
+        folder = self._folder_now()
+        stamp, size = self.look(names=folder != self._folder)
+        settled = time.time_ns() - folder[0] > SETTLED_NANOSECONDS
+        self._folder = folder if settled else None
         cut = size < self._size
         # Whoever begins the file anew, which alone may shorten it, gives it a new header.
         if cut and size and self._read_header() == self._header:
@@ -160,10 +182,11 @@ class OpenFiles:
         self._stamp, self._size = stamp, size
         return written
 
-    def look(self) -> tuple[Stamp, int]:
+    def look(self, *, names: bool = True) -> tuple[Stamp, int]:
         """Return when the database was written and its size, and that of its write-ahead file.
 
-        Nothing is remembered: another thread may ask this of a connection in use.
+        Nothing is remembered: another thread may ask this of a connection in use. With `names`
+        false the folder is as it was, so that all names in it lead where they did.
 
         Raises:
             StoreUnavailableError: as `check`.
@@ -175,7 +198,9 @@ class OpenFiles:
             found = os.stat(file.named)  # noqa: PTH116 - a Path would take as long as the call
             if (found.st_ino, found.st_dev) != file.identity:
                 raise file.changed()
-            if self._wal is not None:
+            if not names and self._writing is not None:
+                wal_size = os.fstat(self._writing).st_size
+            elif self._wal is not None:
                 wal, shm = os.stat(file.wal), os.stat(file.shm)  # noqa: PTH116 - as above
                 if (wal.st_ino, wal.st_dev) != self._wal:
                     raise file.changed(_WAL)
@@ -192,9 +217,13 @@ class OpenFiles:
         Raises:
             StoreUnavailableError: as `check`, or what was committed before is gone.
         """
-        size = self._size
-        written = self.check()
-        header = self._read_header()
+        size, header = self._size, self._read_header()
+        # A write-ahead file that was begun anew may be shorter. Where a link is on the way to
+        # the file, its own folder does not tell of all changes.
+        still = (
+            header == self._header and self._file.is_direct and self._folder_now() == self._folder
+        )
+        written = False if still else self.check()
         if header[:4] not in _MAGIC or (self._size < size and header == self._header):
             raise self._cut()
         self._header = header
@@ -232,6 +261,14 @@ class OpenFiles:
         if self._writing is not None:
             os.close(self._writing)
             self._writing = None
+
+    def _folder_now(self) -> Folder:
+        """Return what changes with every name in the folder; nobody can set it back."""
+        try:
+            found = os.stat(self._file.folder)  # noqa: PTH116 - as above
+        except OSError as fault:
+            raise self._file.unseen(fault) from fault
+        return found.st_ctime_ns, found.st_ino, found.st_dev
 
     def _cut(self) -> StoreUnavailableError:
         self._file.is_cut = True

@@ -16,6 +16,7 @@ import pytest
 from lifecycle.audit.verify import verify
 from lifecycle.connect import initialize
 from lifecycle.log import Level, Setting
+from lifecycle.stores import sqlite_files
 from lifecycle.stores.sqlite import SQLiteLog
 from tests.contract.entries import event
 from tests.faults.children import Child
@@ -215,7 +216,11 @@ def fill(log: SQLiteLog, first: int, mebibytes: int) -> None:
         log.append(event("filling", number, body=b"x" * MEBIBYTE))
 
 
-def test_a_write_ahead_file_that_a_long_reader_made_grow_is_told_and_shrinks_again(log, path):
+@pytest.mark.parametrize("settled", [0, 2_500_000_000], ids=["settled folder", "new folder"])
+def test_a_write_ahead_file_that_a_long_reader_made_grow_is_told_and_shrinks_again(
+    log, path, monkeypatch, settled
+):
+    monkeypatch.setattr(sqlite_files, "SETTLED_NANOSECONDS", settled)
     with closing(sqlite3.connect(path, isolation_level=None)) as reader:
         reader.execute("BEGIN")
         reader.execute("SELECT count(*) FROM stored_events").fetchone()
@@ -229,8 +234,8 @@ def test_a_write_ahead_file_that_a_long_reader_made_grow_is_told_and_shrinks_aga
         assert "a reader that does not end" in held.meaning
 
     assert told(log, "write_ahead_file").level is Level.NOTE
-    log.append(event(number=2))
-    log.append(event(number=3))
+    for number in range(2, 6):
+        log.append(event(number=number))
     assert wal_size(path) <= LIMIT
     assert told(log, "write_ahead_file").level is Level.OK
 

@@ -18,12 +18,15 @@ from lifecycle.audit.verify import verify
 from lifecycle.errors import StoreUnavailableError
 from lifecycle.log import Outcome
 from lifecycle.stored import decode_event
+from lifecycle.stores import sqlite_files
 from lifecycle.stores.recorder import Row
 from lifecycle.stores.sqlite import SQLiteLog
 from lifecycle.stores.sqlite_files import LOOK_SECONDS, OpenFiles
 from lifecycle.view_store import Generation, Phase
 from tests.contract.entries import event, stream
 from tests.faults.children import Child
+
+SETTLED_SECONDS = 0.05
 
 CHANGED = "removed, renamed or replaced while it was open"
 OVERWRITTEN = "overwritten or cut while it was open"
@@ -109,13 +112,22 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "folder" / "orders.db"
 
 
-@pytest.fixture
-def log(path: Path) -> Iterator[SQLiteLog]:
-    """A log of records 1 to 4; there is a backup with the first two."""
+@pytest.fixture(params=[False, True], ids=["new folder", "settled folder"])
+def log(
+    request: pytest.FixtureRequest, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[SQLiteLog]:
+    """A log of records 1 to 4; there is a backup with the first two.
+
+    The names in a folder that was changed a while ago are looked at only once it changes.
+    """
+    monkeypatch.setattr(sqlite_files, "SETTLED_NANOSECONDS", int(SETTLED_SECONDS * 1e9))
     with closing(SQLiteLog(path, patience=0.5)) as log:
         log.append_many([event(number=1), event(number=2)])
         log.backup(str(beside(path, ".backup")))
-        log.append_many([event(number=3), event(number=4)])
+        log.append(event(number=3))
+        if request.param:
+            time.sleep(2 * SETTLED_SECONDS)
+        log.append(event(number=4))
         yield log
 
 
