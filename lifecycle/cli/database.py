@@ -12,34 +12,31 @@ from lifecycle.cli.output import print_text, say, visible
 from lifecycle.connect import initialize, initializing_statements, rights_of
 from lifecycle.log import Level, Setting
 
+_Role = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="Make a role that may read and append, and no more."),
+]
+_Follower = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="Make a role that may follow: views, subscriptions."),
+]
+_Reader = Annotated[
+    str | None, typer.Option(metavar="NAME", help="Make a role that may read everything.")
+]
+_RevokePublic = Annotated[
+    bool,
+    typer.Option("--revoke-public", help="Keep every role that was not let in out of it."),
+]
+_Print = Annotated[bool, typer.Option("--print", help="Print the SQL instead of running it.")]
+
 
 def init(
     *,
-    role: Annotated[
-        str | None,
-        typer.Option(
-            "--role", metavar="NAME", help="Make a role that may read and append, and no more."
-        ),
-    ] = None,
-    follower: Annotated[
-        str | None,
-        typer.Option(
-            "--follower", metavar="NAME", help="Make a role that may follow: views, subscriptions."
-        ),
-    ] = None,
-    reader: Annotated[
-        str | None,
-        typer.Option("--reader", metavar="NAME", help="Make a role that may read everything."),
-    ] = None,
-    revoke_public: Annotated[
-        bool,
-        typer.Option(
-            "--revoke-public", help="Keep every role that was not let in out of the database."
-        ),
-    ] = False,
-    show: Annotated[
-        bool, typer.Option("--print", help="Print the SQL instead of running it.")
-    ] = False,
+    role: _Role = None,
+    follower: _Follower = None,
+    reader: _Reader = None,
+    revoke_public: _RevokePublic = False,
+    show: _Print = False,
     db: Database = DEFAULT_DATABASE,
 ) -> None:
     """Make the log and what lies beside it, guard it, and let roles in."""
