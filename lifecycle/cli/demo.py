@@ -53,7 +53,7 @@ def demo(
     url = db or f"sqlite:///{Path(mkdtemp(prefix='lifecycle-demo-')) / 'demo.db'}"
     with opened(url, DEFAULT_PROVIDER, create=True) as orders, progress("demo"):
         shown = demonstrate(orders, seed=seed, count=count)
-        drawn = mermaid(orders.provider.definition, shown.shown)
+        drawn = mermaid(orders.provider.definition, shown.shown, shown.history)
     if json:
         print_json(_as_json(shown, url, seed, count))
     else:

@@ -8,7 +8,7 @@ from typing import Final
 from lifecycle.definition import Definition
 from lifecycle.diagram.harmless import harmless
 from lifecycle.diagram.outline import Arrow, Outline, Target, outline, safe_ids
-from lifecycle.view import OrderView
+from lifecycle.view import HistoryEntry, OrderView
 
 _INDENT: Final = "    "
 _BLUE: Final = "#2563eb"
@@ -41,17 +41,23 @@ _NOT_TAKEN: Final = f'color="{_GREY}", fontcolor="#64748b"'
 _RESERVED: Final = frozenset({"digraph", "edge", "graph", "node", "strict", "subgraph"})
 
 
-def dot(definition: Definition, view: OrderView | None = None) -> str:
+def dot(
+    definition: Definition,
+    view: OrderView | None = None,
+    history: Sequence[HistoryEntry] = (),
+) -> str:
     """Return a DOT graph of a definition, or of the path that the order of `view` took.
 
-    A dot marks the start, a doubled border an end. A path's states are filled and its
-    steps numbered; dashed steps skipped ahead. Where many states lead to the same ones, a
-    frame or a diamond stands for all those arrows; none is left out.
+    A dot marks the start, a doubled border an end. A path's states are filled and its steps
+    numbered: with the numbers that their events have in `history`, as in every other picture;
+    without one they are counted. Dashed steps skipped ahead. Where many states lead to the
+    same ones, a frame or a diamond stands for all those arrows; none is left out.
 
     Raises:
-        InvalidArgumentError: the view was folded under another definition.
+        InvalidArgumentError: the view was folded under another definition, or the history is
+            of another order or time.
     """
-    drawn = outline(definition, view)
+    drawn = outline(definition, view, history)
     ids = safe_ids(definition.states, _RESERVED)
     title = definition.name if view is None else f"Order {view.order_id} is {view.status}"
     terminal = [state for state in definition.states if state in definition.terminal]

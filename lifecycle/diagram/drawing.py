@@ -136,7 +136,10 @@ def draw_history(
         scene = lanes(seen, history, asked=asked)
         return Picture(scene.title, scene, {})
     scene = path(definition, seen, history, asked=asked, narrow=narrow)
-    texts = {"mermaid": mermaid(definition, seen), "dot": dot(definition, seen)}
+    texts = {
+        "mermaid": mermaid(definition, seen, history),
+        "dot": dot(definition, seen, history),
+    }
     return Picture(scene.title, scene, texts)
 
 

@@ -9,7 +9,7 @@ from typing import Final
 from lifecycle.definition import Definition
 from lifecycle.diagram.harmless import harmless
 from lifecycle.diagram.outline import Arrow, Outline, Target, outline, safe_ids
-from lifecycle.view import OrderView
+from lifecycle.view import HistoryEntry, OrderView
 
 _INDENT: Final = "    "
 
@@ -34,16 +34,23 @@ _CLASSES: Final[Mapping[str, str]] = {
 }
 
 
-def mermaid(definition: Definition, view: OrderView | None = None) -> str:
+def mermaid(
+    definition: Definition,
+    view: OrderView | None = None,
+    history: Sequence[HistoryEntry] = (),
+) -> str:
     """Return a `stateDiagram-v2` of a definition, or of the path that the order of `view` took.
 
-    A path's states are highlighted and its steps numbered. Where many states lead to the
-    same ones, a frame or a diamond stands for all those arrows; none is left out.
+    A path's states are highlighted and its steps numbered: with the numbers that their events
+    have in `history`, as in every other picture; without one they are counted. Where many
+    states lead to the same ones, a frame or a diamond stands for all those arrows; none is
+    left out.
 
     Raises:
-        InvalidArgumentError: the view was folded under another definition.
+        InvalidArgumentError: the view was folded under another definition, or the history is
+            of another order or time.
     """
-    drawn = outline(definition, view)
+    drawn = outline(definition, view, history)
     ids = safe_ids(definition.states, _RESERVED)
     ended = [state for state in definition.states if state in definition.terminal]
     lines = [

@@ -16,8 +16,9 @@ from itertools import combinations
 from typing import Final, NamedTuple
 
 from lifecycle.definition import Definition
+from lifecycle.diagram.moments import MOVES
 from lifecycle.errors import InvalidArgumentError
-from lifecycle.view import OrderView
+from lifecycle.view import HistoryEntry, OrderView
 
 _FEWEST_STATES: Final = 3
 """A family of fewer states is drawn arrow by arrow: it saves nothing."""
@@ -44,7 +45,7 @@ class Target(NamedTuple):
 
 
 class Arrow(NamedTuple):
-    """One arrow. `source` is None for the start, `steps` are the numbers of the path's steps.
+    """One arrow. `source` is None for the start, `steps` are the numbers of those who took it.
 
     An arrow that is not `declared` is no move of the definition: the order skipped ahead.
     """
@@ -56,7 +57,7 @@ class Arrow(NamedTuple):
 
     @property
     def caption(self) -> str:
-        """The numbers of the path's steps, and whether they skipped ahead; empty for none."""
+        """The numbers of those who took it, and whether they skipped ahead; empty for none."""
         numbers = ", ".join(str(step) for step in self.steps)
         return numbers if self.declared else f"{numbers} (skipped ahead)"
 
@@ -91,14 +92,21 @@ class Outline(NamedTuple):
 
 
 def outline(
-    definition: Definition, view: OrderView | None = None, *, also: Iterable[Ends] = ()
+    definition: Definition,
+    view: OrderView | None = None,
+    history: Sequence[HistoryEntry] = (),
+    *,
+    also: Iterable[Ends] = (),
 ) -> Outline:
     """Return what to draw of a definition, with the path of `view` on it if there is one.
 
-    `also` are ends between which an arrow is drawn even where a family holds it.
+    Its steps carry the numbers that their events have in `history`, the canonical order;
+    without one they are counted. `also` are ends between which an arrow is drawn even
+    where a family holds it.
 
     Raises:
-        InvalidArgumentError: the view was folded under another definition.
+        InvalidArgumentError: the view was folded under another definition, or the history is
+            of another order or time.
     """
     if view is not None and view.definition != definition.fingerprint:
         raise InvalidArgumentError("view", "one that was folded under the definition to draw")
@@ -110,12 +118,13 @@ def outline(
     left = _without(left, _pairs_of_retreat(retreat))
     hubs, left = _hubs(definition, left)
     path = () if view is None else tuple(step.status for step in view.path)
+    numbers = range(1, len(path) + 1) if view is None or not history else numbers_of(view, history)
     return Outline(
         active=active,
         ends=ends,
         retreat=retreat,
         hubs=hubs,
-        arrows=_arrows(definition, moves, left, dict.fromkeys(also, ()) | _steps(path)),
+        arrows=_arrows(definition, moves, left, dict.fromkeys(also, ()) | _steps(path, numbers)),
         entered=frozenset(path),
         now=path[-1] if path else None,
     )
@@ -241,8 +250,20 @@ def _place(definition: Definition, arrow: Arrow) -> tuple[int, int]:
     return source, definition.ranks[arrow.target.state]
 
 
-def _steps(path: Sequence[str]) -> dict[Ends, tuple[int, ...]]:
+def numbers_of(view: OrderView, history: Sequence[HistoryEntry]) -> list[int]:
+    """Return the number of each step's event in canonical order, from 1.
+
+    Raises:
+        InvalidArgumentError: the history has other steps than the view.
+    """
+    numbers = [number for number, entry in enumerate(history, 1) if entry.verdict in MOVES]
+    if len(numbers) != len(view.path):
+        raise InvalidArgumentError("history", "that of the view's order, of the same time")
+    return numbers
+
+
+def _steps(path: Sequence[str], numbers: Iterable[int]) -> dict[Ends, tuple[int, ...]]:
     steps: dict[Ends, tuple[int, ...]] = {}
-    for number, pair in enumerate(zip((None, *path), path, strict=False), 1):
+    for number, pair in zip(numbers, zip((None, *path), path, strict=False), strict=True):
         steps[pair] = (*steps.get(pair, ()), number)
     return steps

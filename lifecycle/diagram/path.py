@@ -51,7 +51,7 @@ def path(
     Raises:
         InvalidArgumentError: the view was folded under another definition.
     """
-    drawn = outline(definition, view)
+    drawn = outline(definition, view, history)
     order = order_of(view, history)
     whole = chart(
         definition,
@@ -68,12 +68,12 @@ def path(
 
 def _wires(drawn: Outline, order: Order) -> list[Wire]:
     """Return the arrows of the outline, those that the order took with its events' numbers."""
-    numbers = [episode.number for episode in order.moves]
-    taken = {arrow: [numbers[step - 1] for step in arrow.steps] for arrow in drawn.arrows}
     untaken = drawn._replace(arrows=tuple(arrow for arrow in drawn.arrows if not arrow.steps))
     back = {e.number for e in order.moves if e.verdict is Verdict.REVERTED}
     return wires_of(untaken, look="unused") + [
-        _wire(arrow, steps, back=steps[0] in back) for arrow, steps in taken.items() if steps
+        _wire(arrow, arrow.steps, back=arrow.steps[0] in back)
+        for arrow in drawn.arrows
+        if arrow.steps
     ]
 
 
