@@ -8,9 +8,10 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack, closing, contextmanager
 from datetime import timedelta
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
@@ -31,18 +32,15 @@ from lifecycle.cli.reconcile import background_of
 from lifecycle.connect import connect_async, receiver_of
 from lifecycle.errors import InvalidArgumentError, MissingExtraError
 from lifecycle.file_mode import exposure
+from lifecycle.server import ServerLimits
 
 if TYPE_CHECKING:
     from uvicorn import Server
 
 LOOPBACK: Final = "127.0.0.1"
 DEFAULT_PORT: Final = 8080
-SECONDS_TO_FINISH: Final = 30
-SECONDS_TO_STAY: Final = 75
-"""How long a connection may be idle: longer than callers and balancers usually keep it."""
 
 _LOG_LINE: Final = "%(asctime)s %(levelname)s %(message)s"
-_BACKLOG: Final = 2048
 
 Host = Annotated[str, typer.Option("--host", metavar="ADDRESS", help="Where to listen.")]
 Port = Annotated[
@@ -58,6 +56,15 @@ CredentialsFile = Annotated[
     ),
 ]
 
+MostConnections = Annotated[
+    int | None,
+    typer.Option(
+        "--connections",
+        metavar="N",
+        min=1,
+        help="How many may be open; else 1000, or what the limit of open files leaves room for.",
+    ),
+]
 Reconcile = Annotated[
     timedelta | None,
     typer.Option(
@@ -75,13 +82,15 @@ def serve(
     port: Port = DEFAULT_PORT,
     credentials: CredentialsFile = None,
     reconcile: Reconcile = None,
+    connections: MostConnections = None,
     db: Database = DEFAULT_DATABASE,
     provider: ProviderName = DEFAULT_PROVIDER,
 ) -> None:
     """Receive callbacks over HTTP, until SIGTERM or Ctrl-C."""
     package = receiver_of(provider)
-    if find_spec("uvicorn") is None:
-        raise MissingExtraError("http", "uvicorn")
+    for needed in ("uvicorn", "httptools"):
+        if find_spec(needed) is None:
+            raise MissingExtraError("http", needed)
     setup = _setup(package, credentials)
     receiver = package.Receiver(connect_async(db, provider=provider), **setup)
     with _listening(host, port) as listening:
@@ -89,7 +98,8 @@ def serve(
         signal.signal(signal.SIGINT, _interrupt)
         logging.basicConfig(level=logging.INFO, format=_LOG_LINE, stream=sys.stderr)
         warning = exposure(credentials) if credentials is not None else None
-        asyncio.run(_run(package, receiver, listening, reconcile, provider, warning))
+        server = partial(_server, listening, ServerLimits(connections=connections), warning)
+        asyncio.run(_run(package, receiver, listening, reconcile, provider, server))
 
 
 async def _run(
@@ -98,7 +108,7 @@ async def _run(
     listening: socket.socket,
     reconcile: timedelta | None,
     provider: str,
-    warning: str | None,
+    server: Callable[[Any], Server],
 ) -> None:
     """Serve until a signal comes; then finish what is under way and close the log."""
     async with AsyncExitStack() as stack:
@@ -108,37 +118,23 @@ async def _run(
             await stack.enter_async_context(client)
         # Opened before the server starts: a store that cannot be opened is one sentence.
         service = await stack.enter_async_context(package.Service(receiver, background=background))
-        await _server(service, warning).serve([listening])
+        await server(service).serve([listening])
 
 
-def _server(service: Any, warning: str | None) -> Server:
-    from uvicorn import Config, Server  # noqa: PLC0415 - `http` may not be installed
+def _server(
+    listening: socket.socket, limits: ServerLimits, warning: str | None, service: Any
+) -> Server:
+    from lifecycle.server import running  # noqa: PLC0415 - `http` may not be installed
 
-    class Telling(Server):
-        """Says where it listens, once it does."""
+    def started() -> None:
+        warn(f"listening on {_url_of(listening)}; stop with Ctrl-C")
+        if warning is not None:
+            warn(warning)
 
-        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-            await super().startup(sockets)
-            for listening in sockets or ():
-                warn(f"listening on {_url_of(listening)}; stop with Ctrl-C")
-            if warning is not None:
-                warn(warning)
-
-    config = Config(
-        service,
-        lifespan="off",
-        log_config=None,
-        access_log=False,  # it would print query strings, and whatever somebody put there
-        server_header=False,
-        proxy_headers=False,
-        ws="none",
-        backlog=_BACKLOG,
-        timeout_keep_alive=SECONDS_TO_STAY,
-        timeout_graceful_shutdown=SECONDS_TO_FINISH,
-    )
     # Its own logger says the same as we do, and less: warnings alone are wanted.
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
-    return Telling(config)
+    running.limit_log_lines()
+    return running.GuardedServer(service, limits, started=started)
 
 
 def _setup(package: ModuleType, credentials: Path | None) -> Any:
@@ -159,7 +155,10 @@ def _listening(host: str, port: int) -> Iterator[socket.socket]:
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        listening = socket.create_server((host, port), family=family, backlog=_BACKLOG)
+        listening = socket.create_server(
+            (host, port),
+            family=family,
+        )
     except OSError as failure:
         why = os.strerror(failure.errno) if failure.errno else str(failure.strerror)
         raise Refusal(
@@ -167,8 +166,6 @@ def _listening(host: str, port: int) -> Iterator[socket.socket]:
             "choose others with --host and --port"
         ) from None
     with closing(listening):
-        # Connections inherit it. asyncio sets it by itself only where a socket names its protocol.
-        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         yield listening
 
 

@@ -22,6 +22,10 @@ class Refused(PortableError):  # noqa: N818 - an answer, not a fault of anything
         super().__init__(why)
 
 
+SMALL_TOKEN_REQUEST: Final = 4 * 1024
+"""Bytes of a token request that are never refused: id and secret take a few hundred."""
+
+
 class Usage:
     """What is under way: how many callbacks, and how many bytes of them."""
 
@@ -44,6 +48,7 @@ class Admission:
         self._lock = Lock()
         self._all = Usage()
         self._each: dict[str, Usage] = {}
+        self._token_bytes = 0
         share = 1 if clients == 1 else 2
         self._most = max(1, limits.waiting // share)
         self._most_bytes = max(limits.waiting_bytes // share, _LEAST_BYTES)
@@ -64,12 +69,14 @@ class Admission:
         """Whether the next callback would be refused, whoever sends it."""
         return self.waiting >= self._limits.waiting or self.bytes >= self._limits.waiting_bytes
 
-    def enter(self, client: str) -> Ticket:
-        """Return a callback's place among those under way.
+    def enter(self, client: str | None) -> AnyTicket:
+        """Return a callback's place among those under way; for nobody, a token request's.
 
         Raises:
             Refused: there is none, or the receiver is closing.
         """
+        if client is None:
+            return TokenTicket(self)
         with self._lock:
             own = self._each.get(client) or Usage()
             if self.closing or self.is_full or own.waiting >= self._most:
@@ -105,6 +112,46 @@ class Admission:
             if own.waiting == 0:
                 del self._each[client]
 
+    def take_for_token(self, size: int) -> None:
+        """Take memory for the part of a token request that is not small any more.
+
+        Raises:
+            Refused: there is none left.
+        """
+        with self._lock:
+            if self._token_bytes + size > self._limits.token_bytes:
+                raise Refused(503, "too many token requests wait")
+            self._token_bytes += size
+
+    def leave_token(self, size: int) -> None:
+        """Give the memory of a token request back."""
+        with self._lock:
+            self._token_bytes -= size
+
+
+class TokenTicket:
+    """What one token request has in memory: anybody may send it, so all of them are counted."""
+
+    __slots__ = ("_admission", "_counted", "_size")
+
+    def __init__(self, admission: Admission) -> None:
+        self._admission = admission
+        self._size = 0
+        self._counted = 0
+
+    def take(self, size: int) -> None:
+        """Take memory for part of the body; as `Admission.take_for_token`."""
+        self._size += size
+        more = max(0, self._size - SMALL_TOKEN_REQUEST) - self._counted
+        if more > 0:
+            self._admission.take_for_token(more)
+            self._counted += more
+
+    def release(self) -> None:
+        """Give it back; a second time does nothing."""
+        self._admission.leave_token(self._counted)
+        self._counted = 0
+
 
 class Ticket:
     """One callback's place among those under way."""
@@ -132,3 +179,7 @@ class Ticket:
         if self._admission is not None:
             self._admission.leave(self._client, self._size)
             self._admission = None
+
+
+AnyTicket = Ticket | TokenTicket
+"""What is counted of one request."""

@@ -17,6 +17,7 @@ from typing import Any, Final, NamedTuple, Required, TypedDict, Unpack
 from lifecycle.errors import RequestBodyError
 from lifecycle.event import MAX_KEPT_BYTES
 from lifecycle.framing import checked_body, too_large
+from lifecycle.limited_log import LimitedLogger
 from lifecycle.log import Outcome
 from lifecycle.providers.instacart.receiver.admission import Refused
 from lifecycle.providers.instacart.receiver.clients import (
@@ -38,9 +39,12 @@ _GRANT: Final = b"client_credentials"
 
 
 class Admit(NamedTuple):
-    """A place among the callbacks under way, of which a client has a share; may be refused."""
+    """A place among the callbacks under way, of which a client has a share; may be refused.
 
-    client: str
+    Without a client it is a token request, of which nothing but the memory is counted.
+    """
+
+    client: str | None
 
 
 class ReadBody(NamedTuple):
@@ -92,6 +96,7 @@ class Rules:
         self.clients = Clients(setup["clients"])
         self.tokens = Tokens(setup["signing_keys"], setup.get("token_lifetime", LIFETIME))
         self.limits = setup.get("limits") or Limits()
+        self.log = LimitedLogger(LOG)
         paths = setup.get("paths") or Paths()
         self._routes = {
             paths.callbacks: (("POST",), self._callback),
@@ -117,18 +122,19 @@ class Rules:
         try:
             yield Admit(client)
             body = yield from _whole_body(head, MAX_KEPT_BYTES)
-            receipt = yield from _record(body, head, client)
+            receipt = yield from self._record(body, head, client)
         except Refused as refusal:
             return self._not_now(refusal)
         except RequestBodyError as unusable:
-            LOG.warning(
+            self.log.warning(
                 "callback refused for its body: %s; answered %d", unusable.why, unusable.status
             )
             return as_json(unusable.status, {"error": f"the body cannot be taken: {unusable.why}"})
-        return _recorded(receipt)
+        return self._recorded(receipt)
 
     def _token(self, head: Head) -> Flow:
         try:
+            yield Admit(None)
             body = yield from _whole_body(head, MAX_TOKEN_REQUEST)
         except Refused as refusal:
             return self._not_now(refusal)
@@ -142,7 +148,9 @@ class Rules:
     def _granted(self, presented: Presented) -> Response:
         client_id = self.clients.identify(presented)
         if client_id is None:
-            LOG.warning("token refused: the client id or its secret is not known; answered 401")
+            self.log.warning(
+                "token refused: the client id or its secret is not known; answered 401"
+            )
             return _oauth_error(
                 401, "invalid_client", [("www-authenticate", 'Basic realm="token"')]
             )
@@ -170,12 +178,31 @@ class Rules:
             client = self.tokens.client_of(token.strip()) if scheme.lower() == b"bearer" else None
             if client is not None and client in self.clients:
                 return client
-        LOG.warning("callback refused: no token, or none that is valid; answered 401")
+        self.log.warning("callback refused: no token, or none that is valid; answered 401")
         return _INVALID_TOKEN if given else _NO_TOKEN
 
     def _not_now(self, refusal: Refused) -> Response:
         wait = [("retry-after", str(self.limits.retry_after))] if refusal.status == 503 else []
         return as_json(refusal.status, {"error": refusal.why}, wait)
+
+    def _record(self, body: bytes, head: Head, client: str) -> Generator[Step, Any, Receipt]:
+        try:
+            receipt: Receipt = yield Record(body, head, client)
+        except Refused:
+            raise
+        except Exception as failed:  # noqa: BLE001 - whatever it is, nothing was acknowledged
+            # Neither its text nor its traceback, which may hold anything: the kind tells enough.
+            self.log.warning("callback not recorded: %s; answered 503", type(failed).__name__)
+            raise Refused(503, "the store cannot be used now") from None
+        return receipt
+
+    def _recorded(self, receipt: Receipt) -> Response:
+        if receipt.outcome is Outcome.QUARANTINED:
+            self.log.warning(
+                "callback quarantined at %d: see lifecycle quarantine", receipt.position
+            )
+        known = _RECORDED[receipt.outcome]
+        return Response(known.status, known.headers, known.body, receipt)
 
 
 def _whole_body(head: Head, limit: int) -> Generator[Step, Any, bytes]:
@@ -184,25 +211,6 @@ def _whole_body(head: Head, limit: int) -> Generator[Step, Any, bytes]:
         raise too_large(limit)
     body: bytes = yield ReadBody(limit)
     return checked_body(body, declared, limit)
-
-
-def _record(body: bytes, head: Head, client: str) -> Generator[Step, Any, Receipt]:
-    try:
-        receipt: Receipt = yield Record(body, head, client)
-    except Refused:
-        raise
-    except Exception as failed:  # noqa: BLE001 - whatever it is, nothing was acknowledged
-        # Neither its text nor its traceback, which may hold anything: the kind tells enough.
-        LOG.warning("callback not recorded: %s; answered 503", type(failed).__name__)
-        raise Refused(503, "the store cannot be used now") from None
-    return receipt
-
-
-def _recorded(receipt: Receipt) -> Response:
-    if receipt.outcome is Outcome.QUARANTINED:
-        LOG.warning("callback quarantined at %d: see lifecycle quarantine", receipt.position)
-    known = _RECORDED[receipt.outcome]
-    return Response(known.status, known.headers, known.body, receipt)
 
 
 def _at_once(response: Response) -> Flow:

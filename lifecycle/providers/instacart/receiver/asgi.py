@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from lifecycle.errors import LifecycleError
-from lifecycle.providers.instacart.receiver.admission import Refused, Ticket
+from lifecycle.providers.instacart.receiver.admission import AnyTicket, Refused
 from lifecycle.providers.instacart.receiver.asynchronous import AsyncReceiver
 from lifecycle.providers.instacart.receiver.message import Head, Response, as_json
 
@@ -93,13 +93,16 @@ async def serve_request(
     receiver: AsyncReceiver, scope: Scope, receive: Receive, send: Send
 ) -> None:
     """Answer one HTTP request of an ASGI server."""
+    if len(scope["headers"]) > receiver.rules.limits.headers:
+        await _send(send, _TOO_MANY_HEADERS)
+        return
     head = Head(scope["method"], path_below(scope), scope["headers"])
     if scope.get("http_version") == "1.1" and len(head.values(b"host")) != 1:
         await _send(send, _NO_HOST)
         return
     seconds = receiver.rules.limits.reading_seconds
 
-    async def read(limit: int, ticket: Ticket | None) -> bytes:
+    async def read(limit: int, ticket: AnyTicket | None) -> bytes:
         try:
             async with asyncio.timeout(seconds):
                 return await _read(receive, limit, ticket)
@@ -110,7 +113,7 @@ async def serve_request(
         await _send(send, await receiver.respond(head, read))
 
 
-async def _read(receive: Receive, limit: int, ticket: Ticket | None) -> bytes:
+async def _read(receive: Receive, limit: int, ticket: AnyTicket | None) -> bytes:
     """Return a body; of one above the limit, as much as shows that."""
     pieces: list[bytes] = []
     size, more = 0, True
@@ -156,3 +159,4 @@ async def _send(send: Send, response: Response) -> None:
 
 
 _NO_HOST: Final = as_json(400, {"error": "a request of HTTP/1.1 has one host header"})
+_TOO_MANY_HEADERS: Final = as_json(431, {"error": "too many headers"})

@@ -8,9 +8,13 @@ from typing import Any, Unpack
 
 from lifecycle.async_orders import AsyncOrders
 from lifecycle.costly import is_costly
-from lifecycle.providers.instacart.receiver.admission import Admission, Refused, Ticket
+from lifecycle.providers.instacart.receiver.admission import (
+    Admission,
+    AnyTicket,
+    Refused,
+    Ticket,
+)
 from lifecycle.providers.instacart.receiver.answering import (
-    LOG,
     Admit,
     Probe,
     ReadBody,
@@ -24,7 +28,7 @@ from lifecycle.providers.instacart.receiver.telling import OnChange, Telling
 from lifecycle.providers.instacart.receiver.turns import TurnNeverCameError, Turns
 from lifecycle.receipt import Receipt
 
-Read = Callable[[int, Ticket | None], Awaitable[bytes]]
+Read = Callable[[int, AnyTicket | None], Awaitable[bytes]]
 """Reads a body: at most so many bytes and one more, each chunk taken from the ticket."""
 
 
@@ -56,7 +60,7 @@ class AsyncReceiver:
     async def handle(self, request: Request) -> Response:
         """Return the answer to a whole request."""
 
-        async def read(limit: int, ticket: Ticket | None) -> bytes:
+        async def read(limit: int, ticket: AnyTicket | None) -> bytes:
             body = request.body[: limit + 1]
             if ticket is not None:
                 ticket.take(len(body))
@@ -69,7 +73,7 @@ class AsyncReceiver:
 
         What `read` raises comes through, and nothing is recorded.
         """
-        ticket: Ticket | None = None
+        ticket: AnyTicket | None = None
         flow = self.rules.answer(head)
         try:
             step = next(flow)
@@ -82,7 +86,7 @@ class AsyncReceiver:
                         case ReadBody():
                             given = await read(step.limit, ticket)
                         case Record():
-                            given, ticket = await self._record(step, ticket), None
+                            given = await self._record(step, ticket)
                         case Probe():
                             given = await self.health.look(self.orders.log)
                 except Exception as failed:  # noqa: BLE001 - the flow knows which it answers
@@ -107,21 +111,21 @@ class AsyncReceiver:
         self.admission.closing = True
         await self.settled()
 
-    async def _record(self, record: Record, ticket: Ticket | None) -> Receipt:
+    async def _record(self, record: Record, ticket: AnyTicket | None) -> Receipt:
         """Return the receipt of a callback once it is durable.
 
         It is recorded in a task of its own: whoever stops waiting for it, a client that went
         away or the time limit, takes nothing back. Its place is free when the store is done.
         """
         task = asyncio.ensure_future(self._recorded(record))
-        place = None if ticket is None else ticket.handed_over()
+        place = ticket.handed_over() if isinstance(ticket, Ticket) else None
         self._recording.add(task)
         task.add_done_callback(lambda done: self._settle(done, place))
         seconds = self.rules.limits.store_seconds
         finished, _ = await asyncio.wait((task,), timeout=seconds)
         if not finished:
             self.health.note(TimeoutError())
-            LOG.warning("callback not durable within %g s; answered 503", seconds)
+            self.rules.log.warning("callback not durable within %g s; answered 503", seconds)
             raise Refused(503, "the store is slow")
         return task.result()
 

@@ -15,7 +15,7 @@ from django.http import HttpRequest, HttpResponse
 from django.http.request import UnreadablePostError
 
 from lifecycle.errors import RequestBodyError
-from lifecycle.providers.instacart.receiver.admission import Ticket
+from lifecycle.providers.instacart.receiver.admission import AnyTicket
 from lifecycle.providers.instacart.receiver.asynchronous import AsyncReceiver
 from lifecycle.providers.instacart.receiver.message import Head, Response
 from lifecycle.providers.instacart.receiver.synchronous import SyncReceiver
@@ -42,7 +42,7 @@ def async_view(receiver: AsyncReceiver) -> Callable[..., Awaitable[HttpResponse]
     """Return the same as a coroutine function, for Django under an ASGI server."""
 
     async def answer(request: HttpRequest, rest: str = "") -> HttpResponse:
-        async def read(limit: int, ticket: Ticket | None) -> bytes:
+        async def read(limit: int, ticket: AnyTicket | None) -> bytes:
             body = _read(request, limit)
             if ticket is not None:
                 ticket.take(len(body))

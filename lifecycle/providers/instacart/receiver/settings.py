@@ -29,6 +29,8 @@ class Limits:
     Attributes:
         waiting: callbacks that may be read and recorded at a time.
         waiting_bytes: what their bodies may take of memory; at least one of the largest size.
+        token_bytes: what the bodies of all token requests may take, beyond 4 KiB of each.
+        headers: how many a request may have, before any is looked at.
         store_seconds: how long a callback waits for the store before its caller is told.
         reading_seconds: how long a body may take to come in.
         retry_after: seconds, what a 503 asks the caller to wait.
@@ -36,6 +38,8 @@ class Limits:
 
     waiting: int = 1000
     waiting_bytes: int = 8 * MAX_KEPT_BYTES
+    token_bytes: int = 4 * 1024 * 1024
+    headers: int = 128
     store_seconds: float = 10.0
     reading_seconds: float = 30.0
     retry_after: int = 5
@@ -45,5 +49,7 @@ class Limits:
             raise InvalidArgumentError(
                 "limits", f"room for a callback, and for more than {MAX_KEPT_BYTES} bytes"
             )
+        if min(self.token_bytes, self.headers) <= 0:
+            raise InvalidArgumentError("limits", "room for token requests and their headers")
         if min(self.store_seconds, self.reading_seconds, self.retry_after) <= 0:
             raise InvalidArgumentError("limits", "times above zero")

@@ -10,7 +10,11 @@ from typing import Any, Unpack
 from lifecycle.costly import is_costly, uncollected
 from lifecycle.errors import RequestBodyError
 from lifecycle.orders import Orders
-from lifecycle.providers.instacart.receiver.admission import Admission, Refused, Ticket
+from lifecycle.providers.instacart.receiver.admission import (
+    Admission,
+    AnyTicket,
+    Refused,
+)
 from lifecycle.providers.instacart.receiver.answering import (
     Admit,
     Probe,
@@ -70,7 +74,7 @@ class SyncReceiver:
 
         What `read` raises comes through, and nothing is recorded.
         """
-        ticket: Ticket | None = None
+        ticket: AnyTicket | None = None
         flow = self.rules.answer(head)
         try:
             step = next(flow)
@@ -138,7 +142,7 @@ def head_of(environ: Mapping[str, Any]) -> Head:
     return Head(environ["REQUEST_METHOD"], environ.get("PATH_INFO", ""), headers)
 
 
-def _taken(body: bytes, ticket: Ticket | None) -> bytes:
+def _taken(body: bytes, ticket: AnyTicket | None) -> bytes:
     if ticket is not None:
         ticket.take(len(body))
     return body

@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Final
 
+from lifecycle.limited_log import LimitedLogger
 from lifecycle.receipt import AsyncReceipt, Receipt
 
 OnChange = Callable[[Receipt], Awaitable[None] | None]
@@ -54,6 +55,7 @@ class Telling:
         self._waiting: deque[Receipt] = deque()
         self._worker: asyncio.Task[None] | None = None
         self.untold = 0
+        self._log = LimitedLogger(LOG)
 
     def put(self, receipt: Receipt) -> None:
         """Have this told soon; returns at once."""
@@ -61,7 +63,7 @@ class Telling:
             return
         if len(self._waiting) >= self._room:
             self.untold += 1
-            LOG.error("on_change is too slow: %d changes were not looked at", self.untold)
+            self._log.error("on_change is too slow: %d changes were not looked at", self.untold)
             return
         self._waiting.append(receipt)
         if self._worker is None:

@@ -1,0 +1,60 @@
+"""What the server takes from strangers: how many connections, how much of each, how slowly."""
+
+from __future__ import annotations
+
+import resource
+from dataclasses import dataclass
+from typing import Final
+
+from lifecycle.errors import InvalidArgumentError
+
+ACCEPTED_AT_ONCE: Final = 16
+"""Connections taken in one round of the event loop, some more than are closed in it."""
+
+FILES_FOR_OTHERS: Final = 128
+"""Open files left to the database, to logs, and to connections that are on their way out."""
+
+MOST_CONNECTIONS: Final = 1000
+FEWEST_CONNECTIONS: Final = 16
+
+
+@dataclass(frozen=True, slots=True)
+class ServerLimits:
+    """What the server takes from anybody, before a token is looked at.
+
+    Attributes:
+        connections: how many may be open; None for 1000, or as many as the limit of open files
+            leaves room for. Where one more comes, the one that was idle longest is closed.
+        head_bytes: how large a request's line and headers may be.
+        headers: how many headers it may have.
+        held_bytes: what heads and requests that wait may hold of memory, of all connections.
+        head_seconds: how long a head may take, from its first byte or from the connection on.
+        body_seconds: how long a whole request may take to come in, after its head.
+        idle_seconds: how long a connection may be idle between two requests.
+        writing_seconds: how long an answer may wait for its reader.
+        pipelined: requests that may wait on a connection while one is answered.
+    """
+
+    connections: int | None = None
+    head_bytes: int = 64 * 1024
+    headers: int = 128
+    held_bytes: int = 16 * 1024 * 1024
+    head_seconds: float = 10.0
+    body_seconds: float = 40.0
+    idle_seconds: float = 75.0
+    writing_seconds: float = 30.0
+    pipelined: int = 8
+
+    def __post_init__(self) -> None:
+        counts = (self.head_bytes, self.headers, self.held_bytes, self.pipelined)
+        times = (self.head_seconds, self.body_seconds, self.idle_seconds, self.writing_seconds)
+        if min(*counts, *times) <= 0 or (self.connections is not None and self.connections < 1):
+            raise InvalidArgumentError("server limits", "numbers above zero")
+
+    def most_connections(self) -> int:
+        """Return how many connections may be open, given how many files may."""
+        files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        wanted = self.connections or MOST_CONNECTIONS
+        if files == resource.RLIM_INFINITY:
+            return wanted
+        return min(wanted, max(FEWEST_CONNECTIONS, files - FILES_FOR_OTHERS))

@@ -1,0 +1,74 @@
+"""Log lines that anybody can cause: so many of a kind in a while, and how many there were more."""
+
+from __future__ import annotations
+
+import logging
+
+from lifecycle.limited_log import LimitedLines, LimitedLogger, LineLimit
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_of_a_kind_so_many_are_written_and_the_next_tells_how_many_were_not():
+    clock = Clock()
+    limit = LineLimit(3, 10, clock)
+    assert [limit.held_back("a") for _ in range(6)] == [0, 0, 0, None, None, None]
+    assert limit.held_back("b") == 0
+    clock.now = 10
+    assert [limit.held_back("a") for _ in range(4)] == [3, 0, 0, None]
+    clock.now = 20
+    assert limit.held_back("a") == 1
+    clock.now = 100
+    assert limit.held_back("a") == 0
+
+
+def test_kinds_without_end_are_one_kind():
+    limit = LineLimit(1, 10, Clock())
+    written = [limit.held_back(f"kind {number}") for number in range(10_000)]
+    assert written.count(0) <= 201
+    assert len(limit._kinds) <= 201
+    assert limit.held_back("x" * 10_000_000) is None
+    assert max(map(len, limit._kinds)) <= 200
+
+
+def test_a_logger_tells_it_in_its_next_line(caplog):
+    clock = Clock()
+    log = LimitedLogger(logging.getLogger("tried"), LineLimit(2, 10, clock))
+    for number in range(5):
+        log.warning("refused %d", number)
+    clock.now = 11
+    log.error("refused %d", 5)
+    said = [(each.levelname, each.getMessage()) for each in caplog.records]
+    assert said == [
+        ("WARNING", "refused 0"),
+        ("WARNING", "refused 1"),
+        ("ERROR", "refused 5; 3 more of these were not written"),
+    ]
+    assert caplog.records[0].filename == "test_limited_log.py"
+
+
+def test_a_handler_is_held_to_it_whoever_logs_and_whatever():
+    said = []
+
+    class Keeping(logging.Handler):
+        def emit(self, record):
+            said.append(record.getMessage())
+
+    clock = Clock()
+    handler = Keeping()
+    handler.addFilter(LimitedLines(LineLimit(1, 10, clock)))
+    for name in ("one", "two"):
+        for number in range(3):
+            handler.handle(line(name, number))
+    clock.now = 10
+    handler.handle(line("one", 3))
+    assert said == ["100 % 0", "100 % 0", "100 % 3; 2 more of these were not written"]
+
+
+def line(name: str, number: int) -> logging.LogRecord:
+    return logging.LogRecord(name, logging.INFO, "", 1, "%s %d", ("100 %", number), None)
