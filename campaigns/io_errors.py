@@ -32,7 +32,7 @@ from campaigns.work import acknowledged, callback
 from lifecycle.connect import connect, connect_async
 from lifecycle.errors import StoreError
 from lifecycle.orders import Orders
-from lifecycle.receipt import Receipt
+from lifecycle.receipt import AsyncReceipt, Receipt
 from lifecycle.stores.sqlite_connection import SETTINGS
 
 BAD_HERE: Final = (*BAD, "stale views", "untyped errors", "refusals after the fault was over")
@@ -245,7 +245,9 @@ def _tasks(orders: Orders) -> Sequence[Receipt | BaseException]:
             calls = [tasks.record_callback(callback(200 + number)) for number in range(8)]
             ended = await asyncio.gather(*calls, return_exceptions=True)
             with suppress(StoreError):  # folded while the log is open, and kept
-                _ = [receipt.change for receipt in ended if isinstance(receipt, Receipt)]
+                for receipt in ended:
+                    if isinstance(receipt, AsyncReceipt):
+                        await receipt.folded()
             return ended
 
     return asyncio.run(record())

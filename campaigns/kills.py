@@ -28,7 +28,7 @@ from typing import Final
 from campaigns.ledger import BAD, audit
 from campaigns.scratch import scratch
 from campaigns.verdict import Campaign, Figures
-from campaigns.work import Acknowledge, acknowledged, callback, record_one
+from campaigns.work import Acknowledge, callback, label, record_one
 from lifecycle.connect import connect, connect_async
 from lifecycle.event import Entry
 from lifecycle.log import QUARANTINE, Appended, Outcome
@@ -101,8 +101,8 @@ def told_until_killed(path: Path, opened: Open, seeds: Sequence[str]) -> Iterato
 def live(path: Path, opened: Open, seed: str, pipe: int) -> None:
     """Record for ever; every acknowledgement is one line."""
 
-    def acknowledge(label: str) -> None:
-        os.write(pipe, f"{label}\n".encode())
+    def acknowledge(said: str) -> None:
+        os.write(pipe, f"{said}\n".encode())
 
     callers = Random(seed).choice((1, 2, TASKS))
     if callers == TASKS and opened is connect:
@@ -133,7 +133,9 @@ async def live_in_tasks(path: Path, seed: str, acknowledge: Acknowledge) -> None
         random = Random(f"{seed} {task}")
         while True:
             body = callback(random.randrange(POOL), length=random.choice((0, 200, 3000)))
-            acknowledged(await orders.record_callback(body), acknowledge)
+            receipt = await orders.record_callback(body)
+            acknowledge(label(receipt.event))
+            await receipt.folded()
 
     async with connect_async(f"sqlite:///{path}") as orders:
         await asyncio.gather(*map(record, range(TASKS)))
