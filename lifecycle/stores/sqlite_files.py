@@ -176,7 +176,9 @@ class OpenFiles:
         self._folder = folder if settled else None
         cut = size < self._size
         # Whoever begins the file anew, which alone may shorten it, gives it a new header.
-        if cut and size and self._read_header() == self._header:
+        # A connection that never wrote does not know the header, and cannot tell.
+        knows = self._writing is not None
+        if cut and size and knows and self._read_header() == self._header:
             raise self._cut()
         written = cut or stamp != self._stamp
         self._stamp, self._size = stamp, size
@@ -224,7 +226,10 @@ class OpenFiles:
             header == self._header and self._file.is_direct and self._folder_now() == self._folder
         )
         written = False if still else self.check()
-        if header[:4] not in _MAGIC or (self._size < size and header == self._header):
+        # Still empty is one into which nobody has written yet, nor did this commit.
+        unused = not header and not self._header
+        cut = self._size < size and header == self._header
+        if cut or (header[:4] not in _MAGIC and not unused):
             raise self._cut()
         self._header = header
         return written

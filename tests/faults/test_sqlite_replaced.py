@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from lifecycle import connect
 from lifecycle.audit.verify import verify
 from lifecycle.errors import StoreUnavailableError
 from lifecycle.log import Outcome
@@ -501,3 +502,13 @@ def test_an_insert_that_a_trigger_swallows_is_not_acknowledged(log, path):
 
     with pytest.raises(StoreUnavailableError, match="an insert had no effect"):
         log.append(event(number=5))
+
+
+def test_a_commit_that_wrote_nothing_into_a_file_just_opened_is_no_cut_one(tmp_path):
+    url = f"sqlite:///{tmp_path / 'orders.db'}"
+    with connect(url) as orders:
+        orders.views.rebuild()
+    with connect(url, create=False) as again:
+        with again.log.views.writing():
+            assert not (tmp_path / "orders.db-wal").stat().st_size
+        assert again.views.standing().ok
