@@ -36,7 +36,8 @@ from lifecycle.stores.commit import Committer
 from lifecycle.stores.postgres_schema import Place
 from lifecycle.stores.postgres_statement import Statements
 from tests.faults.children import Child
-from tests.postgres_server import NoServerError, Server, running
+from tests.postgres_programs import NoServerError
+from tests.postgres_server import Server, running
 from tests.proxy import Proxy, proxied
 
 BAD_HERE: Final = (*BAD, "missed", "errors", "gaps", "too few")

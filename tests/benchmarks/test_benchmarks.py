@@ -40,6 +40,8 @@ def run(name, *arguments):
         timeout=60,
     )
     assert done.returncode == 0, done.stderr
+    if name == "append_postgres" and done.stderr.startswith("NO POSTGRESQL SERVER"):
+        pytest.skip(done.stderr)
     return done.stdout
 
 
@@ -60,8 +62,9 @@ def test_every_benchmark_is_run_here():
 
 
 @pytest.mark.parametrize("name", SIZES)
-def test_the_benchmark_measures_ratios(name):
+def test_the_benchmark_measures_ratios_and_those_to_be_reached_are_on_the_page(name):
     rows = json.loads(run(name, *SIZES[name], "--rounds", "2", "--json"))
+    figures = PAGE.read_text().partition("<!-- figures -->")[2].partition("<!-- end")[0]
     assert rows
     for row in rows:
         assert set(row) == FIELDS
@@ -69,6 +72,10 @@ def test_the_benchmark_measures_ratios(name):
         assert row["compared_with"]
         assert row["ratio"] > 0
         assert row["low"] <= row["ratio"] <= row["high"]
+        if row["reach"] is not None and name != "growth":  # its rows name the sizes
+            start = f"| {row['what']} | {row['compared_with']} |"
+            assert start in figures, start
+    assert re.search(r"^\| append at [\d,]+ events \| at 10,000 events \|", figures, re.MULTILINE)
 
 
 def test_a_benchmark_prints_a_table_with_the_ratio_its_spread_and_what_to_reach():
@@ -77,16 +84,6 @@ def test_a_benchmark_prints_a_table_with_the_ratio_its_spread_and_what_to_reach(
     assert re.search(r"what +compared with +ratio +spread +reach", said)
     step = r"fold step +transitions.* [\d.]+ +[\d.]+ to [\d.]+ +≥ 60 +(reached|short)"
     assert re.search(step, said)
-
-
-def test_every_row_that_has_a_figure_to_reach_is_on_the_page():
-    figures = PAGE.read_text().partition("<!-- figures -->")[2].partition("<!-- end")[0]
-    for name, sizes in SIZES.items():
-        for row in json.loads(run(name, *sizes, "--rounds", "1", "--json")):
-            if row["reach"] is not None and name != "growth":
-                start = f"| {row['what']} | {row['compared_with']} |"
-                assert start in figures, start
-    assert re.search(r"^\| append at [\d,]+ events \| at 10,000 events \|", figures, re.MULTILINE)
 
 
 def test_the_work_is_what_the_page_says(shared):

@@ -11,7 +11,8 @@ import pytest
 from lifecycle import Outcome, connect
 from lifecycle.audit.verify import verify
 from lifecycle.errors import StoreMissingError, StoreUnavailableError
-from tests.postgres_server import SUPERUSER, NoServerError, following, running
+from tests.postgres_programs import NoServerError
+from tests.postgres_server import SUPERUSER, following, running
 from tests.waiting import wait_until
 
 SCHEMA = "failing_over"
@@ -31,7 +32,7 @@ def pair():
         with running(synchronous_commit="on") as primary, following(primary) as standby:
             yield primary, standby
     except NoServerError as why:
-        pytest.skip(f"NO POSTGRESQL STANDBY, so nothing about it is shown: {why}")
+        pytest.skip(f"NO POSTGRESQL SERVER, so nothing of a standby is shown: {why}")
 
 
 def test_a_standby_shows_the_log_and_refuses_to_write(pair):

@@ -12,7 +12,7 @@ from lifecycle.audit.verify import verify
 from lifecycle.connect import initialize
 from lifecycle.errors import StoreUnavailableError
 from tests.pooler import pooling
-from tests.postgres_server import NoServerError
+from tests.postgres_programs import NoServerError
 
 _schemas = count(1)
 
