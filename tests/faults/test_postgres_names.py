@@ -32,7 +32,8 @@ from tests.contract.feed_store_contract import FeedStoreContract
 from tests.contract.log_contract import LogContract
 from tests.contract.view_store_contract import ViewStoreContract
 from tests.name_traps import RELATIONS, SPRUNG, TYPES, lay_traps
-from tests.postgres_server import SUPERUSER, NoServerError, Server, running
+from tests.postgres_programs import NoServerError
+from tests.postgres_server import SUPERUSER, Server, running
 
 SCHEMAS = {"a schema of the path": "traps", "public": "public", "the user's own": SUPERUSER}
 DIALOGUE = [
