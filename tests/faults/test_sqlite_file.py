@@ -59,11 +59,12 @@ def shared_folder() -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp())
     folder.chmod(0o755)
     yield folder
+    folder.chmod(0o700)
     shutil.rmtree(folder)
 
 
 def as_somebody(work: Callable[[], object]) -> str:
-    """Return the sentence that `work` fails with for a user who owns nothing here."""
+    """Return the sentence that `work` fails with for a user other than root."""
 
     def unprivileged(pipe: int) -> None:
         if os.geteuid() == 0:
@@ -427,7 +428,7 @@ def test_a_name_that_is_too_long_is_refused(tmp_path, create):
 
 
 def test_a_folder_that_may_not_be_looked_into_is_refused(shared_folder):
-    shared_folder.chmod(0o700)
+    shared_folder.chmod(0o600)  # neither may its owner
 
     sentence = as_somebody(lambda: SQLiteLog(shared_folder / "orders.db", create=False))
 
@@ -449,6 +450,7 @@ def test_a_file_in_a_folder_that_does_not_exist_is_refused(tmp_path):
 
 
 def test_a_folder_that_may_not_be_written_is_refused(shared_folder):
+    shared_folder.chmod(0o555)
     assert "its folder must exist and let files be made" in as_somebody(
         lambda: SQLiteLog(shared_folder / "orders.db")
     )
