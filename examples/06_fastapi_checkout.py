@@ -4,7 +4,7 @@ import contextlib
 from collections.abc import AsyncIterator
 from typing import Any
 
-from checkout.customer import PROVIDER, visit
+from checkout.customer import KEY, PROVIDER, SECRET, visit
 from fastapi import FastAPI, HTTPException
 
 from lifecycle import InvalidRequestError, connect_async
@@ -25,7 +25,7 @@ async def lifespan(_: FastAPI) -> AsyncIterator[None]:
 
 
 app = FastAPI(lifespan=lifespan)
-app.mount("/instacart", Receiver(orders, clients={"instacart": "hush"}, signing_keys=["k" * 32]))
+app.mount("/instacart", Receiver(orders, clients={"instacart": SECRET}, signing_keys=[KEY]))
 
 
 @app.post("/checkout")

@@ -2,7 +2,7 @@
 
 import json
 
-from checkout.customer import PROVIDER, visit_wsgi
+from checkout.customer import KEY, PROVIDER, SECRET, visit_wsgi
 from django.conf import settings
 from django.core.wsgi import get_wsgi_application
 from django.http import HttpRequest, JsonResponse
@@ -17,7 +17,7 @@ from lifecycle.providers.instacart.request import CreateOrder
 
 orders = connect("memory:")  # yours: sqlite:/// or postgresql://
 client = Client(PROVIDER.url, client_id="retailer", client_secret="retailer-secret")  # noqa: S106
-receiver = SyncReceiver(orders, clients={"instacart": "hush"}, signing_keys=["k" * 32])
+receiver = SyncReceiver(orders, clients={"instacart": SECRET}, signing_keys=[KEY])
 
 
 def checkout(request: HttpRequest) -> JsonResponse:

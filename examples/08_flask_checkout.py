@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from checkout.customer import PROVIDER, visit_wsgi
+from checkout.customer import KEY, PROVIDER, SECRET, visit_wsgi
 from flask import Flask, jsonify, request
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
@@ -14,7 +14,7 @@ from lifecycle.providers.instacart.request import CreateOrder
 
 orders = connect("memory:")  # yours: sqlite:/// or postgresql://
 client = Client(PROVIDER.url, client_id="retailer", client_secret="retailer-secret")  # noqa: S106
-receiver = SyncReceiver(orders, clients={"instacart": "hush"}, signing_keys=["k" * 32])
+receiver = SyncReceiver(orders, clients={"instacart": SECRET}, signing_keys=[KEY])
 app = Flask("shop")
 app.wsgi_app = DispatcherMiddleware(app.wsgi_app, {"/instacart": receiver})  # type: ignore[method-assign]
 

@@ -1,5 +1,6 @@
 """A customer for the checkouts of the examples, and a simulated provider that delivers to her."""
 
+import secrets
 import socket
 import threading
 from collections.abc import Callable
@@ -16,11 +17,13 @@ from lifecycle.providers.instacart.simulator import RunningSimulator, Simulator
 LISTENER = socket.create_server(("127.0.0.1", 0))
 HOST, PORT = LISTENER.getsockname()[:2]
 URL = f"http://{HOST}:{PORT}"
+# Yours come from where you keep secrets.
+SECRET, KEY = secrets.token_urlsafe(32), secrets.token_urlsafe(32)
 PROVIDER = RunningSimulator(
     Simulator(
         callback_url=f"{URL}/instacart/callbacks",
         callback_token_url=f"{URL}/instacart/oauth/token",
-        callback_client_secret="hush",  # noqa: S106 - the examples' own
+        callback_client_secret=SECRET,
     )
 )
 FORM = {

@@ -93,9 +93,11 @@ def test_ctrl_c_interrupts_it(tmp_path):
 
 def test_two_processes_on_one_log_accept_the_tokens_of_each_other(tmp_path):
     file = tmp_path / "credentials.toml"
-    file.write_text(f'signing_keys = ["{KEY}"]\n[clients]\n{CLIENT} = ["{SECRET}"]\nother = "x"\n')
+    file.write_text(
+        f'signing_keys = ["{KEY}"]\n[clients]\n{CLIENT} = ["{SECRET}"]\nother = "{SECRET[::-1]}"\n'
+    )
     options = ("--credentials", str(file))
-    form = FORM | {"client_id": "other", "client_secret": "x"}
+    form = FORM | {"client_id": "other", "client_secret": SECRET[::-1]}
     with serving(tmp_path) as one, serving(tmp_path, *options, env={}) as two:
         tokens = [bearer(one.port), bearer(two.port), bearer(two.port, form=form)]
         for token, port, status in (

@@ -44,6 +44,7 @@ class Retailer:
         self.bodies = []
         self.statuses = []
         self.tokens = 0
+        self.lifetime = 3600
         self.good = True
 
     async def __call__(self, scope, receive, send):
@@ -63,7 +64,7 @@ class Retailer:
         if scope["path"] == "/oauth/token":
             assert f"client_secret={SECRET}".encode() in body
             self.tokens += 1
-            return 200, {"access_token": f"token-{self.tokens}", "expires_in": 3600}
+            return 200, {"access_token": f"token-{self.tokens}", "expires_in": self.lifetime}
         carried = dict(scope["headers"]).get(b"authorization", b"").decode()
         if carried != f"Bearer token-{self.tokens}":
             return 401, {}
@@ -345,6 +346,21 @@ def test_every_answer_tells_the_provider_s_time_once(start):
 
 
 # Callbacks
+
+
+@pytest.mark.parametrize(
+    "lifetime",
+    [10**400, 1e300, float("nan"), -(10**400), "3600", None, []],
+    ids=["huge", "large", "nan", "negative", "text", "none", "list"],
+)
+def test_a_token_that_lasts_for_an_odd_time_is_used_all_the_same(start, retailer, lifetime):
+    retailer.lifetime = lifetime
+    running = start()
+    with calling(running) as client:
+        client.post("/last_mile", json=order())
+        running.settle()
+    assert all(sent.fate == "acknowledged" for sent in running.truth["xyz123456"].callbacks)
+    assert retailer.heard
 
 
 def test_the_token_is_fetched_once_reused_and_fetched_again_when_it_is_refused(start, retailer):

@@ -7,7 +7,8 @@
 | module | holds |
 |---|---|
 | `message` | requests and answers as plain values |
-| `clients`, `tokens` | who may call |
+| `clients`, `tokens`, `guesses` | who may call |
+| `authorization` | what whoever calls is answered |
 | `settings`, `admission` | where it answers, how much it takes at a time |
 | `answering` | what every request is answered, without any I/O |
 | `asynchronous`, `synchronous` | the two drivers, over `AsyncOrders` and `Orders` |

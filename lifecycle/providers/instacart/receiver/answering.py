@@ -20,22 +20,16 @@ from lifecycle.framing import checked_body, too_large
 from lifecycle.limited_log import LimitedLogger
 from lifecycle.log import Outcome
 from lifecycle.providers.instacart.receiver.admission import Refused
-from lifecycle.providers.instacart.receiver.clients import (
-    Clients,
-    Presented,
-    Secrets,
-    read_credentials_of,
-)
+from lifecycle.providers.instacart.receiver.authorization import Authorization, oauth_error
+from lifecycle.providers.instacart.receiver.clients import Clients, Secrets
 from lifecycle.providers.instacart.receiver.message import Head, Response, as_json
 from lifecycle.providers.instacart.receiver.settings import Limits, Paths
-from lifecycle.providers.instacart.receiver.tokens import LIFETIME, Tokens
+from lifecycle.providers.instacart.receiver.tokens import LEEWAY, LIFETIME, Tokens
 from lifecycle.receipt import Receipt
 
 LOG: Final = logging.getLogger("lifecycle.receiver")
 MAX_TOKEN_REQUEST: Final = 64 * 1024
 """Bytes: a token request is a few short fields."""
-
-_GRANT: Final = b"client_credentials"
 
 
 class Admit(NamedTuple):
@@ -76,15 +70,17 @@ Flow = Generator[Step, Any, Response]
 class Setup(TypedDict, total=False):
     """What a receiver is set up with.
 
-    `clients`: client ids, each with its secret or with several while they are rotated.
-    `signing_keys`: what tokens are signed with, 32 bytes or more: the first signs, all verify.
-    `token_lifetime`: how long a token is good for; an hour. `paths`: where it answers.
-    `limits`: how much it takes at a time.
+    `clients`: client ids, each with its secret of 16 bytes or more, or with several while they
+    are rotated. `signing_keys`: what tokens are signed with, 32 bytes or more: the first signs,
+    all verify. `token_lifetime`: how long a token is good for; an hour. `clock_leeway`: how far
+    the clocks of several hosts may be apart; 30 seconds. `paths`: where it answers. `limits`:
+    how much it takes at a time.
     """
 
     clients: Required[Mapping[str, Secrets]]
     signing_keys: Required[str | bytes | Sequence[str | bytes]]
     token_lifetime: timedelta
+    clock_leeway: timedelta
     paths: Paths
     limits: Limits
 
@@ -94,9 +90,14 @@ class Rules:
 
     def __init__(self, **setup: Unpack[Setup]) -> None:
         self.clients = Clients(setup["clients"])
-        self.tokens = Tokens(setup["signing_keys"], setup.get("token_lifetime", LIFETIME))
+        self.tokens = Tokens(
+            setup["signing_keys"],
+            setup.get("token_lifetime", LIFETIME),
+            setup.get("clock_leeway", LEEWAY),
+        )
         self.limits = setup.get("limits") or Limits()
         self.log = LimitedLogger(LOG)
+        self.authorization = Authorization(self.clients, self.tokens, self.log)
         paths = setup.get("paths") or Paths()
         self._routes = {
             paths.callbacks: (("POST",), self._callback),
@@ -116,7 +117,7 @@ class Rules:
         return flow(head)
 
     def _callback(self, head: Head) -> Flow:
-        client = self._caller(head)
+        client = self.authorization.caller(head)
         if isinstance(client, Response):
             return client
         try:
@@ -139,47 +140,13 @@ class Rules:
         except Refused as refusal:
             return self._not_now(refusal)
         except RequestBodyError as unusable:
-            return _oauth_error(411 if unusable.status == 411 else 400, "invalid_request")
-        presented = read_credentials_of(head, body)
-        if presented is None:
-            return _oauth_error(400, "invalid_request")
-        return self._granted(presented)
-
-    def _granted(self, presented: Presented) -> Response:
-        client_id = self.clients.identify(presented)
-        if client_id is None:
-            self.log.warning(
-                "token refused: the client id or its secret is not known; answered 401"
-            )
-            return _oauth_error(
-                401, "invalid_client", [("www-authenticate", 'Basic realm="token"')]
-            )
-        if presented.grant_type is None:
-            return _oauth_error(400, "invalid_request")
-        if presented.grant_type != _GRANT:
-            return _oauth_error(400, "unsupported_grant_type")
-        granted = {
-            "access_token": self.tokens.issue(client_id),
-            "token_type": "Bearer",
-            "expires_in": self.tokens.seconds,
-        }
-        return as_json(200, granted, [("pragma", "no-cache")])
+            return oauth_error(411 if unusable.status == 411 else 400, "invalid_request")
+        return self.authorization.grant(head, body)
 
     def _health(self, head: Head) -> Flow:
         wrong: Sequence[str] = yield Probe()
         found = as_json(503 if wrong else 200, {"ok": not wrong, "wrong": list(wrong)})
         return Response(found.status, found.headers) if head.method == "HEAD" else found
-
-    def _caller(self, head: Head) -> str | Response:
-        """Return the client whose token came, or what to answer where none did."""
-        given = head.values(b"authorization")
-        if len(given) == 1:
-            scheme, _, token = given[0].partition(b" ")
-            client = self.tokens.client_of(token.strip()) if scheme.lower() == b"bearer" else None
-            if client is not None and client in self.clients:
-                return client
-        self.log.warning("callback refused: no token, or none that is valid; answered 401")
-        return _INVALID_TOKEN if given else _NO_TOKEN
 
     def _not_now(self, refusal: Refused) -> Response:
         wait = [("retry-after", str(self.limits.retry_after))] if refusal.status == 503 else []
@@ -218,16 +185,4 @@ def _at_once(response: Response) -> Flow:
     yield  # makes this a generator
 
 
-def _oauth_error(status: int, error: str, headers: Sequence[tuple[str, str]] = ()) -> Response:
-    return as_json(status, {"error": error}, headers)
-
-
-def _challenge(more: str = "") -> list[tuple[str, str]]:
-    return [("www-authenticate", f'Bearer realm="callbacks"{more}')]
-
-
-_NO_TOKEN: Final = as_json(401, {"error": "a bearer token is needed"}, _challenge())
-_INVALID_TOKEN: Final = as_json(
-    401, {"error": "invalid_token"}, _challenge(', error="invalid_token"')
-)
 _RECORDED: Final = {outcome: as_json(200, {"outcome": outcome.value}) for outcome in Outcome}

@@ -96,7 +96,8 @@ async def serve_request(
     if len(scope["headers"]) > receiver.rules.limits.headers:
         await _send(send, _TOO_MANY_HEADERS)
         return
-    head = Head(scope["method"], path_below(scope), scope["headers"])
+    address = (scope.get("client") or (None,))[0]
+    head = Head(scope["method"], path_below(scope), scope["headers"], address)
     if scope.get("http_version") == "1.1" and len(head.values(b"host")) != 1:
         await _send(send, _NO_HOST)
         return

@@ -5,9 +5,11 @@ from __future__ import annotations
 import base64
 import binascii
 import hmac
-from collections.abc import Mapping, Sequence
+import itertools
+import logging
+from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
-from typing import NamedTuple
+from typing import Final
 from urllib.parse import unquote_to_bytes
 
 from lifecycle.errors import InvalidArgumentError
@@ -15,34 +17,40 @@ from lifecycle.providers.instacart.receiver.message import Head
 
 Secrets = str | Sequence[str]
 """One secret, or several while they are rotated."""
+SHORTEST_SECRET: Final = 16
+"""Bytes: 16 random letters are 64 bits at the least, which nobody guesses at one a second."""
+LONGEST_ID: Final = 255
+FEW_LETTERS: Final = 6
+"""Random ones of that length have more: fewer look like a placeholder."""
 
-_MOST_FIELDS = 50
+LOG: Final = logging.getLogger("lifecycle.receiver")
 
-
-class Presented(NamedTuple):
-    """The credentials of a request: every way in which they may be read, and the form's fields."""
-
-    candidates: tuple[tuple[bytes, bytes], ...]
-    grant_type: bytes | None
-
-    def __repr__(self) -> str:
-        return f"<Presented {len(self.candidates)}>"
+Candidates = tuple[tuple[bytes, bytes], ...]
+"""The id and the secret that a request presents, in every way in which they may be read."""
+Form = Mapping[bytes, bytes]
 
 
 class Clients:
     """The clients that get tokens.
 
     Raises:
-        InvalidArgumentError: no client, or one without an id or a secret.
+        InvalidArgumentError: no client, or one whose id is empty or above 255 bytes, or with a
+            secret of under 16 bytes or none.
     """
 
     def __init__(self, clients: Mapping[str, Secrets]) -> None:
+        known = {client_id: _several(secrets) for client_id, secrets in clients.items()}
+        if not known or not all(map(_is_id, known)) or not all(known.values()):
+            raise InvalidArgumentError(
+                "clients",
+                f"client ids, each with one or more secrets of {SHORTEST_SECRET} bytes or more, "
+                "such as secrets.token_urlsafe(32) makes",
+            )
+        warn_of_placeholders("a client secret", itertools.chain(*known.values()))
         self._digests = {
-            client_id: [sha256(secret.encode()).digest() for secret in _several(secrets)]
-            for client_id, secrets in clients.items()
+            client_id: [sha256(secret).digest() for secret in secrets]
+            for client_id, secrets in known.items()
         }
-        if not self._digests or not all(self._digests) or not all(self._digests.values()):
-            raise InvalidArgumentError("clients", "client ids, each with one or more secrets")
 
     def __contains__(self, client_id: object) -> bool:
         return client_id in self._digests
@@ -50,14 +58,19 @@ class Clients:
     def __repr__(self) -> str:
         return f"<Clients {len(self._digests)}>"
 
-    def identify(self, presented: Presented) -> str | None:
+    def tried(self, candidates: Candidates) -> str | None:
+        """Return the client whose id a request presents, whatever its secret."""
+        ids = {client_id.encode(): client_id for client_id in self._digests}
+        return next((ids[given] for given, _ in candidates if given in ids), None)
+
+    def identify(self, candidates: Candidates) -> str | None:
         """Return the client whose credentials these are, None if they are nobody's.
 
         Every client and secret is compared, in full and whatever came before: how long it
         takes does not tell how close a guess was.
         """
         found = None
-        for given_id, given_secret in presented.candidates:
+        for given_id, given_secret in candidates:
             digest = sha256(given_secret).digest()
             for client_id, digests in self._digests.items():
                 same_id = hmac.compare_digest(client_id.encode(), given_id)
@@ -69,25 +82,39 @@ class Clients:
         return found
 
 
-def read_credentials_of(head: Head, body: bytes) -> Presented | None:
-    """Return the credentials that a token request presents, None where it breaks the rules.
+def read_form(body: bytes) -> Form | None:
+    """Return the parameters of a form, None where one comes twice (RFC 6749, 3.2).
 
-    A field that comes twice, or credentials in both the header and the body, break them.
+    One without a value counts as omitted. Resources may be several (RFC 8707), and none matters.
     """
     # `parse_qsl` takes bytes, but fails on any that are no ASCII.
-    pairs = [pair.partition(b"=") for pair in body.split(b"&", _MOST_FIELDS) if pair]
-    fields = {_form_decoded(name): _form_decoded(value) for name, _, value in pairs}
-    basic = head.values(b"authorization")
-    if len(fields) != len(pairs) or len(basic) > 1 or (basic and b"client_secret" in fields):
+    pairs = [pair.partition(b"=") for pair in body.split(b"&")]
+    given = [(_form_decoded(name), _form_decoded(value)) for name, _, value in pairs if value]
+    once = [pair for pair in given if pair[0] != b"resource"]
+    form = dict(once)
+    return form if len(form) == len(once) else None
+
+
+def read_credentials_of(head: Head, form: Form) -> Candidates | None:
+    """Return the credentials that a token request presents, None where it breaks the rules.
+
+    Credentials in both the header and the form break them, two headers, and two client ids
+    (RFC 6749, 2.3). Where nothing is presented, or nothing that can be read, it is empty.
+    """
+    headers = head.values(b"authorization")
+    named, secret = form.get(b"client_id"), form.get(b"client_secret")
+    if not headers:
+        return ((named or b"", secret or b""),) if named or secret else ()
+    # Some servers join two headers with a comma, which is in no credentials.
+    if len(headers) > 1 or b"," in headers[0] or secret is not None:
         return None
-    grant_type = fields.get(b"grant_type")
-    if basic:
-        return Presented(_read_basic(basic[0]), grant_type)
-    posted = (fields.get(b"client_id", b""), fields.get(b"client_secret", b""))
-    return Presented((posted,), grant_type)
+    candidates = _read_basic(headers[0])
+    if named and candidates and named not in {client_id for client_id, _ in candidates}:
+        return None
+    return candidates
 
 
-def _read_basic(value: bytes) -> tuple[tuple[bytes, bytes], ...]:
+def _read_basic(value: bytes) -> Candidates:
     """Return both readings of HTTP Basic: the standard encodes id and secret, many do not."""
     scheme, _, encoded = value.partition(b" ")
     if scheme.lower() != b"basic":
@@ -106,6 +133,29 @@ def _form_decoded(text: bytes) -> bytes:
     return unquote_to_bytes(text.replace(b"+", b" "))
 
 
-def _several(secrets: Secrets) -> list[str]:
-    several = [secrets] if isinstance(secrets, str) else list(secrets)
-    return several if all(several) else []
+def raw_secret(secret: str | bytes) -> bytes:
+    """Return a secret's bytes, as an environment variable held them; none where it has none."""
+    try:
+        return secret if isinstance(secret, bytes) else secret.encode(errors="surrogateescape")
+    except (UnicodeEncodeError, AttributeError):  # half a letter, or no text; it would be shown
+        return b""
+
+
+def warn_of_placeholders(what: str, secrets: Iterable[bytes]) -> None:
+    """Log that a secret is long enough and no secret all the same, such as one letter 32 times."""
+    if any(len(set(secret)) < FEW_LETTERS for secret in secrets):
+        LOG.warning(
+            "%s repeats the same few letters and is easily guessed; "
+            "use one that secrets.token_urlsafe(32) made",
+            what,
+        )
+
+
+def _several(secrets: Secrets) -> list[bytes]:
+    raw = [raw_secret(secret) for secret in ([secrets] if isinstance(secrets, str) else secrets)]
+    return raw if all(len(secret) >= SHORTEST_SECRET for secret in raw) else []
+
+
+def _is_id(client_id: str) -> bool:
+    # Longer ones would make tokens longer than any that is looked at.
+    return 1 <= len(client_id.encode("utf-8", "replace")) <= LONGEST_ID and client_id.isprintable()

@@ -73,7 +73,8 @@ def _read(request: HttpRequest, limit: int) -> bytes:
 
 
 def _head(request: HttpRequest, rest: str) -> Head:
-    return Head(request.method or "", f"/{rest}", request.headers)
+    address = request.META.get("REMOTE_ADDR")
+    return Head(request.method or "", f"/{rest}", request.headers, address)
 
 
 def _answered(response: Response) -> HttpResponse:

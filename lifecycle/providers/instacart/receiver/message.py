@@ -20,11 +20,15 @@ _OBJECT: Final = (dict, Mapping)
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """What comes before a body: `path` without a query, headers as they came."""
+    """What comes before a body: `path` without a query, headers as they came.
+
+    `address` is the caller's, as far as the server knows it: guesses are counted by it.
+    """
 
     method: str
     path: str
     headers: Headers = field(default=None, repr=False)
+    address: str | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "headers", _repeatable(self.headers))
@@ -56,6 +60,7 @@ class Request:
     path: str
     headers: Headers = field(default=None, repr=False)
     body: bytes = field(default=b"", repr=False)
+    address: str | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "headers", _repeatable(self.headers))
@@ -63,7 +68,7 @@ class Request:
     @property
     def head(self) -> Head:
         """What comes before the body."""
-        return Head(self.method, self.path, self.headers)
+        return Head(self.method, self.path, self.headers, self.address)
 
 
 @dataclass(frozen=True, slots=True)

@@ -139,7 +139,9 @@ def head_of(environ: Mapping[str, Any]) -> Head:
         for name, value in environ.items()
         if name.startswith("HTTP_") or (name in ("CONTENT_TYPE", "CONTENT_LENGTH") and value)
     }
-    return Head(environ["REQUEST_METHOD"], environ.get("PATH_INFO", ""), headers)
+    return Head(
+        environ["REQUEST_METHOD"], environ.get("PATH_INFO", ""), headers, environ.get("REMOTE_ADDR")
+    )
 
 
 def _taken(body: bytes, ticket: AnyTicket | None) -> bytes:

@@ -1,7 +1,8 @@
 """Access tokens: signed and stateless, so that any process accepts what another issued.
 
 A token is a JWT over HMAC-SHA-256. It names its client and when it ends, and nothing else.
-The first key signs; every key verifies, so that keys are rotated without a gap.
+The first key signs; every key verifies, so that keys are rotated without a gap. A token of
+a host whose clock is a little ahead is accepted before it begins by ours; none lasts longer.
 """
 
 from __future__ import annotations
@@ -10,9 +11,13 @@ import hashlib
 import time
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from lifecycle.errors import InvalidArgumentError, MissingExtraError
+from lifecycle.providers.instacart.receiver.clients import raw_secret, warn_of_placeholders
+
+if TYPE_CHECKING:
+    from jwt.types import Options
 
 try:
     import jwt
@@ -20,6 +25,9 @@ except ModuleNotFoundError:
     raise MissingExtraError("http", "PyJWT") from None
 
 LIFETIME: Final = timedelta(hours=1)
+LEEWAY: Final = timedelta(seconds=30)
+_LONGEST_LIFETIME: Final = timedelta(days=36_525)
+_MOST_LEEWAY: Final = timedelta(minutes=5)
 SHORTEST_KEY: Final = 32
 """Bytes: a shorter key than the hash's output would be the weakest part."""
 
@@ -27,26 +35,46 @@ _ALGORITHM: Final = "HS256"
 _AUDIENCE: Final = "lifecycle:callbacks"
 _LONGEST_TOKEN: Final = 4096
 _KEPT: Final = 256
+_LAST_SECOND: Final = 253_402_300_799
+"""Of the year 9999: what ends later was not made by us."""
+# Times are checked here: the library's leeway makes tokens last longer, too, and its errors
+# do not cover every value that a claim may have.
+_OPTIONS: Final[Options] = {
+    "require": ["sub", "exp", "aud"],
+    "verify_exp": False,
+    "verify_iat": False,
+    "verify_nbf": False,
+}
 
 
 class Tokens:
     """Issues and checks access tokens.
 
     Raises:
-        InvalidArgumentError: no key, one of under 32 bytes, or a lifetime under a second.
+        InvalidArgumentError: no key, one of under 32 bytes, a lifetime under a second or above
+            a hundred years, or a leeway below zero or above five minutes.
     """
 
     def __init__(
-        self, signing_keys: str | bytes | Sequence[str | bytes], lifetime: timedelta = LIFETIME
+        self,
+        signing_keys: str | bytes | Sequence[str | bytes],
+        lifetime: timedelta = LIFETIME,
+        leeway: timedelta = LEEWAY,
     ) -> None:
         keys = [signing_keys] if isinstance(signing_keys, str | bytes) else list(signing_keys)
-        raw = [key.encode() if isinstance(key, str) else key for key in keys]
+        raw = [raw_secret(key) for key in keys]
         if not raw or any(len(key) < SHORTEST_KEY for key in raw):
             raise InvalidArgumentError(
-                "signing_keys", f"one or more keys of at least {SHORTEST_KEY} bytes, newest first"
+                "signing_keys",
+                f"one or more keys of at least {SHORTEST_KEY} bytes, newest first, "
+                "such as secrets.token_urlsafe(32) makes",
             )
-        if lifetime < timedelta(seconds=1):
-            raise InvalidArgumentError("token_lifetime", "at least a second")
+        warn_of_placeholders("a signing key", raw)
+        if not timedelta(seconds=1) <= lifetime <= _LONGEST_LIFETIME:
+            raise InvalidArgumentError("token_lifetime", "from a second to a hundred years")
+        if not timedelta(0) <= leeway <= _MOST_LEEWAY:
+            raise InvalidArgumentError("clock_leeway", "from nothing to five minutes")
+        self._leeway = leeway.total_seconds()
         self.seconds = int(lifetime.total_seconds())
         self._keys: Mapping[str, bytes] = {_name_of(key): key for key in raw}
         self._signer = _name_of(raw[0])
@@ -79,15 +107,20 @@ class Tokens:
             if key is None:
                 return None
             claims = jwt.decode(
-                token,
-                key,
-                algorithms=[_ALGORITHM],
-                audience=_AUDIENCE,
-                options={"require": ["sub", "exp", "aud"]},
+                token, key, algorithms=[_ALGORITHM], audience=_AUDIENCE, options=_OPTIONS
             )
-        except (jwt.PyJWTError, ValueError, TypeError, RecursionError):
+        except (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError):
             return None
-        return claims["sub"], float(claims["exp"])
+        client_id, ends_at = claims["sub"], _instant_of(claims["exp"])
+        begins_at = [claims[name] for name in ("iat", "nbf") if name in claims]
+        if not isinstance(client_id, str) or ends_at is None:
+            return None
+        return (client_id, ends_at) if all(map(self._has_begun, begins_at)) else None
+
+    def _has_begun(self, claim: object) -> bool:
+        """Tell whether a time has come, by the clock of a host that may be ahead of ours."""
+        instant = _instant_of(claim)
+        return instant is not None and instant <= time.time() + self._leeway
 
     def _keep(self, digest: bytes, known: tuple[str, float]) -> None:
         if len(self._verified) >= _KEPT:
@@ -101,3 +134,10 @@ class Tokens:
 def _name_of(key: bytes) -> str:
     """Return the name under which a token says which key signed it; it tells nothing of the key."""
     return hashlib.sha256(b"lifecycle key name\0" + key).hexdigest()[:16]
+
+
+def _instant_of(claim: object) -> float | None:
+    """Return the second that a claim names, None where it names none."""
+    if isinstance(claim, bool) or not isinstance(claim, int | float):
+        return None
+    return float(claim) if 0 <= claim <= _LAST_SECOND else None

@@ -14,6 +14,7 @@ from lifecycle.providers.instacart.simulator.settings import Settings
 NO_TOKEN: Final = "no token"  # noqa: S105 - the name of what went wrong
 
 _SPARE_SECONDS: Final = 5.0
+_DAY: Final = 86_400.0
 _MOST_CONNECTIONS: Final = 50
 
 
@@ -83,7 +84,8 @@ class Courier:
         if not isinstance(token, str):
             return None
         lifetime = granted.get("expires_in")
-        seconds = float(lifetime) if isinstance(lifetime, int | float) else 0.0
+        # In this order NaN counts as none, and no number is too large to be a float.
+        seconds = float(min(max(0, lifetime), _DAY)) if isinstance(lifetime, int | float) else 0.0
         self._expires_at = time.monotonic() + seconds - min(_SPARE_SECONDS, seconds / 2)
         return token
 
