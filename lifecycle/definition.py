@@ -18,8 +18,9 @@ from typing import Any, Final, NamedTuple, Self
 from pydantic import BaseModel, ConfigDict
 from transitions import Machine
 
-from lifecycle.errors import DefinitionError
+from lifecycle.errors import DefinitionError, InvalidArgumentError
 from lifecycle.event import EXCHANGE_NAMES
+from lifecycle.malformed import PARTS, described, is_name, listed, malformed, unnamed
 from lifecycle.strict_json import canonical
 
 NO_RANK: Final = 1_000_000
@@ -135,14 +136,14 @@ class Definition:
         return cls.of(
             Written(
                 name=name,
-                states=tuple(states),
-                moves=tuple(dict(move) for move in moves),
-                terminal=tuple(terminal),
-                aborts=tuple(aborts),
-                birth=tuple(birth),
-                side=tuple(side),
-                main_line=tuple(main_line),
-                informational=tuple(informational),
+                states=listed(states),
+                moves=listed(moves),
+                terminal=listed(terminal),
+                aborts=listed(aborts),
+                birth=listed(birth),
+                side=listed(side),
+                main_line=listed(main_line),
+                informational=listed(informational),
                 awaits=awaits,
                 details=details,
             )
@@ -154,11 +155,17 @@ class Definition:
 
         Raises:
             DefinitionError: with every reason found, and with what was written.
+            InvalidArgumentError: it is no `Written`.
         """
-        states = tuple(written.states)
-        problems = _problems_of_moves(states, written.moves)
+        if not isinstance(written, Written):
+            raise InvalidArgumentError("written", "a Written")
+        problems = [*malformed(vars(written)), *_wrong_awaits(written.awaits)]
         if problems:
-            raise DefinitionError(written.name, tuple(problems), written)
+            raise DefinitionError(described(written.name), tuple(problems), written)
+        states = tuple(written.states)
+        problems = [*_problems_of_moves(states, written.moves), *unnamed(written.name)]
+        if problems:
+            raise DefinitionError(described(written.name), tuple(problems), written)
         definition = cls(
             name=written.name,
             states=states,
@@ -285,28 +292,40 @@ def _compile(states: tuple[str, ...], moves: Sequence[Mapping[str, Any]]) -> tup
     )
 
 
+def _wrong_awaits(awaits: object) -> Iterable[str]:
+    if awaits is not None and not isinstance(awaits, Mapping):
+        yield "awaits is no mapping, expected one from states to Awaits"
+        return
+    for state, expected in (awaits or {}).items():
+        told = isinstance(expected, Awaits) and all(isinstance(names, tuple) for names in expected)
+        if not is_name(state):
+            yield "awaits is for something that is no name, expected states"
+        elif not told or not all(is_name(name) for names in expected for name in names):
+            yield f"awaits of {state!a} is no Awaits, expected one of tuples of names"
+
+
 def _problems_of_moves(states: tuple[str, ...], moves: Sequence[Mapping[str, Any]]) -> list[str]:
     """Return what `transitions` would accept in silence or refuse with a traceback."""
     if not states:
         return ["it has no states"]
-    problems = [f"state {state!r} is listed twice" for state in _repeated(states)]
+    problems = [f"state {state!a} is listed twice" for state in _repeated(states)]
     for move in moves:
-        if set(move) != {"trigger", "source", "dest"}:
-            problems.append(f"move {move!r} needs trigger, source and dest, and nothing else")
+        if set(move) != PARTS:
+            problems.append(f"move {dict(move)!a} needs trigger, source and dest, and nothing else")
             continue
         if move["trigger"] in _TAKEN:
-            problems.append(f"{move['trigger']!r} is a name that `transitions` uses itself")
+            problems.append(f"{move['trigger']!a} is a name that `transitions` uses itself")
         source, dest = move["source"], move["dest"]
         sources = source if isinstance(source, list | tuple) else [source]
         if not sources:
-            problems.append(f"{move['trigger']!r} starts from no state")
+            problems.append(f"{move['trigger']!a} starts from no state")
         problems += [
-            f"{move['trigger']!r} starts from unknown state {s!r}"
+            f"{move['trigger']!a} starts from unknown state {s!a}"
             for s in sources
             if s not in {*states, "*"}
         ]
         if dest not in states:
-            problems.append(f"{move['trigger']!r} leads to unknown state {dest!r}")
+            problems.append(f"{move['trigger']!a} leads to unknown state {dest!a}")
     return problems
 
 
@@ -317,7 +336,7 @@ def _problems_of(definition: Definition) -> list[str]:
         *_ambiguous_triggers(definition),
         *_clashing_names(definition),
         *(
-            f"terminal state {move.source!r} has a way out to {move.dest!r}"
+            f"terminal state {move.source!a} has a way out to {move.dest!a}"
             for move in definition.moves
             if move.source in definition.terminal
         ),
@@ -337,16 +356,16 @@ def _unknown_states(definition: Definition) -> Iterable[str]:
     }
     for where, states in named.items():
         for state in sorted(set(states) - known):
-            yield f"{where} names state {state!r}, which has no rank"
+            yield f"{where} names state {state!a}, which has no rank"
     for state in sorted(definition.aborts - definition.terminal):
-        yield f"state {state!r} aborts but is not terminal"
+        yield f"state {state!a} aborts but is not terminal"
 
 
 def _unfit_details(model: object) -> Iterable[str]:
     if not isinstance(model, type) or not issubclass(model, BaseModel):
         yield "details is no pydantic model"
     elif model.model_rebuild(raise_errors=False) is False:
-        yield f"details is the model {model.__name__!r}, which names a type that is not there"
+        yield f"details is the model {model.__name__!a}, which names a type that is not there"
 
 
 def _ambiguous_triggers(definition: Definition) -> Iterable[str]:
@@ -357,10 +376,10 @@ def _ambiguous_triggers(definition: Definition) -> Iterable[str]:
         leads.setdefault(move.trigger, set()).add(move.dest)
     for (source, trigger), dests in answers.items():
         if len(dests) > 1:
-            yield f"{trigger!r} in state {source!r} has {len(dests)} answers: {', '.join(dests)}"
+            yield f"{trigger!a} in state {source!a} has {len(dests)} answers: {', '.join(dests)}"
     for trigger, reached in leads.items():
         if len(reached) > 1:
-            yield f"{trigger!r} leads to {' and '.join(sorted(reached))}; an event names one state"
+            yield f"{trigger!a} leads to {' and '.join(sorted(reached))}; an event names one state"
 
 
 def _clashing_names(definition: Definition) -> Iterable[str]:
@@ -368,11 +387,11 @@ def _clashing_names(definition: Definition) -> Iterable[str]:
     triggers = {move.trigger: move.dest for move in definition.moves}
     for trigger, dest in triggers.items():
         if trigger in known and trigger != dest:
-            yield f"{trigger!r} is a state, but the move of that name leads to {dest!r}"
+            yield f"{trigger!a} is a state, but the move of that name leads to {dest!a}"
     for name in sorted(definition.informational & (known | set(triggers))):
-        yield f"{name!r} is informational and also names a state"
+        yield f"{name!a} is informational and also names a state"
     for name in sorted((known | set(triggers)) & (EXCHANGE_NAMES - known)):
-        yield f"{name!r} is the name of an exchange, not of a move"
+        yield f"{name!a} is the name of an exchange, not of a move"
 
 
 def _repeated(names: Sequence[str]) -> list[str]:

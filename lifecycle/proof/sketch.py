@@ -17,6 +17,7 @@ from typing import Any, Final, NamedTuple
 from pydantic import BaseModel
 
 from lifecycle.definition import Awaits, Definition, Move, NoDetails, Written
+from lifecycle.malformed import is_name
 
 EVERYWHERE: Final = "*"
 _PARTS: Final = frozenset({"trigger", "source", "dest"})
@@ -135,7 +136,7 @@ def _texts(where: str, names: object, malformed: list[Malformed]) -> Iterator[st
         return
     for name in names:
         # An enum member that is a text as well draws a phantom state beside the plain one.
-        if type(name) is str:
+        if _is_plain(name):
             yield name
         else:
             malformed.append(Malformed(f"{where} holds {_kind(name)}, expected plain text"))
@@ -161,13 +162,13 @@ def _why_malformed(move: Any) -> str | None:
         found = ", ".join(sorted(map(str, move))) or "nothing"
         return f"has {found}, expected trigger, source and dest, and nothing else"
     for part in ("trigger", "dest"):
-        if type(move[part]) is not str:
+        if not _is_plain(move[part]):
             return f"has {_kind(move[part])} as its {part}, expected plain text"
     source = move["source"]
     listed = source if isinstance(source, list | tuple) else [source]
     if not listed:
         return "has no source, expected a state, a list of states or '*'"
-    if any(type(name) is not str for name in listed):
+    if not all(map(_is_plain, listed)):
         return "has a source that is no text, expected a state, a list of states or '*'"
     return None
 
@@ -176,6 +177,10 @@ def _sources(source: Any, states: tuple[str, ...]) -> Collection[str]:
     if source == EVERYWHERE:
         return states
     return source if isinstance(source, list | tuple) else (source,)
+
+
+def _is_plain(name: object) -> bool:
+    return type(name) is str and is_name(name)
 
 
 def _kind(value: object) -> str:

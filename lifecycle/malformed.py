@@ -1,0 +1,119 @@
+"""What of a written lifecycle is no name, no move or no list at all: found before it is read.
+
+`transitions` takes more forms than `Definition.write` does: enumerations as states, lists as
+moves, mappings that describe a state. None of them is a stored word, so each is refused here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
+from enum import Enum
+from typing import Any, Final
+
+MAX_NAME_BYTES: Final = 255
+PARTS: Final = frozenset({"trigger", "source", "dest"})
+
+_ORDERED: Final = ("states", "main_line")
+_UNORDERED: Final = ("terminal", "aborts", "birth", "side", "informational")
+# `transitions` reads them as every state, and as the state that a move starts from.
+_WILDCARDS: Final = frozenset({"*", "="})
+
+
+def listed(value: object) -> Any:
+    """Return an iterable as a tuple, to be read twice, and no mapping in it changed by others.
+
+    What is no list comes back as it is, to be refused.
+    """
+    if isinstance(value, Iterable) and not isinstance(value, str | bytes | Mapping | AbstractSet):
+        return tuple(dict(each) if isinstance(each, Mapping) else each for each in value)
+    return value
+
+
+def malformed(parts: Mapping[str, object]) -> list[str]:
+    """Return a sentence for each part of a lifecycle that is of no use, once each."""
+    return list(dict.fromkeys(_malformed(parts)))
+
+
+def is_name(value: object) -> bool:
+    """Tell whether this can be the name of a state or an event: plain text that can be stored."""
+    if not isinstance(value, str) or isinstance(value, Enum):
+        return False
+    is_one_line = bool(value) and not any(c < " " or c == "\x7f" for c in value)
+    try:
+        return is_one_line and len(value.encode()) <= MAX_NAME_BYTES
+    except UnicodeEncodeError:  # a lone surrogate
+        return False
+
+
+def unnamed(name: object) -> Iterator[str]:
+    """Yield what is wrong with the name of a lifecycle."""
+    if not is_name(name):
+        yield f"name is {_kind(name)}, expected {_NAME}"
+
+
+def described(name: object) -> str:
+    """Return the name of a lifecycle, or what stands in its place."""
+    return str.__str__(name) if isinstance(name, str) else _kind(name)
+
+
+def _malformed(parts: Mapping[str, object]) -> Iterator[str]:
+    for part in _ORDERED:
+        if isinstance(parts[part], AbstractSet):
+            yield f"{part} is a set, expected a list: the order counts"
+        else:
+            yield from _not_names(part, parts[part])
+    for part in _UNORDERED:
+        yield from _not_names(part, parts[part])
+    yield from _not_moves(parts["moves"])
+
+
+_NAME: Final = f"plain text of 1 to {MAX_NAME_BYTES} bytes without control characters"
+
+
+def _not_names(part: str, names: Any) -> Iterator[str]:
+    if not _is_list(names):
+        yield f"{part} is {_kind(names)}, expected a list of names"
+        return
+    for name in names:
+        if not is_name(name):
+            yield f"{part} holds {_kind(name)}, expected {_NAME}"
+        elif part == "states" and name in _WILDCARDS:
+            yield f"states holds {name!a}, which `transitions` reads as a wildcard"
+
+
+def _not_moves(moves: Any) -> Iterator[str]:
+    if not _is_list(moves):
+        yield f"moves is {_kind(moves)}, expected a list of moves"
+        return
+    for number, move in enumerate(moves, 1):
+        if not isinstance(move, Mapping):
+            yield f"move {number} is {_kind(move)}, expected a mapping of trigger, source and dest"
+        elif set(move) == PARTS:
+            yield from _not_parts(number, move)
+        elif not all(is_name(each) for pair in move.items() for each in pair):
+            yield f"move {number} needs trigger, source and dest, and nothing else"
+
+
+def _not_parts(number: int, move: Mapping[str, object]) -> Iterator[str]:
+    source = move["source"]
+    sources = source if isinstance(source, list | tuple) else [source]
+    for part, names in (
+        ("trigger", [move["trigger"]]),
+        ("source", sources),
+        ("dest", [move["dest"]]),
+    ):
+        for name in names:
+            if not is_name(name):
+                yield f"the {part} of move {number} is {_kind(name)}, expected {_NAME}"
+
+
+def _is_list(value: object) -> bool:
+    return isinstance(value, Collection) and not isinstance(value, str | bytes | Mapping)
+
+
+def _kind(value: object) -> str:
+    """Return what a value is, by its type alone."""
+    if type(value) is str:
+        return "a text"
+    return "nothing" if value is None else f"a value of type {type(value).__name__}"
