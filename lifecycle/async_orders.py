@@ -14,6 +14,7 @@ from itertools import islice
 from types import TracebackType
 from typing import Final, NoReturn, Self, Unpack, cast
 
+from lifecycle.argument import check_callable
 from lifecycle.costly import is_costly, uncollected
 from lifecycle.desk import Desk, is_first, pass_over
 from lifecycle.errors import NotEnteredError, StoredFormatError, VersionConflictError
@@ -22,7 +23,7 @@ from lifecycle.feed.async_subscription import AsyncSubscription, AwaitedHandler
 from lifecycle.feed.changes import EVERY_SECONDS, OrderChange, changes, checked_seconds
 from lifecycle.feed.subscription import Subscription
 from lifecycle.fold import Folding
-from lifecycle.intake import ArrivalFields, Body, Line, as_bytes
+from lifecycle.intake import ArrivalFields, Body, Line, as_bytes, checked_lines
 from lifecycle.log import Appended, Log
 from lifecycle.projection.stored_views import StoredViews
 from lifecycle.provider import Provider
@@ -112,7 +113,7 @@ class AsyncOrders(Writes[Awaitable[AsyncReceipt]]):
     ) -> list[AsyncReceipt]:
         """Record many recordings, a commit per few hundred; as `Orders.record_many`."""
         receipts: list[AsyncReceipt] = []
-        lines = iter(recordings)
+        lines = checked_lines(recordings, first_line)
         while batch := list(islice(lines, _BATCH)):
             entries = await asyncio.to_thread(self._desk.intake.lines, batch, first_line=first_line)
             first_line += len(batch)
@@ -165,6 +166,8 @@ class AsyncOrders(Writes[Awaitable[AsyncReceipt]]):
 
     async def stats(self, *, on_progress: Callable[[int], object] | None = None) -> LogStats:
         """Return the whole log in figures; as `Orders.stats`."""
+        if on_progress is not None:
+            check_callable("on_progress", on_progress)
         tally = self._desk.tally()
         pages = self._desk.counted(tally)
         while (events := await asyncio.to_thread(next, pages, None)) is not None:

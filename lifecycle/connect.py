@@ -13,6 +13,7 @@ from types import MappingProxyType, ModuleType
 from typing import Final, cast
 
 from lifecycle import providers
+from lifecycle.argument import CheckedClock, check_type
 from lifecycle.async_orders import AsyncOrders
 from lifecycle.errors import InvalidArgumentError, MissingExtraError, StoreUrlError
 from lifecycle.guarded_provider import guarded
@@ -50,10 +51,11 @@ def connect(
         StoreMissingError: there is no log and `create` is False.
         StoreUnavailableError: the store cannot be opened.
         MissingExtraError: the packages of the store, or of telemetry, are not installed.
-        InvalidArgumentError: there is no such provider, or it is none.
+        InvalidArgumentError: there is no such provider, or it is none; `url` is no text, or
+            `clock` no clock.
     """
     known, chosen = _providers(provider)
-    tell = clock or _now
+    tell = _now if clock is None else CheckedClock(clock)
     log = open_log(url, create=create, clock=tell, telemetry=telemetry, providers=known)
     return Orders(log, known, chosen, tell)
 
@@ -71,7 +73,7 @@ def connect_async(
     Arguments and errors are those of `connect`; the errors come when it is entered.
     """
     known, chosen = _providers(provider)
-    tell = clock or _now
+    tell = _now if clock is None else CheckedClock(clock)
     open_it = partial(
         open_log, url, create=create, clock=tell, telemetry=telemetry, providers=known
     )
@@ -95,6 +97,7 @@ def open_log(
 
 
 def _open_store(url: str, *, create: bool, clock: Clock) -> Log:
+    check_type("url", url, str)
     scheme, separator, rest = url.partition(":")
     if scheme == "memory" and separator and rest in ("", "//"):
         from lifecycle.stores.memory import MemoryLog
@@ -266,7 +269,7 @@ def simulator_of(provider: str = DEFAULT_PROVIDER) -> ModuleType:
 def _part_of(provider: str, part: str, what: str) -> ModuleType:
     name = f"{providers.__name__}.{provider}.{part}"
     if provider not in known_providers() or find_spec(name) is None:
-        raise InvalidArgumentError(f"provider {provider!r}", f"one that has {what}")
+        raise InvalidArgumentError("provider", f"one that has {what}", found=provider)
     return import_module(name)
 
 
@@ -275,7 +278,7 @@ def _providers(provider: str | Provider) -> tuple[Mapping[str, Provider], Provid
     if not isinstance(provider, str):
         return {**known, guarded(provider).name: provider}, provider
     if provider not in known:
-        raise InvalidArgumentError("provider", "one of " + ", ".join(sorted(known)))
+        raise InvalidArgumentError("provider", "one of " + ", ".join(sorted(known)), found=provider)
     return known, known[provider]
 
 

@@ -10,7 +10,12 @@ from hashlib import sha256
 from itertools import islice
 from typing import Final, TypeVar
 
-from lifecycle.errors import InvalidArgumentError, StoredFormatError, UnknownOrderError
+from lifecycle.errors import (
+    InvalidArgumentError,
+    JsonError,
+    StoredFormatError,
+    UnknownOrderError,
+)
 from lifecycle.event import FAILED, Entry, Event, Redriven, Unreadable, stream_of
 from lifecycle.feed.changes import Feed
 from lifecycle.fold import Folding
@@ -25,12 +30,15 @@ from lifecycle.provider import Provider
 from lifecycle.receipt import QuarantineItem, Receipt, Told, is_before
 from lifecycle.stats import Tally
 from lifecycle.stored import decode, decode_event
+from lifecycle.strict_json import parse
 from lifecycle.view import OrderView
 from lifecycle.view_store import Conditions
 
 LOG: Final = logging.getLogger("lifecycle.orders")
 
 UNREADABLE_MARK: Final = "?"
+
+_OBJECT: Final = "a JSON object, as every create request is"
 
 _PAGE: Final = 200
 _FEW: Final = 8
@@ -140,7 +148,7 @@ class Desk:
         """
         states = self.provider.definition.states
         if status is not None and status not in states:
-            raise InvalidArgumentError("status", "one of " + ", ".join(states))
+            raise InvalidArgumentError("status", "one of " + ", ".join(states), found=status)
         if waiting_longer_than is not None and not isinstance(waiting_longer_than, timedelta):
             raise InvalidArgumentError("waiting_longer_than", "a timedelta")
         wanted = Conditions.of(
@@ -196,7 +204,7 @@ class Desk:
                 yield event, [event, mark]
         for provider, count in unknown.items():
             LOG.warning(
-                "provider %r is not known here: quarantined items left: %d", provider, count
+                "provider %a is not known here: quarantined items left: %d", provider, count
             )
 
     def _folded(self, records: Sequence[Record]) -> Folding | None:
@@ -228,6 +236,7 @@ class Desk:
             raise InvalidArgumentError(
                 "the request", f"one that can be recorded ({entry.reason}: {entry.detail})"
             )
+        _check_is_object(entry.body)
         return entry
 
     def _items(self) -> Iterator[tuple[Record, Unreadable, str | None]]:
@@ -276,6 +285,20 @@ def pass_over(damaged: StoredFormatError) -> None:
 def is_first(appended: Sequence[Appended]) -> bool:
     """Tell whether an item was re-driven by this append, and not by somebody before it."""
     return appended[1].outcome is not Outcome.DUPLICATE
+
+
+def _check_is_object(body: bytes) -> None:
+    """Refuse what no provider takes for a create request: it is the caller who is about to send it.
+
+    Raises:
+        InvalidArgumentError: it is no JSON object.
+    """
+    try:
+        is_object = isinstance(parse(body), dict)
+    except JsonError as wrong:
+        raise InvalidArgumentError("body", f"{_OBJECT} ({wrong.why})") from None
+    if not is_object:
+        raise InvalidArgumentError("body", _OBJECT)
 
 
 def _checked_or_none(argument: str, time: datetime | None) -> datetime | None:

@@ -45,6 +45,8 @@ from lifecycle.portable import PortableError, Reduced
 # Who logs in and how: before the host, or among the parameters.
 _SECRET: Final = re.compile(r"(?<=://).*(?=@)|(?<=:)(?!//).*(?=@)|(?<=password=)[^&]*")
 
+_LONGEST_WORD: Final = 60
+
 
 class LifecycleError(PortableError):
     """The base of every exception that this library raises."""
@@ -53,14 +55,16 @@ class LifecycleError(PortableError):
 class InvalidArgumentError(LifecycleError, ValueError):
     """A value that the caller passed cannot be used.
 
-    `argument` names it, `expected` says what would do. The value itself is not kept:
-    it may be personal data.
+    `argument` names it, `expected` says what would do. The value itself is not kept, since
+    it may be personal data; but for a word that had to be one of a few: that is `found`.
     """
 
-    def __init__(self, argument: str, expected: str) -> None:
+    def __init__(self, argument: str, expected: str, *, found: object = None) -> None:
         self.argument = argument
         self.expected = expected
-        super().__init__(f"{argument} cannot be used; expected {expected}")
+        self.found = found[:_LONGEST_WORD] if isinstance(found, str) else None
+        word = "" if self.found is None else f" {self.found!a}"
+        super().__init__(f"{argument}{word} cannot be used; expected {expected}")
 
 
 class JsonError(LifecycleError, ValueError):
@@ -86,7 +90,7 @@ class DefinitionError(LifecycleError, ValueError):
         self.definition = definition
         self.problems = problems
         self.written = written
-        super().__init__(f"definition {definition!r} cannot be built: {'; '.join(problems)}")
+        super().__init__(f"definition {definition!a} cannot be built: {'; '.join(problems)}")
 
     def __reduce__(self) -> Reduced:
         """As of every error; but `written` is left behind where it cannot cross processes."""
@@ -101,7 +105,7 @@ class MixedOrdersError(LifecycleError, ValueError):
 
     def __init__(self, streams: tuple[str, ...]) -> None:
         self.streams = streams
-        named = ", ".join(repr(stream) for stream in streams[:3]) or "no event at all"
+        named = ", ".join(ascii(stream) for stream in streams[:3]) or "no event at all"
         super().__init__(f"expected events of one order, found {named}; fold each order by itself")
 
 
@@ -114,7 +118,7 @@ class UnknownOrderError(LifecycleError, LookupError):
         self.before = before
         when = f" before {before}" if before else ""
         super().__init__(
-            f"no event about order {order_id!r} of {provider!r}{when}; "
+            f"no event about order {order_id!a} of {provider!a}{when}; "
             "check the id and the database"
         )
 
@@ -145,7 +149,7 @@ class MissingExtraError(LifecycleError, ImportError):
         self.extra = extra
         self.package = package
         super().__init__(
-            f"package {package!r} is not installed; run: pip install 'order-lifecycle[{extra}]'"
+            f"package {package!a} is not installed; run: pip install 'order-lifecycle[{extra}]'"
         )
 
 
@@ -185,7 +189,7 @@ class ProviderFaultError(LifecycleError):
         self.order_id = order_id
         self.found = found
         super().__init__(
-            f"order {order_id!r} of {provider!r} cannot be read: the provider's {found}; "
+            f"order {order_id!a} of {provider!a} cannot be read: the provider's {found}; "
             "mend its code and read the order again"
         )
 
@@ -268,7 +272,7 @@ class StoreUrlError(StoreError, ValueError):
     def __init__(self, url: str, expected: str) -> None:
         self.url = _SECRET.sub("***", url)
         self.expected = expected
-        super().__init__(f"no store answers to {self.url!r}; expected {expected}")
+        super().__init__(f"no store answers to {self.url!a}; expected {expected}")
 
 
 class StoreMissingError(StoreError):
@@ -276,20 +280,22 @@ class StoreMissingError(StoreError):
 
     def __init__(self, url: str) -> None:
         self.url = url
-        super().__init__(f"there is no log at {url!r}; check --db, or record something first")
+        super().__init__(f"there is no log at {url!a}; check --db, or record something first")
 
 
 class StoreUnavailableError(StoreError):
     """The store cannot be reached, is full, read-only, or does not answer in time.
 
     Nothing was acknowledged. What was under way may or may not be stored: record it
-    again, and it comes out as `appended` or `duplicate`, never twice.
+    again, and it comes out as `appended` or `duplicate`, never twice. `found` says what is
+    the matter, and after a semicolon what to do, where that is more than to try again.
     """
 
     def __init__(self, store: str, found: str) -> None:
         self.store = store
         self.found = found
-        super().__init__(f"store {store!r} cannot be used: {found}; mend it and try again")
+        advice = "" if ";" in found else "; mend it and try again"
+        super().__init__(f"store {store!a} cannot be used: {found}{advice}")
 
 
 class StoreClosedError(StoreError):
@@ -297,7 +303,7 @@ class StoreClosedError(StoreError):
 
     def __init__(self, store: str) -> None:
         self.store = store
-        super().__init__(f"store {store!r} is closed; connect again")
+        super().__init__(f"store {store!a} is closed; connect again")
 
 
 class VersionConflictError(StoreError):
@@ -308,7 +314,7 @@ class VersionConflictError(StoreError):
         self.found = found
         self.expected = expected
         super().__init__(
-            f"{stream!r} is at version {found}, expected {expected}; read it again and retry"
+            f"{stream!a} is at version {found}, expected {expected}; read it again and retry"
         )
 
 
@@ -323,8 +329,8 @@ class OtherRecordsError(StoreError):
         self.stream = stream
         self.version = version
         super().__init__(
-            f"store {store!r} holds other records than the log to copy, the first is record "
-            f"{version} of {stream!r}; expected none, or an earlier copy: choose another store"
+            f"store {store!a} holds other records than the log to copy, the first is record "
+            f"{version} of {stream!a}; expected none, or an earlier copy: choose another store"
         )
 
 
@@ -336,7 +342,7 @@ class StoredFormatError(StoreError):
         self.version = version
         self.found = found
         super().__init__(
-            f"record {version} of {stream!r} cannot be read: {found}; run: lifecycle verify"
+            f"record {version} of {stream!a} cannot be read: {found}; run: lifecycle verify"
         )
 
 
@@ -353,7 +359,7 @@ class PoisonedOrdersError(StoreError):
         self.found = found
         more = f" and {count - 1} more" if count > 1 else ""
         super().__init__(
-            f"order {order_id!r} of {provider!r}{more} cannot be folded: {found}; "
+            f"order {order_id!a} of {provider!a}{more} cannot be folded: {found}; "
             "all other orders were given"
         )
 
@@ -365,7 +371,7 @@ class NoViewsError(StoreError):
         self.provider = provider
         self.found = found
         super().__init__(
-            f"no stored views of {provider!r}: {found}; run: lifecycle views --rebuild"
+            f"no stored views of {provider!a}: {found}; run: lifecycle views --rebuild"
         )
 
 
@@ -377,7 +383,7 @@ class ViewsLagError(StoreError, TimeoutError):
         self.reached = reached
         self.expected = expected
         super().__init__(
-            f"the stored views of {provider!r} reached position {reached}, expected {expected}; "
+            f"the stored views of {provider!a} reached position {reached}, expected {expected}; "
             "run: lifecycle views --follow"
         )
 

@@ -112,7 +112,7 @@ class Fault(NamedTuple):
     key: str | None = None
 
     def __repr__(self) -> str:
-        return f"<Fault code={self.code!r}>"
+        return f"<Fault code={self.code!a}>"
 
 
 class Event(NamedTuple):
@@ -157,7 +157,11 @@ class Event(NamedTuple):
 
     def __repr__(self) -> str:
         # A name that is no plain word may be anything that somebody sent.
-        name = self.name if self.name.isidentifier() and len(self.name) <= _LONGEST_WORD else "?"
+        name = (
+            self.name
+            if self.name.isascii() and self.name.isidentifier() and len(self.name) <= _LONGEST_WORD
+            else "?"
+        )
         return f"<Event {self.kind} {name} {self.sha256[:12]}>"
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -182,7 +186,7 @@ class Unreadable(NamedTuple):
     recorded_at: datetime | None = None
 
     def __repr__(self) -> str:
-        return f"<Unreadable {self.reason} of {len(self.body)} bytes>"
+        return f"<Unreadable {ascii(self.reason)[1:-1]} of {len(self.body)} bytes>"
 
 
 class Redriven(NamedTuple):

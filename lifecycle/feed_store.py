@@ -22,6 +22,9 @@ class DeadLetter(NamedTuple):
     reason: str
     attempts: int
 
+    def __repr__(self) -> str:
+        return f"<DeadLetter of {self.order_id!a} at {self.position}: {self.reason!a}>"
+
 
 class Standing(NamedTuple):
     """A subscription: how far it is in the log, and how many letters wait."""

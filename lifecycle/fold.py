@@ -15,9 +15,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
+from lifecycle.argument import check_type
 from lifecycle.awaiting import awaiting, missing
 from lifecycle.definition import Definition
-from lifecycle.errors import MixedOrdersError
+from lifecycle.errors import InvalidArgumentError, MixedOrdersError
 from lifecycle.event import FAILED, NOTHING, REJECTED, Event, Problem, stream_of
 from lifecycle.reason import reason, shown_key
 from lifecycle.verdict import Place, first_stage, place, supersedes
@@ -55,6 +56,12 @@ def history(definition: Definition, events: Iterable[Event]) -> tuple[HistoryEnt
     return Folding.of(definition, events).history()
 
 
+def _refuse_strangers(events: object) -> None:
+    """Raise for what was no list of events: looked at only once it went wrong."""
+    if not isinstance(events, list) or not all(isinstance(event, Event) for event in events):
+        raise InvalidArgumentError("events", "an iterable of Event") from None
+
+
 class Entered(NamedTuple):
     """One step of a path, or a milestone, as `Step` shows it; cheap to make and to compare."""
 
@@ -80,6 +87,7 @@ class Folding:
     """
 
     def __init__(self, definition: Definition) -> None:
+        check_type("definition", definition, Definition)
         self.definition = definition
         self._known: set[tuple[str, str]] = set()
         self._counted: dict[str, Event] = {}
@@ -94,7 +102,12 @@ class Folding:
     def of(cls, definition: Definition, events: Iterable[Event]) -> Folding:
         """Return the folding of all these events, sorted once and folded once."""
         folding = cls(definition)
-        folding._count_all(list(events))
+        try:
+            events = list(events)
+            folding._count_all(events)
+        except (AttributeError, TypeError):
+            _refuse_strangers(events)
+            raise
         folding._sort()
         return folding
 
@@ -117,6 +130,7 @@ class Folding:
         Raises:
             MixedOrdersError: it is about another order than those before it.
         """
+        check_type("event", event, Event)
         if not self._count(event):
             return
         if self._counted[event.key] is not event:

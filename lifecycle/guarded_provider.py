@@ -214,7 +214,7 @@ def all_guarded(providers: Mapping[str, Provider]) -> Mapping[str, GuardedProvid
         try:
             usable[name] = guarded(provider)
         except InvalidArgumentError as broken:
-            LOG.error("provider %r is left out: %s", name, broken)  # noqa: TRY400 - it says enough
+            LOG.error("provider %a is left out: %s", name, broken)  # noqa: TRY400 - it says enough
     return MappingProxyType(usable)
 
 
@@ -235,11 +235,11 @@ def _checked(provider: Provider) -> tuple[str, Definition, frozenset[str]]:
     if not isinstance(name, str) or _NAME.fullmatch(name) is None:
         raise InvalidArgumentError("provider", "a name of 1 to 64 letters, digits, . _ and -")
     if not isinstance(definition, Definition):
-        raise InvalidArgumentError(f"provider {name!r}", "a Definition as its definition")
+        raise InvalidArgumentError(f"provider {name!a}", "a Definition as its definition")
     if not isinstance(headers, set | frozenset) or not all(map(_is_header, headers)):
-        raise InvalidArgumentError(f"provider {name!r}", "kept_headers: a set of lower-case names")
+        raise InvalidArgumentError(f"provider {name!a}", "kept_headers: a set of lower-case names")
     if not callables:
-        raise InvalidArgumentError(f"provider {name!r}", "functions recognize and recall")
+        raise InvalidArgumentError(f"provider {name!a}", "functions recognize and recall")
     return name, definition, frozenset(headers)
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, TypedDict
 
+from lifecycle.argument import is_whole
 from lifecycle.errors import InvalidArgumentError
 from lifecycle.event import MAX_ATTEMPT, Arrival, Event, Kind, Unreadable, opaque_id
 from lifecycle.guarded_provider import GuardedProvider
@@ -21,6 +22,8 @@ Line = bytes | str | Mapping[str, Any]
 """One recording: a line of JSON, or the object that it spells."""
 
 _TEXTS: Final = (bytes, str)
+_ONE_RECORDING: Final = (bytes, bytearray, memoryview, str, Mapping)
+_MOST_LINES: Final = 1 << 62
 
 
 class ArrivalFields(TypedDict, total=False):
@@ -135,6 +138,20 @@ def as_bytes(body: Body) -> bytes:
     if isinstance(body, bytes | bytearray | memoryview):
         return bytes(body)
     raise InvalidArgumentError("body", "bytes, text, a mapping or None")
+
+
+def checked_lines(recordings: object, first_line: object) -> Iterator[Line]:
+    """Return the recordings, one after the other.
+
+    Raises:
+        InvalidArgumentError: they are one recording, whose characters would each be a bad
+            line, or nothing that can be iterated; or lines cannot be counted so.
+    """
+    if not is_whole(first_line) or not 0 <= first_line < _MOST_LINES:  # type: ignore[operator]
+        raise InvalidArgumentError("first_line", "an integer from 0")
+    if isinstance(recordings, Iterable) and not isinstance(recordings, _ONE_RECORDING):
+        return iter(recordings)
+    raise InvalidArgumentError("recordings", "an iterable of recordings; of one, a list of it")
 
 
 def checked_order_id(order_id: object) -> str:

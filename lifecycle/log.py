@@ -44,6 +44,10 @@ class Appended(NamedTuple):
     version: int
     position: int
 
+    def __repr__(self) -> str:
+        where = f"{self.version} of {self.stream!a}"
+        return f"<Appended {self.outcome.value}: {where} at {self.position}>"
+
 
 class Record(NamedTuple):
     """One stored record, as the store holds it; `state` is the stored form, bytes."""
@@ -53,6 +57,9 @@ class Record(NamedTuple):
     topic: str
     position: int
     state: bytes
+
+    def __repr__(self) -> str:
+        return f"<Record {self.version} of {self.stream!a} at {self.position}>"
 
 
 class Level(StrEnum):

@@ -39,9 +39,8 @@ def is_name(value: object) -> bool:
     """Tell whether this can be the name of a state or an event: plain text that can be stored."""
     if not isinstance(value, str) or isinstance(value, Enum):
         return False
-    is_one_line = bool(value) and not any(c < " " or c == "\x7f" for c in value)
     try:
-        return is_one_line and len(value.encode()) <= MAX_NAME_BYTES
+        return len(value.encode()) <= MAX_NAME_BYTES
     except UnicodeEncodeError:  # a lone surrogate
         return False
 
@@ -68,7 +67,7 @@ def _malformed(parts: Mapping[str, object]) -> Iterator[str]:
     yield from _not_moves(parts["moves"])
 
 
-_NAME: Final = f"plain text of 1 to {MAX_NAME_BYTES} bytes without control characters"
+_NAME: Final = f"plain text of up to {MAX_NAME_BYTES} bytes of UTF-8"
 
 
 def _not_names(part: str, names: Any) -> Iterator[str]:

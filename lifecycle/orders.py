@@ -15,13 +15,14 @@ from threading import Event as Signal
 from types import TracebackType
 from typing import Final, Self
 
+from lifecycle.argument import check_callable
 from lifecycle.desk import Desk, is_first, pass_over
 from lifecycle.errors import StoredFormatError, VersionConflictError
 from lifecycle.event import Event, Unreadable
 from lifecycle.feed.changes import EVERY_SECONDS, OrderChange, changes, followed
 from lifecycle.feed.subscription import Handler, Subscription
 from lifecycle.fold import Folding
-from lifecycle.intake import Body, Line
+from lifecycle.intake import Body, Line, checked_lines
 from lifecycle.log import Log
 from lifecycle.projection.stored_views import StoredViews
 from lifecycle.provider import Provider
@@ -80,7 +81,8 @@ class Orders(Writes[Receipt]):
         answer, as when a service crashed and begins anew.
 
         Raises:
-            InvalidArgumentError: the order id or the body cannot be a request.
+            InvalidArgumentError: the order id or the body cannot be a request; a body that is
+                no JSON object is none that any provider takes.
         """
         while True:
             event, version = self._desk.next_request(order_id, body, received_at)
@@ -95,9 +97,12 @@ class Orders(Writes[Receipt]):
         """Record many recordings, a commit per few hundred; blank lines are skipped.
 
         `first_line` is the number that the first line gets in the quarantine.
+
+        Raises:
+            InvalidArgumentError: they are one recording, or nothing that can be iterated.
         """
         receipts: list[Receipt] = []
-        lines = iter(recordings)
+        lines = checked_lines(recordings, first_line)
         while batch := list(islice(lines, _BATCH)):
             entries = self._desk.intake.lines(batch, first_line=first_line)
             first_line += len(batch)
@@ -179,6 +184,8 @@ class Orders(Writes[Receipt]):
         Folds the whole log, in memory that does not grow with it; `on_progress` is called
         with how many more events were counted.
         """
+        if on_progress is not None:
+            check_callable("on_progress", on_progress)
         tally = self._desk.tally()
         for events in self._desk.counted(tally):
             if on_progress is not None:
@@ -203,7 +210,7 @@ class Orders(Writes[Receipt]):
 
         Looks for more `every` so many seconds. `stop`, once set, ends it.
         """
-        return followed(self._desk.feed(after), stop or Signal(), every)
+        return followed(self._desk.feed(after), Signal() if stop is None else stop, every)
 
     def subscription(
         self,

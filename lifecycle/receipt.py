@@ -7,13 +7,13 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any, NamedTuple, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from lifecycle.errors import NotFoldedError
 from lifecycle.event import Event, Unreadable
 from lifecycle.fold import Entered
 from lifecycle.log import Appended, Outcome
-from lifecycle.view import Instant, OrderView
+from lifecycle.view import FrozenValue, Instant, OrderView
 
 
 class Change(NamedTuple):
@@ -134,14 +134,12 @@ def _told_receipt(event: Event | Unreadable, appended: Appended, told: Told) -> 
     return Receipt(event, appended, lambda _event, _appended: told)
 
 
-class QuarantineItem(BaseModel):
+class QuarantineItem(FrozenValue):
     """Something that could not be read, and why.
 
     `item` counts the quarantine's records from 1. `redriven` is the key of the event that
     it became, None while it waits. `body` holds the bytes as they came.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     item: int
     position: int

@@ -155,7 +155,7 @@ def parse_header(header: bytes, stream: str, version: int) -> dict[str, Any]:
     written = fields.get("v")
     if type(written) is not int or written not in _READERS:
         known = ", ".join(map(str, _READERS))
-        found = f"it has format {written!r:.20}, this release reads {known}"
+        found = f"it has format {written!a:.20}, this release reads {known}"
         raise StoredFormatError(stream, version, found)
     return fields
 

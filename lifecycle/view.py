@@ -44,11 +44,18 @@ class Verdict(StrEnum):
     DIVERGENT = "divergent"
 
 
-class _Value(BaseModel):
+class FrozenValue(BaseModel):
+    """A value whose repr is ASCII: some letters that others send turn the text beside them."""
+
     model_config = ConfigDict(frozen=True)
 
+    def __repr__(self) -> str:
+        return super().__repr__().encode("ascii", "backslashreplace").decode()
 
-class OrderError(_Value):
+    __str__ = __repr__
+
+
+class OrderError(FrozenValue):
     """One error of the newest attempt that failed; None where nobody said.
 
     `correctable` is true where the client can mend the request and send it again.
@@ -62,14 +69,14 @@ class OrderError(_Value):
 
     def __repr__(self) -> str:
         return (
-            f"<OrderError code={self.code!r} http_status={self.http_status!r} "
+            f"<OrderError code={self.code!a} http_status={self.http_status!a} "
             f"correctable={self.correctable}>"
         )
 
     __str__ = __repr__
 
 
-class Step(_Value):
+class Step(FrozenValue):
     """One state that an event entered: `at` is the provider's clock, `event` the key."""
 
     status: str
@@ -77,7 +84,7 @@ class Step(_Value):
     event: str
 
 
-class Milestone(_Value):
+class Milestone(FrozenValue):
     """A fact beside the path: `at` is the provider's clock, `event` the key."""
 
     name: str
@@ -85,7 +92,7 @@ class Milestone(_Value):
     event: str
 
 
-class Anomaly(_Value):
+class Anomaly(FrozenValue):
     """Something a person should look at; `events` are the keys that show it."""
 
     code: AnomalyCode
@@ -93,7 +100,7 @@ class Anomaly(_Value):
     events: tuple[str, ...]
 
 
-class Arrivals(_Value):
+class Arrivals(FrozenValue):
     """Everything that depends on delivery, and so is outside the promise.
 
     `late` counts events recorded after one that they precede; `waiting_since` is when
@@ -107,14 +114,14 @@ class Arrivals(_Value):
     waiting_since: Instant
 
 
-class HistoryEntry(BaseModel):
+class HistoryEntry(FrozenValue):
     """One event in canonical order: what it meant, and why.
 
     `from` and `to` (in Python `from_`) are states; `received_at` and `sha256` describe the
     copy that was stored first.
     """
 
-    model_config = ConfigDict(frozen=True, validate_by_name=True, serialize_by_alias=True)
+    model_config = ConfigDict(validate_by_name=True, serialize_by_alias=True)
 
     name: str
     kind: Kind
@@ -128,7 +135,7 @@ class HistoryEntry(BaseModel):
     sha256: str
 
 
-class OrderView(_Value):
+class OrderView(FrozenValue):
     """Everything known about one order.
 
     A pure function of the set of events received about it, but for `arrival`. The
@@ -171,6 +178,8 @@ class OrderView(_Value):
         return flat
 
     def __repr__(self) -> str:
-        return f"<OrderView {self.provider}:{self.order_id} {self.status}>"
+        # Quotes would come twice where a view stands in another value; what they guard does not.
+        shown = ascii(f"{self.provider}:{self.order_id} {self.status}")[1:-1]
+        return f"<OrderView {shown}>"
 
     __str__ = __repr__

@@ -224,7 +224,7 @@ def _look_at_header(record: Record, header: bytes) -> tuple[dict[str, Any] | Non
     if not isinstance(record.version, int):
         return None, "its version is no number"
     if (stream, topic, fields.get("version")) != (record.stream, record.topic, record.version):
-        return None, f"its header was written for version {fields.get('version')} of {stream!r}"
+        return None, f"its header was written for version {fields.get('version')!a} of {stream!a}"
     return fields, None
 
 
@@ -248,4 +248,4 @@ def _named(link: object) -> tuple[str, int] | None:
 
 def _after(link: object) -> str:
     named = _named(link)
-    return "at the start" if named is None else f"after version {named[1]} of {named[0]!r}"
+    return "at the start" if named is None else f"after version {named[1]} of {named[0]!a}"

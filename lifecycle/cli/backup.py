@@ -34,6 +34,6 @@ def backup(
 
 def _check_free(path: Path) -> None:
     if path.exists():
-        raise Refusal(f"{str(path)!r} is there already; choose another name for the backup")
+        raise Refusal(f"{str(path)!a} is there already; choose another name for the backup")
     if not path.absolute().parent.is_dir():
-        raise Refusal(f"the folder of {str(path)!r} is not there; make it first")
+        raise Refusal(f"the folder of {str(path)!a} is not there; make it first")

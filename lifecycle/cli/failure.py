@@ -76,7 +76,7 @@ def ending_of(failure: BaseException) -> Ending:
 
 def unusable(name: object, failure: OSError) -> str:
     """Return the sentence about a file that cannot be opened, read or written."""
-    what = "the input or output" if name is None else repr(str(name))
+    what = "the input or output" if name is None else ascii(str(name))
     why = failure.strerror or type(failure).__name__
     return f"{what} cannot be used: {why[:1].lower()}{why[1:]}; check the name and the rights"
 

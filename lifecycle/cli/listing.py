@@ -93,7 +93,7 @@ class _Readable:
 def _check_status(orders: Orders, status: str | None) -> None:
     states = orders.provider.definition.states
     if status is not None and status not in states:
-        raise Refusal(f"{status!r} is no status; expected one of {', '.join(states)}")
+        raise Refusal(f"{status!a} is no status; expected one of {', '.join(states)}")
 
 
 def _row(view: OrderView) -> tuple[str | Cell, ...]:

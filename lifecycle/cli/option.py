@@ -23,7 +23,7 @@ def read_time(text: str) -> datetime:
     instant = parse_instant(text.strip())
     if instant is None:
         raise typer.BadParameter(
-            f"{text!r} is no time with a zone; write it like 2022-06-04T10:00:00Z"
+            f"{text!a} is no time with a zone; write it like 2022-06-04T10:00:00Z"
         )
     return instant
 
@@ -32,13 +32,13 @@ def read_duration(text: str) -> timedelta:
     """Return the span that a value such as `15m` names."""
     found = _DURATION.fullmatch(text.strip())
     if found is None:
-        raise typer.BadParameter(f"{text!r} is no span of time; write it like 90s, 15m, 2h or 3d")
+        raise typer.BadParameter(f"{text!a} is no span of time; write it like 90s, 15m, 2h or 3d")
     try:
         span = timedelta(**{_UNITS[found[2]]: int(found[1])})
     except OverflowError:
         span = timedelta.max
     if span > timedelta(days=MAX_DAYS):
-        raise typer.BadParameter(f"{text!r} is too long; expected at most {MAX_DAYS}d")
+        raise typer.BadParameter(f"{text!a} is too long; expected at most {MAX_DAYS}d")
     return span
 
 

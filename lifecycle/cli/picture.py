@@ -74,7 +74,7 @@ def form_of(
     if form is None and suffix and suffix not in _SUFFIXES:
         *some, last = endings
         named = f"{', '.join(some)} or {last}"
-        raise Refusal(f"{output!r} tells no form; name it {named}, or give --format")
+        raise Refusal(f"{output!a} tells no form; name it {named}, or give --format")
     return form or _SUFFIXES.get(suffix)
 
 

@@ -62,7 +62,7 @@ def shipped(provider: str) -> Definition:
     """Return the definition of a provider that this library knows."""
     known = known_providers()
     if provider not in known:
-        raise InvalidArgumentError("provider", "one of " + ", ".join(sorted(known)))
+        raise InvalidArgumentError("provider", "one of " + ", ".join(sorted(known)), found=provider)
     return known[provider].definition
 
 
@@ -70,7 +70,7 @@ def named(target: str) -> Target:
     """Return what `package.module:NAME` names; what cannot even be built is looked at too."""
     module, _, name = target.partition(":")
     if not module or not name:
-        raise Refusal(f"{target!r} names nothing to check; write it like package.module:NAME")
+        raise Refusal(f"{target!a} names nothing to check; write it like package.module:NAME")
     # As `python -m` does, and unlike an installed script: modules may lie here.
     sys.path.insert(0, "")
     try:
@@ -79,11 +79,11 @@ def named(target: str) -> Target:
         return _refused(refused)
     except (Exception, SystemExit) as failure:  # noqa: BLE001 - whatever a stranger's module does
         why = f"{type(failure).__name__}: {failure}"
-        raise Refusal(f"{module!r} cannot be imported: {why}; mend it or the name") from None
+        raise Refusal(f"{module!a} cannot be imported: {why}; mend it or the name") from None
     try:
         return target_of(attrgetter(name)(value), target)
     except AttributeError as failure:
-        raise Refusal(f"{target!r} cannot be found: {failure}; check the name") from None
+        raise Refusal(f"{target!a} cannot be found: {failure}; check the name") from None
 
 
 def _refused(refused: DefinitionError) -> Written:

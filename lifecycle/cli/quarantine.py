@@ -69,7 +69,7 @@ def _redrive(orders: Orders, *, json: bool) -> None:
     ):
         say("nothing in the quarantine can be read yet")
     for provider, count in _without_provider(orders).items():
-        warn(f"{counted(count, 'item')} left: provider {provider!r} is not known here")
+        warn(f"{counted(count, 'item')} left: provider {provider!a} is not known here")
 
 
 def _redriven(orders: Orders) -> Iterator[dict[str, Any]]:

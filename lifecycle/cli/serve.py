@@ -162,7 +162,7 @@ def _listening(host: str, port: int) -> Iterator[socket.socket]:
     except OSError as failure:
         why = os.strerror(failure.errno) if failure.errno else str(failure.strerror)
         raise Refusal(
-            f"cannot listen on {host!r}, port {port}: {why.lower()}; "
+            f"cannot listen on {host!a}, port {port}: {why.lower()}; "
             "choose others with --host and --port"
         ) from None
     with closing(listening):

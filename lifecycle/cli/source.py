@@ -70,7 +70,7 @@ def _size_of(name: str) -> int | None:
         if not stat.S_ISREG(found.st_mode) and not stat.S_ISDIR(found.st_mode):
             return None
         if looks_like_a_database(path):
-            raise Refusal(f"{name!r} is a database, no recordings; run: lifecycle export --db URL")
+            raise Refusal(f"{name!a} is a database, no recordings; run: lifecycle export --db URL")
     except OSError as failure:
         raise Refusal(unusable(name, failure)) from None
     return found.st_size
@@ -86,7 +86,7 @@ def _lines(name: str, file: BinaryIO) -> Iterator[bytes]:
         number += 1
         if len(line) > MAX_LINE_BYTES:
             raise Refusal(
-                f"line {number} of {name!r} is longer than {MAX_LINE_BYTES >> 20} MiB and was not "
+                f"line {number} of {name!a} is longer than {MAX_LINE_BYTES >> 20} MiB and was not "
                 "read; what stood before it is stored, so split the line off and run it again"
             )
         yield line

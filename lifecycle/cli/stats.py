@@ -50,7 +50,7 @@ def stats(
     if json and drawn is not None:
         raise Refusal("--json prints figures, --format draws them; use one of both")
     if drawn is None and output != STDOUT:
-        raise Refusal(f"{output!r} tells no form; name it .svg or .png, or give --format")
+        raise Refusal(f"{output!a} tells no form; name it .svg or .png, or give --format")
     with (
         opened(db, provider) as orders,
         progress("stats", orders.log.last_position()) as advance,

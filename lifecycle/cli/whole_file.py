@@ -29,7 +29,7 @@ def whole_or_not_there(path: Path, what: str, mode: int = PRIVATE) -> Iterator[B
                 yield file
             return
         if path.exists() and looks_like_a_database(path):
-            raise Refusal(f"{str(path)!r} is a database; choose another name for the {what}")
+            raise Refusal(f"{str(path)!a} is a database; choose another name for the {what}")
         with part_of(path, mode) as file:
             yield file
             file.flush()

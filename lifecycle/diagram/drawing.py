@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from inspect import iscoroutinefunction
 from typing import Final, Literal, Protocol
 
 from lifecycle.definition import Definition
@@ -101,8 +102,13 @@ def seen_at_once(
     """Return the view of an order and its events, both of the same moment.
 
     Raises:
+        InvalidArgumentError: the orders are none, or must be awaited.
         UnknownOrderError: nothing is stored about the order, or nothing before that time.
     """
+    for name in ("get", "history"):
+        asked = getattr(orders, name, None)
+        if not callable(asked) or iscoroutinefunction(asked):
+            raise InvalidArgumentError("orders", "Orders, those of connect")
     while True:
         seen = orders.get(order_id, as_at=as_at, as_of=as_of)
         history = orders.history(order_id, as_at=as_at, as_of=as_of)
@@ -145,7 +151,7 @@ def draw_history(
 
 def _check(view: str) -> None:
     if view not in ORDER_PICTURES:
-        raise InvalidArgumentError("view", "one of " + ", ".join(ORDER_PICTURES))
+        raise InvalidArgumentError("view", "one of " + ", ".join(ORDER_PICTURES), found=view)
 
 
 def _asked(as_at: datetime | None, as_of: datetime | None) -> str:

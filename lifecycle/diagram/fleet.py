@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import Final
 
+from lifecycle.argument import check_type
 from lifecycle.definition import Definition
 from lifecycle.diagram.blueprint import BACK
 from lifecycle.diagram.chart import Look, Rails, Wire, Words, chart, spoken
@@ -28,6 +29,8 @@ def fleet(definition: Definition, stats: LogStats, *, narrow: bool = False) -> S
     Raises:
         InvalidArgumentError: they were counted under another definition.
     """
+    check_type("definition", definition, Definition)
+    check_type("stats", stats, LogStats)
     if stats.definition != definition.fingerprint:
         raise InvalidArgumentError("stats", "some that were counted under the definition to draw")
     counts: dict[Ends, int] = {(move.from_, move.to): move.count for move in stats.moves}

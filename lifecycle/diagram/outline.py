@@ -15,6 +15,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import combinations
 from typing import Final, NamedTuple
 
+from lifecycle.argument import check_type
 from lifecycle.definition import Definition
 from lifecycle.diagram.moments import MOVES
 from lifecycle.errors import InvalidArgumentError
@@ -108,6 +109,7 @@ def outline(
         InvalidArgumentError: the view was folded under another definition, or the history is
             of another order or time.
     """
+    check_type("definition", definition, Definition)
     if view is not None and view.definition != definition.fingerprint:
         raise InvalidArgumentError("view", "one that was folded under the definition to draw")
     moves = _moves(definition)

@@ -72,7 +72,7 @@ class Picture:
         return self.texts[form]
 
     def _refusal(self, form: str) -> InvalidArgumentError:
-        return InvalidArgumentError(f"format {form!r}", "one of " + ", ".join(self.formats))
+        return InvalidArgumentError("format", "one of " + ", ".join(self.formats), found=form)
 
     def _repr_svg_(self) -> str | None:
         return None if self.scene is None else self.svg()

@@ -32,7 +32,7 @@ def rendered(scene: Scene, *, theme: Theme = "light", scale: float = 2.0) -> byt
         InvalidArgumentError: the scale is not between 0 and 8, or there is no such theme.
         MissingExtraError: the extra `png` is not installed.
     """
-    if not 0 < scale <= _LARGEST:
+    if not isinstance(scale, int | float) or not 0 < scale <= _LARGEST:
         raise InvalidArgumentError("scale", f"a number above 0 and up to {_LARGEST:g}")
     try:
         from resvg_py import svg_to_bytes  # noqa: PLC0415 - only a PNG needs it

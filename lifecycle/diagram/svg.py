@@ -36,7 +36,7 @@ def written(scene: Scene, *, theme: Theme = "auto", fonts: str = FONTS) -> str:
         InvalidArgumentError: there is no such theme.
     """
     if theme not in THEMES:
-        raise InvalidArgumentError("theme", "one of " + ", ".join(THEMES))
+        raise InvalidArgumentError("theme", "one of " + ", ".join(THEMES), found=theme)
     drawn = [element for item in scene.items for element in _elements(item)]
     looks = [look for look, _ in drawn]
     body = "".join(f"{element}\n" for _, element in drawn)

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
+from lifecycle.argument import check_callable, check_type
 from lifecycle.feed.changes import EVERY_SECONDS, OrderChange, checked_seconds
 from lifecycle.feed.subscription import Flow, Hand, Pause, Subscription, step
 from lifecycle.feed_store import DeadLetter
@@ -18,6 +19,8 @@ class AsyncSubscription:
     """One named reader of the change feed, for coroutines; as `Subscription`, at least once."""
 
     def __init__(self, subscription: Subscription, handler: AwaitedHandler) -> None:
+        check_type("subscription", subscription, Subscription)
+        check_callable("handler", handler)
         self.name = subscription.name
         self._subscription = subscription
         self._handler = handler
@@ -62,4 +65,4 @@ class AsyncSubscription:
         return None
 
     def __repr__(self) -> str:
-        return f"<AsyncSubscription {self.name}>"
+        return f"<AsyncSubscription {ascii(self.name)[1:-1]}>"

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from threading import Event as Signal
 from typing import Final, NamedTuple
 
+from lifecycle.argument import check_signal
 from lifecycle.errors import InvalidArgumentError
 from lifecycle.foldings import Foldings, why_unfoldable
 from lifecycle.log import ORDERS, Log, Record
@@ -43,7 +44,8 @@ class OrderChange(NamedTuple):
 
     def __repr__(self) -> str:
         mark = " corrected" if self.corrected else ""
-        return f"<OrderChange {self.before} to {self.after}{mark} at {self.position}>"
+        moved = ascii(f"{self.before} to {self.after}")[1:-1]
+        return f"<OrderChange {moved}{mark} at {self.position}>"
 
 
 class Unfolded(NamedTuple):
@@ -110,6 +112,7 @@ def changes(feed: Feed, until: int | None = None) -> Iterator[OrderChange]:
 def followed(feed: Feed, stop: Signal, every: float) -> Iterator[OrderChange]:
     """Yield the changes there are and those to come, until `stop` is set."""
     checked_seconds("every", every)
+    check_signal("stop", stop)
     while not stop.is_set():
         for change in changes(feed):
             yield change

@@ -18,6 +18,7 @@ from functools import partial
 from threading import Event as Signal
 from typing import Any, Final, NamedTuple
 
+from lifecycle.argument import check_callable, check_signal
 from lifecycle.errors import InvalidArgumentError
 from lifecycle.feed.changes import (
     EVERY_SECONDS,
@@ -84,6 +85,7 @@ class Subscription:
         pause: float = 0.1,
     ) -> None:
         self.name = _checked_name(name)
+        check_callable("handler", handler)
         self._handler = handler
         self._store = store
         self._open_feed = open_feed
@@ -108,6 +110,7 @@ class Subscription:
         Looks for more `every` so many seconds once it is at the end of the log.
         """
         checked_seconds("every", every)
+        check_signal("stop", stop)
         while not stop.is_set():
             self.catch_up()
             stop.wait(every)
@@ -225,7 +228,7 @@ class Subscription:
             raise MovedOnError
 
     def __repr__(self) -> str:
-        return f"<Subscription {self.name}>"
+        return f"<Subscription {ascii(self.name)[1:-1]}>"
 
 
 class _NotTakenError(Exception):

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator
 from threading import Event as Signal
 from typing import Final, NamedTuple
 
-from lifecycle.errors import NoViewsError, ViewsLagError
+from lifecycle.argument import check_callable, check_signal, check_timeout, is_whole
+from lifecycle.errors import InvalidArgumentError, NoViewsError, ViewsLagError
 from lifecycle.foldings import Foldings
 from lifecycle.log import Log
 from lifecycle.projection.finding import live_generation
@@ -28,6 +29,13 @@ Progress = Callable[[int], None]
 
 def unwatched(_: int) -> None:
     """Show no progress."""
+
+
+def _checked(progress: Progress | None) -> Progress:
+    if progress is None:
+        return unwatched
+    check_callable("progress", progress)
+    return progress
 
 
 class Standing(NamedTuple):
@@ -96,7 +104,7 @@ class StoredViews:
         Raises:
             NoViewsError: this store keeps no views, or they are built for another definition.
         """
-        progress = progress or unwatched
+        progress = _checked(progress)
         self._store.create()
         self._sweep()
         number = self._begun()
@@ -116,7 +124,7 @@ class StoredViews:
         Raises:
             NoViewsError: no views are stored that this definition can use.
         """
-        progress = progress or unwatched
+        progress = _checked(progress)
         end = self._log.last_position()
         follower = self._follower()
         while (live := self._live()).position < end:
@@ -129,7 +137,9 @@ class StoredViews:
         Raises:
             NoViewsError: no views are stored that this definition can use.
         """
-        stop = stop or Signal()
+        stop = Signal() if stop is None else stop
+        check_signal("stop", stop)
+        progress = _checked(progress)
         self.redrive()
         pause = SHORTEST_PAUSE
         while not stop.is_set():
@@ -160,6 +170,9 @@ class StoredViews:
             ViewsLagError: it took too long.
             NoViewsError: no views are stored that this definition can use.
         """
+        check_timeout("timeout", timeout)
+        if not is_whole(position):
+            raise InvalidArgumentError("position", "a position in the log: an integer")
         until = time.monotonic() + timeout
         pause = SHORTEST_PAUSE
         while (reached := self._live().position) < position:
@@ -175,7 +188,7 @@ class StoredViews:
     @property
     def _store(self) -> ViewStore:
         if self._log.views is None:
-            raise NoViewsError(self._name, f"{self._log.url!r} keeps none")
+            raise NoViewsError(self._name, f"{self._log.url!a} keeps none")
         return self._log.views
 
     def _follower(self) -> Follower:

@@ -260,4 +260,4 @@ def _revealing(
 
 
 def _shown(output: Hashable) -> str:
-    return output if isinstance(output, str) else repr(output)
+    return output if isinstance(output, str) else ascii(output)

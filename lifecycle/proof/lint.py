@@ -90,24 +90,24 @@ def _unknown(drawn: Sketch, graph: Graph) -> Iterator[Finding]:
     for row in drawn.stray:
         source, trigger, dest = row.source, row.trigger, row.dest
         if source not in drawn.states:
-            sentence = f"move {row.number} starts from {source!r}, which is no state"
+            sentence = f"move {row.number} starts from {source!a}, which is no state"
             yield Finding("unknown_source", sentence, (trigger,))
         if dest not in drawn.states:
             sentence = (
-                f"move {row.number}: {trigger!r} in {source!r} leads to {dest!r}, which is no state"
+                f"move {row.number}: {trigger!a} in {source!a} leads to {dest!a}, which is no state"
             )
             yield Finding("unknown_target", sentence, (*_way(graph, source), trigger))
     for role, states in drawn.roles.items():
         for state in states:
             if state not in drawn.states:
-                sentence = f"{role} names {state!r}, which is no state"
+                sentence = f"{role} names {state!a}, which is no state"
                 yield Finding("unknown_state", sentence, (state,))
 
 
 def _unreachable(drawn: Sketch, graph: Graph) -> Iterator[Finding]:
     for state in drawn.states:
         if state not in graph.ways:
-            sentence = f"no declared moves lead to {state!r}: an order can only skip ahead to it"
+            sentence = f"no declared moves lead to {state!a}: an order can only skip ahead to it"
             yield Finding("unreachable_state", sentence, (state,))
 
 
@@ -117,7 +117,7 @@ def _stuck(drawn: Sketch, graph: Graph) -> Iterator[Finding]:
     for state in sorted(hopeless, key=lambda each: len(graph.way(each))):
         reached = graph.reached_from(state)
         if len(reached) == 1:
-            sentence = f"{state!r} is no end, and has no way out"
+            sentence = f"{state!a} is no end, and has no way out"
             yield Finding("trap", sentence, graph.way(state))
         # A circle is told once, where it is entered, and only if nothing leads out of it.
         elif state not in told and all(state in graph.reached_from(other) for other in reached):
@@ -130,14 +130,14 @@ def _stuck(drawn: Sketch, graph: Graph) -> Iterator[Finding]:
 def _endless(drawn: Sketch, graph: Graph) -> Iterator[Finding]:
     initial = drawn.states[0]
     if initial in graph.hopeless():
-        sentence = f"no declared moves lead from {initial!r} to an end"
+        sentence = f"no declared moves lead from {initial!a} to an end"
         yield Finding("no_terminal", sentence, (initial,))
 
 
 def _ways_out(drawn: Sketch, graph: Graph) -> Iterator[Finding]:
     for row in drawn.rows:
         if row.source in drawn.terminal:
-            sentence = f"{row.source!r} is an end, but {row.trigger!r} leads on to {row.dest!r}"
+            sentence = f"{row.source!a} is an end, but {row.trigger!a} leads on to {row.dest!a}"
             witness = (*graph.way(row.source), row.trigger)
             yield Finding("way_out_of_terminal", sentence, witness)
 
@@ -147,14 +147,14 @@ def _shadowed(drawn: Sketch, graph: Graph) -> Iterator[Finding]:
         first = drawn.answers[row.source, row.trigger]
         if first is row:
             continue
-        where = f"{row.trigger!r} in {row.source!r}"
+        where = f"{row.trigger!a} in {row.source!a}"
         witness = (*graph.way(row.source), row.trigger)
         if first.dest == row.dest:
             sentence = f"move {row.number} repeats move {first.number}: {where}"
             yield Finding("shadowed_move", sentence, witness)
         else:
             sentence = (
-                f"{where} leads to {first.dest!r} by move {first.number} and to {row.dest!r} by "
+                f"{where} leads to {first.dest!a} by move {first.number} and to {row.dest!a} by "
                 f"move {row.number}: whichever is written first wins"
             )
             yield Finding("order_dependence", sentence, witness)
@@ -167,8 +167,8 @@ def _ambiguous(drawn: Sketch, graph: Graph) -> Iterator[Finding]:
         first = named.setdefault(row.trigger, row)
         if first.dest != row.dest:
             sentence = (
-                f"{row.trigger!r} leads to {first.dest!r} by move {first.number} and to "
-                f"{row.dest!r} by move {row.number}: an event names one state, the last written"
+                f"{row.trigger!a} leads to {first.dest!a} by move {first.number} and to "
+                f"{row.dest!a} by move {row.number}: an event names one state, the last written"
             )
             witness = (*graph.way(first.source), first.trigger)
             yield Finding("order_dependence", sentence, witness)
@@ -177,7 +177,7 @@ def _ambiguous(drawn: Sketch, graph: Graph) -> Iterator[Finding]:
 def _dead(drawn: Sketch, graph: Graph) -> Iterator[Finding]:
     for row, verdict in dead_moves(drawn):
         sentence = (
-            f"move {row.number} is never taken: {row.trigger!r} in {row.source!r} is "
+            f"move {row.number} is never taken: {row.trigger!a} in {row.source!a} is "
             f"{verdict} with it and without it"
         )
         yield Finding("dead_move", sentence, (*graph.way(row.source), row.trigger))
@@ -185,23 +185,23 @@ def _dead(drawn: Sketch, graph: Graph) -> Iterator[Finding]:
 
 def _clashes(drawn: Sketch, graph: Graph) -> Iterator[Finding]:
     for state in drawn.repeated:
-        sentence = f"state {state!r} is listed twice, and has two ranks"
+        sentence = f"state {state!a} is listed twice, and has two ranks"
         yield Finding("clashing_names", sentence, graph.way(state))
     known = frozenset(drawn.states)
     for row in drawn.rows:
         if row.trigger in known and row.trigger != row.dest:
             sentence = (
-                f"{row.trigger!r} is a state, but the move of that name leads to {row.dest!r}"
+                f"{row.trigger!a} is a state, but the move of that name leads to {row.dest!a}"
             )
             witness = (*graph.way(row.source), row.trigger)
             yield Finding("clashing_names", sentence, witness)
     names = {*known, *(row.trigger for row in drawn.rows), *drawn.informational}
     for name in sorted(names & (EXCHANGE_NAMES - known - drawn.informational)):
-        yield Finding("clashing_names", f"{name!r} is what we call an exchange", (name,))
+        yield Finding("clashing_names", f"{name!a} is what we call an exchange", (name,))
     for name in sorted(names):
         twin = name.strip().lower()
         if twin != name and twin in names:
-            yield Finding("clashing_names", f"{name!r} and {twin!r} are one word to most", (name,))
+            yield Finding("clashing_names", f"{name!a} and {twin!a} are one word to most", (name,))
 
 
 def _moving_information(drawn: Sketch, graph: Graph) -> Iterator[Finding]:
@@ -209,8 +209,8 @@ def _moving_information(drawn: Sketch, graph: Graph) -> Iterator[Finding]:
     for name in sorted(drawn.informational & (named.keys() | drawn.states)):
         row = named.get(name)
         where = () if row is None else graph.way(row.source)
-        moves = f"names the state {name!r}" if row is None else f"moves {row.source!r}"
-        sentence = f"{name!r} is informational and also {moves}: it will only ever inform"
+        moves = f"names the state {name!a}" if row is None else f"moves {row.source!a}"
+        sentence = f"{name!a} is informational and also {moves}: it will only ever inform"
         yield Finding("informational_moves", sentence, (*where, name))
 
 
@@ -218,7 +218,7 @@ def _ranks(drawn: Sketch, graph: Graph) -> Iterator[Finding]:
     backwards = {retreat.state: retreat.row for retreat in retreats(graph)}
     for state, row in backwards.items():
         sentence = (
-            f"{state!r} is only ever reached from a higher rank, first from {row.source!r}: "
+            f"{state!a} is only ever reached from a higher rank, first from {row.source!a}: "
             "an undated one is stale"
         )
         yield Finding("rank_contradiction", sentence, (*graph.way(row.source), row.trigger))
@@ -226,7 +226,7 @@ def _ranks(drawn: Sketch, graph: Graph) -> Iterator[Finding]:
         for row in rows:
             if row.dest in graph.terminal and row.dest not in backwards and not graph.ascends(row):
                 sentence = (
-                    f"{row.dest!r} is an end, and ranks below {row.source!r} that leads to it: "
+                    f"{row.dest!a} is an end, and ranks below {row.source!a} that leads to it: "
                     "an undated one is stale"
                 )
                 witness = (*graph.way(row.source), row.trigger)
@@ -238,7 +238,7 @@ def _main_line(drawn: Sketch) -> Iterator[Finding]:
     line = [state for state in drawn.roles["main_line"] if state in drawn.states]
     for sooner, later in pairwise(line):
         if drawn.states.index(sooner) > drawn.states.index(later):
-            sentence = f"main_line has {sooner!r} before {later!r}, ranks have it after"
+            sentence = f"main_line has {sooner!a} before {later!a}, ranks have it after"
             yield Finding("rank_contradiction", sentence, (later, sooner))
 
 

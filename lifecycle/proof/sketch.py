@@ -115,7 +115,7 @@ def _details(model: Any, malformed: list[Malformed]) -> type[BaseModel]:
     if not isinstance(model, type) or not issubclass(model, BaseModel):
         found = f"{_kind(model)}, expected a pydantic model"
     elif model.model_rebuild(raise_errors=False) is False:
-        found = f"the model {model.__name__!r}, expected one whose types are all there"
+        found = f"the model {model.__name__!a}, expected one whose types are all there"
     else:
         return model
     malformed.append(Malformed(f"details is {found}"))

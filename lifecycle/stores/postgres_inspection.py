@@ -207,7 +207,7 @@ def _is_harmless(difference: str) -> bool:
 def _differences(expected: Mapping[str, str], found: Mapping[str, str]) -> list[str]:
     gone = [f"{name} is missing" for name in expected if name not in found]
     changed = [
-        f"{name} is {found[name]!r}, expected {wanted!r}"
+        f"{name} is {found[name]!a}, expected {wanted!a}"
         for name, wanted in expected.items()
         if found.get(name, wanted) != wanted
     ]

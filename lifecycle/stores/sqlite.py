@@ -241,7 +241,8 @@ class SQLiteRecorder(SQLiteApplicationRecorder):
         done = driver.executemany(INSERT, map(add, zip(positions, strict=True), rows))
         if rows and done.rowcount != len(rows):
             raise StoreUnavailableError(
-                self.url, "an insert had no effect; a trigger that doctor names may be why"
+                self.url,
+                "an insert had no effect; a trigger may be why; run: lifecycle doctor",
             )
 
     def _check_committed(

@@ -371,5 +371,5 @@ def _check(driver: sqlite3.Connection, url: str, name: str, expected: object) ->
     found = _setting(driver, name)
     if found != expected:
         raise StoreUnavailableError(
-            url, f"its {name} is {found!r} and could not be set to {expected!r}"
+            url, f"its {name} is {found!a} and could not be set to {expected!a}"
         )

@@ -60,14 +60,14 @@ def differences(expected: Any, found: Any, where: str = "") -> Iterator[Differen
         case list(), list() if _names_only(expected):
             names = [_name(item) for item in found]
             if names != expected:
-                yield Difference(where, repr(expected), repr(names))
+                yield Difference(where, ascii(expected), ascii(names))
         case list(), list() if len(expected) == len(found):
             for place, (wanted, item) in enumerate(zip(expected, found, strict=True)):
                 yield from differences(wanted, item, f"{where}[{place}]")
         case list(), list():
-            yield Difference(where, f"a list of {len(expected)}", f"one of {len(found)}, {found!r}")
+            yield Difference(where, f"a list of {len(expected)}", f"one of {len(found)}, {found!a}")
         case _ if type(expected) is not type(found) or expected != found:
-            yield Difference(where, repr(expected), repr(found))
+            yield Difference(where, ascii(expected), ascii(found))
 
 
 def check_names(expected: Mapping[str, Any], known: Mapping[str, Any]) -> None:
@@ -78,7 +78,7 @@ def check_names(expected: Mapping[str, Any], known: Mapping[str, Any]) -> None:
     """
     for name in expected:
         if name not in known:
-            raise InvalidArgumentError(f"the field {name!r}", "one of " + ", ".join(known))
+            raise InvalidArgumentError(f"the field {name!a}", "one of " + ", ".join(known))
 
 
 def _member(name: str, expected: Any, found: Mapping[str, Any], where: str) -> Iterator[Difference]:
@@ -86,7 +86,7 @@ def _member(name: str, expected: Any, found: Mapping[str, Any], where: str) -> I
     if name in found:
         yield from differences(expected, found[name], at)
     else:
-        yield Difference(at, repr(expected), "no such field")
+        yield Difference(at, ascii(expected), "no such field")
 
 
 def _names_only(expected: list[Any]) -> bool:

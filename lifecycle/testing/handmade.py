@@ -119,7 +119,7 @@ def provider_named(provider: str | Provider) -> Provider:
         return provider
     known = known_providers()
     if provider not in known:
-        raise InvalidArgumentError("provider", "one of " + ", ".join(sorted(known)))
+        raise InvalidArgumentError("provider", "one of " + ", ".join(sorted(known)), found=provider)
     return known[provider]
 
 

@@ -11,12 +11,14 @@ import pytest
 ROOT = Path(__file__).parents[2]
 MODULES = sorted((ROOT / "lifecycle").rglob("*.py"))
 PURE = (
+    "argument",
     "awaiting",
     "definition",
     "event",
     "fold",
     "identity",
     "instant",
+    "malformed",
     "reason",
     "strict_json",
     "verdict",
@@ -55,6 +57,21 @@ def long_functions(source: str) -> list[str]:
         for function in functions(source)
         if (length := (function.end_lineno or 0) - function.lineno + 1) > LONGEST_FUNCTION
     ]
+
+
+def shown_as_they_came(source: str) -> list[int]:
+    """Return the lines where a text reaches people by `repr`, which lets other writings through."""
+    return sorted(
+        node.lineno
+        for node in ast.walk(ast.parse(source))
+        if (isinstance(node, ast.FormattedValue) and node.conversion == ord("r"))
+        or (
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Name)
+            and node.func.id == "repr"
+        )
+        or (isinstance(node, ast.Constant) and isinstance(node.value, str) and "%r" in node.value)
+    )
 
 
 def hollow(source: str) -> list[str]:
@@ -128,6 +145,11 @@ def test_nothing_is_a_stub(module):
 
 
 @pytest.mark.parametrize("module", MODULES, ids=named)
+def test_a_text_that_is_quoted_is_quoted_in_ascii(module):
+    assert shown_as_they_came(module.read_text()) == []
+
+
+@pytest.mark.parametrize("module", MODULES, ids=named)
 def test_no_module_is_named_for_nothing_in_particular(module):
     assert VAGUE.isdisjoint(module.relative_to(ROOT).with_suffix("").parts)
 
@@ -145,6 +167,7 @@ def test_the_checks_of_shape_see_what_they_look_for():
     assert long_functions(long.removesuffix("    x = 1\n")) == []
     assert hollow('class Empty:\n    """Nothing."""\n\n    pass\n') == ["Empty"]
     assert undocumented("class Bare:\n    def call(self): ...\n") == ["the module", "Bare", "call"]
+    assert shown_as_they_came("f'{name!r}'\nrepr(name)\nlog('%r', name)\nf'{name!a}'") == [1, 2, 3]
     assert hollow("def full():\n    return 1\n") == []
     for impure in (
         "datetime.now(UTC)",

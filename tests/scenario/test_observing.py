@@ -25,7 +25,7 @@ def callback(order_id: str, also: str = "") -> bytes:
     return CALLBACK % (order_id.encode(), f', "name": "{also}"'.encode() if also else b"")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def observed():
     """The process's own tracer and meter: OpenTelemetry lets them be set once."""
     spans, reader = InMemorySpanExporter(), InMemoryMetricReader()

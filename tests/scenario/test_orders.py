@@ -92,6 +92,27 @@ def test_beginning_the_same_unanswered_request_again_takes_the_same_attempt(orde
     assert orders.begin_request("xyz", b'{"order_id":"xyz"}').attempt == 2
 
 
+@pytest.mark.parametrize(
+    "body",
+    [None, "", "text", b"\xff", "[]", b"7", '"text"', "null", '{"a":1,"a":2}', b"{", "1e400"],
+)
+def test_a_create_request_that_is_no_json_object_cannot_be_begun(
+    orders: Orders, body: str | bytes | None
+) -> None:
+    with pytest.raises(InvalidArgumentError, match="expected a JSON object") as refused:
+        orders.begin_request("xyz", body)
+    assert refused.value.argument == "body"
+    with pytest.raises(UnknownOrderError):
+        orders.get("xyz")
+    # What was sent is a fact, whatever it is: it is recorded.
+    assert orders.record_request("xyz", body).outcome is Outcome.APPENDED
+
+
+@pytest.mark.parametrize("body", ["{}", b' {"order_id": "xyz"}', bytearray(b"{}"), {}])
+def test_a_create_request_may_come_in_any_form_of_a_json_object(orders: Orders, body: Any) -> None:
+    assert orders.begin_request("xyz", body).attempt == 1
+
+
 def test_an_answered_attempt_is_never_taken_again(orders: Orders) -> None:
     orders.begin_request("xyz", BODY).answered(503, b"down")
     assert orders.begin_request("xyz", BODY).attempt == 2

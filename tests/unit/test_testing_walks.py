@@ -19,7 +19,7 @@ MOVES = walks_to_moves(LAST_MILE)
 def defined(*moves, states="abcd", **more):
     """Return a definition in which each trigger is the state it leads to."""
     written = [{"trigger": dest, "source": source, "dest": dest} for source, dest in moves]
-    return Definition.write("letters", states=states, moves=written, terminal=(), **more)
+    return Definition.write("letters", states=list(states), moves=written, terminal=(), **more)
 
 
 def distances(definition):

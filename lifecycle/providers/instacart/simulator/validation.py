@@ -75,4 +75,4 @@ def _store(request: Mapping[str, Any], settings: Settings) -> Iterator[Complaint
 
 def _scenarios(request: Mapping[str, Any]) -> Iterator[Complaint]:
     for name in sorted(asked_for(request) - SCENARIOS.keys()):
-        yield Complaint("special_instructions", f"there is no scenario {name[:40]!r}")
+        yield Complaint("special_instructions", f"there is no scenario {name[:40]!a}")
