@@ -61,7 +61,13 @@ FIRST: Final = Setting(sys.executable, SEEDS[0], ZONES[0], LOCALES[0])
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the campaign and return its exit code."""
-    campaign = Campaign(__doc__ or "", {"workers": (2, "how many replays at a time")})
+    campaign = Campaign(
+        __doc__ or "",
+        {
+            "workers": (2, "how many replays at a time"),
+            "stride": (1, "replay only in every n-th setting"),
+        },
+    )
     parser = campaign.parser
     parser.add_argument("--this-python", action="store_true", help="look for no other one")
     parser.add_argument("--python", action="append", default=[], help="one with the library")
@@ -77,7 +83,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         pythons = [sys.executable, *options.python]
         if not options.this_python:
             pythons += environments(Path(folder), campaign)
-        compare(settings(pythons), figures, options.workers, campaign)
+        compare(settings(pythons)[:: options.stride], figures, options.workers, campaign)
         figures.count("Pythons", len(pythons))
         for broken in BROKEN:
             controls[broken] = Figures("different digests")

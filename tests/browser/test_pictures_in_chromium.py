@@ -1,4 +1,4 @@
-"""Pictures of 200 generated orders, measured in a real browser: no text covers another.
+"""Pictures of generated orders, measured in a real browser: no text covers another.
 
 The same in a font twice as wide: what holds must not rest on the fonts of one machine.
 Where there is no Chromium these tests are skipped, and say so.
@@ -7,6 +7,7 @@ Where there is no Chromium these tests are skipped, and say so.
 from __future__ import annotations
 
 import re
+from contextlib import contextmanager
 
 import pytest
 
@@ -20,12 +21,18 @@ pytestmark = pytest.mark.skipif(
     chromium.FOUND is None,
     reason="NO BROWSER: pictures are not measured; install it: apt-get install chromium",
 )
-ORDERS = 200
+ORDERS = 30
 
 
 @pytest.fixture(scope="module")
 def orders():
-    told = stories.orders(5, ORDERS)
+    with told_of(ORDERS) as held:
+        yield held
+
+
+@contextmanager
+def told_of(count):
+    told = stories.orders(5, count)
     damaged = stories.deliver(5, told, lost=0.05, repeated=0.1, divergent=0.05, delayed=0.3)
     with connect("memory:") as held:
         held.record_many(damaged.recordings)
@@ -42,13 +49,15 @@ def problems(found: dict[str, dict]) -> dict[str, list[str]]:
     return {name: told["problems"] for name, told in found.items() if told["problems"]}
 
 
+@pytest.mark.parametrize("count", [ORDERS, pytest.param(200, marks=pytest.mark.long)])
 @pytest.mark.parametrize(("view", "narrow"), [("path", False), ("path", True), ("timeline", False)])
-def test_no_text_covers_another_or_leaves_the_page(orders, view, narrow, tmp_path):
-    pictures = {
-        f"{number}": draw_order(orders, seen.order_id, view, narrow=narrow).svg(theme="light")
-        for number, seen in enumerate(orders.find())
-    }
-    assert len(pictures) > ORDERS
+def test_no_text_covers_another_or_leaves_the_page(count, view, narrow, tmp_path):
+    with told_of(count) as orders:
+        pictures = {
+            f"{number}": draw_order(orders, seen.order_id, view, narrow=narrow).svg(theme="light")
+            for number, seen in enumerate(orders.find())
+        }
+    assert len(pictures) > count
     found = chromium.measured(pictures, tmp_path)
     assert found.keys() == pictures.keys()
     assert problems(found) == {}

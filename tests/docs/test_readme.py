@@ -15,6 +15,8 @@ from tests.docs.fences import ROOT, blocks_of
 README = ROOT / "README.md"
 SET_UP = "python3 -m venv .venv && .venv/bin/pip install -q '.[cli]' && .venv/bin/lifecycle demo"
 TESTS = ".venv/bin/pip install -q -e '.[test]' && .venv/bin/python -m pytest"
+CONTRIBUTING = ROOT / "CONTRIBUTING.md"
+LONG = ".venv/bin/python -m pytest -m long"
 
 
 def test_the_first_two_blocks_are_the_two_commands():
@@ -32,14 +34,19 @@ def test_the_page_can_be_read_in_one_sitting():
     assert len(README.read_text().splitlines()) < 150
 
 
-def test_the_continuous_integration_runs_the_commands_of_the_readme():
-    """It reads them from the page, so that the two cannot drift apart."""
+def test_what_takes_longer_is_one_command_for_contributors():
+    shells = [each for each in blocks_of(CONTRIBUTING.read_text()) if each.language == "bash"]
+    assert [each.text.strip() for each in shells] == [LONG]
+
+
+def test_the_continuous_integration_runs_the_commands_of_the_readme_and_the_long_tests():
+    """It reads them from the pages, so that they cannot drift apart."""
     script = ROOT / ".ci" / "run"
     assert os.access(script, os.X_OK)
     printed = subprocess.run(
         [script, "--print"], capture_output=True, text=True, check=True, stdin=subprocess.DEVNULL
     ).stdout
-    assert printed.splitlines() == [SET_UP, TESTS]
+    assert printed.splitlines() == [SET_UP, TESTS, LONG]
 
 
 def test_the_continuous_integration_stops_at_the_first_failure(tmp_path):
@@ -48,12 +55,14 @@ def test_the_continuous_integration_stops_at_the_first_failure(tmp_path):
     script = shutil.copy(ROOT / ".ci" / "run", tmp_path / ".ci")
     failing = "```bash\necho first && false && true\n```\n\n```bash\necho second\n```\n"
     (tmp_path / "README.md").write_text(failing)
+    (tmp_path / "CONTRIBUTING.md").write_text("```bash\necho third\n```\n")
     done = subprocess.run(
         [script], capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
     )
     assert done.returncode == 1
     assert "\nfirst\n" in done.stdout
     assert "\nsecond\n" not in done.stdout
+    assert "\nthird\n" not in done.stdout
 
 
 def test_the_continuous_integration_installs_the_programs_that_are_missing(tmp_path):
@@ -67,6 +76,7 @@ def test_the_continuous_integration_installs_the_programs_that_are_missing(tmp_p
     asked.chmod(0o755)
     script = shutil.copy(ROOT / ".ci" / "run", tmp_path / ".ci")
     (tmp_path / "README.md").write_text("```bash\necho first\n```\n\n```bash\necho second\n```\n")
+    (tmp_path / "CONTRIBUTING.md").write_text("```bash\necho third\n```\n")
     done = subprocess.run(
         [script],
         capture_output=True,
@@ -75,7 +85,7 @@ def test_the_continuous_integration_installs_the_programs_that_are_missing(tmp_p
         stdin=subprocess.DEVNULL,
         env={"PATH": str(tmp_path / "bin")},
     )
-    assert done.stdout.splitlines()[-1] == "second"
+    assert done.stdout.splitlines()[-1] == "third"
     if os.geteuid() == 0:
         asked_for = (tmp_path / "asked").read_text().splitlines()[-1]
         assert asked_for.endswith(" chromium pgbouncer")

@@ -24,26 +24,44 @@ READY = [part for part in os.environ.get("LIFECYCLE_PYTHONS", "").split(os.paths
 
 SAMPLES = {
     "power_cuts": "--cuts 60 --failing-cuts 20 --events 60 --control-cuts 12",
-    "io_errors": "--stride 29 --control-stride 80",
-    "kills": "--kills 100 --control-kills 6",
+    "io_errors": "--stride 97 --control-stride 80",
+    "kills": "--kills 40 --control-kills 6",
     "full_disk": "--rounds 8 --control-rounds 2",
     "any_order": "--sets 2 --size 4 --through-orders 20 --lattices 1 --lattice-size 7",
     "dying_database": "--terminated 15 --stops 2 --replies 4 --writers 4 "
     "--control-terminated 25 --control-replies 10",
     "races": "--rounds 1 --processes 4 --events 400",
-    "three_processes": "--orders 30 --control-orders 16 --kills 1",
-    "followers": "--kills 24 --postgres-kills 12 --control-kills 36",
+    "three_processes": "--orders 12 --control-orders 12 --kills 1",
+    "followers": "--kills 12 --postgres-kills 12 --control-kills 36",
     "million": "--events 3000",
     "hostile": "--mutations 120 --control-mutations 15",
     "frameworks": "--mutations 60 --control-mutations 60",
+    "mutations": "--sample 3 --control 2 --at-least 60",
+    "determinism": "--this-python --stride 5",
+}
+
+LONGER = {
+    "io_errors": "--stride 29 --control-stride 80",
+    "kills": "--kills 100 --control-kills 6",
+    "three_processes": "--orders 30 --control-orders 16 --kills 1",
+    "followers": "--kills 24 --postgres-kills 12 --control-kills 36",
     "mutations": "--sample 12 --control 6 --at-least 70",
     "determinism": " ".join(["--this-python", *(f"--python {python}" for python in READY)]),
 }
 
 
-@pytest.mark.parametrize("name", SAMPLES)
-def test_the_campaign_holds_and_its_control_is_caught(name):
-    command = [sys.executable, "-m", f"campaigns.{name}", *SAMPLES[name].split()]
+@pytest.mark.parametrize(
+    ("name", "sizes"),
+    [
+        *(pytest.param(name, sizes, id=name) for name, sizes in SAMPLES.items()),
+        *(
+            pytest.param(name, sizes, id=f"{name}, longer", marks=pytest.mark.long)
+            for name, sizes in LONGER.items()
+        ),
+    ],
+)
+def test_the_campaign_holds_and_its_control_is_caught(name, sizes):
+    command = [sys.executable, "-m", f"campaigns.{name}", *sizes.split()]
     done = subprocess.run(
         command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=300
     )

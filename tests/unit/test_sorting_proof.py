@@ -58,6 +58,7 @@ def refuted(rules: Rules, *, size: int = 2) -> list[Obligation]:
     return [each for each in obligations if each.proved is Proved.REFUTED]
 
 
+@pytest.mark.long
 def test_the_shipped_definition_is_proved_within_a_minute_of_two_processors() -> None:
     """As `lifecycle check` does it. Processors are shared: their time counts, not the clock's."""
     before = time_of_processors()
