@@ -36,7 +36,6 @@ SAMPLES = {
     "million": "--events 3000",
     "hostile": "--mutations 120 --control-mutations 15",
     "frameworks": "--mutations 60 --control-mutations 60",
-    "mutations": "--sample 3 --control 2 --at-least 60",
     "determinism": "--this-python --stride 5",
 }
 
