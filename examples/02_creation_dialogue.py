@@ -2,7 +2,7 @@
 
 import json
 import threading
-from http.client import HTTPConnection
+from http.client import HTTPConnection, HTTPException
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 from lifecycle import Orders, Receipt, connect
@@ -40,7 +40,7 @@ def create(orders: Orders, port: int, body: dict[str, object]) -> Receipt:
         link.request("POST", "/v2/orders", json.dumps(body))
         reply = link.getresponse()
         return sent.answered(reply.status, reply.read(), headers=dict(reply.headers))
-    except OSError:
+    except (OSError, HTTPException):
         return sent.unanswered()
     finally:
         link.close()

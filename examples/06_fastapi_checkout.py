@@ -7,7 +7,7 @@ from typing import Any
 from checkout.customer import KEY, PROVIDER, SECRET, visit
 from fastapi import FastAPI, HTTPException
 
-from lifecycle import InvalidRequestError, connect_async
+from lifecycle import InvalidRequestError, UnknownOrderError, connect_async
 from lifecycle.providers.instacart.client import AsyncClient
 from lifecycle.providers.instacart.dialogue import Correctable, Created, create_order_async
 from lifecycle.providers.instacart.receiver import Receiver
@@ -46,7 +46,10 @@ async def checkout(form: dict[str, Any]) -> str:
 @app.get("/orders/{order_id}")
 async def show(order_id: str) -> dict[str, Any]:
     """Return everything known about the order."""
-    return (await orders.get(order_id)).model_dump(mode="json")
+    try:
+        return (await orders.get(order_id)).model_dump(mode="json")
+    except UnknownOrderError:
+        raise HTTPException(404) from None
 
 
 visit(app)

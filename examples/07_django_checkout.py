@@ -8,7 +8,7 @@ from django.core.wsgi import get_wsgi_application
 from django.http import HttpRequest, JsonResponse
 from django.urls import path
 
-from lifecycle import InvalidRequestError, connect
+from lifecycle import InvalidRequestError, UnknownOrderError, connect
 from lifecycle.providers.instacart.client import Client
 from lifecycle.providers.instacart.dialogue import Correctable, Created, create_order
 from lifecycle.providers.instacart.receiver import SyncReceiver
@@ -36,7 +36,10 @@ def checkout(request: HttpRequest) -> JsonResponse:
 
 def show(_: HttpRequest, order_id: str) -> JsonResponse:
     """Return everything known about the order."""
-    return JsonResponse(orders.get(order_id).model_dump(mode="json"))
+    try:
+        return JsonResponse(orders.get(order_id).model_dump(mode="json"))
+    except UnknownOrderError:
+        return JsonResponse("nobody knows it", status=404, safe=False)
 
 
 urlpatterns = [

@@ -6,7 +6,7 @@ from checkout.customer import KEY, PROVIDER, SECRET, visit_wsgi
 from flask import Flask, jsonify, request
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
-from lifecycle import InvalidRequestError, connect
+from lifecycle import InvalidRequestError, UnknownOrderError, connect
 from lifecycle.providers.instacart.client import Client
 from lifecycle.providers.instacart.dialogue import Correctable, Created, create_order
 from lifecycle.providers.instacart.receiver import SyncReceiver
@@ -37,7 +37,10 @@ def checkout() -> Any:
 @app.get("/orders/<order_id>")
 def show(order_id: str) -> Any:
     """Return everything known about the order."""
-    return orders.get(order_id).model_dump(mode="json")
+    try:
+        return orders.get(order_id).model_dump(mode="json")
+    except UnknownOrderError:
+        return "nobody knows it", 404
 
 
 with orders, client:
