@@ -8,31 +8,43 @@ of them is stale.
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import json
 import re
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from enum import Enum
 from itertools import groupby
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, ParamSpec, TypeVar, get_args
 
 from pydantic import BaseModel
 
 import lifecycle
-from lifecycle import diagram, errors, identity, instant, strict_json, wsgi
+from lifecycle import diagram, errors, identity, instant, proof, server, strict_json, testing, wsgi
 from lifecycle.audit import export as export_module
 from lifecycle.audit import verify as verify_module
 from lifecycle.cli.demo import DEFAULT_ORDERS, DEFAULT_SEED
-from lifecycle.diagram import Picture, draw_definition, draw_order, draw_stats
 from lifecycle.diagram import dot as dot_module
+from lifecycle.diagram import draw_definition, draw_order, draw_stats
 from lifecycle.diagram import mermaid as mermaid_module
 from lifecycle.diagram import timeline as timeline_module
 from lifecycle.diagram.mermaid import mermaid
-from lifecycle.providers.instacart import stories
+from lifecycle.providers.instacart import (
+    client,
+    dialogue,
+    receiver,
+    reconciling,
+    recordings,
+    request,
+    simulator,
+    stories,
+)
 from lifecycle.providers.instacart.definition import LAST_MILE
+from lifecycle.providers.instacart.receiver import django as receiver_django
 from lifecycle.providers.instacart.simulator import (
     SCENARIOS,
     Attempt,
@@ -156,22 +168,11 @@ def api() -> str:
         "Facts about each stand under [Errors](errors.md).",
         names_table("exception", raised),
     ]
-    for name in (
-        "Orders",
-        "AsyncOrders",
-        "StoredViews",
-        "Sent",
-        "Receipt",
-        "AsyncReceipt",
-        "Definition",
-    ):
-        if name in classes:
-            parts += [f"## {name}", methods_table(classes[name])]
+    for name in sorted(classes.keys() - raised.keys(), key=str.lower):
+        if attributes := described(classes[name]):
+            parts += [f"## {name}", attributes]
     parts += [
         "## Drawing and proving",
-        "From `lifecycle.diagram`:",
-        names_table("call", drawing()),
-        "From the modules named:",
         functions_table(
             mermaid_module,
             dot_module,
@@ -179,20 +180,72 @@ def api() -> str:
             export_module,
             verify_module,
         ),
-        "## Picture",
-        methods_table(Picture),
         "## Reading a request",
         functions_table(wsgi),
         "## Writing a provider",
         functions_table(identity, instant, strict_json),
     ]
+    for module in (diagram, proof, testing, server, request, client, dialogue):
+        parts += [f"## {module.__name__}", module_table(module)]
+    for module in (reconciling, receiver, receiver_django, simulator, recordings):
+        parts += [f"## {module.__name__}", module_table(module)]
     return "\n\n".join(parts)
 
 
-def drawing() -> dict[str, object]:
-    """Return the functions that draw, each with its parameters."""
-    named = {name: getattr(diagram, name) for name in diagram.__all__}
-    return {f"{n}{parameters(v)}": v for n, v in named.items() if inspect.isfunction(v)}
+def module_table(module: ModuleType) -> str:
+    """Return the public names of a module, and what its classes have."""
+    rows = []
+    for name, value in public(module).items():
+        if inspect.isclass(value):
+            fields = fields_of(value)
+            made = inspect.isfunction(init := vars(value).get("__init__")) and not fields
+            call = parameters(init) if made and not getattr(value, "_is_protocol", False) else ""
+            rows.append((f"`{name}{call}`", first_line(value) + (fields and f" Fields: {fields}.")))
+            rows += [(f"`{name}.{row[0][1:]}", row[1]) for row in methods_of(value)]
+        elif inspect.isfunction(value):
+            rows.append((f"`{name}{parameters(value)}`", first_line(value)))
+        else:
+            rows.append((f"`{name}`", f"Stands for {code(meant_by(value))}."))
+    return table(("name", "what you get"), rows)
+
+
+def public(module: ModuleType) -> dict[str, Any]:
+    """Return what a module offers: what it lists, or else what it defines."""
+    if hasattr(module, "__all__"):
+        return {name: getattr(module, name) for name in module.__all__}
+    return {
+        name: value
+        for name, value in vars(module).items()
+        if not name.startswith("_")
+        and getattr(value, "__module__", None) == module.__name__
+        and not isinstance(value, TypeVar | ParamSpec)
+    }
+
+
+def meant_by(value: object) -> list[str]:
+    """Return what a constant holds, or what a type for annotations stands for."""
+    chosen = get_args(value) or (tuple(value) if isinstance(value, Mapping) else (value,))
+    return [getattr(each, "__name__", str(each)) for each in chosen]
+
+
+def described(cls: type) -> str:
+    """Return the fields and methods of a class, nothing where it has none."""
+    fields, rows = fields_of(cls), methods_of(cls)
+    said = [f"Fields: {fields}."] if fields else []
+    said += [table(("call or attribute", "what you get"), rows)] if rows else []
+    return "\n\n".join(said)
+
+
+def fields_of(cls: type) -> str:
+    """Return the names of what a value is made of, or of the members of an enumeration."""
+    if issubclass(cls, Enum):
+        return code(cls.__members__)
+    if dataclasses.is_dataclass(cls):
+        names = [field.name for field in dataclasses.fields(cls)]
+    else:
+        names = [*getattr(cls, "_fields", ()), *getattr(cls, "model_fields", ())]
+    named = [name for name in names if not name.startswith("_")]
+    return code(named) if named else ""
 
 
 def functions_table(*modules: ModuleType) -> str:
@@ -215,17 +268,19 @@ def names_table(head: str, named: dict[str, object]) -> str:
     return table((head, "what you get"), rows)
 
 
-def methods_table(cls: type) -> str:
+def methods_of(cls: type) -> list[tuple[str, str]]:
     """Return the public methods and attributes of a class, its own and inherited."""
+    fields = set(fields_of(cls).replace("`", "").split(", "))
+    foreign = next((dir(kind) for kind in (BaseModel, str, tuple) if issubclass(cls, kind)), [])
     rows = []
     for name, value in inspect.getmembers(cls):
-        if name.startswith("_") or (issubclass(cls, BaseModel) and name in dir(BaseModel)):
+        if name.startswith("_") or name in fields or name in foreign:
             continue
         if inspect.isfunction(value) or inspect.ismethod(value):
             rows.append((f"`{name}{parameters(value)}`", first_line(value)))
         elif said := first_line(value) if hasattr(value, "__get__") else "":
             rows.append((f"`{name}`", said))
-    return table(("call or attribute", "what you get"), rows)
+    return rows
 
 
 def parameters(function: Callable[..., object]) -> str:
@@ -237,7 +292,7 @@ def parameters(function: Callable[..., object]) -> str:
         if parameter.name != "self"
     ]
     told = str(signature.replace(parameters=bare, return_annotation=inspect.Signature.empty))
-    return re.sub(r"<class '[\w.]*?(\w+)'>", r"\1", told)
+    return re.sub(r"<class '[\w.]*?(\w+)'>|<function (\w+) at \w+>", r"\1\2", told)
 
 
 def decisions() -> str:
