@@ -37,7 +37,7 @@ def run(name, *arguments):
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=300,
     )
     assert done.returncode == 0, done.stderr
     if name == "append_postgres" and done.stderr.startswith("NO POSTGRESQL SERVER"):

@@ -546,7 +546,7 @@ class LogContract:
             await asyncio.to_thread(log.close)
             return await asyncio.gather(*tasks, return_exceptions=True)
 
-        done = asyncio.run(asyncio.wait_for(close_meanwhile(), 10))
+        done = asyncio.run(asyncio.wait_for(close_meanwhile(), 60))
 
         assert all(isinstance(one, StoreClosedError) or one.outcome is APPENDED for one in done)
 

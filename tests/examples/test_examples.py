@@ -41,7 +41,7 @@ def test_the_example_runs(example, tmp_path):
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=300,
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip(), "an example prints what it shows"

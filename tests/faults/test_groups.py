@@ -34,7 +34,7 @@ from lifecycle.stores.patience import patiently
 from lifecycle.stores.recorder import Row, TryAgainError
 from lifecycle.stores.sqlite import SQLiteLog
 from tests.contract.entries import NOON, event, stream
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE, wait_until
 
 Log = MemoryLog | SQLiteLog
 
@@ -51,14 +51,14 @@ class Gate:
         if self._closed:
             self._closed = False
             self._reached.set()
-            assert self._opened.wait(10)
+            assert self._opened.wait(PATIENCE)
         return NOON
 
     def shut(self) -> None:
         self._closed = True
 
     def wait_for_a_commit(self) -> None:
-        assert self._reached.wait(10)
+        assert self._reached.wait(PATIENCE)
 
     def open(self) -> None:
         self._opened.set()
@@ -242,8 +242,22 @@ def test_a_clock_that_fails_fails_the_call_and_nothing_else(tmp_path):
         assert log.append(event(number=4)).version == 2
 
 
-def test_a_store_that_is_busy_is_asked_again_ever_less_often():
-    asked = 0
+class Timer:
+    """A clock that only sleeping moves."""
+
+    def __init__(self) -> None:
+        self.slept: list[float] = []
+
+    def monotonic(self) -> float:
+        return sum(self.slept)
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+
+
+def test_a_store_that_is_busy_is_asked_again_ever_less_often(monkeypatch):
+    timer, asked = Timer(), 0
+    monkeypatch.setattr("lifecycle.stores.patience.time", timer)
 
     def busy() -> None:
         nonlocal asked
@@ -251,8 +265,9 @@ def test_a_store_that_is_busy_is_asked_again_ever_less_often():
         raise TryAgainError("it is busy")
 
     with pytest.raises(StoreUnavailableError, match="store 'some' cannot be used: it is busy"):
-        patiently("some", 0.4, busy)
-    assert 4 <= asked < 60
+        patiently("some", 4, busy)
+    assert 40 < asked < 200
+    assert sum(timer.slept[:10]) < sum(timer.slept[10:20]) <= 1
 
 
 # Who wakes whom
@@ -280,7 +295,9 @@ def test_when_a_leader_is_interrupted_the_others_of_its_group_are_woken(tmp_path
     with closing(log):
         others = in_one_group(log, gate, [event(number=n) for n in range(6)])
 
-        interrupted = [o for o in others if isinstance(o.exception(timeout=10), KeyboardInterrupt)]
+        interrupted = [
+            o for o in others if isinstance(o.exception(timeout=PATIENCE), KeyboardInterrupt)
+        ]
         versions = [other.result().version for other in others if other not in interrupted]
         assert len(interrupted) == 1
         assert sorted(versions) == [1, 2, 3, 4, 5]
@@ -292,7 +309,7 @@ def test_leaders_hand_over_without_waiting_for_anybody_to_look_up(gated, no_naps
     with ThreadPoolExecutor(8) as threads:
         sent = [event(f"o{n % 3}", n) for n in range(400)]
         done = [threads.submit(log.append, one) for one in sent]
-        assert {one.result(timeout=20).outcome for one in done} == {Outcome.APPENDED}
+        assert {one.result(timeout=PATIENCE).outcome for one in done} == {Outcome.APPENDED}
 
 
 def test_a_sleeper_whose_wake_up_is_lost_leads_by_itself(gated, monkeypatch):
@@ -302,7 +319,7 @@ def test_a_sleeper_whose_wake_up_is_lost_leads_by_itself(gated, monkeypatch):
 
     others = in_one_group(log, gate, [event(number=n) for n in range(6)])
 
-    assert {other.result(timeout=10).outcome for other in others} == {Outcome.APPENDED}
+    assert {other.result(timeout=PATIENCE).outcome for other in others} == {Outcome.APPENDED}
 
 
 def test_a_batch_that_a_dead_leader_took_with_it_is_recorded_by_its_own_caller():
@@ -379,7 +396,7 @@ def test_a_loop_that_was_closed_meanwhile_does_no_harm_to_others_in_the_group(ga
         others = [threads.submit(log.append, event(number=n)) for n in range(2, 5)]
         wait_until(lambda: len(log._gathering._waiting) == 4)
         gate.open()
-        versions = [other.result(timeout=10).version for other in others]
+        versions = [other.result(timeout=PATIENCE).version for other in others]
 
     assert first.result().version == 1
     assert sorted(versions) == [2, 3, 4]

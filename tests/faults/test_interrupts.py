@@ -69,7 +69,7 @@ def test_when_the_leader_is_interrupted_those_in_its_group_record_by_themselves(
         while len(log._gathering._waiting) < 5:
             pass
         clock.waiting.release()
-        assert {other.result(timeout=10).outcome for other in others} == {Outcome.APPENDED}
+        assert {other.result(timeout=60).outcome for other in others} == {Outcome.APPENDED}
     leader.join()
 
     assert died
@@ -105,7 +105,7 @@ def interrupt_the_main_thread(path: Path | None) -> None:
             except KeyboardInterrupt:
                 interrupted += 1
         for other in others:
-            other.result(timeout=30)
+            other.result(timeout=60)
     counted = Counter((one.stream, one.key) for one in map(decode_event, log.scan()))
     assert set(counted.values()) == {1}
     assert all(counted[stream("main"), f"callback:{n}"] == 1 for n in range(number))

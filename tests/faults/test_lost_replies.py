@@ -41,7 +41,7 @@ def schema() -> str:
 @pytest.fixture
 def log(proxy: Proxy, schema: str) -> Iterator[PostgresLog]:
     """A log behind the proxy, whose statement is prepared already."""
-    with closing(PostgresLog(proxy.url(schema, statement_timeout=0.5))) as log:
+    with closing(PostgresLog(proxy.url(schema, statement_timeout=2))) as log:
         log.append(event("first"))
         yield log
 

@@ -450,7 +450,7 @@ def test_who_locked_the_table_is_named(postgres, raw):
 
 
 def test_a_lock_of_another_log_is_not_blamed(postgres, raw):
-    url, other = postgres.new_url(statement_timeout=0.1, patience=0.1), postgres.new_url()
+    url, other = postgres.new_url(statement_timeout=1, patience=1), postgres.new_url()
     with closing(PostgresLog(url)) as log, raw.transaction():
         raw.execute(f"SELECT pg_advisory_xact_lock({place(other).append_lock})")
         raw.execute(f"LOCK TABLE {place(url).table} IN ACCESS EXCLUSIVE MODE")

@@ -514,7 +514,7 @@ def test_a_lock_that_others_hold_is_an_error_within_the_time_limit(postgres, raw
 
 
 def test_a_statement_that_takes_too_long_is_an_error_within_the_time_limit(postgres, raw):
-    url = postgres.new_url(statement_timeout=0.1, patience=0.3)
+    url = postgres.new_url(statement_timeout=1, patience=1)
     with closing(PostgresLog(url)) as log:
         with raw.transaction():
             raw.execute(f"LOCK TABLE {place(url).table} IN ACCESS EXCLUSIVE MODE")
@@ -580,7 +580,7 @@ def test_a_server_that_is_not_there_is_told_at_once(dying):
         before = time.monotonic()
         with pytest.raises(StoreUnavailableError, match="nobody answers there"):
             PostgresLog(dying.new_url())
-        assert time.monotonic() - before < 5
+        assert time.monotonic() - before < 20
     finally:
         dying.start()
 

