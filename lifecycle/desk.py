@@ -27,7 +27,7 @@ from lifecycle.log import ORDERS, QUARANTINE, Appended, Log, Outcome, Record, ma
 from lifecycle.projection.finding import Finding
 from lifecycle.projection.stored_views import StoredViews
 from lifecycle.provider import Provider
-from lifecycle.receipt import QuarantineItem, Receipt, Told, is_before
+from lifecycle.receipt import DAMAGED, QuarantineItem, Receipt, Told, is_before
 from lifecycle.stats import Tally
 from lifecycle.stored import decode, decode_event
 from lifecycle.strict_json import parse
@@ -41,7 +41,6 @@ UNREADABLE_MARK: Final = "?"
 _OBJECT: Final = "a JSON object, as every create request is"
 
 _PAGE: Final = 200
-_FEW: Final = 8
 _PAGE_BYTES: Final = 4 * 1024 * 1024
 
 T = TypeVar("T")
@@ -180,9 +179,11 @@ class Desk:
             yield events
 
     def quarantine(self, *, include_redriven: bool) -> Iterator[QuarantineItem]:
-        """Yield the quarantine's items in the order they came."""
+        """Yield the quarantine's items in the order they came, those too that are damaged."""
         for record, item, redriven in self._items():
-            if include_redriven or redriven is None:
+            if isinstance(item, StoredFormatError):
+                yield _damaged(record, item)
+            elif include_redriven or redriven is None:
                 yield _shown(record, item, redriven)
 
     def readable_again(self) -> Iterator[tuple[Event, list[Entry]]]:
@@ -193,6 +194,9 @@ class Desk:
         unknown = Counter[str]()
         for record, item, redriven in self._items():
             if redriven is not None:
+                continue
+            if isinstance(item, StoredFormatError):
+                pass_over(item)
                 continue
             if not self.intake.knows(item):
                 unknown[item.provider] += 1
@@ -239,28 +243,41 @@ class Desk:
         _check_is_object(entry.body)
         return entry
 
-    def _items(self) -> Iterator[tuple[Record, Unreadable, str | None]]:
-        """Yield the items, and the key of the event that each became, if it did."""
-        for page in self._quarantined():
+    def _items(self) -> Iterator[tuple[Record, Unreadable | StoredFormatError, str | None]]:
+        """Yield the items, or why they cannot be read, and the key of what each became, if any."""
+        for page in _pages(self.log.walk(QUARANTINE)):
             marks = self._marks(page)
             for record in page:
-                item = decode(record)
-                if isinstance(item, Unreadable):
-                    yield record, item, marks.get(record.version)
+                yield record, _item_in(record), marks.get(record.version)
 
     def _marks(self, page: Sequence[Record]) -> dict[int, str]:
         items = {mark_stream(record.version): record.version for record in page}
         found = self.log.read_many(list(items))
         return {items[stream]: _key_in(records[0]) for stream, records in found.items()}
 
-    def _quarantined(self) -> Iterator[list[Record]]:
-        """Yield the records page by page; small pages first, since bodies may be large."""
-        after, size = 0, _FEW
-        while page := self.log.read(QUARANTINE, after=after, until=after + size):
+
+def _pages(records: Iterable[Record]) -> Iterator[list[Record]]:
+    """Yield records page by page, few where their bodies are large."""
+    page: list[Record] = []
+    size = 0
+    for record in records:
+        page.append(record)
+        size += len(record.state)
+        if len(page) == _PAGE or size > _PAGE_BYTES:
             yield page
-            after = page[-1].version
-            held = sum(len(record.state) for record in page)
-            size = min(2 * size, _PAGE) if held < _PAGE_BYTES else max(1, size // 2)
+            page, size = [], 0
+    if page:
+        yield page
+
+
+def _item_in(record: Record) -> Unreadable | StoredFormatError:
+    try:
+        item = decode(record)
+    except StoredFormatError as damaged:
+        return damaged
+    if isinstance(item, Unreadable):
+        return item
+    return StoredFormatError(record.stream, record.version, "it holds no item of the quarantine")
 
 
 def _key_in(record: Record) -> str:
@@ -314,6 +331,31 @@ def _is_unanswered(events: Iterable[Event], attempt: int, digest: str) -> bool:
         for event in same
     )
     return asked and not answered
+
+
+def _damaged(record: Record, damaged: StoredFormatError) -> QuarantineItem:
+    """Return how a record is shown that cannot be read: its bytes are all there is to say."""
+    return QuarantineItem(
+        item=_number(record.version),
+        position=record.position,
+        provider="",
+        reason=DAMAGED,
+        detail=damaged.found,
+        kind=None,
+        order_id=None,
+        line_number=None,
+        received_at=None,
+        recorded_at=None,
+        sha256=sha256(record.state).hexdigest(),
+        size=len(record.state),
+        redriven=None,
+        body=record.state,
+    )
+
+
+def _number(version: object) -> int:
+    """Return a version, 0 for one that is no number."""
+    return version if isinstance(version, int) else 0
 
 
 def _shown(record: Record, item: Unreadable, redriven: str | None) -> QuarantineItem:

@@ -21,6 +21,9 @@ QUARANTINE: Final = "quarantine"
 MARKS: Final = "quarantine:"
 ORDERS: Final = "order:"
 
+MAX_POSITION: Final = 2**62 - 1
+"""Positions count from 1 up to here. A record elsewhere was put there around the log."""
+
 
 def mark_stream(item: int) -> str:
     """Return the name of the stream that holds the mark that an item was re-driven."""
@@ -147,11 +150,18 @@ class Log(Protocol):
         ...
 
     def read(self, stream: str, *, after: int = 0, until: int | None = None) -> list[Record]:
-        """Return a stream's records with versions above `after`, up to `until`."""
+        """Return a stream's records with versions above `after`, up to `until`.
+
+        Without either, all of them, whatever their versions.
+        """
         ...
 
     def read_many(self, streams: Sequence[str]) -> dict[str, list[Record]]:
         """Return the records of many streams; those without any are left out."""
+        ...
+
+    def walk(self, stream: str) -> Iterator[Record]:
+        """Yield every record of a stream by version, whatever its version, in constant memory."""
         ...
 
     def streams(self, *, prefix: str = ORDERS, after: str = "") -> Iterator[str]:
@@ -160,6 +170,14 @@ class Log(Protocol):
 
     def scan(self, *, after: int = 0, until: int | None = None) -> Iterator[Record]:
         """Yield every record with a position above `after`, in order, in constant memory."""
+        ...
+
+    def strays(self) -> Iterator[Record]:
+        """Yield the records that no scan meets, as their positions are none that a log gives.
+
+        There are none unless somebody went around the constraints of the table. They cannot be
+        decoded, but they are there: whoever reads by position asks for them too.
+        """
         ...
 
     def last_position(self) -> int:

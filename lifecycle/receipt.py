@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any, NamedTuple, Self
+from typing import Any, Final, NamedTuple, Self
 
 from pydantic import Field
 
@@ -134,11 +134,16 @@ def _told_receipt(event: Event | Unreadable, appended: Appended, told: Told) -> 
     return Receipt(event, appended, lambda _event, _appended: told)
 
 
+DAMAGED: Final = "damaged"
+"""The reason of an item whose stored record itself cannot be read."""
+
+
 class QuarantineItem(FrozenValue):
     """Something that could not be read, and why.
 
     `item` counts the quarantine's records from 1. `redriven` is the key of the event that
-    it became, None while it waits. `body` holds the bytes as they came.
+    it became, None while it waits. `body` holds the bytes as they came. Of an item that is
+    `damaged` nobody knows provider or times, and `body` holds the whole stored record.
     """
 
     item: int
@@ -149,7 +154,7 @@ class QuarantineItem(FrozenValue):
     kind: str | None
     order_id: str | None
     line_number: int | None
-    received_at: Instant
+    received_at: Instant | None
     recorded_at: Instant | None
     sha256: str
     size: int

@@ -31,7 +31,7 @@ from lifecycle.event import (
 )
 from lifecycle.format_1 import event_1, read_1
 from lifecycle.instant import format_instant
-from lifecycle.log import QUARANTINE, Record, mark_stream
+from lifecycle.log import MAX_POSITION, ORDERS, QUARANTINE, Record, mark_stream
 
 FORMAT: Final = 1
 """The format that is written; every released one can be read."""
@@ -167,12 +167,31 @@ def decode(record: Record) -> Entry:
     fate) is left to the provider.
 
     Raises:
+        StoredFormatError: it is damaged, a newer release wrote it, or it stands where it was
+            not written.
+    """
+    fields, entry = _read(record)
+    misplaced = why_misplaced(record, fields)
+    if misplaced is not None:
+        raise StoredFormatError(record.stream, record.version, misplaced)
+    return entry
+
+
+def check_content(record: Record) -> None:
+    """Return if a record can be read, wherever it stands.
+
+    Raises:
         StoredFormatError: it is damaged, or a newer release wrote it.
     """
+    _read(record)
+
+
+def _read(record: Record) -> tuple[dict[str, Any], Entry]:
     header, body = split(record)
     fields = parse_header(header, record.stream, record.version)
     try:
-        return _READERS[fields["v"]](fields, body, record)
+        place_of(fields)
+        return fields, _READERS[fields["v"]](fields, body, record)
     except (KeyError, TypeError, ValueError):
         raise StoredFormatError(
             record.stream, record.version, "a field of its header is missing or of a wrong type"
@@ -185,7 +204,15 @@ def decode_event(record: Record) -> Event:
     header, newline, body = record.state.partition(_NEWLINE)
     try:
         fields = jiter.from_json(header)
-        if newline and fields["v"] == FORMAT and type(fields["v"]) is int:
+        stands = (fields["version"], fields["kind"], fields["v"])
+        if (
+            newline
+            and stands == (record.version, record.topic, FORMAT)
+            and type(fields["v"]) is int
+            and 0 < record.position <= MAX_POSITION
+            and record.version > 0
+            and record.stream == f"{ORDERS}{fields['provider']}:{fields['order_id']}"
+        ):
             return event_1(fields, body, record)
     except (KeyError, TypeError, ValueError):
         pass
@@ -193,6 +220,35 @@ def decode_event(record: Record) -> Event:
     if isinstance(entry, Event):
         return entry
     raise StoredFormatError(record.stream, record.version, "it holds no event")
+
+
+def why_out_of_bounds(version: object, position: object) -> str | None:
+    """Return why no append gives such a version or position; None where one may."""
+    if type(version) is not int:
+        return "its version is no number"
+    if version < 1:
+        return f"its version is {version}; expected 1 or more"
+    if type(position) is not int or not 1 <= position <= MAX_POSITION:
+        return f"its position is {position}; expected one from 1 to {MAX_POSITION}"
+    return None
+
+
+def why_misplaced(record: Record, fields: Mapping[str, Any]) -> str | None:
+    """Return why a record cannot stand where it stands; None if its header was written for there.
+
+    Raises:
+        KeyError: a field of the header is missing.
+    """
+    stream, topic = place_of(fields)
+    out_of_bounds = why_out_of_bounds(record.version, record.position)
+    if out_of_bounds is not None:
+        return out_of_bounds
+    version = fields.get("version")
+    if (stream, version) != (record.stream, record.version):
+        return f"its header was written for version {version!a} of {stream!a}"
+    if topic != record.topic:
+        return f"its topic is not {topic!a}, which its header calls for"
+    return None
 
 
 def place_of(fields: Mapping[str, Any]) -> tuple[str, str]:

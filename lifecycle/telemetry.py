@@ -114,6 +114,14 @@ class ObservedLog:
         """Yield the names of streams, as `Log.streams`."""
         return self.log.streams(prefix=prefix, after=after)
 
+    def walk(self, stream: str) -> Iterator[Record]:
+        """Yield every record of a stream, as `Log.walk`."""
+        return self.log.walk(stream)
+
+    def strays(self) -> Iterator[Record]:
+        """Yield the records that no scan meets, as `Log.strays`."""
+        return self.log.strays()
+
     def scan(self, *, after: int = 0, until: int | None = None) -> Iterator[Record]:
         """Yield every record, as `Log.scan`."""
         return self.log.scan(after=after, until=until)

@@ -38,6 +38,9 @@ class Shelf:
         last = self.last_position() if until is None else until
         yield from [record for record in self.records if after < record.position <= last]
 
+    def strays(self) -> Iterator[Record]:
+        yield from [record for record in self.records if record.position < 1]
+
     def __getitem__(self, position: int) -> Record:
         return next(record for record in self.records if record.position == position)
 

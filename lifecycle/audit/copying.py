@@ -13,11 +13,14 @@ from dataclasses import dataclass
 from typing import Final
 
 from lifecycle.audit.verify import Verification, verify
-from lifecycle.errors import OtherRecordsError
-from lifecycle.log import Log, Record
+from lifecycle.errors import OtherRecordsError, StoredFormatError
+from lifecycle.log import MARKS, ORDERS, QUARANTINE, Log, Record
+from lifecycle.stored import storable, why_out_of_bounds
 
 _PAGE: Final = 500
 _PAGE_BYTES: Final = 4 * 1024 * 1024
+
+_NOWHERE: Final = "it stands where no record can"
 
 Advance = Callable[[int], None]
 """Tells how many more records were passed."""
@@ -43,9 +46,10 @@ def copy(source: Log, target: Log, *, advance: Advance = lambda _: None) -> Copi
 
     Raises:
         OtherRecordsError: the target is neither empty nor the beginning of the source.
+        StoredFormatError: a record of the source stands where no log can hold it.
         StoreError: a store fails; copy again, and it goes on from there.
     """
-    coming = source.scan(until=source.last_position())
+    coming = _sound(source)
     present = _skip_present(coming, target, advance)
     written = 0
     for page in _pages(coming):
@@ -53,6 +57,35 @@ def copy(source: Log, target: Log, *, advance: Advance = lambda _: None) -> Copi
         written += len(page)
         advance(len(page))
     return Copied(written, present, verify(target))
+
+
+def _sound(source: Log) -> Iterator[Record]:
+    """Yield the records of a log, up to its end as it is now.
+
+    Raises:
+        StoredFormatError: one stands where none can, and no table would take it.
+    """
+    for stray in source.strays():
+        raise StoredFormatError(stray.stream, stray.version, _why_nowhere(stray, 0) or _NOWHERE)
+    for place, record in enumerate(source.scan(until=source.last_position()), 1):
+        odd = _why_nowhere(record, place)
+        if odd is not None:
+            raise StoredFormatError(record.stream, record.version, odd)
+        yield record
+
+
+def _why_nowhere(record: Record, place: int) -> str | None:
+    """Return why no log takes a record as its `place`th."""
+    out_of_bounds = why_out_of_bounds(record.version, record.position)
+    if out_of_bounds is not None:
+        return out_of_bounds
+    if record.stream != QUARANTINE and not record.stream.startswith((ORDERS, MARKS)):
+        return "its stream is neither an order's nor the quarantine"
+    if not record.topic or storable(record.stream) != record.stream:
+        return "its stream or its topic has no name that a store can hold"
+    if record.version > place:
+        return f"its version is {record.version}, but it is record {place} of the log to copy"
+    return None
 
 
 def _skip_present(coming: Iterator[Record], target: Log, advance: Advance) -> int:

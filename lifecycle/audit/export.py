@@ -11,10 +11,11 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterator, Mapping
 from heapq import merge
+from itertools import chain
 from typing import Any
 
 from lifecycle.event import Event, Unreadable, stream_of
-from lifecycle.log import QUARANTINE, Log, Record
+from lifecycle.log import MARKS, QUARANTINE, Log, Record
 from lifecycle.recording import write_item, write_line
 from lifecycle.stored import decode, split
 from lifecycle.strict_json import compact
@@ -31,8 +32,8 @@ def export(log: Log, *, stream: str | None = None, quarantine: bool = False) -> 
     Raises:
         StoredFormatError: a stored record cannot be read.
     """
-    for record in log.scan() if stream is None else _records(log, stream, quarantine=quarantine):
-        if record.stream == QUARANTINE and not quarantine:
+    for record in _records(log, stream, quarantine=quarantine):
+        if record.stream.startswith(MARKS) or (record.stream == QUARANTINE and not quarantine):
             continue
         entry = decode(record)
         if isinstance(entry, Event):
@@ -41,8 +42,10 @@ def export(log: Log, *, stream: str | None = None, quarantine: bool = False) -> 
             yield _line(write_item(entry), record)
 
 
-def _records(log: Log, stream: str, *, quarantine: bool) -> Iterator[Record]:
-    streams = [log.read(stream), log.read(QUARANTINE) if quarantine else []]
+def _records(log: Log, stream: str | None, *, quarantine: bool) -> Iterator[Record]:
+    if stream is None:
+        return chain(log.strays(), log.scan())
+    streams = [log.walk(stream), log.walk(QUARANTINE) if quarantine else ()]
     return merge(*streams, key=lambda record: record.position)
 
 

@@ -20,7 +20,14 @@ from lifecycle.fold import Folding
 from lifecycle.guarded_provider import PROVIDER_FAULT, GuardedProvider, guarded
 from lifecycle.log import Record
 from lifecycle.provider import Provider
-from lifecycle.stored import decode, hash_of, is_intact, parse_header, place_of
+from lifecycle.stored import (
+    check_content,
+    hash_of,
+    is_intact,
+    parse_header,
+    place_of,
+    why_out_of_bounds,
+)
 from lifecycle.view import OrderView
 
 Tell = Callable[[Difference], None]
@@ -50,8 +57,8 @@ class Links:
         self._balance = 0
 
     def add(self, position: int, header_hash: str, after: Any) -> None:
-        """Take in a record; those beyond position `last` do not count."""
-        if position > self._last:
+        """Take in a record; those outside of positions 1 to `last` do not count."""
+        if not 0 < position <= self._last:
             return
         self.records += 1
         if position < self._last:
@@ -97,6 +104,12 @@ class Chain:
         """Return the fields of the next record, None if they cannot be trusted, and its body."""
         _, version, _, position, state = record
         header, _, body = state.partition(b"\n")
+        out_of_bounds = why_out_of_bounds(version, position)
+        if out_of_bounds is not None:
+            # No chain leads there, and none goes on from there.
+            self._links.add(position, hash_of(header), _UNREADABLE)
+            self.tell(record, "place", None, out_of_bounds)
+            return None, body
         previous, self._hash = self._hash, hash_of(header)
         expected, self.version = self.version + 1, version
         fields = self._fields(record, header)
@@ -271,6 +284,6 @@ def check(records: Sequence[Record], chain: Chain) -> None:
         fields, _ = chain.step(record)
         if fields is not None:
             try:
-                decode(record)
+                check_content(record)
             except StoredFormatError as damaged:
                 chain.tell(record, "header", None, damaged.found)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Final, NamedTuple
 
 from lifecycle.audit.comparing import differing
@@ -103,10 +104,9 @@ class Replayer:
 
     def _quarantine(self, part: Part) -> None:
         chain = Chain(QUARANTINE, part.links, part.differences.add)
-        while page := self._log.read(
-            QUARANTINE, after=chain.version, until=chain.version + _RECORDS_AT_ONCE
-        ):
-            check(page, chain)
+        records = self._log.walk(QUARANTINE)
+        while page := list(islice(records, _RECORDS_AT_ONCE)):
+            check(_numbered(page, chain), chain)
 
     def _shelves(self, chosen: Range) -> dict[str, Shelf]:
         """Return what is stored of a range, by provider."""

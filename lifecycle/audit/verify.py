@@ -18,7 +18,7 @@ from typing import Any, Final, NamedTuple
 from lifecycle.audit.checkpoint import Checkpoint, Tally
 from lifecycle.errors import StoredFormatError
 from lifecycle.log import ORDERS, Log, Record
-from lifecycle.stored import decode, hash_of, is_intact, parse_header, place_of
+from lifecycle.stored import check_content, hash_of, is_intact, parse_header, why_misplaced
 
 MOST_FINDINGS: Final = 100
 """Further ones are counted, not kept."""
@@ -62,6 +62,8 @@ def verify(log: Log, *, checkpoint: Checkpoint | None = None) -> Verification:
         checkpoint: an earlier one, kept elsewhere; what it saw must still be there.
     """
     walk = _Walk(Tally(checkpoint), gapless=log.gapless)
+    for record in log.strays():
+        walk.pass_by(record)
     for record in log.scan(until=log.last_position()):
         walk.step(record)
     return walk.result()
@@ -115,6 +117,13 @@ class _Walk:
         self._last_but_one, self._last = self._last, seen
         if isinstance(seen.version, int):
             self._ends[seen.stream] = seen
+
+    def pass_by(self, record: Record) -> None:
+        """Look at a record that stands outside of the log's order: no chain leads there."""
+        header, _, _ = record.state.partition(b"\n")
+        _, fault = _look_at_header(record, header)
+        self._accuse(_Seen(record, ""), fault or "it stands where no record can")
+        self._records += 1
 
     def result(self) -> Verification:
         """Return what the walk found, now that it is at the end."""
@@ -214,17 +223,15 @@ def _look_at_header(record: Record, header: bytes) -> tuple[dict[str, Any] | Non
     """Return a header's fields, or why they cannot be trusted."""
     try:
         fields = parse_header(header, record.stream, record.version)
-        stream, topic = place_of(fields)
+        misplaced = why_misplaced(record, fields)
     except StoredFormatError as damaged:
         return None, damaged.found
     except KeyError:
         return None, "a field of its header is missing"
     if not is_intact(header):
         return None, "its header was changed"
-    if not isinstance(record.version, int):
-        return None, "its version is no number"
-    if (stream, topic, fields.get("version")) != (record.stream, record.topic, record.version):
-        return None, f"its header was written for version {fields.get('version')!a} of {stream!a}"
+    if misplaced is not None:
+        return None, misplaced
     return fields, None
 
 
@@ -233,7 +240,7 @@ def _look_at_content(record: Record, fields: dict[str, Any], body: bytes) -> str
     if sha256(body).hexdigest() != fields.get("sha256"):
         return "its body was changed"
     try:
-        decode(record)
+        check_content(record)
     except StoredFormatError as damaged:
         return damaged.found
     return None

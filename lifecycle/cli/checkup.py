@@ -19,8 +19,12 @@ from lifecycle.connect import prerequisites_of
 from lifecycle.feed_store import Standing
 from lifecycle.log import Level, Setting
 from lifecycle.orders import Orders
+from lifecycle.receipt import DAMAGED
 
 DISTRIBUTION: Final = "order-lifecycle"
+MOST_NAMED: Final = 5
+"""Damaged items of the quarantine; further ones are counted."""
+
 FAR_BEHIND: Final = 10_000
 """Records that `list` folds each time it is asked, when nobody follows."""
 
@@ -101,10 +105,17 @@ def _setting(setting: Setting) -> Check:
 
 
 def _quarantine(orders: Orders) -> Check:
-    reasons = Counter(item.reason for item in orders.quarantine())
+    reasons: Counter[str] = Counter()
+    damaged: list[str] = []
+    for item in orders.quarantine():
+        reasons[item.reason] += 1
+        if item.reason == DAMAGED and len(damaged) < MOST_NAMED:
+            damaged.append(f"record {item.item} at position {item.position}")
     if not reasons:
         return Check("quarantine", Level.OK, "0 waiting")
     why = ", ".join(f"{reason} {count}" for reason, count in sorted(reasons.items()))
+    if damaged:
+        why = f"{why}; cannot be read: {', '.join(damaged)}"
     return Check(
         "quarantine",
         Level.ATTENTION,

@@ -93,7 +93,7 @@ def _row(item: QuarantineItem) -> tuple[str | Cell, ...]:
     shown = item.model_dump(mode="json")
     return (
         str(item.item),
-        shown["received_at"],
+        shown["received_at"] or "-",
         Cell(item.reason, "red" if item.redriven is None else "dim"),
         item.provider,
         item.kind or "-",

@@ -77,11 +77,19 @@ class Feed:
     def pass_by(self, until: int | None = None) -> Iterator[Passed]:
         """Yield what each of the next records changed, up to the end of the log as it is now."""
         end = self._log.last_position() if until is None else until
+        if not self.position:
+            self._tell_of_strays()
         for record in self._log.scan(after=self.position, until=end):
             passed = self._look(record)
             self.position = record.position
             yield passed
         self.position = max(self.position, end)
+
+    def _tell_of_strays(self) -> None:
+        """Tell which orders have records that no position leads to: no reader can keep theirs."""
+        for record in self._log.strays():
+            if record.stream.startswith(self._prefix):
+                LOG.error("an order cannot be folded at position %d: skipped", record.position)
 
     def _look(self, record: Record) -> Passed:
         if not record.stream.startswith(self._prefix):

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from itertools import chain, islice
 from typing import Final, NamedTuple
 
 from lifecycle.errors import PoisonedOrdersError
@@ -105,7 +105,7 @@ class Finding:
         if end - live.position > LONGEST_TAIL:
             return None
         prefix = prefix_of(self._provider)
-        tail = self._log.scan(after=live.position, until=end)
+        tail = chain(self._log.strays(), self._log.scan(after=live.position, until=end))
         touched = {r.stream.removeprefix(prefix) for r in tail if r.stream.startswith(prefix)}
         return _Shelf(self._log.views, live, sorted(touched), self)
 
@@ -115,8 +115,11 @@ class Finding:
         found = {}
         for start in range(0, len(order_ids), ORDERS_AT_ONCE):
             streams = [prefix + order_id for order_id in order_ids[start : start + ORDERS_AT_ONCE]]
-            for stream, records in self._log.read_many(streams).items():
-                outcome = from_records(self._foldings, self._provider, stream, records)
+            records = self._log.read_many(streams)
+            for stream in streams:
+                outcome = from_records(
+                    self._foldings, self._provider, stream, records.get(stream, ())
+                )
                 if isinstance(outcome, Poisoned):
                     self.note(outcome)
                 else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from lifecycle.errors import MixedOrdersError
 from lifecycle.event import stream_of
@@ -14,6 +14,8 @@ from lifecycle.provider import Provider
 from lifecycle.stored import storable
 from lifecycle.view import OrderView
 from lifecycle.view_store import Poisoned
+
+_NO_NAME: Final = "nothing is found under its name, which no log gives; run: lifecycle verify"
 
 
 class Folded(NamedTuple):
@@ -32,7 +34,12 @@ def prefix_of(provider: Provider) -> str:
 def from_records(
     foldings: Foldings, provider: Provider, stream: str, records: Sequence[Record]
 ) -> Folded | Poisoned:
-    """Return what the records of one stream come to; there is at least one."""
+    """Return what the records of one stream come to.
+
+    There is at least one, unless the stream has a name that no log gives.
+    """
+    if not records:
+        return Poisoned(stream.removeprefix(prefix_of(provider)), _NO_NAME)
 
     def fold() -> tuple[OrderView, int]:
         events = [foldings.event(record) for record in records]

@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from itertools import islice
 from typing import Final
 
+from lifecycle.errors import StoredFormatError
 from lifecycle.foldings import Foldings
 from lifecycle.log import Log
 from lifecycle.projection.folded import Folded, from_log, from_records, prefix_of
@@ -54,14 +55,17 @@ class Follower:
         streams = list(islice(rest, ORDERS_AT_ONCE))
         records = self.log.read_many(streams)
         outcomes = [
-            from_records(self._foldings, self.provider, stream, records[stream])
+            from_records(self._foldings, self.provider, stream, records.get(stream, ()))
             for stream in streams
-            if stream in records
         ]
+        # Of a name that no log gives nobody knows what comes after it.
+        known = [stream for stream in streams if stream in records]
+        if len(streams) == ORDERS_AT_ONCE and not known:
+            raise StoredFormatError(streams[0], 1, "its stream has a name that no log gives")
         if streams:
-            walked = streams[-1].removeprefix(prefix)
+            walked = known[-1].removeprefix(prefix) if known else None
             self.store.write(generation, batch_of(outcomes)._replace(walked=walked))
-        return len(streams)
+        return len(known)
 
     def redrive(self, generation: Generation) -> int:
         """Fold every poisoned order again; return how many are healed."""
@@ -81,7 +85,8 @@ class Follower:
     def touched(self, after: int, until: int) -> tuple[list[str], int]:
         """Return the streams of the next records, sorted, and the position they reach to."""
         prefix = prefix_of(self.provider)
-        streams: set[str] = set()
+        strays = self.log.strays() if until > after else ()
+        streams = {record.stream for record in strays if record.stream.startswith(prefix)}
         records = 0
         for record in islice(self.log.scan(after=after, until=until), RECORDS_AT_ONCE):
             records, position = records + 1, record.position

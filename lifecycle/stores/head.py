@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Final
+from typing import Any, Final, Self
 
 from lifecycle.errors import StoredFormatError
-from lifecycle.log import QUARANTINE
-from lifecycle.stored import hash_of, identity_of, parse_header
+from lifecycle.log import MAX_POSITION, QUARANTINE
+from lifecycle.stored import hash_of, identity_of, parse_header, place_of, why_out_of_bounds
 from lifecycle.stores.recorder import STREAMS_AT_ONCE, Head, Recorder
+
+_LAST_VERSION: Final = 2**63 - 1
+_NO_IDENTITY: Final = "its header has no key or no digest"
 
 KEPT_CONTENTS: Final = 100_000
 """How many distinct contents are remembered, about half a kilobyte each."""
@@ -55,18 +58,37 @@ class StreamEnd:
         """Take in the next stored record.
 
         Raises:
-            StoredFormatError: its header cannot be read.
+            StoredFormatError: it is not the next of its stream, or its header cannot be read.
         """
-        self.version = head.version
-        self.previous = hash_of(head.header)
-        fields = parse_header(head.header, head.stream, head.version)
+        stream, version, position, header = head
+        if version != self.version + 1 or not 0 < position <= MAX_POSITION:
+            out_of_bounds = why_out_of_bounds(version, position)
+            expected = f"its version is {version}; expected {self.version + 1}"
+            raise StoredFormatError(stream, version, out_of_bounds or expected)
+        fields = parse_header(header, stream, version)
         try:
             key, digest = identity_of(fields)
         except (KeyError, TypeError):
-            found = "its header has no key or no digest"
-            raise StoredFormatError(head.stream, head.version, found) from None
+            raise StoredFormatError(stream, version, _NO_IDENTITY) from None
+        if not _is_for(fields, stream, version):
+            raise StoredFormatError(stream, version, "its header was written for another place")
+        self.version = version
+        self.previous = hash_of(header)
         if self.place(key, digest) is None:
-            self.put(key, digest, (head.version, head.position))
+            self.put(key, digest, (version, position))
+
+    @classmethod
+    def after(cls, last: Head) -> Self:
+        """Return the end of a stream of which only the last record counts.
+
+        Raises:
+            StoredFormatError: no version can follow.
+        """
+        if last.version >= _LAST_VERSION:
+            raise StoredFormatError(last.stream, last.version, "no version can follow its own")
+        end = cls()
+        end.version, end.previous = last.version, hash_of(last.header)
+        return end
 
 
 Ends = dict[str, StreamEnd | StoredFormatError]
@@ -125,9 +147,22 @@ class StreamEnds:
         if QUARANTINE in missing:
             last = self._recorder.last_head(QUARANTINE)
             if last is not None:
-                end = StreamEnd()
-                end.version, end.previous = last.version, hash_of(last.header)
-                ends[QUARANTINE] = end
+                ends[QUARANTINE] = _after(last)
+
+
+def _is_for(fields: Mapping[str, Any], stream: str, version: int) -> bool:
+    """Tell whether a header was written for this place."""
+    try:
+        return (place_of(fields)[0], fields["version"]) == (stream, version)
+    except KeyError:
+        return False
+
+
+def _after(last: Head) -> StreamEnd | StoredFormatError:
+    try:
+        return StreamEnd.after(last)
+    except StoredFormatError as damaged:
+        return damaged
 
 
 def _add(head: Head, ends: Ends) -> None:

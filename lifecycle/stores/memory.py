@@ -84,7 +84,9 @@ class MemoryRecorder(POPOApplicationRecorder):
         """Return all records of some streams, by stream and version."""
         # Versions may be above the number of records: those of a log that was damaged and copied.
         return [
-            record for stream in sorted(streams) for record in self.read(stream, 0, sys.maxsize)
+            record
+            for stream in sorted(streams)
+            for record in self.read(stream, -sys.maxsize, sys.maxsize)
         ]
 
     def page(self, after: int, until: int) -> list[Record]:
@@ -92,6 +94,19 @@ class MemoryRecorder(POPOApplicationRecorder):
         with self._database_lock:
             end = min(until, after + _PAGE, len(self._stored_events))
             return [self._record(index) for index in range(after, end)]
+
+    def page_of_stream(self, stream: str, version: int, position: int) -> list[Record]:
+        """Return some of a stream's records that come after these, by version and position."""
+        del position  # no version comes twice
+        return self.read(stream, version, sys.maxsize)[:_PAGE]
+
+    def odd_ones(self, stream: str) -> list[Record]:
+        """Return a stream's records whose versions are no numbers from 1 on."""
+        return self.read(stream, -sys.maxsize, 0)
+
+    def strays(self) -> list[Record]:
+        """Return none: positions are counted."""
+        return []
 
     def page_of_streams(self, after: str, prefix: str) -> list[str]:
         """Return some of the names above `after` with a prefix, sorted; none if there are none."""

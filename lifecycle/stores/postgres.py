@@ -171,7 +171,7 @@ class PostgresRecorder(PostgresApplicationRecorder):
         return map(Head._make, self._fetch(self._statements.heads, text_array(streams)))
 
     def last_head(self, stream: str) -> Head | None:
-        """Return the head with the highest version of a stream."""
+        """Return the head with the highest version of a stream that is a number."""
         heads = self._fetch(self._statements.last_head, stream)
         return Head._make(heads[0]) if heads else None
 
@@ -189,15 +189,29 @@ class PostgresRecorder(PostgresApplicationRecorder):
         limits = (Int8(after), Int8(until), Int8(_PAGE), Int8(_PAGE_BYTES))
         return list(map(Record._make, self._fetch(self._statements.read_page, *limits)))
 
+    def page_of_stream(self, stream: str, version: int, position: int) -> list[Record]:
+        """Return some of a stream's records that come after these, by version and position."""
+        limits = (Int8(version), Int8(position), Int8(_PAGE), Int8(_PAGE_BYTES))
+        rows = self._fetch(self._statements.read_page_of_stream, *limits, stream)
+        return list(map(Record._make, rows))
+
+    def odd_ones(self, stream: str) -> list[Record]:
+        """Return a stream's records whose versions are no numbers from 1 on."""
+        return list(map(Record._make, self._fetch(self._statements.read_odd_ones, stream)))
+
+    def strays(self) -> list[Record]:
+        """Return the records whose positions are none from 1 to `MAX_POSITION`."""
+        return list(map(Record._make, self._fetch(self._statements.read_strays)))
+
     def page_of_streams(self, after: str, prefix: str) -> list[str]:
         """Return some of the names above `after` with a prefix, sorted; none if there are none."""
         found = self._fetch(self._statements.read_streams, after, prefix, Int8(_PAGE))
         return list(takewhile(lambda name: name.startswith(prefix), (name for (name,) in found)))
 
     def last_position(self) -> int:
-        """Return the highest position, 0 for an empty log."""
+        """Return the highest position up to `MAX_POSITION`, 0 for an empty log."""
         ((last,),) = self._fetch(self._statements.last_position)
-        return last or 0
+        return max(last or 0, 0)
 
     def settings(self) -> Sequence[Setting]:
         """Return what durability rests on, and what this role may do, read back."""

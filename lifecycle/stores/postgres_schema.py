@@ -4,6 +4,10 @@ The names of the columns are those of `eventsourcing`, whose own recorders can r
 follow the table. `notification_id` is the position; nobody can give it, as it is
 GENERATED ALWAYS. Text compares bytewise. The triggers fire for the table's owner too, and
 in sessions that replicate.
+
+The constraints hold what every honest record fulfills: a stream of n records took n positions,
+so no version is above its position. That a version is the last plus one would take a trigger,
+an eighth of an append; it shows at the next append of its stream.
 """
 
 from __future__ import annotations

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple, Self
 
+from lifecycle.log import MAX_POSITION
 from lifecycle.stores.postgres_qualified import qualified
 from lifecycle.stores.postgres_schema import CHANNEL, Place
 
@@ -36,13 +37,22 @@ _INSERT: Final = (
     "RETURNING notification_id"
 )
 
-# The first record comes whatever its size, the others while there is room.
-_READ_PAGE: Final = (
-    "SELECT originator_id, originator_version, topic, notification_id, state FROM ("
-    "SELECT *, sum(octet_length(state)) OVER (ORDER BY notification_id) - octet_length(state) "
-    "AS bytes_before FROM {table} WHERE notification_id > $1 AND notification_id <= $2 "
-    "ORDER BY notification_id LIMIT $3) AS page "
-    "WHERE bytes_before <= $4 ORDER BY notification_id"
+
+def _page_of(condition: str, order: str) -> str:
+    """Return a statement for a page: the first record whatever its size, others with room."""
+    return (  # the parts are our own
+        "SELECT originator_id, originator_version, topic, notification_id, state FROM ("  # noqa: S608
+        f"SELECT *, sum(octet_length(state)) OVER (ORDER BY {order}) - octet_length(state) "
+        f"AS bytes_before FROM {{table}} WHERE {condition} ORDER BY {order} LIMIT $3) AS page "
+        f"WHERE bytes_before <= $4 ORDER BY {order}"
+    )
+
+
+_READ_PAGE: Final = _page_of("notification_id > $1 AND notification_id <= $2", "notification_id")
+_READ_PAGE_OF_STREAM: Final = _page_of(
+    "originator_id = $5 AND originator_version >= $1 "
+    "AND (originator_version, notification_id) > ($1, $2)",
+    "originator_version, notification_id",
 )
 
 # A walk from each name to the next: its cost is the number of names, not of records.
@@ -55,7 +65,13 @@ _READ_STREAMS: Final = (
     "SELECT name FROM names WHERE name IS NOT NULL LIMIT $3"
 )
 
-_LAST_POSITION: Final = "SELECT max(notification_id) FROM {table}"
+_READ_STRAYS: Final = (
+    _RECORD + "WHERE notification_id < 1 UNION ALL "
+    f"{_RECORD}WHERE notification_id > {MAX_POSITION} ORDER BY 4"
+)
+_UP_TO_LAST: Final = f"WHERE notification_id <= {MAX_POSITION}"
+_MOST: Final = "SELECT max(notification_id) FROM {table} "
+_LAST_POSITION: Final = _MOST + _UP_TO_LAST
 
 
 class Statements(NamedTuple):
@@ -68,6 +84,9 @@ class Statements(NamedTuple):
     read: str
     read_many: str
     read_page: str
+    read_page_of_stream: str
+    read_odd_ones: str
+    read_strays: str
     read_streams: str
     last_position: str
 
@@ -85,6 +104,10 @@ class Statements(NamedTuple):
             "ORDER BY originator_version",
             read_many=record + _OF_STREAMS,
             read_page=_READ_PAGE.format(table=place.table),
+            read_page_of_stream=_READ_PAGE_OF_STREAM.format(table=place.table),
+            read_odd_ones=record
+            + "WHERE originator_id = $1 AND originator_version < 1 ORDER BY originator_version",
+            read_strays=_READ_STRAYS.format(table=place.table),
             read_streams=_READ_STREAMS.format(table=place.table),
             last_position=_LAST_POSITION.format(table=place.table),
         )

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
+from lifecycle.log import MAX_POSITION
 from lifecycle.stores.postgres_qualified import qualified
 
 TABLE: Final = "stored_events"
@@ -50,7 +51,10 @@ class Index(NamedTuple):
 
 
 class Table(NamedTuple):
-    """One table, its primary key and its other indexes."""
+    """One table, its primary key, its other indexes and its constraints.
+
+    A constraint is a name and a condition, spelled as the server shows it again.
+    """
 
     name: str
     columns: tuple[Column, ...]
@@ -96,6 +100,12 @@ def _number(name: str) -> Column:
     return Column(name, "bigint")
 
 
+_OF_AN_ORDER: Final = "originator_id > 'order:'::text AND originator_id < 'order;'::text"
+_OF_THE_QUARANTINE: Final = (
+    "originator_id = 'quarantine'::text "
+    "OR originator_id > 'quarantine:'::text AND originator_id < 'quarantine;'::text"
+)
+
 LOG: Final = Table(
     TABLE,
     (
@@ -107,6 +117,18 @@ LOG: Final = Table(
     ),
     "originator_id, originator_version",
     (Index("stored_events_notification_id_idx", "notification_id", is_unique=True),),
+    (
+        (
+            "stored_events_position",
+            f"notification_id >= 1 AND notification_id <= '{MAX_POSITION}'::bigint",
+        ),
+        (
+            "stored_events_version",
+            "originator_version >= 1 AND originator_version <= notification_id",
+        ),
+        ("stored_events_stream", f"{_OF_AN_ORDER} OR {_OF_THE_QUARANTINE}"),
+        ("stored_events_topic", "topic <> ''::text"),
+    ),
 )
 
 VIEWS: Final = (

@@ -10,7 +10,7 @@ from typing import Final, NoReturn, ParamSpec, TypeVar
 from lifecycle.errors import OpenedElsewhereError, StoreClosedError
 from lifecycle.event import Entry
 from lifecycle.feed_store import FeedStore
-from lifecycle.log import ORDERS, Appended, Record, Setting
+from lifecycle.log import MAX_POSITION, ORDERS, Appended, Record, Setting
 from lifecycle.stored import prepare, storable
 from lifecycle.stores.batch import ThreadBatch
 from lifecycle.stores.commit import Committer
@@ -112,8 +112,14 @@ class RecordedLog:
         patiently(self.url, 0, self._recorder.write, lambda _: rows)
 
     def read(self, stream: str, *, after: int = 0, until: int | None = None) -> list[Record]:
-        """Return a stream's records with versions above `after`, up to `until`."""
-        return self._ask(self._recorder.read, storable(stream), _bounded(after), _bounded(until))
+        """Return a stream's records with versions above `after`, up to `until`.
+
+        Without either, all of them, whatever their versions.
+        """
+        name = storable(stream)
+        if after <= 0 and until is None:
+            return self._ask(self._recorder.read_many, [name])
+        return self._ask(self._recorder.read, name, _bounded(after), _bounded(until))
 
     def read_many(self, streams: Sequence[str]) -> dict[str, list[Record]]:
         """Return the records of many streams; those without any are left out."""
@@ -125,19 +131,32 @@ class RecordedLog:
                 found.setdefault(record.stream, []).append(record)
         return found
 
+    def walk(self, stream: str) -> Iterator[Record]:
+        """Yield every record of a stream by version, whatever its version, in constant memory."""
+        name = storable(stream)
+        yield from self._ask(self._recorder.odd_ones, name)
+        version, position = 0, MAX_POSITION
+        while page := self._ask(self._recorder.page_of_stream, name, version, position):
+            yield from page
+            version, position = page[-1].version, page[-1].position
+
     def streams(self, *, prefix: str = ORDERS, after: str = "") -> Iterator[str]:
         """Yield the names above `after` with this prefix, sorted, in constant memory."""
         wanted, last = storable(prefix), storable(after)
         while page := self._ask(self._recorder.page_of_streams, last, wanted):
-            yield from page
+            yield from map(storable, page)
             last = page[-1]
 
     def scan(self, *, after: int = 0, until: int | None = None) -> Iterator[Record]:
         """Yield every record with a position above `after`, in order, in constant memory."""
-        position, last = _bounded(after), _bounded(until)
+        position, last = _bounded(after, MAX_POSITION), _bounded(until, MAX_POSITION)
         while page := self._ask(self._recorder.page, position, last):
             yield from page
             position = page[-1].position
+
+    def strays(self) -> Iterator[Record]:
+        """Yield the records that no scan meets, as their positions are none that a log gives."""
+        yield from self._ask(self._recorder.strays)
 
     def last_position(self) -> int:
         """Return the highest position, 0 for an empty log."""
@@ -169,6 +188,6 @@ class RecordedLog:
         return f"<{type(self).__name__} {self.url}>"
 
 
-def _bounded(number: int | None) -> int:
+def _bounded(number: int | None, most: int = _LAST) -> int:
     """Return a version or position that every store can compare with."""
-    return _LAST if number is None else max(0, min(number, _LAST))
+    return most if number is None else max(0, min(number, most))

@@ -94,7 +94,7 @@ class Recorder(Protocol):
         ...
 
     def last_head(self, stream: str) -> Head | None:
-        """Return the head with the highest version of a stream."""
+        """Return the head with the highest version of a stream that is a number."""
         ...
 
     def read(self, stream: str, after: int, until: int) -> list[Record]:
@@ -109,12 +109,24 @@ class Recorder(Protocol):
         """Return some of the records with positions above `after`; none if there are none."""
         ...
 
+    def page_of_stream(self, stream: str, version: int, position: int) -> list[Record]:
+        """Return some of a stream's records that come after these, by version and position."""
+        ...
+
+    def odd_ones(self, stream: str) -> list[Record]:
+        """Return a stream's records whose versions are no numbers from 1 on."""
+        ...
+
+    def strays(self) -> list[Record]:
+        """Return the records whose positions are none from 1 to `MAX_POSITION`."""
+        ...
+
     def page_of_streams(self, after: str, prefix: str) -> list[str]:
         """Return some of the names above `after` with a prefix, sorted; none if there are none."""
         ...
 
     def last_position(self) -> int:
-        """Return the highest position, 0 for an empty log."""
+        """Return the highest position up to `MAX_POSITION`, 0 for an empty log."""
         ...
 
     def settings(self) -> Sequence[Setting]:

@@ -41,7 +41,10 @@ from lifecycle.stores.sqlite_statement import (
     LAST_HEAD_OF_STREAM,
     LAST_POSITION,
     READ,
+    READ_ODD_ONES,
     READ_PAGE,
+    READ_PAGE_OF_STREAM,
+    READ_STRAYS,
     READ_STREAMS,
     heads_of,
     records_of,
@@ -163,7 +166,7 @@ class SQLiteRecorder(SQLiteApplicationRecorder):
         return map(Head._make, self._fetch(heads_of(len(padded)), padded))
 
     def last_head(self, stream: str) -> Head | None:
-        """Return the head with the highest version of a stream."""
+        """Return the head with the highest version of a stream that is a number."""
         heads = self._fetch(LAST_HEAD_OF_STREAM, (stream,))
         return Head._make(heads[0]) if heads else None
 
@@ -178,24 +181,34 @@ class SQLiteRecorder(SQLiteApplicationRecorder):
 
     def page(self, after: int, until: int) -> list[Record]:
         """Return some of the records with positions above `after`; none if there are none."""
-        with InOurWords(self.url), Lent(self.datastore.pool) as connection:
-            try:
-                return _page(connection.new_cursor(), after, until)
-            except sqlite3.OperationalError as fault:
-                if not is_undecodable(fault):
-                    raise
-            with connection.tolerant() as cursor:
-                return _page(cursor, after, until)
+        return self._page(READ_PAGE, after, until, _PAGE)
+
+    def page_of_stream(self, stream: str, version: int, position: int) -> list[Record]:
+        """Return some of a stream's records that come after these, by version and position."""
+        return self._page(READ_PAGE_OF_STREAM, stream, version, position, _PAGE)
+
+    def odd_ones(self, stream: str) -> list[Record]:
+        """Return a stream's records whose versions are no numbers from 1 on."""
+        return list(map(Record._make, self._fetch(READ_ODD_ONES, (stream,))))
+
+    def strays(self) -> list[Record]:
+        """Return the records whose positions are none from 1 to `MAX_POSITION`."""
+        return list(map(_named, self._fetch(READ_STRAYS)))
 
     def page_of_streams(self, after: str, prefix: str) -> list[str]:
-        """Return some of the names above `after` with a prefix, sorted; none if there are none."""
-        names = (name for (name,) in self._fetch(READ_STREAMS, (after, prefix, _PAGE)))
-        return list(takewhile(lambda name: name.startswith(prefix), names))
+        """Return some of the names above `after` with a prefix, sorted; none if there are none.
+
+        What is no UTF-8 in a name comes as lone surrogates.
+        """
+        parameters = (after.encode(errors="surrogateescape"), prefix, _PAGE)
+        found = self._fetch(READ_STREAMS, parameters, "surrogateescape")
+        names = (name for (name,) in found)
+        return list(takewhile(lambda name: type(name) is str and name.startswith(prefix), names))
 
     def last_position(self) -> int:
-        """Return the highest position, 0 for an empty log."""
+        """Return the highest position up to `MAX_POSITION`, 0 for an empty log."""
         ((last,),) = self._fetch(LAST_POSITION)
-        return last or 0
+        return max(last or 0, 0)
 
     def backup(self, path: str) -> None:
         """Write all that is stored into a new file at `path`."""
@@ -225,10 +238,25 @@ class SQLiteRecorder(SQLiteApplicationRecorder):
         with InOurWords(self.url):
             self.datastore.close()
 
-    def _fetch(self, statement: str, parameters: Sequence[object] = ()) -> list[Any]:
+    def _fetch(
+        self,
+        statement: str,
+        parameters: Sequence[object] = (),
+        errors: str = "backslashreplace",
+    ) -> list[Any]:
         """Return all rows of a statement, in autocommit: no lock is held afterwards."""
         with InOurWords(self.url), Lent(self.datastore.pool) as connection:
-            return connection.tuples.execute(statement, parameters).fetchall()
+            return _rows(connection, statement, parameters, errors)
+
+    def _page(self, statement: str, *parameters: object) -> list[Record]:
+        with InOurWords(self.url), Lent(self.datastore.pool) as connection:
+            try:
+                return _page(connection.new_cursor(), statement, parameters)
+            except sqlite3.OperationalError as fault:
+                if not is_undecodable(fault):
+                    raise
+            with connection.tolerant() as cursor:
+                return _page(cursor, statement, parameters)
 
     def _warn_of_lacking_guards(self) -> None:
         with Lent(self.datastore.pool) as connection:
@@ -267,8 +295,8 @@ class SQLiteRecorder(SQLiteApplicationRecorder):
         Raises:
             StoreUnavailableError: another database was copied over the file.
         """
-        row = connection.tuples.execute(LAST_HEAD).fetchone()
-        head = None if row is None else Head._make(row)
+        rows = _rows(connection, LAST_HEAD)
+        head = Head._make(rows[0]) if rows else None
         known = last or self._last
         if known is not None and not _holds(head, *known):
             raise self.datastore.pool.file.overwritten()
@@ -306,7 +334,7 @@ def _check_file(path: str, url: str, *, create: bool) -> None:
 def _tip(last: Head | None) -> Tip:
     if last is None:
         return Tip(0, None)
-    return Tip(last.position, link(last.stream, last.version, hash_of(last.header)))
+    return Tip(max(last.position, 0), link(str(last.stream), last.version, hash_of(last.header)))
 
 
 def _holds(head: Head | None, position: int, row: Row) -> bool:
@@ -316,13 +344,37 @@ def _holds(head: Head | None, position: int, row: Row) -> bool:
     return (head.stream, head.version) == row[:2] and row.state.startswith(head.header)
 
 
-def _page(cursor: sqlite3.Cursor, after: int, until: int) -> list[Record]:
+def _rows(
+    connection: LogConnection,
+    statement: str,
+    parameters: Sequence[object] = (),
+    errors: str = "backslashreplace",
+) -> list[Any]:
+    """Return all rows of a statement, whatever their texts are made of."""
+    try:
+        return connection.tuples.execute(statement, parameters).fetchall()
+    except sqlite3.OperationalError as fault:
+        if not is_undecodable(fault):
+            raise
+    with connection.tolerant(errors) as cursor:
+        return cursor.execute(statement, parameters).fetchall()
+
+
+def _named(row: Sequence[Any]) -> Record:
+    """Return a record whose stream has a name that is text, whatever was put there."""
+    stream = row[0]
+    if type(stream) is str:
+        return Record._make(row)
+    return Record(ascii(stream), *row[1:])
+
+
+def _page(cursor: sqlite3.Cursor, statement: str, parameters: Sequence[object]) -> list[Record]:
     """Return records until there are enough of them, or of their bytes."""
     page: list[Record] = []
     size = 0
     with closing(cursor):
-        for row in cursor.execute(READ_PAGE, (after, until, _PAGE)):
-            page.append(Record._make(row))
+        for row in cursor.execute(statement, parameters):
+            page.append(_named(row))
             size += len(row[-1])
             if size > _PAGE_BYTES:
                 break

@@ -152,9 +152,9 @@ class LogConnection(SQLiteConnection):
         return cursor
 
     @contextmanager
-    def tolerant(self) -> Iterator[sqlite3.Cursor]:
-        """Yield a cursor that reads text which is no UTF-8, escaped: somebody tampered with it."""
-        self.driver.text_factory = _escaped
+    def tolerant(self, errors: str = "backslashreplace") -> Iterator[sqlite3.Cursor]:
+        """Yield a cursor that reads text which is no UTF-8, as a codec's error handler says."""
+        self.driver.text_factory = lambda text: text.decode("utf-8", errors)
         try:
             yield self.new_cursor()
         finally:
@@ -338,10 +338,6 @@ class LogDatastore(SQLiteDatastore):
         del commit
         with Lent(self.pool) as connection:
             yield connection
-
-
-def _escaped(text: bytes) -> str:
-    return text.decode("utf-8", "backslashreplace")
 
 
 def _connected(uri: str, url: str) -> sqlite3.Connection:

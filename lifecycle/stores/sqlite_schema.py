@@ -4,6 +4,10 @@ The names of the columns are those of `eventsourcing`, whose own recorders can r
 follow the table. `rowid` is the position: given explicitly, one more than the last, under
 the write lock. Text compares bytewise.
 
+The constraints hold what every honest record fulfills: a stream of n records took n positions,
+so no version is above its position. They cost a hundredth of an append; that a version is the
+last plus one would cost an eighth, and shows at the next append of its stream.
+
 REPLACE deletes what is in its way, and runs the trigger on DELETE only where the
 connection asked for it (`recursive_triggers`): ours do. That of others shows in the chain;
 a trigger against it would cost every insert an eighth of its time.
@@ -24,7 +28,14 @@ CREATE TABLE IF NOT EXISTS stored_events (
     originator_version INTEGER NOT NULL,
     topic TEXT NOT NULL,
     state BLOB NOT NULL,
-    UNIQUE (originator_id, originator_version)
+    UNIQUE (originator_id, originator_version),
+    CHECK (rowid BETWEEN 1 AND 4611686018427387903),
+    CHECK (originator_version BETWEEN 1 AND rowid AND typeof(originator_version) = 'integer'),
+    CHECK (typeof(originator_id) = 'text' AND instr(originator_id, char(0)) = 0),
+    CHECK (originator_id > 'order:' AND originator_id < 'order;' OR originator_id = 'quarantine'
+        OR originator_id > 'quarantine:' AND originator_id < 'quarantine;'),
+    CHECK (typeof(topic) = 'text' AND topic <> ''),
+    CHECK (typeof(state) = 'blob')
 )"""
 
 _REFUSE_UPDATE: Final = """

@@ -1,15 +1,17 @@
 """What the log says to SQLite, apart from making its table.
 
-A record is (stream, version, topic, position, state), a head has the header only. CAST:
-whoever goes around the triggers may leave text where bytes belong.
+A record is (stream, version, topic, position, state), a head has the header only. CAST and
+`typeof`: whoever goes around the constraints may leave text where bytes or numbers belong.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
+from lifecycle.log import MAX_POSITION
+
 _RECORD: Final = (
-    "SELECT originator_id, originator_version, topic, rowid, CAST(state AS BLOB) "
+    "SELECT originator_id, originator_version, topic, rowid, ifnull(CAST(state AS BLOB), x'') "
     "FROM stored_events "
 )
 _HEAD: Final = (
@@ -27,22 +29,37 @@ INSERT_UNPLACED: Final = (
     "INSERT INTO stored_events (originator_id, originator_version, topic, state) "
     "VALUES (?, ?, ?, ?)"
 )
-LAST_HEAD: Final = _HEAD + "ORDER BY rowid DESC LIMIT 1"
+_UP_TO_LAST: Final = f"WHERE rowid <= {MAX_POSITION} "
+LAST_HEAD: Final = _HEAD + _UP_TO_LAST + "ORDER BY rowid DESC LIMIT 1"
 LAST_HEAD_OF_STREAM: Final = (
-    _HEAD + "WHERE originator_id = ? ORDER BY originator_version DESC LIMIT 1"
+    _HEAD + "WHERE originator_id = ? AND typeof(originator_version) = 'integer' "
+    "ORDER BY originator_version DESC LIMIT 1"
 )
 READ: Final = _RECORD + (
     "WHERE originator_id = ? AND originator_version > ? AND originator_version <= ? "
     "ORDER BY originator_version"
 )
 READ_PAGE: Final = _RECORD + "WHERE rowid > ? AND rowid <= ? ORDER BY rowid LIMIT ?"
-LAST_POSITION: Final = "SELECT max(rowid) FROM stored_events"
+READ_PAGE_OF_STREAM: Final = _RECORD + (
+    "WHERE originator_id = ?1 AND originator_version >= ?2 "
+    "AND (originator_version, rowid) > (?2, ?3) AND typeof(originator_version) = 'integer' "
+    "ORDER BY originator_version, rowid LIMIT ?4"
+)
+READ_ODD_ONES: Final = _RECORD + (
+    "WHERE originator_id = ? AND (originator_version < 1 "
+    "OR typeof(originator_version) <> 'integer') ORDER BY originator_version, rowid"
+)
+READ_STRAYS: Final = (
+    f"{_RECORD}WHERE rowid < 1 UNION ALL {_RECORD}WHERE rowid > {MAX_POSITION} ORDER BY 4"
+)
+_MOST: Final = "SELECT max(rowid) FROM stored_events "
+LAST_POSITION: Final = _MOST + _UP_TO_LAST
 
 # A walk from each name to the next: its cost is the number of names, not of records.
 READ_STREAMS: Final = (
     "WITH RECURSIVE names (name) AS ("
     "SELECT min(originator_id) FROM stored_events "
-    "WHERE originator_id > ? AND originator_id >= ? "
+    "WHERE originator_id > CAST(? AS TEXT) AND originator_id >= ? "
     "UNION ALL "
     "SELECT (SELECT min(originator_id) FROM stored_events WHERE originator_id > name) "
     "FROM names WHERE name IS NOT NULL) "

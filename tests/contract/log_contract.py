@@ -18,6 +18,7 @@ from lifecycle.errors import (
     InvalidArgumentError,
     OpenedElsewhereError,
     StoreClosedError,
+    StoredFormatError,
     StoreUnavailableError,
     VersionConflictError,
 )
@@ -97,15 +98,33 @@ class LogContract:
         assert outcomes(log, event("xyz", 3), event("xyz", 4)) == [DUPLICATE, APPENDED]
         assert verify(log).ok
 
-    def test_records_of_which_some_are_missing_are_read_and_gone_on_from_all_the_same(self, log):
+    def test_an_order_of_which_records_are_missing_is_read_and_the_next_append_names_the_gap(
+        self, log
+    ):
         other = MemoryLog()
+        other.append_many([event("before", n) for n in range(9)])
         other.append_many([event(number=n) for n in range(9)])
-        (last,) = list(other.scan())[8:]
-        log.restore([last])
+        taken = list(other.scan())
+        log.restore([*taken[:11], *taken[15:]])
 
-        assert [record.version for record in log.read_many([stream()])[stream()]] == [9]
-        assert log.append(event(number=8))[:3] == (DUPLICATE, stream(), 9)
-        assert log.append(event(number=9))[:3] == (APPENDED, stream(), 10)
+        assert [record.version for record in log.read_many([stream()])[stream()]] == [1, 2, 7, 8, 9]
+        assert [record.version for record in log.walk(stream())] == [1, 2, 7, 8, 9]
+        with pytest.raises(StoredFormatError, match="its version is 7; expected 3") as named:
+            log.append(event(number=9))
+        assert (named.value.stream, named.value.version) == (stream(), 7)
+        assert outcomes(log, event("before", 9), event("other", 1)) == [APPENDED, APPENDED]
+
+    def test_a_stream_is_walked_whole_however_many_pages_it_has(self, log):
+        log.append_many([unreadable() for _ in range(1201)])
+        log.append(event())
+
+        assert [record.version for record in log.walk(QUARANTINE)] == list(range(1, 1202))
+        assert list(log.walk("order:instacart:nobody")) == []
+
+    def test_a_log_that_nobody_went_around_has_no_strays(self, log):
+        log.append_many([event(), unreadable()])
+
+        assert list(log.strays()) == []
 
     def test_the_first_event_is_appended_as_version_one(self, log):
         assert log.append(event()) == (APPENDED, stream(), 1, 1)

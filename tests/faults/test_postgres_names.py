@@ -188,8 +188,8 @@ def follow(orders) -> None:
 
 def use_the_library(recorder, views) -> None:
     """Call what the recorders of `eventsourcing` offer, inherited by ours."""
-    (position,) = recorder.insert_events([StoredEvent("a", 1, "topic", b"{}\n")])
-    assert len(recorder.select_events("a", gt=0, lte=9, desc=True, limit=5)) == 1
+    (position,) = recorder.insert_events([StoredEvent("order:a:a", 1, "topic", b"{}\n")])
+    assert len(recorder.select_events("order:a:a", gt=0, lte=9, desc=True, limit=5)) == 1
     noted = recorder.select_notifications(position, 5, stop=position, topics=["topic"])
     assert len(noted) == 1
     assert recorder.max_notification_id() == position

@@ -232,10 +232,10 @@ def stock_datastore(server: Server, url: str) -> PostgresDatastore:
 def test_the_library_s_methods_append_by_our_one_statement(log):
     recorder = log.recorder
 
-    assert recorder.insert_events([StoredEvent("a", 1, "topic", b"1")]) == [1]
+    assert recorder.insert_events([StoredEvent("order:a:a", 1, "topic", b"1")]) == [1]
     assert recorder.max_notification_id() == 1
     with pytest.raises(TryAgainError):
-        recorder.insert_events([StoredEvent("a", 1, "topic", b"2")])
+        recorder.insert_events([StoredEvent("order:a:a", 1, "topic", b"2")])
 
 
 def test_a_table_of_somebody_else_is_refused(postgres, url):

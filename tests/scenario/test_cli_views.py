@@ -88,7 +88,7 @@ def test_what_was_recorded_since_is_listed_and_told(folder):
 def damage(folder):
     with closing(sqlite3.connect(folder / "orders.db")) as driver, driver:
         driver.execute("DROP TRIGGER stored_events_refuse_update")
-        driver.execute("UPDATE stored_events SET state = 'x' WHERE originator_id LIKE '%:b'")
+        driver.execute("UPDATE stored_events SET state = x'78' WHERE originator_id LIKE '%:b'")
 
 
 @pytest.mark.parametrize("stored", [False, True])

@@ -598,7 +598,7 @@ def test_a_damaged_record_poisons_its_order_alone(tmp_path):
         orders.record_many([callback("a"), callback("bad"), callback("c")])
     with closing(sqlite3.connect(path)) as driver, driver:
         driver.execute("DROP TRIGGER stored_events_refuse_update")
-        driver.execute("UPDATE stored_events SET state = 'rubbish' WHERE rowid = 2")
+        driver.execute("UPDATE stored_events SET state = CAST('rubbish' AS BLOB) WHERE rowid = 2")
     with connect(f"sqlite:///{path}") as orders:
         orders.views.rebuild()
         (poisoned,) = orders.views.poisoned()

@@ -24,7 +24,7 @@ from lifecycle.stores.commit import Committer
 from lifecycle.stores.memory import MemoryRecorder
 from lifecycle.stores.recorder import Head, InDoubtError, Plan, Row, TryAgainError
 from tests.contract.entries import NOON, TickingClock, event, stream, unreadable
-from tests.tampered import Shelf, header_hash
+from tests.tampered import Shelf, header_hash, resealed
 
 APPENDED, DUPLICATE, DIVERGENT = Outcome.APPENDED, Outcome.DUPLICATE, Outcome.DIVERGENT
 LOST = "the reply was lost"
@@ -404,7 +404,8 @@ def test_a_content_that_lies_there_twice_is_a_duplicate_of_the_first():
     recorder = TroubledRecorder()
     commit(committer(recorder), [event("a", 1), event("a", 2)])
     state = recorder.records()[0].state
-    recorder.write(lambda _: [Row(stream("a"), 3, "callback", state)])
+    again = resealed(state, version=3)
+    recorder.write(lambda _: [Row(stream("a"), 3, "callback", again)])
 
     told = commit(committer(recorder), [event("a", 1), event("a", 2), event("a", 3)])
 

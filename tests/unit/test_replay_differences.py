@@ -467,20 +467,17 @@ def test_every_record_of_the_quarantine_is_checked_however_many_there_are():
 
 def test_the_quarantine_is_read_in_pieces(monkeypatch):
     log = log_of(recorded(*[UNRELATED] * 501))
-    read, spans = log.read, []
+    read, sizes = log.recorder.page_of_stream, []
 
-    def noting(stream: str, **limits: int) -> list[Record]:
-        spans.append(limits)
-        return read(stream, **limits)
+    def noting(stream: str, version: int, position: int) -> list[Record]:
+        page = read(stream, version, position)
+        sizes.append(len(page))
+        return page
 
-    monkeypatch.setattr(log, "read", noting)
+    monkeypatch.setattr(log.recorder, "page_of_stream", noting)
 
     assert replay(log, PROVIDERS).records == 501
-    assert spans == [
-        {"after": 0, "until": 500},
-        {"after": 500, "until": 1000},
-        {"after": 501, "until": 1001},
-    ]
+    assert sizes == [500, 1, 0]
 
 
 # The order of the whole log

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from hashlib import sha256
 from zlib import crc32
@@ -15,6 +16,7 @@ from lifecycle.errors import InvalidArgumentError, StoredFormatError
 from lifecycle.event import Arrival, Entry, Event, Redriven, Unreadable
 from lifecycle.log import QUARANTINE, Record, mark_stream
 from lifecycle.stored import (
+    check_content,
     decode,
     decode_event,
     hash_of,
@@ -190,8 +192,14 @@ def stored_as(entry: Entry, *, first: bool) -> tuple[bytes, str]:
     return seal(prepare(entry), 3, PREVIOUS, after, RECORDED)
 
 
-def record(state: bytes, version: int = 3) -> Record:
-    return Record("order:instacart:xyz", version, "callback", 9, state)
+def record(state: bytes) -> Record:
+    """Return a record that stands where its header says, if that says anything."""
+    place, version = ("order:instacart:xyz", "callback"), 3
+    with suppress(StoredFormatError, KeyError, TypeError):
+        fields = parse_header(state.partition(b"\n")[0], "", 0)
+        place, version = place_of(fields), fields["version"]
+    stream, topic = place
+    return Record(stream, version, topic, 9, state)
 
 
 @golden
@@ -205,7 +213,7 @@ def test_format_1_is_read_as_it_always_was(entry, stored, header_hash):
 
     expected = {"recorded_at": NOON + timedelta(seconds=3, microseconds=4)}
     if isinstance(entry, Event):
-        expected |= {"version": 3, "position": 9}
+        expected |= {"version": 1 if entry is BARE else 3, "position": 9}
     if isinstance(entry, Redriven):
         expected = {}
     assert read == entry._replace(**expected)
@@ -261,22 +269,55 @@ def test_fields_that_a_later_release_adds_are_ignored():
     ],
 )
 def test_what_cannot_be_read_says_which_record_and_why(damage, found):
+    made = record(damage(STORED_BARE))
     for read in (decode, decode_event):
-        with pytest.raises(StoredFormatError, match="record 3 of 'order:instacart:xyz'") as raised:
-            read(record(damage(STORED_BARE)))
+        with pytest.raises(StoredFormatError) as raised:
+            read(made)
 
-        assert (raised.value.stream, raised.value.version) == ("order:instacart:xyz", 3)
+        assert f"record {made.version} of 'order:instacart:xyz'" in str(raised.value)
+        assert (raised.value.stream, raised.value.version) == (made.stream, made.version)
         assert found in raised.value.found
         assert "xyz" not in raised.value.found
 
 
 @pytest.mark.parametrize("stored", [STORED_ITEM, STORED_FULL_ITEM, STORED_LINE, STORED_MARK])
 def test_what_is_no_event_is_not_taken_for_one(stored):
+    item = record(stored)
     with pytest.raises(StoredFormatError) as raised:
-        decode_event(record(stored))
+        decode_event(item)
 
-    assert (raised.value.stream, raised.value.version) == ("order:instacart:xyz", 3)
+    assert (raised.value.stream, raised.value.version) == (item.stream, item.version)
     assert raised.value.found == "it holds no event"
+
+
+@pytest.mark.parametrize(
+    ("columns", "found"),
+    [
+        ({"position": 0}, "its position is 0; expected one from 1 to 4611686018427387903"),
+        ({"position": -7}, "its position is -7; expected one from 1 to 4611686018427387903"),
+        ({"position": 2**62}, "expected one from 1 to 4611686018427387903"),
+        ({"version": 0}, "its version is 0; expected 1 or more"),
+        ({"version": -(2**63)}, "expected 1 or more"),
+        ({"version": "first"}, "its version is no number"),
+        ({"version": None}, "its version is no number"),
+        ({"version": 2}, "its header was written for version 1 of 'order:instacart:xyz'"),
+        ({"version": 2**63 - 1}, "its header was written for version 1 of"),
+        ({"stream": "order:instacart:abc"}, "its header was written for version 1 of"),
+        ({"stream": "ORDER:instacart:xyz"}, "its header was written for version 1 of"),
+        ({"stream": QUARANTINE}, "its header was written for version 1 of"),
+        ({"topic": "poll"}, "its topic is not 'callback', which its header calls for"),
+        ({"topic": ""}, "its topic is not 'callback', which its header calls for"),
+        ({"topic": None}, "its topic is not 'callback', which its header calls for"),
+    ],
+)
+def test_a_record_that_stands_where_it_was_not_written_is_not_read(columns, found):
+    misplaced = record(STORED_BARE)._replace(**columns)
+
+    for read in (decode, decode_event):
+        with pytest.raises(StoredFormatError) as raised:
+            read(misplaced)
+        assert found in raised.value.found
+    check_content(misplaced)
 
 
 @pytest.mark.parametrize("header", [b"", b'"00000000"}', b',"check":"00000000"'])
@@ -443,7 +484,7 @@ def test_one_field_more_is_told_and_nothing_else(fields, told):
     read = decode_event(record(state))
 
     assert told in state
-    kept = {"recorded_at": read.recorded_at, "version": 3, "position": 9}
+    kept = {"recorded_at": read.recorded_at, "version": 1, "position": 9}
     assert read == event._replace(**kept)
     header = json.loads(state.partition(b"\n")[0])
     assert set(header) - set(json.loads(STORED_BARE)) <= set(fields)
