@@ -5,6 +5,9 @@
 The server is a process of its own: uvicorn, the same app, the same tokens. One records every
 callback before it answers; the other answers in its place. The load comes from this process,
 over connections that stay open. Wall time. How long callbacks took is printed on stderr.
+
+`lifecycle serve` with its limits is held against the same app under plain uvicorn, too: by the
+time that half of the callbacks take at most, on one connection that is kept.
 """
 
 from __future__ import annotations
@@ -19,13 +22,16 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from statistics import quantiles
+from statistics import median, quantiles
 from typing import Any, Final
 
-from pairs import Peer, Row, Stopwatch, main, measure, new_file, wall
+from pairs import Measured, Peer, Row, Stopwatch, main, measure, new_file, wall
 from workload import arrivals
 
 CONNECTIONS: Final = 100
+ALONE: Final = 200
+"""Callbacks of a round that go over one connection."""
+
 CLIENT: Final = "instacart"
 NOTHING: Final = "nothing"
 _SECRET: Final = "LIFECYCLE_BENCHMARK_SECRET"
@@ -111,26 +117,40 @@ def _length(head: bytes) -> int:
     return int(head.partition(_LENGTH)[2].partition(b"\r\n")[0])
 
 
-async def load(port: int, requests: Sequence[bytes], took: list[float]) -> None:
+async def load(
+    port: int, requests: Sequence[bytes], took: list[float], connections: int = CONNECTIONS
+) -> None:
     """Post every request once, over connections that stay open."""
     loop = asyncio.get_running_loop()
     waiting = iter(requests)
     callers = [
         (await loop.create_connection(lambda: Caller(waiting, took), "127.0.0.1", port))[1]
-        for _ in range(min(CONNECTIONS, len(requests)))
+        for _ in range(min(connections, len(requests)))
     ]
     await asyncio.gather(*(caller.done for caller in callers))
 
 
 @contextlib.contextmanager
-def running(database: str, secret: str) -> Iterator[int]:
-    """Run the server in a process of its own and yield its port."""
-    command = [sys.executable, str(Path(__file__)), "--serve", database]
+def running(database: str, secret: str, *, limited: bool = False) -> Iterator[int]:
+    """Run the server in a process of its own, or `lifecycle serve`, and yield its port."""
+    plain = [sys.executable, str(Path(__file__)), "--serve", database]
+    ours = [str(Path(sys.executable).with_name("lifecycle")), "serve", "--port", "0"]
+    given = {
+        "LIFECYCLE_DB": f"sqlite:///{database}",
+        "LIFECYCLE_RECEIVER_CLIENT_ID": CLIENT,
+        "LIFECYCLE_RECEIVER_CLIENT_SECRET": secret,
+        "LIFECYCLE_RECEIVER_SIGNING_KEY": secret,
+    }
     with subprocess.Popen(
-        command, env=os.environ | {_SECRET: secret}, stdout=subprocess.PIPE, text=True
+        ours if limited else plain,
+        env=os.environ | given | {_SECRET: secret},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT if limited else None,
+        text=True,
     ) as server:
         try:
-            yield int(server.stdout.readline() if server.stdout else 0)
+            said = server.stdout.readline() if server.stdout else ""
+            yield int(said.partition(";")[0].rpartition(":")[2])
         finally:
             server.kill()
 
@@ -163,6 +183,28 @@ def server(requests: Sequence[bytes], secret: str, took: list[float], *, durable
     return run
 
 
+def behind_limits(requests: Sequence[bytes], secret: str, rounds: int) -> Row:
+    """Return the row of `lifecycle serve` beside the same app under plain uvicorn."""
+    p50: dict[str, list[float]] = {"serve": [], "uvicorn": []}
+    with (
+        new_file() as one,
+        new_file() as other,
+        running(one, secret, limited=True) as ours,
+        running(other, secret) as plain,
+    ):
+        for number in range(rounds + 1):
+            pairs = sorted({"serve": ours, "uvicorn": plain}.items(), reverse=bool(number % 2))
+            for name, port in pairs:
+                took: list[float] = []
+                some = requests[number * ALONE % len(requests) :][:ALONE]
+                asyncio.run(load(port, some, took, connections=1))
+                p50[name] += [median(took)] * bool(number)
+    for name, each in p50.items():
+        print(f"{name}: p50 {median(each) * 1000:.2f} ms on one connection", file=sys.stderr)
+    what, beside = "lifecycle serve, p50 on one connection", "the same app under plain uvicorn"
+    return Measured(p50).row(what, beside, of="serve", to="uvicorn", reach=1.5, at_most=True)
+
+
 def rows(options: argparse.Namespace) -> list[Row]:
     """Return the rows of receiving."""
     secret = secrets.token_hex(32)
@@ -182,7 +224,10 @@ def rows(options: argparse.Namespace) -> list[Row]:
             f"p50 {cuts[49]:.1f} ms, p99 {cuts[98]:.1f} ms",
             file=sys.stderr,
         )
-    return [measured.row(what, beside, of="nothing", to="durable", reach=0.6)]
+    return [
+        measured.row(what, beside, of="nothing", to="durable", reach=0.6),
+        behind_limits(requests, secret, options.rounds),
+    ]
 
 
 if __name__ == "__main__":

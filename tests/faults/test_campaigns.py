@@ -36,6 +36,7 @@ SAMPLES = {
     "million": "--events 3000",
     "hostile": "--mutations 120 --control-mutations 15",
     "frameworks": "--mutations 60 --control-mutations 60",
+    "strangers_load": "--attack pipelined --seconds 1 --control-seconds 1",
     "determinism": "--this-python --stride 5",
 }
 
