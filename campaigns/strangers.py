@@ -157,18 +157,21 @@ def unread(requests: int, connections: int) -> Attack:
     return attack
 
 
-async def tiny_chunks(port: int, token: bytes) -> None:
-    """Post bodies without end, with a token, in chunks of one byte."""
+def tiny_chunks(token: bytes) -> Attack:
+    """Return an attack that posts bodies without end in chunks of one byte, answered or not."""
     chunked = b"Transfer-Encoding: chunked"
     head = post(b"/callbacks", b"Authorization: Bearer " + token, chunked)
 
-    async def talk(_: asyncio.StreamReader, writing: asyncio.StreamWriter) -> None:
-        writing.write(head)
-        while True:
-            writing.write(b"1\r\na\r\n" * 1000)
-            await writing.drain()
+    async def attack(port: int, true_token: bytes) -> None:
+        async def talk(_: asyncio.StreamReader, writing: asyncio.StreamWriter) -> None:
+            writing.write(head.replace(b"TOKEN", true_token))
+            while True:
+                writing.write(b"1\r\na\r\n" * 1000)
+                await writing.drain()
 
-    await talking(port, COSTLY_CONNECTIONS, talk)
+        await talking(port, COSTLY_CONNECTIONS, talk)
+
+    return attack
 
 
 NUMBERS: Final = count()
@@ -199,7 +202,8 @@ ATTACKS: Final[Mapping[str, Attack]] = {
     "unread": unread(1, SLOW_CONNECTIONS),
     "bad-tokens": flood(bad_token),
     "bad-secrets": flood(bad_secret),
-    "tiny-chunks": tiny_chunks,
+    "tiny-chunks": tiny_chunks(b"TOKEN"),
+    "tiny-chunks-refused": tiny_chunks(b"nobody's"),
 }
 
 

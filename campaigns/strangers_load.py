@@ -33,7 +33,7 @@ from tests.serving import bearer
 
 BAD: Final = ("too much memory", "too busy", "too much log", "too slow", "refused")
 MOST_MIB: Final = 64
-"""What an attack may add to the server's memory, in MiB; with a token large bodies may come, too."""
+"""What an attack may add to the server's memory, in MiB; with a token come large bodies, too."""
 
 MOST_MIB_WITH_TOKEN: Final = 640
 WITH_TOKEN: Final = frozenset({"costly", "tiny-chunks"})

@@ -33,6 +33,7 @@ class ServerLimits:
         idle_seconds: how long a connection may be idle between two requests.
         writing_seconds: how long an answer may wait for its reader.
         pipelined: requests that may wait on a connection while one is answered.
+        chunks: in how many chunks a body may come, beyond one for every 256 of its bytes.
     """
 
     connections: int | None = None
@@ -44,9 +45,10 @@ class ServerLimits:
     idle_seconds: float = 75.0
     writing_seconds: float = 30.0
     pipelined: int = 8
+    chunks: int = 8192
 
     def __post_init__(self) -> None:
-        counts = (self.head_bytes, self.headers, self.held_bytes, self.pipelined)
+        counts = (self.head_bytes, self.headers, self.held_bytes, self.pipelined, self.chunks)
         times = (self.head_seconds, self.body_seconds, self.idle_seconds, self.writing_seconds)
         if min(*counts, *times) <= 0 or (self.connections is not None and self.connections < 1):
             raise InvalidArgumentError("server limits", "numbers above zero")

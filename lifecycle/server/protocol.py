@@ -25,6 +25,8 @@ _VERSIONS: Final = frozenset({"1.0", "1.1"})
 _LINGERING_SECONDS: Final = 2.0
 _LINGERING_BYTES: Final = 1024 * 1024
 _DRAINED_BYTES: Final = 64 * 1024 * 1024
+_CHUNK_BYTES: Final = 256
+"""A body may have one more chunk for each so many bytes."""
 
 
 class _Refusal(Exception):  # noqa: N818 - an answer; the parser hands it on
@@ -45,6 +47,8 @@ class GuardedProtocol(HttpToolsProtocol):
         self._opening = Opening()
         self._in_message = self._in_body = self._ended = self._framing = False
         self._heads = self._head_bytes = self._quiet_bytes = self._held = self._drained = 0
+        self._chunks = self._body_bytes = 0
+        self._pieces: list[bytes] = []
         self._progressed = False
         self._refusal: tuple[int, str] | None = None
         self._reading_until = self._writing_until = inf
@@ -129,6 +133,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self.scope["state"][STATE] = self
         self._in_message, self._in_body = True, False
         self._heads = self._head_bytes = self._quiet_bytes = self._drained = 0
+        self._chunks = self._body_bytes = 0
         self._reading_until = self.loop.time() + self.limits.head_seconds
 
     def on_url(self, url: bytes) -> None:
@@ -167,22 +172,30 @@ class GuardedProtocol(HttpToolsProtocol):
             self.scope["method"] = self._opening.method.decode("ascii")
         self._opening.clear()
 
+    def on_chunk_header(self) -> None:
+        """Count a chunk: each takes time, and may bring one byte."""
+        self._chunks += 1
+        if self._chunks > self.limits.chunks + self._body_bytes // _CHUNK_BYTES:
+            self._refuse_from_parser(400, "the body comes in too many small chunks")
+
     def on_body(self, body: bytes) -> None:
         """Take in part of a body."""
         self._progressed = True
         self._quiet_bytes = 0
+        self._body_bytes += len(body)
         if self.pipeline:
             self._hold(len(body))
         elif self.cycle.response_complete:
             self._drained += len(body)
             if self._drained > _DRAINED_BYTES:
                 self._refuse_from_parser(413, "the body has no end")
-        super().on_body(body)
+        self._pieces.append(body)
 
     def on_message_complete(self) -> None:
         """Note that a request has come in whole."""
         if self.parser.should_upgrade():
             return  # so the parser says, whatever the body: see `_read_on`
+        self._hand_over()
         self._progressed = True
         self._in_message = self._in_body = False
         self._reading_until = inf if self._is_answering else self._idle_until()
@@ -213,12 +226,20 @@ class GuardedProtocol(HttpToolsProtocol):
     def _read(self, data: bytes) -> None:
         try:
             self.parser.feed_data(data)
+            self._hand_over()
         except httptools.HttpParserUpgrade as upgrade:
             self._read_on(data[int(upgrade.args[0]) :])
         except httptools.HttpParserInvalidMethodError:
             self._read_unknown(data)
         except httptools.HttpParserError:
             self._refuse(*(self._refusal or (400, "it is no HTTP request")))
+        self._pieces.clear()
+
+    def _hand_over(self) -> None:
+        """Hand on what came of a body at once: uvicorn copies all that waits for each piece."""
+        if self._pieces:
+            super().on_body(b"".join(self._pieces))
+            self._pieces.clear()
 
     def _read_on(self, rest: bytes) -> None:
         """Read on behind a head that asks for an upgrade: nobody upgrades here (RFC 9110, 7.8).

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import json
 import logging
 import resource
 import socket
@@ -140,6 +141,32 @@ def test_what_surrounds_a_body_has_an_end_too(receiver, ending, tmp_path):
         assert status_of(told(caller)) == 431
         wait_until(lambda: receiver.admission.waiting == 0)
     assert stored(tmp_path) == []
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["with a token", "without one"])
+def test_a_body_that_comes_byte_by_byte_in_chunks_is_cut_off(receiver, known, tmp_path):
+    with guarded(receiver) as server, raw(server.port) as caller:
+        token = bearer(server.port) if known else {"Authorization": "Bearer nobody"}
+        caller.sendall(callback(token, b"Transfer-Encoding: chunked\r\n\r\n"))
+        if not known:
+            assert status_of(one_answer(caller)) == 401
+        with suppress(OSError):
+            caller.sendall(b"1\r\na\r\n" * (LIMITS.chunks + 1) + b"0\r\n\r\n")
+        assert status_of(told(caller)) == 400
+        wait_until(lambda: receiver.admission.waiting == 0)
+    assert stored(tmp_path) == []
+
+
+def test_a_body_of_20_kb_may_come_in_the_pieces_that_a_json_encoder_yields(receiver, tmp_path):
+    whole = json.dumps({"id": "xyz", "items": [["a", 1, None]] * 1_500})
+    pieces = [piece.encode() for piece in json.JSONEncoder().iterencode(json.loads(whole))]
+    assert (len(whole) > 20_000, len(pieces) > 5_000) == (True, True)
+    chunks = b"".join(b"%x\r\n%b\r\n" % (len(piece), piece) for piece in pieces)
+    with guarded(receiver) as server, raw(server.port) as caller:
+        head = callback(bearer(server.port), b"Transfer-Encoding: chunked\r\n\r\n")
+        caller.sendall(head + chunks + b"0\r\n\r\n")
+        assert status_of(one_answer(caller)) == 200
+    assert stored(tmp_path) == [whole.encode()]
 
 
 def test_a_trailer_is_no_header():
