@@ -151,7 +151,7 @@ def test_a_body_that_comes_byte_by_byte_in_chunks_is_cut_off(receiver, known, tm
         if not known:
             assert status_of(one_answer(caller)) == 401
         with suppress(OSError):
-            caller.sendall(b"1\r\na\r\n" * (LIMITS.chunks + 1) + b"0\r\n\r\n")
+            caller.sendall(b"1\r\na\r\n" * 2 * LIMITS.chunks + b"0\r\n\r\n")
         assert status_of(told(caller)) == 400
         wait_until(lambda: receiver.admission.waiting == 0)
     assert stored(tmp_path) == []
