@@ -26,6 +26,8 @@ RUNNABLE = [
     for page in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *PAGES]
     if {"python", "console"} & {block.language for block in blocks_of(page.read_text())}
 ]
+LONG = {"command-line", "draw-pictures"}
+"""Pages that start dozens of processes."""
 
 
 def same(wanted: str, got: str) -> bool:
@@ -79,7 +81,11 @@ def database(request, monkeypatch):
     server.execute("DROP DATABASE orders")
 
 
-@pytest.mark.parametrize("page", RUNNABLE, ids=named)
+@pytest.mark.parametrize(
+    "page",
+    [pytest.param(page, marks=[pytest.mark.long] * (page.stem in LONG)) for page in RUNNABLE],
+    ids=named,
+)
 def test_the_code_on_the_page_runs_and_prints_what_it_says(page, tmp_path, monkeypatch, request):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("LIFECYCLE_DB", raising=False)
