@@ -20,6 +20,8 @@ from lifecycle.providers.instacart.receiver.tokens import Tokens
 from tests.receiving import CLIENT, KEY, OLD_KEY
 
 NAME = jwt.get_unverified_header(Tokens(KEY).issue(CLIENT))["kid"]
+LATER = 86_400
+"""Seconds: tokens are made while tests are collected, and many tests may run before these."""
 ELSEWHERE = """
 import sys
 from lifecycle.providers.instacart.receiver.tokens import Tokens
@@ -29,7 +31,7 @@ print(Tokens(sys.stdin.read().split()).issue("instacart"))
 
 def claims(**also: object) -> dict[str, object]:
     now = int(time.time())
-    return {"sub": CLIENT, "aud": "lifecycle:callbacks", "iat": now, "exp": now + 60} | also
+    return {"sub": CLIENT, "aud": "lifecycle:callbacks", "iat": now, "exp": now + 2 * LATER} | also
 
 
 def made(key: str = KEY, algorithm: str = "HS256", name: str = NAME, **also: object) -> bytes:
@@ -119,7 +121,7 @@ def test_a_token_made_as_the_receiver_makes_it_is_accepted():
         *(made(exp=odd) for odd in ODD_TIMES),
         *(made(iat=odd) for odd in ODD_TIMES if odd not in (0, -0.0, [])),
         *(made(nbf=odd) for odd in ODD_TIMES if odd not in (0, -0.0, [])),
-        made(iat=int(time.time()) + 60),
+        made(iat=int(time.time()) + LATER),
         *(made_of(sub=odd) for odd in (None, 7, True, [], [CLIENT], {}, {CLIENT: 1}, "x" * 3000)),
         *(made_of(aud=odd) for odd in (None, 7, True, {}, [7], [], [[]])),
         *(made_of(**{name: None}) for name in ("exp", "iat", "nbf")),
@@ -135,7 +137,7 @@ def test_a_token_made_as_the_receiver_makes_it_is_accepted():
         made(sub=None),
         made(aud=None),
         made(aud="another"),
-        made(nbf=int(time.time()) + 60),
+        made(nbf=int(time.time()) + LATER),
         made(key=secrets.token_hex(32)),
         made(name="another"),
         made(key=KEY * 2, algorithm="HS512"),
