@@ -161,7 +161,10 @@ class PostgresRecorder(PostgresApplicationRecorder):
             Row(str(event.originator_id), event.originator_version, event.topic, event.state)
             for event in stored_events
         ]
-        return self.write(lambda _: rows)
+        with self.datastore.get_connection() as connection, connection.transaction():
+            chunks = _chunked(rows) if rows else ()
+            places = [place for chunk in chunks for place in self._insert(connection, chunk)]
+        return places or None
 
     def confirm(self) -> None:
         """Return: every statement finds the table by its name."""

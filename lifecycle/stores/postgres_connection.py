@@ -25,7 +25,7 @@ from lifecycle.stores.postgres_owners import Asking
 from lifecycle.stores.postgres_qualified import qualified
 from lifecycle.stores.postgres_setting import check_settings, session_statement
 from lifecycle.stores.postgres_url import Target
-from lifecycle.stores.recorder import TryAgainError
+from lifecycle.stores.recorder import TryAgainError, in_library_words
 
 _LONGEST_AGE: Final = 3600.0
 """Seconds after which a connection is replaced, so that a server that moved is found."""
@@ -191,9 +191,9 @@ class LogDatastore(PostgresDatastore):
         self.connections = LogConnectionPool(target, create=create)
 
     @contextmanager
-    def get_connection(self) -> Iterator[Connection[DictRow]]:
+    def get_connection(self) -> Iterator[LogConnection]:
         """Yield a connection, as the library's own methods ask for it."""
-        with Lent(self.connections) as connection:
+        with in_library_words(psycopg.Error), Lent(self.connections) as connection:
             ordinary, connection.cursor_factory = connection.cursor_factory, QualifiedCursor
             try:
                 yield connection

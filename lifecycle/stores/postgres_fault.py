@@ -17,7 +17,7 @@ from lifecycle.errors import (
     StoreMissingError,
     StoreUnavailableError,
 )
-from lifecycle.stores.recorder import InDoubtError, TryAgainError
+from lifecycle.stores.recorder import InDoubtError, TryAgainError, cause_of
 
 # By SQLSTATE, or its first two letters. The transaction is known to be rolled back.
 _LOCKED, _TOO_LONG = "55P03", "57014"
@@ -117,8 +117,11 @@ class InOurWords:
     def __exit__(
         self, kind: object, fault: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if isinstance(fault, psycopg.Error | PersistenceError):
-            raise translated(self._url, fault, writes=self._writes) from None
+        cause = cause_of(fault)
+        if isinstance(cause, psycopg.Error | PersistenceError):
+            raise translated(self._url, cause, writes=self._writes) from None
+        if cause is not None and cause is not fault:
+            raise cause from None
 
 
 def translated(url: str, fault: Exception, *, writes: bool) -> Exception:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import struct
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Final, NamedTuple, Protocol
 
+from eventsourcing import persistence
+
+from lifecycle.errors import InvalidArgumentError, LifecycleError, StoreClosedError
 from lifecycle.log import Record, Setting
 
 STREAMS_AT_ONCE: Final = 256
@@ -53,6 +58,41 @@ class TryAgainError(Exception):
 
 class InDoubtError(TryAgainError):
     """The reply to a commit was lost: what was written is stored, or will be, or is not."""
+
+
+_UNSTORABLE: Final = (InvalidArgumentError, OverflowError, UnicodeError, struct.error)
+_OURS: Final = (*_UNSTORABLE, LifecycleError, TryAgainError)
+
+
+@contextmanager
+def in_library_words(driver: type[Exception]) -> Iterator[None]:
+    """Turn a driver's errors and ours into those that users of `eventsourcing` catch.
+
+    Drivers quote what is stored, so its sentence is left out.
+    """
+    try:
+        yield
+    except (*_OURS, driver) as fault:
+        raise _library_error(fault)(type(fault).__name__) from fault
+
+
+def _library_error(fault: BaseException) -> type[persistence.PersistenceError]:
+    if isinstance(fault, _UNSTORABLE):
+        return persistence.DataError
+    if isinstance(fault, StoreClosedError):
+        return persistence.InterfaceError
+    if isinstance(fault, LifecycleError | TryAgainError):
+        return persistence.OperationalError
+    # Both drivers name their errors as the library does: as PEP 249 says.
+    named = [getattr(persistence, kind.__name__, None) for kind in type(fault).__mro__]
+    return next(filter(None, named), persistence.PersistenceError)
+
+
+def cause_of(fault: BaseException | None) -> BaseException | None:
+    """Return what one of the library's errors was made from, any other error as it is."""
+    if isinstance(fault, persistence.PersistenceError) and fault.__cause__:
+        return fault.__cause__
+    return fault
 
 
 class Recorder(Protocol):

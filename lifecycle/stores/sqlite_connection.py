@@ -26,6 +26,7 @@ from eventsourcing.sqlite import (
 )
 
 from lifecycle.errors import StoreUnavailableError
+from lifecycle.stores.recorder import in_library_words
 from lifecycle.stores.sqlite_fault import is_harmless
 from lifecycle.stores.sqlite_files import LogFile, OpenFiles
 from lifecycle.stores.sqlite_fork import keep_open, refuse_if_unsafe, watch_forks
@@ -336,7 +337,7 @@ class LogDatastore(SQLiteDatastore):
     def get_connection(self, *, commit: bool = False) -> Iterator[LogConnection]:
         """Yield a connection, as the library's own methods ask for it."""
         del commit
-        with Lent(self.pool) as connection:
+        with in_library_words(sqlite3.Error), Lent(self.pool) as connection:
             yield connection
 
 

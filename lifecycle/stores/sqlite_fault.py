@@ -18,7 +18,7 @@ from lifecycle.errors import (
     StoreClosedError,
     StoreUnavailableError,
 )
-from lifecycle.stores.recorder import TryAgainError
+from lifecycle.stores.recorder import TryAgainError, cause_of
 
 # By the name of the primary code: extended codes start with it.
 _AGAIN: Final = {
@@ -62,8 +62,11 @@ class InOurWords:
     def __exit__(
         self, kind: object, fault: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if isinstance(fault, sqlite3.Error | PersistenceError | ConnectionPoolClosedError):
-            raise translated(self._url, fault) from fault
+        cause = cause_of(fault)
+        if isinstance(cause, sqlite3.Error | PersistenceError | ConnectionPoolClosedError):
+            raise translated(self._url, cause) from cause
+        if cause is not None and cause is not fault:
+            raise cause
 
 
 def translated(url: str, fault: Exception) -> Exception:

@@ -12,7 +12,7 @@ from functools import partial
 
 import psycopg
 import pytest
-from eventsourcing.persistence import StoredEvent
+from eventsourcing.persistence import IntegrityError, StoredEvent
 from eventsourcing.postgres import PostgresApplicationRecorder, PostgresDatastore
 
 from lifecycle.audit.verify import verify
@@ -29,7 +29,6 @@ from lifecycle.stores import postgres as store
 from lifecycle.stores.postgres import PostgresLog
 from lifecycle.stores.postgres_schema import Place
 from lifecycle.stores.postgres_url import parse_url
-from lifecycle.stores.recorder import TryAgainError
 from tests.contract.entries import event, stream
 from tests.faults.children import Child
 from tests.postgres_server import Server
@@ -234,7 +233,7 @@ def test_the_library_s_methods_append_by_our_one_statement(log):
 
     assert recorder.insert_events([StoredEvent("order:a:a", 1, "topic", b"1")]) == [1]
     assert recorder.max_notification_id() == 1
-    with pytest.raises(TryAgainError):
+    with pytest.raises(IntegrityError):
         recorder.insert_events([StoredEvent("order:a:a", 1, "topic", b"2")])
 
 

@@ -259,8 +259,8 @@ def test_our_own_connections_cannot_even_replace(log, change):
     before = list(log.scan())
 
     with (
-        pytest.raises(sqlite3.IntegrityError, match="the log is append-only"),
         log.recorder.datastore.get_connection() as connection,
+        pytest.raises(sqlite3.IntegrityError, match="the log is append-only"),
     ):
         connection.driver.execute(change)
 

@@ -1,0 +1,175 @@
+"""The recorder test cases that `eventsourcing` publishes hold for our recorders on every store.
+
+Our table takes orders and the quarantine, no other streams: ids are made to fit. Cases that
+cannot hold are named below with the reason, and each is shown to fail.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import sys
+from contextlib import closing, suppress
+from importlib import import_module
+from itertools import count
+from typing import Any, ClassVar
+from unittest import TestCase
+from unittest import TestResult as Outcome
+from unittest.mock import Mock, patch
+
+import pytest
+from eventsourcing.persistence import (
+    ConnectionPoolClosedError,
+    DataError,
+    IntegrityError,
+    InterfaceError,
+    OperationalError,
+    StoredEvent,
+)
+from eventsourcing.popo import POPOTrackingRecorder
+
+from lifecycle.stores.memory import MemoryLog
+from lifecycle.stores.postgres import PostgresLog
+from lifecycle.stores.sqlite import SQLiteLog
+
+# Beside the recorders' cases lie some for ciphers, whose library nothing here needs.
+with patch.dict(sys.modules, {"eventsourcing.cipher": Mock()}):
+    published = import_module("eventsourcing.tests.persistence")
+
+_numbers = count(1)
+
+
+class Placed:
+    """Ids as our table takes them, and a recorder of the log under test."""
+
+    log: ClassVar[Any]
+    __test__ = False
+
+    def new_originator_id(self) -> str:
+        return f"order:instacart:{next(_numbers)}"
+
+    def create_recorder(self) -> Any:
+        return self.log.recorder
+
+
+class Aggregates(Placed, published.AggregateRecorderTestCase):
+    """Streams, read and written one by one."""
+
+
+class Applications(Placed, published.ApplicationRecorderTestCase):
+    """The log as a whole, by position."""
+
+
+class Tracking(Placed, published.TrackingRecorderTestCase):
+    """How far somebody has come who follows a log."""
+
+    def create_recorder(self) -> Any:
+        self.log.views.create()
+        return self.log.views
+
+
+class Interleaving(Placed, published.NonInterleavingNotificationIDsBaseCase):
+    """Positions of one transaction follow each other."""
+
+    insert_num = 100
+
+
+CASES = [
+    (kind, name)
+    for kind in (Aggregates, Applications, Tracking, Interleaving)
+    for name in dir(kind)
+    if name.startswith("test")
+]
+A_BENCHMARK = "it prints how long inserts take, and checks nothing"
+CANNOT_HOLD = {
+    (Aggregates, "test_insert_and_select"): (
+        "of a recorder that keeps no positions it expects None for them, and version 0"
+    ),
+}
+FROM_ZERO = {(Applications, "test_concurrent_no_conflicts"), (Interleaving, "test")}
+"""Their versions count from 0, ours from 1: they run with one more."""
+LEFT_OUT = {
+    (Aggregates, "test_performance"): A_BENCHMARK,
+    (Applications, "test_performance"): A_BENCHMARK,
+    (Applications, "test_concurrent_throughput"): A_BENCHMARK,
+}
+
+
+@pytest.fixture(params=["memory", "sqlite", "postgres"])
+def log(request, tmp_path):
+    if request.param == "memory":
+        made = MemoryLog()
+    elif request.param == "sqlite":
+        made = SQLiteLog(tmp_path / "orders.db")
+    else:
+        made = PostgresLog(request.getfixturevalue("postgres").new_url())
+    with closing(made):
+        yield made
+
+
+def outcome(kind: Any, name: str, log: Any) -> Outcome:
+    result = Outcome()
+    kind.log = log
+    made = from_one if (kind, name) in FROM_ZERO else StoredEvent
+    with patch.object(published, "StoredEvent", made):
+        kind(name).run(result)
+    return result
+
+
+def from_one(originator_version: int, **fields: Any) -> StoredEvent:
+    return StoredEvent(originator_version=originator_version + 1, **fields)
+
+
+@pytest.mark.parametrize(("kind", "name"), [c for c in CASES if c not in LEFT_OUT | CANNOT_HOLD])
+def test_what_eventsourcing_asks_of_a_recorder_holds(kind: type[TestCase], name: str, log) -> None:
+    if kind is Tracking and isinstance(log, MemoryLog):
+        pytest.skip("views in memory keep their position with them: there is no tracking")
+    found = outcome(kind, name, log)
+
+    assert found.testsRun == 1
+    assert [text for _, text in [*found.failures, *found.errors]] == []
+
+
+@pytest.mark.parametrize(("kind", "name"), CANNOT_HOLD)
+def test_a_case_named_as_one_that_cannot_hold_fails(kind: type[TestCase], name: str, log) -> None:
+    assert not outcome(kind, name, log).wasSuccessful()
+
+
+def test_every_case_left_out_is_one_that_is_published() -> None:
+    assert {*LEFT_OUT, *CANNOT_HOLD, *FROM_ZERO} <= set(CASES)
+    assert not issubclass(MemoryLog, POPOTrackingRecorder)
+
+
+def test_a_repeated_insert_and_a_version_no_store_holds_raise_the_library_s_errors(log) -> None:
+    recorder = log.recorder
+    recorder.insert_events([StoredEvent("order:a:a", 1, "topic", b"1")])
+
+    with pytest.raises(IntegrityError):
+        recorder.insert_events([StoredEvent("order:a:a", 1, "topic", b"2")])
+    if not isinstance(log, MemoryLog):
+        with pytest.raises(IntegrityError):
+            recorder.insert_events([StoredEvent("order:a:b", 0, "topic", b"2")])
+        with pytest.raises(DataError):
+            recorder.insert_events([StoredEvent("order:a:b", 2**63, "topic", b"2")])
+    assert len(recorder.select_events("order:a:a")) == 1
+
+
+def test_a_closed_recorder_raises_the_library_s_error(log) -> None:
+    if isinstance(log, MemoryLog):
+        pytest.skip("what is in memory can be read as long as it is there")
+    log.close()
+
+    for use in (log.recorder.max_notification_id, lambda: log.recorder.select_events("order:a:a")):
+        with pytest.raises((InterfaceError, ConnectionPoolClosedError)):
+            use()
+
+
+def test_a_lock_that_another_holds_is_an_operational_error_of_the_library(tmp_path) -> None:
+    path = tmp_path / "orders.db"
+    with closing(SQLiteLog(path)) as log, closing(sqlite3.connect(path)) as other:
+        other.isolation_level = None
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(OperationalError, match="OperationalError"):
+            log.recorder.insert_events([StoredEvent("order:a:a", 1, "topic", b"1")])
+        with suppress(sqlite3.OperationalError):
+            other.execute("ROLLBACK")
+        assert log.recorder.insert_events([StoredEvent("order:a:a", 1, "topic", b"1")]) == [1]
