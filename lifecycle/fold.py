@@ -5,34 +5,23 @@
 
 Whatever order the events come in, and however often, the view is the same: they are
 placed by content first. `Folding` does this event by event; where a newcomer sorts last
-it takes one step, where it does not it folds again. Both give what `fold` gives.
+it takes one step, where it does not it steps on from its place to where nothing changes
+any more. Both give what `fold` gives.
 """
 
 from __future__ import annotations
 
-import math
+from bisect import bisect, bisect_left
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import datetime
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, Generic, TypeVar
 
 from lifecycle.argument import check_type
-from lifecycle.awaiting import awaiting, missing
 from lifecycle.definition import Definition
 from lifecycle.errors import InvalidArgumentError, MixedOrdersError
-from lifecycle.event import FAILED, NOTHING, REJECTED, Event, Problem, stream_of
-from lifecycle.reason import reason, shown_key
-from lifecycle.verdict import Place, first_stage, place, supersedes
-from lifecycle.view import (
-    Anomaly,
-    AnomalyCode,
-    HistoryEntry,
-    OrderError,
-    OrderView,
-    Verdict,
-)
-
-# For what every event becomes: a named tuple's own constructor takes twice as long.
-_new: Final = tuple.__new__
+from lifecycle.event import NOTHING, Event, stream_of
+from lifecycle.summary import ODD, Entered, Folded, Judged, summarize, why
+from lifecycle.verdict import Place, Stage, Taken, first_stage, place, supersedes
+from lifecycle.view import HistoryEntry, OrderView, Verdict
 
 
 def fold(definition: Definition, events: Iterable[Event]) -> OrderView:
@@ -62,22 +51,35 @@ def _refuse_strangers(events: object) -> None:
         raise InvalidArgumentError("events", "an iterable of Event") from None
 
 
-class Entered(NamedTuple):
-    """One step of a path, or a milestone, as `Step` shows it; cheap to make and to compare."""
-
-    status: str
-    at: datetime | None
-    event: str
+T = TypeVar("T")
 
 
-class Judged(NamedTuple):
-    """One event with its verdict, and the states before and after it."""
+class Placed(Generic[T]):
+    """What events come to, each item with the place of its event, in canonical order."""
 
-    event: Event
-    lane: int
-    verdict: Verdict
-    before: str | None
-    after: str | None
+    __slots__ = ("items", "places")
+
+    def __init__(self) -> None:
+        self.items: list[T] = []
+        self.places: list[Place] = []
+
+    def replace(self, first: Place, last: Place, by: list[tuple[Place, T]]) -> None:
+        """Put items in the stead of those placed from `first` to `last`."""
+        start, end = bisect_left(self.places, first), bisect(self.places, last)
+        if by or start < end:
+            self.places[start:end] = [where for where, _ in by]
+            self.items[start:end] = [item for _, item in by]
+
+    def copy(self) -> Placed[T]:
+        """Return the same, to go on without the other."""
+        twin: Placed[T] = Placed()
+        twin.items, twin.places = self.items.copy(), self.places.copy()
+        return twin
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Placed) and self.items == other.items
+
+    __hash__ = None  # type: ignore[assignment]
 
 
 class Folding:
@@ -94,9 +96,12 @@ class Folding:
         self._evidence: list[Event] = []
         self._places: list[Place] = []
         self._events: list[Event] = []
+        self._steps: list[Taken] = []
         self._order: tuple[str, str] | None = None
         self._view: OrderView | None = None
-        self._restart()
+        self._path: Placed[Entered] = Placed()
+        self._milestones: Placed[Entered] = Placed()
+        self._odd: Placed[Judged] = Placed()
 
     @classmethod
     def of(cls, definition: Definition, events: Iterable[Event]) -> Folding:
@@ -114,7 +119,7 @@ class Folding:
     @property
     def path(self) -> tuple[Entered, ...]:
         """The states that events entered, in canonical order."""
-        return tuple(self._path)
+        return tuple(self._path.items)
 
     @property
     def events(self) -> tuple[Event, ...]:
@@ -135,14 +140,10 @@ class Folding:
             return
         if self._counted[event.key] is not event:
             return
-        where = place(self.definition, event)
-        replaced = len(self._counted) == len(self._events)
-        if replaced or (self._places and where < self._places[-1]):
-            self._sort()
+        if len(self._counted) == len(self._events):
+            self._sort()  # it took the place of another content under its key
             return
-        self._places.append(where)
-        self._events.append(event)
-        self._step(event, where[0])
+        self._insert(event, place(self.definition, event))
 
     def view(self) -> OrderView:
         """Return the view of what was added so far.
@@ -151,7 +152,7 @@ class Folding:
             MixedOrdersError: nothing was added.
         """
         if self._view is None:
-            self._view = self._look()
+            self._view = summarize(self._folded())
         return self._view
 
     def history(self) -> tuple[HistoryEntry, ...]:
@@ -210,144 +211,90 @@ class Folding:
         placed.sort()
         self._places = [where for where, _ in placed]
         self._events = [event for _, event in placed]
-        self._restart()
+        self._steps = []
+        stage = first_stage(definition)
         for where, event in placed:
-            self._step(event, where[0])
+            taken = self._step(stage, event, where[0])
+            self._steps.append(taken)
+            stage = taken.after
+        self._path, self._milestones, self._odd = Placed(), Placed(), Placed()
+        self._collect(0, len(placed))
 
-    def _restart(self) -> None:
-        self._standing = first_stage(self.definition)
-        self._path: list[Entered] = []
-        self._milestones: list[Entered] = []
-        self._details: dict[str, Any] = {}
-        self._told: Mapping[str, Any] = NOTHING
-        self._odd: list[Judged] = []
+    def _insert(self, event: Event, where: Place) -> None:
+        """Fold an event in at its place, and on to where nothing changes any more."""
+        events, places, steps = self._events, self._places, self._steps
+        at = start = bisect(places, where)
+        led_to = stage = self._stage_before(at)
+        places.insert(at, where)
+        events.insert(at, event)
+        steps.insert(at, self._step(stage, event, where[0]))
+        while (stage := steps[at].after) is not led_to and at + 1 < len(steps):
+            at += 1
+            led_to = steps[at].after
+            steps[at] = self._step(stage, events[at], places[at][0])
+        self._collect(start, at + 1)
 
-    def _step(self, event: Event, lane: int) -> None:
-        before, at = self._standing, event.occurred_at
-        taken = before.steps[event.trigger, event.kind, at is not None, lane]
-        verdict, after, overwrite, beside = taken
-        if after is not before:
-            self._standing = after
-            self._path.append(_new(Entered, (after.status or "", at, event.key)))
-        elif beside is not None:
-            self._milestones.append(_new(Entered, (beside, at, event.key)))
-        told = event.details
-        # Events of one order mostly tell the same: what was told last is known already.
-        if told and told is not self._told and overwrite is not None:
-            _merge(self._details, told, overwrite=overwrite)
-            if overwrite:
-                self._told = told
-        if verdict in _ODD or event.problems:
-            self._odd.append(Judged(event, lane, verdict, before.status, after.status))
+    def _step(self, before: Stage, event: Event, lane: int) -> Taken:
+        return before.steps[event.trigger, event.kind, event.occurred_at is not None, lane]
+
+    def _stage_before(self, at: int) -> Stage:
+        return self._steps[at - 1].after if at else first_stage(self.definition)
+
+    def _collect(self, start: int, end: int) -> None:
+        """Collect anew what the steps from `start` to before `end` come to."""
+        path: list[tuple[Place, Entered]] = []
+        milestones: list[tuple[Place, Entered]] = []
+        odd: list[tuple[Place, Judged]] = []
+        stage = self._stage_before(start)
+        for where, event, taken in zip(
+            self._places[start:end], self._events[start:end], self._steps[start:end], strict=True
+        ):
+            before, stage = stage, taken.after
+            if stage is not before:
+                path.append((where, Entered(stage.status or "", event.occurred_at, event.key)))
+            elif taken.beside is not None:
+                milestones.append((where, Entered(taken.beside, event.occurred_at, event.key)))
+            if taken.verdict in ODD or event.problems:
+                judged = Judged(event, where[0], taken.verdict, before.status, stage.status)
+                odd.append((where, judged))
+        if start == end:
+            return
+        first, last = self._places[start], self._places[end - 1]
+        self._path.replace(first, last, path)
+        self._milestones.replace(first, last, milestones)
+        self._odd.replace(first, last, odd)
+
+    def _details(self) -> dict[str, Any]:
+        """Return what all events say of the order, merged in canonical order."""
+        merged: dict[str, Any] = {}
+        last: Mapping[str, Any] = NOTHING
+        for event, taken in zip(self._events, self._steps, strict=True):
+            details, overwrite = event.details, taken.overwrites
+            # Events of one order mostly say the same: what was merged last is known already.
+            if details and details is not last and overwrite is not None:
+                _merge(merged, details, overwrite=overwrite)
+                if overwrite:
+                    last = details
+        return merged
 
     def _judged(self) -> Iterator[Judged]:
-        """Yield each event with its verdict: the same steps once more."""
-        stage = first_stage(self.definition)
-        for event in self._events:
-            before, lane = stage, place(self.definition, event)[0]
-            meaning = (event.trigger, event.kind, event.occurred_at is not None, lane)
-            verdict, stage, _, _ = before.steps[meaning]
-            yield Judged(event, lane, verdict, before.status, stage.status)
+        """Yield each event with its verdict."""
+        before = first_stage(self.definition)
+        for event, where, taken in zip(self._events, self._places, self._steps, strict=True):
+            yield Judged(event, where[0], taken.verdict, before.status, taken.after.status)
+            before = taken.after
 
-    def _look(self) -> OrderView:
-        events, definition = self._events, self.definition
-        if not events:
-            raise MixedOrdersError(())
-        status = self._standing.status or definition.initial
-        attempt = max([event.attempt or 0 for event in events])
-        # Nested values are made with it: most of what making them one by one costs is the calls.
-        return OrderView.model_validate(
-            {
-                "order_id": events[0].order_id,
-                "provider": events[0].provider,
-                "status": status,
-                "terminal": status in definition.terminal,
-                "attempt": attempt,
-                "details": definition.details.model_validate(self._details),
-                "errors": self._errors(),
-                "awaiting": awaiting(definition, status, attempt, events),
-                "path": [{"status": s, "at": at, "event": key} for s, at, key in self._path],
-                "missing": missing(definition, self._standing.highest, events),
-                "milestones": [
-                    {"name": name, "at": at, "event": key} for name, at, key in self._milestones
-                ],
-                "anomalies": self._anomalies(),
-                "events": len(self._known),
-                "definition": definition.fingerprint,
-                "arrival": self._arrivals(),
-            }
+    def _folded(self) -> Folded:
+        return Folded(
+            definition=self.definition,
+            events=self._events,
+            evidence=self._evidence,
+            stage=self._stage_before(len(self._steps)),
+            path=self._path.items,
+            milestones=self._milestones.items,
+            odd=self._odd.items,
+            details=self._details(),
         )
-
-    def _errors(self) -> tuple[OrderError, ...]:
-        definition = self.definition
-        if self._standing.highest >= definition.birth_rank:
-            return ()
-        failed = [event for event in self._events if event.name in (REJECTED, FAILED)]
-        newest = max((event.attempt or 0 for event in failed), default=None)
-        return tuple(
-            OrderError(
-                **fault._asdict(),
-                http_status=event.http_status,
-                correctable=event.name == REJECTED,
-            )
-            for event in failed
-            if event.attempt == newest
-            for fault in event.faults
-        )
-
-    def _anomalies(self) -> tuple[Anomaly, ...]:
-        if not self._odd and not self._evidence:
-            return ()
-        found: dict[tuple[AnomalyCode, str], str] = {}
-        for judged in self._odd:
-            event, code = judged.event, _ODD.get(judged.verdict)
-            if code is not None:
-                found[code, event.key] = self._reason(judged)
-            for problem in event.problems:
-                found.setdefault((problem, event.key), _DETAILS[problem])
-        for event in self._evidence:
-            found["divergent", event.key] = (
-                f"several contents came under the key {shown_key(event.key)}; one of them counts"
-            )
-        return tuple(
-            Anomaly(code=code, detail=found[code, key], events=(key,))
-            for code, key in sorted(found)
-        )
-
-    def _arrivals(self) -> dict[str, Any]:
-        """Return what `Arrivals` shows."""
-        events = [*self._events, *self._evidence] if self._evidence else self._events
-        received = [event.received_at for event in events]
-        first = min(received)
-        return {
-            "first_received_at": first,
-            "last_received_at": max(received),
-            "version": max([event.version or 0 for event in events]),
-            "late": self._late(),
-            "waiting_since": self._waiting_since(first),
-        }
-
-    def _late(self) -> int:
-        """Return how many events were recorded after one that they precede."""
-        late, earliest_behind = 0, math.inf
-        for event in reversed(self._events):
-            version = event.version
-            if version is None:
-                continue
-            if version > earliest_behind:
-                late += 1
-            else:
-                earliest_behind = version
-        return late
-
-    def _waiting_since(self, first_received_at: datetime) -> datetime:
-        if not self._path:
-            return first_received_at
-        last = self._path[-1]
-        return last.at or self._counted[last.event].received_at
-
-    def _reason(self, judged: Judged) -> str:
-        return reason(self.definition, judged.event, judged.verdict, judged.before, judged.lane)
 
     def _entry(self, judged: Judged) -> HistoryEntry:
         event = judged.event
@@ -356,27 +303,13 @@ class Folding:
             kind=event.kind,
             key=event.key,
             verdict=judged.verdict,
-            reason=self._reason(judged),
+            reason=why(self.definition, judged),
             from_=judged.before,
             to=judged.after,
             occurred_at=event.occurred_at,
             received_at=event.received_at,
             sha256=event.sha256,
         )
-
-
-_ODD: Final[Mapping[Verdict, AnomalyCode]] = {
-    Verdict.REFUSED: "refused",
-    Verdict.UNRECOGNIZED: "unrecognized",
-}
-"""Verdicts that are anomalies."""
-
-_DETAILS: Final[Mapping[Problem, str]] = {
-    "bad_time": "the event's time is no RFC 3339 time with a zone from 2000 to 2099, so it counts "
-    "as undated",
-    "unreadable_body": "the order was accepted, but the answer is no JSON object",
-    "unrecognized": "the order was accepted with a status that the definition does not know",
-}
 
 
 # Nearly all values are these, and asking them whether they are a `Mapping` is slow.

@@ -11,8 +11,8 @@ from pydantic import Field
 
 from lifecycle.errors import NotFoldedError
 from lifecycle.event import Event, Unreadable
-from lifecycle.fold import Entered
 from lifecycle.log import Appended, Outcome
+from lifecycle.summary import Entered
 from lifecycle.view import FrozenValue, Instant, OrderView
 
 

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 import jiter
+import msgspec
 
 from lifecycle.errors import JsonError
 
@@ -39,6 +40,20 @@ _LONG_EXPONENT: Final = b"0e000"
 # An unterminated string runs to the end: without that, failing would cost quadratic time.
 _STRING: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)
 _LONG_NUMBER: Final = re.compile(rb"(?<![-+.0-9eE])[-+.0-9eE]{%d}" % (MAX_NUMBER_CHARACTERS + 1))
+# The fast writer spells floats otherwise below 1e-4 and from 1e16 on: they are written with an
+# exponent, with four zeros behind the point, or with 17 digits before it. What stands in a
+# text may look alike, and then costs time alone. Here what numbers are made of becomes `0`, and
+# what comes before a value `:`.
+_NUMBERS: Final = {
+    **dict.fromkeys(b"0123456789.-", b"0"),
+    **dict.fromkeys(b"eE", b"e"),
+    **dict.fromkeys(b":,[ \t\r\n", b":"),
+}
+_NUMBER_OUTLINE: Final = b"".join(_NUMBERS.get(code, b" ") for code in range(256))
+_EXPONENT: Final = b"0e"
+_SMALL: Final = b"0.0000"
+_SEVENTEEN_DIGITS: Final = b"0" * 17
+_LARGE: Final = re.compile(rb"[0-9]{17}\.")
 _NO_NUMBER: Final = re.compile(rb"NaN|Infinity")
 _DUPLICATE: Final = re.compile(r"Detected duplicate key .* at (line \d+ column \d+)$")
 _PLACE: Final = re.compile(r"at (line \d+ column \d+)$")
@@ -73,6 +88,7 @@ def _canonical_encoder() -> Callable[[Any], str]:
 
 
 _canonical: Final = _canonical_encoder()
+_canonical_fast: Final = msgspec.json.Encoder(order="sorted").encode
 _compact: Final = json.JSONEncoder(
     separators=(",", ":"), ensure_ascii=False, allow_nan=False
 ).encode
@@ -121,6 +137,22 @@ def canonical(value: Any) -> bytes:
     is one that `parse` could have returned: NaN, infinities and lone surrogates raise.
     """
     return _canonical(value).encode()
+
+
+def canonical_body(body: bytes, value: Any) -> bytes:
+    """Return the canonical JSON of `value`, the object that `body` spells: `canonical`, faster."""
+    return _canonical(value).encode() if _has_odd_floats(body) else _canonical_fast(value)
+
+
+def _has_odd_floats(body: bytes) -> bool:
+    """Tell whether a float may stand in a body that the fast writer spells otherwise."""
+    outline = body.translate(_NUMBER_OUTLINE)
+    at = outline.find(_EXPONENT)
+    while at >= 0:
+        if outline[: at + 1].rstrip(b"0").endswith(b":"):
+            return True
+        at = outline.find(_EXPONENT, at + 2)
+    return _SMALL in body or (_SEVENTEEN_DIGITS in outline and _LARGE.search(body) is not None)
 
 
 def compact(value: Any) -> bytes:

@@ -39,7 +39,7 @@ from typing import Any, Final, NamedTuple
 
 from lifecycle.definition import Definition
 from lifecycle.errors import LostWorkerError
-from lifecycle.fold import Folding
+from lifecycle.fold import Folding, Placed
 from lifecycle.proof.alphabet import Letter
 from lifecycle.proof.obligation import Counterexample
 
@@ -161,7 +161,9 @@ def _copied(value: Any) -> Any:
     kind = type(value)
     if kind is list or kind is set:
         return value.copy()
-    return _copied_dict(value) if kind is dict else value
+    if kind is dict:
+        return _copied_dict(value)
+    return value.copy() if isinstance(value, Placed) else value
 
 
 def _copied_dict(value: dict[Any, Any]) -> dict[Any, Any]:

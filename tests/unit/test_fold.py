@@ -8,7 +8,6 @@ shipped one. The events are those of the testing kit.
 from __future__ import annotations
 
 import random
-import sys
 from dataclasses import replace
 from datetime import timedelta
 from itertools import permutations
@@ -23,6 +22,7 @@ from lifecycle.event import Fault
 from lifecycle.providers.instacart.definition import LAST_MILE
 from lifecycle.providers.instacart.details import OrderDetails
 from lifecycle.testing import STARTS_AT, HandMade, assert_any_order, event, given
+from lifecycle.verdict import Stage, Taken
 
 
 def response(name: str, attempt: int, **changes: Any) -> Event:
@@ -67,8 +67,7 @@ def test_the_digest_covers_what_the_view_says_and_not_when_it_came() -> None:
 def test_the_digest_does_not_cover_texts_for_people(monkeypatch: pytest.MonkeyPatch) -> None:
     events = [event("weird", 1)]
     view = fold(LAST_MILE, events)
-    # The package's `fold` is the function; its module goes by the same name.
-    monkeypatch.setattr(sys.modules["lifecycle.fold"], "reason", lambda *_: "in other words")
+    monkeypatch.setattr("lifecycle.summary.reason", lambda *_: "in other words")
     reworded = fold(LAST_MILE, events)
     assert reworded.anomalies[0].detail == "in other words" != view.anomalies[0].detail
     assert reworded.digest == view.digest
@@ -342,9 +341,9 @@ class Counting(Folding):
 
     taken = 0
 
-    def _step(self, *step: Any) -> None:
+    def _step(self, before: Stage, event: Event, lane: int) -> Taken:
         self.taken += 1
-        super()._step(*step)
+        return super()._step(before, event, lane)
 
 
 def test_a_newcomer_that_sorts_last_takes_one_step_and_what_changes_nothing_takes_none() -> None:
@@ -356,9 +355,20 @@ def test_a_newcomer_that_sorts_last_takes_one_step_and_what_changes_nothing_take
         steps.add(one)
         steps.add(one._replace(occurred_at=one.occurred_at + timedelta(days=1), digest="z"))
     assert steps.taken == len(told)
-    steps.add(event("order_location", 0))
-    assert steps.taken == 2 * len(told) + 1
     assert steps.view() is steps.view()
+
+
+def test_a_newcomer_in_between_steps_on_only_to_where_nothing_changes_any_more() -> None:
+    names = ("brand_new", "acknowledged", "at_store", "delivering")
+    steps = Counting(LAST_MILE)
+    for second, name in enumerate(names, 1):
+        steps.add(event(name, second))
+    before = steps.taken
+    steps.add(event("order_location", 0))
+    assert steps.taken == before + 1
+    steps.add(event("at_store", 2, key="again"))  # at_store is entered by this one now
+    assert steps.taken == before + 1 + 2
+    assert [entered.event for entered in steps.path][2] == "again"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,70 @@
+"""The fast canonical writer writes byte for byte what the slow one does, or is not used."""
+
+from __future__ import annotations
+
+import json
+import random
+import struct
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lifecycle import strict_json
+from lifecycle.strict_json import canonical_body, parse
+
+VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(10**30), 10**30)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(st.characters(exclude_categories=["Cs"])),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(st.text(st.characters(exclude_categories=["Cs"])), inner, max_size=4)
+    ),
+    max_leaves=12,
+)
+
+
+def slow(value: Any) -> bytes:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def floats(number: int) -> list[float]:
+    rng = random.Random(7)
+    bits = (struct.unpack("<d", rng.randbytes(8))[0] for _ in range(number))
+    near = (rng.choice((1, -1)) * rng.random() * 10.0 ** rng.randint(-8, 20) for _ in range(number))
+    found = [value for value in (*bits, *near) if value - value == 0]
+    edges = (1e-4, 9.999999999999999e-5, 1e16, 9999999999999998.0, 1e15, 5e-324, 0.0, -0.0, 0.1)
+    return [*found, *edges, *(-edge for edge in edges)]
+
+
+@given(st.dictionaries(st.text(st.characters(exclude_categories=["Cs"])), VALUES, max_size=5))
+@settings(max_examples=300, deadline=None)
+def test_both_writers_agree_on_whatever_a_body_may_say(value: dict[str, Any]) -> None:
+    for spelled in (slow(value), json.dumps(value, indent=1).encode()):
+        assert canonical_body(spelled, parse(spelled)) == slow(value)
+
+
+@pytest.mark.parametrize("form", ["{!r}", "{:.17e}", "{:.400f}", "{:.20g}", "{:E}"])
+def test_both_writers_agree_on_floats_however_they_are_spelled(form: str) -> None:
+    for number in floats(2_000):
+        text = form.format(number)
+        if len(text) > strict_json.MAX_NUMBER_CHARACTERS:
+            continue
+        body = f'{{"a":[{text}],"b": {text} ,"c":{text}}}'.encode()
+        assert canonical_body(body, parse(body)) == slow(parse(body)), text
+
+
+def test_the_writers_differ_where_the_slow_one_is_kept_for() -> None:
+    for text in ("1e-5", "0.00001", "1e16", "12345678901234567.0"):
+        body = b'{"a":%b}' % text.encode()
+        assert strict_json._canonical_fast(parse(body)) != slow(parse(body))
+        assert canonical_body(body, parse(body)) == slow(parse(body))
+
+
+def test_ids_that_look_like_exponents_do_not_keep_the_fast_writer_away() -> None:
+    body = b'{"id":"7e3f-4e5a","n":123456789012345678,"price":"$10.99"}'
+    assert not strict_json._has_odd_floats(body)
