@@ -32,8 +32,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from lifecycle.orders import Orders
-    from lifecycle.provider import Provider
+    from lifecycle.core.provider import Provider
+    from lifecycle.service.orders import Orders
     from lifecycle.testing import FixedClock, Golden, Simulated
 
 
@@ -82,7 +82,7 @@ def lifecycle_clock() -> FixedClock:
 @pytest.fixture
 def lifecycle_provider() -> str | Provider:
     """Return the provider whose bodies are read: override it for one of your own."""
-    from lifecycle.connect import DEFAULT_PROVIDER
+    from lifecycle.composition import DEFAULT_PROVIDER
 
     return DEFAULT_PROVIDER
 

@@ -29,11 +29,16 @@ from workload import Callback, arrivals
 sys.path.append(str(Path(__file__).parents[1]))
 
 from lifecycle import connect, connect_async
-from lifecycle.log import Record
-from lifecycle.stores.postgres_array import bigint_array, bytea_array, register_arrays, text_array
-from lifecycle.stores.postgres_schema import Place
-from lifecycle.stores.postgres_statement import Statements
-from lifecycle.strict_json import parse
+from lifecycle.core.strict_json import parse
+from lifecycle.log.contract import Record
+from lifecycle.log.stores.postgres.array import (
+    bigint_array,
+    bytea_array,
+    register_arrays,
+    text_array,
+)
+from lifecycle.log.stores.postgres.schema import Place
+from lifecycle.log.stores.postgres.statements import Statements
 from tests.postgres_server import Server, server_if_any
 
 Batch = Sequence[Callback]

@@ -19,10 +19,10 @@ from pairs import Peer, Row, Stopwatch, cpu, main, measure
 from transitions import Machine
 from workload import EVENTS_PER_ORDER, NAMES, order
 
-from lifecycle.connect import known_providers
-from lifecycle.event import Arrival, Event
-from lifecycle.fold import Folding
-from lifecycle.verdict import first_stage, place
+from lifecycle.composition import known_providers
+from lifecycle.core.event import Arrival, Event
+from lifecycle.core.fold import Folding
+from lifecycle.core.verdict import first_stage, place
 
 _RECEIVED_AT = datetime(2022, 6, 4, 10, 0, tzinfo=UTC)
 

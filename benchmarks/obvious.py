@@ -19,8 +19,8 @@ from eventsourcing.application import AggregateNotFoundError, Application
 from eventsourcing.domain import Aggregate, event
 from transitions import Machine
 
-from lifecycle.connect import known_providers
-from lifecycle.definition import Definition
+from lifecycle.composition import known_providers
+from lifecycle.core.definition import Definition
 
 sys.path.append(str(Path(__file__).parents[1]))
 

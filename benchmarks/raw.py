@@ -15,14 +15,14 @@ from typing import Any, Final
 
 from workload import Callback
 
-from lifecycle.connect import connect
-from lifecycle.identity import of_callback
-from lifecycle.log import Outcome, Record
-from lifecycle.stored import hash_of, split
-from lifecycle.stores.sqlite_connection import PAGE_BYTES, SETTINGS
-from lifecycle.stores.sqlite_schema import SCHEMA
-from lifecycle.stores.sqlite_statement import INSERT
-from lifecycle.strict_json import parse
+from lifecycle.composition import connect
+from lifecycle.core.identity import of_callback
+from lifecycle.core.strict_json import parse
+from lifecycle.log.codec import hash_of, split
+from lifecycle.log.contract import Outcome, Record
+from lifecycle.log.stores.sqlite.connection import PAGE_BYTES, SETTINGS
+from lifecycle.log.stores.sqlite.schema import SCHEMA
+from lifecycle.log.stores.sqlite.statements import INSERT
 
 _FILE: Final = {"page_size": PAGE_BYTES, "journal_mode": "WAL"}
 _RAW: Final = (

@@ -20,10 +20,10 @@ from raw import Floor, stored
 from workload import arrivals
 
 from lifecycle import Arrival, Event
-from lifecycle.connect import known_providers
-from lifecycle.identity import of_callback
-from lifecycle.stored import Prepared, link, prepare, seal
-from lifecycle.strict_json import parse
+from lifecycle.composition import known_providers
+from lifecycle.core.identity import of_callback
+from lifecycle.core.strict_json import parse
+from lifecycle.log.codec import Prepared, link, prepare, seal
 
 _RECEIVED_AT: Final = datetime(2022, 6, 4, 10, 0, tzinfo=UTC)
 _HASH: Final = "0" * 64

@@ -20,8 +20,8 @@ from pairs import Peer, Row, Stopwatch, cpu, main, measure, new_file
 from workload import EVENTS_PER_ORDER, Callback, arrivals
 
 from lifecycle import connect
-from lifecycle.event import stream_of
-from lifecycle.strict_json import parse_again
+from lifecycle.core.event import stream_of
+from lifecycle.core.strict_json import parse_again
 
 _SELECT = "SELECT originator_version, state FROM stored_events WHERE originator_id = ?"
 

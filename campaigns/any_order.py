@@ -21,11 +21,11 @@ from typing import Any, Final, NamedTuple
 
 from campaigns.broken import never_folding_again
 from campaigns.verdict import Campaign, Figures
-from lifecycle.connect import connect
-from lifecycle.definition import Definition
-from lifecycle.event import Event
-from lifecycle.fold import Folding
-from lifecycle.view import OrderView
+from lifecycle.composition import connect
+from lifecycle.core.definition import Definition
+from lifecycle.core.event import Event
+from lifecycle.core.fold import Folding
+from lifecycle.core.view import OrderView
 from tests.scenario.test_any_order import Expected, differences, pruned, sequences, told
 from tests.stories import random_set
 

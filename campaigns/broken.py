@@ -7,11 +7,11 @@ from contextlib import contextmanager
 from typing import Any
 from unittest.mock import patch
 
-from lifecycle.event import Event
-from lifecycle.fold import Folding
-from lifecycle.log import Appended, Outcome
-from lifecycle.stored import Prepared, Sealed, seal
-from lifecycle.stores.batch import Batch
+from lifecycle.core.event import Event
+from lifecycle.core.fold import Folding
+from lifecycle.log.codec import Prepared, Sealed, seal
+from lifecycle.log.contract import Appended, Outcome
+from lifecycle.log.pending_append import Batch
 
 
 def acknowledge_in_spite_of_errors() -> None:
@@ -29,8 +29,7 @@ def never_folding_again() -> Iterator[None]:
 
     def only_step(folding: Folding, event: Event) -> None:
         if folding._count(event) and folding._counted[event.key] is event:  # noqa: SLF001
-            folding._events.append(event)  # noqa: SLF001
-            folding._step(event, 2)  # noqa: SLF001
+            folding._insert(event, (2, len(folding._places)))  # noqa: SLF001
 
     with patch.object(Folding, "add", only_step):
         yield
@@ -44,5 +43,5 @@ def keeping_text() -> Iterator[None]:
         text = prepared.body.decode("utf-8", "replace").replace("\x00", "")
         return seal(prepared._replace(body=text.encode()), *place)
 
-    with patch("lifecycle.stores.commit.seal", seal_text):
+    with patch("lifecycle.log.deduplication.seal", seal_text):
         yield

@@ -30,7 +30,7 @@ from typing import Final, NamedTuple, cast
 from campaigns.replaying import NOW, Digests
 from campaigns.shim import ROOT
 from campaigns.verdict import Campaign, Figures
-from lifecycle.connect import connect
+from lifecycle.composition import connect
 
 GOLDEN: Final = ROOT / "tests" / "golden"
 DIGESTS: Final = GOLDEN / "digests.json"

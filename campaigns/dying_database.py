@@ -29,12 +29,12 @@ from campaigns.ledger import BAD, audit, streams_with_gaps
 from campaigns.scratch import scratch
 from campaigns.verdict import Campaign, Figures, skipped
 from campaigns.work import Acknowledge, acknowledged, label, record_one
-from lifecycle.connect import connect, open_log
-from lifecycle.orders import Orders
-from lifecycle.stored import decode
-from lifecycle.stores.commit import Committer
-from lifecycle.stores.postgres_schema import Place
-from lifecycle.stores.postgres_statement import Statements
+from lifecycle.composition import connect, open_log
+from lifecycle.log.codec import decode
+from lifecycle.log.deduplication import Committer
+from lifecycle.log.stores.postgres.schema import Place
+from lifecycle.log.stores.postgres.statements import Statements
+from lifecycle.service.orders import Orders
 from tests.faults.children import Child
 from tests.postgres_programs import NoServerError
 from tests.postgres_server import Server, running

@@ -23,13 +23,14 @@ from typing import Final
 from campaigns.scratch import scratch
 from campaigns.verdict import Campaign, Figures
 from campaigns.work import callback
-from lifecycle.connect import connect
+from lifecycle.composition import connect
 from lifecycle.errors import NoViewsError
-from lifecycle.orders import Orders
-from lifecycle.projection import following, stored_views
-from lifecycle.stores import sqlite
-from lifecycle.stores.sqlite_views import SQLiteViews
-from lifecycle.view_store import Batch, Generation
+from lifecycle.log.stores.sqlite import log as sqlite
+from lifecycle.log.stores.sqlite.views import SQLiteViews
+from lifecycle.log.view_store import Batch, Generation
+from lifecycle.projections import projector as following
+from lifecycle.projections import stored_views
+from lifecycle.service.orders import Orders
 from tests.faults.children import Child
 from tests.postgres_server import server_if_any
 

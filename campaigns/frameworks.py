@@ -22,7 +22,7 @@ from flask import Flask, request
 from campaigns.hostile import mutated
 from campaigns.scratch import scratch
 from campaigns.verdict import Campaign, Figures
-from lifecycle.connect import connect
+from lifecycle.composition import connect
 from lifecycle.providers.instacart.receiver import Request, SyncReceiver
 from tests.http.mounts import BELOW, MOUNTS
 from tests.http.test_receiver_mounts import identities, library_told, told

@@ -28,9 +28,9 @@ from campaigns.mounts import CannotMountError, leave_the_others, mount, unmount
 from campaigns.scratch import scratch
 from campaigns.verdict import Campaign, Figures, skipped
 from campaigns.work import record_one
-from lifecycle.connect import connect
+from lifecycle.composition import connect
 from lifecycle.errors import StoreError
-from lifecycle.orders import Orders
+from lifecycle.service.orders import Orders
 from tests.faults.children import Child
 
 BAD_HERE: Final = (

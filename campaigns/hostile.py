@@ -27,11 +27,11 @@ from campaigns.determinism import GOLDEN
 from campaigns.scratch import scratch
 from campaigns.verdict import Campaign, Figures
 from lifecycle.audit.verify import verify
-from lifecycle.connect import connect
-from lifecycle.log import Outcome
-from lifecycle.orders import Orders
-from lifecycle.receipt import Receipt
-from lifecycle.recording import BAD_LINE
+from lifecycle.composition import connect
+from lifecycle.log.contract import Outcome
+from lifecycle.log.recording import BAD_LINE
+from lifecycle.service.orders import Orders
+from lifecycle.service.receipt import Receipt
 from tests.hostile_corpus import CORPUS, VALUES
 from tests.postgres_server import Server, server_if_any
 from tests.scenario.test_hostile_entry_points import ENTRIES, stored_bodies

@@ -29,11 +29,11 @@ from campaigns.scratch import scratch
 from campaigns.shim import EVERY_KIND, KINDS, CannotInterposeError, Controls, build, run
 from campaigns.verdict import Campaign, Figures, skipped
 from campaigns.work import acknowledged, callback
-from lifecycle.connect import connect, connect_async
+from lifecycle.composition import connect, connect_async
 from lifecycle.errors import StoreError
-from lifecycle.orders import Orders
-from lifecycle.receipt import AsyncReceipt, Receipt
-from lifecycle.stores.sqlite_connection import SETTINGS
+from lifecycle.log.stores.sqlite.connection import SETTINGS
+from lifecycle.service.orders import Orders
+from lifecycle.service.receipt import AsyncReceipt, Receipt
 
 BAD_HERE: Final = (*BAD, "stale views", "untyped errors", "refusals after the fault was over")
 CHECKPOINT_PAGES: Final = 8

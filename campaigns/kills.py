@@ -29,12 +29,12 @@ from campaigns.ledger import BAD, audit
 from campaigns.scratch import scratch
 from campaigns.verdict import Campaign, Figures
 from campaigns.work import Acknowledge, callback, label, record_one
-from lifecycle.connect import connect, connect_async
-from lifecycle.event import Entry
-from lifecycle.log import QUARANTINE, Appended, Outcome
-from lifecycle.orders import Orders
-from lifecycle.stores import sqlite
-from lifecycle.stores.sqlite_connection import SETTINGS
+from lifecycle.composition import connect, connect_async
+from lifecycle.core.event import Entry
+from lifecycle.log.contract import QUARANTINE, Appended, Outcome
+from lifecycle.log.stores.sqlite import log as sqlite
+from lifecycle.log.stores.sqlite.connection import SETTINGS
+from lifecycle.service.orders import Orders
 from tests.faults.children import Child
 
 PROCESSES: Final = 2

@@ -8,9 +8,9 @@ from collections.abc import Iterable
 from campaigns.verdict import Figures
 from campaigns.work import label
 from lifecycle.audit.verify import verify
-from lifecycle.log import Log
-from lifecycle.orders import Orders
-from lifecycle.stored import decode
+from lifecycle.log.codec import decode
+from lifecycle.log.contract import Log
+from lifecycle.service.orders import Orders
 
 BAD = ("lost", "doubled", "broken")
 """What an audit may find."""

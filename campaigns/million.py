@@ -31,8 +31,8 @@ from campaigns.scratch import scratch
 from campaigns.verdict import Campaign, Figures
 from lifecycle.audit.replay import replay
 from lifecycle.audit.verify import verify
-from lifecycle.connect import connect, known_providers, open_log
-from lifecycle.orders import Orders
+from lifecycle.composition import connect, known_providers, open_log
+from lifecycle.service.orders import Orders
 
 STEPS: Final = (
     *("brand_new", "staged", "acknowledged", "acknowledged_for_delivery"),

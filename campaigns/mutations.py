@@ -41,9 +41,9 @@ def _tests(folder: str, *names: str) -> tuple[str, ...]:
     return tuple(f"tests/{folder}/test_{name}.py" for name in names)
 
 
-_FOLD: Final = ("fold", "verdict", "awaiting", "reason", "view", "definition")
+_FOLD: Final = ("fold", "summary", "verdict", "awaiting", "reason", "view", "definition")
 _EVENT: Final = ("event", "identity", "instant")
-_INSTACART: Final = ("bodies", "definition", "details", "exchanges", "recognizing", "words")
+_INSTACART: Final = ("bodies", "definition", "details", "exchanges", "reader", "words")
 _LINT: Final = ("alphabet", "certificate", "dead", "graph", "known_bad", "lint", "sketch")
 _PROOF: Final = sorted(path.stem for path in (ROOT / "lifecycle" / "proof").glob("[!_]*.py"))
 
@@ -87,10 +87,10 @@ _REPLAY_TESTS: Final = (
 )
 
 ABOUT: Final = {
-    **{f"lifecycle/{name}.py": _FOLD_TESTS for name in _FOLD},
-    "lifecycle/definition.py": _tests("unit", "definition", "fold", "stages"),
-    **{f"lifecycle/{name}.py": _EVENT_TESTS for name in _EVENT},
-    "lifecycle/strict_json.py": _tests("unit", "strict_json", "identity"),
+    **{f"lifecycle/core/{name}.py": _FOLD_TESTS for name in _FOLD},
+    "lifecycle/core/definition.py": _tests("unit", "definition", "fold", "stages"),
+    **{f"lifecycle/core/{name}.py": _EVENT_TESTS for name in _EVENT},
+    "lifecycle/core/strict_json.py": _tests("unit", "strict_json", "identity"),
     **{
         f"lifecycle/providers/instacart/{name}.py": (
             *_RECOGNIZING_TESTS,
@@ -100,9 +100,9 @@ ABOUT: Final = {
     },
     **{f"lifecycle/proof/{name}.py": _PROOF_TESTS for name in _PROOF},
     **{f"lifecycle/proof/{name}.py": _LINT_TESTS for name in _LINT},
-    **{f"lifecycle/stores/{name}.py": _COMMIT_TESTS for name in ("commit", "head")},
+    **{f"lifecycle/log/{name}.py": _COMMIT_TESTS for name in ("deduplication", "stream_tails")},
     **{f"lifecycle/audit/{name}.py": _VERIFY_TESTS for name in ("verify", "checkpoint")},
-    **{f"lifecycle/{name}.py": _STORED_TESTS for name in ("stored", "format_1")},
+    **{f"lifecycle/log/{name}.py": _STORED_TESTS for name in ("codec", "format_1")},
     **{
         f"lifecycle/audit/{name}.py": _REPLAY_TESTS
         for name in ("rederiving", "comparing", "replaying")
@@ -111,7 +111,7 @@ ABOUT: Final = {
 """The modules that are changed, and for each the tests that are about it."""
 
 QUICK: Final = {
-    f"lifecycle/{name}.py": _tests("unit", "fold", "fold_and_oracle")
+    f"lifecycle/core/{name}.py": _tests("unit", "fold", "fold_and_oracle")
     for name in ("fold", "verdict", "awaiting")
 }
 """What a sample is drawn from, and the tests it meets: quick ones."""

@@ -28,9 +28,9 @@ from campaigns.scratch import scratch
 from campaigns.shim import KINDS, Call, CannotInterposeError, Controls, build, read_trace, run
 from campaigns.verdict import Campaign, Figures, skipped
 from campaigns.work import callback, record_one
-from lifecycle.connect import connect
+from lifecycle.composition import connect
 from lifecycle.errors import LifecycleError, StoreUnavailableError
-from lifecycle.stores.sqlite_connection import SETTINGS
+from lifecycle.log.stores.sqlite.connection import SETTINGS
 
 FULL, FAILING, NORMAL = "full", "failing", "normal"
 NAME: Final = "orders.db"

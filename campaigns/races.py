@@ -26,9 +26,9 @@ from campaigns.ledger import BAD, audit, streams_with_gaps
 from campaigns.scratch import scratch
 from campaigns.verdict import Campaign, Figures
 from campaigns.work import callback, label
-from lifecycle.connect import connect
-from lifecycle.log import Outcome
-from lifecycle.orders import Orders
+from lifecycle.composition import connect
+from lifecycle.log.contract import Outcome
+from lifecycle.service.orders import Orders
 from tests.faults.children import Child
 from tests.faults.test_races import WITHOUT_UNIQUE_KEY
 from tests.postgres_server import server_if_any

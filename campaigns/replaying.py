@@ -25,10 +25,10 @@ from pydantic import BaseModel
 
 from lifecycle.audit.export import export
 from lifecycle.audit.verify import verify
-from lifecycle.connect import connect
-from lifecycle.event import Event
-from lifecycle.orders import Orders
-from lifecycle.stored import decode
+from lifecycle.composition import connect
+from lifecycle.core.event import Event
+from lifecycle.log.codec import decode
+from lifecycle.service.orders import Orders
 
 NOW: Final = datetime(2026, 7, 7, 12, tzinfo=UTC)
 
@@ -38,11 +38,11 @@ Digests = dict[str, dict[str, str]]
 def main(folder: str, broken: str = "") -> None:
     """Print the digests of every log in a folder."""
     if broken == "local-times":
-        commit = import_module("lifecycle.stores.commit")
+        commit = import_module("lifecycle.log.deduplication")
         vars(commit)["format_instant"] = lambda at: at.astimezone().isoformat()
     if broken == "hash-order":
         # `lifecycle.fold` is the function; the module of that name is asked for.
-        vars(import_module("lifecycle.fold"))["place"] = lambda _, event: (hash(event.key),)
+        vars(import_module("lifecycle.core.fold"))["place"] = lambda _, event: (hash(event.key),)
     json.dump(replayed(Path(folder)), sys.stdout, indent=2, sort_keys=True)
 
 

@@ -22,17 +22,17 @@ from typing import Any, Final
 
 import uvicorn
 
-from lifecycle.async_orders import AsyncOrders
-from lifecycle.connect import connect_async
+from lifecycle.composition import connect_async
+from lifecycle.core.event import Entry, Event
 from lifecycle.errors import ProviderError
-from lifecycle.event import Entry, Event
-from lifecycle.log import QUARANTINE, Appended, Outcome
+from lifecycle.log.contract import QUARANTINE, Appended, Outcome
+from lifecycle.log.stores.sqlite import log as sqlite
 from lifecycle.providers.instacart.client import AsyncClient
 from lifecycle.providers.instacart.dialogue import Refused, Unknown, create_order_async
 from lifecycle.providers.instacart.receiver import Receiver, Service
-from lifecycle.providers.instacart.reconciling import keep_reconciled
+from lifecycle.providers.instacart.reconcile import keep_reconciled
 from lifecycle.providers.instacart.request import Address, CreateOrder
-from lifecycle.stores import sqlite
+from lifecycle.service.async_orders import AsyncOrders
 
 CLIENT: Final = "instacart"
 SECRET: Final = "a secret of the campaign, 32 bytes and more"  # noqa: S105 - it guards nothing

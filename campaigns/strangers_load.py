@@ -256,7 +256,7 @@ def serve_plainly() -> None:
     """Serve the same receiver under plain uvicorn: the control, for none of its limits is there."""
     import uvicorn  # noqa: PLC0415 - the campaign itself needs none
 
-    from lifecycle.connect import connect_async  # noqa: PLC0415
+    from lifecycle.composition import connect_async  # noqa: PLC0415
     from lifecycle.providers.instacart import receiver  # noqa: PLC0415
 
     logging.basicConfig(level=logging.INFO, stream=sys.stderr)

@@ -31,10 +31,10 @@ import httpx2
 from campaigns.scratch import scratch
 from campaigns.shop import CLIENT, SECRET
 from campaigns.verdict import Campaign, Figures
-from lifecycle.connect import connect
+from lifecycle.composition import connect
 from lifecycle.errors import UnknownOrderError
-from lifecycle.log import Outcome
-from lifecycle.orders import Orders
+from lifecycle.log.contract import Outcome
+from lifecycle.service.orders import Orders
 
 BAD: Final = (
     "views that differ from the truth",

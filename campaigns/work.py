@@ -11,10 +11,11 @@ from collections.abc import Callable
 from random import Random
 from typing import Any, Final
 
-from lifecycle.event import Event, Unreadable
-from lifecycle.orders import Orders
-from lifecycle.receipt import Change, Receipt
-from lifecycle.stored import hash_of
+from lifecycle.core.change import Change
+from lifecycle.core.event import Event, Unreadable
+from lifecycle.log.codec import hash_of
+from lifecycle.service.orders import Orders
+from lifecycle.service.receipt import Receipt
 
 STEPS: Final = (
     "brand_new",

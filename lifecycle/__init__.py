@@ -21,9 +21,13 @@ corrupt it.
 
 import logging as _logging
 
-from lifecycle.async_orders import AsyncOrders
-from lifecycle.connect import connect, connect_async
-from lifecycle.definition import Awaits, Definition
+from lifecycle.composition import connect, connect_async
+from lifecycle.core.change import Change
+from lifecycle.core.definition import Awaits, Definition
+from lifecycle.core.event import Arrival, Event, Unreadable
+from lifecycle.core.fold import Folding, fold, history
+from lifecycle.core.provider import Provider
+from lifecycle.core.view import Anomaly, HistoryEntry, OrderError, OrderView, Step, Verdict
 from lifecycle.errors import (
     DefinitionError,
     InvalidArgumentError,
@@ -55,19 +59,16 @@ from lifecycle.errors import (
     VersionConflictError,
     ViewsLagError,
 )
-from lifecycle.event import Arrival, Event, Unreadable
-from lifecycle.feed.async_subscription import AsyncSubscription
-from lifecycle.feed.changes import OrderChange
-from lifecycle.feed.subscription import Subscription
-from lifecycle.feed_store import DeadLetter
-from lifecycle.fold import Folding, fold, history
-from lifecycle.log import Outcome
-from lifecycle.orders import Orders
-from lifecycle.projection.stored_views import StoredViews
-from lifecycle.provider import Provider
-from lifecycle.receipt import AsyncReceipt, Change, QuarantineItem, Receipt
-from lifecycle.view import Anomaly, HistoryEntry, OrderError, OrderView, Step, Verdict
-from lifecycle.writes import Sent
+from lifecycle.log.contract import Outcome
+from lifecycle.log.feed_store import DeadLetter
+from lifecycle.projections.async_subscription import AsyncSubscription
+from lifecycle.projections.change_feed import OrderChange
+from lifecycle.projections.stored_views import StoredViews
+from lifecycle.projections.subscription import Subscription
+from lifecycle.service.async_orders import AsyncOrders
+from lifecycle.service.orders import Orders
+from lifecycle.service.receipt import AsyncReceipt, QuarantineItem, Receipt
+from lifecycle.service.recording_calls import Sent
 
 __all__ = [
     "Anomaly",

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from contextlib import AsyncExitStack, closing, contextmanager
 from typing import Any
 
-from lifecycle.server import ServerLimits
-from lifecycle.server.running import GuardedServer
+from lifecycle.http.server import ServerLimits
+from lifecycle.http.server.running import GuardedServer
 from tests.waiting import PATIENCE, wait_until
 
 

@@ -11,8 +11,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from lifecycle.definition import Definition
-from lifecycle.view import Arrivals, HistoryEntry, OrderView, Step, Verdict
+from lifecycle.core.definition import Definition
+from lifecycle.core.view import Arrivals, HistoryEntry, OrderView, Step, Verdict
 
 MORNING = datetime(2022, 6, 4, 10, 0, tzinfo=UTC)
 

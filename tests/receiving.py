@@ -12,9 +12,9 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 from lifecycle import AsyncOrders
-from lifecycle.connect import known_providers
+from lifecycle.composition import known_providers
+from lifecycle.log.stores.sqlite.log import SQLiteLog
 from lifecycle.providers.instacart.receiver import Request, Response
-from lifecycle.stores.sqlite import SQLiteLog
 
 CLIENT = "instacart"
 SECRET = secrets.token_urlsafe(24)

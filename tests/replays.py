@@ -9,10 +9,10 @@ from typing import Any
 
 from lifecycle import connect
 from lifecycle.audit.replay import Replay, replay
-from lifecycle.connect import known_providers
-from lifecycle.log import Record
-from lifecycle.stores.memory import MemoryLog
-from lifecycle.view_store import Generation, StoredView
+from lifecycle.composition import known_providers
+from lifecycle.log.contract import Record
+from lifecycle.log.stores.memory.log import MemoryLog
+from lifecycle.log.view_store import Generation, StoredView
 
 PROVIDERS = known_providers()
 Differing = tuple[Any, ...]

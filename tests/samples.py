@@ -24,7 +24,7 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 import lifecycle
-from lifecycle.definition import Definition
+from lifecycle.core.definition import Definition
 from lifecycle.providers.instacart.definition import LAST_MILE
 from lifecycle.providers.instacart.receiver import Limits, Paths
 

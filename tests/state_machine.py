@@ -35,16 +35,16 @@ from hypothesis.stateful import (
 )
 
 from lifecycle.audit.export import export
-from lifecycle.connect import connect
-from lifecycle.event import Event, stream_of
-from lifecycle.fold import fold
-from lifecycle.log import Record
-from lifecycle.orders import Orders
+from lifecycle.composition import connect
+from lifecycle.core.event import Event, stream_of
+from lifecycle.core.fold import fold
+from lifecycle.core.view import OrderView
+from lifecycle.log.codec import decode_event
+from lifecycle.log.contract import Record
 from lifecycle.providers.instacart import INSTACART
-from lifecycle.receipt import Receipt
-from lifecycle.stored import decode_event
+from lifecycle.service.orders import Orders
+from lifecycle.service.receipt import Receipt
 from lifecycle.testing import FixedClock, hostile_bodies
-from lifecycle.view import OrderView
 from tests import oracle
 from tests.stories import Recording, callback, flat, random_set, request, respelled
 

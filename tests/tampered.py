@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from zlib import crc32
 
-from lifecycle.log import Record
+from lifecycle.log.contract import Record
 
 
 def resealed(state: bytes, **fields: object) -> bytes:

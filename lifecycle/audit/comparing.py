@@ -7,11 +7,11 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any, Final
 
-from lifecycle.definition import Definition
-from lifecycle.projection.form import as_json, columns_of, fields_of
-from lifecycle.strict_json import canonical
-from lifecycle.view import OrderView
-from lifecycle.view_store import StoredView
+from lifecycle.core.definition import Definition
+from lifecycle.core.strict_json import canonical
+from lifecycle.core.view import OrderView
+from lifecycle.log.view_store import StoredView
+from lifecycle.projections.stored_form import as_json, columns_of, fields_of
 
 Differing = tuple[str, Any, Any]
 """A field, as it is stored and as it was found."""

@@ -14,8 +14,8 @@ from typing import Final
 
 from lifecycle.audit.verify import Verification, verify
 from lifecycle.errors import OtherRecordsError, StoredFormatError
-from lifecycle.log import MARKS, ORDERS, QUARANTINE, Log, Record
-from lifecycle.stored import storable, why_out_of_bounds
+from lifecycle.log.codec import storable, why_out_of_bounds
+from lifecycle.log.contract import MARKS, ORDERS, QUARANTINE, Log, Record
 
 _PAGE: Final = 500
 _PAGE_BYTES: Final = 4 * 1024 * 1024

@@ -14,11 +14,11 @@ from heapq import merge
 from itertools import chain
 from typing import Any
 
-from lifecycle.event import Event, Unreadable, stream_of
-from lifecycle.log import MARKS, QUARANTINE, Log, Record
-from lifecycle.recording import write_item, write_line
-from lifecycle.stored import decode, split
-from lifecycle.strict_json import compact
+from lifecycle.core.event import Event, Unreadable, stream_of
+from lifecycle.core.strict_json import compact
+from lifecycle.log.codec import decode, split
+from lifecycle.log.contract import MARKS, QUARANTINE, Log, Record
+from lifecycle.log.recording import write_item, write_line
 
 
 def export(log: Log, *, stream: str | None = None, quarantine: bool = False) -> Iterator[bytes]:

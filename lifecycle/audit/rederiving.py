@@ -14,13 +14,13 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from lifecycle.audit.difference import Difference
+from lifecycle.core.event import NO_HEADERS, Arrival, Event, Unreadable
+from lifecycle.core.fold import Folding
+from lifecycle.core.guarded_provider import PROVIDER_FAULT, GuardedProvider, guarded
+from lifecycle.core.provider import Provider
+from lifecycle.core.view import OrderView
 from lifecycle.errors import LifecycleError, StoredFormatError
-from lifecycle.event import NO_HEADERS, Arrival, Event, Unreadable
-from lifecycle.fold import Folding
-from lifecycle.guarded_provider import PROVIDER_FAULT, GuardedProvider, guarded
-from lifecycle.log import Record
-from lifecycle.provider import Provider
-from lifecycle.stored import (
+from lifecycle.log.codec import (
     check_content,
     hash_of,
     is_intact,
@@ -28,7 +28,7 @@ from lifecycle.stored import (
     place_of,
     why_out_of_bounds,
 )
-from lifecycle.view import OrderView
+from lifecycle.log.contract import Record
 
 Tell = Callable[[Difference], None]
 

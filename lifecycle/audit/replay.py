@@ -22,9 +22,9 @@ from typing import Final, NamedTuple
 from lifecycle.audit.difference import Difference
 from lifecycle.audit.rederiving import Links
 from lifecycle.audit.replaying import Part, Range, Replayer
+from lifecycle.core.provider import Provider
 from lifecycle.errors import LostWorkerError
-from lifecycle.log import Log
-from lifecycle.provider import Provider
+from lifecycle.log.contract import Log
 
 STREAMS_AT_ONCE: Final = 64
 _RANGES_AHEAD: Final = 4

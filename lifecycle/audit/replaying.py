@@ -10,12 +10,12 @@ from typing import Final, NamedTuple
 from lifecycle.audit.comparing import differing
 from lifecycle.audit.difference import Difference, Differences
 from lifecycle.audit.rederiving import Chain, Links, check, folded, rederived
-from lifecycle.event import Event
-from lifecycle.guarded_provider import all_guarded
-from lifecycle.log import MARKS, ORDERS, QUARANTINE, Log, Record
-from lifecycle.projection.form import FORM
-from lifecycle.provider import Provider
-from lifecycle.view_store import Generation, Phase, StoredView, ViewStore
+from lifecycle.core.event import Event
+from lifecycle.core.guarded_provider import all_guarded
+from lifecycle.core.provider import Provider
+from lifecycle.log.contract import MARKS, ORDERS, QUARANTINE, Log, Record
+from lifecycle.log.view_store import Generation, Phase, StoredView, ViewStore
+from lifecycle.projections.stored_form import FORM
 
 _RECORDS_AT_ONCE: Final = 500
 

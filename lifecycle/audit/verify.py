@@ -17,8 +17,8 @@ from typing import Any, Final, NamedTuple
 
 from lifecycle.audit.checkpoint import Checkpoint, Tally
 from lifecycle.errors import StoredFormatError
-from lifecycle.log import ORDERS, Log, Record
-from lifecycle.stored import check_content, hash_of, is_intact, parse_header, why_misplaced
+from lifecycle.log.codec import check_content, hash_of, is_intact, parse_header, why_misplaced
+from lifecycle.log.contract import ORDERS, Log, Record
 
 MOST_FINDINGS: Final = 100
 """Further ones are counted, not kept."""

@@ -12,7 +12,7 @@ from lifecycle.cli.opened import opened
 from lifecycle.cli.option import DEFAULT_DATABASE, DEFAULT_PROVIDER, Database
 from lifecycle.cli.output import say
 from lifecycle.cli.progress import progress
-from lifecycle.log import BacksUp
+from lifecycle.log.contract import BacksUp
 
 
 def backup(

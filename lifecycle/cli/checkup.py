@@ -15,11 +15,11 @@ from lifecycle.cli.health_check import Check
 from lifecycle.cli.order_checks import checks_of_orders
 from lifecycle.cli.output import counted
 from lifecycle.cli.views import told
-from lifecycle.connect import prerequisites_of
-from lifecycle.feed_store import Standing
-from lifecycle.log import Level, Setting
-from lifecycle.orders import Orders
-from lifecycle.receipt import DAMAGED
+from lifecycle.composition import prerequisites_of
+from lifecycle.log.contract import Level, Setting
+from lifecycle.log.feed_store import Standing
+from lifecycle.service.orders import Orders
+from lifecycle.service.receipt import DAMAGED
 
 DISTRIBUTION: Final = "order-lifecycle"
 MOST_NAMED: Final = 5

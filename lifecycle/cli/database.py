@@ -9,8 +9,8 @@ import typer
 from lifecycle.cli.failure import Refusal
 from lifecycle.cli.option import DEFAULT_DATABASE, Database
 from lifecycle.cli.output import print_text, say, visible
-from lifecycle.connect import initialize, initializing_statements, rights_of
-from lifecycle.log import Level, Setting
+from lifecycle.composition import initialize, initializing_statements, rights_of
+from lifecycle.log.contract import Level, Setting
 
 _Role = Annotated[
     str | None,

@@ -14,14 +14,14 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from lifecycle.cli.shipped import Shipped, how_to
-from lifecycle.connect import connect, stories
+from lifecycle.composition import connect, stories
+from lifecycle.core.event import Event
+from lifecycle.core.strict_json import canonical
+from lifecycle.core.view import HistoryEntry, OrderView
 from lifecycle.errors import InvalidArgumentError
-from lifecycle.event import Event
-from lifecycle.log import Outcome
-from lifecycle.orders import Orders
-from lifecycle.receipt import Receipt
-from lifecycle.strict_json import canonical
-from lifecycle.view import HistoryEntry, OrderView
+from lifecycle.log.contract import Outcome
+from lifecycle.service.orders import Orders
+from lifecycle.service.receipt import Receipt
 
 Recording = Mapping[str, Any]
 

@@ -29,7 +29,7 @@ from lifecycle.cli.picture import (
     write_picture,
 )
 from lifecycle.diagram import draw_definition, draw_order
-from lifecycle.file_mode import ORDINARY, PRIVATE
+from lifecycle.log.file_mode import ORDINARY, PRIVATE
 
 
 class View(StrEnum):

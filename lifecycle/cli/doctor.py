@@ -15,7 +15,7 @@ from lifecycle.cli.output import Cell, print_json, say
 from lifecycle.cli.progress import progress
 from lifecycle.cli.table import print_table
 from lifecycle.errors import StoreError, StoreUrlError
-from lifecycle.log import Level
+from lifecycle.log.contract import Level
 
 _STYLES: Final = {
     Level.OK: "green",

@@ -16,7 +16,7 @@ from lifecycle.cli.output import escaped, print_text
 from lifecycle.cli.progress import progress
 from lifecycle.cli.source import STDIN
 from lifecycle.cli.whole_file import whole_or_not_there
-from lifecycle.event import stream_of
+from lifecycle.core.event import stream_of
 
 STDOUT = STDIN
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from lifecycle.log import Level
+from lifecycle.log.contract import Level
 
 
 class Check(NamedTuple):

@@ -13,9 +13,9 @@ from lifecycle.cli.option import DEFAULT_DATABASE, DEFAULT_PROVIDER, Database, J
 from lifecycle.cli.output import print_fields, print_json, say
 from lifecycle.cli.progress import progress
 from lifecycle.cli.source import check_files, read_batches
-from lifecycle.event import Event
-from lifecycle.log import Outcome
-from lifecycle.receipt import Receipt
+from lifecycle.core.event import Event
+from lifecycle.log.contract import Outcome
+from lifecycle.service.receipt import Receipt
 
 
 @dataclass

@@ -22,10 +22,10 @@ from lifecycle.cli.option import (
 )
 from lifecycle.cli.output import Cell, print_json_array, say
 from lifecycle.cli.table import print_table
+from lifecycle.core.instant import format_instant
+from lifecycle.core.view import OrderView
 from lifecycle.errors import PoisonedOrdersError
-from lifecycle.instant import format_instant
-from lifecycle.orders import Orders
-from lifecycle.view import OrderView
+from lifecycle.service.orders import Orders
 
 HEADINGS: Final = ("order", "status", "since", "awaiting", "anomalies")
 

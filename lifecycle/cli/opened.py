@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from lifecycle.connect import connect
-from lifecycle.orders import Orders
+from lifecycle.composition import connect
+from lifecycle.service.orders import Orders
 
 
 @contextmanager

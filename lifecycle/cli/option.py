@@ -8,7 +8,7 @@ from typing import Annotated, Final
 
 import typer
 
-from lifecycle.instant import parse_instant
+from lifecycle.core.instant import parse_instant
 
 DEFAULT_DATABASE: Final = "sqlite:///lifecycle.db"
 DEFAULT_PROVIDER: Final = "instacart"

@@ -10,12 +10,12 @@ from typing import Final
 
 from lifecycle.cli.health_check import Check
 from lifecycle.cli.output import counted
-from lifecycle.definition import Definition
+from lifecycle.core.definition import Definition
+from lifecycle.core.view import OrderView
 from lifecycle.errors import PoisonedOrdersError, StoredFormatError
-from lifecycle.log import ORDERS, Level, Log
-from lifecycle.orders import Orders
-from lifecycle.stored import decode_event
-from lifecycle.view import OrderView
+from lifecycle.log.codec import decode_event
+from lifecycle.log.contract import ORDERS, Level, Log
+from lifecycle.service.orders import Orders
 
 CONFIRMED_WITHIN: Final = timedelta(minutes=10)
 

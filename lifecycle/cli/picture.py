@@ -15,7 +15,7 @@ from lifecycle.cli.output import print_text
 from lifecycle.cli.source import STDIN
 from lifecycle.cli.whole_file import whole_or_not_there
 from lifecycle.diagram import Picture
-from lifecycle.file_mode import PRIVATE
+from lifecycle.log.file_mode import PRIVATE
 
 STDOUT: Final = STDIN
 

@@ -16,8 +16,8 @@ from lifecycle.cli.failure import Refusal
 from lifecycle.cli.output import Cell, counted, print_fields, say
 from lifecycle.cli.progress import Advance, progress
 from lifecycle.cli.table import print_table
-from lifecycle.connect import known_providers
-from lifecycle.definition import Definition, Written
+from lifecycle.composition import known_providers
+from lifecycle.core.definition import Definition, Written
 from lifecycle.errors import DefinitionError, InvalidArgumentError
 from lifecycle.proof.arrivals import LIMIT as MOST_STATES
 from lifecycle.proof.certificate import Certificate, certify, certify_fold

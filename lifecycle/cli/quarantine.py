@@ -13,10 +13,10 @@ from lifecycle.cli.opened import opened
 from lifecycle.cli.option import DEFAULT_DATABASE, DEFAULT_PROVIDER, Database, Json, ProviderName
 from lifecycle.cli.output import Cell, counted, print_json_array, say, warn
 from lifecycle.cli.table import print_table
-from lifecycle.connect import known_providers
-from lifecycle.event import Event
-from lifecycle.orders import Orders
-from lifecycle.receipt import QuarantineItem
+from lifecycle.composition import known_providers
+from lifecycle.core.event import Event
+from lifecycle.service.orders import Orders
+from lifecycle.service.receipt import QuarantineItem
 
 HEADINGS: Final = (
     "item",

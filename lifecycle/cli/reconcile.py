@@ -21,7 +21,7 @@ from lifecycle.cli.option import (
 )
 from lifecycle.cli.output import print_fields, print_json
 from lifecycle.cli.progress import progress
-from lifecycle.connect import client_of, reconciling_of
+from lifecycle.composition import client_of, reconciling_of
 
 ENVIRONMENT: Final = "LIFECYCLE_PROVIDER_"
 NEEDED: Final = ("URL", "CLIENT_ID", "CLIENT_SECRET", "USER_ID")

@@ -16,9 +16,9 @@ from lifecycle.cli.option import DEFAULT_DATABASE, DEFAULT_PROVIDER, Database, J
 from lifecycle.cli.output import counted, print_json, say
 from lifecycle.cli.progress import progress
 from lifecycle.cli.table import print_table
-from lifecycle.connect import known_providers, open_log
-from lifecycle.log import ORDERS
-from lifecycle.orders import Orders
+from lifecycle.composition import known_providers, open_log
+from lifecycle.log.contract import ORDERS
+from lifecycle.service.orders import Orders
 
 LONGEST_VALUE: Final = 60
 SMALL_LOG: Final = 20_000

@@ -29,10 +29,10 @@ from lifecycle.cli.option import (
 )
 from lifecycle.cli.output import warn
 from lifecycle.cli.reconcile import background_of
-from lifecycle.connect import connect_async, receiver_of
+from lifecycle.composition import connect_async, receiver_of
 from lifecycle.errors import InvalidArgumentError, MissingExtraError
-from lifecycle.file_mode import exposure
-from lifecycle.server import ServerLimits
+from lifecycle.http.server import ServerLimits
+from lifecycle.log.file_mode import exposure
 
 if TYPE_CHECKING:
     from uvicorn import Server
@@ -124,7 +124,7 @@ async def _run(
 def _server(
     listening: socket.socket, limits: ServerLimits, warning: str | None, service: Any
 ) -> Server:
-    from lifecycle.server import running  # noqa: PLC0415 - `http` may not be installed
+    from lifecycle.http.server import running  # noqa: PLC0415 - `http` may not be installed
 
     def started() -> None:
         warn(f"listening on {_url_of(listening)}; stop with Ctrl-C")

@@ -32,9 +32,9 @@ from lifecycle.cli.output import (
     terminal_width,
 )
 from lifecycle.cli.table import print_table
+from lifecycle.core.view import HistoryEntry, OrderView
 from lifecycle.diagram.drawing import seen_at_once
 from lifecycle.diagram.timeline import timeline
-from lifecycle.view import HistoryEntry, OrderView
 
 VERDICT_STYLES: Final = {
     "applied": "green",

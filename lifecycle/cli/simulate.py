@@ -14,7 +14,7 @@ from lifecycle.cli.failure import Refusal
 from lifecycle.cli.option import DEFAULT_PROVIDER, ProviderName
 from lifecycle.cli.output import warn
 from lifecycle.cli.table import print_table
-from lifecycle.connect import simulator_of
+from lifecycle.composition import simulator_of
 
 DEFAULT_PORT: Final = 8642
 ENVIRONMENT: Final = "LIFECYCLE_SIMULATOR_"

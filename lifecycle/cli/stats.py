@@ -29,7 +29,7 @@ from lifecycle.cli.progress import progress
 from lifecycle.cli.table import print_table
 from lifecycle.diagram import draw_stats
 from lifecycle.diagram.fleet import short
-from lifecycle.stats import LogStats
+from lifecycle.projections.stats import LogStats
 
 _STATES: Final = ("state", "entered", "orders", "there now", "p50", "p95")
 _MOVES: Final = ("from", "to", "times", "")

@@ -12,9 +12,9 @@ from lifecycle.cli.option import DEFAULT_DATABASE, DEFAULT_PROVIDER, Database, J
 from lifecycle.cli.output import counted, print_json, say
 from lifecycle.cli.progress import progress
 from lifecycle.cli.table import print_table
-from lifecycle.orders import Orders
-from lifecycle.projection.stored_views import Standing
-from lifecycle.view_store import Generation
+from lifecycle.log.view_store import Generation
+from lifecycle.projections.stored_views import Standing
+from lifecycle.service.orders import Orders
 
 MOST_SHOWN: Final = 100
 

@@ -10,9 +10,9 @@ import typer
 from lifecycle.cli.opened import opened
 from lifecycle.cli.option import DEFAULT_DATABASE, DEFAULT_PROVIDER, Database, Json, ProviderName
 from lifecycle.cli.output import Cell, arrow, print_styled, print_text, visible, warn
-from lifecycle.feed.changes import EVERY_SECONDS, OrderChange
-from lifecycle.instant import format_instant
-from lifecycle.strict_json import compact
+from lifecycle.core.instant import format_instant
+from lifecycle.core.strict_json import compact
+from lifecycle.projections.change_feed import EVERY_SECONDS, OrderChange
 
 
 def watch(

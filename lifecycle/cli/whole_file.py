@@ -10,8 +10,8 @@ from typing import BinaryIO
 
 from lifecycle.cli.failure import Refusal, unusable
 from lifecycle.cli.source import looks_like_a_database
-from lifecycle.file_mode import PRIVATE
-from lifecycle.part_file import part_of
+from lifecycle.log.file_mode import PRIVATE
+from lifecycle.log.part_file import part_of
 
 
 @contextmanager

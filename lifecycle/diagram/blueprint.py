@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from lifecycle.definition import Definition
+from lifecycle.core.definition import Definition
 from lifecycle.diagram.chart import Look, Words, chart, spoken, wires_of
 from lifecycle.diagram.frame import Sign, framed
 from lifecycle.diagram.harmless import harmless

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
-from lifecycle.definition import Definition
+from lifecycle.core.definition import Definition
 from lifecycle.diagram.frame import Part
 from lifecycle.diagram.grid import START, Grid, Key, placed
 from lifecycle.diagram.harmless import harmless, shortened

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
-from lifecycle.definition import Definition
+from lifecycle.core.definition import Definition
+from lifecycle.core.view import HistoryEntry, OrderView
 from lifecycle.diagram.harmless import harmless
 from lifecycle.diagram.outline import Arrow, Outline, Target, outline, safe_ids
-from lifecycle.view import HistoryEntry, OrderView
 
 _INDENT: Final = "    "
 _BLUE: Final = "#2563eb"

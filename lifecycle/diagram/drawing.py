@@ -7,7 +7,10 @@ from datetime import datetime
 from inspect import iscoroutinefunction
 from typing import Final, Literal, Protocol
 
-from lifecycle.definition import Definition
+from lifecycle.core.definition import Definition
+from lifecycle.core.instant import format_instant
+from lifecycle.core.provider import Provider
+from lifecycle.core.view import HistoryEntry, OrderView
 from lifecycle.diagram.blueprint import blueprint
 from lifecycle.diagram.dot import dot
 from lifecycle.diagram.fleet import fleet
@@ -18,10 +21,7 @@ from lifecycle.diagram.path import path
 from lifecycle.diagram.picture import Picture
 from lifecycle.diagram.sequence import sequence
 from lifecycle.errors import InvalidArgumentError
-from lifecycle.instant import format_instant
-from lifecycle.provider import Provider
-from lifecycle.stats import LogStats
-from lifecycle.view import HistoryEntry, OrderView
+from lifecycle.projections.stats import LogStats
 
 OrderPicture = Literal["path", "timeline", "sequence"]
 """What a picture of an order shows: its way through the states, its events in time, or who

@@ -6,12 +6,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Final, NamedTuple
 
+from lifecycle.core.reason import INFORMS
+from lifecycle.core.view import HistoryEntry, OrderView, Verdict
 from lifecycle.diagram.chart import spoken
 from lifecycle.diagram.clock import clock, date, lasting, signed
 from lifecycle.diagram.harmless import harmless
 from lifecycle.diagram.moments import Moment, moments, said_of
-from lifecycle.reason import INFORMS
-from lifecycle.view import HistoryEntry, OrderView, Verdict
 
 _SECOND: Final = timedelta(seconds=1)
 

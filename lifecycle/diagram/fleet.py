@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import Final
 
-from lifecycle.argument import check_type
-from lifecycle.definition import Definition
+from lifecycle.core.argument import check_type
+from lifecycle.core.definition import Definition
 from lifecycle.diagram.blueprint import BACK
 from lifecycle.diagram.chart import Look, Rails, Wire, Words, chart, spoken
 from lifecycle.diagram.clock import lasting
@@ -17,7 +17,7 @@ from lifecycle.diagram.harmless import harmless
 from lifecycle.diagram.outline import Ends, Outline, outline
 from lifecycle.diagram.scene import Area, Box, Line, Scene, centered
 from lifecycle.errors import InvalidArgumentError
-from lifecycle.stats import RELATIVE_ERROR, LogStats, StateStats
+from lifecycle.projections.stats import RELATIVE_ERROR, LogStats, StateStats
 
 _MOST_SKIPS: Final = 8
 """How many moves that the definition does not have get an arrow."""

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
-from lifecycle.definition import Definition
+from lifecycle.core.definition import Definition
 from lifecycle.diagram.outline import Outline
 
 Key = str | int

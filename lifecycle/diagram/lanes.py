@@ -8,6 +8,7 @@ from datetime import datetime
 from itertools import pairwise
 from typing import Final, NamedTuple
 
+from lifecycle.core.view import HistoryEntry, OrderView
 from lifecycle.diagram.breaking import fitted
 from lifecycle.diagram.chart import LABEL, pill, pill_width, spoken
 from lifecycle.diagram.clock import clock, date
@@ -16,7 +17,6 @@ from lifecycle.diagram.frame import Part, Sign, framed
 from lifecycle.diagram.ledger import ledger
 from lifecycle.diagram.metrics import text_width
 from lifecycle.diagram.scene import Area, Box, Disc, Item, Line, Scene, Text, centered
-from lifecycle.view import HistoryEntry, OrderView
 
 _LEFT: Final = 130.0
 _LEAST: Final = 960.0

@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
-from lifecycle.definition import Definition
+from lifecycle.core.definition import Definition
+from lifecycle.core.view import HistoryEntry, OrderView
 from lifecycle.diagram.harmless import harmless
 from lifecycle.diagram.outline import Arrow, Outline, Target, outline, safe_ids
-from lifecycle.view import HistoryEntry, OrderView
 
 _INDENT: Final = "    "
 

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from itertools import groupby
 from typing import Final, NamedTuple
 
-from lifecycle.view import Anomaly, HistoryEntry, OrderError, OrderView, Verdict
+from lifecycle.core.view import Anomaly, HistoryEntry, OrderError, OrderView, Verdict
 
 MOVES: Final = frozenset({Verdict.APPLIED, Verdict.SKIPPED_AHEAD, Verdict.REVERTED})
 """Verdicts of events that entered a state."""

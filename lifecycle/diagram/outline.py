@@ -15,11 +15,11 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import combinations
 from typing import Final, NamedTuple
 
-from lifecycle.argument import check_type
-from lifecycle.definition import Definition
+from lifecycle.core.argument import check_type
+from lifecycle.core.definition import Definition
+from lifecycle.core.view import HistoryEntry, OrderView
 from lifecycle.diagram.moments import MOVES
 from lifecycle.errors import InvalidArgumentError
-from lifecycle.view import HistoryEntry, OrderView
 
 _FEWEST_STATES: Final = 3
 """A family of fewer states is drawn arrow by arrow: it saves nothing."""

@@ -6,7 +6,8 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
-from lifecycle.definition import Definition
+from lifecycle.core.definition import Definition
+from lifecycle.core.view import HistoryEntry, OrderView, Verdict
 from lifecycle.diagram.blueprint import BACK
 from lifecycle.diagram.breaking import fitted
 from lifecycle.diagram.chart import SMALL, Look, Rails, Wire, Words, chart, named, spoken, wires_of
@@ -28,7 +29,6 @@ from lifecycle.diagram.ledger import ledger
 from lifecycle.diagram.metrics import text_width
 from lifecycle.diagram.outline import Arrow, Outline, outline
 from lifecycle.diagram.scene import Area, Box, Line, Scene, centered
-from lifecycle.view import HistoryEntry, OrderView, Verdict
 
 _MOST_VISITS: Final = 3
 _MOST_NAMED: Final = 2

@@ -6,12 +6,12 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from lifecycle.core.view import Verdict
 from lifecycle.diagram.clock import clock, date, lasting, signed
 from lifecycle.diagram.harmless import cells
 from lifecycle.diagram.moments import Moment
 from lifecycle.diagram.paint import Ink, Line, Span, padded, sentence, wrapped
 from lifecycle.diagram.strokes import INKS, Strokes
-from lifecycle.view import Verdict
 
 _ONE_LINE_EACH: Final = 72
 _TIME: Final = len("~10:00:00 ")

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from lifecycle.core.view import HistoryEntry, OrderView, Verdict
 from lifecycle.diagram.chart import spoken
 from lifecycle.diagram.clock import clock, date
 from lifecycle.diagram.episode import Episode, meaning, order_of, shown_time
 from lifecycle.diagram.mermaid import escaped, without_markup
-from lifecycle.view import HistoryEntry, OrderView, Verdict
 
 _INDENT: Final = "    "
 _ARROWS: Final = {

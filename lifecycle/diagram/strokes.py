@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
+from lifecycle.core.view import Verdict
 from lifecycle.diagram.harmless import harmless, shortened
 from lifecycle.diagram.paint import Ink
-from lifecycle.view import Verdict
 
 
 class Strokes(NamedTuple):

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from lifecycle.core.view import HistoryEntry, OrderView
 from lifecycle.diagram.moments import Moment, late_events, moments, said_of
 from lifecycle.diagram.paint import Ink, Line, Span, printed, sentence, wrapped
 from lifecycle.diagram.rows import Rows
 from lifecycle.diagram.strokes import ASCII, UNICODE, Strokes
-from lifecycle.view import HistoryEntry, OrderView
 
 NARROWEST: Final = 40
 """In a narrower terminal a timeline is laid out for this many columns."""

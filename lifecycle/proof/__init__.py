@@ -11,7 +11,7 @@
 
 from lifecycle.proof.arrivals import ArrivalFold
 from lifecycle.proof.certificate import Certificate, certify, certify_fold
-from lifecycle.proof.lint import Finding, Linted, lint
+from lifecycle.proof.lint_rules import Finding, Linted, lint
 from lifecycle.proof.obligation import Counterexample, Obligation, Proved
 
 __all__ = [

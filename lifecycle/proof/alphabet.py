@@ -24,8 +24,8 @@ from typing import Any, Final, NamedTuple, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from lifecycle.definition import Definition
-from lifecycle.event import (
+from lifecycle.core.definition import Definition
+from lifecycle.core.event import (
     ACCEPTED,
     EXCHANGE_NAMES,
     FAILED,

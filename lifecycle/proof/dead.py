@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from lifecycle.definition import Definition, Move
-from lifecycle.event import Event
+from lifecycle.core.definition import Definition, Move
+from lifecycle.core.event import Event
+from lifecycle.core.verdict import Standing, judge, place
+from lifecycle.core.view import Verdict
 from lifecycle.proof.alphabet import alphabet
 from lifecycle.proof.sketch import Row, Sketch
-from lifecycle.verdict import Standing, judge, place
-from lifecycle.view import Verdict
 
 
 def dead_moves(drawn: Sketch) -> Iterator[tuple[Row, Verdict]]:

@@ -16,8 +16,8 @@ from typing import Any, Final, NamedTuple
 
 from pydantic import BaseModel
 
-from lifecycle.definition import Awaits, Definition, Move, NoDetails, Written
-from lifecycle.malformed import is_name
+from lifecycle.core.definition import Awaits, Definition, Move, NoDetails, Written
+from lifecycle.core.malformed import is_name
 
 EVERYWHERE: Final = "*"
 _PARTS: Final = frozenset({"trigger", "source", "dest"})

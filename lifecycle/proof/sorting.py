@@ -17,14 +17,14 @@ from math import comb
 from random import Random
 from typing import Any, Final, NamedTuple
 
-from lifecycle.definition import Definition
-from lifecycle.event import Event
-from lifecycle.fold import Folding
+from lifecycle.core.definition import Definition
+from lifecycle.core.event import Event
+from lifecycle.core.fold import Folding
+from lifecycle.core.verdict import place, supersedes
+from lifecycle.core.view import OrderView
 from lifecycle.proof.alphabet import INSTANTS, Alphabet, Letter, spoken_names
 from lifecycle.proof.obligation import Counterexample, Obligation, Proved
 from lifecycle.proof.subsets import Sets, Tell, Walk, walk
-from lifecycle.verdict import place, supersedes
-from lifecycle.view import OrderView
 
 SIZE: Final = 4
 """Sets up to this size are compared, unless asked otherwise."""

@@ -37,9 +37,9 @@ from multiprocessing.process import BaseProcess
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
-from lifecycle.definition import Definition
+from lifecycle.core.definition import Definition
+from lifecycle.core.fold import Folding, Placed
 from lifecycle.errors import LostWorkerError
-from lifecycle.fold import Folding, Placed
 from lifecycle.proof.alphabet import Letter
 from lifecycle.proof.obligation import Counterexample
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from lifecycle.definition import Definition, Written
+from lifecycle.core.definition import Definition, Written
 from lifecycle.errors import DefinitionError, InvalidArgumentError
 from lifecycle.proof.arrivals import ArrivalFold
 

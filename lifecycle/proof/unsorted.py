@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from lifecycle.definition import Definition
+from lifecycle.core.definition import Definition
+from lifecycle.core.verdict import Stage, first_stage, place
 from lifecycle.proof.alphabet import Alphabet, Letter
 from lifecycle.proof.arrivals import Finding, prove
-from lifecycle.verdict import Stage, first_stage, place
 
 
 @dataclass(frozen=True)

@@ -12,17 +12,17 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any, Final
 
-from lifecycle.connect import DEFAULT_PROVIDER
+from lifecycle.composition import DEFAULT_PROVIDER
+from lifecycle.core.event import Unreadable
+from lifecycle.core.provider import Provider
+from lifecycle.core.view import OrderView
 from lifecycle.errors import InvalidArgumentError
-from lifecycle.event import Unreadable
-from lifecycle.intake import Line
-from lifecycle.provider import Provider
+from lifecycle.service.arrivals import Line
 from lifecycle.testing.coverage import uncounted
 from lifecycle.testing.delivery import Delivery, deliveries, shortest
 from lifecycle.testing.expectation import as_json, check_names, differences
 from lifecycle.testing.handmade import as_recordings
 from lifecycle.testing.recordings import described, flattened, memory_orders, received_in_turn
-from lifecycle.view import OrderView
 
 Subject = Callable[[Sequence[Line]], Any]
 """What is held to the promise: takes recordings as they arrive, returns what it makes of them."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from lifecycle.core.instant import format_instant, parse_instant
 from lifecycle.errors import InvalidArgumentError
-from lifecycle.instant import format_instant, parse_instant
 
 STARTS_AT: Final = datetime(2022, 6, 4, 10, 0, tzinfo=UTC)
 """When everything in a test starts, unless it says otherwise."""

@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, Final
 
-from lifecycle.definition import Definition
-from lifecycle.fold import Folding
+from lifecycle.core.definition import Definition
+from lifecycle.core.fold import Folding
+from lifecycle.core.view import OrderView
 from lifecycle.testing.walk import walkable
-from lifecycle.view import OrderView
 
 _COUNTS: Final[ContextVar[bool]] = ContextVar("lifecycle_coverage_counts", default=True)
 

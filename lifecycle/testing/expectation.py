@@ -16,8 +16,8 @@ from typing import Any, Final, NamedTuple
 
 from pydantic import BaseModel
 
+from lifecycle.core.instant import format_instant
 from lifecycle.errors import InvalidArgumentError
-from lifecycle.instant import format_instant
 
 _NAMES: Final = ("status", "name", "code")
 

@@ -14,9 +14,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from lifecycle.core.view import HistoryEntry, OrderView
 from lifecycle.errors import InvalidArgumentError
 from lifecycle.testing.expectation import as_json
-from lifecycle.view import HistoryEntry, OrderView
 
 _NAME: Final = re.compile(r"[\w][\w.\-]*")
 _OF_VIEWS: Final = frozenset({"arrival", "definition", "digest"})

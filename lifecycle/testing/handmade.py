@@ -12,12 +12,12 @@ import hashlib
 from collections.abc import Iterable
 from typing import Any, Final, Self
 
-from lifecycle.connect import DEFAULT_PROVIDER, known_providers
-from lifecycle.definition import Definition
+from lifecycle.composition import DEFAULT_PROVIDER, known_providers
+from lifecycle.core.definition import Definition
+from lifecycle.core.event import Arrival, Event, Unreadable
+from lifecycle.core.instant import format_instant
+from lifecycle.core.provider import Provider
 from lifecycle.errors import InvalidArgumentError
-from lifecycle.event import Arrival, Event, Unreadable
-from lifecycle.instant import format_instant
-from lifecycle.provider import Provider
 from lifecycle.testing.clock import STARTS_AT, Time, moment
 
 Recording = dict[str, Any]

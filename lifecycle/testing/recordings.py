@@ -12,15 +12,15 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from lifecycle.connect import DEFAULT_PROVIDER, connect
+from lifecycle.composition import DEFAULT_PROVIDER, connect
+from lifecycle.core.event import Event, Unreadable
+from lifecycle.core.instant import format_instant
+from lifecycle.core.provider import Provider
+from lifecycle.core.reason import shown, shown_key
+from lifecycle.core.strict_json import MAX_DEPTH, parse
 from lifecycle.errors import InvalidArgumentError, JsonError
-from lifecycle.event import Event, Unreadable
-from lifecycle.instant import format_instant
-from lifecycle.intake import Line
-from lifecycle.orders import Orders
-from lifecycle.provider import Provider
-from lifecycle.reason import shown, shown_key
-from lifecycle.strict_json import MAX_DEPTH, parse
+from lifecycle.service.arrivals import Line
+from lifecycle.service.orders import Orders
 from lifecycle.testing.clock import STARTS_AT, FixedClock
 from lifecycle.testing.handmade import Recording
 

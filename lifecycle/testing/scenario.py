@@ -15,16 +15,17 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final, NamedTuple
 
-from lifecycle.connect import DEFAULT_PROVIDER
+from lifecycle.composition import DEFAULT_PROVIDER
+from lifecycle.core.change import Change
+from lifecycle.core.event import Unreadable
+from lifecycle.core.provider import Provider
+from lifecycle.core.reason import shown
+from lifecycle.core.view import HistoryEntry, OrderView
 from lifecycle.errors import InvalidArgumentError
-from lifecycle.event import Unreadable
-from lifecycle.provider import Provider
-from lifecycle.reason import shown
-from lifecycle.receipt import Change, Receipt
+from lifecycle.service.receipt import Receipt
 from lifecycle.testing.expectation import Difference, as_json, check_names, differences
 from lifecycle.testing.handmade import as_recordings
 from lifecycle.testing.recordings import described, flattened, memory_orders
-from lifecycle.view import HistoryEntry, OrderView
 
 _BESIDE: Final = ("outcome", "verdict", "change", "quarantined")
 

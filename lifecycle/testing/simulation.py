@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Protocol
 
-from lifecycle.connect import DEFAULT_PROVIDER, simulator_of
+from lifecycle.composition import DEFAULT_PROVIDER, simulator_of
 
 
 class Simulated(Protocol):

@@ -11,12 +11,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final
 
-from lifecycle.connect import DEFAULT_PROVIDER, recordings_of
-from lifecycle.definition import Definition
+from lifecycle.composition import DEFAULT_PROVIDER, recordings_of
+from lifecycle.core.definition import Definition
+from lifecycle.core.event import Event
+from lifecycle.core.strict_json import MAX_DEPTH, compact
 from lifecycle.errors import MissingExtraError
-from lifecycle.event import Event
-from lifecycle.intake import Line
-from lifecycle.strict_json import MAX_DEPTH, compact
+from lifecycle.service.arrivals import Line
 from lifecycle.testing.handmade import ORDER, Recording, event, provider_named
 from lifecycle.testing.recordings import flattened, received_in_turn
 from lifecycle.testing.walk import walkable, walks_to_states

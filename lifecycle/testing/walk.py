@@ -14,9 +14,9 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
-from lifecycle.connect import DEFAULT_PROVIDER, recordings_of
-from lifecycle.definition import Definition, Move
-from lifecycle.event import Event
+from lifecycle.composition import DEFAULT_PROVIDER, recordings_of
+from lifecycle.core.definition import Definition, Move
+from lifecycle.core.event import Event
 from lifecycle.testing.clock import STARTS_AT
 from lifecycle.testing.handmade import ORDER, Recording, event
 

@@ -54,12 +54,12 @@ def test_a_wrong_arrow_breaks_the_import_contracts(tmp_path):
         ROOT / "lifecycle", tmp_path / "lifecycle", ignore=shutil.ignore_patterns("__pycache__")
     )
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
-    event = tmp_path / "lifecycle" / "event.py"
+    event = tmp_path / "lifecycle" / "core" / "event.py"
     event.write_text(
         event.read_text().replace("\nfrom datetime", "\nimport time\nfrom datetime", 1)
     )
-    view = tmp_path / "lifecycle" / "view.py"
-    view.write_text(view.read_text() + "\nfrom lifecycle import stores\n")
+    view = tmp_path / "lifecycle" / "core" / "view.py"
+    view.write_text(view.read_text() + "\nfrom lifecycle.log import stores\n")
     code, said = run("lint-imports", "--no-cache", cwd=tmp_path)
     assert code == 1
     assert "The pure part reads no clock" in said

@@ -13,7 +13,7 @@ import pytest
 
 from lifecycle import connect
 from lifecycle.diagram import draw_definition, draw_order, draw_stats
-from lifecycle.providers.instacart import stories
+from lifecycle.providers.instacart import sample_orders as stories
 from tests import chromium
 from tests.pictures import HOSTILE, big_definition, long_story, named
 

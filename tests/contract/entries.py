@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Any
 
-from lifecycle.event import Arrival, Event, Unreadable
+from lifecycle.core.event import Arrival, Event, Unreadable
 
 NOON = datetime(2026, 7, 7, 12, tzinfo=UTC)
 

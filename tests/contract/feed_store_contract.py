@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lifecycle.feed_store import DeadLetter, FeedStore, MovedOnError, Standing
+from lifecycle.log.feed_store import DeadLetter, FeedStore, MovedOnError, Standing
 
 
 class FeedStoreContract:

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from lifecycle.audit.verify import verify
+from lifecycle.core.event import Arrival, Event, Redriven, Unreadable
 from lifecycle.errors import (
     InvalidArgumentError,
     OpenedElsewhereError,
@@ -22,10 +23,9 @@ from lifecycle.errors import (
     StoreUnavailableError,
     VersionConflictError,
 )
-from lifecycle.event import Arrival, Event, Redriven, Unreadable
-from lifecycle.log import QUARANTINE, Log, Outcome, mark_stream
-from lifecycle.stored import decode
-from lifecycle.stores.memory import MemoryLog
+from lifecycle.log.codec import decode
+from lifecycle.log.contract import QUARANTINE, Log, Outcome, mark_stream
+from lifecycle.log.stores.memory.log import MemoryLog
 from tests.contract.entries import NOON, TickingClock, event, stream, unreadable
 
 APPENDED, DUPLICATE = Outcome.APPENDED, Outcome.DUPLICATE

@@ -8,9 +8,9 @@ from threading import Timer
 
 import pytest
 
-from lifecycle.connect import open_log
+from lifecycle.composition import open_log
 from lifecycle.errors import StoreUnavailableError
-from lifecycle.stores.memory_feeds import MemoryFeeds
+from lifecycle.log.stores.memory.feeds import MemoryFeeds
 from tests.contract.feed_store_contract import FeedStoreContract
 
 

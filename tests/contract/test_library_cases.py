@@ -27,9 +27,9 @@ from eventsourcing.persistence import (
 )
 from eventsourcing.popo import POPOTrackingRecorder
 
-from lifecycle.stores.memory import MemoryLog
-from lifecycle.stores.postgres import PostgresLog
-from lifecycle.stores.sqlite import SQLiteLog
+from lifecycle.log.stores.memory.log import MemoryLog
+from lifecycle.log.stores.postgres.log import PostgresLog
+from lifecycle.log.stores.sqlite.log import SQLiteLog
 
 # Beside the recorders' cases lie some for ciphers, whose library nothing here needs.
 with patch.dict(sys.modules, {"eventsourcing.cipher": Mock()}):

@@ -1,6 +1,6 @@
 """The log in memory keeps what every log promises."""
 
-from lifecycle.stores.memory import MemoryLog
+from lifecycle.log.stores.memory.log import MemoryLog
 from tests.contract.log_contract import LogContract
 
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from lifecycle.connect import initialize
-from lifecycle.stores.postgres import PostgresLog
+from lifecycle.composition import initialize
+from lifecycle.log.stores.postgres.log import PostgresLog
 from tests.contract.log_contract import LogContract
 
 

@@ -1,6 +1,6 @@
 """The log in SQLite keeps what every log promises."""
 
-from lifecycle.stores.sqlite import SQLiteLog
+from lifecycle.log.stores.sqlite.log import SQLiteLog
 from tests.contract.log_contract import LogContract
 
 

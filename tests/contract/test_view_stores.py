@@ -9,12 +9,12 @@ import pytest
 from eventsourcing.postgres import PostgresTrackingRecorder
 from eventsourcing.sqlite import SQLiteTrackingRecorder
 
-from lifecycle.log import Log
-from lifecycle.stores.memory import MemoryLog
-from lifecycle.stores.postgres import PostgresLog
-from lifecycle.stores.sqlite import SQLiteLog
-from lifecycle.stores.views_statement import finding
-from lifecycle.view_store import Batch, Conditions
+from lifecycle.log.contract import Log
+from lifecycle.log.stores.memory.log import MemoryLog
+from lifecycle.log.stores.postgres.log import PostgresLog
+from lifecycle.log.stores.sql.view_statements import finding
+from lifecycle.log.stores.sqlite.log import SQLiteLog
+from lifecycle.log.view_store import Batch, Conditions
 from tests.contract.view_store_contract import ViewStoreContract, view
 
 

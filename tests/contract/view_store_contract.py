@@ -9,8 +9,8 @@ from threading import Barrier, Thread
 
 import pytest
 
-from lifecycle.log import Log
-from lifecycle.view_store import (
+from lifecycle.log.contract import Log
+from lifecycle.log.view_store import (
     Batch,
     Conditions,
     Generation,

@@ -24,24 +24,27 @@ from typing import Any, ParamSpec, TypeVar, get_args
 from pydantic import BaseModel
 
 import lifecycle
-from lifecycle import diagram, errors, identity, instant, proof, server, strict_json, testing, wsgi
+from lifecycle import diagram, errors, proof, testing
 from lifecycle.audit import export as export_module
 from lifecycle.audit import verify as verify_module
 from lifecycle.cli.demo import DEFAULT_ORDERS, DEFAULT_SEED
+from lifecycle.core import identity, instant, strict_json
 from lifecycle.diagram import dot as dot_module
 from lifecycle.diagram import draw_definition, draw_order, draw_stats
 from lifecycle.diagram import mermaid as mermaid_module
 from lifecycle.diagram import timeline as timeline_module
 from lifecycle.diagram.mermaid import mermaid
+from lifecycle.http import server, wsgi
+from lifecycle.projections.stats import LogStats
 from lifecycle.providers.instacart import (
     client,
     dialogue,
     receiver,
-    reconciling,
+    reconcile,
     recordings,
     request,
+    sample_orders,
     simulator,
-    stories,
 )
 from lifecycle.providers.instacart.definition import LAST_MILE
 from lifecycle.providers.instacart.receiver import django as receiver_django
@@ -53,7 +56,6 @@ from lifecycle.providers.instacart.simulator import (
     SentCallback,
     Settings,
 )
-from lifecycle.stats import LogStats
 
 ROOT = Path(__file__).parents[2]
 PICTURES = ROOT / "docs" / "pictures"
@@ -187,7 +189,7 @@ def api() -> str:
     ]
     for module in (diagram, proof, testing, server, request, client, dialogue):
         parts += [f"## {module.__name__}", module_table(module)]
-    for module in (reconciling, receiver, receiver_django, simulator, recordings):
+    for module in (reconcile, receiver, receiver_django, simulator, recordings):
         parts += [f"## {module.__name__}", module_table(module)]
     return "\n\n".join(parts)
 
@@ -390,18 +392,18 @@ def pictures() -> dict[Path, str]:
 
 def fleet() -> LogStats:
     """Return the figures of some of the demo's orders, delivered as badly."""
-    told = stories.orders(DEFAULT_SEED, 200)
+    told = sample_orders.orders(DEFAULT_SEED, 200)
     with lifecycle.connect("memory:") as orders:
-        orders.record_many(stories.deliver(DEFAULT_SEED, told).recordings)
+        orders.record_many(sample_orders.deliver(DEFAULT_SEED, told).recordings)
         return orders.stats()
 
 
 def delivered_badly() -> list[dict[str, Any]]:
     """Return what arrived of the order that `lifecycle demo` shows."""
-    told = stories.orders(DEFAULT_SEED, DEFAULT_ORDERS)
+    told = sample_orders.orders(DEFAULT_SEED, DEFAULT_ORDERS)
     return [
         recording
-        for recording in stories.deliver(DEFAULT_SEED, told).recordings
+        for recording in sample_orders.deliver(DEFAULT_SEED, told).recordings
         if SHOWN in (recording.get("order_id"), order_of(recording))
     ]
 

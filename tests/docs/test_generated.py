@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from lifecycle.view import HistoryEntry, OrderView, Verdict
+from lifecycle.core.view import HistoryEntry, OrderView, Verdict
 from tests.docs import generated
 from tests.docs.fences import PAGES, ROOT, named
 

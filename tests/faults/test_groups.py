@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from lifecycle.audit.verify import verify
+from lifecycle.core.event import Event
 from lifecycle.errors import (
     InvalidArgumentError,
     StoreClosedError,
@@ -21,18 +22,17 @@ from lifecycle.errors import (
     StoreUnavailableError,
     VersionConflictError,
 )
-from lifecycle.event import Event
-from lifecycle.log import Outcome
-from lifecycle.stored import prepare
-from lifecycle.stores import gathering
-from lifecycle.stores.batch import Batch, ThreadBatch
-from lifecycle.stores.drain import Drain
-from lifecycle.stores.gathering import GROUP_BYTES, GROUP_ENTRIES, Gathering
-from lifecycle.stores.head import StreamEnds
-from lifecycle.stores.memory import MemoryLog, MemoryRecorder
-from lifecycle.stores.patience import patiently
-from lifecycle.stores.recorder import Row, TryAgainError
-from lifecycle.stores.sqlite import SQLiteLog
+from lifecycle.log import group_commit as gathering
+from lifecycle.log.async_commit import Drain
+from lifecycle.log.codec import prepare
+from lifecycle.log.contract import Outcome
+from lifecycle.log.group_commit import GROUP_BYTES, GROUP_ENTRIES, Gathering
+from lifecycle.log.pending_append import Batch, ThreadBatch
+from lifecycle.log.recorder import Row, TryAgainError
+from lifecycle.log.retry_policy import patiently
+from lifecycle.log.stores.memory.log import MemoryLog, MemoryRecorder
+from lifecycle.log.stores.sqlite.log import SQLiteLog
+from lifecycle.log.stream_tails import StreamEnds
 from tests.contract.entries import NOON, event, stream
 from tests.waiting import PATIENCE, wait_until
 
@@ -257,7 +257,7 @@ class Timer:
 
 def test_a_store_that_is_busy_is_asked_again_ever_less_often(monkeypatch):
     timer, asked = Timer(), 0
-    monkeypatch.setattr("lifecycle.stores.patience.time", timer)
+    monkeypatch.setattr("lifecycle.log.retry_policy.time", timer)
 
     def busy() -> None:
         nonlocal asked

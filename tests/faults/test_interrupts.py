@@ -15,10 +15,10 @@ from pathlib import Path
 import pytest
 
 from lifecycle.audit.verify import verify
-from lifecycle.log import Log, Outcome
-from lifecycle.stored import decode_event
-from lifecycle.stores.memory import MemoryLog
-from lifecycle.stores.sqlite import SQLiteLog
+from lifecycle.log.codec import decode_event
+from lifecycle.log.contract import Log, Outcome
+from lifecycle.log.stores.memory.log import MemoryLog
+from lifecycle.log.stores.sqlite.log import SQLiteLog
 from tests.contract.entries import NOON, event, stream
 
 INTERRUPTS, THREADS, EACH = 300, 3, 300

@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 
 from lifecycle.audit.verify import verify
-from lifecycle.event import Event
-from lifecycle.stored import decode_event
-from lifecycle.stores.sqlite import SQLiteLog
+from lifecycle.core.event import Event
+from lifecycle.log.codec import decode_event
+from lifecycle.log.stores.sqlite.log import SQLiteLog
 from tests.contract.entries import event
 from tests.faults.children import Child
 

@@ -13,12 +13,12 @@ from eventsourcing.persistence import IntegrityError, StoredEvent
 from eventsourcing.postgres import PostgresApplicationRecorder, PostgresDatastore
 
 from lifecycle.audit.verify import verify
-from lifecycle.connect import connect
+from lifecycle.composition import connect
 from lifecycle.errors import StoreUnavailableError
-from lifecycle.log import QUARANTINE, Outcome
-from lifecycle.stores.commit import Committer
-from lifecycle.stores.postgres import PostgresLog
-from lifecycle.stores.postgres_schema import Place
+from lifecycle.log.contract import QUARANTINE, Outcome
+from lifecycle.log.deduplication import Committer
+from lifecycle.log.stores.postgres.log import PostgresLog
+from lifecycle.log.stores.postgres.schema import Place
 from tests.contract.entries import event, stream, unreadable
 from tests.postgres_server import Server
 from tests.proxy import Proxy, proxied
@@ -154,7 +154,7 @@ def test_tasks_that_share_a_lost_commit_are_all_told(log, proxy):
 
 
 def test_a_server_that_says_nothing_more_is_left_after_a_time(log, proxy, monkeypatch):
-    monkeypatch.setattr("lifecycle.stores.postgres_connection._GRACE_SECONDS", 0.1)
+    monkeypatch.setattr("lifecycle.log.stores.postgres.connection._GRACE_SECONDS", 0.1)
     log.recorder.datastore.connections.close(for_good=False)
     log.append(event("again"))
     proxy.swallow_replies(1)

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from lifecycle.errors import StoreUnavailableError
-from lifecycle.file_mode import ORDINARY
-from lifecycle.part_file import part_of
+from lifecycle.log.file_mode import ORDINARY
+from lifecycle.log.part_file import part_of
+from lifecycle.log.stores.sqlite.log import SQLiteLog
 from lifecycle.providers.instacart.receiver import read_credentials
-from lifecycle.stores.sqlite import SQLiteLog
 from tests.contract.entries import event
 from tests.faults.children import Child
 from tests.scenario.command_line import DATABASE, lines, run, story

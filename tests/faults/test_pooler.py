@@ -9,7 +9,7 @@ import pytest
 
 from lifecycle import Outcome, connect
 from lifecycle.audit.verify import verify
-from lifecycle.connect import initialize
+from lifecycle.composition import initialize
 from lifecycle.errors import StoreUnavailableError
 from tests.pooler import pooling
 from tests.postgres_programs import NoServerError

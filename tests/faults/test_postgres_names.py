@@ -20,13 +20,13 @@ from eventsourcing.persistence import StoredEvent, Tracking
 from lifecycle import connect
 from lifecycle.audit.verify import verify
 from lifecycle.cli.checkup import checks_of_log
-from lifecycle.connect import initialize
+from lifecycle.composition import initialize
 from lifecycle.errors import StoreUnavailableError
-from lifecycle.log import Log
-from lifecycle.stores.postgres import PostgresLog
-from lifecycle.stores.postgres_qualified import qualified
-from lifecycle.stores.views_statement import finding
-from lifecycle.view_store import Conditions
+from lifecycle.log.contract import Log
+from lifecycle.log.stores.postgres.log import PostgresLog
+from lifecycle.log.stores.postgres.qualified import qualified
+from lifecycle.log.stores.sql.view_statements import finding
+from lifecycle.log.view_store import Conditions
 from tests.contract.entries import event, stream
 from tests.contract.feed_store_contract import FeedStoreContract
 from tests.contract.log_contract import LogContract

@@ -12,13 +12,13 @@ import psycopg
 import pytest
 
 from lifecycle import connect
-from lifecycle.connect import initialize, rights_of
+from lifecycle.composition import initialize, rights_of
 from lifecycle.errors import InvalidArgumentError, StoreUnavailableError
-from lifecycle.log import Level, Outcome, Setting
-from lifecycle.stores.postgres import PostgresLog
-from lifecycle.stores.postgres_schema import Place
-from lifecycle.stores.postgres_tables import BESIDE, TABLES
-from lifecycle.stores.postgres_url import parse_url
+from lifecycle.log.contract import Level, Outcome, Setting
+from lifecycle.log.stores.postgres.log import PostgresLog
+from lifecycle.log.stores.postgres.schema import Place
+from lifecycle.log.stores.postgres.tables import BESIDE, TABLES
+from lifecycle.log.stores.postgres.url import parse_url
 from tests.contract.entries import event, stream
 from tests.postgres_server import Server
 

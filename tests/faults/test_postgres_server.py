@@ -16,19 +16,19 @@ from eventsourcing.persistence import IntegrityError, StoredEvent
 from eventsourcing.postgres import PostgresApplicationRecorder, PostgresDatastore
 
 from lifecycle.audit.verify import verify
-from lifecycle.connect import initialize
+from lifecycle.composition import initialize
 from lifecycle.errors import (
     InvalidArgumentError,
     StoreMissingError,
     StoreUnavailableError,
     StoreUrlError,
 )
-from lifecycle.log import Level, Outcome
-from lifecycle.stored import decode_event
-from lifecycle.stores import postgres as store
-from lifecycle.stores.postgres import PostgresLog
-from lifecycle.stores.postgres_schema import Place
-from lifecycle.stores.postgres_url import parse_url
+from lifecycle.log.codec import decode_event
+from lifecycle.log.contract import Level, Outcome
+from lifecycle.log.stores.postgres import log as store
+from lifecycle.log.stores.postgres.log import PostgresLog
+from lifecycle.log.stores.postgres.schema import Place
+from lifecycle.log.stores.postgres.url import parse_url
 from tests.contract.entries import event, stream
 from tests.faults.children import Child
 from tests.postgres_server import Server

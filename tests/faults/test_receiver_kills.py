@@ -19,9 +19,9 @@ import uvicorn
 
 from lifecycle import Receipt, connect, connect_async
 from lifecycle.audit.verify import verify
+from lifecycle.log.codec import split
 from lifecycle.providers.instacart.receiver import Receiver
 from lifecycle.providers.instacart.receiver.tokens import Tokens
-from lifecycle.stored import split
 from tests.faults.children import Child
 from tests.receiving import BODY, CLIENT, KEY, SETUP
 from tests.serving import ask, connected

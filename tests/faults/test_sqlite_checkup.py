@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 
 from lifecycle.audit.verify import verify
-from lifecycle.connect import initialize
-from lifecycle.log import Level, Setting
-from lifecycle.stores import sqlite_files
-from lifecycle.stores.sqlite import SQLiteLog
+from lifecycle.composition import initialize
+from lifecycle.log.contract import Level, Setting
+from lifecycle.log.stores.sqlite import files as sqlite_files
+from lifecycle.log.stores.sqlite.log import SQLiteLog
 from tests.contract.entries import event
 from tests.faults.children import Child
 

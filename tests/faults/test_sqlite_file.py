@@ -24,11 +24,11 @@ from lifecycle.errors import (
     StoreMissingError,
     StoreUnavailableError,
 )
-from lifecycle.log import Outcome
-from lifecycle.stored import decode_event
-from lifecycle.stores.recorder import TryAgainError
-from lifecycle.stores.sqlite import SQLiteLog
-from lifecycle.stores.sqlite_connection import MOST_CONNECTIONS, SETTINGS
+from lifecycle.log.codec import decode_event
+from lifecycle.log.contract import Outcome
+from lifecycle.log.recorder import TryAgainError
+from lifecycle.log.stores.sqlite.connection import MOST_CONNECTIONS, SETTINGS
+from lifecycle.log.stores.sqlite.log import SQLiteLog
 from tests.contract.entries import event, stream, unreadable
 from tests.faults.children import Child
 

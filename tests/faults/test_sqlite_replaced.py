@@ -17,13 +17,13 @@ import pytest
 from lifecycle import connect
 from lifecycle.audit.verify import verify
 from lifecycle.errors import StoreUnavailableError
-from lifecycle.log import Outcome
-from lifecycle.stored import decode_event
-from lifecycle.stores import sqlite_files
-from lifecycle.stores.recorder import Row
-from lifecycle.stores.sqlite import SQLiteLog
-from lifecycle.stores.sqlite_files import LOOK_SECONDS, OpenFiles
-from lifecycle.view_store import Generation, Phase
+from lifecycle.log.codec import decode_event
+from lifecycle.log.contract import Outcome
+from lifecycle.log.recorder import Row
+from lifecycle.log.stores.sqlite import files as sqlite_files
+from lifecycle.log.stores.sqlite.files import LOOK_SECONDS, OpenFiles
+from lifecycle.log.stores.sqlite.log import SQLiteLog
+from lifecycle.log.view_store import Generation, Phase
 from tests.contract.entries import event, stream
 from tests.faults.children import Child
 

@@ -15,11 +15,11 @@ import pytest
 
 from lifecycle.audit.checkpoint import Checkpoint
 from lifecycle.audit.verify import MOST_FINDINGS, Verification, verify
+from lifecycle.core.event import Redriven
 from lifecycle.errors import InvalidArgumentError
-from lifecycle.event import Redriven
-from lifecycle.log import Record
-from lifecycle.stores.memory import MemoryLog
-from lifecycle.stores.sqlite import SQLiteLog
+from lifecycle.log.contract import Record
+from lifecycle.log.stores.memory.log import MemoryLog
+from lifecycle.log.stores.sqlite.log import SQLiteLog
 from tests.contract.entries import NOON, TickingClock, event, stream, unreadable
 from tests.tampered import header_hash, resealed
 

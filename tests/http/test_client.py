@@ -20,10 +20,10 @@ from lifecycle import (
     NoAnswerError,
     NoTokenError,
 )
-from lifecycle.event import MAX_KEPT_BYTES
+from lifecycle.core.event import MAX_KEPT_BYTES
 from lifecycle.providers.instacart.client import AsyncClient, Client
 from lifecycle.providers.instacart.client.exchange import Answer
-from lifecycle.providers.instacart.client.waiting import retry_after
+from lifecycle.providers.instacart.client.retries import retry_after
 from tests.http.both import SECRET, settings
 from tests.http.scripted import (
     LIMIT,

@@ -18,8 +18,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from lifecycle import NoAnswerError, StoreUnavailableError, connect, connect_async
+from lifecycle.core.view import OrderView
 from lifecycle.providers.instacart.client import AsyncClient, Client
-from lifecycle.providers.instacart.creation import Creation
+from lifecycle.providers.instacart.create_order import Creation
 from lifecycle.providers.instacart.dialogue import (
     SETTLE_AFTER,
     Correctable,
@@ -33,7 +34,6 @@ from lifecycle.providers.instacart.dialogue import (
 )
 from lifecycle.providers.instacart.flow import run, run_async
 from lifecycle.providers.instacart.request import Address, CreateOrder
-from lifecycle.view import OrderView
 from tests.http.both import Sync, settings
 from tests.http.scripted import (
     LIMIT,

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from lifecycle import connect
-from lifecycle.stored import split
+from lifecycle.log.codec import split
 from tests.docs.fences import ROOT, blocks_of
 from tests.http.mounts import MOUNTS, SERVERS, WSGI
 from tests.receiving import FORM, token_request

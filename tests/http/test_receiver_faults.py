@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 from lifecycle import connect
-from lifecycle.event import MAX_KEPT_BYTES
+from lifecycle.core.event import MAX_KEPT_BYTES
+from lifecycle.log.codec import split
 from lifecycle.providers.instacart.receiver import Limits, Receiver, Request, Service
-from lifecycle.stored import split
 from tests.receiving import BODY, SECRET, SETUP, locked, orders_on
 from tests.serving import Answer, asgi_server, ask, bearer, connected
 from tests.waiting import wait_until

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from lifecycle import connect
-from lifecycle.event import MAX_KEPT_BYTES, Event
-from lifecycle.stored import decode, split
+from lifecycle.core.event import MAX_KEPT_BYTES, Event
+from lifecycle.log.codec import decode, split
 from tests.hostile_corpus import CORPUS
 from tests.http.mounts import MOUNTS, Served
 from tests.receiving import BODY

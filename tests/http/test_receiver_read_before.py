@@ -16,9 +16,9 @@ from django.test import override_settings
 from flask import Flask, request
 
 from lifecycle import Orders, connect, connect_async
+from lifecycle.log.codec import split
 from lifecycle.providers.instacart.receiver import Receiver, Request, SyncReceiver
 from lifecycle.providers.instacart.receiver.django import async_view, view
-from lifecycle.stored import split
 from tests.http import django_urls
 from tests.receiving import BODY, CLIENT, SETUP
 

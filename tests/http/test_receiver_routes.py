@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from lifecycle import AsyncOrders, NotEnteredError, StoreUnavailableError, connect_async
-from lifecycle.connect import known_providers
+from lifecycle.composition import known_providers
 from lifecycle.providers.instacart.receiver import Receiver, Service
 from lifecycle.providers.instacart.simulator import RunningSimulator, Simulator
 from tests.receiving import BODY, SETUP

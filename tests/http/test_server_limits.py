@@ -19,10 +19,10 @@ from typing import Any
 import pytest
 
 from lifecycle import InvalidArgumentError, connect
+from lifecycle.http.server import ServerLimits
+from lifecycle.http.server.limits import FILES_FOR_OTHERS, MOST_CONNECTIONS
+from lifecycle.log.codec import split
 from lifecycle.providers.instacart.receiver import Limits, Receiver
-from lifecycle.server import ServerLimits
-from lifecycle.server.limits import FILES_FOR_OTHERS, MOST_CONNECTIONS
-from lifecycle.stored import split
 from tests.guarded import guarded, one_answer, raw, told
 from tests.receiving import BODY, SETUP, orders_on
 from tests.serving import ask, bearer, connected

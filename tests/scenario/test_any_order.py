@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from lifecycle.connect import connect
-from lifecycle.fold import Folding
-from lifecycle.orders import Orders
+from lifecycle.composition import connect
+from lifecycle.core.fold import Folding
+from lifecycle.service.orders import Orders
 from tests import oracle
 from tests.stories import random_set
 
@@ -122,8 +122,7 @@ def test_an_incremental_path_that_never_folds_again_is_caught(
 ) -> None:
     def only_step(folding: Folding, event: Any) -> None:
         if folding._count(event) and folding._counted[event.key] is event:
-            folding._events.append(event)
-            folding._step(event, 2)
+            folding._insert(event, (2, len(folding._places)))
 
     monkeypatch.setattr(Folding, "add", only_step)
     _, wrong = campaign(seed=1000, sets=10, sequences_per_set=5)

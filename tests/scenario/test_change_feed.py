@@ -16,8 +16,8 @@ from contextlib import suppress
 import pytest
 
 from lifecycle import InvalidArgumentError, Orders, connect, connect_async
-from lifecycle.connect import stories
-from lifecycle.feed.changes import OrderChange
+from lifecycle.composition import stories
+from lifecycle.projections.change_feed import OrderChange
 from tests.scenario.command_line import SCRIPT, environment, run
 
 SEED, ORDERS = 11, 25

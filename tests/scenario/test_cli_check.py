@@ -14,7 +14,7 @@ from tests.scenario.command_line import Answer, run, run_on_terminal
 
 MINE = """
 from lifecycle import Definition
-from lifecycle.definition import Written
+from lifecycle.core.definition import Written
 
 
 def move(source, dest):

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from lifecycle import StoreUrlError, connect
-from lifecycle.stores.postgres_url import parse_url
+from lifecycle.log.stores.postgres.url import parse_url
 from tests.scenario.command_line import DATABASE, run
 
 WITHOUT = """

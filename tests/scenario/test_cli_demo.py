@@ -12,8 +12,8 @@ import pytest
 
 from lifecycle import connect
 from lifecycle.cli import demonstration, shipped
-from lifecycle.connect import stories
-from lifecycle.log import Outcome
+from lifecycle.composition import stories
+from lifecycle.log.contract import Outcome
 from tests.scenario.command_line import run, run_on_terminal, run_script
 
 ROOT = Path(__file__).parents[2]

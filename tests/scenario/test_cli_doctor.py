@@ -10,8 +10,8 @@ import pytest
 
 from lifecycle import Unreadable, connect
 from lifecycle.cli.checkup import checks_of_log
-from lifecycle.connect import known_providers
-from lifecycle.log import Level, Setting
+from lifecycle.composition import known_providers
+from lifecycle.log.contract import Level, Setting
 from tests.scenario.command_line import (
     DATABASE,
     ORDER,

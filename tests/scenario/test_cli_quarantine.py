@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lifecycle import connect
-from lifecycle.event import Arrival, Unreadable
+from lifecycle.core.event import Arrival, Unreadable
 from tests.scenario.command_line import DATABASE, at, lines, run, run_on_terminal, story
 
 ITEM = {

@@ -12,8 +12,8 @@ import pytest
 from lifecycle import OtherRecordsError, StoreUnavailableError, connect
 from lifecycle.audit.copying import copy
 from lifecycle.audit.verify import verify
-from lifecycle.connect import open_log, stories
-from lifecycle.log import Log, Record
+from lifecycle.composition import open_log, stories
+from lifecycle.log.contract import Log, Record
 from tests.scenario.command_line import run
 
 ORDERS = 30

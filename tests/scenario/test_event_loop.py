@@ -18,12 +18,13 @@ from typing import Any
 import pytest
 
 from lifecycle import AsyncOrders, NotFoldedError, Outcome, connect, connect_async
+from lifecycle.log.stores.postgres import connection as postgres_connection
+from lifecycle.log.stores.sqlite import connection as sqlite_connection
 from lifecycle.providers.instacart.client import AsyncClient
 from lifecycle.providers.instacart.dialogue import Created, create_order_async
 from lifecycle.providers.instacart.receiver import Receiver, Request, Service
-from lifecycle.providers.instacart.reconciling import Reconciled, reconcile_async
+from lifecycle.providers.instacart.reconcile import Reconciled, reconcile_async
 from lifecycle.providers.instacart.request import CreateOrder
-from lifecycle.stores import postgres_connection, sqlite_connection
 from lifecycle.testing import simulated
 from tests.receiving import SETUP
 from tests.waiting import wait_until

@@ -20,8 +20,8 @@ import pytest
 from lifecycle import Orders, Outcome, Receipt, connect
 from lifecycle.audit.export import export
 from lifecycle.audit.verify import verify
-from lifecycle.log import ORDERS, QUARANTINE
-from lifecycle.stored import split
+from lifecycle.log.codec import split
+from lifecycle.log.contract import ORDERS, QUARANTINE
 from tests.hostile_corpus import CORPUS
 from tests.postgres_server import Server
 

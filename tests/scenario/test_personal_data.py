@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from lifecycle import InvalidArgumentError, JsonError, LifecycleError, Receipt, connect
-from lifecycle.strict_json import parse
+from lifecycle.core.strict_json import parse
 from tests.scenario.command_line import run
 
 CANARY = "Kamal-800-555-0101-Beale"

@@ -33,10 +33,10 @@ from lifecycle import (
 )
 from lifecycle.audit.replay import replay
 from lifecycle.audit.verify import verify
-from lifecycle.connect import known_providers
-from lifecycle.definition import Definition
-from lifecycle.event import Arrival, Fault
-from lifecycle.guarded_provider import GuardedProvider
+from lifecycle.composition import known_providers
+from lifecycle.core.definition import Definition
+from lifecycle.core.event import Arrival, Fault
+from lifecycle.core.guarded_provider import GuardedProvider
 from lifecycle.providers.instacart import INSTACART
 from lifecycle.providers.instacart.receiver import Request, SyncReceiver
 
@@ -558,7 +558,7 @@ def test_what_is_no_provider_is_refused_when_it_connects(connecting, wrong):
 
 def test_a_provider_of_the_package_that_is_broken_harms_no_other(monkeypatch, caplog):
     known = {**known_providers(), "broken": Attributes(name="broken", definition=None)}
-    monkeypatch.setattr(sys.modules["lifecycle.connect"], "known_providers", lambda: known)
+    monkeypatch.setattr(sys.modules["lifecycle.composition"], "known_providers", lambda: known)
     with connect("memory:") as orders:
         assert orders.record_callback(GOOD).outcome is Outcome.APPENDED
         (receipt,) = orders.record_many([{"kind": "callback", "provider": "broken", "body": {}}])

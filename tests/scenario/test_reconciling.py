@@ -10,10 +10,11 @@ import pytest
 
 from lifecycle import InvalidArgumentError, connect, connect_async
 from lifecycle.errors import ProviderError, StoreClosedError
-from lifecycle.providers.instacart import recognizing, reconciling
+from lifecycle.providers.instacart import reader as recognizing
+from lifecycle.providers.instacart import reconcile as reconciling
 from lifecycle.providers.instacart.client import AsyncClient, Client
 from lifecycle.providers.instacart.receiver import Receiver, Service
-from lifecycle.providers.instacart.reconciling import (
+from lifecycle.providers.instacart.reconcile import (
     Limits,
     Reconciled,
     keep_reconciled,

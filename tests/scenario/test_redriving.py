@@ -17,18 +17,18 @@ from typing import Any
 import pytest
 
 from lifecycle import Event, Outcome, Receipt, Unreadable, connect, connect_async
-from lifecycle import stored as stored_form
 from lifecycle.audit.copying import copy
 from lifecycle.audit.export import export
 from lifecycle.audit.replay import replay
 from lifecycle.audit.verify import verify
-from lifecycle.connect import known_providers, open_log
-from lifecycle.desk import _pages as pages_of
-from lifecycle.desk import is_first
-from lifecycle.event import Redriven
-from lifecycle.log import QUARANTINE, Record, mark_stream
+from lifecycle.composition import known_providers, open_log
+from lifecycle.core.event import Redriven
+from lifecycle.log import codec as stored_form
+from lifecycle.log.codec import decode
+from lifecycle.log.contract import QUARANTINE, Record, mark_stream
 from lifecycle.providers.instacart import INSTACART
-from lifecycle.stored import decode
+from lifecycle.service.order_service import _pages as pages_of
+from lifecycle.service.order_service import is_first
 from tests.scenario.command_line import run
 
 ITEMS = 60

@@ -19,7 +19,7 @@ from lifecycle.audit import replay as auditor
 from lifecycle.audit.rederiving import Links
 from lifecycle.audit.replay import Source, replay, replay_in_processes
 from lifecycle.audit.verify import verify
-from lifecycle.connect import known_providers, open_log
+from lifecycle.composition import known_providers, open_log
 from tests.scenario.command_line import DATABASE, callback, lines, request, response, run, story
 
 PROVIDERS = known_providers()

@@ -19,9 +19,9 @@ import pytest
 from hypothesis import Phase, settings
 
 from lifecycle.audit.export import export
-from lifecycle.connect import connect
-from lifecycle.event import Event
-from lifecycle.fold import Folding
+from lifecycle.composition import connect
+from lifecycle.core.event import Event
+from lifecycle.core.fold import Folding
 from lifecycle.providers.instacart import Instacart
 from tests import state_machine
 from tests.state_machine import DEV, LogMachine, figures, run, walk
@@ -49,8 +49,7 @@ def test_a_fold_that_never_sorts_again_is_caught(monkeypatch):
 
     def only_step(folding, event):
         if folding._count(event) and folding._counted[event.key] is event:
-            folding._events.append(event)
-            folding._step(event, 2)
+            folding._insert(event, (2, len(folding._places)))
 
     monkeypatch.setattr(Folding, "add", only_step)
     with pytest.raises(AssertionError):

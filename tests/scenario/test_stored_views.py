@@ -24,10 +24,12 @@ from lifecycle import (
     connect_async,
 )
 from lifecycle.audit.replay import replay
-from lifecycle.connect import known_providers
-from lifecycle.orders import Orders
-from lifecycle.projection import finding, following, stored_views
-from lifecycle.view_store import Phase
+from lifecycle.composition import known_providers
+from lifecycle.log.view_store import Phase
+from lifecycle.projections import projector as following
+from lifecycle.projections import stored_views
+from lifecycle.projections import view_query as finding
+from lifecycle.service.orders import Orders
 
 NOON = datetime(2026, 7, 7, 12, tzinfo=UTC)
 INSTACART = known_providers()["instacart"]

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import pytest
 from pydantic import BaseModel, ConfigDict, Field
 
-from lifecycle.definition import Definition, NoDetails
+from lifecycle.core.definition import Definition, NoDetails
 from lifecycle.proof.alphabet import INSTANTS, RECEIVED_AT, Alphabet, alphabet, spoken_names
 
 

@@ -15,13 +15,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lifecycle.core.verdict import place
 from lifecycle.proof.alphabet import alphabet
 from lifecycle.proof.arrivals import ArrivalFold, Finding, output_after, prove
 from lifecycle.proof.known_bad import KNOWN_BAD, Control
 from lifecycle.proof.obligation import Counterexample, Obligation, Proved
 from lifecycle.proof.unsorted import Heard, Unsorted, unordered
 from lifecycle.providers.instacart.definition import LAST_MILE
-from lifecycle.verdict import place
 
 RANKS = {"brand_new": 1, "at_store": 2, "delivered": 3}
 

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lifecycle import strict_json
-from lifecycle.strict_json import canonical_body, parse
+from lifecycle.core import strict_json
+from lifecycle.core.strict_json import canonical_body, parse
 
 VALUES = st.recursive(
     st.none()

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from lifecycle.definition import Definition, Written
+from lifecycle.core.definition import Definition, Written
 from lifecycle.proof import arrivals, certificate
 from lifecycle.proof.arrivals import ArrivalFold
 from lifecycle.proof.certificate import certify, certify_fold

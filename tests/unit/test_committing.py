@@ -11,18 +11,18 @@ from typing import Any
 import pytest
 
 from lifecycle.audit.verify import verify
+from lifecycle.core.event import Redriven
 from lifecycle.errors import (
     StoreClosedError,
     StoredFormatError,
     VersionConflictError,
 )
-from lifecycle.event import Redriven
-from lifecycle.log import QUARANTINE, Outcome, Record, mark_stream
-from lifecycle.stored import prepare
-from lifecycle.stores.batch import ThreadBatch
-from lifecycle.stores.commit import Committer
-from lifecycle.stores.memory import MemoryRecorder
-from lifecycle.stores.recorder import Head, InDoubtError, Plan, Row, TryAgainError
+from lifecycle.log.codec import prepare
+from lifecycle.log.contract import QUARANTINE, Outcome, Record, mark_stream
+from lifecycle.log.deduplication import Committer
+from lifecycle.log.pending_append import ThreadBatch
+from lifecycle.log.recorder import Head, InDoubtError, Plan, Row, TryAgainError
+from lifecycle.log.stores.memory.log import MemoryRecorder
 from tests.contract.entries import NOON, TickingClock, event, stream, unreadable
 from tests.tampered import Shelf, header_hash, resealed
 

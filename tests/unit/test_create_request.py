@@ -15,8 +15,8 @@ from pydantic import ValidationError
 from rich.pretty import pretty_repr
 
 from lifecycle import InvalidRequestError, connect
+from lifecycle.core.strict_json import parse
 from lifecycle.providers.instacart.request import Address, CreateOrder
-from lifecycle.strict_json import parse
 from tests.how_to import FIELDS
 
 LEAST = {

@@ -25,7 +25,7 @@ from lifecycle import (
     UnknownOrderError,
     connect,
 )
-from lifecycle.definition import Written
+from lifecycle.core.definition import Written
 from lifecycle.diagram import draw_definition, draw_order, draw_stats
 from lifecycle.portable import PortableError
 from lifecycle.providers.instacart.definition import LAST_MILE
@@ -68,6 +68,7 @@ BEHAVIOR = {
 
 NO_VALUES = {
     "Control": "a fold",
+    "Folded": "a folding, as its view is put together from it",
     "Creation": "it holds orders",
     "Intake": "it holds a provider",
     "Part": "replaying in processes sends it, and is tested",

@@ -12,7 +12,7 @@ import pytest
 from pydantic import BaseModel, ValidationError
 from transitions import MachineError
 
-from lifecycle.definition import NO_RANK, Awaits, Definition, NoDetails, Written
+from lifecycle.core.definition import NO_RANK, Awaits, Definition, NoDetails, Written
 from lifecycle.errors import DefinitionError
 from lifecycle.providers.instacart.definition import LAST_MILE
 

@@ -17,12 +17,12 @@ from typing import Any
 
 import pytest
 
-from lifecycle.event import Event
-from lifecycle.fold import fold
+from lifecycle.core.event import Event
+from lifecycle.core.fold import fold
+from lifecycle.log.recording import read_line
 from lifecycle.providers.instacart import INSTACART
-from lifecycle.providers.instacart.stories import Damage, Story, deliver, orders
-from lifecycle.providers.instacart.storyteller import http_date
-from lifecycle.recording import read_line
+from lifecycle.providers.instacart.order_generator import http_date
+from lifecycle.providers.instacart.sample_orders import Damage, Story, deliver, orders
 
 SEED = 11
 STORIES = orders(SEED, 300)

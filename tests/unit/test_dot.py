@@ -13,7 +13,7 @@ import sys
 import pytest
 from hypothesis import given, settings
 
-from lifecycle.definition import Definition
+from lifecycle.core.definition import Definition
 from lifecycle.diagram.dot import dot
 from lifecycle.errors import InvalidArgumentError
 from lifecycle.providers.instacart.definition import LAST_MILE

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lifecycle.event import (
+from lifecycle.core.event import (
     EXCHANGE_NAMES,
     MAX_ATTEMPT,
     MAX_BODY_BYTES,

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from lifecycle.event import Event
-from lifecycle.fold import fold
+from lifecycle.core.event import Event
+from lifecycle.core.fold import fold
+from lifecycle.core.view import OrderView
+from lifecycle.log.recording import read_line
 from lifecycle.providers.instacart import INSTACART
-from lifecycle.recording import read_line
-from lifecycle.view import OrderView
 from tests.how_to import BRAND_NEW, CLIENT_ERROR, REQUEST, RESPONSE
 
 FOLDER = Path(__file__).parents[2] / "examples" / "recordings"

@@ -17,12 +17,13 @@ import pytest
 from pydantic import BaseModel
 
 from lifecycle import Awaits, Definition, Event, Folding, MixedOrdersError, Verdict, fold, history
-from lifecycle.awaiting import awaiting, missing
-from lifecycle.event import Fault
+from lifecycle.core.awaiting import awaiting, missing
+from lifecycle.core.event import Fault
+from lifecycle.core.fold import Placed
+from lifecycle.core.verdict import Stage, Taken
 from lifecycle.providers.instacart.definition import LAST_MILE
 from lifecycle.providers.instacart.details import OrderDetails
 from lifecycle.testing import STARTS_AT, HandMade, assert_any_order, event, given
-from lifecycle.verdict import Stage, Taken
 
 
 def response(name: str, attempt: int, **changes: Any) -> Event:
@@ -67,7 +68,7 @@ def test_the_digest_covers_what_the_view_says_and_not_when_it_came() -> None:
 def test_the_digest_does_not_cover_texts_for_people(monkeypatch: pytest.MonkeyPatch) -> None:
     events = [event("weird", 1)]
     view = fold(LAST_MILE, events)
-    monkeypatch.setattr("lifecycle.summary.reason", lambda *_: "in other words")
+    monkeypatch.setattr("lifecycle.core.summary.reason", lambda *_: "in other words")
     reworded = fold(LAST_MILE, events)
     assert reworded.anomalies[0].detail == "in other words" != view.anomalies[0].detail
     assert reworded.digest == view.digest
@@ -466,3 +467,17 @@ def test_details_that_only_filled_gaps_count_in_full_when_they_are_told_again() 
     ]
     assert fold(LAST_MILE, events[:2]).details == OrderDetails(locale="en_US")
     assert fold(LAST_MILE, events).details == OrderDetails(locale="fr_CA")
+
+
+def test_what_is_placed_goes_on_without_its_copy():
+    kept: Placed[str] = Placed()
+    kept.replace((2, 1), (2, 3), [((2, 1), "one"), ((2, 3), "three")])
+    twin = kept.copy()
+    twin.replace((2, 2), (2, 2), [((2, 2), "two")])
+
+    assert twin.items == ["one", "two", "three"]
+    assert twin.places == [(2, 1), (2, 2), (2, 3)]
+    assert kept.items == ["one", "three"]
+    assert kept.places == [(2, 1), (2, 3)]
+    assert kept != twin
+    assert kept == kept.copy()

@@ -8,18 +8,18 @@ are wrong in one place, and must be told from the right ones.
 from __future__ import annotations
 
 import random
-import sys
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any, get_args
 
 import pytest
 
-from lifecycle.event import Event
-from lifecycle.fold import Folding, fold, history
+from lifecycle.core import fold as core_fold
+from lifecycle.core.event import Event
+from lifecycle.core.fold import Folding, fold, history
+from lifecycle.core.view import AnomalyCode, Verdict
+from lifecycle.log.recording import read_line
 from lifecycle.providers.instacart import INSTACART
-from lifecycle.recording import read_line
-from lifecycle.view import AnomalyCode, Verdict
 from tests import oracle
 from tests.stories import Recording, alphabet, random_set
 
@@ -106,8 +106,7 @@ def test_a_fold_of_which_the_last_content_counts_is_noticed(
         return [each for _ in range(40) for each in differences(drawn(rng))]
 
     assert not wrong()
-    # The package's `fold` is the function; its module goes by the same name.
-    monkeypatch.setattr(sys.modules["lifecycle.fold"], "supersedes", lambda *_: True)
+    monkeypatch.setattr(core_fold, "supersedes", lambda *_: True)
     assert wrong()
 
 

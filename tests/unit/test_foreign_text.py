@@ -17,7 +17,7 @@ from lifecycle import (
     connect,
     errors,
 )
-from lifecycle.event import Event, Fault, Unreadable
+from lifecycle.core.event import Event, Fault, Unreadable
 
 LINES = "a\u0085ERROR forged line\u2028x\x9b31m\u202eb\u05d0\ufeffé"
 WORD = "evil\x1b[31m\nname\u202e"

@@ -14,11 +14,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lifecycle.event import Arrival, Event, opaque_id
-from lifecycle.fold import fold
-from lifecycle.identity import id_text, is_order_id, stated_order_id
+from lifecycle.core.event import Arrival, Event, opaque_id
+from lifecycle.core.fold import fold
+from lifecycle.core.identity import id_text, is_order_id, stated_order_id
+from lifecycle.log.recording import read_line
 from lifecycle.providers.instacart import INSTACART
-from lifecycle.recording import read_line
 from tests.docs.fences import ROOT, blocks_of
 from tests.endless import BOTTOMLESS, CIRCULAR
 from tests.hostile_corpus import ENVELOPED, FLAT

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lifecycle.core.instant import format_instant, parse_event_time, parse_http_date, parse_instant
 from lifecycle.errors import InvalidArgumentError
-from lifecycle.instant import format_instant, parse_event_time, parse_http_date, parse_instant
 from tests.oracle import strict as reference
 
 ZONES = st.integers(-23 * 60, 23 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes)))

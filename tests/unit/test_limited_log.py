@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from lifecycle.limited_log import LimitedLines, LimitedLogger, LineLimit
+from lifecycle.http.log_limit import LimitedLines, LimitedLogger, LineLimit
 
 
 class Clock:

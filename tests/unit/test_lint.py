@@ -15,9 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lifecycle import Definition, DefinitionError, Event, Verdict, history
-from lifecycle.definition import Awaits, Written
+from lifecycle.core.definition import Awaits, Written
 from lifecycle.proof.alphabet import INSTANTS, alphabet
-from lifecycle.proof.lint import Finding, lint, written_of
+from lifecycle.proof.lint_rules import Finding, lint, written_of
 from lifecycle.proof.sketch import sketch
 from lifecycle.providers.instacart.definition import LAST_MILE
 

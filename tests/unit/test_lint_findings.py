@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from lifecycle.definition import Awaits, Written
+from lifecycle.core.definition import Awaits, Written
 from lifecycle.proof.graph import Graph
-from lifecycle.proof.lint import lint
+from lifecycle.proof.lint_rules import lint
 from lifecycle.proof.sketch import sketch
 
 

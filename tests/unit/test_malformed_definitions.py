@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from lifecycle import Awaits, Definition, DefinitionError, InvalidArgumentError
-from lifecycle.definition import Written
-from lifecycle.proof.lint import Linted, lint
+from lifecycle.core.definition import Written
+from lifecycle.proof.lint_rules import Linted, lint
 
 
 class Plain(Enum):

@@ -12,16 +12,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lifecycle import InvalidArgumentError, MissingExtraError, UnknownOrderError, connect
-from lifecycle.definition import Definition
+from lifecycle.core.definition import Definition
+from lifecycle.core.fold import Folding
+from lifecycle.core.view import Verdict
 from lifecycle.diagram import Picture, draw_definition, draw_history, draw_order
 from lifecycle.diagram.chart import spoken
 from lifecycle.diagram.harmless import harmless
 from lifecycle.diagram.scene import Disc, Text
 from lifecycle.diagram.timeline import timeline
-from lifecycle.fold import Folding
-from lifecycle.providers.instacart import stories
+from lifecycle.providers.instacart import sample_orders as stories
 from lifecycle.testing.strategies import definitions, events_of
-from lifecycle.view import Verdict
 from tests.pictures import HOSTILE, MORNING, big_definition, entry, long_story, named, view_of
 from tests.scenes import collisions, covered_lines, crossed_boxes
 

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from lifecycle.definition import Definition
-from lifecycle.event import Event
-from lifecycle.fold import fold, history
+from lifecycle.core.definition import Definition
+from lifecycle.core.event import Event
+from lifecycle.core.fold import fold, history
+from lifecycle.core.reason import shown
 from lifecycle.providers.instacart.definition import LAST_MILE
-from lifecycle.reason import shown
 from lifecycle.testing import event
 
 

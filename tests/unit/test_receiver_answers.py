@@ -12,7 +12,8 @@ from urllib.parse import quote_plus
 import pytest
 
 from lifecycle import InvalidArgumentError, Orders, connect, connect_async
-from lifecycle.event import MAX_KEPT_BYTES
+from lifecycle.core.event import MAX_KEPT_BYTES
+from lifecycle.log.codec import split
 from lifecycle.providers.instacart.receiver import (
     Limits,
     Paths,
@@ -21,8 +22,7 @@ from lifecycle.providers.instacart.receiver import (
     Response,
     SyncReceiver,
 )
-from lifecycle.receipt import AsyncReceipt
-from lifecycle.stored import split
+from lifecycle.service.receipt import AsyncReceipt
 from tests.receiving import (
     BODY,
     CLIENT,

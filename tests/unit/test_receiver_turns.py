@@ -11,11 +11,17 @@ from contextlib import suppress
 import pytest
 
 from lifecycle import connect_async
-from lifecycle.costly import LARGE_BYTES, MANY_VALUES, SMALL_BYTES, is_costly, uncollected
-from lifecycle.event import MAX_KEPT_BYTES
+from lifecycle.core.event import MAX_KEPT_BYTES
 from lifecycle.providers.instacart.receiver import Limits
 from lifecycle.providers.instacart.receiver.admission import Admission, Refused
-from lifecycle.providers.instacart.receiver.turns import TurnNeverCameError, Turns
+from lifecycle.providers.instacart.receiver.fair_queue import TurnNeverCameError, Turns
+from lifecycle.service.costly_bodies import (
+    LARGE_BYTES,
+    MANY_VALUES,
+    SMALL_BYTES,
+    is_costly,
+    uncollected,
+)
 
 MANY = MAX_KEPT_BYTES * 4
 

@@ -8,11 +8,11 @@ from datetime import UTC, datetime
 import pytest
 from pydantic import ValidationError
 
-from lifecycle.event import MAX_BODY_BYTES, Arrival, Event, Unreadable
+from lifecycle.core.event import MAX_BODY_BYTES, Arrival, Event, Unreadable
+from lifecycle.log.codec import prepare
 from lifecycle.providers.instacart import INSTACART
 from lifecycle.providers.instacart.definition import LAST_MILE
 from lifecycle.providers.instacart.details import FulfillmentDetails, OrderDetails
-from lifecycle.stored import prepare
 from tests.hostile_corpus import ENVELOPED, FLAT
 
 NOW = datetime(2022, 6, 4, 10, 0, tzinfo=UTC)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from lifecycle.event import Arrival, Event, Fault, Unreadable
+from lifecycle.core.event import Arrival, Event, Fault, Unreadable
 from lifecycle.providers.instacart import INSTACART
 from tests.hostile_corpus import ERROR, FLAT
 

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from lifecycle.event import Arrival, Event, Unreadable
+from lifecycle.core.event import Arrival, Event, Unreadable
 from lifecycle.providers.instacart import INSTACART
 from tests.hostile_corpus import CORPUS, FLAT
 from tests.oracle.recognition import identify

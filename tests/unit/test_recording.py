@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lifecycle.core.event import Arrival, Event, Unreadable
+from lifecycle.core.strict_json import compact
 from lifecycle.errors import InvalidArgumentError
-from lifecycle.event import Arrival, Event, Unreadable
+from lifecycle.log.recording import keep_headers, read_line, write_item, write_line
 from lifecycle.providers.instacart import INSTACART
-from lifecycle.recording import keep_headers, read_line, write_item, write_line
-from lifecycle.strict_json import compact
 from tests.endless import BOTTOMLESS, CIRCULAR
 from tests.hostile_corpus import CORPUS, FLAT
 from tests.oracle.recognition import identify

@@ -13,9 +13,9 @@ import pytest
 
 from lifecycle.audit.rederiving import Chain, Links, rederived
 from lifecycle.audit.replay import Replay, replay
-from lifecycle.event import Arrival
-from lifecycle.log import QUARANTINE, Record
-from lifecycle.stored import decode_event
+from lifecycle.core.event import Arrival
+from lifecycle.log.codec import decode_event
+from lifecycle.log.contract import QUARANTINE, Record
 from tests.replays import PROVIDERS, Differing, Otherwise, Shown, log_of, recorded
 from tests.scenario.command_line import callback, request, response, story
 from tests.tampered import header_hash, resealed

@@ -12,8 +12,8 @@ import pytest
 from lifecycle.audit.comparing import differing
 from lifecycle.audit.rederiving import Chain, Links, rederived
 from lifecycle.audit.replay import Replay, replay
-from lifecycle.fold import fold
-from lifecycle.view_store import Generation, Phase, StoredView
+from lifecycle.core.fold import fold
+from lifecycle.log.view_store import Generation, Phase, StoredView
 from tests.replays import PROVIDERS, Otherwise, Shown, log_of
 from tests.scenario.command_line import callback, request, response, story
 

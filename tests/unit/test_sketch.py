@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from lifecycle.definition import Awaits, Definition, Move, NoDetails, Written
+from lifecycle.core.definition import Awaits, Definition, Move, NoDetails, Written
 from lifecycle.proof.sketch import Row, sketch
 
 

@@ -19,16 +19,16 @@ import pytest
 from pydantic import BaseModel, ConfigDict
 
 from lifecycle import Definition, Event, Folding, Verdict
-from lifecycle.definition import NoDetails, Written
+from lifecycle.core.definition import NoDetails, Written
+from lifecycle.core.verdict import Place, Stage, Taken, place, supersedes
 from lifecycle.proof import sorting
 from lifecycle.proof.alphabet import Letter, alphabet, spoken_names
 from lifecycle.proof.certificate import Certificate, certify
-from lifecycle.proof.lint import written_of
+from lifecycle.proof.lint_rules import written_of
 from lifecycle.proof.obligation import Obligation, Proved
 from lifecycle.proof.sorting import Rules, Scope
 from lifecycle.proof.subsets import Sets, Walk, difference, walk
 from lifecycle.providers.instacart.definition import LAST_MILE
-from lifecycle.verdict import Place, Stage, Taken, place, supersedes
 
 OVER = alphabet(LAST_MILE)
 NEVER = datetime.max.replace(tzinfo=UTC)

@@ -6,10 +6,9 @@ import itertools
 
 import pytest
 
-from lifecycle.definition import NO_RANK
-from lifecycle.event import KINDS
-from lifecycle.providers.instacart import INSTACART
-from lifecycle.verdict import (
+from lifecycle.core.definition import NO_RANK
+from lifecycle.core.event import KINDS
+from lifecycle.core.verdict import (
     CREATION,
     MOVES,
     SNAPSHOTS,
@@ -20,6 +19,7 @@ from lifecycle.verdict import (
     judge,
     overwrites,
 )
+from lifecycle.providers.instacart import INSTACART
 from tests.contract.entries import NOON, event
 
 LAST_MILE = INSTACART.definition

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lifecycle import connect, connect_async
-from lifecycle.providers.instacart import stories
-from lifecycle.stats import RELATIVE_ERROR, Stays
+from lifecycle.projections.stats import RELATIVE_ERROR, Stays
+from lifecycle.providers.instacart import sample_orders as stories
 
 SPANS = st.floats(0.001, 1e9, allow_nan=False)
 

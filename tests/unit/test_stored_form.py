@@ -12,10 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lifecycle.core.event import Arrival, Entry, Event, Redriven, Unreadable
 from lifecycle.errors import InvalidArgumentError, StoredFormatError
-from lifecycle.event import Arrival, Entry, Event, Redriven, Unreadable
-from lifecycle.log import QUARANTINE, Record, mark_stream
-from lifecycle.stored import (
+from lifecycle.log.codec import (
     check_content,
     decode,
     decode_event,
@@ -29,6 +28,7 @@ from lifecycle.stored import (
     split,
     storable,
 )
+from lifecycle.log.contract import QUARANTINE, Record, mark_stream
 
 RECORDED = "2026-07-07T12:00:03.000004Z"
 NOON = datetime(2026, 7, 7, 12, tzinfo=UTC)

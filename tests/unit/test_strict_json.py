@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lifecycle.core.strict_json import _canonical_encoder, canonical, compact, parse, parse_again
 from lifecycle.errors import JsonError
-from lifecycle.strict_json import _canonical_encoder, canonical, compact, parse, parse_again
 from tests.docs.fences import ROOT, blocks_of
 from tests.hostile_corpus import CORPUS, ENVELOPED, ERROR, FLAT
 from tests.oracle import strict as reference

@@ -19,11 +19,11 @@ from typing import Any
 import pytest
 
 from lifecycle import Definition, Event, Folding, LostWorkerError
+from lifecycle.core.verdict import place
 from lifecycle.proof import subsets
 from lifecycle.proof.alphabet import INSTANTS, Letter, alphabet
 from lifecycle.proof.obligation import Counterexample
 from lifecycle.proof.subsets import Sets, Walk, Walked, copied, difference, walk
-from lifecycle.verdict import place
 
 DOOR = Definition.write(
     "door",
@@ -129,7 +129,8 @@ SWAPPED = Counterexample(
     other=("request 1",),
     suffix=(),
     one_gives=(
-        "open (skipped_ahead, unrecognized; they differ in _events, _odd, _places, _steps) one by one"
+        "open (skipped_ahead, unrecognized; "
+        "they differ in _events, _odd, _places, _steps) one by one"
     ),
     other_gives=(
         "open (unrecognized, skipped_ahead; they differ in _events, _odd, _places, _steps) at once"

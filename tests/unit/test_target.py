@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from lifecycle import Definition, DefinitionError, InvalidArgumentError
-from lifecycle.definition import Written
+from lifecycle.core.definition import Written
 from lifecycle.proof.known_bad import Control
 from lifecycle.proof.target import target_of, written_in
 

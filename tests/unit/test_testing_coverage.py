@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lifecycle.fold import Folding
+from lifecycle.core.fold import Folding
 from lifecycle.providers.instacart.definition import LAST_MILE
 from lifecycle.providers.instacart.recordings import accepted, callback, request
 from lifecycle.testing import (

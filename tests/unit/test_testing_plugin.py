@@ -27,7 +27,7 @@ STORY = """
 """
 TWO_HALVES = """
     import pytest
-    from lifecycle.definition import Definition
+    from lifecycle.core.definition import Definition
     from lifecycle.testing import HandMade, event, given
 
     KITCHEN = HandMade("kitchen", Definition.write("kitchen", states=["a", "b", "c"], terminal=[],
@@ -96,7 +96,7 @@ def test_every_option_carries_the_word_in_its_name(pytester):
 def test_the_provider_can_be_replaced(pytester):
     pytester.makepyfile("""
         import pytest
-        from lifecycle.definition import Definition
+        from lifecycle.core.definition import Definition
         from lifecycle.testing import HandMade, event
 
         @pytest.fixture

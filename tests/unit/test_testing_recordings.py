@@ -10,7 +10,7 @@ import pytest
 from lifecycle.errors import InvalidArgumentError
 from lifecycle.providers.instacart import recordings as instacart
 from lifecycle.providers.instacart.definition import LAST_MILE
-from lifecycle.providers.instacart.stories import STARTS_AT as STORIES_START
+from lifecycle.providers.instacart.sample_orders import STARTS_AT as STORIES_START
 from lifecycle.testing import (
     STARTS_AT,
     FixedClock,

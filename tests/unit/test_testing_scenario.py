@@ -6,9 +6,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from lifecycle.definition import Definition
+from lifecycle.core.definition import Definition
+from lifecycle.core.view import Verdict
 from lifecycle.errors import InvalidArgumentError
-from lifecycle.log import Outcome
+from lifecycle.log.contract import Outcome
 from lifecycle.providers.instacart.recordings import (
     accepted,
     callback,
@@ -18,7 +19,6 @@ from lifecycle.providers.instacart.recordings import (
     unanswered,
 )
 from lifecycle.testing import HandMade, event, given
-from lifecycle.view import Verdict
 
 KITCHEN = Definition.write(
     "kitchen",

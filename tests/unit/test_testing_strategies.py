@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, Phase, find, given, settings
 from hypothesis import strategies as st
 from hypothesis.errors import NoSuchExample
 
+from lifecycle.core.fold import Folding, fold, history
 from lifecycle.errors import MissingExtraError
-from lifecycle.fold import Folding, fold, history
 from lifecycle.providers.instacart.definition import LAST_MILE
 from lifecycle.providers.instacart.recordings import accepted, callback, flat, request
 from lifecycle.testing import (
@@ -153,8 +153,7 @@ def test_a_fold_that_takes_events_as_they_come_is_caught(monkeypatch):
 
     def as_it_comes(folding, event):
         if folding._count(event):
-            folding._events.append(event)
-            folding._step(event, 2)
+            folding._insert(event, (2, len(folding._places)))
 
     monkeypatch.setattr(Folding, "add", as_it_comes)
     with pytest.raises(AssertionError):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from lifecycle.definition import Definition
+from lifecycle.core.definition import Definition
+from lifecycle.core.fold import Folding
 from lifecycle.errors import InvalidArgumentError
-from lifecycle.fold import Folding
 from lifecycle.providers.instacart import INSTACART
 from lifecycle.providers.instacart.definition import LAST_MILE
 from lifecycle.testing import given, walks_to_moves, walks_to_states

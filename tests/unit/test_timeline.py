@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lifecycle.core.view import Anomaly, Arrivals, HistoryEntry, OrderError, OrderView, Verdict
 from lifecycle.diagram.timeline import timeline
 from lifecycle.providers.instacart.definition import LAST_MILE
-from lifecycle.view import Anomaly, Arrivals, HistoryEntry, OrderError, OrderView, Verdict
 from tests.pictures import HOSTILE, MORNING, entry, view_of
 
 MOVES = {Verdict.APPLIED, Verdict.SKIPPED_AHEAD, Verdict.REVERTED}

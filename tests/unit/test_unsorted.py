@@ -8,11 +8,11 @@ from itertools import combinations, permutations
 import pytest
 
 from lifecycle import Definition, Folding
+from lifecycle.core.verdict import place
 from lifecycle.proof.alphabet import Letter, alphabet
 from lifecycle.proof.arrivals import output_after
 from lifecycle.proof.obligation import Counterexample, Proved
 from lifecycle.proof.unsorted import Heard, Unordered, Unsorted, unordered
-from lifecycle.verdict import place
 
 DOOR = Definition.write(
     "door",

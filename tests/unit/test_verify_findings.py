@@ -8,10 +8,10 @@ import pytest
 
 from lifecycle.audit.checkpoint import Checkpoint
 from lifecycle.audit.verify import Finding, verify
+from lifecycle.core.event import Redriven
 from lifecycle.errors import InvalidArgumentError
-from lifecycle.event import Redriven
-from lifecycle.log import QUARANTINE, mark_stream
-from lifecycle.stores.memory import MemoryLog
+from lifecycle.log.contract import QUARANTINE, mark_stream
+from lifecycle.log.stores.memory.log import MemoryLog
 from tests.contract.entries import NOON, TickingClock, event, stream, unreadable
 from tests.tampered import Shelf, header_hash, resealed
 

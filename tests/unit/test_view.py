@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from lifecycle.event import Fault
-from lifecycle.fold import fold, history
+from lifecycle.core.event import Fault
+from lifecycle.core.fold import fold, history
+from lifecycle.core.view import OrderError
 from lifecycle.providers.instacart.definition import LAST_MILE
 from lifecycle.testing import event
-from lifecycle.view import OrderError
 
 TOLD = [
     event("brand_new", 1, version=1, details={"locale": "en_US"}),

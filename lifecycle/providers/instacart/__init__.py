@@ -30,10 +30,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from lifecycle.definition import Definition
-from lifecycle.event import Arrival, Event, Unreadable
+from lifecycle.core.definition import Definition
+from lifecycle.core.event import Arrival, Event, Unreadable
 from lifecycle.providers.instacart.definition import LAST_MILE
-from lifecycle.providers.instacart.recognizing import NAME, recall, recognize
+from lifecycle.providers.instacart.reader import NAME, recall, recognize
 
 
 @dataclass(frozen=True)

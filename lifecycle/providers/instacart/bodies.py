@@ -14,11 +14,11 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from lifecycle.core.event import Fault, opaque_id
+from lifecycle.core.identity import id_text
+from lifecycle.core.instant import parse_event_time
+from lifecycle.core.strict_json import parse
 from lifecycle.errors import JsonError
-from lifecycle.event import Fault, opaque_id
-from lifecycle.identity import id_text
-from lifecycle.instant import parse_event_time
-from lifecycle.strict_json import parse
 
 JsonObject = dict[str, Any]
 

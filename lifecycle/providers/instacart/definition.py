@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from lifecycle.definition import Awaits, Definition
-from lifecycle.event import FAILED, POLL_FAILED
+from lifecycle.core.definition import Awaits, Definition
+from lifecycle.core.event import FAILED, POLL_FAILED
 from lifecycle.providers.instacart.details import OrderDetails
 
 CREATION: Final = ("requested", "validation_failed", "resubmitted", "created", "brand_new")

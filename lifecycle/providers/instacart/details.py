@@ -11,7 +11,7 @@ from typing import Any, Final, get_args
 
 from pydantic import BaseModel, ConfigDict
 
-from lifecycle.event import NOTHING
+from lifecycle.core.event import NOTHING
 
 FULFILLMENT: Final = "fulfillment_details"
 

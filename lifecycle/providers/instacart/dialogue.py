@@ -22,10 +22,8 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Final
 
-from lifecycle.async_orders import AsyncOrders
-from lifecycle.orders import Orders
 from lifecycle.providers.instacart.client import AsyncClient, Client
-from lifecycle.providers.instacart.creation import Creation
+from lifecycle.providers.instacart.create_order import Creation
 from lifecycle.providers.instacart.flow import run, run_async
 from lifecycle.providers.instacart.outcome import (
     Correctable,
@@ -35,6 +33,8 @@ from lifecycle.providers.instacart.outcome import (
     Unknown,
 )
 from lifecycle.providers.instacart.request import CreateOrder
+from lifecycle.service.async_orders import AsyncOrders
+from lifecycle.service.orders import Orders
 
 __all__ = [
     "Correctable",

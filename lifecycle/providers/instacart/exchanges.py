@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final, Literal
 
-from lifecycle.event import ACCEPTED, FAILED, REJECTED, Fate
+from lifecycle.core.event import ACCEPTED, FAILED, REJECTED, Fate
 from lifecycle.providers.instacart.bodies import JsonObject, is_error
 from lifecycle.providers.instacart.words import normalized
 

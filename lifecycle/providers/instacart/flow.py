@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from typing import Any, TypeVar
 
-from lifecycle.receipt import AsyncReceipt, Receipt
+from lifecycle.service.receipt import AsyncReceipt, Receipt
 
 T = TypeVar("T")
 

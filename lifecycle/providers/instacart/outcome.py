@@ -12,10 +12,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from lifecycle.event import ACCEPTED, REJECTED, Event
+from lifecycle.core.event import ACCEPTED, REJECTED, Event
+from lifecycle.core.view import OrderError, OrderView
 from lifecycle.providers.instacart.client.exchange import Answer
 from lifecycle.providers.instacart.definition import LAST_MILE
-from lifecycle.view import OrderError, OrderView
 
 RefusedWhy = Literal["unauthorized", "forbidden", "redirected", "no_token", "canceled"]
 UnknownWhy = Literal[

@@ -13,11 +13,11 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from lifecycle.event import ACCEPTED, FAILED, POLL_FAILED, REJECTED, REQUESTED, RESUBMITTED
-from lifecycle.instant import format_instant, parse_instant
-from lifecycle.providers.instacart.refusals import error_body
-from lifecycle.providers.instacart.stories import STARTS_AT
-from lifecycle.providers.instacart.storyteller import Recording, http_date
+from lifecycle.core.event import ACCEPTED, FAILED, POLL_FAILED, REJECTED, REQUESTED, RESUBMITTED
+from lifecycle.core.instant import format_instant, parse_instant
+from lifecycle.providers.instacart.error_bodies import error_body
+from lifecycle.providers.instacart.order_generator import Recording, http_date
+from lifecycle.providers.instacart.sample_orders import STARTS_AT
 
 ORDER: Final = "xyz123456"
 """The order that everything is about, unless it says otherwise."""

@@ -28,10 +28,10 @@ from pydantic import (
     model_validator,
 )
 
+from lifecycle.core.identity import is_order_id
+from lifecycle.core.instant import format_instant
+from lifecycle.core.strict_json import compact, parse
 from lifecycle.errors import InvalidRequestError, JsonError
-from lifecycle.identity import is_order_id
-from lifecycle.instant import format_instant
-from lifecycle.strict_json import compact, parse
 
 _E164: Final = re.compile(r"\+[1-9][0-9]{1,14}")
 _LOCALE: Final = r"^[A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{2,8})*$"

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
-from lifecycle.view import HistoryEntry, OrderView, Verdict
+from lifecycle.core.view import HistoryEntry, OrderView, Verdict
 
 _CORRECTION: Final = ("correction",)
 _RESEND: Final = ("resend",)

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from lifecycle.event import EXCHANGE_NAMES
-from lifecycle.identity import spoken_word
+from lifecycle.core.event import EXCHANGE_NAMES
+from lifecycle.core.identity import spoken_word
 from lifecycle.providers.instacart.definition import LAST_MILE
 
 PREFIX: Final = "fulfillment."

@@ -15,13 +15,12 @@ from __future__ import annotations
 from types import TracebackType
 from typing import Final, Self
 
-from lifecycle.intake import Body
-from lifecycle.providers.instacart.client.caller import Caller
 from lifecycle.providers.instacart.client.endpoint import Endpoint
 from lifecycle.providers.instacart.client.exchange import Answer
+from lifecycle.providers.instacart.client.operations import Caller
+from lifecycle.providers.instacart.client.retries import Patience, checked_seconds
 from lifecycle.providers.instacart.client.token import Tokens
-from lifecycle.providers.instacart.client.waiting import Patience, checked_seconds
-from lifecycle.providers.instacart.client.wire import (
+from lifecycle.providers.instacart.client.transport import (
     AsyncTransport,
     AsyncWire,
     SyncTransport,
@@ -30,6 +29,7 @@ from lifecycle.providers.instacart.client.wire import (
 )
 from lifecycle.providers.instacart.flow import run, run_async
 from lifecycle.providers.instacart.request import CreateOrder
+from lifecycle.service.arrivals import Body
 
 __all__ = ["Answer", "AsyncClient", "Client"]
 

@@ -9,9 +9,9 @@ from typing import Any, Final
 from urllib.parse import quote, urlencode, urlsplit
 
 from lifecycle.errors import InvalidArgumentError
-from lifecycle.intake import Body, as_bytes, checked_order_id
 from lifecycle.providers.instacart.client.exchange import Call
 from lifecycle.providers.instacart.request import CreateOrder
+from lifecycle.service.arrivals import Body, as_bytes, checked_order_id
 
 _GRANT_PATH: Final = "/v2/oauth/token"
 _USERS_PATH: Final = "/v2/fulfillment/users"

@@ -18,8 +18,8 @@ from pydantic import SecretStr
 from lifecycle.errors import NoTokenError
 from lifecycle.providers.instacart.bodies import object_in
 from lifecycle.providers.instacart.client.exchange import Answer, Call, Failure
-from lifecycle.providers.instacart.client.waiting import Patience
-from lifecycle.providers.instacart.client.wire import Wire
+from lifecycle.providers.instacart.client.retries import Patience
+from lifecycle.providers.instacart.client.transport import Wire
 from lifecycle.providers.instacart.flow import Flow
 
 _ASSUMED_SECONDS: Final = 300.0

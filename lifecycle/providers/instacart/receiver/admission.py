@@ -5,7 +5,7 @@ from __future__ import annotations
 from threading import Lock
 from typing import Final
 
-from lifecycle.event import MAX_KEPT_BYTES
+from lifecycle.core.event import MAX_KEPT_BYTES
 from lifecycle.portable import PortableError
 from lifecycle.providers.instacart.receiver.settings import Limits
 

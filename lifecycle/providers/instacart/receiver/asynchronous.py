@@ -6,15 +6,17 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, Unpack
 
-from lifecycle.async_orders import AsyncOrders
-from lifecycle.costly import is_costly
 from lifecycle.providers.instacart.receiver.admission import (
     Admission,
     AnyTicket,
     Refused,
     Ticket,
 )
-from lifecycle.providers.instacart.receiver.answering import (
+from lifecycle.providers.instacart.receiver.change_notifier import OnChange, Telling
+from lifecycle.providers.instacart.receiver.fair_queue import TurnNeverCameError, Turns
+from lifecycle.providers.instacart.receiver.health import Health
+from lifecycle.providers.instacart.receiver.message import Head, Request, Response
+from lifecycle.providers.instacart.receiver.request_flow import (
     Admit,
     Probe,
     ReadBody,
@@ -22,11 +24,9 @@ from lifecycle.providers.instacart.receiver.answering import (
     Rules,
     Setup,
 )
-from lifecycle.providers.instacart.receiver.health import Health
-from lifecycle.providers.instacart.receiver.message import Head, Request, Response
-from lifecycle.providers.instacart.receiver.telling import OnChange, Telling
-from lifecycle.providers.instacart.receiver.turns import TurnNeverCameError, Turns
-from lifecycle.receipt import Receipt
+from lifecycle.service.async_orders import AsyncOrders
+from lifecycle.service.costly_bodies import is_costly
+from lifecycle.service.receipt import Receipt
 
 Read = Callable[[int, AnyTicket | None], Awaitable[bytes]]
 """Reads a body: at most so many bytes and one more, each chunk taken from the ticket."""

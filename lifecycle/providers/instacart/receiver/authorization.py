@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from lifecycle.limited_log import LimitedLogger
+from lifecycle.http.log_limit import LimitedLogger
 from lifecycle.providers.instacart.receiver.clients import (
     Candidates,
     Clients,

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from lifecycle.errors import InvalidArgumentError
-from lifecycle.file_mode import exposure
-from lifecycle.providers.instacart.receiver.answering import Rules, Setup
+from lifecycle.log.file_mode import exposure
+from lifecycle.providers.instacart.receiver.request_flow import Rules, Setup
 
 CLIENT_ID: Final = "LIFECYCLE_RECEIVER_CLIENT_ID"
 CLIENT_SECRET: Final = "LIFECYCLE_RECEIVER_CLIENT_SECRET"  # noqa: S105 - a variable's name

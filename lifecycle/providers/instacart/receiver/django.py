@@ -15,11 +15,11 @@ from django.http import HttpRequest, HttpResponse
 from django.http.request import UnreadablePostError
 
 from lifecycle.errors import RequestBodyError
+from lifecycle.http.wsgi import read_body
 from lifecycle.providers.instacart.receiver.admission import AnyTicket
 from lifecycle.providers.instacart.receiver.asynchronous import AsyncReceiver
 from lifecycle.providers.instacart.receiver.message import Head, Response
 from lifecycle.providers.instacart.receiver.synchronous import SyncReceiver
-from lifecycle.wsgi import read_body
 
 _CODING: Final = "HTTP_TRANSFER_ENCODING"
 

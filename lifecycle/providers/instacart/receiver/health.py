@@ -7,7 +7,7 @@ import time
 from typing import Final
 
 from lifecycle.errors import LifecycleError, NotEnteredError
-from lifecycle.log import Log
+from lifecycle.log.contract import Log
 from lifecycle.providers.instacart.receiver.admission import Admission
 from lifecycle.providers.instacart.receiver.settings import Limits
 

@@ -10,9 +10,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from lifecycle.framing import declared_length
-from lifecycle.receipt import Receipt
-from lifecycle.recording import Headers
+from lifecycle.http.framing import declared_length
+from lifecycle.log.recording import Headers
+from lifecycle.service.receipt import Receipt
 
 # `dict` first: asking anything else whether it is a `Mapping` is slow.
 _OBJECT: Final = (dict, Mapping)

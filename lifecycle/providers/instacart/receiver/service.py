@@ -9,7 +9,6 @@ from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Final, Self
 
-from lifecycle.async_orders import AsyncOrders
 from lifecycle.providers.instacart.receiver.asgi import (
     App,
     Receive,
@@ -20,7 +19,8 @@ from lifecycle.providers.instacart.receiver.asgi import (
     path_below,
     place_of,
 )
-from lifecycle.providers.instacart.receiver.telling import is_being_canceled
+from lifecycle.providers.instacart.receiver.change_notifier import is_being_canceled
+from lifecycle.service.async_orders import AsyncOrders
 
 Background = Callable[[AsyncOrders], Awaitable[None]]
 """Runs beside the receiver until the service stops, and is then canceled."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from lifecycle.core.event import MAX_KEPT_BYTES
 from lifecycle.errors import InvalidArgumentError
-from lifecycle.event import MAX_KEPT_BYTES
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,15 +7,17 @@ from http import HTTPStatus
 from threading import Lock
 from typing import Any, Unpack
 
-from lifecycle.costly import is_costly, uncollected
 from lifecycle.errors import RequestBodyError
-from lifecycle.orders import Orders
+from lifecycle.http.wsgi import read_body
 from lifecycle.providers.instacart.receiver.admission import (
     Admission,
     AnyTicket,
     Refused,
 )
-from lifecycle.providers.instacart.receiver.answering import (
+from lifecycle.providers.instacart.receiver.change_notifier import OnChange, tell_now
+from lifecycle.providers.instacart.receiver.health import Health
+from lifecycle.providers.instacart.receiver.message import Head, Request, Response
+from lifecycle.providers.instacart.receiver.request_flow import (
     Admit,
     Probe,
     ReadBody,
@@ -23,11 +25,9 @@ from lifecycle.providers.instacart.receiver.answering import (
     Rules,
     Setup,
 )
-from lifecycle.providers.instacart.receiver.health import Health
-from lifecycle.providers.instacart.receiver.message import Head, Request, Response
-from lifecycle.providers.instacart.receiver.telling import OnChange, tell_now
-from lifecycle.receipt import Receipt
-from lifecycle.wsgi import read_body
+from lifecycle.service.costly_bodies import is_costly, uncollected
+from lifecycle.service.orders import Orders
+from lifecycle.service.receipt import Receipt
 
 Read = Callable[[int], bytes]
 """Reads a body: at most so many bytes and one more."""

@@ -18,7 +18,7 @@ socket delivers is the machine's matter.
 
 from lifecycle.providers.instacart.simulator.app import Simulator
 from lifecycle.providers.instacart.simulator.scenarios import SCENARIOS, Scenario
-from lifecycle.providers.instacart.simulator.serving import RunningSimulator, serve
+from lifecycle.providers.instacart.simulator.server import RunningSimulator, serve
 from lifecycle.providers.instacart.simulator.settings import Settings, hostile
 from lifecycle.providers.instacart.simulator.truth import (
     Attempt,

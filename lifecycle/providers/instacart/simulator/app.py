@@ -7,9 +7,10 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from lifecycle.providers.instacart.refusals import NOT_FOUND, error_body
+from lifecycle.providers.instacart.error_bodies import NOT_FOUND, error_body
+from lifecycle.providers.instacart.order_generator import http_date
 from lifecycle.providers.instacart.simulator.clock import ProviderClock
-from lifecycle.providers.instacart.simulator.dispatch import Dispatch
+from lifecycle.providers.instacart.simulator.delivery import Dispatch
 from lifecycle.providers.instacart.simulator.http import (
     Receive,
     Reply,
@@ -20,11 +21,10 @@ from lifecycle.providers.instacart.simulator.http import (
     read_request,
     send_reply,
 )
-from lifecycle.providers.instacart.simulator.office import UNAUTHORIZED, Office
+from lifecycle.providers.instacart.simulator.order_api import UNAUTHORIZED, Office
 from lifecycle.providers.instacart.simulator.settings import Settings
 from lifecycle.providers.instacart.simulator.tokens import Tokens
 from lifecycle.providers.instacart.simulator.truth import OrderTruth
-from lifecycle.providers.instacart.storyteller import http_date
 
 _ELSEWHERE: Final = Reply(404, NOT_FOUND)
 _WRONG_METHOD: Final = Reply(405, error_body("Method not allowed", None))

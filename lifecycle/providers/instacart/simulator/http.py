@@ -10,8 +10,8 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple
 from urllib.parse import parse_qsl, unquote
 
+from lifecycle.core.strict_json import parse
 from lifecycle.errors import JsonError
-from lifecycle.strict_json import parse
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]

@@ -9,7 +9,8 @@ from datetime import datetime
 from random import Random
 from typing import Any, Final
 
-from lifecycle.providers.instacart.simulator.planning import Happening, Planner
+from lifecycle.providers.instacart.order_generator import Recording
+from lifecycle.providers.instacart.simulator.schedule import Happening, Planner
 from lifecycle.providers.instacart.simulator.settings import Settings
 from lifecycle.providers.instacart.simulator.truth import (
     Attempt,
@@ -18,7 +19,6 @@ from lifecycle.providers.instacart.simulator.truth import (
     OrderTruth,
     SentCallback,
 )
-from lifecycle.providers.instacart.storyteller import Recording
 
 _ENDED: Final = frozenset({"delivered", "canceled"})
 

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from lifecycle.view import Instant
+from lifecycle.core.view import Instant
 
 Fate = Literal["pending", "acknowledged", "given_up", "lost"]
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from lifecycle.providers.instacart.refusals import BAD_ADDRESS, BAD_FIELDS, Complaint
+from lifecycle.providers.instacart.error_bodies import BAD_ADDRESS, BAD_FIELDS, Complaint
 from lifecycle.providers.instacart.simulator.scenarios import SCENARIOS, asked_for
 from lifecycle.providers.instacart.simulator.settings import Settings
 

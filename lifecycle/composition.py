@@ -1,0 +1,286 @@
+"""The composition root: the only module that names stores and the default provider."""
+
+from __future__ import annotations
+
+import pkgutil
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime
+from functools import cache, partial
+from importlib import import_module
+from importlib.util import find_spec
+from types import MappingProxyType, ModuleType
+from typing import Final, cast
+
+from lifecycle import providers
+from lifecycle.core.argument import CheckedClock, check_type
+from lifecycle.core.guarded_provider import guarded
+from lifecycle.core.provider import Provider
+from lifecycle.errors import InvalidArgumentError, MissingExtraError, StoreUrlError
+from lifecycle.log.contract import Guarded, Log, Setting
+from lifecycle.service.async_orders import AsyncOrders
+from lifecycle.service.orders import Orders
+
+DEFAULT_URL: Final = "sqlite:///lifecycle.db"
+DEFAULT_PROVIDER: Final = "instacart"
+
+Clock = Callable[[], datetime]
+"""Something that tells the time, with a zone."""
+
+
+def connect(
+    url: str = DEFAULT_URL,
+    *,
+    provider: str | Provider = DEFAULT_PROVIDER,
+    create: bool = True,
+    clock: Clock | None = None,
+    telemetry: bool = False,
+) -> Orders:
+    """Return the orders of the log at `url`; close it, or use it as a context manager.
+
+    Args:
+        url: `sqlite:///relative.db`, `sqlite:////absolute.db`, `postgresql://host/database`,
+            or `memory:` for tests.
+        provider: a name, or a value that is a provider.
+        create: make the log if there is none; a reader passes False.
+        clock: tells the time of what is recorded without one; the system's by default.
+        telemetry: trace and measure what is recorded, by the OpenTelemetry API.
+
+    Raises:
+        StoreUrlError: no store answers to `url`.
+        StoreMissingError: there is no log and `create` is False.
+        StoreUnavailableError: the store cannot be opened.
+        MissingExtraError: the packages of the store, or of telemetry, are not installed.
+        InvalidArgumentError: there is no such provider, or it is none; `url` is no text, or
+            `clock` no clock.
+    """
+    known, chosen = _providers(provider)
+    tell = _now if clock is None else CheckedClock(clock)
+    log = open_log(url, create=create, clock=tell, telemetry=telemetry, providers=known)
+    return Orders(log, known, chosen, tell)
+
+
+def connect_async(
+    url: str = DEFAULT_URL,
+    *,
+    provider: str | Provider = DEFAULT_PROVIDER,
+    create: bool = True,
+    clock: Clock | None = None,
+    telemetry: bool = False,
+) -> AsyncOrders:
+    """Return the same orders for coroutines: enter them with `async with`.
+
+    Arguments and errors are those of `connect`; the errors come when it is entered.
+    """
+    known, chosen = _providers(provider)
+    tell = _now if clock is None else CheckedClock(clock)
+    open_it = partial(
+        open_log, url, create=create, clock=tell, telemetry=telemetry, providers=known
+    )
+    return AsyncOrders(open_it, known, chosen, tell)
+
+
+def open_log(
+    url: str,
+    *,
+    create: bool = True,
+    clock: Clock | None = None,
+    telemetry: bool = False,
+    providers: Iterable[str] = (),
+) -> Log:
+    """Return the log at `url`; as `connect`. Telemetry looks at the views of `providers`."""
+    if telemetry:
+        from lifecycle.log.telemetry import ObservedLog
+
+        return ObservedLog(_open_store(url, create=create, clock=clock or _now), providers)
+    return _open_store(url, create=create, clock=clock or _now)
+
+
+def _open_store(url: str, *, create: bool, clock: Clock) -> Log:
+    check_type("url", url, str)
+    scheme, separator, rest = url.partition(":")
+    if scheme == "memory" and separator and rest in ("", "//"):
+        from lifecycle.log.stores.memory.log import MemoryLog
+
+        return MemoryLog(clock=clock)
+    if scheme == "sqlite" and rest.startswith("///") and len(rest) > len("///"):
+        from lifecycle.log.stores.sqlite.log import SQLiteLog
+
+        return SQLiteLog(rest.removeprefix("///"), create=create, clock=clock)
+    if _is_postgres(url):
+        with _from_extra("postgres", "psycopg"):
+            from lifecycle.log.stores.postgres.log import PostgresLog
+
+        return PostgresLog(url, create=create, clock=clock)
+    raise StoreUrlError(url, "sqlite:///file.db, postgresql://host/database or memory:")
+
+
+def initialize(
+    url: str,
+    *,
+    role: str | None = None,
+    follower: str | None = None,
+    reader: str | None = None,
+    revoke_public: bool = False,
+) -> str:
+    """Make the log at `url`, or what is missing of it, guard it, and return where it lies.
+
+    On PostgreSQL roles are made if need be: `role` may then read and append, `follower` build
+    the stored views and follow the log, `reader` read everything, and none may do more; who
+    may do all of it is named three times. `revoke_public` keeps everybody else out of the
+    database. Log in as the owner of the schema, who may make roles.
+
+    Raises:
+        InvalidArgumentError: the store has no roles, or a name is of no use.
+        StoreError: as `connect`.
+    """
+    if _is_postgres(url):
+        with _from_extra("postgres", "psycopg"):
+            from lifecycle.log.stores.postgres import log as postgres
+            from lifecycle.log.stores.postgres.rights import Grants
+
+        postgres.initialize(url, Grants(role, follower, reader, revoke_public))
+    elif revoke_public or (role, follower, reader) != (None, None, None):
+        raise InvalidArgumentError("role", "none: only PostgreSQL has roles")
+    with closing(open_log(url)) as log:
+        if isinstance(log, Guarded):
+            log.put_back_guards()
+        return log.url
+
+
+def initializing_statements(
+    url: str,
+    *,
+    role: str | None = None,
+    follower: str | None = None,
+    reader: str | None = None,
+    revoke_public: bool = False,
+) -> list[str]:
+    """Return the SQL that an administrator can run instead of `initialize`; none on SQLite.
+
+    Errors are those of `initialize`; the database is not asked.
+    """
+    if not _is_postgres(url):
+        return []
+    with _from_extra("postgres", "psycopg"):
+        from lifecycle.log.stores.postgres.log import statements_of
+        from lifecycle.log.stores.postgres.rights import Grants
+
+    return statements_of(url, Grants(role, follower, reader, revoke_public))
+
+
+def rights_of(url: str, role: str) -> Setting:
+    """Return what a role may do to the log at `url`, on PostgreSQL, as the doctor tells it.
+
+    Raises:
+        InvalidArgumentError: there is no such role.
+        StoreError: as `connect`.
+    """
+    with _from_extra("postgres", "psycopg"):
+        from lifecycle.log.stores.postgres import log as postgres
+
+    return postgres.describe(url, role)
+
+
+@cache
+def known_providers() -> Mapping[str, Provider]:
+    """Return every provider that has a folder under `lifecycle.providers`, by name."""
+    found = (
+        cast(Provider, import_module(f"{providers.__name__}.{module.name}").PROVIDER)
+        for module in pkgutil.iter_modules(providers.__path__)
+    )
+    return MappingProxyType({provider.name: provider for provider in found})
+
+
+def stories(provider: str = DEFAULT_PROVIDER) -> ModuleType:
+    """Return a provider's module of invented orders: `orders` tells, `deliver` damages."""
+    return import_module(f"{providers.__name__}.{provider}.sample_orders")
+
+
+def recordings_of(provider: str = DEFAULT_PROVIDER) -> ModuleType:
+    """Return a provider's module of recordings for tests: `tell` tells an order's events.
+
+    Raises:
+        InvalidArgumentError: there is no such provider, or it tells none.
+    """
+    return _part_of(provider, "recordings", "a module of recordings")
+
+
+def prerequisites_of(provider: str = DEFAULT_PROVIDER) -> tuple[str, ...]:
+    """Return what a provider asks for before it takes orders, a sentence each; often nothing."""
+    name = f"{providers.__name__}.{provider}.prerequisites"
+    if provider not in known_providers() or find_spec(name) is None:
+        return ()
+    return cast("tuple[str, ...]", import_module(name).PREREQUISITES)
+
+
+def _is_postgres(url: str) -> bool:
+    return url.startswith(("postgresql://", "postgres://"))
+
+
+@contextmanager
+def _from_extra(extra: str, package: str) -> Iterator[None]:
+    """Import what the packages of an extra may be missing for."""
+    try:
+        yield
+    except ImportError as missing:
+        raise MissingExtraError(extra, missing.name or package) from missing
+
+
+def receiver_of(provider: str = DEFAULT_PROVIDER) -> ModuleType:
+    """Return a provider's package that receives its callbacks: `Receiver`, `Service` and more.
+
+    Raises:
+        InvalidArgumentError: there is no such provider, or nothing receives its callbacks.
+        MissingExtraError: the extra `http` is not installed.
+    """
+    return _part_of(provider, "receiver", "a receiver")
+
+
+def client_of(provider: str = DEFAULT_PROVIDER) -> ModuleType:
+    """Return a provider's package of clients: `Client`, `AsyncClient`.
+
+    Raises:
+        InvalidArgumentError: there is no such provider, or it has no client.
+        MissingExtraError: when one is made and the extra `http` is not installed.
+    """
+    return _part_of(provider, "client", "a client")
+
+
+def reconciling_of(provider: str = DEFAULT_PROVIDER) -> ModuleType:
+    """Return a provider's module that asks for orders that wait too long: `reconcile` and more.
+
+    Raises:
+        InvalidArgumentError: there is no such provider, or it cannot be asked.
+    """
+    return _part_of(provider, "reconcile", "reconciliation")
+
+
+def simulator_of(provider: str = DEFAULT_PROVIDER) -> ModuleType:
+    """Return a provider's simulator package: `Simulator`, `RunningSimulator`, `serve`.
+
+    Raises:
+        InvalidArgumentError: there is no such provider, or it has none.
+        MissingExtraError: when one is made and the extra `http` is not installed.
+    """
+    return _part_of(provider, "simulator", "a simulator")
+
+
+def _part_of(provider: str, part: str, what: str) -> ModuleType:
+    name = f"{providers.__name__}.{provider}.{part}"
+    if provider not in known_providers() or find_spec(name) is None:
+        raise InvalidArgumentError("provider", f"one that has {what}", found=provider)
+    return import_module(name)
+
+
+def _providers(provider: str | Provider) -> tuple[Mapping[str, Provider], Provider]:
+    known = known_providers()
+    if not isinstance(provider, str):
+        return {**known, guarded(provider).name: provider}, provider
+    if provider not in known:
+        raise InvalidArgumentError("provider", "one of " + ", ".join(sorted(known)), found=provider)
+    return known, known[provider]
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

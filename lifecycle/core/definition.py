@@ -1,0 +1,398 @@
+"""A lifecycle: written with `transitions`, compiled once to an immutable table.
+
+States are listed in rank order, moves in the form that `transitions.Machine` takes
+(`{"trigger": ..., "source": ..., "dest": ...}`; `source` may be a list or `"*"`).
+The machine is built to check and to draw; the fold asks the table, thousands of times
+faster. `Definition.machine()` gives a live machine of the same moves back.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from functools import cached_property
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple, Self
+
+from pydantic import BaseModel, ConfigDict
+from transitions import Machine
+
+from lifecycle.core.event import EXCHANGE_NAMES
+from lifecycle.core.malformed import PARTS, described, is_name, listed, malformed, unnamed
+from lifecycle.core.strict_json import canonical
+from lifecycle.errors import DefinitionError, InvalidArgumentError
+
+NO_RANK: Final = 1_000_000
+"""Sorts names without a rank behind all that have one."""
+
+# A machine is its own model: a trigger of such a name would hide a part of it, or be hidden.
+_TAKEN: Final = frozenset(dir(Machine()))
+
+
+class NoDetails(BaseModel):
+    """The details of a provider that tells none."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+class Move(NamedTuple):
+    """One declared move: in state `source`, `trigger` leads to `dest`."""
+
+    source: str
+    trigger: str
+    dest: str
+
+
+class Awaits(NamedTuple):
+    """What is expected next in one state of the creation dialogue.
+
+    `usual` holds unless the newest attempt failed: then `not_reached` stands for an
+    exchange that never reached validation and `unknown` for one whose fate nobody knows.
+    `unanswered_before` is added where an earlier attempt went unanswered.
+    """
+
+    usual: tuple[str, ...]
+    not_reached: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
+    unanswered_before: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Written:
+    """A lifecycle as somebody wrote it: not compiled, and possibly all wrong.
+
+    `Definition.of` refuses one that does not hold together; `lifecycle check` tells all
+    that is wrong with it.
+
+    Attributes:
+        name: of the lifecycle, for people.
+        states: in rank order, lowest first; the first is the initial state.
+        moves: as `transitions.Machine` takes them.
+        terminal: states that an order never leaves.
+        aborts: terminal states that are no progress, such as `canceled`.
+        birth: states in which the provider first knows the order.
+        side: states of which a late one is a milestone, no step back.
+        main_line: states that every order that got further must have passed.
+        informational: names that never change the state.
+        awaits: what is expected next, for states where the next main-line state is not it.
+        details: the model of what the provider tells about an order.
+    """
+
+    name: str
+    states: Sequence[str]
+    moves: Sequence[Mapping[str, Any]]
+    terminal: Collection[str]
+    aborts: Collection[str] = ()
+    birth: Collection[str] = ()
+    side: Collection[str] = ()
+    main_line: Collection[str] = ()
+    informational: Collection[str] = ()
+    awaits: Mapping[str, Awaits] | None = None
+    details: type[BaseModel] = NoDetails
+
+
+@dataclass(frozen=True)
+class Definition:
+    """The states, ranks, moves and informational names of one lifecycle.
+
+    Immutable; made by `Definition.write`, which refuses what does not hold together.
+    Two definitions with the same `fingerprint` give the same views.
+    """
+
+    name: str
+    states: tuple[str, ...]
+    moves: tuple[Move, ...]
+    terminal: frozenset[str]
+    aborts: frozenset[str] = frozenset()
+    birth: frozenset[str] = frozenset()
+    side: frozenset[str] = frozenset()
+    main_line: tuple[str, ...] = ()
+    informational: frozenset[str] = frozenset()
+    awaits: Mapping[str, Awaits] = field(default_factory=dict)
+    details: type[BaseModel] = NoDetails
+
+    @classmethod
+    def write(
+        cls,
+        name: str,
+        *,
+        states: Sequence[str],
+        moves: Iterable[Mapping[str, Any]],
+        terminal: Iterable[str],
+        aborts: Iterable[str] = (),
+        birth: Iterable[str] = (),
+        side: Iterable[str] = (),
+        main_line: Iterable[str] = (),
+        informational: Iterable[str] = (),
+        awaits: Mapping[str, Awaits] | None = None,
+        details: type[BaseModel] = NoDetails,
+    ) -> Self:
+        """Return the compiled definition; the arguments are what `Written` holds.
+
+        Raises:
+            DefinitionError: with every reason found.
+        """
+        return cls.of(
+            Written(
+                name=name,
+                states=listed(states),
+                moves=listed(moves),
+                terminal=listed(terminal),
+                aborts=listed(aborts),
+                birth=listed(birth),
+                side=listed(side),
+                main_line=listed(main_line),
+                informational=listed(informational),
+                awaits=awaits,
+                details=details,
+            )
+        )
+
+    @classmethod
+    def of(cls, written: Written) -> Self:
+        """Return the compiled definition of what somebody wrote.
+
+        Raises:
+            DefinitionError: with every reason found, and with what was written.
+            InvalidArgumentError: it is no `Written`.
+        """
+        if not isinstance(written, Written):
+            raise InvalidArgumentError("written", "a Written")
+        problems = [*malformed(vars(written)), *_wrong_awaits(written.awaits)]
+        if problems:
+            raise DefinitionError(described(written.name), tuple(problems), written)
+        states = tuple(written.states)
+        problems = [*_problems_of_moves(states, written.moves), *unnamed(written.name)]
+        if problems:
+            raise DefinitionError(described(written.name), tuple(problems), written)
+        definition = cls(
+            name=written.name,
+            states=states,
+            moves=_compile(states, written.moves),
+            terminal=frozenset(written.terminal),
+            aborts=frozenset(written.aborts),
+            birth=frozenset(written.birth),
+            side=frozenset(written.side),
+            main_line=tuple(written.main_line),
+            informational=frozenset(written.informational),
+            awaits=MappingProxyType(dict(written.awaits or {})),
+            details=written.details,
+        )
+        problems = _problems_of(definition)
+        if problems:
+            raise DefinitionError(written.name, tuple(problems), written)
+        return definition
+
+    @property
+    def initial(self) -> str:
+        """The state of the lowest rank, where every order starts."""
+        return self.states[0]
+
+    @cached_property
+    def ranks(self) -> Mapping[str, int]:
+        """The rank of each state, counted from 0."""
+        return MappingProxyType({state: rank for rank, state in enumerate(self.states)})
+
+    @cached_property
+    def table(self) -> Mapping[tuple[str, str], str]:
+        """(state, trigger) → the state that the trigger leads to."""
+        return MappingProxyType({(move.source, move.trigger): move.dest for move in self.moves})
+
+    @cached_property
+    def names(self) -> Mapping[str, str]:
+        """Trigger → the state that it names; a state names itself."""
+        return MappingProxyType(
+            {state: state for state in self.states}
+            | {move.trigger: move.dest for move in self.moves}
+        )
+
+    @cached_property
+    def _ranks_named(self) -> dict[str | None, int]:
+        return {trigger: self.ranks[state] for trigger, state in self.names.items()}
+
+    @cached_property
+    def birth_rank(self) -> int:
+        """The lowest rank of a birth state: from here on the provider has the order."""
+        return min((self.ranks[state] for state in self.birth), default=0)
+
+    @cached_property
+    def last_birth_rank(self) -> int:
+        """The highest rank of a birth state: beyond it the delivery itself is under way."""
+        return max((self.ranks[state] for state in self.birth), default=0)
+
+    @cached_property
+    def goal(self) -> str | None:
+        """The terminal state that is progress, of the lowest rank; None if all are aborts."""
+        return next((s for s in self.states if s in self.terminal and s not in self.aborts), None)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 (hex) of the canonical JSON of everything that can change a view."""
+        content = {
+            "name": self.name,
+            "states": self.states,
+            "moves": sorted(self.moves),
+            "terminal": sorted(self.terminal),
+            "aborts": sorted(self.aborts),
+            "birth": sorted(self.birth),
+            "side": sorted(self.side),
+            "main_line": self.main_line,
+            "informational": sorted(self.informational),
+            "awaits": dict(self.awaits),
+            "details": sorted(self.details.model_fields),
+        }
+        return hashlib.sha256(canonical(content)).hexdigest()
+
+    def rank(self, trigger: str | None) -> int:
+        """Return the rank of the state that `trigger` names, `NO_RANK` if it names none."""
+        return self._ranks_named.get(trigger, NO_RANK)
+
+    def state(self, trigger: str | None) -> str | None:
+        """Return the state that `trigger` names, None if it names none."""
+        return None if trigger is None else self.names.get(trigger)
+
+    def side_state(self, trigger: str | None) -> str | None:
+        """Return the side state that `trigger` names, None if it names none."""
+        state = self.state(trigger)
+        return state if state in self.side else None
+
+    def machine(self) -> Machine:
+        """Return a live `transitions` machine of the same moves, in the initial state."""
+        return _machine(self.states, [move._asdict() for move in self.moves])
+
+    def __hash__(self) -> int:
+        return hash(self.fingerprint)
+
+    def __getstate__(self) -> dict[str, Any]:
+        written = {field.name: getattr(self, field.name) for field in fields(self)}
+        return written | {"awaits": dict(self.awaits)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state, awaits=MappingProxyType(state["awaits"]))
+
+
+def _machine(states: Sequence[str], moves: Sequence[Mapping[str, Any]]) -> Machine:
+    return Machine(
+        states=states,
+        transitions=list(moves),
+        initial=states[0],
+        auto_transitions=False,
+    )
+
+
+def _compile(states: tuple[str, ...], moves: Sequence[Mapping[str, Any]]) -> tuple[Move, ...]:
+    """Return the moves that a `transitions` machine would make, wildcards resolved."""
+    machine = _machine(states, moves)
+    return tuple(
+        Move(transition.source, trigger, str(transition.dest))
+        for trigger, event in machine.events.items()
+        for transitions in event.transitions.values()
+        for transition in transitions
+    )
+
+
+def _wrong_awaits(awaits: object) -> Iterable[str]:
+    if awaits is not None and not isinstance(awaits, Mapping):
+        yield "awaits is no mapping, expected one from states to Awaits"
+        return
+    for state, expected in (awaits or {}).items():
+        told = isinstance(expected, Awaits) and all(isinstance(names, tuple) for names in expected)
+        if not is_name(state):
+            yield "awaits is for something that is no name, expected states"
+        elif not told or not all(is_name(name) for names in expected for name in names):
+            yield f"awaits of {state!a} is no Awaits, expected one of tuples of names"
+
+
+def _problems_of_moves(states: tuple[str, ...], moves: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return what `transitions` would accept in silence or refuse with a traceback."""
+    if not states:
+        return ["it has no states"]
+    problems = [f"state {state!a} is listed twice" for state in _repeated(states)]
+    for move in moves:
+        if set(move) != PARTS:
+            problems.append(f"move {dict(move)!a} needs trigger, source and dest, and nothing else")
+            continue
+        if move["trigger"] in _TAKEN:
+            problems.append(f"{move['trigger']!a} is a name that `transitions` uses itself")
+        source, dest = move["source"], move["dest"]
+        sources = source if isinstance(source, list | tuple) else [source]
+        if not sources:
+            problems.append(f"{move['trigger']!a} starts from no state")
+        problems += [
+            f"{move['trigger']!a} starts from unknown state {s!a}"
+            for s in sources
+            if s not in {*states, "*"}
+        ]
+        if dest not in states:
+            problems.append(f"{move['trigger']!a} leads to unknown state {dest!a}")
+    return problems
+
+
+def _problems_of(definition: Definition) -> list[str]:
+    """Return what keeps a compiled definition from being sound, a sentence each."""
+    return [
+        *_unknown_states(definition),
+        *_ambiguous_triggers(definition),
+        *_clashing_names(definition),
+        *(
+            f"terminal state {move.source!a} has a way out to {move.dest!a}"
+            for move in definition.moves
+            if move.source in definition.terminal
+        ),
+        *_unfit_details(definition.details),
+    ]
+
+
+def _unknown_states(definition: Definition) -> Iterable[str]:
+    known = frozenset(definition.states)
+    named: dict[str, Iterable[str]] = {
+        "terminal": definition.terminal,
+        "aborts": definition.aborts,
+        "birth": definition.birth,
+        "side": definition.side,
+        "main_line": definition.main_line,
+        "awaits": definition.awaits,
+    }
+    for where, states in named.items():
+        for state in sorted(set(states) - known):
+            yield f"{where} names state {state!a}, which has no rank"
+    for state in sorted(definition.aborts - definition.terminal):
+        yield f"state {state!a} aborts but is not terminal"
+
+
+def _unfit_details(model: object) -> Iterable[str]:
+    if not isinstance(model, type) or not issubclass(model, BaseModel):
+        yield "details is no pydantic model"
+    elif model.model_rebuild(raise_errors=False) is False:
+        yield f"details is the model {model.__name__!a}, which names a type that is not there"
+
+
+def _ambiguous_triggers(definition: Definition) -> Iterable[str]:
+    answers: dict[tuple[str, str], list[str]] = {}
+    leads: dict[str, set[str]] = {}
+    for move in definition.moves:
+        answers.setdefault((move.source, move.trigger), []).append(move.dest)
+        leads.setdefault(move.trigger, set()).add(move.dest)
+    for (source, trigger), dests in answers.items():
+        if len(dests) > 1:
+            yield f"{trigger!a} in state {source!a} has {len(dests)} answers: {', '.join(dests)}"
+    for trigger, reached in leads.items():
+        if len(reached) > 1:
+            yield f"{trigger!a} leads to {' and '.join(sorted(reached))}; an event names one state"
+
+
+def _clashing_names(definition: Definition) -> Iterable[str]:
+    known = frozenset(definition.states)
+    triggers = {move.trigger: move.dest for move in definition.moves}
+    for trigger, dest in triggers.items():
+        if trigger in known and trigger != dest:
+            yield f"{trigger!a} is a state, but the move of that name leads to {dest!a}"
+    for name in sorted(definition.informational & (known | set(triggers))):
+        yield f"{name!a} is informational and also names a state"
+    for name in sorted((known | set(triggers)) & (EXCHANGE_NAMES - known)):
+        yield f"{name!a} is the name of an exchange, not of a move"
+
+
+def _repeated(names: Sequence[str]) -> list[str]:
+    return sorted({name for name in names if names.count(name) > 1})

@@ -1,0 +1,180 @@
+"""What a folded order shows: its view, put together from what its events came to."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, NamedTuple
+
+from lifecycle.core.awaiting import awaiting, missing
+from lifecycle.core.definition import Definition
+from lifecycle.core.event import FAILED, REJECTED, Event, Problem
+from lifecycle.core.reason import reason, shown_key
+from lifecycle.core.verdict import Stage
+from lifecycle.core.view import Anomaly, AnomalyCode, OrderError, OrderView, Verdict
+from lifecycle.errors import MixedOrdersError
+
+
+class Entered(NamedTuple):
+    """One step of a path, or a milestone, as `Step` shows it; cheap to make and to compare."""
+
+    status: str
+    at: datetime | None
+    event: str
+
+
+class Judged(NamedTuple):
+    """One event with its verdict, and the states before and after it."""
+
+    event: Event
+    lane: int
+    verdict: Verdict
+    before: str | None
+    after: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Folded:
+    """The events of one order in canonical order, and what they came to.
+
+    `evidence` are the contents that lost their key, `stage` is where the order stands, `odd`
+    are the events that somebody should look at.
+    """
+
+    definition: Definition
+    events: Sequence[Event]
+    evidence: Sequence[Event]
+    stage: Stage
+    path: Sequence[Entered]
+    milestones: Sequence[Entered]
+    odd: Sequence[Judged]
+    details: Mapping[str, Any]
+
+
+def summarize(folded: Folded) -> OrderView:
+    """Return the view of a folded order.
+
+    Raises:
+        MixedOrdersError: there are no events.
+    """
+    events, definition, stage = folded.events, folded.definition, folded.stage
+    if not events:
+        raise MixedOrdersError(())
+    status = stage.status or definition.initial
+    attempt = max([event.attempt or 0 for event in events])
+    # Nested values are made with it: most of what making them one by one costs is the calls.
+    return OrderView.model_validate(
+        {
+            "order_id": events[0].order_id,
+            "provider": events[0].provider,
+            "status": status,
+            "terminal": status in definition.terminal,
+            "attempt": attempt,
+            "details": definition.details.model_validate(folded.details),
+            "errors": _errors(folded),
+            "awaiting": awaiting(definition, status, attempt, events),
+            "path": [{"status": s, "at": at, "event": key} for s, at, key in folded.path],
+            "missing": missing(definition, stage.highest, events),
+            "milestones": [
+                {"name": name, "at": at, "event": key} for name, at, key in folded.milestones
+            ],
+            "anomalies": _anomalies(folded),
+            "events": len(events) + len(folded.evidence),
+            "definition": definition.fingerprint,
+            "arrival": _arrivals(folded),
+        }
+    )
+
+
+def why(definition: Definition, judged: Judged) -> str:
+    """Return why an event got its verdict, as a sentence for people."""
+    return reason(definition, judged.event, judged.verdict, judged.before, judged.lane)
+
+
+def _errors(folded: Folded) -> tuple[OrderError, ...]:
+    if folded.stage.highest >= folded.definition.birth_rank:
+        return ()
+    failed = [event for event in folded.events if event.name in (REJECTED, FAILED)]
+    newest = max((event.attempt or 0 for event in failed), default=None)
+    return tuple(
+        OrderError(
+            **fault._asdict(),
+            http_status=event.http_status,
+            correctable=event.name == REJECTED,
+        )
+        for event in failed
+        if event.attempt == newest
+        for fault in event.faults
+    )
+
+
+def _anomalies(folded: Folded) -> tuple[Anomaly, ...]:
+    if not folded.odd and not folded.evidence:
+        return ()
+    found: dict[tuple[AnomalyCode, str], str] = {}
+    for judged in folded.odd:
+        event, code = judged.event, ODD.get(judged.verdict)
+        if code is not None:
+            found[code, event.key] = why(folded.definition, judged)
+        for problem in event.problems:
+            found.setdefault((problem, event.key), _DETAILS[problem])
+    for event in folded.evidence:
+        found["divergent", event.key] = (
+            f"several contents came under the key {shown_key(event.key)}; one of them counts"
+        )
+    return tuple(
+        Anomaly(code=code, detail=found[code, key], events=(key,)) for code, key in sorted(found)
+    )
+
+
+def _arrivals(folded: Folded) -> dict[str, Any]:
+    """Return what `Arrivals` shows."""
+    events = [*folded.events, *folded.evidence] if folded.evidence else folded.events
+    received = [event.received_at for event in events]
+    first = min(received)
+    return {
+        "first_received_at": first,
+        "last_received_at": max(received),
+        "version": max([event.version or 0 for event in events]),
+        "late": _late(folded.events),
+        "waiting_since": _waiting_since(folded, first),
+    }
+
+
+def _late(events: Sequence[Event]) -> int:
+    """Return how many events were recorded after one that they precede."""
+    late, earliest_behind = 0, math.inf
+    for event in reversed(events):
+        version = event.version
+        if version is None:
+            continue
+        if version > earliest_behind:
+            late += 1
+        else:
+            earliest_behind = version
+    return late
+
+
+def _waiting_since(folded: Folded, first_received_at: datetime) -> datetime:
+    if not folded.path:
+        return first_received_at
+    last = folded.path[-1]
+    if last.at is not None:
+        return last.at
+    return next(event.received_at for event in folded.events if event.key == last.event)
+
+
+ODD: Final[Mapping[Verdict, AnomalyCode]] = {
+    Verdict.REFUSED: "refused",
+    Verdict.UNRECOGNIZED: "unrecognized",
+}
+"""Verdicts that are anomalies."""
+
+_DETAILS: Final[Mapping[Problem, str]] = {
+    "bad_time": "the event's time is no RFC 3339 time with a zone from 2000 to 2099, so it counts "
+    "as undated",
+    "unreadable_body": "the order was accepted, but the answer is no JSON object",
+    "unrecognized": "the order was accepted with a status that the definition does not know",
+}

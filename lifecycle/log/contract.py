@@ -1,0 +1,219 @@
+"""The log's contract: every event, append-only, in one total order of recording.
+
+Each order has a stream of its own (`order:<provider>:<order_id>`), with versions
+1, 2, 3, ... without gaps; `position` is the place in the whole log. What could not be
+read lies in the stream `quarantine` of the same log. That its item 7 was re-driven is a
+mark in the stream `quarantine:7`, which holds nothing else: so a mark has an identity as an
+event has one, and to append it again is harmless.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from enum import StrEnum
+from typing import Final, NamedTuple, Protocol, runtime_checkable
+
+from lifecycle.core.event import Entry
+from lifecycle.log.feed_store import FeedStore
+from lifecycle.log.view_store import ViewStore
+
+QUARANTINE: Final = "quarantine"
+MARKS: Final = "quarantine:"
+ORDERS: Final = "order:"
+
+MAX_POSITION: Final = 2**62 - 1
+"""Positions count from 1 up to here. A record elsewhere was put there around the log."""
+
+
+def mark_stream(item: int) -> str:
+    """Return the name of the stream that holds the mark that an item was re-driven."""
+    return f"{MARKS}{item}"
+
+
+class Outcome(StrEnum):
+    """What the log made of one arrival."""
+
+    APPENDED = "appended"
+    DUPLICATE = "duplicate"
+    DIVERGENT = "divergent"
+    QUARANTINED = "quarantined"
+
+
+class Appended(NamedTuple):
+    """Where an entry stands in the log. For a duplicate: where the first copy stands."""
+
+    outcome: Outcome
+    stream: str
+    version: int
+    position: int
+
+    def __repr__(self) -> str:
+        where = f"{self.version} of {self.stream!a}"
+        return f"<Appended {self.outcome.value}: {where} at {self.position}>"
+
+
+class Record(NamedTuple):
+    """One stored record, as the store holds it; `state` is the stored form, bytes."""
+
+    stream: str
+    version: int
+    topic: str
+    position: int
+    state: bytes
+
+    def __repr__(self) -> str:
+        return f"<Record {self.version} of {self.stream!a} at {self.position}>"
+
+
+class Level(StrEnum):
+    """How much a finding asks of people; from `attention` on, `lifecycle doctor` exits with 1.
+
+    `ok`: as it should be. `note`: worth knowing, and nobody has to act. `attention`: facts
+    or orders wait for a person. `fail`: something is not as it must be, so that what is
+    promised does not hold. Whatever looks at something chooses the level; nobody else does.
+    """
+
+    OK = "ok"
+    NOTE = "note"
+    ATTENTION = "attention"
+    FAIL = "fail"
+
+    @property
+    def needs_a_person(self) -> bool:
+        """Whether somebody has to act."""
+        return self in (Level.ATTENTION, Level.FAIL)
+
+
+class Setting(NamedTuple):
+    """One thing that a store is set to: as it reads it back, and what that means.
+
+    A row of `lifecycle doctor`. Where its level is not `ok`, `meaning` says what may happen
+    and what to do, with the command where there is one.
+    """
+
+    name: str
+    found: str
+    meaning: str
+    level: Level = Level.OK
+
+
+class Log(Protocol):
+    """An append-only log. Every method may be called from any thread.
+
+    An append returns only after its record is durable. Every method raises `StoreError`
+    where the store fails, and nothing else.
+    """
+
+    @property
+    def url(self) -> str:
+        """Where the log lies, without secrets."""
+        ...
+
+    @property
+    def gapless(self) -> bool:
+        """Whether positions have no gaps, and every record names the one before it."""
+        ...
+
+    @property
+    def views(self) -> ViewStore | None:
+        """Where views are stored beside the log; None where this store keeps none."""
+        ...
+
+    @property
+    def feeds(self) -> FeedStore:
+        """Where subscriptions to the change feed keep how far they are."""
+        ...
+
+    def append(self, entry: Entry, *, expected_version: int | None = None) -> Appended:
+        """Append one entry; concurrent callers share a commit.
+
+        What is stored already is a duplicate, whatever version is expected.
+
+        Raises:
+            VersionConflictError: the stream is not at `expected_version`.
+        """
+        ...
+
+    def append_many(self, entries: Sequence[Entry]) -> list[Appended]:
+        """Append entries in one commit, each deduplicated against those before it."""
+        ...
+
+    async def append_async(self, entry: Entry, *, expected_version: int | None = None) -> Appended:
+        """Append one entry from a coroutine; concurrent tasks share a commit."""
+        ...
+
+    def restore(self, records: Sequence[Record]) -> None:
+        """Insert records of another log just as they are, after all that is stored, in one commit.
+
+        For copying a log: nothing is deduplicated or chained anew.
+        """
+        ...
+
+    def read(self, stream: str, *, after: int = 0, until: int | None = None) -> list[Record]:
+        """Return a stream's records with versions above `after`, up to `until`.
+
+        Without either, all of them, whatever their versions.
+        """
+        ...
+
+    def read_many(self, streams: Sequence[str]) -> dict[str, list[Record]]:
+        """Return the records of many streams; those without any are left out."""
+        ...
+
+    def walk(self, stream: str) -> Iterator[Record]:
+        """Yield every record of a stream by version, whatever its version, in constant memory."""
+        ...
+
+    def streams(self, *, prefix: str = ORDERS, after: str = "") -> Iterator[str]:
+        """Yield the names above `after` with this prefix, sorted, in constant memory."""
+        ...
+
+    def scan(self, *, after: int = 0, until: int | None = None) -> Iterator[Record]:
+        """Yield every record with a position above `after`, in order, in constant memory."""
+        ...
+
+    def strays(self) -> Iterator[Record]:
+        """Yield the records that no scan meets, as their positions are none that a log gives.
+
+        There are none unless somebody went around the constraints of the table. They cannot be
+        decoded, but they are there: whoever reads by position asks for them too.
+        """
+        ...
+
+    def last_position(self) -> int:
+        """Return the highest position, 0 for an empty log."""
+        ...
+
+    def settings(self) -> Sequence[Setting]:
+        """Return what durability rests on, read back from the store."""
+        ...
+
+    def close(self) -> None:
+        """Close every connection; what was acknowledged stays."""
+        ...
+
+
+@runtime_checkable
+class Guarded(Protocol):
+    """A log whose own guards can be put back by whoever may write to it."""
+
+    def put_back_guards(self) -> None:
+        """Make anew what refuses changes, where somebody dropped or changed it.
+
+        Raises:
+            StoreUnavailableError: it cannot be written.
+        """
+        ...
+
+
+@runtime_checkable
+class BacksUp(Protocol):
+    """A log that writes a copy of itself while it is used."""
+
+    def backup(self, path: str) -> None:
+        """Write all that is stored into a new file at `path`, which is whole or not there.
+
+        Raises:
+            StoreUnavailableError: it cannot be written, or something is there already.
+        """
+        ...

@@ -1,0 +1,193 @@
+"""The log on any recorder: what all stores share."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
+from typing import Final, NoReturn, ParamSpec, TypeVar
+
+from lifecycle.core.event import Entry
+from lifecycle.errors import OpenedElsewhereError, StoreClosedError
+from lifecycle.log.async_commit import Drain
+from lifecycle.log.codec import prepare, storable
+from lifecycle.log.contract import MAX_POSITION, ORDERS, Appended, Record, Setting
+from lifecycle.log.deduplication import Committer
+from lifecycle.log.feed_store import FeedStore
+from lifecycle.log.group_commit import Gathering
+from lifecycle.log.pending_append import ThreadBatch
+from lifecycle.log.recorder import STREAMS_AT_ONCE, Recorder, Row
+from lifecycle.log.retry_policy import patiently
+from lifecycle.log.view_store import ViewStore
+
+_LAST: Final = 2**63 - 1
+
+Clock = Callable[[], datetime]
+"""Tells the time, with a zone."""
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def now() -> datetime:
+    """Return the system's time."""
+    return datetime.now(UTC)
+
+
+class RecordedLog:
+    """A `Log` on a recorder; `patience` is for how many seconds it is asked again."""
+
+    def __init__(
+        self,
+        recorder: Recorder,
+        clock: Clock,
+        patience: float,
+        *,
+        feeds: FeedStore,
+        views: ViewStore | None = None,
+    ) -> None:
+        self.feeds = feeds
+        self.views = views
+        self._recorder = recorder
+        self._patience = patience
+        self._pid = os.getpid()
+        self._closed = False
+        self._gathering = Gathering(Committer(recorder, clock, patience).commit)
+        self._drain = Drain(self._gathering)
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a log belongs to the process that opened it; connect again in the other")
+
+    @property
+    def url(self) -> str:
+        """Where the log lies, without secrets."""
+        return self._recorder.url
+
+    @property
+    def gapless(self) -> bool:
+        """Whether positions have no gaps, and every record names the one before it."""
+        return self._recorder.gapless
+
+    def append(self, entry: Entry, *, expected_version: int | None = None) -> Appended:
+        """Append one entry; concurrent callers share a commit.
+
+        What is stored already is a duplicate whatever version is expected.
+
+        Raises:
+            VersionConflictError: the stream is not at `expected_version`.
+            InvalidArgumentError: the entry is not what it says.
+        """
+        self._check()
+        return self._gathering.submit(ThreadBatch([prepare(entry)], expected_version))[0]
+
+    def append_many(self, entries: Sequence[Entry]) -> list[Appended]:
+        """Append entries in one commit, each deduplicated against those before it.
+
+        Raises:
+            InvalidArgumentError: an entry is not what it says; none is appended.
+        """
+        self._check()
+        if not entries:
+            return []
+        return self._gathering.submit(ThreadBatch([prepare(entry) for entry in entries]))
+
+    async def append_async(self, entry: Entry, *, expected_version: int | None = None) -> Appended:
+        """Append one entry from a coroutine; concurrent tasks share a commit.
+
+        A task that is canceled meanwhile harms nobody; its entry may still be recorded.
+        Errors are those of `append`.
+        """
+        self._check()
+        return (await self._drain.submit([prepare(entry)], expected_version))[0]
+
+    def restore(self, records: Sequence[Record]) -> None:
+        """Insert records of another log just as they are, after all that is stored, in one commit.
+
+        Nothing is deduplicated or chained anew: see `lifecycle.audit.copying`. A record whose
+        stream and version are stored already refuses all of them.
+        """
+        rows = [Row(each.stream, each.version, each.topic, each.state) for each in records]
+        self._check()
+        # Asked once: what is stored already stays in the way however often it is asked.
+        patiently(self.url, 0, self._recorder.write, lambda _: rows)
+
+    def read(self, stream: str, *, after: int = 0, until: int | None = None) -> list[Record]:
+        """Return a stream's records with versions above `after`, up to `until`.
+
+        Without either, all of them, whatever their versions.
+        """
+        name = storable(stream)
+        if after <= 0 and until is None:
+            return self._ask(self._recorder.read_many, [name])
+        return self._ask(self._recorder.read, name, _bounded(after), _bounded(until))
+
+    def read_many(self, streams: Sequence[str]) -> dict[str, list[Record]]:
+        """Return the records of many streams; those without any are left out."""
+        found: dict[str, list[Record]] = {}
+        names = list(dict.fromkeys(map(storable, streams)))
+        for start in range(0, len(names), STREAMS_AT_ONCE):
+            chunk = names[start : start + STREAMS_AT_ONCE]
+            for record in self._ask(self._recorder.read_many, chunk):
+                found.setdefault(record.stream, []).append(record)
+        return found
+
+    def walk(self, stream: str) -> Iterator[Record]:
+        """Yield every record of a stream by version, whatever its version, in constant memory."""
+        name = storable(stream)
+        yield from self._ask(self._recorder.odd_ones, name)
+        version, position = 0, MAX_POSITION
+        while page := self._ask(self._recorder.page_of_stream, name, version, position):
+            yield from page
+            version, position = page[-1].version, page[-1].position
+
+    def streams(self, *, prefix: str = ORDERS, after: str = "") -> Iterator[str]:
+        """Yield the names above `after` with this prefix, sorted, in constant memory."""
+        wanted, last = storable(prefix), storable(after)
+        while page := self._ask(self._recorder.page_of_streams, last, wanted):
+            yield from map(storable, page)
+            last = page[-1]
+
+    def scan(self, *, after: int = 0, until: int | None = None) -> Iterator[Record]:
+        """Yield every record with a position above `after`, in order, in constant memory."""
+        position, last = _bounded(after, MAX_POSITION), _bounded(until, MAX_POSITION)
+        while page := self._ask(self._recorder.page, position, last):
+            yield from page
+            position = page[-1].position
+
+    def strays(self) -> Iterator[Record]:
+        """Yield the records that no scan meets, as their positions are none that a log gives."""
+        yield from self._ask(self._recorder.strays)
+
+    def last_position(self) -> int:
+        """Return the highest position, 0 for an empty log."""
+        return self._ask(self._recorder.last_position)
+
+    def settings(self) -> Sequence[Setting]:
+        """Return what durability rests on, read back from the store."""
+        return self._ask(self._recorder.settings)
+
+    def close(self) -> None:
+        """Close every connection; what was acknowledged stays. In a fork: nothing to close."""
+        if self._closed or self._pid != os.getpid():
+            return
+        self._closed = True
+        self._drain.close()
+        self._gathering.close(self._recorder.close)
+
+    def _check(self) -> None:
+        if self._pid != os.getpid():
+            raise OpenedElsewhereError(self._pid, os.getpid())
+        if self._closed:
+            raise StoreClosedError(self.url)
+
+    def _ask(self, ask: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        self._check()
+        return patiently(self.url, self._patience, ask, *args, **kwargs)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.url}>"
+
+
+def _bounded(number: int | None, most: int = _LAST) -> int:
+    """Return a version or position that every store can compare with."""
+    return most if number is None else max(0, min(number, most))

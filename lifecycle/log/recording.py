@@ -1,0 +1,367 @@
+"""Recordings: the interchange format, JSON Lines, one event a line.
+
+`{"kind":"callback","received_at":"2022-06-04T10:00:09Z","body":{"id":"x","status":"brand_new"}}`
+
+line ─→ read_line ─→ Arrival ─→ provider.recognize ─→ Event ─→ write_line ─→ line
+
+A line that is none is not refused but comes back as `Unreadable`, kept whole.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from lifecycle.core.event import (
+    KINDS,
+    MAX_ATTEMPT,
+    NO_HEADERS,
+    Arrival,
+    Event,
+    Kind,
+    Unreadable,
+    opaque_id,
+)
+from lifecycle.core.identity import stated_order_id
+from lifecycle.core.instant import format_instant, parse_instant
+from lifecycle.core.provider import Provider
+from lifecycle.core.strict_json import MAX_DEPTH, compact, parse
+from lifecycle.errors import InvalidArgumentError, JsonError
+
+Headers = Mapping[str, str] | Iterable[tuple[str | bytes, str | bytes]] | None
+"""HTTP headers: a mapping, or pairs of names and values, text or bytes; None is none."""
+
+BAD_LINE: Final = "bad_line"
+USUAL_HEADERS: Final = frozenset(
+    {"content-type", "date", "user-agent", "x-request-id", "traceparent"}
+)
+
+MAX_HEADER_BYTES: Final = 1024
+"""A header with a longer value is not kept: it would be stored with every event."""
+
+_KINDS: Final[Mapping[str, Kind]] = {kind: kind for kind in KINDS}
+_SECRET_HEADERS: Final = frozenset({"authorization", "cookie", "set-cookie"})
+_BODY_FIELDS: Final = ("body", "body_text", "body_base64")
+_EXACT: Final = (bytes, bytearray, memoryview)
+# In a tuple, `dict` first: asking anything else whether it is a `Mapping` is slow.
+_OBJECT: Final = (dict, Mapping)
+
+
+class _BadLineError(ValueError):
+    """The line is no recording; the message says why and quotes nothing."""
+
+
+def keep_headers(headers: Headers, also: frozenset[str] = frozenset()) -> Mapping[str, str]:
+    """Return the headers to store, names in lower case: the usual ones and those in `also`.
+
+    Never `authorization`, `cookie` or `proxy-*`, whoever asks. Of a header that came twice
+    the values are joined by a comma; what is no text, or longer than `MAX_HEADER_BYTES`, is
+    left out: whatever reads a part of it would take it for the whole.
+
+    Raises:
+        InvalidArgumentError: `headers` is neither a mapping nor pairs.
+    """
+    if not headers:
+        return NO_HEADERS
+    kept: dict[str, str] = {}
+    try:
+        for pair_name, pair_value in _pairs(headers):
+            name, value = _header_text(pair_name).lower(), _header_text(pair_value)
+            if value and (name in USUAL_HEADERS or name in also) and not _is_secret(name):
+                kept[name] = f"{kept[name]}, {value}" if name in kept else value
+    except (TypeError, ValueError):
+        raise InvalidArgumentError("headers", "a mapping, or pairs of names and values") from None
+    return {name: value for name, value in kept.items() if _is_short(value)}
+
+
+def read_line(
+    line: bytes | str | Mapping[str, Any],
+    *,
+    received_at: datetime,
+    providers: Mapping[str, Provider],
+    provider: str,
+    line_number: int | None = None,
+) -> tuple[str, Arrival] | Unreadable:
+    """Return a line's provider and arrival; `Unreadable` where it is no recording.
+
+    A mapping stands for the line that spells it; in it `received_at` may be a datetime and
+    a body may be bytes. `received_at` and `provider` are for lines that name none. Blank
+    lines are the caller's to skip.
+    """
+    try:
+        fields = _checked(line) if isinstance(line, _OBJECT) else _parsed(line)
+        return _read(fields, received_at, providers, provider)
+    except _BadLineError as bad:
+        return Unreadable(
+            provider=provider,
+            reason=BAD_LINE,
+            detail=str(bad),
+            body=_raw(line),
+            received_at=received_at,
+            line_number=line_number,
+        )
+
+
+def write_line(event: Event) -> dict[str, Any]:
+    """Return the line that `read_line` reads as this event again, its fields in order."""
+    arrival = Arrival(
+        kind=event.kind,
+        body=event.body,
+        received_at=event.received_at,
+        order_id=event.order_id,
+        attempt=event.attempt or 1,
+        exchange_id=event.exchange_id,
+        http_status=event.http_status,
+        headers=event.headers,
+    )
+    return _written(event.provider, arrival)
+
+
+def write_item(item: Unreadable) -> dict[str, Any] | bytes:
+    """Return the line that ends in the quarantine again for the same reason.
+
+    Bytes are a bad line as it came. One that came with line breaks cannot be a line: it
+    comes as an object of no kind, its bytes in base64.
+    """
+    if item.arrival is not None:
+        return _written(item.provider, item.arrival)
+    if item.body.strip() and b"\n" not in item.body and b"\r" not in item.body:
+        return item.body
+    return {"kind": BAD_LINE, **_body_field(item.body)}
+
+
+def _read(
+    fields: Mapping[str, Any],
+    received_at: datetime,
+    providers: Mapping[str, Provider],
+    provider: str,
+) -> tuple[str, Arrival]:
+    get = fields.get
+    name = _provider(get("provider"), providers, provider)
+    return name, Arrival(
+        _kind(get("kind")),
+        _body(fields),
+        _received_at(get("received_at")) or received_at,
+        stated_order_id(get("order_id")),
+        _integer("attempt", get("attempt"), 1, MAX_ATTEMPT) or 1,
+        opaque_id(get("exchange_id")),
+        _integer("http_status", get("http_status"), 100, 599),
+        _headers(get("headers"), providers[name].kept_headers),
+    )
+
+
+def _parsed(line: object) -> Mapping[str, Any]:
+    try:
+        # The body's 64 levels, and the line around them.
+        value = parse(_raw(line), max_depth=MAX_DEPTH + 1)
+    except JsonError as refused:
+        raise _BadLineError(f"the line is {refused}") from None
+    if not isinstance(value, dict):
+        raise _BadLineError("the line is JSON, but no object")
+    return value
+
+
+def _spelled(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a mapping as a line would spell it: a time as text, bytes as base64."""
+    fields = dict(given)
+    received_at = fields.get("received_at")
+    if isinstance(received_at, datetime) and received_at.utcoffset() is not None:
+        fields["received_at"] = _printed(received_at)
+    for name in _BODY_FIELDS:
+        if not isinstance(fields.get(name), bytes | bytearray | memoryview):
+            continue
+        exact = bytes(fields.pop(name))
+        if name != "body_base64":
+            exact = base64.b64encode(exact)
+        fields["body_base64" if "body_base64" not in fields else name] = exact.decode("latin-1")
+    return fields
+
+
+def _printed(instant: datetime) -> str:
+    try:
+        return format_instant(instant)
+    except OverflowError:
+        return ""
+
+
+def _checked(fields: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the fields if their `body` is bytes, or a value that strict JSON can spell."""
+    body = fields.get("body")
+    if type(body) is bytes or body is None or isinstance(body, _EXACT):
+        return fields
+    try:
+        parse(compact(body))
+    except JsonError as refused:
+        raise _BadLineError(f"its body is {refused}") from None
+    except (TypeError, ValueError, RecursionError):
+        raise _BadLineError("its body cannot be written as JSON") from None
+    return fields
+
+
+def _kind(value: object) -> Kind:
+    if isinstance(value, str) and value in _KINDS:
+        return _KINDS[value]
+    raise _BadLineError(f"its kind is none of {', '.join(KINDS)}")
+
+
+def _provider(value: object, providers: Mapping[str, Provider], usual: str) -> str:
+    if value is None:
+        return usual
+    if isinstance(value, str) and value in providers:
+        return value
+    raise _BadLineError(f"its provider is none of {', '.join(sorted(providers))}")
+
+
+def _integer(field: str, value: object, least: int, most: int) -> int | None:
+    if value is None:
+        return None
+    if isinstance(value, int) and not isinstance(value, bool) and least <= value <= most:
+        return int(value)
+    raise _BadLineError(f"its {field} is no integer from {least} to {most}")
+
+
+def _received_at(value: object) -> datetime | None:
+    if value is None:
+        return None
+    found = _instant(value)
+    if found is None:
+        raise _BadLineError("its received_at is no RFC 3339 time with a zone")
+    return found
+
+
+def _instant(value: object) -> datetime | None:
+    if isinstance(value, str):
+        return parse_instant(value)
+    if not isinstance(value, datetime) or value.utcoffset() is None:
+        return None
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:
+        return None
+
+
+def _headers(value: object, also: frozenset[str]) -> Mapping[str, str]:
+    if value is None:
+        return NO_HEADERS
+    if not isinstance(value, Mapping):
+        raise _BadLineError("its headers are no object")
+    return keep_headers(value, also)
+
+
+def _body(fields: Mapping[str, Any]) -> bytes:
+    body = fields.get("body")
+    if type(body) is bytes and "body_text" not in fields and "body_base64" not in fields:
+        return body
+    given = [name for name in _BODY_FIELDS if name in fields]
+    if len(given) > 1:
+        raise _BadLineError(f"it has {' and '.join(given)}; one body is expected")
+    if not given or fields[given[0]] is None:
+        return b""
+    return _BODY_READERS[given[0]](fields[given[0]])
+
+
+def _json_body(value: object) -> bytes:
+    return bytes(value) if isinstance(value, _EXACT) else compact(value)
+
+
+def _text_body(value: object) -> bytes:
+    if isinstance(value, _EXACT):
+        return bytes(value)
+    try:
+        return str.encode(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        raise _BadLineError("its body_text is no text") from None
+
+
+def _base64_body(value: object) -> bytes:
+    try:
+        return base64.b64decode(value, validate=True)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        raise _BadLineError("its body_base64 is no padded standard base64") from None
+
+
+_BODY_READERS: Final[Mapping[str, Callable[[object], bytes]]] = {
+    "body": _json_body,
+    "body_text": _text_body,
+    "body_base64": _base64_body,
+}
+
+
+def _raw(line: object) -> bytes:
+    """Return a line's bytes, without its line break."""
+    if isinstance(line, str):
+        try:
+            raw = line.encode("utf-8", "surrogateescape")
+        except UnicodeEncodeError:
+            raw = line.encode("utf-8", "surrogatepass")
+    elif isinstance(line, bytes | bytearray | memoryview):
+        raw = bytes(line)
+    else:
+        raw = _best_effort(line)
+    return raw.removesuffix(b"\n").removesuffix(b"\r")
+
+
+def _best_effort(value: object) -> bytes:
+    """Return something that is no recording as nearly as JSON can say it.
+
+    What cannot be said stands as `NaN`, so that the line is never read as if it were whole.
+    """
+    if not isinstance(value, Mapping):
+        return _said_or_nan(value).encode()
+    fields = _spelled(value).items()
+    said = (f"{_said_or_nan(name)}:{_said_or_nan(item)}" for name, item in fields)
+    return f"{{{','.join(said)}}}".encode()
+
+
+def _said_or_nan(value: object) -> str:
+    try:
+        return json.dumps(value, separators=(",", ":"), default=lambda _: math.nan)
+    except (TypeError, ValueError, RecursionError):
+        return "NaN"
+
+
+def _written(provider: str, arrival: Arrival) -> dict[str, Any]:
+    line: dict[str, Any] = {"kind": arrival.kind, "provider": provider}
+    if arrival.order_id is not None:
+        line["order_id"] = arrival.order_id
+    if arrival.kind in {"request", "response"}:
+        line["attempt"] = arrival.attempt
+    if arrival.exchange_id is not None:
+        line["exchange_id"] = arrival.exchange_id
+    line["received_at"] = format_instant(arrival.received_at)
+    if arrival.kind in {"response", "poll"}:
+        line["http_status"] = arrival.http_status
+    if arrival.headers:
+        line["headers"] = dict(arrival.headers)
+    return line | _body_field(arrival.body)
+
+
+def _body_field(body: bytes) -> dict[str, str]:
+    try:
+        return {"body_text": body.decode()}
+    except UnicodeDecodeError:
+        return {"body_base64": base64.b64encode(body).decode("ascii")}
+
+
+def _pairs(headers: Any) -> Iterable[tuple[Any, Any]]:
+    items = getattr(headers, "items", None)
+    return items() if callable(items) else headers  # type: ignore[no-any-return]
+
+
+def _header_text(value: object) -> str:
+    """Return a name or a value as text that can be stored, empty where it is none."""
+    if isinstance(value, bytes):
+        return value.decode("latin-1")
+    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else ""
+
+
+def _is_short(value: str) -> bool:
+    return len(value) <= MAX_HEADER_BYTES and len(value.encode()) <= MAX_HEADER_BYTES
+
+
+def _is_secret(name: str) -> bool:
+    return name in _SECRET_HEADERS or name.startswith("proxy-")

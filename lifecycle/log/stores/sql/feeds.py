@@ -1,0 +1,146 @@
+"""Subscriptions in two tables beside the log: what SQLite and PostgreSQL share.
+
+Every move says from where: a position that is no longer there shows that another reader was
+first, and nothing of that transaction is kept.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from typing import Any, NamedTuple
+
+from lifecycle.errors import StoreUnavailableError
+from lifecycle.log.feed_store import DeadLetter, MovedOnError, Standing
+from lifecycle.log.recorder import TryAgainError
+from lifecycle.log.retry_policy import patient, patiently
+from lifecycle.log.stores.sql.feed_statements import Statements
+
+Statement = tuple[str, Sequence[object]]
+"""A statement and its values."""
+
+
+class Transaction(NamedTuple):
+    """One transaction: the cursor that we use, and the connection that a handler gets."""
+
+    cursor: Any
+    connection: Any
+
+
+class TableFeeds:
+    """A `FeedStore` in one database; a subclass knows which. `patience` is as the log's."""
+
+    def __init__(self, url: str, patience: float, statements: Statements) -> None:
+        self.url = url
+        self.patience = patience
+        self._sql = statements
+
+    @abstractmethod
+    def is_there(self) -> bool:
+        """Tell whether the tables are there, and this user may read them."""
+
+    @abstractmethod
+    def create(self, transaction: Transaction) -> None:
+        """Make the tables, unless they are there."""
+
+    @abstractmethod
+    def ask(self, statement: str, *parameters: object) -> list[Any]:
+        """Return all rows of a statement."""
+
+    @abstractmethod
+    def transaction(self) -> AbstractContextManager[Transaction]:
+        """Return a transaction, kept if its block ends well."""
+
+    @patient
+    def begin(self, name: str, position: int) -> int:
+        """Return where a subscription stands; a new one begins at `position`."""
+        found = self.ask(self._sql.position, name) if self.is_there() else []
+        if not found:
+            with self.transaction() as transaction:
+                self.create(transaction)
+                transaction.cursor.execute(self._sql.begin, (name, position))
+            found = self.ask(self._sql.position, name)
+        return int(found[0][0])
+
+    @patient
+    def standings(self) -> list[Standing]:
+        """Return all subscriptions, by name."""
+        return list(map(Standing._make, self.ask(self._sql.standings) if self.is_there() else ()))
+
+    @patient
+    def move(self, name: str, before: int, after: int) -> bool:
+        """Move a position; False if it is no longer at `before`."""
+        return self._do((self._sql.move, (after, name, before)))
+
+    def moving(self, name: str, before: int, after: int) -> AbstractContextManager[Any]:
+        """Return a transaction that yields the driver's connection and moves the position."""
+        return self.shared((self._sql.move, (after, name, before)))
+
+    @patient
+    def park(self, name: str, before: int, letter: DeadLetter) -> bool:
+        """Keep a letter and move the position to it."""
+        return self._do(
+            (self._sql.move, (letter.position, name, before)), (self._sql.park, (name, *letter))
+        )
+
+    @patient
+    def letters(self, name: str, after: int, at_most: int) -> list[DeadLetter]:
+        """Return the next letters with positions above `after`, by position."""
+        found = self.ask(self._sql.letters, name, after, at_most) if self.is_there() else ()
+        return list(map(DeadLetter._make, found))
+
+    @patient
+    def waits(self, name: str, order_id: str) -> bool:
+        """Tell whether a letter of this order waits."""
+        return bool(self.ask(self._sql.waits, name, order_id))
+
+    @patient
+    def drop(self, name: str, position: int) -> bool:
+        """Forget a letter; False if it is there no longer."""
+        return self._do((self._sql.drop, (name, position)))
+
+    def dropping(self, name: str, position: int) -> AbstractContextManager[Any]:
+        """Return a transaction that yields the driver's connection and forgets the letter."""
+        return self.shared((self._sql.drop, (name, position)))
+
+    @patient
+    def retried(self, name: str, position: int, reason: str, attempts: int) -> None:
+        """Add handings over to a letter that still was not taken."""
+        self._do((self._sql.retried, (reason, attempts, name, position)))
+
+    @contextmanager
+    def shared(self, first: Statement) -> Iterator[Any]:
+        """Yield the driver's connection once the first statement found what it moves.
+
+        Raises:
+            MovedOnError: it found nothing; another reader was first.
+            StoreUnavailableError: nothing was kept, or nobody knows: the position shows it.
+        """
+        # Only beginning is asked again: what is done with the connection is not ours to repeat.
+        begun, connection = patiently(self.url, self.patience, self._begun, first)
+        try:
+            with begun:
+                yield connection
+        except TryAgainError as again:
+            raise StoreUnavailableError(self.url, again.found) from again
+
+    def _begun(self, first: Statement) -> tuple[ExitStack, Any]:
+        """Return a transaction to be ended, once the first statement found what it moves."""
+        with ExitStack() as stack:
+            transaction = stack.enter_context(self.transaction())
+            if transaction.cursor.execute(*first).fetchone() is None:
+                raise MovedOnError
+            return stack.pop_all(), transaction.connection
+
+    def _do(self, first: Statement, *others: Statement) -> bool:
+        """Run statements in one transaction; False, and nothing done, if the first finds none.
+
+        Where the reply to a commit was lost, asking again finds out: the first then finds none.
+        """
+        with self.transaction() as transaction:
+            if transaction.cursor.execute(*first).fetchone() is None:
+                return False
+            for statement in others:
+                transaction.cursor.execute(*statement)
+        return True

@@ -1,0 +1,206 @@
+"""Stored views on a tracking recorder of `eventsourcing`: what SQLite and PostgreSQL share.
+
+The position of a generation is a row of the library's own tracking table, under the name
+`views:<provider>:<number>`; it moves in the transaction that writes the views. The library
+lets it only grow: whoever comes second finds that the generation moved on, and writes nothing.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
+
+from eventsourcing.persistence import IntegrityError, Tracking
+
+from lifecycle.log.retry_policy import patient
+from lifecycle.log.stores.sql.view_statements import Statements, finding
+from lifecycle.log.view_store import Batch, Conditions, Generation, Phase, Poisoned, StoredView
+
+
+class LostRaceError(Exception):
+    """A generation is no longer as it was read; never leaves `stores`."""
+
+
+def tracking_name(generation: Generation) -> str:
+    """Return the name under which the library's tracking keeps a generation's position."""
+    return f"views:{generation.provider}:{generation.number}"
+
+
+class Cursor(Protocol):
+    """What both drivers' cursors offer."""
+
+    def execute(self, statement: str, parameters: Sequence[object] = ..., /) -> Any:
+        """Run a statement."""
+        ...
+
+    def executemany(self, statement: str, parameters: Sequence[Sequence[object]], /) -> Any:
+        """Run a statement with each of these values."""
+        ...
+
+    def fetchone(self) -> Any:
+        """Return the next row, None if there is no more."""
+        ...
+
+    def fetchall(self) -> list[Any]:
+        """Return all rows that are left."""
+        ...
+
+
+class TrackedViews:
+    """A `ViewStore` whose tables and tracking lie in one database; a subclass knows which."""
+
+    def __init__(self, url: str, patience: float, place: str | None) -> None:
+        self.url = url
+        self.patience = patience
+        self._place = place
+        self._sql = Statements().spelled(place)
+
+    @abstractmethod
+    def is_there(self) -> bool:
+        """Tell whether the tables are there, and may be read."""
+        ...
+
+    @abstractmethod
+    def writing(self) -> AbstractContextManager[Cursor]:
+        """Return a block within a transaction in which nobody else writes to these tables."""
+        ...
+
+    @abstractmethod
+    def reading(self) -> AbstractContextManager[Cursor]:
+        """Return a block whose statements all see one state of the tables."""
+        ...
+
+    @abstractmethod
+    def track(self, cursor: Cursor, tracking: Tracking) -> None:
+        """Have the library's recorder move a position, in the transaction of a cursor."""
+        ...
+
+    @patient
+    def generations(self, provider: str) -> list[Generation]:
+        """Return what is kept of a provider, oldest first."""
+        if not self.is_there():
+            return []
+        return list(map(_generation, self._fetch(self._sql.generations, provider)))
+
+    @patient
+    def begin(self, new: Generation) -> bool:
+        """Begin a generation that walks; False if another of this provider is being built."""
+        with self.writing() as cursor:
+            cursor.execute(self._sql.under_way, (new.provider,))
+            if cursor.fetchone()[0]:
+                return False
+            columns = (new.provider, new.definition, new.form, new.release)
+            cursor.execute(self._sql.begin, (*columns, new.phase.value, new.walked))
+            began = new._replace(number=cursor.fetchone()[0])
+            self.track(cursor, Tracking(tracking_name(began), new.position))
+        return True
+
+    @patient
+    def write(self, generation: Generation, batch: Batch) -> bool:
+        """Write a batch and how far the generation is with it; False if it moved on."""
+        try:
+            with self.writing() as cursor:
+                self._expect(cursor, generation, in_place=batch.stays)
+                self._write(cursor, generation.number, batch)
+                if batch.walked is not None:
+                    cursor.execute(self._sql.walk, (batch.walked, generation.number))
+                if batch.position is not None:
+                    self._move(cursor, generation, batch.position)
+        except LostRaceError:
+            return False
+        return True
+
+    @patient
+    def promote(self, generation: Generation, to: Phase) -> bool:
+        """Give a generation its next phase; False if it is no longer in the one it was in."""
+        try:
+            with self.writing() as cursor:
+                self._expect(cursor, generation)
+                if to is Phase.LIVE:
+                    cursor.execute(self._sql.retire, (generation.provider, generation.number))
+                cursor.execute(self._sql.promote, (to.value, generation.number))
+        except LostRaceError:
+            return False
+        return True
+
+    @patient
+    def sweep(self, generation: Generation, at_most: int) -> bool:
+        """Delete some views of a retired generation, at last itself; False when it is gone."""
+        number = generation.number
+        with self.writing() as cursor:
+            cursor.execute(self._sql.sweep_views, (number, number, at_most))
+            if cursor.fetchall():
+                return True
+            cursor.execute(self._sql.sweep_poisoned, (number,))
+            cursor.execute(self._sql.sweep_generation, (number,))
+            cursor.execute(self._sql.sweep_tracking, (tracking_name(generation),))
+        return False
+
+    @patient
+    def find(
+        self, generation: Generation, wanted: Conditions, after: str, at_most: int
+    ) -> list[StoredView] | None:
+        """Return the next views for which the conditions hold; None if it is there no longer."""
+        statement, values = finding(wanted, self._place)
+        with self.reading() as cursor:
+            cursor.execute(self._sql.generation, (generation.number,))
+            if cursor.fetchone() is None:
+                return None
+            cursor.execute(statement, (generation.number, after, *values, at_most))
+            return list(map(StoredView._make, cursor.fetchall()))
+
+    @patient
+    def between(self, generation: Generation, after: str, until: str | None) -> list[StoredView]:
+        """Return the views of all orders above `after`, up to `until`."""
+        rows = self._fetch(self._sql.between, generation.number, after, until)
+        return list(map(StoredView._make, rows))
+
+    @patient
+    def odd(self, generation: Generation) -> int:
+        """Return how many orders show an anomaly."""
+        ((found,),) = self._fetch(self._sql.odd, generation.number) or [(0,)]
+        return int(found)
+
+    @patient
+    def poisoned(self, generation: Generation, after: str, at_most: int) -> list[Poisoned]:
+        """Return the next orders above `after` that could not be folded, by order id."""
+        rows = self._fetch(self._sql.poisoned, generation.number, after, at_most)
+        return list(map(Poisoned._make, rows))
+
+    def _expect(self, cursor: Cursor, generation: Generation, *, in_place: bool = False) -> None:
+        """Refuse to go on from what is no longer so."""
+        cursor.execute(self._sql.generation, (generation.number,))
+        row = cursor.fetchone()
+        if row is None or not _generation(row).is_still(generation, in_place=in_place):
+            raise LostRaceError
+
+    def _write(self, cursor: Cursor, number: int, batch: Batch) -> None:
+        gone = [(number, order_id) for order_id in batch.gone]
+        troubled = [(number, poisoned.order_id) for poisoned in batch.poisoned]
+        fine = [(number, view.order_id) for view in batch.views]
+        for statement, rows in (
+            (self._sql.drop_view, [*troubled, *gone]),
+            (self._sql.heal, [*fine, *gone]),
+            (self._sql.upsert, [(number, *view) for view in batch.views]),
+            (self._sql.poison, [(number, *poisoned) for poisoned in batch.poisoned]),
+        ):
+            if rows:
+                cursor.executemany(statement, rows)
+
+    def _move(self, cursor: Cursor, generation: Generation, position: int) -> None:
+        try:
+            self.track(cursor, Tracking(tracking_name(generation), position))
+        except IntegrityError:
+            raise LostRaceError from None
+
+    def _fetch(self, statement: str, *parameters: object) -> list[Any]:
+        with self.reading() as cursor:
+            cursor.execute(statement, parameters)
+            return cursor.fetchall()
+
+
+def _generation(row: Sequence[Any]) -> Generation:
+    number, provider, definition, form, release, phase, walked, position = row
+    return Generation(number, provider, definition, form, release, Phase(phase), walked, position)

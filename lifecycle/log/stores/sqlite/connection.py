@@ -1,0 +1,372 @@
+"""Connections to one SQLite file: every setting that durability rests on, set and read back."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections import deque
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from threading import get_ident
+from types import TracebackType
+from typing import Any, Final
+from urllib.parse import quote_from_bytes
+
+from eventsourcing.persistence import (
+    ConnectionNotFromPoolError,
+    ConnectionPoolClosedError,
+    ConnectionUnavailableError,
+)
+from eventsourcing.sqlite import (
+    SQLiteConnection,
+    SQLiteConnectionPool,
+    SQLiteCursor,
+    SQLiteDatastore,
+    SQLiteTransaction,
+)
+
+from lifecycle.errors import StoreUnavailableError
+from lifecycle.log.recorder import in_library_words
+from lifecycle.log.stores.sqlite.fault import is_harmless
+from lifecycle.log.stores.sqlite.files import LogFile, OpenFiles
+from lifecycle.log.stores.sqlite.fork import keep_open, refuse_if_unsafe, watch_forks
+
+SETTINGS: Final = {
+    "busy_timeout": 1000,  # milliseconds; no signal is heard meanwhile, so waiting is ours
+    "synchronous": 2,  # FULL: a commit is on the disk when it returns
+    "recursive_triggers": 1,  # REPLACE runs the trigger that refuses DELETE
+    "fullfsync": 1,  # on macOS nothing less reaches the disk
+    "checkpoint_fullfsync": 1,
+    "wal_autocheckpoint": 4000,  # pages: a page that changes often is copied back less often
+    "journal_size_limit": 40 * 1024 * 1024,  # bytes: what a long reader made grow shrinks again
+}
+"""What every connection is set to. The journal mode is the file's, see `make_durable`."""
+
+MEANINGS: Final[Mapping[str, str]] = {
+    "journal_mode": "a commit is in the write-ahead log, and readers wait for nobody",
+    "synchronous": "a commit is on the disk when it returns",
+    "recursive_triggers": "REPLACE is refused too",
+    "journal_size_limit": "the write-ahead file comes back to this size, in bytes",
+}
+"""What the settings mean that a connection reads back."""
+
+PAGE_BYTES: Final = 8192
+"""Of a new file. A smaller page holds few records and wastes its end."""
+
+_WRITER_CACHE_KIBIBYTES: Final = 65536
+"""Holds the index of about a million records; readers do with SQLite's own two megabytes."""
+
+MOST_CONNECTIONS: Final = 64
+"""More readers than this at once wait for each other."""
+
+_FORGET: Final = "PRAGMA shrink_memory"
+# SQLite keeps pages until the write-ahead file says that they changed, which it does not
+# where somebody copies another file over the database.
+
+_WORDS: Final[Mapping[str, tuple[str, ...]]] = {
+    "synchronous": ("off", "normal", "full", "extra"),
+    "recursive_triggers": ("off", "on"),
+    "journal_size_limit": (),
+}
+
+
+class ImmediateTransaction(SQLiteTransaction):
+    """Takes the write lock at once: a read lock that has to grow fails "locked" under rivals."""
+
+    connection: LogConnection
+
+    def __enter__(self) -> SQLiteCursor:
+        if self.commit:
+            self.connection.begin()
+            return self.connection.cursor()
+        return super().__enter__()
+
+
+class LogConnection(SQLiteConnection):
+    """A connection whose writing transactions begin with the write lock."""
+
+    def __init__(self, driver: sqlite3.Connection, file: LogFile) -> None:
+        super().__init__(driver, max_age=None)
+        self.driver = driver
+        self.tuples = self.new_cursor()
+        self.files = OpenFiles(file)
+        self._url = file.url
+        self._is_durable = False
+        if _setting(driver, "journal_mode") == "wal":
+            self.files.watch()
+
+    @contextmanager
+    def transaction(self, *, commit: bool) -> Iterator[SQLiteCursor]:
+        """Yield a cursor within a transaction, rolled back unless `commit`."""
+        with ImmediateTransaction(self, commit=commit) as cursor, cursor:
+            yield cursor
+        if commit:
+            self.check_committed()
+
+    def begin(self) -> None:
+        """Begin to write: all others are kept out, and the files are those that were opened.
+
+        Raises:
+            StoreUnavailableError: they are not; nothing was begun.
+        """
+        self.make_durable()
+        self.driver.execute("BEGIN IMMEDIATE")
+        try:
+            while self.files.check():
+                # The first page was read already, and only ending forgets it.
+                self.driver.execute("ROLLBACK")
+                self.driver.execute(_FORGET)
+                self.driver.execute("BEGIN IMMEDIATE")
+        except BaseException:
+            if self.driver.in_transaction:
+                self.driver.execute("ROLLBACK")
+            raise
+
+    def check(self, *, now: bool = True) -> bool:
+        """Return whether the files were written to since the last look; old pages are forgotten.
+
+        With `now` false this looks only if the last time is a while ago.
+
+        Raises:
+            StoreUnavailableError: they are no longer the files that were opened.
+        """
+        written = self.files.check() if now else self.files.check_now_and_then()
+        if written:
+            self.driver.execute(_FORGET)
+        return written
+
+    def check_committed(self) -> bool:
+        """Return what `check` does, after a commit and before it is acknowledged.
+
+        Raises:
+            StoreUnavailableError: what was committed may be gone.
+        """
+        written = self.files.check_committed()
+        if written:
+            self.driver.execute(_FORGET)
+        return written
+
+    def new_cursor(self) -> sqlite3.Cursor:
+        """Return a cursor that yields tuples; the library's own methods need named rows."""
+        cursor = self.driver.cursor()
+        cursor.row_factory = None
+        return cursor
+
+    @contextmanager
+    def tolerant(self, errors: str = "backslashreplace") -> Iterator[sqlite3.Cursor]:
+        """Yield a cursor that reads text which is no UTF-8, as a codec's error handler says."""
+        self.driver.text_factory = lambda text: text.decode("utf-8", errors)
+        try:
+            yield self.new_cursor()
+        finally:
+            self.driver.text_factory = str
+
+    def settings(self) -> dict[str, str]:
+        """Return what durability rests on, read back, in SQLite's words."""
+        found = {"journal_mode": str(_setting(self.driver, "journal_mode"))}
+        for name, words in _WORDS.items():
+            value = _setting(self.driver, name)
+            found[name] = words[value] if value in range(len(words)) else str(value)
+        return found
+
+    def make_durable(self) -> None:
+        """Have the file journaled by a write-ahead log; once per connection, before it writes.
+
+        Raises:
+            StoreUnavailableError: the file or its disk does not take it.
+        """
+        if not self._is_durable:
+            if _setting(self.driver, "journal_mode") != "wal":
+                self.driver.execute(f"PRAGMA page_size={PAGE_BYTES}")
+                self.driver.execute("PRAGMA journal_mode=WAL")
+            _check(self.driver, self._url, "journal_mode", "wal")
+            self.driver.execute(f"PRAGMA cache_size=-{_WRITER_CACHE_KIBIBYTES}")
+            # The write-ahead file is opened by whatever reads first.
+            self.driver.execute("SELECT 1 FROM sqlite_master").fetchone()
+            self.files.watch_writing()
+            self._is_durable = True
+
+    def _close(self) -> None:
+        if self.files.may_be_closed():
+            self.driver.close()
+        else:
+            keep_open(self.files.path, self.driver)
+        self.files.close()
+        super(SQLiteConnection, self)._close()
+
+
+class LogConnectionPool(SQLiteConnectionPool):
+    """Connections to the file at `path`; none is handed out before its settings are proved.
+
+    A stack without locks instead of the library's queue: its locks cost more than the
+    statement they guard, and one stays locked for ever if a connection cannot be opened.
+    """
+
+    def __init__(self, path: str, url: str, *, create: bool) -> None:
+        self.file = LogFile(path, url)
+        self.path = self.file.path
+        if create:
+            self.file.make()
+        else:
+            self.file.wait_until_made()
+        self._idle: deque[LogConnection] = deque()
+        self._opened: list[LogConnection] = []
+        self._opening: set[int] = set()
+        super().__init__(db_name=_uri(self.path))
+        watch_forks(self)
+
+    def get_connection(
+        self, timeout: float | None = None, *, is_writer: bool | None = None
+    ) -> LogConnection:
+        """Return a connection for one thread's use, to be put back; never waits."""
+        del timeout, is_writer
+        if self._closed:
+            raise ConnectionPoolClosedError
+        try:
+            return self._idle.pop()
+        except IndexError:
+            if len(self._opened) >= MOST_CONNECTIONS:
+                raise ConnectionUnavailableError from None
+            return self._create_connection()
+
+    def put_connection(self, conn: SQLiteConnection) -> None:
+        """Take a connection back; one that was closed is forgotten."""
+        if not isinstance(conn, LogConnection):
+            raise ConnectionNotFromPoolError
+        if self._closed:
+            conn.close()
+        if conn.closed:
+            with suppress(ValueError):
+                self._opened.remove(conn)
+        else:
+            self._idle.append(conn)
+
+    def close(self) -> None:
+        """Close what is idle; what is in use is closed when it is put back."""
+        self._closed = True
+        while self._idle:
+            self.put_connection(self._idle.pop())
+
+    @property
+    def is_used(self) -> bool:
+        """Whether any connection is in use, or just being opened; asked in a fork, so no locks."""
+        return bool(self._opening) or len(self._opened) != len(self._idle)
+
+    def close_in_child(self) -> None:
+        """Close all connections of a fork that the parent goes on using."""
+        for connection in self.leave_open():
+            connection.files.close()
+            with suppress(sqlite3.Error):
+                connection.driver.close()
+
+    def leave_open(self) -> list[LogConnection]:
+        """Return all connections, and never touch them again."""
+        self._closed = True
+        self._idle.clear()
+        return self._opened
+
+    def _create_connection(self) -> LogConnection:
+        refuse_if_unsafe(self.path, self.file.url)
+        self._opening.add(get_ident())
+        try:
+            connection = self._new_connection()
+            self._opened.append(connection)
+        finally:
+            self._opening.discard(get_ident())
+        return connection
+
+    def _new_connection(self) -> LogConnection:
+        """Open the file, which must be the one that others of this pool opened."""
+        others = self._opened[:1]
+        for other in others:
+            other.files.look()
+        before = self.file.first_look()
+        driver = _connected(self.db_name, self.file.url)
+        try:
+            self.file.second_look(before)
+            connection = LogConnection(driver, self.file)
+            for other in others:
+                other.files.look()
+        except BaseException:
+            driver.close()
+            raise
+        return connection
+
+
+class Lent:
+    """A connection of a pool for one block's use; one that failed is not used again.
+
+    A class, as every statement enters one: a generator would take three times as long.
+    """
+
+    __slots__ = ("_connection", "_pool")
+
+    def __init__(self, pool: LogConnectionPool) -> None:
+        self._pool = pool
+
+    def __enter__(self) -> LogConnection:
+        self._connection = connection = self._pool.get_connection()
+        try:
+            connection.check(now=False)
+        except BaseException:
+            self._pool.put_connection(connection)
+            raise
+        return connection
+
+    def __exit__(
+        self, kind: object, fault: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        connection = self._connection
+        try:
+            if fault is not None and (connection.driver.in_transaction or not is_harmless(fault)):
+                connection.close()
+        finally:
+            self._pool.put_connection(connection)
+
+
+class LogDatastore(SQLiteDatastore):
+    """The library's datastore on our connections."""
+
+    pool: LogConnectionPool
+
+    def __init__(self, path: str, url: str, *, create: bool) -> None:
+        super().__init__(db_name="", originator_id_type="text")
+        self.pool = LogConnectionPool(path, url, create=create)
+
+    @contextmanager
+    def get_connection(self, *, commit: bool = False) -> Iterator[LogConnection]:
+        """Yield a connection, as the library's own methods ask for it."""
+        del commit
+        with in_library_words(sqlite3.Error), Lent(self.pool) as connection:
+            yield connection
+
+
+def _connected(uri: str, url: str) -> sqlite3.Connection:
+    driver = sqlite3.connect(uri, uri=True, check_same_thread=False, isolation_level=None)
+    try:
+        for name, value in SETTINGS.items():
+            driver.execute(f"PRAGMA {name}={value}")
+            _check(driver, url, name, value)
+        _check(driver, url, "encoding", "UTF-8")
+        driver.row_factory = sqlite3.Row
+    except BaseException:
+        driver.close()
+        raise
+    return driver
+
+
+def _uri(path: str) -> str:
+    return f"file:{quote_from_bytes(os.fsencode(path))}?mode=rw"
+
+
+def _setting(driver: sqlite3.Connection, name: str) -> Any:
+    row = driver.execute(f"PRAGMA {name}").fetchone()
+    return row[0] if row else None
+
+
+def _check(driver: sqlite3.Connection, url: str, name: str, expected: object) -> None:
+    found = _setting(driver, name)
+    if found != expected:
+        raise StoreUnavailableError(
+            url, f"its {name} is {found!a} and could not be set to {expected!a}"
+        )

@@ -1,0 +1,61 @@
+"""Subscriptions in the SQLite file of the log: a handler may write in the same transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+from lifecycle.log.stores.sql.feed_statements import Statements
+from lifecycle.log.stores.sql.feeds import TableFeeds, Transaction
+from lifecycle.log.stores.sqlite.connection import Lent, LogDatastore
+from lifecycle.log.stores.sqlite.fault import InOurWords
+
+FEEDS_SCHEMA: Final = (
+    """CREATE TABLE IF NOT EXISTS feeds (
+    name TEXT PRIMARY KEY,
+    position INTEGER NOT NULL
+) WITHOUT ROWID""",
+    """CREATE TABLE IF NOT EXISTS feed_letters (
+    feed TEXT NOT NULL,
+    position INTEGER NOT NULL,
+    order_id TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    attempts INTEGER NOT NULL,
+    PRIMARY KEY (feed, position)
+) WITHOUT ROWID""",
+    "CREATE INDEX IF NOT EXISTS feed_letters_order ON feed_letters (feed, order_id)",
+)
+_IS_THERE: Final = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'feed_letters'"
+
+
+class SQLiteFeeds(TableFeeds):
+    """A `FeedStore` on the connections of the log; a handler gets a `sqlite3.Connection`."""
+
+    def __init__(self, datastore: LogDatastore, url: str, patience: float) -> None:
+        super().__init__(url, patience, Statements())
+        self._datastore = datastore
+
+    def is_there(self) -> bool:
+        """Tell whether the tables are there."""
+        return bool(self.ask(_IS_THERE))
+
+    def create(self, transaction: Transaction) -> None:
+        """Make the tables, unless they are there."""
+        for statement in FEEDS_SCHEMA:
+            transaction.cursor.execute(statement)
+
+    def ask(self, statement: str, *parameters: object) -> list[Any]:
+        """Return all rows of a statement."""
+        with InOurWords(self.url), Lent(self._datastore.pool) as connection:
+            return connection.tuples.execute(statement, parameters).fetchall()
+
+    @contextmanager
+    def transaction(self) -> Iterator[Transaction]:
+        """Yield a transaction that holds the lock of all who write."""
+        with (
+            InOurWords(self.url),
+            Lent(self._datastore.pool) as connection,
+            connection.transaction(commit=True),
+        ):
+            yield Transaction(connection.tuples, connection.driver)

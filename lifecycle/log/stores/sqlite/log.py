@@ -1,0 +1,387 @@
+"""The log in one SQLite file: the embedded default.
+
+Threads and processes may share the file. It must lie on a local disk.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterable, Sequence
+from contextlib import closing
+from itertools import takewhile
+from operator import add
+from pathlib import Path
+from stat import S_ISDIR, S_ISREG
+from typing import Any, Final
+
+from eventsourcing.sqlite import SQLiteApplicationRecorder
+
+from lifecycle.errors import InvalidArgumentError, StoreMissingError, StoreUnavailableError
+from lifecycle.log.codec import hash_of, link
+from lifecycle.log.contract import Record, Setting
+from lifecycle.log.recorded_log import Clock, RecordedLog, now
+from lifecycle.log.recorder import STREAMS_AT_ONCE, Head, Plan, Row, Tip
+from lifecycle.log.retry_policy import PATIENCE, patiently
+from lifecycle.log.stores.sqlite.backup import back_up
+from lifecycle.log.stores.sqlite.checkup import (
+    checkup,
+    put_back_guards,
+    warn_if_readable,
+    warn_of_lacking_guards,
+)
+from lifecycle.log.stores.sqlite.connection import MEANINGS, Lent, LogConnection, LogDatastore
+from lifecycle.log.stores.sqlite.fault import InOurWords, is_undecodable
+from lifecycle.log.stores.sqlite.feeds import FEEDS_SCHEMA, SQLiteFeeds
+from lifecycle.log.stores.sqlite.schema import COLUMNS, SCHEMA, TABLE
+from lifecycle.log.stores.sqlite.statements import (
+    INSERT,
+    INSERT_UNPLACED,
+    LAST_HEAD,
+    LAST_HEAD_OF_STREAM,
+    LAST_POSITION,
+    READ,
+    READ_ODD_ONES,
+    READ_PAGE,
+    READ_PAGE_OF_STREAM,
+    READ_STRAYS,
+    READ_STREAMS,
+    heads_of,
+    records_of,
+)
+from lifecycle.log.stores.sqlite.views import SQLiteViews
+
+_PAGE: Final = 500
+_PAGE_BYTES: Final = 4 * 1024 * 1024
+_STATEMENT_SIZES: Final = (1, 8, 64, STREAMS_AT_ONCE)
+
+
+_SYNCHRONOUS: Final = {0: "off", 1: "normal", 2: "full", 3: "extra"}
+
+
+class SQLiteLog(RecordedLog):
+    """The log in the SQLite file at `path`, made if there is none and `create` is true.
+
+    `patience` is for how many seconds a call waits for others that hold the file's lock.
+
+    Raises:
+        StoreMissingError: there is no log and `create` is false; nothing is made.
+        StoreUnavailableError: it cannot be opened.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        create: bool = True,
+        clock: Clock = now,
+        patience: float = PATIENCE,
+    ) -> None:
+        name = os.fspath(path)
+        if not name or "\0" in name:
+            raise InvalidArgumentError("path", "the name of a file")
+        self.recorder = _opened(name, create=create, patience=patience)
+        beside = (self.recorder.datastore, self.recorder.url, patience)
+        feeds, views = SQLiteFeeds(*beside), SQLiteViews(*beside)
+        self.recorder.optional = (FEEDS_SCHEMA, tuple(views.create_table_statements))
+        super().__init__(self.recorder, clock, patience, feeds=feeds, views=views)
+
+    def backup(self, path: str) -> None:
+        """Write all that is stored into a new file at `path`; others go on meanwhile.
+
+        Raises:
+            StoreUnavailableError: it cannot be written, or something is there already.
+        """
+        self._ask(self.recorder.backup, path)
+
+    def put_back_guards(self) -> None:
+        """Make the log's own triggers anew where somebody dropped or changed them."""
+        self._ask(self.recorder.put_back_guards)
+
+
+class SQLiteRecorder(SQLiteApplicationRecorder):
+    """The library's recorder on our table, with what the log needs besides."""
+
+    gapless = True
+    datastore: LogDatastore
+    optional: Sequence[tuple[str, ...]] = ()
+
+    def __init__(self, datastore: LogDatastore, url: str) -> None:
+        super().__init__(datastore, TABLE)
+        self.url = url
+        self.insert_events_statement = INSERT_UNPLACED
+        self._last: tuple[int, Row] | None = None
+        self._confirmed: LogConnection | None = None
+
+    def construct_create_table_statements(self) -> list[str]:
+        """Return the statements that make the table and guard it."""
+        return list(SCHEMA)
+
+    def prepare(self, *, create: bool) -> None:
+        """Make the table if it is not there and `create` is true, and check that it is ours."""
+        with InOurWords(self.url):
+            columns = self._columns()
+            if not columns and create:
+                self.create_table()
+                columns = self._columns()
+            elif columns == COLUMNS and create:
+                self._warn_of_lacking_guards()
+        if not columns:
+            raise StoreMissingError(self.url)
+        if columns != COLUMNS:
+            raise StoreUnavailableError(self.url, f"its table {TABLE} is not of this library")
+
+    def write(self, plan: Plan, *, alone: bool = False) -> Sequence[int]:
+        """Insert what `plan` returns, all or nothing, and return the positions.
+
+        Other writers are always kept out.
+        """
+        del alone
+        with InOurWords(self.url), Lent(self.datastore.pool) as connection:
+            connection.begin()
+            driver = connection.driver
+            try:
+                tip = _tip(self._end_of_log(connection))
+                rows = plan(tip)
+                positions = range(tip.position + 1, tip.position + 1 + len(rows))
+                self._insert(driver, positions, rows)
+                driver.execute("COMMIT")
+            except BaseException:
+                if driver.in_transaction:
+                    driver.execute("ROLLBACK")
+                raise
+            self._check_committed(connection, positions, rows)
+        return positions
+
+    def confirm(self) -> None:
+        """Return if what was acknowledged before can still be counted on."""
+        with InOurWords(self.url), Lent(self.datastore.pool) as connection:
+            if connection.check() or connection is not self._confirmed:
+                self._end_of_log(connection)
+                self._confirmed = connection
+
+    def heads(self, streams: Sequence[str]) -> Iterable[Head]:
+        """Return all heads of some streams, by stream and version."""
+        padded = _padded(streams)
+        return map(Head._make, self._fetch(heads_of(len(padded)), padded))
+
+    def last_head(self, stream: str) -> Head | None:
+        """Return the head with the highest version of a stream that is a number."""
+        heads = self._fetch(LAST_HEAD_OF_STREAM, (stream,))
+        return Head._make(heads[0]) if heads else None
+
+    def read(self, stream: str, after: int, until: int) -> list[Record]:
+        """Return a stream's records with versions above `after`, up to `until`."""
+        return list(map(Record._make, self._fetch(READ, (stream, after, until))))
+
+    def read_many(self, streams: Sequence[str]) -> list[Record]:
+        """Return all records of some streams, by stream and version, in one statement."""
+        padded = _padded(streams)
+        return list(map(Record._make, self._fetch(records_of(len(padded)), padded)))
+
+    def page(self, after: int, until: int) -> list[Record]:
+        """Return some of the records with positions above `after`; none if there are none."""
+        return self._page(READ_PAGE, after, until, _PAGE)
+
+    def page_of_stream(self, stream: str, version: int, position: int) -> list[Record]:
+        """Return some of a stream's records that come after these, by version and position."""
+        return self._page(READ_PAGE_OF_STREAM, stream, version, position, _PAGE)
+
+    def odd_ones(self, stream: str) -> list[Record]:
+        """Return a stream's records whose versions are no numbers from 1 on."""
+        return list(map(Record._make, self._fetch(READ_ODD_ONES, (stream,))))
+
+    def strays(self) -> list[Record]:
+        """Return the records whose positions are none from 1 to `MAX_POSITION`."""
+        return list(map(_named, self._fetch(READ_STRAYS)))
+
+    def page_of_streams(self, after: str, prefix: str) -> list[str]:
+        """Return some of the names above `after` with a prefix, sorted; none if there are none.
+
+        What is no UTF-8 in a name comes as lone surrogates.
+        """
+        parameters = (after.encode(errors="surrogateescape"), prefix, _PAGE)
+        found = self._fetch(READ_STREAMS, parameters, "surrogateescape")
+        names = (name for (name,) in found)
+        return list(takewhile(lambda name: type(name) is str and name.startswith(prefix), names))
+
+    def last_position(self) -> int:
+        """Return the highest position up to `MAX_POSITION`, 0 for an empty log."""
+        ((last,),) = self._fetch(LAST_POSITION)
+        return max(last or 0, 0)
+
+    def backup(self, path: str) -> None:
+        """Write all that is stored into a new file at `path`."""
+        with InOurWords(self.url), Lent(self.datastore.pool) as connection:
+            back_up(connection.driver, path)
+
+    def put_back_guards(self) -> None:
+        """Make the log's own triggers anew where somebody dropped or changed them."""
+        with (
+            InOurWords(self.url),
+            Lent(self.datastore.pool) as connection,
+            connection.transaction(commit=True),
+        ):
+            put_back_guards(connection.driver, connection.tuples)
+
+    def settings(self) -> Sequence[Setting]:
+        """Return what durability rests on, read back."""
+        with InOurWords(self.url), Lent(self.datastore.pool) as connection:
+            found = connection.settings()
+            told = checkup(
+                connection.driver, connection.tuples, self.datastore.pool.file, self.optional
+            )
+        return [*(Setting(name, value, MEANINGS[name]) for name, value in found.items()), *told]
+
+    def close(self) -> None:
+        """Close every connection."""
+        with InOurWords(self.url):
+            self.datastore.close()
+
+    def _fetch(
+        self,
+        statement: str,
+        parameters: Sequence[object] = (),
+        errors: str = "backslashreplace",
+    ) -> list[Any]:
+        """Return all rows of a statement, in autocommit: no lock is held afterwards."""
+        with InOurWords(self.url), Lent(self.datastore.pool) as connection:
+            return _rows(connection, statement, parameters, errors)
+
+    def _page(self, statement: str, *parameters: object) -> list[Record]:
+        with InOurWords(self.url), Lent(self.datastore.pool) as connection:
+            try:
+                return _page(connection.new_cursor(), statement, parameters)
+            except sqlite3.OperationalError as fault:
+                if not is_undecodable(fault):
+                    raise
+            with connection.tolerant() as cursor:
+                return _page(cursor, statement, parameters)
+
+    def _warn_of_lacking_guards(self) -> None:
+        with Lent(self.datastore.pool) as connection:
+            warn_of_lacking_guards(connection.tuples, self.url)
+
+    def _columns(self) -> tuple[str, ...]:
+        return tuple(row[1] for row in self._fetch(f"PRAGMA table_info({TABLE})"))
+
+    def _insert(self, driver: sqlite3.Connection, positions: range, rows: Sequence[Row]) -> None:
+        done = driver.executemany(INSERT, map(add, zip(positions, strict=True), rows))
+        if rows and done.rowcount != len(rows):
+            raise StoreUnavailableError(
+                self.url,
+                "an insert had no effect; a trigger may be why; run: lifecycle doctor",
+            )
+
+    def _check_committed(
+        self, connection: LogConnection, positions: range, rows: Sequence[Row]
+    ) -> None:
+        """Remember the last record, once it is sure that its file is still the log's.
+
+        Raises:
+            StoreUnavailableError: what was written may be gone.
+        """
+        written = connection.check_committed()
+        last = (positions[-1], rows[-1]) if rows else self._last
+        if written:
+            self._end_of_log(connection, last)
+        self._last = last
+
+    def _end_of_log(
+        self, connection: LogConnection, last: tuple[int, Row] | None = None
+    ) -> Head | None:
+        """Return the last head, which is no older than what was acknowledged.
+
+        Raises:
+            StoreUnavailableError: another database was copied over the file.
+        """
+        rows = _rows(connection, LAST_HEAD)
+        head = Head._make(rows[0]) if rows else None
+        known = last or self._last
+        if known is not None and not _holds(head, *known):
+            raise self.datastore.pool.file.overwritten()
+        return head
+
+
+def _opened(path: str, *, create: bool, patience: float) -> SQLiteRecorder:
+    url = f"sqlite:///{path}"
+    _check_file(path, url, create=create)
+    recorder = SQLiteRecorder(LogDatastore(path, url, create=create), url)
+    try:
+        patiently(url, patience, recorder.prepare, create=create)
+        warn_if_readable(recorder.datastore.pool.file)
+    except BaseException:
+        recorder.close()
+        raise
+    return recorder
+
+
+def _check_file(path: str, url: str, *, create: bool) -> None:
+    """Refuse what SQLite would take for a database, or make into one, against the caller's will."""
+    try:
+        mode = Path(path).stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        if not create:
+            raise StoreMissingError(url) from None
+    except OSError as fault:
+        raise StoreUnavailableError(url, f"it cannot be looked at ({fault.strerror})") from fault
+    else:
+        if not S_ISREG(mode):
+            found = "a folder" if S_ISDIR(mode) else "no file but something else"
+            raise StoreUnavailableError(url, f"it is {found}")
+
+
+def _tip(last: Head | None) -> Tip:
+    if last is None:
+        return Tip(0, None)
+    return Tip(max(last.position, 0), link(str(last.stream), last.version, hash_of(last.header)))
+
+
+def _holds(head: Head | None, position: int, row: Row) -> bool:
+    """Tell whether a log that ends with `head` can hold a row at a position."""
+    if head is None or head.position != position:
+        return head is not None and head.position > position
+    return (head.stream, head.version) == row[:2] and row.state.startswith(head.header)
+
+
+def _rows(
+    connection: LogConnection,
+    statement: str,
+    parameters: Sequence[object] = (),
+    errors: str = "backslashreplace",
+) -> list[Any]:
+    """Return all rows of a statement, whatever their texts are made of."""
+    try:
+        return connection.tuples.execute(statement, parameters).fetchall()
+    except sqlite3.OperationalError as fault:
+        if not is_undecodable(fault):
+            raise
+    with connection.tolerant(errors) as cursor:
+        return cursor.execute(statement, parameters).fetchall()
+
+
+def _named(row: Sequence[Any]) -> Record:
+    """Return a record whose stream has a name that is text, whatever was put there."""
+    stream = row[0]
+    if type(stream) is str:
+        return Record._make(row)
+    return Record(ascii(stream), *row[1:])
+
+
+def _page(cursor: sqlite3.Cursor, statement: str, parameters: Sequence[object]) -> list[Record]:
+    """Return records until there are enough of them, or of their bytes."""
+    page: list[Record] = []
+    size = 0
+    with closing(cursor):
+        for row in cursor.execute(statement, parameters):
+            page.append(_named(row))
+            size += len(row[-1])
+            if size > _PAGE_BYTES:
+                break
+    return page
+
+
+def _padded(streams: Sequence[str]) -> list[str]:
+    """Return the streams, the last repeated: few different statements stay prepared."""
+    size = next(size for size in _STATEMENT_SIZES if size >= len(streams))
+    return [*streams, *([streams[-1]] * (size - len(streams)))]

@@ -1,0 +1,151 @@
+"""What each record of the log changed in its order, one after the other.
+
+Positions order the feed, and an order's records come in the order of their versions. A late
+event that rewrites a path already told is a change like any other, marked `corrected`.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+from threading import Event as Signal
+from typing import Final, NamedTuple
+
+from lifecycle.core.argument import check_signal
+from lifecycle.core.provider import Provider
+from lifecycle.core.view import OrderView
+from lifecycle.errors import InvalidArgumentError
+from lifecycle.log.contract import ORDERS, Log, Record
+from lifecycle.projections.fold_cache import Foldings, why_unfoldable
+
+LOG: Final = logging.getLogger("lifecycle.feed")
+EVERY_SECONDS: Final = 0.5
+"""How often a feed that is at the end of the log looks for more."""
+
+_LARGEST: Final = 2**63 - 1
+
+
+class OrderChange(NamedTuple):
+    """What one event changed in its order.
+
+    `before` and `after` are statuses (`before` None at first), `cause` is the event's key;
+    `corrected` is true when a path already told was rewritten, not just continued.
+    `position` is the event's in the log: keep it once the change is dealt with. `view` is the
+    order as this event made it, which later events may have changed since.
+    """
+
+    position: int
+    order_id: str
+    before: str | None
+    after: str
+    cause: str
+    corrected: bool
+    view: OrderView
+
+    def __repr__(self) -> str:
+        mark = " corrected" if self.corrected else ""
+        moved = ascii(f"{self.before} to {self.after}")[1:-1]
+        return f"<OrderChange {moved}{mark} at {self.position}>"
+
+
+class Unfolded(NamedTuple):
+    """A record whose order cannot be folded; `reason` says why, without any payload."""
+
+    position: int
+    order_id: str
+    reason: str
+
+
+Passed = OrderChange | Unfolded | int
+"""A record that was passed: what it changed, why that cannot be known, or, of one that
+changed nothing, its position."""
+
+
+class Feed:
+    """One reader's way through the log; not for several threads at once."""
+
+    def __init__(
+        self, log: Log, providers: Mapping[str, Provider], provider: Provider, after: int
+    ) -> None:
+        self.position = checked_position("after", after)
+        self._log = log
+        self._provider = provider
+        self._prefix = f"{ORDERS}{provider.name}:"
+        # Its own: those of a writer are further on, and would be folded again for every record.
+        self._foldings = Foldings(log, providers)
+
+    def pass_by(self, until: int | None = None) -> Iterator[Passed]:
+        """Yield what each of the next records changed, up to the end of the log as it is now."""
+        end = self._log.last_position() if until is None else until
+        if not self.position:
+            self._tell_of_strays()
+        for record in self._log.scan(after=self.position, until=end):
+            passed = self._look(record)
+            self.position = record.position
+            yield passed
+        self.position = max(self.position, end)
+
+    def _tell_of_strays(self) -> None:
+        """Tell which orders have records that no position leads to: no reader can keep theirs."""
+        for record in self._log.strays():
+            if record.stream.startswith(self._prefix):
+                LOG.error("an order cannot be folded at position %d: skipped", record.position)
+
+    def _look(self, record: Record) -> Passed:
+        if not record.stream.startswith(self._prefix):
+            return record.position
+        order_id = record.stream.removeprefix(self._prefix)
+        try:
+            return self._changed(record)
+        except Exception as trouble:  # noqa: BLE001 - one order's trouble is no other's
+            return Unfolded(record.position, order_id, why_unfoldable(trouble))
+
+    def _changed(self, record: Record) -> Passed:
+        event = self._foldings.event(record)
+        change, view = self._foldings.told(self._provider, event, record.version)
+        if change is None or view is None:
+            return record.position
+        return OrderChange(record.position, event.order_id, *change, view)
+
+
+def changes(feed: Feed, until: int | None = None) -> Iterator[OrderChange]:
+    """Yield the changes that a feed passes; what cannot be folded makes a log line."""
+    for passed in feed.pass_by(until):
+        if isinstance(passed, OrderChange):
+            yield passed
+        elif isinstance(passed, Unfolded):
+            LOG.error("an order cannot be folded at position %d: skipped", passed.position)
+
+
+def followed(feed: Feed, stop: Signal, every: float) -> Iterator[OrderChange]:
+    """Yield the changes there are and those to come, until `stop` is set."""
+    checked_seconds("every", every)
+    check_signal("stop", stop)
+    while not stop.is_set():
+        for change in changes(feed):
+            yield change
+            if stop.is_set():
+                return
+        stop.wait(every)
+
+
+def checked_position(argument: str, position: object) -> int:
+    """Return a position in the log.
+
+    Raises:
+        InvalidArgumentError: it is no integer from 0 on.
+    """
+    is_number = isinstance(position, int) and not isinstance(position, bool)
+    if is_number and 0 <= position <= _LARGEST:  # type: ignore[operator]
+        return int(position)  # type: ignore[call-overload,no-any-return]
+    raise InvalidArgumentError(argument, "a position in the log: an integer from 0 on")
+
+
+def checked_seconds(argument: str, seconds: float) -> None:
+    """Refuse a pause that would never end, or be none.
+
+    Raises:
+        InvalidArgumentError: it is no positive number up to a day.
+    """
+    if not (isinstance(seconds, int | float) and 0 < seconds <= 86_400):
+        raise InvalidArgumentError(argument, "a number of seconds above 0, up to a day")

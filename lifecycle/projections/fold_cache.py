@@ -1,0 +1,175 @@
+"""The foldings of recently used orders, so that one more event costs one more step.
+
+A stream only ever grows, so a folding of its first n events stays right for ever: what
+is kept is brought up to date by reading what came after version n, never by trust.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from threading import Lock
+from types import TracebackType
+from typing import Final, Self, TypeVar
+
+from lifecycle.core.change import Change, Told
+from lifecycle.core.event import Event
+from lifecycle.core.fold import Folding
+from lifecycle.core.guarded_provider import all_guarded, type_name
+from lifecycle.core.provider import Provider
+from lifecycle.errors import (
+    LifecycleError,
+    OpenedElsewhereError,
+    ProviderFaultError,
+    StoredFormatError,
+    StoreError,
+)
+from lifecycle.log.codec import decode_event
+from lifecycle.log.contract import ORDERS, Log, Record
+
+_KEPT_ORDERS: Final = 4096
+
+T = TypeVar("T")
+
+
+class Foldings:
+    """Foldings by stream, bounded in number; safe for many threads."""
+
+    def __init__(
+        self, log: Log, providers: Mapping[str, Provider], *, kept: int = _KEPT_ORDERS
+    ) -> None:
+        self._log = log
+        self._providers = all_guarded(providers)
+        self._kept = kept
+        self._lock = Lock()
+        self._foldings: OrderedDict[str, tuple[int, Folding]] = OrderedDict()
+
+    def event(self, record: Record) -> Event:
+        """Return the event that a record of an order's stream holds, as its own provider reads it.
+
+        Raises:
+            StoredFormatError: it is damaged, or of a provider that is not known here.
+            ProviderFaultError: the provider's code cannot read it.
+        """
+        event = decode_event(record)
+        provider = self._providers.get(event.provider)
+        if provider is None:
+            found = "the provider that it names is not known here"
+            raise StoredFormatError(record.stream, record.version, found)
+        return provider.recall(event)
+
+    def now(self, provider: Provider, stream: str, look: Callable[[Folding], T]) -> T | None:
+        """Return what `look` sees in the folding of all that is stored of an order.
+
+        None if nothing is stored. Other threads wait for none of it: they fold for themselves.
+
+        Raises:
+            ProviderFaultError: the provider's code cannot read what is stored of it.
+        """
+        with _Borrowed(self, provider, stream) as borrowed:
+            borrowed.advance(self._log.read(stream, after=borrowed.version))
+            return None if borrowed.folding is None else look(borrowed.folding)
+
+    def told(self, provider: Provider, event: Event, version: int) -> Told:
+        """Return what the event at `version` changed, and the view it made."""
+        with _Borrowed(self, provider, event.stream) as borrowed:
+            if borrowed.version >= version:
+                borrowed.forget()
+            if borrowed.version < version - 1:
+                before = self._log.read(event.stream, after=borrowed.version, until=version - 1)
+                borrowed.advance(before)
+            path = borrowed.folding.path if borrowed.folding is not None else ()
+            folding = borrowed.step(event._replace(version=version))
+            return Change.between(path, folding.path, event.key), folding.view()
+
+    def take(self, stream: str) -> tuple[int, Folding] | None:
+        """Return a folding for one thread's use alone, None if there is none at hand."""
+        with self._lock:
+            return self._foldings.pop(stream, None)
+
+    def give(self, stream: str, version: int, folding: Folding) -> None:
+        """Keep a folding for the next, unless a further one is kept already."""
+        with self._lock:
+            kept = self._foldings.get(stream)
+            if kept is None or kept[0] < version:
+                self._foldings[stream] = (version, folding)
+                self._foldings.move_to_end(stream)
+            if len(self._foldings) > self._kept:
+                self._foldings.popitem(last=False)
+
+
+class _Borrowed:
+    """One stream's folding while a thread works on it; given back only if all went well."""
+
+    def __init__(self, foldings: Foldings, provider: Provider, stream: str) -> None:
+        self._foldings = foldings
+        self._provider = provider
+        self._stream = stream
+        self.version = 0
+        self.folding: Folding | None = None
+
+    def __enter__(self) -> Self:
+        taken = self._foldings.take(self._stream)
+        if taken is not None:
+            self.version, self.folding = taken
+        return self
+
+    def __exit__(
+        self, failed: object, raised: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if raised is not None:
+            raise_if_unfoldable(raised, self._provider.name, self._stream)
+        elif self.folding is not None:
+            self._foldings.give(self._stream, self.version, self.folding)
+
+    def forget(self) -> None:
+        """Give the folding back and start anew: it is further than what is asked for."""
+        if self.folding is not None:
+            self._foldings.give(self._stream, self.version, self.folding)
+        self.version, self.folding = 0, None
+
+    def advance(self, records: list[Record]) -> None:
+        events = [self._foldings.event(record) for record in records]
+        if self.folding is None:
+            self.folding = Folding.of(self._provider.definition, events) if events else None
+        else:
+            for event in events:
+                self.folding.add(event)
+        if records:
+            self.version = records[-1].version
+
+    def step(self, event: Event) -> Folding:
+        if self.folding is None:
+            self.folding = Folding(self._provider.definition)
+        self.folding.add(event)
+        self.version = event.version or self.version
+        return self.folding
+
+
+def raise_if_unfoldable(raised: BaseException, provider: str, stream: str) -> None:
+    """Raise what was raised while an order was folded as what a caller can deal with.
+
+    Raises:
+        ProviderFaultError: `raised` is no error of ours, so the provider's details made it.
+    """
+    if isinstance(raised, Exception) and not isinstance(raised, LifecycleError | MemoryError):
+        order_id = stream.removeprefix(f"{ORDERS}{provider}:")
+        found = f"details cannot be folded ({type_name(raised)})"
+        raise ProviderFaultError(provider, order_id, found) from None
+
+
+def why_unfoldable(trouble: Exception) -> str:
+    """Return why an order cannot be folded, without any payload.
+
+    Raises:
+        StoreError, OpenedElsewhereError, MemoryError: `trouble` is no matter of one order.
+    """
+    if isinstance(trouble, StoredFormatError):  # a StoreError, but of one record
+        return str(trouble)
+    if isinstance(trouble, StoreError | OpenedElsewhereError | MemoryError):
+        raise trouble
+    if isinstance(trouble, ProviderFaultError):
+        return f"the provider's {trouble.found}"
+    if isinstance(trouble, LifecycleError):
+        return str(trouble)
+    return f"unexpected {type(trouble).__name__} while it was folded"

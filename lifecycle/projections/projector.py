@@ -1,0 +1,106 @@
+"""Keeping a generation up: the orders that were touched since its position, folded anew.
+
+    position ─→ the next records ─→ their orders ─→ fold ─→ views and position, one transaction
+
+A batch names the orders; each is folded as far as the log goes by then. So a view may be
+ahead of the position, never behind it, and taking in the same records twice changes nothing.
+Of several followers at once each batch is one's: the others find that the position moved on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import islice
+from typing import Final
+
+from lifecycle.core.provider import Provider
+from lifecycle.errors import StoredFormatError
+from lifecycle.log.contract import Log
+from lifecycle.log.view_store import Batch, Generation, Poisoned, ViewStore
+from lifecycle.projections.fold_cache import Foldings
+from lifecycle.projections.folded_views import Folded, from_log, from_records, prefix_of
+from lifecycle.projections.stored_form import to_stored
+
+RECORDS_AT_ONCE: Final = 1000
+ORDERS_AT_ONCE: Final = 200
+
+Outcome = Folded | Poisoned
+
+
+class Follower:
+    """Works on the views of one provider; as many as like may work at once."""
+
+    def __init__(self, log: Log, store: ViewStore, foldings: Foldings, provider: Provider) -> None:
+        self.log = log
+        self.store = store
+        self.provider = provider
+        self._foldings = foldings
+
+    def follow(self, generation: Generation, until: int) -> int:
+        """Take in the next records up to `until`; return the position reached, or begun at.
+
+        The position it began at comes back where another follower was first.
+        """
+        touched, position = self.touched(generation.position, until)
+        outcomes = [from_log(self.log, self._foldings, self.provider, stream) for stream in touched]
+        batch = batch_of(outcomes)._replace(position=position)
+        if position > generation.position and self.store.write(generation, batch):
+            return position
+        return generation.position
+
+    def walk(self, generation: Generation) -> int:
+        """Take in the next orders, unless another walker was first; return how many there are."""
+        prefix = prefix_of(self.provider)
+        rest = self.log.streams(prefix=prefix, after=prefix + generation.walked)
+        streams = list(islice(rest, ORDERS_AT_ONCE))
+        records = self.log.read_many(streams)
+        outcomes = [
+            from_records(self._foldings, self.provider, stream, records.get(stream, ()))
+            for stream in streams
+        ]
+        # Of a name that no log gives nobody knows what comes after it.
+        known = [stream for stream in streams if stream in records]
+        if len(streams) == ORDERS_AT_ONCE and not known:
+            raise StoredFormatError(streams[0], 1, "its stream has a name that no log gives")
+        if streams:
+            walked = known[-1].removeprefix(prefix) if known else None
+            self.store.write(generation, batch_of(outcomes)._replace(walked=walked))
+        return len(known)
+
+    def redrive(self, generation: Generation) -> int:
+        """Fold every poisoned order again; return how many are healed."""
+        healed, after = 0, ""
+        while page := self.store.poisoned(generation, after, ORDERS_AT_ONCE):
+            prefix = prefix_of(self.provider)
+            outcomes = [
+                from_log(self.log, self._foldings, self.provider, prefix + poisoned.order_id)
+                for poisoned in page
+            ]
+            if not self.store.write(generation, batch_of(outcomes)):
+                return healed
+            healed += sum(isinstance(outcome, Folded) for outcome in outcomes)
+            after = page[-1].order_id
+        return healed
+
+    def touched(self, after: int, until: int) -> tuple[list[str], int]:
+        """Return the streams of the next records, sorted, and the position they reach to."""
+        prefix = prefix_of(self.provider)
+        strays = self.log.strays() if until > after else ()
+        streams = {record.stream for record in strays if record.stream.startswith(prefix)}
+        records = 0
+        for record in islice(self.log.scan(after=after, until=until), RECORDS_AT_ONCE):
+            records, position = records + 1, record.position
+            if record.stream.startswith(prefix):
+                streams.add(record.stream)
+        return sorted(streams), position if records == RECORDS_AT_ONCE else until
+
+
+def batch_of(outcomes: Iterable[Outcome]) -> Batch:
+    """Return what is to be written of some orders."""
+    views, poisoned = [], []
+    for outcome in outcomes:
+        if isinstance(outcome, Poisoned):
+            poisoned.append(outcome)
+        else:
+            views.append(to_stored(*outcome))
+    return Batch(views, poisoned)

@@ -1,0 +1,186 @@
+"""What was asked for: from the stored views, and never older than the log.
+
+    live generation ─→ the orders that fit, page by page ─┐
+    log after its position ─→ the orders that were touched ─→ folded anew ─┴─→ by order id
+
+Reading writes nothing: what the stored views have not taken in yet is folded on the way. So
+the answer is that of folding the whole log, which is also what happens where no views are
+stored, where they are of another definition, or where they are too far behind to help.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, islice
+from typing import Final, NamedTuple
+
+from lifecycle.core.provider import Provider
+from lifecycle.core.view import OrderView
+from lifecycle.errors import PoisonedOrdersError
+from lifecycle.log.contract import Log
+from lifecycle.log.view_store import (
+    Conditions,
+    Generation,
+    Phase,
+    Poisoned,
+    StoredView,
+    ViewStore,
+    microseconds,
+)
+from lifecycle.projections.fold_cache import Foldings
+from lifecycle.projections.folded_views import from_records, prefix_of
+from lifecycle.projections.stored_form import FORM, to_view
+
+ORDERS_AT_ONCE: Final = 200
+LONGEST_TAIL: Final = 100_000
+"""Records that are looked through for what the stored views lack; beyond it they do not help."""
+
+
+def live_generation(log: Log, provider: Provider) -> Generation | None:
+    """Return the stored views that can be used, None if there are none of this definition."""
+    if log.views is None:
+        return None
+    for generation in log.views.generations(provider.name):
+        made_for = (generation.definition, generation.form)
+        fits = made_for == (provider.definition.fingerprint, FORM)
+        if fits and generation.phase is Phase.LIVE:
+            return generation
+    return None
+
+
+def fits(wanted: Conditions, view: OrderView) -> bool:
+    """Tell whether every condition holds for a view."""
+    arrival = view.arrival
+    return wanted.hold_for(
+        view.status,
+        waits=bool(view.awaiting),
+        since=microseconds(arrival.waiting_since),
+        anomalies=len(view.anomalies),
+        received=microseconds(arrival.last_received_at),
+    )
+
+
+class Finding:
+    """One search: pages of views in the order of their ids, a page at a time."""
+
+    def __init__(
+        self, log: Log, foldings: Foldings, provider: Provider, wanted: Conditions
+    ) -> None:
+        self._log = log
+        self._foldings = foldings
+        self._provider = provider
+        self.definition = provider.definition
+        self.wanted = wanted
+        self._poisoned: dict[str, str] = {}
+
+    def pages(self) -> Iterator[list[OrderView]]:
+        """Yield the views for which every condition holds.
+
+        Raises:
+            PoisonedOrdersError: some orders cannot be folded; raised after all others came.
+        """
+        after: str | None = ""
+        while after is not None and (shelf := self._shelf()) is not None:
+            for page, last in shelf.pages(after):
+                yield self._fitting(page)
+                after = last
+        if after is not None:
+            yield from self._folded_pages(after)
+        if self._poisoned:
+            first = min(self._poisoned)
+            raise PoisonedOrdersError(
+                self._provider.name, len(self._poisoned), first, self._poisoned[first]
+            )
+
+    def _fitting(self, page: Iterable[OrderView]) -> list[OrderView]:
+        return [view for view in page if fits(self.wanted, view)]
+
+    def _shelf(self) -> _Shelf | None:
+        """Return what of the stored views can be used; None: fold the log."""
+        live = live_generation(self._log, self._provider)
+        if live is None or self._log.views is None:
+            return None
+        end = self._log.last_position()
+        if end - live.position > LONGEST_TAIL:
+            return None
+        prefix = prefix_of(self._provider)
+        tail = chain(self._log.strays(), self._log.scan(after=live.position, until=end))
+        touched = {r.stream.removeprefix(prefix) for r in tail if r.stream.startswith(prefix)}
+        return _Shelf(self._log.views, live, sorted(touched), self)
+
+    def folded(self, order_ids: Sequence[str]) -> dict[str, OrderView]:
+        """Return the views of some orders, folded from the log; notes which are poisoned."""
+        prefix = prefix_of(self._provider)
+        found = {}
+        for start in range(0, len(order_ids), ORDERS_AT_ONCE):
+            streams = [prefix + order_id for order_id in order_ids[start : start + ORDERS_AT_ONCE]]
+            records = self._log.read_many(streams)
+            for stream in streams:
+                outcome = from_records(
+                    self._foldings, self._provider, stream, records.get(stream, ())
+                )
+                if isinstance(outcome, Poisoned):
+                    self.note(outcome)
+                else:
+                    found[outcome.order_id] = outcome.view
+        return found
+
+    def note(self, poisoned: Poisoned) -> None:
+        """Remember an order that cannot be folded, to tell of it in the end."""
+        self._poisoned[poisoned.order_id] = poisoned.reason
+
+    def _folded_pages(self, after: str) -> Iterator[list[OrderView]]:
+        prefix = prefix_of(self._provider)
+        streams = self._log.streams(prefix=prefix, after=prefix + after)
+        while page := [name.removeprefix(prefix) for name in islice(streams, ORDERS_AT_ONCE)]:
+            found = self.folded(page)
+            yield self._fitting(found[order_id] for order_id in page if order_id in found)
+
+
+class _Shelf(NamedTuple):
+    """The stored views, and the orders among them that may have gone on since."""
+
+    store: ViewStore
+    live: Generation
+    touched: Sequence[str]
+    finding: Finding
+
+    def pages(self, after: str) -> Iterator[tuple[list[OrderView], str | None]]:
+        """Yield each page with the id that it reaches to, None with the last one.
+
+        Ends early if the generation was swept meanwhile: the next one goes on from there.
+        """
+        begun: str | None = after
+        while begun is not None:
+            stored = self.store.find(self.live, self.finding.wanted, begun, ORDERS_AT_ONCE)
+            if stored is None:
+                return
+            last = stored[-1].order_id if len(stored) == ORDERS_AT_ONCE else None
+            if last is None:
+                self._note_poisoned()
+            yield self._page(stored, begun, last), last
+            begun = last
+
+    def _page(self, stored: Sequence[StoredView], begun: str, last: str | None) -> list[OrderView]:
+        """Return the stored views and those folded anew, up to `last`, by order id."""
+        end = len(self.touched) if last is None else bisect_right(self.touched, last)
+        anew = list(self.touched[bisect_right(self.touched, begun) : end])
+        fresh = set(anew)
+        found = {}
+        for row in stored:
+            view = None if row.order_id in fresh else to_view(self.finding.definition, row)
+            if view is not None:
+                found[row.order_id] = view
+            elif row.order_id not in fresh:
+                anew.append(row.order_id)
+        found |= self.finding.folded(anew)
+        return [found[order_id] for order_id in sorted(found)]
+
+    def _note_poisoned(self) -> None:
+        after, fresh = "", set(self.touched)
+        while page := self.store.poisoned(self.live, after, ORDERS_AT_ONCE):
+            for poisoned in page:
+                if poisoned.order_id not in fresh:
+                    self.finding.note(poisoned)
+            after = page[-1].order_id

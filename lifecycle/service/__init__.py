@@ -1,0 +1,1 @@
+"""What a service embeds: orders, sync and async, and the receipts they return."""

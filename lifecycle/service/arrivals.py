@@ -1,0 +1,194 @@
+"""From what a caller hands over to what the log appends: arguments checked, bodies read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final, TypedDict
+
+from lifecycle.core.argument import is_whole
+from lifecycle.core.event import MAX_ATTEMPT, Arrival, Event, Kind, Unreadable, opaque_id
+from lifecycle.core.guarded_provider import GuardedProvider
+from lifecycle.core.strict_json import compact
+from lifecycle.errors import InvalidArgumentError
+from lifecycle.log.recording import Headers, keep_headers, read_line
+
+Body = bytes | bytearray | memoryview | str | Mapping[str, Any] | None
+"""A body: bytes or text verbatim; a mapping becomes compact JSON; None is no body."""
+
+Line = bytes | str | Mapping[str, Any]
+"""One recording: a line of JSON, or the object that it spells."""
+
+_TEXTS: Final = (bytes, str)
+_ONE_RECORDING: Final = (bytes, bytearray, memoryview, str, Mapping)
+_MOST_LINES: Final = 1 << 62
+
+
+class ArrivalFields(TypedDict, total=False):
+    """What a caller may tell of an arrival beside its kind, its order and its body."""
+
+    attempt: int
+    exchange_id: str | int | None
+    http_status: int | None
+    headers: Headers
+    received_at: datetime | None
+
+
+@dataclass(frozen=True)
+class Intake:
+    """Turns arguments and recordings into entries of the log.
+
+    `clock` is asked only where the caller gives no time.
+    """
+
+    providers: Mapping[str, GuardedProvider]
+    provider: GuardedProvider
+    clock: Callable[[], datetime]
+
+    def arrival(
+        self,
+        kind: Kind,
+        order_id: str | int | None,
+        body: Body,
+        *,
+        attempt: int = 1,
+        exchange_id: str | int | None = None,
+        http_status: int | None = None,
+        headers: Headers = None,
+        received_at: datetime | None = None,
+    ) -> Event | Unreadable:
+        """Return the event that these arguments are, or why they cannot be read.
+
+        Raises:
+            InvalidArgumentError: an argument is of no use; bodies never raise.
+        """
+        arrival = Arrival(
+            kind,
+            as_bytes(body),
+            self.clock() if received_at is None else checked_time("received_at", received_at),
+            None if order_id is None or order_id == "" else checked_order_id(order_id),
+            _checked_attempt(attempt),
+            opaque_id(exchange_id),
+            _checked_status(http_status),
+            keep_headers(headers, self.provider.kept_headers),
+        )
+        return self.provider.recognize(arrival)
+
+    def lines(self, lines: Iterable[Line], *, first_line: int = 1) -> list[Event | Unreadable]:
+        """Return what recordings say, blank lines left out; a bad one is `Unreadable`."""
+        now = self.clock()
+        entries = []
+        for number, line in enumerate(lines, first_line):
+            if isinstance(line, _TEXTS) and not line.strip():
+                continue
+            entries.append(self._line(line, number, now, self.provider.name))
+        return entries
+
+    def knows(self, item: Unreadable) -> bool:
+        """Tell whether the provider that an item came to can read it here."""
+        return item.provider in self.providers
+
+    def again(self, item: Unreadable) -> Event | Unreadable:
+        """Return what a quarantined item says under today's rules of its provider, received now.
+
+        An item of a provider that is not known here comes back as it is.
+        """
+        provider, now = self.providers.get(item.provider), self.clock()
+        if provider is None:
+            return item
+        if item.arrival is None:
+            read = self._line(item.body, item.line_number or 1, now, provider.name)
+            return read._replace(received_at=now)
+        return provider.recognize(item.arrival._replace(received_at=now))
+
+    def _line(self, line: Line, number: int, now: datetime, usual: str) -> Event | Unreadable:
+        """Return what one line says; `usual` is the provider of a line that names none."""
+        read = read_line(
+            line,
+            received_at=now,
+            providers=self.providers,
+            provider=usual,
+            line_number=number,
+        )
+        if isinstance(read, Unreadable):
+            return read
+        name, arrival = read
+        return self.providers[name].recognize(arrival)
+
+
+def as_bytes(body: Body) -> bytes:
+    """Return a body as the bytes to store.
+
+    Raises:
+        InvalidArgumentError: it is none of the forms of `Body`, or a mapping that is no JSON.
+    """
+    if type(body) is bytes:
+        return body
+    if body is None:
+        return b""
+    if isinstance(body, str):
+        return body.encode("utf-8", "surrogatepass")
+    if isinstance(body, Mapping):
+        try:
+            return compact(dict(body))
+        except (TypeError, ValueError, RecursionError):
+            raise InvalidArgumentError("body", "a mapping that is JSON throughout") from None
+    if isinstance(body, bytes | bytearray | memoryview):
+        return bytes(body)
+    raise InvalidArgumentError("body", "bytes, text, a mapping or None")
+
+
+def checked_lines(recordings: object, first_line: object) -> Iterator[Line]:
+    """Return the recordings, one after the other.
+
+    Raises:
+        InvalidArgumentError: they are one recording, whose characters would each be a bad
+            line, or nothing that can be iterated; or lines cannot be counted so.
+    """
+    if not is_whole(first_line) or not 0 <= first_line < _MOST_LINES:  # type: ignore[operator]
+        raise InvalidArgumentError("first_line", "an integer from 0")
+    if isinstance(recordings, Iterable) and not isinstance(recordings, _ONE_RECORDING):
+        return iter(recordings)
+    raise InvalidArgumentError("recordings", "an iterable of recordings; of one, a list of it")
+
+
+def checked_order_id(order_id: object) -> str:
+    """Return an order's id as text.
+
+    Raises:
+        InvalidArgumentError: it is neither text nor an integer.
+    """
+    if isinstance(order_id, str) and order_id:
+        return order_id
+    if isinstance(order_id, int) and not isinstance(order_id, bool):
+        with suppress(ValueError):  # more digits than Python prints
+            return str(order_id)
+    raise InvalidArgumentError("order_id", "text that is not empty")
+
+
+def _checked_attempt(attempt: object) -> int:
+    if isinstance(attempt, int) and not isinstance(attempt, bool) and 1 <= attempt <= MAX_ATTEMPT:
+        return attempt
+    raise InvalidArgumentError("attempt", f"an integer from 1 to {MAX_ATTEMPT}")
+
+
+def _checked_status(status: object) -> int | None:
+    if status is None:
+        return None
+    if isinstance(status, int) and not isinstance(status, bool) and 100 <= status <= 599:
+        return int(status)
+    raise InvalidArgumentError("http_status", "an integer from 100 to 599, or None for no answer")
+
+
+def checked_time(argument: str, time: object) -> datetime:
+    """Return a time in UTC.
+
+    Raises:
+        InvalidArgumentError: it is no datetime with a zone, or out of the calendar in UTC.
+    """
+    if isinstance(time, datetime) and time.utcoffset() is not None:
+        with suppress(OverflowError):
+            return time.astimezone(UTC)
+    raise InvalidArgumentError(argument, "a datetime with a zone")

@@ -1,0 +1,271 @@
+"""The same orders for coroutines: the same names, awaited, on the same engine.
+
+Concurrent tasks share one commit; no call takes a thread of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
+from functools import partial
+from itertools import islice
+from types import TracebackType
+from typing import Final, NoReturn, Self, Unpack, cast
+
+from lifecycle.core.argument import check_callable
+from lifecycle.core.event import Event, Kind, Unreadable
+from lifecycle.core.fold import Folding
+from lifecycle.core.provider import Provider
+from lifecycle.core.view import HistoryEntry, OrderView
+from lifecycle.errors import NotEnteredError, StoredFormatError, VersionConflictError
+from lifecycle.log.contract import Appended, Log
+from lifecycle.projections.async_subscription import AsyncSubscription, AwaitedHandler
+from lifecycle.projections.change_feed import EVERY_SECONDS, OrderChange, changes, checked_seconds
+from lifecycle.projections.stats import LogStats
+from lifecycle.projections.stored_views import StoredViews
+from lifecycle.projections.subscription import Subscription
+from lifecycle.service.arrivals import ArrivalFields, Body, Line, as_bytes, checked_lines
+from lifecycle.service.costly_bodies import is_costly, uncollected
+from lifecycle.service.order_service import Desk, is_first, pass_over
+from lifecycle.service.receipt import AsyncReceipt, QuarantineItem
+from lifecycle.service.recording_calls import Sent, Writes
+
+_BATCH: Final = 500
+
+
+class _NotEntered:
+    """Stands where desk and log will be, so that a forgotten `async with` is told."""
+
+    def __getattr__(self, name: str) -> NoReturn:
+        raise NotEnteredError
+
+
+class AsyncOrders(Writes[Awaitable[AsyncReceipt]]):
+    """Every order of one log, for coroutines of one event loop.
+
+    Made by `lifecycle.connect_async`. Recording folds nothing: where you want to know what
+    changed, `await receipt.folded()`, and `change` and `view` are there.
+    """
+
+    def __init__(
+        self,
+        open_log: Callable[[], Log],
+        providers: Mapping[str, Provider],
+        provider: Provider,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self.provider = provider
+        self.log = cast("Log", _NotEntered())
+        self._open_log = open_log
+        self._desk = cast("Desk", _NotEntered())
+        self._providers = providers
+        self._clock = clock
+
+    @property
+    def is_open(self) -> bool:
+        """Whether they were entered, and may be used."""
+        return isinstance(self._desk, Desk)
+
+    async def __aenter__(self) -> Self:
+        self.log = await asyncio.to_thread(self._open_log)
+        self._desk = Desk(self.log, self._providers, self.provider, self._clock)
+        # One thread: bodies that take long to read must not do so several at a time.
+        self._reader = ThreadPoolExecutor(1, thread_name_prefix="lifecycle-reader")
+        return self
+
+    async def __aexit__(
+        self,
+        failed: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    @property
+    def views(self) -> StoredViews:
+        """The stored views; as `Orders.views`. Its calls wait: use `asyncio.to_thread`."""
+        return self._desk.views
+
+    async def close(self) -> None:
+        """Close the log; what was acknowledged stays."""
+        await asyncio.to_thread(self.log.close)
+        self._reader.shutdown(wait=False)
+
+    async def begin_request(
+        self, order_id: str | int, body: Body, *, received_at: datetime | None = None
+    ) -> Sent[Awaitable[AsyncReceipt]]:
+        """Return a create request that is durable; as `Orders.begin_request`."""
+        while True:
+            event, version = await asyncio.to_thread(
+                self._desk.next_request, order_id, body, received_at
+            )
+            try:
+                appended = await self.log.append_async(event, expected_version=version)
+            except VersionConflictError:
+                continue
+            if await asyncio.to_thread(self._desk.holds, event, appended, body):
+                return Sent(self, self._receipt(event, appended), event)
+
+    async def record_many(
+        self, recordings: Iterable[Line], *, first_line: int = 1
+    ) -> list[AsyncReceipt]:
+        """Record many recordings, a commit per few hundred; as `Orders.record_many`."""
+        receipts: list[AsyncReceipt] = []
+        lines = checked_lines(recordings, first_line)
+        while batch := list(islice(lines, _BATCH)):
+            entries = await asyncio.to_thread(self._desk.intake.lines, batch, first_line=first_line)
+            first_line += len(batch)
+            appended = await asyncio.to_thread(self.log.append_many, entries)
+            receipts += map(self._receipt, entries, appended)
+        return receipts
+
+    async def get(
+        self,
+        order_id: str | int,
+        *,
+        as_at: datetime | None = None,
+        as_of: datetime | None = None,
+    ) -> OrderView:
+        """Return the view of an order, proved current; as `Orders.get`."""
+        return await asyncio.to_thread(self._desk.look, order_id, as_at, as_of, Folding.view)
+
+    async def history(
+        self,
+        order_id: str | int,
+        *,
+        as_at: datetime | None = None,
+        as_of: datetime | None = None,
+    ) -> tuple[HistoryEntry, ...]:
+        """Return every event with verdict and reason; as `Orders.history`."""
+        return await asyncio.to_thread(self._desk.look, order_id, as_at, as_of, Folding.history)
+
+    async def find(
+        self,
+        *,
+        status: str | None = None,
+        waiting_longer_than: timedelta | None = None,
+        anomalies: bool = False,
+        received_since: datetime | None = None,
+        received_before: datetime | None = None,
+        now: datetime | None = None,
+    ) -> AsyncIterator[OrderView]:
+        """Yield the views for which every condition given holds; as `Orders.find`."""
+        pages = self._desk.find(
+            status,
+            waiting_longer_than,
+            anomalies=anomalies,
+            received_since=received_since,
+            received_before=received_before,
+            now=now,
+        )
+        while (page := await asyncio.to_thread(next, pages, None)) is not None:
+            for view in page:
+                yield view
+
+    async def stats(self, *, on_progress: Callable[[int], object] | None = None) -> LogStats:
+        """Return the whole log in figures; as `Orders.stats`."""
+        if on_progress is not None:
+            check_callable("on_progress", on_progress)
+        tally = self._desk.tally()
+        pages = self._desk.counted(tally)
+        while (events := await asyncio.to_thread(next, pages, None)) is not None:
+            if on_progress is not None:
+                on_progress(events)
+        return tally.stats()
+
+    async def changes(self, *, after: int = 0) -> AsyncIterator[OrderChange]:
+        """Yield what each event changed after a position; as `Orders.changes`."""
+        coming = changes(self._desk.feed(after))
+        while (change := await asyncio.to_thread(next, coming, None)) is not None:
+            yield change
+
+    async def subscribe(
+        self, *, after: int = 0, every: float = EVERY_SECONDS
+    ) -> AsyncIterator[OrderChange]:
+        """Yield the changes there are and those to come, without end; as `Orders.subscribe`."""
+        checked_seconds("every", every)
+        feed = self._desk.feed(after)
+        while True:
+            coming = changes(feed)
+            while (change := await asyncio.to_thread(next, coming, None)) is not None:
+                yield change
+            await asyncio.sleep(every)
+
+    def subscription(
+        self,
+        name: str,
+        handler: AwaitedHandler,
+        *,
+        after: int = 0,
+        attempts: int = 3,
+        pause: float = 0.1,
+    ) -> AsyncSubscription:
+        """Return a named reader of the changes, its handler awaited; as `Orders.subscription`.
+
+        At least once: a transaction is no place to wait in, so `exactly_once` is for `Orders`.
+        """
+        store, open_feed = self.log.feeds, self._desk.feed
+        return AsyncSubscription(
+            Subscription(
+                name, handler, store, open_feed, after=after, attempts=attempts, pause=pause
+            ),
+            handler,
+        )
+
+    async def quarantine(self, *, all: bool = False) -> AsyncIterator[QuarantineItem]:
+        """Yield what could not be read and still waits; as `Orders.quarantine`."""
+        items = self._desk.quarantine(include_redriven=all)
+        while (item := await asyncio.to_thread(next, items, None)) is not None:
+            yield item
+
+    async def redrive(self) -> AsyncIterator[AsyncReceipt]:
+        """Read every waiting item again; as `Orders.redrive`."""
+        readable = self._desk.readable_again()
+        while (found := await asyncio.to_thread(next, readable, None)) is not None:
+            event, entries = found
+            try:
+                appended = await asyncio.to_thread(self.log.append_many, entries)
+            except StoredFormatError as damaged:
+                pass_over(damaged)
+                continue
+            if is_first(appended):
+                yield self._receipt(event, appended[0])
+
+    def _arrived(
+        self,
+        kind: Kind,
+        order_id: str | int | None,
+        body: Body,
+        *,
+        expected_version: int | None = None,
+        **told: Unpack[ArrivalFields],
+    ) -> Awaitable[AsyncReceipt]:
+        raw = as_bytes(body)
+        if not is_costly(raw):
+            return super()._arrived(kind, order_id, raw, expected_version=expected_version, **told)
+        if told.get("received_at") is None:
+            told["received_at"] = self._clock()
+        return self._arrived_large(partial(self._read, kind, order_id, raw, told), expected_version)
+
+    async def _arrived_large(
+        self, read: Callable[[], Event | Unreadable], expected_version: int | None
+    ) -> AsyncReceipt:
+        loop = asyncio.get_running_loop()
+        return await self._record(await loop.run_in_executor(self._reader, read), expected_version)
+
+    def _read(
+        self, kind: Kind, order_id: str | int | None, body: bytes, told: ArrivalFields
+    ) -> Event | Unreadable:
+        with uncollected():
+            return self._desk.intake.arrival(kind, order_id, body, **told)
+
+    async def _record(
+        self, entry: Event | Unreadable, expected_version: int | None = None
+    ) -> AsyncReceipt:
+        appended = await self.log.append_async(entry, expected_version=expected_version)
+        return self._receipt(entry, appended)
+
+    def _receipt(self, entry: Event | Unreadable, appended: Appended) -> AsyncReceipt:
+        return AsyncReceipt(entry, appended, self._desk.tell)

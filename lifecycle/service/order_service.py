@@ -1,0 +1,379 @@
+"""Where sync and async orders meet: what needs no waiting for a commit, written once."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from hashlib import sha256
+from itertools import islice
+from typing import Final, TypeVar
+
+from lifecycle.core.change import Told
+from lifecycle.core.event import FAILED, Entry, Event, Redriven, Unreadable, stream_of
+from lifecycle.core.fold import Folding
+from lifecycle.core.guarded_provider import all_guarded, guarded
+from lifecycle.core.instant import format_instant
+from lifecycle.core.provider import Provider
+from lifecycle.core.strict_json import parse
+from lifecycle.core.view import OrderView
+from lifecycle.errors import (
+    InvalidArgumentError,
+    JsonError,
+    StoredFormatError,
+    UnknownOrderError,
+)
+from lifecycle.log.codec import decode, decode_event
+from lifecycle.log.contract import ORDERS, QUARANTINE, Appended, Log, Outcome, Record, mark_stream
+from lifecycle.log.view_store import Conditions
+from lifecycle.projections.change_feed import Feed
+from lifecycle.projections.fold_cache import Foldings, why_unfoldable
+from lifecycle.projections.stats import Tally
+from lifecycle.projections.stored_views import StoredViews
+from lifecycle.projections.view_query import Finding
+from lifecycle.service.arrivals import Body, Intake, checked_order_id, checked_time
+from lifecycle.service.receipt import DAMAGED, QuarantineItem, Receipt, is_before
+
+LOG: Final = logging.getLogger("lifecycle.orders")
+
+UNREADABLE_MARK: Final = "?"
+
+_OBJECT: Final = "a JSON object, as every create request is"
+
+_PAGE: Final = 200
+_PAGE_BYTES: Final = 4 * 1024 * 1024
+
+T = TypeVar("T")
+
+
+class Desk:
+    """Reads the log and folds; never appends."""
+
+    def __init__(
+        self,
+        log: Log,
+        providers: Mapping[str, Provider],
+        provider: Provider,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self.log = log
+        self.provider = guarded(provider)
+        self._providers = all_guarded({**providers, provider.name: self.provider})
+        self.intake = Intake(self._providers, self.provider, clock)
+        self._foldings = Foldings(log, self._providers)
+        self.views = StoredViews(log, self._foldings, self.provider)
+        self._clock = clock
+
+    def feed(self, after: int) -> Feed:
+        """Return a way through the log, from a position on."""
+        return Feed(self.log, self._providers, self.provider, after)
+
+    def receipt(self, entry: Event | Unreadable, appended: Appended) -> Receipt:
+        """Return the receipt for what was appended; nothing is folded yet."""
+        return Receipt(entry, appended, self.tell)
+
+    def next_request(
+        self, order_id: str | int, body: Body, received_at: datetime | None
+    ) -> tuple[Event, int | None]:
+        """Return the request to append and the version it holds for; None: it is stored.
+
+        Raises:
+            InvalidArgumentError: the order id or the body cannot be a request.
+        """
+        first = self._request(order_id, body, 1, received_at)
+        records = self.log.read(first.stream)
+        # What the provider makes of the bodies does not matter here, so its faults do not either.
+        events = [decode_event(record) for record in records]
+        newest = max((event.attempt or 0 for event in events), default=0)
+        if newest and _is_unanswered(events, newest, first.digest):
+            return self._request(order_id, body, newest, received_at), None
+        version = records[-1].version if records else 0
+        return self._request(order_id, body, newest + 1, received_at), version
+
+    def holds(self, event: Event, appended: Appended, body: Body) -> bool:
+        """Tell whether a begun request still is the one to send.
+
+        One that was stored before may have been answered since it was chosen.
+        """
+        if appended.outcome is not Outcome.DUPLICATE:
+            return True
+        return self.next_request(event.order_id, body, event.received_at)[0].key == event.key
+
+    def look(
+        self,
+        order_id: str | int,
+        as_at: datetime | None,
+        as_of: datetime | None,
+        look: Callable[[Folding], T],
+    ) -> T:
+        """Return what `look` sees of an order now, or as at and as of a time.
+
+        Raises:
+            UnknownOrderError: nothing is stored about it, or nothing before that time.
+        """
+        as_at = _checked_or_none("as_at", as_at)
+        as_of = _checked_or_none("as_of", as_of)
+        wanted = order_id if isinstance(order_id, str) else checked_order_id(order_id)
+
+        def look_back(folding: Folding) -> T | None:
+            if as_at is None and as_of is None:
+                return look(folding)
+            chosen = [e for e in folding.events if is_before(e, as_at=as_at, as_of=as_of)]
+            return look(Folding.of(self.provider.definition, chosen)) if chosen else None
+
+        stream = stream_of(self.provider.name, wanted)
+        seen = self._foldings.now(self.provider, stream, look_back)
+        if seen is None:
+            times = [format_instant(time) for time in (as_at, as_of) if time is not None]
+            before = min(times, default=None)
+            raise UnknownOrderError(self.provider.name, wanted, before=before)
+        return seen
+
+    def find(
+        self,
+        status: str | None,
+        waiting_longer_than: timedelta | None,
+        *,
+        anomalies: bool,
+        received_since: datetime | None,
+        received_before: datetime | None,
+        now: datetime | None,
+    ) -> Iterator[list[OrderView]]:
+        """Yield the views for which every condition holds, a page at a time, by order id.
+
+        Raises:
+            InvalidArgumentError: an unknown status, a span that is no timedelta, a time
+                without a zone.
+        """
+        states = self.provider.definition.states
+        if status is not None and status not in states:
+            raise InvalidArgumentError("status", "one of " + ", ".join(states), found=status)
+        if waiting_longer_than is not None and not isinstance(waiting_longer_than, timedelta):
+            raise InvalidArgumentError("waiting_longer_than", "a timedelta")
+        wanted = Conditions.of(
+            status=status,
+            waiting_longer_than=waiting_longer_than,
+            now=self._clock() if now is None else checked_time("now", now),
+            anomalies=anomalies,
+            received_since=_checked_or_none("received_since", received_since),
+            received_before=_checked_or_none("received_before", received_before),
+        )
+        return Finding(self.log, self._foldings, self.provider, wanted).pages()
+
+    def tally(self) -> Tally:
+        """Return figures of this provider's orders before any was counted."""
+        return Tally(self.provider.name, self.provider.definition)
+
+    def counted(self, tally: Tally) -> Iterator[int]:
+        """Count all orders, and yield for each page how many events they have."""
+        streams = self.log.streams(prefix=f"{ORDERS}{self.provider.name}:")
+        while page := list(islice(streams, _PAGE)):
+            events = 0
+            for records in self.log.read_many(page).values():
+                folding = self._folded(records)
+                if folding is None:
+                    tally.skip()
+                else:
+                    tally.add(folding)
+                events += len(records)
+            yield events
+
+    def quarantine(self, *, include_redriven: bool) -> Iterator[QuarantineItem]:
+        """Yield the quarantine's items in the order they came, those too that are damaged."""
+        for record, item, redriven in self._items():
+            if isinstance(item, StoredFormatError):
+                yield _damaged(record, item)
+            elif include_redriven or redriven is None:
+                yield _shown(record, item, redriven)
+
+    def readable_again(self) -> Iterator[tuple[Event, list[Entry]]]:
+        """Yield each waiting item that today's rules can read, and what to append for it.
+
+        Items of a provider that is not known here stay, and make one log line.
+        """
+        unknown = Counter[str]()
+        for record, item, redriven in self._items():
+            if redriven is not None:
+                continue
+            if isinstance(item, StoredFormatError):
+                pass_over(item)
+                continue
+            if not self.intake.knows(item):
+                unknown[item.provider] += 1
+                continue
+            entry = self.intake.again(item)
+            if isinstance(entry, Event):
+                event = entry._replace(redriven_from=record.version)
+                mark = Redriven(record.version, event.stream, event.key, event.received_at)
+                yield event, [event, mark]
+        for provider, count in unknown.items():
+            LOG.warning(
+                "provider %a is not known here: quarantined items left: %d", provider, count
+            )
+
+    def _folded(self, records: Sequence[Record]) -> Folding | None:
+        """Return the folding of one order, None if it cannot be folded."""
+        try:
+            events = [self._foldings.event(record) for record in records]
+            return Folding.of(self.provider.definition, events)
+        except Exception as trouble:  # noqa: BLE001 - one order's trouble is no other's
+            why_unfoldable(trouble)
+            LOG.error("an order cannot be folded at position %d: not counted", records[-1].position)  # noqa: TRY400 - `find` says why
+            return None
+
+    def tell(self, entry: Event | Unreadable, appended: Appended) -> Told:
+        """Return what was changed by what was appended, and the view it made; folds."""
+        if isinstance(entry, Unreadable):
+            return None, None
+        provider = self._providers[entry.provider]
+        if appended.outcome is Outcome.DUPLICATE:
+            return None, self._foldings.now(provider, entry.stream, Folding.view)
+        return self._foldings.told(provider, provider.as_stored(entry), appended.version)
+
+    def _request(
+        self, order_id: str | int, body: Body, attempt: int, received_at: datetime | None
+    ) -> Event:
+        entry = self.intake.arrival(
+            "request", order_id, body, attempt=attempt, received_at=received_at
+        )
+        if isinstance(entry, Unreadable):
+            raise InvalidArgumentError(
+                "the request", f"one that can be recorded ({entry.reason}: {entry.detail})"
+            )
+        _check_is_object(entry.body)
+        return entry
+
+    def _items(self) -> Iterator[tuple[Record, Unreadable | StoredFormatError, str | None]]:
+        """Yield the items, or why they cannot be read, and the key of what each became, if any."""
+        for page in _pages(self.log.walk(QUARANTINE)):
+            marks = self._marks(page)
+            for record in page:
+                yield record, _item_in(record), marks.get(record.version)
+
+    def _marks(self, page: Sequence[Record]) -> dict[int, str]:
+        items = {mark_stream(record.version): record.version for record in page}
+        found = self.log.read_many(list(items))
+        return {items[stream]: _key_in(records[0]) for stream, records in found.items()}
+
+
+def _pages(records: Iterable[Record]) -> Iterator[list[Record]]:
+    """Yield records page by page, few where their bodies are large."""
+    page: list[Record] = []
+    size = 0
+    for record in records:
+        page.append(record)
+        size += len(record.state)
+        if len(page) == _PAGE or size > _PAGE_BYTES:
+            yield page
+            page, size = [], 0
+    if page:
+        yield page
+
+
+def _item_in(record: Record) -> Unreadable | StoredFormatError:
+    try:
+        item = decode(record)
+    except StoredFormatError as damaged:
+        return damaged
+    if isinstance(item, Unreadable):
+        return item
+    return StoredFormatError(record.stream, record.version, "it holds no item of the quarantine")
+
+
+def _key_in(record: Record) -> str:
+    """Return the key of the event that a mark names; `?` where the mark is damaged.
+
+    That there is one says enough: its item is not re-driven again.
+    """
+    try:
+        mark = decode(record)
+    except StoredFormatError as damaged:
+        pass_over(damaged)
+        return UNREADABLE_MARK
+    is_whole = isinstance(mark, Redriven) and mark_stream(mark.item) == record.stream
+    return mark.key if isinstance(mark, Redriven) and is_whole else UNREADABLE_MARK
+
+
+def pass_over(damaged: StoredFormatError) -> None:
+    """Log a record that stands in the way of one item; the others go on."""
+    LOG.error("%s; passed over", damaged)
+
+
+def is_first(appended: Sequence[Appended]) -> bool:
+    """Tell whether an item was re-driven by this append, and not by somebody before it."""
+    return appended[1].outcome is not Outcome.DUPLICATE
+
+
+def _check_is_object(body: bytes) -> None:
+    """Refuse what no provider takes for a create request: it is the caller who is about to send it.
+
+    Raises:
+        InvalidArgumentError: it is no JSON object.
+    """
+    try:
+        is_object = isinstance(parse(body), dict)
+    except JsonError as wrong:
+        raise InvalidArgumentError("body", f"{_OBJECT} ({wrong.why})") from None
+    if not is_object:
+        raise InvalidArgumentError("body", _OBJECT)
+
+
+def _checked_or_none(argument: str, time: datetime | None) -> datetime | None:
+    return None if time is None else checked_time(argument, time)
+
+
+def _is_unanswered(events: Iterable[Event], attempt: int, digest: str) -> bool:
+    """Tell whether the request of `attempt` has this body and no answer came to it."""
+    same = [event for event in events if event.attempt == attempt]
+    asked = any(event.kind == "request" and event.digest == digest for event in same)
+    answered = any(
+        event.kind == "response" and (event.name != FAILED or event.http_status is not None)
+        for event in same
+    )
+    return asked and not answered
+
+
+def _damaged(record: Record, damaged: StoredFormatError) -> QuarantineItem:
+    """Return how a record is shown that cannot be read: its bytes are all there is to say."""
+    return QuarantineItem(
+        item=_number(record.version),
+        position=record.position,
+        provider="",
+        reason=DAMAGED,
+        detail=damaged.found,
+        kind=None,
+        order_id=None,
+        line_number=None,
+        received_at=None,
+        recorded_at=None,
+        sha256=sha256(record.state).hexdigest(),
+        size=len(record.state),
+        redriven=None,
+        body=record.state,
+    )
+
+
+def _number(version: object) -> int:
+    """Return a version, 0 for one that is no number."""
+    return version if isinstance(version, int) else 0
+
+
+def _shown(record: Record, item: Unreadable, redriven: str | None) -> QuarantineItem:
+    arrival = item.arrival
+    return QuarantineItem(
+        item=record.version,
+        position=record.position,
+        provider=item.provider,
+        reason=item.reason,
+        detail=item.detail,
+        kind=None if arrival is None else arrival.kind,
+        order_id=None if arrival is None else arrival.order_id,
+        line_number=item.line_number,
+        received_at=item.received_at,
+        recorded_at=item.recorded_at,
+        sha256=sha256(item.body).hexdigest(),
+        size=len(item.body),
+        redriven=redriven,
+        body=item.body,
+    )

@@ -1,0 +1,276 @@
+"""What a service embeds: record what was sent and what came, ask for the view.
+
+begin_request ─→ Sent ─→ answered / unanswered ─┐
+record_callback, record_poll, record_many ──────┴─→ Receipt ─→ change, view
+get, history, find ─→ OrderView
+changes, subscribe, subscription ─→ OrderChange
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import datetime, timedelta
+from itertools import islice
+from threading import Event as Signal
+from types import TracebackType
+from typing import Final, Self
+
+from lifecycle.core.argument import check_callable
+from lifecycle.core.event import Event, Unreadable
+from lifecycle.core.fold import Folding
+from lifecycle.core.provider import Provider
+from lifecycle.core.view import HistoryEntry, OrderView
+from lifecycle.errors import StoredFormatError, VersionConflictError
+from lifecycle.log.contract import Log
+from lifecycle.projections.change_feed import EVERY_SECONDS, OrderChange, changes, followed
+from lifecycle.projections.stats import LogStats
+from lifecycle.projections.stored_views import StoredViews
+from lifecycle.projections.subscription import Handler, Subscription
+from lifecycle.service.arrivals import Body, Line, checked_lines
+from lifecycle.service.order_service import Desk, is_first, pass_over
+from lifecycle.service.receipt import QuarantineItem, Receipt
+from lifecycle.service.recording_calls import Sent, Writes
+
+_BATCH: Final = 500
+
+
+class Orders(Writes[Receipt]):
+    """Every order of one log; safe to share between threads.
+
+    Made by `lifecycle.connect`. Recording never refuses a fact: what cannot be read comes
+    back as a receipt whose outcome is `quarantined`.
+    """
+
+    def __init__(
+        self,
+        log: Log,
+        providers: Mapping[str, Provider],
+        provider: Provider,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self.log = log
+        self.provider = provider
+        self._desk = Desk(log, providers, provider, clock)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        failed: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @property
+    def views(self) -> StoredViews:
+        """The stored views, which make `find` fast: to be built once, and kept up."""
+        return self._desk.views
+
+    def close(self) -> None:
+        """Close the log; what was acknowledged stays."""
+        self.log.close()
+
+    def begin_request(
+        self, order_id: str | int, body: Body, *, received_at: datetime | None = None
+    ) -> Sent[Receipt]:
+        """Return a create request that is durable, so that it may be sent.
+
+        It takes the next attempt; or the same one again while the same body has had no
+        answer, as when a service crashed and begins anew.
+
+        Raises:
+            InvalidArgumentError: the order id or the body cannot be a request; a body that is
+                no JSON object is none that any provider takes.
+        """
+        while True:
+            event, version = self._desk.next_request(order_id, body, received_at)
+            try:
+                appended = self.log.append(event, expected_version=version)
+            except VersionConflictError:
+                continue
+            if self._desk.holds(event, appended, body):
+                return Sent(self, self._desk.receipt(event, appended), event)
+
+    def record_many(self, recordings: Iterable[Line], *, first_line: int = 1) -> list[Receipt]:
+        """Record many recordings, a commit per few hundred; blank lines are skipped.
+
+        `first_line` is the number that the first line gets in the quarantine.
+
+        Raises:
+            InvalidArgumentError: they are one recording, or nothing that can be iterated.
+        """
+        receipts: list[Receipt] = []
+        lines = checked_lines(recordings, first_line)
+        while batch := list(islice(lines, _BATCH)):
+            entries = self._desk.intake.lines(batch, first_line=first_line)
+            first_line += len(batch)
+            receipts += self._append(entries)
+        return receipts
+
+    def get(
+        self,
+        order_id: str | int,
+        *,
+        as_at: datetime | None = None,
+        as_of: datetime | None = None,
+    ) -> OrderView:
+        """Return the view of an order, proved current against the log.
+
+        `as_at` shows what was known then (received by that time), `as_of` what was so then
+        (by the provider's clock); both need a zone and may be combined.
+
+        Raises:
+            UnknownOrderError: nothing is stored about it, or nothing before that time.
+        """
+        return self._desk.look(order_id, as_at, as_of, Folding.view)
+
+    def history(
+        self,
+        order_id: str | int,
+        *,
+        as_at: datetime | None = None,
+        as_of: datetime | None = None,
+    ) -> tuple[HistoryEntry, ...]:
+        """Return every event of an order in canonical order, with verdict and reason.
+
+        Raises:
+            UnknownOrderError: nothing is stored about it, or nothing before that time.
+        """
+        return self._desk.look(order_id, as_at, as_of, Folding.history)
+
+    def find(
+        self,
+        *,
+        status: str | None = None,
+        waiting_longer_than: timedelta | None = None,
+        anomalies: bool = False,
+        received_since: datetime | None = None,
+        received_before: datetime | None = None,
+        now: datetime | None = None,
+    ) -> Iterator[OrderView]:
+        """Yield the views of the orders for which every condition given holds, by order id.
+
+        Asks the stored views where they are there (see `views`), and folds what they lack;
+        without them it folds the whole log. Constant memory, and never older than the log.
+
+        Args:
+            status: the orders that stand there.
+            waiting_longer_than: those that entered their present state longer ago, and have
+                not ended.
+            anomalies: those that a person should look at.
+            received_since: those about which something was received then or later.
+            received_before: those about which nothing was received since before then.
+            now: when waiting ends; the clock's time by default.
+
+        Raises:
+            InvalidArgumentError: an unknown status, a time without a zone.
+            PoisonedOrdersError: some orders cannot be folded; after all others were yielded.
+        """
+        for page in self._desk.find(
+            status,
+            waiting_longer_than,
+            anomalies=anomalies,
+            received_since=received_since,
+            received_before=received_before,
+            now=now,
+        ):
+            yield from page
+
+    def stats(self, *, on_progress: Callable[[int], object] | None = None) -> LogStats:
+        """Return the whole log in figures: counts of moves, and how long orders stayed.
+
+        Folds the whole log, in memory that does not grow with it; `on_progress` is called
+        with how many more events were counted.
+        """
+        if on_progress is not None:
+            check_callable("on_progress", on_progress)
+        tally = self._desk.tally()
+        for events in self._desk.counted(tally):
+            if on_progress is not None:
+                on_progress(events)
+        return tally.stats()
+
+    def changes(self, *, after: int = 0) -> Iterator[OrderChange]:
+        """Yield what each event changed after a position, up to the end of the log.
+
+        In the order of recording; what changed neither status nor path is left out. Keep the
+        `position` of what you dealt with, and go on `after` it: at least once, nothing missed.
+
+        Raises:
+            InvalidArgumentError: `after` is no position.
+        """
+        return changes(self._desk.feed(after))
+
+    def subscribe(
+        self, *, after: int = 0, stop: Signal | None = None, every: float = EVERY_SECONDS
+    ) -> Iterator[OrderChange]:
+        """Yield the changes there are after a position, then those to come, without end.
+
+        Looks for more `every` so many seconds. `stop`, once set, ends it.
+        """
+        return followed(self._desk.feed(after), Signal() if stop is None else stop, every)
+
+    def subscription(
+        self,
+        name: str,
+        handler: Handler,
+        *,
+        after: int = 0,
+        exactly_once: bool = False,
+        attempts: int = 3,
+        pause: float = 0.1,
+    ) -> Subscription:
+        """Return a named reader of the changes, which remembers beside the log how far it is.
+
+        Args:
+            name: what it is known by, for ever.
+            handler: is called with each `OrderChange`, in order; what it returns is ignored.
+            after: where a subscription that is new begins.
+            exactly_once: call it with the database's own connection besides, within the
+                transaction that moves the position: what it writes there is written once.
+            attempts: how often a change is handed over before it becomes a dead letter.
+            pause: seconds before the second attempt; doubled before each further one.
+
+        Raises:
+            InvalidArgumentError: an argument is of no use.
+        """
+        return Subscription(
+            name,
+            handler,
+            self.log.feeds,
+            self._desk.feed,
+            after=after,
+            exactly_once=exactly_once,
+            attempts=attempts,
+            pause=pause,
+        )
+
+    def quarantine(self, *, all: bool = False) -> Iterator[QuarantineItem]:
+        """Yield what could not be read and still waits; `all` includes what was re-driven."""
+        return self._desk.quarantine(include_redriven=all)
+
+    def redrive(self) -> Iterator[Receipt]:
+        """Read every waiting item again and yield a receipt for each that became an event.
+
+        Each is read by the provider that it came to; what still cannot be read stays as it is,
+        and so does what came to a provider that is not known here. An item keeps its own time;
+        the event is received now and says which item it came from. Of several who re-drive at
+        once, one gets the receipt. An item whose order's stream is damaged is logged and stays.
+        """
+        for item, entries in self._desk.readable_again():
+            try:
+                appended = self.log.append_many(entries)
+            except StoredFormatError as damaged:
+                pass_over(damaged)
+                continue
+            if is_first(appended):
+                yield self._desk.receipt(item, appended[0])
+
+    def _record(self, entry: Event | Unreadable, expected_version: int | None = None) -> Receipt:
+        return self._desk.receipt(entry, self.log.append(entry, expected_version=expected_version))
+
+    def _append(self, entries: list[Event | Unreadable]) -> list[Receipt]:
+        appended = self.log.append_many(entries)
+        return [self._desk.receipt(*pair) for pair in zip(entries, appended, strict=True)]

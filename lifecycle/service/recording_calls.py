@@ -1,0 +1,201 @@
+"""The calls that record, written once for sync and async callers alike.
+
+`R` is what a call returns: a `Receipt`, or an awaitable of one.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from datetime import datetime
+from typing import Generic, TypeVar, Unpack
+from uuid import uuid4
+
+from lifecycle.core.event import Event, Kind, Unreadable
+from lifecycle.log.contract import Outcome
+from lifecycle.log.recording import Headers
+from lifecycle.service.arrivals import ArrivalFields, Body
+from lifecycle.service.order_service import Desk
+from lifecycle.service.receipt import Receipt
+
+R = TypeVar("R")
+
+
+class Writes(Generic[R]):
+    """The `record_*` calls; how an entry gets into the log is the subclass's matter."""
+
+    _desk: Desk
+
+    @abstractmethod
+    def _record(self, entry: Event | Unreadable, expected_version: int | None = None) -> R: ...
+
+    def _arrived(
+        self,
+        kind: Kind,
+        order_id: str | int | None,
+        body: Body,
+        *,
+        expected_version: int | None = None,
+        **told: Unpack[ArrivalFields],
+    ) -> R:
+        """Read what came, and record it."""
+        entry = self._desk.intake.arrival(kind, order_id, body, **told)
+        return self._record(entry, expected_version)
+
+    def record_request(
+        self,
+        order_id: str | int,
+        body: Body,
+        *,
+        attempt: int = 1,
+        exchange_id: str | int | None = None,
+        headers: Headers = None,
+        received_at: datetime | None = None,
+    ) -> R:
+        """Record a create request whose attempt the caller keeps; see `begin_request`.
+
+        Raises:
+            InvalidArgumentError: an argument is of no use; bodies never raise.
+        """
+        return self._arrived(
+            "request",
+            order_id,
+            body,
+            attempt=attempt,
+            exchange_id=exchange_id,
+            headers=headers,
+            received_at=received_at,
+        )
+
+    def record_response(
+        self,
+        order_id: str | int,
+        http_status: int | None,
+        body: Body = None,
+        *,
+        attempt: int = 1,
+        exchange_id: str | int | None = None,
+        headers: Headers = None,
+        received_at: datetime | None = None,
+        expected_version: int | None = None,
+    ) -> R:
+        """Record the response to a create request; `http_status` None: no answer came.
+
+        With `expected_version` it is recorded only while the order stands at that version
+        (`view.arrival.version`): of several who try, one succeeds.
+
+        Raises:
+            InvalidArgumentError: an argument is of no use; bodies never raise.
+            VersionConflictError: the order does not stand at `expected_version`.
+        """
+        return self._arrived(
+            "response",
+            order_id,
+            body,
+            expected_version=expected_version,
+            attempt=attempt,
+            exchange_id=exchange_id,
+            http_status=http_status,
+            headers=headers,
+            received_at=received_at,
+        )
+
+    def record_poll(
+        self,
+        order_id: str | int,
+        http_status: int | None,
+        body: Body = None,
+        *,
+        attempt: int = 1,
+        exchange_id: str | int | None = None,
+        headers: Headers = None,
+        received_at: datetime | None = None,
+    ) -> R:
+        """Record any other answer that shows the order: GET, update, stage, cancel, tip.
+
+        Pass `headers`: the `Date` header is the only time that a poll has. `attempt` is taken
+        for likeness alone: a poll never says anything about one.
+
+        Raises:
+            InvalidArgumentError: an argument is of no use; bodies never raise.
+        """
+        return self._arrived(
+            "poll",
+            order_id,
+            body,
+            attempt=attempt,
+            exchange_id=exchange_id,
+            http_status=http_status,
+            headers=headers,
+            received_at=received_at,
+        )
+
+    def record_callback(
+        self,
+        body: Body,
+        *,
+        order_id: str | int | None = None,
+        headers: Headers = None,
+        received_at: datetime | None = None,
+    ) -> R:
+        """Record a callback as it came: pass the raw bytes of the HTTP body.
+
+        Answer the provider 2xx once this returns, whatever the outcome: a duplicate and
+        what cannot be read are stored facts, and sending them again helps nobody.
+        """
+        return self._arrived("callback", order_id, body, headers=headers, received_at=received_at)
+
+
+class Sent(Generic[R]):
+    """A create request that is durable and may be sent now.
+
+    Record what became of it with `answered` or `unanswered`; both may be called from
+    another process later, with `Orders.record_response` and the same ids.
+    """
+
+    def __init__(self, orders: Writes[R], receipt: Receipt, event: Event) -> None:
+        self._orders = orders
+        self.receipt = receipt
+        self.order_id = event.order_id
+        self.attempt = event.attempt or 1
+        self.exchange_id = uuid4().hex
+
+    def __repr__(self) -> str:
+        return f"<Sent attempt={self.attempt} resumed={self.resumed}>"
+
+    @property
+    def resumed(self) -> bool:
+        """Whether this very request was begun before and has had no answer.
+
+        It may have been sent already: ask the provider for the order before sending again.
+        """
+        return self.receipt.outcome is Outcome.DUPLICATE
+
+    def answered(
+        self,
+        http_status: int,
+        body: Body = None,
+        *,
+        headers: Headers = None,
+        received_at: datetime | None = None,
+    ) -> R:
+        """Record the response to this request; durable when it returns."""
+        return self._orders.record_response(
+            self.order_id,
+            http_status,
+            body,
+            attempt=self.attempt,
+            exchange_id=self.exchange_id,
+            headers=headers,
+            received_at=received_at,
+        )
+
+    def unanswered(self, *, received_at: datetime | None = None) -> R:
+        """Record that no answer came: nobody knows whether the order was made."""
+        return self._orders.record_response(
+            self.order_id,
+            None,
+            None,
+            attempt=self.attempt,
+            exchange_id=self.exchange_id,
+            received_at=received_at,
+        )
