@@ -192,16 +192,16 @@ def known_providers() -> Mapping[str, Provider]:
     return MappingProxyType({provider.name: provider for provider in found})
 
 
-def stories(provider: str = DEFAULT_PROVIDER) -> ModuleType:
-    """Return a provider's module of invented orders: `orders` tells, `deliver` damages."""
+def sample_orders_of(provider: str = DEFAULT_PROVIDER) -> ModuleType:
+    """Return a provider's module of sample orders, with `generate` and `deliver`."""
     return import_module(f"{providers.__name__}.{provider}.sample_orders")
 
 
 def recordings_of(provider: str = DEFAULT_PROVIDER) -> ModuleType:
-    """Return a provider's module of recordings for tests: `tell` tells an order's events.
+    """Return a provider's module of recordings for tests.
 
     Raises:
-        InvalidArgumentError: there is no such provider, or it tells none.
+        InvalidArgumentError: there is no such provider, or it has none.
     """
     return _part_of(provider, "recordings", "a module of recordings")
 

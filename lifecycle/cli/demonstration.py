@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from lifecycle.cli.shipped import Shipped, how_to
-from lifecycle.composition import connect, stories
+from lifecycle.composition import connect, sample_orders_of
 from lifecycle.core.event import Event
 from lifecycle.core.strict_json import canonical
 from lifecycle.core.view import HistoryEntry, OrderView
@@ -67,8 +67,8 @@ class Demonstration(NamedTuple):
 def demonstrate(orders: Orders, *, seed: int, count: int) -> Demonstration:
     """Record the how-to's stories and so many invented orders, and check what came of it."""
     told = tuple(_told(orders, shipped) for shipped in how_to())
-    invented = stories(orders.provider.name)
-    truth = {story.order_id: story for story in invented.orders(seed, count)}
+    invented = sample_orders_of(orders.provider.name)
+    truth = {story.order_id: story for story in invented.generate(seed, count)}
     delivery = invented.deliver(seed, truth.values())
     receipts = orders.record_many(delivery.recordings)
     outcomes = Counter(receipt.outcome for receipt in receipts)
@@ -77,11 +77,11 @@ def demonstrate(orders: Orders, *, seed: int, count: int) -> Demonstration:
     shown = next(iter(truth))
     return Demonstration(
         how_to=told,
-        damage=delivery.damage._asdict(),
+        damage=delivery.faults._asdict(),
         outcomes={outcome.value: outcomes[outcome] for outcome in Outcome},
         statuses=dict(Counter(view.status for view in views.values()).most_common()),
         claims=(
-            _stored_once(delivery.damage, outcomes, views.values()),
+            _stored_once(delivery.faults, outcomes, views.values()),
             _same_in_order(truth, arrived, views),
             _true(truth, arrived, views),
         ),

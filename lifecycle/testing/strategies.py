@@ -61,7 +61,7 @@ def lifecycles(
     informational = sorted(definition.informational)
 
     @st.composite
-    def told(draw: DrawFn) -> list[Recording]:
+    def recordings(draw: DrawFn) -> list[Recording]:
         walk = draw(st.sampled_from(walks_to_states(definition)))
         names, state = list(walk.triggers), walk.status
         for _ in range(draw(st.integers(0, most))):
@@ -72,10 +72,10 @@ def lifecycles(
                 move = draw(st.sampled_from(onward))
                 names.append(move.trigger)
                 state = move.dest
-        found: list[Recording] = recordings_of(provider).tell(names, order_id=order_id)
+        found: list[Recording] = recordings_of(provider).recordings_for(names, order_id=order_id)
         return found
 
-    return told()
+    return recordings()
 
 
 def deliveries(

@@ -56,9 +56,11 @@ class Walk(NamedTuple):
         Raises:
             InvalidArgumentError: the provider tells no recordings; take `events`.
         """
-        tell = recordings_of(provider).tell
-        told: list[Recording] = tell(self.triggers, order_id=order_id, starts_at=starts_at)
-        return told
+        recordings_for = recordings_of(provider).recordings_for
+        recordings: list[Recording] = recordings_for(
+            self.triggers, order_id=order_id, starts_at=starts_at
+        )
+        return recordings
 
     def events(self, *, order_id: str = ORDER, starts_at: datetime = STARTS_AT) -> list[Event]:
         """Return hand-made events that go this way, a minute apart, for any definition."""

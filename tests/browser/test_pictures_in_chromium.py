@@ -13,7 +13,7 @@ import pytest
 
 from lifecycle import connect
 from lifecycle.diagram import draw_definition, draw_order, draw_stats
-from lifecycle.providers.instacart import sample_orders as stories
+from lifecycle.providers.instacart import sample_orders
 from tests import chromium
 from tests.pictures import HOSTILE, big_definition, long_story, named
 
@@ -32,8 +32,8 @@ def orders():
 
 @contextmanager
 def told_of(count):
-    told = stories.orders(5, count)
-    damaged = stories.deliver(5, told, lost=0.05, repeated=0.1, divergent=0.05, delayed=0.3)
+    told = sample_orders.generate(5, count)
+    damaged = sample_orders.deliver(5, told, lost=0.05, repeated=0.1, divergent=0.05, delayed=0.3)
     with connect("memory:") as held:
         held.record_many(damaged.recordings)
         held.record_many(long_story("sixty", 60))

@@ -51,8 +51,8 @@ from lifecycle.providers.instacart.receiver import django as receiver_django
 from lifecycle.providers.instacart.simulator import (
     SCENARIOS,
     Attempt,
-    Happened,
     OrderTruth,
+    PastEvent,
     SentCallback,
     Settings,
 )
@@ -326,7 +326,7 @@ def truth() -> str:
     """Return what the simulated provider tells about an order and its callbacks."""
     rows = (
         (f"`{model.__name__}`", code(model.model_fields), first_line(model))
-        for model in (OrderTruth, Happened, SentCallback, Attempt)
+        for model in (OrderTruth, PastEvent, SentCallback, Attempt)
     )
     return table(("value", "fields", "what it is"), rows)
 
@@ -392,7 +392,7 @@ def pictures() -> dict[Path, str]:
 
 def fleet() -> LogStats:
     """Return the figures of some of the demo's orders, delivered as badly."""
-    told = sample_orders.orders(DEFAULT_SEED, 200)
+    told = sample_orders.generate(DEFAULT_SEED, 200)
     with lifecycle.connect("memory:") as orders:
         orders.record_many(sample_orders.deliver(DEFAULT_SEED, told).recordings)
         return orders.stats()
@@ -400,7 +400,7 @@ def fleet() -> LogStats:
 
 def delivered_badly() -> list[dict[str, Any]]:
     """Return what arrived of the order that `lifecycle demo` shows."""
-    told = sample_orders.orders(DEFAULT_SEED, DEFAULT_ORDERS)
+    told = sample_orders.generate(DEFAULT_SEED, DEFAULT_ORDERS)
     return [
         recording
         for recording in sample_orders.deliver(DEFAULT_SEED, told).recordings

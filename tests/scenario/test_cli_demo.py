@@ -12,7 +12,7 @@ import pytest
 
 from lifecycle import connect
 from lifecycle.cli import demonstration, shipped
-from lifecycle.composition import stories
+from lifecycle.composition import sample_orders_of
 from lifecycle.log.contract import Outcome
 from tests.scenario.command_line import run, run_on_terminal, run_script
 
@@ -54,12 +54,12 @@ def test_it_does_a_thousand_orders_in_seconds_on_a_log_of_its_own(tmp_path):
 def test_what_it_counts_is_what_the_log_holds(told, folder):
     exported = run("export", "--db", told["db"], cwd=folder).out.splitlines()
     demo_lines = [line for line in exported if json.loads(line)["order_id"].startswith("demo-")]
-    outcomes, damage = told["outcomes"], told["delivery"]
+    outcomes, faults = told["outcomes"], told["delivery"]
     assert outcomes["appended"] + outcomes["divergent"] == len(demo_lines)
-    assert sum(outcomes.values()) == damage["arrived"]
-    assert outcomes["appended"] == damage["sent"] - damage["lost"]
-    assert outcomes["duplicate"] == damage["repeated"]
-    assert outcomes["divergent"] == damage["divergent"]
+    assert sum(outcomes.values()) == faults["arrived"]
+    assert outcomes["appended"] == faults["sent"] - faults["lost"]
+    assert outcomes["duplicate"] == faults["repeated"]
+    assert outcomes["divergent"] == faults["divergent"]
 
 
 def test_the_statuses_are_those_of_the_log(told, folder):
@@ -101,8 +101,8 @@ def test_no_seed_finds_a_claim_that_does_not_hold(seed, tmp_path):
 def test_a_claim_that_does_not_hold_is_seen():
     """The positive control: each claim is held against a world in which it is false."""
     with connect("memory:") as orders:
-        truth = {story.order_id: story for story in stories().orders(SEED, 20)}
-        delivery = stories().deliver(SEED, truth.values(), lost=0.0)
+        truth = {story.order_id: story for story in sample_orders_of().generate(SEED, 20)}
+        delivery = sample_orders_of().deliver(SEED, truth.values(), lost=0.0)
         receipts = orders.record_many(delivery.recordings)
         arrived = demonstration._by_order(receipts, delivery.recordings)
         views = {order_id: orders.get(order_id) for order_id in truth}
@@ -114,9 +114,9 @@ def test_a_claim_that_does_not_hold_is_seen():
         mixed_up = views | {first: views[second]}
         assert demonstration._same_in_order(truth, arrived, views).ok
         assert not demonstration._same_in_order(truth, arrived, mixed_up).ok
-        damage = delivery.damage
-        assert demonstration._stored_once(damage, outcomes, views.values()).ok
-        one_more = damage._replace(sent=damage.sent + 1)
+        faults = delivery.faults
+        assert demonstration._stored_once(faults, outcomes, views.values()).ok
+        one_more = faults._replace(sent=faults.sent + 1)
         assert not demonstration._stored_once(one_more, outcomes, views.values()).ok
         assert outcomes[Outcome.QUARANTINED] == 0
 

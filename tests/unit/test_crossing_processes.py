@@ -72,14 +72,14 @@ NO_VALUES = {
     "Creation": "it holds orders",
     "Intake": "it holds a provider",
     "Part": "replaying in processes sends it, and is tested",
-    "Plot": "a function",
+    "SampleScenario": "a function",
     "Response": "it holds what a receiver does next",
     "Rules": "functions",
     "Scope": "a function",
     "Source": "replaying in processes sends it, and is tested",
     "Taken": "it holds a function",
     "Token": "a secret",
-    "Way": "a function",
+    "SampleDelivery": "a function",
 }
 """Classes with fields that hold more than plain values, and why."""
 

@@ -22,10 +22,15 @@ from lifecycle.core.fold import fold
 from lifecycle.log.recording import read_line
 from lifecycle.providers.instacart import INSTACART
 from lifecycle.providers.instacart.order_generator import http_date
-from lifecycle.providers.instacart.sample_orders import Damage, Story, deliver, orders
+from lifecycle.providers.instacart.sample_orders import (
+    DeliveryFaults,
+    SampleOrder,
+    deliver,
+    generate,
+)
 
 SEED = 11
-STORIES = orders(SEED, 300)
+STORIES = generate(SEED, 300)
 PHONE = re.compile(r"800-555-01\d\d")
 
 
@@ -54,49 +59,49 @@ def by_order(recordings: Iterable[Mapping[str, Any]]) -> dict[str, list[Event]]:
     return found
 
 
-def digest_of(stories: Iterable[Story]) -> str:
-    text = json.dumps([story.recordings for story in stories], sort_keys=True)
+def digest_of(sample_orders: Iterable[SampleOrder]) -> str:
+    text = json.dumps([order.recordings for order in sample_orders], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def test_the_same_seed_tells_the_same_stories_and_another_seed_tells_others() -> None:
-    assert orders(SEED, 50) == STORIES[:50]
+    assert generate(SEED, 50) == STORIES[:50]
     assert deliver(3, STORIES[:50]) == deliver(3, STORIES[:50])
     assert deliver(3, STORIES[:50]) != deliver(4, STORIES[:50])
-    assert digest_of(orders(12, 50)) != digest_of(STORIES[:50])
+    assert digest_of(generate(12, 50)) != digest_of(STORIES[:50])
 
 
 def test_stories_begin_when_the_caller_says() -> None:
-    later = orders(SEED, 20, starts_at=datetime(2023, 1, 2, 3, 4, 5, tzinfo=UTC))
+    later = generate(SEED, 20, starts_at=datetime(2023, 1, 2, 3, 4, 5, tzinfo=UTC))
     assert later[0].recordings[0]["received_at"] == "2023-01-02T03:04:05Z"
-    assert [story.plot for story in later] == [story.plot for story in STORIES[:20]]
+    assert [order.scenario for order in later] == [order.scenario for order in STORIES[:20]]
 
 
 def test_each_story_folds_to_the_state_that_it_was_told_to_reach_without_anomaly() -> None:
-    for story in STORIES:
-        view = fold(INSTACART.definition, recognized(story.recordings))
-        assert (view.order_id, view.status) == (story.order_id, story.status), story
-        assert view.anomalies == (), story
-        assert view.missing == (), story
+    for order in STORIES:
+        view = fold(INSTACART.definition, recognized(order.recordings))
+        assert (view.order_id, view.status) == (order.order_id, order.status), order
+        assert view.anomalies == (), order
+        assert view.missing == (), order
 
 
 def test_no_two_recordings_of_a_story_are_one_event() -> None:
-    for story in STORIES:
-        keys = [event.key for event in recognized(story.recordings)]
-        assert len(set(keys)) == len(keys), story
+    for order in STORIES:
+        keys = [event.key for event in recognized(order.recordings)]
+        assert len(set(keys)) == len(keys), order
 
 
 def test_stories_are_told_in_the_order_in_which_they_happened() -> None:
-    for story in STORIES:
-        times = [recording["received_at"] for recording in story.recordings]
+    for order in STORIES:
+        times = [recording["received_at"] for recording in order.recordings]
         assert [datetime.fromisoformat(t) for t in times] == sorted(
             map(datetime.fromisoformat, times)
         )
 
 
 def test_every_plot_of_the_how_to_and_more_are_told() -> None:
-    told = Counter(story.plot for story in orders(SEED, 1000))
-    assert set(told) == {
+    sample_orders = Counter(order.scenario for order in generate(SEED, 1000))
+    assert set(sample_orders) == {
         "delivered",
         "corrected",
         "unanswered",
@@ -108,12 +113,12 @@ def test_every_plot_of_the_how_to_and_more_are_told() -> None:
         "customer_missing",
         "under_way",
     }
-    assert told["delivered"] > 400
-    assert min(told.values()) >= 10
+    assert sample_orders["delivered"] > 400
+    assert min(sample_orders.values()) >= 10
 
 
 def test_every_kind_of_event_and_both_shapes_of_callbacks_are_told() -> None:
-    recordings = [recording for story in STORIES for recording in story.recordings]
+    recordings = [recording for order in STORIES for recording in order.recordings]
     assert {r["kind"] for r in recordings} == {"request", "response", "callback", "poll"}
     callbacks = [r["body"] for r in recordings if r["kind"] == "callback"]
     assert 0.02 < sum("status" in body for body in callbacks) / len(callbacks) < 0.2
@@ -124,7 +129,7 @@ def test_every_kind_of_event_and_both_shapes_of_callbacks_are_told() -> None:
 
 def test_the_first_story_is_the_one_to_show() -> None:
     for seed in (1, 2, 3):
-        view = fold(INSTACART.definition, recognized(orders(seed, 1)[0].recordings))
+        view = fold(INSTACART.definition, recognized(generate(seed, 1)[0].recordings))
         path = [step.status for step in view.path]
         assert path[:5] == [
             "requested",
@@ -141,11 +146,11 @@ def test_the_first_story_is_the_one_to_show() -> None:
 def test_tips_come_after_the_delivery_and_change_nothing() -> None:
     tipped = [s for s in STORIES if "tip_adjustment" in json.dumps(s.recordings)]
     assert tipped
-    assert {story.status for story in tipped} == {"delivered"}
+    assert {order.status for order in tipped} == {"delivered"}
 
 
 def test_people_in_the_stories_are_nobody() -> None:
-    text = json.dumps([story.recordings for story in STORIES])
+    text = json.dumps([order.recordings for order in STORIES])
     phones = set(re.findall(r'"user_phone": "([^"]*)"', text))
     assert phones
     assert all(PHONE.fullmatch(phone) for phone in phones)
@@ -155,7 +160,7 @@ def test_people_in_the_stories_are_nobody() -> None:
 
 def test_the_damage_adds_up_and_is_what_a_log_would_count() -> None:
     delivery = deliver(5, STORIES)
-    damage = delivery.damage
+    faults = delivery.faults
     counted = Counter[str]()
     for events in by_order(delivery.recordings).values():
         keys: dict[str, set[str]] = {}
@@ -164,28 +169,28 @@ def test_the_damage_adds_up_and_is_what_a_log_would_count() -> None:
             known = event.digest in digests
             counted["duplicate" if known else "divergent" if digests else "appended"] += 1
             digests.add(event.digest)
-    assert counted["appended"] == damage.sent - damage.lost
-    assert counted["duplicate"] == damage.repeated
-    assert counted["divergent"] == damage.divergent
-    assert len(delivery.recordings) == damage.arrived == sum(counted.values())
-    assert damage.sent == sum(len(story.recordings) for story in STORIES)
-    assert min(damage) > 0
+    assert counted["appended"] == faults.sent - faults.lost
+    assert counted["duplicate"] == faults.repeated
+    assert counted["divergent"] == faults.divergent
+    assert len(delivery.recordings) == faults.arrived == sum(counted.values())
+    assert faults.sent == sum(len(order.recordings) for order in STORIES)
+    assert min(faults) > 0
 
 
 def test_those_that_were_overtaken_are_counted_one_by_one() -> None:
     delivery = deliver(5, STORIES)
-    assert delivery.damage.overtaken == overtaken(STORIES, delivery.recordings)
+    assert delivery.faults.overtaken == overtaken(STORIES, delivery.recordings)
     assert overtaken(STORIES, [r for s in STORIES for r in s.recordings]) == 0
 
 
-def overtaken(stories: Iterable[Story], arrived: Iterable[Mapping[str, Any]]) -> int:
+def overtaken(sample_orders: Iterable[SampleOrder], arrived: Iterable[Mapping[str, Any]]) -> int:
     """Count by the identities of events, not by where the deliverer put them."""
     first: dict[tuple[str, str], int] = {}
     for place, event in enumerate(recognized(arrived)):
         first.setdefault((event.order_id, event.key), place)
     count = 0
-    for story in stories:
-        came = [first.get((story.order_id, e.key)) for e in recognized(story.recordings)]
+    for order in sample_orders:
+        came = [first.get((order.order_id, e.key)) for e in recognized(order.recordings)]
         places = [place for place in came if place is not None]
         count += sum(place > min(places[i:]) for i, place in enumerate(places))
     return count
@@ -194,9 +199,9 @@ def overtaken(stories: Iterable[Story], arrived: Iterable[Mapping[str, Any]]) ->
 def test_shuffled_and_repeated_callbacks_fold_to_the_very_same_views() -> None:
     delivery = deliver(8, STORIES, lost=0, divergent=0, delayed=0.5, repeated=0.3)
     arrived = by_order(delivery.recordings)
-    for story in STORIES:
-        truth = fold(INSTACART.definition, recognized(story.recordings))
-        assert fold(INSTACART.definition, arrived[story.order_id]).digest == truth.digest
+    for order in STORIES:
+        truth = fold(INSTACART.definition, recognized(order.recordings))
+        assert fold(INSTACART.definition, arrived[order.order_id]).digest == truth.digest
 
 
 def test_lost_and_divergent_callbacks_do_change_views() -> None:
@@ -204,9 +209,9 @@ def test_lost_and_divergent_callbacks_do_change_views() -> None:
     delivery = deliver(8, STORIES, lost=0.2, divergent=0.2)
     arrived = by_order(delivery.recordings)
     changed = sum(
-        fold(INSTACART.definition, arrived[story.order_id]).digest
-        != fold(INSTACART.definition, recognized(story.recordings)).digest
-        for story in STORIES
+        fold(INSTACART.definition, arrived[order.order_id]).digest
+        != fold(INSTACART.definition, recognized(order.recordings)).digest
+        for order in STORIES
     )
     assert changed > len(STORIES) / 2
 
@@ -222,8 +227,8 @@ def test_arrivals_are_in_order_of_time_and_orders_come_mixed() -> None:
 
 def test_nothing_is_done_where_nothing_was_asked_for() -> None:
     delivery = deliver(1, STORIES, lost=0, repeated=0, divergent=0, delayed=0)
-    sent = [recording for story in STORIES for recording in story.recordings]
-    assert delivery.damage == Damage(len(sent), 0, 0, 0, 0, len(sent))
+    sent = [recording for order in STORIES for recording in order.recordings]
+    assert delivery.faults == DeliveryFaults(len(sent), 0, 0, 0, 0, len(sent))
     assert sorted(map(json.dumps, delivery.recordings)) == sorted(map(json.dumps, sent))
 
 
@@ -233,7 +238,7 @@ def test_a_fate_of_share_one_meets_every_callback_that_it_can_meet(fate: str) ->
     delivery = deliver(1, STORIES, **shares, delayed=0)
     callbacks = [r for s in STORIES for r in s.recordings if r["kind"] == "callback"]
     enveloped = [r for r in callbacks if "event_id" in r["body"]]
-    met = getattr(delivery.damage, fate)
+    met = getattr(delivery.faults, fate)
     if fate == "repeated":
         assert met >= len(callbacks)
     else:
@@ -253,8 +258,8 @@ def test_delivering_leaves_the_stories_as_they_were() -> None:
 
 
 def test_a_date_is_told_in_gmt_whatever_zone_the_provider_s_clock_was_set_in() -> None:
-    told = datetime(2022, 6, 4, 12, 0, tzinfo=timezone(timedelta(hours=2)))
-    assert http_date(told) == "Sat, 04 Jun 2022 10:00:00 GMT"
+    sample_orders = datetime(2022, 6, 4, 12, 0, tzinfo=timezone(timedelta(hours=2)))
+    assert http_date(sample_orders) == "Sat, 04 Jun 2022 10:00:00 GMT"
 
 
 def test_a_thousand_orders_take_less_than_two_seconds() -> None:
@@ -265,5 +270,5 @@ def test_a_thousand_orders_take_less_than_two_seconds() -> None:
 
 def _seconds(seed: int) -> float:
     start = process_time()
-    orders(seed, 1000)
+    generate(seed, 1000)
     return process_time() - start

@@ -20,7 +20,7 @@ from lifecycle.diagram.chart import spoken
 from lifecycle.diagram.harmless import harmless
 from lifecycle.diagram.scene import Disc, Text
 from lifecycle.diagram.timeline import timeline
-from lifecycle.providers.instacart import sample_orders as stories
+from lifecycle.providers.instacart import sample_orders
 from lifecycle.testing.strategies import definitions, events_of
 from tests.pictures import HOSTILE, MORNING, big_definition, entry, long_story, named, view_of
 from tests.scenes import collisions, covered_lines, crossed_boxes
@@ -146,8 +146,8 @@ def test_an_event_that_is_left_out_of_a_picture_is_noticed(odd_order):
 
 @pytest.mark.parametrize("view", ["path", "timeline"])
 def test_every_event_of_every_order_is_in_its_picture(view):
-    told = stories.orders(3, 30)
-    delivery = stories.deliver(3, told, lost=0.1, delayed=0.3, divergent=0.1)
+    told = sample_orders.generate(3, 30)
+    delivery = sample_orders.deliver(3, told, lost=0.1, delayed=0.3, divergent=0.1)
     with connect("memory:") as orders:
         orders.record_many(delivery.recordings)
         orders.record_many(long_story("sixty", 60))

@@ -14,7 +14,7 @@ from lifecycle import connect_async
 from lifecycle.core.event import MAX_KEPT_BYTES
 from lifecycle.providers.instacart.receiver import Limits
 from lifecycle.providers.instacart.receiver.admission import Admission, Refused
-from lifecycle.providers.instacart.receiver.fair_queue import TurnNeverCameError, Turns
+from lifecycle.providers.instacart.receiver.fair_queue import QueueTimeoutError, Turns
 from lifecycle.service.costly_bodies import (
     LARGE_BYTES,
     MANY_VALUES,
@@ -85,7 +85,7 @@ def test_only_one_turn_is_held_at_a_time_whoever_gives_up_and_is_canceled():
     held: list[int] = [0]
 
     async def take(turns: Turns, number: int) -> None:
-        with suppress(TurnNeverCameError):
+        with suppress(QueueTimeoutError):
             async with turns.turn(f"client {number % 3}", 0.02 + number % 7 / 100):
                 held[0] += 1
                 assert held[0] == 1

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from lifecycle import connect, connect_async
 from lifecycle.projections.stats import RELATIVE_ERROR, Stays
-from lifecycle.providers.instacart import sample_orders as stories
+from lifecycle.providers.instacart import sample_orders
 
 SPANS = st.floats(0.001, 1e9, allow_nan=False)
 
@@ -64,8 +64,8 @@ def test_many_more_stays_take_no_more_memory():
 
 
 def delivered():
-    told = stories.orders(11, 60)
-    return stories.deliver(11, told, lost=0.1, delayed=0.3, divergent=0.05).recordings
+    told = sample_orders.generate(11, 60)
+    return sample_orders.deliver(11, told, lost=0.1, delayed=0.3, divergent=0.05).recordings
 
 
 def test_every_move_of_every_order_is_counted_once():

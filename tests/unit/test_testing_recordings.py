@@ -78,7 +78,7 @@ def test_every_builder_gives_a_recording_that_says_what_it_is_called():
 def test_every_name_of_the_definition_can_be_told():
     names = [*LAST_MILE.states, *sorted(LAST_MILE.informational)]
     with memory_orders() as orders:
-        told = [receipt.event for receipt in orders.record_many(instacart.tell(names))]
+        told = [receipt.event for receipt in orders.record_many(instacart.recordings_for(names))]
     assert [event.trigger for event in told] == names
     assert [event.attempt for event in told[:4]] == [1, 1, 2, 2]
 

@@ -1,4 +1,4 @@
-"""Refusals: the provider's error bodies, in the two shapes that it sends."""
+"""The provider's error bodies, in the two shapes that it sends."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ INVALID: Final = 1001
 _SEVERAL: Final = 9999
 
 
-class Complaint(NamedTuple):
-    """One thing that is wrong with a request; `key` names the field."""
+class FieldError(NamedTuple):
+    """One error in a request; `key` names the field."""
 
     key: str
     message: str
@@ -29,18 +29,18 @@ def error_body(
     }
 
 
-def refusal(complaints: Sequence[Complaint]) -> dict[str, Any]:
-    """Return the body that refuses a request: one error, or several in a wrapper."""
-    single = [error_body(message, INVALID, key) for key, message in complaints]
+def rejection_body(errors: Sequence[FieldError]) -> dict[str, Any]:
+    """Return the body that rejects a request: one error, or several in a wrapper."""
+    single = [error_body(message, INVALID, key) for key, message in errors]
     if len(single) == 1:
         return single[0]
     return error_body("There were issues with your request", _SEVERAL, None, *single)
 
 
-BAD_ADDRESS: Final = (Complaint("address", "Required parameter missing or invalid"),)
+BAD_ADDRESS: Final = (FieldError("address", "Required parameter missing or invalid"),)
 BAD_FIELDS: Final = (
-    Complaint("user_phone", "can't be blank"),
-    Complaint("address.postal_code", "can't be blank"),
+    FieldError("user_phone", "can't be blank"),
+    FieldError("address.postal_code", "can't be blank"),
 )
 NOT_FOUND: Final = error_body("Resource not found", 4000)
 SERVER_ERROR: Final = error_body("An unexpected error occurred. Try again later.", 5000)

@@ -1,6 +1,6 @@
-"""One invented order being told: its clock, and the bodies that both sides send.
+"""Generates one sample order: its clock, and the bodies that both sides send.
 
-The bodies follow the provider's how-to on asynchronous creation; nobody in them exists.
+The bodies follow the provider's how-to on asynchronous creation; the people are invented.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ _NOTES: Final = ("Ring the doorbell.", "Leave it at the door.", "Call on arrival
 _EXPRESS: Final = 0.4
 
 
-class Storyteller:
-    """Tells one order step by step; what was told so far is in `recordings`.
+class OrderGenerator:
+    """Adds the recordings of one order step by step.
 
-    `status` is where the order stands. `flat` callbacks are order objects without event id
-    and time; the others come in an envelope.
+    `status` is the current state. `flat` callbacks are order objects without event id and
+    time; others come in an envelope.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class Storyteller:
         self.set_window(hours=2)
 
     def set_window(self, *, hours: int) -> None:
-        """Promise delivery within an hour that starts so many hours from now."""
+        """Set the delivery window to an hour that starts so many hours from now."""
         starts_at = self.at.replace(minute=0, second=0, microsecond=0) + timedelta(hours=hours)
         self._window = {
             "window_starts_at": format_instant(starts_at),
@@ -54,7 +54,7 @@ class Storyteller:
         }
 
     def wait(self, least: float, most: float) -> None:
-        """Let so many seconds pass, at least two: the provider's clock counts whole ones."""
+        """Move the clock on, by two seconds at least: the provider's clock counts whole ones."""
         self.at += timedelta(seconds=max(least + self.random.random() * (most - least), 2.0))
 
     def chance(self, share: float) -> bool:
@@ -62,13 +62,13 @@ class Storyteller:
         return self.random.random() < share
 
     def request(self) -> None:
-        """Tell that we sent a create request, the next attempt."""
+        """Add a create request of ours, the next attempt."""
         self._attempt += 1
         self.status = "requested" if self._attempt == 1 else "resubmitted"
         self._add("request", self._request_body(), attempt=self._attempt)
 
     def answer(self, http_status: int | None, body: object, status: str | None = None) -> None:
-        """Tell the response to the newest request, None where no answer came."""
+        """Add the response to the newest request; status None: no answer came."""
         self.at += timedelta(seconds=10 if http_status is None else 0.3 + self.random.random())
         self.status = status or self.status
         exchange_id = f"{self.random.getrandbits(64):016x}"
@@ -81,7 +81,7 @@ class Storyteller:
         )
 
     def accept(self) -> None:
-        """Tell the how-to's response to a request that passed validation."""
+        """Add the how-to's response to a request that passed validation."""
         self.answer(200, self.partial_order(), "created")
 
     def partial_order(self) -> Recording:
@@ -92,39 +92,39 @@ class Storyteller:
             "fulfillment_details": self._fulfillment(),
         }
 
-    def callback(self, name: str, **told: object) -> None:
-        """Tell a callback in an envelope, with an event id and time."""
-        self._arrive(self.envelope(name, **told))
+    def callback(self, name: str, **fields: object) -> None:
+        """Add a callback in an envelope, with an event id and time."""
+        self._add_callback(self.envelope(name, **fields))
 
-    def envelope(self, name: str, **told: object) -> Recording:
+    def envelope(self, name: str, **fields: object) -> Recording:
         """Return an enveloped callback's body, with an event id of its own."""
         return {
             "event_id": 1_200_000_000_000_000_000 + self.random.getrandbits(56),
             "event_name": f"fulfillment.{name}",
             "event_timestamp": format_instant(self.at.replace(microsecond=0)),
-            "event_metadata": {"order_id": self.order_id, **told},
+            "event_metadata": {"order_id": self.order_id, **fields},
         }
 
-    def enter(self, status: str, **told: object) -> None:
-        """Tell the callback of a state, in the shape that this account gets."""
+    def enter(self, status: str, **fields: object) -> None:
+        """Enter a state, and add its callback in the shape that this account gets."""
         self.status = status
         if self.flat:
-            self._arrive(self.order(**told))
+            self._add_callback(self.order(**fields))
         else:
-            self.callback(status, **told)
+            self.callback(status, **fields)
 
-    def born(self) -> None:
-        """Tell the Brand New callback, which brings what the response left out."""
+    def enter_brand_new(self) -> None:
+        """Enter Brand New, whose callback has what the response left out."""
         self._created_at = format_instant(self.at.replace(microsecond=0))
-        told = {} if self.flat else self._birth()
-        self.enter("brand_new", **told)
+        fields = {} if self.flat else self._brand_new_details()
+        self.enter("brand_new", **fields)
 
     def poll(self) -> None:
-        """Tell that we asked for the order and got it."""
+        """Add a poll of ours that returned the order."""
         self._add("poll", self.order(), http_status=200, headers={"date": http_date(self.at)})
 
-    def order(self, **told: object) -> Recording:
-        """Return the order object as it stands, with every field of the how-to."""
+    def order(self, **fields: object) -> Recording:
+        """Return the current order object, with every field of the how-to."""
         return {
             "id": self.order_id,
             "status": self.status,
@@ -136,10 +136,10 @@ class Storyteller:
             "is_instacartplus": self._express,
             "fulfillment_details": self._fulfillment(),
             "is_fallback_window": False,
-            **told,
+            **fields,
         }
 
-    def _birth(self) -> Recording:
+    def _brand_new_details(self) -> Recording:
         return {
             "order_url": self._url,
             "created_at": self._created_at,
@@ -176,11 +176,11 @@ class Storyteller:
             },
         }
 
-    def _arrive(self, body: Recording) -> None:
-        """Add a callback, under way for a moment."""
-        under_way = timedelta(seconds=round(0.1 + self.random.random(), 3))
+    def _add_callback(self, body: Recording) -> None:
+        """Add a callback that was in transit for a moment."""
+        in_transit = timedelta(seconds=round(0.1 + self.random.random(), 3))
         headers = {"content-type": "application/json"}
-        self._add("callback", body, received_at=self.at + under_way, headers=headers)
+        self._add("callback", body, received_at=self.at + in_transit, headers=headers)
 
     def _add(
         self, kind: str, body: object, *, received_at: datetime | None = None, **fields: object
@@ -200,5 +200,5 @@ def http_date(at: datetime) -> str:
 
 
 def divergent(body: Recording) -> Recording:
-    """Return an enveloped callback that says something else under the same event id."""
+    """Return an enveloped callback with other content under the same event id."""
     return {**body, "event_metadata": {**body["event_metadata"], "store_location": "9999"}}

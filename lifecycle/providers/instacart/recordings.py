@@ -140,24 +140,24 @@ def poll(
     return _recording("poll", _arrives(at, received_at), **fields, body=body)
 
 
-def tell(
+def recordings_for(
     names: Iterable[str], *, order_id: str = ORDER, starts_at: datetime = STARTS_AT
 ) -> list[Recording]:
     """Return recordings of events with these names, in our vocabulary, a minute apart.
 
     Requests count attempts; responses answer the newest; all else is a callback.
     """
-    told, attempt = [], 1
+    recordings, attempt = [], 1
     for place, name in enumerate(names):
         attempt += name == RESUBMITTED
         at = starts_at + place * _STEP
         ours = _OURS.get(name)
-        told.append(
+        recordings.append(
             callback(name, at=at, order_id=order_id)
             if ours is None
             else ours(order_id, attempt, at)
         )
-    return told
+    return recordings
 
 
 _OURS: Final[Mapping[str, Callable[[str, int, datetime], Recording]]] = {

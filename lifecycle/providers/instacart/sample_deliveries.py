@@ -1,165 +1,166 @@
-"""The ways of invented orders: how one goes on once the provider has taken it.
-
-Each starts from an order that was accepted and that nobody has heard of since.
-"""
+"""Sample deliveries: how an order continues after the provider accepted its creation."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
-from lifecycle.providers.instacart.order_generator import Storyteller
+from lifecycle.providers.instacart.order_generator import OrderGenerator
 
-_DRIVE: Final = (
+_SHOPPER_STATES: Final = (
     ("acknowledged_for_delivery", 60, 600),
     ("at_store", 300, 900),
     ("bags_verified", 60, 300),
     ("delivering", 30, 120),
     ("delivered", 600, 1800),
 )
-"""The states of one shopper's way, and how many seconds it takes to each, least and most."""
+"""The states that one shopper goes through: (state, least seconds, most seconds)."""
 
 
-def be_born(teller: Storyteller) -> None:
-    """Tell the Brand New callback, some seconds after the order was taken."""
-    teller.wait(2, 15)
-    teller.born()
+def enter_brand_new(generator: OrderGenerator) -> None:
+    """Add the Brand New callback, some seconds after acceptance."""
+    generator.wait(2, 15)
+    generator.enter_brand_new()
 
 
-def shop(teller: Storyteller, *, until: str = "delivered") -> None:
-    """Tell the usual way of a brand new order to the customer, up to a state."""
-    if teller.chance(0.5):
-        teller.wait(120, 900)
-        teller.enter("staged")
-    if teller.chance(0.4):
-        teller.wait(20, 120)
-        teller.enter("waiting_for_delivery")
-    _drive(teller, until=until)
+def shop_and_deliver(generator: OrderGenerator, *, until: str = "delivered") -> None:
+    """Add the usual delivery of a brand new order, up to a state."""
+    if generator.chance(0.5):
+        generator.wait(120, 900)
+        generator.enter("staged")
+    if generator.chance(0.4):
+        generator.wait(20, 120)
+        generator.enter("waiting_for_delivery")
+    _follow_shopper(generator, until=until)
 
 
-def drop_out(teller: Storyteller) -> None:
-    """Tell that the shopper dropped out, and the way of the next one."""
-    teller.wait(60, 400)
-    teller.enter("waiting_for_delivery")
-    _drive(teller)
+def replace_shopper(generator: OrderGenerator) -> None:
+    """Replace the shopper: the order goes back, and another one delivers it."""
+    generator.wait(60, 400)
+    generator.enter("waiting_for_delivery")
+    _follow_shopper(generator)
 
 
-def _drive(teller: Storyteller, *, until: str = "delivered") -> None:
-    """Tell the way of one shopper, from the store to the customer, up to a state."""
-    for state, least, most in _DRIVE:
-        _meanwhile(teller)
-        teller.wait(least, most)
-        teller.enter(state)
+def _follow_shopper(generator: OrderGenerator, *, until: str = "delivered") -> None:
+    """Add the states of one shopper, up to a state."""
+    for state, least, most in _SHOPPER_STATES:
+        _add_informational(generator)
+        generator.wait(least, most)
+        generator.enter(state)
         if state == until:
             return
 
 
-def _meanwhile(teller: Storyteller) -> None:
-    """Tell what is heard between two states and changes none."""
-    if teller.flat:
+def _add_informational(generator: OrderGenerator) -> None:
+    """Add informational callbacks and polls between two states."""
+    if generator.flat:
         return
-    if teller.status == "acknowledged_for_delivery" and teller.chance(0.4):
-        teller.wait(20, 60)
-        teller.callback("at_store_eta", bag_label=f"B{teller.random.randrange(100):02}")
-    if teller.status == "delivering":
-        _ride(teller)
-    elif teller.chance(0.1):
-        teller.wait(5, 60)
-        teller.poll()
+    if generator.status == "acknowledged_for_delivery" and generator.chance(0.4):
+        generator.wait(20, 60)
+        generator.callback("at_store_eta", bag_label=f"B{generator.random.randrange(100):02}")
+    if generator.status == "delivering":
+        _drive_to_customer(generator)
+    elif generator.chance(0.1):
+        generator.wait(5, 60)
+        generator.poll()
 
 
-def _ride(teller: Storyteller) -> None:
-    for _ in range(teller.random.randrange(5)):
-        teller.wait(60, 120)
-        latitude = round(37.78 + teller.random.random() / 50, 5)
-        teller.callback("order_location", latitude=latitude, longitude=-122.4)
-    if teller.chance(0.15):
-        teller.wait(10, 60)
-        teller.callback("late_delivery")
-    if teller.chance(0.5):
-        teller.wait(60, 300)
-        teller.callback("arrival_at_customer")
+def _drive_to_customer(generator: OrderGenerator) -> None:
+    for _ in range(generator.random.randrange(5)):
+        generator.wait(60, 120)
+        latitude = round(37.78 + generator.random.random() / 50, 5)
+        generator.callback("order_location", latitude=latitude, longitude=-122.4)
+    if generator.chance(0.15):
+        generator.wait(10, 60)
+        generator.callback("late_delivery")
+    if generator.chance(0.5):
+        generator.wait(60, 300)
+        generator.callback("arrival_at_customer")
 
 
-def look_back(teller: Storyteller) -> None:
-    """Tell what may be heard after the delivery: a tip, a rating."""
-    if teller.flat:
+def add_follow_ups(generator: OrderGenerator) -> None:
+    """Add what may follow a delivery: a tip, a rating."""
+    if generator.flat:
         return
-    if teller.chance(0.3):
-        teller.wait(600, 7200)
-        teller.callback("tip_adjustment", tip_amount_cents=100 * (1 + teller.random.randrange(9)))
-    if teller.chance(0.3):
-        teller.wait(1800, 7200)
-        teller.callback("rating_updated" if teller.chance(0.5) else "rating_reminder")
+    if generator.chance(0.3):
+        generator.wait(600, 7200)
+        generator.callback(
+            "tip_adjustment", tip_amount_cents=100 * (1 + generator.random.randrange(9))
+        )
+    if generator.chance(0.3):
+        generator.wait(1800, 7200)
+        generator.callback("rating_updated" if generator.chance(0.5) else "rating_reminder")
 
 
-def deliver(teller: Storyteller) -> None:
-    """Tell an order that is simply delivered."""
-    be_born(teller)
-    shop(teller)
-    look_back(teller)
+def deliver(generator: OrderGenerator) -> None:
+    """Add a delivery without incident."""
+    enter_brand_new(generator)
+    shop_and_deliver(generator)
+    add_follow_ups(generator)
 
 
-def _creation_failed(teller: Storyteller) -> None:
-    teller.wait(10, 300)
-    teller.enter("canceled", cancellation_reason="instacart_driven")
+def _creation_failed(generator: OrderGenerator) -> None:
+    generator.wait(10, 300)
+    generator.enter("canceled", cancellation_reason="instacart_driven")
 
 
-def _customer_canceled(teller: Storyteller) -> None:
-    be_born(teller)
-    teller.wait(60, 1200)
-    teller.enter("canceled", cancellation_reason="customer_driven")
+def _customer_canceled(generator: OrderGenerator) -> None:
+    enter_brand_new(generator)
+    generator.wait(60, 1200)
+    generator.enter("canceled", cancellation_reason="customer_driven")
 
 
-def _rescheduled(teller: Storyteller) -> None:
-    be_born(teller)
-    if teller.chance(0.5):
-        teller.wait(60, 600)
-        teller.enter("acknowledged_for_delivery")
-    teller.wait(60, 900)
-    teller.set_window(hours=4)
-    teller.enter("rescheduled", fulfillment_details=teller.order()["fulfillment_details"])
-    teller.wait(3600, 7200)
-    shop(teller)
+def _rescheduled(generator: OrderGenerator) -> None:
+    enter_brand_new(generator)
+    if generator.chance(0.5):
+        generator.wait(60, 600)
+        generator.enter("acknowledged_for_delivery")
+    generator.wait(60, 900)
+    generator.set_window(hours=4)
+    generator.enter("rescheduled", fulfillment_details=generator.order()["fulfillment_details"])
+    generator.wait(3600, 7200)
+    shop_and_deliver(generator)
 
 
-def _dropped_out(teller: Storyteller) -> None:
-    be_born(teller)
-    shop(teller, until="at_store" if teller.chance(0.5) else "acknowledged_for_delivery")
-    drop_out(teller)
+def _dropped_out(generator: OrderGenerator) -> None:
+    enter_brand_new(generator)
+    shop_and_deliver(
+        generator, until="at_store" if generator.chance(0.5) else "acknowledged_for_delivery"
+    )
+    replace_shopper(generator)
 
 
-def _customer_missing(teller: Storyteller) -> None:
-    be_born(teller)
-    shop(teller, until="delivering")
-    teller.wait(600, 1200)
-    teller.callback("customer_missing")
-    teller.wait(300, 600)
-    teller.enter("canceled", cancellation_reason="shopper_driven")
+def _customer_missing(generator: OrderGenerator) -> None:
+    enter_brand_new(generator)
+    shop_and_deliver(generator, until="delivering")
+    generator.wait(600, 1200)
+    generator.callback("customer_missing")
+    generator.wait(300, 600)
+    generator.enter("canceled", cancellation_reason="shopper_driven")
 
 
-def _under_way(teller: Storyteller) -> None:
-    be_born(teller)
-    if teller.chance(0.8):
-        shop(teller, until=teller.random.choice(_DRIVE[:-1])[0])
+def _under_way(generator: OrderGenerator) -> None:
+    enter_brand_new(generator)
+    if generator.chance(0.8):
+        shop_and_deliver(generator, until=generator.random.choice(_SHOPPER_STATES[:-1])[0])
 
 
-class Way(NamedTuple):
-    """How an order goes on; one that goes `forward` never steps back.
+class SampleDelivery(NamedTuple):
+    """How an order continues; `forward`: it never steps back.
 
-    Callbacks without times could not show a step back.
+    Flat callbacks have no time and cannot show a step back.
     """
 
-    tell: Callable[[Storyteller], None]
+    generate: Callable[[OrderGenerator], None]
     forward: bool = True
 
 
-WAYS: Final = {
-    "delivered": Way(deliver),
-    "creation_failed": Way(_creation_failed),
-    "customer_canceled": Way(_customer_canceled),
-    "rescheduled": Way(_rescheduled, forward=False),
-    "dropped_out": Way(_dropped_out, forward=False),
-    "customer_missing": Way(_customer_missing, forward=False),
-    "under_way": Way(_under_way),
+SAMPLE_DELIVERIES: Final = {
+    "delivered": SampleDelivery(deliver),
+    "creation_failed": SampleDelivery(_creation_failed),
+    "customer_canceled": SampleDelivery(_customer_canceled),
+    "rescheduled": SampleDelivery(_rescheduled, forward=False),
+    "dropped_out": SampleDelivery(_dropped_out, forward=False),
+    "customer_missing": SampleDelivery(_customer_missing, forward=False),
+    "under_way": SampleDelivery(_under_way),
 }

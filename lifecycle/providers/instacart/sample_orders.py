@@ -1,9 +1,9 @@
-"""Invented orders, told as recordings: what truly happened, and what delivery made of it.
+"""Sample orders: what truly happened to each, and what faulty delivery makes of it.
 
-    orders(seed, count) ─→ stories ─→ deliver(seed, stories) ─→ recordings in order of
-    (the truth)                       (the damage)              arrival, and what was done
+    generate(seed, count) ─→ sample orders ─→ deliver(seed, orders) ─→ recordings in order of
+                             (the truth)      (adds faults)           arrival, fault counts
 
-Nothing here reads a clock: the same seed gives the same stories.
+Nothing here reads a clock: the same seed gives the same orders.
 """
 
 from __future__ import annotations
@@ -14,34 +14,34 @@ from random import Random
 from typing import Final, NamedTuple
 
 from lifecycle.core.instant import format_instant
-from lifecycle.providers.instacart.order_generator import Recording, Storyteller, divergent
-from lifecycle.providers.instacart.sample_scenarios import SHOWN, drawn_plot
+from lifecycle.providers.instacart.order_generator import OrderGenerator, Recording, divergent
+from lifecycle.providers.instacart.sample_scenarios import DEMO_SCENARIO, draw_scenario
 
 STARTS_AT: Final = datetime(2022, 6, 4, 10, 0, tzinfo=UTC)
-"""When the first order is placed, unless the caller says otherwise."""
+"""When the first order is placed by default."""
 
 _BETWEEN_ORDERS: Final = timedelta(seconds=20)
 _FLAT_ACCOUNTS: Final = 0.1
 
 
-class Story(NamedTuple):
-    """One order as it truly went: `status` is where it stands, `recordings` are in order."""
+class SampleOrder(NamedTuple):
+    """One order as it truly went: its final `status`, and its `recordings` in order."""
 
     order_id: str
-    plot: str
+    scenario: str
     status: str
     recordings: tuple[Recording, ...]
 
     def __repr__(self) -> str:
-        return f"<Story {self.plot} of {len(self.recordings)} recordings>"
+        return f"<SampleOrder {self.scenario} of {len(self.recordings)} recordings>"
 
 
-class Damage(NamedTuple):
-    """What delivery did: `arrived` = `sent` - `lost` + `repeated` + `divergent`.
+class DeliveryFaults(NamedTuple):
+    """What delivery did wrong: `arrived` = `sent` - `lost` + `repeated` + `divergent`.
 
-    `sent` counts what the stories hold. `repeated` are further copies of the same content,
-    `divergent` further contents under the event id of one that arrived too. `overtaken`
-    are those whose first copy arrived after something that the same order sent later.
+    `sent` counts the recordings of the orders. `repeated` counts further copies of the same
+    content, `divergent` other contents under an event id that arrived too. `overtaken` counts
+    recordings whose first copy arrived after a later one of the same order.
     """
 
     sent: int
@@ -53,84 +53,92 @@ class Damage(NamedTuple):
 
 
 class Delivery(NamedTuple):
-    """Recordings in order of arrival, and the truth about what delivery did to them."""
+    """Recordings in order of arrival, and the faults that delivery added."""
 
     recordings: tuple[Recording, ...]
-    damage: Damage
+    faults: DeliveryFaults
 
     def __repr__(self) -> str:
         return f"<Delivery of {len(self.recordings)} recordings>"
 
 
-def orders(seed: int, count: int, *, starts_at: datetime = STARTS_AT) -> tuple[Story, ...]:
-    """Return the stories of `count` orders; fewer of one seed are the first of more.
+def generate(seed: int, count: int, *, starts_at: datetime = STARTS_AT) -> tuple[SampleOrder, ...]:
+    """Return `count` orders; a smaller count returns the first orders of a larger one.
 
-    The first is always the one to show: corrected once, a shopper who dropped out, a tip.
+    The first order is always `DEMO_SCENARIO`: one correction, a shopper who drops out, a tip.
     """
-    return tuple(_story(seed, number, starts_at) for number in range(count))
+    return tuple(_sample_order(seed, number, starts_at) for number in range(count))
 
 
 def deliver(
     seed: int,
-    stories: Iterable[Story],
+    orders: Iterable[SampleOrder],
     *,
     lost: float = 0.01,
     repeated: float = 0.1,
     divergent: float = 0.005,
     delayed: float = 0.15,
 ) -> Delivery:
-    """Return what arrives of some stories: callbacks lost, repeated, changed and shuffled.
+    """Return what arrives of these orders: callbacks lost, repeated, changed and shuffled.
 
-    Our own exchanges and polls arrive as they were. Each callback meets one of the first
-    three fates at most; one without an event id never diverges: its copy would be new.
+    Our own requests, responses and polls arrive unchanged. A callback is lost, repeated or
+    divergent, never two of them; without an event id it cannot diverge.
 
     Args:
-        seed: of the damage; it need not be that of the stories.
-        stories: as `orders` tells them.
+        seed: of the faults; it may differ from the seed of the orders.
+        orders: from `generate`.
         lost: the share of callbacks that never arrive.
         repeated: the share that arrives twice or three times.
         divergent: the share that arrives a second time with another content.
-        delayed: the share that is held up for half a minute to twenty minutes.
+        delayed: the share that is delayed by half a minute to twenty minutes.
     """
-    told = tuple(stories)
+    sent = tuple(orders)
     random = Random(f"delivery:{seed}")  # noqa: S311 - repeatable on purpose
-    mishaps = _Mishaps(random, lost=lost, repeated=repeated, divergent=divergent, delayed=delayed)
-    arrivals = [copy for place, sent in _all_of(told) for copy in mishaps.copies(sent, place)]
-    arrivals.sort(key=lambda copy: (copy.at, copy.place))
-    damage = Damage(
-        sent=sum(len(story.recordings) for story in told),
-        lost=mishaps.lost,
-        repeated=mishaps.repeated,
-        divergent=mishaps.divergent,
+    injector = _FaultInjector(
+        random, lost=lost, repeated=repeated, divergent=divergent, delayed=delayed
+    )
+    arrivals = [
+        copy for position, one in _numbered(sent) for copy in injector.copies(one, position)
+    ]
+    arrivals.sort(key=lambda copy: (copy.at, copy.position))
+    faults = DeliveryFaults(
+        sent=sum(len(order.recordings) for order in sent),
+        lost=injector.lost,
+        repeated=injector.repeated,
+        divergent=injector.divergent,
         overtaken=_overtaken(arrivals),
         arrived=len(arrivals),
     )
-    return Delivery(tuple(copy.recording for copy in arrivals), damage)
+    return Delivery(tuple(copy.recording for copy in arrivals), faults)
 
 
-def _story(seed: int, number: int, starts_at: datetime) -> Story:
+def _sample_order(seed: int, number: int, starts_at: datetime) -> SampleOrder:
     random = Random(f"orders:{seed}:{number}")  # noqa: S311 - repeatable on purpose
-    shown = number == 0
-    plot = SHOWN if shown else drawn_plot(random)
+    is_demo = number == 0
+    scenario = DEMO_SCENARIO if is_demo else draw_scenario(random)
     at = (
-        starts_at + _BETWEEN_ORDERS * number + timedelta(seconds=random.randrange(15) * (not shown))
+        starts_at
+        + _BETWEEN_ORDERS * number
+        + timedelta(seconds=random.randrange(15) * (not is_demo))
     )
-    flat = random.random() < _FLAT_ACCOUNTS and not shown and plot.forward
-    teller = Storyteller(random, f"demo-{seed}-{number + 1:04}", at, flat=flat)
-    plot.tell(teller)
-    return Story(teller.order_id, plot.name, teller.status, tuple(teller.recordings))
+    flat = random.random() < _FLAT_ACCOUNTS and not is_demo and scenario.forward
+    generator = OrderGenerator(random, f"demo-{seed}-{number + 1:04}", at, flat=flat)
+    scenario.generate(generator)
+    return SampleOrder(
+        generator.order_id, scenario.name, generator.status, tuple(generator.recordings)
+    )
 
 
 class _Copy(NamedTuple):
-    """One copy of a recording on its way; `place` is where it truly stood."""
+    """One copy of a recording in transit; `position` is its order number and its index in there."""
 
     at: datetime
-    place: tuple[int, int]
+    position: tuple[int, int]
     recording: Recording
 
 
-class _Mishaps:
-    """Decides what becomes of each recording, and counts it."""
+class _FaultInjector:
+    """Applies delivery faults to recordings, and counts them."""
 
     def __init__(
         self, random: Random, *, lost: float, repeated: float, divergent: float, delayed: float
@@ -140,26 +148,26 @@ class _Mishaps:
         self._delayed = delayed
         self.lost = self.repeated = self.divergent = 0
 
-    def copies(self, recording: Recording, place: tuple[int, int]) -> Iterator[_Copy]:
-        """Yield the copies of a recording that arrive, each with its own time."""
+    def copies(self, recording: Recording, position: tuple[int, int]) -> Iterator[_Copy]:
+        """Yield each copy of a recording that arrives, with its time of arrival."""
         at = datetime.fromisoformat(recording["received_at"])
         if recording["kind"] != "callback":
-            yield _Copy(at, place, recording)
+            yield _Copy(at, position, recording)
             return
         at += timedelta(seconds=self._between(30, 1200)) * (self._random.random() < self._delayed)
         fate = self._fate(recording)
         if fate == "lost":
             self.lost += 1
             return
-        yield _arriving(at, place, recording)
+        yield _copy_at(at, position, recording)
         if fate == "repeated":
             for _ in range(1 + (self._random.random() < 0.2)):
                 self.repeated += 1
-                yield _arriving(at + timedelta(seconds=self._between(5, 900)), place, recording)
+                yield _copy_at(at + timedelta(seconds=self._between(5, 900)), position, recording)
         elif fate == "divergent":
             self.divergent += 1
-            yield _arriving(
-                at + timedelta(seconds=self._between(5, 900)), place, _changed(recording)
+            yield _copy_at(
+                at + timedelta(seconds=self._between(5, 900)), position, _divergent_copy(recording)
             )
 
     def _fate(self, recording: Recording) -> str | None:
@@ -174,30 +182,30 @@ class _Mishaps:
         return least + self._random.randrange(most - least)
 
 
-def _all_of(stories: Iterable[Story]) -> Iterator[tuple[tuple[int, int], Recording]]:
-    for order, story in enumerate(stories):
-        for number, recording in enumerate(story.recordings):
-            yield (order, number), recording
+def _numbered(orders: Iterable[SampleOrder]) -> Iterator[tuple[tuple[int, int], Recording]]:
+    for number, order in enumerate(orders):
+        for index, recording in enumerate(order.recordings):
+            yield (number, index), recording
 
 
-def _arriving(at: datetime, place: tuple[int, int], recording: Recording) -> _Copy:
-    return _Copy(at, place, recording | {"received_at": format_instant(at)})
+def _copy_at(at: datetime, position: tuple[int, int], recording: Recording) -> _Copy:
+    return _Copy(at, position, recording | {"received_at": format_instant(at)})
 
 
-def _changed(recording: Recording) -> Recording:
-    """Return a recording that says something else under the same event id."""
+def _divergent_copy(recording: Recording) -> Recording:
+    """Return a recording with other content under the same event id."""
     return recording | {"body": divergent(recording["body"])}
 
 
 def _overtaken(arrivals: Iterable[_Copy]) -> int:
-    """Count the recordings that came first after something that the same order sent later."""
+    """Count the recordings whose first copy arrived after a later one of the same order."""
     furthest: dict[int, int] = {}
     seen: set[tuple[int, int]] = set()
     overtaken = 0
     for copy in arrivals:
-        order, number = copy.place
-        if copy.place not in seen:
-            seen.add(copy.place)
+        order, number = copy.position
+        if copy.position not in seen:
+            seen.add(copy.position)
             overtaken += number < furthest.get(order, -1)
             furthest[order] = max(number, furthest.get(order, -1))
     return overtaken

@@ -1,4 +1,4 @@
-"""The plots of invented orders: each begins with a request and tells one way it can go."""
+"""Sample scenarios: whole orders, from the create request to the last callback."""
 
 from __future__ import annotations
 
@@ -11,96 +11,103 @@ from lifecycle.providers.instacart.error_bodies import (
     BAD_ADDRESS,
     BAD_FIELDS,
     SERVER_ERROR,
-    refusal,
+    rejection_body,
 )
-from lifecycle.providers.instacart.order_generator import Storyteller
-from lifecycle.providers.instacart.sample_deliveries import WAYS, be_born, deliver, drop_out, shop
+from lifecycle.providers.instacart.order_generator import OrderGenerator
+from lifecycle.providers.instacart.sample_deliveries import (
+    SAMPLE_DELIVERIES,
+    deliver,
+    enter_brand_new,
+    replace_shopper,
+    shop_and_deliver,
+)
 
 
-def _ask(teller: Storyteller) -> None:
-    teller.request()
-    teller.accept()
+def _request_and_accept(generator: OrderGenerator) -> None:
+    generator.request()
+    generator.accept()
 
 
-def _correct(teller: Storyteller) -> None:
-    teller.request()
-    teller.answer(
-        400, refusal(BAD_ADDRESS if teller.chance(0.7) else BAD_FIELDS), "validation_failed"
+def _reject_then_correct(generator: OrderGenerator) -> None:
+    generator.request()
+    generator.answer(
+        400,
+        rejection_body(BAD_ADDRESS if generator.chance(0.7) else BAD_FIELDS),
+        "validation_failed",
     )
-    teller.wait(20, 180)
-    _ask(teller)
+    generator.wait(20, 180)
+    _request_and_accept(generator)
 
 
-def _corrected(teller: Storyteller) -> None:
-    _correct(teller)
-    deliver(teller)
+def _corrected(generator: OrderGenerator) -> None:
+    _reject_then_correct(generator)
+    deliver(generator)
 
 
-def _unanswered(teller: Storyteller) -> None:
-    teller.request()
-    teller.answer(None, None)
-    teller.wait(2, 30)
-    teller.born()
-    shop(teller)
+def _unanswered(generator: OrderGenerator) -> None:
+    generator.request()
+    generator.answer(None, None)
+    generator.wait(2, 30)
+    generator.enter_brand_new()
+    shop_and_deliver(generator)
 
 
-def _server_error(teller: Storyteller) -> None:
-    teller.request()
-    teller.answer(500, SERVER_ERROR)
-    teller.wait(60, 600)
-    teller.enter("canceled", cancellation_reason="instacart_driven")
+def _server_error(generator: OrderGenerator) -> None:
+    generator.request()
+    generator.answer(500, SERVER_ERROR)
+    generator.wait(60, 600)
+    generator.enter("canceled", cancellation_reason="instacart_driven")
 
 
-def _told_in_full(teller: Storyteller) -> None:
-    _correct(teller)
-    be_born(teller)
-    shop(teller, until="at_store")
-    drop_out(teller)
-    teller.wait(600, 7200)
-    teller.callback("tip_adjustment", tip_amount_cents=500)
+def _demo(generator: OrderGenerator) -> None:
+    _reject_then_correct(generator)
+    enter_brand_new(generator)
+    shop_and_deliver(generator, until="at_store")
+    replace_shopper(generator)
+    generator.wait(600, 7200)
+    generator.callback("tip_adjustment", tip_amount_cents=500)
 
 
-class Plot(NamedTuple):
-    """One way that an order can go.
+class SampleScenario(NamedTuple):
+    """What can happen to an order; `weight` is how often, relative to the others.
 
-    `weight` is how often, of a hundred or so. An order that goes `forward` never steps
-    back, which callbacks without times could not show.
+    `forward` is as in `SampleDelivery`.
     """
 
     weight: int
     name: str
-    tell: Callable[[Storyteller], None]
+    generate: Callable[[OrderGenerator], None]
     forward: bool = True
 
 
-def _taken(weight: int, name: str) -> Plot:
-    """Return the plot of an order that is taken at once and then goes its way."""
-    way = WAYS[name]
+def _accepted_scenario(weight: int, name: str) -> SampleScenario:
+    """Return the scenario of an order that is accepted at once."""
+    delivery = SAMPLE_DELIVERIES[name]
 
-    def tell(teller: Storyteller) -> None:
-        _ask(teller)
-        way.tell(teller)
+    def generate(generator: OrderGenerator) -> None:
+        _request_and_accept(generator)
+        delivery.generate(generator)
 
-    return Plot(weight, name, tell, way.forward)
+    return SampleScenario(weight, name, generate, delivery.forward)
 
 
-_PLOTS: Final = (
-    _taken(52, "delivered"),
-    Plot(9, "corrected", _corrected),
-    Plot(4, "unanswered", _unanswered),
-    Plot(4, "server_error", _server_error),
-    _taken(4, "creation_failed"),
-    _taken(5, "customer_canceled"),
-    _taken(6, "rescheduled"),
-    _taken(7, "dropped_out"),
-    _taken(4, "customer_missing"),
-    _taken(5, "under_way"),
+_SCENARIOS: Final = (
+    _accepted_scenario(52, "delivered"),
+    SampleScenario(9, "corrected", _corrected),
+    SampleScenario(4, "unanswered", _unanswered),
+    SampleScenario(4, "server_error", _server_error),
+    _accepted_scenario(4, "creation_failed"),
+    _accepted_scenario(5, "customer_canceled"),
+    _accepted_scenario(6, "rescheduled"),
+    _accepted_scenario(7, "dropped_out"),
+    _accepted_scenario(4, "customer_missing"),
+    _accepted_scenario(5, "under_way"),
 )
-_WEIGHTS: Final = tuple(accumulate(plot.weight for plot in _PLOTS))
-SHOWN: Final = Plot(0, "dropped_out", _told_in_full, forward=False)
-"""The plot to show: corrected once, a shopper who dropped out, a tip."""
+_WEIGHTS: Final = tuple(accumulate(scenario.weight for scenario in _SCENARIOS))
+DEMO_SCENARIO: Final = SampleScenario(0, "dropped_out", _demo, forward=False)
+"""What a demonstration shows: one correction, a shopper who drops out, a tip."""
 
 
-def drawn_plot(random: Random) -> Plot:
-    """Return a plot at random: most orders are simply delivered."""
-    return random.choices(_PLOTS, cum_weights=_WEIGHTS)[0]
+def draw_scenario(random: Random) -> SampleScenario:
+    """Return a random scenario: most orders are delivered without incident."""
+    return random.choices(_SCENARIOS, cum_weights=_WEIGHTS)[0]

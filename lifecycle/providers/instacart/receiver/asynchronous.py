@@ -13,7 +13,7 @@ from lifecycle.providers.instacart.receiver.admission import (
     Ticket,
 )
 from lifecycle.providers.instacart.receiver.change_notifier import OnChange, Telling
-from lifecycle.providers.instacart.receiver.fair_queue import TurnNeverCameError, Turns
+from lifecycle.providers.instacart.receiver.fair_queue import QueueTimeoutError, Turns
 from lifecycle.providers.instacart.receiver.health import Health
 from lifecycle.providers.instacart.receiver.message import Head, Request, Response
 from lifecycle.providers.instacart.receiver.request_flow import (
@@ -140,7 +140,7 @@ class AsyncReceiver:
         try:
             async with self._turns.turn(record.client, seconds):
                 return await self.orders.record_callback(record.body, headers=record.head.headers)
-        except TurnNeverCameError:
+        except QueueTimeoutError:
             raise Refused(503, "too many large callbacks wait") from None
 
     def _settle(self, done: asyncio.Task[Receipt], place: Ticket | None) -> None:

@@ -19,7 +19,7 @@ LONGEST_PAUSE: Final = 1.0
 _Waiting: TypeAlias = "deque[asyncio.Future[None]]"
 
 
-class TurnNeverCameError(Exception):
+class QueueTimeoutError(Exception):
     """A turn did not come up in time."""
 
 
@@ -40,7 +40,7 @@ class Turns:
         """Hold the one turn; `client` is whose it is.
 
         Raises:
-            TurnNeverCameError: it did not come up within so many seconds.
+            QueueTimeoutError: it did not come up within so many seconds.
         """
         if self._taken:
             await self._wait(client, seconds)
@@ -62,7 +62,7 @@ class Turns:
             raise
         if not mine.done():
             self._give_up(client, mine)
-            raise TurnNeverCameError
+            raise QueueTimeoutError
 
     def _give_up(self, client: str, mine: asyncio.Future[None]) -> None:
         if mine.done():

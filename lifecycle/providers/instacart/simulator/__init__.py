@@ -1,19 +1,19 @@
 """A simulated provider: everything that Instacart Connect does for a last mile order.
 
-    create ─→ validation ─→ planning ─→ dispatch ─→ courier ─→ the retailer's callback endpoint
-    (office)  refusals      the whole   at its      badly, if
-                            future      time        asked to            truth: what really was
+    order_api ─→ validation ─→ schedule ─→ delivery ─→ webhook_sender ─→ callback endpoint
+    (create)     (errors)      (all of its (each event (posts it,        of the retailer
+                               future)     in time)    with faults)
 
 | module | holds |
 |---|---|
-| `settings` | who may call, whom to call back, and how badly |
-| `scenarios` | what can be made to happen, by name |
+| `settings` | credentials, callbacks, faults, clock |
+| `scenarios` | what can happen to an order, by name |
 | `app` | `Simulator`: the ASGI application |
-| `serving` | `serve` on a socket, `RunningSimulator` in a thread |
-| `truth` | what really happened, for a test to hold views against |
+| `server` | `serve` on a socket, `RunningSimulator` in a thread |
+| `truth` | what really happened, for tests to compare views with |
 
-The same seed, order ids and requests give the same orders, faults and bodies; only when a
-socket delivers is the machine's matter.
+The same seed, order ids and requests give the same orders, faults and bodies. Only the time
+of delivery on the socket differs.
 """
 
 from lifecycle.providers.instacart.simulator.app import Simulator
@@ -22,16 +22,16 @@ from lifecycle.providers.instacart.simulator.server import RunningSimulator, ser
 from lifecycle.providers.instacart.simulator.settings import Settings, hostile
 from lifecycle.providers.instacart.simulator.truth import (
     Attempt,
-    Happened,
     OrderTruth,
+    PastEvent,
     SentCallback,
 )
 
 __all__ = [
     "SCENARIOS",
     "Attempt",
-    "Happened",
     "OrderTruth",
+    "PastEvent",
     "RunningSimulator",
     "Scenario",
     "SentCallback",

@@ -1,4 +1,4 @@
-"""The provider's clock: it runs at its own speed, and can be moved on."""
+"""The provider's clock: it runs at its own speed, and can be advanced."""
 
 from __future__ import annotations
 
@@ -9,35 +9,37 @@ from datetime import datetime, timedelta
 
 
 class ProviderClock:
-    """Tells the provider's time; `speed` of its seconds pass in a second of `tell`."""
+    """The provider's time; `speed` of its seconds pass in a second of `monotonic`."""
 
-    def __init__(self, starts_at: datetime, *, speed: float, tell: Callable[[], float]) -> None:
+    def __init__(
+        self, starts_at: datetime, *, speed: float, monotonic: Callable[[], float]
+    ) -> None:
         self._starts_at = starts_at
         self._speed = speed
-        self._tell = tell
-        self._began = tell()
+        self._monotonic = monotonic
+        self._began = monotonic()
         self._moved_by = timedelta(0)
         self._moved = asyncio.Event()
         self._awaited: list[datetime] = []
 
     def now(self) -> datetime:
         """Return the provider's time."""
-        passed = timedelta(seconds=(self._tell() - self._began) * self._speed)
+        passed = timedelta(seconds=(self._monotonic() - self._began) * self._speed)
         return self._starts_at + passed + self._moved_by
 
     def advance(self, seconds: float) -> None:
-        """Move on by so many of the provider's seconds; whoever waits for them wakes up."""
+        """Advance by so many of the provider's seconds, and wake those who wait for them."""
         self._moved_by += timedelta(seconds=max(seconds, 0.0))
         self._moved.set()
         self._moved = asyncio.Event()
 
     def advance_to_next(self) -> bool:
-        """Move on to the first instant that anybody waits for; tell whether anybody does."""
+        """Advance to the first awaited instant; False: nobody waits for one."""
         if self._awaited:
             self.advance((min(self._awaited) - self.now()).total_seconds())
         return bool(self._awaited)
 
-    async def until(self, at: datetime) -> None:
+    async def wait_until(self, at: datetime) -> None:
         """Wait until the clock shows that instant."""
         self._awaited.append(at)
         try:

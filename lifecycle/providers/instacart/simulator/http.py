@@ -1,4 +1,4 @@
-"""HTTP as the simulator speaks it: requests read, replies sent, connections cut."""
+"""The simulator's HTTP: reads requests, sends replies, cuts connections."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 TRANSPORT: Final = "transport"
-"""Where a server that can cut connections puts its transport, in the scope's state."""
+"""The key in the scope's state under which the server puts its transport."""
 
 _MOST_BYTES: Final = 1 << 20
 
 
 class Reply(NamedTuple):
-    """What is answered; a status of 0 is no answer at all: the connection is cut.
+    """A reply; status 0: no reply, the connection is cut.
 
-    `at` is the instant that it shows, by the provider's clock; None: when it is sent.
+    `at` is its `Date`, by the provider's clock; None: the time when it is sent.
     """
 
     status: int
@@ -83,7 +83,7 @@ class Request(NamedTuple):
 
 
 async def read_request(scope: Scope, receive: Receive) -> Request | None:
-    """Return the request, None if its body is too big or its sender went away."""
+    """Return the request; None if its body is too big or its sender disconnected."""
     body = bytearray()
     while True:
         message = await receive()
@@ -128,7 +128,7 @@ async def send_reply(reply: Reply, date: str, send: Send) -> None:
 
 
 async def cut(scope: Scope, receive: Receive, send: Send) -> None:
-    """Close the connection without an answer; under a foreign server, in mid-answer."""
+    """Close the connection without a reply; under another server, within the reply."""
     transport = (scope.get("state") or {}).get(TRANSPORT)
     if transport is None:
         start = {

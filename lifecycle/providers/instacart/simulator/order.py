@@ -1,4 +1,4 @@
-"""One order as the provider keeps it: what was made, what is to happen, what was sent."""
+"""One order as the provider keeps it: its planned events, and the callbacks it sent."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from random import Random
 from typing import Any, Final
 
 from lifecycle.providers.instacart.order_generator import Recording
-from lifecycle.providers.instacart.simulator.schedule import Happening, Planner
+from lifecycle.providers.instacart.simulator.schedule import PlannedEvent, Planner
 from lifecycle.providers.instacart.simulator.settings import Settings
 from lifecycle.providers.instacart.simulator.truth import (
     Attempt,
-    Fate,
-    Happened,
+    CallbackFate,
     OrderTruth,
+    PastEvent,
     SentCallback,
 )
 
@@ -24,22 +24,20 @@ _ENDED: Final = frozenset({"delivered", "canceled"})
 
 
 class Outgoing:
-    """One callback on its way.
+    """One callback in transit.
 
-    `tried` is set once it was sent for the first time, or never will be; `overtaken` once a
-    later callback of its order was, or none is left.
+    `attempted` is set once it was sent for the first time, or never will be. `overtaken` is set
+    once a later callback of its order was sent, or none is left.
     """
 
-    def __init__(
-        self, happening: Happening, body: Mapping[str, Any], marks: frozenset[str]
-    ) -> None:
-        self.happening = happening
+    def __init__(self, event: PlannedEvent, body: Mapping[str, Any], marks: frozenset[str]) -> None:
+        self.event = event
         self.content = body
-        self.body = encoded(body)
+        self.body = encode(body)
         self.marks = marks
-        self.fate: Fate = "pending"
+        self.fate: CallbackFate = "pending"
         self.attempts: list[Attempt] = []
-        self.tried = asyncio.Event()
+        self.attempted = asyncio.Event()
         self.overtaken = asyncio.Event()
 
     @property
@@ -47,16 +45,16 @@ class Outgoing:
         """Whether others need not wait for it."""
         return not self.marks.isdisjoint({"lost", "delayed", "reordered"})
 
-    def again(self, body: Mapping[str, Any], mark: str) -> Outgoing:
-        """Return another sending for the same happening."""
-        return Outgoing(self.happening, body, frozenset({mark}))
+    def copy(self, body: Mapping[str, Any], mark: str) -> Outgoing:
+        """Return another callback for the same event."""
+        return Outgoing(self.event, body, frozenset({mark}))
 
-    def as_truth(self) -> SentCallback:
-        """Return what became of it."""
+    def to_truth(self) -> SentCallback:
+        """Return what became of this callback."""
         stamped = self.content.get("event_timestamp")
         return SentCallback(
-            name=self.happening.name,
-            occurred_at=self.happening.at,
+            name=self.event.name,
+            occurred_at=self.event.at,
             stamped_at=stamped,
             marks=tuple(sorted(self.marks)),
             body=self.body.decode(),
@@ -65,56 +63,62 @@ class Outgoing:
         )
 
 
-class Making:
-    """One order that was made; a second under the same id is another making.
+class CreatedOrder:
+    """One order that a create request made; a second create with its id makes another.
 
-    `lasting` are the forced scenarios that concern every callback of it; `heard_of` is set
-    once a callback was sent, or none will be.
+    `forced_scenarios` apply to every callback of it. `first_attempted` is set once a callback
+    was sent, or none will be.
     """
 
-    def __init__(self, planner: Planner, way: str, at: datetime, lasting: frozenset[str]) -> None:
+    def __init__(
+        self, planner: Planner, way: str, at: datetime, forced_scenarios: frozenset[str]
+    ) -> None:
         self.planner = planner
         self.way = way
-        self.lasting = lasting
-        self.happenings = planner.happenings
-        self.created = Happening(at, "created", moves=True, order=planner.at_first, body=None)
+        self.forced_scenarios = forced_scenarios
+        self.events = planner.events
+        self.creation = PlannedEvent(
+            at, "created", moves=True, order=planner.initial_order, body=None
+        )
         self.sent: list[Outgoing] = []
-        self.again: list[Outgoing] = []
-        self.heard_of = asyncio.Event()
+        self.resent: list[Outgoing] = []
+        self.first_attempted = asyncio.Event()
         self.task: asyncio.Task[None] | None = None
 
-    def stands_at(self, now: datetime) -> Recording:
-        """Return the order object as it stands."""
-        past = [self.created, *(one for one in self.happenings if one.at <= now)]
+    def order_at(self, now: datetime) -> Recording:
+        """Return the order object at this time."""
+        past = [self.creation, *(one for one in self.events if one.at <= now)]
         return past[-1].order
 
-    def history_at(self, now: datetime) -> list[Happening]:
-        """Return the states that it entered until now, and the tries to make it."""
+    def history_at(self, now: datetime) -> list[PlannedEvent]:
+        """Return the states entered until now, and the provider's own retries of the creation."""
         return [
             one
-            for one in (self.created, *self.happenings)
+            for one in (self.creation, *self.events)
             if one.at <= now and (one.moves or one.body is None)
         ]
 
-    def cut(self, now: datetime) -> None:
-        """Let nothing of what was planned happen any more."""
-        self.happenings[:] = [one for one in self.happenings if one.at <= now]
+    def cancel_planned(self, now: datetime) -> None:
+        """Drop every planned event that is still to come."""
+        self.events[:] = [one for one in self.events if one.at <= now]
 
     def drop_planned(self, now: datetime, name: str) -> None:
-        """Let one of the planned things not happen."""
-        planned = [one for one in self.happenings if one.at > now and one.name == name]
+        """Drop the next planned event of that name."""
+        planned = [one for one in self.events if one.at > now and one.name == name]
         for one in planned[:1]:
-            self.happenings.remove(one)
+            self.events.remove(one)
 
-    def insert(self, happening: Happening) -> None:
-        """Let something happen that nobody had planned, after all of the same second."""
-        earlier = sum(one.at <= happening.at for one in self.happenings)
-        self.happenings.insert(earlier, happening)
+    def insert(self, event: PlannedEvent) -> None:
+        """Add an unplanned event, after all others of the same second."""
+        earlier = sum(one.at <= event.at for one in self.events)
+        self.events.insert(earlier, event)
 
     def marks(self, settings: Settings, number: int, index: int) -> frozenset[str]:
-        """Return what goes wrong with its callback of that index."""
-        seeded = f"{settings.seed}:callback:{self.planner.order_id}:{number}:{index}"
-        drawn = drawn_faults(settings, seeded, CALLBACK_FAULTS) | (self.lasting & CALLBACK_FAULTS)
+        """Return the faults of the callback with that index."""
+        seed = f"{settings.seed}:callback:{self.planner.order_id}:{number}:{index}"
+        drawn = draw_faults(settings, seed, CALLBACK_FAULTS) | (
+            self.forced_scenarios & CALLBACK_FAULTS
+        )
         return drawn & {"lost"} or drawn
 
 
@@ -124,57 +128,59 @@ CALLBACK_FAULTS: Final = frozenset(
 
 
 class Order:
-    """Everything under one order id."""
+    """Everything that the provider keeps under one order id."""
 
     def __init__(self, order_id: str) -> None:
         self.order_id = order_id
         self.user_id = ""
-        self.makings: list[Making] = []
-        self.asked: dict[str, int] = {}
+        self.created_orders: list[CreatedOrder] = []
+        self.request_counts: dict[str, int] = {}
 
     def count(self, operation: str) -> int:
-        """Count a request and return which one of its kind it is, from 1."""
-        self.asked[operation] = self.asked.get(operation, 0) + 1
-        return self.asked[operation]
+        """Count a request, and return its number among those of its operation."""
+        self.request_counts[operation] = self.request_counts.get(operation, 0) + 1
+        return self.request_counts[operation]
 
     def is_open_at(self, now: datetime, store: str) -> bool:
-        """Tell whether it takes up capacity of a store."""
+        """Tell whether it occupies capacity of a store."""
         return any(
-            str(standing["fulfillment_details"]["store_location"]) == store
-            and standing["status"] not in _ENDED
-            for standing in (making.stands_at(now) for making in self.makings)
+            str(current["fulfillment_details"]["store_location"]) == store
+            and current["status"] not in _ENDED
+            for current in (order.order_at(now) for order in self.created_orders)
         )
 
-    def as_truth(self, now: datetime) -> OrderTruth:
-        """Return what is true about it."""
-        newest = self.makings[-1] if self.makings else None
-        status = None if newest is None else str(newest.stands_at(now)["status"])
+    def to_truth(self, now: datetime) -> OrderTruth:
+        """Return the truth about this order id."""
+        newest = self.created_orders[-1] if self.created_orders else None
+        status = None if newest is None else str(newest.order_at(now)["status"])
         return OrderTruth(
             order_id=self.order_id,
-            creates=len(self.makings),
-            requests=self.asked.get("create", 0),
+            creates=len(self.created_orders),
+            requests=self.request_counts.get("create", 0),
             way=None if newest is None else newest.way,
             status=status,
             terminal=status in _ENDED,
             history=tuple(
-                Happened(name=one.name, at=one.at)
-                for making in self.makings
-                for one in making.history_at(now)
+                PastEvent(name=one.name, at=one.at)
+                for order in self.created_orders
+                for one in order.history_at(now)
             ),
             callbacks=tuple(
-                sent.as_truth() for making in self.makings for sent in (*making.sent, *making.again)
+                sent.to_truth()
+                for order in self.created_orders
+                for sent in (*order.sent, *order.resent)
             ),
         )
 
 
-def encoded(body: Mapping[str, Any]) -> bytes:
+def encode(body: Mapping[str, Any]) -> bytes:
     """Return a body as it is sent."""
     return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
 
 
-def drawn_faults(settings: Settings, seeded: str, among: frozenset[str]) -> frozenset[str]:
-    """Return the faults that befall something; the same for the same seed and name."""
-    random = Random(seeded)  # noqa: S311 - repeatable on purpose
+def draw_faults(settings: Settings, seed: str, among: frozenset[str]) -> frozenset[str]:
+    """Return the faults drawn for a seed; the same seed draws the same."""
+    random = Random(seed)  # noqa: S311 - repeatable on purpose
     return frozenset(
         name for name in sorted(among) if random.random() < settings.faults.get(name, 0.0)
     )

@@ -1,4 +1,4 @@
-"""The office: where orders are created, shown, canceled and staged."""
+"""The order API: orders are created, shown, canceled and staged here."""
 
 from __future__ import annotations
 
@@ -12,54 +12,60 @@ from lifecycle.providers.instacart.error_bodies import (
     INVALID,
     NOT_FOUND,
     SERVER_ERROR,
-    Complaint,
+    FieldError,
     error_body,
-    refusal,
+    rejection_body,
 )
 from lifecycle.providers.instacart.order_generator import Recording
 from lifecycle.providers.instacart.simulator.clock import ProviderClock
-from lifecycle.providers.instacart.simulator.delivery import Dispatch
+from lifecycle.providers.instacart.simulator.delivery import CallbackDelivery
 from lifecycle.providers.instacart.simulator.http import CUT, Reply, Request
 from lifecycle.providers.instacart.simulator.order import (
-    Making,
+    CreatedOrder,
     Order,
-    drawn_faults,
+    draw_faults,
 )
-from lifecycle.providers.instacart.simulator.scenarios import SCENARIOS, asked_for, of_kind
+from lifecycle.providers.instacart.simulator.scenarios import (
+    SCENARIOS,
+    forced_scenarios_of,
+    names_of_kind,
+)
 from lifecycle.providers.instacart.simulator.schedule import plan
 from lifecycle.providers.instacart.simulator.settings import Settings
 from lifecycle.providers.instacart.simulator.validation import (
-    FORCED,
+    FORCED_ERRORS,
     NO_CAPACITY,
     REPEATED,
-    complaints_about,
+    find_field_errors,
 )
 
 UNAUTHORIZED: Final = Reply(401, error_body("The token is missing, unknown or expired", None))
 
-_BEFORE: Final = {
+_FAULTS_BEFORE: Final = {
     "dropped-before": CUT,
     "error-401": UNAUTHORIZED,
     "error-429": Reply(429, error_body("Too many requests", 2003)),
     "error-503": Reply(503, error_body("Service unavailable, try again later", 2003)),
 }
-_AFTER: Final = {"error-500": Reply(500, SERVER_ERROR), "dropped-after": CUT}
-_DOOR_FAULTS: Final = frozenset({*_BEFORE, *_AFTER, "slow"})
+_FAULTS_AFTER: Final = {"error-500": Reply(500, SERVER_ERROR), "dropped-after": CUT}
+_REQUEST_FAULTS: Final = frozenset({*_FAULTS_BEFORE, *_FAULTS_AFTER, "slow"})
 _STAGED_AT_ONCE: Final = frozenset({"created", "brand_new", "rescheduled"})
 _RETRIED_WAYS: Final = ("server-failed", "server-recovered")
-_LONGEST_OVERTAKING: Final = 5.0
+_LONGEST_WAIT_FOR_CALLBACK: Final = 5.0
 
 
-class Office:
-    """Serves the retailer's requests; every answer comes from one order at most."""
+class OrderApi:
+    """Answers the retailer's requests about orders."""
 
-    def __init__(self, settings: Settings, clock: ProviderClock, dispatch: Dispatch) -> None:
+    def __init__(
+        self, settings: Settings, clock: ProviderClock, delivery: CallbackDelivery
+    ) -> None:
         self._settings = settings
         self._clock = clock
-        self._dispatch = dispatch
+        self._delivery = delivery
         self.orders: dict[str, Order] = {}
-        # Asked for and never created: counted all the same, so that faults do not repeat for ever.
-        self._strangers: dict[str, Order] = {}
+        # Requested and never created: counted too, so that their faults do not repeat for ever.
+        self._never_created: dict[str, Order] = {}
 
     async def create(self, request: Request, user_id: str) -> Reply:
         """Return the answer to a create request."""
@@ -68,46 +74,50 @@ class Office:
             return Reply(400, error_body("The body is no JSON object", 4001))
         named = body.get("order_id")
         order_id = named if isinstance(named, str) else ""
-        order = self._known(order_id)
-        forced = asked_for(body) & SCENARIOS.keys()
+        order = self._order(order_id)
+        forced = forced_scenarios_of(body) & SCENARIOS.keys()
         first = order.count("create") == 1
         if order_id:
             self.orders[order_id] = order
-            self._strangers.pop(order_id, None)
+            self._never_created.pop(order_id, None)
 
         async def make(marks: frozenset[str]) -> Reply:
-            complaints = self._complaints(order, body, forced if first else frozenset())
-            if complaints:
-                return Reply(400, refusal(complaints))
-            return await self._create(order, user_id, body, forced, hit="error-500" in marks)
+            errors = self._field_errors(order, body, forced if first else frozenset())
+            if errors:
+                return Reply(400, rejection_body(errors))
+            return await self._create(
+                order, user_id, body, forced, server_error="error-500" in marks
+            )
 
-        return await self._at_the_door(order, "create", make, forced if first else frozenset())
+        return await self._with_faults(order, "create", make, forced if first else frozenset())
 
     async def show(self, order_id: str, user_id: str) -> Reply:
-        """Return the order as it stands."""
-        return await self._about(
-            order_id, user_id, "get", lambda _order, making: self._shown(making)
+        """Return the current order."""
+        return await self._about_order(
+            order_id, user_id, "get", lambda _order, created: self._show(created)
         )
 
     async def cancel(self, order_id: str, user_id: str) -> Reply:
         """Return the canceled order; refused once it is no longer brand new."""
-        return await self._about(order_id, user_id, "cancel", self._cancel)
+        return await self._about_order(order_id, user_id, "cancel", self._cancel)
 
     async def stage(self, order_id: str, user_id: str) -> Reply:
         """Return the order, staged by the retailer."""
-        return await self._about(order_id, user_id, "stage", self._stage)
+        return await self._about_order(order_id, user_id, "stage", self._stage)
 
-    async def _at_the_door(
+    async def _with_faults(
         self,
         order: Order,
         operation: str,
         act: Callable[[frozenset[str]], Awaitable[Reply]],
         forced: frozenset[str] = frozenset(),
     ) -> Reply:
-        """Return what `act` answers, unless something goes wrong before or after it."""
-        seeded = f"{self._settings.seed}:{operation}:{order.asked[operation]}:{order.order_id}"
-        marks = drawn_faults(self._settings, seeded, _DOOR_FAULTS) | forced
-        for name, reply in _BEFORE.items():
+        """Return the reply of `act`, unless a fault strikes before or after it."""
+        seed = (
+            f"{self._settings.seed}:{operation}:{order.request_counts[operation]}:{order.order_id}"
+        )
+        marks = draw_faults(self._settings, seed, _REQUEST_FAULTS) | forced
+        for name, reply in _FAULTS_BEFORE.items():
             if name in marks:
                 return reply
         reply = await act(marks)
@@ -115,37 +125,39 @@ class Office:
             return reply
         if "slow" in marks:
             await asyncio.sleep(self._settings.slow_seconds)
-        return next((after for name, after in _AFTER.items() if name in marks), reply)
+        return next((after for name, after in _FAULTS_AFTER.items() if name in marks), reply)
 
-    async def _about(
+    async def _about_order(
         self,
         order_id: str,
         user_id: str,
         operation: str,
-        act: Callable[[Order, Making], Reply],
+        act: Callable[[Order, CreatedOrder], Reply],
     ) -> Reply:
-        order = self._known(order_id)
+        order = self._order(order_id)
         order.count(operation)
 
         async def answer(_marks: frozenset[str]) -> Reply:
-            if not order.makings or order.user_id != user_id:
+            if not order.created_orders or order.user_id != user_id:
                 return Reply(404, NOT_FOUND)
-            return act(order, order.makings[-1])
+            return act(order, order.created_orders[-1])
 
-        return await self._at_the_door(order, operation, answer)
+        return await self._with_faults(order, operation, answer)
 
-    def _known(self, order_id: str) -> Order:
-        return self.orders.get(order_id) or self._strangers.setdefault(order_id, Order(order_id))
+    def _order(self, order_id: str) -> Order:
+        return self.orders.get(order_id) or self._never_created.setdefault(
+            order_id, Order(order_id)
+        )
 
-    def _complaints(
+    def _field_errors(
         self, order: Order, body: Mapping[str, Any], forced: frozenset[str]
-    ) -> Sequence[Complaint]:
-        wrong = complaints_about(body, self._settings)
+    ) -> Sequence[FieldError]:
+        wrong = find_field_errors(body, self._settings)
         if wrong:
             return wrong
-        for name in of_kind(forced, "refusal"):
-            return FORCED[name]
-        if order.makings and self._settings.on_repeat == "refuse":
+        for name in names_of_kind(forced, "refusal"):
+            return FORCED_ERRORS[name]
+        if order.created_orders and self._settings.on_repeat == "refuse":
             return REPEATED
         return NO_CAPACITY if self._is_full(str(body["location_code"])) else ()
 
@@ -156,93 +168,93 @@ class Office:
         body: Mapping[str, Any],
         forced: frozenset[str],
         *,
-        hit: bool,
+        server_error: bool,
     ) -> Reply:
-        making = self._make(order, user_id, body, forced, hit=hit)
-        await self._overtake(making, order)
-        if making.way in _RETRIED_WAYS:
+        created = self._create_order(order, user_id, body, forced, server_error=server_error)
+        await self._let_callback_overtake(created, order)
+        if created.way in _RETRIED_WAYS:
             return Reply(500, SERVER_ERROR)
-        return await self._answer(making)
+        return await self._created_reply(created)
 
-    def _make(
+    def _create_order(
         self,
         order: Order,
         user_id: str,
         body: Mapping[str, Any],
         forced: frozenset[str],
         *,
-        hit: bool,
-    ) -> Making:
-        """Make an order: from here on it goes its way, whatever is answered."""
-        now, number = self._clock.now(), len(order.makings) + 1
+        server_error: bool,
+    ) -> CreatedOrder:
+        """Create an order and start its events, whatever the reply will be."""
+        now, number = self._clock.now(), len(order.created_orders) + 1
         random = Random(f"{self._settings.seed}:way:{number}:{order.order_id}")  # noqa: S311
-        way = self._way(forced, random, hit=hit)
+        way = self._choose_way(forced, random, server_error=server_error)
         callbacks = next(
             (shape for shape in ("flat", "enveloped") if shape in forced), self._settings.callbacks
         )
         planner = plan(
             self._settings, order.order_id, number, body, now, way=way, callbacks=callbacks
         )
-        making = Making(planner, way, now.replace(microsecond=0), forced)
+        created = CreatedOrder(planner, way, now.replace(microsecond=0), forced)
         order.user_id = user_id
-        order.makings.append(making)
-        self._dispatch.run(making, number)
-        return making
+        order.created_orders.append(created)
+        self._delivery.run(created, number)
+        return created
 
-    def _way(self, forced: frozenset[str], random: Random, *, hit: bool) -> str:
+    def _choose_way(self, forced: frozenset[str], random: Random, *, server_error: bool) -> str:
         weights = self._settings.ways
         drawn = random.choices(list(weights), weights=list(weights.values()))[0]
         retried = random.choice(_RETRIED_WAYS)
-        asked = of_kind(forced, "way")
-        if asked:
-            return asked[0]
-        return retried if hit else drawn
+        request_counts = names_of_kind(forced, "way")
+        if request_counts:
+            return request_counts[0]
+        return retried if server_error else drawn
 
-    async def _overtake(self, making: Making, order: Order) -> None:
-        """Wait with the answer until a callback was sent, if callbacks are to overtake it."""
-        seeded = f"{self._settings.seed}:overtaking:{order.order_id}"
+    async def _let_callback_overtake(self, created: CreatedOrder, order: Order) -> None:
+        """Delay the reply until a callback was sent, if callbacks are to overtake it."""
+        seed = f"{self._settings.seed}:overtaking:{order.order_id}"
         rate = frozenset({"overtaking"})
-        if not (making.lasting & rate or drawn_faults(self._settings, seeded, rate)):
+        if not (created.forced_scenarios & rate or draw_faults(self._settings, seed, rate)):
             return
-        await self._dispatch.first_tried(making, _LONGEST_OVERTAKING)
+        await self._delivery.wait_for_first_attempt(created, _LONGEST_WAIT_FOR_CALLBACK)
 
-    async def _answer(self, making: Making) -> Reply:
+    async def _created_reply(self, created: CreatedOrder) -> Reply:
         if self._settings.answers == "full":
-            states = [one for one in making.happenings if one.moves]
-            await self._clock.until(states[0].at)
-            return self._shown(making)
-        return Reply(200, making.created.order)
+            states = [one for one in created.events if one.moves]
+            await self._clock.wait_until(states[0].at)
+            return self._show(created)
+        return Reply(200, created.creation.order)
 
-    def _shown(self, making: Making) -> Reply:
-        # One instant for both: a later `Date` would claim more than was looked at.
+    def _show(self, created: CreatedOrder) -> Reply:
+        # One instant for both: a later `Date` would claim a later look.
         now = self._clock.now()
-        return Reply(200, making.stands_at(now), at=now)
+        return Reply(200, created.order_at(now), at=now)
 
-    def _cancel(self, order: Order, making: Making) -> Reply:
+    def _cancel(self, order: Order, created: CreatedOrder) -> Reply:
         now = self._clock.now()
-        standing = making.stands_at(now)
-        if standing["status"] != "brand_new":
+        current = created.order_at(now)
+        if current["status"] != "brand_new":
             return Reply(400, error_body("Order can no longer be canceled", INVALID, "status"))
-        making.cut(now)
-        self._intervene(order, making, "canceled", now, cancellation_reason="retailer_driven")
-        return self._shown(making)
+        created.cancel_planned(now)
+        self._apply(order, created, "canceled", now, cancellation_reason="retailer_driven")
+        return self._show(created)
 
-    def _stage(self, order: Order, making: Making) -> Reply:
+    def _stage(self, order: Order, created: CreatedOrder) -> Reply:
         now = self._clock.now()
-        status = making.stands_at(now)["status"]
+        status = created.order_at(now)["status"]
         if status in ("delivered", "canceled"):
             return Reply(400, error_body("Order can no longer be staged", INVALID, "status"))
         if status in _STAGED_AT_ONCE:
-            making.drop_planned(now, "staged")
-            self._intervene(order, making, "staged", now)
-        return self._shown(making)
+            created.drop_planned(now, "staged")
+            self._apply(order, created, "staged", now)
+        return self._show(created)
 
-    def _intervene(
-        self, order: Order, making: Making, status: str, now: datetime, **told: object
+    def _apply(
+        self, order: Order, created: CreatedOrder, status: str, now: datetime, **fields: object
     ) -> None:
-        standing: Recording = making.stands_at(now)
-        making.insert(making.planner.unplanned(now, standing, status, **told))
-        self._dispatch.run(making, order.makings.index(making) + 1)
+        current: Recording = created.order_at(now)
+        created.insert(created.planner.unplanned(now, current, status, **fields))
+        self._delivery.run(created, order.created_orders.index(created) + 1)
 
     def _is_full(self, store: str) -> bool:
         now, most = self._clock.now(), self._settings.capacity

@@ -1,7 +1,7 @@
-"""Scenarios: what can be made to happen to an order, by name.
+"""Scenarios: what can happen to an order, by name.
 
-A create request forces them by its special instructions, `"simulate: lost, stepped-back"`;
-the settings let them happen at a rate, by the seed.
+A create request forces them by its special instructions, `"simulate: lost, stepped-back"`.
+The settings give them rates, drawn by the seed.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ Kind = Literal["way", "refusal", "answer", "callbacks"]
 class Scenario(NamedTuple):
     """One thing that can happen.
 
-    A `way` is how the order goes, a `refusal` meets the first create, an `answer` the first
-    create or, by rate, any request; `callbacks` concern the order's callbacks.
+    Kinds: a `way` is the course of the order. A `refusal` rejects the first create. An
+    `answer` affects the first create or, by rate, any request. `callbacks` affect its callbacks.
     """
 
     name: str
     kind: Kind
-    tells: str
+    description: str
 
 
 SCENARIOS: Final = {
@@ -64,13 +64,13 @@ FAULTS: Final = frozenset(
     for name, scenario in SCENARIOS.items()
     if scenario.kind in ("answer", "callbacks") and name not in ("flat", "enveloped")
 )
-"""Those that the settings give a rate."""
+"""The scenarios that have a rate in the settings."""
 
 _ASKED: Final = re.compile(r"\s*simulate:(.*)", re.IGNORECASE | re.DOTALL)
 
 
-def asked_for(request: Mapping[str, Any]) -> frozenset[str]:
-    """Return the names that a create request forces, known or not."""
+def forced_scenarios_of(request: Mapping[str, Any]) -> frozenset[str]:
+    """Return the scenario names in a create request, known or not."""
     said = request.get("special_instructions")
     found = _ASKED.fullmatch(said) if isinstance(said, str) else None
     if found is None:
@@ -78,6 +78,6 @@ def asked_for(request: Mapping[str, Any]) -> frozenset[str]:
     return frozenset(name for part in found[1].split(",") if (name := part.strip().lower()))
 
 
-def of_kind(names: frozenset[str], kind: Kind) -> list[str]:
-    """Return those of the names that are of one kind, sorted."""
+def names_of_kind(names: frozenset[str], kind: Kind) -> list[str]:
+    """Return the names of one kind, sorted."""
     return sorted(name for name in names if SCENARIOS[name].kind == kind)

@@ -1,7 +1,7 @@
-"""Planning: the whole future of an order, told when it is made.
+"""Plans the whole future of an order when it is created.
 
-A plan is a list of what will happen and when, by the provider's clock. It depends on the
-seed, the order id and the request alone; what the retailer does later cuts it.
+A plan lists what will happen and when, by the provider's clock. It depends only on the
+seed, the order id and the request; the retailer's later requests change it.
 """
 
 from __future__ import annotations
@@ -11,20 +11,20 @@ from datetime import datetime, timedelta
 from random import Random
 from typing import Any, Final, NamedTuple
 
-from lifecycle.providers.instacart.order_generator import Recording, Storyteller
-from lifecycle.providers.instacart.sample_deliveries import WAYS, deliver
+from lifecycle.providers.instacart.order_generator import OrderGenerator, Recording
+from lifecycle.providers.instacart.sample_deliveries import SAMPLE_DELIVERIES, deliver
 from lifecycle.providers.instacart.simulator.settings import Settings
 
 RETRIED: Final = "retried"
-"""What the history of an order calls a try of the provider's own to make it."""
+"""In an order's history: the provider retried the creation by itself."""
 
 _ROUNDED_UP: Final = timedelta(microseconds=999_999)
 
 
-class Happening(NamedTuple):
-    """One thing that happens to an order: `order` is how GET shows it from then on.
+class PlannedEvent(NamedTuple):
+    """One event in the future of an order: `order` is how GET shows it from then on.
 
-    `body` is its callback, None if there is none; `name` a status if `moves`.
+    `body` is its callback, None if it has none. If `moves`, `name` is a status.
     """
 
     at: datetime
@@ -34,11 +34,11 @@ class Happening(NamedTuple):
     body: Recording | None
 
 
-class Planner(Storyteller):
-    """Tells an order that the provider has taken; what is told are happenings.
+class Planner(OrderGenerator):
+    """Plans the events of an accepted order.
 
-    They stand on whole seconds, and no two in the same one: callbacks and polls then agree,
-    though both show whole seconds only.
+    Each event has a whole second of its own: callbacks and polls, which show whole seconds
+    only, then agree.
     """
 
     def __init__(
@@ -48,52 +48,52 @@ class Planner(Storyteller):
         super().__init__(random, order_id, whole, flat=callbacks == "flat", store=store)
         self._mixed = callbacks == "mixed"
         self._reason: Recording = {}
-        self._told_name = "created"
+        self._event_name = "created"
         self.status = "created"
-        self.happenings: list[Happening] = []
-        self.at_first = self.partial_order()
+        self.events: list[PlannedEvent] = []
+        self.initial_order = self.partial_order()
 
     def wait(self, least: float, most: float) -> None:
-        """Let so many seconds pass; the clock comes to stand on a whole one."""
+        """Move the clock on, to a whole second."""
         super().wait(least, most)
         self.at = self.at.replace(microsecond=0)
 
-    def callback(self, name: str, **told: object) -> None:
-        """Tell a callback in an envelope; an account with flat ones hears of states alone."""
+    def callback(self, name: str, **fields: object) -> None:
+        """Plan an enveloped callback; an account with flat callbacks gets those of states only."""
         if not self.flat or name == self.status:
-            self._told_name = name
-            super().callback(name, **told)
+            self._event_name = name
+            super().callback(name, **fields)
 
-    def enter(self, status: str, **told: object) -> None:
-        """Tell the callback of a state, in the shape that this account gets."""
+    def enter(self, status: str, **fields: object) -> None:
+        """Plan a state and its callback, in the shape that this account gets."""
         if self._mixed:
             self.flat = self.chance(0.5)
-        self._reason = {k: v for k, v in told.items() if k == "cancellation_reason"}
-        self._told_name = status
-        super().enter(status, **told)
+        self._reason = {k: v for k, v in fields.items() if k == "cancellation_reason"}
+        self._event_name = status
+        super().enter(status, **fields)
 
-    def try_again(self) -> None:
-        """Tell that the provider tried once more to make the order, in vain."""
+    def retry_creation(self) -> None:
+        """Plan a failed retry of the creation, by the provider itself."""
         self.wait(20, 200)
         order = self.partial_order()
-        self.happenings.append(Happening(self.at, RETRIED, moves=False, order=order, body=None))
+        self.events.append(PlannedEvent(self.at, RETRIED, moves=False, order=order, body=None))
 
     def unplanned(
-        self, at: datetime, standing: Recording, status: str, **told: object
-    ) -> Happening:
-        """Return what the retailer itself made happen, to an order that stands like this."""
-        order = {**standing, "status": status, **told}
+        self, at: datetime, current: Recording, status: str, **fields: object
+    ) -> PlannedEvent:
+        """Return an event that the retailer caused; `current` is the order object before it."""
+        order = {**current, "status": status, **fields}
         self.at = at.replace(microsecond=0)
-        body = order if self.flat else self.envelope(status, **told)
-        return Happening(self.at, status, moves=True, order=order, body=body)
+        body = order if self.flat else self.envelope(status, **fields)
+        return PlannedEvent(self.at, status, moves=True, order=order, body=body)
 
     def poll(self) -> None:
-        """Tell nothing: who asks is the retailer's own matter."""
+        """Plan nothing: polls are the retailer's own."""
 
-    def _arrive(self, body: Recording) -> None:
-        moves = self._told_name == self.status
+    def _add_callback(self, body: Recording) -> None:
+        moves = self._event_name == self.status
         order = self.order(**self._reason)
-        self.happenings.append(Happening(self.at, self._told_name, moves, order, body))
+        self.events.append(PlannedEvent(self.at, self._event_name, moves, order, body))
 
 
 def plan(
@@ -106,7 +106,7 @@ def plan(
     way: str,
     callbacks: str,
 ) -> Planner:
-    """Return the planner of an order that has told everything; `number` is 1, more if doubled."""
+    """Return the planner with all events; `number` counts the orders made under this id."""
     random = Random(f"{settings.seed}:plan:{number}:{order_id}")  # noqa: S311 - repeatable on purpose
     store = str(request["location_code"])
     planner = Planner(random, order_id, at, store=store, callbacks=callbacks)
@@ -115,25 +115,25 @@ def plan(
 
 
 def _server_failed(planner: Planner) -> None:
-    planner.try_again()
-    planner.try_again()
+    planner.retry_creation()
+    planner.retry_creation()
     planner.wait(2, 10)
     planner.enter("canceled", cancellation_reason="instacart_driven")
 
 
 def _server_recovered(planner: Planner) -> None:
-    planner.try_again()
+    planner.retry_creation()
     deliver(planner)
 
 
 _PLANS: Final[Mapping[str, Callable[[Planner], None]]] = {
     "delivered": deliver,
-    "stepped-back": WAYS["dropped_out"].tell,
-    "rescheduled": WAYS["rescheduled"].tell,
-    "customer-missing": WAYS["customer_missing"].tell,
-    "canceled-later": WAYS["customer_canceled"].tell,
-    "creation-failed": WAYS["creation_failed"].tell,
-    "under-way": WAYS["under_way"].tell,
+    "stepped-back": SAMPLE_DELIVERIES["dropped_out"].generate,
+    "rescheduled": SAMPLE_DELIVERIES["rescheduled"].generate,
+    "customer-missing": SAMPLE_DELIVERIES["customer_missing"].generate,
+    "canceled-later": SAMPLE_DELIVERIES["customer_canceled"].generate,
+    "creation-failed": SAMPLE_DELIVERIES["creation_failed"].generate,
+    "under-way": SAMPLE_DELIVERIES["under_way"].generate,
     "server-failed": _server_failed,
     "server-recovered": _server_recovered,
 }

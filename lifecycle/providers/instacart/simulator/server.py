@@ -1,4 +1,4 @@
-"""Serving: the simulator on a socket of its own, by a server that can cut connections."""
+"""Serves the simulator on a socket, with a server that can cut connections."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 import socket
 import threading
 from collections.abc import Callable, Coroutine, Mapping
-from concurrent.futures import TimeoutError as TooLateError
+from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import closing
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
@@ -45,7 +45,7 @@ def serve(
         OSError: the address cannot be listened at.
         MissingExtraError: the extra `http` is not installed.
     """
-    with closing(_listening(host, port)) as listener:
+    with closing(_listen(host, port)) as listener:
         server = _server(simulator)
         if started is not None:
             started(_url(listener))
@@ -53,14 +53,14 @@ def serve(
 
 
 class RunningSimulator:
-    """A simulator on a real socket, in a thread of its own; close it, or use it in `with`.
+    """A simulator on a real socket, in its own thread; a context manager.
 
-    `url` is its base URL. Everything may be called from any thread.
+    `url` is its base URL. Every method may be called from any thread.
     """
 
     def __init__(self, simulator: Simulator, *, host: str = _LOOPBACK, port: int = 0) -> None:
         self.simulator = simulator
-        self._listener = _listening(host, port)
+        self._listener = _listen(host, port)
         self.url = _url(self._listener)
         self._server = _server(simulator)
         self._loop = asyncio.new_event_loop()
@@ -83,7 +83,7 @@ class RunningSimulator:
 
     @property
     def truth(self) -> Mapping[str, OrderTruth]:
-        """What is true now about every order, by its id."""
+        """The truth about every order, by its id."""
 
         async def look() -> Mapping[str, OrderTruth]:
             return self.simulator.truth
@@ -91,11 +91,11 @@ class RunningSimulator:
         return self._call(look(), 30)
 
     def advance(self, seconds: float) -> None:
-        """Move the provider's clock on: what was to happen by then happens now."""
+        """Advance the provider's clock: events due by then happen now."""
         self._loop.call_soon_threadsafe(self.simulator.advance, seconds)
 
     def settle(self, *, advance: bool = True, timeout: float = 60) -> None:
-        """Wait until everything has happened and was delivered, or given up.
+        """Wait until all planned events happened and every callback was delivered or given up.
 
         Raises:
             TimeoutError: it took longer than `timeout` seconds.
@@ -103,7 +103,7 @@ class RunningSimulator:
         self._call(self.simulator.settle(advance=advance), timeout)
 
     def close(self) -> None:
-        """Stop: what is still to happen is dropped."""
+        """Stop, and cancel what is pending."""
         self._server.should_exit = True
         self._thread.join(10)
         self._listener.close()
@@ -116,15 +116,15 @@ class RunningSimulator:
             self._loop.close()
 
     def _call(self, work: Coroutine[Any, Any, T], timeout: float) -> T:
-        called = asyncio.run_coroutine_threadsafe(work, self._loop)
+        future = asyncio.run_coroutine_threadsafe(work, self._loop)
         try:
-            return called.result(timeout)
-        except TooLateError:
-            called.cancel()
+            return future.result(timeout)
+        except FutureTimeoutError:
+            future.cancel()
             raise TimeoutError(f"the simulator had not settled after {timeout:g} s") from None
 
 
-def _listening(host: str, port: int) -> socket.socket:
+def _listen(host: str, port: int) -> socket.socket:
     if not 0 <= port < 65_536:
         raise InvalidArgumentError("port", "a number from 0 to 65535")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -146,8 +146,8 @@ def _server(simulator: Simulator) -> Server:
     except ImportError:
         raise MissingExtraError("http", "uvicorn") from None
 
-    class Severable(H11Protocol):
-        """Gives its transport to the application, which may cut it."""
+    class TransportExposingProtocol(H11Protocol):
+        """Gives its transport to the application, which may abort it."""
 
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
             super().connection_made(transport)
@@ -155,7 +155,7 @@ def _server(simulator: Simulator) -> Server:
 
     config = Config(
         simulator,
-        http=Severable,
+        http=TransportExposingProtocol,
         lifespan="on",
         log_config=None,
         access_log=False,

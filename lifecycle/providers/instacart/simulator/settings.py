@@ -1,4 +1,4 @@
-"""Settings: who may call, whom to call back, and how badly."""
+"""Settings of the simulator: credentials, callbacks, faults and its clock."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ _MIXED_WAYS: Final = {
 
 
 class Settings(BaseModel):
-    """What a simulated provider is told; every field has a default that works alone.
+    """How a simulated provider behaves; every field has a working default.
 
-    Times are real seconds, but for what the provider's clock counts: `speed` of its seconds
-    pass in a real one.
+    Times are real seconds, except on the provider's clock: `speed` of its seconds pass in a
+    real one.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -88,14 +88,14 @@ class Settings(BaseModel):
     @field_validator("faults")
     @classmethod
     def _known_faults(cls, faults: Mapping[str, float]) -> Mapping[str, float]:
-        return _all_known(faults, FAULTS)
+        return _checked_names(faults, FAULTS)
 
     @field_validator("ways")
     @classmethod
     def _known_ways(cls, ways: Mapping[str, float]) -> Mapping[str, float]:
         if not any(ways.values()):
             raise ValueError("a weight above 0 for one way")
-        return _all_known(ways, _WAYS)
+        return _checked_names(ways, _WAYS)
 
     @field_validator("callback_url", "callback_token_url")
     @classmethod
@@ -106,10 +106,10 @@ class Settings(BaseModel):
 
     @classmethod
     def read(cls, **fields: Any) -> Self:
-        """Return settings; like the class itself, with this library's error.
+        """Return checked settings.
 
         Raises:
-            InvalidArgumentError: a field is unknown or of no use; it says which and why.
+            InvalidArgumentError: a field is unknown or invalid; the message names it.
         """
         try:
             return cls(**fields)
@@ -123,7 +123,7 @@ class Settings(BaseModel):
 
     @classmethod
     def described(cls) -> Iterator[tuple[str, str, str]]:
-        """Yield every setting: its name, its default, which is no secret, and what it says."""
+        """Yield the name, the default and the description of every setting."""
         for name, field in cls.model_fields.items():
             default = field.default
             if isinstance(default, SecretStr):
@@ -132,7 +132,7 @@ class Settings(BaseModel):
 
     @property
     def token_url(self) -> str | None:
-        """Where the simulator fetches its token, None if it needs none."""
+        """Where the simulator fetches its token; None: it needs none."""
         if self.callback_url is None or self.callback_client_secret is None:
             return None
         return self.callback_token_url or urljoin(self.callback_url, "/oauth/token")
@@ -143,9 +143,9 @@ class Settings(BaseModel):
 
 
 def hostile(rate: float = 0.1) -> dict[str, Any]:
-    """Return the settings of a provider with every fault at one rate, and orders of every way.
+    """Return settings with every fault at one rate, and orders of every way.
 
-    A repeated order id makes a second order, so that a client that resends blindly is seen.
+    A repeated order id creates a second order, which exposes a client that resends blindly.
     """
     return {
         "faults": dict.fromkeys(FAULTS, rate),
@@ -155,7 +155,9 @@ def hostile(rate: float = 0.1) -> dict[str, Any]:
     }
 
 
-def _all_known(given: Mapping[str, float], known: frozenset[str] | set[str]) -> Mapping[str, float]:
+def _checked_names(
+    given: Mapping[str, float], known: frozenset[str] | set[str]
+) -> Mapping[str, float]:
     unknown = sorted(set(given) - known)
     if unknown:
         raise ValueError(f"names among {', '.join(sorted(known))}")
@@ -163,6 +165,6 @@ def _all_known(given: Mapping[str, float], known: frozenset[str] | set[str]) -> 
 
 
 def _expected(message: str) -> str:
-    """Return what would do, from pydantic's sentence about what did not."""
+    """Return what is expected, from pydantic's message."""
     plain = message.removeprefix("Value error, ").removeprefix("Input should be ")
     return plain[:1].lower() + plain[1:]

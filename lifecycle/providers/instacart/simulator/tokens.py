@@ -1,4 +1,4 @@
-"""Tokens: OAuth 2.0 client credentials, as the provider grants them to the retailer."""
+"""OAuth 2.0 client credentials, as the provider grants them to the retailer."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _GRANT: Final = "client_credentials"
 
 
 class Tokens:
-    """Grants tokens and knows which are still good."""
+    """Grants access tokens, and checks them."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -40,8 +40,8 @@ class Tokens:
             (("cache-control", "no-store"),),
         )
 
-    def is_good(self, request: Request) -> bool:
-        """Tell whether a request carries a token that is still taken."""
+    def is_valid(self, request: Request) -> bool:
+        """Tell whether a request carries a valid token."""
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         expires_at = self._expires_at.get(token.strip())
         return (

@@ -1,4 +1,4 @@
-"""Truth: what really happened to an order, for a test to hold a view against."""
+"""The truth about an order, for tests to compare views with."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from pydantic import BaseModel, ConfigDict
 
 from lifecycle.core.view import Instant
 
-Fate = Literal["pending", "acknowledged", "given_up", "lost"]
+CallbackFate = Literal["pending", "acknowledged", "given_up", "lost"]
 
 
-class _Fact(BaseModel):
+class _TruthModel(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     def __repr__(self) -> str:
@@ -20,25 +20,25 @@ class _Fact(BaseModel):
     __str__ = __repr__
 
 
-class Happened(_Fact):
-    """One thing that happened, and when by the provider's clock."""
+class PastEvent(_TruthModel):
+    """One event of an order, and its time by the provider's clock."""
 
     name: str
     at: Instant
 
 
-class Attempt(_Fact):
-    """One time that a callback was sent: `answer` is the HTTP status, or what failed."""
+class Attempt(_TruthModel):
+    """One attempt to send a callback: `answer` is the HTTP status, or what failed."""
 
     answer: int | str
     sent_at: Instant
 
 
-class SentCallback(_Fact):
-    """One body that the provider meant to send; `fate` says what became of it.
+class SentCallback(_TruthModel):
+    """One callback of the provider; `fate` says what became of it.
 
-    `occurred_at` is when it happened, `stamped_at` what the body says: a wrong clock, or a
-    flat body that says nothing. `acknowledged` means that an attempt was answered 2xx.
+    `occurred_at` is the true time, `stamped_at` the time in the body: it may be wrong, and a
+    flat body has none. `acknowledged`: an attempt was answered 2xx.
     """
 
     name: str
@@ -46,15 +46,15 @@ class SentCallback(_Fact):
     stamped_at: str | None
     marks: tuple[str, ...]
     body: str
-    fate: Fate
+    fate: CallbackFate
     attempts: tuple[Attempt, ...]
 
 
-class OrderTruth(_Fact):
-    """Everything that is true about one order.
+class OrderTruth(_TruthModel):
+    """The truth about one order.
 
-    `creates` counts the create requests that made an order of this id: more than one is an
-    order created twice. `history` holds the states it entered, and the provider's own tries.
+    `creates` counts the create requests that made an order with this id: above 1 it was
+    created twice. `history` holds the states it entered, and the provider's own retries.
     """
 
     order_id: str
@@ -63,5 +63,5 @@ class OrderTruth(_Fact):
     way: str | None
     status: str | None
     terminal: bool
-    history: tuple[Happened, ...]
+    history: tuple[PastEvent, ...]
     callbacks: tuple[SentCallback, ...]

@@ -1,4 +1,4 @@
-"""The courier: takes callbacks to the retailer, with a token that it fetches there."""
+"""Sends callbacks to the retailer, with a token from the retailer's token endpoint."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _DAY: Final = 86_400.0
 _MOST_CONNECTIONS: Final = 50
 
 
-class Courier:
+class WebhookSender:
     """Posts bodies to the retailer's callback endpoint.
 
-    A token is used until shortly before it expires, and fetched anew when one is refused.
+    A token is used until shortly before it expires, and replaced when it is refused.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -63,7 +63,7 @@ class Courier:
         return int(reply.status_code)
 
     async def _current_token(self, *, refused: str | None) -> str | None:
-        """Return the token to send; only one caller at a time fetches one."""
+        """Return the token to send; one caller at a time fetches it."""
         if self._settings.token_url is None:
             return None
         async with self._fetching:
@@ -84,7 +84,7 @@ class Courier:
         if not isinstance(token, str):
             return None
         lifetime = granted.get("expires_in")
-        # In this order NaN counts as none, and no number is too large to be a float.
+        # In this order NaN counts as 0, and no integer is too large for a float.
         seconds = float(min(max(0, lifetime), _DAY)) if isinstance(lifetime, int | float) else 0.0
         self._expires_at = time.monotonic() + seconds - min(_SPARE_SECONDS, seconds / 2)
         return token
@@ -103,7 +103,7 @@ class Courier:
 
 
 def _granted(reply: Any) -> Mapping[str, Any]:
-    """Return the answer to a token request; nothing if it grants none."""
+    """Return what a token response grants; empty if nothing."""
     if reply.status_code != 200:
         return {}
     try:
