@@ -26,7 +26,7 @@ from pydantic_core import PydanticUndefined
 import lifecycle
 from lifecycle.core.definition import Definition
 from lifecycle.providers.instacart.definition import LAST_MILE
-from lifecycle.providers.instacart.receiver import Limits, Paths
+from lifecycle.providers.instacart.receiver import Paths, ReceiverLimits
 
 PLAIN = {
     str: "a word",
@@ -44,7 +44,7 @@ PLAIN = {
     Definition: LAST_MILE,
     Hashable: "hashable",
     Paths: Paths(),
-    Limits: Limits(),
+    ReceiverLimits: ReceiverLimits(),
 }
 SEVERAL = {
     tuple: tuple,

@@ -16,7 +16,7 @@ import pytest
 from lifecycle import connect
 from lifecycle.core.event import MAX_KEPT_BYTES
 from lifecycle.log.codec import split
-from lifecycle.providers.instacart.receiver import Limits, Receiver, Request, Service
+from lifecycle.providers.instacart.receiver import Receiver, ReceiverLimits, Request, Service
 from tests.receiving import BODY, SECRET, SETUP, locked, orders_on
 from tests.serving import Answer, asgi_server, ask, bearer, connected
 from tests.waiting import wait_until
@@ -27,7 +27,7 @@ CANARY = "Kamal-800-555-0101-Beale"
 def receiver_on(path: Path, *, patience: float = 30, on_change=None, **limits) -> Receiver:
     """Return a receiver whose store gives up after some seconds."""
     orders = orders_on(path, patience)
-    return Receiver(orders, **SETUP, limits=Limits(**limits), on_change=on_change)
+    return Receiver(orders, **SETUP, limits=ReceiverLimits(**limits), on_change=on_change)
 
 
 def numbered(number: int) -> bytes:

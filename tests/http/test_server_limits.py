@@ -22,7 +22,7 @@ from lifecycle import InvalidArgumentError, connect
 from lifecycle.http.server import ServerLimits
 from lifecycle.http.server.limits import FILES_FOR_OTHERS, MOST_CONNECTIONS
 from lifecycle.log.codec import split
-from lifecycle.providers.instacart.receiver import Limits, Receiver
+from lifecycle.providers.instacart.receiver import Receiver, ReceiverLimits
 from tests.guarded import guarded, one_answer, raw, told
 from tests.receiving import BODY, SETUP, orders_on
 from tests.serving import ask, bearer, connected
@@ -118,7 +118,7 @@ def test_a_mounted_receiver_looks_at_no_more_headers_either(receiver):
     async def send(message: Any) -> None:
         sent.append(message)
 
-    headers = [(b"x", b"y")] * (Limits().headers + 1)
+    headers = [(b"x", b"y")] * (ReceiverLimits().headers + 1)
     scope = {"type": "http", "method": "GET", "path": "/health", "headers": headers}
     asyncio.run(receiver(scope, send, send))
     assert sent[0]["status"] == 431
@@ -216,7 +216,7 @@ def test_all_connections_together_hold_so_much_and_no_more(receiver):
 
 
 def test_the_bodies_of_token_requests_are_counted_and_a_small_one_is_always_taken(tmp_path):
-    limits = Limits(token_bytes=100_000)
+    limits = ReceiverLimits(token_bytes=100_000)
     receiver = Receiver(orders_on(tmp_path / "orders.db"), **SETUP, limits=limits)
     head = b"POST /oauth/token HTTP/1.1\r\n" + HOST + b"Content-Length: 65000\r\n\r\n"
     with guarded(receiver) as server, ExitStack() as stack:

@@ -54,7 +54,7 @@ BEHAVIOR = {
     "Given": "a step of a test",
     "Golden": "it writes files of a test run",
     "HandMade": "a protocol",
-    "Limits": "sampled as it stands by default",
+    "ReceiverLimits": "sampled as it stands by default",
     "Provider": "a protocol",
     "AsyncReceipt": "tried in an event loop, by tests/scenario/test_event_loop.py",
     "Receipt": "tried below",

@@ -15,9 +15,9 @@ from lifecycle import InvalidArgumentError, Orders, connect, connect_async
 from lifecycle.core.event import MAX_KEPT_BYTES
 from lifecycle.log.codec import split
 from lifecycle.providers.instacart.receiver import (
-    Limits,
     Paths,
     Receiver,
+    ReceiverLimits,
     Request,
     Response,
     SyncReceiver,
@@ -338,10 +338,10 @@ def test_the_shortest_secret_and_the_longest_client_id_get_a_token_that_is_taken
 @pytest.mark.parametrize(
     "settings",
     [
-        lambda: Limits(waiting=0),
-        lambda: Limits(waiting_bytes=MAX_KEPT_BYTES),
-        lambda: Limits(store_seconds=0),
-        lambda: Limits(retry_after=-1),
+        lambda: ReceiverLimits(waiting=0),
+        lambda: ReceiverLimits(waiting_bytes=MAX_KEPT_BYTES),
+        lambda: ReceiverLimits(store_seconds=0),
+        lambda: ReceiverLimits(retry_after=-1),
         lambda: Paths(token="/callbacks"),
         lambda: Paths(health="health"),
     ],

@@ -12,9 +12,9 @@ import pytest
 
 from lifecycle import connect_async
 from lifecycle.core.event import MAX_KEPT_BYTES
-from lifecycle.providers.instacart.receiver import Limits
-from lifecycle.providers.instacart.receiver.admission import Admission, Refused
-from lifecycle.providers.instacart.receiver.fair_queue import QueueTimeoutError, Turns
+from lifecycle.providers.instacart.receiver import ReceiverLimits
+from lifecycle.providers.instacart.receiver.admission import Admission, NotAdmittedError
+from lifecycle.providers.instacart.receiver.fair_queue import FairQueue, QueueTimeoutError
 from lifecycle.service.costly_bodies import (
     LARGE_BYTES,
     MANY_VALUES,
@@ -64,13 +64,13 @@ def test_a_program_that_collects_no_garbage_is_left_alone():
 def test_a_client_with_many_costly_callbacks_lets_another_in_after_one_of_them():
     done: list[str] = []
 
-    async def take(turns: Turns, client: str) -> None:
+    async def take(turns: FairQueue, client: str) -> None:
         async with turns.turn(client, 60):
             await asyncio.sleep(0.001)
             done.append(client)
 
     async def run() -> None:
-        turns = Turns()
+        turns = FairQueue()
         many = [asyncio.create_task(take(turns, "greedy")) for _ in range(6)]
         await asyncio.sleep(0)
         other = [asyncio.create_task(take(turns, "modest")) for _ in range(2)]
@@ -84,7 +84,7 @@ def test_a_client_with_many_costly_callbacks_lets_another_in_after_one_of_them()
 def test_only_one_turn_is_held_at_a_time_whoever_gives_up_and_is_canceled():
     held: list[int] = [0]
 
-    async def take(turns: Turns, number: int) -> None:
+    async def take(turns: FairQueue, number: int) -> None:
         with suppress(QueueTimeoutError):
             async with turns.turn(f"client {number % 3}", 0.02 + number % 7 / 100):
                 held[0] += 1
@@ -93,7 +93,7 @@ def test_only_one_turn_is_held_at_a_time_whoever_gives_up_and_is_canceled():
                 held[0] -= 1
 
     async def run() -> None:
-        turns = Turns()
+        turns = FairQueue()
         tasks = [asyncio.create_task(take(turns, number)) for number in range(60)]
         for number in range(0, 60, 5):
             await asyncio.sleep(0.002)
@@ -110,7 +110,7 @@ def test_only_one_turn_is_held_at_a_time_whoever_gives_up_and_is_canceled():
 
 def test_a_turn_that_comes_up_as_its_client_is_canceled_goes_to_the_next():
     async def run() -> None:
-        turns = Turns()
+        turns = FairQueue()
 
         async def take() -> None:
             async with turns.turn("one", 60):
@@ -160,34 +160,34 @@ def costly(order_id: str) -> bytes:
 
 
 def test_one_of_several_clients_takes_half_of_the_places_and_no_more():
-    admission = Admission(Limits(waiting=10), clients=2)
-    tickets = [admission.enter("greedy") for _ in range(5)]
-    with pytest.raises(Refused):
-        admission.enter("greedy")
-    tickets += [admission.enter("modest") for _ in range(5)]
-    with pytest.raises(Refused):
-        admission.enter("modest")
+    admission = Admission(ReceiverLimits(waiting=10), clients=2)
+    tickets = [admission.admit("greedy") for _ in range(5)]
+    with pytest.raises(NotAdmittedError):
+        admission.admit("greedy")
+    tickets += [admission.admit("modest") for _ in range(5)]
+    with pytest.raises(NotAdmittedError):
+        admission.admit("modest")
     for ticket in tickets:
         ticket.release()
-    assert (admission.waiting, admission.bytes, admission._each) == (0, 0, {})
+    assert (admission.waiting, admission.bytes, admission._by_client) == (0, 0, {})
 
 
 def test_one_of_several_clients_takes_half_of_the_memory_and_no_more():
-    admission = Admission(Limits(waiting_bytes=MANY), clients=2)
-    ticket = admission.enter("greedy")
-    ticket.take(MANY // 2)
-    with pytest.raises(Refused):
-        ticket.take(1)
-    other = admission.enter("modest")
-    other.take(MANY // 2)
+    admission = Admission(ReceiverLimits(waiting_bytes=MANY), clients=2)
+    ticket = admission.admit("greedy")
+    ticket.reserve(MANY // 2)
+    with pytest.raises(NotAdmittedError):
+        ticket.reserve(1)
+    other = admission.admit("modest")
+    other.reserve(MANY // 2)
     ticket.release()
     other.release()
     assert admission.bytes == 0
 
 
 def test_the_only_client_may_take_all_there_is():
-    admission = Admission(Limits(waiting=3, waiting_bytes=MANY), clients=1)
-    tickets = [admission.enter("only") for _ in range(3)]
-    tickets[0].take(MANY)
-    with pytest.raises(Refused):
-        tickets[1].take(1)
+    admission = Admission(ReceiverLimits(waiting=3, waiting_bytes=MANY), clients=1)
+    tickets = [admission.admit("only") for _ in range(3)]
+    tickets[0].reserve(MANY)
+    with pytest.raises(NotAdmittedError):
+        tickets[1].reserve(1)

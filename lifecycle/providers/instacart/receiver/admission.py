@@ -1,4 +1,4 @@
-"""How many callbacks are under way, and how much memory they hold: what is too much waits."""
+"""Admission: limits how many callbacks are in progress, and how much memory they hold."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import Final
 
 from lifecycle.core.event import MAX_KEPT_BYTES
 from lifecycle.portable import PortableError
-from lifecycle.providers.instacart.receiver.settings import Limits
+from lifecycle.providers.instacart.receiver.settings import ReceiverLimits
 
 _LEAST_BYTES: Final = MAX_KEPT_BYTES + 1024 * 1024
-"""What a client may always fill if it is there: one of the largest bodies, and what shows that."""
+"""Bytes that a client may always use if they are free: one body of the largest size, and more."""
 
 
-class Refused(PortableError):  # noqa: N818 - an answer, not a fault of anything
-    """A callback is not taken now; `why` says it in a word, `status` is what to answer."""
+class NotAdmittedError(PortableError):
+    """A request is not admitted now: answer `status` and `why`."""
 
     def __init__(self, status: int, why: str) -> None:
         self.status = status
@@ -23,11 +23,11 @@ class Refused(PortableError):  # noqa: N818 - an answer, not a fault of anything
 
 
 SMALL_TOKEN_REQUEST: Final = 4 * 1024
-"""Bytes of a token request that are never refused: id and secret take a few hundred."""
+"""Bytes of a token request that are always admitted: id and secret take a few hundred."""
 
 
 class Usage:
-    """What is under way: how many callbacks, and how many bytes of them."""
+    """The callbacks in progress: their number, and their bytes."""
 
     __slots__ = ("bytes", "waiting")
 
@@ -37,100 +37,101 @@ class Usage:
 
 
 class Admission:
-    """Counts what is under way; safe for threads.
+    """Counts callbacks in progress; safe for threads.
 
-    Where there are several clients, none of them takes more than half: what one sends, or
-    begins to send, leaves room for the others.
+    With several clients, none of them may use more than half of the limits.
     """
 
-    def __init__(self, limits: Limits, clients: int = 1) -> None:
+    def __init__(self, limits: ReceiverLimits, clients: int = 1) -> None:
         self._limits = limits
         self._lock = Lock()
-        self._all = Usage()
-        self._each: dict[str, Usage] = {}
+        self._total = Usage()
+        self._by_client: dict[str, Usage] = {}
         self._token_bytes = 0
         share = 1 if clients == 1 else 2
-        self._most = max(1, limits.waiting // share)
+        self._most_waiting = max(1, limits.waiting // share)
         self._most_bytes = max(limits.waiting_bytes // share, _LEAST_BYTES)
         self.closing = False
 
     @property
     def waiting(self) -> int:
-        """How many callbacks are under way."""
-        return self._all.waiting
+        """How many callbacks are in progress."""
+        return self._total.waiting
 
     @property
     def bytes(self) -> int:
         """How many bytes of them are in memory."""
-        return self._all.bytes
+        return self._total.bytes
 
     @property
     def is_full(self) -> bool:
-        """Whether the next callback would be refused, whoever sends it."""
+        """Whether any further callback would be refused."""
         return self.waiting >= self._limits.waiting or self.bytes >= self._limits.waiting_bytes
 
-    def enter(self, client: str | None) -> AnyTicket:
-        """Return a callback's place among those under way; for nobody, a token request's.
+    def admit(self, client: str | None) -> AnyTicket:
+        """Return the ticket of a client's callback; client None: of a token request.
 
         Raises:
-            Refused: there is none, or the receiver is closing.
+            NotAdmittedError: a limit is reached, or the receiver is closing.
         """
         if client is None:
             return TokenTicket(self)
         with self._lock:
-            own = self._each.get(client) or Usage()
-            if self.closing or self.is_full or own.waiting >= self._most:
-                raise Refused(503, "closing" if self.closing else "too many callbacks wait")
-            self._each[client] = own
+            own = self._by_client.get(client) or Usage()
+            if self.closing or self.is_full or own.waiting >= self._most_waiting:
+                raise NotAdmittedError(
+                    503, "closing" if self.closing else "too many callbacks wait"
+                )
+            self._by_client[client] = own
             own.waiting += 1
-            self._all.waiting += 1
+            self._total.waiting += 1
         return Ticket(self, client)
 
-    def take(self, client: str, size: int) -> None:
-        """Take memory for part of a body.
+    def reserve(self, client: str, size: int) -> None:
+        """Reserve memory for part of a body.
 
         Raises:
-            Refused: there is none left.
+            NotAdmittedError: there is none left.
         """
         with self._lock:
-            own = self._each[client]
+            own = self._by_client[client]
             if (
                 self.bytes + size > self._limits.waiting_bytes
                 or own.bytes + size > self._most_bytes
             ):
-                raise Refused(503, "too many bytes wait")
+                raise NotAdmittedError(503, "too many bytes wait")
             own.bytes += size
-            self._all.bytes += size
+            self._total.bytes += size
 
-    def leave(self, client: str, size: int) -> None:
-        """Give back a place and its memory."""
+    def release(self, client: str, size: int) -> None:
+        """Release a callback and its memory."""
         with self._lock:
-            own = self._each[client]
-            for usage in (own, self._all):
+            own = self._by_client[client]
+            for usage in (own, self._total):
                 usage.waiting -= 1
                 usage.bytes -= size
             if own.waiting == 0:
-                del self._each[client]
+                del self._by_client[client]
 
-    def take_for_token(self, size: int) -> None:
-        """Take memory for the part of a token request that is not small any more.
+    def reserve_for_token(self, size: int) -> None:
+        """Reserve memory for the part of a token request above the small size.
 
         Raises:
-            Refused: there is none left.
+            NotAdmittedError: there is none left.
         """
         with self._lock:
             if self._token_bytes + size > self._limits.token_bytes:
-                raise Refused(503, "too many token requests wait")
+                raise NotAdmittedError(503, "too many token requests wait")
             self._token_bytes += size
 
-    def leave_token(self, size: int) -> None:
-        """Give the memory of a token request back."""
+    def release_for_token(self, size: int) -> None:
+        """Release the memory of a token request."""
         with self._lock:
             self._token_bytes -= size
 
 
 class TokenTicket:
-    """What one token request has in memory: anybody may send it, so all of them are counted."""
+    """The memory of one token request; anybody may send one, so all share one limit."""
 
     __slots__ = ("_admission", "_counted", "_size")
 
@@ -139,22 +140,22 @@ class TokenTicket:
         self._size = 0
         self._counted = 0
 
-    def take(self, size: int) -> None:
-        """Take memory for part of the body; as `Admission.take_for_token`."""
+    def reserve(self, size: int) -> None:
+        """Reserve memory for part of the body."""
         self._size += size
         more = max(0, self._size - SMALL_TOKEN_REQUEST) - self._counted
         if more > 0:
-            self._admission.take_for_token(more)
+            self._admission.reserve_for_token(more)
             self._counted += more
 
     def release(self) -> None:
-        """Give it back; a second time does nothing."""
-        self._admission.leave_token(self._counted)
+        """Release it; a second call does nothing."""
+        self._admission.release_for_token(self._counted)
         self._counted = 0
 
 
 class Ticket:
-    """One callback's place among those under way."""
+    """One admitted callback."""
 
     __slots__ = ("_admission", "_client", "_size")
 
@@ -163,23 +164,23 @@ class Ticket:
         self._client = client
         self._size = size
 
-    def take(self, size: int) -> None:
-        """Take memory for part of the body; as `Admission.take`."""
+    def reserve(self, size: int) -> None:
+        """Reserve memory for part of the body."""
         if self._admission is not None:
-            self._admission.take(self._client, size)
+            self._admission.reserve(self._client, size)
             self._size += size
 
-    def handed_over(self) -> Ticket | None:
-        """Return the same place for somebody else to release; to release this does nothing."""
+    def transfer(self) -> Ticket | None:
+        """Return a ticket that its new owner releases; releasing this one then does nothing."""
         admission, self._admission = self._admission, None
         return None if admission is None else Ticket(admission, self._client, self._size)
 
     def release(self) -> None:
-        """Give the place back; a second time does nothing."""
+        """Release the callback; a second call does nothing."""
         if self._admission is not None:
-            self._admission.leave(self._client, self._size)
+            self._admission.release(self._client, self._size)
             self._admission = None
 
 
 AnyTicket = Ticket | TokenTicket
-"""What is counted of one request."""
+"""The ticket of one request."""

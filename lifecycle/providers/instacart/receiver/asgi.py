@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from lifecycle.errors import LifecycleError
-from lifecycle.providers.instacart.receiver.admission import AnyTicket, Refused
+from lifecycle.providers.instacart.receiver.admission import AnyTicket, NotAdmittedError
 from lifecycle.providers.instacart.receiver.asynchronous import AsyncReceiver
 from lifecycle.providers.instacart.receiver.message import Head, Response, as_json
 
@@ -22,25 +22,25 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
 class DisconnectedError(ConnectionError):
-    """The client went away before its body was read: nothing was recorded."""
+    """The client disconnected before its body was read: nothing was recorded."""
 
 
 class Receiver(AsyncReceiver):
-    """The receiver as an ASGI app; its lifespan opens the orders and closes them at the end.
+    """The receiver as an ASGI app; its lifespan opens and closes the orders.
 
-    Mounted in another app it is given orders that the app opens: most frameworks do not
-    tell a mounted app of their lifespan.
+    An app that mounts it opens the orders itself: most frameworks run no lifespan of a
+    mounted app.
     """
 
     _opened_here = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request, or live through one lifespan."""
+        """Answer one request, or run one lifespan."""
         match scope["type"]:
             case "http":
                 await serve_request(self, scope, receive, send)
             case "lifespan":
-                await live(self, receive, send)
+                await run_lifespan(self, receive, send)
             case "websocket":
                 await receive()
                 await send({"type": "websocket.close", "code": 1000})
@@ -58,30 +58,32 @@ class Receiver(AsyncReceiver):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Wait for what is under way, and close the orders if they were opened here."""
+        """Finish callbacks in progress, and close the orders if they were opened here."""
         await self.stop()
         if self._opened_here:
             await self.orders.close()
 
 
-async def live(service: AbstractAsyncContextManager[object], receive: Receive, send: Send) -> None:
-    """Keep a service open for one lifespan of an ASGI server."""
+async def run_lifespan(
+    service: AbstractAsyncContextManager[object], receive: Receive, send: Send
+) -> None:
+    """Keep a service open during one lifespan of an ASGI server."""
     await receive()
-    if not await _told(service.__aenter__(), "lifespan.startup", send):
+    if not await _run_lifespan_step(service.__aenter__(), "lifespan.startup", send):
         return
     await receive()
-    await _told(service.__aexit__(None, None, None), "lifespan.shutdown", send)
+    await _run_lifespan_step(service.__aexit__(None, None, None), "lifespan.shutdown", send)
 
 
-async def _told(step: Awaitable[object], name: str, send: Send) -> bool:
-    """Take one step of a lifespan and tell the server how it went.
+async def _run_lifespan_step(step: Awaitable[object], name: str, send: Send) -> bool:
+    """Run one step of a lifespan, and report to the server whether it succeeded.
 
-    A server takes an exception to mean that the app knows no lifespan, and goes on without.
+    An exception would make the server believe that the app supports no lifespan.
     """
     try:
         await step
     except Exception as failed:  # noqa: BLE001 - whatever it is, the server is to stop
-        # The text of an error that is not ours may hold anything.
+        # The text of a foreign error may hold anything.
         why = str(failed) if isinstance(failed, LifecycleError) else type(failed).__name__
         await send({"type": f"{name}.failed", "message": why})
         return False
@@ -97,7 +99,7 @@ async def serve_request(
         await _send(send, _TOO_MANY_HEADERS)
         return
     address = (scope.get("client") or (None,))[0]
-    head = Head(scope["method"], path_below(scope), scope["headers"], address)
+    head = Head(scope["method"], path_under_mount(scope), scope["headers"], address)
     if scope.get("http_version") == "1.1" and len(head.values(b"host")) != 1:
         await _send(send, _NO_HOST)
         return
@@ -108,14 +110,14 @@ async def serve_request(
             async with asyncio.timeout(seconds):
                 return await _read(receive, limit, ticket)
         except TimeoutError:
-            raise Refused(408, "the body takes too long to come in") from None
+            raise NotAdmittedError(408, "the body takes too long to come in") from None
 
     with suppress(DisconnectedError):
         await _send(send, await receiver.respond(head, read))
 
 
 async def _read(receive: Receive, limit: int, ticket: AnyTicket | None) -> bytes:
-    """Return a body; of one above the limit, as much as shows that."""
+    """Return a body; of one above the limit, enough to show that."""
     pieces: list[bytes] = []
     size, more = 0, True
     while more and size <= limit:
@@ -127,30 +129,30 @@ async def _read(receive: Receive, limit: int, ticket: AnyTicket | None) -> bytes
         size += len(piece)
         pieces.append(piece)
         if ticket is not None:
-            ticket.take(len(piece))
+            ticket.reserve(len(piece))
     return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
-def path_below(scope: Scope) -> str:
-    """Return the path below the place that this app is mounted at.
+def path_under_mount(scope: Scope) -> str:
+    """Return the path without the path that this app is mounted at.
 
-    Some servers put the place before the path, some do not, and a place that ends in a slash
-    comes out with two of them.
+    Some servers put the mount path first, some do not, and a mount path that ends in a slash
+    leaves two of them.
     """
-    below: str = scope["path"]
-    place = place_of(scope)
-    for known in (place, place.removeprefix("/")):
-        if known and below.startswith(f"{known}/"):
-            below = below.removeprefix(known)
+    path: str = scope["path"]
+    mount = mount_path(scope)
+    for known in (mount, mount.removeprefix("/")):
+        if known and path.startswith(f"{known}/"):
+            path = path.removeprefix(known)
             break
-    doubled = scope.get("root_path", "").endswith("/") and below.startswith("//")
-    return below[1:] if doubled else below
+    doubled = scope.get("root_path", "").endswith("/") and path.startswith("//")
+    return path[1:] if doubled else path
 
 
-def place_of(scope: Scope) -> str:
-    """Return where this app is mounted: empty, or a path without a slash at its end."""
-    place: str = scope.get("root_path", "").strip("/")
-    return f"/{place}" if place else ""
+def mount_path(scope: Scope) -> str:
+    """Return where this app is mounted: empty, or a path without a trailing slash."""
+    mount: str = scope.get("root_path", "").strip("/")
+    return f"/{mount}" if mount else ""
 
 
 async def _send(send: Send, response: Response) -> None:

@@ -1,4 +1,4 @@
-"""Who calls: tokens are given for secrets (RFC 6749), and taken with calls (RFC 6750)."""
+"""Authorization: grants tokens for secrets (RFC 6749), and checks them (RFC 6750)."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from lifecycle.providers.instacart.receiver.tokens import Tokens
 
 _GRANT: Final = b"client_credentials"
 _BEARER: Final = re.compile(rb"bearer(?: |$)", re.IGNORECASE)
-_ONE_WORD: Final = re.compile(rb" *[^ ,]+ *")
+_ONE_TOKEN: Final = re.compile(rb" *[^ ,]+ *")
 
 
 class Authorization:
-    """Gives tokens to clients, and knows the clients by them."""
+    """Grants tokens to clients, and identifies clients by their tokens."""
 
     def __init__(self, clients: Clients, tokens: Tokens, log: LimitedLogger) -> None:
         self._clients = clients
@@ -41,7 +41,7 @@ class Authorization:
         grant_type = form.get(b"grant_type")
         if grant_type is None and not candidates:
             return oauth_error(400, "invalid_request")  # no form at all, for example
-        client_id = self._identified(head, candidates)
+        client_id = self._identify(head, candidates)
         if isinstance(client_id, Response):
             return client_id
         if grant_type is None:
@@ -55,9 +55,9 @@ class Authorization:
         }
         return as_json(200, granted, [("pragma", "no-cache")])
 
-    def _identified(self, head: Head, candidates: Candidates) -> str | Response:
-        """Return the client whose credentials these are, or what to answer to a guess."""
-        source = source_of(head.address, self._clients.tried(candidates))
+    def _identify(self, head: Head, candidates: Candidates) -> str | Response:
+        """Return the client with these credentials, or the answer to a wrong guess."""
+        source = source_of(head.address, self._clients.client_named_in(candidates))
         secret = candidates[0][1] if candidates else b""
         wait = self._guesses.seconds_to_wait(source, secret)
         if wait > 0:
@@ -71,15 +71,15 @@ class Authorization:
         self._log.warning("token refused: the client id or its secret is not known; answered 401")
         return oauth_error(401, "invalid_client", [("www-authenticate", 'Basic realm="token"')])
 
-    def caller(self, head: Head) -> str | Response:
-        """Return the client whose token came, or what to answer where none did."""
+    def authenticate(self, head: Head) -> str | Response:
+        """Return the client whose token the request carries, or the answer that refuses it."""
         given = head.values(b"authorization")
         bearers = [value for value in given if _BEARER.match(value)]
         token = bearers[0][len(b"bearer") :] if bearers else b""
         client_id = self._tokens.client_of(token.strip(b" ")) if len(given) == 1 else None
         if client_id is not None and client_id in self._clients:
             return client_id
-        is_one = len(given) == 1 and _ONE_WORD.fullmatch(token)
+        is_one = len(given) == 1 and _ONE_TOKEN.fullmatch(token)
         answer = _NO_TOKEN if not bearers else _INVALID_TOKEN if is_one else _INVALID_REQUEST
         self._log.warning(
             "callback refused: no token, or none that is valid; answered %d", answer.status
@@ -97,7 +97,7 @@ def _refused(status: int, error: str) -> Response:
     return as_json(status, {"error": error}, [("www-authenticate", challenge)])
 
 
-# Without an error code: whoever sent no token at all did nothing wrong (RFC 6750, 3.1).
+# Without an error code: the request carried no token at all (RFC 6750, 3.1).
 _NO_TOKEN: Final = as_json(
     401, {"error": "a bearer token is needed"}, [("www-authenticate", 'Bearer realm="callbacks"')]
 )

@@ -1,4 +1,4 @@
-"""Who may call: client ids and their secrets, several at a time so that they can be rotated."""
+"""The clients: their ids and secrets, several of each so that they can be rotated."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from lifecycle.providers.instacart.receiver.message import Head
 Secrets = str | Sequence[str]
 """One secret, or several while they are rotated."""
 SHORTEST_SECRET: Final = 16
-"""Bytes: 16 random letters are 64 bits at the least, which nobody guesses at one a second."""
+"""Bytes: 16 random hex digits are 64 bits, beyond guessing at one a second."""
 LONGEST_ID: Final = 255
 FEW_LETTERS: Final = 6
-"""Random ones of that length have more: fewer look like a placeholder."""
+"""A secret with fewer different letters looks like a placeholder."""
 
 LOG: Final = logging.getLogger("lifecycle.receiver")
 
 Candidates = tuple[tuple[bytes, bytes], ...]
-"""The id and the secret that a request presents, in every way in which they may be read."""
+"""The ids and secrets that a request may mean, one pair for each reading."""
 Form = Mapping[bytes, bytes]
 
 
 class Clients:
-    """The clients that get tokens.
+    """The clients that may get tokens.
 
     Raises:
         InvalidArgumentError: no client, or one whose id is empty or above 255 bytes, or with a
@@ -39,7 +39,7 @@ class Clients:
     """
 
     def __init__(self, clients: Mapping[str, Secrets]) -> None:
-        known = {client_id: _several(secrets) for client_id, secrets in clients.items()}
+        known = {client_id: _checked_secrets(secrets) for client_id, secrets in clients.items()}
         if not known or not all(map(_is_id, known)) or not all(known.values()):
             raise InvalidArgumentError(
                 "clients",
@@ -58,16 +58,16 @@ class Clients:
     def __repr__(self) -> str:
         return f"<Clients {len(self._digests)}>"
 
-    def tried(self, candidates: Candidates) -> str | None:
-        """Return the client whose id a request presents, whatever its secret."""
+    def client_named_in(self, candidates: Candidates) -> str | None:
+        """Return the client that a request names, whatever its secret."""
         ids = {client_id.encode(): client_id for client_id in self._digests}
         return next((ids[given] for given, _ in candidates if given in ids), None)
 
     def identify(self, candidates: Candidates) -> str | None:
-        """Return the client whose credentials these are, None if they are nobody's.
+        """Return the client with these credentials; None: there is none.
 
-        Every client and secret is compared, in full and whatever came before: how long it
-        takes does not tell how close a guess was.
+        Compares every client and secret in full: the time taken does not reveal how close a
+        guess was.
         """
         found = None
         for given_id, given_secret in candidates:
@@ -83,9 +83,9 @@ class Clients:
 
 
 def read_form(body: bytes) -> Form | None:
-    """Return the parameters of a form, None where one comes twice (RFC 6749, 3.2).
+    """Return the parameters of a form; None: one is repeated (RFC 6749, 3.2).
 
-    One without a value counts as omitted. Resources may be several (RFC 8707), and none matters.
+    A parameter without a value counts as omitted. `resource` may repeat (RFC 8707); it is ignored.
     """
     # `parse_qsl` takes bytes, but fails on any that are no ASCII.
     pairs = [pair.partition(b"=") for pair in body.split(b"&")]
@@ -96,16 +96,16 @@ def read_form(body: bytes) -> Form | None:
 
 
 def read_credentials_of(head: Head, form: Form) -> Candidates | None:
-    """Return the credentials that a token request presents, None where it breaks the rules.
+    """Return the credentials in a token request; None: it breaks the rules (RFC 6749, 2.3).
 
-    Credentials in both the header and the form break them, two headers, and two client ids
-    (RFC 6749, 2.3). Where nothing is presented, or nothing that can be read, it is empty.
+    The rules forbid credentials in both header and form, two headers, and two client ids.
+    Empty: it holds no readable credentials.
     """
     headers = head.values(b"authorization")
     named, secret = form.get(b"client_id"), form.get(b"client_secret")
     if not headers:
         return ((named or b"", secret or b""),) if named or secret else ()
-    # Some servers join two headers with a comma, which is in no credentials.
+    # Some servers join two headers with a comma, which no credentials contain.
     if len(headers) > 1 or b"," in headers[0] or secret is not None:
         return None
     candidates = _read_basic(headers[0])
@@ -115,7 +115,7 @@ def read_credentials_of(head: Head, form: Form) -> Candidates | None:
 
 
 def _read_basic(value: bytes) -> Candidates:
-    """Return both readings of HTTP Basic: the standard encodes id and secret, many do not."""
+    """Return both readings of HTTP Basic: the standard encodes both parts, many clients do not."""
     scheme, _, encoded = value.partition(b" ")
     if scheme.lower() != b"basic":
         return ()
@@ -134,7 +134,7 @@ def _form_decoded(text: bytes) -> bytes:
 
 
 def raw_secret(secret: str | bytes) -> bytes:
-    """Return a secret's bytes, as an environment variable held them; none where it has none."""
+    """Return a secret's bytes, as an environment variable holds them; empty if it has none."""
     try:
         return secret if isinstance(secret, bytes) else secret.encode(errors="surrogateescape")
     except (UnicodeEncodeError, AttributeError):  # half a letter, or no text; it would be shown
@@ -142,7 +142,7 @@ def raw_secret(secret: str | bytes) -> bytes:
 
 
 def warn_of_placeholders(what: str, secrets: Iterable[bytes]) -> None:
-    """Log that a secret is long enough and no secret all the same, such as one letter 32 times."""
+    """Log a warning about a secret that is long and guessable, such as one letter 32 times."""
     if any(len(set(secret)) < FEW_LETTERS for secret in secrets):
         LOG.warning(
             "%s repeats the same few letters and is easily guessed; "
@@ -151,11 +151,11 @@ def warn_of_placeholders(what: str, secrets: Iterable[bytes]) -> None:
         )
 
 
-def _several(secrets: Secrets) -> list[bytes]:
+def _checked_secrets(secrets: Secrets) -> list[bytes]:
     raw = [raw_secret(secret) for secret in ([secrets] if isinstance(secrets, str) else secrets)]
     return raw if all(len(secret) >= SHORTEST_SECRET for secret in raw) else []
 
 
 def _is_id(client_id: str) -> bool:
-    # Longer ones would make tokens longer than any that is looked at.
+    # A longer id would make tokens longer than any that is accepted.
     return 1 <= len(client_id.encode("utf-8", "replace")) <= LONGEST_ID and client_id.isprintable()

@@ -1,4 +1,4 @@
-"""Credentials from where an operator keeps them: a file, or the environment; never the argv."""
+"""Reads credentials from a file or the environment, never from the command line."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ _FILE: Final = "a TOML file with `signing_keys = [...]` and a table `[clients]` 
 
 
 def read_credentials(path: str | os.PathLike[str]) -> Setup:
-    """Return the clients and signing keys that a TOML file holds.
+    """Return the clients and signing keys in a TOML file.
 
-    Where others than its owner may read the file, that is logged as a warning.
+    Logs a warning if others than its owner may read the file.
 
     Raises:
-        InvalidArgumentError: it holds something else; nothing of it is quoted.
+        InvalidArgumentError: it holds something else; the message quotes nothing.
         OSError: it cannot be read.
     """
     try:
@@ -43,9 +43,9 @@ def read_credentials(path: str | os.PathLike[str]) -> Setup:
 
 
 def credentials_of(environment: Mapping[str, str]) -> Setup:
-    """Return the one client and the signing keys that environment variables hold.
+    """Return the client and the signing keys in environment variables.
 
-    Several secrets or keys, while they are rotated, are set apart by blanks.
+    Blanks separate several secrets or keys, for rotation.
 
     Raises:
         InvalidArgumentError: a variable is missing, or a key is too short.

@@ -45,7 +45,7 @@ def async_view(receiver: AsyncReceiver) -> Callable[..., Awaitable[HttpResponse]
         async def read(limit: int, ticket: AnyTicket | None) -> bytes:
             body = _read(request, limit)
             if ticket is not None:
-                ticket.take(len(body))
+                ticket.reserve(len(body))
             return body
 
         return _answered(await receiver.respond(_head(request, rest), read))
@@ -55,16 +55,16 @@ def async_view(receiver: AsyncReceiver) -> Callable[..., Awaitable[HttpResponse]
 
 
 def _read(request: HttpRequest, limit: int) -> bytes:
-    """Return a body as it came, or as Django keeps it; of one above `limit`, enough to show that.
+    """Return a body verbatim; of one above `limit`, enough to show that.
 
     Raises:
-        RequestBodyError: somebody read it before and did not keep it, or its end is unknown.
+        RequestBodyError: it was read before and not kept, or its length is unknown.
     """
     if isinstance(request, WSGIRequest):
         length, coding = (request.META.get(name) for name in ("CONTENT_LENGTH", _CODING))
         if length and coding:
             raise RequestBodyError(400, "it has both a content-length and a transfer-encoding")
-        if not length:  # Django takes it for empty, and leaves it there
+        if not length:  # Django takes it for empty, and does not read it
             return read_body(request.environ, limit)
     kept: bytes | None = getattr(request, "_body", None)
     if kept is None and getattr(request, "_read_started", False):

@@ -1,10 +1,10 @@
-"""Wrong secrets, counted by who sent them: a guesser is slowed, and locks nobody out.
+"""Limits guesses of secrets, without locking a client out.
 
-Counted for each address and client id by themselves, so that a stranger's guesses are not
-held against a client at another address. Behind a proxy all may have one address. A source
-that used up its free guesses is therefore not shut: its secrets fall into lanes, by a digest
-that nobody outside can know, and each lane is looked at once a second. Guesses are bounded by
-the number of lanes, and a right secret waits only for those few that fall into its own.
+Wrong secrets are counted per address and client id, so that guesses from one address do not
+slow a client at another. Behind a proxy all may share one address, so a source without free
+guesses is not blocked: its secrets fall into lanes, by a keyed digest, and each lane is
+checked once a second. The number of lanes bounds guessing, and a right secret waits only
+for the few guesses in its own lane.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from threading import Lock
 from typing import Final, NamedTuple
 
 FREE_GUESSES: Final = 20
-"""Wrong secrets in a row that nobody has to wait for: a service that is set up wrong."""
+"""Wrong secrets in a row without a wait, as of a misconfigured service."""
 SECONDS_A_GUESS: Final = 1.0
 LANES: Final = 64
 """64 guesses a second are 2 * 10^9 a year, of the 10^22 that 16 random letters may be."""
@@ -26,7 +26,7 @@ MOST_KEPT: Final = 10_000
 
 
 class Source(NamedTuple):
-    """An address, and the client id that was tried there; none for all ids that nobody has."""
+    """An address, and the client id tried from it; None stands for all unknown ids."""
 
     address: str
     client_id: str | None
@@ -38,22 +38,22 @@ class _Lane(NamedTuple):
 
 
 class Guesses:
-    """Counts wrong secrets; safe for threads, and bounded whoever sends them."""
+    """Counts wrong secrets; safe for threads, and bounded in memory."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._lock = Lock()
         self._salt = secrets.token_bytes(32)
-        # When each has all of its guesses again; whoever guessed longest ago comes first.
-        self._rested_at: dict[Source | _Lane, float] = {}
+        # When each has all of its guesses again; the one that guessed longest ago comes first.
+        self._recovered_at: dict[Source | _Lane, float] = {}
 
     def seconds_to_wait(self, source: Source, secret: bytes) -> float:
-        """Return how long this secret has to wait until it is looked at; 0 if it need not."""
+        """Return how many seconds this secret has to wait before it is checked."""
         now = self._clock()
         free_until = now + (FREE_GUESSES - 1) * SECONDS_A_GUESS
-        if self._rested_at.get(source, 0.0) <= free_until:
+        if self._recovered_at.get(source, 0.0) <= free_until:
             return 0.0
-        return max(0.0, self._rested_at.get(self._lane(source, secret), 0.0) - now)
+        return max(0.0, self._recovered_at.get(self._lane(source, secret), 0.0) - now)
 
     def note(self, source: Source, secret: bytes) -> None:
         """Count a wrong secret."""
@@ -63,27 +63,27 @@ class Guesses:
 
     def _add(self, key: Source | _Lane, most: int) -> None:
         now = self._clock()
-        rested_at = max(self._rested_at.pop(key, 0.0), now) + SECONDS_A_GUESS
-        if len(self._rested_at) >= MOST_KEPT:
+        recovered_at = max(self._recovered_at.pop(key, 0.0), now) + SECONDS_A_GUESS
+        if len(self._recovered_at) >= MOST_KEPT:
             self._forget(now)
-        self._rested_at[key] = min(rested_at, now + most * SECONDS_A_GUESS)
+        self._recovered_at[key] = min(recovered_at, now + most * SECONDS_A_GUESS)
 
     def _forget(self, now: float) -> None:
-        """Make room: forget whoever has rested, else whoever guessed longest ago."""
-        rested = [key for key, at in self._rested_at.items() if at <= now]
-        for key in rested or [next(iter(self._rested_at))]:
-            del self._rested_at[key]
+        """Make room: forget recovered sources, else the one that guessed longest ago."""
+        recovered = [key for key, at in self._recovered_at.items() if at <= now]
+        for key in recovered or [next(iter(self._recovered_at))]:
+            del self._recovered_at[key]
 
     def _lane(self, source: Source, secret: bytes) -> _Lane:
         digest = blake2b(secret, digest_size=1, key=self._salt).digest()
         return _Lane(source, digest[0] % LANES)
 
     def __len__(self) -> int:
-        return len(self._rested_at)
+        return len(self._recovered_at)
 
 
 def source_of(address: str | None, client_id: str | None) -> Source:
-    """Return who guesses: of an IPv6 address the network, for a host has any number of those."""
+    """Return the source; of an IPv6 address the /64 network, since a host has many addresses."""
     try:
         found = ip_address(address or "")
     except ValueError:

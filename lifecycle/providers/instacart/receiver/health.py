@@ -1,4 +1,4 @@
-"""What is wrong with the receiver, told without secrets, paths or payload."""
+"""Health: the problems of the receiver, without secrets, paths or payload."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Final
 from lifecycle.errors import LifecycleError, NotEnteredError
 from lifecycle.log.contract import Log
 from lifecycle.providers.instacart.receiver.admission import Admission
-from lifecycle.providers.instacart.receiver.settings import Limits
+from lifecycle.providers.instacart.receiver.settings import ReceiverLimits
 
 PROBE_SECONDS: Final = 2.0
 NO_ANSWER: Final = "the store does not answer"
@@ -17,25 +17,25 @@ NOT_OPENED: Final = "the orders were not opened: run the lifespan of the app, or
 
 
 class Health:
-    """What is known to be wrong.
+    """The known problems.
 
-    A failure to record counts for as long as a callback would wait for the store: a balancer
-    that keeps callbacks away for it could otherwise never learn that it is over.
+    A failure to record counts as long as a callback may wait for the store. A load balancer
+    that stops callbacks because of it would otherwise never see it end.
     """
 
-    def __init__(self, admission: Admission, limits: Limits) -> None:
+    def __init__(self, admission: Admission, limits: ReceiverLimits) -> None:
         self.ended: list[str] = []
         self._admission = admission
         self._seconds = limits.store_seconds
         self._failed_at: float | None = None
-        self._probe: asyncio.Task[None] | None = None
+        self._probe_task: asyncio.Task[None] | None = None
 
     def note(self, failed: BaseException | None) -> None:
-        """Keep in mind how recording a callback went."""
+        """Note the result of recording a callback."""
         self._failed_at = None if failed is None else time.monotonic()
 
-    def told(self) -> list[str]:
-        """Return what is wrong, as far as one can tell without asking the store."""
+    def problems(self) -> list[str]:
+        """Return the problems that are known without asking the store."""
         failed = self._failed_at
         recently = failed is not None and time.monotonic() - failed < self._seconds
         found = {
@@ -45,30 +45,30 @@ class Health:
         }
         return [what for what, so in found.items() if so] + self.ended
 
-    def ask(self, log: Log) -> list[str]:
-        """Return what is wrong, the store's own answer included."""
+    def probe_now(self, log: Log) -> list[str]:
+        """Return the problems, and ask the store."""
         try:
             log.last_position()
         except LifecycleError:
-            return [*self.told(), NO_ANSWER]
-        return self.told()
+            return [*self.problems(), NO_ANSWER]
+        return self.problems()
 
-    async def look(self, log: Log) -> list[str]:
-        """Return what is wrong; asks the store once at a time, and waits two seconds at most."""
-        if self._probe is None:
-            self._probe = asyncio.ensure_future(self._ask(log))
-        probe = self._probe
+    async def probe(self, log: Log) -> list[str]:
+        """Return the problems; asks the store once at a time, and waits two seconds at most."""
+        if self._probe_task is None:
+            self._probe_task = asyncio.ensure_future(self._probe_store(log))
+        probe = self._probe_task
         await asyncio.wait((probe,), timeout=PROBE_SECONDS)
-        return [*self.told(), *_wrong_with(probe)]
+        return [*self.problems(), *_store_problems(probe)]
 
-    async def _ask(self, log: Log) -> None:
+    async def _probe_store(self, log: Log) -> None:
         try:
             await asyncio.to_thread(log.last_position)
         finally:
-            self._probe = None
+            self._probe_task = None
 
 
-def _wrong_with(probe: asyncio.Task[None]) -> list[str]:
+def _store_problems(probe: asyncio.Task[None]) -> list[str]:
     if not probe.done() or probe.cancelled():
         return [NO_ANSWER]
     failed = probe.exception()

@@ -1,6 +1,6 @@
-"""Requests and answers as plain values: no socket, no framework.
+"""Requests and responses as plain values, independent of any framework.
 
-What a request carries is secret (credentials) or personal (the body), so none of it shows.
+Headers hold secrets and bodies hold personal data, so no `repr` shows them.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ _OBJECT: Final = (dict, Mapping)
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """What comes before a body: `path` without a query, headers as they came.
+    """A request without its body: `path` has no query, headers are verbatim.
 
-    `address` is the caller's, as far as the server knows it: guesses are counted by it.
+    `address` is the caller's, as the server knows it; guesses are counted by it.
     """
 
     method: str
@@ -40,10 +40,10 @@ class Head:
         return [_as_bytes(value) for known, value in pairs if _as_bytes(known).lower() == name]
 
     def declared_length(self) -> int | None:
-        """Return how long the body is said to be, None where nothing is said.
+        """Return the declared length of the body; None: it declares none.
 
         Raises:
-            RequestBodyError: what is said is no length.
+            RequestBodyError: the declared length is invalid.
         """
         lengths, codings = self._texts(b"content-length"), self._texts(b"transfer-encoding")
         return declared_length(lengths, codings)
@@ -54,7 +54,7 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One whole request. Of a body above 16 MiB, one byte more than that is enough."""
+    """One request with its body. Of a body above 16 MiB, one byte more is enough."""
 
     method: str
     path: str
@@ -67,13 +67,13 @@ class Request:
 
     @property
     def head(self) -> Head:
-        """What comes before the body."""
+        """The request without its body."""
         return Head(self.method, self.path, self.headers, self.address)
 
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """What to answer. `receipt` is what became of a callback, None where none was recorded."""
+    """A response; `receipt` is that of a recorded callback, else None."""
 
     status: int
     headers: tuple[tuple[str, str], ...] = ()
@@ -84,7 +84,7 @@ class Response:
 def as_json(
     status: int, value: Mapping[str, object], headers: Iterable[tuple[str, str]] = ()
 ) -> Response:
-    """Return an answer whose body is a JSON object; no cache may keep it."""
+    """Return a JSON response that no cache may store."""
     body = json.dumps(value, separators=(",", ":")).encode()
     fixed = (
         ("content-type", "application/json"),
@@ -95,7 +95,7 @@ def as_json(
 
 
 def _repeatable(headers: Headers) -> Headers:
-    """Return headers that may be read more than once: some frameworks hand out an iterator."""
+    """Return headers that can be read more than once: some frameworks pass an iterator."""
     return tuple(headers) if isinstance(headers, Iterator) else headers
 
 

@@ -1,4 +1,4 @@
-"""A whole service: the receiver, what else answers beside it, and what runs beside it."""
+"""A whole service: the receiver, mounted apps, and background tasks."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ from lifecycle.providers.instacart.receiver.asgi import (
     Receiver,
     Scope,
     Send,
-    live,
-    path_below,
-    place_of,
+    mount_path,
+    path_under_mount,
+    run_lifespan,
 )
 from lifecycle.providers.instacart.receiver.change_notifier import is_being_canceled
 from lifecycle.service.async_orders import AsyncOrders
 
 Background = Callable[[AsyncOrders], Awaitable[None]]
-"""Runs beside the receiver until the service stops, and is then canceled."""
+"""Runs in the background until the service stops, and is then canceled."""
 
 LOG: Final = logging.getLogger("lifecycle.receiver")
 
 
 class Service:
-    """An ASGI app made of parts; its lifespan opens the orders and runs what is beside.
+    """An ASGI app made of parts; its lifespan opens the orders and runs the background tasks.
 
     Args:
-        receiver: answers whatever no mount does.
-        mounts: other ASGI apps, by the path that they are mounted at, such as `/orders`.
+        receiver: answers every request that no mount answers.
+        mounts: other ASGI apps by mount path, such as `/orders`.
         background: coroutine functions by name. One that ends or fails shows at `/health`;
-            the receiver goes on.
+            the receiver continues.
     """
 
     def __init__(
@@ -51,11 +51,11 @@ class Service:
         self._stack = AsyncExitStack()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on to the part that it is for, or live through one lifespan."""
+        """Route one request, or run one lifespan."""
         if scope["type"] == "lifespan":
-            await live(self, receive, send)
+            await run_lifespan(self, receive, send)
             return
-        root, below = place_of(scope), path_below(scope)
+        root, below = mount_path(scope), path_under_mount(scope)
         for path, app in self._mounts:
             if f"{below}/".startswith(f"{path}/"):
                 mounted = {"root_path": root + path, "path": root + below}
@@ -64,7 +64,7 @@ class Service:
         await self.receiver(scope, receive, send)
 
     async def __aenter__(self) -> Self:
-        """Open the orders, and start what runs beside the receiver."""
+        """Open the orders, and start the background tasks."""
         await self._stack.enter_async_context(self.receiver)
         for name, run in self._background.items():
             task = asyncio.create_task(self._run(name, run), name=name)
@@ -77,7 +77,7 @@ class Service:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Stop what runs beside, wait for what is under way, and close the orders."""
+        """Stop the background tasks, finish callbacks in progress, and close the orders."""
         await self._stack.__aexit__(failed, error, trace)
 
     async def _run(self, name: str, run: Background) -> None:

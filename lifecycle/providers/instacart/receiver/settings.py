@@ -1,4 +1,4 @@
-"""What an operator may set: where the receiver answers, and how much it takes at a time."""
+"""Settings of the receiver: its paths and its limits."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from lifecycle.errors import InvalidArgumentError
 
 @dataclass(frozen=True, slots=True)
 class Paths:
-    """Where the receiver answers, below the place that it is mounted at."""
+    """The routes of the receiver, below its mount path."""
 
     token: str = "/oauth/token"  # noqa: S105 - a path
     callbacks: str = "/callbacks"
@@ -23,17 +23,17 @@ class Paths:
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
-    """How much the receiver takes before it answers 503: the provider then sends again.
+class ReceiverLimits:
+    """The load that the receiver accepts before it answers 503; the provider then retries.
 
     Attributes:
-        waiting: callbacks that may be read and recorded at a time.
-        waiting_bytes: what their bodies may take of memory; at least one of the largest size.
-        token_bytes: what the bodies of all token requests may take, beyond 4 KiB of each.
-        headers: how many a request may have, before any is looked at.
-        store_seconds: how long a callback waits for the store before its caller is told.
-        reading_seconds: how long a body may take to come in.
-        retry_after: seconds, what a 503 asks the caller to wait.
+        waiting: callbacks that may be in progress at a time.
+        waiting_bytes: memory for their bodies; at least one of the largest size.
+        token_bytes: memory for the bodies of all token requests, beyond 4 KiB of each.
+        headers: the most headers of a request.
+        store_seconds: how long a callback waits for the store before it is answered 503.
+        reading_seconds: how long a body may take to arrive.
+        retry_after: seconds that a 503 asks the caller to wait.
     """
 
     waiting: int = 1000

@@ -1,4 +1,4 @@
-"""The receiver for threads: the same flow, driven over `Orders`; and as a WSGI app."""
+"""The receiver for threads: runs a `RequestFlow` over `Orders`; also a WSGI app."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from lifecycle.http.wsgi import read_body
 from lifecycle.providers.instacart.receiver.admission import (
     Admission,
     AnyTicket,
-    Refused,
+    NotAdmittedError,
 )
-from lifecycle.providers.instacart.receiver.change_notifier import OnChange, tell_now
+from lifecycle.providers.instacart.receiver.change_notifier import OnChange, call_on_change
 from lifecycle.providers.instacart.receiver.health import Health
 from lifecycle.providers.instacart.receiver.message import Head, Request, Response
 from lifecycle.providers.instacart.receiver.request_flow import (
@@ -34,11 +34,11 @@ Read = Callable[[int], bytes]
 
 
 class SyncReceiver:
-    """Answers requests over `Orders`; safe for threads. It is a WSGI app, too.
+    """Answers requests over `Orders`; safe for threads, and a WSGI app.
 
     Arguments and errors are those of `Receiver`. `on_change` is called before the answer,
-    in the thread of the request; whatever it raises is logged. How long a callback waits
-    for the store is the store's own limit.
+    in the thread of the request; what it raises is logged. The store's own retry policy
+    limits how long a callback waits for it.
     """
 
     def __init__(
@@ -72,28 +72,28 @@ class SyncReceiver:
     def respond(self, head: Head, read: Read) -> Response:
         """Return the answer to a request whose body is read when it is needed.
 
-        What `read` raises comes through, and nothing is recorded.
+        Propagates what `read` raises; nothing is recorded then.
         """
         ticket: AnyTicket | None = None
         flow = self.rules.answer(head)
         try:
-            step = next(flow)
+            effect = next(flow)
             while True:
-                given: Any = None
+                result: Any = None
                 try:
-                    match step:
+                    match effect:
                         case Admit():
-                            ticket = self.admission.enter(step.client)
+                            ticket = self.admission.admit(effect.client)
                         case ReadBody():
-                            given = _taken(read(step.limit), ticket)
+                            result = _reserved(read(effect.limit), ticket)
                         case Record():
-                            given = self._record(step)
+                            result = self._record(effect)
                         case Probe():
-                            given = self.health.ask(self.orders.log)
+                            result = self.health.probe_now(self.orders.log)
                 except Exception as failed:  # noqa: BLE001 - the flow knows which it answers
-                    step = flow.throw(failed)
+                    effect = flow.throw(failed)
                 else:
-                    step = flow.send(given)
+                    effect = flow.send(result)
         except StopIteration as done:
             answer: Response = done.value
             return answer
@@ -105,7 +105,7 @@ class SyncReceiver:
         if not is_costly(record.body):
             return self._recorded(record)
         if not self._turn.acquire(timeout=self.rules.limits.store_seconds / 2):
-            raise Refused(503, "too many large callbacks wait")
+            raise NotAdmittedError(503, "too many large callbacks wait")
         try:
             with uncollected():
                 return self._recorded(record)
@@ -119,7 +119,7 @@ class SyncReceiver:
             self.health.note(failed)
             raise
         self.health.note(None)
-        tell_now(self._on_change, receipt)
+        call_on_change(self._on_change, receipt)
         return receipt
 
     def __call__(
@@ -144,7 +144,7 @@ def head_of(environ: Mapping[str, Any]) -> Head:
     )
 
 
-def _taken(body: bytes, ticket: AnyTicket | None) -> bytes:
+def _reserved(body: bytes, ticket: AnyTicket | None) -> bytes:
     if ticket is not None:
-        ticket.take(len(body))
+        ticket.reserve(len(body))
     return body

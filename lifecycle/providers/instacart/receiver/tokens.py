@@ -1,8 +1,8 @@
-"""Access tokens: signed and stateless, so that any process accepts what another issued.
+"""Access tokens: signed and stateless, so that every process accepts those of another.
 
-A token is a JWT over HMAC-SHA-256. It names its client and when it ends, and nothing else.
-The first key signs; every key verifies, so that keys are rotated without a gap. A token of
-a host whose clock is a little ahead is accepted before it begins by ours; none lasts longer.
+A token is a JWT over HMAC-SHA-256 that names its client and its end, and nothing else. The
+first key signs and every key verifies, so that keys rotate without a gap. The leeway applies
+to the beginning of a token, for hosts whose clocks differ; it never extends its end.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ LEEWAY: Final = timedelta(seconds=30)
 _LONGEST_LIFETIME: Final = timedelta(days=36_525)
 _MOST_LEEWAY: Final = timedelta(minutes=5)
 SHORTEST_KEY: Final = 32
-"""Bytes: a shorter key than the hash's output would be the weakest part."""
+"""Bytes: a key shorter than the hash would be the weakest part."""
 
 _ALGORITHM: Final = "HS256"
 _AUDIENCE: Final = "lifecycle:callbacks"
 _LONGEST_TOKEN: Final = 4096
 _KEPT: Final = 256
 _LAST_SECOND: Final = 253_402_300_799
-"""Of the year 9999: what ends later was not made by us."""
-# Times are checked here: the library's leeway makes tokens last longer, too, and its errors
-# do not cover every value that a claim may have.
+"""The end of the year 9999: no token of ours ends later."""
+# Times are checked here: the library's leeway would extend the end of tokens, too, and its
+# errors do not cover every value of a claim.
 _OPTIONS: Final[Options] = {
     "require": ["sub", "exp", "aud"],
     "verify_exp": False,
@@ -87,10 +87,10 @@ class Tokens:
         return jwt.encode(claims, self._keys[self._signer], _ALGORITHM, {"kid": self._signer})
 
     def client_of(self, token: bytes) -> str | None:
-        """Return whose token this is; None where it is expired, forged or no token at all."""
+        """Return the client of a token; None: it is expired, forged or no token at all."""
         if len(token) > _LONGEST_TOKEN:
             return None
-        # The digest is looked up, not the token: how long that takes tells nothing about it.
+        # Looks up the digest: the time that takes reveals nothing about the token.
         digest = hashlib.sha256(token).digest()
         known = self._verified.get(digest)
         if known is None:
@@ -118,7 +118,7 @@ class Tokens:
         return (client_id, ends_at) if all(map(self._has_begun, begins_at)) else None
 
     def _has_begun(self, claim: object) -> bool:
-        """Tell whether a time has come, by the clock of a host that may be ahead of ours."""
+        """Tell whether a time has come, with leeway for a clock ahead of ours."""
         instant = _instant_of(claim)
         return instant is not None and instant <= time.time() + self._leeway
 
@@ -132,12 +132,12 @@ class Tokens:
 
 
 def _name_of(key: bytes) -> str:
-    """Return the name under which a token says which key signed it; it tells nothing of the key."""
+    """Return the id of a key in a token's header; it reveals nothing about the key."""
     return hashlib.sha256(b"lifecycle key name\0" + key).hexdigest()[:16]
 
 
 def _instant_of(claim: object) -> float | None:
-    """Return the second that a claim names, None where it names none."""
+    """Return the time in a claim, None if it has none."""
     if isinstance(claim, bool) or not isinstance(claim, int | float):
         return None
     return float(claim) if 0 <= claim <= _LAST_SECOND else None
