@@ -207,11 +207,11 @@ def recordings_of(provider: str = DEFAULT_PROVIDER) -> ModuleType:
 
 
 def prerequisites_of(provider: str = DEFAULT_PROVIDER) -> tuple[str, ...]:
-    """Return what a provider asks for before it takes orders, a sentence each; often nothing."""
-    name = f"{providers.__name__}.{provider}.prerequisites"
-    if provider not in known_providers() or find_spec(name) is None:
+    """Return a provider's prerequisites, a sentence each; often none."""
+    if provider not in known_providers():
         return ()
-    return cast("tuple[str, ...]", import_module(name).PREREQUISITES)
+    package = import_module(f"{providers.__name__}.{provider}")
+    return cast("tuple[str, ...]", getattr(package, "PREREQUISITES", ()))
 
 
 def _is_postgres(url: str) -> bool:

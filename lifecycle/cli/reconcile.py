@@ -71,7 +71,7 @@ def reconcile(
             longer_than=waiting_longer_than,
             interval=interval,
             at_once=at_once,
-            told=lambda _order_id, _result: advance(1),
+            on_result=lambda _order_id, _result: advance(1),
         )
     counts = {name: count for name, count in vars(found).items() if isinstance(count, int)}
     if json:

@@ -16,8 +16,8 @@ from lifecycle.providers.instacart.client import Client
 from lifecycle.providers.instacart.dialogue import (
     create_order,
     create_order_async,
-    find_fate,
-    find_fate_async,
+    find_outcome,
+    find_outcome_async,
 )
 from lifecycle.providers.instacart.request import Address, CreateOrder
 from tests.http.both import settings
@@ -105,9 +105,9 @@ def test_no_dialogue_says_a_word(server, way, everything, place):
     server.always("token", grant(TOKEN)).always("create", REPLIES[place])
     client = way.client(server, user_id=PERSON, client_secret=SECRET)
     orders = way.orders()
-    creating, finding = (create_order, find_fate)
+    creating, finding = (create_order, find_outcome)
     if way.name == "async":
-        creating, finding = (create_order_async, find_fate_async)
+        creating, finding = (create_order_async, find_outcome_async)
     for _ in range(2):
         outcome = way.call(creating, orders, client, REQUEST)
         everything.append(shown(outcome))
@@ -120,11 +120,11 @@ def test_values_on_the_way_say_nothing(server, everything):
     server.on("token", grant(TOKEN)).always("create", answer(400, REJECTED, TELLING))
     told = settings(server, user_id=PERSON, client_secret=SECRET)
     with Client(**told) as client:
-        caller = client._caller
+        operations = client._operations
         everything.append(shown(client.create(REQUEST)))
-        everything += [shown(value) for value in vars(caller).values()]
-        everything += [shown(value) for value in vars(caller._tokens).values()]
-        everything.append(shown(caller.endpoint.create(REQUEST, None)))
+        everything += [shown(value) for value in vars(operations).values()]
+        everything += [shown(value) for value in vars(operations._tokens).values()]
+        everything.append(shown(operations.endpoint.create(REQUEST, None)))
         everything.append(shown(REQUEST))
 
 

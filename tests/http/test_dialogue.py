@@ -20,7 +20,7 @@ import pytest
 from lifecycle import NoAnswerError, StoreUnavailableError, connect, connect_async
 from lifecycle.core.view import OrderView
 from lifecycle.providers.instacart.client import AsyncClient, Client
-from lifecycle.providers.instacart.create_order import Creation
+from lifecycle.providers.instacart.create_order import OrderCreation
 from lifecycle.providers.instacart.dialogue import (
     SETTLE_AFTER,
     Correctable,
@@ -29,8 +29,8 @@ from lifecycle.providers.instacart.dialogue import (
     Unknown,
     create_order,
     create_order_async,
-    find_fate,
-    find_fate_async,
+    find_outcome,
+    find_outcome_async,
 )
 from lifecycle.providers.instacart.flow import run, run_async
 from lifecycle.providers.instacart.request import Address, CreateOrder
@@ -95,7 +95,7 @@ class Shop:
         return self.way.call(call, self.orders, self.client, request, **more)
 
     def find(self, order_id=ORDER):
-        call = find_fate_async if self.way.name == "async" else find_fate
+        call = find_outcome_async if self.way.name == "async" else find_outcome
         return self.way.call(call, self.orders, self.client, order_id)
 
     def view(self, order_id=ORDER) -> OrderView:
@@ -539,13 +539,13 @@ def test_many_threads_that_create_one_order_make_one(server, tmp_path):
 
 
 def test_many_tasks_that_take_up_a_crashed_request_send_it_once(server, tmp_path):
-    assert resumed_by_many(server, tmp_path, Creation) == 1
+    assert resumed_by_many(server, tmp_path, OrderCreation) == 1
 
 
 def test_without_the_claim_several_would_send_it(server, tmp_path):
     """The positive control: it is the claim in the log that lets one of them through."""
 
-    class Unclaimed(Creation):
+    class Unclaimed(OrderCreation):
         def _claim(self, standing, attempt):
             yield lambda: asyncio.sleep(0)
             return standing, f"exchange-{random.random()}"

@@ -15,7 +15,7 @@ from lifecycle.providers.instacart import reconcile as reconciling
 from lifecycle.providers.instacart.client import AsyncClient, Client
 from lifecycle.providers.instacart.receiver import Receiver, Service
 from lifecycle.providers.instacart.reconcile import (
-    Limits,
+    OverdueRule,
     Reconciled,
     keep_reconciled,
     reconcile,
@@ -199,7 +199,7 @@ def test_every_order_is_told_and_the_customer_s_id_may_differ(orders, provider):
             calling,
             **AT_ONCE,
             user_of=lambda view: {"a": "ann", "b": "ann"}[view.order_id],
-            told=lambda order_id, result: told.append((order_id, result)),
+            on_result=lambda order_id, result: told.append((order_id, result)),
         )
     assert sorted(told) == [("a", "moved"), ("b", "missing")]
 
@@ -253,7 +253,7 @@ def test_an_order_whose_customer_cannot_be_told_stops_no_other(way, wrong, why, 
     told = []
 
     found = reconciled_by(
-        way, *lost, user_of=of_one_order(wrong), told=lambda *each: told.append(each)
+        way, *lost, user_of=of_one_order(wrong), on_result=lambda *each: told.append(each)
     )
 
     assert (found.overdue, found.moved, found.failed) == (3, 2, 1)
@@ -265,10 +265,10 @@ def test_an_order_whose_customer_cannot_be_told_stops_no_other(way, wrong, why, 
 
 @pytest.mark.parametrize("way", ["sync", "async"])
 def test_one_who_is_told_and_raises_stops_nothing(way, lost, caplog):
-    found = reconciled_by(way, *lost, told=lambda *_: raising())
+    found = reconciled_by(way, *lost, on_result=lambda *_: raising())
 
     assert found == Reconciled(overdue=3, moved=3)
-    assert caplog.text.count("told failed with KeyError") == 3
+    assert caplog.text.count("on_result failed with KeyError") == 3
     assert SECRET not in caplog.text
 
 
@@ -311,7 +311,7 @@ def test_the_background_goes_on_whatever_the_functions_of_the_user_raise(provide
                 calling,
                 every=timedelta(milliseconds=10),
                 user_of=of_one_order(raising),
-                passed=passed,
+                on_pass=passed,
                 **AT_ONCE,
             )
             task = asyncio.create_task(run(orders))
@@ -323,7 +323,7 @@ def test_the_background_goes_on_whatever_the_functions_of_the_user_raise(provide
     assert asyncio.run(seen()) == ("delivered", "requested")
     assert passes[0] == Reconciled(2, moved=1, failed=1, why=passes[0].why)
     assert passes[-1] == Reconciled(1, failed=1, why=passes[0].why)
-    assert "passed failed with KeyError" in caplog.text
+    assert "on_pass failed with KeyError" in caplog.text
     assert SECRET not in caplog.text
 
 
@@ -365,7 +365,7 @@ def test_it_runs_beside_the_receiver_and_ends_with_it(provider):
         passes = asyncio.Queue()
         async with AsyncClient(provider.url, tries=1, **CREDENTIALS) as calling:
             run = keep_reconciled(
-                calling, every=timedelta(milliseconds=20), passed=passes.put_nowait, **AT_ONCE
+                calling, every=timedelta(milliseconds=20), on_pass=passes.put_nowait, **AT_ONCE
             )
             receiver = Receiver(
                 connect_async("memory:"), clients={"a": "b" * 32}, signing_keys=["k" * 32]
@@ -436,7 +436,7 @@ def test_a_provider_that_asks_to_be_left_alone_for_ever_is_asked_again_within_th
 )
 def test_limits_of_no_use_are_refused(limits):
     with pytest.raises(InvalidArgumentError):
-        Limits(**limits)
+        OverdueRule(**limits)
     with pytest.raises(InvalidArgumentError):
         keep_reconciled(None, **limits)
 

@@ -69,7 +69,7 @@ BEHAVIOR = {
 NO_VALUES = {
     "Control": "a fold",
     "Folded": "a folding, as its view is put together from it",
-    "Creation": "it holds orders",
+    "OrderCreation": "it holds orders",
     "Intake": "it holds a provider",
     "Part": "replaying in processes sends it, and is tested",
     "SampleScenario": "a function",

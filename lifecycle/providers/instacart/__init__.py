@@ -4,25 +4,23 @@
 |---|---|
 | `definition` | states, ranks, moves |
 | `words` | the provider's spellings |
-| `bodies` | the shapes it sends |
-| `details` | what it tells about an order |
-| `exchanges` | what an HTTP status means for a request |
-| `recognizing` | all of these together: an arrival in, an event out |
+| `bodies` | the shapes of its bodies |
+| `details` | the details of an order |
+| `exchanges` | what the response to a create request means |
+| `reader` | all of these together: an arrival in, an event out |
 
-Beside these, and imported by none of them, what speaks HTTP (extra `http`):
+The modules that use HTTP (extra `http`); none of the above imports them:
 
 | module | does |
 |---|---|
 | `request`, `client` | a create request as a model; calls to the provider |
-| `dialogue` | creates an order, and never two |
-| `reconciling` | asks for orders that wait too long |
-| `receiver` | takes callbacks |
-| `flow` | what client, dialogue and reconciling are written as |
-| `prerequisites` | what has to be in place for all of it |
+| `dialogue` | creates an order, and never twice |
+| `reconcile` | polls orders that wait too long |
+| `receiver` | receives callbacks |
+| `flow` | runs `client`, `dialogue` and `reconcile`, sync and async |
 
-And what stands in for the provider: `simulator` over HTTP, `stories` in memory, and for tests
-`recordings`, a function for each thing that may be sent or come. They share a `storyteller`,
-the `ways` that an order can go, `plots` of it with its creation, and the provider's `refusals`.
+Stand-ins for the provider: `simulator` over HTTP, `sample_orders` in memory, and `recordings`
+for tests. They share `order_generator`, `sample_scenarios` and `sample_deliveries`.
 """
 
 from __future__ import annotations
@@ -38,7 +36,7 @@ from lifecycle.providers.instacart.reader import NAME, recall, recognize
 
 @dataclass(frozen=True)
 class Instacart:
-    """The provider `instacart`, as `lifecycle.provider.Provider` asks for one."""
+    """The provider `instacart`, a `lifecycle.core.provider.Provider`."""
 
     name: str = NAME
     definition: Definition = LAST_MILE
@@ -55,4 +53,12 @@ class Instacart:
 
 INSTACART: Final = Instacart()
 PROVIDER: Final = INSTACART
-"""The name under which a provider's folder offers what it is."""
+"""The name under which every provider package exports its provider."""
+
+# Source: the provider's how-to on asynchronous creation. None of it can be checked from here.
+PREREQUISITES: Final = (
+    "asynchronous order creation is enabled in your retailer configuration",
+    "the last mile delivery workflow is implemented on your site",
+    "the Brand New callback is enabled for that workflow",
+)
+"""What must be in place before orders can be created; your Instacart representative can help."""

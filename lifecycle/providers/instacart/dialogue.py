@@ -1,4 +1,4 @@
-"""The creation dialogue: one call that creates an order, and never makes two of it.
+"""The creation dialogue: one call that creates an order, and never creates it twice.
 
     look ─→ begin ─→ send ─→ record ─┬─→ Created, Correctable, Refused
      ↑     (durable)  ↑              ├─ 429, never opened: wait, claim ──┐
@@ -6,15 +6,15 @@
      │                               └─ no answer, 408, 5xx: get ─→ Created or Unknown
      └── called again after a crash or Unknown: get ─→ 404, and long enough ago: claim, send
 
-The provider knows no idempotency key, so the log is what keeps a request from being sent
-twice. The first sending of an attempt is preceded by its request, every other one by a
-*claim*: the fact that no answer came so far, recorded under the exchange that is about to
-begin, and only while nothing else was recorded. Of several who want to send, one can.
+The provider has no idempotency key, so the log prevents a request from being sent twice.
+Before the first sending of an attempt its request is recorded; before every other one a
+*claim*: the fact that no answer came so far, under the exchange that begins next, and only if
+nothing else was recorded. Of several callers who want to send, exactly one can.
 
-A request whose fate is unknown is sent again only after the provider said that it knows no
-such order, and only once `settle_after` has passed since it was last sent: until then
-it may still be on its way. What remains is a provider that answers 404 and makes
-the order later than that.
+A request with an unknown outcome is resent only after the provider answered that it has no
+such order, and only once `settle_after` has passed since it was last sent: until then it may
+still be in flight. The remaining risk is a provider that answers 404 and creates the order
+later than that.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from datetime import timedelta
 from typing import Final
 
 from lifecycle.providers.instacart.client import AsyncClient, Client
-from lifecycle.providers.instacart.create_order import Creation
+from lifecycle.providers.instacart.create_order import OrderCreation
 from lifecycle.providers.instacart.flow import run, run_async
 from lifecycle.providers.instacart.outcome import (
     Correctable,
@@ -44,8 +44,8 @@ __all__ = [
     "Unknown",
     "create_order",
     "create_order_async",
-    "find_fate",
-    "find_fate_async",
+    "find_outcome",
+    "find_outcome_async",
 ]
 
 SETTLE_AFTER: Final = timedelta(seconds=60)
@@ -77,7 +77,9 @@ def create_order(
         InvalidArgumentError: an argument is of no use.
         StoreError: the log failed; call again, and what was sent is found out first.
     """
-    return run(Creation.of(orders, client, request.order_id, user_id, settle_after).create(request))
+    return run(
+        OrderCreation.of(orders, client, request.order_id, user_id, settle_after).create(request)
+    )
 
 
 async def create_order_async(
@@ -89,11 +91,11 @@ async def create_order_async(
     settle_after: timedelta = SETTLE_AFTER,
 ) -> Outcome:
     """Create an order, and return what became of it; as `create_order`."""
-    dialogue = Creation.of(orders, client, request.order_id, user_id, settle_after)
+    dialogue = OrderCreation.of(orders, client, request.order_id, user_id, settle_after)
     return await run_async(dialogue.create(request))
 
 
-def find_fate(
+def find_outcome(
     orders: Orders, client: Client, order_id: str | int, *, user_id: str | None = None
 ) -> Outcome:
     """Ask the provider for an order, record the answer, and return what became of the order.
@@ -104,11 +106,11 @@ def find_fate(
         InvalidArgumentError: an argument is of no use.
         StoreError: the log failed.
     """
-    return run(Creation.of(orders, client, order_id, user_id, SETTLE_AFTER).find())
+    return run(OrderCreation.of(orders, client, order_id, user_id, SETTLE_AFTER).find())
 
 
-async def find_fate_async(
+async def find_outcome_async(
     orders: AsyncOrders, client: AsyncClient, order_id: str | int, *, user_id: str | None = None
 ) -> Outcome:
-    """Ask for an order and return what became of it; as `find_fate`."""
-    return await run_async(Creation.of(orders, client, order_id, user_id, SETTLE_AFTER).find())
+    """Ask for an order and return what became of it; as `find_outcome`."""
+    return await run_async(OrderCreation.of(orders, client, order_id, user_id, SETTLE_AFTER).find())

@@ -1,4 +1,4 @@
-"""Exchanges: what became of a request, judged by the HTTP status and the answer's body."""
+"""What a response to a create request means, by its HTTP status and body."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from lifecycle.core.event import ACCEPTED, FAILED, REJECTED, Fate
 from lifecycle.providers.instacart.bodies import JsonObject, is_error
 from lifecycle.providers.instacart.words import normalized
 
-Outcome = Literal["accepted", "rejected", "failed"]
+ResponseName = Literal["accepted", "rejected", "failed"]
 
 _FAILURES: Final = frozenset({401, 403, 408, 429})
-_REFUSED_AT_THE_DOOR: Final = frozenset({401, 403, 429})
+_NOT_VALIDATED: Final = frozenset({401, 403, 429})
 
 
-def outcome_of(http_status: int | None, body: JsonObject | None) -> Outcome:
-    """Return what a response to a create request says: the HTTP status decides.
+def outcome_of(http_status: int | None, body: JsonObject | None) -> ResponseName:
+    """Return the event name of a response: the HTTP status decides.
 
-    Without a status the body does; without a readable body no answer came.
+    Without a status the body decides; without a readable body no answer came.
     """
     if http_status is None:
         if is_error(body):
@@ -31,12 +31,12 @@ def outcome_of(http_status: int | None, body: JsonObject | None) -> Outcome:
 def fate_of(http_status: int | None) -> Fate | None:
     """Return what a failed exchange says about its request.
 
-    `not_reached`: it was turned away or sent elsewhere before anybody validated it.
-    `unknown`: it may have been carried out all the same.
+    `not_reached`: it was refused or redirected before it was validated.
+    `unknown`: it may have been carried out.
     """
     if http_status is None or http_status == 408 or http_status // 100 == 5:
         return "unknown"
-    if http_status in _REFUSED_AT_THE_DOOR or http_status // 100 == 3:
+    if http_status in _NOT_VALIDATED or http_status // 100 == 3:
         return "not_reached"
     return None
 

@@ -1,11 +1,11 @@
-"""Flows: what is done over HTTP, written once for sync and async callers alike.
+"""Flows: code over HTTP that is written once, for sync and async callers.
 
-    flow ──yields a step──→ driver ──calls it, or calls and awaits it──→ result
-      ↑                                                                    │
-      └──────────── sent in, or thrown in where it is an exception ←───────┘
+    flow ──yields an effect──→ driver ──calls it, or calls and awaits it──→ result
+      ↑                                                                       │
+      └──────────────── sent, or thrown if it is an exception ←───────────────┘
 
-A flow decides and does nothing itself: no socket, no sleep, no log is touched but by a
-step. A step is a call without arguments that returns its result, or an awaitable of it.
+A flow has no side effects of its own: sockets, sleeps and the log are reached by effects. An
+effect is a call without arguments that returns its result, or an awaitable of it.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from lifecycle.service.receipt import AsyncReceipt, Receipt
 
 T = TypeVar("T")
 
-Step = Callable[[], Any]
-"""What a flow asks its driver to do; the flow knows what comes back."""
+Effect = Callable[[], Any]
+"""What a flow asks its driver to do; the flow knows the type of the result."""
 
-Flow = Generator[Step, Any, T]
-"""A generator of steps that returns `T`."""
+Flow = Generator[Effect, Any, T]
+"""A generator of effects that returns `T`."""
 
 
 def folded(receipt: Receipt) -> Flow[Receipt]:
-    """Return a receipt whose change and view may be read, whoever drives."""
+    """Return a receipt whose change and view may be read, under both drivers."""
     if isinstance(receipt, AsyncReceipt):
         done: Receipt = yield receipt.folded
         return done
@@ -33,42 +33,42 @@ def folded(receipt: Receipt) -> Flow[Receipt]:
 
 
 def run(flow: Flow[T]) -> T:
-    """Return what a flow returns; each step returns its result."""
-    resume: Callable[[], Step] = flow.__next__
+    """Run a flow whose effects return their results."""
+    resume: Callable[[], Effect] = flow.__next__
     while True:
         try:
-            step = resume()
+            effect = resume()
         except StopIteration as stopped:
             done: T = stopped.value
             return done
         try:
-            result = step()
-        except BaseException as failure:  # noqa: BLE001 - a flow gives back what it holds
+            result = effect()
+        except BaseException as failure:  # noqa: BLE001 - the flow releases what it holds
             resume = _thrown(flow, failure)
         else:
             resume = _sent(flow, result)
 
 
 async def run_async(flow: Flow[T]) -> T:
-    """Return what a flow returns; each step returns an awaitable of its result."""
-    resume: Callable[[], Step] = flow.__next__
+    """Run a flow whose effects return awaitables."""
+    resume: Callable[[], Effect] = flow.__next__
     while True:
         try:
-            step = resume()
+            effect = resume()
         except StopIteration as stopped:
             done: T = stopped.value
             return done
         try:
-            result = await step()
+            result = await effect()
         except BaseException as failure:  # noqa: BLE001 - a cancelled task, too
             resume = _thrown(flow, failure)
         else:
             resume = _sent(flow, result)
 
 
-def _sent(flow: Flow[Any], result: object) -> Callable[[], Step]:
+def _sent(flow: Flow[Any], result: object) -> Callable[[], Effect]:
     return lambda: flow.send(result)
 
 
-def _thrown(flow: Flow[Any], failure: BaseException) -> Callable[[], Step]:
+def _thrown(flow: Flow[Any], failure: BaseException) -> Callable[[], Effect]:
     return lambda: flow.throw(failure)

@@ -1,4 +1,4 @@
-"""Outcomes: what became of a create request, as a closed union to match exhaustively.
+"""The outcome of a create request, as a closed union to match exhaustively.
 
 match create_order(orders, client, request):
     case Created(view): ...       # show the order
@@ -41,9 +41,9 @@ class Created:
 
 @dataclass(frozen=True, slots=True)
 class Correctable:
-    """The provider refused the request for what it says; nothing was created.
+    """The provider rejected the content of the request; nothing was created.
 
-    `errors` name the fields (`key`) and say why (`message`): correct them and call again.
+    `errors` name the fields (`key`) and the reasons (`message`): correct them and call again.
     """
 
     errors: tuple[OrderError, ...]
@@ -52,11 +52,11 @@ class Correctable:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """Nothing will come of it until somebody acts; the customer cannot mend it.
+    """The order was not created, and the customer cannot correct that.
 
     `why`: `unauthorized` (401), `forbidden` (403), `redirected` (3xx) and `no_token` are
-    matters of configuration, and nothing was created. `canceled`: the provider gave
-    the order up, and its id must not be used again. `view` is None before any request.
+    errors of configuration. `canceled`: the provider gave up the order, and its id must not
+    be used again. `view` is None before any request.
     """
 
     why: RefusedWhy
@@ -66,15 +66,13 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """Not known yet: a callback will tell, or the same call later on.
+    """Not known yet: a callback or the same call later will tell.
 
-    `why`: `no_answer` and `server_error`: the provider, which retries, may have made the
-    order or may still make it. `in_flight`: a request may be under way right now, from here
-    or elsewhere. `too_many_requests` and `never_reached`: it was not carried out.
-    `not_found`: the provider knows no such order (yet). `unreadable`: what was answered
-    cannot be read; it is kept.
-    `retry_after` is how many seconds from now the same call may do more, None if
-    nobody said.
+    `why`: `no_answer` and `server_error`: the provider, which retries, may have created the
+    order or may still do so. `in_flight`: a request may be in flight, from here or elsewhere.
+    `too_many_requests` and `never_reached`: it was not carried out. `not_found`: the provider
+    has no such order (yet). `unreadable`: the answer cannot be read; it is recorded.
+    `retry_after`: in how many seconds the same call may do more; None: unknown.
     """
 
     why: UnknownWhy
@@ -83,38 +81,38 @@ class Unknown:
 
 
 Outcome = Created | Correctable | Refused | Unknown
-"""What became of a create request."""
+"""The outcome of a create request."""
 
 
-def settled(view: OrderView | None) -> Created | Refused | None:
-    """Return the outcome that an order's view shows; None while it may not exist."""
+def settled_outcome(view: OrderView | None) -> Created | Refused | None:
+    """Return the final outcome that a view shows; None: the order may not exist yet."""
     if view is None or LAST_MILE.rank(view.status) < LAST_MILE.birth_rank:
         return None
     return Refused("canceled", None, view) if view.status == _CANCELED else Created(view)
 
 
-def corrections(view: OrderView | None) -> Correctable | None:
-    """Return what to correct where an order's view says so."""
+def correctable(view: OrderView | None) -> Correctable | None:
+    """Return what to correct if the view shows a rejected request."""
     if view is None or view.status != _VALIDATION_FAILED:
         return None
     return Correctable(tuple(error for error in view.errors if error.correctable), view)
 
 
-def judged(event: Event, view: OrderView) -> Outcome | None:
-    """Return what an answered create request came to; None where its fate has to be found.
+def outcome_of_response(event: Event, view: OrderView) -> Outcome | None:
+    """Return the outcome that a response shows; None: it shows none.
 
-    The view goes first: a callback may have overtaken the answer.
+    The view takes precedence: a callback may have overtaken the response.
     """
-    known = settled(view)
-    if known is not None or event.name == ACCEPTED:
-        return known or Created(view)
+    outcome = settled_outcome(view)
+    if outcome is not None or event.name == ACCEPTED:
+        return outcome or Created(view)
     if event.name == REJECTED:
         return Correctable(_errors(event), view)
-    return refusal(event.http_status, view)
+    return refused_by_status(event.http_status, view)
 
 
-def refusal(http_status: int | None, view: OrderView | None) -> Refused | None:
-    """Return that a request was refused at the door, if this status says so."""
+def refused_by_status(http_status: int | None, view: OrderView | None) -> Refused | None:
+    """Return that a request was refused, if this status says so."""
     if http_status == 401:
         return Refused("unauthorized", http_status, view)
     if http_status == 403:
@@ -124,8 +122,8 @@ def refusal(http_status: int | None, view: OrderView | None) -> Refused | None:
     return None
 
 
-def unsettled(answer: Answer | None) -> UnknownWhy:
-    """Return why an answer to a create request, or none, leaves open what became of it."""
+def unknown_why(answer: Answer | None) -> UnknownWhy:
+    """Return why an answer to a create request, or none, leaves its outcome unknown."""
     if answer is None or answer.http_status == 408:
         return "no_answer"
     return "server_error" if answer.http_status >= 500 else "unreadable"

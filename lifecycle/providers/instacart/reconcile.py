@@ -1,13 +1,13 @@
-"""Reconciling: a lost callback is made good by asking the provider, not by forging one.
+"""Reconciliation: replaces lost callbacks by polling the provider.
 
     find ─→ overdue? ─→ GET ─→ record_poll, with its Date ─→ moved, unmoved, missing, refused
-                         ├─→ no answer: nothing is recorded, and it is asked again later
-                         └─→ failed: a function of yours, or what is stored of this order
+                         ├─→ no answer: nothing is recorded, and a later pass polls again
+                         └─→ failed: your function raised, or the stored order is damaged
 
-An order is overdue if it waits for the provider and has done so for longer than a limit.
-Nobody can know whether a callback was lost or is only late; a poll says where the order
-stands either way, and what comes later still finds its place. What goes wrong with one
-order is logged, by its kind alone, and the others are asked for all the same.
+An order is overdue if it waits for the provider for longer than a limit. Nobody can know
+whether a callback is lost or late; a poll shows the current state either way, and a late
+callback still folds into place. A failure of one order is logged, by its type only, and the
+pass continues.
 """
 
 from __future__ import annotations
@@ -48,42 +48,41 @@ from lifecycle.service.receipt import Receipt
 LONGER_THAN: Final = timedelta(minutes=15)
 INTERVAL: Final = timedelta(minutes=5)
 AT_ONCE: Final = 4
-LONGEST_REST: Final = 3600.0
-"""Seconds. However long a provider asks to be left alone, it is asked again after that."""
+LONGEST_PAUSE: Final = 3600.0
+"""Seconds: the longest pause between passes, whatever `Retry-After` asks for."""
 
 LOG: Final = logging.getLogger("lifecycle.reconciling")
 
 Result = Literal["moved", "unmoved", "missing", "refused", "unanswered", "not_asked", "failed"]
-"""What asking for one order came to: see `Reconciled`."""
+"""The result of polling one order; see `Reconciled`."""
 
 UserOf = Callable[[OrderView], str | None]
 """Takes an order's view and returns the customer's id at the provider; None: the client's own.
 
-A plain function that does not wait: `reconcile` calls it from several threads at a time,
-`reconcile_async` in the event loop. An order for which it raises, or returns anything else, is
-not asked for: it counts as `failed`.
+A plain function that does not block: `reconcile` calls it from several threads at a time,
+`reconcile_async` in the event loop. If it raises or returns anything else, the order is not
+polled and counts as `failed`.
 """
 
-Told = Callable[[str, Result], object]
-"""Is told of each order, by its id, and what came of asking for it. What it raises is logged."""
+OnResult = Callable[[str, Result], object]
+"""Called with each order's id and result; what it raises is logged."""
 
 P = ParamSpec("P")
 
-# What only we can end: the provider knows nothing of it.
-_OURS: Final = frozenset({"correction", "resend"})
+# Only we can end these: the provider does not know of them.
+_NOT_THE_PROVIDERS: Final = frozenset({"correction", "resend"})
 _BUSY: Final = frozenset({429, 503})
 
 
 @dataclass(frozen=True)
 class Reconciled:
-    """What one pass found.
+    """The result of one pass.
 
-    `overdue` orders waited too long; of these, `moved` stand elsewhere now, `unmoved` where
-    they stood, `missing` are unknown to the provider (404), `refused` were answered
-    otherwise, `unanswered` not at all. `not_asked`: the provider was busy or out of reach,
-    and the pass ended; `retry_after` is how many seconds it asked to wait, if it said.
-    `failed`: something of ours went wrong with the order, as where `user_of` raised.
-    `why` tells in words of ours why an order was not answered, None if all were.
+    Of the `overdue` orders, `moved` have a new status, `unmoved` the same one, `missing` are
+    unknown to the provider (404), `refused` were answered otherwise, `unanswered` not at all.
+    `not_asked`: the provider was busy or unreachable, and the pass ended; `retry_after` is
+    how many seconds it asked to wait, if any. `failed`: an error on our side, as in `user_of`.
+    `why` says why an order was not answered; None: all were.
     """
 
     overdue: int = 0
@@ -99,11 +98,11 @@ class Reconciled:
 
 
 @dataclass(frozen=True)
-class Limits:
-    """When an order is asked for.
+class OverdueRule:
+    """When an order is polled.
 
-    `longer_than`: how long it must have waited. `interval`: how long nothing may have
-    been heard of it, an earlier poll included. `at_once`: how many at a time.
+    `longer_than`: how long it must have waited. `interval`: how long nothing, not even a
+    poll, may have been recorded of it. `at_once`: how many orders are polled at a time.
     """
 
     longer_than: timedelta = LONGER_THAN
@@ -119,18 +118,17 @@ class Limits:
             raise InvalidArgumentError("at_once", "an integer from 1")
 
 
-def is_overdue(view: OrderView, now: datetime, limits: Limits) -> bool:
-    """Tell whether an order waits for the provider, and has done so for too long.
+def is_overdue(view: OrderView, now: datetime, rule: OverdueRule) -> bool:
+    """Tell whether an order has waited for the provider for too long.
 
-    The provider's clock may be ahead of ours: an order waits at least since it was last
-    heard of.
+    The provider's clock may be ahead of ours, so the last arrival counts if it is earlier.
     """
-    heard_at = view.arrival.last_received_at
-    since = min(view.arrival.waiting_since, heard_at)
+    last_heard_at = view.arrival.last_received_at
+    since = min(view.arrival.waiting_since, last_heard_at)
     return (
-        not _OURS.issuperset(view.awaiting)
-        and now - since > limits.longer_than
-        and now - heard_at >= limits.interval
+        not _NOT_THE_PROVIDERS.issuperset(view.awaiting)
+        and now - since > rule.longer_than
+        and now - last_heard_at >= rule.interval
     )
 
 
@@ -143,32 +141,32 @@ def reconcile(
     at_once: int = AT_ONCE,
     user_of: UserOf | None = None,
     now: datetime | None = None,
-    told: Told | None = None,
+    on_result: OnResult | None = None,
 ) -> Reconciled:
-    """Ask the provider for every overdue order, record the answers, and return what was found.
+    """Poll every overdue order, record the answers, and return the result.
 
     Args:
-        orders: whose views are looked at, and where answers are recorded.
-        client: how the provider is asked; threads share it.
+        orders: the orders to look through and to record answers in.
+        client: polls the provider; threads share it.
         longer_than: how long an order must have waited.
-        interval: how long nothing may have been heard of it, an earlier poll included.
-        at_once: how many orders are asked for at a time.
+        interval: how long nothing, not even a poll, may have been recorded of it.
+        at_once: how many orders are polled at a time.
         user_of: takes an order's view and returns the customer's id at the provider, None for
             the client's own; see `UserOf`.
-        now: against which waiting counts; the clock's time by default.
-        told: takes an order's id and what came of asking for it; called from any thread.
+        now: the time that waiting is measured at; the current time by default.
+        on_result: takes an order's id and result; called from any thread.
 
     Raises:
-        InvalidArgumentError: an argument is of no use.
+        InvalidArgumentError: an argument is invalid.
         StoreError: the log failed; what was recorded stays.
     """
-    limits = Limits(longer_than, interval, at_once)
+    rule = OverdueRule(longer_than, interval, at_once)
     at = now or datetime.now(UTC)
-    due = [view for view in _folded(orders.find(now=at)) if is_overdue(view, at, limits)]
-    asking = _Pass(orders, client, user_of, told)
-    with ThreadPoolExecutor(limits.at_once) as threads:
-        results = list(threads.map(lambda one: run(asking.ask(one)), due))
-    return asking.counted(results)
+    due = [view for view in _folded(orders.find(now=at)) if is_overdue(view, at, rule)]
+    one_pass = _Pass(orders, client, user_of, on_result)
+    with ThreadPoolExecutor(rule.at_once) as threads:
+        results = list(threads.map(lambda one: run(one_pass.poll(one)), due))
+    return one_pass.summary(results)
 
 
 async def reconcile_async(
@@ -180,25 +178,25 @@ async def reconcile_async(
     at_once: int = AT_ONCE,
     user_of: UserOf | None = None,
     now: datetime | None = None,
-    told: Told | None = None,
+    on_result: OnResult | None = None,
 ) -> Reconciled:
-    """Ask the provider for every overdue order; as `reconcile`, with an `AsyncClient`."""
-    limits = Limits(longer_than, interval, at_once)
+    """As `reconcile`, with an `AsyncClient`."""
+    rule = OverdueRule(longer_than, interval, at_once)
     at = now or datetime.now(UTC)
     found = _folded_async(orders.find(now=at))
-    due = [view async for view in found if is_overdue(view, at, limits)]
-    asking, gate = _Pass(orders, client, user_of, told), asyncio.Semaphore(limits.at_once)
+    due = [view async for view in found if is_overdue(view, at, rule)]
+    one_pass, gate = _Pass(orders, client, user_of, on_result), asyncio.Semaphore(rule.at_once)
 
-    async def ask(one: OrderView) -> Result:
+    async def poll(one: OrderView) -> Result:
         async with gate:
-            return await run_async(asking.ask(one))
+            return await run_async(one_pass.poll(one))
 
     try:
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(ask(one)) for one in due]
+            tasks = [group.create_task(poll(one)) for one in due]
     except* StoreError as failed:
         raise failed.exceptions[0] from None
-    return asking.counted([task.result() for task in tasks])
+    return one_pass.summary([task.result() for task in tasks])
 
 
 def keep_reconciled(
@@ -209,21 +207,21 @@ def keep_reconciled(
     interval: timedelta = INTERVAL,
     at_once: int = AT_ONCE,
     user_of: UserOf | None = None,
-    passed: Callable[[Reconciled], object] | None = None,
+    on_pass: Callable[[Reconciled], object] | None = None,
 ) -> Callable[[AsyncOrders], Awaitable[None]]:
-    """Return a background task for the receiver's `Service`: a pass, a pause, and again.
+    """Return a background task for the receiver's `Service` that repeats a pass and a pause.
 
-    The pause is `every`, or up to an hour where the provider asks for it. `passed` is told
-    what each pass found; what it raises is logged. Whatever goes wrong ends the pass, not the
-    task: that ends when it is canceled, or when the orders were closed.
+    The pause is `every`, or up to an hour if the provider asks for it. `on_pass` is called
+    with the result of each pass; what it raises is logged. A failure ends the pass, not the
+    task: that ends when it is canceled, or when the orders are closed.
     """
-    Limits(longer_than, interval, at_once)
+    OverdueRule(longer_than, interval, at_once)
     if not isinstance(every, timedelta) or every <= timedelta(0):
         raise InvalidArgumentError("every", "a timedelta above 0")
 
     async def keep(orders: AsyncOrders) -> None:
         while True:
-            one_pass = reconcile_async(
+            running = reconcile_async(
                 orders,
                 client,
                 longer_than=longer_than,
@@ -231,25 +229,25 @@ def keep_reconciled(
                 at_once=at_once,
                 user_of=user_of,
             )
-            found = await _survived(one_pass)
-            if passed is not None and found is not None:
-                _tell("passed", passed, found)
-            asked = (found and found.retry_after) or 0.0
-            await asyncio.sleep(max(every.total_seconds(), min(asked, LONGEST_REST)))
+            found = await _run_pass(running)
+            if on_pass is not None and found is not None:
+                _call("on_pass", on_pass, found)
+            requested = (found and found.retry_after) or 0.0
+            await asyncio.sleep(max(every.total_seconds(), min(requested, LONGEST_PAUSE)))
 
     return keep
 
 
-async def _survived(one_pass: Awaitable[Reconciled]) -> Reconciled | None:
-    """Return what a pass found, and log it; None where it could not go on to its end."""
+async def _run_pass(running: Awaitable[Reconciled]) -> Reconciled | None:
+    """Return the result of a pass, and log it; None: it failed."""
     try:
-        found = await one_pass
+        found = await running
     except (StoreClosedError, NotEnteredError, OpenedElsewhereError):
         raise
     except StoreUnavailableError as failed:
         LOG.warning("the pass ended: %s", failed)
         return None
-    except Exception as failed:  # noqa: BLE001 - its text may be personal, and a later pass may go well
+    except Exception as failed:  # noqa: BLE001 - its text may be personal, and a later pass may succeed
         LOG.error("the pass ended: unexpected %s", type_name(failed))  # noqa: TRY400 - as above
         return None
     _log(found)
@@ -257,17 +255,17 @@ async def _survived(one_pass: Awaitable[Reconciled]) -> Reconciled | None:
 
 
 def _log(found: Reconciled) -> None:
-    """Say what a pass came to, unless it had nothing to do."""
-    unheard = found.unanswered + found.not_asked + found.failed
-    if unheard:
+    """Log the result of a pass, unless nothing was overdue."""
+    unanswered = found.unanswered + found.not_asked + found.failed
+    if unanswered:
         why = found.why or "the provider is busy"
-        LOG.warning("%d of %d overdue orders were not answered: %s", unheard, found.overdue, why)
+        LOG.warning("%d of %d overdue orders were not answered: %s", unanswered, found.overdue, why)
     elif found.overdue:
         LOG.info("%d orders were overdue, %d of them moved", found.overdue, found.moved)
 
 
 def _folded(views: Iterable[OrderView]) -> Iterator[OrderView]:
-    """Yield the views that there are; `find` tells of orders without one after all others."""
+    """Yield all views; `find` raises for orders without one after all others."""
     try:
         yield from views
     except PoisonedOrdersError as poisoned:
@@ -275,7 +273,7 @@ def _folded(views: Iterable[OrderView]) -> Iterator[OrderView]:
 
 
 async def _folded_async(views: AsyncIterator[OrderView]) -> AsyncIterator[OrderView]:
-    """Yield the views that there are; as `_folded`."""
+    """As `_folded`."""
     try:
         async for view in views:
             yield view
@@ -287,48 +285,48 @@ def _log_poisoned(poisoned: PoisonedOrdersError) -> None:
     LOG.error("orders that cannot be folded and are not asked for: %d", poisoned.count)
 
 
-def _tell(name: str, tell: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> None:
-    """Call a function of the user's that is only told something; its trouble is no order's."""
+def _call(name: str, function: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> None:
+    """Call a function of the user's, and log what it raises."""
     try:
-        tell(*args, **kwargs)
+        function(*args, **kwargs)
     except Exception as failed:  # noqa: BLE001 - its text may be personal
         LOG.error("%s failed with %s", name, type_name(failed))  # noqa: TRY400 - as above
 
 
 class _Pass:
-    """One pass over the overdue orders; it ends early once the provider is busy."""
+    """One pass over the overdue orders; it ends early if the provider is busy."""
 
     def __init__(
         self,
         orders: Orders | AsyncOrders,
         client: Client | AsyncClient,
         user_of: UserOf | None,
-        told: Told | None,
+        on_result: OnResult | None,
     ) -> None:
         self._orders = orders
         self._client = client
         self._user_of = user_of
-        self._told = told
-        self._is_over = False
+        self._on_result = on_result
+        self._ended = False
         self._retry_after: float | None = None
         self._why: str | None = None
 
-    def ask(self, due: OrderView) -> Flow[Result]:
-        """Ask for one order, record the answer, and tell what came of it.
+    def poll(self, due: OrderView) -> Flow[Result]:
+        """Poll one order, record the answer, and return the result.
 
         Raises:
-            StoreError: the log failed, which is no trouble of one order.
+            StoreError: the log failed, which concerns every order.
         """
         try:
-            result = yield from self._ask(due)
+            result = yield from self._poll(due)
         except StoredFormatError:
             result = self._failed("what is stored of it is damaged")
         except (StoreError, OpenedElsewhereError, NotEnteredError):
             raise
-        except Exception as failed:  # noqa: BLE001 - one order's trouble is no other's
+        except Exception as failed:  # noqa: BLE001 - one order must not stop the others
             result = self._failed(f"unexpected {type_name(failed)}")
-        if self._told is not None:
-            _tell("told", self._told, due.order_id, result)
+        if self._on_result is not None:
+            _call("on_result", self._on_result, due.order_id, result)
         return result
 
     def _failed(self, why: str) -> Result:
@@ -336,13 +334,13 @@ class _Pass:
         LOG.error("%s", self._why)
         return "failed"
 
-    def counted(self, results: Iterable[Result]) -> Reconciled:
-        """Return what the pass found."""
+    def summary(self, results: Iterable[Result]) -> Reconciled:
+        """Return the result of the pass."""
         counts = Counter[str](results)
         return Reconciled(counts.total(), retry_after=self._retry_after, why=self._why, **counts)
 
-    def _ask(self, due: OrderView) -> Flow[Result]:
-        if self._is_over:
+    def _poll(self, due: OrderView) -> Flow[Result]:
+        if self._ended:
             return "not_asked"
         user_id = None if self._user_of is None else self._user_of(due)
         if user_id is not None and not isinstance(user_id, str):
@@ -351,10 +349,10 @@ class _Pass:
             answer: Answer = yield partial(self._client.get, due.order_id, user_id=user_id)
         except ProviderError as failure:
             self._why = str(failure)
-            self._is_over = self._is_over or isinstance(failure, NeverReachedError | NoTokenError)
+            self._ended = self._ended or isinstance(failure, NeverReachedError | NoTokenError)
             return "unanswered"
         if answer.http_status in _BUSY:
-            self._is_over = True
+            self._ended = True
             self._retry_after = retry_after(answer)
         receipt: Receipt = yield partial(
             self._orders.record_poll,

@@ -1,4 +1,4 @@
-"""Endpoints: where the provider is called, checked when a client is made."""
+"""The provider's URLs, checked when a client is made."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _GRANT_PATH: Final = "/v2/oauth/token"
 _USERS_PATH: Final = "/v2/fulfillment/users"
 _HEADERS: Final[Mapping[str, str]] = {
     "accept": "application/json",
-    # Bodies are evidence: their bytes are kept as they came, so they must come plain.
+    # Bodies are kept verbatim as evidence, so they must not be compressed.
     "accept-encoding": "identity",
     "user-agent": "order-lifecycle",
 }
@@ -25,7 +25,7 @@ _HEADERS: Final[Mapping[str, str]] = {
 
 @dataclass(frozen=True, repr=False)
 class Endpoint:
-    """One provider's addresses, for one client; `user_id` is for calls that name none."""
+    """One provider's URLs; `user_id` is for calls without one."""
 
     base_url: str
     token_url: str
@@ -35,10 +35,10 @@ class Endpoint:
     def of(
         cls, base_url: str, token_url: str | None, user_id: str | None, *, secure: bool
     ) -> Endpoint:
-        """Return the checked endpoint; `secure`: plain HTTP is for this machine alone.
+        """Return the checked endpoint; `secure`: plain HTTP only for this machine.
 
         Raises:
-            InvalidArgumentError: a URL or the user's id is of no use.
+            InvalidArgumentError: a URL or the user id is invalid.
         """
         base = _checked_url("base_url", base_url, secure=secure)
         token = base + _GRANT_PATH
@@ -47,7 +47,7 @@ class Endpoint:
         return cls(base, token, None if user_id is None else _checked_text("user_id", user_id))
 
     def token(self, client_id: str, client_secret: str, scope: str | None) -> Call:
-        """Return the call that asks for a token: credentials in the body, never in the URL.
+        """Return the token request: credentials in the body, never in the URL.
 
         Raises:
             InvalidArgumentError: a credential is no text, or empty.
@@ -67,7 +67,7 @@ class Endpoint:
         return Call("create", "POST", self._orders(user_id) + "/last_mile", _with_json(body), body)
 
     def get(self, order_id: str | int, user_id: str | None) -> Call:
-        """Return the call that asks for an order."""
+        """Return the call that gets an order."""
         return Call("get", "GET", self._order(order_id, user_id), _HEADERS)
 
     def cancel(self, order_id: str | int, user_id: str | None) -> Call:
@@ -75,10 +75,10 @@ class Endpoint:
         return Call("cancel", "POST", self._order(order_id, user_id) + "/cancel", _HEADERS)
 
     def stage(self, order_id: str | int, body: Body, user_id: str | None) -> Call:
-        """Return the call that says an order is staged."""
-        told = as_bytes(body)
+        """Return the call that reports an order as staged."""
+        content = as_bytes(body)
         url = self._order(order_id, user_id) + "/staged"
-        return Call("stage", "POST", url, _with_json(told), told)
+        return Call("stage", "POST", url, _with_json(content), content)
 
     def _order(self, order_id: str | int, user_id: str | None) -> str:
         return f"{self._orders(user_id)}/{_segment(checked_order_id(order_id))}"
@@ -116,14 +116,14 @@ def _checked_url(argument: str, url: Any, *, secure: bool) -> str:
         fits = parts.port != 0 and bool(parts.hostname) and "@" not in parts.netloc
     except (AttributeError, TypeError, ValueError):
         raise InvalidArgumentError(argument, wanted) from None
-    plain_is_fine = not secure or _is_here(parts.hostname or "")
+    plain_is_fine = not secure or _is_loopback(parts.hostname or "")
     known = parts.scheme == "https" or (parts.scheme == "http" and plain_is_fine)
     if not isinstance(url, str) or not fits or not known or "?" in url or "#" in url:
         raise InvalidArgumentError(argument, wanted)
     return url.rstrip("/")
 
 
-def _is_here(host: str) -> bool:
+def _is_loopback(host: str) -> bool:
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

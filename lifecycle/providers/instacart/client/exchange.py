@@ -1,4 +1,4 @@
-"""One exchange over HTTP as values: what is asked, and what came of it. None is shown by `repr`."""
+"""One HTTP exchange as values: the call, and its answer or failure. `repr` shows no content."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Operation = Literal["token", "create", "get", "cancel", "stage"]
 
 
 class Call(NamedTuple):
-    """One HTTP request to make; its headers carry the token, its URL may name a person."""
+    """One HTTP request; its headers hold the token, its URL may name a person."""
 
     operation: Operation
     method: str
@@ -24,9 +24,9 @@ class Call(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What the provider answered: the body's bytes verbatim, header names in lower case.
+    """The provider's answer: the body verbatim, header names in lower case.
 
-    Of a header that came twice the values are joined by a comma.
+    The values of a repeated header are joined by a comma.
     """
 
     http_status: int
@@ -38,12 +38,12 @@ class Answer(NamedTuple):
 
 
 class Failure(NamedTuple):
-    """Why there is no answer, in words of ours; `sent` unless no connection opened."""
+    """Why there is no answer; `sent` unless no connection opened."""
 
     found: str
     sent: bool = True
 
     def error(self, operation: Operation) -> ProviderError:
-        """Return the exception that tells a caller."""
+        """Return the exception to raise."""
         kind = NoAnswerError if self.sent else NeverReachedError
         return kind(operation, self.found)

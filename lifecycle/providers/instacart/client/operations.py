@@ -1,13 +1,12 @@
-"""The caller: each operation as a flow. What may be asked again is decided here.
+"""The operations of a client, as flows, with the rules for retries.
 
 | operation | after no answer, 408, 429, 5xx | after 401 |
 |---|---|---|
-| get | asked again, a few times | once more, with a new token |
-| cancel, stage | told to the caller | once more, with a new token |
-| create | told to the caller | told to the caller; the next call has a new token |
+| get | retried | retried once, with a new token |
+| cancel, stage | returned or raised | retried once, with a new token |
+| create | returned or raised | returned; the next call has a new token |
 
-A create is sent once a call: whether to send it again is decided by `dialogue`, which
-keeps the order's log.
+Each call sends a create once; `dialogue`, which has the log, decides whether to resend it.
 """
 
 from __future__ import annotations
@@ -17,30 +16,32 @@ from itertools import count
 
 from lifecycle.providers.instacart.client.endpoint import Endpoint
 from lifecycle.providers.instacart.client.exchange import Answer, Call, Failure
-from lifecycle.providers.instacart.client.retries import Patience
+from lifecycle.providers.instacart.client.retries import RetryPolicy
 from lifecycle.providers.instacart.client.token import Tokens
-from lifecycle.providers.instacart.client.transport import Wire
+from lifecycle.providers.instacart.client.transport import Http
 from lifecycle.providers.instacart.flow import Flow
 from lifecycle.providers.instacart.request import CreateOrder
 from lifecycle.service.arrivals import Body
 
 
-class Caller:
-    """One provider, called over one wire."""
+class Operations:
+    """The operations at one provider."""
 
-    def __init__(self, endpoint: Endpoint, wire: Wire, tokens: Tokens, patience: Patience) -> None:
+    def __init__(
+        self, endpoint: Endpoint, http: Http, tokens: Tokens, retry_policy: RetryPolicy
+    ) -> None:
         self.endpoint = endpoint
-        self.patience = patience
-        self._wire = wire
+        self.retry_policy = retry_policy
+        self._http = http
         self._tokens = tokens
 
     @property
     def longest_seconds(self) -> float:
-        """How long one exchange may take from its start, the connection included."""
-        return self._wire.longest_seconds
+        """How long one exchange may take, connecting included."""
+        return self._http.longest_seconds
 
     def authorize(self) -> Flow[None]:
-        """Make sure that a token is at hand."""
+        """Fetch a token unless there is one."""
         yield from self._tokens.current()
 
     def create(self, request: bytes | CreateOrder, user_id: str | None) -> Flow[Answer]:
@@ -48,59 +49,59 @@ class Caller:
         return self._once(self.endpoint.create(request, user_id))
 
     def get(self, order_id: str | int, user_id: str | None, tries: int | None) -> Flow[Answer]:
-        """Ask for an order, several times if need be."""
-        return self._patiently(self.endpoint.get(order_id, user_id), tries)
+        """Get an order, with retries."""
+        return self._with_retries(self.endpoint.get(order_id, user_id), tries)
 
     def cancel(self, order_id: str | int, user_id: str | None) -> Flow[Answer]:
-        """Ask to cancel an order."""
-        return self._renewing(self.endpoint.cancel(order_id, user_id))
+        """Cancel an order."""
+        return self._with_new_token(self.endpoint.cancel(order_id, user_id))
 
     def stage(self, order_id: str | int, body: Body, user_id: str | None) -> Flow[Answer]:
-        """Say that an order is staged."""
-        return self._renewing(self.endpoint.stage(order_id, body, user_id))
+        """Report an order as staged."""
+        return self._with_new_token(self.endpoint.stage(order_id, body, user_id))
 
     def pause(self, answer: Answer | None, tried: int) -> Flow[bool]:
-        """Wait as long as is fit before a create is sent again; False: it should not be."""
-        seconds = self.patience.pause(answer, tried)
+        """Wait before a create is sent again; False: do not send it again."""
+        seconds = self.retry_policy.pause(answer, tried)
         if seconds is None:
             return False
-        yield partial(self._wire.sleep, seconds)
+        yield partial(self._http.sleep, seconds)
         return True
 
     def _once(self, call: Call) -> Flow[Answer]:
-        came = yield from self._exchange(call)
-        if isinstance(came, Failure):
-            raise came.error(call.operation)
-        return came
+        result = yield from self._exchange(call)
+        if isinstance(result, Failure):
+            raise result.error(call.operation)
+        return result
 
-    def _renewing(self, call: Call) -> Flow[Answer]:
+    def _with_new_token(self, call: Call) -> Flow[Answer]:
         answer = yield from self._once(call)
         if answer.http_status == 401:
             answer = yield from self._once(call)
         return answer
 
-    def _patiently(self, call: Call, tries: int | None) -> Flow[Answer]:
+    def _with_retries(self, call: Call, tries: int | None) -> Flow[Answer]:
         renewed = False
         for tried in count(1):
-            came = yield from self._exchange(call)
-            if isinstance(came, Answer) and came.http_status == 401 and not renewed:
+            result = yield from self._exchange(call)
+            if isinstance(result, Answer) and result.http_status == 401 and not renewed:
                 renewed = True
-                came = yield from self._exchange(call)
-            answer = came if isinstance(came, Answer) else None
-            seconds = self.patience.pause(answer, tried, tries)
+                result = yield from self._exchange(call)
+            answer = result if isinstance(result, Answer) else None
+            seconds = self.retry_policy.pause(answer, tried, tries)
             if seconds is None:
                 break
-            yield partial(self._wire.sleep, seconds)
-        if isinstance(came, Failure):
-            raise came.error(call.operation)
-        return came
+            yield partial(self._http.sleep, seconds)
+        if isinstance(result, Failure):
+            raise result.error(call.operation)
+        return result
 
     def _exchange(self, call: Call) -> Flow[Answer | Failure]:
         token = yield from self._tokens.current()
         bearer = {"authorization": f"Bearer {token.secret.get_secret_value()}"}
         sending = call._replace(headers={**call.headers, **bearer})
         del bearer
-        came: Answer | Failure = yield partial(self._wire.exchange, sending)
-        if isinstance(came, Answer) and came.http_status == 401:
-            self._tokens.drop(token)
-        return came
+        result: Answer | Failure = yield partial(self._http.exchange, sending)
+        if isinstance(result, Answer) and result.http_status == 401:
+            self._tokens.discard(token)
+        return result

@@ -1,4 +1,4 @@
-"""Waiting: whether to ask again, and after how many seconds."""
+"""Retries: whether to try again, and after how many seconds."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from lifecycle.core.instant import parse_http_date
 from lifecycle.errors import InvalidArgumentError
 from lifecycle.providers.instacart.client.exchange import Answer
 
-_CHANCE: Final = SystemRandom()
+_RANDOM: Final = SystemRandom()
 _DIGITS: Final = 9
 
 
 @dataclass(frozen=True)
-class Patience:
-    """How often something is tried, and how long is waited in between.
+class RetryPolicy:
+    """How often a call is tried, and how long to wait between tries.
 
-    Waits double from `first_seconds` up to `longest_seconds`, shortened by chance down to half,
-    so that callers who failed together do not come back together.
+    Waits double from `first_seconds` up to `longest_seconds`, with random jitter down to half,
+    so that callers who failed together do not retry together.
     """
 
     tries: int
@@ -29,11 +29,11 @@ class Patience:
     longest_seconds: float
 
     @classmethod
-    def of(cls, tries: int, first_seconds: float, longest_seconds: float) -> Patience:
-        """Return checked patience.
+    def of(cls, tries: int, first_seconds: float, longest_seconds: float) -> RetryPolicy:
+        """Return a checked policy.
 
         Raises:
-            InvalidArgumentError: a number is of no use.
+            InvalidArgumentError: a number is invalid.
         """
         if not isinstance(tries, int) or isinstance(tries, bool) or tries < 1:
             raise InvalidArgumentError("tries", "an integer from 1")
@@ -41,44 +41,44 @@ class Patience:
         return cls(tries, first, checked_seconds("longest_wait", longest_seconds))
 
     def pause(self, answer: Answer | None, tried: int, tries: int | None = None) -> float | None:
-        """Return the seconds to wait before asking again; None: this is the end of it.
+        """Return the seconds to wait before the next try; None: do not retry.
 
-        `answer` None stands for no answer at all. What the answer itself asks for counts
-        (RFC 9110, section 10.2.3), unless it is longer than anybody would wait here.
+        `answer` None stands for no answer. Its `Retry-After` takes precedence (RFC 9110,
+        section 10.2.3), unless it is longer than `longest_seconds`.
         """
-        if tried >= (tries or self.tries) or not (answer is None or is_passing(answer)):
+        if tried >= (tries or self.tries) or not (answer is None or is_temporary(answer)):
             return None
-        asked = None if answer is None else retry_after(answer)
-        if asked is not None:
-            return asked if asked <= self.longest_seconds else None
+        requested = None if answer is None else retry_after(answer)
+        if requested is not None:
+            return requested if requested <= self.longest_seconds else None
         doubled = self.first_seconds * 2.0 ** min(tried - 1, 30)
-        return min(doubled, self.longest_seconds) * _CHANCE.uniform(0.5, 1)
+        return min(doubled, self.longest_seconds) * _RANDOM.uniform(0.5, 1)
 
 
 def checked_seconds(argument: str, seconds: float) -> float:
-    """Return a span of time.
+    """Return a checked number of seconds.
 
     Raises:
-        InvalidArgumentError: it is no number of seconds above 0.
+        InvalidArgumentError: it is not above 0.
     """
     if isinstance(seconds, int | float) and seconds is not True and 0 < seconds < math.inf:
         return float(seconds)
     raise InvalidArgumentError(argument, "seconds, more than 0")
 
 
-def is_passing(answer: Answer) -> bool:
-    """Tell whether the same may well succeed a little later."""
+def is_temporary(answer: Answer) -> bool:
+    """Tell whether the same call may succeed a little later."""
     return answer.http_status in {408, 429} or answer.http_status >= 500
 
 
 def retry_after(answer: Answer) -> float | None:
-    """Return the seconds that an answer asks to wait; None where it does not say."""
-    said = answer.headers.get("retry-after", "").strip()
-    if said.isascii() and said.isdecimal() and len(said) <= _DIGITS:
-        return float(said)
-    until = parse_http_date(said)
+    """Return the seconds in an answer's `Retry-After`, None if it has none."""
+    value = answer.headers.get("retry-after", "").strip()
+    if value.isascii() and value.isdecimal() and len(value) <= _DIGITS:
+        return float(value)
+    until = parse_http_date(value)
     if until is None:
         return None
-    # By the clock of whoever said it, where there is one: ours may differ.
+    # By the provider's clock, if the answer has a date: ours may differ.
     now = parse_http_date(answer.headers.get("date", "")) or datetime.now(UTC)
     return max(0.0, (until - now).total_seconds())

@@ -1,6 +1,6 @@
-"""Tokens: fetched by client credentials, used again, renewed before they expire.
+"""Tokens: fetched by client credentials, reused, renewed before they expire.
 
-One flow at a time fetches; the others wait and take what it got, or fail as it failed.
+One flow at a time fetches a token; the others wait for its token, or fail with its error.
 Source: RFC 6749, section 4.4.
 """
 
@@ -18,19 +18,19 @@ from pydantic import SecretStr
 from lifecycle.errors import NoTokenError
 from lifecycle.providers.instacart.bodies import object_in
 from lifecycle.providers.instacart.client.exchange import Answer, Call, Failure
-from lifecycle.providers.instacart.client.retries import Patience
-from lifecycle.providers.instacart.client.transport import Wire
+from lifecycle.providers.instacart.client.retries import RetryPolicy
+from lifecycle.providers.instacart.client.transport import Http
 from lifecycle.providers.instacart.flow import Flow
 
 _ASSUMED_SECONDS: Final = 300.0
-"""How long a token is used whose answer does not say how long it lasts."""
+"""The lifetime of a token whose answer gives none."""
 
 _LONGEST_SECONDS: Final = 86_400.0
 _EARLY_SECONDS: Final = 30.0
 _MOST_DIGITS: Final = 12
-# RFC 6750, section 2.1, and whatever else is printable: anything more could end a header.
+# RFC 6750, section 2.1, and all printable characters: others could end a header.
 _TOKEN: Final = re.compile(r"[\x21-\x7e]{1,8192}")
-# Only these are repeated in an error: all other text of the answer may be anything.
+# Only these are quoted in an error: other text of the answer may be personal.
 _CODES: Final = frozenset(
     {
         "invalid_request",
@@ -52,51 +52,51 @@ class Token(NamedTuple):
 
 
 class Tokens:
-    """The token at hand, for any number of flows over one wire."""
+    """The current token, shared by all flows of a client."""
 
     def __init__(
         self,
         call: Call,
-        wire: Wire,
-        patience: Patience,
+        http: Http,
+        retry_policy: RetryPolicy,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._call = call
-        self._wire = wire
-        self._patience = patience
+        self._http = http
+        self._retry_policy = retry_policy
         self._clock = clock
         self._token: Token | None = None
         self._failed: tuple[float, NoTokenError] | None = None
 
     def current(self) -> Flow[Token]:
-        """Return a token that is good for a while, fetched if need be.
+        """Return a token that is valid for a while, and fetch it if need be.
 
         Raises:
-            NoTokenError: there is none to be had.
+            NoTokenError: the provider grants none.
         """
-        came_at = self._clock()
+        started_at = self._clock()
         token = self._usable()
         if token is not None:
             return token
-        yield self._wire.lock.acquire
+        yield self._http.lock.acquire
         try:
-            return (yield from self._renewed(came_at))
+            return (yield from self._renew(started_at))
         finally:
-            self._wire.lock.release()
+            self._http.lock.release()
 
-    def drop(self, token: Token) -> None:
-        """Use a token no more that the provider refused; a newer one stays."""
+    def discard(self, token: Token) -> None:
+        """Discard a token that the provider refused; a newer one stays."""
         if self._token is token:
             self._token = None
 
-    def _renewed(self, came_at: float) -> Flow[Token]:
+    def _renew(self, started_at: float) -> Flow[Token]:
         token = self._usable()
-        if token is not None:  # somebody fetched it meanwhile
+        if token is not None:  # another flow fetched it meanwhile
             return token
-        if self._failed is not None and self._failed[0] > came_at:
-            raise _again(self._failed[1])
+        if self._failed is not None and self._failed[0] > started_at:
+            raise _copied(self._failed[1])
         try:
-            self._token = yield from self._fetched()
+            self._token = yield from self._fetch()
         except NoTokenError as failure:
             self._failed = self._clock(), failure
             if failure.temporary and self._token and self._clock() < self._token.expires_at:
@@ -108,47 +108,47 @@ class Tokens:
         token = self._token
         return token if token is not None and self._clock() < token.renew_at else None
 
-    def _fetched(self) -> Flow[Token]:
+    def _fetch(self) -> Flow[Token]:
         for tried in count(1):
-            asked_at = self._clock()
-            came: Answer | Failure = yield partial(self._wire.exchange, self._call)
-            answer = came if isinstance(came, Answer) else None
-            pause = self._patience.pause(answer, tried)
+            requested_at = self._clock()
+            result: Answer | Failure = yield partial(self._http.exchange, self._call)
+            answer = result if isinstance(result, Answer) else None
+            pause = self._retry_policy.pause(answer, tried)
             if pause is None:
-                return read_token(came, asked_at)
-            yield partial(self._wire.sleep, pause)
+                return read_token(result, requested_at)
+            yield partial(self._http.sleep, pause)
         raise AssertionError  # pragma: no cover - counting never ends
 
 
-def read_token(came: Answer | Failure, asked_at: float) -> Token:
-    """Return the token that an answer grants.
+def read_token(result: Answer | Failure, requested_at: float) -> Token:
+    """Return the token in an answer.
 
     Raises:
-        NoTokenError: it grants none, or one that no header can carry.
+        NoTokenError: it has none, or one that no header can carry.
     """
-    if isinstance(came, Failure):
-        raise NoTokenError(None, came.found)
-    body = object_in(came.body) or {}
-    if came.http_status // 100 != 2:
+    if isinstance(result, Failure):
+        raise NoTokenError(None, result.found)
+    body = object_in(result.body) or {}
+    if result.http_status // 100 != 2:
         code = body.get("error")
         known = code if isinstance(code, str) and code in _CODES else None
-        found = f"HTTP {came.http_status}" + (f" {known}" if known else "")
-        raise NoTokenError(came.http_status, found, known)
+        found = f"HTTP {result.http_status}" + (f" {known}" if known else "")
+        raise NoTokenError(result.http_status, found, known)
     secret, kind = body.get("access_token"), body.get("token_type", "bearer")
     if not isinstance(kind, str) or kind.lower() != "bearer":
-        raise NoTokenError(came.http_status, "the answer grants no bearer token")
+        raise NoTokenError(result.http_status, "the answer grants no bearer token")
     if not isinstance(secret, str) or _TOKEN.fullmatch(secret) is None:
-        raise NoTokenError(came.http_status, "the answer holds no access_token that can be sent")
+        raise NoTokenError(result.http_status, "the answer holds no access_token that can be sent")
     seconds = _seconds(body.get("expires_in"))
     return Token(
         SecretStr(secret),
-        asked_at + seconds - min(_EARLY_SECONDS, seconds / 10),
-        asked_at + seconds,
+        requested_at + seconds - min(_EARLY_SECONDS, seconds / 10),
+        requested_at + seconds,
     )
 
 
 def _seconds(expires_in: object) -> float:
-    """Return for how long a token lasts; some servers write the number as text."""
+    """Return the lifetime of a token; some servers write the number as text."""
     if isinstance(expires_in, str) and expires_in.isascii() and expires_in.isdecimal():
         expires_in = int(expires_in[:_MOST_DIGITS])
     if isinstance(expires_in, bool) or not isinstance(expires_in, int | float):
@@ -156,5 +156,5 @@ def _seconds(expires_in: object) -> float:
     return float(min(max(expires_in, 0), _LONGEST_SECONDS))
 
 
-def _again(failure: NoTokenError) -> NoTokenError:
+def _copied(failure: NoTokenError) -> NoTokenError:
     return NoTokenError(failure.http_status, failure.found, failure.code)

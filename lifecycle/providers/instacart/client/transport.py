@@ -1,21 +1,23 @@
-"""The wire: one exchange, one pause, one lock; the only module that touches a socket.
+"""HTTP exchanges over the transports of httpx2; the only module that touches a socket.
 
-It stands on the transports of httpx2, below its clients: nothing here follows a redirect,
-keeps a cookie, looks for a proxy, decodes a body or logs a URL.
+It uses no client of httpx2: nothing here follows redirects, keeps cookies, looks for a
+proxy, decodes bodies or logs URLs.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, Final, Protocol
 
 from lifecycle.core.event import MAX_KEPT_BYTES
 from lifecycle.errors import MissingExtraError
 from lifecycle.providers.instacart.client.exchange import Answer, Call, Failure
-from lifecycle.providers.instacart.client.quiet import quiet
 
 try:
     import httpx2
@@ -25,8 +27,8 @@ except ImportError:
 SyncTransport = httpx2.BaseTransport
 AsyncTransport = httpx2.AsyncBaseTransport
 
-# Servers close idle connections after five seconds or more; whoever sends on one at that
-# very moment cannot know whether it was read.
+# Servers close idle connections after five seconds or more. A request sent at that moment
+# may or may not have been read.
 _IDLE_SECONDS: Final = 2.0
 _CONNECT_SECONDS: Final = 5.0
 _MOST_CONNECTIONS: Final = 100
@@ -47,17 +49,22 @@ _TOO_BIG: Final = Failure(f"the answer is larger than {MAX_KEPT_BYTES} bytes")
 _TOO_LATE: Final = Failure("no whole answer came in time")
 
 
-class Wire(Protocol):
-    """What flows ask of the world; each call returns its result, or an awaitable of it."""
+_in_our_exchange: Final = ContextVar("_ours", default=False)
+# At DEBUG these print response headers and foreign bytes: both may hold personal data or secrets.
+_LOGGERS: Final = ("connection", "http11", "http2", "proxy", "socks")
+
+
+class Http(Protocol):
+    """The effects of a client's flows; each call returns its result, or an awaitable of it."""
 
     @property
     def lock(self) -> Any:
-        """What only one flow may hold: `acquire` is a step, `release` is a call."""
+        """A lock that one flow may hold: `acquire` is an effect, `release` a plain call."""
         ...
 
     @property
     def longest_seconds(self) -> float:
-        """How long an exchange may take from its start, the connection included."""
+        """How long an exchange may take, connecting included."""
         ...
 
     def exchange(self, call: Call) -> Any:
@@ -69,8 +76,8 @@ class Wire(Protocol):
         ...
 
 
-class _Limits:
-    """How long the parts of an exchange may take."""
+class _Timeouts:
+    """The time limits of an exchange."""
 
     def __init__(self, timeout: float) -> None:
         connect = min(_CONNECT_SECONDS, timeout)
@@ -89,10 +96,10 @@ class _Limits:
         )
 
 
-class SyncWire(_Limits):
-    """The wire for threads, any number of them.
+class SyncHttp(_Timeouts):
+    """Exchanges for threads.
 
-    The limit on a whole exchange is looked at whenever a piece of the answer comes.
+    The limit on a whole exchange is checked whenever a part of the answer arrives.
     """
 
     def __init__(self, transport: SyncTransport | None, timeout: float) -> None:
@@ -103,7 +110,7 @@ class SyncWire(_Limits):
 
     def exchange(self, call: Call) -> Answer | Failure:
         """Make one exchange, and return its `Answer` or its `Failure`."""
-        with quiet():
+        with _library_logs_silenced():
             try:
                 return self._exchange(self._request(call))
             except (httpx2.HTTPError, OSError) as failure:
@@ -129,8 +136,8 @@ class SyncWire(_Limits):
         self._transport.close()
 
 
-class AsyncWire(_Limits):
-    """The wire for the tasks of one event loop."""
+class AsyncHttp(_Timeouts):
+    """Exchanges for the tasks of one event loop."""
 
     def __init__(self, transport: AsyncTransport | None, timeout: float) -> None:
         super().__init__(timeout)
@@ -140,7 +147,7 @@ class AsyncWire(_Limits):
 
     async def exchange(self, call: Call) -> Answer | Failure:
         """Make one exchange, and return its `Answer` or its `Failure`."""
-        with quiet():
+        with _library_logs_silenced():
             try:
                 async with asyncio.timeout(self.longest_seconds):
                     return await self._exchange(self._request(call))
@@ -162,6 +169,23 @@ class AsyncWire(_Limits):
     async def close(self) -> None:
         """Close every connection."""
         await self._transport.aclose()
+
+
+def _is_foreign(_record: logging.LogRecord) -> bool:
+    return not _in_our_exchange.get()
+
+
+@contextmanager
+def _library_logs_silenced() -> Iterator[None]:
+    """Drop the HTTP library's log lines about exchanges of this thread or task."""
+    # A logger keeps a filter once, however often it is added.
+    for name in _LOGGERS:
+        logging.getLogger(f"httpcore2.{name}").addFilter(_is_foreign)
+    before = _in_our_exchange.set(True)
+    try:
+        yield
+    finally:
+        _in_our_exchange.reset(before)
 
 
 def _limits() -> httpx2.Limits:
@@ -187,7 +211,7 @@ def _headers(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
 
 
 def _failure(failure: Exception) -> Failure:
-    """Return why there is no answer; the words of the library may quote what was sent."""
+    """Return why there is no answer; the library's own message may quote the request."""
     for kind, found in _NEVER_SENT:
         if isinstance(failure, kind):
             return Failure(found, sent=False)
