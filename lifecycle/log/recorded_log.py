@@ -135,7 +135,7 @@ class RecordedLog:
         """Yield every record of a stream by version, whatever its version, in constant memory."""
         name = storable(stream)
         yield from self._ask(self._recorder.odd_ones, name)
-        version, position = 0, MAX_POSITION
+        version, position = 0, _LAST
         while page := self._ask(self._recorder.page_of_stream, name, version, position):
             yield from page
             version, position = page[-1].version, page[-1].position
@@ -143,6 +143,8 @@ class RecordedLog:
     def streams(self, *, prefix: str = ORDERS, after: str = "") -> Iterator[str]:
         """Yield the names above `after` with this prefix, sorted, in constant memory."""
         wanted, last = storable(prefix), storable(after)
+        if not wanted and not last and self.read(""):
+            yield ""  # above which all others are
         while page := self._ask(self._recorder.page_of_streams, last, wanted):
             yield from map(storable, page)
             last = page[-1]

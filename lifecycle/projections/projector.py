@@ -92,7 +92,8 @@ class Follower:
             records, position = records + 1, record.position
             if record.stream.startswith(prefix):
                 streams.add(record.stream)
-        return sorted(streams), position if records == RECORDS_AT_ONCE else until
+        # A name that ends before the order id is about no order.
+        return sorted(streams - {prefix}), position if records == RECORDS_AT_ONCE else until
 
 
 def batch_of(outcomes: Iterable[Outcome]) -> Batch:

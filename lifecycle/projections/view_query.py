@@ -107,7 +107,7 @@ class Finding:
         prefix = prefix_of(self._provider)
         tail = chain(self._log.strays(), self._log.scan(after=live.position, until=end))
         touched = {r.stream.removeprefix(prefix) for r in tail if r.stream.startswith(prefix)}
-        return _Shelf(self._log.views, live, sorted(touched), self)
+        return _Shelf(self._log.views, live, sorted(touched - {""}), self)
 
     def folded(self, order_ids: Sequence[str]) -> dict[str, OrderView]:
         """Return the views of some orders, folded from the log; notes which are poisoned."""

@@ -19,6 +19,7 @@ from lifecycle.log.stores.memory.feeds import MemoryFeeds
 from lifecycle.log.stores.memory.views import MemoryViews
 
 _PAGE: Final = 500
+_BELOW_ALL: Final = -sys.maxsize - 2
 
 
 class MemoryLog(RecordedLog):
@@ -86,7 +87,7 @@ class MemoryRecorder(POPOApplicationRecorder):
         return [
             record
             for stream in sorted(streams)
-            for record in self.read(stream, -sys.maxsize, sys.maxsize)
+            for record in self.read(stream, _BELOW_ALL, sys.maxsize)
         ]
 
     def page(self, after: int, until: int) -> list[Record]:
@@ -102,7 +103,7 @@ class MemoryRecorder(POPOApplicationRecorder):
 
     def odd_ones(self, stream: str) -> list[Record]:
         """Return a stream's records whose versions are no numbers from 1 on."""
-        return self.read(stream, -sys.maxsize, 0)
+        return self.read(stream, _BELOW_ALL, 0)
 
     def strays(self) -> list[Record]:
         """Return none: positions are counted."""
