@@ -13,29 +13,20 @@ from typing import Annotated, Any, Final
 import typer
 from typer.main import get_command
 
-from lifecycle.cli.backup import backup
+from lifecycle.cli.audit import quarantine, replay, verify
 from lifecycle.cli.check import check
 from lifecycle.cli.checkup import DISTRIBUTION
-from lifecycle.cli.copy import copy
-from lifecycle.cli.database import init
 from lifecycle.cli.demo import demo
-from lifecycle.cli.diagram import diagram
 from lifecycle.cli.doctor import doctor
-from lifecycle.cli.export import export
 from lifecycle.cli.failure import DONE, USAGE, ending_of
-from lifecycle.cli.ingest import ingest
-from lifecycle.cli.listing import listing
+from lifecycle.cli.log import backup, copy, export, ingest, init
+from lifecycle.cli.orders import history, listing, show, watch
 from lifecycle.cli.output import say, warn
-from lifecycle.cli.quarantine import quarantine
+from lifecycle.cli.picture import diagram, stats
 from lifecycle.cli.reconcile import reconcile
-from lifecycle.cli.replay import replay
 from lifecycle.cli.serve import serve
-from lifecycle.cli.show import history, show
 from lifecycle.cli.simulate import simulate
-from lifecycle.cli.stats import stats
-from lifecycle.cli.verify import verify
 from lifecycle.cli.views import views
-from lifecycle.cli.watch import watch
 
 _COMMANDS: Final[dict[str, Callable[..., None]]] = {
     "demo": demo,

@@ -11,20 +11,20 @@ import typer
 
 from lifecycle.cli.demonstration import Demonstration, demonstrate
 from lifecycle.cli.failure import NO
-from lifecycle.cli.opened import opened
-from lifecycle.cli.option import DEFAULT_PROVIDER, Json
+from lifecycle.cli.option import Json
 from lifecycle.cli.output import (
     arrow,
     counted,
     print_json,
+    print_table,
     print_text,
+    progress,
     say,
     speaks_unicode,
     styled,
     terminal_width,
 )
-from lifecycle.cli.progress import progress
-from lifecycle.cli.table import print_table
+from lifecycle.composition import connect
 from lifecycle.diagram.mermaid import mermaid
 from lifecycle.diagram.timeline import timeline
 
@@ -51,7 +51,7 @@ def demo(
 ) -> None:
     """Deliver 1,000 orders badly, and see that every view is right."""
     url = db or f"sqlite:///{Path(mkdtemp(prefix='lifecycle-demo-')) / 'demo.db'}"
-    with opened(url, DEFAULT_PROVIDER, create=True) as orders, progress("demo"):
+    with connect(url) as orders, progress("demo"):
         shown = demonstrate(orders, seed=seed, count=count)
         drawn = mermaid(orders.provider.definition, shown.shown, shown.history)
     if json:

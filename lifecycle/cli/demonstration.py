@@ -11,9 +11,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from pathlib import Path
+from typing import Any, Final, NamedTuple
 
-from lifecycle.cli.shipped import Shipped, how_to
 from lifecycle.composition import connect, sample_orders_of
 from lifecycle.core.event import Event
 from lifecycle.core.strict_json import canonical
@@ -30,6 +30,22 @@ Arrived = Mapping[str, Mapping[bytes, Recording]]
 
 Truth = Mapping[str, Any]
 """By order, its story as the generator tells it."""
+
+
+_PACKAGE: Final = Path(__file__).resolve().parents[1]
+# In a wheel they lie inside the package, in a checkout where examples belong.
+_PLACES: Final = (_PACKAGE / "recordings", _PACKAGE.parent / "examples" / "recordings")
+
+
+class Shipped(NamedTuple):
+    """One recording that came with the package: its lines, and what they tell."""
+
+    tells: str
+    path: Path
+
+    def lines(self) -> list[bytes]:
+        """Return its lines."""
+        return self.path.read_bytes().splitlines()
 
 
 class Claim(NamedTuple):
@@ -62,6 +78,16 @@ class Demonstration(NamedTuple):
     def ok(self) -> bool:
         """Whether every claim holds."""
         return all(claim.ok for claim in self.claims)
+
+
+def how_to() -> tuple[Shipped, ...]:
+    """Return the three stories of the how-to on asynchronous creation, in its order."""
+    folder = next(place for place in _PLACES if place.is_dir())
+    return (
+        Shipped("created, and confirmed", folder / "happy.jsonl"),
+        Shipped("refused, corrected, sent again", folder / "corrected.jsonl"),
+        Shipped("accepted, then canceled", folder / "canceled.jsonl"),
+    )
 
 
 def demonstrate(orders: Orders, *, seed: int, count: int) -> Demonstration:

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 import typer
 
-from lifecycle.cli.checkup import checks_of_installation, checks_of_log
+from lifecycle.cli.checkup import Check, checks_of_installation, checks_of_log
 from lifecycle.cli.failure import DONE, NO, STORE, USAGE
-from lifecycle.cli.health_check import Check
-from lifecycle.cli.opened import opened
 from lifecycle.cli.option import DEFAULT_DATABASE, DEFAULT_PROVIDER, Database, Json, ProviderName
-from lifecycle.cli.output import Cell, print_json, say
-from lifecycle.cli.progress import progress
-from lifecycle.cli.table import print_table
+from lifecycle.cli.output import Cell, attributes, print_json, print_table, progress, say
+from lifecycle.composition import connect
 from lifecycle.errors import StoreError, StoreUrlError
 from lifecycle.log.contract import Level
 
+_KEYS: Final = ("name", "level", "ok", "found", "advice", "meaning")
 _STYLES: Final = {
     Level.OK: "green",
     Level.NOTE: "cyan",
@@ -36,7 +34,7 @@ def doctor(
     code = _check_log(checks, db, provider)
     ok = all(check.ok for check in checks)
     if json:
-        print_json({"ok": ok, "checks": [_as_json(check) for check in checks]})
+        print_json({"ok": ok, "checks": [attributes(check, *_KEYS) for check in checks]})
     else:
         _print(checks)
     if code or not ok:
@@ -46,7 +44,7 @@ def doctor(
 def _check_log(checks: list[Check], db: str, provider: str) -> int:
     """Add what is to be said about the log, and return the code of one that cannot be opened."""
     try:
-        with opened(db, provider) as orders, progress("doctor"):
+        with connect(db, provider=provider, create=False) as orders, progress("doctor"):
             checks.extend(checks_of_log(orders))
     except StoreUrlError as failure:
         checks.append(Check("database", Level.FAIL, "no store answers to this URL", str(failure)))
@@ -57,26 +55,9 @@ def _check_log(checks: list[Check], db: str, provider: str) -> int:
     return DONE
 
 
-def _as_json(check: Check) -> dict[str, Any]:
-    name, level, found, advice, meaning = check
-    return {
-        "name": name,
-        "level": level.value,
-        "ok": check.ok,
-        "found": found,
-        "advice": advice,
-        "meaning": meaning,
-    }
-
-
 def _print(checks: list[Check]) -> None:
     rows = (
-        (
-            Cell(check.level.value, _STYLES[check.level]),
-            check.name,
-            check.found,
-            _told(check),
-        )
+        (Cell(check.level.value, _STYLES[check.level]), check.name, check.found, _told(check))
         for check in checks
     )
     print_table(("", "check", "found", "what it means, or what to do"), rows)

@@ -1,7 +1,9 @@
-"""What goes to stdout: JSON, and text for people. Nothing from the data steers the terminal.
+"""What goes to stdout and stderr: JSON, text, tables and progress; no data steers the terminal.
 
-A terminal gets colors. Anything else, and a terminal with `NO_COLOR`, gets plain text
-without escape codes.
+A terminal gets colors, and a table's columns as long as they fit; in a narrower one each row
+becomes a block of fields, so that nothing is cut and no word is broken to bits. A pipe, and a
+terminal with `NO_COLOR`, get plain text without escape codes; a pipe one line a row, every
+column whole, for `grep` and `cut`.
 """
 
 from __future__ import annotations
@@ -11,11 +13,14 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Iterable, Mapping
+import textwrap
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cache
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TextIO
 
-from lifecycle.diagram.harmless import harmless
+from lifecycle.diagram.harmless import cells, harmless
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -24,6 +29,13 @@ if TYPE_CHECKING:
 _UNSAFE: Final = re.compile(
     "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
 )
+
+_PAGE: Final = 200
+_GAP: Final = 2
+_NARROWEST_LAST: Final = 24
+
+Advance = Callable[[int], None]
+"""Tells how much more was done."""
 
 
 class Cell(NamedTuple):
@@ -40,10 +52,12 @@ def say(text: str = "", style: str = "") -> None:
 
 def print_styled(pieces: Iterable[Cell]) -> None:
     """Print pieces of visible text as one line, whatever the terminal's width."""
-    if styled():
-        _print_rich(pieces)
-    else:
+    if not styled():
         sys.stdout.write("".join(piece.text for piece in pieces).rstrip() + "\n")
+        return
+    from rich.text import Text  # noqa: PLC0415 - a pipe never needs it
+
+    _console().print(Text.assemble(*pieces), soft_wrap=True)
 
 
 def print_text(text: str) -> None:
@@ -104,13 +118,14 @@ def counted(number: int, what: str) -> str:
     return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
+def attributes(value: object, *names: str) -> dict[str, Any]:
+    """Return some attributes of a value by their names, for JSON."""
+    return {name: getattr(value, name) for name in names}
+
+
 def styled() -> bool:
     """Tell whether stdout takes colors: a terminal, and nobody asked for none."""
-    return (
-        sys.stdout.isatty()
-        and not os.environ.get("NO_COLOR")
-        and os.environ.get("TERM", "dumb") not in ("dumb", "unknown")
-    )
+    return _is_screen(sys.stdout) and not os.environ.get("NO_COLOR")
 
 
 def visible(text: str) -> str:
@@ -133,15 +148,57 @@ def arrow() -> str:
     return "→" if speaks_unicode() else "->"
 
 
+def escaped(text: str) -> str:
+    """Return one line of text with what could steer a terminal as JSON's escapes."""
+    return _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[str | Cell]]) -> bool:
+    """Print rows under headings, page by page; tell whether there were any."""
+    waiting = iter(rows)
+    widths = [len(column) for column in columns]
+    headings = [[Cell(column, "bold") for column in columns]]
+    while page := [[_cell(cell) for cell in row] for row in islice(waiting, _PAGE)]:
+        for row in page:
+            widths = [max(pair) for pair in zip(widths, (cells(c.text) for c in row), strict=True)]
+        if _fits(widths):
+            _print_columns([*headings, *page], widths)
+        else:
+            _print_blocks(columns, page)
+        headings = []
+    return not headings
+
+
+@contextmanager
+def progress(what: str, total: int | None = None) -> Iterator[Advance]:
+    """Show a bar on stderr where a person watches; without a total, that something goes on."""
+    if not _is_screen(sys.stderr):
+        yield lambda _: None
+        return
+    from rich.console import Console  # noqa: PLC0415 - only where it shows
+    from rich.progress import Progress  # noqa: PLC0415 - as above
+
+    console = Console(stderr=True, no_color=bool(os.environ.get("NO_COLOR")) or None)
+    with Progress(console=console, transient=True) as bars:
+        task = bars.add_task(what, total=total)
+        yield lambda done: bars.advance(task, done)
+
+
+@cache
+def _console() -> Console:
+    from rich.console import Console  # noqa: PLC0415 - a pipe never needs it
+
+    return Console(highlight=False, markup=False, emoji=False, force_terminal=True)
+
+
+def _is_screen(stream: TextIO) -> bool:
+    return stream.isatty() and os.environ.get("TERM", "dumb") not in {"dumb", "unknown"}
+
+
 def _json(value: Any, indent: int | None = None) -> str:
     """Spell a value so that not even a terminal that shows it can be steered."""
     lines = json.dumps(value, ensure_ascii=False, indent=indent).split("\n")
     return "\n".join(map(escaped, lines))
-
-
-def escaped(text: str) -> str:
-    """Return one line of text with what could steer a terminal as JSON's escapes."""
-    return _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def _write(text: str) -> None:
@@ -155,14 +212,44 @@ def _encodable(text: str, stream: TextIO) -> str:
     return text.encode(encoding, "backslashreplace").decode(encoding)
 
 
-@cache
-def _console() -> Console:
-    from rich.console import Console  # noqa: PLC0415 - a pipe never needs it
-
-    return Console(highlight=False, markup=False, emoji=False, force_terminal=True)
+def _cell(cell: str | Cell) -> Cell:
+    return cell._replace(text=visible(cell.text)) if isinstance(cell, Cell) else Cell(visible(cell))
 
 
-def _print_rich(pieces: Iterable[Cell]) -> None:
-    from rich.text import Text  # noqa: PLC0415 - a pipe never needs it
+def _fits(widths: Sequence[int]) -> bool:
+    width = terminal_width()
+    return width is None or _before_last(widths) + min(widths[-1], _NARROWEST_LAST) <= width
 
-    _console().print(Text.assemble(*pieces), soft_wrap=True)
+
+def _before_last(widths: Sequence[int]) -> int:
+    return sum(widths[:-1]) + _GAP * (len(widths) - 1)
+
+
+def _print_columns(rows: Iterable[Sequence[Cell]], widths: Sequence[int]) -> None:
+    indent = _before_last(widths)
+    width = terminal_width()
+    for *row, last in rows:
+        padded = [_padded(cell, space) for cell, space in zip(row, widths, strict=False)]
+        first, *further = _wrapped(last.text, None if width is None else width - indent)
+        print_styled([*padded, Cell(first, last.style)])
+        for line in further:
+            print_styled([Cell(" " * indent), Cell(line, last.style)])
+
+
+def _print_blocks(columns: Sequence[str], rows: Iterable[Sequence[Cell]]) -> None:
+    width = max(map(len, columns))
+    for row in rows:
+        for column, cell in zip(columns, row, strict=True):
+            if cell.text and cell.text != "-":
+                print_styled([Cell(f"{column:<{width}}  ", "dim"), cell])
+        say()
+
+
+def _padded(cell: Cell, width: int) -> Cell:
+    return cell._replace(text=cell.text + " " * (width - cells(cell.text) + _GAP))
+
+
+def _wrapped(text: str, room: int | None) -> list[str]:
+    if room is None or cells(text) <= room:
+        return [text]
+    return textwrap.wrap(text, room)

@@ -1,9 +1,9 @@
-"""Options of commands that draw, and where a drawn picture goes."""
+"""`diagram` and `stats`: what is drawn, and where a picture goes."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Final
@@ -11,11 +11,22 @@ from typing import Annotated, Final
 import typer
 
 from lifecycle.cli.failure import Refusal
-from lifecycle.cli.output import print_text
-from lifecycle.cli.source import STDIN
-from lifecycle.cli.whole_file import whole_or_not_there
-from lifecycle.diagram import Picture
-from lifecycle.log.file_mode import PRIVATE
+from lifecycle.cli.file import STDIN, whole_or_not_there
+from lifecycle.cli.option import (
+    DEFAULT_DATABASE,
+    DEFAULT_PROVIDER,
+    AsAt,
+    AsOf,
+    Database,
+    Json,
+    ProviderName,
+)
+from lifecycle.cli.output import Cell, counted, print_json, print_table, print_text, progress, say
+from lifecycle.composition import connect
+from lifecycle.diagram import Picture, draw_definition, draw_order, draw_stats
+from lifecycle.diagram.fleet import short
+from lifecycle.log.file_mode import ORDINARY, PRIVATE
+from lifecycle.projections.stats import LogStats
 
 STDOUT: Final = STDIN
 
@@ -112,3 +123,123 @@ def _written(picture: Picture, form: Format, theme: ThemeName) -> str | bytes:
             return picture.svg(theme=theme.value)
         case Format.PNG:
             return picture.png(theme=theme.value)
+
+
+class View(StrEnum):
+    """What a picture of an order shows."""
+
+    PATH = "path"
+    TIMELINE = "timeline"
+    SEQUENCE = "sequence"
+
+
+_USUAL: Final = {
+    View.PATH: Format.MERMAID,
+    View.TIMELINE: Format.SVG,
+    View.SEQUENCE: Format.MERMAID,
+}
+
+
+def diagram(
+    *,
+    order: Annotated[
+        str | None,
+        typer.Option("--order", metavar="ORDER", help="The order to draw, not the definition."),
+    ] = None,
+    view: Annotated[
+        View | None,
+        typer.Option(
+            "--view",
+            help="Of an order: its way through the states, its events in time, or who told whom.",
+            show_default="path",
+        ),
+    ] = None,
+    form: FormatName = None,
+    theme: Colors = ThemeName.AUTO,
+    narrow: Narrow = False,
+    output: Output = STDOUT,
+    as_at: AsAt = None,
+    as_of: AsOf = None,
+    db: Database = DEFAULT_DATABASE,
+    provider: ProviderName = DEFAULT_PROVIDER,
+) -> None:
+    """Draw the states and moves, or what happened to one order."""
+    asked = {"--view": view, "--as-at": as_at, "--as-of": as_of}
+    if order is None and (given := [name for name, value in asked.items() if value is not None]):
+        raise Refusal(f"{given[0]} is about an order; name one with --order ORDER")
+    shown = view or View.PATH
+    # The definition is the same whatever the log holds: it takes none to draw it.
+    log = db if order is not None else "memory:"
+    with connect(log, provider=provider, create=order is None) as orders:
+        picture = (
+            draw_definition(orders.provider.definition, narrow=narrow)
+            if order is None
+            else draw_order(orders, order, shown.value, as_at=as_at, as_of=as_of, narrow=narrow)
+        )
+    # A definition is no secret; what became of an order is.
+    mode = ORDINARY if order is None else PRIVATE
+    write_picture(picture, form_of(form, output) or _USUAL[shown], theme, output, mode=mode)
+
+
+_STATES: Final = ("state", "entered", "orders", "there now", "p50", "p95")
+_MOVES: Final = ("from", "to", "times", "")
+
+
+def stats(
+    *,
+    form: FormatName = None,
+    theme: Colors = ThemeName.AUTO,
+    narrow: Narrow = False,
+    output: Output = STDOUT,
+    db: Database = DEFAULT_DATABASE,
+    provider: ProviderName = DEFAULT_PROVIDER,
+    json: Json = False,
+) -> None:
+    """Count every move, and how long orders stay in each state."""
+    drawn = form_of(form, output, (".svg", ".png"))
+    if json and drawn is not None:
+        raise Refusal("--json prints figures, --format draws them; use one of both")
+    if drawn is None and output != STDOUT:
+        raise Refusal(f"{output!a} tells no form; name it .svg or .png, or give --format")
+    with (
+        connect(db, provider=provider, create=False) as orders,
+        progress("stats", orders.log.last_position()) as advance,
+    ):
+        figures = orders.stats(on_progress=advance)
+    if drawn is not None:
+        picture = draw_stats(orders.provider.definition, figures, narrow=narrow)
+        write_picture(picture, drawn, theme, output)
+    elif json:
+        print_json(figures.model_dump(mode="json"))
+    else:
+        _print_stats(figures)
+
+
+def _print_stats(figures: LogStats) -> None:
+    events = counted(figures.events, "event")
+    say(f"{counted(figures.orders, 'order')} of {figures.provider}, {events}", "bold")
+    if figures.unfoldable:
+        orders = counted(figures.unfoldable, "order")
+        say(f"{orders} cannot be folded and are not counted; run: lifecycle list", "yellow")
+    say()
+    print_table(_STATES, _states(figures))
+    say()
+    print_table(_MOVES, _moves(figures))
+
+
+def _states(figures: LogStats) -> Iterator[tuple[str | Cell, ...]]:
+    for state in figures.states:
+        yield (
+            state.state,
+            f"{state.entered:,}",
+            f"{state.orders:,}",
+            Cell(f"{state.now:,}", "bold" if state.now else "dim"),
+            short(state.p50),
+            short(state.p95),
+        )
+
+
+def _moves(figures: LogStats) -> Iterator[tuple[str | Cell, ...]]:
+    for move in figures.moves:
+        note = "" if move.declared else "skipped ahead"
+        yield (move.from_ or "-", move.to, f"{move.count:,}", Cell(note, "yellow"))

@@ -13,9 +13,7 @@ from operator import attrgetter
 from typing import Any, Final
 
 from lifecycle.cli.failure import Refusal
-from lifecycle.cli.output import Cell, counted, print_fields, say
-from lifecycle.cli.progress import Advance, progress
-from lifecycle.cli.table import print_table
+from lifecycle.cli.output import Advance, Cell, counted, print_fields, print_table, progress, say
 from lifecycle.composition import known_providers
 from lifecycle.core.definition import Definition, Written
 from lifecycle.errors import DefinitionError, InvalidArgumentError

@@ -10,7 +10,6 @@ from typing import Annotated, Any, Final
 import typer
 
 from lifecycle.cli.failure import NO, Refusal
-from lifecycle.cli.opened import opened
 from lifecycle.cli.option import (
     DEFAULT_DATABASE,
     DEFAULT_PROVIDER,
@@ -19,9 +18,8 @@ from lifecycle.cli.option import (
     ProviderName,
     read_duration,
 )
-from lifecycle.cli.output import print_fields, print_json
-from lifecycle.cli.progress import progress
-from lifecycle.composition import client_of, reconciling_of
+from lifecycle.cli.output import print_fields, print_json, progress
+from lifecycle.composition import client_of, connect, reconciling_of
 
 ENVIRONMENT: Final = "LIFECYCLE_PROVIDER_"
 NEEDED: Final = ("URL", "CLIENT_ID", "CLIENT_SECRET", "USER_ID")
@@ -61,7 +59,7 @@ def reconcile(
     """Ask the provider for orders that wait too long."""
     module, settings = reconciling_of(provider), provider_settings(os.environ)
     with (
-        opened(db, provider) as orders,
+        connect(db, provider=provider, create=False) as orders,
         client_of(provider).Client(**settings) as client,
         progress("reconcile") as advance,
     ):

@@ -12,8 +12,7 @@ import typer
 
 from lifecycle.cli.failure import Refusal
 from lifecycle.cli.option import DEFAULT_PROVIDER, ProviderName
-from lifecycle.cli.output import warn
-from lifecycle.cli.table import print_table
+from lifecycle.cli.output import print_table, warn
 from lifecycle.composition import simulator_of
 
 DEFAULT_PORT: Final = 8642

@@ -7,11 +7,9 @@ from typing import Annotated, Any, Final
 import typer
 
 from lifecycle.cli.failure import NO, Refusal
-from lifecycle.cli.opened import opened
 from lifecycle.cli.option import DEFAULT_DATABASE, DEFAULT_PROVIDER, Database, Json, ProviderName
-from lifecycle.cli.output import counted, print_json, say
-from lifecycle.cli.progress import progress
-from lifecycle.cli.table import print_table
+from lifecycle.cli.output import counted, print_json, print_table, progress, say
+from lifecycle.composition import connect
 from lifecycle.log.view_store import Generation
 from lifecycle.projections.stored_views import Standing
 from lifecycle.service.orders import Orders
@@ -43,7 +41,7 @@ def views(
     """Show, build and keep up the stored views that list asks."""
     if rebuild + catch_up + follow + redrive > 1:
         raise Refusal("choose one of --rebuild, --catch-up, --follow and --redrive")
-    with opened(db, provider) as orders:
+    with connect(db, provider=provider, create=False) as orders:
         if rebuild:
             _rebuild(orders)
         elif catch_up:

@@ -11,7 +11,7 @@ from resource import RUSAGE_CHILDREN, getrusage
 import pytest
 
 from lifecycle import connect
-from lifecycle.cli import demonstration, shipped
+from lifecycle.cli import demonstration
 from lifecycle.composition import sample_orders_of
 from lifecycle.log.contract import Outcome
 from tests.scenario.command_line import run, run_on_terminal, run_script
@@ -137,5 +137,5 @@ def test_the_recordings_travel_in_the_wheel():
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text())
     wheel = settings["tool"]["hatch"]["build"]["targets"]["wheel"]
     assert wheel["force-include"]["examples/recordings"] == "lifecycle/recordings"
-    assert shipped._PLACES[0] == ROOT / "lifecycle" / "recordings"
-    assert all(story.lines() for story in shipped.how_to())
+    assert demonstration._PLACES[0] == ROOT / "lifecycle" / "recordings"
+    assert all(story.lines() for story in demonstration.how_to())

@@ -1,15 +1,18 @@
-"""The files that a command reads: checked before anything is written, streamed line by line."""
+"""Files: read line by line after a check, and written whole or not at all."""
 
 from __future__ import annotations
 
+import os
 import stat
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import BinaryIO, Final, NamedTuple
 
 from lifecycle.cli.failure import Refusal, unusable
+from lifecycle.log.file_mode import PRIVATE
+from lifecycle.log.part_file import part_of
 
 STDIN: Final = "-"
 MAX_LINE_BYTES: Final = 128 * 1024 * 1024
@@ -103,3 +106,28 @@ def _batches(lines: Iterable[bytes]) -> Iterator[Batch]:
             first, size, held = first + len(held), 0, []
     if held:
         yield Batch(first, held, size)
+
+
+@contextmanager
+def whole_or_not_there(path: Path, what: str, mode: int = PRIVATE) -> Iterator[BinaryIO]:
+    """Open a file that takes its name once it is complete and on the disk.
+
+    `what` is to be written, for people. Others may read it only if `mode` lets them.
+
+    Raises:
+        Refusal: it cannot be written, or a database would be overwritten.
+    """
+    try:
+        if path.exists() and not path.is_file():
+            with path.open("wb") as file:
+                yield file
+            return
+        if path.exists() and looks_like_a_database(path):
+            raise Refusal(f"{str(path)!a} is a database; choose another name for the {what}")
+        with part_of(path, mode) as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+            Path(file.name).replace(path)
+    except OSError as failure:
+        raise Refusal(unusable(path, failure)) from None

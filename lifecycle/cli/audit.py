@@ -1,0 +1,283 @@
+"""`verify`, `replay` and `quarantine`: is what is stored sound, and what could not be read?"""
+
+from __future__ import annotations
+
+import json as json_module
+import os
+from collections import Counter
+from collections.abc import Iterator
+from functools import partial
+from typing import Annotated, Any, Final
+
+import typer
+
+from lifecycle.audit import replay as replaying
+from lifecycle.audit import verify as verification
+from lifecycle.audit.checkpoint import Checkpoint
+from lifecycle.cli.failure import NO, Refusal
+from lifecycle.cli.option import DEFAULT_DATABASE, DEFAULT_PROVIDER, Database, Json, ProviderName
+from lifecycle.cli.output import (
+    Cell,
+    attributes,
+    counted,
+    print_json,
+    print_json_array,
+    print_table,
+    progress,
+    say,
+    warn,
+)
+from lifecycle.composition import connect, known_providers, open_log
+from lifecycle.core.event import Event
+from lifecycle.errors import InvalidArgumentError
+from lifecycle.log.contract import ORDERS
+from lifecycle.service.orders import Orders
+from lifecycle.service.receipt import QuarantineItem
+
+
+def _read_checkpoint(text: str) -> Checkpoint:
+    try:
+        return Checkpoint.parse(text)
+    except InvalidArgumentError as refused:
+        raise typer.BadParameter(f"expected {refused.expected}, as verify prints it") from None
+
+
+def verify(
+    *,
+    checkpoint: Annotated[
+        Checkpoint | None,
+        typer.Option(
+            "--checkpoint",
+            metavar="CHECKPOINT",
+            parser=_read_checkpoint,
+            help="An earlier one, kept elsewhere: what it saw must still be there.",
+        ),
+    ] = None,
+    db: Database = DEFAULT_DATABASE,
+    json: Json = False,
+) -> None:
+    """Check that nothing stored was changed; print a checkpoint."""
+    with connect(db, create=False) as orders, progress("verify"):
+        found = verification.verify(orders.log, checkpoint=checkpoint)
+    if json:
+        print_json(_verification(found))
+    else:
+        _print_verification(found, held=checkpoint is not None)
+    if not found.ok:
+        raise typer.Exit(NO)
+
+
+def _verification(found: verification.Verification) -> dict[str, Any]:
+    return {
+        **attributes(found, "ok", "records", "orders", "found"),
+        "findings": [finding._asdict() for finding in found.findings],
+        "checkpoint": str(found.checkpoint),
+    }
+
+
+def _print_verification(found: verification.Verification, *, held: bool) -> None:
+    looked_at = f"{counted(found.records, 'record')} of {counted(found.orders, 'order')}"
+    if found.ok:
+        say(
+            f"{looked_at}: nothing that is there was changed, and none is missing in between",
+            "green",
+        )
+        if not held:
+            say("only an earlier checkpoint can show whether the end of the log was cut off")
+        say(f"checkpoint {found.checkpoint}")
+        return
+    say(f"{looked_at}: {counted(found.found, 'finding')}, in the order of the log", "bold red")
+    print_table(
+        ("position", "stream", "version", "found"),
+        (
+            (
+                _told(finding.position),
+                _told(finding.stream),
+                _told(finding.version),
+                finding.sentence,
+            )
+            for finding in found.findings
+        ),
+    )
+
+
+def _told(value: object) -> str:
+    return "-" if value is None else str(value)
+
+
+LONGEST_VALUE: Final = 60
+SMALL_LOG: Final = 20_000
+"""Records."""
+
+_IN_MEMORY: Final = "memory:"
+
+
+def replay(
+    *,
+    workers: Annotated[
+        int,
+        typer.Option(
+            "--workers", min=0, metavar="N", help="Processes to use; 0 is one a processor."
+        ),
+    ] = 0,
+    db: Database = DEFAULT_DATABASE,
+    json: Json = False,
+) -> None:
+    """Derive every view anew from the raw bytes, and compare."""
+    with connect(db, create=False) as orders:
+        found = _replayed(orders, db, workers)
+    if json:
+        print_json(_replay(found))
+    else:
+        _print_replay(found)
+    if not found.ok:
+        raise typer.Exit(NO)
+
+
+def _replayed(orders: Orders, url: str, workers: int) -> replaying.Replay:
+    log = orders.log
+    last = log.last_position()
+    if workers == 0:
+        # Starting processes takes longer than replaying a small log.
+        workers = (os.cpu_count() or 1) if last > SMALL_LOG else 1
+    with progress("replay", last) as advance:
+        if workers == 1 or log.url == _IN_MEMORY:
+            return replaying.replay(log, known_providers(), advance)
+        source = replaying.Source(partial(open_log, url, create=False), known_providers)
+        return replaying.replay_in_processes(log, source, workers, advance)
+
+
+def _replay(found: replaying.Replay) -> dict[str, Any]:
+    counts = ("records", "orders", "compared", "behind", "linked", "found")
+    return {
+        **attributes(found, "ok", *counts),
+        "differences": [difference._asdict() for difference in found.differences],
+    }
+
+
+def _print_replay(found: replaying.Replay) -> None:
+    looked_at = f"{counted(found.records, 'record')} of {counted(found.orders, 'order')}"
+    if found.ok:
+        say(f"{looked_at}: all of it comes out as it was stored", "green")
+    else:
+        say(f"{looked_at}: {counted(found.found, 'difference')}", "bold red")
+        print_table(
+            ("order", "version", "field", "stored", "found"),
+            (
+                (
+                    difference.stream.removeprefix(ORDERS) or "-",
+                    "-" if difference.version is None else str(difference.version),
+                    difference.field,
+                    _in_short(difference.stored),
+                    _in_short(difference.found),
+                )
+                for difference in found.differences
+            ),
+        )
+    say(_about_views(found))
+    if found.linked is None:
+        say("whether nothing is gone from between the records, only verify can tell")
+
+
+def _about_views(found: replaying.Replay) -> str:
+    if not found.compared and not found.behind:
+        return "no stored views were there to compare with"
+    compared = f"{counted(found.compared, 'stored view')} compared"
+    return f"{compared}, {found.behind:,} behind the log" if found.behind else compared
+
+
+def _in_short(value: Any) -> str:
+    text = "-" if value is None else json_module.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]}..."
+
+
+HEADINGS: Final = (
+    "item",
+    "received",
+    "reason",
+    "provider",
+    "kind",
+    "order",
+    "line",
+    "bytes",
+    "re-driven",
+    "detail",
+)
+LONGEST_ID_SHOWN: Final = 60
+REDRIVEN_HEADINGS: Final = ("item", "order", "outcome", "event")
+
+
+def quarantine(
+    *,
+    redrive: Annotated[
+        bool,
+        typer.Option(
+            "--redrive", help="Read every waiting item again, and record what can be read now."
+        ),
+    ] = False,
+    every: Annotated[bool, typer.Option("--all", help="Also items that were re-driven.")] = False,
+    db: Database = DEFAULT_DATABASE,
+    provider: ProviderName = DEFAULT_PROVIDER,
+    json: Json = False,
+) -> None:
+    """List what could not be read and why; --redrive reads it again."""
+    if redrive and every:
+        raise Refusal("--redrive and --all do not go together; run them one after the other")
+    with connect(db, provider=provider, create=False) as orders:
+        if redrive:
+            _redrive(orders, json=json)
+        elif json:
+            print_json_array(item.model_dump(mode="json") for item in orders.quarantine(all=every))
+        elif not print_table(HEADINGS, map(_row, orders.quarantine(all=every))):
+            say("nothing is in the quarantine")
+
+
+def _redrive(orders: Orders, *, json: bool) -> None:
+    # All of it first: a reader of our output that goes away must not stop the work.
+    became = list(_redriven(orders))
+    if json:
+        print_json_array(became)
+    elif not print_table(
+        REDRIVEN_HEADINGS, ([str(value) for value in event.values()] for event in became)
+    ):
+        say("nothing in the quarantine can be read yet")
+    for provider, count in _without_provider(orders).items():
+        warn(f"{counted(count, 'item')} left: provider {provider!a} is not known here")
+
+
+def _redriven(orders: Orders) -> Iterator[dict[str, Any]]:
+    for receipt in orders.redrive():
+        if isinstance(receipt.event, Event):
+            yield {
+                "item": receipt.event.redriven_from,
+                "order_id": receipt.event.order_id,
+                "outcome": receipt.outcome.value,
+                "key": receipt.event.key,
+            }
+
+
+def _without_provider(orders: Orders) -> Counter[str]:
+    """Count the waiting items whose provider nobody here can ask, by its name."""
+    known = known_providers()
+    return Counter(item.provider for item in orders.quarantine() if item.provider not in known)
+
+
+def _row(item: QuarantineItem) -> tuple[str | Cell, ...]:
+    shown = item.model_dump(mode="json")
+    return (
+        str(item.item),
+        shown["received_at"] or "-",
+        Cell(item.reason, "red" if item.redriven is None else "dim"),
+        item.provider,
+        item.kind or "-",
+        _shortened(item.order_id or "-"),
+        "-" if item.line_number is None else str(item.line_number),
+        str(item.size),
+        item.redriven or "-",
+        item.detail,
+    )
+
+
+def _shortened(text: str) -> str:
+    """An order id lands here because it may be far too long: a table shows how it starts."""
+    return text if len(text) <= LONGEST_ID_SHOWN else f"{text[:LONGEST_ID_SHOWN]}..."

@@ -1,0 +1,234 @@
+"""What goes into a log and out of it: `db init`, `ingest`, `export`, `copy` and `backup`."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lifecycle.audit import export as exporter
+from lifecycle.audit.copying import Copied
+from lifecycle.audit.copying import copy as copy_log
+from lifecycle.cli.failure import NO, Refusal
+from lifecycle.cli.file import STDIN, check_files, read_batches, whole_or_not_there
+from lifecycle.cli.option import DEFAULT_DATABASE, DEFAULT_PROVIDER, Database, Json, ProviderName
+from lifecycle.cli.output import (
+    attributes,
+    counted,
+    escaped,
+    print_fields,
+    print_json,
+    print_text,
+    progress,
+    say,
+    visible,
+)
+from lifecycle.composition import connect, initialize, initializing_statements, rights_of
+from lifecycle.core.event import Event, stream_of
+from lifecycle.log.contract import BacksUp, Level, Outcome, Setting
+from lifecycle.service.receipt import Receipt
+
+_Role = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="Make a role that may read and append, and no more."),
+]
+_Follower = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="Make a role that may follow: views, subscriptions."),
+]
+_Reader = Annotated[
+    str | None, typer.Option(metavar="NAME", help="Make a role that may read everything.")
+]
+_RevokePublic = Annotated[
+    bool,
+    typer.Option("--revoke-public", help="Keep every role that was not let in out of it."),
+]
+_Show = Annotated[bool, typer.Option("--print", help="Print the SQL instead of running it.")]
+
+
+def init(
+    *,
+    role: _Role = None,
+    follower: _Follower = None,
+    reader: _Reader = None,
+    revoke_public: _RevokePublic = False,
+    show: _Show = False,
+    db: Database = DEFAULT_DATABASE,
+) -> None:
+    """Make the log and what lies beside it, guard it, and let roles in."""
+    names = {"role": role, "follower": follower, "reader": reader}
+    statements = initializing_statements(db, **names, revoke_public=revoke_public)
+    if (show or revoke_public or any(names.values())) and not statements:
+        raise Refusal("only PostgreSQL has roles and takes SQL; expected --db postgresql://...")
+    if show:
+        print_text("".join(f"{statement};\n" for statement in statements))
+        return
+    place = initialize(db, **names, revoke_public=revoke_public)
+    say(visible(f"{place} is ready, and append-only"))
+    for name in dict.fromkeys(name for name in names.values() if name):
+        say(visible(_told(rights_of(db, name))))
+    if revoke_public:
+        say("no other role may connect to this database")
+
+
+def _told(role: Setting) -> str:
+    hint = "; give it a password if it is new" if role.level is Level.OK else ""
+    return f"role {role.found} {role.meaning.removeprefix('it ')}{hint}"
+
+
+@dataclass
+class Tally:
+    """What became of the lines so far."""
+
+    outcomes: Counter[Outcome] = field(default_factory=Counter)
+    orders: set[str] = field(default_factory=set)
+
+    def count(self, receipts: list[Receipt]) -> None:
+        """Count what became of some lines."""
+        for receipt in receipts:
+            self.outcomes[receipt.outcome] += 1
+            if isinstance(receipt.event, Event):
+                self.orders.add(receipt.event.stream)
+
+    def counts(self) -> dict[str, int]:
+        """Return the counts by outcome, and of distinct orders."""
+        return {outcome.value: self.outcomes[outcome] for outcome in Outcome} | {
+            "orders": len(self.orders)
+        }
+
+
+def ingest(
+    files: Annotated[list[str], typer.Argument(metavar="FILE", help="Recordings; - is stdin.")],
+    *,
+    db: Database = DEFAULT_DATABASE,
+    provider: ProviderName = DEFAULT_PROVIDER,
+    json: Json = False,
+) -> None:
+    """Append recordings to the log; repeated events change nothing."""
+    size = check_files(files)
+    tally = Tally()
+    with connect(db, provider=provider) as orders, progress("ingest", size) as advance:
+        for name in files:
+            for batch in read_batches(name):
+                tally.count(orders.record_many(batch.lines, first_line=batch.first_line))
+                advance(batch.size)
+    if json:
+        print_json(tally.counts())
+        return
+    print_fields(tally.counts())
+    if tally.outcomes[Outcome.QUARANTINED]:
+        say("what could not be read, and why: lifecycle quarantine")
+
+
+def export(
+    *,
+    order: Annotated[
+        str | None, typer.Option("--order", metavar="ORDER", help="Only the events of this order.")
+    ] = None,
+    quarantine: Annotated[
+        bool, typer.Option("--quarantine", help="Also what could not be read.")
+    ] = False,
+    output: Annotated[
+        str, typer.Option("--output", "-o", metavar="FILE", help="Where to write; - is stdout.")
+    ] = STDIN,
+    db: Database = DEFAULT_DATABASE,
+    provider: ProviderName = DEFAULT_PROVIDER,
+) -> None:
+    """Write every stored event as a recording that ingest reads."""
+    with connect(db, provider=provider, create=False) as orders:
+        if order is not None:
+            orders.get(order)
+        stream = None if order is None else stream_of(orders.provider.name, order)
+        lines = exporter.export(orders.log, stream=stream, quarantine=quarantine)
+        if output == STDIN:
+            _print_recordings(lines)
+            return
+        last = orders.log.last_position() if stream is None else None
+        with (
+            whole_or_not_there(Path(output), "export") as file,
+            progress("export", last) as advance,
+        ):
+            for line in lines:
+                file.write(line)
+                advance(1)
+
+
+def _print_recordings(lines: Iterable[bytes]) -> None:
+    if sys.stdout.isatty():
+        # Quarantined lines are shown as they came, but must not steer the terminal.
+        for line in lines:
+            print_text(escaped(line.decode(errors="backslashreplace").rstrip("\n")))
+    else:
+        sys.stdout.buffer.writelines(lines)
+
+
+def copy(
+    *,
+    source: Annotated[str, typer.Option("--from", metavar="URL", help="The log to read.")],
+    target: Annotated[
+        str, typer.Option("--to", metavar="URL", help="An empty store, or an earlier copy.")
+    ],
+    json: Json = False,
+) -> None:
+    """Copy a log to another store, chains and all, and verify it."""
+    with (
+        connect(source, create=False) as old,
+        connect(target) as new,
+        progress("copy", old.log.last_position()) as advance,
+    ):
+        done = copy_log(old.log, new.log, advance=advance)
+    if json:
+        print_json(_copied(done))
+    else:
+        _print_copied(done)
+    if not done.verification.ok:
+        raise typer.Exit(NO)
+
+
+def _copied(done: Copied) -> dict[str, object]:
+    found = done.verification
+    return {
+        "ok": found.ok,
+        **attributes(done, "written", "present"),
+        **attributes(found, "records", "orders", "found"),
+        "checkpoint": str(found.checkpoint),
+    }
+
+
+def _print_copied(done: Copied) -> None:
+    found = done.verification
+    say(f"{counted(done.written, 'record')} copied, {done.present} were there before")
+    if found.ok:
+        say(f"the copy of {counted(found.orders, 'order')} holds together", "green")
+        say(f"checkpoint {found.checkpoint}")
+    else:
+        say(f"the copy has {counted(found.found, 'finding')}; run: lifecycle verify", "bold red")
+
+
+def backup(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="A new file for the copy.")],
+    *,
+    db: Database = DEFAULT_DATABASE,
+) -> None:
+    """Copy a SQLite log into a new file, while others use it."""
+    with connect(db, create=False) as orders, progress("backup"):
+        if not isinstance(orders.log, BacksUp):
+            raise Refusal(
+                "this store is backed up by its own tools, such as pg_dump; "
+                "or copy the log: lifecycle copy --from URL --to sqlite:///copy.db"
+            )
+        _check_free(Path(file))
+        orders.log.backup(file)
+    say(f"written to {file}; check it with: lifecycle verify --db sqlite:///{file}")
+
+
+def _check_free(path: Path) -> None:
+    if path.exists():
+        raise Refusal(f"{str(path)!a} is there already; choose another name for the backup")
+    if not path.absolute().parent.is_dir():
+        raise Refusal(f"the folder of {str(path)!a} is not there; make it first")

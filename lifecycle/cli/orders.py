@@ -1,0 +1,305 @@
+"""`show`, `history`, `list` and `watch`: orders, and why we believe what we believe."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import timedelta
+from typing import Annotated, Any, Final
+
+import typer
+
+from lifecycle.cli.failure import Refusal
+from lifecycle.cli.option import (
+    DEFAULT_DATABASE,
+    DEFAULT_PROVIDER,
+    AsAt,
+    AsOf,
+    Database,
+    Json,
+    OrderId,
+    ProviderName,
+    ReceivedBefore,
+    ReceivedSince,
+    read_duration,
+)
+from lifecycle.cli.output import (
+    Cell,
+    arrow,
+    print_fields,
+    print_json,
+    print_json_array,
+    print_styled,
+    print_table,
+    print_text,
+    say,
+    speaks_unicode,
+    spoken,
+    styled,
+    terminal_width,
+    visible,
+    warn,
+)
+from lifecycle.composition import connect
+from lifecycle.core.instant import format_instant
+from lifecycle.core.strict_json import compact
+from lifecycle.core.view import HistoryEntry, OrderView
+from lifecycle.diagram.drawing import seen_at_once
+from lifecycle.diagram.timeline import timeline
+from lifecycle.errors import PoisonedOrdersError
+from lifecycle.projections.change_feed import EVERY_SECONDS, OrderChange
+from lifecycle.service.orders import Orders
+
+VERDICT_STYLES: Final = {
+    "applied": "green",
+    "skipped_ahead": "green",
+    "reverted": "yellow",
+    "repeated": "dim",
+    "noted": "",
+    "stale": "dim",
+    "refused": "bold red",
+    "unrecognized": "red",
+    "divergent": "bold magenta",
+}
+Ascii = Annotated[
+    bool, typer.Option("--ascii", help="Draw in plain ASCII, the timeline as in a pipe.")
+]
+HEADINGS: Final = ("order", "status", "since", "awaiting", "anomalies")
+
+_PAGE_WIDTH: Final = 100
+_HEAD: Final = ("order_id", "status", "terminal")
+
+
+def show(
+    order: OrderId,
+    *,
+    as_at: AsAt = None,
+    as_of: AsOf = None,
+    db: Database = DEFAULT_DATABASE,
+    provider: ProviderName = DEFAULT_PROVIDER,
+    ascii_only: Ascii = False,
+    json: Json = False,
+) -> None:
+    """Print the view of one order: everything known about it."""
+    with connect(db, provider=provider, create=False) as orders:
+        view, entries = seen_at_once(orders, order, as_at=as_at, as_of=as_of)
+    if json:
+        print_json(view.model_dump(mode="json"))
+        return
+    print_view(view.model_dump(mode="json"))
+    print_timeline(view, entries, ascii_only=ascii_only)
+
+
+def history(
+    order: OrderId,
+    *,
+    as_at: AsAt = None,
+    as_of: AsOf = None,
+    db: Database = DEFAULT_DATABASE,
+    provider: ProviderName = DEFAULT_PROVIDER,
+    ascii_only: Ascii = False,
+    json: Json = False,
+) -> None:
+    """Print every event of one order, its verdict and the reason."""
+    with connect(db, provider=provider, create=False) as orders:
+        view, entries = seen_at_once(orders, order, as_at=as_at, as_of=as_of)
+    items = [entry.model_dump(mode="json") for entry in entries]
+    if json:
+        print_json_array(items)
+        return
+    print_history(items, ascii_only=ascii_only)
+    print_timeline(view, entries, ascii_only=ascii_only)
+
+
+def print_timeline(view: OrderView, entries: Sequence[HistoryEntry], *, ascii_only: bool) -> None:
+    """Print an order in time: in color on a terminal, in ASCII where asked and in a pipe."""
+    width = terminal_width()
+    say()
+    print_text(
+        timeline(
+            view,
+            entries,
+            width=width or _PAGE_WIDTH,
+            ascii_only=ascii_only or width is None or not speaks_unicode(),
+            color=styled(),
+        )
+    )
+
+
+def print_view(view: Mapping[str, Any]) -> None:
+    """Print a view for people: what is said in a word first, what takes a table after it."""
+    say(f"{view['order_id']}  {view['status']}{'  (ended)' if view['terminal'] else ''}", "bold")
+    flat = dict(_flat(view))
+    print_fields({name: value for name, value in flat.items() if name not in _HEAD})
+    for name, rows in view.items():
+        if isinstance(rows, list) and rows and isinstance(rows[0], dict):
+            say()
+            say(name, "bold")
+            cells = ([spoken(value) for value in row.values()] for row in rows)
+            print_table(list(rows[0]), cells)
+
+
+def print_history(items: list[dict[str, Any]], *, ascii_only: bool = False) -> None:
+    """Print events for people: when, what, what it meant and why."""
+    to = "->" if ascii_only else arrow()
+    rows = (
+        (
+            item["occurred_at"] or "-",
+            item["received_at"],
+            item["name"],
+            Cell(item["verdict"], VERDICT_STYLES.get(item["verdict"], "")),
+            _move(item, to),
+            item["reason"],
+        )
+        for item in items
+    )
+    print_table(("occurred", "received", "name", "verdict", "state", "reason"), rows)
+
+
+def _move(item: Mapping[str, Any], to: str) -> str:
+    if item["from"] == item["to"]:
+        return item["to"] or "-"
+    return f"{item['from'] or '-'} {to} {item['to']}"
+
+
+def _flat(view: Mapping[str, Any], within: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in view.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{within}{name}.")
+        elif not isinstance(value, list) or not value or not isinstance(value[0], dict):
+            yield within + name, value
+
+
+def listing(
+    *,
+    status: Annotated[
+        str | None, typer.Option("--status", metavar="STATUS", help="Only orders that stand there.")
+    ] = None,
+    waiting_longer_than: Annotated[
+        timedelta | None,
+        typer.Option(
+            "--waiting-longer-than",
+            metavar="SPAN",
+            parser=read_duration,
+            help="Only orders that wait longer than 90s, 15m, 2h or 3d for their next step.",
+        ),
+    ] = None,
+    anomalies: Annotated[
+        bool, typer.Option("--anomalies", help="Only orders that a person should look at.")
+    ] = False,
+    received_since: ReceivedSince = None,
+    received_before: ReceivedBefore = None,
+    db: Database = DEFAULT_DATABASE,
+    provider: ProviderName = DEFAULT_PROVIDER,
+    json: Json = False,
+) -> None:
+    """List orders; several conditions must all hold."""
+    with connect(db, provider=provider, create=False) as orders:
+        _check_status(orders, status)
+        views = orders.find(
+            status=status,
+            waiting_longer_than=waiting_longer_than,
+            anomalies=anomalies,
+            received_since=received_since,
+            received_before=received_before,
+        )
+        readable = _Readable(views)
+        if json:
+            print_json_array(view.model_dump(mode="json") for view in readable)
+        elif not print_table(HEADINGS, map(_row, readable)):
+            say("no such order")
+        readable.tell_the_rest()
+
+
+class _Readable:
+    """The views that could be folded; the others are told of when all of these are printed."""
+
+    def __init__(self, views: Iterator[OrderView]) -> None:
+        self._views = views
+        self._rest: PoisonedOrdersError | None = None
+
+    def __iter__(self) -> Iterator[OrderView]:
+        try:
+            yield from self._views
+        except PoisonedOrdersError as rest:
+            self._rest = rest
+
+    def tell_the_rest(self) -> None:
+        """Raise for the orders that could not be folded, if there are any."""
+        if self._rest is not None:
+            raise self._rest
+
+
+def _check_status(orders: Orders, status: str | None) -> None:
+    states = orders.provider.definition.states
+    if status is not None and status not in states:
+        raise Refusal(f"{status!a} is no status; expected one of {', '.join(states)}")
+
+
+def _row(view: OrderView) -> tuple[str | Cell, ...]:
+    codes = dict.fromkeys(anomaly.code for anomaly in view.anomalies)
+    return (
+        view.order_id,
+        Cell(view.status, "green" if view.terminal else "bold"),
+        format_instant(view.arrival.waiting_since),
+        ", ".join(view.awaiting) or "-",
+        Cell(", ".join(codes) or "-", "red" if codes else "dim"),
+    )
+
+
+def watch(
+    *,
+    after: Annotated[
+        int | None,
+        typer.Option(
+            "--after",
+            metavar="POSITION",
+            min=0,
+            help="Begin after this position of the log; 0 tells it all. The end, by default.",
+        ),
+    ] = None,
+    once: Annotated[bool, typer.Option("--once", help="End at the end of the log.")] = False,
+    every: Annotated[
+        float, typer.Option("--every", min=0.01, max=3600, help="Seconds between two looks.")
+    ] = EVERY_SECONDS,
+    db: Database = DEFAULT_DATABASE,
+    provider: ProviderName = DEFAULT_PROVIDER,
+    json: Json = False,
+) -> None:
+    """Print each change of an order as it is recorded, until Ctrl-C."""
+    with connect(db, provider=provider, create=False) as orders:
+        begin = orders.log.last_position() if after is None else after
+        if not once:
+            warn(f"watching from position {begin}; stop with Ctrl-C")
+        coming = orders.changes(after=begin) if once else orders.subscribe(after=begin, every=every)
+        for change in coming:
+            if json:
+                print_text(compact(_change(change)).decode())
+            else:
+                _print_change(change)
+            sys.stdout.flush()
+
+
+def _change(change: OrderChange) -> dict[str, object]:
+    """Return one line for programs: what changed, and where the order stands then."""
+    fields = change._asdict()
+    del fields["view"]
+    return fields | {
+        "received_at": format_instant(change.view.arrival.last_received_at),
+        "awaiting": list(change.view.awaiting),
+        "anomalies": sorted({anomaly.code for anomaly in change.view.anomalies}),
+    }
+
+
+def _print_change(change: OrderChange) -> None:
+    style = "green" if change.view.terminal else "bold"
+    pieces = [
+        Cell(f"{change.position:>8}  ", "dim"),
+        Cell(f"{format_instant(change.view.arrival.last_received_at)}  ", "dim"),
+        Cell(f"{visible(change.order_id)}  "),
+        Cell(f"{change.before or '-'} {arrow()} "),
+        Cell(change.after, style),
+    ]
+    if change.corrected:
+        pieces.append(Cell("  corrected: something late rewrote the path", "yellow"))
+    print_styled(pieces)
