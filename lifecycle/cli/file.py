@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import BinaryIO, Final, NamedTuple
 
 from lifecycle.cli.failure import Refusal, unusable
-from lifecycle.log.file_mode import PRIVATE
-from lifecycle.log.part_file import part_of
+from lifecycle.log.private_file import PRIVATE, part_of
 
 STDIN: Final = "-"
 MAX_LINE_BYTES: Final = 128 * 1024 * 1024

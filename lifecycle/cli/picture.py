@@ -25,7 +25,7 @@ from lifecycle.cli.output import Cell, counted, print_json, print_table, print_t
 from lifecycle.composition import connect
 from lifecycle.diagram import Picture, draw_definition, draw_order, draw_stats
 from lifecycle.diagram.fleet import short
-from lifecycle.log.file_mode import ORDINARY, PRIVATE
+from lifecycle.log.private_file import ORDINARY, PRIVATE
 from lifecycle.projections.stats import LogStats
 
 STDOUT: Final = STDIN

@@ -32,7 +32,7 @@ from lifecycle.cli.reconcile import background_of
 from lifecycle.composition import connect_async, receiver_of
 from lifecycle.errors import InvalidArgumentError, MissingExtraError
 from lifecycle.http.server import ServerLimits
-from lifecycle.log.file_mode import exposure
+from lifecycle.log.private_file import exposure
 
 if TYPE_CHECKING:
     from uvicorn import Server

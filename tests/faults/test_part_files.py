@@ -12,8 +12,7 @@ from pathlib import Path
 import pytest
 
 from lifecycle.errors import StoreUnavailableError
-from lifecycle.log.file_mode import ORDINARY
-from lifecycle.log.part_file import part_of
+from lifecycle.log.private_file import ORDINARY, part_of
 from lifecycle.log.stores.sqlite.log import SQLiteLog
 from lifecycle.providers.instacart.receiver import read_credentials
 from tests.contract.entries import event
@@ -98,17 +97,6 @@ def test_a_whole_file_whose_part_was_not_removed_stays(folder):
 
     assert parts(folder) == []
     assert run("verify", "--db", "sqlite:///copy.db", cwd=folder).code == 0
-
-
-def test_a_part_of_an_earlier_release_is_cleared_once_its_process_is_gone(folder):
-    gone = Child(lambda pipe: None)
-    gone.collect()
-    (folder / f".copy.db.{gone.pid}.part").touch()
-    (folder / f".copy.db.{os.getpid()}.part").touch()
-
-    assert run("backup", "copy.db", "--db", DATABASE, cwd=folder).code == 0
-
-    assert [part.name for part in parts(folder)] == [f".copy.db.{os.getpid()}.part"]
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from pathlib import Path
 from urllib.parse import quote_from_bytes
 
 from lifecycle.errors import StoreUnavailableError
-from lifecycle.log.part_file import part_of, sync_folder
+from lifecycle.log.private_file import part_of, sync_folder
 
 
 def back_up(source: sqlite3.Connection, path: str) -> None:

@@ -14,7 +14,7 @@ from contextlib import suppress
 from typing import Final
 
 from lifecycle.errors import StoreUnavailableError
-from lifecycle.log.file_mode import PRIVATE
+from lifecycle.log.private_file import PRIVATE
 from lifecycle.log.recorder import TryAgainError
 from lifecycle.log.stores.sqlite.fork import making
 

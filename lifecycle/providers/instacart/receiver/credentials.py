@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from lifecycle.errors import InvalidArgumentError
-from lifecycle.log.file_mode import exposure
+from lifecycle.log.private_file import exposure
 from lifecycle.providers.instacart.receiver.request_flow import Rules, Setup
 
 CLIENT_ID: Final = "LIFECYCLE_RECEIVER_CLIENT_ID"

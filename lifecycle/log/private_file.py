@@ -1,7 +1,8 @@
-"""A file that takes its name once it is whole: until then it is a part that nobody mistakes for it.
+"""Files that are their owner's alone, and that take their name once they are whole.
 
-A process that is killed leaves its part behind. Whoever writes next in that folder clears it
-away, unless somebody still writes it: a part is locked as long as its writer lives.
+Until then a file is a part that nobody mistakes for it. A process that is killed leaves its
+part behind. Whoever writes next in that folder clears it away, unless somebody still writes
+it: a part is locked as long as its writer lives.
 """
 
 from __future__ import annotations
@@ -13,16 +14,33 @@ from contextlib import contextmanager, suppress
 from fcntl import LOCK_EX, LOCK_NB, flock
 from pathlib import Path
 from secrets import randbelow
-from stat import S_ISREG
+from stat import S_IMODE, S_IRWXG, S_IRWXO, S_ISREG
 from typing import BinaryIO, Final
 
-from lifecycle.log.file_mode import PRIVATE
+PRIVATE: Final = 0o600
+"""The mode of a new file: what a log holds is nobody else's business."""
+
+ORDINARY: Final = 0o666
+"""What the umask leaves of this is the mode of a file that holds no events."""
 
 _PART: Final = re.compile(r"\..*\.\d{12}\.lifecycle\.part")
-# Earlier releases named a part by the process that wrote it, and locked none.
-_UNLOCKED: Final = r"\.{}\.(\d{{1,10}})\.part"
 _LONGEST_NAME: Final = 200
 _BESIDE: Final = ("-journal", "-wal", "-shm")
+
+
+def exposure(path: str | os.PathLike[str]) -> str | None:
+    """Return the warning that a file of secrets deserves; None if its owner alone may read it.
+
+    Raises:
+        OSError: it cannot be looked at.
+    """
+    mode = S_IMODE(Path(path).stat().st_mode)
+    if not mode & (S_IRWXG | S_IRWXO):
+        return None
+    return (
+        f"the file of credentials has mode {mode:04o}: others than its owner may read it; "
+        "run chmod 600 on it"
+    )
 
 
 @contextmanager
@@ -48,12 +66,9 @@ def clear_parts(target: Path) -> None:
         names = os.listdir(target.parent)  # noqa: PTH208 - names are all that is wanted
     except OSError:
         return
-    unlocked = re.compile(_UNLOCKED.format(re.escape(target.name)))
-    for name in names:
-        old = unlocked.fullmatch(name)
-        if _PART.fullmatch(name) or (old and not _lives(int(old[1]))):
-            with suppress(OSError):
-                _clear(target.parent / name)
+    for name in filter(_PART.fullmatch, names):
+        with suppress(OSError):
+            _clear(target.parent / name)
 
 
 def sync_folder(folder: Path) -> None:
@@ -111,13 +126,3 @@ def _is_named(descriptor: int, path: Path) -> bool:
     with suppress(FileNotFoundError):
         return os.path.samestat(os.fstat(descriptor), path.lstat())
     return False
-
-
-def _lives(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except (OSError, OverflowError):
-        return True
-    return True
