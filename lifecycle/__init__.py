@@ -20,14 +20,9 @@ corrupt it.
 """
 
 import logging as _logging
+import typing as _typing
+from importlib import import_module as _import_module
 
-from lifecycle.composition import connect, connect_async
-from lifecycle.core.change import Change
-from lifecycle.core.definition import Awaits, Definition
-from lifecycle.core.event import Arrival, Event, Unreadable
-from lifecycle.core.fold import Folding, fold, history
-from lifecycle.core.provider import Provider
-from lifecycle.core.view import Anomaly, HistoryEntry, OrderError, OrderView, Step, Verdict
 from lifecycle.errors import (
     DefinitionError,
     InvalidArgumentError,
@@ -59,16 +54,6 @@ from lifecycle.errors import (
     VersionConflictError,
     ViewsLagError,
 )
-from lifecycle.log.contract import Outcome
-from lifecycle.log.feed_store import DeadLetter
-from lifecycle.projections.async_subscription import AsyncSubscription
-from lifecycle.projections.change_feed import OrderChange
-from lifecycle.projections.stored_views import StoredViews
-from lifecycle.projections.subscription import Subscription
-from lifecycle.service.async_orders import AsyncOrders
-from lifecycle.service.orders import Orders
-from lifecycle.service.receipt import AsyncReceipt, QuarantineItem, Receipt
-from lifecycle.service.recording_calls import Sent
 
 __all__ = [
     "Anomaly",
@@ -131,6 +116,64 @@ __all__ = [
     "fold",
     "history",
 ]
+
+if _typing.TYPE_CHECKING:
+    from lifecycle.composition import connect, connect_async
+    from lifecycle.core.change import Change
+    from lifecycle.core.definition import Awaits, Definition
+    from lifecycle.core.event import Arrival, Event, Unreadable
+    from lifecycle.core.fold import Folding, fold, history
+    from lifecycle.core.provider import Provider
+    from lifecycle.core.view import Anomaly, HistoryEntry, OrderError, OrderView, Step, Verdict
+    from lifecycle.log.contract import Outcome
+    from lifecycle.log.feed_store import DeadLetter
+    from lifecycle.projections.async_subscription import AsyncSubscription
+    from lifecycle.projections.change_feed import OrderChange
+    from lifecycle.projections.stored_views import StoredViews
+    from lifecycle.projections.subscription import Subscription
+    from lifecycle.service.async_orders import AsyncOrders
+    from lifecycle.service.orders import Orders
+    from lifecycle.service.receipt import AsyncReceipt, QuarantineItem, Receipt
+    from lifecycle.service.recording_calls import Sent
+else:
+    _PLACES = {
+        "lifecycle.composition": ("connect", "connect_async"),
+        "lifecycle.core.change": ("Change",),
+        "lifecycle.core.definition": ("Awaits", "Definition"),
+        "lifecycle.core.event": ("Arrival", "Event", "Unreadable"),
+        "lifecycle.core.fold": ("Folding", "fold", "history"),
+        "lifecycle.core.provider": ("Provider",),
+        "lifecycle.core.view": (
+            "Anomaly",
+            "HistoryEntry",
+            "OrderError",
+            "OrderView",
+            "Step",
+            "Verdict",
+        ),
+        "lifecycle.log.contract": ("Outcome",),
+        "lifecycle.log.feed_store": ("DeadLetter",),
+        "lifecycle.projections.async_subscription": ("AsyncSubscription",),
+        "lifecycle.projections.change_feed": ("OrderChange",),
+        "lifecycle.projections.stored_views": ("StoredViews",),
+        "lifecycle.projections.subscription": ("Subscription",),
+        "lifecycle.service.async_orders": ("AsyncOrders",),
+        "lifecycle.service.orders": ("Orders",),
+        "lifecycle.service.receipt": ("AsyncReceipt", "QuarantineItem", "Receipt"),
+        "lifecycle.service.recording_calls": ("Sent",),
+    }
+    _MODULES = {name: module for module, names in _PLACES.items() for name in names}
+
+    def __getattr__(name: str) -> object:
+        """Load a public name when it is first asked for: the import itself costs little."""
+        if name not in _MODULES:
+            raise AttributeError(f"module {__name__!a} has no attribute {name!a}")
+        value = globals()[name] = getattr(_import_module(_MODULES[name]), name)
+        return value
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *__all__})
+
 
 # Silent until a service says where log lines go: else Python prints warnings on stderr.
 _logging.getLogger("lifecycle").addHandler(_logging.NullHandler())

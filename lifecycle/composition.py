@@ -10,7 +10,7 @@ from functools import cache, partial
 from importlib import import_module
 from importlib.util import find_spec
 from types import MappingProxyType, ModuleType
-from typing import Final, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from lifecycle import providers
 from lifecycle.core.argument import CheckedClock, check_type
@@ -18,8 +18,10 @@ from lifecycle.core.guarded_provider import guarded
 from lifecycle.core.provider import Provider
 from lifecycle.errors import InvalidArgumentError, MissingExtraError, StoreUrlError
 from lifecycle.log.contract import Guarded, Log, Setting
-from lifecycle.service.async_orders import AsyncOrders
 from lifecycle.service.orders import Orders
+
+if TYPE_CHECKING:
+    from lifecycle.service.async_orders import AsyncOrders
 
 DEFAULT_URL: Final = "sqlite:///lifecycle.db"
 DEFAULT_PROVIDER: Final = "instacart"
@@ -72,6 +74,8 @@ def connect_async(
 
     Arguments and errors are those of `connect`; the errors come when it is entered.
     """
+    from lifecycle.service.async_orders import AsyncOrders
+
     known, chosen = _providers(provider)
     tell = _now if clock is None else CheckedClock(clock)
     open_it = partial(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Final, Self
@@ -86,6 +85,8 @@ class AsyncReceipt(Receipt):
 
     async def folded(self) -> Self:
         """Return this receipt with `change` and `view` known; folds in a thread, and once."""
+        import asyncio  # noqa: PLC0415 - who awaits has it; nobody else waits for it
+
         if self._told is None:
             self._told = await asyncio.to_thread(self._tell, self.event, self._appended)
         return self

@@ -7,7 +7,11 @@ import inspect
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
+
+import pytest
 
 import lifecycle
 
@@ -20,7 +24,7 @@ OF_NAMES = {"Functions", "Classes and values", "Exceptions"}
 def bound_names(source: str) -> set[str]:
     """Return the public names that a module's own lines bind."""
     names: set[str] = set()
-    for node in ast.parse(source).body:
+    for node in bindings(ast.parse(source).body):
         if (isinstance(node, ast.ImportFrom) and node.module != "__future__") or isinstance(
             node, ast.Import
         ):
@@ -32,6 +36,15 @@ def bound_names(source: str) -> set[str]:
         elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
             names.add(node.target.id)
     return {name for name in names if not name.startswith("_")}
+
+
+def bindings(body: list[ast.stmt]) -> Iterator[ast.stmt]:
+    """Yield a module's statements; where a type checker reads others, those that it reads."""
+    for node in body:
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            yield from node.body
+        else:
+            yield node
 
 
 def promised() -> set[str]:
@@ -71,6 +84,47 @@ def test_the_package_carries_its_types():
     assert (ROOT / "lifecycle" / "py.typed").is_file()
 
 
+def test_a_name_that_is_loaded_late_is_the_one_that_a_type_checker_sees():
+    seen = [
+        (node.module, alias.name)
+        for node in bindings(ast.parse(INIT.read_text()).body)
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("lifecycle.")
+        for alias in node.names
+    ]
+    assert len(seen) == len(lifecycle.__all__)
+    for module, name in seen:
+        assert getattr(lifecycle, name) is getattr(import_module(module), name)
+
+
+def test_a_name_that_is_not_there_is_an_attribute_error_and_the_others_are_listed():
+    with pytest.raises(AttributeError, match="'lifecycle' has no attribute 'foldings'"):
+        _ = lifecycle.foldings
+    assert set(lifecycle.__all__) <= set(dir(lifecycle))
+
+
+SLOW_TO_LOAD = {"asyncio", "eventsourcing", "msgspec", "pydantic", "sqlite3", "ssl", "transitions"}
+
+
+def loaded_by(code: str) -> set[str]:
+    """Return which of the slow modules a fresh interpreter has loaded after some code."""
+    asked = f"import sys; {code}; print(*{SLOW_TO_LOAD!r} & set(sys.modules))"
+    done = subprocess.run(
+        [sys.executable, "-c", asked], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    return set(done.stdout.split())
+
+
+def test_importing_the_package_alone_loads_nothing_that_is_slow_to_load():
+    assert loaded_by("import lifecycle") == set()
+
+
+def test_what_is_used_is_loaded_and_what_is_not_used_is_not():
+    """The positive control: the same question sees what a log in memory needs."""
+    found = loaded_by("import lifecycle; lifecycle.connect('memory:').close()")
+    assert {"msgspec", "pydantic", "transitions"} <= found
+    assert "sqlite3" not in found
+
+
 def test_importing_the_package_needs_none_of_the_extras():
     """`pip install order-lifecycle` alone must do; the extras serve the command line."""
     asked = "import sys, lifecycle; print({'typer', 'rich', 'pytest'} & set(sys.modules))"
@@ -84,5 +138,6 @@ def test_the_reader_of_names_sees_every_way_to_bind_one():
     """The positive control: a name bound in any of these ways would be missed by no one."""
     source = (
         "import a\nfrom b import c as d\ne = 1\nf: int = 2\ndef g(): ...\nclass H: ...\n_i = 3\n"
+        "if TYPE_CHECKING:\n    from j import k\nelse:\n    l = 4\n"
     )
-    assert bound_names(source) == {"a", "d", "e", "f", "g", "H"}
+    assert bound_names(source) == {"a", "d", "e", "f", "g", "H", "k"}
