@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from lifecycle.audit.verify import Verification, verify
-from lifecycle.errors import OtherRecordsError, StoredFormatError
+from lifecycle.errors import OtherRecordsError, StoredFormatError, StoreUnavailableError
 from lifecycle.log.codec import storable, why_out_of_bounds
 from lifecycle.log.contract import MARKS, ORDERS, QUARANTINE, Log, Record
 
@@ -53,7 +53,11 @@ def copy(source: Log, target: Log, *, advance: Advance = lambda _: None) -> Copi
     present = _skip_present(coming, target, advance)
     written = 0
     for page in _pages(coming):
-        target.restore(page)
+        try:
+            target.restore(page)
+        except StoreUnavailableError:
+            _refuse_repeated(page, target)
+            raise
         written += len(page)
         advance(len(page))
     return Copied(written, present, verify(target))
@@ -86,6 +90,16 @@ def _why_nowhere(record: Record, place: int) -> str | None:
     if record.version > place:
         return f"its version is {record.version}, but it is record {place} of the log to copy"
     return None
+
+
+def _refuse_repeated(page: list[Record], target: Log) -> None:
+    """Say which record kept a page from being written, if one has the place of another."""
+    seen = set()
+    for record in page:
+        stream, version = record[:2]
+        if (stream, version) in seen or target.read(stream, after=version - 1, until=version):
+            raise StoredFormatError(stream, version, "another record has the same version")
+        seen.add((stream, version))
 
 
 def _skip_present(coming: Iterator[Record], target: Log, advance: Advance) -> int:

@@ -34,6 +34,7 @@ from lifecycle.log.stores.postgres.url import parse_url
 from lifecycle.service.orders import Orders
 from lifecycle.service.receipt import DAMAGED
 from tests.scenario.command_line import run
+from tests.tampered import header_hash, resealed
 
 PREFIX = "order:instacart:"
 HONEST = ("a", "b", "c")
@@ -116,8 +117,11 @@ class Store:
         )
         return [Record(*row[:4], bytes(row[4])) for row in found]
 
-    def insert(self, made: tuple[Any, ...]) -> bool:
-        """Insert a row; its state None is that of an honest record, in the wrong place."""
+    def insert(self, made: tuple[Any, ...], *, twice: bool = False) -> bool:
+        """Insert a row, but only if `twice` where its place is taken.
+
+        Its state None is that of an honest record, in the wrong place.
+        """
         stream, version, topic, position, state = made
         rows = self.rows()
         if position is None:
@@ -125,7 +129,7 @@ class Store:
         if state is None:
             state = self.honest().state
         taken = {(row.stream, row.version) for row in rows}
-        if (stream, version) in taken or position in {row.position for row in rows}:
+        if ((stream, version) in taken and not twice) or position in {row.position for row in rows}:
             return False
         marks = ", ".join([self._mark] * 5)
         self.execute(
@@ -372,6 +376,49 @@ def test_the_comparison_notices_a_reader_that_misses_a_row(store):
 
     with store.opened() as orders, pytest.raises(AssertionError):
         assert as_triples(orders.log.scan()) == as_triples(store.rows())
+
+
+@pytest.mark.parametrize("position", [0, -7, 2**62])
+def test_a_forged_record_with_a_sound_chain_is_refused_where_no_log_puts_one(store, position):
+    last = [row for row in store.rows() if row.stream == PREFIX + "a"][-1]
+    forged = resealed(last.state, version=3, previous=header_hash(last.state), name="delivering")
+    assert store.insert((PREFIX + "a", 3, "callback", position, forged))
+
+    with store.opened() as orders:
+        (made,) = [row for row in store.rows() if row.version == 3]
+        audits_name_it(orders, [made])
+        orders_are_given_or_named(orders, [made])
+        appends_go_on_or_say_why(orders, [made], afresh=True)
+
+
+LOOSE = (
+    "CREATE TABLE loose (rowid INTEGER PRIMARY KEY, originator_id TEXT NOT NULL COLLATE BINARY, "
+    "originator_version INTEGER NOT NULL, topic TEXT NOT NULL, state BLOB NOT NULL)"
+)
+WITHOUT_KEY = {
+    "sqlite": (
+        LOOSE,
+        "INSERT INTO loose SELECT * FROM stored_events",
+        "DROP TABLE stored_events",
+        "ALTER TABLE loose RENAME TO stored_events",
+    ),
+    "postgresql": ("ALTER TABLE stored_events DROP CONSTRAINT stored_events_pkey",),
+}
+
+
+def test_two_records_of_one_version_are_both_seen_and_none_is_an_event(store):
+    with store.opened() as orders:
+        for statement in WITHOUT_KEY[store.url.partition(":")[0]]:
+            store.execute(statement)
+        assert store.insert((PREFIX + "a", 2, "callback", 900, None), twice=True)
+        there = store.rows()
+        made = [row for row in there if row.position == 900]
+
+        assert len(there) == BASE + 1
+        streams_show_what_is_there(orders, there)
+        stock_recorder_shows_what_is_there(store.stock, there)
+        audits_name_it(orders, made)
+        orders_are_given_or_named(orders, made)
 
 
 BROKEN = [
