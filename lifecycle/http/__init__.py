@@ -1,1 +1,1 @@
-"""What speaks HTTP for others: whole bodies, a guarded server, log lines in bounded number."""
+"""HTTP for every provider: complete bodies, a guarded server, limited log lines."""

@@ -1,4 +1,4 @@
-"""How long a request's body is: what its head says, and whether what came is all of it."""
+"""The length of a request body: declared by the headers, and checked once it was read."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from typing import Final
 from lifecycle.errors import RequestBodyError
 
 _MOST_DIGITS: Final = 20
-"""More than any size that is possible: the rest of a longer number need not be read."""
+"""More digits than any possible size has; the rest of a number is not read."""
 
 
 def declared_length(lengths: Iterable[str], codings: Iterable[str]) -> int | None:
-    """Return the length that a head declares, None where it declares none.
+    """Return the declared length, None if there is none.
 
     `lengths` and `codings` are the values of `content-length` and `transfer-encoding`. A
-    coding overrides a length (RFC 9112, 6.3), and one length may be said more than once.
+    coding overrides a length (RFC 9112, 6.3), and a length may be repeated.
 
     Raises:
         RequestBodyError: it is no number, or there are several.
     """
     if any(coding.strip() for coding in codings):
         return None
-    said = {part.strip() for value in lengths for part in value.split(",")} - {""}
-    numbers = {part.lstrip("0") or "0" for part in said}
+    declared = {part.strip() for value in lengths for part in value.split(",")} - {""}
+    numbers = {part.lstrip("0") or "0" for part in declared}
     if not numbers:
         return None
     if len(numbers) > 1 or not all(part.isascii() and part.isdigit() for part in numbers):
@@ -32,10 +32,10 @@ def declared_length(lengths: Iterable[str], codings: Iterable[str]) -> int | Non
 
 
 def checked_body(body: bytes, declared: int | None, limit: int) -> bytes:
-    """Return a body that was read whole.
+    """Return a complete body.
 
     Raises:
-        RequestBodyError: it is empty, too large, or of another length than it declared.
+        RequestBodyError: it is empty, too large, or of another length than declared.
     """
     if len(body) > limit:
         raise too_large(limit)
@@ -47,5 +47,5 @@ def checked_body(body: bytes, declared: int | None, limit: int) -> bytes:
 
 
 def too_large(limit: int) -> RequestBodyError:
-    """Return what tells that a body is above the limit."""
+    """Return the error for a body above the limit."""
     return RequestBodyError(413, f"it is larger than {limit} bytes")

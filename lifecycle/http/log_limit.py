@@ -1,4 +1,4 @@
-"""Log lines in bounded number: whoever can cause a line by a request can cause a million."""
+"""Limits log lines: whoever causes a line by a request can cause a million."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Final
 
 LINES: Final = 10
 SECONDS: Final = 10.0
-"""So many lines of one kind in so many seconds; the next tells how many were held back."""
+"""At most `LINES` of one kind in `SECONDS`; the next line says how many were dropped."""
 
 _MOST_KINDS: Final = 200
 _LONGEST_KIND: Final = 200
@@ -18,7 +18,7 @@ _OTHERS: Final = "others"
 
 
 class LineLimit:
-    """Counts lines by their kind and tells which to write; safe for threads."""
+    """Counts lines by kind, and decides which to write; safe for threads."""
 
     def __init__(
         self,
@@ -32,18 +32,18 @@ class LineLimit:
         self._lock = Lock()
         self._kinds: dict[str, _Span] = {}
 
-    def held_back(self, kind: str) -> int | None:
-        """Return how many of this kind were held back before this line; None: so is this one."""
+    def dropped_before(self, kind: str) -> int | None:
+        """Return how many lines of this kind were dropped before this one; None: drop this one."""
         now = self._clock()
         with self._lock:
             span = self._span(kind[:_LONGEST_KIND])
             if now - span.began_at >= self._seconds:
-                held, span.held, span.written, span.began_at = span.held, 0, 1, now
-                return held
+                dropped, span.dropped, span.written, span.began_at = span.dropped, 0, 1, now
+                return dropped
             if span.written < self._lines:
                 span.written += 1
                 return 0
-            span.held += 1
+            span.dropped += 1
             return None
 
     def _span(self, kind: str) -> _Span:
@@ -53,18 +53,18 @@ class LineLimit:
 
 
 class _Span:
-    """What was written and held back of one kind since some time."""
+    """How many lines of one kind were written and dropped since some time."""
 
-    __slots__ = ("began_at", "held", "written")
+    __slots__ = ("began_at", "dropped", "written")
 
     def __init__(self, began_at: float) -> None:
         self.began_at = began_at
         self.written = 0
-        self.held = 0
+        self.dropped = 0
 
 
 class LimitedLogger:
-    """Writes to a logger, by the line's text, no more than so many lines of each in a while."""
+    """Writes to a logger, within the limit for each text."""
 
     def __init__(self, logger: logging.Logger, limit: LineLimit | None = None) -> None:
         self._logger = logger
@@ -79,25 +79,25 @@ class LimitedLogger:
         self._log(logging.ERROR, text, arguments)
 
     def _log(self, level: int, text: str, arguments: tuple[object, ...]) -> None:
-        held = self._limit.held_back(text)
-        if held is None:
+        dropped = self._limit.dropped_before(text)
+        if dropped is None:
             return
-        if held:
-            text, arguments = f"{text}; %d more of these were not written", (*arguments, held)
+        if dropped:
+            text, arguments = f"{text}; %d more of these were not written", (*arguments, dropped)
         self._logger.log(level, text, *arguments, stacklevel=3)
 
 
 class LimitedLines(logging.Filter):
-    """A filter for a handler: the same limit for every line, whoever logs it."""
+    """A filter for a handler: the same limit for the lines of all loggers."""
 
     def __init__(self, limit: LineLimit | None = None) -> None:
         super().__init__()
         self._limit = limit or LineLimit()
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Tell whether a line is to be written; it may then tell of others that were not."""
-        held = self._limit.held_back(f"{record.name} {record.msg}")
-        if held:
-            record.msg = f"{record.getMessage()}; {held} more of these were not written"
+        """Tell whether to write a line; adds to its text how many were dropped."""
+        dropped = self._limit.dropped_before(f"{record.name} {record.msg}")
+        if dropped:
+            record.msg = f"{record.getMessage()}; {dropped} more of these were not written"
             record.args = ()
-        return held is not None
+        return dropped is not None

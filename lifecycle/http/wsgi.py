@@ -1,9 +1,9 @@
-"""The body of a WSGI request: all of it, or none that may be acknowledged.
+"""Reads the complete body of a WSGI request, or raises.
 
     environ ─→ read_body ─→ bytes ─→ orders.record_callback
 
-A body whose end nobody can know looks empty to whoever trusts `CONTENT_LENGTH`, and one
-that was cut short looks like another body: to answer 2xx would lose the callback.
+A body of unknown length looks empty if `CONTENT_LENGTH` is trusted, and a truncated one looks
+like another body: an answer of 2xx would lose the callback.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from lifecycle.errors import RequestBodyError
 from lifecycle.http.framing import checked_body, declared_length, too_large
 
 _PIECE: Final = 1024 * 1024
-"""Bytes: some servers set aside as much as they are asked for."""
+"""Bytes: some servers allocate as much as they are asked to read."""
 
 
 def read_body(environ: Mapping[str, Any], limit: int = MAX_KEPT_BYTES) -> bytes:
-    """Return the whole body of a WSGI server's request, at least one byte.
+    """Return the complete body of a WSGI request, at least one byte.
 
     Raises:
-        RequestBodyError: it is empty, larger than `limit`, cut short, or of a length that
-            nobody knows. Record nothing, and answer its `status`.
+        RequestBodyError: it is empty, larger than `limit`, truncated, or of unknown length.
+            Record nothing, and answer its `status`.
     """
     declared = _length_in(environ)
     if declared is None and not environ.get("wsgi.input_terminated"):

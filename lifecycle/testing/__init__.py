@@ -1,19 +1,18 @@
-"""The kit for your own tests: what you would otherwise write to test an integration.
+"""The test kit: what you would otherwise write to test an integration.
 
     recordings ─→ given ─→ when ─→ then           one order, step by step
          │
          ├─→ assert_any_order                     any order, repeats and losses
          ├─→ deliveries, hostile_deliveries       the same, drawn by Hypothesis
-         └─→ Golden                               a view that somebody approved
+         └─→ Golden                               an approved view
 
     definition ─→ walks_to_states, walks_to_moves ─→ recordings        what to test
-               └→ Coverage                                             what was tested
+               └→ Coverage                                             what is tested
 
-    simulated ─→ a provider on a real socket, which calls back and knows the truth
+    simulated ─→ a provider on a real socket, with callbacks and its truth
 
-The pytest plugin `pytest_lifecycle` is there as soon as the distribution is installed. What
-a provider's recordings look like is told by the provider:
-`lifecycle.providers.instacart.recordings`.
+The pytest plugin `pytest_lifecycle` is installed with the distribution. Each provider builds
+its own recordings, as `lifecycle.providers.instacart.recordings` does.
 """
 
 from lifecycle.testing.any_order import assert_any_order
@@ -21,7 +20,7 @@ from lifecycle.testing.clock import STARTS_AT, FixedClock
 from lifecycle.testing.coverage import Coverage
 from lifecycle.testing.golden import Golden
 from lifecycle.testing.handmade import HandMade, Recording, event
-from lifecycle.testing.recordings import load_recordings, memory_orders, received_in_turn
+from lifecycle.testing.recordings import load_recordings, memory_orders, received_in_order
 from lifecycle.testing.scenario import Given, When, given
 from lifecycle.testing.simulation import Simulated, simulated
 from lifecycle.testing.strategies import (
@@ -56,7 +55,7 @@ __all__ = [
     "lifecycles",
     "load_recordings",
     "memory_orders",
-    "received_in_turn",
+    "received_in_order",
     "simulated",
     "walks_to_moves",
     "walks_to_states",

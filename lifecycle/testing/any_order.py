@@ -1,9 +1,9 @@
-"""The promise as an assertion: whatever the order, the repeats and the losses, the same view.
+"""The promise as an assertion: order, repeats and losses of events do not change the view.
 
     assert_any_order([request(), accepted(), callback("brand_new", at=9)], {"status": "brand_new"})
 
-What arrives is recorded one by one in a memory log, received in the order it comes. Each
-result is held against that of the same events, each once, in the order given.
+Events are recorded one by one in a memory log. Each result is compared with that of the
+same events, each once, in the order given.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from lifecycle.core.provider import Provider
 from lifecycle.core.view import OrderView
 from lifecycle.errors import InvalidArgumentError
 from lifecycle.service.arrivals import Line
+from lifecycle.testing.arrival_order import ArrivalOrder, arrival_orders, shortest
 from lifecycle.testing.coverage import uncounted
-from lifecycle.testing.delivery import Delivery, deliveries, shortest
-from lifecycle.testing.expectation import as_json, check_names, differences
+from lifecycle.testing.expectation import as_json, check_names, mismatches
 from lifecycle.testing.handmade import as_recordings
-from lifecycle.testing.recordings import described, flattened, memory_orders, received_in_turn
+from lifecycle.testing.recordings import described, flattened, memory_orders, received_in_order
 
 Subject = Callable[[Sequence[Line]], Any]
-"""What is held to the promise: takes recordings as they arrive, returns what it makes of them."""
+"""What is checked: takes recordings in order of arrival, and returns its result."""
 
 _SAMPLES: Final = 120
 _MOST_SHOWN: Final = 12
@@ -44,17 +44,17 @@ def assert_any_order(
 
     Args:
         events: recordings, lines or hand-made events, of one order or of several.
-        view: what all of them together must show; only the fields named are compared.
-        provider: who reads them, a name or a value.
-        subject: what to check in place of the views: a function of the recordings as they
-            arrive, such as a projection of your own.
-        samples: how many orders, repeats and losses to try of each; up to that many
-            orders, all of them are tried.
-        seed: of the samples.
+        view: what all of them together must show; only the named fields are compared.
+        provider: reads them; a name or a value.
+        subject: what to check instead of the views: a function of the recordings in order
+            of arrival, such as a projection of your own.
+        samples: how many orders to try, without repeats and losses, with repeats, and with
+            losses; all orders if there are no more.
+        seed: the seed of the samples.
 
     Raises:
-        AssertionError: two results differ; the message names the shortest delivery found.
-        InvalidArgumentError: there is no event, or `view` names a field that there is not.
+        AssertionError: two results differ; the message shows the shortest order of arrival found.
+        InvalidArgumentError: there is no event, or `view` names an unknown field.
     """
     __tracebackhide__ = True
     recordings, reader = as_recordings(flattened(events), provider)
@@ -64,13 +64,15 @@ def assert_any_order(
     if view is not None:
         trial.check_whole(view)
     with uncounted():
-        failing = next(filter(trial.fails, deliveries(len(recordings), samples, seed)), None)
+        failing = next(filter(trial.fails, arrival_orders(len(recordings), samples, seed)), None)
         if failing is not None:
-            raise AssertionError(trial.told(shortest(failing, len(recordings), trial.fails)))
+            raise AssertionError(
+                trial.failure_message(shortest(failing, len(recordings), trial.fails))
+            )
 
 
 class _Trial:
-    """One set of events, and what its subsets give in the order given."""
+    """One set of events, and the results of its subsets in the order given."""
 
     def __init__(self, recordings: Sequence[Line], provider: Provider, subject: Subject) -> None:
         self._recordings = recordings
@@ -78,37 +80,40 @@ class _Trial:
         self._subject = subject
         self._known: dict[frozenset[int], Any] = {}
 
-    def fails(self, delivery: Delivery) -> bool:
-        """Tell whether a delivery gives something else than its events in the order given."""
-        return bool(self._result(delivery) != self._expected(delivery))
+    def fails(self, order: ArrivalOrder) -> bool:
+        """Tell whether an order of arrival gives another result than the order given."""
+        return bool(self._result(order) != self._expected(order))
 
     def check_whole(self, view: Mapping[str, Any] | OrderView) -> None:
-        """Check what all events together show."""
+        """Check the view of all events together."""
         __tracebackhide__ = True
         found = self._result(tuple(range(len(self._recordings))))
         views = list(found.values()) if isinstance(found, Mapping) else []
         if len(views) != 1 or not isinstance(views[0], Mapping):
             raise InvalidArgumentError("view", f"none, as the events show {len(views)} orders")
-        expected = _promised(as_json(view)) if isinstance(view, OrderView) else as_json(view)
+        expected = _without_arrival(as_json(view)) if isinstance(view, OrderView) else as_json(view)
         check_names(expected, views[0])
-        wrong = [f"  {difference}" for difference in differences(expected, views[0])]
+        wrong = [f"  {mismatch}" for mismatch in mismatches(expected, views[0])]
         if wrong:
             raise AssertionError("\n".join(("in the order given the view is another:", *wrong)))
 
-    def told(self, delivery: Delivery) -> str:
-        """Return the message that shows what a delivery gives, and what it should."""
-        expected, found = as_json(self._expected(delivery)), as_json(self._result(delivery))
-        in_order = sorted(set(delivery))
-        places = ", ".join(str(delivery.index(number) + 1) for number in in_order)
-        wrong = [f"  {d}" for d in differences(expected, found)] or [
-            *(f"  {d}" for d in differences(found, expected)),
+    def failure_message(self, order: ArrivalOrder) -> str:
+        """Return the message that shows the result of an order of arrival, and the expected one."""
+        expected, found = as_json(self._expected(order)), as_json(self._result(order))
+        in_order = sorted(set(order))
+        positions = ", ".join(str(order.index(number) + 1) for number in in_order)
+        wrong = [f"  {d}" for d in mismatches(expected, found)] or [
+            *(f"  {d}" for d in mismatches(found, expected)),
             "  (expected and found change places: something was found that is not expected)",
         ]
         return "\n".join(
             (
-                f"the result depends on the delivery; {len(delivery)} arrivals show it:",
-                *(f"  {place}. {self._names[number]}" for place, number in enumerate(delivery, 1)),
-                f"expected is what they give each once, in the order {places}:",
+                f"the result depends on the delivery; {len(order)} arrivals show it:",
+                *(
+                    f"  {position}. {self._names[number]}"
+                    for position, number in enumerate(order, 1)
+                ),
+                f"expected is what they give each once, in the order {positions}:",
                 *wrong[:_MOST_SHOWN],
             )
         )
@@ -118,11 +123,11 @@ class _Trial:
         with memory_orders(self._provider) as orders:
             return [described(r.event) for r in orders.record_many(self._recordings)]
 
-    def _result(self, delivery: Delivery) -> Any:
-        return self._subject(received_in_turn([self._recordings[number] for number in delivery]))
+    def _result(self, order: ArrivalOrder) -> Any:
+        return self._subject(received_in_order([self._recordings[number] for number in order]))
 
-    def _expected(self, delivery: Delivery) -> Any:
-        events = frozenset(delivery)
+    def _expected(self, order: ArrivalOrder) -> Any:
+        events = frozenset(order)
         if events not in self._known:
             self._known[events] = self._result(tuple(sorted(events)))
         return self._known[events]
@@ -136,9 +141,9 @@ def _views(provider: Provider, lines: Sequence[Line]) -> dict[str, Any]:
             for receipt in orders.record_many([line]):
                 if not isinstance(receipt.event, Unreadable):
                     views[receipt.event.stream] = receipt.view
-    return {stream: _promised(as_json(view)) for stream, view in views.items()}
+    return {stream: _without_arrival(as_json(view)) for stream, view in views.items()}
 
 
-def _promised(view: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a view without what depends on delivery."""
+def _without_arrival(view: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a view without the field that depends on arrival."""
     return {name: value for name, value in view.items() if name != "arrival"}

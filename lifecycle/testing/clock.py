@@ -1,4 +1,4 @@
-"""Time in a test: it stands still until the test moves it on."""
+"""Time in a test: it stands still until the test advances it."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ Time = datetime | str | float
 
 
 def moment(at: Time) -> datetime:
-    """Return the instant that a time in any of its forms names.
+    """Return a time as an instant.
 
     Raises:
-        InvalidArgumentError: it names none, or has no zone.
+        InvalidArgumentError: it is no time, or has no zone.
     """
     if isinstance(at, int | float) and not isinstance(at, bool):
         return STARTS_AT + timedelta(seconds=at)
@@ -30,27 +30,27 @@ def moment(at: Time) -> datetime:
 
 
 class FixedClock:
-    """A clock for `connect(url, clock=...)`: it tells the same time until it is moved."""
+    """A clock for `connect(url, clock=...)` that stands still until it is advanced."""
 
     def __init__(self, at: Time = STARTS_AT) -> None:
         self.now = moment(at)
 
     def __call__(self) -> datetime:
-        """Return the time that it stands at."""
+        """Return the current time of the clock."""
         return self.now
 
     def set(self, at: Time) -> datetime:
-        """Put the clock to a time, forward or back, and return it."""
+        """Set the clock, forward or back, and return its time."""
         self.now = moment(at)
         return self.now
 
     def advance(self, by: timedelta | float) -> datetime:
-        """Move the clock on by a duration, or by so many seconds, and return its time."""
+        """Advance the clock by a duration or by seconds, and return its time."""
         self.now += by if isinstance(by, timedelta) else timedelta(seconds=by)
         return self.now
 
     def tick(self) -> datetime:
-        """Move the clock on by one second and return its time."""
+        """Advance the clock by one second, and return its time."""
         return self.advance(1)
 
     def __repr__(self) -> str:

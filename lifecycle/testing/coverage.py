@@ -1,7 +1,7 @@
-"""Which states and moves of a definition a suite has met.
+"""Which states and moves of a definition a test suite covers.
 
-A state or a move is met when somebody looks at the view of an order that went that way:
-reads a receipt's view or change, asks for the order, or folds its events.
+A state or a move is covered when the view of an order that went through it is read: from a
+receipt's view or change, from the orders, or by folding its events.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ Pair = tuple[str, str]
 
 
 @dataclass
-class Met:
-    """What was met of one definition, and what there is to meet."""
+class DefinitionCoverage:
+    """The coverage of one definition."""
 
     name: str
     states: tuple[str, ...]
@@ -45,40 +45,40 @@ class Met:
 
     @property
     def percent(self) -> float:
-        """The share of all states and moves that was met, in percent."""
+        """The share of all states and moves that is covered, in percent."""
         missed = len(self.missed_states) + len(self.missed_moves)
         return 100 - 100 * missed / self.size
 
     @property
     def size(self) -> int:
-        """How many states and moves there are to meet."""
+        """How many states and moves there are."""
         return len(self.states) + len(self.moves)
 
 
 class Coverage:
-    """What a suite meets of every definition that it folds with, by fingerprint."""
+    """The coverage of every definition that a suite folds with, by fingerprint."""
 
     def __init__(self) -> None:
-        self.definitions: dict[str, Met] = {}
+        self.definitions: dict[str, DefinitionCoverage] = {}
 
     def meet(self, definition: Definition, states: Iterable[str]) -> None:
         """Count the states that an order entered, in order, and the moves between them."""
-        met = self._met(definition)
+        met = self._coverage_of(definition)
         path = tuple(states)
         met.met_states.update(path)
         met.met_moves.update(pairwise(path))
 
     def expect(self, definition: Definition) -> None:
-        """Show a definition in the report even if nothing of it is met."""
-        self._met(definition)
+        """Report a definition even if nothing of it is covered."""
+        self._coverage_of(definition)
 
     @contextmanager
     def watching(self) -> Iterator[None]:
-        """Count every view that is looked at in this process while this is open."""
-        look = Folding.view
+        """Count every view that this process reads in this context."""
+        original = Folding.view
 
         def view(folding: Folding) -> OrderView:
-            seen = look(folding)
+            seen = original(folding)
             if _COUNTS.get():
                 self.meet(folding.definition, (step.status for step in seen.path))
             return seen
@@ -87,17 +87,17 @@ class Coverage:
         try:
             yield
         finally:
-            Folding.view = look  # type: ignore[method-assign]
+            Folding.view = original  # type: ignore[method-assign]
 
     @property
     def percent(self) -> float:
-        """The share met of all definitions together, in percent; 0 where there is none."""
+        """The coverage of all definitions together, in percent; 0 if there are none."""
         all_of_them = self.definitions.values()
         whole = sum(met.size for met in all_of_them)
         return sum(met.percent * met.size for met in all_of_them) / whole if whole else 0.0
 
     def table(self) -> list[str]:
-        """Return the report: a line a definition, then what was missed of it."""
+        """Return the report: a line per definition, then what was missed of it."""
         if not self.definitions:
             return ["no view of any order was looked at"]
         return [
@@ -107,7 +107,7 @@ class Coverage:
         ]
 
     def dump(self) -> dict[str, Any]:
-        """Return what was met as plain values, for `merge` in another process."""
+        """Return the coverage as plain values, for `merge` in another process."""
         return {
             fingerprint: {
                 "name": met.name,
@@ -120,27 +120,27 @@ class Coverage:
         }
 
     def merge(self, dumped: Mapping[str, Any]) -> None:
-        """Add what another process met."""
+        """Add the coverage of another process."""
         for fingerprint, part in dumped.items():
             moves = tuple((source, dest) for source, dest in part["moves"])
             met = self.definitions.setdefault(
-                fingerprint, Met(part["name"], tuple(part["states"]), moves)
+                fingerprint, DefinitionCoverage(part["name"], tuple(part["states"]), moves)
             )
             met.met_states.update(part["met_states"])
             met.met_moves.update((source, dest) for source, dest in part["met_moves"])
 
-    def _met(self, definition: Definition) -> Met:
+    def _coverage_of(self, definition: Definition) -> DefinitionCoverage:
         met = self.definitions.get(definition.fingerprint)
         if met is None:
             moves = dict.fromkeys((move.source, move.dest) for move in walkable(definition))
-            met = Met(definition.name, definition.states, tuple(moves))
+            met = DefinitionCoverage(definition.name, definition.states, tuple(moves))
             self.definitions[definition.fingerprint] = met
         return met
 
 
 @contextmanager
 def uncounted() -> Iterator[None]:
-    """Count nothing of what is looked at here: samples that no test looks at one by one."""
+    """Do not count the views that are read here, such as those of samples."""
     token = _COUNTS.set(False)
     try:
         yield
@@ -148,7 +148,7 @@ def uncounted() -> Iterator[None]:
         _COUNTS.reset(token)
 
 
-def _lines(met: Met) -> Iterator[str]:
+def _lines(met: DefinitionCoverage) -> Iterator[str]:
     states, moves = len(met.states), len(met.moves)
     yield (
         f"{met.name}: {met.percent:.0f} % "

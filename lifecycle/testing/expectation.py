@@ -1,10 +1,9 @@
-"""What a test expects, held against what is: only what it names is compared.
+"""Compares what a test expects with what it found; only named fields count.
 
     {"status": "at_store", "path": ["brand_new", "at_store"], "fulfillment_details": {...}}
 
-An object is compared in the fields that are named, a list item by item. Where the items are
-objects and a text is expected, it is the item's own name: a step's status, a milestone's
-name, an anomaly's code.
+Of an object the named fields are compared, of a list every item. A text in a list stands for
+an object of that name: a step's status, a milestone's name, an anomaly's code.
 """
 
 from __future__ import annotations
@@ -22,8 +21,8 @@ from lifecycle.errors import InvalidArgumentError
 _NAMES: Final = ("status", "name", "code")
 
 
-class Difference(NamedTuple):
-    """One place where something else was found than expected."""
+class Mismatch(NamedTuple):
+    """One value that differs from what was expected."""
 
     where: str
     expected: str
@@ -34,7 +33,7 @@ class Difference(NamedTuple):
 
 
 def as_json(value: Any) -> Any:
-    """Return a value as `show --json` would print it: models, tuples and times included."""
+    """Return a value as `show --json` prints it, models, tuples and times included."""
     match value:
         case BaseModel():
             return value.model_dump(mode="json")
@@ -51,8 +50,8 @@ def as_json(value: Any) -> Any:
     return value
 
 
-def differences(expected: Any, found: Any, where: str = "") -> Iterator[Difference]:
-    """Yield where `found` is not what was expected; both as JSON."""
+def mismatches(expected: Any, found: Any, where: str = "") -> Iterator[Mismatch]:
+    """Yield the mismatches of two JSON values."""
     match expected, found:
         case Mapping(), Mapping():
             for name, value in expected.items():
@@ -60,33 +59,33 @@ def differences(expected: Any, found: Any, where: str = "") -> Iterator[Differen
         case list(), list() if _names_only(expected):
             names = [_name(item) for item in found]
             if names != expected:
-                yield Difference(where, ascii(expected), ascii(names))
+                yield Mismatch(where, ascii(expected), ascii(names))
         case list(), list() if len(expected) == len(found):
-            for place, (wanted, item) in enumerate(zip(expected, found, strict=True)):
-                yield from differences(wanted, item, f"{where}[{place}]")
+            for index, (wanted, item) in enumerate(zip(expected, found, strict=True)):
+                yield from mismatches(wanted, item, f"{where}[{index}]")
         case list(), list():
-            yield Difference(where, f"a list of {len(expected)}", f"one of {len(found)}, {found!a}")
+            yield Mismatch(where, f"a list of {len(expected)}", f"one of {len(found)}, {found!a}")
         case _ if type(expected) is not type(found) or expected != found:
-            yield Difference(where, ascii(expected), ascii(found))
+            yield Mismatch(where, ascii(expected), ascii(found))
 
 
 def check_names(expected: Mapping[str, Any], known: Mapping[str, Any]) -> None:
-    """Check that each name that a test expects something of is one that there is.
+    """Check that every expected field exists.
 
     Raises:
-        InvalidArgumentError: one is not; a misspelled name must not pass.
+        InvalidArgumentError: one does not; a misspelled name must not pass.
     """
     for name in expected:
         if name not in known:
             raise InvalidArgumentError(f"the field {name!a}", "one of " + ", ".join(known))
 
 
-def _member(name: str, expected: Any, found: Mapping[str, Any], where: str) -> Iterator[Difference]:
+def _member(name: str, expected: Any, found: Mapping[str, Any], where: str) -> Iterator[Mismatch]:
     at = f"{where}.{name}" if where else name
     if name in found:
-        yield from differences(expected, found[name], at)
+        yield from mismatches(expected, found[name], at)
     else:
-        yield Difference(at, ascii(expected), "no such field")
+        yield Mismatch(at, ascii(expected), "no such field")
 
 
 def _names_only(expected: list[Any]) -> bool:
@@ -94,7 +93,7 @@ def _names_only(expected: list[Any]) -> bool:
 
 
 def _name(item: Any) -> Any:
-    """Return the text that names an object in a list, the item itself where it has none."""
+    """Return the name of an object in a list; without one, the item itself."""
     if not isinstance(item, Mapping):
         return item
     return next((item[name] for name in _NAMES if isinstance(item.get(name), str)), item)

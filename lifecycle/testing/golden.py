@@ -1,8 +1,8 @@
-"""Golden views: what a test saw once and somebody approved, kept beside it as JSON.
+"""Golden files: approved views, stored as JSON beside the test.
 
-What depends on delivery (`arrival`) and on the definition as a whole (`definition`,
-`digest`) is left out, and so are the texts for people (`detail`, `reason`): a golden file
-changes only when an order's truth does.
+They leave out what depends on arrival (`arrival`), on the whole definition (`definition`,
+`digest`), and the texts for people (`detail`, `reason`): a golden file changes only when the
+meaning of an order does.
 """
 
 from __future__ import annotations
@@ -19,15 +19,14 @@ from lifecycle.errors import InvalidArgumentError
 from lifecycle.testing.expectation import as_json
 
 _NAME: Final = re.compile(r"[\w][\w.\-]*")
-_OF_VIEWS: Final = frozenset({"arrival", "definition", "digest"})
-_OF_HISTORIES: Final = frozenset({"reason", "received_at", "sha256"})
+_UNSTABLE_VIEW_FIELDS: Final = frozenset({"arrival", "definition", "digest"})
+_UNSTABLE_HISTORY_FIELDS: Final = frozenset({"reason", "received_at", "sha256"})
 
 
 class Golden:
     """The golden files of one folder: `golden(view, "happy")` compares with `happy.json`.
 
-    With `update` it writes the file instead; there is no other way to make one, so that a
-    forgotten file never passes.
+    With `update` it writes the file instead; nothing else does, so that a missing file fails.
     """
 
     def __init__(self, folder: Path, *, prefix: str = "", update: bool = False) -> None:
@@ -39,8 +38,8 @@ class Golden:
         """Check a view, a history or any JSON value against the golden file of that name.
 
         Raises:
-            AssertionError: there is no such file, or it says something else.
-            InvalidArgumentError: the name cannot be one of a file.
+            AssertionError: the file is missing, or differs.
+            InvalidArgumentError: the name is no file name.
         """
         __tracebackhide__ = True
         path = self._path(name)
@@ -53,7 +52,7 @@ class Golden:
             raise AssertionError(f"there is no golden file {path}; {_HOW}")
         expected = path.read_text(encoding="utf-8")
         if found != expected:
-            raise AssertionError(_told(path, expected, found))
+            raise AssertionError(_failure_message(path, expected, found))
 
     def _path(self, name: str) -> Path:
         if not _NAME.fullmatch(name):
@@ -62,32 +61,38 @@ class Golden:
 
 
 def golden_text(value: Any) -> str:
-    """Return what a golden file holds for a view, a history, or any JSON value."""
-    return json.dumps(_lasting(value), indent=2, ensure_ascii=False) + "\n"
+    """Return the golden file's text for a view, a history, or any JSON value."""
+    return json.dumps(_stable(value), indent=2, ensure_ascii=False) + "\n"
 
 
 _HOW: Final = "look at what the test sees and write it with: pytest --lifecycle-update-golden"
 
 
-def _lasting(value: Any) -> Any:
-    """Return a value as JSON without what may change while the order's truth does not."""
+def _stable(value: Any) -> Any:
+    """Return a value as JSON without the unstable fields."""
     match value:
         case OrderView():
-            view = {name: item for name, item in as_json(value).items() if name not in _OF_VIEWS}
+            view = {
+                name: item
+                for name, item in as_json(value).items()
+                if name not in _UNSTABLE_VIEW_FIELDS
+            }
             for anomaly in view["anomalies"]:
                 del anomaly["detail"]
             return view
         case HistoryEntry():
             line = as_json(value)
-            return {name: item for name, item in line.items() if name not in _OF_HISTORIES}
+            return {
+                name: item for name, item in line.items() if name not in _UNSTABLE_HISTORY_FIELDS
+            }
         case Mapping():
-            return {name: _lasting(item) for name, item in value.items()}
+            return {name: _stable(item) for name, item in value.items()}
         case list() | tuple() if not hasattr(value, "_asdict"):
-            return [_lasting(item) for item in value]
+            return [_stable(item) for item in value]
     return as_json(value)
 
 
-def _told(path: Path, expected: str, found: str) -> str:
+def _failure_message(path: Path, expected: str, found: str) -> str:
     lines = difflib.unified_diff(
         expected.splitlines(), found.splitlines(), "expected", "found", lineterm="", n=2
     )

@@ -1,9 +1,9 @@
-"""Events made by hand: for tests of a definition, with no body that anybody would have to read.
+"""Hand-made events, for tests of a definition without a provider's bodies.
 
     event("at_store", at=60) ─→ HandMade.recording ─→ a recording that stands for it
-                                       └→ recognized as that very event, details and all
+                                       └→ recognized as that event, with its details
 
-So hand-made events go through the same log and the same receipts as real ones.
+Hand-made events pass through the same log and receipts as real ones.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ from lifecycle.errors import InvalidArgumentError
 from lifecycle.testing.clock import STARTS_AT, Time, moment
 
 Recording = dict[str, Any]
-"""One recording: the object that a line of JSON spells."""
+"""One recording, as the object in a line of JSON."""
 
 ORDER: Final = "xyz123456"
-"""The order that hand-made events are about, unless they say otherwise."""
+"""The default order of hand-made events."""
 
 _MARK: Final = b"made by hand: "
 
 
 def event(name: str, at: Time | None = None, **fields: Any) -> Event:
-    """Return an event that says `name` by the provider's clock, undated where `at` is None.
+    """Return an event of this name; `at` is the provider's time, None for an undated event.
 
-    Two with the same name and time are the same event. `fields` are those of `Event`: a
-    `key` of its own makes it another event, a `digest` of its own another content.
+    The same name and time make the same event. `fields` are those of `Event`: another `key`
+    makes another event, another `digest` another content.
     """
     occurred_at = None if at is None else moment(at)
     when = "undated" if occurred_at is None else format_instant(occurred_at)
@@ -56,10 +56,9 @@ def event(name: str, at: Time | None = None, **fields: Any) -> Event:
 
 
 class HandMade:
-    """A provider whose events may be made by hand; real ones are read as `around` reads them.
+    """A provider that accepts hand-made events; `around` reads all others.
 
-    `HandMade("kitchen", definition)` gives a definition orders before anybody has written
-    how its provider's bodies are read.
+    `HandMade("kitchen", definition)` tests a definition before its provider has a reader.
     """
 
     def __init__(
@@ -70,20 +69,20 @@ class HandMade:
         self.kept_headers = frozenset[str]() if around is None else around.kept_headers
         self._around = around
         self._events: dict[bytes, Event] = {}
-        self._told: dict[tuple[str, str, str], Event] = {}
+        self._by_identity: dict[tuple[str, str, str], Event] = {}
 
     @classmethod
     def of(cls, provider: str | Provider) -> Self:
-        """Return a provider that reads as `provider` does, and takes hand-made events too."""
+        """Return a provider that reads as `provider` does, and accepts hand-made events."""
         real = provider_named(provider)
         return cls(real.name, real.definition, around=real)
 
     def recording(self, event: Event) -> Recording:
-        """Return a recording that stands for a hand-made event, with its own times."""
+        """Return a recording that stands for a hand-made event, with its times."""
         own = event._replace(provider=self.name)
         body = _MARK + str(len(self._events)).encode()
         self._events[body] = own
-        self._told[own.stream, own.key, own.digest] = own
+        self._by_identity[own.stream, own.key, own.digest] = own
         return {
             "kind": event.kind,
             "order_id": event.order_id,
@@ -92,7 +91,7 @@ class HandMade:
         }
 
     def recognize(self, arrival: Arrival) -> Event | Unreadable:
-        """Return the event that was made by hand, else what the provider reads."""
+        """Return the hand-made event, or what the wrapped provider reads."""
         made = self._events.get(arrival.body)
         if made is not None:
             return made._replace(received_at=arrival.received_at)
@@ -102,18 +101,18 @@ class HandMade:
         return Unreadable(self.name, "not_json", detail, arrival.body, arrival.received_at, arrival)
 
     def recall(self, event: Event) -> Event:
-        """Return a stored event with what it was made to say."""
-        made = self._told.get((event.stream, event.key, event.digest))
+        """Return a stored event with the details, faults and fate that it was made with."""
+        made = self._by_identity.get((event.stream, event.key, event.digest))
         if made is not None:
             return event._replace(details=made.details, faults=made.faults, fate=made.fate)
         return event if self._around is None else self._around.recall(event)
 
 
 def provider_named(provider: str | Provider) -> Provider:
-    """Return the provider of that name, or the one that was given.
+    """Return the provider of that name, or the given provider.
 
     Raises:
-        InvalidArgumentError: there is none of that name.
+        InvalidArgumentError: no provider has that name.
     """
     if not isinstance(provider, str):
         return provider
@@ -124,7 +123,7 @@ def provider_named(provider: str | Provider) -> Provider:
 
 
 def as_recordings(entries: Iterable[Any], provider: str | Provider) -> tuple[list[Any], Provider]:
-    """Return recordings for entries that may hold hand-made events, and who can read them."""
+    """Return recordings for entries, which may be hand-made, and a provider that reads them."""
     given = list(entries)
     if not any(isinstance(entry, Event) for entry in given):
         return given, provider_named(provider)

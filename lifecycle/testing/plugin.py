@@ -1,7 +1,7 @@
-"""What the pytest plugin does once somebody uses it.
+"""The implementation of the pytest plugin.
 
-`pytest_lifecycle`, outside of this package, is what pytest loads at its start: options and
-fixtures that import this module when they are asked for.
+pytest loads `pytest_lifecycle`, outside of this package: its options and fixtures import
+this module when they are used.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ _SENT: Final = "lifecycle_coverage"
 
 
 class CoverageReport:
-    """Watches a session, and tells at its end which states and moves were met.
+    """Collects the coverage of a session, and reports it at the end.
 
-    Workers of pytest-xdist send what they met to the process that reports.
+    Workers of pytest-xdist send their coverage to the process that reports.
     """
 
     def __init__(self, config: pytest.Config, least: float | None) -> None:
@@ -38,16 +38,16 @@ class CoverageReport:
         return self._least is None or self.coverage.percent >= self._least
 
     def pytest_sessionstart(self) -> None:
-        """Begin to watch."""
+        """Start collecting."""
         self._open.enter_context(self.coverage.watching())
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
-        """Take in what a worker met."""
+        """Merge the coverage of a worker."""
         self.coverage.merge(getattr(node, "workeroutput", {}).get(_SENT, {}))
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """Stop watching; fail a session that passed but met too little."""
+        """Stop collecting; fail a session that passed but covers too little."""
         self._open.close()
         sent: dict[str, Any] | None = getattr(self._config, "workeroutput", None)
         if sent is not None:
@@ -73,6 +73,6 @@ def golden_of(request: pytest.FixtureRequest) -> Golden:
 
 
 def recordings_beside(request: pytest.FixtureRequest) -> Callable[[str], list[Recording]]:
-    """Return what loads recordings by the path from the folder of the test module."""
+    """Return a function that loads recordings by their path from the test module's folder."""
     folder: Path = request.path.parent
     return lambda name: load_recordings(folder / name)

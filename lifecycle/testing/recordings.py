@@ -1,7 +1,6 @@
-"""Recordings in a test: read from a file, received in the order they come, told in a line.
+"""Recordings in tests: loaded from files, given times of arrival, described in a line.
 
-What a provider's recordings look like is the provider's matter: those of Instacart are built
-by `lifecycle.providers.instacart.recordings`.
+Each provider builds its own recordings: see `lifecycle.providers.instacart.recordings`.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ from lifecycle.testing.handmade import Recording
 def memory_orders(
     provider: str | Provider = DEFAULT_PROVIDER, *, clock: FixedClock | None = None
 ) -> Orders:
-    """Return orders in memory, on a clock that stands still."""
+    """Return orders in memory, with a fixed clock."""
     return connect("memory:", provider=provider, clock=clock or FixedClock())
 
 
@@ -36,17 +35,14 @@ def load_recordings(path: str | PathLike[str]) -> list[Recording]:
     """Return the recordings of a JSON Lines file; blank lines are skipped.
 
     Raises:
-        InvalidArgumentError: a line is no JSON object; a test must not pass on half a file.
+        InvalidArgumentError: a line is no JSON object.
     """
     lines = Path(path).read_bytes().splitlines()
-    return [_parsed(line, place) for place, line in enumerate(lines, 1) if line.strip()]
+    return [_parsed(line, number) for number, line in enumerate(lines, 1) if line.strip()]
 
 
 def flattened(entries: Iterable[Any]) -> list[Any]:
-    """Return recordings, lines and events in one list, whether they came singly or in lists.
-
-    Blank lines say nothing and are left out.
-    """
+    """Return recordings, lines and events in one flat list, without blank lines."""
     found: list[Any] = []
     for entry in entries:
         if isinstance(entry, Mapping | Event):
@@ -58,35 +54,35 @@ def flattened(entries: Iterable[Any]) -> list[Any]:
     return found
 
 
-def received_in_turn(recordings: Sequence[Line]) -> list[Line]:
-    """Return the recordings as they are received when they come in this order, a second apart."""
+def received_in_order(recordings: Sequence[Line]) -> list[Line]:
+    """Return the recordings with times of arrival in this order, a second apart."""
     return [
-        {**line, "received_at": format_instant(STARTS_AT + timedelta(seconds=place))}
+        {**line, "received_at": format_instant(STARTS_AT + timedelta(seconds=number))}
         if isinstance(line := _object(recording), Mapping)
         else line
-        for place, recording in enumerate(recordings)
+        for number, recording in enumerate(recordings)
     ]
 
 
 def described(entry: Event | Unreadable) -> str:
-    """Return what arrived in a few words, without any payload."""
+    """Return an arrival in a few words, without payload."""
     if isinstance(entry, Unreadable):
         return f"something unreadable ({entry.reason})"
     return f"{entry.kind} {shown(entry.name)} ({shown_key(entry.key)[1:-1]})"
 
 
-def _parsed(line: bytes, place: int) -> Recording:
+def _parsed(line: bytes, number: int) -> Recording:
     try:
         value = parse(line, max_depth=MAX_DEPTH + 1)
     except JsonError as refused:
-        raise InvalidArgumentError(f"line {place}", f"a recording; it is {refused}") from None
+        raise InvalidArgumentError(f"line {number}", f"a recording; it is {refused}") from None
     if not isinstance(value, dict):
-        raise InvalidArgumentError(f"line {place}", "a recording, which is a JSON object")
+        raise InvalidArgumentError(f"line {number}", "a recording, which is a JSON object")
     return value
 
 
 def _object(recording: Line) -> Line:
-    """Return a line as the object it spells; as it is where it spells none."""
+    """Return the object in a line; the line itself if it holds none."""
     if isinstance(recording, Mapping):
         return recording
     raw = recording.encode() if isinstance(recording, str) else recording

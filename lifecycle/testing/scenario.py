@@ -1,11 +1,11 @@
-"""Given what was recorded, when one more thing arrives, then the order is so.
+"""Scenario tests: given recordings, when one more arrives, then the order is as expected.
 
     given(request(), accepted()).when(callback("brand_new", at=9)).then(
         status="brand_new", change=("created", "brand_new"), verdict="applied"
     )
 
-Each step gives a new value and changes none, so a story may be told once and continued in
-many ways. Everything goes through the front door: a memory log and its receipts.
+Each step returns a new value, so that one start can continue in many ways. All recordings
+go through a memory log and its receipts.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from lifecycle.core.reason import shown
 from lifecycle.core.view import HistoryEntry, OrderView
 from lifecycle.errors import InvalidArgumentError
 from lifecycle.service.receipt import Receipt
-from lifecycle.testing.expectation import Difference, as_json, check_names, differences
+from lifecycle.testing.expectation import Mismatch, as_json, check_names, mismatches
 from lifecycle.testing.handmade import as_recordings
 from lifecycle.testing.recordings import described, flattened, memory_orders
 
@@ -37,13 +37,13 @@ def given(*recorded: Any, provider: str | Provider = DEFAULT_PROVIDER) -> Given:
 
 @dataclass(frozen=True)
 class Given:
-    """What was recorded before; make one with `given`."""
+    """The recordings before; made by `given`."""
 
     recorded: tuple[Any, ...]
     provider: str | Provider = DEFAULT_PROVIDER
 
     def when(self, *arriving: Any) -> When:
-        """Return what happens when one more thing arrives; of several, the last counts."""
+        """Return the scenario after one more arrival; of several, the last counts."""
         arrived = flattened(arriving)
         if not arrived:
             raise InvalidArgumentError("when", "a recording, a line or an event that arrives")
@@ -53,7 +53,7 @@ class Given:
         return f"<Given {len(self.recorded)} recorded>"
 
 
-class _Played(NamedTuple):
+class _Run(NamedTuple):
     receipt: Receipt
     view: OrderView | None
     history: tuple[HistoryEntry, ...]
@@ -61,61 +61,61 @@ class _Played(NamedTuple):
 
 @dataclass(frozen=True)
 class When:
-    """What was recorded, the last of it just now; it is played when something is asked."""
+    """The recordings up to the last arrival; they are recorded when a result is read."""
 
     recorded: tuple[Any, ...]
     provider: str | Provider = DEFAULT_PROVIDER
 
     def when(self, *arriving: Any) -> When:
-        """Return what happens when yet another thing arrives."""
+        """Return the scenario after another arrival."""
         return Given(self.recorded, self.provider).when(*arriving)
 
     def then(self, **expected: Any) -> When:
-        """Return this, having checked what is expected; only what is named is compared.
+        """Check the named fields, and return this.
 
         Any field of `show --json`, and of the last arrival: `outcome`, `verdict`, `change`
         (None, or before and after) and `quarantined` (the reason, None if it was read).
 
         Raises:
-            AssertionError: something else was found; the message says what, and the history.
-            InvalidArgumentError: there is no field of that name.
+            AssertionError: a field differs; the message shows it and the history.
+            InvalidArgumentError: a field does not exist.
         """
         __tracebackhide__ = True
         found = self._found()
         if self.view is not None:
             check_names(expected, found)
-        wrong = list(differences(as_json(_spelled(expected)), found))
+        wrong = list(mismatches(as_json(_with_named_change(expected)), found))
         if wrong:
-            raise AssertionError(self._told(wrong))
+            raise AssertionError(self._failure_message(wrong))
         return self
 
     @property
     def receipt(self) -> Receipt:
         """The receipt of the last arrival."""
-        return self._played.receipt
+        return self._run.receipt
 
     @property
     def view(self) -> OrderView | None:
-        """The view of the order that the last arrival is about; None if it was quarantined."""
-        return self._played.view
+        """The view of the last arrival's order; None if it was quarantined."""
+        return self._run.view
 
     @property
     def history(self) -> tuple[HistoryEntry, ...]:
         """The history of that order; empty if the last arrival was quarantined."""
-        return self._played.history
+        return self._run.history
 
     @cached_property
-    def _played(self) -> _Played:
+    def _run(self) -> _Run:
         recordings, provider = as_recordings(self.recorded, self.provider)
         with memory_orders(provider) as orders:
             receipts = orders.record_many(recordings)
             last = receipts[-1]
             if isinstance(last.event, Unreadable):
-                return _Played(last, None, ())
-            return _Played(last, last.view, orders.history(last.event.order_id))
+                return _Run(last, None, ())
+            return _Run(last, last.view, orders.history(last.event.order_id))
 
     def _found(self) -> dict[str, Any]:
-        receipt, view, _ = self._played
+        receipt, view, _ = self._run
         event, change = receipt.event, receipt.change
         return {
             "outcome": receipt.outcome.value,
@@ -126,7 +126,7 @@ class When:
         }
 
     def _verdict(self) -> str | None:
-        """Return the verdict on what arrived last; of several contents of its key, on its own."""
+        """Return the verdict on the last arrival; of several contents of its key, on its own."""
         event = self.receipt.event
         if isinstance(event, Unreadable):
             return None
@@ -134,12 +134,12 @@ class When:
         own = [entry for entry in same if entry.sha256 == event.sha256]
         return (own or same)[0].verdict.value
 
-    def _told(self, wrong: list[Difference]) -> str:
+    def _failure_message(self, wrong: list[Mismatch]) -> str:
         came = described(self.receipt.event)
         return "\n".join(
             (
                 f"after {len(self.recorded) - 1} recorded, {came} did something else:",
-                *(f"  {difference}" for difference in wrong),
+                *(f"  {mismatch}" for mismatch in wrong),
                 *(("the order's history:",) if self.history else ()),
                 *(f"  {_line(entry)}" for entry in self.history),
             )
@@ -149,8 +149,8 @@ class When:
         return f"<When after {len(self.recorded) - 1} recorded>"
 
 
-def _spelled(expected: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what is expected with a change's pair of statuses under their names."""
+def _with_named_change(expected: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the expected fields, with a change's pair of statuses as named fields."""
     change = expected.get("change")
     if isinstance(change, tuple) and not hasattr(change, "_asdict"):
         return {**expected, "change": dict(zip(Change._fields, change, strict=False))}

@@ -1,6 +1,6 @@
 """Hypothesis strategies: lifecycles as recordings, hostile bodies, and hostile deliveries.
 
-Hypothesis is imported when a strategy is made, not when this module is.
+A strategy imports Hypothesis when it is made; this module does not.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from lifecycle.core.strict_json import MAX_DEPTH, compact
 from lifecycle.errors import MissingExtraError
 from lifecycle.service.arrivals import Line
 from lifecycle.testing.handmade import ORDER, Recording, event, provider_named
-from lifecycle.testing.recordings import flattened, received_in_turn
+from lifecycle.testing.recordings import flattened, received_in_order
 from lifecycle.testing.walk import walkable, walks_to_states
 
 if TYPE_CHECKING:
     from hypothesis.strategies import DataObject, DrawFn, SearchStrategy
 
-_UNKIND: Final = (
+_MALFORMED: Final = (
     b"",
     b"null",
     b"[]",
@@ -49,10 +49,9 @@ _VALUES: Final[tuple[Any, ...]] = (
 def lifecycles(
     provider: str = DEFAULT_PROVIDER, *, order_id: str = ORDER, most: int = 6
 ) -> SearchStrategy[list[Recording]]:
-    """Return a strategy for orders as they truly go: recordings, in the order of what happened.
+    """Return a strategy for lifecycles: the recordings of one order, in the order they happened.
 
-    Each goes a shortest way to some state, then up to `most` more declared moves, with
-    informational events between them.
+    A shortest walk to some state, then up to `most` declared moves with informational events.
     """
     _need_hypothesis()
     from hypothesis import strategies as st
@@ -81,10 +80,10 @@ def lifecycles(
 def deliveries(
     events: Iterable[Any], *, lossy: bool = True, copies: int = 3
 ) -> SearchStrategy[list[Any]]:
-    """Return a strategy for what arrives of these: shuffled, repeated, partly lost.
+    """Return a strategy for deliveries of these: shuffled, repeated, partly lost.
 
-    Recordings are received in the order they come, a second apart. Of each there are up to
-    `copies`; none of some where it is `lossy`, but never nothing at all.
+    Recordings arrive a second apart, up to `copies` of each; `lossy`: none of some, but at
+    least one in all.
     """
     _need_hypothesis()
     from hypothesis import strategies as st
@@ -105,16 +104,15 @@ def deliveries(
 
 
 def hostile_bodies(like: Iterable[Any] = ()) -> SearchStrategy[bytes]:
-    """Return a strategy for bodies that nobody would send on purpose.
+    """Return a strategy for hostile bodies.
 
-    Random bytes, JSON of any shape, known unkindnesses; and the bodies of the recordings in
-    `like` cut short, flipped, or with a value of another kind in them, which may well be
-    readable still.
+    Random bytes, JSON of any shape and known traps; and the bodies of the recordings in `like`
+    cut short, with flipped bits, or with another value in them, so that they may be readable.
     """
     _need_hypothesis()
     from hypothesis import strategies as st
 
-    kinds = [st.binary(max_size=200), st.sampled_from(_UNKIND), _any_json().map(compact)]
+    kinds = [st.binary(max_size=200), st.sampled_from(_MALFORMED), _any_json().map(compact)]
     models = [body for recording in flattened(like) if isinstance(body := _body(recording), dict)]
     if models:
         texts = [json.dumps(model).encode() for model in models]
@@ -140,7 +138,7 @@ def hostile_deliveries(events: Iterable[Any], *, most: int = 5) -> SearchStrateg
             {"kind": "callback", "body_base64": base64.b64encode(body).decode()} for body in bodies
         ]
         whole = [*draw(deliveries(given)), *junk]
-        return received_in_turn(draw(st.permutations(whole)))
+        return received_in_order(draw(st.permutations(whole)))
 
     return arriving()
 
@@ -198,10 +196,10 @@ def _need_hypothesis() -> None:
 
 
 def _received(entries: Sequence[Any]) -> list[Any]:
-    """Return entries received in turn; events made by hand keep their own times."""
+    """Return entries with times of arrival; hand-made events keep their own."""
     if any(isinstance(entry, Event) for entry in entries):
         return list(entries)
-    return received_in_turn(entries)
+    return received_in_order(entries)
 
 
 def _any_json() -> SearchStrategy[Any]:
@@ -232,7 +230,7 @@ def _flipped(text: bytes, at: int, by: int) -> bytes:
 
 
 def _replaced(model: Mapping[str, Any], data: DataObject) -> dict[str, Any]:
-    """Return the object with one of its members, at any depth, of another value."""
+    """Return the object with another value for one of its members, at any depth."""
     _need_hypothesis()
     from hypothesis import strategies as st
 

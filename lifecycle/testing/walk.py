@@ -1,10 +1,10 @@
-"""The shortest ways through a definition: to every state, and over every move.
+"""Shortest walks through a definition: to every state, and over every move.
 
     for walk in walks_to_moves(definition):
         *before, last = walk.recordings()
         given(before).when(last).then(status=walk.status, path=list(walk.states))
 
-Shortest in moves; among equals the one through lower ranks.
+Shortest by moves; of equal ones, the walk through lower ranks.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _STEP: Final = timedelta(minutes=1)
 
 
 class Walk(NamedTuple):
-    """A way through a definition, from its initial state over declared moves."""
+    """A walk through a definition, from its initial state over declared moves."""
 
     initial: str
     moves: tuple[Move, ...] = ()
@@ -36,12 +36,12 @@ class Walk(NamedTuple):
 
     @property
     def states(self) -> tuple[str, ...]:
-        """Every state on the way, as an order's path shows them."""
+        """Every state of the walk, as an order's path shows them."""
         return (self.initial, *(move.dest for move in self.moves))
 
     @property
     def triggers(self) -> tuple[str, ...]:
-        """The names of the events that go this way."""
+        """The names of the events of this walk."""
         return (self.initial, *(move.trigger for move in self.moves))
 
     def recordings(
@@ -51,10 +51,10 @@ class Walk(NamedTuple):
         order_id: str = ORDER,
         starts_at: datetime = STARTS_AT,
     ) -> list[Recording]:
-        """Return recordings of a provider that go this way, a minute apart.
+        """Return recordings of a provider for this walk, a minute apart.
 
         Raises:
-            InvalidArgumentError: the provider tells no recordings; take `events`.
+            InvalidArgumentError: the provider has no recordings; use `events`.
         """
         recordings_for = recordings_of(provider).recordings_for
         recordings: list[Recording] = recordings_for(
@@ -63,10 +63,10 @@ class Walk(NamedTuple):
         return recordings
 
     def events(self, *, order_id: str = ORDER, starts_at: datetime = STARTS_AT) -> list[Event]:
-        """Return hand-made events that go this way, a minute apart, for any definition."""
+        """Return hand-made events for this walk, a minute apart, for any definition."""
         return [
-            event(trigger, starts_at + place * _STEP, order_id=order_id)
-            for place, trigger in enumerate(self.triggers)
+            event(trigger, starts_at + index * _STEP, order_id=order_id)
+            for index, trigger in enumerate(self.triggers)
         ]
 
     def __str__(self) -> str:
@@ -76,7 +76,7 @@ class Walk(NamedTuple):
 def walkable(definition: Definition) -> tuple[Move, ...]:
     """Return the declared moves that an event can make, sorted by rank.
 
-    A step back into a side state is a milestone, and a move from a state to itself a repeat.
+    A move back into a side state is a milestone, and a move from a state to itself a repeat.
     """
     ranks = definition.ranks
 
@@ -89,14 +89,14 @@ def walkable(definition: Definition) -> tuple[Move, ...]:
 
 
 def walks_to_states(definition: Definition) -> tuple[Walk, ...]:
-    """Return a shortest walk to each state, by rank; to one that no move reaches, none."""
+    """Return a shortest walk to each reachable state, by rank."""
     reached = _reached(definition)
     return tuple(reached[state] for state in definition.states if state in reached)
 
 
 def walks_to_moves(definition: Definition) -> tuple[Walk, ...]:
-    """Return a shortest walk that ends with each move; with one out of reach, none."""
-    return tuple(_onward(definition, _reached(definition)))
+    """Return a shortest walk that ends with each reachable move."""
+    return tuple(_extensions(definition, _reached(definition)))
 
 
 def _reached(definition: Definition) -> dict[str, Walk]:
@@ -107,16 +107,16 @@ def _reached(definition: Definition) -> dict[str, Walk]:
         here = waiting.popleft()
         for move in moves:
             if move.source == here and move.dest not in reached:
-                reached[move.dest] = _further(reached[here], move)
+                reached[move.dest] = _extended(reached[here], move)
                 waiting.append(move.dest)
     return reached
 
 
-def _onward(definition: Definition, reached: dict[str, Walk]) -> Iterator[Walk]:
+def _extensions(definition: Definition, reached: dict[str, Walk]) -> Iterator[Walk]:
     for move in walkable(definition):
         if move.source in reached:
-            yield _further(reached[move.source], move)
+            yield _extended(reached[move.source], move)
 
 
-def _further(walk: Walk, move: Move) -> Walk:
+def _extended(walk: Walk, move: Move) -> Walk:
     return walk._replace(moves=(*walk.moves, move))

@@ -189,7 +189,7 @@ def test_a_trailer_is_no_header():
 def test_requests_that_wait_behind_another_are_few_and_do_not_grow():
     with guarded(unhurried) as server, raw(server.port) as caller:
         caller.sendall(HEALTH * 2000)
-        wait_until(lambda: [each for each in server.registry._strangers if each._ended])
+        wait_until(lambda: [each for each in server.registry._unknown if each._ended])
         go_on.set()
         assert told(caller).count(b"HTTP/1.1 200") == 1
 
@@ -352,10 +352,10 @@ def test_the_number_of_connections_leaves_files_for_others(monkeypatch):
 def test_without_files_a_line_is_logged_and_an_idle_connection_closed(receiver, caplog):
     with guarded(receiver) as server, raw(server.port) as caller:
         wait_until(lambda: len(server.registry) == 1)
-        loop = next(iter(server.registry._strangers)).loop
+        loop = next(iter(server.registry._unknown)).loop
         context = {"exception": OSError(errno.EMFILE, "no files"), "message": "accept"}
         for _ in range(100):
-            loop.call_soon_threadsafe(server.server._note_trouble, loop, context)
+            loop.call_soon_threadsafe(server.server._on_loop_error, loop, context)
         assert told(caller) == b""
     said = [each.getMessage() for each in caplog.records if "no more files" in each.getMessage()]
     assert 1 <= len(said) <= 10
@@ -365,8 +365,8 @@ def test_without_files_a_line_is_logged_and_an_idle_connection_closed(receiver, 
 def test_other_trouble_of_the_loop_is_told_as_ever(receiver, caplog):
     with guarded(receiver) as server, raw(server.port):
         wait_until(lambda: len(server.registry) == 1)
-        loop = next(iter(server.registry._strangers)).loop
-        server.server._note_trouble(loop, {"message": "something else"})
+        loop = next(iter(server.registry._unknown)).loop
+        server.server._on_loop_error(loop, {"message": "something else"})
     assert "something else" in caplog.text
 
 

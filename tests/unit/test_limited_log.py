@@ -17,22 +17,22 @@ class Clock:
 def test_of_a_kind_so_many_are_written_and_the_next_tells_how_many_were_not():
     clock = Clock()
     limit = LineLimit(3, 10, clock)
-    assert [limit.held_back("a") for _ in range(6)] == [0, 0, 0, None, None, None]
-    assert limit.held_back("b") == 0
+    assert [limit.dropped_before("a") for _ in range(6)] == [0, 0, 0, None, None, None]
+    assert limit.dropped_before("b") == 0
     clock.now = 10
-    assert [limit.held_back("a") for _ in range(4)] == [3, 0, 0, None]
+    assert [limit.dropped_before("a") for _ in range(4)] == [3, 0, 0, None]
     clock.now = 20
-    assert limit.held_back("a") == 1
+    assert limit.dropped_before("a") == 1
     clock.now = 100
-    assert limit.held_back("a") == 0
+    assert limit.dropped_before("a") == 0
 
 
 def test_kinds_without_end_are_one_kind():
     limit = LineLimit(1, 10, Clock())
-    written = [limit.held_back(f"kind {number}") for number in range(10_000)]
+    written = [limit.dropped_before(f"kind {number}") for number in range(10_000)]
     assert written.count(0) <= 201
     assert len(limit._kinds) <= 201
-    assert limit.held_back("x" * 10_000_000) is None
+    assert limit.dropped_before("x" * 10_000_000) is None
     assert max(map(len, limit._kinds)) <= 200
 
 

@@ -11,7 +11,7 @@ from lifecycle.errors import InvalidArgumentError
 from lifecycle.providers.instacart import INSTACART
 from lifecycle.providers.instacart.recordings import accepted, callback, flat, poll, request
 from lifecycle.testing import HandMade, assert_any_order, event, given
-from lifecycle.testing.delivery import deliveries, shortest
+from lifecycle.testing.arrival_order import arrival_orders, shortest
 
 STORY = [
     request(),
@@ -151,10 +151,10 @@ def test_one_event_alone_and_a_whole_view_will_do():
 
 
 def test_few_events_come_in_every_order_and_many_in_a_seeded_sample():
-    few = list(deliveries(4, 24, seed=0))
+    few = list(arrival_orders(4, 24, seed=0))
     assert set(permutations(range(4))) <= set(few)
-    many = list(deliveries(9, 24, seed=0))
-    assert many == list(deliveries(9, 24, seed=0)) != list(deliveries(9, 24, seed=1))
+    many = list(arrival_orders(9, 24, seed=0))
+    assert many == list(arrival_orders(9, 24, seed=0)) != list(arrival_orders(9, 24, seed=1))
     for sample in (few, many):
         whole = len(set(sample[0]))
         assert any(len(delivery) > whole for delivery in sample), "repeats"

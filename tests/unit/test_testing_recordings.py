@@ -18,7 +18,7 @@ from lifecycle.testing import (
     given,
     load_recordings,
     memory_orders,
-    received_in_turn,
+    received_in_order,
 )
 from tests import oracle
 
@@ -129,7 +129,7 @@ def test_a_file_that_holds_something_else_is_refused_with_its_line(tmp_path):
 
 def test_recordings_are_received_in_the_order_they_come_whatever_form_they_have():
     line = json.dumps(instacart.accepted())
-    turned = received_in_turn([instacart.flat("brand_new"), line, line.encode(), "no line", b"{"])
+    turned = received_in_order([instacart.flat("brand_new"), line, line.encode(), "no line", b"{"])
     assert [one["received_at"] for one in turned[:3]] == [
         "2022-06-04T10:00:00Z",
         "2022-06-04T10:00:01Z",

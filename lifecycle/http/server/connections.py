@@ -1,7 +1,7 @@
-"""Which connections are open; where there are too many, which of them has to go.
+"""The open connections, and which to close if there are too many.
 
-The one that was idle longest goes first: among those on which nothing was ever accepted, then
-among the others. So whoever opens a thousand and says nothing closes their own.
+The one that was idle longest is closed first: of those on which no request was ever accepted,
+then of the others. A client that opens a thousand idle connections closes its own.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Connection(Protocol):
 
     @property
     def deadline(self) -> float:
-        """When it will have taken too long over what it does."""
+        """When its current phase times out."""
         ...
 
     def drop(self) -> None:
@@ -36,7 +36,7 @@ class Connection(Protocol):
         ...
 
     def end_late(self, now: float) -> None:
-        """End what has taken too long."""
+        """End it, because it timed out."""
         ...
 
 
@@ -48,40 +48,40 @@ class Connections:
         self.log = LimitedLogger(LOG)
         self.held_bytes = 0
         self._most_held = limits.held_bytes
-        self._strangers: OrderedDict[Connection, None] = OrderedDict()
+        self._unknown: OrderedDict[Connection, None] = OrderedDict()
         self._known: OrderedDict[Connection, None] = OrderedDict()
 
     def __len__(self) -> int:
-        return len(self._strangers) + len(self._known)
+        return len(self._unknown) + len(self._known)
 
     def add(self, connection: Connection) -> bool:
-        """Take a connection in; False where there is no room and none that could go."""
+        """Add a connection; False: there is no room, and none can be closed."""
         if len(self) >= self.most and not self.close_idlest():
             self.log.warning("all %d connections are busy; refused one, answered 503", self.most)
             return False
-        self._strangers[connection] = None
+        self._unknown[connection] = None
         return True
 
     def remove(self, connection: Connection) -> None:
-        """Forget a connection that is closed."""
-        self._strangers.pop(connection, None)
+        """Remove a closed connection."""
+        self._unknown.pop(connection, None)
         self._known.pop(connection, None)
 
     def answered(self, connection: Connection, *, accepted: bool) -> None:
-        """Note that a connection was of use just now, and whether its request was accepted."""
+        """Note that a request was answered on a connection, and whether it was accepted."""
         known = accepted or connection in self._known
-        if connection in self._known or connection in self._strangers:
+        if connection in self._known or connection in self._unknown:
             self.remove(connection)
-            (self._known if known else self._strangers)[connection] = None
+            (self._known if known else self._unknown)[connection] = None
 
     def hold(self, size: int) -> None:
-        """Count bytes that came before their request can be looked at; room is made for them."""
+        """Count bytes of incomplete requests, and close connections if there are too many."""
         self.held_bytes += size
         while self.held_bytes > self._most_held and self.close_idlest():
             continue
 
     def close_idlest(self) -> bool:
-        """Close the connection that was idle longest; False where all are busy."""
+        """Close the connection that was idle longest; False: all are busy."""
         for connection in self._idle():
             self.remove(connection)
             connection.drop()
@@ -90,11 +90,11 @@ class Connections:
         return False
 
     def end_late(self, now: float) -> None:
-        """End whatever has taken too long."""
-        for connection in [*self._strangers, *self._known]:
+        """End every connection that timed out."""
+        for connection in [*self._unknown, *self._known]:
             if connection.deadline <= now:
                 connection.end_late(now)
 
     def _idle(self) -> Iterator[Connection]:
-        every = chain(self._strangers, self._known)
+        every = chain(self._unknown, self._known)
         return (connection for connection in every if not connection.is_busy)

@@ -1,4 +1,4 @@
-"""What the server takes from strangers: how many connections, how much of each, how slowly."""
+"""The limits of the server on connections and requests."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Final
 from lifecycle.errors import InvalidArgumentError
 
 ACCEPTED_AT_ONCE: Final = 16
-"""Connections taken in one round of the event loop, some more than are closed in it."""
+"""Connections accepted in one round of the event loop, a few more than are closed in it."""
 
 FILES_FOR_OTHERS: Final = 128
-"""Open files left to the database, to logs, and to connections that are on their way out."""
+"""Open files reserved for the database, logs, and closing connections."""
 
 MOST_CONNECTIONS: Final = 1000
 FEWEST_CONNECTIONS: Final = 16
@@ -20,20 +20,20 @@ FEWEST_CONNECTIONS: Final = 16
 
 @dataclass(frozen=True, slots=True)
 class ServerLimits:
-    """What the server takes from anybody, before a token is looked at.
+    """The limits that apply to everybody, before a token is checked.
 
     Attributes:
-        connections: how many may be open; None for 1000, or as many as the limit of open files
-            leaves room for. Where one more comes, the one that was idle longest is closed.
-        head_bytes: how large a request's line and headers may be.
-        headers: how many headers it may have.
-        held_bytes: what heads and requests that wait may hold of memory, of all connections.
+        connections: the most open ones; None for 1000, or as many as the limit on open files
+            allows. A further one closes the one that was idle longest.
+        head_bytes: the largest request line with headers.
+        headers: the most headers of a request.
+        held_bytes: memory for incomplete and waiting requests, of all connections.
         head_seconds: how long a head may take, from its first byte or from the connection on.
-        body_seconds: how long a whole request may take to come in, after its head.
+        body_seconds: how long a request may take to arrive after its head.
         idle_seconds: how long a connection may be idle between two requests.
-        writing_seconds: how long an answer may wait for its reader.
+        writing_seconds: how long a response may wait for its reader.
         pipelined: requests that may wait on a connection while one is answered.
-        chunks: in how many chunks a body may come, beyond one for every 256 of its bytes.
+        chunks: the most chunks of a body, beyond one for every 256 of its bytes.
     """
 
     connections: int | None = None
@@ -54,7 +54,7 @@ class ServerLimits:
             raise InvalidArgumentError("server limits", "numbers above zero")
 
     def most_connections(self) -> int:
-        """Return how many connections may be open, given how many files may."""
+        """Return how many connections may be open, within the limit on open files."""
         files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         wanted = self.connections or MOST_CONNECTIONS
         if files == resource.RLIM_INFINITY:

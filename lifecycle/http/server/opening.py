@@ -1,10 +1,8 @@
-"""What the parser takes for another protocol and is none: unknown methods, tunnels, upgrades.
+"""Requests that the parser mistakes for another protocol: unknown methods, tunnels, upgrades.
 
-The first bytes of a request are kept until its method is known to be one.
-
-The parser knows some forty methods and takes any other for no HTTP at all. A method is
-any word (RFC 9110, 9.1): one that is unknown is parsed under the name of one that is known and
-nobody allows, and the app then answers what it answers to a method that it does not allow.
+The parser knows some forty methods and rejects any other as no HTTP, though any word is a
+method (RFC 9110, 9.1). An unknown one is therefore parsed as a known one that no route allows,
+so that the app answers 405. The first bytes are kept until the method is complete.
 """
 
 from __future__ import annotations
@@ -21,7 +19,7 @@ _FRAMING: Final = frozenset({b"content-length", b"transfer-encoding"})
 
 
 class Opening:
-    """What came of a request before its target did."""
+    """The start of a request, before its target."""
 
     __slots__ = ("_kept", "method")
 
@@ -31,23 +29,23 @@ class Opening:
 
     @property
     def waits(self) -> bool:
-        """Whether an unknown method is not whole yet."""
+        """Whether an unknown method is still incomplete."""
         return self.method == b""
 
     def clear(self) -> None:
-        """Begin a new request."""
+        """Start a new request."""
         self._kept = b""
         self.method = None
 
     def keep(self, data: bytes) -> None:
-        """Keep bytes that told no target yet, unless `replaced` did."""
+        """Keep bytes before the target, unless `replaced` did."""
         if self.method is None:
             self._kept = (self._kept + data).lstrip(b"\r\n")
 
     def replaced(self, data: bytes) -> bytes | None:
-        """Return the request so far under a known method; None where it is no HTTP.
+        """Return the request so far with a known method; None: it is no HTTP.
 
-        It is empty, and `waits` true, while the method may go on.
+        Empty, with `waits` true, while the method may continue.
         """
         came = (self._kept + data).lstrip(b"\r\n")
         method, blank, rest = came.partition(b" ")
@@ -59,11 +57,11 @@ class Opening:
 
 
 def framing_of(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
-    """Return a head that says of a body what these headers say of it, and nothing else."""
+    """Return a head with only those headers that declare the body's length."""
     lines = [b"%b: %b\r\n" % header for header in headers if header[0] in _FRAMING]
     return b"POST / HTTP/1.1\r\n%b\r\n" % b"".join(lines)
 
 
 def tunnels(data: bytes) -> bool:
-    """Tell whether a request asks for a tunnel, after which the parser would read no more."""
+    """Tell whether a request is a CONNECT, after which the parser would stop."""
     return data.startswith(_CONNECT)

@@ -1,6 +1,6 @@
-"""One connection: uvicorn's own protocol, with limits on what a stranger may send and how slowly.
+"""One connection: uvicorn's protocol, with limits on size and time.
 
-What is refused here is answered by the server itself: 400, 408, 431, 503 or 505.
+The server itself answers what it refuses: 400, 408, 431, 503 or 505.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from lifecycle.http.server.limits import ServerLimits
 from lifecycle.http.server.opening import Opening, framing_of, tunnels
 
 STATE: Final = "lifecycle.server.connection"
-"""Under which name a request's scope holds its connection."""
+"""The key of the connection in a request's scope."""
 
 _VERSIONS: Final = frozenset({"1.0", "1.1"})
 _LINGERING_SECONDS: Final = 2.0
 _LINGERING_BYTES: Final = 1024 * 1024
 _DRAINED_BYTES: Final = 64 * 1024 * 1024
 _CHUNK_BYTES: Final = 256
-"""A body may have one more chunk for each so many bytes."""
+"""A body may have one more chunk for every so many bytes."""
 
 
-class _Refusal(Exception):  # noqa: N818 - an answer; the parser hands it on
-    """What came is not to be read any further."""
+class _Refusal(Exception):  # noqa: N818 - an answer; it passes through the parser
+    """Stops the parser: nothing further is read."""
 
 
 class GuardedProtocol(HttpToolsProtocol):
@@ -62,17 +62,17 @@ class GuardedProtocol(HttpToolsProtocol):
 
     @property
     def deadline(self) -> float:
-        """When this connection will have taken too long over what it does."""
+        """When the current phase of this connection times out."""
         return min(self._reading_until, self._writing_until)
 
     def drop(self) -> None:
-        """Close at once, whatever is under way."""
+        """Close at once."""
         self._ended = True
         self._release()
         self.transport.abort()
 
     def end_late(self, now: float) -> None:
-        """End what has taken too long: 408 for half a head, and no word where none is due."""
+        """End a connection that timed out: 408 for an incomplete head, else without an answer."""
         if self._ended or self._in_body or self._writing_until <= now:
             self.drop()
         elif self._in_message:
@@ -85,7 +85,7 @@ class GuardedProtocol(HttpToolsProtocol):
     # What the event loop calls
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Begin, if there is room for one more."""
+        """Register this connection, or refuse it if there is no room."""
         super().connection_made(transport)
         self._reading_until = self.loop.time() + self.limits.head_seconds
         if not self.registry.add(self):
@@ -94,13 +94,13 @@ class GuardedProtocol(HttpToolsProtocol):
             transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget this connection."""
+        """Remove this connection."""
         self.registry.remove(self)
         self._release()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Read what came."""
+        """Read received bytes."""
         self._unset_keepalive_if_required()
         if self._ended:
             self._linger(len(data))
@@ -114,19 +114,19 @@ class GuardedProtocol(HttpToolsProtocol):
             self._wait_for_more(data)
 
     def pause_writing(self) -> None:
-        """Note since when nobody reads the answers."""
+        """Note when the client stopped reading answers."""
         super().pause_writing()
         self._writing_until = self.loop.time() + self.limits.writing_seconds
 
     def resume_writing(self) -> None:
-        """Go on: somebody reads."""
+        """Note that the client reads again."""
         super().resume_writing()
         self._writing_until = inf
 
     # What the parser calls
 
     def on_message_begin(self) -> None:
-        """Begin a request."""
+        """Start a request."""
         if self._framing:
             return
         super().on_message_begin()
@@ -137,14 +137,14 @@ class GuardedProtocol(HttpToolsProtocol):
         self._reading_until = self.loop.time() + self.limits.head_seconds
 
     def on_url(self, url: bytes) -> None:
-        """Take in part of the target."""
+        """Read part of the target."""
         if self._framing:
             return
         self._count_head(len(url))
         super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Take in a header; those after a body say nothing that anybody asked for."""
+        """Read a header; trailers are ignored."""
         if self._framing:
             return
         self._heads += 1
@@ -155,7 +155,7 @@ class GuardedProtocol(HttpToolsProtocol):
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        """Begin to answer."""
+        """Start to answer."""
         if self._framing:
             return
         self._progressed = self._in_body = True
@@ -173,13 +173,13 @@ class GuardedProtocol(HttpToolsProtocol):
         self._opening.clear()
 
     def on_chunk_header(self) -> None:
-        """Count a chunk: each takes time, and may bring one byte."""
+        """Count a chunk: each costs time, and may hold a single byte."""
         self._chunks += 1
         if self._chunks > self.limits.chunks + self._body_bytes // _CHUNK_BYTES:
             self._refuse_from_parser(400, "the body comes in too many small chunks")
 
     def on_body(self, body: bytes) -> None:
-        """Take in part of a body."""
+        """Read part of a body."""
         self._progressed = True
         self._quiet_bytes = 0
         self._body_bytes += len(body)
@@ -192,9 +192,9 @@ class GuardedProtocol(HttpToolsProtocol):
         self._pieces.append(body)
 
     def on_message_complete(self) -> None:
-        """Note that a request has come in whole."""
+        """Note that a request is complete."""
         if self.parser.should_upgrade():
-            return  # so the parser says, whatever the body: see `_read_on`
+            return  # the parser says so whatever the body is: see `_read_on`
         self._hand_over()
         self._progressed = True
         self._in_message = self._in_body = False
@@ -202,7 +202,7 @@ class GuardedProtocol(HttpToolsProtocol):
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
-        """Go on to the next request, or be idle."""
+        """Continue with the next request, or become idle."""
         super().on_response_complete()
         if self._ended:
             self.transport.close()
@@ -236,16 +236,16 @@ class GuardedProtocol(HttpToolsProtocol):
         self._pieces.clear()
 
     def _hand_over(self) -> None:
-        """Hand on what came of a body at once: uvicorn copies all that waits for each piece."""
+        """Pass on a body's pieces at once: uvicorn copies all waiting bytes for each piece."""
         if self._pieces:
             super().on_body(b"".join(self._pieces))
             self._pieces.clear()
 
     def _read_on(self, rest: bytes) -> None:
-        """Read on behind a head that asks for an upgrade: nobody upgrades here (RFC 9110, 7.8).
+        """Continue after a head that asks for an upgrade, which is ignored (RFC 9110, 7.8).
 
-        The parser takes what follows for another protocol, the request's own body too. So
-        another parser is told how long that body is, and goes on.
+        The parser takes what follows for another protocol, even the request's body. A new
+        parser gets the length of that body, and continues.
         """
         self.parser = self._new_parser()
         self._framing = True
@@ -271,7 +271,7 @@ class GuardedProtocol(HttpToolsProtocol):
             self._read(request)
 
     def _wait_for_more(self, data: bytes) -> None:
-        """Count bytes that brought nothing to an end."""
+        """Count bytes that completed nothing."""
         self._quiet_bytes += len(data)
         self._hold(len(data))
         if not self._in_body and not (self._in_message and self.url):
@@ -296,12 +296,12 @@ class GuardedProtocol(HttpToolsProtocol):
         self._held = 0
 
     def _refuse_from_parser(self, status: int, why: str) -> None:
-        """Have the parser stop: whatever it raises then, this is what to answer."""
+        """Stop the parser, and note the answer."""
         self._refusal = (status, why)
         raise _Refusal
 
     def _refuse(self, status: int, why: str) -> None:
-        """Answer that no more is read, after what is being answered; then close."""
+        """Answer a refusal, after the response in progress; then close."""
         self.registry.log.warning("request refused: %s; answered %d", why, status)
         busy = self.is_busy
         self._ended = True
@@ -314,10 +314,10 @@ class GuardedProtocol(HttpToolsProtocol):
             if self.cycle.response_started:
                 self.drop()
                 return
-            self.cycle.disconnected = True  # for the app its caller is gone
+            self.cycle.disconnected = True  # the app sees a disconnect
             self.cycle.message_event.set()
         self.transport.write(self._answer(status, why))
-        # Who still sends would lose the answer if this end closed at once.
+        # A client that still sends would lose the answer if this end closed at once.
         self.transport.write_eof()
         self._quiet_bytes = 0
         self._reading_until = self.loop.time() + _LINGERING_SECONDS
@@ -332,7 +332,7 @@ class GuardedProtocol(HttpToolsProtocol):
         return b"\r\n".join([*lines, b"", body])
 
     def _linger(self, size: int) -> None:
-        """Read past what still comes from somebody who was refused, for a little while."""
+        """Discard what a refused client still sends, for a short time."""
         self._quiet_bytes += size
         if self._quiet_bytes > _LINGERING_BYTES:
             self.transport.abort()

@@ -37,9 +37,9 @@ _NO_FILES: Final = frozenset({errno.EMFILE, errno.ENFILE})
 
 
 class GuardedServer(Server):
-    """Serves an ASGI app that was entered already, within limits.
+    """Serves an ASGI app that is already entered, within limits.
 
-    `started` is called once connections are taken.
+    `started` is called once connections are accepted.
     """
 
     def __init__(
@@ -55,15 +55,15 @@ class GuardedServer(Server):
         self._sweeping: asyncio.Task[None] | None = None
         super().__init__(
             Config(
-                _telling(app, self._connections),
+                _reporting(app, self._connections),
                 http=_guarded(self._connections, limits),
                 lifespan="off",
                 log_config=None,
-                access_log=False,  # it would print query strings, and whatever was put there
+                access_log=False,  # it would print query strings, which may hold secrets
                 server_header=False,
                 proxy_headers=False,
                 ws="none",
-                # Of asyncio it is also how many connections are taken before one can be closed.
+                # asyncio also accepts that many connections before it can close one.
                 backlog=ACCEPTED_AT_ONCE,
                 timeout_keep_alive=int(limits.idle_seconds) + 1,
                 timeout_graceful_shutdown=finish_seconds,
@@ -71,19 +71,19 @@ class GuardedServer(Server):
         )
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Take connections."""
+        """Accept connections."""
         await super().startup(sockets)
         for listening in sockets or ():
             listening.listen(BACKLOG)
             # Connections inherit it; asyncio sets it only where a socket names its protocol.
             listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         loop = asyncio.get_running_loop()
-        loop.set_exception_handler(self._note_trouble)
+        loop.set_exception_handler(self._on_loop_error)
         self._sweeping = loop.create_task(self._sweep())
         self._started()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Finish what is under way."""
+        """Finish requests in progress."""
         await super().shutdown(sockets)
         if self._sweeping is not None:
             self._sweeping.cancel()
@@ -96,7 +96,7 @@ class GuardedServer(Server):
             await asyncio.sleep(_EVERY_SECONDS)
             self._connections.end_late(loop.time())
 
-    def _note_trouble(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    def _on_loop_error(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         failed = context.get("exception")
         if not isinstance(failed, OSError) or failed.errno not in _NO_FILES:
             loop.default_exception_handler(context)
@@ -106,7 +106,7 @@ class GuardedServer(Server):
 
 
 def limit_log_lines() -> None:
-    """Have every handler of the root logger write no more than so many lines of a kind."""
+    """Apply the limit on log lines to every handler of the root logger."""
     for handler in logging.getLogger().handlers:
         handler.addFilter(LimitedLines())
 
@@ -116,18 +116,18 @@ def _guarded(connections: Connections, limits: ServerLimits) -> type[asyncio.Pro
     return type("GuardedProtocol", (GuardedProtocol,), settings)
 
 
-def _telling(app: App, connections: Connections) -> App:
-    """Return an app that tells the registry how each request on a connection was answered."""
+def _reporting(app: App, connections: Connections) -> App:
+    """Return an app that reports to the registry how each request was answered."""
 
-    async def tell(scope: Scope, receive: Receive, send: Send) -> None:
+    async def report(scope: Scope, receive: Receive, send: Send) -> None:
         connection = scope["state"].pop(STATE)
 
-        async def told(message: Message) -> None:
+        async def reporting_send(message: Message) -> None:
             if message["type"] == "http.response.start":
                 posted = scope["method"] == "POST"
                 connections.answered(connection, accepted=posted and message["status"] < 300)
             await send(message)
 
-        await app(scope, receive, told)
+        await app(scope, receive, reporting_send)
 
-    return tell
+    return report
