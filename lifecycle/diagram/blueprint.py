@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from typing import Final
 
 from lifecycle.core.definition import Definition
-from lifecycle.diagram.chart import Look, Words, chart, spoken, wires_of
+from lifecycle.diagram.chart import Look, Words, chart, wires_of
 from lifecycle.diagram.frame import Sign, framed
-from lifecycle.diagram.harmless import harmless
+from lifecycle.diagram.harmless import harmless, spoken
 from lifecycle.diagram.outline import Outline, outline
 from lifecycle.diagram.scene import Area, Box, Disc, Line, Scene, diamond
 
@@ -29,8 +29,7 @@ def blueprint(definition: Definition, *, narrow: bool = False) -> Scene:
 
 def backward(drawn: Outline, look: str = "box") -> dict[str, Look]:
     """Return the looks of the states that may step back."""
-    states = drawn.retreat.states if drawn.retreat else ()
-    return {state: Look(look, (BACK,)) for state in states}
+    return {state: Look(look, (BACK,)) for state in drawn.retreat.states}
 
 
 def signs(drawn: Outline) -> Iterator[Sign]:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from lifecycle.core.definition import Definition
 from lifecycle.diagram.frame import Part
 from lifecycle.diagram.grid import START, Grid, Key, placed
-from lifecycle.diagram.harmless import harmless, shortened
+from lifecycle.diagram.harmless import harmless, shortened, spoken
 from lifecycle.diagram.metrics import text_width
 from lifecycle.diagram.outline import Outline
 from lifecycle.diagram.routes import Layout, Link, Route, Strip, routed
@@ -38,7 +37,6 @@ _DOT: Final = 6.0
 _DIAMOND: Final = 8.0
 _MOST_LINES: Final = 3
 _LONGEST_LABEL: Final = 26
-_PLAIN: Final = re.compile("[a-z0-9]+(_[a-z0-9]+)*")
 
 
 class Words(NamedTuple):
@@ -154,11 +152,6 @@ def named(names: Iterable[str]) -> str:
     return shortened(" / ".join(spoken(name) for name in names), _LONGEST_LABEL)
 
 
-def spoken(name: str) -> str:
-    """Return a state's or trigger's name as people read it: plain ones with blanks."""
-    return name.replace("_", " ") if _PLAIN.fullmatch(name) else harmless(name)
-
-
 def pill_width(steps: str) -> float:
     """Return how wide the pill around the numbers of some steps is."""
     return max(text_width(steps, LABEL, bold=True) + 10, 18.0)
@@ -218,7 +211,7 @@ def _size(lines: Sequence[Words], width: float, *, final: bool) -> tuple[float, 
 
 def _retreat(drawn: Outline, grid: Grid, rails: Rails) -> Iterator[Strip]:
     """Yield the line below the row in which most states stand that may step back."""
-    if drawn.retreat is None:
+    if not drawn.retreat:
         return
     rows = [grid.cells[state].row for state in drawn.retreat.states]
     row = max(sorted(set(rows)), key=rows.count)
@@ -230,7 +223,7 @@ def _retreat(drawn: Outline, grid: Grid, rails: Rails) -> Iterator[Strip]:
 
 
 def _stepping(drawn: Outline, rails: Rails) -> str:
-    further = " or ".join(spoken(state) for state in drawn.retreat.further) if drawn.retreat else ""
+    further = " or ".join(spoken(state) for state in drawn.retreat.further)
     also = f", or to {further}" if further else ""
     return f"{rails.back}: from each \u25c4 to every earlier \u25c4{also}"
 
@@ -245,7 +238,7 @@ def _ends(drawn: Outline, grid: Grid) -> Iterator[Strip]:
 
 def _rails(drawn: Outline, layout: Layout, rails: Rails) -> Iterator[Item]:
     """Yield the lines that stand for many moves."""
-    if drawn.retreat is not None:
+    if drawn.retreat:
         yield Line(layout.strips[0].points, rails.look, head=True)
     if drawn.ends:
         (right, y), (left, _) = layout.strips[-1].points
@@ -260,7 +253,7 @@ def _rails(drawn: Outline, layout: Layout, rails: Rails) -> Iterator[Item]:
 
 def _sayings(drawn: Outline, layout: Layout, rails: Rails) -> Iterator[Item]:
     """Yield what is said of the lines that stand for many moves, over whatever crosses them."""
-    if drawn.retreat is not None:
+    if drawn.retreat:
         yield from _haloed(layout.strips[0].label, _stepping(drawn, rails), "faint")
     if drawn.ends:
         (_, y), (left, _) = layout.strips[-1].points

@@ -99,7 +99,7 @@ def _look(state: str, drawn: Outline) -> str:
 
 def _frames(drawn: Outline, ids: Mapping[str, str]) -> Iterator[str]:
     """Yield the states that are not terminal, within the frames that stand for their families."""
-    retreat = drawn.retreat.states if drawn.retreat else ()
+    retreat = drawn.retreat.states
     inside = [
         f"Start [{_START}];",
         *(f"Hub{number} [{_DIAMOND}];" for number, _ in enumerate(drawn.hubs, 1)),
@@ -137,7 +137,7 @@ def _arrows(drawn: Outline, ids: Mapping[str, str]) -> Iterator[str]:
             yield f"{ids[source]} -> Hub{number}{_attributes('arrowhead=none', look)}"
         for target in hub.targets:
             yield f"Hub{number} -> {ids[target.state]}{_attributes(_label(target), look)}"
-    if drawn.retreat is not None:
+    if drawn.retreat:
         first = ids[drawn.retreat.states[0]]
         # Back against the flow: it must not push the earlier state below.
         attributes = _attributes("ltail=cluster_retreat, constraint=false", look)

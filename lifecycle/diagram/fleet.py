@@ -9,11 +9,11 @@ from typing import Final
 from lifecycle.core.argument import check_type
 from lifecycle.core.definition import Definition
 from lifecycle.diagram.blueprint import BACK
-from lifecycle.diagram.chart import Look, Rails, Wire, Words, chart, spoken
+from lifecycle.diagram.chart import Look, Rails, Wire, Words, chart
 from lifecycle.diagram.clock import lasting
 from lifecycle.diagram.frame import Sign, framed
 from lifecycle.diagram.grid import START, Key
-from lifecycle.diagram.harmless import harmless
+from lifecycle.diagram.harmless import harmless, spoken
 from lifecycle.diagram.outline import Ends, Outline, outline
 from lifecycle.diagram.scene import Area, Box, Line, Scene, centered
 from lifecycle.errors import InvalidArgumentError
@@ -36,10 +36,11 @@ def fleet(definition: Definition, stats: LogStats, *, narrow: bool = False) -> S
     counts: dict[Ends, int] = {(move.from_, move.to): move.count for move in stats.moves}
     drawn = outline(definition, also=_skips(stats))
     wires = [*_arrows(drawn, counts), *_hubs(drawn, counts)]
-    back = drawn.retreat.states if drawn.retreat else ()
     looks = {
         state.state: _look(
-            state, ended=state.state in definition.terminal, back=state.state in back
+            state,
+            ended=state.state in definition.terminal,
+            back=state.state in drawn.retreat.states,
         )
         for state in stats.states
     }
@@ -91,11 +92,7 @@ def _wire(source: Key, target: Key, count: int, *, declared: bool = True) -> Wir
 def _rails(drawn: Outline, counts: Mapping[Ends, int]) -> Rails:
     """Return what the lines for many moves say: how often one of these was taken."""
     ended = sum(counts.get((state, end.state), 0) for state in drawn.active for end in drawn.ends)
-    back = 0
-    if drawn.retreat is not None:
-        states, further = drawn.retreat.states, drawn.retreat.further
-        for place, state in enumerate(states):
-            back += sum(counts.get((state, to), 0) for to in (*states[:place], *further))
+    back = sum(counts.get(pair, 0) for pair in drawn.retreat.pairs)
     look = "strong-rail" if back or ended else "rail"
     return Rails(look, f"{back:,} steps back", f"{ended:,} from all open states")
 

@@ -75,19 +75,8 @@ def placed(definition: Definition, drawn: Outline, *, narrow: bool = False) -> G
 def _pairs(definition: Definition, drawn: Outline) -> Pairs:
     """Return the moves from state to state that no retreat and no common end explains."""
     ends = {end.state for end in drawn.ends}
-    retreat = drawn.retreat.states if drawn.retreat else ()
-    further = drawn.retreat.further if drawn.retreat else ()
-    ranks = definition.ranks
-    return frozenset(
-        (move.source, move.dest)
-        for move in definition.moves
-        if move.dest not in ends
-        and not (
-            move.source in retreat
-            and (move.dest in retreat or move.dest in further)
-            and ranks[move.dest] < ranks[move.source]
-        )
-    )
+    moves = {(move.source, move.dest) for move in definition.moves if move.dest not in ends}
+    return frozenset(moves - drawn.retreat.pairs)
 
 
 def _spine(definition: Definition, pairs: Pairs) -> Sequence[str]:

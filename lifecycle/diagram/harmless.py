@@ -8,6 +8,7 @@ A backslash is doubled, so that no two texts look the same. What markup means to
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from typing import Final
 
@@ -21,6 +22,9 @@ _RIGHT_TO_LEFT: Final = frozenset({"R", "AL", "AN"})
 # Letters and symbols by category, and yet blank on every screen.
 _BLANK: Final = frozenset("\u115f\u1160\u2800\u3164\uffa0")
 
+# A name of ours, as of a state or a trigger.
+_PLAIN: Final = re.compile("[a-z0-9]+(_[a-z0-9]+)*")
+
 _ELLIPSIS: Final = "\u2026"
 
 
@@ -29,6 +33,11 @@ def harmless(text: str, *, ascii_only: bool = False) -> str:
     if text.isascii() and text.isprintable() and "\\" not in text:
         return text
     return "".join(_shown(character, ascii_only=ascii_only) for character in text)
+
+
+def spoken(name: str) -> str:
+    """Return a state's or trigger's name as people read it: plain ones with blanks."""
+    return name.replace("_", " ") if _PLAIN.fullmatch(name) else harmless(name)
 
 
 def cells(text: str) -> int:

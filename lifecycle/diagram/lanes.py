@@ -10,13 +10,15 @@ from typing import Final, NamedTuple
 
 from lifecycle.core.view import HistoryEntry, OrderView
 from lifecycle.diagram.breaking import fitted
-from lifecycle.diagram.chart import LABEL, pill, pill_width, spoken
+from lifecycle.diagram.chart import LABEL, pill, pill_width
 from lifecycle.diagram.clock import clock, date
-from lifecycle.diagram.episode import PILLS, Episode, Order, facts_of, order_of, summary_of
 from lifecycle.diagram.frame import Part, Sign, framed
+from lifecycle.diagram.harmless import spoken
 from lifecycle.diagram.ledger import ledger
 from lifecycle.diagram.metrics import text_width
+from lifecycle.diagram.moments import Moment, Order, order_of
 from lifecycle.diagram.scene import Area, Box, Disc, Item, Line, Scene, Text, centered
+from lifecycle.diagram.wording import PILLS, facts_of, summary_of, title_of
 
 _LEFT: Final = 130.0
 _LEAST: Final = 960.0
@@ -55,15 +57,15 @@ def lanes(view: OrderView, history: Sequence[HistoryEntry], *, asked: str = "") 
     facts = facts_of(order, asked)
     drawn = _Lanes(order).part()
     parts = [drawn, ledger(order, drawn.width)]
-    return framed(order.title, facts, parts, [*_signs(order)], summary_of(order, facts))
+    return framed(title_of(order), facts, parts, [*_signs(order)], summary_of(order, facts))
 
 
 class _Lanes:
     def __init__(self, order: Order) -> None:
         self._order = order
-        self._episodes = order.episodes
-        instants = {e.moment.at for e in self._episodes}
-        instants |= {e.moment.entry.received_at for e in self._episodes}
+        self._moments = order.moments
+        instants = {e.at for e in self._moments}
+        instants |= {e.entry.received_at for e in self._moments}
         self._instants = sorted(instants)
         self._places = self._stretched()
         self._right = _LEFT + self._places[-1] + self._end()
@@ -99,7 +101,7 @@ class _Lanes:
     def _stretched(self) -> list[float]:
         """Return the place of each instant, from 0."""
         gaps = [(b - a).total_seconds() ** 0.5 for a, b in pairwise(self._instants)]
-        whole = min(max(_LEAST, _EACH * len(self._episodes)), _MOST)
+        whole = min(max(_LEAST, _EACH * len(self._moments)), _MOST)
         least = min(_LEAST_GAP, whole / (2 * len(gaps))) if gaps else 0.0
         share = (whole - least * len(gaps)) / (sum(gaps) or 1.0)
         places = [0.0]
@@ -128,25 +130,25 @@ class _Lanes:
     def _band(self) -> Iterator[Item]:
         yield Text(0, _BAND / 2 + 4, "state", LABEL, "ink", bold=True)
         moves = self._order.moves
-        ends = [episode.moment.at for episode in moves[1:]]
+        ends = [moment.at for moment in moves[1:]]
         reached = 0.0
-        for episode, until in zip(moves, [*map(self._x, ends), self._right], strict=False):
+        for moment, until in zip(moves, [*map(self._x, ends), self._right], strict=False):
             # Two clocks were compared where a step seems to lie before the one that it follows.
-            left = max(self._x(episode.moment.at), reached)
+            left = max(self._x(moment.at), reached)
             reached = right = max(until, left)
-            is_last = episode is moves[-1]
+            is_last = moment is moves[-1]
             look = "now" if is_last else "entered"
-            yield Box(Area(left, 0, max(right, left + 1), _BAND), look, 3, _where(episode))
-            yield from self._written(episode, left, right, is_last=is_last)
+            yield Box(Area(left, 0, max(right, left + 1), _BAND), look, 3, _where(moment))
+            yield from self._written(moment, left, right, is_last=is_last)
 
     def _written(
-        self, episode: Episode, left: float, right: float, *, is_last: bool
+        self, moment: Moment, left: float, right: float, *, is_last: bool
     ) -> Iterator[Item]:
         """Yield what fits into a piece of the band: the state and the stay, or the number."""
         room = right - left - 8
-        name = spoken(episode.moment.entry.to or "")
-        stay = ("the end" if self._order.view.terminal else "now") if is_last else episode.stay
-        number = f"{episode.number}"
+        name = spoken(moment.entry.to or "")
+        stay = ("the end" if self._order.view.terminal else "now") if is_last else moment.stay
+        number = f"{moment.number}"
         if text_width(name, LABEL, bold=True) <= room:
             yield Text(left + 4, 14, name, LABEL, "ink", bold=True)
             if text_width(stay, 10) <= room:
@@ -161,71 +163,69 @@ class _Lanes:
         yield Text(0, y + 12, whose, 10, "faint")
         yield Line(((_LEFT, y), (self._right, y)), "grid")
 
-    def _ends_of(self, episode: Episode) -> tuple[float, float]:
-        return self._x(episode.moment.at), self._x(episode.moment.entry.received_at)
+    def _ends_of(self, moment: Moment) -> tuple[float, float]:
+        return self._x(moment.at), self._x(moment.entry.received_at)
 
     def _lines(self, occurred: float, arrived: float) -> Iterator[Item]:
-        for episode in sorted(self._episodes, key=lambda episode: episode.moment.late):
-            start, end = self._ends_of(episode)
-            look = "back" if episode.moment.late else "lead" if episode.moment.ours else "line"
+        for moment in sorted(self._moments, key=lambda moment: moment.late):
+            start, end = self._ends_of(moment)
+            look = "back" if moment.late else "lead" if moment.ours else "line"
             yield Line(((start, occurred), (end, arrived)), look)
 
     def _points(self, occurred: float, arrived: float) -> Iterator[Item]:
-        for episode in self._episodes:
-            start, end = self._ends_of(episode)
-            look = "point-odd" if episode.moment.late else POINTS[episode.ink]
-            yield Disc(start, occurred, 4.5, "point-ours" if episode.moment.ours else look)
+        for moment in self._moments:
+            start, end = self._ends_of(moment)
+            look = "point-odd" if moment.late else POINTS[moment.look]
+            yield Disc(start, occurred, 4.5, "point-ours" if moment.ours else look)
             yield Disc(end, arrived, 4.5, look)
 
     # The labels: names while there are few events, numbers alone where there are many.
 
     def _above(self) -> tuple[list[float], float]:
         """Return the level of each event's label above the lane, and the room they take."""
-        if len(self._episodes) <= _FEW:
-            levels = _descending([self._named(episode) for episode in self._episodes])
+        if len(self._moments) <= _FEW:
+            levels = _descending([self._named(moment) for moment in self._moments])
             if max(levels, default=0) < _MOST_LEVELS:
                 heights = [18 + level * _LEVEL for level in levels]
                 return heights, max(heights, default=0.0) + 18
-        levels = _stacked([self._numbered(e, e.moment.at) for e in self._episodes])
+        levels = _stacked([self._numbered(e, e.at) for e in self._moments])
         heights = [9 + level * _NUMBER_LEVEL for level in levels]
         return [-height for height in heights], max(heights, default=0.0) + 12
 
-    def _named(self, episode: Episode) -> _Label:
-        half = pill_width(f"{episode.number}") / 2
-        return _Label(
-            self._x(episode.moment.at), half, half + 6 + text_width(_name(episode), LABEL)
-        )
+    def _named(self, moment: Moment) -> _Label:
+        half = pill_width(f"{moment.number}") / 2
+        return _Label(self._x(moment.at), half, half + 6 + text_width(_name(moment), LABEL))
 
-    def _numbered(self, episode: Episode, at: datetime) -> _Label:
-        half = text_width(f"{episode.number}", _NUMBER, bold=True) / 2
+    def _numbered(self, moment: Moment, at: datetime) -> _Label:
+        half = text_width(f"{moment.number}", _NUMBER, bold=True) / 2
         return _Label(self._x(at), half, half)
 
     def _leads(self, heights: Sequence[float], y: float) -> Iterator[Item]:
-        for episode, height in zip(self._episodes, heights, strict=True):
-            x = self._x(episode.moment.at)
+        for moment, height in zip(self._moments, heights, strict=True):
+            x = self._x(moment.at)
             if height > 0:
                 yield Line(((x, y), (x, y - height)), "lead")
 
     def _labels(self, heights: Sequence[float], y: float) -> Iterator[Item]:
-        for episode, height in zip(self._episodes, heights, strict=True):
-            x, number = self._x(episode.moment.at), f"{episode.number}"
-            ink = "odd" if episode.moment.late else episode.ink
+        for moment, height in zip(self._moments, heights, strict=True):
+            x, number = self._x(moment.at), f"{moment.number}"
+            ink = "odd" if moment.late else moment.look
             if height < 0:
                 yield centered(x, y + height - 3, number, _NUMBER, ink, bold=True)
                 continue
             yield from pill(x, y - height, number, PILLS[ink], ink)
-            label = centered(0, y - height, _name(episode), LABEL, ink)
+            label = centered(0, y - height, _name(moment), LABEL, ink)
             yield label._replace(x=x + pill_width(number) / 2 + 4, anchor="start")
 
     def _below(self, y: float) -> tuple[list[Item], float]:
         """Return the numbers below the lower lane, in order of arrival, and the room they take."""
-        labels = [self._numbered(e, e.moment.entry.received_at) for e in self._episodes]
+        labels = [self._numbered(e, e.entry.received_at) for e in self._moments]
         levels = _stacked(labels)
         items: list[Item] = []
-        for episode, label, level in zip(self._episodes, labels, levels, strict=True):
-            ink = "odd" if episode.moment.late else episode.ink
+        for moment, label, level in zip(self._moments, labels, levels, strict=True):
+            ink = "odd" if moment.late else moment.look
             at = y + 13 + level * _NUMBER_LEVEL
-            items.append(centered(label.x, at, f"{episode.number}", _NUMBER, ink, bold=True))
+            items.append(centered(label.x, at, f"{moment.number}", _NUMBER, ink, bold=True))
         return items, (max(levels, default=0) + 1) * _NUMBER_LEVEL
 
 
@@ -265,26 +265,26 @@ def _stacked(labels: Sequence[_Label]) -> list[int]:
     return levels
 
 
-def _name(episode: Episode) -> str:
-    late = ", late" if episode.moment.late else ""
-    verdict = "" if episode.moment.moves or episode.ink == "faint" else f", {episode.verdict.value}"
-    return fitted(f"{spoken(episode.moment.entry.name)}{verdict}{late}", _LONGEST_NAME, LABEL)
+def _name(moment: Moment) -> str:
+    late = ", late" if moment.late else ""
+    verdict = "" if moment.moves or moment.look == "faint" else f", {moment.verdict.value}"
+    return fitted(f"{spoken(moment.entry.name)}{verdict}{late}", _LONGEST_NAME, LABEL)
 
 
-def _where(episode: Episode) -> str:
-    return f"{spoken(episode.moment.entry.to or '')} {episode.stay}".strip()
+def _where(moment: Moment) -> str:
+    return f"{spoken(moment.entry.to or '')} {moment.stay}".strip()
 
 
 def _signs(order: Order) -> Iterator[Sign]:
     """Yield what points and lines mean."""
     yield Sign((Disc(0, 0, 4.5, "point"),), "entered a state")
-    inks: Iterable[str] = {episode.ink for episode in order.episodes}
+    inks: Iterable[str] = {moment.look for moment in order.moments}
     for ink, says in (("faint", "informed"), ("odd", "unusual"), ("wrong", "does not count")):
         if ink in inks:
             yield Sign((Disc(0, 0, 4.5, POINTS[ink]),), says)
-    if any(episode.moment.ours for episode in order.episodes):
+    if any(moment.ours for moment in order.moments):
         yield Sign((Disc(0, 0, 4.5, "point-ours"),), "tells no time: placed by our clock")
-    if any(episode.moment.late for episode in order.episodes):
+    if any(moment.late for moment in order.moments):
         late = Line(((-13, 0), (13, 0)), "back")
         yield Sign((late,), "late: came after one that it precedes")
     yield Sign((Line(((-13, 0), (13, 0)), "grid"),), "the axis is wider where much happens")

@@ -6,21 +6,14 @@ from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
 from lifecycle.diagram.breaking import broken, fitted
-from lifecycle.diagram.chart import pill, pill_width, spoken
+from lifecycle.diagram.chart import pill, pill_width
 from lifecycle.diagram.clock import date
-from lifecycle.diagram.episode import (
-    MARKS,
-    PILLS,
-    Episode,
-    Order,
-    arrival,
-    meaning,
-    remarks,
-    shown_time,
-)
 from lifecycle.diagram.frame import Part
+from lifecycle.diagram.harmless import spoken
 from lifecycle.diagram.metrics import text_width
+from lifecycle.diagram.moments import Moment, Order
 from lifecycle.diagram.scene import Area, Box, Item, Line, Text, moved
+from lifecycle.diagram.wording import MARKS, PILLS, arrival, meaning, remarks, shown_time
 
 _SIZE: Final = 11.0
 _ROW: Final = 21.0
@@ -119,33 +112,33 @@ def _table(rows: Sequence[_Row], widths: Sequence[float]) -> Part:
 
 def _rows(order: Order) -> Iterator[_Row]:
     day = None
-    for episode in order.episodes:
-        at = shown_time(episode)
-        if (today := date(episode.moment.at)) != day:
+    for moment in order.moments:
+        at = shown_time(moment)
+        if (today := date(moment.at)) != day:
             at, day = f"{today} {at}", today
         yield _Row(
-            f"{episode.number}",
-            (at, _name(episode), _meant(episode), episode.stay, arrival(episode)),
-            episode.ink,
-            episode.moment.late,
+            f"{moment.number}",
+            (at, _name(moment), _meant(moment), moment.stay, arrival(moment)),
+            moment.look,
+            moment.late,
         )
-        for remark in remarks(episode):
+        for remark in remarks(moment):
             yield _Row("", ("", "", remark, "", ""), "odd")
     for state in order.view.missing:
         said = "missing: no event about it ever came"
         yield _Row("?", ("never", spoken(state), said, "", ""), "odd")
 
 
-def _name(episode: Episode) -> str:
-    entry = episode.moment.entry
+def _name(moment: Moment) -> str:
+    entry = moment.entry
     return (
         f"{spoken(entry.name)} ({entry.kind})" if entry.kind != "callback" else spoken(entry.name)
     )
 
 
-def _meant(episode: Episode) -> str:
-    mark = MARKS[episode.verdict]
-    return f"{mark} {meaning(episode)}" if mark else meaning(episode)
+def _meant(moment: Moment) -> str:
+    mark = MARKS[moment.verdict]
+    return f"{mark} {meaning(moment)}" if mark else meaning(moment)
 
 
 def _drawn(

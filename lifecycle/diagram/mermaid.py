@@ -58,10 +58,7 @@ def mermaid(
         *_frames(drawn, ids),
         *(_label(state, ids) for state in ended),
         *(_arrow(arrow, ids) for arrow in drawn.arrows if not _starts_inside(drawn, arrow)),
-        *(
-            f"Retreat --> {ids[state]}"
-            for state in (drawn.retreat.further if drawn.retreat else ())
-        ),
+        *(f"Retreat --> {ids[state]}" for state in drawn.retreat.further),
         *(f"Open --> {_labeled(end, ids)}" for end in drawn.ends),
         *(f"{ids[state]} --> [*]" for state in ended),
         *(_classes(definition, drawn, ids) if drawn.now is not None else ()),
@@ -96,7 +93,7 @@ def _starts_inside(drawn: Outline, arrow: Arrow) -> bool:
 
 def _frames(drawn: Outline, ids: Mapping[str, str]) -> Iterator[str]:
     """Yield the states that are not terminal, within the frames that stand for their families."""
-    retreating = drawn.retreat.states if drawn.retreat else ()
+    retreating = drawn.retreat.states
     inside = [
         *(_label(state, ids) for state in drawn.active if state not in retreating),
         *_hubs(drawn, ids),

@@ -1,4 +1,4 @@
-"""What a timeline tells, moment by moment, before anything is laid out."""
+"""One order as every picture tells it, moment by moment, before anything is laid out."""
 
 from __future__ import annotations
 
@@ -8,10 +8,25 @@ from itertools import groupby
 from typing import Final, NamedTuple
 
 from lifecycle.core.view import Anomaly, HistoryEntry, OrderError, OrderView, Verdict
+from lifecycle.diagram.clock import lasting
 
 MOVES: Final = frozenset({Verdict.APPLIED, Verdict.SKIPPED_AHEAD, Verdict.REVERTED})
 """Verdicts of events that entered a state."""
 
+LOOKS: Final[Mapping[Verdict, str]] = {
+    Verdict.APPLIED: "taken",
+    Verdict.SKIPPED_AHEAD: "taken",
+    Verdict.REVERTED: "odd",
+    Verdict.REPEATED: "faint",
+    Verdict.NOTED: "faint",
+    Verdict.STALE: "odd",
+    Verdict.REFUSED: "wrong",
+    Verdict.UNRECOGNIZED: "odd",
+    Verdict.DIVERGENT: "wrong",
+}
+"""How each verdict is shown, whatever is drawn with."""
+
+_SECOND: Final = timedelta(seconds=1)
 _QUIET: Final = frozenset({Verdict.NOTED, Verdict.REPEATED})
 
 # What the verdict of the event that shows it says already, with its reason.
@@ -21,14 +36,17 @@ _TOLD_BY_VERDICT: Final = frozenset({"refused", "divergent"})
 class Moment(NamedTuple):
     """One event of an order, or several alike in a row.
 
-    `at` is when it occurred; where it tells no time (`ours`), when it came. `dwell` is how
-    long the order stayed, None where nobody can know; `about` where two machines' clocks
-    were compared for it. `lag` is how long the event was under way. `arrived` holds places
-    in order of arrival, counted from 1; a `late` event came after one that it precedes.
-    `after_end` means that the order had ended before.
+    `number` is its place in canonical order, from 1, and `state` where the order stood. `at`
+    is when it occurred; where it tells no time (`ours`), when it came. `dwell` is how long the
+    order stayed, None where nobody can know; `about` where two machines' clocks were compared
+    for it. `lag` is how long the event was under way. `arrived` holds places in order of
+    arrival, counted from 1; a `late` event came after one that it precedes. `after_end` means
+    that the order had ended before.
     """
 
+    number: int
     entry: HistoryEntry
+    state: str | None
     at: datetime
     ours: bool
     arrived: tuple[int, ...]
@@ -41,9 +59,27 @@ class Moment(NamedTuple):
     until: datetime | None = None
 
     @property
+    def verdict(self) -> Verdict:
+        """What the event meant."""
+        return self.entry.verdict
+
+    @property
     def moves(self) -> bool:
         """Whether the order entered a state."""
-        return self.entry.verdict in MOVES
+        return self.verdict in MOVES
+
+    @property
+    def look(self) -> str:
+        """How it is shown: as `taken`, `faint`, `odd` or `wrong`."""
+        return LOOKS[self.verdict]
+
+    @property
+    def stay(self) -> str:
+        """How long the order stayed, empty where it did not move or nobody knows yet."""
+        if not self.moves or self.dwell is None:
+            return ""
+        told = "<1s" if timedelta() < self.dwell < _SECOND else lasting(self.dwell)
+        return ("~" if self.about else "") + told
 
     @property
     def misplaced(self) -> bool:
@@ -57,6 +93,23 @@ class Moment(NamedTuple):
         if self.entry.name != name:
             return f"{name} ({self.entry.name})"
         return f"{name} (poll)" if self.entry.kind == "poll" else name
+
+
+class Order(NamedTuple):
+    """One order: its view, and its events in canonical order, the divergent ones last."""
+
+    view: OrderView
+    moments: tuple[Moment, ...]
+
+    @property
+    def moves(self) -> tuple[Moment, ...]:
+        """The events that entered a state."""
+        return tuple(moment for moment in self.moments if moment.moves)
+
+
+def order_of(view: OrderView, history: Sequence[HistoryEntry]) -> Order:
+    """Return an order with every event by itself."""
+    return Order(view, moments(view, history, full=True))
 
 
 def moments(
@@ -87,10 +140,13 @@ def said_of(error: OrderError) -> str:
 def _told(view: OrderView, history: Sequence[HistoryEntry], *, full: bool) -> Iterator[Moment]:
     arrived, late = _places_of_arrival(history), late_events(history)
     problems = _problems(view)
+    counted = {e.key: e.to for e in history if e.verdict is not Verdict.DIVERGENT}
     last_move = max((i for i, e in enumerate(history) if e.verdict in MOVES), default=-1)
     for index, entry in enumerate(history):
         yield Moment(
+            number=index + 1,
             entry=entry,
+            state=entry.to or counted.get(entry.key),
             at=entry.occurred_at or entry.received_at,
             ours=entry.occurred_at is None,
             arrived=(arrived[index],),
@@ -187,5 +243,5 @@ def _gathered(told: Iterable[Moment]) -> Iterator[Moment]:
 
 
 def _kind(moment: Moment) -> tuple[str, bool] | None:
-    quiet = moment.entry.verdict in _QUIET and not moment.remarks
+    quiet = moment.verdict in _QUIET and not moment.remarks
     return (moment.name, moment.after_end) if quiet else None

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from itertools import combinations
+from itertools import combinations, product
 from typing import Final, NamedTuple
 
 from lifecycle.core.argument import check_type
@@ -71,10 +71,22 @@ class Hub(NamedTuple):
 
 
 class Retreat(NamedTuple):
-    """Moves from each of `states` to every earlier one of them, and to each of `further`."""
+    """Moves from each of `states` to every earlier one of them, and to each of `further`.
 
-    states: tuple[str, ...]
-    further: tuple[str, ...]
+    False where there are none.
+    """
+
+    states: tuple[str, ...] = ()
+    further: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.states)
+
+    @property
+    def pairs(self) -> frozenset[Pair]:
+        """The two ends of each of these moves."""
+        back = ((later, earlier) for earlier, later in combinations(self.states, 2))
+        return frozenset(back) | frozenset(product(self.states, self.further))
 
 
 class Outline(NamedTuple):
@@ -85,7 +97,7 @@ class Outline(NamedTuple):
 
     active: tuple[str, ...]
     ends: tuple[Target, ...]
-    retreat: Retreat | None
+    retreat: Retreat
     hubs: tuple[Hub, ...]
     arrows: tuple[Arrow, ...]
     entered: frozenset[str] = frozenset()
@@ -117,7 +129,7 @@ def outline(
     ends = _ends(definition, active, moves)
     left = _without(moves, ((state, end.state) for state in active for end in ends))
     retreat = _retreat(definition, active, left)
-    left = _without(left, _pairs_of_retreat(retreat))
+    left = _without(left, retreat.pairs)
     hubs, left = _hubs(definition, left)
     path = () if view is None else tuple(step.status for step in view.path)
     numbers = range(1, len(path) + 1) if view is None or not history else numbers_of(view, history)
@@ -170,7 +182,7 @@ def _ends(definition: Definition, active: Sequence[str], moves: Moves) -> tuple[
     return tuple(ends)
 
 
-def _retreat(definition: Definition, active: Sequence[str], moves: Moves) -> Retreat | None:
+def _retreat(definition: Definition, active: Sequence[str], moves: Moves) -> Retreat:
     """Return the longest run of states that all step back, the first of those as long."""
 
     def steps_back(source: str, dest: str) -> bool:
@@ -185,20 +197,10 @@ def _retreat(definition: Definition, active: Sequence[str], moves: Moves) -> Ret
             run += (state,)
         longest = max(longest, run, key=len)
     if len(longest) < _FEWEST_STATES:
-        return None
+        return Retreat()
     lowest = definition.ranks[longest[0]]
     further = (s for s in definition.states[:lowest] if all(steps_back(at, s) for at in longest))
     return Retreat(longest, tuple(further))
-
-
-def _pairs_of_retreat(retreat: Retreat | None) -> Iterable[Pair]:
-    if retreat is None:
-        return
-    for earlier, later in combinations(retreat.states, 2):
-        yield later, earlier
-    for state in retreat.states:
-        for further in retreat.further:
-            yield state, further
 
 
 def _hubs(definition: Definition, moves: Moves) -> tuple[tuple[Hub, ...], Moves]:

@@ -10,25 +10,17 @@ from lifecycle.core.definition import Definition
 from lifecycle.core.view import HistoryEntry, OrderView, Verdict
 from lifecycle.diagram.blueprint import BACK
 from lifecycle.diagram.breaking import fitted
-from lifecycle.diagram.chart import SMALL, Look, Rails, Wire, Words, chart, named, spoken, wires_of
+from lifecycle.diagram.chart import SMALL, Look, Rails, Wire, Words, chart, named, wires_of
 from lifecycle.diagram.clock import clock, lasting
-from lifecycle.diagram.episode import (
-    MARKS,
-    PILLS,
-    Episode,
-    Order,
-    facts_of,
-    is_known,
-    order_of,
-    ranges,
-    summary_of,
-)
 from lifecycle.diagram.frame import Sign, framed
 from lifecycle.diagram.grid import START
+from lifecycle.diagram.harmless import spoken
 from lifecycle.diagram.ledger import ledger
 from lifecycle.diagram.metrics import text_width
+from lifecycle.diagram.moments import Moment, Order, order_of
 from lifecycle.diagram.outline import Arrow, Outline, outline
 from lifecycle.diagram.scene import Area, Box, Line, Scene, centered
+from lifecycle.diagram.wording import MARKS, PILLS, facts_of, is_known, ranges, summary_of, title_of
 
 _MOST_VISITS: Final = 3
 _MOST_NAMED: Final = 2
@@ -63,7 +55,7 @@ def path(
     )
     facts = facts_of(order, asked)
     parts = [whole, ledger(order, whole.width)]
-    return framed(order.title, facts, parts, [*_signs(order, drawn)], summary_of(order, facts))
+    return framed(title_of(order), facts, parts, [*_signs(order, drawn)], summary_of(order, facts))
 
 
 def _wires(drawn: Outline, order: Order) -> list[Wire]:
@@ -87,16 +79,15 @@ def _wire(arrow: Arrow, steps: Sequence[int], *, back: bool) -> Wire:
 
 
 def _looks(definition: Definition, drawn: Outline, order: Order) -> Mapping[str, Look]:
-    at: defaultdict[str, list[Episode]] = defaultdict(list)
-    for episode in order.episodes:
-        at[episode.state or definition.initial].append(episode)
-    back = drawn.retreat.states if drawn.retreat else ()
+    at: defaultdict[str, list[Moment]] = defaultdict(list)
+    for moment in order.moments:
+        at[moment.state or definition.initial].append(moment)
     looks = {}
     for state in definition.states:
         lines = [*_visits(at[state], order), *_beside(at[state])]
         if state in order.view.missing:
             lines.append(Words("? never seen", look="odd", bold=True))
-        if state in back:
+        if state in drawn.retreat.states:
             lines.append(BACK)
         looks[state] = Look(_look(state, drawn, order), tuple(lines))
     return looks
@@ -110,44 +101,44 @@ def _look(state: str, drawn: Outline, order: Order) -> str:
     return "missing" if state in order.view.missing else "apart"
 
 
-def _visits(episodes: Sequence[Episode], order: Order) -> Iterator[Words]:
+def _visits(moments: Sequence[Moment], order: Order) -> Iterator[Words]:
     """Yield when the order entered a state and how long it stayed, the first few times."""
-    visits = [episode for episode in episodes if episode.moment.moves]
-    for episode in visits[:_MOST_VISITS]:
-        last = episode is order.moves[-1]
-        time = ("~" if episode.moment.ours else "") + clock(episode.moment.at)
-        yield Words(f"{episode.number}: {time}", look="ink", bold=last)
+    visits = [moment for moment in moments if moment.moves]
+    for moment in visits[:_MOST_VISITS]:
+        last = moment is order.moves[-1]
+        time = ("~" if moment.ours else "") + clock(moment.at)
+        yield Words(f"{moment.number}: {time}", look="ink", bold=last)
         if not last:
-            yield Words(f"stayed {episode.stay or '?'}", look="ink")
-        if episode.moment.late:
+            yield Words(f"stayed {moment.stay or '?'}", look="ink")
+        if moment.late:
             yield Words("heard late", look="odd", bold=True)
-            if episode.moment.lag is not None:
-                yield Words(f"by {lasting(episode.moment.lag)}", look="odd", bold=True)
+            if moment.lag is not None:
+                yield Words(f"by {lasting(moment.lag)}", look="odd", bold=True)
     if visits and visits[-1] is order.moves[-1]:
         yield Words("the end" if order.view.terminal else "there now", look="ink", bold=True)
     if len(visits) > _MOST_VISITS:
         yield Words(f"{len(visits)} times in all", look="ink")
 
 
-def _beside(episodes: Sequence[Episode]) -> Iterator[Words]:
+def _beside(moments: Sequence[Moment]) -> Iterator[Words]:
     """Yield what else was heard while the order stood at a state."""
     for verdict in _LOUD:
-        found = [episode for episode in episodes if episode.verdict is verdict]
-        for episode in found[:_MOST_NAMED]:
-            yield _bold(f"{MARKS[verdict]} {episode.number}: {verdict.value}", episode.ink)
-            yield _bold(spoken(episode.moment.entry.name), episode.ink)
-        if more := [episode.number for episode in found[_MOST_NAMED:]]:
-            yield _bold(f"{MARKS[verdict]} {ranges(more)}: {verdict.value}", found[0].ink)
+        found = [moment for moment in moments if moment.verdict is verdict]
+        for moment in found[:_MOST_NAMED]:
+            yield _bold(f"{MARKS[verdict]} {moment.number}: {verdict.value}", moment.look)
+            yield _bold(spoken(moment.entry.name), moment.look)
+        if more := [moment.number for moment in found[_MOST_NAMED:]]:
+            yield _bold(f"{MARKS[verdict]} {ranges(more)}: {verdict.value}", found[0].look)
     for verdict in _QUIET:
-        found = [episode for episode in episodes if episode.verdict is verdict]
+        found = [moment for moment in moments if moment.verdict is verdict]
         if found:
             yield _counted(verdict, found)
 
 
-def _counted(verdict: Verdict, found: Sequence[Episode]) -> Words:
+def _counted(verdict: Verdict, found: Sequence[Moment]) -> Words:
     """Return quiet events by their numbers, as far as there is room for them, else how many."""
-    late = sum(episode.moment.late for episode in found)
-    named = {episode.moment.entry.name for episode in found if not is_known(episode)}
+    late = sum(moment.late for moment in found)
+    named = {moment.entry.name for moment in found if not is_known(moment)}
     what = spoken(min(named)) if len(named) == len(found) == 1 else verdict.value
     listed = f"{ranges(e.number for e in found)}: {what}{' late' if late else ''}"
     if text_width(f"{MARKS[verdict]} {listed}", SMALL) > _ROOM and len(found) > 1:
@@ -170,13 +161,13 @@ def _signs(order: Order, drawn: Outline) -> Iterator[Sign]:
     yield Sign((Line(((-13, 0), (13, 0)), "taken", head=True),), "step, with the event's number")
     if any(not arrow.declared for arrow in drawn.arrows):
         yield Sign((Line(((-13, 0), (13, 0)), "skipped", head=True),), "skipped ahead")
-    if any(episode.verdict is Verdict.REVERTED for episode in order.episodes):
+    if any(moment.verdict is Verdict.REVERTED for moment in order.moments):
         yield Sign((Line(((-13, 0), (13, 0)), "back", head=True),), "step back")
     yield Sign((Line(((-13, 0), (13, 0)), "unused", head=True),), "move not taken")
-    if any(episode.moment.ours for episode in order.episodes):
+    if any(moment.ours for moment in order.moments):
         yield Sign((centered(0, 0, "~", 13, bold=True),), "by our clock: the event tells no time")
     for ink, says in (("odd", "unusual"), ("wrong", "does not count")):
-        if any(episode.ink == ink for episode in order.episodes):
+        if any(moment.look == ink for moment in order.moments):
             yield Sign((Box(Area(-10, -8, 10, 8), PILLS[ink], 8),), says)
 
 

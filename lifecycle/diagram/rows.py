@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from lifecycle.core.view import Verdict
-from lifecycle.diagram.clock import clock, date, lasting, signed
+from lifecycle.diagram.clock import clock, date, signed
 from lifecycle.diagram.harmless import cells
 from lifecycle.diagram.moments import Moment
 from lifecycle.diagram.paint import Ink, Line, Span, padded, sentence, wrapped
@@ -18,7 +18,6 @@ _TIME: Final = len("~10:00:00 ")
 _STAY: Final = len("~12m04s")
 _NARROWEST_MIDDLE: Final = max(len(verdict) for verdict in Verdict)
 _GAP: Final = "  "
-_SECOND: Final = timedelta(seconds=1)
 _FEWEST_BAR: Final = 6
 _WIDEST_NAME: Final = 36
 
@@ -50,7 +49,7 @@ class Rows:
             yield self._titles()
         day, evidence = None, False
         for moment in self._told:
-            if moment.entry.verdict is Verdict.DIVERGENT and not evidence:
+            if moment.verdict is Verdict.DIVERGENT and not evidence:
                 evidence = True
                 yield self._rule("further contents, not counted")
             if date(moment.at) != day:
@@ -106,7 +105,7 @@ class Rows:
             facts = (fact for fact in self._facts(moment) if fact.text)
             yield from ((below, *line) for line in wrapped(facts, room, gap=self._strokes.joint))
         for remark in moment.remarks:
-            words = sentence(self._strokes.remark(remark), INKS[moment.entry.verdict])
+            words = sentence(self._strokes.remark(remark), INKS[moment.verdict])
             yield from ((below, *line) for line in wrapped(words, room))
 
     def _tree(self, moment: Moment) -> Line:
@@ -121,10 +120,10 @@ class Rows:
     def _mark(self, moment: Moment) -> str:
         if moment is self._now:
             return self._strokes.ended if self._terminal else self._strokes.now
-        return self._strokes.marks[moment.entry.verdict]
+        return self._strokes.marks[moment.verdict]
 
     def _ink(self, moment: Moment) -> Ink:
-        return Ink.NOW if moment is self._now else INKS[moment.entry.verdict]
+        return Ink.NOW if moment is self._now else INKS[moment.verdict]
 
     def _rail(self, moment: Moment) -> str:
         if moment is self._told[-1]:
@@ -152,14 +151,10 @@ class Rows:
     def _stay(self, moment: Moment) -> str:
         if moment is self._now:
             return "" if self._terminal else "now"
-        if moment.dwell is None:
-            return "?"
-        if timedelta() < moment.dwell < _SECOND:
-            return "<1s"
-        return ("~" if moment.about else "") + lasting(moment.dwell)
+        return moment.stay or "?"
 
     def _verdict(self, moment: Moment) -> str:
-        verdict = moment.entry.verdict.value
+        verdict = moment.verdict.value
         if moment.until is None:
             return verdict
         return f"{verdict} {self._strokes.times}{len(moment.arrived)} to {clock(moment.until)}"

@@ -6,10 +6,11 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from lifecycle.core.view import HistoryEntry, OrderView, Verdict
-from lifecycle.diagram.chart import spoken
 from lifecycle.diagram.clock import clock, date
-from lifecycle.diagram.episode import Episode, meaning, order_of, shown_time
+from lifecycle.diagram.harmless import spoken
 from lifecycle.diagram.mermaid import escaped, without_markup
+from lifecycle.diagram.moments import Moment, order_of
+from lifecycle.diagram.wording import meaning, shown_time, title_of
 
 _INDENT: Final = "    "
 _ARROWS: Final = {
@@ -28,28 +29,28 @@ def sequence(view: OrderView, history: Sequence[HistoryEntry]) -> str:
     order. A cross instead of an arrow's head means that the event does not count.
     """
     order = order_of(view, history)
-    arrived = sorted(order.episodes, key=lambda episode: episode.moment.arrived)
+    arrived = sorted(order.moments, key=lambda moment: moment.arrived)
     lines = [
-        f"accTitle: {without_markup(order.title)}",
+        f"accTitle: {without_markup(title_of(order))}",
         "participant C as client",
         f"participant P as provider {escaped(view.provider)}",
         "participant S as service",
-        *(line for episode in arrived for line in _told(episode)),
+        *(line for moment in arrived for line in _told(moment)),
         *(f"Note over S: never seen: {_said(state)}" for state in view.missing),
     ]
     return "".join(["sequenceDiagram\n", *(f"{_INDENT}{line}\n" for line in lines)])
 
 
-def _told(episode: Episode) -> Iterator[str]:
-    entry = episode.moment.entry
+def _told(moment: Moment) -> Iterator[str]:
+    entry = moment.entry
     arrow = _ARROWS[entry.kind]
-    if episode.verdict in _NOT_COUNTED:
+    if moment.verdict in _NOT_COUNTED:
         arrow = arrow.replace("->>", "-x")
-    at = date(episode.moment.at) + " " if episode.number == 1 else ""
-    late = f", heard late at {clock(entry.received_at)}" if episode.moment.late else ""
+    at = date(moment.at) + " " if moment.number == 1 else ""
+    late = f", heard late at {clock(entry.received_at)}" if moment.late else ""
     kind = " (poll)" if entry.kind == "poll" else ""
-    yield f"{arrow}: {episode.number}. {_said(entry.name)}{kind} {at}{shown_time(episode)}{late}"
-    yield f"Note over S: {without_markup(meaning(episode))}"
+    yield f"{arrow}: {moment.number}. {_said(entry.name)}{kind} {at}{shown_time(moment)}{late}"
+    yield f"Note over S: {without_markup(meaning(moment))}"
 
 
 def _said(name: str) -> str:

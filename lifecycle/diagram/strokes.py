@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 
 from lifecycle.core.view import Verdict
 from lifecycle.diagram.harmless import harmless, shortened
+from lifecycle.diagram.moments import LOOKS
 from lifecycle.diagram.paint import Ink
 
 
@@ -45,17 +46,8 @@ class Strokes(NamedTuple):
         return shortened(shown, max(width, 0), ascii_only=self.ascii_only)
 
 
-INKS: Final[Mapping[Verdict, Ink]] = {
-    Verdict.APPLIED: Ink.STEP,
-    Verdict.SKIPPED_AHEAD: Ink.STEP,
-    Verdict.REVERTED: Ink.ODD,
-    Verdict.REPEATED: Ink.FAINT,
-    Verdict.NOTED: Ink.FAINT,
-    Verdict.STALE: Ink.ODD,
-    Verdict.REFUSED: Ink.WRONG,
-    Verdict.UNRECOGNIZED: Ink.ODD,
-    Verdict.DIVERGENT: Ink.WRONG,
-}
+_OF_LOOKS: Final = {"taken": Ink.STEP, "faint": Ink.FAINT, "odd": Ink.ODD, "wrong": Ink.WRONG}
+INKS: Final = {verdict: _OF_LOOKS[look] for verdict, look in LOOKS.items()}
 
 UNICODE: Final = Strokes(
     ascii_only=False,

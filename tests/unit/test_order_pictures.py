@@ -16,8 +16,7 @@ from lifecycle.core.definition import Definition
 from lifecycle.core.fold import Folding
 from lifecycle.core.view import Verdict
 from lifecycle.diagram import Picture, draw_definition, draw_history, draw_order
-from lifecycle.diagram.chart import spoken
-from lifecycle.diagram.harmless import harmless
+from lifecycle.diagram.harmless import harmless, spoken
 from lifecycle.diagram.scene import Disc, Text
 from lifecycle.diagram.timeline import timeline
 from lifecycle.providers.instacart import sample_orders

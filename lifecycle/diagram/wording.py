@@ -1,19 +1,15 @@
-"""One order as pictures tell it: every event numbered, with what it meant in a few words."""
+"""One order in words: what each event meant, and what is to be said of all of them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import timedelta
-from typing import Final, NamedTuple
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Final
 
 from lifecycle.core.reason import INFORMS
-from lifecycle.core.view import HistoryEntry, OrderView, Verdict
-from lifecycle.diagram.chart import spoken
-from lifecycle.diagram.clock import clock, date, lasting, signed
-from lifecycle.diagram.harmless import harmless
-from lifecycle.diagram.moments import Moment, moments, said_of
-
-_SECOND: Final = timedelta(seconds=1)
+from lifecycle.core.view import OrderView, Verdict
+from lifecycle.diagram.clock import clock, date, signed
+from lifecycle.diagram.harmless import harmless, spoken
+from lifecycle.diagram.moments import Moment, Order, said_of
 
 MARKS: Final[Mapping[Verdict, str]] = {
     Verdict.APPLIED: "",
@@ -28,17 +24,6 @@ MARKS: Final[Mapping[Verdict, str]] = {
 }
 """A mark for each verdict but the usual one, from characters that every font has."""
 
-INKS: Final[Mapping[Verdict, str]] = {
-    Verdict.APPLIED: "taken",
-    Verdict.SKIPPED_AHEAD: "taken",
-    Verdict.REVERTED: "odd",
-    Verdict.REPEATED: "faint",
-    Verdict.NOTED: "faint",
-    Verdict.STALE: "odd",
-    Verdict.REFUSED: "wrong",
-    Verdict.UNRECOGNIZED: "odd",
-    Verdict.DIVERGENT: "wrong",
-}
 PILLS: Final[Mapping[str, str]] = {
     "taken": "pill",
     "faint": "pill-plain",
@@ -47,75 +32,23 @@ PILLS: Final[Mapping[str, str]] = {
 }
 
 
-class Episode(NamedTuple):
-    """One event and its number in canonical order, from 1; `state` is where the order stood."""
-
-    number: int
-    moment: Moment
-    state: str | None
-
-    @property
-    def verdict(self) -> Verdict:
-        """What the event meant."""
-        return self.moment.entry.verdict
-
-    @property
-    def ink(self) -> str:
-        """The look of its text."""
-        return INKS[self.verdict]
-
-    @property
-    def stay(self) -> str:
-        """How long the order stayed, empty where it did not move or nobody knows yet."""
-        dwell = self.moment.dwell
-        if not self.moment.moves or dwell is None:
-            return ""
-        told = "<1s" if timedelta() < dwell < _SECOND else lasting(dwell)
-        return ("~" if self.moment.about else "") + told
-
-
-class Order(NamedTuple):
-    """One order: its view, and its events in canonical order, the divergent ones last."""
-
-    view: OrderView
-    episodes: tuple[Episode, ...]
-
-    @property
-    def title(self) -> str:
-        """The order and where it stands."""
-        return f"Order {harmless(self.view.order_id)} is {spoken(self.view.status)}"
-
-    @property
-    def moves(self) -> tuple[Episode, ...]:
-        """The events that entered a state."""
-        return tuple(episode for episode in self.episodes if episode.moment.moves)
-
-
-def order_of(view: OrderView, history: Sequence[HistoryEntry]) -> Order:
-    """Return an order's events, numbered."""
-    told = moments(view, history, full=True)
-    counted = {m.entry.key: m.entry.to for m in told if m.entry.verdict is not Verdict.DIVERGENT}
-    return Order(
-        view,
-        tuple(
-            Episode(number, moment, moment.entry.to or counted.get(moment.entry.key))
-            for number, moment in enumerate(told, 1)
-        ),
-    )
+def title_of(order: Order) -> str:
+    """Return which order it is and where it stands."""
+    return f"Order {harmless(order.view.order_id)} is {spoken(order.view.status)}"
 
 
 def facts_of(order: Order, asked: str = "") -> tuple[str, ...]:
     """Return what is to be said of an order above its picture, a line each."""
     view = order.view
     first, last = view.arrival.first_received_at, view.arrival.last_received_at
-    late = sum(episode.moment.late for episode in order.episodes)
+    late = sum(moment.late for moment in order.moments)
     counts = (
         harmless(view.provider),
         counted(view.events, "event"),
         counted(len(view.path), "step"),
         counted(view.attempt, "attempt") if view.attempt > 1 else "",
         f"{late} late" if late else "",
-        *_odd(order.episodes),
+        *_odd(order.moments),
         f"heard {date(first)} {clock(first)} to {_until(view)} UTC" if first != last else "",
         f"definition {view.definition[:8]}",
     )
@@ -130,11 +63,11 @@ def facts_of(order: Order, asked: str = "") -> tuple[str, ...]:
     return tuple(line for line in lines if line)
 
 
-def meaning(episode: Episode) -> str:
+def meaning(moment: Moment) -> str:
     """Return what an event meant, in a few words; names of others are harmless."""
-    entry = episode.moment.entry
+    entry = moment.entry
     to, before = spoken(entry.to or ""), spoken(entry.from_ or "the start")
-    match episode.verdict:
+    match moment.verdict:
         case Verdict.APPLIED:
             return f"entered {to}"
         case Verdict.SKIPPED_AHEAD:
@@ -143,32 +76,31 @@ def meaning(episode: Episode) -> str:
             return f"stepped back to {to}, from {before}"
         case Verdict.REPEATED:
             return f"repeated: still {to}"
-        case Verdict.NOTED if is_known(episode):
+        case Verdict.NOTED if is_known(moment):
             return "noted"
         case verdict:
             return f"{verdict.value}: {_sentence(entry.reason)}"
 
 
-def is_known(episode: Episode) -> bool:
+def is_known(moment: Moment) -> bool:
     """Tell whether an event only informs, as its name says: it failed at nothing."""
-    return episode.verdict is not Verdict.NOTED or episode.moment.entry.reason.endswith(INFORMS)
+    return moment.verdict is not Verdict.NOTED or moment.entry.reason.endswith(INFORMS)
 
 
-def remarks(episode: Episode) -> tuple[str, ...]:
+def remarks(moment: Moment) -> tuple[str, ...]:
     """Return what is wrong with an event beside what it meant."""
-    return tuple(map(_sentence, episode.moment.remarks[1:]))
+    return tuple(map(_sentence, moment.remarks[1:]))
 
 
-def arrival(episode: Episode) -> str:
+def arrival(moment: Moment) -> str:
     """Return its place in order of arrival, how long it was under way, and whether late."""
-    moment = episode.moment
     lag = "" if moment.lag is None else f" {signed(moment.lag)}"
     return f"#{moment.arrived[0]}{lag}{' late' if moment.late else ''}"
 
 
-def shown_time(episode: Episode) -> str:
+def shown_time(moment: Moment) -> str:
     """Return when it occurred; by our clock, marked `~`, where it tells no time."""
-    return f"{'~' if episode.moment.ours else ''}{clock(episode.moment.at)}"
+    return f"{'~' if moment.ours else ''}{clock(moment.at)}"
 
 
 def ranges(numbers: Iterable[int]) -> str:
@@ -193,11 +125,11 @@ def counted(number: int, what: str) -> str:
 def summary_of(order: Order, facts: Iterable[str]) -> str:
     """Return the whole order in words, for whoever cannot see the picture."""
     lines = [*facts]
-    for episode in order.episodes:
-        name = spoken(episode.moment.entry.name)
-        told = f"{episode.number}. {shown_time(episode)} {name}: {meaning(episode)}"
-        stayed = f", stayed {episode.stay}" if episode.stay else ""
-        lines.append(f"{told}{stayed}; arrived {arrival(episode)}.")
+    for moment in order.moments:
+        name = spoken(moment.entry.name)
+        told = f"{moment.number}. {shown_time(moment)} {name}: {meaning(moment)}"
+        stayed = f", stayed {moment.stay}" if moment.stay else ""
+        lines.append(f"{told}{stayed}; arrived {arrival(moment)}.")
     return "\n".join(lines)
 
 
@@ -209,8 +141,8 @@ def _reasons(view: OrderView) -> Iterator[str]:
             yield f"{spoken(name)}: {harmless(said)}"
 
 
-def _odd(episodes: Iterable[Episode]) -> Iterator[str]:
-    verdicts = [episode.verdict for episode in episodes]
+def _odd(moments: Iterable[Moment]) -> Iterator[str]:
+    verdicts = [moment.verdict for moment in moments]
     for verdict in (Verdict.REFUSED, Verdict.DIVERGENT, Verdict.UNRECOGNIZED, Verdict.STALE):
         if count := verdicts.count(verdict):
             yield f"{count} {verdict.value}"
