@@ -44,7 +44,7 @@ from lifecycle.composition import connect
 from lifecycle.core.instant import format_instant
 from lifecycle.core.strict_json import compact
 from lifecycle.core.view import HistoryEntry, OrderView
-from lifecycle.diagram.drawing import seen_at_once
+from lifecycle.diagram.picture import seen_at_once
 from lifecycle.diagram.timeline import timeline
 from lifecycle.errors import PoisonedOrdersError
 from lifecycle.projections.change_feed import EVERY_SECONDS, OrderChange

@@ -7,26 +7,25 @@
 
 Definition, OrderView ─→ outline ─┬→ mermaid, dot
                                   └→ grid ─→ routes ─→ chart ─→ blueprint, path, fleet ─┐
-OrderView, history ─→ moments ─┬→ rows ─→ timeline (a terminal's)                       ├→ scene
-                               └→ episode ─┬→ ledger, lanes ────────────────────────────┘
-                                           └→ sequence (Mermaid)
-scene       shapes and measured texts ─→ svg ─→ png
+OrderView, history ─→ moments ─┬→ timeline (a terminal's, by paint)                     ├→ scene
+                               └→ wording ─┬→ ledger, lanes ────────────────────────────┘
+                                           └→ sequence, in mermaid
+scene       shapes and measured texts ─→ svg, and PNG from it
 harmless    foreign text that only shows
 metrics     how wide a text is, before anybody draws it
 breaking    texts cut or broken into lines, to fit
 theme       colors, light and dark
-paint       lines in color or plain
-strokes     what a timeline is drawn with
+paint       lines in color or plain, and the characters that a timeline is drawn with
 """
 
-from lifecycle.diagram.drawing import (
+from lifecycle.diagram.picture import (
     OrderPicture,
+    Picture,
     draw_definition,
     draw_history,
     draw_order,
     draw_stats,
 )
-from lifecycle.diagram.picture import Picture
 from lifecycle.diagram.theme import Theme
 
 __all__ = [

@@ -7,10 +7,10 @@ from typing import Final
 
 from lifecycle.core.definition import Definition
 from lifecycle.diagram.chart import Look, Words, chart, wires_of
-from lifecycle.diagram.frame import Sign, framed
+from lifecycle.diagram.frame import Sign, framed, line_sign
 from lifecycle.diagram.harmless import harmless, spoken
 from lifecycle.diagram.outline import Outline, outline
-from lifecycle.diagram.scene import Area, Box, Disc, Line, Scene, diamond
+from lifecycle.diagram.scene import Area, Box, Disc, Scene, diamond
 
 BACK: Final = Words("\N{BLACK LEFT-POINTING POINTER} may step back")
 
@@ -37,12 +37,11 @@ def signs(drawn: Outline) -> Iterator[Sign]:
     yield Sign((Disc(0, 0, 6, "dot"),), "start")
     frame = Box(Area(-13, -9, 13, 9), "border", 6), Box(Area(-10, -6, 10, 6), "box", 4)
     yield Sign(frame, "end: nothing follows")
-    yield Sign((Line(((-13, 0), (13, 0)), "line", head=True),), "move")
+    yield line_sign("line", "move")
     if drawn.hubs:
         yield Sign((diamond(0, 0, 8, "hub-strong"),), "from each way in to each way out")
     if drawn.ends or drawn.retreat:
-        rail = Line(((-13, 0), (13, 0)), "strong-rail")
-        yield Sign((rail,), "one line for many moves")
+        yield line_sign("strong-rail", "one line for many moves", head=False)
 
 
 def _told(definition: Definition) -> Iterator[str]:

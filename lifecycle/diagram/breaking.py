@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Final
 
+from lifecycle.diagram.harmless import cells
 from lifecycle.diagram.metrics import text_width
+
+Measure = Callable[[str], float]
+"""How wide a text is; a whole is as wide as its characters together."""
 
 _ELLIPSIS: Final = "\u2026"
 _NARROWEST: Final = 0.19
 """No character is narrower, as a share of the size: so much more text cannot fit."""
 
 
+def shortened(text: str, width: int, *, ascii_only: bool = False) -> str:
+    """Return a harmless text cut to at most `width` cells, with an ellipsis where it was cut."""
+    return _cut(text, width, cells, ("..." if ascii_only else _ELLIPSIS)[:width])
+
+
 def fitted(text: str, width: float, size: float, *, bold: bool = False) -> str:
     """Return a harmless text, cut with an ellipsis to what fits into a width."""
-    if text_width(text, size, bold=bold) <= width:
-        return text
-    kept = _reach(text, width - text_width(_ELLIPSIS, size, bold=bold), size, bold=bold)
-    return text[:kept] + _ELLIPSIS
+    return _cut(text, width, partial(text_width, size=size, bold=bold), _ELLIPSIS)
 
 
 def broken(text: str, width: float, size: float, *, most: int) -> tuple[str, ...]:
@@ -26,18 +33,20 @@ def broken(text: str, width: float, size: float, *, most: int) -> tuple[str, ...
     A word that is longer than a line is cut; what `most` lines do not hold, an ellipsis
     stands for.
     """
-    lines = [*_lines(text[: int(most * width / (size * _NARROWEST)) + 1], width, size)]
+    start = text[: int(most * width / (size * _NARROWEST)) + 1]
+    lines = [*in_lines(start, width, partial(text_width, size=size))]
     if len(lines) > most:
         lines = [*lines[: most - 1], fitted(" ".join(lines[most - 1 :][:2]), width, size)]
     return tuple(lines)
 
 
-def _lines(text: str, width: float, size: float) -> Iterator[str]:
+def in_lines(text: str, width: float, measure: Measure) -> Iterator[str]:
+    """Yield a text in as many lines of that width as it takes; longer words are cut."""
     line = ""
     for word in text.split(" "):
-        for piece in _pieces(word, width, size):
+        for piece in pieces(word, width, measure):
             longer = f"{line} {piece}" if line else piece
-            if line and text_width(longer, size) > width:
+            if line and measure(longer) > width:
                 yield line
                 line = piece
             else:
@@ -45,19 +54,26 @@ def _lines(text: str, width: float, size: float) -> Iterator[str]:
     yield line
 
 
-def _pieces(word: str, width: float, size: float) -> Iterator[str]:
+def pieces(word: str, width: float, measure: Measure) -> Iterator[str]:
+    """Yield a word in as few pieces of that width as it takes."""
     left = word
-    while text_width(left, size) > width:
-        kept = max(_reach(left, width, size), 1)
+    while measure(left) > width:
+        kept = max(_reach(left, width, measure), 1)
         yield left[:kept]
         left = left[kept:]
     yield left
 
 
-def _reach(text: str, width: float, size: float, *, bold: bool = False) -> int:
+def _cut(text: str, width: float, measure: Measure, ellipsis: str) -> str:
+    if measure(text) <= width:
+        return text
+    return text[: _reach(text, width - measure(ellipsis), measure)] + ellipsis
+
+
+def _reach(text: str, width: float, measure: Measure) -> int:
     """Return how many characters of a text fit into a width."""
     for number, character in enumerate(text):
-        width -= text_width(character, size, bold=bold)
+        width -= measure(character)
         if width < 0:
             return number
     return len(text)

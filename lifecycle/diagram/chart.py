@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from itertools import chain
 from typing import Final, NamedTuple
 
 from lifecycle.core.definition import Definition
+from lifecycle.diagram.breaking import pieces, shortened
 from lifecycle.diagram.frame import Part
 from lifecycle.diagram.grid import START, Grid, Key, placed
-from lifecycle.diagram.harmless import harmless, shortened, spoken
+from lifecycle.diagram.harmless import harmless, spoken
 from lifecycle.diagram.metrics import text_width
 from lifecycle.diagram.outline import Outline
 from lifecycle.diagram.routes import Layout, Link, Route, Strip, routed
@@ -174,28 +177,18 @@ def _lines(definition: Definition, looks: Mapping[str, Look]) -> dict[str, tuple
 def _name(state: str) -> tuple[Words, ...]:
     """Return a state's name on as few lines as its box is wide for."""
     lines: list[str] = []
-    room = _WIDEST - 2 * _PADDING
-    for word in _pieces(spoken(state), room):
+    measure = partial(text_width, size=_NAME, bold=True)
+    text = spoken(state)
+    words = (pieces(word, _WIDEST - 2 * _PADDING, measure) for word in text.split() or [text])
+    for word in chain.from_iterable(words):
         longer = f"{lines[-1]} {word}" if lines else word
-        if lines and text_width(longer, _NAME, bold=True) <= _NARROWEST:
+        if lines and measure(longer) <= _NARROWEST:
             lines[-1] = longer
         else:
             lines.append(word)
     if len(lines) > _MOST_LINES:
         lines = [*lines[: _MOST_LINES - 1], lines[_MOST_LINES - 1][:-1] + "\u2026"]
     return tuple(Words(line, _NAME, "ink", bold=True) for line in lines)
-
-
-def _pieces(text: str, room: float) -> Iterator[str]:
-    """Yield the words of a text, those that are too wide in pieces."""
-    for word in text.split() or [text]:
-        piece = ""
-        for character in word:
-            if text_width(piece + character, _NAME, bold=True) > room:
-                yield piece
-                piece = ""
-            piece += character
-        yield piece
 
 
 def _room(lines: Sequence[Words]) -> float:

@@ -11,11 +11,11 @@ from lifecycle.core.definition import Definition
 from lifecycle.diagram.blueprint import BACK
 from lifecycle.diagram.chart import Look, Rails, Wire, Words, chart
 from lifecycle.diagram.clock import lasting
-from lifecycle.diagram.frame import Sign, framed
+from lifecycle.diagram.frame import Sign, box_sign, framed, line_sign
 from lifecycle.diagram.grid import START, Key
 from lifecycle.diagram.harmless import harmless, spoken
 from lifecycle.diagram.outline import Ends, Outline, outline
-from lifecycle.diagram.scene import Area, Box, Line, Scene, centered
+from lifecycle.diagram.scene import Scene, centered
 from lifecycle.errors import InvalidArgumentError
 from lifecycle.projections.stats import RELATIVE_ERROR, LogStats, StateStats
 
@@ -135,9 +135,9 @@ def _told(stats: LogStats) -> Iterator[str]:
 
 
 def _signs() -> Iterator[Sign]:
-    yield Sign((Box(Area(-12, -8, 12, 8), "entered", 4),), "entered so many times")
-    yield Sign((Line(((-13, 0), (13, 0)), "taken", head=True),), "taken so many times")
-    yield Sign((Line(((-13, 0), (13, 0)), "skipped", head=True),), "skipped ahead")
-    yield Sign((Line(((-13, 0), (13, 0)), "unused", head=True),), "never taken")
+    yield box_sign("entered", "entered so many times")
+    yield line_sign("taken", "taken so many times")
+    yield line_sign("skipped", "skipped ahead")
+    yield line_sign("unused", "never taken")
     swatch = centered(0, 0, "p95", 10, bold=True)
     yield Sign((swatch,), f"95 % of the stays were no longer, within {RELATIVE_ERROR:.0%}")

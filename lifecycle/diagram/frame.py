@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
-from lifecycle.diagram.breaking import broken
+from lifecycle.diagram.breaking import broken, in_lines
 from lifecycle.diagram.metrics import text_width
-from lifecycle.diagram.scene import Item, Scene, Text, centered, moved
+from lifecycle.diagram.scene import Area, Box, Item, Line, Scene, Text, centered, moved
 
 EDGE: Final = 24.0
 _TITLE: Final = 19.0
+_LONGEST_TITLE: Final = 60
 _FACTS: Final = 12.0
 _FACTS_WIDTH: Final = 760.0
 _MOST_LINES_OF_A_FACT: Final = 4
@@ -26,6 +27,16 @@ class Sign(NamedTuple):
     says: str
 
 
+def line_sign(look: str, says: str, *, head: bool = True) -> Sign:
+    """Return what a line of that look means."""
+    return Sign((Line(((-13, 0), (13, 0)), look, head=head),), says)
+
+
+def box_sign(look: str, says: str) -> Sign:
+    """Return what a box of that look means."""
+    return Sign((Box(Area(-12, -8, 12, 8), look, 4),), says)
+
+
 class Part(NamedTuple):
     """A piece of a picture with its size; pieces stand under each other."""
 
@@ -38,7 +49,7 @@ def framed(
     title: str, facts: Sequence[str], parts: Sequence[Part], signs: Sequence[Sign], summary: str
 ) -> Scene:
     """Return a whole picture: title and facts, then the parts, then the legend."""
-    heads = [*_broken(title, 60)]
+    heads = [*in_lines(title, _LONGEST_TITLE, len)]
     widest = max(_FACTS_WIDTH, *(part.width for part in parts))
     lines = [
         line for fact in facts for line in broken(fact, widest, _FACTS, most=_MOST_LINES_OF_A_FACT)
@@ -79,16 +90,3 @@ def legend_of(signs: Iterable[Sign], width: float) -> Part:
         items.append(label._replace(x=x + _SWATCH + 2, anchor="start"))
         x += room
     return Part(tuple(items), width, y + _KEY_LINE / 2 if items else 0.0)
-
-
-def _broken(text: str, longest: int) -> Iterator[str]:
-    """Yield a long title in lines; a word that is longer than a line is cut."""
-    line = ""
-    for word in text.split(" "):
-        for piece in [word[at : at + longest] for at in range(0, max(len(word), 1), longest)]:
-            if line and len(line) + 1 + len(piece) > longest:
-                yield line
-                line = piece
-            else:
-                line = f"{line} {piece}" if line else piece
-    yield line

@@ -25,8 +25,6 @@ _BLANK: Final = frozenset("\u115f\u1160\u2800\u3164\uffa0")
 # A name of ours, as of a state or a trigger.
 _PLAIN: Final = re.compile("[a-z0-9]+(_[a-z0-9]+)*")
 
-_ELLIPSIS: Final = "\u2026"
-
 
 def harmless(text: str, *, ascii_only: bool = False) -> str:
     """Return `text` as one line that only shows, with every other character written out."""
@@ -45,21 +43,6 @@ def cells(text: str) -> int:
     if text.isascii():
         return len(text)
     return len(text) + sum(unicodedata.east_asian_width(c) in "WF" for c in text)
-
-
-def shortened(text: str, width: int, *, ascii_only: bool = False) -> str:
-    """Return a harmless text cut to at most `width` cells, with an ellipsis where it was cut."""
-    if cells(text) <= width:
-        return text
-    ellipsis = ("..." if ascii_only else _ELLIPSIS)[:width]
-    room = width - len(ellipsis)
-    kept = 0
-    for character in text:
-        room -= cells(character)
-        if room < 0:
-            break
-        kept += 1
-    return text[:kept] + ellipsis
 
 
 def _shown(character: str, *, ascii_only: bool) -> str:

@@ -12,7 +12,7 @@ from lifecycle.core.view import HistoryEntry, OrderView
 from lifecycle.diagram.breaking import fitted
 from lifecycle.diagram.chart import LABEL, pill, pill_width
 from lifecycle.diagram.clock import clock, date
-from lifecycle.diagram.frame import Part, Sign, framed
+from lifecycle.diagram.frame import Part, Sign, framed, line_sign
 from lifecycle.diagram.harmless import spoken
 from lifecycle.diagram.ledger import ledger
 from lifecycle.diagram.metrics import text_width
@@ -285,6 +285,5 @@ def _signs(order: Order) -> Iterator[Sign]:
     if any(moment.ours for moment in order.moments):
         yield Sign((Disc(0, 0, 4.5, "point-ours"),), "tells no time: placed by our clock")
     if any(moment.late for moment in order.moments):
-        late = Line(((-13, 0), (13, 0)), "back")
-        yield Sign((late,), "late: came after one that it precedes")
-    yield Sign((Line(((-13, 0), (13, 0)), "grid"),), "the axis is wider where much happens")
+        yield line_sign("back", "late: came after one that it precedes", head=False)
+    yield line_sign("grid", "the axis is wider where much happens", head=False)

@@ -1,4 +1,4 @@
-"""A definition, or the path that one order took through it, as a Mermaid state diagram."""
+"""A definition, the path of one order through it, and who told whom of it, in Mermaid."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from lifecycle.core.definition import Definition
-from lifecycle.core.view import HistoryEntry, OrderView
-from lifecycle.diagram.harmless import harmless
+from lifecycle.core.view import HistoryEntry, OrderView, Verdict
+from lifecycle.diagram.clock import clock, date
+from lifecycle.diagram.harmless import harmless, spoken
+from lifecycle.diagram.moments import Moment, order_of
 from lifecycle.diagram.outline import Arrow, Outline, Target, outline, safe_ids
+from lifecycle.diagram.wording import meaning, shown_time, title_of
 
 _INDENT: Final = "    "
 
@@ -32,6 +35,14 @@ _CLASSES: Final[Mapping[str, str]] = {
     "now": "fill:#ffedd5,stroke:#c2410c,color:#431407,stroke-width:3px",
     "apart": "fill:#f6f8fa,stroke:#c4ccd4,color:#7b8794",
 }
+
+_ARROWS: Final = {
+    "request": "C->>P",
+    "response": "P-->>C",
+    "poll": "P-->>C",
+    "callback": "P->>S",
+}
+_NOT_COUNTED: Final = (Verdict.REFUSED, Verdict.DIVERGENT)
 
 
 def mermaid(
@@ -64,6 +75,25 @@ def mermaid(
         *(_classes(definition, drawn, ids) if drawn.now is not None else ()),
     ]
     return "".join(["stateDiagram-v2\n", *(f"{_INDENT}{line}\n" for line in lines)])
+
+
+def sequence(view: OrderView, history: Sequence[HistoryEntry]) -> str:
+    """Return a `sequenceDiagram` of an order's events between client, provider and service.
+
+    Events stand in the order in which they arrived; each has its number in canonical
+    order. A cross instead of an arrow's head means that the event does not count.
+    """
+    order = order_of(view, history)
+    arrived = sorted(order.moments, key=lambda moment: moment.arrived)
+    lines = [
+        f"accTitle: {without_markup(title_of(order))}",
+        "participant C as client",
+        f"participant P as provider {escaped(view.provider)}",
+        "participant S as service",
+        *(line for moment in arrived for line in _told(moment)),
+        *(f"Note over S: never seen: {_said(state)}" for state in view.missing),
+    ]
+    return "".join(["sequenceDiagram\n", *(f"{_INDENT}{line}\n" for line in lines)])
 
 
 def _title(definition: Definition, view: OrderView | None) -> str:
@@ -156,3 +186,19 @@ def _classes(definition: Definition, drawn: Outline, ids: Mapping[str, str]) -> 
         if states:
             yield f"classDef {name} {_CLASSES[name]}"
             yield f"class {','.join(states)} {name}"
+
+
+def _told(moment: Moment) -> Iterator[str]:
+    entry = moment.entry
+    arrow = _ARROWS[entry.kind]
+    if moment.verdict in _NOT_COUNTED:
+        arrow = arrow.replace("->>", "-x")
+    at = date(moment.at) + " " if moment.number == 1 else ""
+    late = f", heard late at {clock(entry.received_at)}" if moment.late else ""
+    kind = " (poll)" if entry.kind == "poll" else ""
+    yield f"{arrow}: {moment.number}. {_said(entry.name)}{kind} {at}{shown_time(moment)}{late}"
+    yield f"Note over S: {without_markup(meaning(moment))}"
+
+
+def _said(name: str) -> str:
+    return without_markup(spoken(name))

@@ -1,15 +1,18 @@
-"""Lines for a terminal: laid out once, printed plain or in color.
+"""What a terminal is drawn on: lines in color or plain, and characters, Unicode or ASCII alone.
 
 Color never carries meaning alone, and taking it away changes no character of the text.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
 from typing import Final, NamedTuple
 
-from lifecycle.diagram.harmless import cells
+from lifecycle.core.view import Verdict
+from lifecycle.diagram.breaking import pieces, shortened
+from lifecycle.diagram.harmless import cells, harmless
+from lifecycle.diagram.moments import LOOKS
 
 _RESET: Final = "\x1b[0m"
 
@@ -37,6 +40,79 @@ class Span(NamedTuple):
 Line = tuple[Span, ...]
 
 
+class Strokes(NamedTuple):
+    """One set of characters, each one cell wide but for `joint`.
+
+    `rail` leads from state to state, `beyond` on from the last one; `branch` and `arm` lead
+    to what is no state. `way` and `heard` show how long a late event was under way.
+    """
+
+    ascii_only: bool
+    rule: str
+    rail: str
+    beyond: str
+    branch: str
+    arm: str
+    bar: str
+    way: str
+    heard: str
+    times: str
+    joint: str
+    now: str
+    ended: str
+    marks: Mapping[Verdict, str]
+
+    def text(self, foreign: str) -> str:
+        """Return foreign text as it may be shown in these characters."""
+        return harmless(foreign, ascii_only=self.ascii_only)
+
+    def remark(self, sentence: str) -> str:
+        """Return a sentence of ours as it may be shown; names that it quotes are harmless."""
+        return sentence if sentence.isascii() and sentence.isprintable() else self.text(sentence)
+
+    def cut(self, shown: str, width: int) -> str:
+        """Return a text that may be shown, cut to `width` cells."""
+        return shortened(shown, max(width, 0), ascii_only=self.ascii_only)
+
+
+_OF_LOOKS: Final = {"taken": Ink.STEP, "faint": Ink.FAINT, "odd": Ink.ODD, "wrong": Ink.WRONG}
+INKS: Final = {verdict: _OF_LOOKS[look] for verdict, look in LOOKS.items()}
+
+UNICODE: Final = Strokes(
+    ascii_only=False,
+    rule="─",
+    rail="│",
+    beyond="┊",
+    branch="├",
+    arm="─",
+    bar="━",
+    way="┄",
+    heard="○",
+    times="\N{MULTIPLICATION SIGN}",
+    joint=" · ",
+    now="◆",
+    ended="■",
+    marks=dict(zip(INKS, "●»↑=·◌\N{MULTIPLICATION SIGN}?≠", strict=True)),
+)
+
+ASCII: Final = Strokes(
+    ascii_only=True,
+    rule="-",
+    rail="|",
+    beyond=":",
+    branch="|",
+    arm="-",
+    bar="=",
+    way=".",
+    heard="o",
+    times="x",
+    joint=", ",
+    now="@",
+    ended="#",
+    marks=dict(zip(INKS, "*>^=.%x?!", strict=True)),
+)
+
+
 def printed(lines: Iterable[Line], *, color: bool) -> str:
     """Return lines as text, each ended, without blanks at their ends."""
     return "".join(_printed(line, color=color) + "\n" for line in lines)
@@ -49,7 +125,9 @@ def wrapped(words: Iterable[Span], width: int, *, gap: str = " ") -> Iterator[Li
     """
     line: list[Span] = []
     room = width
-    for word in (piece for whole in words for piece in _pieces(whole, width)):
+    for word in (
+        Span(part, whole.ink) for whole in words for part in pieces(whole.text, width, cells)
+    ):
         needed = cells(word.text) + (len(gap) if line else 0)
         if needed > room and line:
             yield tuple(line)
@@ -68,16 +146,6 @@ def sentence(text: str, ink: Ink) -> Iterator[Span]:
 def padded(text: str, width: int) -> str:
     """Return a harmless text filled up with blanks to `width` cells."""
     return text + " " * (width - cells(text))
-
-
-def _pieces(word: Span, width: int) -> Iterator[Span]:
-    piece = ""
-    for character in word.text:
-        if cells(piece + character) > width:
-            yield Span(piece, word.ink)
-            piece = ""
-        piece += character
-    yield Span(piece, word.ink)
 
 
 def _printed(line: Line, *, color: bool) -> str:

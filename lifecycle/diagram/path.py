@@ -12,14 +12,14 @@ from lifecycle.diagram.blueprint import BACK
 from lifecycle.diagram.breaking import fitted
 from lifecycle.diagram.chart import SMALL, Look, Rails, Wire, Words, chart, named, wires_of
 from lifecycle.diagram.clock import clock, lasting
-from lifecycle.diagram.frame import Sign, framed
+from lifecycle.diagram.frame import Sign, box_sign, framed, line_sign
 from lifecycle.diagram.grid import START
 from lifecycle.diagram.harmless import spoken
 from lifecycle.diagram.ledger import ledger
 from lifecycle.diagram.metrics import text_width
 from lifecycle.diagram.moments import Moment, Order, order_of
 from lifecycle.diagram.outline import Arrow, Outline, outline
-from lifecycle.diagram.scene import Area, Box, Line, Scene, centered
+from lifecycle.diagram.scene import Area, Box, Scene, centered
 from lifecycle.diagram.wording import MARKS, PILLS, facts_of, is_known, ranges, summary_of, title_of
 
 _MOST_VISITS: Final = 3
@@ -153,23 +153,19 @@ def _bold(text: str, ink: str) -> Words:
 
 def _signs(order: Order, drawn: Outline) -> Iterator[Sign]:
     """Yield what the shapes of this path mean."""
-    yield Sign((*_swatch("entered"),), "was there")
-    yield Sign((*_swatch("now"),), "ended here" if order.view.terminal else "is there now")
-    yield Sign((*_swatch("apart"),), "not entered")
+    yield box_sign("entered", "was there")
+    yield box_sign("now", "ended here" if order.view.terminal else "is there now")
+    yield box_sign("apart", "not entered")
     if order.view.missing:
-        yield Sign((*_swatch("missing"),), "never seen, though it must have been passed")
-    yield Sign((Line(((-13, 0), (13, 0)), "taken", head=True),), "step, with the event's number")
+        yield box_sign("missing", "never seen, though it must have been passed")
+    yield line_sign("taken", "step, with the event's number")
     if any(not arrow.declared for arrow in drawn.arrows):
-        yield Sign((Line(((-13, 0), (13, 0)), "skipped", head=True),), "skipped ahead")
+        yield line_sign("skipped", "skipped ahead")
     if any(moment.verdict is Verdict.REVERTED for moment in order.moments):
-        yield Sign((Line(((-13, 0), (13, 0)), "back", head=True),), "step back")
-    yield Sign((Line(((-13, 0), (13, 0)), "unused", head=True),), "move not taken")
+        yield line_sign("back", "step back")
+    yield line_sign("unused", "move not taken")
     if any(moment.ours for moment in order.moments):
         yield Sign((centered(0, 0, "~", 13, bold=True),), "by our clock: the event tells no time")
     for ink, says in (("odd", "unusual"), ("wrong", "does not count")):
         if any(moment.look == ink for moment in order.moments):
             yield Sign((Box(Area(-10, -8, 10, 8), PILLS[ink], 8),), says)
-
-
-def _swatch(look: str) -> Iterator[Box]:
-    yield Box(Area(-12, -8, 12, 8), look, 4)

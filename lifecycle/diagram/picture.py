@@ -1,14 +1,53 @@
-"""A picture that was drawn, in every form that it can be written in."""
+"""What can be drawn: a definition, one order in three views, and a whole log."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
+from inspect import iscoroutinefunction
+from typing import Final, Literal, Protocol
 
-from lifecycle.diagram.png import rendered
+from lifecycle.core.definition import Definition
+from lifecycle.core.instant import format_instant
+from lifecycle.core.provider import Provider
+from lifecycle.core.view import HistoryEntry, OrderView
+from lifecycle.diagram.blueprint import blueprint
+from lifecycle.diagram.dot import dot
+from lifecycle.diagram.fleet import fleet
+from lifecycle.diagram.harmless import harmless
+from lifecycle.diagram.lanes import lanes
+from lifecycle.diagram.mermaid import mermaid, sequence
+from lifecycle.diagram.path import path
 from lifecycle.diagram.scene import Scene
-from lifecycle.diagram.svg import written
+from lifecycle.diagram.svg import rendered, written
 from lifecycle.diagram.theme import Theme
 from lifecycle.errors import InvalidArgumentError
+from lifecycle.projections.stats import LogStats
+
+OrderPicture = Literal["path", "timeline", "sequence"]
+"""What a picture of an order shows: its way through the states, its events in time, or who
+told whom."""
+
+ORDER_PICTURES: Final[tuple[OrderPicture, ...]] = ("path", "timeline", "sequence")
+
+
+class Source(Protocol):
+    """Whoever can tell of an order: `Orders` does."""
+
+    provider: Provider
+
+    def get(
+        self, order_id: str, *, as_at: datetime | None = None, as_of: datetime | None = None
+    ) -> OrderView:
+        """Return the view of an order."""
+        ...
+
+    def history(
+        self, order_id: str, *, as_at: datetime | None = None, as_of: datetime | None = None
+    ) -> tuple[HistoryEntry, ...]:
+        """Return every event of an order."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -80,3 +119,117 @@ class Picture:
     def _repr_markdown_(self) -> str | None:
         """Return what a notebook shows of a picture that is no SVG."""
         return f"```mermaid\n{self.mermaid()}```\n" if self.scene is None else None
+
+
+def draw_definition(definition: Definition, *, narrow: bool = False) -> Picture:
+    """Return the states and moves of a definition as a picture.
+
+    A `narrow` one breaks the happy path into shorter rows, for a page of about 900 pixels.
+    """
+    scene = blueprint(definition, narrow=narrow)
+    return Picture(scene.title, scene, {"mermaid": mermaid(definition), "dot": dot(definition)})
+
+
+def draw_stats(definition: Definition, stats: LogStats, *, narrow: bool = False) -> Picture:
+    """Return the figures of a whole log, on the states and moves of its definition.
+
+    A `narrow` one breaks the happy path into shorter rows.
+
+    Raises:
+        InvalidArgumentError: they were counted under another definition.
+    """
+    scene = fleet(definition, stats, narrow=narrow)
+    return Picture(scene.title, scene, {})
+
+
+def draw_order(
+    orders: Source,
+    order_id: str,
+    view: OrderPicture = "path",
+    *,
+    as_at: datetime | None = None,
+    as_of: datetime | None = None,
+    narrow: bool = False,
+) -> Picture:
+    """Return what happened to an order as a picture, now or as at and as of a time.
+
+    A `narrow` path breaks into shorter rows, for a page of about 900 pixels.
+
+    Raises:
+        InvalidArgumentError: there is no such view.
+        UnknownOrderError: nothing is stored about the order, or nothing before that time.
+    """
+    _check(view)
+    seen, history = seen_at_once(orders, order_id, as_at=as_at, as_of=as_of)
+    asked = _asked(as_at, as_of)
+    return draw_history(orders.provider.definition, seen, history, view, asked=asked, narrow=narrow)
+
+
+def seen_at_once(
+    orders: Source,
+    order_id: str,
+    *,
+    as_at: datetime | None = None,
+    as_of: datetime | None = None,
+) -> tuple[OrderView, tuple[HistoryEntry, ...]]:
+    """Return the view of an order and its events, both of the same moment.
+
+    Raises:
+        InvalidArgumentError: the orders are none, or must be awaited.
+        UnknownOrderError: nothing is stored about the order, or nothing before that time.
+    """
+    for name in ("get", "history"):
+        asked = getattr(orders, name, None)
+        if not callable(asked) or iscoroutinefunction(asked):
+            raise InvalidArgumentError("orders", "Orders, those of connect")
+    while True:
+        seen = orders.get(order_id, as_at=as_at, as_of=as_of)
+        history = orders.history(order_id, as_at=as_at, as_of=as_of)
+        # Nothing is ever taken away: as many events are the same events.
+        if len(history) == seen.events:
+            return seen, history
+
+
+def draw_history(
+    definition: Definition,
+    seen: OrderView,
+    history: Sequence[HistoryEntry],
+    view: OrderPicture = "path",
+    *,
+    asked: str = "",
+    narrow: bool = False,
+) -> Picture:
+    """Return a view of an order and its events, both of the same time, as a picture.
+
+    `asked` stands above the picture: of which time it is. A `narrow` path breaks into
+    shorter rows.
+
+    Raises:
+        InvalidArgumentError: there is no such view, or it was folded under another definition.
+    """
+    _check(view)
+    if view == "sequence":
+        title = f"Order {harmless(seen.order_id)}"
+        return Picture(title, None, {"mermaid": sequence(seen, history)})
+    if view == "timeline":
+        scene = lanes(seen, history, asked=asked)
+        return Picture(scene.title, scene, {})
+    scene = path(definition, seen, history, asked=asked, narrow=narrow)
+    texts = {
+        "mermaid": mermaid(definition, seen, history),
+        "dot": dot(definition, seen, history),
+    }
+    return Picture(scene.title, scene, texts)
+
+
+def _check(view: str) -> None:
+    if view not in ORDER_PICTURES:
+        raise InvalidArgumentError("view", "one of " + ", ".join(ORDER_PICTURES), found=view)
+
+
+def _asked(as_at: datetime | None, as_of: datetime | None) -> str:
+    told = (
+        f"as it was known at {format_instant(as_at)}" if as_at is not None else "",
+        f"as it was at {format_instant(as_of)}" if as_of is not None else "",
+    )
+    return ", ".join(part for part in told if part)

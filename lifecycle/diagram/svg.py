@@ -1,7 +1,9 @@
-"""A scene written as SVG: one file that needs nothing else, and runs nothing.
+"""A scene written as SVG, one file that needs nothing else and runs nothing; and drawn as PNG.
 
 The same scene gives the same bytes. Rules hold for this picture alone, so that many
-may stand on one page. Every text has its measured length, whatever the font.
+may stand on one page. Every text has its measured length, whatever the font. A PNG is drawn
+with the two fonts that come with this package, so that its bytes depend on no machine; only
+a character that these lack is taken from the machine's fonts, or shows as an empty box.
 """
 
 from __future__ import annotations
@@ -9,15 +11,23 @@ from __future__ import annotations
 from collections.abc import Iterator
 from hashlib import sha256
 from itertools import pairwise
-from math import hypot
+from math import hypot, sqrt
+from pathlib import Path
 from typing import Final
 from xml.sax.saxutils import escape
 
+from lifecycle.diagram.metrics import is_bundled
 from lifecycle.diagram.scene import Box, Disc, Item, Line, Point, Scene, Shape, Text
 from lifecycle.diagram.theme import THEMES, Theme, style
-from lifecycle.errors import InvalidArgumentError
+from lifecycle.errors import InvalidArgumentError, MissingExtraError
 
 FONTS: Final = "Helvetica,Arial,'Liberation Sans',Arimo,'Nimbus Sans',sans-serif"
+
+_FAMILY: Final = "Lifecycle Sans"
+_FONTS: Final = Path(__file__).with_name("fonts")
+_LARGEST: Final = 8.0
+_LONGEST_SIDE: Final = 16_000
+_MOST_PIXELS: Final = 24_000_000
 
 _CORNER: Final = 7.0
 _HEAD: Final = 8.0
@@ -52,6 +62,37 @@ def written(scene: Scene, *, theme: Theme = "auto", fonts: str = FONTS) -> str:
         f'<rect class="s-page" width="{width}" height="{height}"/>\n'
         f"{body}</svg>\n"
     )
+
+
+def rendered(scene: Scene, *, theme: Theme = "light", scale: float = 2.0) -> bytes:
+    """Return a scene as a PNG, in pixels `scale` times as fine as the scene's.
+
+    A picture that would have more than 24 million, or 16,000 on a side, is drawn coarser.
+
+    Raises:
+        InvalidArgumentError: the scale is not between 0 and 8, or there is no such theme.
+        MissingExtraError: the extra `png` is not installed.
+    """
+    if not isinstance(scale, int | float) or not 0 < scale <= _LARGEST:
+        raise InvalidArgumentError("scale", f"a number above 0 and up to {_LARGEST:g}")
+    try:
+        from resvg_py import svg_to_bytes  # noqa: PLC0415 - only a PNG needs it
+    except ImportError:
+        raise MissingExtraError("png", "resvg-py") from None
+    drawn = written(scene, theme="light" if theme == "auto" else theme, fonts=_FAMILY)
+    image = svg_to_bytes(
+        svg_string=drawn,
+        zoom=min(
+            scale,
+            _LONGEST_SIDE / max(scene.width, scene.height),
+            sqrt(_MOST_PIXELS / (scene.width * scene.height)),
+        ),
+        skip_system_fonts=all(is_bundled(text.text) for text in scene.texts),
+        font_files=[str(font) for font in sorted(_FONTS.glob("*.ttf"))],
+        font_family=_FAMILY,
+        sans_serif_family=_FAMILY,
+    )
+    return bytes(image)
 
 
 def _elements(item: Item) -> Iterator[tuple[str, str]]:
