@@ -1,11 +1,11 @@
-"""Append on PostgreSQL, durable: from raw bytes to the receipt. Wall time.
+"""Durable appends on PostgreSQL, from raw bytes to the receipt. Wall time.
 
     python benchmarks/append_postgres.py
 
 One at a time, in batches of 100, and from 100 asyncio callers; beside the bare insert, the
 raw limit (`unnest` of 100, plus the same strict parse), the floor under any log with these
-promises, and the obvious way. The server is one of its own, on the disk that holds temporary
-files, with its usual settings.
+promises, and the obvious way. The server is started for the benchmark, on the disk of
+temporary files, with its default settings.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ from lifecycle.log.stores.postgres.schema import Place
 from lifecycle.log.stores.postgres.statements import Statements
 from tests.postgres_server import Server, server_if_any
 
-Batch = Sequence[Callback]
+Callbacks = Sequence[Callback]
 
 _TABLE: Final = (
     "CREATE TABLE {} (position bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, order_id text "
@@ -72,13 +72,13 @@ class RawLog:
         """End the session."""
         self._connection.close()
 
-    def insert(self, callbacks: Batch) -> None:
+    def insert(self, callbacks: Callbacks) -> None:
         """Insert one callback in a transaction of its own, the shortest way."""
         for each in callbacks:
             parameters = (each.order_id, each.event_id, each.body)
             self._cursor.execute(self._one, parameters, prepare=True, binary=True)
 
-    def insert_many(self, callbacks: Batch) -> None:
+    def insert_many(self, callbacks: Callbacks) -> None:
         """Insert callbacks in one statement."""
         columns = (
             text_array([each.order_id for each in callbacks]),
@@ -87,7 +87,7 @@ class RawLog:
         )
         self._cursor.execute(self._many, columns, prepare=True, binary=True)
 
-    def parse_and_insert_many(self, callbacks: Batch) -> None:
+    def parse_and_insert_many(self, callbacks: Callbacks) -> None:
         """Parse the bodies, which the limit pays for too, and insert them."""
         for each in callbacks:
             parse(each.body)
@@ -109,7 +109,7 @@ class Floor:
         """End the session."""
         self._connection.close()
 
-    def record(self, callbacks: Batch, records: Sequence[Record]) -> None:
+    def record(self, callbacks: Callbacks, records: Sequence[Record]) -> None:
         """Do for callbacks what cannot be left out, and insert the records they become."""
         vouch(callbacks, records)
         columns = (
@@ -121,7 +121,7 @@ class Floor:
         self._cursor.execute(self._insert, columns, prepare=True, binary=True).fetchall()
 
 
-def one_at_a_time(server: Server, callbacks: Batch) -> Peer:
+def one_at_a_time(server: Server, callbacks: Callbacks) -> Peer:
     """Record each callback by itself."""
 
     def run(watch: Stopwatch) -> int:
@@ -133,7 +133,7 @@ def one_at_a_time(server: Server, callbacks: Batch) -> Peer:
     return run
 
 
-def in_batches(server: Server, callbacks: Batch) -> Peer:
+def in_batches(server: Server, callbacks: Callbacks) -> Peer:
     """Record a hundred callbacks in one commit."""
 
     def run(watch: Stopwatch) -> int:
@@ -145,7 +145,7 @@ def in_batches(server: Server, callbacks: Batch) -> Peer:
     return run
 
 
-def from_callers(server: Server, callbacks: Batch) -> Peer:
+def from_callers(server: Server, callbacks: Callbacks) -> Peer:
     """Record from a hundred tasks, each with one callback at a time."""
 
     async def record(watch: Stopwatch) -> None:
@@ -167,7 +167,7 @@ def from_callers(server: Server, callbacks: Batch) -> Peer:
 
 
 def raw(
-    server: Server, callbacks: Batch, size: int, insert: Callable[[RawLog, Batch], None]
+    server: Server, callbacks: Callbacks, size: int, insert: Callable[[RawLog, Callbacks], None]
 ) -> Peer:
     """Insert `size` callbacks in one transaction, the raw way."""
 
@@ -180,7 +180,7 @@ def raw(
     return run
 
 
-def floor(server: Server, callbacks: Batch, size: int) -> Peer:
+def floor(server: Server, callbacks: Callbacks, size: int) -> Peer:
     """Do what cannot be left out, `size` callbacks in one transaction."""
     made = stored(batches(callbacks, size))
 
@@ -193,7 +193,7 @@ def floor(server: Server, callbacks: Batch, size: int) -> Peer:
     return run
 
 
-def obvious_way(server: Server, callbacks: Batch) -> Peer:
+def obvious_way(server: Server, callbacks: Callbacks) -> Peer:
     """Record each callback through its aggregate."""
 
     def run(watch: Stopwatch) -> int:
@@ -216,7 +216,7 @@ def rows(options: argparse.Namespace) -> list[Row]:
         return singly(server, few, options.rounds) + grouped(server, callbacks, few, options.rounds)
 
 
-def singly(server: Server, few: Batch, rounds: int) -> list[Row]:
+def singly(server: Server, few: Callbacks, rounds: int) -> list[Row]:
     """Measure one callback at a time."""
     measured = measure(
         {
@@ -234,7 +234,7 @@ def singly(server: Server, few: Batch, rounds: int) -> list[Row]:
     ]
 
 
-def grouped(server: Server, callbacks: Batch, few: Batch, rounds: int) -> list[Row]:
+def grouped(server: Server, callbacks: Callbacks, few: Callbacks, rounds: int) -> list[Row]:
     """Measure a hundred callbacks in one transaction."""
     measured = measure(
         {

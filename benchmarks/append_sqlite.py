@@ -1,4 +1,4 @@
-"""Append on SQLite, durable (`synchronous=FULL`): from raw bytes to the receipt. Wall time.
+"""Durable appends on SQLite (`synchronous=FULL`), from raw bytes to the receipt. Wall time.
 
     python benchmarks/append_sqlite.py
 
@@ -25,16 +25,16 @@ from lifecycle import connect, connect_async
 BATCH: Final = 100
 CALLERS: Final = 100
 
-Batch = Sequence[Callback]
+Callbacks = Sequence[Callback]
 
 
-def batches(callbacks: Batch, size: int) -> Iterator[Batch]:
+def batches(callbacks: Callbacks, size: int) -> Iterator[Callbacks]:
     """Yield callbacks in batches, in their order."""
     for start in range(0, len(callbacks), size):
         yield callbacks[start : start + size]
 
 
-def one_at_a_time(callbacks: Batch) -> Peer:
+def one_at_a_time(callbacks: Callbacks) -> Peer:
     """Record each callback by itself."""
 
     def run(watch: Stopwatch) -> int:
@@ -46,7 +46,7 @@ def one_at_a_time(callbacks: Batch) -> Peer:
     return run
 
 
-def in_batches(callbacks: Batch) -> Peer:
+def in_batches(callbacks: Callbacks) -> Peer:
     """Record a hundred callbacks in one commit."""
 
     def run(watch: Stopwatch) -> int:
@@ -58,7 +58,7 @@ def in_batches(callbacks: Batch) -> Peer:
     return run
 
 
-def from_callers(callbacks: Batch) -> Peer:
+def from_callers(callbacks: Callbacks) -> Peer:
     """Record from a hundred tasks, each with one callback at a time."""
 
     async def record(watch: Stopwatch) -> None:
@@ -80,7 +80,7 @@ def from_callers(callbacks: Batch) -> Peer:
     return run
 
 
-def raw(callbacks: Batch, size: int, insert: Callable[[RawLog, Batch], None]) -> Peer:
+def raw(callbacks: Callbacks, size: int, insert: Callable[[RawLog, Callbacks], None]) -> Peer:
     """Insert `size` callbacks in one transaction, the raw way."""
 
     def run(watch: Stopwatch) -> int:
@@ -92,7 +92,7 @@ def raw(callbacks: Batch, size: int, insert: Callable[[RawLog, Batch], None]) ->
     return run
 
 
-def floor(callbacks: Batch) -> Peer:
+def floor(callbacks: Callbacks) -> Peer:
     """Do what cannot be left out, a hundred callbacks in one transaction."""
     made = stored(batches(callbacks, BATCH))
 
@@ -105,7 +105,7 @@ def floor(callbacks: Batch) -> Peer:
     return run
 
 
-def obvious_way(callbacks: Batch) -> Peer:
+def obvious_way(callbacks: Callbacks) -> Peer:
     """Record each callback through its aggregate."""
 
     def run(watch: Stopwatch) -> int:

@@ -2,9 +2,9 @@
 
     python benchmarks/fold_step.py
 
-The step: what an event means for an order that stands somewhere, and where it stands then.
-The machine is made once and shared; it gives the state and no verdict. Beside it, all that a
-fold does for an event: telling repeats, placing, sorting, the step, merging its details.
+The step: what an event means in an order's current state, and the next state. The machine is
+created once and shared; it gives the state and no verdict. Also measured: the whole fold per
+event, with duplicates, ranks, sorting, the step, and merging of details.
 """
 
 from __future__ import annotations

@@ -2,10 +2,9 @@
 
     python benchmarks/growth.py --events 1000000
 
-Two logs grow by the same arrivals in turn: one begins at 10,000 events, the other at many.
-Arrivals are shuffled within the orders that are active. Beside it the bare insert, whose
-unique key grows alike, and one more event for cold orders: any of the log's orders, none of
-which the log remembers.
+Two logs grow by the same arrivals in turn: one starts at 10,000 events, the other at many.
+Arrivals are shuffled among the active orders. Also measured: the bare insert, whose unique key
+grows alike, and one more event for cold orders, which are in no cache of the log.
 """
 
 from __future__ import annotations

@@ -1,10 +1,9 @@
 """The obvious way: an `eventsourcing` aggregate with a `transitions` machine per order.
 
-What one writes after the tutorials of the two libraries: an `Application` on SQLite, an
-aggregate for each order, an `@event` method for what comes in, and a machine that decides on
-the move. Both libraries are used as they come. So is the recorder: WAL, and `synchronous`
-at SQLite's own default, which is FULL. It does less than the log does: no strict parse, no
-divergent contents, no chain, and arrivals out of order lead it astray.
+It follows the tutorials of the two libraries: an `Application` on SQLite, an aggregate per
+order, an `@event` method for arrivals, and a machine that decides on moves. The libraries and
+the recorder have their default settings: WAL, and `synchronous` FULL. It does less than the
+log: no strict parse, no divergent contents, no chain, and events out of order mislead it.
 """
 
 from __future__ import annotations

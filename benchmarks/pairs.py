@@ -1,7 +1,7 @@
-"""Peers measured beside each other: interleaved, in one run, reported as ratios.
+"""Peers measured together: interleaved in one run, reported as ratios.
 
-Machines are shared and noisy, so no figure stands alone: every round measures all peers,
-one after the other, and a ratio is the median over the rounds.
+Machines are shared and noisy, so no figure stands alone: every round measures all peers, one
+after the other, and a ratio is the median over the rounds.
 """
 
 from __future__ import annotations

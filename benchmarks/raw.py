@@ -1,8 +1,8 @@
-"""What limits appending: the raw insert, and the floor under a log that keeps its promises.
+"""The limits of appending: the raw insert, and the floor under a log that keeps its promises.
 
-`RawLog` is the bare insert with a unique key, with the same strict parse beside it: nothing is
-recognized, chained or told. `Floor` does only what the promises cost on any implementation:
-parse, digest of the content, hashes of body and header, insert of the stored form.
+`RawLog` is the bare insert with a unique key and the same strict parse: it recognizes, chains
+and notifies nothing. `Floor` does only what the promises cost in any implementation: parse,
+digest of the content, hashes of body and header, insert of the stored form.
 """
 
 from __future__ import annotations

@@ -1,13 +1,13 @@
-"""Durable callbacks over HTTP with group commit, beside the same server storing nothing.
+"""Durable callbacks over HTTP with group commit, beside the same server without a store.
 
     python benchmarks/receiving.py
 
-The server is a process of its own: uvicorn, the same app, the same tokens. One records every
-callback before it answers; the other answers in its place. The load comes from this process,
-over connections that stay open. Wall time. How long callbacks took is printed on stderr.
+The server is another process: uvicorn, the same app, the same tokens. One server records every
+callback before it answers; the other only answers. The load comes from this process, over
+connections that stay open. Wall time. The latency of callbacks is printed on stderr.
 
-`lifecycle serve` with its limits is held against the same app under plain uvicorn, too: by the
-time that half of the callbacks take at most, on one connection that is kept.
+`lifecycle serve` with its limits is also compared with the same app under plain uvicorn, by
+the median latency of callbacks on one kept connection.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def serve(database: str) -> None:
     from lifecycle import connect_async  # noqa: PLC0415
     from lifecycle.providers.instacart.receiver import Receiver  # noqa: PLC0415
 
-    class Told(uvicorn.Server):
+    class ReadyServer(uvicorn.Server):
         async def startup(self, sockets: Any = None) -> None:
             await super().startup(sockets)
             print(self.servers[0].sockets[0].getsockname()[1], flush=True)
@@ -56,7 +56,7 @@ def serve(database: str) -> None:
     if database == NOTHING:
         store_nothing(receiver)
     config = uvicorn.Config(receiver, port=0, log_config=None, access_log=False)
-    asyncio.run(Told(config).serve())
+    asyncio.run(ReadyServer(config).serve())
 
 
 def store_nothing(receiver: Any) -> None:
@@ -72,7 +72,7 @@ def store_nothing(receiver: Any) -> None:
     receiver.orders.record_callback = answer
 
 
-class Caller(asyncio.Protocol):
+class CallbackClient(asyncio.Protocol):
     """One connection: posts a callback, waits for the answer, posts the next."""
 
     def __init__(self, waiting: Iterator[bytes], took: list[float]) -> None:
@@ -124,7 +124,7 @@ async def load(
     loop = asyncio.get_running_loop()
     waiting = iter(requests)
     callers = [
-        (await loop.create_connection(lambda: Caller(waiting, took), "127.0.0.1", port))[1]
+        (await loop.create_connection(lambda: CallbackClient(waiting, took), "127.0.0.1", port))[1]
         for _ in range(min(connections, len(requests)))
     ]
     await asyncio.gather(*(caller.done for caller in callers))

@@ -2,13 +2,12 @@
 
     python benchmarks/replay.py
 
-What `lifecycle replay` does: every header is checked with its chain and every body with its
-hash, every event is recognized anew and held against its header, every order is folded and
-compared with its stored view. On one core, in CPU time, with the log in memory; beside it
-the strict parse of the same bytes, headers and bodies, the floor under any replay with these
-promises, and the obvious way's `get` of every order. On two cores, by the clock, on SQLite,
-beside two processes that each replay all of it: of a log long enough that starting a process
-does not decide, which those that do all of it do as well.
+As `lifecycle replay`: it checks every header with its chain and every body with its hash,
+recognizes every event anew and compares it with its header, folds every order and compares it
+with its stored view. On one core, in CPU time, with the log in memory; beside the strict parse
+of the same bytes, which is the floor under any replay with these promises, and the obvious
+way's `get` of every order. On two cores, in wall time, on SQLite; beside two processes that
+each replay the whole log, which is long enough that their start does not matter.
 """
 
 from __future__ import annotations

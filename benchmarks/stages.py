@@ -1,9 +1,9 @@
-"""Where the time of an append goes: each stage's share of it, in batches of 100. CPU time.
+"""The share of each stage in the time of an append, in batches of 100. CPU time.
 
 python benchmarks/stages.py
 
-Every stage is done apart, on the same callbacks. What the shares leave over is deciding what
-is new, keeping the ends of the streams, and receipts.
+Each stage is measured separately, on the same callbacks. The rest is deduplication, stream
+tails and receipts.
 """
 
 from __future__ import annotations

@@ -2,9 +2,9 @@
 
     python benchmarks/view.py
 
-From its rows: every order is read for the first time, decoded and folded. Warm: its folding
-is at hand, and the log is asked whether anything came since. Beside it the obvious way's
-`repository.get`, and the floor: the SELECT of the same rows and the parse of what they hold.
+From its rows: every order is read for the first time, decoded and folded. Warm: its fold is
+cached, and the log is asked for anything newer. Beside the obvious way's `repository.get`, and
+the floor: the SELECT of the same rows and the parse of their content.
 """
 
 from __future__ import annotations

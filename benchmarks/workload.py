@@ -1,7 +1,7 @@
-"""The work that every benchmark does: callbacks of delivery orders, as bytes.
+"""The workload of every benchmark: callbacks of delivery orders, as bytes.
 
-Orders of 8 events, bodies of about 650 bytes, 10 % duplicates, shuffled among the orders
-that are active at a time. Nothing here reads a clock: the same seed gives the same bytes.
+Orders of 8 events, bodies of about 650 bytes, 10 % duplicates, shuffled among the active
+orders. Nothing here reads a clock: the same seed gives the same bytes.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ from itertools import combinations
 from random import Random
 from typing import Any, Final, NamedTuple
 
-from campaigns.broken import never_folding_again
+from campaigns.broken_variants import without_refolding
 from campaigns.verdict import Campaign, Figures
 from lifecycle.composition import connect
 from lifecycle.core.definition import Definition
@@ -66,7 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for done in (*pool.map(walked, parts), *pool.map(latticed, lattices)):
             figures.add(done)
             campaign.tell(figures)
-    with never_folding_again():
+    with without_refolding():
         control = walked(Part(f"{options.seed} 0", min(size, 4), 0))
     return campaign.verdict("any order", figures, {"never folds again": control})
 

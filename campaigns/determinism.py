@@ -27,14 +27,14 @@ from pathlib import Path
 from shutil import which
 from typing import Final, NamedTuple, cast
 
-from campaigns.replaying import NOW, Digests
+from campaigns.golden_replay import NOW, Digests
 from campaigns.shim import ROOT
 from campaigns.verdict import Campaign, Figures
 from lifecycle.composition import connect
 
 GOLDEN: Final = ROOT / "tests" / "golden"
 DIGESTS: Final = GOLDEN / "digests.json"
-REPLAYING: Final = Path(__file__).with_name("replaying.py")
+REPLAYING: Final = Path(__file__).with_name("golden_replay.py")
 
 SEEDS: Final = ("0", "1", "20260707", "random")
 ZONES: Final = ("UTC0", "PST8PDT,M3.2.0,M11.1.0", "NPT-5:45", "LINT-14")

@@ -1,8 +1,7 @@
-"""A disk as it may stand after a power cut, made from the trace of what was asked of it.
+"""A disk after a power cut, reconstructed from the trace of its calls.
 
-What a sync covered is there. Of what came after, each write may be there, be missing, or be
-torn between sectors; files may be found under the names that they had before. A file system
-that keeps more than that loses less.
+Synced data is there. Each later write may be complete, missing, or torn between sectors, and
+files may have their earlier names. A real file system loses no more than that.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ SECTOR: Final = 512
 Change = TypeVar("Change")
 
 
-class Fate(StrEnum):
+class UnsyncedWrites(StrEnum):
     """What a power cut does to everything that no sync covered."""
 
     DROPPED = "dropped"
@@ -71,10 +70,10 @@ class Disk:
             case "r":
                 raise NotImplementedError("SQLite renames nothing")
 
-    def after_cut(self, fate: Fate, random: Random) -> dict[str, bytes]:
+    def after_cut(self, unsynced: UnsyncedWrites, random: Random) -> dict[str, bytes]:
         """Return the files that somebody finds who turns the power on again."""
-        names = self._named(_survivors(self._pending, fate, random))
-        return {name: _content(file, fate, random) for name, file in names.items()}
+        names = self._named(_survivors(self._pending, unsynced, random))
+        return {name: _content(file, unsynced, random) for name, file in names.items()}
 
     def _named(self, changes: Sequence[tuple[str, File | None]]) -> dict[str, File]:
         names: dict[str, File | None] = {**self._names}
@@ -92,24 +91,28 @@ def apply(content: bytearray, call: Call) -> None:
     content[call.offset : call.offset + len(call.written)] = call.written
 
 
-def _survivors(pending: Sequence[Change], fate: Fate, random: Random) -> list[Change]:
-    match fate:
-        case Fate.DROPPED:
+def _survivors(pending: Sequence[Change], unsynced: UnsyncedWrites, random: Random) -> list[Change]:
+    match unsynced:
+        case UnsyncedWrites.DROPPED:
             return []
-        case Fate.KEPT:
+        case UnsyncedWrites.KEPT:
             return list(pending)
-        case Fate.PREFIX:
+        case UnsyncedWrites.PREFIX:
             return list(pending[: random.randint(0, len(pending))])
-        case Fate.MIXED:
+        case UnsyncedWrites.MIXED:
             return [change for change in pending if random.random() < 0.5]
 
 
-def _content(file: File, fate: Fate, random: Random) -> bytes:
+def _content(file: File, unsynced: UnsyncedWrites, random: Random) -> bytes:
     content = bytearray(file.synced)
-    kept = _survivors(file.pending, fate, random)
+    kept = _survivors(file.pending, unsynced, random)
     for place, call in enumerate(kept):
         last = place == len(kept) - 1
-        is_torn = random.random() < 0.3 if fate is Fate.MIXED else fate is Fate.PREFIX and last
+        is_torn = (
+            random.random() < 0.3
+            if unsynced is UnsyncedWrites.MIXED
+            else unsynced is UnsyncedWrites.PREFIX and last
+        )
         for piece in _pieces(call, random) if is_torn else (call,):
             apply(content, piece)
     return bytes(content)

@@ -1,11 +1,11 @@
-"""A dying database: what writers were told is stored once, and followers see all of it.
+"""A dying database: acknowledged events are stored once, and followers see all of them.
 
 Writers record into one PostgreSQL log, half of them through a proxy that loses the replies to
-some commits, while sessions are terminated in the middle of what they do and the server is
-stopped at once and started again. Commits are slow, and some are rolled back at the last
-moment. Followers read on from the last position that they saw. Nobody may see an error.
-The controls: inserts without the lock, so that followers miss events; and a writer that
-never looks for what it wrote when a reply was lost, so that items are quarantined twice.
+some commits, while sessions are terminated at random and the server is stopped and restarted.
+Commits are slow, and some are rolled back at the last moment. Followers continue from their
+last position. Nobody may see an error. The controls: inserts without the lock, so that
+followers miss events; and a writer that does not look for its event after a lost reply, so
+that items are quarantined twice.
 
     python -m campaigns.dying_database --terminated 200 --stops 20
 """
@@ -25,10 +25,10 @@ from unittest.mock import patch
 
 import psycopg
 
-from campaigns.ledger import BAD, audit, streams_with_gaps
-from campaigns.scratch import scratch
+from campaigns.record_audit import BAD, audit, streams_with_gaps
+from campaigns.scratch_folder import scratch
 from campaigns.verdict import Campaign, Figures, skipped
-from campaigns.work import Acknowledge, acknowledged, label, record_one
+from campaigns.workload import Acknowledge, acknowledged, label, record_one
 from lifecycle.composition import connect, open_log
 from lifecycle.log.codec import decode
 from lifecycle.log.deduplication import Committer

@@ -1,10 +1,10 @@
-"""Followers: stored views are what folding gives, whoever is killed while they are written.
+"""Followers: stored views equal folded ones, whoever is killed while they are written.
 
 Processes record, follow and rebuild on one log at once, and each is killed at a random
-moment: before its commit, after it, while it waits for another's. After every three somebody
-catches up, and every stored view is held against folding its order, the position against the
-end of the log. The control moves the position in a transaction of its own, before the views: a
-kill in between leaves views that nobody looks at again.
+moment: before its commit, after it, or while it waits for another. After every three, one
+process catches up; every stored view is compared with a fold of its order, and the position
+with the end of the log. The control moves the position in a separate transaction before the
+views, so that a kill in between leaves stale views.
 
     python -m campaigns.followers --kills 2000 --postgres-kills 500
 """
@@ -20,9 +20,9 @@ from functools import partial
 from random import Random
 from typing import Final
 
-from campaigns.scratch import scratch
+from campaigns.scratch_folder import scratch
 from campaigns.verdict import Campaign, Figures
-from campaigns.work import callback
+from campaigns.workload import callback
 from lifecycle.composition import connect
 from lifecycle.errors import NoViewsError
 from lifecycle.log.stores.sqlite import log as sqlite

@@ -20,7 +20,7 @@ from typing import Final
 from flask import Flask, request
 
 from campaigns.hostile import mutated
-from campaigns.scratch import scratch
+from campaigns.scratch_folder import scratch
 from campaigns.verdict import Campaign, Figures
 from lifecycle.composition import connect
 from lifecycle.providers.instacart.receiver import Request, SyncReceiver

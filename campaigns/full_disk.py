@@ -1,11 +1,10 @@
-"""Full and read-only disks: a typed error, no acknowledgement, and it works again afterwards.
+"""Full and read-only disks: a typed error, no acknowledgement, and recovery afterwards.
 
-A process of its own mounts a disk of a few megabytes that only it sees. It fills the disk but
-for some bytes drawn by seed: while the log is open, before it is opened, or before it is
-made; and it mounts the disk read-only. Every call must end in a receipt or a `StoreError`.
-When there is room again the same process records on, without being started again. That a
-disk becomes read-only under an open log is part of `io_errors`. The control acknowledges what
-the store could not write.
+A process mounts a private disk of a few megabytes and fills it, except for some bytes drawn by
+seed: while the log is open, before it is opened, or before it is created. It also mounts the
+disk read-only. Every call must end in a receipt or a `StoreError`. Once there is room again,
+the same process records without a restart. `io_errors` covers a disk that becomes read-only
+under an open log. The control acknowledges what the store could not write.
 
     python -m campaigns.full_disk --rounds 200
 """
@@ -22,12 +21,12 @@ from pathlib import Path
 from random import Random
 from typing import Final
 
-from campaigns.broken import acknowledge_in_spite_of_errors
-from campaigns.ledger import BAD, audit, stale_views
-from campaigns.mounts import CannotMountError, leave_the_others, mount, unmount
-from campaigns.scratch import scratch
+from campaigns.broken_variants import acknowledge_despite_errors
+from campaigns.mounts import CannotMountError, mount, unmount, unshare_mounts
+from campaigns.record_audit import BAD, audit, stale_views
+from campaigns.scratch_folder import scratch
 from campaigns.verdict import Campaign, Figures, skipped
-from campaigns.work import record_one
+from campaigns.workload import record_one
 from lifecycle.composition import connect
 from lifecycle.errors import StoreError
 from lifecycle.service.orders import Orders
@@ -87,9 +86,9 @@ def inside(variant: str, rounds: int, seed: int, folder: Path, pipe: int) -> Non
     """Fill disk after disk, and tell what came of it."""
     figures = Figures(*BAD_HERE)
     if variant == "control":
-        acknowledge_in_spite_of_errors()
+        acknowledge_despite_errors()
     try:
-        leave_the_others()
+        unshare_mounts()
         for number in range(rounds):
             disk = folder / f"disk{number}"
             disk.mkdir()

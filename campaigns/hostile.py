@@ -22,9 +22,9 @@ from pathlib import Path
 from random import Random
 from typing import Final, NamedTuple
 
-from campaigns.broken import keeping_text
+from campaigns.broken_variants import storing_text
 from campaigns.determinism import GOLDEN
-from campaigns.scratch import scratch
+from campaigns.scratch_folder import scratch
 from campaigns.verdict import Campaign, Figures
 from lifecycle.audit.verify import verify
 from lifecycle.composition import connect
@@ -67,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with scratch() as folder, server_if_any() as server:
         send = partial(attack, campaign=campaign)
         send(folder / "subject", server, options.mutations, options.seed, figures=subject)
-        with keeping_text():
+        with storing_text():
             few = options.control_mutations
             send(folder / "control", None, few, options.seed, figures=control)
     return campaign.verdict("hostile input", subject, {"keeps bodies as text": control})

@@ -23,12 +23,12 @@ from pathlib import Path
 from shutil import rmtree
 from typing import Any, Final, NamedTuple
 
-from campaigns.broken import acknowledge_in_spite_of_errors
-from campaigns.ledger import BAD, audit, stale_views
-from campaigns.scratch import scratch
+from campaigns.broken_variants import acknowledge_despite_errors
+from campaigns.record_audit import BAD, audit, stale_views
+from campaigns.scratch_folder import scratch
 from campaigns.shim import EVERY_KIND, KINDS, CannotInterposeError, Controls, build, run
 from campaigns.verdict import Campaign, Figures, skipped
-from campaigns.work import acknowledged, callback
+from campaigns.workload import acknowledged, callback
 from lifecycle.composition import connect, connect_async
 from lifecycle.errors import StoreError
 from lifecycle.log.stores.sqlite.connection import SETTINGS
@@ -60,7 +60,7 @@ FAULTS: Final = (
     Fault("EROFS for good", errno.EROFS, _CHANGING, sticky=True),
 )
 
-Step = Callable[[Orders], Sequence[Receipt | BaseException]]
+ServiceCall = Callable[[Orders], Sequence[Receipt | BaseException]]
 """One thing that a service does; an error among the receipts is raised after these count."""
 
 
@@ -103,7 +103,7 @@ def inside(variant: str, stride: str, first: str, folder: str) -> int:
     settings: dict[str, object] = SETTINGS  # type: ignore[assignment]
     settings["wal_autocheckpoint"] = CHECKPOINT_PAGES
     if variant == "control":
-        acknowledge_in_spite_of_errors()
+        acknowledge_despite_errors()
     controls = Controls()
     campaign = Campaign("", {})
     figures = Figures(*BAD_HERE)
@@ -144,13 +144,13 @@ class Trial:
         self._controls.arm(
             self._at, fault.error, kinds=fault.kinds, sticky=fault.sticky, torn=fault.torn
         )
-        for step in service():
-            self._attempt(step)
+        for call in service():
+            self._attempt(call)
         self._close()
         calls, fired = self._controls.calls, self._controls.fired
         self._controls.disarm()
         self._audit()
-        refused = [not self._attempt(step) for step in service()].count(True)
+        refused = [not self._attempt(call) for call in service()].count(True)
         self._figures.find("refusals after the fault was over", self._where, refused)
         self._audit()
         self._close()
@@ -158,11 +158,11 @@ class Trial:
         self._close()
         return calls, fired
 
-    def _attempt(self, step: Step) -> bool:
+    def _attempt(self, call: ServiceCall) -> bool:
         try:
             if self._orders is None:
                 self._orders = connect(self._url)
-            ended = step(self._orders)
+            ended = call(self._orders)
             for receipt in ended:
                 if isinstance(receipt, Receipt):
                     acknowledged(receipt, self._acknowledged.add)
@@ -174,7 +174,7 @@ class Trial:
             self._figures.find("untyped errors", f"{self._where}: {error!r}")
             return False
         finally:
-            if step is _close:
+            if call is _close:
                 self._orders = None
         return True
 
@@ -198,7 +198,7 @@ def _raise_first(ended: Sequence[Receipt | BaseException]) -> None:
             raise error
 
 
-def service() -> Iterator[Step]:
+def service() -> Iterator[ServiceCall]:
     """Yield what a service does, call by call; it opens its log anew in the middle."""
     yield _recording(callback(0))
     yield _recording(callback(1))
@@ -215,7 +215,7 @@ def service() -> Iterator[Step]:
     yield _look
 
 
-def _recording(body: bytes) -> Step:
+def _recording(body: bytes) -> ServiceCall:
     return lambda orders: [orders.record_callback(body)]
 
 

@@ -1,11 +1,11 @@
-"""Kills: what a process was told is stored is there exactly once after `kill -9`.
+"""Kills: acknowledged events are stored exactly once after `kill -9`.
 
 Two processes at a time record into one file, through `Orders` from one thread or two, or
 through `AsyncOrders` from twenty tasks. Each acknowledgement goes through a pipe, and each
-process is killed at a random moment: while it opens the log, while it commits, while it copies
-the write-ahead file back. After every batch the log is held against the acknowledgements. The
-control is a store that answers before it commits. A kill says nothing about a power cut: see
-`power_cuts`.
+process is killed at a random moment: while it opens the log, commits, or copies the
+write-ahead file back. After every batch the log is compared with the acknowledgements. The
+control is a store that answers before it commits. For power cuts, which a kill does not
+simulate, see `power_cuts`.
 
     python -m campaigns.kills --kills 10000
 """
@@ -25,10 +25,10 @@ from pathlib import Path
 from random import Random
 from typing import Final
 
-from campaigns.ledger import BAD, audit
-from campaigns.scratch import scratch
+from campaigns.record_audit import BAD, audit
+from campaigns.scratch_folder import scratch
 from campaigns.verdict import Campaign, Figures
-from campaigns.work import Acknowledge, callback, label, record_one
+from campaigns.workload import Acknowledge, callback, label, record_one
 from lifecycle.composition import connect, connect_async
 from lifecycle.core.event import Entry
 from lifecycle.log.contract import QUARANTINE, Appended, Outcome
@@ -75,7 +75,7 @@ def killed(opened: Open, kills: int, seed: int, campaign: Campaign) -> Figures:
             last = min(kills, start + BATCH)
             for number in range(start, last, PROCESSES):
                 seeds = [f"{seed} {life}" for life in range(number, min(last, number + PROCESSES))]
-                for labels in told_until_killed(path, opened, seeds):
+                for labels in acknowledged_until_killed(path, opened, seeds):
                     told |= labels
                     figures.count("kills after an acknowledgement", bool(labels))
                 campaign.tell(f"{number} kills")
@@ -86,7 +86,7 @@ def killed(opened: Open, kills: int, seed: int, campaign: Campaign) -> Figures:
     return figures
 
 
-def told_until_killed(path: Path, opened: Open, seeds: Sequence[str]) -> Iterator[set[str]]:
+def acknowledged_until_killed(path: Path, opened: Open, seeds: Sequence[str]) -> Iterator[set[str]]:
     """Yield what each process was told is stored before it was killed; all live at once."""
     children = [Child(partial(live, path, opened, seed)) for seed in seeds]
     for child, seed in zip(children, seeds, strict=True):
@@ -101,8 +101,8 @@ def told_until_killed(path: Path, opened: Open, seeds: Sequence[str]) -> Iterato
 def live(path: Path, opened: Open, seed: str, pipe: int) -> None:
     """Record for ever; every acknowledgement is one line."""
 
-    def acknowledge(said: str) -> None:
-        os.write(pipe, f"{said}\n".encode())
+    def acknowledge(label: str) -> None:
+        os.write(pipe, f"{label}\n".encode())
 
     callers = Random(seed).choice((1, 2, TASKS))
     if callers == TASKS and opened is connect:

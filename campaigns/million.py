@@ -27,7 +27,7 @@ from random import Random
 from statistics import median
 from typing import Any, Final
 
-from campaigns.scratch import scratch
+from campaigns.scratch_folder import scratch
 from campaigns.verdict import Campaign, Figures
 from lifecycle.audit.replay import replay
 from lifecycle.audit.verify import verify

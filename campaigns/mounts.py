@@ -1,4 +1,4 @@
-"""Small disks of our own: file systems that only this process sees, and that die with it."""
+"""Small private disks: file systems that only this process sees, and that end with it."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ _RECURSIVE_PRIVATE: Final = 0x4000 | 0x40000
 
 
 class CannotMountError(Exception):
-    """This user may mount nothing here."""
+    """This user may not mount here."""
 
 
-def leave_the_others() -> None:
-    """Give this process mounts of its own; call it in a fork that is thrown away.
+def unshare_mounts() -> None:
+    """Give this process private mounts; call it in a short-lived fork.
 
     Raises:
         CannotMountError: it is not allowed, or this is not Linux.
@@ -54,7 +54,7 @@ def mount(folder: Path, size: int, *, read_only: bool = False, again: bool = Fal
 
 
 def unmount(folder: Path) -> None:
-    """Take a disk away, even if somebody still has a file of it open."""
+    """Unmount a disk, even if a file of it is still open."""
     ctypes.CDLL(None).umount2(os.fsencode(folder), _DETACH)
 
 

@@ -1,7 +1,7 @@
 """Mutants: a module with one small mistake in it, each as a change of its text.
 
 A mutant replaces one span of a source file and leaves the rest as it stands, so that its diff
-reads like a slip of the hand. `campaigns/mistakes.py` has the mistakes.
+reads like a slip of the hand. `campaigns/mutation_operators.py` makes them.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from campaigns.mistakes import Span, mistakes
+from campaigns.mutation_operators import Span, find_mutations
 
 NOTHING: Final = "nothing"
 """The kind of a mutant that changes nothing: a control."""
@@ -20,8 +20,8 @@ NOTHING: Final = "nothing"
 class Mutant(NamedTuple):
     """One change of one module's source.
 
-    The place is as in `campaigns.mistakes.Place`; `twin` counts the mutants before it with the
-    very same diff.
+    The location is as in `mutation_operators.CodeLocation`; `twin` counts the earlier mutants
+    with the same diff.
     """
 
     module: str
@@ -50,7 +50,7 @@ def mutants_of(root: Path, module: str) -> list[Mutant]:
     """Return every mutant of a module, in the order of its lines; each of them compiles."""
     source = (root / module).read_bytes()
     found: dict[str, Mutant] = {}
-    for change, place in mistakes(source):
+    for change, place in find_mutations(source):
         kind, span, instead = change
         diff = _diff(source, span, instead)
         mutant = Mutant(module, place.where, kind, place.lines, span, instead, place.is_body, diff)

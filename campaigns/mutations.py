@@ -1,8 +1,8 @@
 """Mutations: small mistakes are made in the code, one at a time; the tests must notice.
 
 The modules decide what an event is and what it means, prove it, store it once, and find out
-whether all that is stored still holds. `campaigns/mistakes.py` has the mistakes,
-`campaigns/mutating.py` how they are tried. Each mutant meets the tests that run its lines, the
+whether all that is stored still holds. `campaigns/mutation_operators.py` makes the mistakes,
+`campaigns/mutant_runner.py` how they are tried. Each mutant meets the tests that run its lines, the
 quickest first, some seconds of them at most. Results are kept in a folder, so that a run goes
 on where the last one stopped; a mutant is tried again when its lines have changed. The
 controls: tests that check nothing must let mutants survive (they kill only what cannot even be
@@ -28,10 +28,10 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
+from campaigns.line_coverage import ROOT, Suite
 from campaigns.mutant import Mutant, mutants_of, unchanged
-from campaigns.mutating import Outcome, Trial, attempt, load_first
-from campaigns.reaching import ROOT, Suite
-from campaigns.scratch import scratch
+from campaigns.mutant_runner import Trial, TrialResult, attempt, load_first
+from campaigns.scratch_folder import scratch
 from campaigns.verdict import Campaign, Figures
 
 KEPT: Final = ROOT / "campaigns" / "survivors.json"
@@ -116,7 +116,7 @@ QUICK: Final = {
 }
 """What a sample is drawn from, and the tests it meets: quick ones."""
 
-Outcomes = dict[str, Outcome]
+TrialResults = dict[str, TrialResult]
 """What became of mutants, by their keys."""
 
 
@@ -149,40 +149,40 @@ def main(arguments: Sequence[str] | None = None) -> int:
     controls = [Trial(m) for m in unharmed] + [Trial(m, is_blind=True) for m in blind]
     with scratch() as folder:
         options.results = folder if options.sample else options.results
-        outcomes = Trials(campaign, options, about).outcomes(mutants, controls)
-    figures = judged(mutants, outcomes)
+        results = Trials(campaign, options, about).results(mutants, controls)
+    figures = judged(mutants, results)
     if options.sample:
         figures.bad = ("killed too few", "killed without a mistake")
-    killed = sum(outcomes.get(m.key) not in {None, Outcome.SURVIVED} for m in mutants)
+    killed = sum(results.get(m.key) not in {None, TrialResult.SURVIVED} for m in mutants)
     if options.sample:
         # Of a dozen a single one decides: those that may survive count as known, not as missed.
         killed += sum(
-            outcomes.get(m.key) is Outcome.SURVIVED and bool(_reasons().get(_identity(m)))
+            results.get(m.key) is TrialResult.SURVIVED and bool(_reasons().get(_identity(m)))
             for m in mutants
         )
     few = max(0, -(-options.at_least * len(mutants) // 100) - killed)
     figures.find("killed too few", f"{options.at_least} of a hundred were expected", few)
     for mutant in unharmed:
-        is_harmed = outcomes.get(mutant.key, Outcome.SURVIVED) is not Outcome.SURVIVED
+        is_harmed = results.get(mutant.key, TrialResult.SURVIVED) is not TrialResult.SURVIVED
         figures.find("killed without a mistake", mutant.module, is_harmed)
     if options.keep:
-        keep(mutants, outcomes)
-    seen = {m.key: outcomes[key] for m in blind if (key := Trial(m, is_blind=True).key) in outcomes}
+        keep(mutants, results)
+    seen = {m.key: results[key] for m in blind if (key := Trial(m, is_blind=True).key) in results}
     return campaign.verdict("mutations", figures, {"tests that check nothing": judged(blind, seen)})
 
 
-def judged(mutants: Sequence[Mutant], outcomes: Outcomes) -> Figures:
+def judged(mutants: Sequence[Mutant], results: TrialResults) -> Figures:
     """Return the figures of some mutants; those that survived without a reason are bad."""
     reasons = {identity: reason for identity, reason in _reasons().items() if reason}
     figures = Figures("not tried", "survived", "killed too few", "killed without a mistake")
     figures.count("mutants", len(mutants))
     for mutant in mutants:
-        outcome = outcomes.get(mutant.key)
+        outcome = results.get(mutant.key)
         if outcome is None:
             figures.find("not tried", mutant.module)
-        elif outcome is Outcome.SURVIVED and _identity(mutant) in reasons:
+        elif outcome is TrialResult.SURVIVED and _identity(mutant) in reasons:
             figures.count("survived for a known reason")
-        elif outcome is Outcome.SURVIVED:
+        elif outcome is TrialResult.SURVIVED:
             figures.find("survived", f"{mutant.module}:{mutant.lines.start}\n{mutant.diff}")
         else:
             figures.count(outcome.value)
@@ -202,11 +202,11 @@ class Trials:
         (options.results / "tmp").mkdir(parents=True, exist_ok=True)
         load_first()
 
-    def outcomes(self, mutants: Sequence[Mutant], controls: Sequence[Trial]) -> Outcomes:
+    def results(self, mutants: Sequence[Mutant], controls: Sequence[Trial]) -> TrialResults:
         """Return what became of mutants, tried now or before; controls are tried now."""
         known = _read(self._results)
         if self._options.again:
-            known = {key: known[key] for key in known if known[key] is not Outcome.SURVIVED}
+            known = {key: known[key] for key in known if known[key] is not TrialResult.SURVIVED}
         self._try([*controls, *(Trial(m) for m in mutants if m.key not in known)])
         return _read(self._results)
 
@@ -225,7 +225,7 @@ class Trials:
     def _work(self, trials: Sequence[Trial]) -> int:
         done = Counter[str]()
 
-        def tell(trial: Trial, outcome: Outcome, seconds: float) -> None:
+        def tell(trial: Trial, outcome: TrialResult, seconds: float) -> None:
             done[outcome.value] += 1
             mutant = trial.mutant
             line = {"key": trial.key, "outcome": outcome.value, "seconds": round(seconds, 3)}
@@ -242,21 +242,21 @@ class Trials:
         return 0
 
 
-def keep(mutants: Sequence[Mutant], outcomes: Outcomes) -> None:
+def keep(mutants: Sequence[Mutant], results: TrialResults) -> None:
     """Write figures and survivors of the modules that were tried whole, with known reasons."""
     kept = json.loads(KEPT.read_text())
-    reasons, partly = _reasons(), {m.module for m in mutants if m.key not in outcomes}
+    reasons, partly = _reasons(), {m.module for m in mutants if m.key not in results}
     whole = [mutant for mutant in mutants if mutant.module not in partly]
     modules = dict.fromkeys(mutant.module for mutant in whole)
     for module in modules:
-        became = Counter(outcomes[m.key].value for m in whole if m.module == module)
+        became = Counter(results[m.key].value for m in whole if m.module == module)
         kept["figures"][module] = dict(sorted(became.items()))
     kept["figures"] = {
         module: kept["figures"][module] for module in ABOUT if module in kept["figures"]
     }
     kept["untried"] = [module for module in ABOUT if module not in kept["figures"]]
     others = [each for each in kept["survivors"] if each["module"] not in modules]
-    survived = [mutant for mutant in whole if outcomes[mutant.key] is Outcome.SURVIVED]
+    survived = [mutant for mutant in whole if results[mutant.key] is TrialResult.SURVIVED]
     found = dict.fromkeys(_identity(mutant) for mutant in survived)
     named = ("module", "where", "diff", "reason")
     others += [dict(zip(named, (*one, reasons.get(one, "")), strict=True)) for one in found]
@@ -269,10 +269,10 @@ def _about(options: argparse.Namespace) -> dict[str, tuple[str, ...]]:
     return {m: t for m, t in about.items() if any(part in m for part in options.only or ("",))}
 
 
-def _read(results: Path) -> Outcomes:
+def _read(results: Path) -> TrialResults:
     lines = results.read_text().splitlines() if results.exists() else ()
     told = map(json.loads, lines)
-    return {each["key"]: Outcome(each["outcome"]) for each in told}
+    return {each["key"]: TrialResult(each["outcome"]) for each in told}
 
 
 def _reasons() -> dict[tuple[str, str, str], str]:

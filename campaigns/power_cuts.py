@@ -1,11 +1,10 @@
-"""Power cuts: what was acknowledged before the cut is there exactly once after it.
+"""Power cuts: events acknowledged before the cut are stored exactly once after it.
 
-A child records through the library while a preloaded shim writes down every call that
-changes the database's files, with the bytes, and every acknowledgement among them. Then the
-disk is put together as it may stand after a cut at any point of that trace: what a sync
-covered is there, the rest is dropped, kept or torn at sectors of 512 bytes, by seed. The
-library opens what it finds, and goes on. A second run does the same where syncs fail now and
-then, and what they should have covered never reaches the disk. The control sets
+A child records through the library while a preloaded shim traces every call that changes the
+database's files, with its bytes, and every acknowledgement. From any point of that trace the
+disk is reconstructed as a cut may leave it: synced data is there, the rest is dropped, kept or
+torn at sectors of 512 bytes, by seed. The library opens that disk and continues. A second run
+adds syncs that fail and whose data never reaches the disk. The control sets
 `synchronous=NORMAL`.
 
     python -m campaigns.power_cuts --cuts 600
@@ -22,12 +21,12 @@ from pathlib import Path
 from random import Random
 from typing import Final
 
-from campaigns.disk import Disk, Fate
-from campaigns.ledger import BAD, audit
-from campaigns.scratch import scratch
+from campaigns.disk import Disk, UnsyncedWrites
+from campaigns.record_audit import BAD, audit
+from campaigns.scratch_folder import scratch
 from campaigns.shim import KINDS, Call, CannotInterposeError, Controls, build, read_trace, run
 from campaigns.verdict import Campaign, Figures, skipped
-from campaigns.work import callback, record_one
+from campaigns.workload import callback, record_one
 from lifecycle.composition import connect
 from lifecycle.errors import LifecycleError, StoreUnavailableError
 from lifecycle.log.stores.sqlite.connection import SETTINGS
@@ -91,10 +90,10 @@ def cut(variant: str, cuts: int, events: int, seed: int, campaign: Campaign) -> 
         figures.count("acknowledgements", sum(call.what == "m" for call in calls))
         for number, (point, disk, acknowledged) in enumerate(points(calls, cuts)):
             random = Random(f"{seed} {number}")
-            fate = list(Fate)[number % len(Fate)]
-            url = power_on(folder / "found", disk.after_cut(fate, random), random)
+            unsynced = list(UnsyncedWrites)[number % len(UnsyncedWrites)]
+            url = power_on(folder / "found", disk.after_cut(unsynced, random), random)
             figures.count("cuts")
-            look(url, acknowledged, figures, f"cut {number} after call {point}, {fate}")
+            look(url, acknowledged, figures, f"cut {number} after call {point}, {unsynced}")
             campaign.tell(f"{variant}: {figures}")
     return figures
 
@@ -123,7 +122,7 @@ def tells_all(calls: Sequence[Call], folder: Path) -> bool:
     for call in calls:
         if call.what != "m":
             disk.take(call)
-    return disk.after_cut(Fate.KEPT, Random()) == {
+    return disk.after_cut(UnsyncedWrites.KEPT, Random()) == {
         path.name: path.read_bytes() for path in folder.iterdir()
     }
 

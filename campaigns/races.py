@@ -1,9 +1,9 @@
-"""Races: many processes of many threads on one log; stored is what was sent, once.
+"""Races: many processes with many threads on one log; every event is stored once.
 
-Every event is sent by three of the processes, through `Orders`; and all of them begin
-requests for the same orders, whose attempts are chosen under the race. Nobody may see an
-error, versions have no gaps, and every view is the one that the same events give in peace.
-The control is a file whose table lacks the unique key.
+Three of the processes send each event, through `Orders`; all of them begin requests for the
+same orders, which race for attempt numbers. Nobody may see an error, versions have no gaps,
+and every view equals that of the same events without a race. The control is a table without
+the unique key.
 
     python -m campaigns.races --rounds 10
 """
@@ -22,10 +22,10 @@ from functools import partial
 from random import Random
 from typing import Final, NamedTuple
 
-from campaigns.ledger import BAD, audit, streams_with_gaps
-from campaigns.scratch import scratch
+from campaigns.record_audit import BAD, audit, streams_with_gaps
+from campaigns.scratch_folder import scratch
 from campaigns.verdict import Campaign, Figures
-from campaigns.work import callback, label
+from campaigns.workload import callback, label
 from lifecycle.composition import connect
 from lifecycle.log.contract import Outcome
 from lifecycle.service.orders import Orders

@@ -1,12 +1,12 @@
-"""Three processes: a provider with every fault, a service that is killed, a driver who compares.
+"""Three processes: a provider with every fault, a service that is killed, and a driver.
 
-The provider is `lifecycle simulate`, the service `campaigns.shop`, both on the loopback; this
-process drives. It places orders, corrects what is refused, and asks again where nothing is
-known yet. In the middle the service is killed with SIGKILL and started anew. When all has
-happened and was reconciled, every view is held against the provider's truth: the same status,
-no order made twice though the provider would make two, and every callback that was answered
-2xx in the log. The controls are a service that acknowledges before it commits, and one that
-sends create requests again without asking.
+The provider is `lifecycle simulate`, the service is `campaigns.example_service`, both on the
+loopback. This process, the driver, places orders, corrects rejected ones, and repeats calls
+whose outcome is unknown. Halfway it kills the service with SIGKILL and restarts it. After
+reconciliation it compares every view with the provider's truth: the same status, no order
+created twice though the provider would allow it, and every callback that was answered 2xx in
+the log. The controls are a service that acknowledges before it commits, and one that resends
+create requests without polling first.
 
     python -m campaigns.three_processes --orders 500
 """
@@ -28,8 +28,8 @@ from typing import Any, Final, NamedTuple
 
 import httpx2
 
-from campaigns.scratch import scratch
-from campaigns.shop import CLIENT, SECRET
+from campaigns.example_service import CLIENT, SECRET
+from campaigns.scratch_folder import scratch
 from campaigns.verdict import Campaign, Figures
 from lifecycle.composition import connect
 from lifecycle.errors import UnknownOrderError
@@ -199,7 +199,15 @@ class Shop:
         self.db = db
         self.url = f"http://127.0.0.1:{port}"
         self._command = [
-            *(sys.executable, "-m", "campaigns.shop", "--db", str(db), "--port", str(port)),
+            *(
+                sys.executable,
+                "-m",
+                "campaigns.example_service",
+                "--db",
+                str(db),
+                "--port",
+                str(port),
+            ),
             *("--provider", provider_url, "--variant", variant),
         ]
         self._process: subprocess.Popen[bytes] | None = None

@@ -118,7 +118,7 @@ def test_importing_the_package_alone_loads_nothing_that_is_slow_to_load():
     assert loaded_by("import lifecycle") == set()
 
 
-def test_what_is_used_is_loaded_and_what_is_not_used_is_not():
+def test_only_used_modules_are_loaded():
     """The positive control: the same question sees what a log in memory needs."""
     found = loaded_by("import lifecycle; lifecycle.connect('memory:').close()")
     assert {"msgspec", "pydantic", "transitions"} <= found

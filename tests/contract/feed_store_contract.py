@@ -10,7 +10,7 @@ from lifecycle.log.feed_store import DeadLetter, FeedStore, MovedOnError, Standi
 class FeedStoreContract:
     """Run by `class TestSomeFeeds(FeedStoreContract)`, which gives the fixture `store`."""
 
-    def test_a_new_subscription_begins_where_it_is_told_and_later_where_it_stands(
+    def test_a_new_subscription_starts_at_the_given_position_and_later_at_its_own(
         self, store: FeedStore
     ):
         assert store.standings() == []
@@ -82,7 +82,7 @@ class FeedStoreContract:
         with pytest.raises(MovedOnError), store.dropping("notify", 1):
             pass
 
-    def test_further_handings_over_are_counted(self, store):
+    def test_further_transfers_of_leadership_are_counted(self, store):
         store.begin("notify", 0)
         store.park("notify", 0, DeadLetter(1, "xyz", "why", 1))
         store.retried("notify", 1, "still", 3)

@@ -199,7 +199,7 @@ class LogContract:
         ],
         ids=str,
     )
-    def test_what_is_no_entry_is_refused_and_does_no_harm(self, log, bad):
+    def test_a_value_that_is_no_entry_is_refused_and_does_no_harm(self, log, bad):
         with pytest.raises(InvalidArgumentError, match="the entry cannot be used"):
             log.append(bad)
 
@@ -212,7 +212,7 @@ class LogContract:
 
     # The quarantine
 
-    def test_what_could_not_be_read_counts_each_time(self, log):
+    def test_unreadable_arrivals_count_each_time(self, log):
         places = [log.append(unreadable()) for _ in range(2)]
 
         assert [tuple(place) for place in places] == [
@@ -267,7 +267,7 @@ class LogContract:
             done = log.append(event(number=version), expected_version=version)
             assert done.version == version + 1
 
-    def test_what_is_stored_already_is_a_duplicate_whatever_version_is_expected(self, log):
+    def test_a_stored_event_is_a_duplicate_whatever_version_is_expected(self, log):
         log.append_many([event(number=1), event(number=2)])
 
         assert log.append(event(number=1), expected_version=0).outcome is DUPLICATE
@@ -302,7 +302,7 @@ class LogContract:
         ],
         ids=["callback", "line", "poll"],
     )
-    def test_what_could_not_be_read_comes_back_as_it_was(self, log, item):
+    def test_an_unreadable_arrival_is_read_back_verbatim(self, log, item):
         log.append(item)
 
         read = decode(log.read(QUARANTINE)[0])
@@ -517,7 +517,7 @@ class LogContract:
         assert isinstance(bad, InvalidArgumentError)
         assert (first.version, last.version) == (1, 2)
 
-    def test_of_two_tasks_that_expect_the_same_version_one_wins(self, log):
+    def test_one_of_two_tasks_that_expect_the_same_version_wins(self, log):
         async def race() -> list[object]:
             tries = (log.append_async(event(number=n), expected_version=0) for n in range(5))
             return await asyncio.gather(*tries, return_exceptions=True)
@@ -569,5 +569,5 @@ class LogContract:
 
         assert all(isinstance(one, StoreClosedError) or one.outcome is APPENDED for one in done)
 
-    def test_its_repr_says_where_it_lies(self, log):
+    def test_the_repr_names_the_location(self, log):
         assert log.url in repr(log)

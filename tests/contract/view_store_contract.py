@@ -151,7 +151,7 @@ class ViewStoreContract:
         assert store.find(live, Conditions(), "", 10) == [odd]
         assert self.newest(store).position == 3
 
-    def test_a_later_version_takes_the_place_and_an_earlier_one_does_not(self, store, live):
+    def test_a_later_version_replaces_an_earlier_one_and_not_the_reverse(self, store, live):
         store.write(live, Batch([view(version=2, status="new")], position=2))
         store.write(live, Batch([view(version=1, status="old")], position=3))
         assert store.find(live, Conditions(), "", 10)[0].status == "new"
@@ -180,7 +180,7 @@ class ViewStoreContract:
         assert self.newest(store).walked == "a"
         assert [one.order_id for one in store.between(read, "", None)] == ["a"]
 
-    def test_mending_in_place_gives_way_to_whoever_went_on(self, store, live):
+    def test_repairing_in_place_yields_to_a_concurrent_writer(self, store, live):
         store.write(live, Batch(poisoned=[Poisoned("a", "why")], position=5))
         assert not store.write(live, Batch([view("a")]))
         assert store.write(self.newest(store), Batch([view("a")]))
@@ -214,7 +214,7 @@ class ViewStoreContract:
         store.write(live, Batch(gone=["a", "nobody"], position=2))
         assert self.found(store, live) == ["b"]
 
-    def test_of_many_writers_at_once_one_moves_the_position(self, store, live):
+    def test_exactly_one_of_many_writers_moves_the_position(self, store, live):
         ready, won = Barrier(8), []
 
         def write(number: int) -> None:

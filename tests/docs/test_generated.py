@@ -55,7 +55,7 @@ def fields_of(dumped: object) -> set[str]:
     return set(dumped.get("properties", {})) | set().union(*map(fields_of, dumped.values()), set())
 
 
-def test_the_page_on_views_tells_of_every_field_verdict_and_anomaly():
+def test_the_page_on_views_lists_every_field_verdict_and_anomaly():
     page = (ROOT / "docs" / "reference" / "views.md").read_text()
     details = generated.LAST_MILE.details
     said = [model.model_json_schema(mode="serialization") for model in (HistoryEntry, details)]

@@ -77,7 +77,7 @@ def test_whatever_a_page_or_an_example_imports_stands_in_the_reference() -> None
     assert [pair for pair in sorted(imported) if pair[1] not in TOLD] == []
 
 
-def test_what_is_left_out_of_the_reference_is_noticed() -> None:
+def test_a_name_missing_in_the_reference_is_noticed() -> None:
     """The positive control: names, methods and fields, of this package and of those inside it."""
     for name in (
         "letters",

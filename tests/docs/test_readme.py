@@ -25,7 +25,7 @@ def test_the_first_two_blocks_are_the_two_commands():
     assert (second.language, second.text.strip()) == ("bash", TESTS)
 
 
-def test_there_is_no_third_command():
+def test_the_readme_has_two_commands_and_no_third():
     shells = [block for block in blocks_of(README.read_text()) if block.language in {"bash", "sh"}]
     assert len(shells) == 2
 
@@ -34,7 +34,7 @@ def test_the_page_can_be_read_in_one_sitting():
     assert len(README.read_text().splitlines()) < 150
 
 
-def test_what_takes_longer_is_one_command_for_contributors():
+def test_the_long_tests_are_one_command():
     shells = [each for each in blocks_of(CONTRIBUTING.read_text()) if each.language == "bash"]
     assert [each.text.strip() for each in shells] == [LONG]
 

@@ -15,7 +15,7 @@ from random import Random
 import pytest
 
 from campaigns.any_order import doubled
-from campaigns.disk import SECTOR, Disk, Fate, apply
+from campaigns.disk import SECTOR, Disk, UnsyncedWrites, apply
 from campaigns.shim import Call
 from campaigns.verdict import Campaign, Figures
 
@@ -36,7 +36,7 @@ SAMPLES = {
     "million": "--events 3000",
     "hostile": "--mutations 120 --control-mutations 15",
     "frameworks": "--mutations 60 --control-mutations 60",
-    "strangers_load": "--attack pipelined --seconds 1 --control-seconds 1",
+    "server_load": "--attack pipelined --seconds 1 --control-seconds 1",
     "determinism": "--this-python --stride 5",
 }
 
@@ -130,40 +130,40 @@ def disk(*calls: Call) -> Disk:
     return made_of
 
 
-def left(fate: Fate, *calls: Call) -> dict[str, bytes]:
-    return disk(*calls).after_cut(fate, Random(1))
+def left(unsynced: UnsyncedWrites, *calls: Call) -> dict[str, bytes]:
+    return disk(*calls).after_cut(unsynced, Random(1))
 
 
-def test_what_a_sync_covered_survives_every_power_cut():
-    for fate in Fate:
+def test_synced_data_survives_every_power_cut():
+    for unsynced in UnsyncedWrites:
         calls = (made("a"), written(b"old"), SYNC, FOLDER_SYNC, written(b"new"))
-        assert left(fate, *calls)["a"] in {b"old", b"new"}
-    assert left(Fate.DROPPED, *calls) == {"a": b"old"}
-    assert left(Fate.KEPT, *calls) == {"a": b"new"}
+        assert left(unsynced, *calls)["a"] in {b"old", b"new"}
+    assert left(UnsyncedWrites.DROPPED, *calls) == {"a": b"old"}
+    assert left(UnsyncedWrites.KEPT, *calls) == {"a": b"new"}
 
 
 def test_a_file_whose_folder_was_not_synced_may_be_gone():
-    assert left(Fate.DROPPED, made("a"), written(b"x"), SYNC) == {}
+    assert left(UnsyncedWrites.DROPPED, made("a"), written(b"x"), SYNC) == {}
 
 
 def test_a_deleted_file_may_come_back_until_its_folder_is_synced():
     calls = (made("a"), written(b"x"), SYNC, FOLDER_SYNC, Call("u", 0, "a", 0, 0, b""))
 
-    assert left(Fate.DROPPED, *calls) == {"a": b"x"}
-    assert left(Fate.DROPPED, *calls, FOLDER_SYNC) == {}
+    assert left(UnsyncedWrites.DROPPED, *calls) == {"a": b"x"}
+    assert left(UnsyncedWrites.DROPPED, *calls, FOLDER_SYNC) == {}
 
 
-def test_what_a_failed_sync_should_have_covered_is_not_brought_back_by_the_next():
+def test_a_later_sync_does_not_restore_the_data_of_a_failed_one():
     calls = (made("a"), FOLDER_SYNC, written(b"x"), SYNC._replace(what="x"), SYNC)
 
-    assert left(Fate.KEPT, *calls) == {"a": b""}
+    assert left(UnsyncedWrites.KEPT, *calls) == {"a": b""}
 
 
 def test_a_torn_write_leaves_whole_sectors_old_or_new():
     old, new = b"o" * 4 * SECTOR, b"n" * 4 * SECTOR
     torn = disk(made("a"), FOLDER_SYNC, written(old), SYNC, written(new))
 
-    found = {torn.after_cut(Fate.MIXED, Random(seed))["a"] for seed in range(200)}
+    found = {torn.after_cut(UnsyncedWrites.MIXED, Random(seed))["a"] for seed in range(200)}
 
     assert {old, new} < found
     for content in found:

@@ -106,7 +106,7 @@ def count_commits(log: Log) -> list[int]:
     return written
 
 
-def test_those_who_wait_share_the_next_commit(gated, no_naps):
+def test_waiting_callers_share_the_next_commit(gated, no_naps):
     log, gate = gated
     commits = count_commits(log)
 
@@ -116,7 +116,7 @@ def test_those_who_wait_share_the_next_commit(gated, no_naps):
     assert commits == [1, 12]
 
 
-def test_the_same_event_of_several_callers_is_appended_once_and_told_to_all(gated, no_naps):
+def test_the_same_event_of_several_callers_is_appended_once_and_all_get_receipts(gated, no_naps):
     log, gate = gated
 
     others = in_one_group(log, gate, [event()] * 5)
@@ -448,7 +448,7 @@ def test_the_memory_of_the_writer_is_bounded():
     assert list(ends._ends) == [f"s{n}" for n in range(195, 200)]
 
 
-def test_of_two_orders_that_are_too_large_together_the_last_is_remembered():
+def test_only_the_last_of_two_large_orders_stays_in_the_cache():
     ends = StreamEnds(MemoryRecorder(), kept=5)
     for name in ["a", "b"]:
         taken = ends.take([name], {})
@@ -459,7 +459,7 @@ def test_of_two_orders_that_are_too_large_together_the_last_is_remembered():
     assert list(ends._ends) == ["b"]
 
 
-def test_what_was_used_last_is_remembered_longest():
+def test_the_most_recently_used_order_stays_cached_longest():
     ends = StreamEnds(MemoryRecorder(), kept=2)
     for name in ["a", "b", "a", "c"]:
         taken = ends.take([name], {})
@@ -479,7 +479,7 @@ def test_one_order_that_is_larger_than_the_memory_is_still_remembered():
     assert list(ends._ends) == ["a"]
 
 
-def test_what_was_forgotten_is_read_back(gated):
+def test_an_evicted_order_is_read_again(gated):
     log, _ = gated
     log._gathering._commit.__self__._ends._kept = 3
     sent = [event(f"o{n % 7}", n % 35) for n in range(140)]

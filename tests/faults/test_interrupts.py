@@ -120,7 +120,7 @@ def record_all(log: Log, order_id: str) -> None:
 
 
 @pytest.mark.parametrize("store", ["memory", "sqlite"])
-def test_a_hail_of_interrupts_hangs_and_fails_nobody(tmp_path, store):
+def test_many_interrupts_neither_hang_nor_fail_other_callers(tmp_path, store):
     path = tmp_path / "orders.db" if store == "sqlite" else None
     # A fresh process: a fork would inherit whatever locks this one's threads hold.
     child = get_context("spawn").Process(target=interrupt_the_main_thread, args=(path,))

@@ -76,7 +76,7 @@ def test_a_begun_request_whose_reply_was_lost_is_not_resumed(log, proxy, schema)
         assert (sent.attempt, sent.resumed) == (1, False)
 
 
-def test_what_could_not_be_read_is_quarantined_once(log, proxy):
+def test_an_unreadable_arrival_is_quarantined_once(log, proxy):
     proxy.cut_replies(1)
 
     assert log.append(unreadable()).outcome is Outcome.QUARANTINED
@@ -84,7 +84,7 @@ def test_what_could_not_be_read_is_quarantined_once(log, proxy):
     assert len(log.read(QUARANTINE)) == 1
 
 
-def test_control_whoever_does_not_look_for_what_was_written_quarantines_twice(
+def test_control_without_a_look_for_the_written_item_it_is_quarantined_twice(
     log, proxy, monkeypatch
 ):
     monkeypatch.setattr(Committer, "_was_written", lambda *_: False)
@@ -142,7 +142,7 @@ def test_a_batch_whose_reply_was_lost_is_settled_as_it_was_written(log, proxy):
     ]
 
 
-def test_tasks_that_share_a_lost_commit_are_all_told(log, proxy):
+def test_all_tasks_that_share_a_lost_commit_get_its_error(log, proxy):
     async def record_all() -> list[Outcome]:
         proxy.cut_replies(2)
         tasks = (log.append_async(event(f"o{n % 7}", n)) for n in range(100))
@@ -166,7 +166,7 @@ def test_a_server_that_says_nothing_more_is_left_after_a_time(log, proxy, monkey
 
 
 @pytest.mark.parametrize("entry", [unreadable(), event(number=2)], ids=["item", "event"])
-def test_what_a_forgotten_session_commits_later_is_not_written_again(
+def test_an_event_that_an_abandoned_session_commits_later_is_not_written_again(
     proxy, postgres, schema, entry
 ):
     """The session waits for the lock while its client has gone and decides anew."""

@@ -6,9 +6,9 @@ import json
 
 import pytest
 
+from campaigns.line_coverage import ROOT, Suite, coverage_of, first_failing
 from campaigns.mutant import mutants_of
 from campaigns.mutations import ABOUT, KEPT
-from campaigns.reaching import ROOT, Suite, coverage_of, first_failing
 
 
 @pytest.fixture
@@ -76,7 +76,7 @@ def test_each_mistake_is_made_once_and_in_one_place(made_of, source, expected):
         "@cached(1)\ndef f(): ...",
     ],
 )
-def test_what_carries_no_meaning_is_left_alone(made_of, source):
+def test_types_docstrings_and_slots_are_not_mutated(made_of, source):
     assert made_of(source) == set()
 
 
@@ -107,7 +107,7 @@ def test_a_mutant_that_no_test_runs_is_not_killed():
     assert first_failing([]) is None
 
 
-def test_what_tests_run_is_noted_anew_for_other_modules_and_for_other_tests(tmp_path):
+def test_line_coverage_is_measured_again_for_other_modules_and_tests(tmp_path):
     noted = [
         coverage_of(Suite(about, tmp_path)) for about in ({"a": ("x",)}, {"b": ("x",)}, {"a": ()})
     ]

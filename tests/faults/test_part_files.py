@@ -78,7 +78,7 @@ def test_the_next_command_clears_what_a_killed_one_left(folder, target, command)
     assert parts(folder) == []
 
 
-def test_what_is_being_written_is_left_alone(folder):
+def test_a_part_file_that_is_being_written_is_left_alone(folder):
     with part_of(folder / "copy.db") as file:
         file.write(b"half")
         assert run("export", "-o", "copy.jsonl", "--db", DATABASE, cwd=folder).code == 0
@@ -117,7 +117,7 @@ def test_files_of_others_are_left_alone(folder, name):
     assert (folder / name).read_text() == "somebody's"
 
 
-def test_what_only_looks_like_a_part_is_left_alone(folder):
+def test_a_file_that_only_looks_like_a_part_is_left_alone(folder):
     (folder / "precious").write_text("somebody's")
     link = folder / ".copy.db.000000000001.lifecycle.part"
     link.symlink_to(folder / "precious")
@@ -154,7 +154,7 @@ def test_a_backup_that_is_killed_in_the_middle_leaves_one_part_which_the_next_cl
     assert parts(tmp_path) == []
 
 
-def test_a_backup_has_no_name_before_it_is_whole(tmp_path):
+def test_a_backup_gets_its_name_only_once_it_is_complete(tmp_path):
     with closing(SQLiteLog(tmp_path / "orders.db")) as log:
         log.append(event())
         with pytest.raises(StoreUnavailableError, match="cannot be written"):
@@ -188,7 +188,7 @@ def test_a_new_file_is_its_owner_s_alone_but_for_a_picture_of_a_definition(
     assert mode_of(folder / "out.db") == (ORDINARY & ~mask if mode is None else mode)
 
 
-def test_what_replaces_a_file_that_others_may_read_is_its_owner_s_alone(folder):
+def test_the_replacement_of_a_readable_file_is_private(folder):
     (folder / "out.jsonl").touch(mode=0o644)
 
     assert run("export", "-o", "out.jsonl", "--db", DATABASE, cwd=folder).code == 0

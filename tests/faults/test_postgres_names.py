@@ -201,7 +201,7 @@ def use_the_library(recorder, views) -> None:
 
 
 @pytest.mark.parametrize("schema", SCHEMAS.values(), ids=SCHEMAS)
-def test_no_trap_springs_whichever_feature_is_used_by_whom(trapped, schema):
+def test_no_trap_fires_for_any_feature_or_role(trapped, schema):
     name = trapped.database(schema)
     url = new_url(trapped, name)
     trapped.said()
@@ -277,7 +277,7 @@ def test_the_sql_that_is_printed_springs_no_trap(trapped):
         orders.log.settings()
 
 
-def test_what_a_handler_leaves_in_its_temporary_schema_is_never_used(trapped, database):
+def test_objects_in_a_handlers_temporary_schema_are_never_used(trapped, database):
     """Types and relations are looked for in the session's temporary schema first of all."""
     url = new_url(trapped, database, pool_size=1)
     with connect(url) as orders:

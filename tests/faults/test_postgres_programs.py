@@ -120,7 +120,7 @@ def test_the_folder_of_a_server_is_reached_even_if_temporary_files_have_a_privat
         assert server.execute("SELECT 1") == [(1,)]
 
 
-def test_what_needs_a_server_that_is_missing_skips_for_one_reason_and_never_fails(tmp_path):
+def test_tests_without_their_server_are_skipped_for_one_reason_and_never_fail(tmp_path):
     asking = (
         "contract/test_postgres_log.py",
         "docs/test_code_runs.py",

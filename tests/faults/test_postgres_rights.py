@@ -234,21 +234,21 @@ def test_the_owner_of_the_tables_keeps_its_rights_and_the_truth_is_told(postgres
     ("attributes", "told"),
     [("BYPASSRLS", "BYPASSRLS on any table"), ("CREATEROLE", "CREATEROLE on any role")],
 )
-def test_a_role_with_attributes_beyond_its_grants_is_told(postgres, url, attributes, told):
+def test_a_role_with_attributes_beyond_its_grants_is_reported(postgres, url, attributes, told):
     name = made_role(postgres, attributes)
     initialize(url, role=name)
     assert told in rights_of(url, name).meaning
     assert rights_of(url, name).level is Level.FAIL
 
 
-def test_a_member_of_who_owns_the_log_is_told(postgres, own):
+def test_a_member_of_the_owning_role_is_reported(postgres, own):
     owner, member = made_role(postgres), made_role(postgres)
     postgres.execute(f"GRANT {owner} TO {member}")
     postgres.execute(f"ALTER TABLE stored_events OWNER TO {owner}", database(own))
     assert "owns the tables, or is a member" in rights_of(own, member).meaning
 
 
-def test_a_role_that_is_not_there_has_no_rights_to_tell(url):
+def test_a_missing_role_has_no_rights_to_report(url):
     initialize(url)
     with pytest.raises(InvalidArgumentError, match="one that the server has"):
         rights_of(url, "nobody_at_all")
@@ -265,7 +265,7 @@ def connects(server: Server, name: str, role: str) -> bool:
     return True
 
 
-def test_strangers_are_kept_out_where_that_is_asked_for_and_the_doctor_knows(postgres, own):
+def test_db_init_locks_others_out_on_request_and_the_doctor_knows(postgres, own):
     stranger = made_role(postgres)
     assert connects(postgres, database(own), stranger)
     before = row(own, "others")
@@ -296,7 +296,7 @@ def test_the_doctor_names_strangers_who_may_do_harm(postgres, own, grant, told):
     assert told.format(stranger=stranger) in found.meaning
 
 
-def test_who_does_not_own_the_database_cannot_keep_others_out_and_is_told(postgres, own):
+def test_a_role_that_does_not_own_the_database_cannot_lock_others_out_and_is_told_so(postgres, own):
     name = made_role(postgres, "CREATEROLE")
     postgres.execute(f"CREATE SCHEMA theirs AUTHORIZATION {name}", database(own))
     url = f"{user(own, name)}&schema=theirs"
@@ -406,7 +406,7 @@ def test_a_trigger_of_the_owner_s_own_is_not_in_the_way_of_those_who_append(post
 
 
 @pytest.mark.parametrize("limits", [{"lock_timeout": 0.1}, {"statement_timeout": 0.1}])
-def test_who_holds_the_lock_that_an_append_waits_for_is_named(postgres, limits):
+def test_the_holder_of_the_lock_that_an_append_waits_for_is_named(postgres, limits):
     url = postgres.new_url(patience=0.2, **limits)
     initialize(url, role="appends")
     stranger = made_role(postgres)
@@ -423,7 +423,7 @@ def test_who_holds_the_lock_that_an_append_waits_for_is_named(postgres, limits):
         assert log.append(event()).outcome is Outcome.APPENDED
 
 
-def test_since_when_it_is_held_is_told_to_who_may_know(postgres, raw):
+def test_the_start_of_a_lock_is_shown_to_roles_that_may_know(postgres, raw):
     url = postgres.new_url(lock_timeout=0.1, patience=0.2)
     with closing(PostgresLog(url)) as log, raw.transaction():
         raw.execute(f"SELECT pg_advisory_xact_lock({place(url).append_lock})")
@@ -432,7 +432,7 @@ def test_since_when_it_is_held_is_told_to_who_may_know(postgres, raw):
 
 
 @pytest.mark.parametrize("lock", ["views_lock", "create_lock"])
-def test_who_holds_any_other_lock_of_ours_is_named_too(postgres, raw, lock):
+def test_the_holder_of_any_other_lock_is_named_too(postgres, raw, lock):
     url = postgres.new_url(lock_timeout=0.1, patience=0.2)
     with connect(url) as orders, raw.transaction():
         raw.execute(f"SELECT pg_advisory_xact_lock({getattr(place(url), lock)})")
@@ -441,7 +441,7 @@ def test_who_holds_any_other_lock_of_ours_is_named_too(postgres, raw, lock):
             wait()
 
 
-def test_who_locked_the_table_is_named(postgres, raw):
+def test_the_holder_of_the_table_lock_is_named(postgres, raw):
     url = postgres.new_url(lock_timeout=0.1, patience=0.2)
     with closing(PostgresLog(url)) as log, raw.transaction():
         raw.execute(f"LOCK TABLE {place(url).table} IN EXCLUSIVE MODE")
@@ -492,7 +492,7 @@ def test_the_doctor_says_what_differs_from_what_db_init_makes(postgres, url, cha
     assert CHANGED[change] in found.meaning
 
 
-def test_an_index_that_somebody_added_is_told_and_needs_nobody(postgres, url):
+def test_an_added_index_is_reported_and_needs_no_action(postgres, url):
     initialize(url)
     postgres.execute(f"CREATE INDEX theirs ON {place(url).table} (topic)")
     found = row(url, "schema")
@@ -514,7 +514,7 @@ GUARDS = {
 
 
 @pytest.mark.parametrize("change", GUARDS)
-def test_a_guard_that_does_not_guard_is_told_and_mended(postgres, url, change):
+def test_a_guard_that_does_not_guard_is_reported_and_repaired(postgres, url, change):
     initialize(url, reader="reads")
     names = {"table": place(url).table, "schema": place(url).quoted_schema}
     postgres.execute(change.format(**names))

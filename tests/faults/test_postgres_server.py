@@ -103,7 +103,7 @@ def test_a_parameter_of_libpq_reaches_it(postgres):
         ("colour=red", "parameters of libpq, and of ours schema, pool_size"),
     ],
 )
-def test_a_parameter_of_no_use_is_refused_and_named(parameter, expected):
+def test_an_invalid_parameter_is_refused_and_named(parameter, expected):
     with pytest.raises(StoreUrlError, match=expected):
         PostgresLog(f"postgresql://localhost/orders?{parameter}")
 
@@ -138,7 +138,7 @@ def test_the_url_that_is_shown_holds_no_user_and_no_password(given, shown):
         "postgresql://u:hunter2@[::1/orders",
     ],
 )
-def test_no_error_tells_a_password(url):
+def test_no_error_contains_a_password(url):
     with pytest.raises((StoreUnavailableError, StoreUrlError)) as refused:
         PostgresLog(url)
 
@@ -413,7 +413,7 @@ def test_nobody_changes_what_is_stored_not_even_the_owner(log, raw, url, change,
     assert verify(log).ok
 
 
-def test_a_guard_that_was_taken_away_is_told_and_put_back(log, raw, url):
+def test_a_missing_guard_is_reported_and_restored(log, raw, url):
     raw.execute(f"DROP TRIGGER stored_events_refuse ON {place(url).table}")
     told = {setting.name: setting for setting in log.settings()}["append_only"]
     assert (told.found, told.level) == ("off", Level.FAIL)
@@ -476,17 +476,17 @@ def test_rights_that_a_role_had_are_taken_from_it(postgres, as_role, role):
 
 
 @pytest.mark.parametrize("name", ["", "a b", 'a"b', "a'b", "$", "x" * 64, "1st", "a\x00b"])
-def test_a_role_whose_name_needs_thought_is_refused(url, name):
+def test_a_role_name_that_needs_quoting_is_refused(url, name):
     with pytest.raises(InvalidArgumentError, match="role cannot be used"):
         initialize(url, role=name)
 
 
-def test_who_logged_in_does_not_take_its_own_rights(url):
+def test_db_init_does_not_revoke_the_rights_of_the_current_role(url):
     with pytest.raises(InvalidArgumentError, match="another than the one that logged in"):
         initialize(url, role="postgres")
 
 
-def test_a_role_that_may_not_make_the_table_is_told(postgres, as_role, role):
+def test_a_role_that_may_not_create_the_table_is_reported(postgres, as_role, role):
     with pytest.raises(StoreUnavailableError, match=r"this user may not do that \(42501\)"):
         PostgresLog(postgres.new_url().replace("postgres@", f"{role}@"))
 
@@ -530,7 +530,7 @@ def test_more_threads_than_connections_wait_for_each_other(postgres):
         assert set(read) == {10}
 
 
-def test_threads_that_find_no_free_connection_in_time_are_told(postgres):
+def test_threads_that_find_no_free_connection_in_time_get_an_error(postgres):
     with closing(PostgresLog(postgres.new_url(pool_size=1, lock_timeout=0.1, patience=0.2))) as log:
         pool = log.recorder.datastore.connections
         taken = pool.take()
@@ -573,7 +573,7 @@ def test_a_server_that_stops_and_comes_back_is_waited_for(dying, how):
         assert verify(log).ok
 
 
-def test_a_server_that_is_not_there_is_told_at_once(dying):
+def test_a_missing_server_is_reported_at_once(dying):
     dying.stop()
     try:
         before = time.monotonic()

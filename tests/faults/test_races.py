@@ -105,7 +105,7 @@ def url_without_unique_key(url: str, request: pytest.FixtureRequest) -> str:
     return url
 
 
-def test_what_many_processes_send_at_once_is_stored_once_and_no_caller_sees_an_error(url):
+def test_events_sent_by_many_processes_at_once_are_stored_once_without_an_error(url):
     told = race(url, PROCESSES, EVENTS)
 
     with closing(open_log(url, create=False)) as log:
@@ -152,7 +152,7 @@ def never_read_back(log: Any) -> None:
     committer._ends = ends
 
 
-def test_what_another_log_appended_meanwhile_is_a_duplicate_here(two_logs):
+def test_an_event_that_another_log_appended_meanwhile_is_a_duplicate(two_logs):
     one, other = two_logs
     other.append(event(number=2))
 
@@ -214,7 +214,7 @@ def test_two_logs_quarantine_into_one_chain(two_logs):
     assert verify(other).ok
 
 
-def test_whoever_lost_a_race_keeps_the_others_out_the_next_time(two_logs, monkeypatch):
+def test_the_loser_of_a_race_takes_the_lock_the_next_time(two_logs, monkeypatch):
     one, other = two_logs
     write = one.recorder.write
     told: list[bool] = []

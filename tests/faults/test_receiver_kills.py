@@ -50,7 +50,7 @@ def hasty(record: Record) -> Record:
 
 
 def serve_until_killed(path: Path, how: Callable[[Record], Record], pipe: int) -> None:
-    class Told(uvicorn.Server):
+    class ReadyServer(uvicorn.Server):
         async def startup(self, sockets: Any = None) -> None:
             await super().startup(sockets)
             os.write(pipe, b"%d\n" % self.servers[0].sockets[0].getsockname()[1])
@@ -58,7 +58,7 @@ def serve_until_killed(path: Path, how: Callable[[Record], Record], pipe: int) -
     orders = connect_async(f"sqlite:///{path}")
     orders.record_callback = how(orders.record_callback)  # type: ignore[method-assign]
     config = uvicorn.Config(Receiver(orders, **SETUP), port=0, log_config=None, access_log=False)
-    asyncio.run(Told(config).serve())
+    asyncio.run(ReadyServer(config).serve())
 
 
 def numbered(number: int) -> bytes:

@@ -95,7 +95,7 @@ def told(log: SQLiteLog, name: str) -> Setting:
 # The schema
 
 
-def test_a_file_as_we_made_it_has_nothing_to_tell(whole):
+def test_a_file_as_we_created_it_has_no_findings(whole):
     assert told(whole, "schema")[1:] == (
         "as it was made",
         "tables, indexes and triggers are ours",
@@ -108,7 +108,7 @@ def test_tables_that_nobody_needed_yet_are_not_missed(log):
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_what_was_changed_is_named(whole, path, change):
+def test_a_changed_record_is_named(whole, path, change):
     run_sql(path, change)
 
     found = told(whole, "schema")
@@ -133,7 +133,7 @@ def test_tables_of_others_are_their_own_business(log, path):
     assert told(log, "schema").level is Level.OK
 
 
-def test_a_name_that_would_steer_a_terminal_is_told_harmlessly(log, path):
+def test_a_name_with_control_characters_is_shown_escaped(log, path):
     run_sql(path, 'CREATE INDEX "\x1b[2J" ON stored_events (topic)')
 
     assert "index '\\x1b[2J' on stored_events is strange" in told(log, "schema").found
@@ -167,7 +167,7 @@ def test_guards_are_put_back_by_db_init(log, path, change, caplog):
     assert caplog.text == ""
 
 
-def test_a_whole_log_is_opened_without_a_word(log, path, caplog):
+def test_an_intact_log_is_opened_without_a_warning(log, path, caplog):
     log.close()
     SQLiteLog(path).close()
 
@@ -217,7 +217,7 @@ def fill(log: SQLiteLog, first: int, mebibytes: int) -> None:
 
 
 @pytest.mark.parametrize("settled", [0, 2_500_000_000], ids=["settled folder", "new folder"])
-def test_a_write_ahead_file_that_a_long_reader_made_grow_is_told_and_shrinks_again(
+def test_a_write_ahead_file_grown_by_a_long_reader_is_reported_and_shrinks_again(
     log, path, monkeypatch, settled
 ):
     monkeypatch.setattr(sqlite_files, "SETTLED_NANOSECONDS", settled)
@@ -290,7 +290,7 @@ def test_the_files_of_a_new_log_are_their_owner_s_alone(tmp_path, umask):
         (0o606, Level.ATTENTION),
     ],
 )
-def test_a_file_that_others_may_read_is_told(log, path, mode, level):
+def test_a_file_that_others_may_read_is_reported(log, path, mode, level):
     path.chmod(mode)
 
     found = told(log, "file_mode")
@@ -298,7 +298,7 @@ def test_a_file_that_others_may_read_is_told(log, path, mode, level):
     assert (found.found, found.level) == (f"{mode:04o}", level)
 
 
-def test_a_write_ahead_file_that_others_may_read_is_told(log, path):
+def test_a_write_ahead_file_that_others_may_read_is_reported(log, path):
     path.with_name("orders.db-wal").chmod(0o644)
 
     assert told(log, "file_mode").level is Level.ATTENTION
@@ -314,7 +314,7 @@ def test_opening_a_file_that_others_may_read_logs_a_warning(log, path, caplog):
     assert "has mode 0644: every user of this machine may read what it holds" in caplog.text
 
 
-def test_a_second_name_of_the_file_is_told(log, path):
+def test_a_second_link_to_the_file_is_reported(log, path):
     path.with_name("other.db").hardlink_to(path)
 
     found = told(log, "file_names")

@@ -268,7 +268,7 @@ def test_our_own_connections_cannot_even_replace(log, change):
 
 
 @pytest.mark.parametrize("change", REPLACES)
-def test_what_another_connection_replaces_is_found_out(log, raw, change):
+def test_a_record_that_another_connection_replaces_is_detected(log, raw, change):
     log.append_many([event(number=1), event(number=2)])
     assert verify(log).ok
 
@@ -298,7 +298,7 @@ def test_the_last_record_that_another_connection_replaces_shows_by_a_checkpoint(
     assert not verify(log, checkpoint=held).ok
 
 
-def test_whoever_wrote_the_last_record_notices_that_another_connection_replaced_it(
+def test_the_writer_of_the_last_record_notices_that_another_connection_replaced_it(
     log, raw, forged
 ):
     raw.execute("INSERT OR REPLACE INTO stored_events VALUES (?, ?, ?, ?, ?)", forged)
@@ -307,7 +307,7 @@ def test_whoever_wrote_the_last_record_notices_that_another_connection_replaced_
         log.append(event(number=3))
 
 
-def test_whoever_wrote_the_last_record_notices_that_it_was_cut_off(log, raw):
+def test_the_writer_of_the_last_record_notices_that_it_was_truncated(log, raw):
     log.append_many([event(number=1), event(number=2)])
     raw.executescript(
         "DROP TRIGGER stored_events_refuse_delete; DELETE FROM stored_events WHERE rowid = 2"
@@ -354,7 +354,7 @@ def test_a_log_stays_where_it_was_opened_when_the_process_moves(tmp_path, monkey
 
 
 @pytest.mark.parametrize("name", ["", "a\0b"])
-def test_what_is_no_name_of_a_file_is_refused(name):
+def test_an_invalid_file_name_is_refused(name):
     with pytest.raises(InvalidArgumentError, match="the name of a file"):
         SQLiteLog(name)
 
@@ -414,7 +414,7 @@ def test_a_folder_is_refused(tmp_path, create):
 
 
 @pytest.mark.parametrize("create", [True, False])
-def test_what_is_no_file_is_refused(tmp_path, create):
+def test_a_path_that_is_no_file_is_refused(tmp_path, create):
     os.mkfifo(tmp_path / "pipe")
 
     with pytest.raises(StoreUnavailableError, match="it is no file but something else"):
@@ -473,7 +473,7 @@ def test_a_file_that_may_only_be_read_is_read_and_not_written(shared_folder):
 # When it fails
 
 
-def test_a_full_disk_is_told_and_survived_without_a_restart(log):
+def test_a_full_disk_raises_and_recording_recovers_without_a_restart(log):
     log.append(event(number=1))
     pool = log.recorder.datastore.pool
     connection = pool.get_connection()
@@ -502,7 +502,7 @@ def append_until_it_fails(log: SQLiteLog, first: int) -> list[int]:
     raise AssertionError("it never failed")
 
 
-def test_a_write_that_fails_is_told_and_survived_without_a_restart(path):
+def test_a_failed_write_raises_and_recording_recovers_without_a_restart(path):
     def fill(pipe: int) -> None:
         with closing(SQLiteLog(path, patience=0.5)) as log:
             log.append(event(number=1))
@@ -528,7 +528,7 @@ def test_a_caller_waits_while_another_process_holds_the_lock(log, raw):
     assert time.monotonic() - began >= 0.2
 
 
-def test_a_lock_that_is_held_too_long_is_told_and_survived(log, raw):
+def test_a_lock_that_is_held_too_long_raises_and_recording_recovers(log, raw):
     raw.execute("BEGIN IMMEDIATE")
 
     with pytest.raises(StoreUnavailableError, match="another process holds its lock"):
@@ -547,7 +547,7 @@ def test_readers_wait_for_no_writer(log, raw):
     raw.execute("ROLLBACK")
 
 
-def test_a_log_in_the_way_of_which_the_table_vanished_says_so(log, raw):
+def test_a_log_whose_table_vanished_says_so(log, raw):
     raw.execute("DROP TABLE stored_events")
 
     with pytest.raises(StoreUnavailableError, match=r"SQLite refused \(SQLITE_ERROR\)"):
@@ -568,7 +568,7 @@ def test_a_damaged_record_keeps_only_its_own_order_from_growing(log, raw, path):
         assert reopened.append(event("c", 1)).version == 1
 
 
-def test_text_left_by_somebody_who_went_around_us_is_read_as_bytes(log, raw):
+def test_text_written_by_another_program_is_read_as_bytes(log, raw):
     log.append(event())
     raw.execute("DROP TRIGGER stored_events_refuse_update")
     raw.execute("PRAGMA ignore_check_constraints = ON")

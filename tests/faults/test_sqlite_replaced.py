@@ -173,7 +173,7 @@ def test_a_group_is_not_acknowledged_either(log, path, change):
         log.append_many([event(number=5), event("other", 6)])
 
 
-def test_nor_is_a_task_that_shares_a_commit(log, path, change):
+def test_a_task_that_shares_a_commit_is_not_acknowledged_either(log, path, change):
     async def append() -> list[Any]:
         entries = (log.append_async(event(f"o{number}", number)) for number in range(5, 9))
         return await asyncio.gather(*entries, return_exceptions=True)
@@ -234,7 +234,7 @@ def test_a_writer_in_another_process_notices_too(path, tmp_path):
     assert [writer.collect() for writer in writers] == [(0, b"")] * 3
 
 
-def test_control_without_the_look_what_was_acknowledged_is_lost(log, path, monkeypatch):
+def test_control_without_the_check_of_the_file_acknowledged_events_are_lost(log, path, monkeypatch):
     for look in ("check", "check_committed", "check_now_and_then"):
         monkeypatch.setattr(OpenFiles, look, lambda _: False)
     remove("", "-wal", "-shm")(path)
@@ -262,7 +262,7 @@ def test_a_feed_takes_no_position_in_another_file(log, path, change):
         connection.execute("CREATE TABLE written_by_a_handler (x)")
 
 
-def test_a_feed_whose_file_is_changed_during_its_transaction_is_told(log, path, change):
+def test_a_feed_whose_file_changes_during_its_transaction_raises(log, path, change):
     if change is replace_by_a_backup_after_a_checkpoint:
         change = replace_by_a_backup  # there is no checkpoint while somebody writes
     log.feeds.begin("mail", 0)
@@ -323,7 +323,7 @@ def test_a_file_that_vanished_is_not_made_anew(path):
 
 
 @pytest.mark.parametrize("endings", [("",), ("-wal",), ("-shm",), ("", "-wal", "-shm")])
-def test_it_works_again_without_a_restart_once_the_file_has_its_name_again(log, path, endings):
+def test_recording_recovers_without_a_restart_once_the_file_has_its_name_again(log, path, endings):
     rename(*endings)(path)
     with pytest.raises(StoreUnavailableError, match=CHANGED):
         log.append(event(number=5))
@@ -380,7 +380,7 @@ def test_closing_saves_what_was_acknowledged_if_nobody_came_in_between(log, path
 
 
 @pytest.mark.parametrize("name", CHANGES)
-def test_closing_takes_nothing_from_those_who_began_anew(path, name):
+def test_closing_does_not_affect_callers_who_started_again(path, name):
     """The first process may delete files by their names as it closes: not those of others."""
     go, going = os.pipe()
 
@@ -504,7 +504,7 @@ def test_an_insert_that_a_trigger_swallows_is_not_acknowledged(log, path):
         log.append(event(number=5))
 
 
-def test_a_commit_that_wrote_nothing_into_a_file_just_opened_is_no_cut_one(tmp_path):
+def test_a_commit_that_wrote_nothing_does_not_count_as_a_truncated_file(tmp_path):
     url = f"sqlite:///{tmp_path / 'orders.db'}"
     with connect(url) as orders:
         orders.views.rebuild()

@@ -157,7 +157,7 @@ def test_a_checkpoint_is_written_and_read_as_text(path):
 
 
 @pytest.mark.parametrize("text", ["", "7", "7:", "7:abc", "-1:" + "a" * 64, "7:" + "A" * 64])
-def test_what_is_no_checkpoint_is_refused(text):
+def test_a_malformed_checkpoint_is_refused(text):
     with pytest.raises(InvalidArgumentError):
         Checkpoint.parse(text)
 

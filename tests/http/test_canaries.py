@@ -83,7 +83,7 @@ def everything(caplog):
 
 @pytest.mark.parametrize("place", range(len(REPLIES)))
 @pytest.mark.parametrize("operation", ["create", "get", "cancel", "staged", "token"])
-def test_no_call_of_the_client_says_a_word(server, way, everything, operation, place):
+def test_no_call_of_the_client_logs_personal_data(server, way, everything, operation, place):
     server.always("token", grant(TOKEN)).always(operation, REPLIES[place])
     client = way.client(server, user_id=PERSON, client_secret=SECRET, tries=2)
     calls = {
@@ -101,7 +101,7 @@ def test_no_call_of_the_client_says_a_word(server, way, everything, operation, p
 
 
 @pytest.mark.parametrize("place", range(len(REPLIES)))
-def test_no_dialogue_says_a_word(server, way, everything, place):
+def test_no_dialogue_logs_personal_data(server, way, everything, place):
     server.always("token", grant(TOKEN)).always("create", REPLIES[place])
     client = way.client(server, user_id=PERSON, client_secret=SECRET)
     orders = way.orders()
@@ -128,7 +128,7 @@ def test_values_on_the_way_say_nothing(server, everything):
         everything.append(shown(REQUEST))
 
 
-def test_the_library_alone_would_have_told(server, caplog):
+def test_the_library_alone_would_have_leaked_it(server, caplog):
     """The positive control: called directly, it logs URLs and headers, and goes on doing so."""
     caplog.set_level(logging.DEBUG)
     server.always("get", answer(302, b"", TELLING))

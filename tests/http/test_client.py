@@ -124,20 +124,20 @@ def test_a_redirect_is_not_followed(server, way, status):
 
 
 @pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504])
-def test_a_read_is_asked_again_where_that_may_help(server, way, status):
+def test_a_get_is_retried_where_that_may_help(server, way, status):
     server.on("get", answer(status), answer(status))
     assert way.call(way.client(server).get, "xyz").http_status == 404
     assert server.count("get") == 3
 
 
 @pytest.mark.parametrize("status", [400, 403, 404, 422])
-def test_a_read_that_was_answered_is_not_asked_again(server, way, status):
+def test_a_get_that_was_answered_is_not_retried(server, way, status):
     server.always("get", answer(status))
     assert way.call(way.client(server).get, "xyz").http_status == status
     assert server.count("get") == 1
 
 
-def test_a_read_gives_up_in_the_end_and_gives_back_the_last_answer(server, way):
+def test_a_get_returns_the_last_answer_after_its_last_try(server, way):
     server.always("get", answer(503, b"down"))
     assert way.call(way.client(server).get, "xyz").body == b"down"
     assert server.count("get") == 3
@@ -145,7 +145,7 @@ def test_a_read_gives_up_in_the_end_and_gives_back_the_last_answer(server, way):
     assert server.count("get") == 4
 
 
-def test_a_read_survives_a_connection_that_breaks(server, way):
+def test_a_get_survives_a_broken_connection(server, way):
     server.on("get", drop(), raw(message(200, b"{}" * 50)[:-7]))
     assert way.call(way.client(server).get, "xyz").http_status == 404
     server.always("get", drop())
@@ -153,14 +153,14 @@ def test_a_read_survives_a_connection_that_breaks(server, way):
         way.call(way.client(server).get, "xyz")
 
 
-def test_a_read_waits_as_long_as_it_is_told_to(server, way):
+def test_a_get_waits_as_long_as_retry_after_says(server, way):
     server.on("get", answer(429, b"", {"retry-after": "1"}))
     begun = time.monotonic()
     assert way.call(way.client(server).get, "xyz").http_status == 404
     assert time.monotonic() - begun >= 1
 
 
-def test_a_read_that_is_told_to_wait_too_long_is_given_back_at_once(server, way):
+def test_a_get_with_a_too_long_retry_after_returns_at_once(server, way):
     server.always("get", answer(503, b"", {"retry-after": "3600"}))
     assert way.call(way.client(server).get, "xyz").http_status == 503
     assert server.count("get") == 1
@@ -193,7 +193,7 @@ def test_a_placeholder_is_no_clock_to_wait_by():
 
 
 @pytest.mark.parametrize("operation", ["cancel", "stage"])
-def test_what_changes_an_order_is_not_asked_again(server, way, operation):
+def test_an_operation_that_changes_an_order_is_not_retried(server, way, operation):
     client = way.client(server)
     told = {"cancel": "cancel", "stage": "staged"}[operation]
     server.always(told, answer(503))
@@ -238,7 +238,7 @@ def test_a_token_that_expires_at_once_is_used_once(server, way, expires_in):
 
 
 @pytest.mark.parametrize("expires_in", [None, "soon", "3600", 10**30, True, [], 3600.5])
-def test_a_token_whose_life_is_told_oddly_is_used_all_the_same(server, way, expires_in):
+def test_a_token_with_an_odd_lifetime_field_is_used(server, way, expires_in):
     server.always("token", grant(expires_in=expires_in))
     client = way.client(server)
     way.call(client.get, "xyz")
@@ -285,7 +285,7 @@ def test_only_known_error_codes_are_repeated(server, way):
         assert "Kamal" not in str(refused.value)
 
 
-def test_a_connection_that_never_opened_is_told_apart(way):
+def test_a_connection_that_never_opened_raises_an_error_of_its_own(way):
     with Scripted() as tokens, Scripted(listening=False) as closed:
         client = way.client(closed, token_url=f"{tokens.url}/token")
         with pytest.raises(NeverReachedError):
@@ -308,13 +308,13 @@ def test_a_connection_that_never_opened_is_told_apart(way):
     ],
     ids=["unread", "dropped", "half a head", "half a body", "half a chunk", "ssh", "799", "huge"],
 )
-def test_an_answer_that_is_none_is_told_as_no_answer(server, way, reply):
+def test_an_invalid_answer_counts_as_no_answer(server, way, reply):
     server.on("create", reply)
     with pytest.raises(NoAnswerError):
         way.call(way.client(server).create, BODY)
 
 
-def test_a_body_of_just_the_most_is_whole(server, way):
+def test_a_body_of_exactly_the_limit_is_complete(server, way):
     server.on("create", answer(200, b"x" * MAX_KEPT_BYTES))
     assert len(way.call(way.client(server).create, BODY).body) == MAX_KEPT_BYTES
 
@@ -421,7 +421,7 @@ def test_a_task_that_is_canceled_while_it_renews_leaves_the_lock_free(server):
     ],
     ids=str,
 )
-def test_a_setting_of_no_use_is_refused_at_once(server, way, wrong):
+def test_an_invalid_setting_is_refused_at_once(server, way, wrong):
     with pytest.raises(InvalidArgumentError) as refused:
         way.client(server, **wrong)
     assert "hunter2" not in str(refused.value)

@@ -136,9 +136,7 @@ def test_the_request_is_durable_before_it_is_sent(way, server, clock, tmp_path):
     assert seen == ["requested"]
 
 
-def test_what_the_customer_has_to_correct_is_told_and_the_correction_is_the_next_attempt(
-    shop, server
-):
+def test_errors_to_correct_are_returned_and_the_correction_is_the_next_attempt(shop, server):
     server.on("create", answer(400, REJECTED))
     outcome = shop.create()
     assert isinstance(outcome, Correctable)
@@ -156,7 +154,7 @@ def test_what_the_customer_has_to_correct_is_told_and_the_correction_is_the_next
     ]
 
 
-def test_several_errors_are_told_each_with_its_field(shop, server):
+def test_several_errors_are_reported_each_with_its_field(shop, server):
     inner = [{**REJECTED, "meta": {"key": key}} for key in ("user_phone", "address")]
     nested = {"error": {"message": "several", "code": 9999, "errors": inner}, "meta": {}}
     server.on("create", answer(422, nested))
@@ -173,7 +171,7 @@ def test_a_refusal_that_says_nothing_is_correctable_all_the_same(shop, server, s
 @pytest.mark.parametrize(
     ("status", "why"), [(403, "forbidden"), (301, "redirected"), (307, "redirected")]
 )
-def test_what_is_a_matter_of_configuration_is_refused_and_sent_once(shop, server, status, why):
+def test_a_configuration_error_is_refused_and_sent_once(shop, server, status, why):
     server.always("create", answer(status, b"", {"location": "/elsewhere"}))
     outcome = shop.create()
     assert outcome == Refused(why, status, outcome.view)
@@ -298,7 +296,7 @@ def test_a_lost_answer_is_found_by_asking_for_the_order(shop, server, lost):
 
 
 @pytest.mark.parametrize("lost", LOST.values(), ids=LOST)
-def test_a_lost_request_is_not_known_yet_and_sent_again_only_once_it_can_be_on_its_way_no_more(
+def test_a_lost_request_is_unknown_and_resent_only_once_it_can_no_longer_be_in_flight(
     shop, server, clock, lost
 ):
     server.on("create", lost)
@@ -316,7 +314,7 @@ def test_a_lost_request_is_not_known_yet_and_sent_again_only_once_it_can_be_on_i
 
 
 @pytest.mark.parametrize("making", [False, True])
-def test_a_server_that_says_nothing_in_time_leaves_it_unknown_or_made(way, server, clock, making):
+def test_after_a_timeout_the_outcome_is_unknown_or_created(way, server, clock, making):
     shop = Shop(way, server, clock, timeout=1.5)
     way.call(shop.client.authorize)
     server.on("create", made(silence()) if making else silence())
@@ -329,9 +327,7 @@ def test_a_server_that_says_nothing_in_time_leaves_it_unknown_or_made(way, serve
     [answer(500), drop(), answer(404, b"<html>no such page</html>"), answer(404, {"status": "x"})],
     ids=["500", "dropped", "a stranger's 404", "404 without an error"],
 )
-def test_where_nobody_says_whether_the_order_is_there_nothing_is_sent_again(
-    shop, server, clock, nothing
-):
+def test_without_an_answer_whether_the_order_exists_nothing_is_resent(shop, server, clock, nothing):
     server.on("create", drop()).always("get", nothing)
     for _ in range(3):
         assert isinstance(shop.create(), Unknown)
@@ -404,7 +400,7 @@ def test_a_corrected_request_after_a_lost_one_is_another_attempt(shop, server, c
     assert server.asked[-1].body == CORRECTED.body()
 
 
-def test_the_fate_of_an_order_is_found_and_recorded(shop, server):
+def test_find_outcome_polls_and_records_the_answer(shop, server):
     assert shop.find() == Unknown("not_found", shop.view())
     server.orders[ORDER] = 1
     assert isinstance(found := shop.find(), Created)
@@ -424,12 +420,12 @@ def test_the_fate_of_an_order_is_found_and_recorded(shop, server):
         (answer(200, b"<html>"), "unreadable"),
     ],
 )
-def test_where_the_fate_cannot_be_found_it_is_told_why(shop, server, reply, why):
+def test_an_unknown_outcome_has_its_reason(shop, server, reply, why):
     server.always("get", reply)
     assert shop.find().why == why
 
 
-def test_what_is_to_be_corrected_is_found_again(shop, server):
+def test_the_errors_to_correct_are_found_again(shop, server):
     server.on("create", answer(400, REJECTED))
     told = shop.create()
     assert shop.find().errors == told.errors
@@ -626,7 +622,7 @@ def test_a_user_of_its_own_goes_into_every_path(shop, server):
     assert len(targets) == 2
 
 
-def test_what_a_flow_raises_and_returns_goes_through_its_driver():
+def test_a_driver_passes_on_what_a_flow_raises_and_returns():
     def flow():
         try:
             yield lambda: 1 / 0

@@ -167,7 +167,7 @@ def is_refused(status: int | None) -> bool:
     return status is None or 400 <= status <= 501
 
 
-def test_chunks_are_read_to_the_end_where_the_server_tells_it_and_else_refused(mount):
+def test_chunks_are_read_if_the_server_marks_their_end_and_refused_otherwise(mount):
     found = {name: mount.call(case) for name, case in IN_CHUNKS.items()}
     if mount.name in READS_NO_CHUNKS:
         assert found == dict.fromkeys(IN_CHUNKS, (411, []))
@@ -177,18 +177,18 @@ def test_chunks_are_read_to_the_end_where_the_server_tells_it_and_else_refused(m
         )
 
 
-def test_what_is_not_there_as_a_whole_is_neither_recorded_nor_acknowledged(mount):
+def test_an_incomplete_body_is_neither_recorded_nor_acknowledged(mount):
     found = {name: mount.call(case) for name, case in NOT_WHOLE.items()}
     assert {name: got for name, got in found.items() if got[1] or not is_refused(got[0])} == {}
 
 
-def test_where_a_head_contradicts_itself_a_callback_is_kept_whole_or_refused(mount):
+def test_a_callback_with_a_contradictory_head_is_kept_whole_or_refused(mount):
     for name, case in EITHER.items():
         status, kept = mount.call(case)
         assert is_refused(status) if not kept else status == 200, name
 
 
-def test_lengths_that_differ_are_refused_where_the_server_tells_of_them(mount):
+def test_different_lengths_are_refused_where_the_server_passes_both(mount):
     if mount.name not in HIDES_LENGTHS:
         status, kept = mount.call(LENGTHS_THAT_DIFFER)
         assert is_refused(status)
@@ -201,7 +201,7 @@ def test_a_plain_callback_is_kept_on_the_same_mount(mount):
     assert (status, len(kept)) == (200, 1)
 
 
-def test_a_client_that_waits_to_be_told_to_go_on_is_told_or_goes_on_by_itself(mount):
+def test_a_client_that_expects_100_continue_gets_it_or_continues_by_itself(mount):
     before = len(stored(mount.url))
     body = numbered(before).encode()
     said = (*mount.token, "Expect: 100-continue", f"Content-Length: {len(body)}")
@@ -220,7 +220,7 @@ def test_a_client_that_waits_to_be_told_to_go_on_is_told_or_goes_on_by_itself(mo
     assert stored(mount.url)[before:] == [body]
 
 
-def test_a_token_request_in_chunks_is_granted_or_told_to_give_a_length(mount):
+def test_a_token_request_in_chunks_is_granted_or_answered_411(mount):
     form = token_request(FORM).body.decode()
     path = f"{mount.below}/oauth/token"
     status = send(mount.port, path, Case((CHUNKED,), in_chunks), form)

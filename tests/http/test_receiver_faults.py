@@ -247,7 +247,7 @@ def test_a_receiver_that_closes_takes_no_more_and_finishes_what_it_has(path):
 
 
 @pytest.mark.parametrize("kind", ["plain", "coroutine"])
-def test_on_change_is_told_of_each_change_in_order_whatever_it_raises(path, kind, caplog):
+def test_on_change_is_called_for_each_change_in_order_whatever_it_raises(path, kind, caplog):
     told: list[str] = []
 
     def tell(receipt) -> None:
@@ -290,7 +290,7 @@ def test_a_slow_on_change_holds_no_acknowledgement_up_and_its_backlog_is_bounded
     assert "too slow" in caplog.text
 
 
-def test_what_runs_beside_the_receiver_may_fail_and_is_told_by_health_alone(path, caplog):
+def test_a_failed_background_task_shows_only_in_health(path, caplog):
     running = threading.Event()
 
     async def fail(_) -> None:

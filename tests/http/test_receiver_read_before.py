@@ -84,7 +84,7 @@ def named(reader: Callable[..., object]) -> str:
 
 @pytest.mark.parametrize("reads", READERS, ids=named)
 @pytest.mark.parametrize("said", [LENGTH, CHUNKED], ids=["length", "chunks"])
-def test_what_django_read_before_is_recorded_whole_or_refused(reads, said, orders):
+def test_a_body_that_django_read_before_is_recorded_whole_or_refused(reads, said, orders):
     receiver = SyncReceiver(orders, **SETUP)
     asked = WSGIRequest(environ(receiver, BODY, CONTENT_TYPE=FORM, **said))
     reads(asked)
@@ -95,7 +95,7 @@ def test_what_django_read_before_is_recorded_whole_or_refused(reads, said, order
 
 
 @pytest.mark.parametrize("reads", READERS, ids=named)
-def test_what_django_read_before_under_asgi_is_recorded_whole_or_refused(reads):
+def test_a_body_that_django_read_before_under_asgi_is_recorded_whole_or_refused(reads):
     async def call() -> tuple[int, list[bytes]]:
         async with connect_async("memory:") as orders:
             receiver = Receiver(orders, **SETUP)
@@ -122,7 +122,7 @@ def test_parts_of_a_form_that_django_took_apart_are_recorded_whole_or_refused(re
 
 
 @pytest.mark.parametrize("reads", READERS, ids=named)
-def test_a_length_beside_chunks_is_refused_whoever_read_the_body(reads, orders):
+def test_a_content_length_with_chunks_is_refused_even_if_the_framework_read_the_body(reads, orders):
     receiver = SyncReceiver(orders, **SETUP)
     asked = WSGIRequest(environ(receiver, BODY, CONTENT_LENGTH="9", **CHUNKED))
     reads(asked)
@@ -150,7 +150,7 @@ def test_a_sync_view_may_run_under_asgi(orders):
 @pytest.mark.parametrize("reads", ["nothing", "data", "form"])
 @pytest.mark.parametrize("said", [LENGTH, CHUNKED], ids=["length", "chunks"])
 @pytest.mark.parametrize("kind", ["application/json", FORM])
-def test_what_flask_read_before_is_recorded_whole_or_refused(reads, said, kind, orders):
+def test_a_body_that_flask_read_before_is_recorded_whole_or_refused(reads, said, kind, orders):
     receiver = SyncReceiver(orders, **SETUP)
     app = Flask("shop")
 

@@ -108,7 +108,7 @@ def test_each_route_answers_405_with_what_it_allows_to_every_other_method(path, 
 
 
 @pytest.mark.parametrize("path", ["/health/", "//health", "/Health", "/healt", "/health/x", "/é"])
-def test_what_only_looks_like_a_route_is_404(path):
+def test_a_path_that_only_resembles_a_route_is_404(path):
     assert asked(receiver(), "GET", path)[0] == 404
 
 

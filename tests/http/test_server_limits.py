@@ -129,7 +129,7 @@ def test_a_mounted_receiver_looks_at_no_more_headers_either(receiver):
     [b"0\r\nX-A: " + b"a" * 400_000, b"1;" + b"a" * 400_000, b"0\r\n" + b"x: y\r\n" * 70_000],
     ids=["a trailer", "an extension", "trailers"],
 )
-def test_what_surrounds_a_body_has_an_end_too(receiver, ending, tmp_path):
+def test_the_overhead_around_a_body_is_limited_too(receiver, ending, tmp_path):
     with guarded(receiver) as server, raw(server.port) as caller:
         token = bearer(server.port)
         caller.sendall(callback(token, b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n"))
@@ -203,7 +203,7 @@ def test_a_few_requests_may_wait_behind_another_and_are_answered_in_order(receiv
         assert [int(each[:4]) for each in came.split(b"HTTP/1.1")[1:]] == [200, 200, 200, 404]
 
 
-def test_all_connections_together_hold_so_much_and_no_more(receiver):
+def test_all_connections_together_hold_no_more_than_the_limit(receiver):
     most = 200_000
     with guarded(receiver, held_bytes=most) as server, ExitStack() as stack:
         strangers = [stack.enter_context(raw(server.port)) for _ in range(20)]
@@ -236,7 +236,7 @@ def test_the_bodies_of_token_requests_are_counted_and_a_small_one_is_always_take
 
 
 @pytest.mark.parametrize("begun", [b"G", b"GET /health HTTP/1.1\r\nHo", b"BRE"])
-def test_a_head_that_does_not_come_to_its_end_is_answered_408(receiver, begun):
+def test_an_incomplete_head_is_answered_408(receiver, begun):
     with guarded(receiver, head_seconds=0.3) as server, raw(server.port) as caller:
         caller.sendall(begun)
         assert status_of(told(caller)) == 408
@@ -255,7 +255,7 @@ def test_a_head_that_comes_a_byte_at_a_time_has_the_same_time(receiver):
         assert status_of(answer) == 408
 
 
-def test_who_says_nothing_is_not_answered(receiver):
+def test_a_silent_connection_is_closed_without_an_answer(receiver):
     with guarded(receiver, head_seconds=0.3) as server, raw(server.port) as caller:
         assert told(caller) == b""
 
@@ -270,7 +270,7 @@ def test_a_connection_that_is_kept_may_be_idle_for_longer_than_a_head_may_take(r
         assert monotonic() - begun_at > 2
 
 
-def test_what_follows_an_answer_is_not_read_for_ever(receiver):
+def test_a_body_after_the_answer_is_not_read_for_ever(receiver):
     limits = {"body_seconds": 0.5, "idle_seconds": 60}
     with guarded(receiver, **limits) as server, raw(server.port) as caller:
         head = b"POST /callbacks HTTP/1.1\r\n" + HOST + b"Content-Length: 1000000\r\n\r\n"
@@ -297,7 +297,7 @@ def test_an_answer_that_nobody_reads_is_given_up():
 # How many
 
 
-def test_who_says_nothing_makes_room_for_who_does(receiver):
+def test_a_silent_connection_makes_room_for_an_active_one(receiver):
     with guarded(receiver, connections=8, head_seconds=60) as server, ExitStack() as stack:
         for _ in range(50):
             stack.enter_context(raw(server.port))
@@ -323,7 +323,7 @@ def test_a_connection_on_which_a_callback_was_accepted_outlives_a_flood(receiver
         assert curious.sock.recv(1) == b"", "the positive control: nothing of it was accepted"
 
 
-def test_where_all_are_busy_one_more_is_told_so():
+def test_a_connection_beyond_the_limit_is_answered_503_if_all_are_busy():
     with guarded(unhurried, connections=3) as server, ExitStack() as stack:
         busy = [stack.enter_context(raw(server.port)) for _ in range(3)]
         for caller in busy:
@@ -362,7 +362,7 @@ def test_without_files_a_line_is_logged_and_an_idle_connection_closed(receiver, 
     assert "Traceback" not in caplog.text
 
 
-def test_other_trouble_of_the_loop_is_told_as_ever(receiver, caplog):
+def test_other_errors_of_the_loop_are_handled_as_by_default(receiver, caplog):
     with guarded(receiver) as server, raw(server.port):
         wait_until(lambda: len(server.registry) == 1)
         loop = next(iter(server.registry._unknown)).loop
@@ -409,7 +409,7 @@ def test_limits_that_would_let_nothing_through_are_refused(wrong):
         ([b"GET /health HTTP/1.1\r\nHost: a\r\nContent-Length: x\r\n\r\n"], 400),
     ],
 )
-def test_each_request_is_answered_what_it_is(receiver, pieces, status):
+def test_each_kind_of_request_gets_its_own_answer(receiver, pieces, status):
     with guarded(receiver) as server, raw(server.port) as caller:
         caller.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         for piece in pieces:
@@ -451,7 +451,7 @@ def test_after_an_unknown_method_the_connection_goes_on(receiver):
             assert status_of(one_answer(caller)) == status
 
 
-def test_the_app_is_told_the_method_that_came():
+def test_the_app_gets_the_original_method():
     methods = []
 
     async def app(scope: Any, _: Any, send: Any) -> None:
@@ -492,7 +492,7 @@ def test_a_request_to_upgrade_is_answered_as_if_it_were_none_and_so_is_what_foll
     assert stored(tmp_path) == [BODY]
 
 
-def test_what_is_no_http_behind_a_request_spoils_no_answer():
+def test_garbage_after_a_request_does_not_spoil_its_answer():
     with guarded(unhurried) as server, raw(server.port) as caller:
         caller.sendall(HEALTH + b"\x16\x03\x01\x02\x00")
         wait_until(lambda: len(server.registry) == 1)
@@ -513,7 +513,7 @@ def test_a_body_that_is_broken_on_its_way_is_400_and_not_recorded(receiver, tmp_
     assert stored(tmp_path) == []
 
 
-def test_whoever_is_refused_a_thousand_times_fills_no_log(receiver, caplog):
+def test_a_thousand_refusals_do_not_flood_the_log(receiver, caplog):
     caplog.set_level(logging.INFO)
     with guarded(receiver) as server:
         for _ in range(100):

@@ -59,7 +59,7 @@ def step(order_id: str, status: str, minute: int) -> bytes:
     ) % (status.encode(), minute, status.encode(), minute, order_id.encode())
 
 
-def test_the_feed_tells_what_the_receipts_told_in_the_order_of_the_log(orders):
+def test_the_feed_yields_the_changes_of_the_receipts_in_the_order_of_the_log(orders):
     told = record_badly(orders)
     assert len(told) > 100
     assert any(corrected for *_, corrected in told)
@@ -74,7 +74,7 @@ def test_a_reader_goes_on_after_any_position_and_misses_nothing(orders):
         assert rest == [change for change in whole if change[0] > position]
 
 
-def test_a_late_event_that_rewrites_the_path_is_told_as_a_correction(orders):
+def test_a_late_event_that_rewrites_the_path_is_notified_as_a_correction(orders):
     orders.record_callback(step("xyz", "brand_new", 1))
     orders.record_callback(step("xyz", "delivering", 9))
     orders.record_callback(step("xyz", "at_store", 5))
@@ -97,7 +97,7 @@ def test_a_position_that_is_none_is_refused(orders):
             orders.changes(after=nonsense)
 
 
-def test_who_subscribes_is_told_what_comes_later_too(orders):
+def test_a_subscriber_is_notified_of_later_changes(orders):
     stop = threading.Event()
     coming = orders.subscribe(stop=stop, every=0.01)
     orders.record_callback(brand_new("first"))
@@ -199,7 +199,7 @@ def test_a_handler_that_fails_once_is_called_again_and_no_letter_is_kept(orders)
     assert list(reader.letters()) == []
 
 
-def test_arguments_of_no_use_are_refused(orders):
+def test_invalid_arguments_are_refused(orders):
     for wrong in ({"attempts": 0}, {"attempts": True}, {"pause": 0}, {"pause": "1"}):
         with pytest.raises(InvalidArgumentError):
             orders.subscription("notify", print, **wrong)
@@ -250,7 +250,7 @@ def ledger(database):
         yield orders, ledger
 
 
-def test_what_a_handler_writes_in_the_transaction_is_written_exactly_once(ledger):
+def test_the_writes_of_a_handler_in_the_transaction_happen_exactly_once(ledger):
     orders, table = ledger
     record_badly(orders)
     wanted = [change.position for change in orders.changes()]
@@ -260,7 +260,7 @@ def test_what_a_handler_writes_in_the_transaction_is_written_exactly_once(ledger
     assert table.positions == wanted
 
 
-def test_what_a_failing_handler_wrote_is_not_kept(ledger):
+def test_the_writes_of_a_failing_handler_are_rolled_back(ledger):
     orders, table = ledger
     orders.record_callback(brand_new("xyz"))
 
@@ -333,7 +333,7 @@ def test_a_reader_that_is_killed_again_and_again_writes_everything_once(ledger, 
     assert set(printed) == set(wanted)
 
 
-def test_without_the_transaction_a_killed_reader_is_told_some_changes_twice(tmp_path):
+def test_without_the_transaction_a_killed_reader_gets_some_changes_twice(tmp_path):
     """The control: a handler that writes elsewhere gets at least once, and never less."""
     url = f"sqlite:///{tmp_path}/orders.db"
     with connect(url) as orders:
@@ -432,7 +432,7 @@ def test_watch_prints_what_changed_from_a_position_on(tmp_path):
     assert '"position":3' in line
 
 
-def test_watch_tells_live_and_ends_with_ctrl_c(tmp_path):
+def test_watch_prints_live_changes_and_ends_with_ctrl_c(tmp_path):
     url = f"sqlite:///{tmp_path}/orders.db"
     with connect(url) as orders:
         orders.record_callback(brand_new("before"))

@@ -131,7 +131,7 @@ def test_findings_of_the_lint_are_exit_code_1_even_where_all_is_proved(beside):
         ("refused:X", {"unknown_state", "no_terminal", "trap"}),
     ],
 )
-def test_what_cannot_be_built_is_told_in_full_and_not_just_refused(target, codes, beside):
+def test_every_finding_about_a_definition_that_cannot_be_built_is_reported(target, codes, beside):
     code, shown = certificate(beside, target)
     assert (code, shown["verdict"], shown["fingerprint"]) == (1, "unproved", None)
     assert {each["code"] for each in shown["findings"]} == codes
@@ -209,7 +209,7 @@ def test_wrong_options_are_wrong_usage(arguments, tmp_path):
     assert (answer.code, answer.out) == (2, "")
 
 
-def test_a_wrong_step_of_a_users_fold_is_told_and_is_no_fault_of_ours(beside):
+def test_an_error_in_a_users_fold_is_reported_as_the_users(beside):
     (beside / "odd.py").write_text(
         "from mine import Furthest\n\n\nclass Odd(Furthest):\n"
         "    def step(self, state, event):\n        return {}[event]\n"

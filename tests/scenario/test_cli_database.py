@@ -30,7 +30,7 @@ def test_on_sqlite_it_makes_the_log(tmp_path):
 
 
 @pytest.mark.parametrize("option", [("--role", "app"), ("--print",)])
-def test_what_only_postgresql_has_is_refused_on_sqlite(tmp_path, option):
+def test_options_of_postgresql_are_refused_on_sqlite(tmp_path, option):
     told = run("db", "init", *option, "--db", DATABASE, cwd=tmp_path)
 
     assert told.code == 2
@@ -114,7 +114,7 @@ def test_without_the_extra_a_sentence_says_what_to_install(package):
     "url",
     ["postgresql:/u:hunter2@db/orders", "postgresql:u:hunter2@db", "mysql://u:hunter2@db/orders"],
 )
-def test_a_url_that_nothing_answers_to_is_told_without_its_password(url):
+def test_an_unreachable_url_is_reported_without_its_password(url):
     with pytest.raises(StoreUrlError) as refused:
         connect(url)
 

@@ -51,7 +51,7 @@ def test_it_does_a_thousand_orders_in_seconds_on_a_log_of_its_own(tmp_path):
     assert answer.value["db"] == f"sqlite:///{made}"
 
 
-def test_what_it_counts_is_what_the_log_holds(told, folder):
+def test_the_counts_match_the_log(told, folder):
     exported = run("export", "--db", told["db"], cwd=folder).out.splitlines()
     demo_lines = [line for line in exported if json.loads(line)["order_id"].startswith("demo-")]
     outcomes, faults = told["outcomes"], told["delivery"]
@@ -69,7 +69,7 @@ def test_the_statuses_are_those_of_the_log(told, folder):
     assert sum(told["statuses"].values()) == COUNT
 
 
-def test_the_three_stories_of_the_how_to_come_first(told):
+def test_the_three_orders_of_the_how_to_come_first(told):
     assert [(story["view"]["order_id"], story["view"]["status"]) for story in told["how_to"]] == [
         ("xyz123456", "brand_new"),
         ("xyz123457", "brand_new"),
@@ -77,7 +77,7 @@ def test_the_three_stories_of_the_how_to_come_first(told):
     ]
 
 
-def test_it_can_be_run_again_and_then_all_is_a_duplicate(told, folder):
+def test_a_second_run_records_only_duplicates(told, folder):
     again = run("demo", "--json", "--seed", SEED, "--orders", COUNT, "--db", told["db"], cwd=folder)
     assert (again.code, again.value["ok"]) == (0, True)
     assert again.value["outcomes"]["appended"] == 0
@@ -85,14 +85,14 @@ def test_it_can_be_run_again_and_then_all_is_a_duplicate(told, folder):
     assert again.value["shown"]["digest"] == told["shown"]["digest"]
 
 
-def test_more_orders_of_the_same_seed_go_on_where_fewer_ended(tmp_path):
+def test_fewer_orders_of_a_seed_are_the_first_of_more(tmp_path):
     for count in (10, 30, 20):
         answer = run("demo", "--json", "--orders", count, "--db", "sqlite:///d.db", cwd=tmp_path)
         assert (answer.code, answer.value["ok"]) == (0, True), count
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_no_seed_finds_a_claim_that_does_not_hold(seed, tmp_path):
+def test_every_claim_holds_for_every_seed(seed, tmp_path):
     with connect("memory:") as orders:
         shown = demonstration.demonstrate(orders, seed=seed, count=100)
     assert [claim for claim in shown.claims if not claim.ok] == []

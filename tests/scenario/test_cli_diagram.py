@@ -70,11 +70,11 @@ def test_a_form_that_a_view_does_not_have_is_wrong_usage(view, form, folder):
 @pytest.mark.parametrize(
     "option", [("--view", "path"), ("--as-at", "2022-06-04T10:00:00Z")], ids=lambda given: given[0]
 )
-def test_what_is_about_an_order_needs_one(option, folder):
+def test_a_command_about_an_order_needs_an_order_id(option, folder):
     assert "name one with --order" in refused(run("diagram", *option, cwd=folder))
 
 
-def test_the_name_of_the_file_tells_the_form(folder):
+def test_the_file_name_decides_the_format(folder):
     for name in ("a.svg", "a.PNG", "a.mmd", "a.dot"):
         answer = run("diagram", "-o", name, cwd=folder)
         assert (answer.code, answer.out) == (0, ""), answer.err

@@ -63,7 +63,7 @@ def test_a_healthy_log_is_well(ingested):
     )
 
 
-def test_orders_that_nobody_ever_confirmed_are_told(ingested):
+def test_orders_that_were_never_confirmed_are_reported(ingested):
     recordings = [line for n in range(3) for line in (request(f"o-{n}"), response(f"o-{n}"))]
     code, ok, checks = examine(ingested(*recordings))
     assert (code, ok) == (1, False)
@@ -108,7 +108,7 @@ def test_a_poll_that_shows_the_order_does_not_count_as_a_callback(ingested):
     assert "1 order at created" in checks["callback brand_new"]["found"]
 
 
-def test_what_waits_in_the_quarantine_needs_a_person_until_it_was_read(ingested, tmp_path):
+def test_quarantined_items_need_a_person_until_they_are_redriven(ingested, tmp_path):
     code, ok, checks = examine(ingested(*story(), {"kind": "pigeon"}, {"kind": "pigeon"}))
     assert (code, ok) == (1, False)
     told = checks["quarantine"]
@@ -172,7 +172,7 @@ def test_a_dead_letter_needs_a_person_until_it_was_taken(tmp_path):
     assert examine(tmp_path, "--db", url)[:2] == (0, True)
 
 
-def test_what_needs_a_person_is_said_to_people_too(ingested):
+def test_problems_that_need_a_person_are_in_the_text_output_too(ingested):
     folder = ingested(*story(), {"kind": "pigeon"})
     answer = run("doctor", "--db", DATABASE, cwd=folder)
     assert answer.code == 1
@@ -183,7 +183,7 @@ def test_what_needs_a_person_is_said_to_people_too(ingested):
     assert "all is well" not in answer.out
 
 
-def test_what_is_only_worth_knowing_leaves_the_answer_at_yes(ingested):
+def test_notes_do_not_change_the_exit_code(ingested):
     """The control: a note has advice, and nobody has to follow it."""
     code, ok, checks = examine(ingested(*story()))
     assert (code, ok) == (0, True)
@@ -205,7 +205,7 @@ def test_the_level_of_a_row_alone_decides_whether_the_doctor_is_content(level, m
     assert told.advice == (None if level is Level.OK else row.meaning)
 
 
-def test_callbacks_that_come_again_under_their_id_with_other_content_are_told(ingested):
+def test_divergent_callbacks_are_reported(ingested):
     others = [callback(name, second=second, event_id="0") for name, second in OF_ONE_ID]
     code, ok, checks = examine(ingested(*story(), *others))
     assert (code, ok) == (1, False)
@@ -223,7 +223,7 @@ def test_one_id_for_events_of_different_names_is_nothing_to_look_at(ingested):
     assert checks["event ids"]["found"] == "none came twice with other content"
 
 
-def test_a_request_that_came_again_with_another_body_says_nothing_of_event_ids(ingested):
+def test_a_divergent_request_is_no_finding_about_event_ids(ingested):
     other = request() | {"body": {"order_id": ORDER, "items_count": 99}}
     code, _, checks = examine(ingested(*story(), other))
     assert code == 1

@@ -48,7 +48,7 @@ def quarantined(tmp_path):
     return run("quarantine", "--db", DATABASE, "--json", cwd=tmp_path).value
 
 
-def test_the_counts_tell_what_became_of_every_line(tmp_path, ingest):
+def test_the_counts_account_for_every_line(tmp_path, ingest):
     other = callback(second=10, event_id=f"{ORDER}-brand_new-9")
     recordings = [*story(), story()[0], other, {"kind": "callback", "body": "?"}, *story("second")]
     (tmp_path / "a.jsonl").write_text(lines(recordings))
@@ -238,7 +238,7 @@ def test_progress_shows_on_a_terminal_alone_and_never_in_the_answer(tmp_path):
     assert answer.value["appended"] == 3
 
 
-def test_what_it_stores_was_received_when_the_recording_says(tmp_path, ingest):
+def test_ingested_events_have_the_recordings_time_of_receipt(tmp_path, ingest):
     ingest("-", stdin=lines(story()))
     assert shown(tmp_path)["arrival"]["first_received_at"] == at(0)
 

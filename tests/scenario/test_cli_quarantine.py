@@ -75,12 +75,12 @@ def test_nothing_to_show_is_an_empty_array(tmp_path):
     assert run("quarantine", "--db", DATABASE, cwd=tmp_path).out == "nothing is in the quarantine\n"
 
 
-def test_what_still_cannot_be_read_stays(folder):
+def test_an_item_that_is_still_unreadable_stays_in_quarantine(folder):
     assert quarantine(folder, "--redrive") == []
     assert len(quarantine(folder)) == len(BAD)
 
 
-def test_what_a_new_release_can_read_becomes_an_event(tmp_path):
+def test_a_quarantined_item_that_a_new_release_can_read_becomes_an_event(tmp_path):
     """An item is put there by hand that today's rules can read, as after a mended parser."""
     body = b'{"id": "xyz123456", "status": "brand_new"}'
     with connect(f"sqlite:///{tmp_path / 'orders.db'}") as orders:

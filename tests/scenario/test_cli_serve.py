@@ -60,7 +60,7 @@ def serving(cwd: Path, *arguments: str, env: Mapping[str, str] = SECRETS) -> Ite
             process.kill()
 
 
-def test_it_receives_until_it_is_told_to_stop_and_the_log_has_it_all(tmp_path):
+def test_serve_receives_until_it_is_stopped_and_the_log_has_every_callback(tmp_path):
     with serving(tmp_path) as server, connected(server.port) as connection:
         token = bearer(server.port)
         assert ask(connection, "POST", "/callbacks", BODY, token).status == 200

@@ -61,7 +61,7 @@ def test_the_version_is_that_of_the_distribution(tmp_path):
     assert (answer.code, answer.out) == (0, f"lifecycle {version('order-lifecycle')}\n")
 
 
-def test_the_reference_page_tells_every_option_of_every_command():
+def test_the_reference_page_lists_every_option_of_every_command():
     """What it says of each command is run elsewhere; here nothing may be left out."""
     page = PAGE.read_text()
     shared, *sections = page.split("\n## ")
@@ -133,7 +133,7 @@ def test_a_reading_command_never_creates_a_database(arguments, tmp_path):
 
 
 @pytest.mark.parametrize("arguments", READING, ids=" ".join)
-def test_what_is_no_database_is_exit_code_3(arguments, tmp_path):
+def test_a_file_that_is_no_database_is_exit_code_3(arguments, tmp_path):
     (tmp_path / "folder.db").mkdir()
     (tmp_path / "text.db").write_text("this is no database at all, but long enough to be one" * 50)
     for url in ("sqlite:///folder.db", "sqlite:///text.db", "sqlite:///no/such/folder/x.db"):

@@ -75,7 +75,7 @@ def test_a_log_that_only_grew_holds_its_checkpoint(folder):
     assert (code, told["ok"], told["records"]) == (0, True, 9)
 
 
-def test_people_are_told_the_checkpoint_to_keep(folder):
+def test_the_output_for_people_shows_the_checkpoint_to_keep(folder):
     answer = run("verify", "--db", DATABASE, cwd=folder)
     _, told = verify(folder)
     assert answer.out.splitlines()[0].startswith("6 records of 2 orders: nothing that")
@@ -83,7 +83,7 @@ def test_people_are_told_the_checkpoint_to_keep(folder):
 
 
 @pytest.mark.parametrize("checkpoint", ["", "6", "x:y", "6:abc"])
-def test_what_is_no_checkpoint_is_wrong_usage(checkpoint, folder):
+def test_a_malformed_checkpoint_is_wrong_usage(checkpoint, folder):
     answer = run("verify", "--db", DATABASE, "--checkpoint", checkpoint, cwd=folder)
     assert (answer.code, answer.out) == (2, "")
     assert "checkpoint" in answer.err

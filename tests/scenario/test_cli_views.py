@@ -39,7 +39,7 @@ def test_without_stored_views_nothing_is_wrong(folder):
 
 
 @pytest.mark.parametrize("option", ["--catch-up", "--follow", "--redrive"])
-def test_what_is_not_there_is_not_kept_up(folder, option):
+def test_without_stored_views_catch_up_does_nothing(folder, option):
     answer = run("views", option, "--db", DATABASE, cwd=folder)
     assert answer.code == 3
     assert "run: lifecycle views --rebuild" in answer.err
@@ -73,7 +73,7 @@ def test_list_prints_the_same_with_and_without_stored_views(folder, conditions):
     assert listed(folder, *conditions) == before
 
 
-def test_what_was_recorded_since_is_listed_and_told(folder):
+def test_events_recorded_since_are_listed_and_notified(folder):
     views(folder, "--rebuild")
     late = lines([callback("canceled", "b", 60)])
     run("ingest", "-", "--db", DATABASE, cwd=folder, stdin=late)
@@ -119,7 +119,7 @@ def test_poisoned_orders_are_listed_with_the_reason(folder):
     assert views(folder, "--redrive").code == 1
 
 
-def test_views_of_another_definition_are_told_by_the_doctor(folder):
+def test_the_doctor_reports_views_of_another_definition(folder):
     views(folder, "--rebuild")
     with closing(sqlite3.connect(folder / "orders.db")) as driver, driver:
         driver.execute("UPDATE view_generations SET definition = 'another'")

@@ -205,7 +205,7 @@ USES = [
 
 
 @pytest.mark.parametrize("use", USES, ids=lambda use: use.__name__)
-def test_the_database_is_never_asked_in_the_event_loop(url, used, use):
+def test_the_database_is_never_queried_in_the_event_loop(url, used, use):
     async def main() -> int:
         async with connect_async(url) as orders:
             await use(orders)
@@ -254,7 +254,7 @@ def test_a_change_that_was_not_awaited_says_what_to_await_and_asks_nothing(url, 
     asyncio.run(main())
 
 
-def test_what_was_quarantined_has_no_change_to_wait_for():
+def test_a_quarantined_item_has_no_change_to_await():
     async def main() -> None:
         async with connect_async("memory:") as orders:
             receipt = await orders.record_callback(b"<html>")
@@ -305,7 +305,7 @@ async def _leaks_a_cancellation(_: AsyncOrders) -> None:
         (_leaks_a_cancellation, "work failed with CancelledError"),
     ],
 )
-def test_what_ends_in_the_background_shows_whatever_ended_it(background, found):
+def test_a_background_task_that_ends_shows_in_health(background, found):
     assert asyncio.run(_ended(background)) == [found]
 
 
@@ -315,7 +315,7 @@ def quiet(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
     return caplog
 
 
-def test_a_change_whose_telling_is_canceled_from_within_is_logged_and_the_next_is_told(quiet):
+def test_an_on_change_that_cancels_itself_is_logged_and_the_next_change_is_notified(quiet):
     seen: list[str] = []
 
     async def on_change(receipt: Any) -> None:

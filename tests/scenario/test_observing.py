@@ -79,7 +79,7 @@ def test_outcomes_are_counted_and_appends_are_timed(observed):
     assert 0 < timed.sum < 60
 
 
-def test_an_append_is_a_span_within_the_callers_and_says_what_became_of_it(observed):
+def test_an_append_is_a_child_span_with_its_outcome(observed):
     spans, _ = observed
     spans.clear()
     with (
@@ -152,7 +152,7 @@ def test_readers_that_are_behind_dead_letters_and_anomalies_are_gauges(observed,
     assert points(reader, "lifecycle.feed.lag") == {}
 
 
-def test_what_is_observed_works_as_what_is_not(observed):
+def test_an_observed_log_works_like_an_unobserved_one(observed):
     with connect("memory:", telemetry=True) as orders, connect("memory:") as plain:
         for each in (orders, plain):
             record(each)
@@ -162,7 +162,7 @@ def test_what_is_observed_works_as_what_is_not(observed):
         assert orders.log.last_position() == plain.log.last_position()
 
 
-def test_what_is_odd_makes_a_line_and_what_is_usual_makes_none(caplog):
+def test_anomalies_are_logged_and_normal_events_are_not(caplog):
     caplog.set_level(logging.INFO, logger="lifecycle")
     with connect("memory:") as orders:
         record(orders)
@@ -185,7 +185,7 @@ def test_asked_for_more_each_commit_says_how_much_was_new(caplog):
     assert caplog.messages == ["committed 1 new of 3 entries"]
 
 
-def test_neither_lines_nor_spans_nor_metrics_say_whose_order_it_is_or_what_came(observed, caplog):
+def test_lines_spans_and_metrics_hold_no_order_id_and_no_payload(observed, caplog):
     spans, reader = observed
     spans.clear()
     caplog.set_level(logging.DEBUG)
@@ -215,7 +215,7 @@ def test_without_its_package_telemetry_names_the_extra():
     assert done.stdout == "telemetry\n"
 
 
-def test_nothing_of_it_is_loaded_unless_it_is_asked_for():
+def test_telemetry_is_not_loaded_unless_it_is_used():
     asked = (
         "import sys, lifecycle; lifecycle.connect('memory:'); print('opentelemetry' in sys.modules)"
     )

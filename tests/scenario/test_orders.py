@@ -170,7 +170,7 @@ def test_a_request_that_cannot_be_recorded_is_refused_before_it_is_sent(
     assert orders.log.last_position() == 0
 
 
-def test_a_change_tells_before_after_cause_and_whether_it_corrects(orders: Orders) -> None:
+def test_a_change_has_before_after_cause_and_whether_it_corrects(orders: Orders) -> None:
     first = orders.record_callback(enveloped("brand_new", "2026-07-07T12:00:00Z", 1))
     assert first.change == (None, "brand_new", "callback:fulfillment.brand_new:1", False)
     second = orders.record_callback(enveloped("at_store", "2026-07-07T14:00:00Z", 2))
@@ -219,7 +219,7 @@ def test_a_known_key_with_another_content_is_stored_as_evidence(orders: Orders) 
     assert [anomaly.code for anomaly in receipt.view.anomalies] == ["divergent"]
 
 
-def test_what_cannot_be_read_is_quarantined_and_redriven_once_it_can_be(
+def test_an_unreadable_arrival_is_quarantined_and_redriven_once_it_is_readable(
     orders: Orders, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     receipt = orders.record_callback(b"<html>", received_at=NOON)
@@ -294,7 +294,7 @@ def test_finding_what_waits_too_long_and_what_is_odd(orders: Orders, clock: Fixe
     assert [view.order_id for view in orders.find()] == ["done", "fresh", "odd", "stuck"]
 
 
-def test_arguments_of_no_use_are_errors_that_name_them(orders: Orders) -> None:
+def test_invalid_arguments_raise_errors_that_name_them(orders: Orders) -> None:
     for call, argument in [
         (lambda: orders.record_request("a", b"{}", attempt=0), "attempt"),
         (lambda: orders.record_request("a", b"{}", attempt=True), "attempt"),

@@ -69,7 +69,7 @@ def test_the_quarantine_says_why_without_quoting_what() -> None:
         assert all(CANARY not in f"{item!r} {item!s} {item.model_dump_json()}" for item in items)
 
 
-def test_what_was_never_to_be_kept_is_not_in_the_log() -> None:
+def test_secrets_are_not_in_the_log() -> None:
     with connect("memory:") as orders:
         orders.record_callback(b"{}", headers={"Authorization": CANARY, "Cookie": CANARY})
         assert all(CANARY.encode() not in record.state for record in orders.log.scan())

@@ -282,7 +282,7 @@ def test_async_orders_keep_what_the_provider_fails_with(way):
 
 @pytest.mark.parametrize("kind", ["request", "response", "poll"])
 @ways(RETURNS)
-def test_whatever_kind_came_is_kept(way, kind):
+def test_every_kind_of_arrival_is_kept(way, kind):
     arrival = Arrival(kind, BAD, datetime(2026, 7, 7, tzinfo=UTC), "bad", 2, "x1", 200)
     found = GuardedProvider(Wrong(recognize=way)).recognize(arrival)
 
@@ -302,7 +302,7 @@ def test_a_request_with_which_the_provider_fails_is_refused_before_it_is_sent():
     assert SECRET not in str(refused.value)
 
 
-def test_what_the_user_or_a_signal_interrupts_is_not_the_providers_fault():
+def test_an_interrupt_is_not_reported_as_a_provider_fault():
     with (
         connect("memory:", provider=Wrong(recognize=raising(KeyboardInterrupt()))) as orders,
         pytest.raises(KeyboardInterrupt),
@@ -326,7 +326,7 @@ def test_what_the_user_or_a_signal_interrupts_is_not_the_providers_fault():
         signal.signal(signal.SIGUSR1, before)
 
 
-def test_a_right_provider_is_taken_at_its_word():
+def test_a_correct_provider_keeps_its_reading():
     """The positive control of the table: the frame around the ways is not what fails."""
     with connect("memory:", provider=Wrong(recognize=lambda _, event: event)) as orders:
         assert orders.record_callback(BAD).outcome is Outcome.APPENDED
@@ -438,7 +438,7 @@ def test_an_order_that_the_provider_cannot_read_is_no_other_orders_trouble(way):
 
 
 @ways(NONSENSE)
-def test_what_comes_about_an_unreadable_order_is_recorded_all_the_same(way):
+def test_callbacks_about_an_unreadable_order_are_recorded(way):
     provider = Wrong(recall=way)
     with connect("memory:", provider=provider) as orders:
         orders.record_callback(BAD)
@@ -484,7 +484,7 @@ def test_a_providers_recall_cannot_change_who_an_event_is():
 
 
 @ways(WAYS)
-def test_a_replay_tells_of_the_record_with_which_the_provider_fails(way):
+def test_replay_names_the_record_on_which_the_provider_fails(way):
     provider = Wrong()
     with connect("memory:", provider=provider) as orders:
         orders.record_many([{"kind": "callback", "body": body} for body in (BAD, GOOD)])
@@ -550,7 +550,7 @@ class Refusing(Attributes):
     ],
 )
 @pytest.mark.parametrize("connecting", [connect, connect_async])
-def test_what_is_no_provider_is_refused_when_it_connects(connecting, wrong):
+def test_a_value_that_is_no_provider_is_refused_by_connect(connecting, wrong):
     with pytest.raises(InvalidArgumentError) as refused:
         connecting("memory:", provider=wrong)
     assert SECRET not in str(refused.value)

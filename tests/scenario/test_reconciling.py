@@ -70,7 +70,7 @@ def create(orders, client, order_id, simulate="delivered", *, record=True):
         sent.answered(answer.http_status, answer.body, headers=answer.headers)
 
 
-def test_a_lost_callback_is_made_good_and_nothing_is_forged(orders, client, provider):
+def test_a_lost_callback_is_replaced_by_a_poll(orders, client, provider):
     create(orders, client, "xyz123456")
     provider.settle()
     assert orders.get("xyz123456").status == "created"
@@ -105,7 +105,7 @@ def test_an_order_whose_answer_was_never_recorded_is_found(orders, client, provi
     assert orders.get("not-made").status == "requested"
 
 
-def test_what_only_we_can_end_is_not_asked_for(orders, client, provider):
+def test_orders_that_only_we_can_continue_are_not_polled(orders, client, provider):
     create(orders, client, "to-correct", "bad-address")
     create(orders, client, "to-resend", "error-429")
     assert {name: orders.get(name).awaiting for name in ("to-correct", "to-resend")} == {
@@ -188,7 +188,7 @@ def orders_body(body):
         return scratch.begin_request(body["order_id"], body).receipt.event.body
 
 
-def test_every_order_is_told_and_the_customer_s_id_may_differ(orders, provider):
+def test_on_result_is_called_for_every_order_and_customer_ids_may_differ(orders, provider):
     told = []
     with Client(provider.url, tries=1, **CREDENTIALS | {"user_id": "nobody"}) as calling:
         for order_id, user in (("a", "ann"), ("b", "bob")):
@@ -249,7 +249,7 @@ def lost(client, provider, tmp_path):
         (lambda: "\ud800", "unexpected "),
     ],
 )
-def test_an_order_whose_customer_cannot_be_told_stops_no_other(way, wrong, why, lost, caplog):
+def test_an_order_whose_customer_id_is_unknown_stops_no_other(way, wrong, why, lost, caplog):
     told = []
 
     found = reconciled_by(
@@ -264,7 +264,7 @@ def test_an_order_whose_customer_cannot_be_told_stops_no_other(way, wrong, why, 
 
 
 @pytest.mark.parametrize("way", ["sync", "async"])
-def test_one_who_is_told_and_raises_stops_nothing(way, lost, caplog):
+def test_an_on_result_that_raises_stops_nothing(way, lost, caplog):
     found = reconciled_by(way, *lost, on_result=lambda *_: raising())
 
     assert found == Reconciled(overdue=3, moved=3)
@@ -409,7 +409,7 @@ def test_a_store_that_is_locked_for_a_while_ends_a_pass_and_not_the_task(
     assert "1 orders were overdue, 1 of them moved" in caplog.text
 
 
-def test_a_provider_that_asks_to_be_left_alone_for_ever_is_asked_again_within_the_hour(
+def test_a_provider_with_an_endless_retry_after_is_polled_again_within_the_hour(
     monkeypatch, caplog
 ):
     """It also shows that what could not be asked is logged, with the reason."""
@@ -434,7 +434,7 @@ def test_a_provider_that_asks_to_be_left_alone_for_ever_is_asked_again_within_th
     "limits",
     [{"longer_than": timedelta(-1)}, {"interval": 5}, {"at_once": 0}, {"at_once": "2"}],
 )
-def test_limits_of_no_use_are_refused(limits):
+def test_invalid_limits_are_refused(limits):
     with pytest.raises(InvalidArgumentError):
         OverdueRule(**limits)
     with pytest.raises(InvalidArgumentError):

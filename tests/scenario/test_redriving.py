@@ -88,7 +88,7 @@ def marks(url: str) -> list[int]:
     return sorted(entry.item for entry in found if isinstance(entry, Redriven))
 
 
-def test_several_who_redrive_at_once_mark_every_item_once(tmp_path: Path) -> None:
+def test_concurrent_redrives_mark_every_item_once(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/orders.db"
     filled(url)
 
@@ -132,7 +132,7 @@ def test_without_a_key_of_the_item_marks_are_written_again_and_again(
     assert len(written) > ITEMS
 
 
-def test_one_who_is_late_with_all_items_writes_nothing(tmp_path: Path) -> None:
+def test_a_late_redrive_of_all_items_writes_nothing(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/orders.db"
     filled(url)
     with connect(url) as late, connect(url) as early:

@@ -107,7 +107,7 @@ def named(found):
 
 @pytest.mark.parametrize("url", ["memory:", "sqlite"])
 @pytest.mark.parametrize("stored", [False, True])
-def test_what_is_stored_comes_out_again(tmp_path, url, stored):
+def test_a_stored_record_is_exported(tmp_path, url, stored):
     url = url if url == "memory:" else f"sqlite:///{tmp_path}/orders.db"
     with connect(url) as orders:
         orders.record_many(recordings())
@@ -190,7 +190,7 @@ def test_an_edited_body_is_named_by_replay_and_by_verify(path):
     ],
     ids=lambda value: value.decode() if isinstance(value, bytes) else value,
 )
-def test_a_header_that_its_body_does_not_bear_out_is_named(path, old, new, field):
+def test_a_header_that_does_not_match_its_body_is_named(path, old, new, field):
     forged(path, 3, old, new)
     found = replayed(path)
     assert not found.ok
@@ -204,7 +204,7 @@ def test_a_header_whose_check_fails_is_named(path):
 
 
 @pytest.mark.parametrize("rubbish", [b"", b"x", b"{}\n", b"[]\n", b'{"v":99}\n', b"\n"])
-def test_what_is_no_record_is_named(path, rubbish):
+def test_a_row_that_is_no_record_is_named(path, rubbish):
     change(path, "UPDATE stored_events SET state = ? WHERE rowid = 3", rubbish)
     assert ("order:instacart:a", "header") in named(replayed(path))
 
@@ -250,13 +250,13 @@ def test_a_record_in_the_quarantine_is_checked_too(path):
     assert ("quarantine", "body") in named(replayed(path))
 
 
-def test_a_stream_of_no_known_kind_is_told(path):
+def test_a_stream_of_an_unknown_kind_is_reported(path):
     change(path, "UPDATE stored_events SET originator_id = 'stray' WHERE rowid = 3")
     assert ("stray", "place") in named(replayed(path))
     assert ("stray", "provider") in named(replayed(path))
 
 
-def test_orders_of_a_provider_that_is_not_known_here_are_told(path):
+def test_orders_of_an_unknown_provider_are_reported(path):
     found = replayed(path, {})
     assert {one.field for one in found.differences} == {"provider"}
     assert found.found == 16
@@ -288,7 +288,7 @@ def test_orders_of_a_provider_that_is_not_known_here_are_told(path):
     ],
     ids=str,
 )
-def test_a_stored_view_that_was_changed_is_named_by_order_and_field(path, statement, fields):
+def test_a_changed_stored_view_is_named_by_order_and_field(path, statement, fields):
     change(path, statement)
     found = replayed(path)
     assert not found.ok
@@ -347,7 +347,7 @@ def test_under_other_rules_replay_shows_what_they_change(path):
     assert {field for _, field in named(found)} == {"missing", "awaiting"}
 
 
-def test_an_order_that_cannot_be_folded_is_told_and_stops_no_other(path):
+def test_an_order_that_cannot_be_folded_is_reported_and_stops_no_other(path):
     edited = b"rubbish"
     change(path, "UPDATE stored_events SET state = ? WHERE originator_id LIKE '%:b'", edited)
     with connect(f"sqlite:///{path}") as orders:
@@ -378,7 +378,7 @@ def test_a_provider_that_trips_over_one_order_stops_no_other(path):
     assert found.compared == 15
 
 
-def test_the_sum_of_links_tells_any_two_headers_from_their_exchange():
+def test_the_sum_of_links_changes_if_two_headers_are_swapped():
     """The control: a sum without the place would not."""
     random = Random(3)
     hashes = [random.randbytes(32).hex() for _ in range(50)]
@@ -445,7 +445,7 @@ def test_the_command_lists_differences_by_order_and_field(folder):
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
-def test_a_damaged_page_is_told_as_one_by_however_many_processes(workers, tmp_path):
+def test_a_damaged_page_is_one_finding_with_any_number_of_processes(workers, tmp_path):
     bodies = [{"id": f"o-{n:04}", "status": "brand_new", "x": "y" * 900} for n in range(600)]
     with connect(f"sqlite:///{tmp_path}/orders.db") as orders:
         orders.record_many({"kind": "callback", "body": body} for body in bodies)
@@ -467,7 +467,7 @@ def damage_the_middle(path):
         file.write(b"\xff" * size * 3)
 
 
-def test_what_keeps_a_worker_from_opening_the_log_is_said_and_not_that_it_ended(folder):
+def test_a_workers_failure_to_open_the_log_is_reported(folder):
     with connect(f"sqlite:///{folder}/orders.db") as orders:
         absent = Source(
             partial(open_log, f"sqlite:///{folder}/absent.db", create=False), no_providers

@@ -218,7 +218,7 @@ def test_a_full_answer_has_every_detail_at_once(start):
         ({"special_instructions": "simulate: nonsense"}, [(1001, "special_instructions")]),
     ],
 )
-def test_what_is_wrong_is_named_in_the_provider_s_shape_and_can_be_corrected(start, fields, found):
+def test_validation_errors_have_the_provider_s_shape_and_can_be_corrected(start, fields, found):
     running = start(stores={"1003"})
     with calling(running) as client, connect("memory:") as orders:
         body = order(**fields)
@@ -284,7 +284,7 @@ def test_an_unknown_order_or_another_user_s_is_not_found(start):
         }
 
 
-def test_what_befalls_a_get_of_an_unknown_order_does_not_befall_it_for_ever(start):
+def test_a_fault_of_a_get_for_an_unknown_order_does_not_repeat_for_ever(start):
     running = start(faults={"error-503": 0.5}, seed=3)
     with calling(running) as client:
         asked = [client.get("/nobody").status_code for _ in range(30)]
@@ -337,7 +337,7 @@ def test_staging_a_brand_new_order_sends_one_staged_callback(start, retailer):
     assert retailer.names()[-1] != "fulfillment.staged"
 
 
-def test_every_answer_tells_the_provider_s_time_once(start):
+def test_every_answer_has_one_date_of_the_provider_s_clock(start):
     running = start(starts_at="2022-06-04T10:00:00Z")
     with calling(running) as client:
         for reply in (client.get("/nobody"), client.post("/last_mile", json=order())):
@@ -353,7 +353,7 @@ def test_every_answer_tells_the_provider_s_time_once(start):
     [10**400, 1e300, float("nan"), -(10**400), "3600", None, []],
     ids=["huge", "large", "nan", "negative", "text", "none", "list"],
 )
-def test_a_token_that_lasts_for_an_odd_time_is_used_all_the_same(start, retailer, lifetime):
+def test_a_token_with_an_unusual_lifetime_is_used(start, retailer, lifetime):
     retailer.lifetime = lifetime
     running = start()
     with calling(running) as client:
@@ -376,7 +376,7 @@ def test_the_token_is_fetched_once_reused_and_fetched_again_when_it_is_refused(s
     assert all(sent.fate == "acknowledged" for sent in running.truth["two"].callbacks)
 
 
-def test_a_callback_that_is_not_taken_is_sent_again_and_given_up_in_the_end(start, retailer):
+def test_a_callback_that_is_not_acknowledged_is_retried_and_finally_given_up(start, retailer):
     running = start(retries=2)
     retailer.statuses = [503, 500, 200]
     with calling(running) as client:
@@ -433,7 +433,7 @@ WAYS = {
 }
 
 
-def test_every_way_ends_as_it_says_and_the_library_sees_the_same(start, retailer):
+def test_every_way_ends_in_its_status_and_the_library_sees_the_same(start, retailer):
     running = start()
     with calling(running) as client, connect("memory:") as orders:
         for way in WAYS:
@@ -477,7 +477,7 @@ def test_an_order_under_way_never_ends(start):
 
 
 @pytest.mark.parametrize("name", [n for n, s in SCENARIOS.items() if s.kind == "refusal"])
-def test_a_refusal_meets_the_first_create_and_the_correction_is_taken(start, name):
+def test_a_forced_rejection_meets_the_first_create_and_the_correction_is_accepted(start, name):
     running = start()
     with calling(running) as client:
         assert client.post("/last_mile", json=order(simulate=name)).status_code == 400
@@ -489,7 +489,7 @@ def test_a_refusal_meets_the_first_create_and_the_correction_is_taken(start, nam
     ("name", "status", "made"),
     [("error-401", 401, 0), ("error-429", 429, 0), ("error-500", 500, 1), ("error-503", 503, 0)],
 )
-def test_an_error_is_answered_once_and_says_truly_whether_an_order_was_made(
+def test_a_forced_error_is_answered_once_and_says_whether_an_order_was_created(
     start, name, status, made
 ):
     running = start()
@@ -540,7 +540,7 @@ def sent_in(start, retailer, simulate):
     return running.truth["xyz123456"]
 
 
-def test_lost_callbacks_are_never_sent_and_the_truth_knows_them(start, retailer):
+def test_lost_callbacks_are_never_sent_and_are_in_the_truth(start, retailer):
     truth = sent_in(start, retailer, "lost")
     assert retailer.bodies == []
     assert {sent.fate for sent in truth.callbacks} == {"lost"}
@@ -652,7 +652,7 @@ def test_the_same_seed_and_order_ids_give_the_same_truth_in_any_order_of_arrival
         {"unknown": 1},
     ],
 )
-def test_settings_of_no_use_are_refused_by_name(fields):
+def test_invalid_settings_are_refused_by_name(fields):
     with pytest.raises(InvalidArgumentError) as refused:
         Simulator(**fields)
     assert refused.value.argument == next(iter(fields)) or "." in refused.value.argument
@@ -725,7 +725,7 @@ def test_the_command_lists_scenarios_and_settings(tmp_path):
         ("--provider", "nobody", "--scenarios"),
     ],
 )
-def test_the_command_refuses_what_is_of_no_use_in_one_sentence(tmp_path, arguments):
+def test_the_command_refuses_invalid_settings_in_one_sentence(tmp_path, arguments):
     refused = run("simulate", *arguments, cwd=tmp_path)
     assert refused.code == 2
     assert refused.err.count("\n") == 1

@@ -159,7 +159,7 @@ def agrees(orders: Orders) -> None:
 # Building, following, finding
 
 
-def test_find_asks_the_stored_views_and_not_the_log(orders, monkeypatch):
+def test_find_reads_the_stored_views_and_not_the_log(orders, monkeypatch):
     orders.record_many(drawn(Random(1), 60))
     orders.views.rebuild()
     before = list(orders.find())
@@ -183,7 +183,7 @@ def test_every_condition_gives_what_folding_gives(orders, stored):
         assert list(orders.find(**wanted, now=now)) == list(expected(views, wanted, now))
 
 
-def test_what_was_recorded_shows_at_once_and_is_stored_when_somebody_catches_up(orders):
+def test_a_recorded_event_shows_at_once_and_its_view_is_stored_by_catch_up(orders):
     orders.record_many([callback("a"), callback("b")])
     orders.views.rebuild()
     receipt = orders.record_many([callback("a", "canceled", 5)])[0]
@@ -237,7 +237,7 @@ def test_reading_one_s_own_writes_waits_for_a_follower(orders):
     agrees(orders)
 
 
-def test_waiting_for_what_nobody_follows_ends(orders):
+def test_waiting_for_a_view_without_a_follower_times_out(orders):
     orders.views.rebuild()
     receipt = orders.record_many([callback("a")])[0]
     with pytest.raises(ViewsLagError) as late:
@@ -282,7 +282,7 @@ def test_coroutines_find_the_same(tmp_path):
     assert asyncio.run(find()) == ([view for view in views if view.anomalies], views)
 
 
-def test_what_was_told_in_a_receipt_is_stored_with_its_place(orders):
+def test_the_position_in_a_receipt_is_the_stored_one(orders):
     orders.views.rebuild()
     for minute, name in enumerate(NAMES[:5]):
         for receipt in orders.record_many([callback("a", name, minute), callback("b", name)]):
@@ -346,7 +346,7 @@ def test_a_rebuild_that_broke_off_leaves_the_old_views_and_is_gone_on_with(order
     agrees(orders)
 
 
-def test_what_is_recorded_during_a_rebuild_is_in_the_new_views(orders):
+def test_events_recorded_during_a_rebuild_are_in_the_new_views(orders):
     orders.record_many(drawn(Random(10), 40))
     random = Random(11)
     orders.views.rebuild(lambda _: orders.record_many(drawn(random, 3)) and None)
@@ -543,7 +543,7 @@ def failing(request, tmp_path):
 
 
 @pytest.mark.parametrize("stored", [False, True])
-def test_one_poisoned_order_stops_no_other_and_is_told_last(failing, stored):
+def test_one_poisoned_order_stops_no_other_and_is_reported_last(failing, stored):
     if stored:
         failing.views.rebuild()
         failing.record_many([callback("d")])
@@ -645,7 +645,7 @@ def test_a_role_that_only_reads_and_appends_finds_without_the_views(postgres):
         agrees(owner)
 
 
-def test_what_is_stored_in_postgresql_comes_out_again(postgres):
+def test_a_record_stored_in_postgresql_is_exported(postgres):
     with connect(postgres.new_url()) as orders:
         orders.record_many(drawn(Random(22), 40))
         orders.views.rebuild()

@@ -218,7 +218,7 @@ def test_the_two_instants_are_a_second_apart_and_long_before_what_is_received() 
     ]
 
 
-def test_what_is_beside_the_letters_ranges_over_smaller_sets_only() -> None:
+def test_events_outside_of_the_alphabet_occur_only_in_smaller_sets() -> None:
     for make, letters in ((parcel, 40), (lone, 16)):
         over = alphabet(make())
         assert over.letters == over.wide[:letters]
@@ -235,7 +235,7 @@ def test_twins_are_what_informs_at_one_instant() -> None:
     assert alphabet(lone()).twins == ()
 
 
-def test_what_is_said_at_the_second_instant_is_known_at_the_first() -> None:
+def test_events_at_the_second_instant_are_known_at_the_first() -> None:
     over = alphabet(parcel())
     labels = [letter.label for letter in over.wide]
     names = ["made", "booked", "carried", "stored", "given", "lost", "pick_up", "note", "sms@2"]
@@ -245,7 +245,7 @@ def test_what_is_said_at_the_second_instant_is_known_at_the_first() -> None:
     }
 
 
-def test_what_informs_comes_in_the_order_of_the_names_behind_all_states() -> None:
+def test_informational_events_sort_by_name_behind_all_states() -> None:
     names = ["bell", "door", "note", "ride", "stop", "turn", "wave"]
     shop = Definition.write(
         "shop", states=["open"], moves=[], terminal=["open"], informational=reversed(names)
@@ -303,7 +303,7 @@ class Open(BaseModel):
         (Counted, [], []),
     ],
 )
-def test_details_are_told_where_the_model_takes_any_text(
+def test_details_are_varied_where_the_model_takes_any_text(
     model: type[BaseModel], flat: list[str], nested: list[str]
 ) -> None:
     shop = Definition.write(

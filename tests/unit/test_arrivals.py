@@ -93,7 +93,7 @@ def test_the_furthest_state_and_the_set_of_names_are_proved() -> None:
         assert len(found.commuting) == 3
 
 
-def test_states_that_no_output_tells_apart_are_one_class() -> None:
+def test_states_that_no_output_distinguishes_are_one_class() -> None:
     """It remembers the order of arrival, and never tells it: so arrival does not matter."""
     secretive = fold(
         lambda state, event: (*state, event) if event not in state else state,
@@ -280,7 +280,7 @@ def letters(take: Callable[[str, str], str], tell: Callable[[str], Hashable]) ->
     return Control("letters", ("a", "b"), "", take, tell)
 
 
-def test_what_is_proved_is_told_word_for_word() -> None:
+def test_a_proof_is_reported_verbatim() -> None:
     assert prove(letters(max, str)) == Finding(
         Proved.PROVED,
         states=3,
@@ -294,7 +294,7 @@ def test_what_is_proved_is_told_word_for_word() -> None:
     )
 
 
-def test_what_is_refuted_is_told_word_for_word() -> None:
+def test_a_refutation_is_reported_verbatim() -> None:
     """The first of the last two letters is told: neither swaps nor repeats are harmless."""
     swap = Counterexample((), ("a", "b"), ("b", "a"), (), "a", "b")
     repeat = Counterexample(("a",), ("b",), ("b", "b"), (), "a", "b")
@@ -313,7 +313,7 @@ def test_what_is_refuted_is_told_word_for_word() -> None:
     assert found.counterexample == swap
 
 
-def test_a_step_that_is_no_function_is_told_word_for_word() -> None:
+def test_a_step_that_is_no_function_is_reported_verbatim() -> None:
     found = prove(letters(lambda state, event: {"": "a"}[state], str))
     says = "after a, a raises KeyError: 'a'"
     assert found == Finding(
@@ -329,7 +329,7 @@ def growing(told: Callable[[str], Hashable]) -> Control:
     return letters(lambda state, event: state + event, told)
 
 
-def test_what_does_not_end_is_told_word_for_word() -> None:
+def test_an_unbounded_fold_is_reported_verbatim() -> None:
     name = f"{COMMUTE}, {REPEAT}"
     says = "the states do not end within the limit of 5; nothing is proved"
     assert prove(growing(lambda state: ""), limit=5) == Finding(
@@ -382,7 +382,7 @@ def test_the_search_near_the_start_is_left_where_there_are_too_many_strings() ->
     assert taken["steps"] == exploring + repeats + swaps
 
 
-def test_a_step_that_raises_only_beyond_the_limit_is_told_and_not_raised() -> None:
+def test_a_step_that_raises_only_beyond_the_limit_is_reported_and_not_raised() -> None:
     def take(state: str, event: str) -> str:
         if len(state) > 4 and state.startswith("ab"):
             raise LookupError("too long")

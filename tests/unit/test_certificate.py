@@ -142,13 +142,13 @@ def test_a_proof_is_shown_whole() -> None:
     }
 
 
-def test_what_was_written_is_certified_as_what_was_built_of_it() -> None:
+def test_a_written_definition_is_certified_like_the_built_one() -> None:
     built = Definition.of(written(birth=["asked"]))
     shown = certify(written(birth=["asked"]), scope=SCOPE).shown()
     assert shown == certify(built, scope=SCOPE).shown()
 
 
-def test_two_ends_depend_on_arrival_without_sorting_and_all_else_does_not() -> None:
+def test_only_two_ends_depend_on_arrival_without_sorting() -> None:
     gift = written(
         states=["asked", "given", "lost"],
         moves=[move("asked", "given"), move("asked", "lost")],
@@ -214,7 +214,7 @@ def test_two_ends_depend_on_arrival_without_sorting_and_all_else_does_not() -> N
         ({"states": [], "terminal": []}, "it has no states", ["no_states"]),
     ],
 )
-def test_what_cannot_be_built_is_shown_with_the_first_reason(
+def test_a_definition_that_cannot_be_built_is_shown_with_the_first_reason(
     changes: dict[str, Any], why: str, findings: list[str]
 ) -> None:
     certified = certify(written(**changes))
@@ -243,7 +243,7 @@ def test_what_cannot_be_built_is_shown_with_the_first_reason(
     }
 
 
-def test_what_is_proved_is_not_in_order_while_the_lint_finds_something() -> None:
+def test_a_proved_definition_is_not_ok_while_the_lint_has_findings() -> None:
     trapped = written(states=["asked", "lost", "given"])
     found = certify(trapped, scope=SCOPE)
     assert (found.ok, found.verdict) == (False, Proved.PROVED)
@@ -353,7 +353,7 @@ TOLD: dict[str, tuple[str, list[str], list[object]]] = {
 
 
 @pytest.mark.parametrize("bad", KNOWN_BAD, ids=lambda bad: bad.name)
-def test_a_fold_that_is_known_to_be_wrong_tells_what_its_name_says(bad: Control) -> None:
+def test_a_known_bad_fold_fails_as_its_name_says(bad: Control) -> None:
     letters = tuple(range(len(bad.alphabet)))
     strings = [(), *((letter,) for letter in letters), letters, letters[::-1]]
     told = [arrivals.output_after(bad, string) for string in strings]
@@ -361,7 +361,7 @@ def test_a_fold_that_is_known_to_be_wrong_tells_what_its_name_says(bad: Control)
     assert isinstance(bad, ArrivalFold)
 
 
-def test_a_coarse_clock_tells_minutes_apart_and_no_seconds() -> None:
+def test_a_coarse_clock_distinguishes_minutes_and_no_seconds() -> None:
     coarse = KNOWN_BAD[-1]
     assert coarse.step((Said("second", 60),), Said("first", 59)) == (
         *(Said("first", 59), Said("second", 60)),

@@ -118,7 +118,7 @@ def is_sound(recorder: TroubledRecorder) -> bool:
 # Races
 
 
-def test_whoever_lost_a_race_decides_again_while_others_are_kept_out():
+def test_the_loser_of_a_race_decides_again_under_the_lock():
     recorder = TroubledRecorder()
     one, other = committer(recorder), committer(recorder)
     commit(one, [event(number=1)])
@@ -132,7 +132,7 @@ def test_whoever_lost_a_race_decides_again_while_others_are_kept_out():
     assert is_sound(recorder)
 
 
-def test_what_a_rival_stored_meanwhile_is_a_duplicate_and_nothing_is_written():
+def test_an_event_that_a_rival_stored_meanwhile_is_a_duplicate():
     recorder = TroubledRecorder()
     one, other = committer(recorder), committer(recorder)
     commit(one, [event(number=1)])
@@ -182,7 +182,7 @@ def test_a_store_that_was_closed_says_so_to_every_caller():
 
 
 @pytest.mark.parametrize("losses", [1, 2, 5])
-def test_what_was_written_although_the_reply_was_lost_is_told_as_it_was_written(losses):
+def test_a_written_event_with_a_lost_reply_gets_its_real_receipt(losses):
     recorder = TroubledRecorder(*[lost] * losses)
     sent = [event("a", 1), event("b", 1), event("a", 2, b"[1]"), event("a", 2), unreadable()]
 
@@ -199,7 +199,7 @@ def test_what_was_written_although_the_reply_was_lost_is_told_as_it_was_written(
 
 @pytest.mark.parametrize("trouble", [failed, never_asked])
 @pytest.mark.parametrize("times", [1, 3])
-def test_what_was_not_written_is_decided_again(trouble, times):
+def test_an_event_that_was_not_written_is_decided_again(trouble, times):
     recorder = TroubledRecorder(*[trouble] * times)
 
     told = commit(committer(recorder), [event("a", 1), unreadable()])
@@ -208,7 +208,7 @@ def test_what_was_not_written_is_decided_again(trouble, times):
     assert is_sound(recorder)
 
 
-def test_of_several_commits_in_doubt_the_one_that_was_written_is_found():
+def test_the_written_one_of_several_uncertain_commits_is_found():
     recorder = TroubledRecorder(failed, lost)
 
     assert commit(committer(recorder), [unreadable(), event()]) == [
@@ -217,7 +217,7 @@ def test_of_several_commits_in_doubt_the_one_that_was_written_is_found():
     assert len(recorder.records()) == 2
 
 
-def test_what_is_not_wholly_there_was_not_written():
+def test_a_record_that_was_only_half_written_is_not_counted():
     recorder = TroubledRecorder(first_only)
 
     told = commit(committer(recorder), [event("a", 1), event("a", 2)])
@@ -226,7 +226,7 @@ def test_what_is_not_wholly_there_was_not_written():
     assert is_sound(recorder)
 
 
-def test_what_another_wrote_there_instead_is_not_taken_for_one_s_own():
+def test_a_record_of_another_writer_is_not_mistaken_for_ones_own():
     recorder = TroubledRecorder()
     one, other = committer(recorder), committer(recorder)
     commit(other, [event("other")])
@@ -258,7 +258,7 @@ def test_after_a_lost_reply_all_goes_on_as_if_it_had_come():
 # What is decided
 
 
-def test_what_is_stored_already_needs_no_write_and_no_time():
+def test_a_stored_event_needs_no_write_and_no_clock():
     times: list[datetime] = [NOON]
     recorder = TroubledRecorder()
     commits = Committer(recorder, times.pop, 5)
@@ -268,7 +268,7 @@ def test_what_is_stored_already_needs_no_write_and_no_time():
     assert recorder.alone == [False]
 
 
-def test_what_is_remembered_is_not_read_back():
+def test_a_cached_order_is_not_read_again():
     recorder = TroubledRecorder()
     commits = committer(recorder)
     commit(commits, [event("a", 1), event("b", 1)])
@@ -450,7 +450,7 @@ def test_a_writer_that_remembers_nothing_knows_which_items_were_redriven():
 # One caller's trouble
 
 
-def test_what_fails_a_group_is_tried_one_by_one():
+def test_the_entries_of_a_failed_group_are_retried_one_by_one():
     times: list[datetime | None] = [None, NOON, None, NOON]
     recorder = TroubledRecorder()
     commits = Committer(recorder, lambda: times.pop(0), 5)
@@ -462,7 +462,7 @@ def test_what_fails_a_group_is_tried_one_by_one():
     assert third == [(APPENDED, 1, 2)]
 
 
-def test_an_interruption_comes_through_and_settles_nobody():
+def test_an_interrupt_propagates_and_settles_no_entry():
     def interrupted(_: Write, __: Plan) -> Sequence[int]:
         raise KeyboardInterrupt
 
@@ -526,7 +526,7 @@ def test_the_records_of_one_commit_have_one_time():
 # What is said of it
 
 
-def test_what_was_stored_and_where_is_said_and_never_whose_it_is(caplog):
+def test_log_lines_have_outcome_and_position_and_no_order_id(caplog):
     caplog.set_level(logging.DEBUG, "lifecycle.log")
     commits = committer(TroubledRecorder())
     commit(

@@ -40,11 +40,11 @@ def test_the_how_tos_own_request_is_sent_as_it_stands():
     assert list(parse(request.body()).items()) == list(FIELDS.items())
 
 
-def test_what_was_not_given_is_not_sent():
+def test_fields_that_were_not_given_are_not_sent():
     assert parse(CreateOrder(**LEAST).body()) == LEAST
 
 
-def test_everything_that_is_missing_is_told_at_once():
+def test_everything_missing_is_reported_at_once():
     assert problems() == dict.fromkeys(LEAST, "is missing")
 
 
@@ -119,11 +119,11 @@ def test_a_number_is_sent_as_the_number_it_is(given, sent):
         ("further", json.loads("[" * 200 + "]" * 200)),
     ],
 )
-def test_a_value_of_no_use_is_told_by_its_field_alone(field, value):
+def test_an_invalid_value_is_reported_by_its_field_only(field, value):
     assert list(problems(**LEAST | {field: value})) == [field]
 
 
-def test_an_address_is_told_by_its_own_fields():
+def test_errors_in_the_address_name_its_own_fields():
     found = problems(**LEAST | {"address": {"address_line_1": "", "zip": "94105"}})
     assert found == {
         "address.address_line_1": "is blank",
@@ -146,7 +146,7 @@ def test_a_phone_that_is_not_e164_is_a_warning_and_no_error():
     assert CreateOrder(**LEAST | {"user_phone": "+18005550101"}).warnings() == ()
 
 
-def test_what_the_provider_will_change_is_a_warning():
+def test_a_field_that_the_provider_will_change_is_a_warning():
     told = LEAST | {"user_phone": "+18005550101"}
     risky = CreateOrder(**told, alcoholic=True, leave_unattended=True)
     assert [warning.split()[0] for warning in risky.warnings()] == ["leave_unattended"]

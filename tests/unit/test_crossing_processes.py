@@ -126,7 +126,7 @@ def test_an_error_leaves_behind_what_python_leaves_behind(way):
     assert kept[0] == kept[1]
 
 
-def test_what_python_itself_keeps_of_an_error_is_kept():
+def test_the_notes_of_an_error_survive_pickling():
     missing = pickle.loads(pickle.dumps(lifecycle.MissingExtraError("png", "resvg-py")))
     assert missing.msg == str(missing)
     assert "resvg-py" in missing.msg
@@ -164,7 +164,7 @@ def test_a_definition_that_cannot_be_pickled_is_left_behind_and_its_error_is_not
     assert raised.value.written is not None
 
 
-def test_what_was_written_crosses_where_it_can():
+def test_written_definitions_survive_pickling_where_possible():
     with pytest.raises(DefinitionError) as raised:
         Definition.write("x", states=("a",), moves=[], terminal=("b",))
     crossed = pickle.loads(pickle.dumps(raised.value))
@@ -205,7 +205,7 @@ def public():
 
 
 @ALL_WAYS
-def test_what_an_order_comes_to_crosses_whole(way):
+def test_an_outcome_survives_pickling(way):
     with connect("memory:") as orders:
         orders.record_callback(callback(), headers={"User-Agent": "x"})
         refused = orders.record_callback(b"no json")
@@ -256,7 +256,7 @@ def test_a_definition_is_the_same_and_still_folds(way):
 
 
 @ALL_WAYS
-def test_a_folding_goes_on_from_where_it_stood(way):
+def test_a_fold_continues_from_its_current_state(way):
     with connect("memory:") as orders:
         first = orders.record_callback(callback()).event
         second = orders.record_callback(callback(status="delivered")).event
@@ -294,7 +294,7 @@ def test_a_receipt_that_cannot_be_read_any_more_says_so(tmp_path):
         pickle.dumps(receipt)
 
 
-def test_what_belongs_to_one_process_refuses_to_leave_it(tmp_path):
+def test_objects_bound_to_a_process_refuse_to_be_pickled(tmp_path):
     with connect(f"sqlite:///{tmp_path}/orders.db") as orders:
         sent = orders.begin_request("o-2", {"order_id": "o-2"})
         for live in (orders, orders.views, orders.subscription("x", print), sent):

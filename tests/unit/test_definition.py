@@ -174,7 +174,7 @@ def test_a_definition_that_does_not_hold_together_is_refused_with_the_reason(
     assert refused.value.definition == "small"
 
 
-def test_every_reason_is_told_at_once() -> None:
+def test_every_reason_is_reported_at_once() -> None:
     with pytest.raises(DefinitionError) as refused:
         write(moves=[move("nowhere", "packed"), move("placed", "gone")])
     assert len(refused.value.problems) == 2
@@ -273,13 +273,13 @@ def test_the_live_machine_starts_in_the_initial_state_and_has_no_moves_but_the_d
     assert sorted(machine.events) == ["lost", "packed", "sent"]
 
 
-def test_states_that_are_listed_twice_are_told_in_the_order_of_their_names() -> None:
+def test_states_that_are_listed_twice_are_reported_by_name() -> None:
     with pytest.raises(DefinitionError) as refused:
         write(states=[*"gfedcba", *"abcdefg"], moves=[move("a", "b")])
     assert refused.value.problems == tuple(f"state {s!r} is listed twice" for s in "abcdefg")
 
 
-def test_everything_that_is_wrong_is_told_sorted_and_in_whole_sentences() -> None:
+def test_all_findings_are_reported_sorted_and_in_full_sentences() -> None:
     with pytest.raises(DefinitionError) as refused:
         write(
             states=["placed", "placed", "packed", "sent", "sent", "lost"],
@@ -374,7 +374,7 @@ def written(**changes: Any) -> dict[str, Any]:
     return told | once | {"states": [*told["states"]]}
 
 
-def test_what_was_written_is_in_the_definition_whatever_it_came_in() -> None:
+def test_the_parts_of_a_definition_are_kept_whatever_their_containers() -> None:
     definition = Definition.write(**written())
     assert definition == Definition.of(WRITTEN)
     assert (definition.states, definition.main_line) == (WRITTEN.states, WRITTEN.main_line)
@@ -388,7 +388,7 @@ def test_what_was_written_is_in_the_definition_whatever_it_came_in() -> None:
     assert Definition.of(Written(**listed)) == definition
 
 
-def test_what_is_refused_is_kept_as_it_was_written() -> None:
+def test_a_refused_definition_keeps_what_was_written() -> None:
     nowhere = (*WRITTEN.moves, move("placed", "nowhere"))
     for changes in ({"moves": nowhere}, {"side": ("gone",)}):
         with pytest.raises(DefinitionError) as refused:
@@ -396,7 +396,7 @@ def test_what_is_refused_is_kept_as_it_was_written() -> None:
         assert refused.value.written == Written(**{**vars(WRITTEN), **changes})
 
 
-def test_what_a_state_awaits_stands_as_it_was_written_whatever_becomes_of_it() -> None:
+def test_the_awaits_of_a_state_are_kept_as_written() -> None:
     awaits = {"placed": Awaits(("packing",))}
     definition = write(awaits=awaits)
     awaits["packed"] = Awaits(("sending",))

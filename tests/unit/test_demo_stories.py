@@ -64,20 +64,20 @@ def digest_of(sample_orders: Iterable[SampleOrder]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def test_the_same_seed_tells_the_same_stories_and_another_seed_tells_others() -> None:
+def test_the_same_seed_gives_the_same_sample_orders_and_another_seed_others() -> None:
     assert generate(SEED, 50) == STORIES[:50]
     assert deliver(3, STORIES[:50]) == deliver(3, STORIES[:50])
     assert deliver(3, STORIES[:50]) != deliver(4, STORIES[:50])
     assert digest_of(generate(12, 50)) != digest_of(STORIES[:50])
 
 
-def test_stories_begin_when_the_caller_says() -> None:
+def test_sample_orders_start_at_the_given_time() -> None:
     later = generate(SEED, 20, starts_at=datetime(2023, 1, 2, 3, 4, 5, tzinfo=UTC))
     assert later[0].recordings[0]["received_at"] == "2023-01-02T03:04:05Z"
     assert [order.scenario for order in later] == [order.scenario for order in STORIES[:20]]
 
 
-def test_each_story_folds_to_the_state_that_it_was_told_to_reach_without_anomaly() -> None:
+def test_each_sample_order_folds_to_its_status_without_anomaly() -> None:
     for order in STORIES:
         view = fold(INSTACART.definition, recognized(order.recordings))
         assert (view.order_id, view.status) == (order.order_id, order.status), order
@@ -85,13 +85,13 @@ def test_each_story_folds_to_the_state_that_it_was_told_to_reach_without_anomaly
         assert view.missing == (), order
 
 
-def test_no_two_recordings_of_a_story_are_one_event() -> None:
+def test_no_two_recordings_of_an_order_are_one_event() -> None:
     for order in STORIES:
         keys = [event.key for event in recognized(order.recordings)]
         assert len(set(keys)) == len(keys), order
 
 
-def test_stories_are_told_in_the_order_in_which_they_happened() -> None:
+def test_recordings_of_a_sample_order_are_in_the_order_of_events() -> None:
     for order in STORIES:
         times = [recording["received_at"] for recording in order.recordings]
         assert [datetime.fromisoformat(t) for t in times] == sorted(
@@ -99,7 +99,7 @@ def test_stories_are_told_in_the_order_in_which_they_happened() -> None:
         )
 
 
-def test_every_plot_of_the_how_to_and_more_are_told() -> None:
+def test_every_scenario_occurs() -> None:
     sample_orders = Counter(order.scenario for order in generate(SEED, 1000))
     assert set(sample_orders) == {
         "delivered",
@@ -117,7 +117,7 @@ def test_every_plot_of_the_how_to_and_more_are_told() -> None:
     assert min(sample_orders.values()) >= 10
 
 
-def test_every_kind_of_event_and_both_shapes_of_callbacks_are_told() -> None:
+def test_every_kind_of_event_and_both_shapes_of_callbacks_occur() -> None:
     recordings = [recording for order in STORIES for recording in order.recordings]
     assert {r["kind"] for r in recordings} == {"request", "response", "callback", "poll"}
     callbacks = [r["body"] for r in recordings if r["kind"] == "callback"]
@@ -127,7 +127,7 @@ def test_every_kind_of_event_and_both_shapes_of_callbacks_are_told() -> None:
     assert names >= {"order_location", "at_store_eta", "customer_missing", "rating_updated"}
 
 
-def test_the_first_story_is_the_one_to_show() -> None:
+def test_the_first_sample_order_is_the_demo_scenario() -> None:
     for seed in (1, 2, 3):
         view = fold(INSTACART.definition, recognized(generate(seed, 1)[0].recordings))
         path = [step.status for step in view.path]
@@ -149,7 +149,7 @@ def test_tips_come_after_the_delivery_and_change_nothing() -> None:
     assert {order.status for order in tipped} == {"delivered"}
 
 
-def test_people_in_the_stories_are_nobody() -> None:
+def test_the_people_in_sample_orders_are_invented() -> None:
     text = json.dumps([order.recordings for order in STORIES])
     phones = set(re.findall(r'"user_phone": "([^"]*)"', text))
     assert phones
@@ -158,7 +158,7 @@ def test_people_in_the_stories_are_nobody() -> None:
     assert "Singh" not in repr(STORIES) + repr(deliver(1, STORIES))
 
 
-def test_the_damage_adds_up_and_is_what_a_log_would_count() -> None:
+def test_the_delivery_faults_add_up_and_match_the_log() -> None:
     delivery = deliver(5, STORIES)
     faults = delivery.faults
     counted = Counter[str]()
@@ -177,7 +177,7 @@ def test_the_damage_adds_up_and_is_what_a_log_would_count() -> None:
     assert min(faults) > 0
 
 
-def test_those_that_were_overtaken_are_counted_one_by_one() -> None:
+def test_overtaken_recordings_are_counted_individually() -> None:
     delivery = deliver(5, STORIES)
     assert delivery.faults.overtaken == overtaken(STORIES, delivery.recordings)
     assert overtaken(STORIES, [r for s in STORIES for r in s.recordings]) == 0
@@ -225,7 +225,7 @@ def test_arrivals_are_in_order_of_time_and_orders_come_mixed() -> None:
     assert changes > 0.8 * len(owners)
 
 
-def test_nothing_is_done_where_nothing_was_asked_for() -> None:
+def test_without_overdue_orders_nothing_is_done() -> None:
     delivery = deliver(1, STORIES, lost=0, repeated=0, divergent=0, delayed=0)
     sent = [recording for order in STORIES for recording in order.recordings]
     assert delivery.faults == DeliveryFaults(len(sent), 0, 0, 0, 0, len(sent))
@@ -233,7 +233,7 @@ def test_nothing_is_done_where_nothing_was_asked_for() -> None:
 
 
 @pytest.mark.parametrize("fate", ["lost", "repeated", "divergent"])
-def test_a_fate_of_share_one_meets_every_callback_that_it_can_meet(fate: str) -> None:
+def test_a_fault_with_rate_one_hits_every_callback_that_it_can_hit(fate: str) -> None:
     shares = {"lost": 0.0, "repeated": 0.0, "divergent": 0.0} | {fate: 1.0}
     delivery = deliver(1, STORIES, **shares, delayed=0)
     callbacks = [r for s in STORIES for r in s.recordings if r["kind"] == "callback"]
@@ -251,13 +251,13 @@ def test_our_own_exchanges_are_never_lost_or_repeated() -> None:
         assert len(ours) == sum(r["kind"] != "callback" for s in STORIES for r in s.recordings)
 
 
-def test_delivering_leaves_the_stories_as_they_were() -> None:
+def test_delivering_does_not_change_the_sample_orders() -> None:
     before = digest_of(STORIES)
     deliver(9, STORIES, divergent=0.5)
     assert digest_of(STORIES) == before
 
 
-def test_a_date_is_told_in_gmt_whatever_zone_the_provider_s_clock_was_set_in() -> None:
+def test_the_date_header_is_in_gmt_whatever_the_zone_of_the_provider_s_clock() -> None:
     sample_orders = datetime(2022, 6, 4, 12, 0, tzinfo=timezone(timedelta(hours=2)))
     assert http_date(sample_orders) == "Sat, 04 Jun 2022 10:00:00 GMT"
 

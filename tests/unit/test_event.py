@@ -49,7 +49,7 @@ def test_an_event_prints_no_name_that_is_not_a_plain_word(name: str, shown: str)
     assert repr(EVENT._replace(name=name)) == f"<Event callback {shown} 0123456789ab>"
 
 
-def test_an_event_that_is_told_no_more_knows_no_more() -> None:
+def test_an_event_without_optional_fields_has_none_in_the_table() -> None:
     assert EVENT[10:] == (None,) * 6 + ({}, {}, (), ()) + (None,) * 5
     assert EVENT.stream == stream_of("instacart", "order-1") == "order:instacart:order-1"
     assert Arrival("callback", b"", NOON)[3:] == (None, 1, None, None, {})
@@ -57,13 +57,13 @@ def test_an_event_that_is_told_no_more_knows_no_more() -> None:
     assert Fault() == (None, None, None)
 
 
-def test_what_an_event_is_not_told_cannot_be_filled_in_for_all_events() -> None:
+def test_missing_fields_of_an_event_cannot_be_filled_in_for_all_events() -> None:
     for shared in (EVENT.headers, EVENT.details, Arrival("callback", b"", NOON).headers):
         with pytest.raises(TypeError):
             shared["date"] = "today"  # type: ignore[index]
 
 
-def test_the_limits_are_those_that_the_pages_tell() -> None:
+def test_the_limits_are_those_on_the_pages() -> None:
     assert MAX_BODY_BYTES == 1_048_576
     assert MAX_KEPT_BYTES == 16_777_216
     assert (MAX_ID_BYTES, MAX_ATTEMPT) == (255, 1_000_000)

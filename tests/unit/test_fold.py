@@ -82,7 +82,7 @@ def test_events_of_two_orders_or_none_are_refused() -> None:
         fold(LAST_MILE, [])
 
 
-def test_of_three_contents_under_one_key_the_earliest_then_the_smallest_digest_counts() -> None:
+def test_the_earliest_then_the_smallest_digest_counts_among_three_contents_of_one_key() -> None:
     rivals = [
         event("delivered", 9, key="callback:1", digest="a"),
         event("canceled", 3, key="callback:1", digest="z"),
@@ -101,7 +101,7 @@ def test_of_three_contents_under_one_key_the_earliest_then_the_smallest_digest_c
         assert {(h.from_, h.to) for h in folding.history()[1:]} == {(None, None)}
 
 
-def test_late_counts_events_recorded_after_one_that_they_precede() -> None:
+def test_late_counts_events_recorded_after_a_later_one() -> None:
     names = ["brand_new", "acknowledged", "acknowledged_for_delivery", "at_store", "delivering"]
     in_time = [event(name, second) for second, name in enumerate(names)]
 
@@ -119,7 +119,7 @@ def test_late_counts_events_recorded_after_one_that_they_precede() -> None:
     assert late(3, None, 1, 2, None) == 1
 
 
-def test_arrival_tells_first_last_version_and_since_when_the_order_waits() -> None:
+def test_arrival_has_first_last_version_and_since_when_the_order_waits() -> None:
     events = [
         event("brand_new", 5, version=1, received_at=STARTS_AT + timedelta(hours=2)),
         event("order_location", 60, version=2, received_at=STARTS_AT + timedelta(hours=1)),
@@ -396,7 +396,7 @@ def test_a_content_that_takes_a_key_over_counts_from_then_on_wherever_it_sorts(
             assert folding.events == at_once.events
 
 
-def test_a_folding_tells_its_path_and_all_its_events_evidence_last() -> None:
+def test_a_fold_returns_its_path_and_all_its_events_with_evidence_last() -> None:
     first, second, beside = event("brand_new", 1), event("at_store", 2), event("order_location", 9)
     rival = event("delivered", 3, key=first.key)
     folding = Folding.of(LAST_MILE, [rival, second, beside, first])
@@ -432,7 +432,7 @@ def test_a_detail_that_is_no_mapping_counts_whole_and_a_mapping_leaf_by_leaf() -
     assert view.details == Tags(tags=("b",), inner={"x": 2, "y": 1, "z": [2], "w": 3})
 
 
-def test_what_was_folded_at_once_changes_nothing_when_it_comes_again() -> None:
+def test_an_event_that_was_folded_changes_nothing_when_it_repeats() -> None:
     events = [request(1), event("brand_new", 1), event("acknowledged", 2)]
     folding = Folding.of(LAST_MILE, events)
     before = folding.view()
@@ -442,7 +442,7 @@ def test_what_was_folded_at_once_changes_nothing_when_it_comes_again() -> None:
     assert folding.events == tuple(events)
 
 
-def test_what_lost_its_key_arrived_all_the_same() -> None:
+def test_divergent_evidence_counts_as_arrived() -> None:
     early, late = STARTS_AT - timedelta(days=1), STARTS_AT + timedelta(days=1)
     usual = event("brand_new", 1)
     one, other = (event("created", 2, key="callback:2", digest=digest) for digest in ("1", "2"))
@@ -458,7 +458,7 @@ def test_what_lost_its_key_arrived_all_the_same() -> None:
     assert fold(LAST_MILE, told[:2]).arrival.last_received_at == late
 
 
-def test_details_that_only_filled_gaps_count_in_full_when_they_are_told_again() -> None:
+def test_details_that_filled_gaps_count_in_full_when_they_are_repeated() -> None:
     first, told = {"locale": "en_US"}, {"locale": "fr_CA"}
     events = [
         event("brand_new", 1, details=first),
@@ -469,7 +469,7 @@ def test_details_that_only_filled_gaps_count_in_full_when_they_are_told_again() 
     assert fold(LAST_MILE, events).details == OrderDetails(locale="fr_CA")
 
 
-def test_what_is_placed_goes_on_without_its_copy():
+def test_a_sorted_fold_is_independent_of_its_copy():
     kept: Placed[str] = Placed()
     kept.replace((2, 1), (2, 3), [((2, 1), "one"), ((2, 3), "three")])
     twin = kept.copy()

@@ -93,7 +93,7 @@ def test_views_and_histories_are_the_oracles(part: int) -> None:
 
 
 @pytest.mark.parametrize("part", range(8))
-def test_of_single_events_too(part: int) -> None:
+def test_single_events_are_recorded_too(part: int) -> None:
     for recording in alphabet()[part::8]:
         assert not [*differences([recording])], recording
 

@@ -120,7 +120,7 @@ def test_a_name_in_another_writing_is_no_plain_word_of_an_event() -> None:
     assert repr(event).startswith("<Event callback ? ")
 
 
-def test_what_is_logged_of_a_hostile_order_is_plain(caplog: pytest.LogCaptureFixture) -> None:
+def test_log_lines_about_a_hostile_order_are_escaped(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.DEBUG):
         list(shown())
     assert all(is_plain(record.getMessage()) for record in caplog.records)
@@ -143,7 +143,7 @@ def test_a_word_that_had_to_be_one_of_a_few_is_quoted_and_no_other() -> None:
 
 
 @pytest.mark.parametrize("found", ["it is full", "it was replaced; put it back and start again"])
-def test_what_to_do_about_a_store_is_said_once(found: str) -> None:
+def test_the_advice_about_a_store_is_given_once(found: str) -> None:
     text = str(errors.StoreUnavailableError("sqlite:///orders.db", found))
     assert text.startswith(f"store 'sqlite:///orders.db' cannot be used: {found}")
     assert text.count(";") == 1

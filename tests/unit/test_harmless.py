@@ -39,7 +39,7 @@ def read_back(shown: str) -> str:
         ("é 日本 ✓", "é 日本 ✓"),
     ],
 )
-def test_what_could_steer_is_written_out_and_the_rest_is_shown(text: str, shown: str) -> None:
+def test_control_characters_are_escaped_and_other_text_is_shown(text: str, shown: str) -> None:
     assert harmless(text) == shown
 
 

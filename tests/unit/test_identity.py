@@ -51,7 +51,7 @@ def vectors():
 
 
 @pytest.mark.parametrize("vector", vectors(), ids=lambda vector: vector["key"][:20])
-def test_the_page_tells_the_key_and_the_digest(vector):
+def test_the_page_shows_the_key_and_the_digest(vector):
     event = recognized(vector["recording"])
     assert (event.key, event.digest) == (vector["key"], vector["digest"])
     assert event.digest == sha256(vector["content"])
@@ -220,7 +220,7 @@ def test_identity_does_not_depend_on_when_or_with_which_headers_it_came():
         "a/b?c#d:e",
     ],
 )
-def test_these_can_name_an_order(text):
+def test_these_are_valid_order_ids(text):
     assert is_order_id(text)
 
 
@@ -239,7 +239,7 @@ def test_these_can_name_an_order(text):
         "a\udef5",
     ],
 )
-def test_these_cannot_name_an_order(text):
+def test_these_are_invalid_order_ids(text):
     assert not is_order_id(text)
 
 
@@ -300,7 +300,7 @@ def test_anything_else_is_no_event_id(value):
 
 
 @pytest.mark.parametrize("value", [1.5, True, [], {"a": 1}, "\ud83d", HUGE, {1, 2}, b"a", object()])
-def test_an_order_id_of_no_use_is_kept_as_text_that_can_be_stored_and_names_no_order(value):
+def test_an_invalid_order_id_is_kept_as_text_that_can_be_stored_and_names_no_order(value):
     stated = stated_order_id(value)
     assert stated.encode()
     assert not is_order_id(stated)
@@ -325,7 +325,7 @@ def test_an_order_id_of_no_use_is_kept_as_text_that_can_be_stored_and_names_no_o
     ],
     ids=lambda value: str(type(value)),
 )
-def test_what_is_stated_as_an_order_id_is_kept_as_it_was_spelled(value, kept):
+def test_a_stated_order_id_is_kept_verbatim(value, kept):
     assert stated_order_id(value) == kept
 
 

@@ -89,7 +89,7 @@ def test_anything_else_names_none(text):
 @given(
     st.datetimes(timezones=ZONES).filter(lambda instant: 1 < instant.year < 9999),
 )
-def test_what_is_printed_is_read_back(instant):
+def test_printed_definitions_are_read_back(instant):
     printed = format_instant(instant)
     assert parse_instant(printed) == instant
     assert parse_instant(instant.isoformat()) == instant

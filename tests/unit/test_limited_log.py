@@ -14,7 +14,7 @@ class Clock:
         return self.now
 
 
-def test_of_a_kind_so_many_are_written_and_the_next_tells_how_many_were_not():
+def test_lines_of_a_kind_are_limited_and_the_next_counts_the_dropped_ones():
     clock = Clock()
     limit = LineLimit(3, 10, clock)
     assert [limit.dropped_before("a") for _ in range(6)] == [0, 0, 0, None, None, None]
@@ -27,7 +27,7 @@ def test_of_a_kind_so_many_are_written_and_the_next_tells_how_many_were_not():
     assert limit.dropped_before("a") == 0
 
 
-def test_kinds_without_end_are_one_kind():
+def test_beyond_the_limit_all_kinds_share_one_limit():
     limit = LineLimit(1, 10, Clock())
     written = [limit.dropped_before(f"kind {number}") for number in range(10_000)]
     assert written.count(0) <= 201
@@ -52,7 +52,7 @@ def test_a_logger_tells_it_in_its_next_line(caplog):
     assert caplog.records[0].filename == "test_limited_log.py"
 
 
-def test_a_handler_is_held_to_it_whoever_logs_and_whatever():
+def test_a_handler_with_the_filter_limits_the_lines_of_every_logger():
     said = []
 
     class Keeping(logging.Handler):

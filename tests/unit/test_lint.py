@@ -231,7 +231,7 @@ def test_must_pass_milestones_are_on_every_declared_way_and_no_other_state_is() 
     assert "at_store" not in lint(shortcut).must_pass["delivered"]
 
 
-def test_all_that_is_wrong_is_told_at_once_and_not_just_the_first() -> None:
+def test_all_errors_are_reported_at_once() -> None:
     written = seeded(
         *(
             move("at_store", "nowhere"),
@@ -279,7 +279,7 @@ def test_no_states_at_all_is_a_finding() -> None:
         ({"details": dict}, "details is a value of type type"),
     ],
 )
-def test_what_is_no_lifecycle_at_all_is_a_finding_and_no_traceback(
+def test_a_value_that_is_no_lifecycle_is_a_finding_and_no_traceback(
     changes: dict[str, Any], sentence: str
 ) -> None:
     findings = lint(seeded(**changes)).findings
@@ -304,7 +304,7 @@ MOVES = st.one_of(
     st.lists(ODD, max_size=3),
     st.lists(WORDS, max_size=3),
 )
-def test_nothing_that_is_written_makes_the_lint_stumble(
+def test_no_written_definition_crashes_the_lint(
     states: list[Any], moves: list[Any], roles: list[Any], names: list[str]
 ) -> None:
     written = Written(
@@ -321,7 +321,7 @@ def test_nothing_that_is_written_makes_the_lint_stumble(
     st.lists(st.tuples(st.sampled_from("abcde"), st.sampled_from("abcde")), max_size=10),
     st.sets(st.sampled_from("abcde"), min_size=1, max_size=2),
 )
-def test_what_the_lint_lets_pass_can_be_built_and_each_end_can_be_reached(
+def test_a_definition_that_passes_the_lint_can_be_built_and_reaches_each_end(
     moves: list[tuple[str, str]], ends: set[str]
 ) -> None:
     written = Written("any", list("abcde"), [move(*each) for each in moves], sorted(ends))

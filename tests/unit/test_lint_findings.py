@@ -469,7 +469,7 @@ FOUND: dict[str, tuple[Written, list[tuple[str, str, str]]]] = {
 
 
 @pytest.mark.parametrize("fault", FOUND)
-def test_all_that_is_found_is_told_word_for_word(fault: str) -> None:
+def test_every_finding_is_reported_verbatim(fault: str) -> None:
     written, expected = FOUND[fault]
     found = lint(written).findings
     assert [(each.code, each.sentence, " ".join(each.witness)) for each in found] == expected
@@ -517,7 +517,7 @@ def test_a_finding_is_shown_with_its_code_its_sentence_and_its_witness() -> None
         ("a>b", "a z", {"a": ""}),
     ],
 )
-def test_what_every_way_to_an_end_passes(moves: str, ends: str, expected: dict[str, str]) -> None:
+def test_the_states_on_every_way_to_an_end(moves: str, ends: str, expected: dict[str, str]) -> None:
     must_pass = lint(small(moves, ends, "a b c d y z")).must_pass
     assert {end: " ".join(passed) for end, passed in must_pass.items()} == expected
 
@@ -546,7 +546,7 @@ def test_a_circle_is_the_shortest_way_back_and_nothing_where_there_is_none() -> 
     assert drawn.circle("a") == ()
 
 
-def test_what_is_reached_by_some_moves_leaves_out_what_lies_behind_others() -> None:
+def test_states_reached_by_some_moves_exclude_those_behind_other_moves() -> None:
     drawn = graph("a>b b>c c>d a>z")
     assert drawn.reached_from("a") == {"a", "b", "c", "d", "z"}
     assert drawn.reached_from("a", by=lambda row: row.dest != "c") == {"a", "b", "z"}

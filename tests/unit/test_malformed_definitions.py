@@ -73,7 +73,7 @@ def refusals(**changes: Any) -> list[str]:
 
 @pytest.mark.parametrize("part", LISTS)
 @pytest.mark.parametrize("wrong", NO_NAMES, ids=lambda wrong: type(wrong).__name__)
-def test_what_is_no_name_is_refused_in_every_list_of_names(part: str, wrong: object) -> None:
+def test_an_invalid_name_is_refused_in_every_list_of_names(part: str, wrong: object) -> None:
     assert f"{part} holds a " in refusals(**{part: [*SOUND[part], wrong]})[0].replace(
         "holds nothing", "holds a "
     )
@@ -81,7 +81,9 @@ def test_what_is_no_name_is_refused_in_every_list_of_names(part: str, wrong: obj
 
 @pytest.mark.parametrize("part", [*LISTS, "moves"])
 @pytest.mark.parametrize("wrong", NO_LISTS, ids=lambda wrong: type(wrong).__name__)
-def test_what_is_no_list_is_refused_where_a_list_belongs(part: str, wrong: object) -> None:
+def test_a_value_that_is_no_list_is_refused_where_a_list_is_expected(
+    part: str, wrong: object
+) -> None:
     assert f"{part} is " in refusals(**{part: wrong})[0]
 
 
@@ -130,7 +132,7 @@ def test_a_move_of_other_parts_is_refused_whatever_they_hold(wrong: dict[Any, An
         {Texts.PLACED: Awaits(("sent",))},
     ],
 )
-def test_what_awaits_nothing_that_can_be_told_is_refused(wrong: object) -> None:
+def test_awaits_that_name_nothing_valid_are_refused(wrong: object) -> None:
     assert refusals(awaits=wrong)[0].startswith("awaits ")
 
 
@@ -152,7 +154,7 @@ def test_a_state_cannot_be_called_as_transitions_calls_its_wildcards(state: str)
     assert "wildcard" in refusals(states=["placed", "sent", state])[0]
 
 
-def test_everything_that_is_malformed_is_told_at_once_and_only_once() -> None:
+def test_everything_malformed_is_reported_at_once_and_only_once() -> None:
     (told, _) = refusals(states=["placed", "sent", 1, 2], moves=[["sent"], MOVE], side=3)
     assert told == (
         "states holds a value of type int, expected plain text of up to 255 bytes of UTF-8; "
@@ -161,7 +163,7 @@ def test_everything_that_is_malformed_is_told_at_once_and_only_once() -> None:
     )
 
 
-def test_what_can_be_read_once_alone_is_no_list_of_something_written() -> None:
+def test_an_iterator_is_refused_where_a_list_is_expected() -> None:
     """The check would use it up, and an empty lifecycle be built."""
     with pytest.raises(DefinitionError, match="states is a value of type list_iterator"):
         Definition.of(Written(**(SOUND | {"states": iter(SOUND["states"])})))

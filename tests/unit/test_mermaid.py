@@ -192,7 +192,7 @@ def test_an_arrow_that_was_taken_twice_carries_both_numbers() -> None:
     assert ("[*]", "requested", "") in drawn.arrows
 
 
-def test_an_order_that_no_event_has_placed_is_drawn_without_a_path() -> None:
+def test_an_order_without_a_state_is_drawn_without_a_path() -> None:
     picture = mermaid(LAST_MILE, view_of(LAST_MILE))
     assert "classDef" not in picture
     assert "Order xyz123456 is requested" in picture

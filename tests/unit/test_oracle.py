@@ -368,7 +368,7 @@ def test_an_empty_event_time_is_none_and_a_flat_body_has_none():
 
 
 @pytest.mark.parametrize(("reason", "recording"), unreadable("A"))
-def test_quarantine_tells_its_reason(reason, recording):
+def test_an_unreadable_arrival_is_quarantined_with_its_reason(reason, recording):
     assert identify(recording) == reason
 
 
@@ -383,7 +383,7 @@ def test_quarantine_tells_its_reason(reason, recording):
         recorded("callback", order_id="A", body={"status": "staged"}),
     ],
 )
-def test_what_a_line_names_is_not_quarantined_for_what_its_body_lacks(recording):
+def test_a_body_without_an_order_id_is_no_problem_if_the_line_names_it(recording):
     assert identify(recording).order_id == "A"
 
 
@@ -504,7 +504,7 @@ def test_an_accepted_brand_new_stays_with_creation():
     ]
 
 
-def test_of_several_contents_the_earliest_counts_and_no_time_is_the_latest():
+def test_the_earliest_of_several_contents_counts_and_no_time_is_the_latest():
     later, first, untimed = event("x", 2), event("x", 1), event("x")
     assert [
         (line["verdict"], line["occurred_at"], line["from"], line["to"])
@@ -516,7 +516,7 @@ def test_of_several_contents_the_earliest_counts_and_no_time_is_the_latest():
     ]
 
 
-def test_of_several_contents_at_one_time_the_smaller_digest_counts():
+def test_the_smaller_digest_counts_among_several_contents_of_one_time():
     rivals = [event("staged", 1, "e", locale=locale) for locale in "abcdef"]
     least = min(
         rivals,
@@ -543,7 +543,7 @@ def test_divergent_evidence_contributes_nothing_but_its_anomaly():
     assert view(told_all)["missing"] == ["requested", "brand_new"]
 
 
-def test_what_informs_only_is_noted_even_after_the_end():
+def test_an_informational_event_is_noted_even_after_the_end():
     ended = [event("delivered", 1, locale="a"), event("tip_adjustment", 2, locale="b")]
     assert last(*ended) == ("noted", "delivered", "delivered")
     assert view(ended)["locale"] == "b"
@@ -551,7 +551,7 @@ def test_what_informs_only_is_noted_even_after_the_end():
     assert view([*ended, flat("rating_updated", locale="c")])["locale"] == "b"
 
 
-def test_a_failed_exchange_is_noted_and_tells_no_details():
+def test_a_failed_exchange_is_noted_and_has_no_details():
     assert told(request(), response(503, {"status": "x", "locale": "no"})) == [
         ("requested", "applied"),
         ("failed", "noted"),
@@ -760,7 +760,7 @@ def test_wrong_types_and_empty_texts_say_nothing_and_false_says_something():
     assert found["is_fallback_window"] is None
 
 
-def test_our_own_request_tells_no_details():
+def test_our_own_request_has_no_details():
     assert view([request(locale="en-US", store_location="x")])["locale"] is None
 
 
@@ -920,7 +920,7 @@ def test_the_alphabet_is_wide_and_every_letter_is_a_readable_event_of_its_own():
     assert len({(event.key, event.digest) for event in found}) == len(found) >= 80
 
 
-def test_every_story_and_random_set_is_about_one_order_whatever_its_name():
+def test_every_sample_and_random_set_is_about_one_order_whatever_its_name():
     for name in ("A", "17", 'a "quoted" é 🛒'):
         rng = random.Random(name)
         for one in STORIES.values():
@@ -957,6 +957,6 @@ def test_a_fold_in_order_of_arrival_would_be_seen(monkeypatch):
     assert any(view(delivered) != view(made) for made, delivered in pairs)
 
 
-def test_every_doubt_still_has_an_answer():
+def test_every_unanswered_question_has_an_entry():
     for doubt, recording in doubtful("A"):
         assert isinstance(identify(recording), Event | str), doubt

@@ -77,7 +77,7 @@ def test_late_refused_divergent_unknown_and_missing_events_are_named_on_the_path
         assert words in said, words
 
 
-def test_nobody_knows_a_stay_beside_a_step_that_came_late_without_a_time():
+def test_the_time_in_a_state_is_unknown_beside_an_undated_late_step():
     """It took place before the one that overtook it, so its arrival tells no length of a stay."""
     with connect("memory:") as orders:
         for minute, status in (
@@ -236,7 +236,7 @@ def test_the_same_events_give_the_same_bytes_and_a_picture_runs_nothing_and_asks
     assert "<desc" in drawn[0]
 
 
-def test_a_picture_is_told_in_words_as_well(odd_order):
+def test_a_picture_has_a_text_description(odd_order):
     desc = ET.fromstring(draw_order(odd_order, ORDER).svg()).findtext(f"{SVG}desc") or ""
     assert "at store: skipped ahead to at store, from brand new" in desc
     assert re.search(r"bags verified: refused", desc)

@@ -83,7 +83,7 @@ PROVED = [
 ]
 
 
-def test_what_is_proved_is_told_word_for_word() -> None:
+def test_a_proof_is_reported_verbatim() -> None:
     """`smell` without `noise` stands for nothing new, nor does `cooking@2` as the only instant.
 
     Of the 120 sets of three 28 have the smell alone, and 11 more that instant alone; of the
@@ -94,7 +94,7 @@ def test_what_is_proved_is_told_word_for_word() -> None:
     assert {(each.proved, each.counterexample) for each in found} == {(Proved.PROVED, None)}
 
 
-def test_what_is_beyond_the_limit_is_told_word_for_word() -> None:
+def test_a_reached_limit_is_reported_verbatim() -> None:
     for limit, least in ((136, 3), (135, 2), (9, 0)):
         walks = proved(limit=limit)[4:8]
         assert [(each.proved, each.says) for each in walks[:least]] == [
@@ -118,7 +118,7 @@ def shown_whole(found: Obligation) -> list[Any]:
     return list(shown["counterexample"].values())
 
 
-def test_a_place_without_digests_puts_another_content_where_the_first_one_is() -> None:
+def test_a_sort_key_without_digests_ties_two_contents_of_one_key() -> None:
     """There is no copy in this alphabet: the proof makes one of each letter."""
     rules = Rules(place=lambda definition, event: place(definition, event)[:-1])
     over = OVER._replace(letters=WIDE[:8], wide=WIDE[:7])
@@ -165,7 +165,7 @@ class Weary(Folding):
         super().add(event)
 
 
-def test_an_inner_state_that_arrival_changes_is_refuted_where_only_subsets_are_large() -> None:
+def test_an_inner_state_that_depends_on_arrival_is_refuted_even_if_only_subsets_are_large() -> None:
     [walked, _, subsets] = proved(Rules(folding=Weary), size=1)[4:]
     assert walked == Obligation(
         "incremental = batch, sets of 1 of 8 events", Proved.PROVED, 8, SAME
@@ -193,7 +193,7 @@ class Stuck(Folding):
         return vars(self)["seen"] or super().history()
 
 
-def test_a_history_that_sticks_is_refuted_though_the_view_is_right() -> None:
+def test_a_history_that_depends_on_arrival_is_refuted_though_the_view_is_right() -> None:
     found = [each for each in proved(Rules(folding=Stuck)) if each.proved is not Proved.PROVED]
     events = [LETTERS[label].event for label in ("request 1", "rejected 1 to rejected")]
     told = f"ordered (digest {Folding.of(KITCHEN, events).view().digest[:12]})"
@@ -245,12 +245,12 @@ def test_a_choice_among_rivals_is_tried_with_an_earlier_a_later_and_no_instant()
     assert proved(Rules(supersedes=broken))[3].proved is Proved.REFUTED
 
 
-def test_a_place_that_is_no_tuple_is_shown_all_the_same() -> None:
+def test_a_sort_key_that_is_no_tuple_is_shown_too() -> None:
     found = proved(Rules(place=lambda _, event: event.attempt or 7))[1]
     assert found.says == ("request 1 gives the place 1; rejected 1 to rejected gives the place 1")
 
 
-def test_of_a_place_that_is_shown_only_the_long_parts_are_cut() -> None:
+def test_only_the_long_parts_of_a_shown_sort_key_are_cut() -> None:
     """32 letters are shown whole, as an instant needs them."""
     found = proved(Rules(place=lambda *_: ("a" * 32, "b" * 33)))[1]
     where = f"the place {'a' * 32}, bbbbbbbbbbbb..."

@@ -43,7 +43,7 @@ def test_states_are_found_nearest_first_with_the_way_that_leads_there() -> None:
     assert [AROUND.depth(state) for state in range(4)] == [0, 1, 2, 3]
 
 
-def test_a_way_is_told_from_its_first_letter_on() -> None:
+def test_a_counterexample_starts_at_its_first_event() -> None:
     def take(state: str, event: str) -> str:
         return (state + event[0])[:3]
 
@@ -95,7 +95,7 @@ def raising(number: int) -> Callable[[int], Hashable]:
     ],
     ids=["at once", "later", "no output", "later no output", "list told", "list", "two answers"],
 )
-def test_steps_that_are_no_function_are_told_with_the_arrivals_that_lead_there(
+def test_steps_that_are_no_function_are_reported_with_their_arrivals(
     broken: Control, states: int, says: str
 ) -> None:
     found = explore(broken, ENOUGH)
@@ -104,7 +104,7 @@ def test_steps_that_are_no_function_are_told_with_the_arrivals_that_lead_there(
     assert found.says.startswith(says)
 
 
-def test_states_are_told_apart_in_as_many_rounds_as_the_shortest_string_is_long() -> None:
+def test_states_are_distinguished_in_as_many_rounds_as_the_shortest_string_is_long() -> None:
     """From state 0 three steps show a `b`, from 1 two, from 2 one, from 3 none."""
     quotient = minimize(AROUND)
     assert quotient == Quotient(
@@ -116,7 +116,7 @@ def test_states_are_told_apart_in_as_many_rounds_as_the_shortest_string_is_long(
     assert quotient.telling_apart(3, 1) == ()
 
 
-def test_states_that_no_string_tells_apart_are_one_class_of_which_the_nearest_stands() -> None:
+def test_states_that_no_string_distinguishes_are_one_class_represented_by_the_nearest() -> None:
     explored = AROUND._replace(outputs=["a", "b", "a", "b"])
     quotient = minimize(explored)
     assert quotient == Quotient(explored, rounds=[[0, 1, 0, 1]], members=(0, 1))
@@ -124,7 +124,7 @@ def test_states_that_no_string_tells_apart_are_one_class_of_which_the_nearest_st
     assert quotient.apart(0, 1) == 0
 
 
-def test_the_letter_that_tells_apart_need_not_be_the_first() -> None:
+def test_the_distinguishing_event_need_not_be_the_first() -> None:
     def take(state: tuple[int, int], event: str) -> tuple[int, int]:
         kept, shown = state
         return (min(kept + 1, 2), shown) if event == "on" else (kept, kept)

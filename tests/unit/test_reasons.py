@@ -150,7 +150,7 @@ def test_evidence_names_the_key_that_it_lost() -> None:
     assert anomaly.detail == "several contents came under the key 'k'; one of them counts"
 
 
-def test_every_problem_of_an_event_is_told_in_a_sentence() -> None:
+def test_every_problem_of_an_event_is_one_sentence() -> None:
     odd = response("accepted", problems=("bad_time", "unreadable_body", "unrecognized"))
     assert {each.code: each.detail for each in fold(LAST_MILE, [odd]).anomalies} == {
         "bad_time": (

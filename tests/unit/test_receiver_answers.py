@@ -148,7 +148,7 @@ def test_an_odd_secret_is_read_as_the_standard_encodes_it_and_as_many_send_it(tm
         ({"grant_type": "client_credentials"}, basic(CLIENT, "")),
     ],
 )
-def test_whoever_is_not_known_gets_no_token(ask, form, headers):
+def test_an_unknown_client_gets_no_token(ask, form, headers):
     refused = ask(token_request(form, headers))
     assert (refused.status, json.loads(refused.body)) == (401, {"error": "invalid_client"})
     assert header(refused, "www-authenticate")
@@ -162,7 +162,9 @@ def test_the_content_type_is_never_a_reason_to_refuse(ask, token, content_type, 
 
 
 @pytest.mark.parametrize("body", [b"<html>", b"\xff\x00", b"[]", b'{"id": "x"}'])
-def test_what_cannot_be_read_is_quarantined_and_answered_like_all_else(ask, token, body, tmp_path):
+def test_an_unreadable_callback_is_quarantined_and_answered_like_any_other(
+    ask, token, body, tmp_path
+):
     answer = ask(callback_request(token, body))
     assert (answer.status, json.loads(answer.body)) == (200, {"outcome": "quarantined"})
     assert stored(tmp_path) == [body]
@@ -222,7 +224,7 @@ def test_a_length_beyond_any_number_is_too_large(ask, token, tmp_path):
 @pytest.mark.parametrize(
     "lengths", [["42"], ["42", "42"], ["42, 42"], ["0042", "42"], [" 42 "], [""], []]
 )
-def test_a_length_may_be_said_more_than_once_or_not_at_all(ask, token, lengths, tmp_path):
+def test_a_length_may_be_repeated_or_absent(ask, token, lengths, tmp_path):
     said = [("authorization", f"Bearer {token}"), *(("content-length", n) for n in lengths)]
     assert ask(Request("POST", "/callbacks", said, BODY)).status == 200
     assert stored(tmp_path) == [BODY]
@@ -255,7 +257,7 @@ def test_a_transfer_coding_overrides_a_length(ask, token, tmp_path):
         ("é\udcff", "/callbacks", 405, "POST"),
     ],
 )
-def test_other_methods_and_paths_are_told_apart(ask, method, path, status, allow):
+def test_other_methods_get_405_and_other_paths_404(ask, method, path, status, allow):
     answer = ask(Request(method, path))
     assert (answer.status, header(answer, "allow")) == (status, allow)
 
@@ -313,7 +315,7 @@ def test_a_setup_that_would_let_anybody_in_is_refused_without_quoting_it(setup):
         SETUP | {"signing_keys": "k" * 32},
     ],
 )
-def test_a_secret_that_is_long_and_still_a_placeholder_is_warned_of(setup, caplog):
+def test_a_long_placeholder_secret_is_a_warning(setup, caplog):
     with connect("memory:") as orders:
         SyncReceiver(orders, **SETUP)
         assert not caplog.records
@@ -358,7 +360,7 @@ def test_nothing_of_a_request_or_an_answer_shows(ask, token):
         assert not [canary for canary in (token, "Kamal", SECRET) if canary in repr(value)]
 
 
-def test_a_fault_of_ours_is_told_by_its_kind_alone(caplog):
+def test_of_an_internal_error_only_the_type_is_reported(caplog):
     with connect("memory:") as orders:
         receiver = SyncReceiver(orders, **SETUP)
         token = token_in(receiver.handle(token_request()))

@@ -54,7 +54,7 @@ def error_in(answer: Response, status: int) -> str:
     return told["error"]
 
 
-def test_a_granted_token_may_be_kept_by_no_cache(receiver):
+def test_no_cache_may_store_a_granted_token(receiver):
     """RFC 6749, 5.1."""
     granted = receiver.handle(token_request())
     assert header(granted, "content-type") == "application/json"
@@ -116,13 +116,13 @@ def test_a_parameter_that_comes_twice_breaks_the_rules(receiver, name, again):
     ],
     ids=map(str, range(13)),  # the secret is made anew in every process
 )
-def test_a_token_request_that_breaks_the_rules_is_told_which(receiver, form, error):
+def test_a_token_request_that_breaks_a_rule_is_answered_with_that_rule(receiver, form, error):
     answer = receiver.handle(token_request(form))
     assert error_in(answer, 400) == error
     assert header(answer, "www-authenticate") is None
 
 
-def test_a_form_that_is_none_breaks_the_rules_whoever_sends_it(receiver):
+def test_an_invalid_form_is_refused_for_every_client(receiver):
     for body in (b"", b"hello", json.dumps(GRANT).encode()):
         answer = receiver.handle(token_request(body, basic(CLIENT, SECRET)))
         assert error_in(answer, 400) == "invalid_request"
@@ -184,7 +184,7 @@ def test_two_headers_with_credentials_break_the_rules(receiver):
     ],
 )
 @pytest.mark.parametrize("grant", ["client_credentials", "password"])
-def test_a_client_that_is_not_known_is_told_how_to_say_who_it_is(receiver, headers, grant):
+def test_an_unknown_client_is_told_how_to_authenticate(receiver, headers, grant):
     """RFC 6749, 5.2; before whether what it asks for is supported."""
     answer = receiver.handle(token_request({"grant_type": grant}, headers))
     assert error_in(answer, 401) == "invalid_client"
@@ -219,7 +219,7 @@ def test_a_token_is_asked_for_by_post_alone(receiver, method):
         ("Bearer " + "x" * 100_000, 401, INVALID_TOKEN),
     ],
 )
-def test_a_callback_without_a_good_token_is_told_what_was_wrong_and_not_recorded(
+def test_a_callback_without_a_valid_token_is_refused_with_the_reason_and_not_recorded(
     receiver, authorization, status, challenge
 ):
     """RFC 6750, 3.1: no error code where no bearer token was sent."""

@@ -176,7 +176,7 @@ def test_an_asgi_app_counts_guesses_by_the_address_of_the_caller(clock):
     assert elsewhere == "401"
 
 
-def test_what_breaks_the_rules_is_no_guess(receiver):
+def test_a_malformed_token_request_does_not_count_as_a_guess(receiver):
     for _ in range(200):
         receiver.handle(Request("POST", "/oauth/token", None, b"hello", GUESSER))
     assert asked(receiver, secrets.token_urlsafe(32)) == 401
@@ -187,7 +187,7 @@ def test_a_secret_that_is_right_is_never_counted(receiver):
     assert len(receiver.rules.authorization._guesses) == 0
 
 
-def test_what_is_remembered_of_guessers_is_bounded_and_forgets_who_has_rested():
+def test_the_memory_of_guesses_is_bounded_and_forgets_recovered_sources():
     clock = Clock()
     guesses = Guesses(clock)
     for number in range(2 * MOST_KEPT):
@@ -198,7 +198,7 @@ def test_what_is_remembered_of_guessers_is_bounded_and_forgets_who_has_rested():
     assert len(guesses) == 2
 
 
-def test_whoever_rested_has_all_free_guesses_again(receiver, clock):
+def test_a_recovered_source_has_all_free_guesses_again(receiver, clock):
     guess(receiver, 500)
     clock.now += FREE_GUESSES
     assert guess(receiver, FREE_GUESSES) == {401: FREE_GUESSES}

@@ -48,7 +48,7 @@ def test_a_stranger_is_always_answered_and_never_recorded(request):
 @given(
     BYTES.filter(bool), st.dictionaries(st.sampled_from(["content-type", "date", "x", "é"]), TEXTS)
 )
-def test_whoever_holds_a_token_is_recorded_whatever_comes_with_it(body, headers):
+def test_a_callback_with_a_valid_token_is_recorded_whatever_it_contains(body, headers):
     with connect("memory:") as orders:
         receiver = SyncReceiver(orders, **SETUP)
         token = token_in(receiver.handle(token_request()))

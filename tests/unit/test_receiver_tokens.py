@@ -85,7 +85,7 @@ ODD_HEADS = (
 )
 
 
-def test_what_is_signed_by_hand_is_accepted_too():
+def test_a_token_signed_by_hand_is_accepted():
     """The positive control of the odd claims and heads below."""
     assert Tokens(KEY).client_of(made_of()) == CLIENT
 
@@ -158,7 +158,7 @@ def test_a_token_made_as_the_receiver_makes_it_is_accepted():
         b"." * 4000,
     ],
 )
-def test_a_token_that_is_expired_forged_or_none_is_nobodys(token: bytes):
+def test_an_expired_forged_or_invalid_token_belongs_to_no_client(token: bytes):
     tokens = Tokens([KEY, OLD_KEY])
     tokens.issue(CLIENT)
     assert tokens.client_of(token) is None
@@ -243,7 +243,7 @@ def test_tokens_of_every_lifetime_are_accepted(lifetime):
     assert tokens.client_of(tokens.issue(CLIENT).encode()) == CLIENT
 
 
-def test_what_is_remembered_of_tokens_is_bounded():
+def test_the_cache_of_tokens_is_bounded():
     tokens = Tokens(KEY)
     for number in range(600):
         assert tokens.client_of(made(n=number)) == CLIENT

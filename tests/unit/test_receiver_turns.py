@@ -108,7 +108,7 @@ def test_only_one_turn_is_held_at_a_time_whoever_gives_up_and_is_canceled():
     asyncio.run(run())
 
 
-def test_a_turn_that_comes_up_as_its_client_is_canceled_goes_to_the_next():
+def test_a_turn_granted_to_a_canceled_client_passes_to_the_next():
     async def run() -> None:
         turns = FairQueue()
 

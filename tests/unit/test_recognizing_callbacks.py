@@ -91,7 +91,7 @@ def test_a_flat_callback_is_a_snapshot_without_id_and_time():
     }
 
 
-def test_a_flat_body_has_no_event_id_and_no_event_time_whatever_it_calls_them():
+def test_a_flat_body_has_no_event_id_and_no_event_time_whatever_fields_it_has():
     found = event(flat(event_id=7, event_timestamp="noon"))
     assert (found.event_id, found.occurred_at, found.problems) == (None, None, ())
 
@@ -179,7 +179,7 @@ def test_white_space_around_a_word_is_kept_as_long_as_it_is_no_longer_than_a_wor
         assert (found.name, found.status) == ("delivered", "delivered")
 
 
-def test_what_is_stored_of_a_callback_beside_its_body_stays_small():
+def test_the_stored_form_of_a_callback_adds_little_to_its_body():
     """Whoever may send callbacks must not make the log grow faster than by what they send."""
     worst = "\u0000" * 255
     body = enveloped(event_name=worst, event_id=worst, event_metadata={"order_id": "\u0080" * 127})
@@ -281,7 +281,7 @@ def test_an_event_time_is_read_in_any_zone_to_the_microsecond():
 
 
 @pytest.mark.parametrize("event_id", [1.0, True, [], {}, "", "x" * 256, None])
-def test_an_event_id_of_no_use_is_none_and_the_content_is_the_key(event_id):
+def test_an_invalid_event_id_counts_as_none_and_the_content_is_the_key(event_id):
     found = event(enveloped(event_id=event_id))
     assert found.event_id is None
     assert found.key == f"snapshot:{found.digest}"
@@ -333,7 +333,7 @@ def test_a_text_where_a_boolean_belongs_and_the_reverse_say_nothing():
 
 
 @pytest.mark.parametrize("metadata", [{}, {"event_metadata": None}, {"event_metadata": "none"}])
-def test_an_envelope_without_metadata_tells_no_details_whatever_stands_at_its_root(metadata):
+def test_an_envelope_without_metadata_has_no_details_whatever_is_at_its_root(metadata):
     body = {"event_name": "delivered", "order_id": "order-1", "order_url": "u", "locale": "en_US"}
     found = event(body | metadata)
     assert found.details == {}
@@ -373,7 +373,7 @@ def test_details_are_what_the_model_of_details_takes():
         (b'{"status":"delivered"}', "no_order"),
     ],
 )
-def test_what_is_no_callback_is_put_in_quarantine_with_its_reason(body, expected):
+def test_a_body_that_is_no_callback_is_quarantined_with_its_reason(body, expected):
     assert reason(body) == expected
 
 
@@ -404,7 +404,7 @@ def test_the_first_reason_that_fits_counts():
         ),
     ],
 )
-def test_a_refusal_is_told_in_a_sentence(body, order_id, detail):
+def test_a_refusal_is_one_sentence(body, order_id, detail):
     assert recognize(body, order_id).detail == detail
 
 
@@ -486,7 +486,7 @@ def recalled_twice(told):
         yield recalled.details
 
 
-def test_what_callbacks_repeat_is_read_once():
+def test_repeated_parts_of_callbacks_are_read_once():
     one, two = recalled_twice(TOLD)
     assert one is two
 
@@ -511,7 +511,7 @@ def test_details_show_which_fields_are_known_and_nothing_that_they_say():
     assert repr(FulfillmentDetails()) == "<FulfillmentDetails of nothing>"
 
 
-def test_details_are_not_changed_once_they_are_told():
+def test_details_do_not_change_once_they_are_known():
     details = OrderDetails(locale="en_US")
     for told, field in ((details, "locale"), (details.fulfillment_details, "store_location")):
         with pytest.raises(ValidationError, match="frozen"):

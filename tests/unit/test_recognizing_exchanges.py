@@ -214,7 +214,7 @@ def test_an_error_text_is_its_message():
 
 
 @pytest.mark.parametrize("nothing", [None, "", 0.5, True, [], {}])
-def test_what_an_error_says_in_a_wrong_type_says_nothing(nothing):
+def test_fields_of_an_error_with_a_wrong_type_are_ignored(nothing):
     found = response(
         {"error": {"message": nothing, "code": nothing, "x": 1}, "meta": {"key": nothing}}, 422
     )
@@ -258,7 +258,7 @@ def test_a_wrapper_without_a_readable_error_counts_itself(errors):
     assert response(body, 400).faults == (Fault("There were issues", 9999, "outer"),)
 
 
-def test_what_is_readable_among_errors_counts_alone():
+def test_only_the_readable_errors_of_a_body_count():
     assert response(wrapper(None, leaf(1), {"error": {}}), 400).faults == (
         Fault("error 1", 1, None),
     )
@@ -408,7 +408,7 @@ def test_size_and_a_bad_order_id_count_for_every_kind(kind):
 
 
 @pytest.mark.parametrize("kind", ["request", "response", "poll"])
-def test_an_exchange_id_is_kept_and_one_of_no_use_is_none(kind):
+def test_an_exchange_id_is_kept_and_an_invalid_one_counts_as_none(kind):
     assert (
         recognize(kind, ORDER | {"order_id": "order-1"}, 200, exchange_id="e-1").exchange_id
         == "e-1"

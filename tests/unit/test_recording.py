@@ -88,7 +88,7 @@ def test_a_line_says_everything_about_an_arrival():
     )
 
 
-def test_what_a_line_does_not_say_has_its_usual_value():
+def test_fields_missing_in_a_line_have_default_values():
     usual = Arrival(kind="callback", body=b"", received_at=NOW)
     assert arrival() == usual
     fields = ("provider", "order_id", "attempt", "exchange_id", "received_at", "http_status")
@@ -172,7 +172,7 @@ def test_exact_bodies_are_kept_to_the_byte():
         {"body_base64": 1},
     ],
 )
-def test_a_field_of_no_use_makes_it_a_bad_line_that_is_kept_whole(fields):
+def test_an_invalid_field_makes_a_bad_line_that_is_kept_whole(fields):
     line = spelled(**fields).encode()
     found = read(line, line_number=7)
     assert isinstance(found, Unreadable)
@@ -206,7 +206,7 @@ def test_a_field_of_no_use_makes_it_a_bad_line_that_is_kept_whole(fields):
         b'{"kind":"call\nback"}',
     ],
 )
-def test_what_is_no_strict_json_object_is_a_bad_line_that_is_kept_whole(line):
+def test_a_line_that_is_no_strict_json_object_is_a_bad_line_that_is_kept_whole(line):
     found = read(line)
     assert (found.reason, found.body) == ("bad_line", line)
 
@@ -231,7 +231,7 @@ def test_the_bytes_of_a_file_read_with_escapes_come_back():
 
 
 @pytest.mark.parametrize("unusable", [1.5, True, [], ["order-1"], {}, "a\x00", "x" * 256, 10**255])
-def test_an_order_id_of_no_use_is_bad_whatever_its_type(unusable):
+def test_an_invalid_order_id_is_bad_whatever_its_type(unusable):
     line = spelled(order_id=unusable, body={"id": "order-1", "status": "x"})
     for found in (recognized(line), recognized(json.loads(line))):
         assert found.reason == "bad_order_id"
@@ -245,7 +245,7 @@ def test_an_integer_names_an_order_and_an_exchange_by_its_digits():
 
 
 @pytest.mark.parametrize("unusable", ["", "x" * 256, 1.5, True, [], {}])
-def test_an_exchange_id_of_no_use_is_none(unusable):
+def test_an_invalid_exchange_id_counts_as_none(unusable):
     assert arrival(exchange_id=unusable).exchange_id is None
 
 
@@ -298,7 +298,7 @@ def test_a_mapping_that_is_no_recording_never_raises_and_never_reads_as_one_late
     assert (again.reason, again.body) == ("bad_line", found.body)
 
 
-def test_a_bad_mapping_keeps_all_that_can_be_said():
+def test_a_bad_mapping_is_kept_as_far_as_it_can_be_represented():
     odd = {"kind": "telegram", "received_at": NOW, "body": b"\xff", "x": {1}, 5: 6}
     assert read(odd | {"y": {"a": [1, {2}], "b": "\u00e9"}}).body == (
         b'{"kind":"telegram","received_at":"2022-06-04T10:00:00Z","x":NaN,5:6,'
@@ -307,7 +307,7 @@ def test_a_bad_mapping_keeps_all_that_can_be_said():
 
 
 @pytest.mark.parametrize("line", [None, 7, 1.5, ["kind"], object(), {1: 2}, {}, ()])
-def test_what_is_neither_line_nor_recording_never_raises(line):
+def test_a_value_that_is_neither_line_nor_recording_never_raises(line):
     assert read(line).reason == "bad_line"
     assert read(read(line).body).reason == "bad_line"
 
@@ -384,7 +384,7 @@ def test_a_header_of_more_than_1024_bytes_is_left_out_and_harms_no_other(letter)
     assert read(line)[1].headers == {"date": DATE}
 
 
-def test_a_header_that_came_so_often_that_it_grew_too_long_is_left_out():
+def test_a_repeated_header_that_joined_is_too_long_is_left_out():
     assert keep_headers([("user-agent", "x" * 511)] * 2) == {
         "user-agent": f"{'x' * 511}, {'x' * 511}"
     }
@@ -392,7 +392,7 @@ def test_a_header_that_came_so_often_that_it_grew_too_long_is_left_out():
 
 
 @pytest.mark.parametrize("headers", [7, "date", [1], [("date",)], object()])
-def test_what_is_no_headers_is_the_callers_mistake(headers):
+def test_malformed_headers_raise_an_error_for_the_caller(headers):
     with pytest.raises(InvalidArgumentError):
         keep_headers(headers)
 
@@ -438,7 +438,7 @@ def round_trip(found):
 
 
 @pytest.mark.parametrize("name", CORPUS)
-def test_what_is_written_is_read_as_the_same(name):
+def test_a_written_definition_is_read_back_equal(name):
     exact = {"body_base64": base64.b64encode(CORPUS[name]).decode()}
     headers = {"date": DATE, "user-agent": "caf\u00e9\x00\u2028"}
     for kind, order_id in [

@@ -93,11 +93,11 @@ def without(field: str) -> Change:
         (without("occurred_at"), "occurred_at", None, "2022-06-04T10:00:09+00:00"),
     ],
 )
-def test_a_field_that_the_body_does_not_bear_out_is_told(records, change, field, stored, found):
+def test_a_field_that_does_not_match_the_body_is_reported(records, change, field, stored, found):
     assert differences(last_changed(records, change)) == [(A, field, stored, found, 3, 3)]
 
 
-def test_a_digest_that_the_body_does_not_bear_out_is_told(records):
+def test_a_digest_that_does_not_match_the_body_is_reported(records):
     digest = json.loads(records[2].state.partition(b"\n")[0])["digest"]
 
     found = differences(last_changed(records, reseal(digest="d")))
@@ -105,7 +105,7 @@ def test_a_digest_that_the_body_does_not_bear_out_is_told(records):
     assert found == [(A, "digest", "d", digest, 3, 3)]
 
 
-def test_every_field_that_is_recognized_otherwise_is_told_in_turn(records):
+def test_every_field_that_is_recognized_differently_is_reported_in_order(records):
     now: dict[str, Any] = {
         "key": "k",
         "digest": "d",
@@ -166,14 +166,14 @@ def test_every_field_that_is_recognized_otherwise_is_told_in_turn(records):
         (without("digest"), "a field of it is missing or of a wrong type"),
     ],
 )
-def test_a_header_that_cannot_be_trusted_is_told_and_its_event_left_out(records, change, found):
+def test_an_invalid_header_is_reported_and_its_event_is_left_out(records, change, found):
     told = differences(last_changed(records, change))
 
     is_read = "wrong type" in found
     assert told == [(A, "header", None, found, 3, 3), *([] if is_read else [BROKEN])]
 
 
-def test_a_body_that_was_changed_is_told_with_all_that_it_says_otherwise(records):
+def test_a_changed_body_is_reported_with_every_field_that_differs(records):
     header, _, body = records[2].state.partition(b"\n")
     changed = body.replace(b"brand_new", b"delivered")
 
@@ -192,7 +192,7 @@ def test_a_body_that_was_changed_is_told_with_all_that_it_says_otherwise(records
     assert (A, "name", "brand_new", "delivered", 3, 3) in told
 
 
-def test_a_body_that_says_nothing_any_more_is_told(records):
+def test_a_body_that_can_no_longer_be_recognized_is_reported(records):
     told = differences(last_changed(records, lambda _: resealed_body(records[2].state, b"<html>")))
 
     assert told == [(A, "reason", None, "not_json", 3, 3)]
@@ -204,7 +204,7 @@ def resealed_body(state: bytes, body: bytes) -> bytes:
     return header + b"\n" + body
 
 
-def test_a_place_that_is_not_the_record_s_own_is_told(records):
+def test_a_position_of_another_record_is_reported(records):
     place = [A, "callback", 3]
     for change, stored in (
         (reseal(version=4), [A, "callback", 4]),
@@ -214,7 +214,7 @@ def test_a_place_that_is_not_the_record_s_own_is_told(records):
         assert told == [(A, "place", stored, place, 3, 3)]
 
 
-def test_a_kind_or_an_order_that_is_not_the_record_s_own_is_told_first(records):
+def test_a_kind_or_an_order_of_another_record_is_reported_first(records):
     place = [A, "callback", 3]
     for change, stored in (
         (reseal(kind="poll"), [A, "poll", 3]),
@@ -224,7 +224,7 @@ def test_a_kind_or_an_order_that_is_not_the_record_s_own_is_told_first(records):
         assert told[0] == (A, "place", stored, place, 3, 3)
 
 
-def test_a_chain_that_breaks_is_told(records):
+def test_a_broken_chain_is_reported(records):
     was = json.loads(records[2].state.partition(b"\n")[0])["previous"]
 
     assert differences(last_changed(records, reseal(previous="0" * 64))) == [
@@ -235,7 +235,7 @@ def test_a_chain_that_breaks_is_told(records):
     ]
 
 
-def test_a_version_that_is_missing_is_told_and_the_chain_is_not_asked(records):
+def test_a_missing_version_is_reported_and_the_chain_is_not_checked(records):
     other = recorded(request("b"))
     assert differences([records[0], records[2], *other]) == [
         (A, "version", 2, 3, 3, 2),
@@ -274,7 +274,7 @@ class Handed:
 
 
 @pytest.mark.parametrize("views", [False, True])
-def test_records_whose_version_is_no_number_are_told_and_left_out(views):
+def test_records_whose_version_is_no_number_are_reported_and_left_out(views):
     shown = Shown(*story("a"), *story("b"))
     records = list(shown.log.scan())
     records[1] = records[1]._replace(version="second")
@@ -350,7 +350,7 @@ class Tripping:
         return PROVIDERS["instacart"].recognize(arrival)
 
 
-def test_a_provider_that_trips_over_a_record_is_told_with_the_record(records):
+def test_a_provider_error_is_reported_with_the_record(records):
     told = differences(records, {"instacart": Tripping()})
 
     assert told == [(A, "event", None, "the provider's code raised ZeroDivisionError", 3, 3)]
@@ -372,7 +372,7 @@ def test_records_of_a_provider_that_is_not_known_are_checked_all_the_same(record
     ]
 
 
-def test_a_stream_of_no_known_kind_is_told_and_is_no_order():
+def test_a_stream_of_an_unknown_kind_is_reported_and_is_no_order():
     record = recorded(request("a"))[0]._replace(stream="stray")
 
     found = replay(log_of([record]), PROVIDERS)
@@ -395,7 +395,7 @@ ALL_KINDS = (
 )
 
 
-def test_a_provider_is_given_all_that_came_as_it_came():
+def test_a_provider_receives_an_arrival_verbatim():
     records = recorded(*ALL_KINDS)
     given: list[Arrival] = []
 
@@ -427,7 +427,7 @@ def test_a_provider_is_given_all_that_came_as_it_came():
     assert [len(one.headers) for one in given] == [0, 0, 1, 0, 0]
 
 
-def test_what_is_recognized_has_its_record_s_place():
+def test_a_recognized_event_has_its_record_s_position():
     records = recorded(request("b"), *ALL_KINDS)[1:]
     told: list[Any] = []
 
@@ -487,7 +487,7 @@ def link_of(record: Record) -> list[object]:
     return [record.stream, record.version, header_hash(record.state)]
 
 
-def test_a_log_whose_records_name_none_cannot_tell():
+def test_a_log_without_links_cannot_detect_missing_records():
     records = recorded(request("a"), request("b"), request("c"))
     second = [records[0], records[1]._replace(state=without("after")(records[1].state)), records[2]]
     third = second[2]._replace(state=resealed(second[2].state, after=link_of(second[1])))

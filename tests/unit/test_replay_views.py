@@ -60,7 +60,7 @@ def test_views_that_are_as_they_were_are_not_written_out_to_be_compared(monkeypa
 
 
 @pytest.mark.parametrize("order_id", ["a", "odd", "rejected"])
-def test_a_column_that_differs_is_told(shown, order_id):
+def test_a_column_that_differs_is_reported(shown, order_id):
     view = shown.view(order_id)
     changed = {
         "status": "s",
@@ -83,14 +83,14 @@ def test_a_column_that_differs_is_told(shown, order_id):
 
 
 @pytest.mark.parametrize("novelty", [None, 1, {"x": 1}, [{"code": 1, "detail": 2}], []])
-def test_a_word_more_is_told_whatever_it_holds(shown, novelty):
+def test_an_extra_field_is_reported_whatever_it_holds(shown, novelty):
     shown.rewrite("a", novelty=novelty)
 
     assert shown.differences() == [(A, "novelty", novelty, None, None, None)]
 
 
 @pytest.mark.parametrize("body", [b"x", b"[]", b"5", b"\xff"])
-def test_a_body_that_is_no_object_is_told_alone(shown, body):
+def test_for_a_body_that_is_no_object_only_that_is_reported(shown, body):
     shown.change("a", body=body, status="s")
 
     assert shown.differences() == [
@@ -98,7 +98,7 @@ def test_a_body_that_is_no_object_is_told_alone(shown, body):
     ]
 
 
-def test_words_of_a_body_that_differ_are_told_by_the_names_that_show_prints(shown):
+def test_fields_of_a_body_that_differ_are_reported_by_the_names_that_show_prints(shown):
     told = json.loads(shown.view("a").body)
     details = told["details"] | {"novel": 1}
     gone = next(iter(told["details"]))
@@ -118,7 +118,7 @@ def test_words_of_a_body_that_differ_are_told_by_the_names_that_show_prints(show
     )
 
 
-def test_words_that_differ_in_kind_are_told_as_they_are(shown):
+def test_values_of_different_types_are_reported_verbatim(shown):
     told = json.loads(shown.view("odd").body)
     assert told["anomalies"]
     for fields in ({"details": 5}, {"arrival": 5}, {"anomalies": 5}, {"path": 5}):
@@ -154,7 +154,7 @@ def test_a_time_written_otherwise_is_the_same_time_but_not_the_same_word(shown):
     assert [one[:2] for one in shown.differences()] == [(A, "path")]
 
 
-def test_a_view_that_is_not_there_is_told_with_how_much_there_is(shown):
+def test_a_missing_view_is_reported_with_the_number_of_events(shown):
     shown.forget("a")
 
     found = shown.replay()
@@ -163,7 +163,7 @@ def test_a_view_that_is_not_there_is_told_with_how_much_there_is(shown):
     assert (found.compared, found.behind) == (3, 1)
 
 
-def test_a_view_that_took_in_nothing_is_told_and_not_compared(shown):
+def test_a_view_without_records_is_reported_and_not_compared(shown):
     shown.change("a", version=0)
 
     found = shown.replay()
@@ -172,7 +172,7 @@ def test_a_view_that_took_in_nothing_is_told_and_not_compared(shown):
     assert (found.compared, found.behind) == (3, 1)
 
 
-def test_a_view_that_lacks_the_last_record_that_was_taken_in_is_told(shown):
+def test_a_view_without_the_last_folded_record_is_reported(shown):
     assert shown.generation.position == 10
     shown.change("rejected", version=1)
 
@@ -180,7 +180,7 @@ def test_a_view_that_lacks_the_last_record_that_was_taken_in_is_told(shown):
 
 
 @pytest.mark.parametrize("version", [1, 2])
-def test_a_view_that_took_in_too_little_is_told_and_compared_with_that(shown, version):
+def test_a_view_with_too_few_records_is_reported_and_compared_with_those(shown, version):
     shown.change("a", version=version)
 
     found = [tuple(one) for one in shown.replay().differences]
@@ -190,7 +190,7 @@ def test_a_view_that_took_in_too_little_is_told_and_compared_with_that(shown, ve
     assert "status" in {one[1] for one in found}
 
 
-def test_a_view_of_no_order_is_told(shown):
+def test_a_view_of_no_order_is_reported(shown):
     views = shown.log.views._kept[shown.generation.number].views
     for order_id in ("!", "aa", "zzz"):
         views[order_id] = views["a"]._replace(order_id=order_id)
@@ -207,7 +207,7 @@ def test_views_that_are_behind_are_no_difference(shown):
     assert shown.replay() == Replay(12, 5, 4, 2, True, (), 0)
 
 
-def test_an_order_that_has_a_view_and_cannot_be_folded_is_told(shown):
+def test_an_order_that_has_a_view_and_cannot_be_folded_is_reported(shown):
     changed = [
         record._replace(state=b"broken") if record.stream == A else record
         for record in shown.log.scan()
@@ -240,7 +240,7 @@ def test_under_another_definition_its_name_and_the_columns_do_not_count(shown):
     ]
 
 
-def test_a_digest_that_was_changed_in_every_place_is_told(shown):
+def test_a_digest_that_was_changed_consistently_is_reported(shown):
     digest = shown.view("a").digest
     shown.change("a", digest="d")
     shown.rewrite("a", digest="d")
@@ -251,7 +251,7 @@ def test_a_digest_that_was_changed_in_every_place_is_told(shown):
     ]
 
 
-def test_the_definition_that_a_view_names_is_told(shown):
+def test_a_view_of_another_definition_is_reported(shown):
     fingerprint = PROVIDERS["instacart"].definition.fingerprint
     shown.rewrite("a", definition="d")
 
@@ -319,7 +319,7 @@ def test_every_order_is_compared_once_however_streams_are_shared_out(shown, monk
     )
 
 
-def test_of_very_many_differences_a_hundred_are_listed_and_all_are_counted(shown, monkeypatch):
+def test_a_hundred_differences_are_listed_and_all_are_counted(shown, monkeypatch):
     monkeypatch.setattr("lifecycle.audit.replay.STREAMS_AT_ONCE", 1)
     views = shown.log.views._kept[shown.generation.number].views
     for n in range(150):
@@ -330,7 +330,7 @@ def test_of_very_many_differences_a_hundred_are_listed_and_all_are_counted(shown
     assert (len(found.differences), found.found) == (100, 150)
 
 
-def test_progress_is_told_in_records(shown, monkeypatch):
+def test_progress_is_counted_in_records(shown, monkeypatch):
     monkeypatch.setattr("lifecycle.audit.replay.STREAMS_AT_ONCE", 1)
     told: list[int] = []
 
@@ -339,7 +339,7 @@ def test_progress_is_told_in_records(shown, monkeypatch):
     assert told == [3, 3, 2, 2]
 
 
-def test_what_is_appended_while_it_goes_does_not_count(shown, monkeypatch):
+def test_records_appended_during_the_copy_do_not_count(shown, monkeypatch):
     log = shown.log
     read_many = log.read_many
 

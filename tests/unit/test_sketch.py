@@ -52,7 +52,7 @@ SOUND = Written(
 )
 
 
-def test_what_is_sound_is_kept_whole() -> None:
+def test_a_sound_definition_is_kept_whole() -> None:
     drawn = sketch(SOUND)
     assert (drawn.name, drawn.states) == ("bakery", ("asked", "baking", "sold", "burnt"))
     assert drawn.rows == (
@@ -73,7 +73,7 @@ def test_a_star_stands_for_every_state() -> None:
     assert {row.number for row in drawn.rows} == {1}
 
 
-def test_what_has_no_rank_is_set_aside_and_the_rest_can_be_asked() -> None:
+def test_names_without_a_rank_are_set_aside_and_the_rest_is_checked() -> None:
     drawn = sketch(
         replace(
             SOUND,
@@ -194,7 +194,7 @@ NAMES = "expected a list of names"
         ),
     ],
 )
-def test_what_is_no_part_of_a_lifecycle_is_told_word_for_word(
+def test_an_unknown_part_of_a_lifecycle_is_reported_verbatim(
     changes: dict[str, Any], sentences: list[str]
 ) -> None:
     [where] = changes if len(changes) == 1 else [""]
@@ -205,7 +205,7 @@ def test_what_is_no_part_of_a_lifecycle_is_told_word_for_word(
     ]
 
 
-def test_what_is_malformed_is_left_out_and_what_is_beside_it_is_not() -> None:
+def test_malformed_parts_are_left_out_and_their_neighbors_are_not() -> None:
     rows = [None, move("asked", "baking", None), move("asked", "sold", "sell"), {}]
     drawn = sketch(
         replace(
@@ -227,5 +227,5 @@ def test_what_is_malformed_is_left_out_and_what_is_beside_it_is_not() -> None:
     assert sketch(replace(SOUND, awaits=None)).definition.awaits == {}
 
 
-def test_a_name_that_is_no_text_is_written_as_one() -> None:
+def test_a_name_that_is_no_text_is_written_as_text() -> None:
     assert sketch(replace(SOUND, name=7)).name == "7"  # type: ignore[arg-type]

@@ -188,13 +188,13 @@ class ByArrival(Folding):
         (ByArrival, "views read content only"),
     ],
 )
-def test_a_broken_folding_is_refuted(folding: type[Folding], where: str) -> None:
+def test_a_broken_fold_is_refuted(folding: type[Folding], where: str) -> None:
     found = refuted(Rules(folding=folding), size=3)
     assert any(each.name.startswith(where) for each in found), found
     assert all(each.counterexample is not None and each.says for each in found)
 
 
-def test_a_folding_that_never_folds_again_is_refuted_with_two_events_in_the_wrong_order() -> None:
+def test_a_fold_that_never_refolds_is_refuted_with_two_events_in_the_wrong_order() -> None:
     [first, *_] = refuted(Rules(folding=Hasty))
     found = first.counterexample
     assert found is not None
@@ -249,7 +249,7 @@ class Circular:
     ],
     ids=["no tie-break", "no digest", "received_at", "version", "not comparable", "in a circle"],
 )
-def test_a_broken_place_is_refuted(broken: Any, where: str) -> None:
+def test_a_broken_sort_key_is_refuted(broken: Any, where: str) -> None:
     found = refuted(Rules(place=broken))
     assert where in [each.name for each in found], found
 
@@ -263,7 +263,7 @@ def test_a_tie_is_shown_with_the_two_events_that_tie() -> None:
     assert one == other
 
 
-def test_a_place_that_reads_arrival_is_shown_with_the_field_it_reads() -> None:
+def test_a_sort_key_that_reads_arrival_is_shown_with_the_field_it_reads() -> None:
     [found] = refuted(Rules(place=by_version))
     assert "with another version" in found.says
 
@@ -292,7 +292,7 @@ def test_a_limit_that_is_reached_is_unproved_and_names_what_was_not_looked_at() 
     assert all("beyond the limit of 1000" in each.says for each in open_ones)
 
 
-def test_what_cannot_be_built_is_linted_and_nothing_is_proved_of_it() -> None:
+def test_a_definition_that_cannot_be_built_is_linted_and_not_proved() -> None:
     sound = written_of(KITCHEN)
     broken = Written(
         sound.name, sound.states, [*sound.moves, move("served", "eaten")], sound.terminal
@@ -532,7 +532,7 @@ def test_a_refutation_says_word_for_word_what_differs(
     assert (found.checked, found.says) == (checked, says)
 
 
-def test_what_is_refuted_leaves_the_other_walks_unproved() -> None:
+def test_a_refutation_leaves_the_other_walks_unproved() -> None:
     found = sorting.prove(KITCHEN, PANTRY, rules=Rules(folding=Hasty), scope=SMALL)
     walks = [each for each in found if each.name.startswith("incremental = batch, sets")]
     assert [each.proved for each in walks] == [Proved.UNPROVED, Proved.REFUTED]

@@ -85,11 +85,11 @@ def test_only_a_move_leads_to_another_stage(stages):
             assert (taken.after is not stage) == (taken.verdict in MOVES)
 
 
-def test_a_standing_has_one_stage_however_it_was_reached(stages):
+def test_a_standing_has_one_stage_whatever_the_path_to_it(stages):
     assert len({standing_of(stage) for stage in stages}) == len(stages)
 
 
-def test_a_side_state_that_comes_late_is_noted_beside_the_way(stages):
+def test_a_late_side_state_is_noted_as_a_milestone(stages):
     late = {
         (stage.status, stage.steps["staged", "callback", True, TIMED].beside)
         for stage in stages
@@ -108,7 +108,7 @@ def test_a_stage_prints_where_an_order_stands():
     assert repr(after) == f"<Stage brand_new of highest rank {LAST_MILE.rank('brand_new')}>"
 
 
-def test_words_of_strangers_are_judged_anew_each_time_and_fill_no_memory():
+def test_unknown_names_are_judged_each_time_and_not_cached():
     stage = first_stage(LAST_MILE)
     known = len(stage.steps)
     for number in range(1000):
@@ -127,7 +127,7 @@ def test_a_step_that_the_definition_knows_is_judged_once():
         assert stage.steps[meaning] is stage.steps[meaning]
 
 
-def test_what_is_refused_or_lost_its_key_tells_nothing_about_the_order():
+def test_refused_and_divergent_events_change_nothing_about_the_order():
     for lane in (CREATION, TIMED, SNAPSHOTS):
         assert overwrites(Verdict.REFUSED, lane) is None
         assert overwrites(Verdict.DIVERGENT, lane) is None

@@ -92,7 +92,7 @@ def test_every_move_of_every_order_is_counted_once():
     assert any(not move.declared for move in stats.moves)
 
 
-def test_stays_are_measured_where_times_are_told_and_an_open_one_is_none():
+def test_time_in_a_state_is_measured_between_known_times_and_an_open_one_is_not():
     with connect("memory:") as orders:
         for name, at in (
             ("brand_new", "10:00:00"),
@@ -114,7 +114,7 @@ def test_stays_are_measured_where_times_are_told_and_an_open_one_is_none():
     assert by_name["delivering"].now == 1
 
 
-def test_progress_tells_of_every_event_and_coroutines_count_the_same():
+def test_progress_counts_every_event_and_coroutines_count_the_same():
     told: list[int] = []
 
     async def asked():

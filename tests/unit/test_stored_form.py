@@ -268,7 +268,7 @@ def test_fields_that_a_later_release_adds_are_ignored():
         (lambda s: s.replace(b"2026-07-07T12:00:00Z", b"noon"), "is missing or of a wrong type"),
     ],
 )
-def test_what_cannot_be_read_says_which_record_and_why(damage, found):
+def test_the_error_for_an_unreadable_record_names_it_and_the_reason(damage, found):
     made = record(damage(STORED_BARE))
     for read in (decode, decode_event):
         with pytest.raises(StoredFormatError) as raised:
@@ -281,7 +281,7 @@ def test_what_cannot_be_read_says_which_record_and_why(damage, found):
 
 
 @pytest.mark.parametrize("stored", [STORED_ITEM, STORED_FULL_ITEM, STORED_LINE, STORED_MARK])
-def test_what_is_no_event_is_not_taken_for_one(stored):
+def test_a_value_that_is_no_event_is_not_taken_for_one(stored):
     item = record(stored)
     with pytest.raises(StoredFormatError) as raised:
         decode_event(item)
@@ -417,7 +417,7 @@ def test_the_body_s_hash_is_computed_and_never_believed():
 
 
 @pytest.mark.parametrize("wrong", [5, None, "event", {}, (1, 2), EVENT._asdict()])
-def test_what_is_no_entry_is_refused_without_being_quoted(wrong):
+def test_a_value_that_is_no_entry_is_refused_without_being_quoted(wrong):
     with pytest.raises(InvalidArgumentError, match="the entry cannot be used; expected an Event"):
         prepare(wrong)
 
@@ -477,7 +477,7 @@ def test_a_body_that_no_store_could_hold_is_refused(claimed, is_refused):
         ({"received_at": NOON.astimezone(timezone(timedelta(hours=2)))}, b"2026-07-07T12:00:00Z"),
     ],
 )
-def test_one_field_more_is_told_and_nothing_else(fields, told):
+def test_one_extra_field_is_reported_and_nothing_else(fields, told):
     event = BARE._replace(**fields)
 
     state, _ = seal(prepare(event), 1, None, None, RECORDED)
@@ -517,7 +517,7 @@ def test_a_stream_is_named_as_a_store_can_hold_it(order_id, name):
     assert prepare(BARE._replace(order_id=order_id)).stream == f"order:instacart:{name}"
 
 
-def test_what_came_without_headers_comes_back_without():
+def test_an_arrival_without_headers_is_read_back_without():
     item = ITEM._replace(arrival=Arrival("callback", b"{]", NOON))
 
     state, _ = seal(prepare(item), 1, None, None, RECORDED)
@@ -538,7 +538,7 @@ class Repeating(tzinfo):
         return timedelta(0)
 
 
-def test_an_hour_that_comes_twice_is_told_as_the_one_that_is_meant():
+def test_a_repeated_hour_is_shown_with_its_own_offset():
     first = datetime(2026, 10, 25, 2, 30, tzinfo=Repeating())
     second = first.replace(fold=1)
     assert first == second, "within a zone only what the clock shows is compared"

@@ -95,7 +95,7 @@ def test_it_agrees_with_the_reference_about_any_heap_of_tokens(body):
         max_leaves=12,
     )
 )
-def test_what_canonical_json_writes_is_read_back_and_is_what_json_dumps_writes(value):
+def test_canonical_json_round_trips_and_equals_json_dumps(value):
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     assert canonical(value) == text.encode()
     assert same(parse(canonical(value)), json.loads(text))
@@ -110,7 +110,7 @@ def test_what_canonical_json_writes_is_read_back_and_is_what_json_dumps_writes(v
         lambda body: json.loads(body.decode(), object_pairs_hook=reference._object),
     ],
 )
-def test_a_lenient_parser_is_told_from_the_strict_one(lenient):
+def test_the_tests_distinguish_a_lenient_parser_from_the_strict_one(lenient):
     """The positive control: the corpus shows what `json` lets pass, hook by hook."""
 
     def read(body):
@@ -186,12 +186,12 @@ def test_a_refusal_says_why_and_where_in_one_sentence(body, why, where):
     assert str(refused.value) == f"not strict JSON ({why}): {where}"
 
 
-def test_a_depth_of_the_callers_own_is_the_one_that_is_told():
+def test_the_error_names_the_depth_that_the_caller_set():
     with pytest.raises(JsonError, match=r"nested deeper than 65$"):
         parse(b"[" * 66 + b"]" * 66, max_depth=65)
 
 
-def test_a_refusal_that_tells_no_place_is_still_one_of_ours(monkeypatch):
+def test_a_refusal_without_a_position_is_still_our_error(monkeypatch):
     def refuse(_, **__):
         raise ValueError("it will not do")
 
@@ -281,14 +281,14 @@ def test_canonical_json_of_many_values_is_in_one_piece():
     assert canonical(many) == json.dumps(many, separators=(",", ":")).encode()
 
 
-def test_what_was_parsed_once_is_parsed_again_to_the_same_value():
+def test_parsing_again_gives_the_same_value():
     for name, body in CORPUS.items():
         value = parsed(body)
         if value is not REFUSED:
             assert same(parse_again(body), value), name
 
 
-def test_what_is_no_json_is_refused_when_it_is_parsed_again():
+def test_a_body_that_is_no_json_is_refused_when_it_is_parsed_again():
     with pytest.raises(JsonError) as refused:
         parse_again(b'{"a":8005550101')
     assert "8005550101" not in str(refused.value)
@@ -320,7 +320,7 @@ def vectors():
 
 
 @pytest.mark.parametrize("vector", vectors(), ids=lambda vector: vector["canonical"][:40])
-def test_the_page_on_canonical_json_tells_the_truth(vector):
+def test_the_page_on_canonical_json_is_right(vector):
     written = canonical(parse(vector["json"].encode()))
     assert written.decode() == vector["canonical"]
     assert reference.hashlib.sha256(written).hexdigest() == vector["sha256"]

@@ -89,7 +89,7 @@ def test_sets_that_share_all_but_their_first_letter_come_together() -> None:
 @pytest.mark.parametrize("size", [1, 2, 3, 4, 5])
 @pytest.mark.parametrize("twins", [(), ((0, 2, 3),), ((0, 1), (2, 4))])
 @pytest.mark.parametrize("sooner", [{}, {3: 2}, {3: 2, 4: 1}, {3: 2, 9: 1}])
-def test_of_sets_that_are_alike_one_is_walked(
+def test_one_of_several_alike_sets_is_walked(
     size: int, twins: tuple[tuple[int, ...], ...], sooner: dict[int, int]
 ) -> None:
     """Which one is written down here anew, as one condition on each set.
@@ -138,7 +138,7 @@ SWAPPED = Counterexample(
 )
 
 
-def test_the_first_counterexample_ends_all_walks_and_progress_is_told() -> None:
+def test_the_first_counterexample_ends_all_walks_and_progress_is_reported() -> None:
     told: list[tuple[int, int]] = []
     walks = [Walk(DOOR, Hasty, FEW, size) for size in (1, 2, 3)]
     found = walk(walks, workers=1, tell=lambda done, total: told.append((done, total)))
@@ -153,7 +153,7 @@ def test_a_walk_without_a_counterexample_looks_at_all_sets() -> None:
     assert walk([], workers=1) == []
 
 
-def test_a_repeat_that_changes_something_is_told_with_the_events_that_came_again() -> None:
+def test_a_repeat_that_changes_the_result_is_reported_with_the_repeated_events() -> None:
     looking = Sets(Walk(DOOR, Forgetful, FEW, 2))
     assert looking.look((0, 4)) == Counterexample(
         prefix=("request 1", "creak"),
@@ -172,7 +172,7 @@ def test_a_repeat_that_changes_something_is_told_with_the_events_that_came_again
     )
 
 
-def test_any_event_of_a_set_can_be_the_one_that_shows_it() -> None:
+def test_any_event_of_a_set_can_be_the_counterexample() -> None:
     """The last two come in canonical order here; the first one of the three never fits."""
     letters = [LETTERS[label] for label in ("shut@2", "open@1", "request 1")]
     found = Sets(Walk(DOOR, Hasty, letters, 3)).look((0, 1, 2))
@@ -253,7 +253,9 @@ def noted(path: Path, **options: Any) -> set[tuple[str, ...]]:
     return {tuple(line.split()) for line in path.read_text().splitlines()}
 
 
-def test_one_process_folds_where_it_is_asked_and_changes_nothing_of_it(tmp_path: Path) -> None:
+def test_one_worker_folds_in_the_calling_process_and_leaves_its_state_unchanged(
+    tmp_path: Path,
+) -> None:
     assert noted(tmp_path / "notes", workers=1) == {(str(os.getpid()), "False", "True")}
 
 

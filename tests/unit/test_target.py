@@ -46,7 +46,7 @@ class Provider:
 
 
 @pytest.mark.parametrize("given", [SHOP, WRITTEN, LATEST], ids=["built", "written", "fold"])
-def test_what_can_be_checked_is_taken_as_it_is(given: Any) -> None:
+def test_a_valid_definition_is_accepted_in_any_form(given: Any) -> None:
     assert target_of(given, "mine:IT") is given
     assert target_of(lambda: given, "mine:IT") is given
 
@@ -61,7 +61,7 @@ SHOP_OWNER = Provider()
 
 
 @pytest.mark.parametrize("given", [Provider, SHOP_OWNER, lambda: SHOP_OWNER])
-def test_of_a_provider_the_definition_is_taken(given: Any) -> None:
+def test_the_definition_of_a_provider_is_checked(given: Any) -> None:
     assert target_of(given, "mine:IT") is SHOP
 
 
@@ -101,7 +101,7 @@ def refusing(written: object) -> Callable[[], Any]:
     return build
 
 
-def test_of_what_cannot_be_built_what_was_written_is_checked() -> None:
+def test_a_definition_that_cannot_be_built_is_checked_as_written() -> None:
     assert target_of(refusing(WRITTEN), "mine:IT") is WRITTEN
     with pytest.raises(DefinitionError, match="all wrong"):
         target_of(refusing(None), "mine:IT")

@@ -125,7 +125,7 @@ def test_a_projection_that_adds_something_is_caught_and_shown():
         assert_any_order(STORY, subject=shows_more)
 
 
-def test_a_folding_that_depends_on_what_is_missing_is_caught_by_the_losses():
+def test_a_fold_that_depends_on_missing_events_is_caught_by_losses():
     def needs_the_first(lines):
         return [line["kind"] for line in lines][:1] if len(lines) < 3 else []
 

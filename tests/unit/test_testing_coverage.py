@@ -25,7 +25,7 @@ def met_of(coverage, definition=LAST_MILE):
     return coverage.definitions[definition.fingerprint]
 
 
-def test_a_state_is_met_when_somebody_looks_at_an_order_that_entered_it():
+def test_a_state_is_covered_when_the_view_of_an_order_that_entered_it_is_read():
     coverage = Coverage()
     with coverage.watching(), memory_orders() as orders:
         receipts = orders.record_many(STORY)
@@ -37,7 +37,7 @@ def test_a_state_is_met_when_somebody_looks_at_an_order_that_entered_it():
     assert "brand_new" not in met_of(coverage).missed_states
 
 
-def test_nothing_counts_before_or_after_it_watches():
+def test_nothing_counts_outside_of_the_context():
     coverage, look = Coverage(), Folding.view
     with coverage.watching():
         assert Folding.view is not look
@@ -67,7 +67,7 @@ def test_a_step_that_is_no_declared_move_counts_for_its_state_alone():
     assert coverage.percent == pytest.approx(40)
 
 
-def test_the_samples_of_any_order_do_not_count_but_the_whole_story_does():
+def test_the_samples_of_any_order_do_not_count_but_the_order_given_does():
     coverage = Coverage()
     with coverage.watching():
         assert_any_order(STORY, samples=10)
@@ -76,7 +76,7 @@ def test_the_samples_of_any_order_do_not_count_but_the_whole_story_does():
     assert met_of(coverage).met_moves == {("requested", "created"), ("created", "brand_new")}
 
 
-def test_a_suite_that_walks_every_move_meets_everything():
+def test_a_suite_that_walks_every_move_covers_everything():
     coverage = Coverage()
     for walk in (*walks_to_states(LAST_MILE), *walks_to_moves(LAST_MILE)):
         coverage.meet(LAST_MILE, walk.states)
@@ -84,7 +84,7 @@ def test_a_suite_that_walks_every_move_meets_everything():
     assert len(coverage.table()) == 1
 
 
-def test_what_other_processes_met_is_added():
+def test_the_coverage_of_other_processes_is_added():
     one, other, both = Coverage(), Coverage(), Coverage()
     one.meet(KITCHEN, ["ordered", "cooking"])
     other.meet(KITCHEN, ["cooking", "served"])
@@ -100,7 +100,7 @@ def test_what_other_processes_met_is_added():
     }
 
 
-def test_a_suite_that_looks_at_no_order_is_told_so_and_meets_nothing():
+def test_a_suite_that_reads_no_view_covers_nothing_and_says_so():
     assert Coverage().table() == ["no view of any order was looked at"]
     assert Coverage().percent == 0
     expected = Coverage()

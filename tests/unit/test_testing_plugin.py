@@ -120,7 +120,7 @@ def test_recordings_lie_beside_the_test_module(pytester):
     run(pytester).assert_outcomes(passed=1)
 
 
-def test_a_golden_view_is_written_on_demand_and_compared_ever_after(pytester):
+def test_a_golden_view_is_written_on_demand_and_compared_from_then_on(pytester):
     test = pytester.makepyfile("""
         def test_view(lifecycle_orders, lifecycle_golden):
             lifecycle_orders.record_callback({"id": "x", "status": "brand_new"})

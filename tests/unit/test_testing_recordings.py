@@ -75,7 +75,7 @@ def test_every_builder_gives_a_recording_that_says_what_it_is_called():
             assert receipt.event.name == name
 
 
-def test_every_name_of_the_definition_can_be_told():
+def test_every_name_of_the_definition_has_a_recording():
     names = [*LAST_MILE.states, *sorted(LAST_MILE.informational)]
     with memory_orders() as orders:
         told = [receipt.event for receipt in orders.record_many(instacart.recordings_for(names))]

@@ -31,7 +31,7 @@ KITCHEN = Definition.write(
 )
 
 
-def test_what_is_expected_and_found_passes():
+def test_an_expectation_that_is_met_passes():
     given(request(), accepted()).when(callback("brand_new", at=9)).then(
         status="brand_new",
         path=["requested", "created", "brand_new"],
@@ -120,7 +120,7 @@ def test_a_misspelled_field_is_an_error_and_never_passes():
         given().when(request()).then(staus="requested")
 
 
-def test_what_is_quarantined_has_a_reason_and_no_view():
+def test_a_quarantined_item_has_a_reason_and_no_view():
     broken = given(request()).when({"kind": "callback", "body_text": "<html>"})
     broken.then(quarantined="not_json", outcome="quarantined", change=None, verdict=None)
     assert (broken.view, broken.history) == (None, ())
@@ -155,7 +155,7 @@ def test_hand_made_events_keep_what_they_were_made_to_say():
     given(told).when(event("at_store", 10)).then(locale="en_US", anomalies=["bad_time"])
 
 
-def test_of_two_contents_under_one_key_the_verdict_is_that_of_the_one_that_arrived():
+def test_the_verdict_is_that_of_the_content_that_arrived():
     one, another = event("brand_new", 1, key="k"), event("at_store", 2, key="k")
     given(one).when(another).then(outcome="divergent", verdict="divergent", status="brand_new")
     given(another).when(one).then(outcome="divergent", verdict="skipped_ahead")

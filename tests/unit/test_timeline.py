@@ -266,12 +266,12 @@ def test_the_way_of_a_late_event_to_us_is_drawn_behind_its_bar() -> None:
     assert text.count("○") == 1
 
 
-def test_an_event_that_occurred_after_it_came_shows_a_negative_way() -> None:
+def test_an_event_received_before_it_occurred_shows_a_negative_delay() -> None:
     history = (entry("brand_new", to="brand_new", at=30, received=20),)
     assert "#1 -10s" in timeline(view_of(LAST_MILE, "brand_new"), history)
 
 
-def test_what_was_refused_stale_unknown_or_divergent_says_why() -> None:
+def test_refused_stale_unknown_and_divergent_events_have_reasons() -> None:
     text = told()
     for name, verdict in (
         ("brand_new", "refused"),
@@ -285,7 +285,7 @@ def test_what_was_refused_stale_unknown_or_divergent_says_why() -> None:
     assert "the reason of 'order_location'" not in text
 
 
-def test_what_is_wrong_with_an_event_beside_its_verdict_is_told_once() -> None:
+def test_problems_of_an_event_are_reported_once() -> None:
     assert told().count("bad_time: its time is none") == 1
     assert "told elsewhere" not in told()
 
@@ -309,7 +309,7 @@ def test_the_state_of_an_open_order_lasts_until_now_and_what_it_waits_for_is_sai
     assert "waiting for: acknowledged_for_delivery\n" in text
 
 
-def test_the_errors_of_the_newest_attempt_are_told() -> None:
+def test_the_errors_of_the_newest_attempt_are_shown() -> None:
     told_of = {"message": "Bad \x1b[2J address", "code": 1001, "key": "address"}
     errors = (
         OrderError(**told_of, http_status=400, correctable=True),
@@ -320,7 +320,7 @@ def test_the_errors_of_the_newest_attempt_are_told() -> None:
     assert "error (no answer): no message\n" in text
 
 
-def test_an_order_without_a_path_is_told_by_its_events() -> None:
+def test_an_order_without_a_path_is_described_by_its_events() -> None:
     history = (entry("rained", Verdict.UNRECOGNIZED, at=5, received=6),)
     text = timeline(view_of(LAST_MILE), history)
     assert row(text, r"├─\? rained +unrecognized +#1 \+1s")

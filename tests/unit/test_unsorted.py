@@ -42,7 +42,7 @@ def heard(letter: Letter) -> Heard:
     return Heard(letter, place(DOOR, letter.event)[0])
 
 
-def test_what_never_mattered_without_sorting_is_told_whole() -> None:
+def test_what_does_not_depend_on_sorting_is_reported_in_full() -> None:
     """A late `ajar` is stale after `shut`; `creak` never moves anything."""
     found = unordered(DOOR, OVER._replace(wide=FEW))
     assert found.finding.proved is Proved.PROVED
@@ -51,7 +51,7 @@ def test_what_never_mattered_without_sorting_is_told_whole() -> None:
     assert found.harmless == ("ajar", "shut@1", "shut", "creak", "creak@1")
 
 
-def test_what_mattered_without_sorting_is_told_whole() -> None:
+def test_what_depends_on_sorting_is_reported_in_full() -> None:
     few = tuple(LETTERS[label] for label in ("open", "shut@1", "burnt@1", "creak"))
     found = unordered(DOOR, OVER._replace(wide=few))
     counterexample = Counterexample(
@@ -77,7 +77,7 @@ def test_what_mattered_without_sorting_is_told_whole() -> None:
     )
 
 
-def test_a_snapshot_that_lags_behind_never_mattered_but_a_dated_step_back_does() -> None:
+def test_a_lagging_snapshot_changes_nothing_but_a_dated_step_back_does() -> None:
     few = tuple(LETTERS[label] for label in ("ajar", "ajar@2", "wide@1"))
     found = unordered(DOOR, OVER._replace(wide=few))
     assert found.commuting == (("ajar", "ajar@2"), ("ajar", "wide@1"))
@@ -108,7 +108,7 @@ def test_arrivals_in_canonical_order_lead_where_the_fold_leads(size: int) -> Non
         assert output_after(machine, arrivals) == (path[-1].status if path else "not placed")
 
 
-def test_pairs_that_are_told_to_commute_do_so_in_every_order_of_four() -> None:
+def test_pairs_reported_as_commuting_commute_in_every_order_of_four() -> None:
     few = tuple(LETTERS[label] for label in ("ajar@2", "open@1", "shut", "burnt", "creak"))
     found = unordered(DOOR, OVER._replace(wide=few))
     machine = Unsorted(DOOR, [heard(letter) for letter in few])

@@ -58,7 +58,7 @@ def test_a_sound_log_is_counted_and_has_a_checkpoint(shelf):
     assert told.checkpoint.digest == sha256(b"".join(hashes)).hexdigest()
 
 
-def test_what_is_appended_meanwhile_is_not_looked_at(log, shelf, monkeypatch):
+def test_records_appended_meanwhile_are_not_checked(log, shelf, monkeypatch):
     read = log.scan
 
     def scan(**limits: int):
@@ -200,7 +200,7 @@ def event_state(order_id: str) -> bytes:
     return next(other.scan()).state
 
 
-def test_of_two_that_changed_places_both_are_named(shelf):
+def test_two_swapped_records_are_both_named(shelf):
     shelf.move(1, 9)
     shelf.move(2, 1)
     shelf.move(9, 2)
@@ -222,7 +222,7 @@ def test_a_record_that_was_moved_is_named(shelf):
 # What is gone
 
 
-def test_one_that_is_gone_is_named_by_the_record_after_it(shelf):
+def test_a_missing_record_is_named_by_the_record_after_it(shelf):
     shelf.remove(3)
 
     assert findings(shelf) == [(A, 2, 3, "it is gone: position 3 holds nothing")]
@@ -234,7 +234,7 @@ def test_the_first_one_that_is_gone_is_named_by_the_record_after_it(shelf):
     assert findings(shelf) == [(A, 1, 1, "it is gone: position 1 holds nothing")]
 
 
-def test_of_several_that_are_gone_the_last_is_named_and_versions_that_nobody_names(shelf):
+def test_the_last_of_several_missing_records_is_named_and_the_versions_without_a_link(shelf):
     shelf.remove(3, 4)
 
     assert findings(shelf) == [
@@ -243,7 +243,7 @@ def test_of_several_that_are_gone_the_last_is_named_and_versions_that_nobody_nam
     ]
 
 
-def test_of_several_versions_that_are_missing_one_is_named(shelf):
+def test_one_of_several_missing_versions_is_named(shelf):
     shelf.remove(1, 2, 3)
 
     assert findings(shelf) == [
@@ -253,7 +253,7 @@ def test_of_several_versions_that_are_missing_one_is_named(shelf):
     ]
 
 
-def test_what_was_named_once_is_not_missing_again(shelf):
+def test_a_named_record_is_not_reported_missing_again(shelf):
     shelf.remove(1, 3)
 
     assert findings(shelf) == [
@@ -262,7 +262,7 @@ def test_what_was_named_once_is_not_missing_again(shelf):
     ]
 
 
-def test_where_nobody_can_know_what_is_gone_its_name_is_left_out(shelf):
+def test_a_missing_record_that_cannot_be_known_is_not_named(shelf):
     shelf.remove(3)
     shelf.reseal(4, after="nothing")
 
@@ -273,7 +273,7 @@ def test_where_nobody_can_know_what_is_gone_its_name_is_left_out(shelf):
     ]
 
 
-def test_a_record_named_as_gone_that_comes_later_does_not_stand_for_another(shelf):
+def test_a_record_reported_missing_that_comes_later_hides_no_other(shelf):
     shelf.remove(3)
     shelf.reseal(4, after=[A, 3, "hash"])
 
@@ -306,7 +306,7 @@ def test_without_links_a_changed_record_is_one_finding(unlinked):
     assert findings(unlinked) == [(A, 2, 3, "its header was changed")]
 
 
-def test_without_links_what_is_gone_shows_in_its_stream(unlinked):
+def test_without_links_a_missing_record_shows_in_its_stream(unlinked):
     unlinked.remove(1, 3, 4)
 
     assert findings(unlinked) == [
@@ -388,7 +388,7 @@ def test_a_checkpoint_is_read_as_it_was_written(text, position):
 @pytest.mark.parametrize(
     "text", ["9" * 20 + ":" + "a" * 64, "7:" + "a" * 63, "7:" + "a" * 65, "7" + "a" * 64]
 )
-def test_what_is_no_checkpoint_is_refused(text):
+def test_a_malformed_checkpoint_is_refused(text):
     with pytest.raises(InvalidArgumentError) as refused:
         Checkpoint.parse(text)
 

@@ -177,7 +177,7 @@ def test_every_public_function_and_method_is_tried() -> None:
         assert asked - set(fitting) <= {"narrow", "theme", "scale"}, call.__qualname__
 
 
-def test_the_trial_sees_an_error_that_is_not_ours() -> None:
+def test_the_search_notices_a_foreign_error() -> None:
     """The positive control: a function that lets Python fail is found out."""
 
     def careless(number: Any) -> int:
@@ -200,7 +200,7 @@ def test_a_handler_that_cannot_be_called_is_refused_before_it_costs_a_change() -
 
 
 @pytest.mark.parametrize("told", [None, 7, "12:00", datetime(2026, 7, 7)])  # noqa: DTZ001
-def test_a_clock_that_tells_no_time_with_a_zone_is_refused_when_it_is_asked(told: Any) -> None:
+def test_a_clock_that_returns_no_time_with_a_zone_is_refused_when_it_is_read(told: Any) -> None:
     with (
         connect("memory:", clock=lambda: told) as orders,
         pytest.raises(InvalidArgumentError, match=r"^clock "),
@@ -208,7 +208,7 @@ def test_a_clock_that_tells_no_time_with_a_zone_is_refused_when_it_is_asked(told
         orders.record_callback({"id": "o", "status": "brand_new"})
 
 
-def test_coroutines_are_told_the_same() -> None:
+def test_coroutines_get_the_same_notifications() -> None:
     async def main() -> None:
         async with connect_async("memory:") as orders:
             for wrong in WRONG:

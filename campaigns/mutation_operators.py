@@ -1,9 +1,8 @@
-"""Mistakes: the small slips that can be made in a source, each as a change of one span.
+"""Mutation operators: small mistakes in a source, each as a change of one span.
 
-What carries no meaning is left alone: types, docstrings, slots,
-decorators. A text for people becomes the empty one.
+Types, docstrings, slots and decorators are not mutated. Text for people becomes empty.
 
-| kind | what becomes of it |
+| kind | mutation |
 |---|---|
 | comparison | `<` → `<=`, `>=`; `==` → `!=`; `in` → `not in`; `is` → `is not` |
 | condition | `if c` → `if True`, `if False` |
@@ -30,7 +29,7 @@ Change = tuple[str, Span, str]
 """The kind of a change, which bytes it replaces, and by what."""
 
 
-class Place(NamedTuple):
+class CodeLocation(NamedTuple):
     """Where a mistake is made.
 
     `where` is the outermost function or class around it, `lines` are those of its statement.
@@ -42,7 +41,7 @@ class Place(NamedTuple):
     is_body: bool = False
 
 
-def mistakes(source: bytes) -> list[tuple[Change, Place]]:
+def find_mutations(source: bytes) -> list[tuple[Change, CodeLocation]]:
     """Return every mistake that can be made in a source, and where."""
     finder = _Finder(source)
     finder.visit(ast.parse(source))
@@ -93,10 +92,10 @@ class _Finder(ast.NodeVisitor):
         self._starts = [0]
         for line in source.splitlines(keepends=True):
             self._starts.append(self._starts[-1] + len(line))
-        self._place = Place()
+        self._place = CodeLocation()
         self._is_formatted = False
         self._assigned: list[str] = []
-        self.found: list[tuple[Change, Place]] = []
+        self.found: list[tuple[Change, CodeLocation]] = []
 
     # Where things stand
 
@@ -143,7 +142,7 @@ class _Finder(ast.NodeVisitor):
             self.visit(default)
         outer, before = self._place, self._assigned
         if not outer.is_body:
-            self._place = Place(_joined(outer.where, node.name), outer.lines, is_body=True)
+            self._place = CodeLocation(_joined(outer.where, node.name), outer.lines, is_body=True)
             self._assigned = _assigned(node)
         for statement in node.body:
             self.visit(statement)

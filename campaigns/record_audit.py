@@ -1,4 +1,4 @@
-"""What was acknowledged, held against what is stored: nothing lost, nothing doubled, no break."""
+"""Compares acknowledged events with stored ones: none lost, none doubled, no broken chain."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 from campaigns.verdict import Figures
-from campaigns.work import label
+from campaigns.workload import label
 from lifecycle.audit.verify import verify
 from lifecycle.log.codec import decode
 from lifecycle.log.contract import Log

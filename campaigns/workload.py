@@ -1,7 +1,7 @@
-"""What the campaigns record, and how each thing is recognized again in the log.
+"""What the campaigns record, and the labels that identify each event in the log.
 
-The same seed gives the same work. Every number is another event, so that an order's stream
-holds each exactly once or something was doubled.
+The same seed gives the same workload. Every number is another event, so an order's stream
+holds each exactly once, or something was doubled.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Replay golden logs and print what came out, as digests in JSON; any interpreter may run it.
+"""Replay golden logs and print the results as digests in JSON; runs on any interpreter.
 
-It needs the library and nothing else of this project:
+It needs only the library:
 
-    python campaigns/replaying.py tests/golden [local-times | hash-order]
+    python campaigns/golden_replay.py tests/golden [local-times | hash-order]
 
 The second argument breaks the library on purpose: `determinism` must catch it.
 """

@@ -1,4 +1,4 @@
-"""Variants of the library that are broken on purpose: what the campaigns must catch."""
+"""Variants of the library that are broken on purpose: the campaigns must catch each."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from lifecycle.log.contract import Appended, Outcome
 from lifecycle.log.pending_append import Batch
 
 
-def acknowledge_in_spite_of_errors() -> None:
+def acknowledge_despite_errors() -> None:
     """Have the store tell as appended what it could not write."""
 
-    def settle_anyway(batch: Batch, _: Exception) -> None:
+    def settle_as_appended(batch: Batch, _: Exception) -> None:
         batch.settle([Appended(Outcome.APPENDED, entry.stream, 1, 1) for entry in batch.entries])
 
-    Batch.fail = settle_anyway  # type: ignore[assignment, method-assign]
+    Batch.fail = settle_as_appended  # type: ignore[assignment, method-assign]
 
 
 @contextmanager
-def never_folding_again() -> Iterator[None]:
+def without_refolding() -> Iterator[None]:
     """Have the incremental path take one step for each newcomer, wherever it sorts."""
 
     def only_step(folding: Folding, event: Event) -> None:
@@ -36,7 +36,7 @@ def never_folding_again() -> Iterator[None]:
 
 
 @contextmanager
-def keeping_text() -> Iterator[None]:
+def storing_text() -> Iterator[None]:
     """Have every store keep a body as text, as a column for text or JSON does."""
 
     def seal_text(prepared: Prepared, *place: Any) -> Sealed:

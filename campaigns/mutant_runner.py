@@ -1,12 +1,11 @@
-"""Trying mutants: each in a child of its own, against the tests that run its lines.
+"""Runs mutants: each in a child process, against the tests that run its lines.
 
     one process, tests collected ─→ which test runs which line, and for how long
-            └─ fork ─→ the function's code exchanged ─→ its tests, the quickest first
+            └─ fork ─→ replace the function's code ─→ its tests, the quickest first
 
-Nothing has run in the process that is forked, so no cache and no object remembers the code as
-it was. That is not so where code ran while the modules were loaded, and for tables and
-defaults: such a mutant gets a process in which no module of the library was loaded yet, and
-one that reads the changed source.
+The forked process has run no test, so no cache remembers the original code. Code that runs
+while modules are loaded, tables and defaults need more: such a mutant gets a process that has
+loaded no module of the library yet, and that reads the changed source.
 """
 
 from __future__ import annotations
@@ -31,8 +30,7 @@ from typing import Final, NamedTuple, cast
 
 import pytest
 
-from campaigns.mutant import NOTHING, Mutant
-from campaigns.reaching import (
+from campaigns.line_coverage import (
     ROOT,
     WALL_SECONDS,
     Early,
@@ -43,6 +41,7 @@ from campaigns.reaching import (
     dying,
     first_failing,
 )
+from campaigns.mutant import NOTHING, Mutant
 
 CPU_SECONDS: Final = 30
 """So much processor time a mutant may take: more is an endless loop."""
@@ -64,7 +63,7 @@ _PLUGINS_LOADED_FIRST: Final = (
 )
 
 
-class Outcome(StrEnum):
+class TrialResult(StrEnum):
     """What became of a mutant."""
 
     KILLED = "killed"
@@ -86,11 +85,11 @@ class Trial(NamedTuple):
         return self.mutant.key + ("-blind" if self.is_blind else "")
 
 
-Tell = Callable[[Trial, Outcome, float], None]
+Report = Callable[[Trial, TrialResult, float], None]
 """Hears what became of a mutant, and how long that took."""
 
 
-def attempt(trials: Sequence[Trial], suite: Suite, tell: Tell, until: float) -> None:
+def attempt(trials: Sequence[Trial], suite: Suite, tell: Report, until: float) -> None:
     """Try mutants one after the other until there are no more, or no more time."""
     bodies = [trial for trial in trials if trial.mutant.is_in_body]
     again = [trial for trial in trials if not trial.mutant.is_in_body]
@@ -121,7 +120,7 @@ class _Work(NamedTuple):
 
     trials: Sequence[Trial]
     suite: Suite
-    tell: Tell
+    tell: Report
     until: float
 
     @property
@@ -173,15 +172,15 @@ class _Session:
             if time.monotonic() > self._work.until:
                 break
             began = time.monotonic()
-            outcome = self._outcome(trial, ran)
-            if outcome is Outcome.LOADED:
+            outcome = self._result(trial, ran)
+            if outcome is TrialResult.LOADED:
                 with self._left.open("a") as left:
                     left.write(f"{trial.key}\n")
             else:
                 self._work.tell(trial, outcome, time.monotonic() - began)
         return True
 
-    def _outcome(self, trial: Trial, ran: Ran) -> Outcome:
+    def _result(self, trial: Trial, ran: Ran) -> TrialResult:
         mutant = trial.mutant
         place = (str(ROOT / mutant.module), mutant.where)
         changed = _code_in(mutant, ROOT / mutant.module)
@@ -189,7 +188,7 @@ class _Session:
         if mutant.kind == NOTHING:
             found = []
         elif place in self.early.ran or not _fits(changed, found):
-            return Outcome.LOADED
+            return TrialResult.LOADED
         tests = [test for test in _tests_of(mutant, ran) if test in self._items]
         killers = self._killers.setdefault(mutant.module, [])
         tests.sort(key=lambda test: killers.index(test) if test in killers else len(killers))
@@ -318,7 +317,7 @@ def _options(suite: Suite, files: Sequence[str]) -> list[str]:
     return [*alone, *off, "-qq", f"--rootdir={ROOT}", f"--basetemp={basetemp}", *files]
 
 
-def _forked(is_killed: Callable[[], bool]) -> Outcome:
+def _forked(is_killed: Callable[[], bool]) -> TrialResult:
     """Return what becomes of a mutant in a child, which has limits."""
     pid = os.fork()
     if pid == 0:
@@ -338,8 +337,8 @@ def _forked(is_killed: Callable[[], bool]) -> Outcome:
     os.close(watched)
     _, status = os.waitpid(pid, 0)
     if not ended or (os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGXCPU):
-        return Outcome.TIMED_OUT
-    return Outcome.SURVIVED if status == 0 else Outcome.KILLED
+        return TrialResult.TIMED_OUT
+    return TrialResult.SURVIVED if status == 0 else TrialResult.KILLED
 
 
 @contextmanager

@@ -1,12 +1,11 @@
-"""A stranger's load on `lifecycle serve`, and what it costs an honest caller beside it.
+"""What attacks on `lifecycle serve` cost an honest client.
 
-A real server is attacked by a process of its own, one attack after another, and may have 1,024
-open files. Before, during and after each attack an honest caller posts callbacks with a token, 20
-a second, on a connection that is kept for ten of them. Looked at are what the caller waits, what
-the server takes of memory and of a core, and what it logs. The control is the same receiver
-under plain uvicorn, without the limits.
+Another process attacks a real server, one attack after another; the server may have 1,024 open
+files. Before, during and after each attack an honest client posts callbacks with a token, 20
+a second, ten per connection. Measured: the client's latency, the server's memory, its share of
+a core, and its log lines. The control is the same receiver under plain uvicorn, without limits.
 
-    python -m campaigns.strangers_load --seconds 10
+    python -m campaigns.server_load --seconds 10
 """
 
 from __future__ import annotations
@@ -24,10 +23,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from campaigns.scratch import scratch
-from campaigns.strangers import ATTACKS
+from campaigns.attacks import ATTACKS
+from campaigns.scratch_folder import scratch
 from campaigns.verdict import Campaign, Figures, skipped
-from campaigns.work import callback
+from campaigns.workload import callback
 from tests.receiving import CLIENT, KEY, SECRET
 from tests.serving import bearer
 
@@ -51,7 +50,7 @@ OPEN_FILES: Final = 1024
 LISTENING: Final = "listening on http://127.0.0.1:"
 TICKS: Final = os.sysconf("SC_CLK_TCK")
 LIBRARY: Final = "import sys; from lifecycle.cli import main; sys.exit(main())"
-PLAIN: Final = "from campaigns.strangers_load import serve_plainly; serve_plainly()"
+PLAIN: Final = "from campaigns.server_load import serve_plainly; serve_plainly()"
 
 
 class Load(NamedTuple):
@@ -158,11 +157,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     campaign.parser.add_argument("--attack", action="append", choices=ATTACKS, help="one of them")
     options = campaign.parse(arguments)
     if not Path("/proc/self/stat").exists():
-        return skipped("strangers_load", "there is no /proc to read a server's figures from")
+        return skipped("server_load", "there is no /proc to read a server's figures from")
     subject, control = Figures(*BAD), Figures(*BAD)
     attack(LIBRARY, options.attack or [*ATTACKS], options.seconds, subject, campaign)
     attack(PLAIN, options.attack or ["idle"], options.control_seconds, control, campaign)
-    return campaign.verdict("strangers_load", subject, {"no limits": control})
+    return campaign.verdict("server_load", subject, {"no limits": control})
 
 
 def attack(
@@ -243,7 +242,7 @@ def _few_files() -> None:
 def attacking(name: str, server: Server) -> Iterator[None]:
     """Attack a server, in a process of its own."""
     token = server.token.removeprefix("Bearer ")
-    command = [sys.executable, "-m", "campaigns.strangers", name, str(server.port), token]
+    command = [sys.executable, "-m", "campaigns.attacks", name, str(server.port), token]
     with subprocess.Popen(command) as process:  # noqa: S603 - our own
         try:
             time.sleep(1)  # it starts

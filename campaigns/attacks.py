@@ -1,8 +1,8 @@
-"""What strangers send in `strangers_load`: each attack goes on until it is killed.
+"""The attacks of `server_load`: each continues until its process is killed.
 
-A process of its own runs one, so that it takes no time from the caller who is measured:
+Each runs in a process of its own, so that it takes no time from the measured client:
 
-    python -m campaigns.strangers idle PORT TOKEN
+    python -m campaigns.attacks idle PORT TOKEN
 """
 
 from __future__ import annotations

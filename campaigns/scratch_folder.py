@@ -1,7 +1,7 @@
-"""Where the campaigns put their databases: in memory where that is possible.
+"""A scratch folder for the campaigns' databases, in memory if possible.
 
-What a kill or a failing call does is the same there, and a sync costs nothing. What a power
-cut does is computed from a trace anyway.
+Kills and failing calls act the same there, and a sync costs nothing. Power cuts are computed
+from a trace.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ IN_MEMORY: Final = Path("/dev/shm")  # noqa: S108 - a folder of an unguessable n
 
 @contextmanager
 def scratch() -> Iterator[Path]:
-    """Yield an empty folder, every link in its name resolved, and remove it in the end."""
+    """Yield an empty folder by its resolved name, and remove it at the end."""
     quick = IN_MEMORY if os.access(IN_MEMORY, os.W_OK) else None
     with tempfile.TemporaryDirectory(prefix="lifecycle-", dir=quick) as folder:
         yield Path(folder).resolve()

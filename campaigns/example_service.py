@@ -1,12 +1,12 @@
 """The service of `three_processes`: receives callbacks, creates orders, reconciles.
 
-    POST /orders/     a create request ─→ what became of it, as the dialogue tells
+    POST /orders/     a create request ─→ its outcome
     POST /callbacks   the receiver
     GET  /health
 
-One process on the loopback, on the database that it is given. Its two broken variants are
-the controls: `hasty` acknowledges callbacks before they are committed, `blind` sends a create
-request again without asking what became of it.
+One process on the loopback, on the database that it is given. Its two broken variants are the
+controls: `hasty` acknowledges callbacks before they are committed, `blind` resends a create
+request without polling first.
 """
 
 from __future__ import annotations
@@ -49,12 +49,12 @@ Create = Callable[[AsyncOrders, AsyncClient, CreateOrder], Awaitable[dict[str, A
 async def create(orders: AsyncOrders, client: AsyncClient, request: CreateOrder) -> dict[str, Any]:
     """Return what became of a create request."""
     outcome = await create_order_async(orders, client, request, settle_after=SETTLE_AFTER)
-    told: dict[str, Any] = {"outcome": type(outcome).__name__.lower()}
+    answer: dict[str, Any] = {"outcome": type(outcome).__name__.lower()}
     if isinstance(outcome, Unknown | Refused):
-        told["why"] = outcome.why
+        answer["why"] = outcome.why
     if isinstance(outcome, Unknown):
-        told["retry_after"] = outcome.retry_after
-    return told
+        answer["retry_after"] = outcome.retry_after
+    return answer
 
 
 async def create_blindly(
@@ -91,7 +91,7 @@ class HastyLog(sqlite.SQLiteLog):
         await super().append_async(entry)
 
 
-class Till:
+class OrderRoute:
     """Takes create requests; an ASGI app to mount beside the receiver."""
 
     def __init__(self, orders: AsyncOrders, client: AsyncClient, make: Create) -> None:
@@ -109,10 +109,10 @@ class Till:
                 break
         fields = json.loads(body)
         request = CreateOrder(**fields | {"address": Address(**fields["address"])})
-        told = json.dumps(await self._make(self._orders, self._client, request)).encode()
-        headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(told))]
+        answer = json.dumps(await self._make(self._orders, self._client, request)).encode()
+        headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(answer))]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await send({"type": "http.response.body", "body": told})
+        await send({"type": "http.response.body", "body": answer})
 
 
 async def serve(options: argparse.Namespace) -> None:
@@ -132,7 +132,7 @@ async def serve(options: argparse.Namespace) -> None:
     keep = keep_reconciled(client, every=EVERY, longer_than=OVERDUE, interval=OVERDUE)
     service = Service(
         receiver,
-        mounts={"/orders": Till(receiver.orders, client, make)},
+        mounts={"/orders": OrderRoute(receiver.orders, client, make)},
         background={"reconciliation": keep},
     )
     listener = socket.create_server(("127.0.0.1", options.port))

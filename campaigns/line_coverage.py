@@ -1,4 +1,4 @@
-"""Which test runs which line of the modules, and how long it takes."""
+"""Line coverage of the modules by test, with the time of each test."""
 
 from __future__ import annotations
 
