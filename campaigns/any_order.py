@@ -26,8 +26,8 @@ from lifecycle.core.definition import Definition
 from lifecycle.core.event import Event
 from lifecycle.core.fold import Folding
 from lifecycle.core.view import OrderView
+from tests.sample_events import random_set
 from tests.scenario.test_any_order import Expected, differences, pruned, sequences, told
-from tests.stories import random_set
 
 BAD: Final = ("differences",)
 _PROMISED: Final = tuple(name for name in OrderView.model_fields if name != "arrival")

@@ -11,7 +11,7 @@ from typing import Any
 
 from lifecycle.http.server import ServerLimits
 from lifecycle.http.server.running import GuardedServer
-from tests.waiting import PATIENCE, wait_until
+from tests.polling import PATIENCE, wait_until
 
 
 class Guarded:

@@ -12,9 +12,9 @@ from typing import Any, Final
 
 import psycopg
 
+from tests.polling import wait_until
 from tests.postgres_programs import NoServerError, public_folder, somebody
 from tests.postgres_server import SUPERUSER, Server
-from tests.waiting import wait_until
 
 _PLACES: Final = f"{os.environ.get('PATH', '')}:/usr/sbin"
 

@@ -21,8 +21,8 @@ import uvicorn
 from django.core.servers import basehttp
 from werkzeug.serving import WSGIRequestHandler, make_server
 
+from tests.polling import PATIENCE, wait_until
 from tests.receiving import FORM, token_request
-from tests.waiting import PATIENCE, wait_until
 
 ROOT = Path(__file__).parents[1]
 

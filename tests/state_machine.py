@@ -46,7 +46,7 @@ from lifecycle.service.orders import Orders
 from lifecycle.service.receipt import Receipt
 from lifecycle.testing import FixedClock, hostile_bodies
 from tests import oracle
-from tests.stories import Recording, callback, flat, random_set, request, respelled
+from tests.sample_events import Recording, callback, flat, random_set, request, respelled
 
 ORDERS = ("one", "two")
 POOL = 14

@@ -11,9 +11,9 @@ import pytest
 from lifecycle import Outcome, connect
 from lifecycle.audit.verify import verify
 from lifecycle.errors import StoreMissingError, StoreUnavailableError
+from tests.polling import wait_until
 from tests.postgres_programs import NoServerError
 from tests.postgres_server import SUPERUSER, following, running
-from tests.waiting import wait_until
 
 SCHEMA = "failing_over"
 

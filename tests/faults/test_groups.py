@@ -34,7 +34,7 @@ from lifecycle.log.stores.memory.log import MemoryLog, MemoryRecorder
 from lifecycle.log.stores.sqlite.log import SQLiteLog
 from lifecycle.log.stream_tails import StreamEnds
 from tests.contract.entries import NOON, event, stream
-from tests.waiting import PATIENCE, wait_until
+from tests.polling import PATIENCE, wait_until
 
 Log = MemoryLog | SQLiteLog
 

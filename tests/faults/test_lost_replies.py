@@ -20,9 +20,9 @@ from lifecycle.log.deduplication import Committer
 from lifecycle.log.stores.postgres.log import PostgresLog
 from lifecycle.log.stores.postgres.schema import Place
 from tests.contract.entries import event, stream, unreadable
+from tests.polling import wait_until
 from tests.postgres_server import Server
 from tests.proxy import Proxy, proxied
-from tests.waiting import wait_until
 
 _schemas = count(1)
 

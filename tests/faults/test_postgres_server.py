@@ -31,8 +31,8 @@ from lifecycle.log.stores.postgres.schema import Place
 from lifecycle.log.stores.postgres.url import parse_url
 from tests.contract.entries import event, stream
 from tests.faults.children import Child
+from tests.polling import wait_until
 from tests.postgres_server import Server
-from tests.waiting import wait_until
 
 LIMITS = ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout")
 

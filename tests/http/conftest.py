@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.http.both import Async, Sync
 from tests.http.scripted import Scripted
+from tests.http.sync_and_async import Async, Sync
 
 
 @pytest.fixture

@@ -20,8 +20,8 @@ from lifecycle.providers.instacart.dialogue import (
     find_outcome_async,
 )
 from lifecycle.providers.instacart.request import Address, CreateOrder
-from tests.http.both import settings
 from tests.http.scripted import REJECTED, Scripted, answer, drop, grant, made, raw
+from tests.http.sync_and_async import settings
 
 PERSON = "kamal.singh@customer.example"
 TOKEN = "t0ken-that-lets-anybody-in"

@@ -24,7 +24,6 @@ from lifecycle.core.event import MAX_KEPT_BYTES
 from lifecycle.providers.instacart.client import AsyncClient, Client
 from lifecycle.providers.instacart.client.exchange import Answer
 from lifecycle.providers.instacart.client.retries import retry_after
-from tests.http.both import SECRET, settings
 from tests.http.scripted import (
     LIMIT,
     Scripted,
@@ -36,6 +35,7 @@ from tests.http.scripted import (
     silence,
     unread,
 )
+from tests.http.sync_and_async import SECRET, settings
 
 BODY = b'{"order_id":"xyz123456"}'
 

@@ -34,7 +34,6 @@ from lifecycle.providers.instacart.dialogue import (
 )
 from lifecycle.providers.instacart.flow import run, run_async
 from lifecycle.providers.instacart.request import Address, CreateOrder
-from tests.http.both import Sync, settings
 from tests.http.scripted import (
     LIMIT,
     REJECTED,
@@ -47,6 +46,7 @@ from tests.http.scripted import (
     silence,
     unread,
 )
+from tests.http.sync_and_async import Sync, settings
 
 ORDER = "xyz123456"
 REQUEST = CreateOrder(

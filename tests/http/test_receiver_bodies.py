@@ -19,9 +19,9 @@ from lifecycle import connect
 from lifecycle.log.codec import split
 from tests.docs.fences import ROOT, blocks_of
 from tests.http.mounts import MOUNTS, SERVERS, WSGI
+from tests.polling import PATIENCE
 from tests.receiving import FORM, token_request
 from tests.serving import bearer, waitress_server, wsgi_server, wsgiref_server
-from tests.waiting import PATIENCE
 
 README = ROOT / "README.md"
 EMBEDDING = ROOT / "docs" / "how-to" / "embed-in-a-web-service.md"

@@ -17,9 +17,9 @@ from lifecycle import connect
 from lifecycle.core.event import MAX_KEPT_BYTES
 from lifecycle.log.codec import split
 from lifecycle.providers.instacart.receiver import Receiver, ReceiverLimits, Request, Service
+from tests.polling import wait_until
 from tests.receiving import BODY, SECRET, SETUP, locked, orders_on
 from tests.serving import Answer, asgi_server, ask, bearer, connected
-from tests.waiting import wait_until
 
 CANARY = "Kamal-800-555-0101-Beale"
 

@@ -17,9 +17,9 @@ from lifecycle import AsyncOrders, NotEnteredError, StoreUnavailableError, conne
 from lifecycle.composition import known_providers
 from lifecycle.providers.instacart.receiver import Receiver, Service
 from lifecycle.providers.instacart.simulator import RunningSimulator, Simulator
+from tests.polling import answered_at_once
 from tests.receiving import BODY, SETUP
 from tests.serving import asgi_server, ask, connected
-from tests.waiting import answered_at_once
 
 App = Callable[..., Awaitable[None]]
 

@@ -24,9 +24,9 @@ from lifecycle.http.server.limits import FILES_FOR_OTHERS, MOST_CONNECTIONS
 from lifecycle.log.codec import split
 from lifecycle.providers.instacart.receiver import Receiver, ReceiverLimits
 from tests.guarded import guarded, one_answer, raw, told
+from tests.polling import wait_until
 from tests.receiving import BODY, SETUP, orders_on
 from tests.serving import ask, bearer, connected
-from tests.waiting import wait_until
 
 HOST = b"Host: receiver.example\r\n"
 HEALTH = b"GET /health HTTP/1.1\r\n" + HOST + b"\r\n"

@@ -18,7 +18,7 @@ from lifecycle.composition import connect
 from lifecycle.core.fold import Folding
 from lifecycle.service.orders import Orders
 from tests import oracle
-from tests.stories import random_set
+from tests.sample_events import random_set
 
 Recording = dict[str, Any]
 

@@ -14,10 +14,10 @@ from time import perf_counter
 
 import pytest
 
+from tests.polling import answered_at_once
 from tests.receiving import BODY, CLIENT, FORM, KEY, OLD_KEY, OLD_SECRET, SECRET
 from tests.scenario.command_line import SCRIPT, environment, run, run_script
 from tests.serving import ask, bearer, connected
-from tests.waiting import answered_at_once
 
 SECRETS = {
     "LIFECYCLE_RECEIVER_CLIENT_ID": CLIENT,

@@ -26,8 +26,8 @@ from lifecycle.providers.instacart.receiver import Receiver, Request, Service
 from lifecycle.providers.instacart.reconcile import Reconciled, reconcile_async
 from lifecycle.providers.instacart.request import CreateOrder
 from lifecycle.testing import simulated
+from tests.polling import wait_until
 from tests.receiving import SETUP
-from tests.waiting import wait_until
 
 ORDER = "xyz123456"
 FIELDS: dict[str, Any] = {

@@ -21,7 +21,7 @@ from lifecycle.core.view import AnomalyCode, Verdict
 from lifecycle.log.recording import read_line
 from lifecycle.providers.instacart import INSTACART
 from tests import oracle
-from tests.stories import Recording, alphabet, random_set
+from tests.sample_events import Recording, alphabet, random_set
 
 SETS, PARTS = 240, 20
 SIZES = (1, 2, 3, 4, 6, 8, 12, 16)

@@ -19,8 +19,8 @@ from lifecycle.core.fold import fold
 from lifecycle.core.identity import id_text, is_order_id, stated_order_id
 from lifecycle.log.recording import read_line
 from lifecycle.providers.instacart import INSTACART
+from tests.cyclic_values import BOTTOMLESS, CIRCULAR
 from tests.docs.fences import ROOT, blocks_of
-from tests.endless import BOTTOMLESS, CIRCULAR
 from tests.hostile_corpus import ENVELOPED, FLAT
 
 HUGE = pytest.param(10**5000, id="an integer that Python does not print")

@@ -16,8 +16,8 @@ import pytest
 from tests.oracle import Event, history, identify, totals, view
 from tests.oracle.judging import judge
 from tests.oracle.words import MOVES, STATES
-from tests.stories import (
-    STORIES,
+from tests.sample_events import (
+    SCENARIOS,
     alphabet,
     at,
     deliver,
@@ -26,16 +26,16 @@ from tests.stories import (
     http_date,
     random_set,
     recorded,
-    story,
+    scenario,
     unreadable,
     window,
 )
-from tests.stories import accepted as accepted_
-from tests.stories import callback as callback_
-from tests.stories import flat as flat_
-from tests.stories import poll as poll_
-from tests.stories import request as request_
-from tests.stories import response as response_
+from tests.sample_events import accepted as accepted_
+from tests.sample_events import callback as callback_
+from tests.sample_events import flat as flat_
+from tests.sample_events import poll as poll_
+from tests.sample_events import request as request_
+from tests.sample_events import response as response_
 
 ACKNOWLEDGED = "callback:acknowledged:1"
 BLANK = {"message": None, "code": None, "key": None}
@@ -923,9 +923,9 @@ def test_the_alphabet_is_wide_and_every_letter_is_a_readable_event_of_its_own():
 def test_every_sample_and_random_set_is_about_one_order_whatever_its_name():
     for name in ("A", "17", 'a "quoted" é 🛒'):
         rng = random.Random(name)
-        for one in STORIES.values():
+        for one in SCENARIOS.values():
             assert view(one(rng, name))["order_id"] == name
-        assert view(story(rng, name))["order_id"] == name
+        assert view(scenario(rng, name))["order_id"] == name
         assert view(random_set(rng, 6, name))["order_id"] == name
         assert view(alphabet(name))["events"] == len(alphabet(name))
 

@@ -16,7 +16,7 @@ from lifecycle.core.strict_json import compact
 from lifecycle.errors import InvalidArgumentError
 from lifecycle.log.recording import keep_headers, read_line, write_item, write_line
 from lifecycle.providers.instacart import INSTACART
-from tests.endless import BOTTOMLESS, CIRCULAR
+from tests.cyclic_values import BOTTOMLESS, CIRCULAR
 from tests.hostile_corpus import CORPUS, FLAT
 from tests.oracle.recognition import identify
 

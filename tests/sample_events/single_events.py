@@ -1,4 +1,4 @@
-"""The alphabet: distinct readable events of every kind, in sense and in nonsense."""
+"""The alphabet: distinct readable events of every kind, plausible and implausible."""
 
 from __future__ import annotations
 

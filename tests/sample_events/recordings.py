@@ -1,4 +1,4 @@
-"""How single recordings are written: the words, the times, and one function for each kind."""
+"""Builders of single recordings: words, times, and one function for each kind."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stories: what happens to an order, well or badly, in the order in which it happens."""
+"""Scenarios: the events of an order, in the order in which they happen."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from .recordings import (
     window,
 )
 
-Story = Callable[[Random, str], list[Recording]]
+Scenario = Callable[[Random, str], list[Recording]]
 
 
 def steps(rng: Random, order_id: str, names: Iterable[str], first: float = 60) -> list[Recording]:
@@ -226,7 +226,7 @@ ANSWERS: tuple[Callable[[str], Recording], ...] = (
     accepted,
 )
 
-STORIES: dict[str, Story] = {
+SCENARIOS: dict[str, Scenario] = {
     told.__name__: told
     for told in (
         happy,
@@ -249,6 +249,6 @@ STORIES: dict[str, Story] = {
 }
 
 
-def story(rng: Random, order_id: str = ORDER) -> list[Recording]:
+def scenario(rng: Random, order_id: str = ORDER) -> list[Recording]:
     """Return one of the stories, as it happened."""
-    return STORIES[rng.choice(sorted(STORIES))](rng, order_id)
+    return SCENARIOS[rng.choice(sorted(SCENARIOS))](rng, order_id)

@@ -22,9 +22,9 @@ from lifecycle.providers.instacart.reconcile import (
     reconcile_async,
 )
 from lifecycle.testing import simulated
+from tests.polling import wait_until
 from tests.receiving import locked, orders_on
 from tests.scenario.command_line import run, run_script
-from tests.waiting import wait_until
 
 CREDENTIALS = {"client_id": "retailer", "client_secret": "retailer-secret", "user_id": "kamal"}
 REQUEST = {

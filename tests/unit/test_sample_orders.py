@@ -30,7 +30,7 @@ from lifecycle.providers.instacart.sample_orders import (
 )
 
 SEED = 11
-STORIES = generate(SEED, 300)
+SAMPLE_ORDERS = generate(SEED, 300)
 PHONE = re.compile(r"800-555-01\d\d")
 
 
@@ -65,20 +65,20 @@ def digest_of(sample_orders: Iterable[SampleOrder]) -> str:
 
 
 def test_the_same_seed_gives_the_same_sample_orders_and_another_seed_others() -> None:
-    assert generate(SEED, 50) == STORIES[:50]
-    assert deliver(3, STORIES[:50]) == deliver(3, STORIES[:50])
-    assert deliver(3, STORIES[:50]) != deliver(4, STORIES[:50])
-    assert digest_of(generate(12, 50)) != digest_of(STORIES[:50])
+    assert generate(SEED, 50) == SAMPLE_ORDERS[:50]
+    assert deliver(3, SAMPLE_ORDERS[:50]) == deliver(3, SAMPLE_ORDERS[:50])
+    assert deliver(3, SAMPLE_ORDERS[:50]) != deliver(4, SAMPLE_ORDERS[:50])
+    assert digest_of(generate(12, 50)) != digest_of(SAMPLE_ORDERS[:50])
 
 
 def test_sample_orders_start_at_the_given_time() -> None:
     later = generate(SEED, 20, starts_at=datetime(2023, 1, 2, 3, 4, 5, tzinfo=UTC))
     assert later[0].recordings[0]["received_at"] == "2023-01-02T03:04:05Z"
-    assert [order.scenario for order in later] == [order.scenario for order in STORIES[:20]]
+    assert [order.scenario for order in later] == [order.scenario for order in SAMPLE_ORDERS[:20]]
 
 
 def test_each_sample_order_folds_to_its_status_without_anomaly() -> None:
-    for order in STORIES:
+    for order in SAMPLE_ORDERS:
         view = fold(INSTACART.definition, recognized(order.recordings))
         assert (view.order_id, view.status) == (order.order_id, order.status), order
         assert view.anomalies == (), order
@@ -86,13 +86,13 @@ def test_each_sample_order_folds_to_its_status_without_anomaly() -> None:
 
 
 def test_no_two_recordings_of_an_order_are_one_event() -> None:
-    for order in STORIES:
+    for order in SAMPLE_ORDERS:
         keys = [event.key for event in recognized(order.recordings)]
         assert len(set(keys)) == len(keys), order
 
 
 def test_recordings_of_a_sample_order_are_in_the_order_of_events() -> None:
-    for order in STORIES:
+    for order in SAMPLE_ORDERS:
         times = [recording["received_at"] for recording in order.recordings]
         assert [datetime.fromisoformat(t) for t in times] == sorted(
             map(datetime.fromisoformat, times)
@@ -118,7 +118,7 @@ def test_every_scenario_occurs() -> None:
 
 
 def test_every_kind_of_event_and_both_shapes_of_callbacks_occur() -> None:
-    recordings = [recording for order in STORIES for recording in order.recordings]
+    recordings = [recording for order in SAMPLE_ORDERS for recording in order.recordings]
     assert {r["kind"] for r in recordings} == {"request", "response", "callback", "poll"}
     callbacks = [r["body"] for r in recordings if r["kind"] == "callback"]
     assert 0.02 < sum("status" in body for body in callbacks) / len(callbacks) < 0.2
@@ -144,22 +144,22 @@ def test_the_first_sample_order_is_the_demo_scenario() -> None:
 
 
 def test_tips_come_after_the_delivery_and_change_nothing() -> None:
-    tipped = [s for s in STORIES if "tip_adjustment" in json.dumps(s.recordings)]
+    tipped = [s for s in SAMPLE_ORDERS if "tip_adjustment" in json.dumps(s.recordings)]
     assert tipped
     assert {order.status for order in tipped} == {"delivered"}
 
 
 def test_the_people_in_sample_orders_are_invented() -> None:
-    text = json.dumps([order.recordings for order in STORIES])
+    text = json.dumps([order.recordings for order in SAMPLE_ORDERS])
     phones = set(re.findall(r'"user_phone": "([^"]*)"', text))
     assert phones
     assert all(PHONE.fullmatch(phone) for phone in phones)
     assert set(re.findall(r"https?://([^/\"]+)", text)) == {"connect.example"}
-    assert "Singh" not in repr(STORIES) + repr(deliver(1, STORIES))
+    assert "Singh" not in repr(SAMPLE_ORDERS) + repr(deliver(1, SAMPLE_ORDERS))
 
 
 def test_the_delivery_faults_add_up_and_match_the_log() -> None:
-    delivery = deliver(5, STORIES)
+    delivery = deliver(5, SAMPLE_ORDERS)
     faults = delivery.faults
     counted = Counter[str]()
     for events in by_order(delivery.recordings).values():
@@ -173,14 +173,14 @@ def test_the_delivery_faults_add_up_and_match_the_log() -> None:
     assert counted["duplicate"] == faults.repeated
     assert counted["divergent"] == faults.divergent
     assert len(delivery.recordings) == faults.arrived == sum(counted.values())
-    assert faults.sent == sum(len(order.recordings) for order in STORIES)
+    assert faults.sent == sum(len(order.recordings) for order in SAMPLE_ORDERS)
     assert min(faults) > 0
 
 
 def test_overtaken_recordings_are_counted_individually() -> None:
-    delivery = deliver(5, STORIES)
-    assert delivery.faults.overtaken == overtaken(STORIES, delivery.recordings)
-    assert overtaken(STORIES, [r for s in STORIES for r in s.recordings]) == 0
+    delivery = deliver(5, SAMPLE_ORDERS)
+    assert delivery.faults.overtaken == overtaken(SAMPLE_ORDERS, delivery.recordings)
+    assert overtaken(SAMPLE_ORDERS, [r for s in SAMPLE_ORDERS for r in s.recordings]) == 0
 
 
 def overtaken(sample_orders: Iterable[SampleOrder], arrived: Iterable[Mapping[str, Any]]) -> int:
@@ -197,27 +197,27 @@ def overtaken(sample_orders: Iterable[SampleOrder], arrived: Iterable[Mapping[st
 
 
 def test_shuffled_and_repeated_callbacks_fold_to_the_very_same_views() -> None:
-    delivery = deliver(8, STORIES, lost=0, divergent=0, delayed=0.5, repeated=0.3)
+    delivery = deliver(8, SAMPLE_ORDERS, lost=0, divergent=0, delayed=0.5, repeated=0.3)
     arrived = by_order(delivery.recordings)
-    for order in STORIES:
+    for order in SAMPLE_ORDERS:
         truth = fold(INSTACART.definition, recognized(order.recordings))
         assert fold(INSTACART.definition, arrived[order.order_id]).digest == truth.digest
 
 
 def test_lost_and_divergent_callbacks_do_change_views() -> None:
     """The positive control of the test above."""
-    delivery = deliver(8, STORIES, lost=0.2, divergent=0.2)
+    delivery = deliver(8, SAMPLE_ORDERS, lost=0.2, divergent=0.2)
     arrived = by_order(delivery.recordings)
     changed = sum(
         fold(INSTACART.definition, arrived[order.order_id]).digest
         != fold(INSTACART.definition, recognized(order.recordings)).digest
-        for order in STORIES
+        for order in SAMPLE_ORDERS
     )
-    assert changed > len(STORIES) / 2
+    assert changed > len(SAMPLE_ORDERS) / 2
 
 
 def test_arrivals_are_in_order_of_time_and_orders_come_mixed() -> None:
-    delivery = deliver(5, STORIES)
+    delivery = deliver(5, SAMPLE_ORDERS)
     times = [datetime.fromisoformat(r["received_at"]) for r in delivery.recordings]
     assert times == sorted(times)
     owners = [event.order_id for event in recognized(delivery.recordings)]
@@ -226,8 +226,8 @@ def test_arrivals_are_in_order_of_time_and_orders_come_mixed() -> None:
 
 
 def test_without_overdue_orders_nothing_is_done() -> None:
-    delivery = deliver(1, STORIES, lost=0, repeated=0, divergent=0, delayed=0)
-    sent = [recording for order in STORIES for recording in order.recordings]
+    delivery = deliver(1, SAMPLE_ORDERS, lost=0, repeated=0, divergent=0, delayed=0)
+    sent = [recording for order in SAMPLE_ORDERS for recording in order.recordings]
     assert delivery.faults == DeliveryFaults(len(sent), 0, 0, 0, 0, len(sent))
     assert sorted(map(json.dumps, delivery.recordings)) == sorted(map(json.dumps, sent))
 
@@ -235,8 +235,8 @@ def test_without_overdue_orders_nothing_is_done() -> None:
 @pytest.mark.parametrize("fate", ["lost", "repeated", "divergent"])
 def test_a_fault_with_rate_one_hits_every_callback_that_it_can_hit(fate: str) -> None:
     shares = {"lost": 0.0, "repeated": 0.0, "divergent": 0.0} | {fate: 1.0}
-    delivery = deliver(1, STORIES, **shares, delayed=0)
-    callbacks = [r for s in STORIES for r in s.recordings if r["kind"] == "callback"]
+    delivery = deliver(1, SAMPLE_ORDERS, **shares, delayed=0)
+    callbacks = [r for s in SAMPLE_ORDERS for r in s.recordings if r["kind"] == "callback"]
     enveloped = [r for r in callbacks if "event_id" in r["body"]]
     met = getattr(delivery.faults, fate)
     if fate == "repeated":
@@ -246,15 +246,20 @@ def test_a_fault_with_rate_one_hits_every_callback_that_it_can_hit(fate: str) ->
 
 
 def test_our_own_exchanges_are_never_lost_or_repeated() -> None:
-    for delivery in (deliver(1, STORIES, lost=1.0), deliver(1, STORIES, lost=0, repeated=1.0)):
+    for delivery in (
+        deliver(1, SAMPLE_ORDERS, lost=1.0),
+        deliver(1, SAMPLE_ORDERS, lost=0, repeated=1.0),
+    ):
         ours = [r for r in delivery.recordings if r["kind"] != "callback"]
-        assert len(ours) == sum(r["kind"] != "callback" for s in STORIES for r in s.recordings)
+        assert len(ours) == sum(
+            r["kind"] != "callback" for s in SAMPLE_ORDERS for r in s.recordings
+        )
 
 
 def test_delivering_does_not_change_the_sample_orders() -> None:
-    before = digest_of(STORIES)
-    deliver(9, STORIES, divergent=0.5)
-    assert digest_of(STORIES) == before
+    before = digest_of(SAMPLE_ORDERS)
+    deliver(9, SAMPLE_ORDERS, divergent=0.5)
+    assert digest_of(SAMPLE_ORDERS) == before
 
 
 def test_the_date_header_is_in_gmt_whatever_the_zone_of_the_provider_s_clock() -> None:

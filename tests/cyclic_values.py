@@ -1,4 +1,4 @@
-"""Values that no JSON can hold: one that holds itself, and one that has no bottom."""
+"""Values that JSON cannot hold: one that contains itself, and one of unlimited depth."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ CHECKOUTS = [example for example in EXAMPLES if "_checkout" in example.name]
 def answers_of(example: Path, url: str) -> list[list[str]]:
     """Return what customers are answered: the status, what they read, and that of their order."""
     done = subprocess.run(
-        [sys.executable, ROOT / "tests" / "examples" / "in_trouble.py", example, url],
+        [sys.executable, ROOT / "tests" / "examples" / "failing_provider.py", example, url],
         capture_output=True,
         text=True,
         check=False,

@@ -49,7 +49,7 @@ def test_a_logger_tells_it_in_its_next_line(caplog):
         ("WARNING", "refused 1"),
         ("ERROR", "refused 5; 3 more of these were not written"),
     ]
-    assert caplog.records[0].filename == "test_limited_log.py"
+    assert caplog.records[0].filename == "test_log_limit.py"
 
 
 def test_a_handler_with_the_filter_limits_the_lines_of_every_logger():

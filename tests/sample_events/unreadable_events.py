@@ -1,4 +1,4 @@
-"""What is no event of the order, and what the rules do not clearly decide."""
+"""Unreadable arrivals, and events that the rules do not clearly decide."""
 
 from __future__ import annotations
 

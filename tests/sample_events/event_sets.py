@@ -1,4 +1,4 @@
-"""Sets of events that do not belong together, and deliveries of any set."""
+"""Sets of unrelated events, and deliveries of any set."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from collections.abc import Iterable
 from random import Random
 from typing import Any
 
-from .letters import alphabet, exchanges, polls, refusals, snapshots, timed, untimed
 from .recordings import ORDER, Recording, at, request
-from .told import many_attempts, story
+from .scenarios import many_attempts, scenario
+from .single_events import alphabet, exchanges, polls, refusals, snapshots, timed, untimed
 
 
 def random_set(rng: Random, size: int, order_id: str = ORDER) -> list[Recording]:
-    """Return so many distinct recordings: a story or events of one sort, perhaps with others."""
+    """Return so many distinct recordings: a scenario or events of one kind, perhaps with others."""
     letters = alphabet(order_id)
     theme = rng.choice(THEMES)(rng, order_id)
     share = rng.choice((0.5, 0.8, 1.0))
     chosen: dict[str, Recording] = {}
     while len(chosen) < size:
         found = rng.choice(theme) if rng.random() < share else rng.choice(letters)
-        share *= 0.99  # a short story runs dry; the alphabet does not
+        share *= 0.99  # a short scenario has few events; the alphabet has many
         chosen[json.dumps(found, sort_keys=True)] = found
     return list(chosen.values())
 
@@ -47,7 +47,7 @@ def _anything(_rng: Random, order_id: str) -> list[Recording]:
     return alphabet(order_id)
 
 
-THEMES = (story, story, _before_creation, _creation, _clock, _no_clock, _anything)
+THEMES = (scenario, scenario, _before_creation, _creation, _clock, _no_clock, _anything)
 
 
 def deliver(rng: Random, recordings: Iterable[Recording], most: int = 3) -> list[Recording]:

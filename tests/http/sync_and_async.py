@@ -1,4 +1,4 @@
-"""The two ways to call: threads and coroutines, under one set of names for one set of tests."""
+"""The sync and the async API under one set of names, so that one set of tests runs on both."""
 
 from __future__ import annotations
 
