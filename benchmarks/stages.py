@@ -23,7 +23,8 @@ from lifecycle import Arrival, Event
 from lifecycle.composition import known_providers
 from lifecycle.core.identity import of_callback
 from lifecycle.core.strict_json import parse
-from lifecycle.log.codec import Prepared, link, prepare, seal
+from lifecycle.log.codec import link, prepare, seal
+from lifecycle.log.contract import Append, Place
 
 _RECEIVED_AT: Final = datetime(2022, 6, 4, 10, 0, tzinfo=UTC)
 _HASH: Final = "0" * 64
@@ -60,9 +61,10 @@ def recognized(arrived: Iterable[Arrival]) -> list[Event]:
     return [event for event in found if isinstance(event, Event)]
 
 
-def sealed(prepared: Prepared) -> object:
+def sealed(append: Append) -> object:
     """Seal an entry, as it is at its place in the log."""
-    return seal(prepared, 2, _HASH, link(prepared.stream, 1, _HASH), "2022-06-04T10:00:00Z")
+    append.place = Place(2)
+    return seal(append, _HASH, link(append.stream, 1, _HASH), "2022-06-04T10:00:00Z")
 
 
 def rows(options: argparse.Namespace) -> list[Row]:

@@ -9,18 +9,19 @@ from unittest.mock import patch
 
 from lifecycle.core.event import Event
 from lifecycle.core.fold import Folding
-from lifecycle.log.codec import Prepared, Sealed, seal
-from lifecycle.log.contract import Appended, Outcome
-from lifecycle.log.pending_append import Batch
+from lifecycle.log.append_queue import Batch
+from lifecycle.log.codec import seal
+from lifecycle.log.contract import Append
 
 
 def acknowledge_despite_errors() -> None:
     """Have the store tell as appended what it could not write."""
+    settle = Batch.settle
 
-    def settle_as_appended(batch: Batch, _: Exception) -> None:
-        batch.settle([Appended(Outcome.APPENDED, entry.stream, 1, 1) for entry in batch.entries])
+    def settle_as_appended(batch: Batch, _: Exception | None = None) -> None:
+        settle(batch)
 
-    Batch.fail = settle_as_appended  # type: ignore[assignment, method-assign]
+    Batch.settle = settle_as_appended  # type: ignore[method-assign]
 
 
 @contextmanager
@@ -39,9 +40,9 @@ def without_refolding() -> Iterator[None]:
 def storing_text() -> Iterator[None]:
     """Have every store keep a body as text, as a column for text or JSON does."""
 
-    def seal_text(prepared: Prepared, *place: Any) -> Sealed:
-        text = prepared.body.decode("utf-8", "replace").replace("\x00", "")
-        return seal(prepared._replace(body=text.encode()), *place)
+    def seal_text(append: Append, *place: Any) -> str:
+        append.body = append.body.decode("utf-8", "replace").replace("\x00", "").encode()
+        return seal(append, *place)
 
-    with patch("lifecycle.log.deduplication.seal", seal_text):
+    with patch("lifecycle.log.writer.seal", seal_text):
         yield

@@ -31,9 +31,9 @@ from campaigns.verdict import Campaign, Figures, skipped
 from campaigns.workload import Acknowledge, acknowledged, label, record_one
 from lifecycle.composition import connect, open_log
 from lifecycle.log.codec import decode
-from lifecycle.log.deduplication import Committer
 from lifecycle.log.stores.postgres.schema import Place
 from lifecycle.log.stores.postgres.statements import Statements
+from lifecycle.log.writer import Writer
 from lifecycle.service.orders import Orders
 from tests.faults.children import Child
 from tests.postgres_programs import NoServerError
@@ -301,7 +301,7 @@ def without_the_lock() -> Iterator[None]:
 @contextmanager
 def never_looking() -> Iterator[None]:
     """Have writers decide anew after a lost reply, whatever became of the commit."""
-    with patch.object(Committer, "_was_written", lambda *_: False):
+    with patch.object(Writer, "_find", lambda *_: None):
         yield
 
 

@@ -25,7 +25,7 @@ import uvicorn
 from lifecycle.composition import connect_async
 from lifecycle.core.event import Entry, Event
 from lifecycle.errors import ProviderError
-from lifecycle.log.contract import QUARANTINE, Appended, Outcome
+from lifecycle.log.contract import QUARANTINE, Append
 from lifecycle.log.stores.sqlite import log as sqlite
 from lifecycle.providers.instacart.client import AsyncClient
 from lifecycle.providers.instacart.dialogue import Refused, Unknown, create_order_async
@@ -78,13 +78,13 @@ async def create_blindly(
 class HastyLog(sqlite.SQLiteLog):
     """Broken on purpose: it acknowledges callbacks at once, and commits them later."""
 
-    async def append_async(self, entry: Entry, *, expected_version: int | None = None) -> Appended:
+    async def append_async(self, entry: Entry, *, expected_version: int | None = None) -> Append:
         """Return at once for a callback."""
         if not isinstance(entry, Event) or entry.kind != "callback":
             return await super().append_async(entry, expected_version=expected_version)
         later = asyncio.create_task(self._append_later(entry))
         self._pending = {*getattr(self, "_pending", set()), later}
-        return Appended(Outcome.APPENDED, QUARANTINE, 1, 1)
+        return Append(QUARANTINE, "", "", "", b"", b"")
 
     async def _append_later(self, entry: Entry) -> None:
         await asyncio.sleep(LAG)

@@ -38,7 +38,7 @@ Digests = dict[str, dict[str, str]]
 def main(folder: str, broken: str = "") -> None:
     """Print the digests of every log in a folder."""
     if broken == "local-times":
-        commit = import_module("lifecycle.log.deduplication")
+        commit = import_module("lifecycle.log.writer")
         vars(commit)["format_instant"] = lambda at: at.astimezone().isoformat()
     if broken == "hash-order":
         # `lifecycle.fold` is the function; the module of that name is asked for.

@@ -31,7 +31,7 @@ from campaigns.verdict import Campaign, Figures
 from campaigns.workload import Acknowledge, callback, label, record_one
 from lifecycle.composition import connect, connect_async
 from lifecycle.core.event import Entry
-from lifecycle.log.contract import QUARANTINE, Appended, Outcome
+from lifecycle.log.contract import QUARANTINE, Append
 from lifecycle.log.stores.sqlite import log as sqlite
 from lifecycle.log.stores.sqlite.connection import SETTINGS
 from lifecycle.service.orders import Orders
@@ -144,12 +144,12 @@ async def live_in_tasks(path: Path, seed: str, acknowledge: Acknowledge) -> None
 class HastyLog(sqlite.SQLiteLog):
     """Broken on purpose: it answers before it commits, as a write-behind cache does."""
 
-    def append(self, entry: Entry, *, expected_version: int | None = None) -> Appended:  # noqa: ARG002
+    def append(self, entry: Entry, *, expected_version: int | None = None) -> Append:  # noqa: ARG002
         """Return at once, and append later."""
         if not hasattr(self, "_later"):
             self._later = ThreadPoolExecutor(1)
         self._later.submit(super().append, entry)
-        return Appended(Outcome.APPENDED, QUARANTINE, 1, 1)
+        return Append(QUARANTINE, "", "", "", b"", b"")
 
 
 def connect_hastily(url: str) -> Orders:

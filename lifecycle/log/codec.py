@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from hashlib import sha256
 from json.encoder import encode_basestring_ascii
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 from zlib import crc32
 
 import jiter
@@ -30,7 +30,7 @@ from lifecycle.core.event import (
 )
 from lifecycle.core.instant import format_instant
 from lifecycle.errors import InvalidArgumentError, StoredFormatError
-from lifecycle.log.contract import MAX_POSITION, ORDERS, QUARANTINE, Record, mark_stream
+from lifecycle.log.contract import MAX_POSITION, ORDERS, QUARANTINE, Append, Record, mark_stream
 from lifecycle.log.format_1 import event_1, read_1
 
 FORMAT: Final = 1
@@ -52,29 +52,9 @@ _REDRIVEN_FROM: Final = ',"redriven_from":'
 _LINE_NUMBER: Final = ',"line_number":'
 
 _quoted: Final = encode_basestring_ascii
-# For what every event becomes: a named tuple's own constructor takes twice as long.
-_new: Final = tuple.__new__
 
 
-class Prepared(NamedTuple):
-    """An entry made ready for any place in the log; `opening` is its header so far."""
-
-    stream: str
-    topic: str
-    key: str
-    digest: str
-    opening: str
-    body: bytes
-
-
-class Sealed(NamedTuple):
-    """A record in its stored form, and the hash of its header."""
-
-    state: bytes
-    hash: str
-
-
-def prepare(entry: Entry) -> Prepared:
+def prepare(entry: Entry) -> Append:
     """Return an entry made ready to be stored, whatever version it will have.
 
     Raises:
@@ -83,28 +63,26 @@ def prepare(entry: Entry) -> Prepared:
     try:
         prepared = _prepared(entry)
         # A lone surrogate looks like this in JSON; so does half of a pair, which is sound.
-        return _prepared(_encodable(entry)) if "\\ud" in prepared.opening else prepared
+        return _prepared(_encodable(entry)) if b"\\ud" in prepared.opening else prepared
     except (TypeError, ValueError, AttributeError, OverflowError):
         raise InvalidArgumentError(
             "the entry", "an Event, an Unreadable or a Redriven, its times with a zone"
         ) from None
 
 
-def seal(
-    prepared: Prepared, version: int, previous: str | None, after: str | None, recorded_at: str
-) -> Sealed:
-    """Return the stored form of an entry at its place, and the hash of its header.
+def seal(append: Append, previous: str | None, after: str | None, recorded_at: str) -> str:
+    """Give an entry its stored form at its place, and return the hash of its header.
 
     `previous` is the hash of the header before it in its stream, `after` the `link` to the
     record before it in the whole log; None where there is none, or the store cannot know.
     """
     chained = "" if previous is None else f',"previous":"{previous}"'
     linked = "" if after is None else f',"after":{after}'
-    checked = (
-        f'{prepared.opening},"recorded_at":"{recorded_at}","version":{version}{chained}{linked}'
-    ).encode("ascii")
+    placed = f',"recorded_at":"{recorded_at}","version":{append.place.version}{chained}{linked}'
+    checked = append.opening + placed.encode("ascii")
     header = b'%b,"check":"%08x"}' % (checked, crc32(checked))
-    return _new(Sealed, (b"%b\n%b" % (header, prepared.body), sha256(header).hexdigest()))
+    append.state = b"%b\n%b" % (header, append.body)
+    return sha256(header).hexdigest()
 
 
 def link(stream: str, version: int, header_hash: str) -> str:
@@ -278,17 +256,17 @@ def identity_of(fields: Mapping[str, Any]) -> tuple[str, str]:
     return key, digest
 
 
-def _prepared(entry: Entry) -> Prepared:
+def _prepared(entry: Entry) -> Append:
     if isinstance(entry, Event):
         stream = entry.stream
         if "\x00" in stream:
             stream = storable(stream)
         key, digest = entry.key, entry.digest
-        return _new(Prepared, (stream, entry.kind, key, digest, _event_opening(entry), entry.body))
+        return Append(stream, entry.kind, key, digest, _event_opening(entry).encode(), entry.body)
     if isinstance(entry, Unreadable):
-        return Prepared(QUARANTINE, QUARANTINED, "", "", _item_opening(entry), entry.body)
+        return Append(QUARANTINE, QUARANTINED, "", "", _item_opening(entry).encode(), entry.body)
     stream = mark_stream(entry.item)
-    return Prepared(stream, REDRIVEN, _mark_key(entry.item), "", _mark_opening(entry), b"")
+    return Append(stream, REDRIVEN, _mark_key(entry.item), "", _mark_opening(entry).encode(), b"")
 
 
 def _mark_key(item: int) -> str:

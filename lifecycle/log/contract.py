@@ -10,6 +10,7 @@ event has one, and to append it again is harmless.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from enum import StrEnum
 from typing import Final, NamedTuple, Protocol, runtime_checkable
 
@@ -39,17 +40,66 @@ class Outcome(StrEnum):
     QUARANTINED = "quarantined"
 
 
-class Appended(NamedTuple):
-    """Where an entry stands in the log. For a duplicate: where the first copy stands."""
+class Place:
+    """Where a content stands; its position is 0 until it is stored."""
 
-    outcome: Outcome
-    stream: str
-    version: int
-    position: int
+    __slots__ = ("position", "version")
+
+    def __init__(self, version: int, position: int = 0) -> None:
+        self.version = version
+        self.position = position
+
+
+class Append:
+    """One entry on its way into the log and, once that is durable, what became of it.
+
+    The codec makes it, the writer decides on its `outcome` and `place`, and seals it: `state` is
+    then its stored form. A duplicate has the place of the first copy, and no `recorded_at`.
+    """
+
+    __slots__ = (
+        "body",
+        "digest",
+        "key",
+        "opening",
+        "outcome",
+        "place",
+        "recorded_at",
+        "state",
+        "stream",
+        "topic",
+    )
+
+    def __init__(  # noqa: PLR0917 - the codec alone calls it, for every entry
+        self, stream: str, topic: str, key: str, digest: str, opening: bytes, body: bytes
+    ) -> None:
+        self.stream = stream
+        self.topic = topic
+        self.key = key
+        self.digest = digest
+        self.opening = opening
+        self.body = body
+        self.outcome = Outcome.APPENDED
+        self.place = _NOWHERE
+        self.recorded_at: datetime | None = None
+        self.state = b""
+
+    @property
+    def version(self) -> int:
+        """The place in the stream, from 1."""
+        return self.place.version
+
+    @property
+    def position(self) -> int:
+        """The place in the whole log."""
+        return self.place.position
 
     def __repr__(self) -> str:
         where = f"{self.version} of {self.stream!a}"
-        return f"<Appended {self.outcome.value}: {where} at {self.position}>"
+        return f"<Append {self.outcome.value}: {where} at {self.position}>"
+
+
+_NOWHERE: Final = Place(0)
 
 
 class Record(NamedTuple):
@@ -124,7 +174,7 @@ class Log(Protocol):
         """Where subscriptions to the change feed keep how far they are."""
         ...
 
-    def append(self, entry: Entry, *, expected_version: int | None = None) -> Appended:
+    def append(self, entry: Entry, *, expected_version: int | None = None) -> Append:
         """Append one entry; concurrent callers share a commit.
 
         What is stored already is a duplicate, whatever version is expected.
@@ -134,11 +184,11 @@ class Log(Protocol):
         """
         ...
 
-    def append_many(self, entries: Sequence[Entry]) -> list[Appended]:
+    def append_many(self, entries: Sequence[Entry]) -> list[Append]:
         """Append entries in one commit, each deduplicated against those before it."""
         ...
 
-    async def append_async(self, entry: Entry, *, expected_version: int | None = None) -> Appended:
+    async def append_async(self, entry: Entry, *, expected_version: int | None = None) -> Append:
         """Append one entry from a coroutine; concurrent tasks share a commit."""
         ...
 

@@ -8,17 +8,15 @@ from datetime import UTC, datetime
 from typing import Final, NoReturn, ParamSpec, TypeVar
 
 from lifecycle.core.event import Entry
-from lifecycle.errors import OpenedElsewhereError, StoreClosedError
-from lifecycle.log.async_commit import Drain
+from lifecycle.errors import OpenedElsewhereError, StoreClosedError, StoreUnavailableError
+from lifecycle.log.append_queue import AppendQueue, AsyncAppendQueue, ThreadBatch
 from lifecycle.log.codec import prepare, storable
-from lifecycle.log.contract import MAX_POSITION, ORDERS, Appended, Record, Setting
-from lifecycle.log.deduplication import Committer
+from lifecycle.log.contract import MAX_POSITION, ORDERS, Append, Record, Setting
 from lifecycle.log.feed_store import FeedStore
-from lifecycle.log.group_commit import Gathering
-from lifecycle.log.pending_append import ThreadBatch
-from lifecycle.log.recorder import STREAMS_AT_ONCE, Recorder, Row
-from lifecycle.log.retry_policy import patiently
+from lifecycle.log.recorder import STREAMS_AT_ONCE, Recorder, TryAgainError
+from lifecycle.log.retry_policy import retrying
 from lifecycle.log.view_store import ViewStore
+from lifecycle.log.writer import Writer
 
 _LAST: Final = 2**63 - 1
 
@@ -52,8 +50,8 @@ class RecordedLog:
         self._patience = patience
         self._pid = os.getpid()
         self._closed = False
-        self._gathering = Gathering(Committer(recorder, clock, patience).commit)
-        self._drain = Drain(self._gathering)
+        self._queue = AppendQueue(Writer(recorder, clock, patience).commit)
+        self._tasks = AsyncAppendQueue(self._queue)
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a log belongs to the process that opened it; connect again in the other")
@@ -68,7 +66,7 @@ class RecordedLog:
         """Whether positions have no gaps, and every record names the one before it."""
         return self._recorder.gapless
 
-    def append(self, entry: Entry, *, expected_version: int | None = None) -> Appended:
+    def append(self, entry: Entry, *, expected_version: int | None = None) -> Append:
         """Append one entry; concurrent callers share a commit.
 
         What is stored already is a duplicate whatever version is expected.
@@ -78,9 +76,9 @@ class RecordedLog:
             InvalidArgumentError: the entry is not what it says.
         """
         self._check()
-        return self._gathering.submit(ThreadBatch([prepare(entry)], expected_version))[0]
+        return self._queue.submit(ThreadBatch([prepare(entry)], expected_version))[0]
 
-    def append_many(self, entries: Sequence[Entry]) -> list[Appended]:
+    def append_many(self, entries: Sequence[Entry]) -> list[Append]:
         """Append entries in one commit, each deduplicated against those before it.
 
         Raises:
@@ -89,16 +87,16 @@ class RecordedLog:
         self._check()
         if not entries:
             return []
-        return self._gathering.submit(ThreadBatch([prepare(entry) for entry in entries]))
+        return self._queue.submit(ThreadBatch([prepare(entry) for entry in entries]))
 
-    async def append_async(self, entry: Entry, *, expected_version: int | None = None) -> Appended:
+    async def append_async(self, entry: Entry, *, expected_version: int | None = None) -> Append:
         """Append one entry from a coroutine; concurrent tasks share a commit.
 
         A task that is canceled meanwhile harms nobody; its entry may still be recorded.
         Errors are those of `append`.
         """
         self._check()
-        return (await self._drain.submit([prepare(entry)], expected_version))[0]
+        return (await self._tasks.submit([prepare(entry)], expected_version))[0]
 
     def restore(self, records: Sequence[Record]) -> None:
         """Insert records of another log just as they are, after all that is stored, in one commit.
@@ -106,10 +104,12 @@ class RecordedLog:
         Nothing is deduplicated or chained anew: see `lifecycle.audit.copying`. A record whose
         stream and version are stored already refuses all of them.
         """
-        rows = [Row(each.stream, each.version, each.topic, each.state) for each in records]
         self._check()
-        # Asked once: what is stored already stays in the way however often it is asked.
-        patiently(self.url, 0, self._recorder.write, lambda _: rows)
+        try:
+            with self._recorder.writing() as transaction:
+                transaction.insert(records)
+        except TryAgainError as again:  # what is stored already stays in the way
+            raise StoreUnavailableError(self.url, again.found) from again
 
     def read(self, stream: str, *, after: int = 0, until: int | None = None) -> list[Record]:
         """Return a stream's records with versions above `after`, up to `until`.
@@ -173,8 +173,8 @@ class RecordedLog:
         if self._closed or self._pid != os.getpid():
             return
         self._closed = True
-        self._drain.close()
-        self._gathering.close(self._recorder.close)
+        self._tasks.close()
+        self._queue.close(self._recorder.close)
 
     def _check(self) -> None:
         if self._pid != os.getpid():
@@ -184,7 +184,7 @@ class RecordedLog:
 
     def _ask(self, ask: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         self._check()
-        return patiently(self.url, self._patience, ask, *args, **kwargs)
+        return retrying(self.url, self._patience, ask, *args, **kwargs)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.url}>"

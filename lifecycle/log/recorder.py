@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from typing import Final, NamedTuple, Protocol
 
 from eventsourcing import persistence
@@ -23,13 +23,28 @@ class Tip(NamedTuple):
     link: str | None
 
 
-class Row(NamedTuple):
+class Row(Protocol):
     """One record to insert."""
 
-    stream: str
-    version: int
-    topic: str
-    state: bytes
+    @property
+    def stream(self) -> str:
+        """The stream that it stands in."""
+        ...
+
+    @property
+    def version(self) -> int:
+        """Its place there."""
+        ...
+
+    @property
+    def topic(self) -> str:
+        """What kind of record it is."""
+        ...
+
+    @property
+    def state(self) -> bytes:
+        """Its stored form."""
+        ...
 
 
 class Head(NamedTuple):
@@ -39,10 +54,6 @@ class Head(NamedTuple):
     version: int
     position: int
     header: bytes
-
-
-Plan = Callable[[Tip | None], Sequence[Row]]
-"""Decides what to insert after the tip; None where the store cannot know the tip."""
 
 
 class TryAgainError(Exception):
@@ -95,6 +106,19 @@ def cause_of(fault: BaseException | None) -> BaseException | None:
     return fault
 
 
+class Transaction(Protocol):
+    """One commit: all that is inserted is durable when its block has ended, or none of it."""
+
+    @property
+    def tip(self) -> Tip | None:
+        """The end of the log; None where the store cannot know it."""
+        ...
+
+    def insert(self, rows: Sequence[Row]) -> Sequence[int]:
+        """Insert records, once in a block, and return their positions."""
+        ...
+
+
 class Recorder(Protocol):
     """What one database offers. Every method raises `StoreError` or `TryAgainError`."""
 
@@ -105,15 +129,14 @@ class Recorder(Protocol):
 
     @property
     def gapless(self) -> bool:
-        """Whether positions have no gaps, and the tip is known when a plan is made."""
+        """Whether positions have no gaps, and a transaction knows the tip."""
         ...
 
-    def write(self, plan: Plan, *, alone: bool = False) -> Sequence[int]:
-        """Insert what `plan` returns, all or nothing, and return the positions.
+    def writing(self, *, exclusive: bool = False) -> AbstractContextManager[Transaction]:
+        """Return a block that inserts records. A (stream, version) that exists is refused.
 
-        Durable on return. `plan` is called once. A (stream, version) that exists is refused.
-        Where `alone` is true, all other writers are kept out from before `plan` is called, so
-        that what it reads stays true; a store may do so always.
+        Where `exclusive` is true, all other writers are kept out from its begin on, so that
+        what is read in it stays true; a store may do so always.
 
         Raises:
             TryAgainError: another writer was first; nothing is stored.

@@ -21,8 +21,8 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class Patience:
-    """The time limit of one call; pauses grow, and differ so that rivals do not stay in step."""
+class RetryPolicy:
+    """The retries of one call; pauses grow, and differ so that rivals do not stay in step."""
 
     def __init__(self, store: str, seconds: float) -> None:
         self._store = store
@@ -41,7 +41,7 @@ class Patience:
         self._pause = min(self._pause * 2, _LONGEST_PAUSE)
 
 
-def patiently(
+def retrying(
     store: str, seconds: float, ask: Callable[P, T], *args: P.args, **kwargs: P.kwargs
 ) -> T:
     """Return what `ask` returns, asking again while that may help.
@@ -49,13 +49,13 @@ def patiently(
     Raises:
         StoreUnavailableError: the time is up.
     """
-    patience = None
+    retries = None
     while True:
         try:
             return ask(*args, **kwargs)
         except TryAgainError as again:
-            patience = patience or Patience(store, seconds)
-            patience.wait(again)
+            retries = retries or RetryPolicy(store, seconds)
+            retries.wait(again)
 
 
 class Asked(Protocol):
@@ -75,11 +75,11 @@ class Asked(Protocol):
 A = TypeVar("A", bound=Asked)
 
 
-def patient(method: Callable[Concatenate[A, P], T]) -> Callable[Concatenate[A, P], T]:
-    """Return a method that is asked again while that may help; as `patiently`."""
+def retried(method: Callable[Concatenate[A, P], T]) -> Callable[Concatenate[A, P], T]:
+    """Return a method that is asked again while that may help; as `retrying`."""
 
-    def patient(self: A, /, *args: P.args, **kwargs: P.kwargs) -> T:
-        return patiently(self.url, self.patience, method, self, *args, **kwargs)
+    def retried(self: A, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return retrying(self.url, self.patience, method, self, *args, **kwargs)
 
-    update_wrapper(patient, method)
-    return patient
+    update_wrapper(retried, method)
+    return retried

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final, Self
+from typing import Any, Final
 
 from lifecycle.errors import StoredFormatError
 from lifecycle.log.codec import hash_of, identity_of, parse_header, place_of, why_out_of_bounds
-from lifecycle.log.contract import MAX_POSITION, QUARANTINE
+from lifecycle.log.contract import MAX_POSITION, QUARANTINE, Outcome, Place
 from lifecycle.log.recorder import STREAMS_AT_ONCE, Head, Recorder
 
 _LAST_VERSION: Final = 2**63 - 1
@@ -16,13 +16,14 @@ _NO_IDENTITY: Final = "its header has no key or no digest"
 KEPT_CONTENTS: Final = 100_000
 """How many distinct contents are remembered, about half a kilobyte each."""
 
+# Every entry comes past these: looking a member up by its name costs as much as a hash.
+_APPENDED: Final = Outcome.APPENDED
+_DUPLICATE: Final = Outcome.DUPLICATE
+_DIVERGENT: Final = Outcome.DIVERGENT
+_QUARANTINED: Final = Outcome.QUARANTINED
 
-Place = tuple[int, int]
-"""The version and the position of a content. A negative position is not known yet: it is
-the place among the records that are being written, from -1 on."""
 
-
-class StreamEnd:
+class StreamTail:
     """Where a stream stands: its last version, that header's hash, what it holds already."""
 
     __slots__ = ("_contents", "_further", "previous", "version")
@@ -36,10 +37,7 @@ class StreamEnd:
     def __len__(self) -> int:
         return len(self._contents) + len(self._further)
 
-    def __contains__(self, key: str) -> bool:
-        return key in self._contents
-
-    def place(self, key: str, digest: str) -> Place | None:
+    def find(self, key: str, digest: str) -> Place | None:
         """Return where a content stands, None if it is new."""
         first = self._contents.get(key)
         if first is None:
@@ -47,12 +45,22 @@ class StreamEnd:
         return first[1] if first[0] == digest else self._further.get((key, digest))
 
     def put(self, key: str, digest: str, place: Place) -> None:
-        """Remember where a content stands."""
-        first = self._contents.get(key)
-        if first is None or first[0] == digest:
-            self._contents[key] = (digest, place)
-        else:
-            self._further[key, digest] = place
+        """Remember where a content stands, unless it stands somewhere already."""
+        first = self._contents.setdefault(key, (digest, place))
+        if first[0] != digest:
+            self._further.setdefault((key, digest), place)
+
+    def place(self, key: str, digest: str) -> tuple[Outcome, Place]:
+        """Return what a content is to this stream, and its place: the next one if it is new."""
+        outcome = _APPENDED if key not in self._contents else _DIVERGENT
+        if outcome is _DIVERGENT:
+            stored = self.find(key, digest)
+            if stored is not None:
+                return _DUPLICATE, stored
+        self.version += 1
+        place = Place(self.version)
+        self.put(key, digest, place)
+        return outcome, place
 
     def add(self, head: Head) -> None:
         """Take in the next stored record.
@@ -74,80 +82,88 @@ class StreamEnd:
             raise StoredFormatError(stream, version, "its header was written for another place")
         self.version = version
         self.previous = hash_of(header)
-        if self.place(key, digest) is None:
-            self.put(key, digest, (version, position))
+        self.put(key, digest, Place(version, position))
 
-    @classmethod
-    def after(cls, last: Head) -> Self:
-        """Return the end of a stream of which only the last record counts.
+
+class QuarantineTail(StreamTail):
+    """Where the quarantine stands. Only its last record counts: every item is a new one."""
+
+    __slots__ = ()
+
+    def place(self, key: str, digest: str) -> tuple[Outcome, Place]:
+        """Return the next place."""
+        del key, digest
+        self.version += 1
+        return _QUARANTINED, Place(self.version)
+
+    def add(self, head: Head) -> None:
+        """Take in the last stored record.
 
         Raises:
             StoredFormatError: no version can follow.
         """
-        if last.version >= _LAST_VERSION:
-            raise StoredFormatError(last.stream, last.version, "no version can follow its own")
-        end = cls()
-        end.version, end.previous = last.version, hash_of(last.header)
-        return end
+        if head.version >= _LAST_VERSION:
+            raise StoredFormatError(head.stream, head.version, "no version can follow its own")
+        self.version, self.previous = head.version, hash_of(head.header)
 
 
-Ends = dict[str, StreamEnd | StoredFormatError]
+Tails = dict[str, StreamTail | StoredFormatError]
 """By stream; an error where a stored record cannot be read, which is that stream's trouble."""
 
 
-class StreamEnds:
-    """A bounded cache of stream ends, the least recently used dropped first.
+class StreamTails:
+    """A bounded cache of stream tails, the least recently used dropped first.
 
     What is taken is no longer in the cache until it is kept: whatever goes wrong in
-    between, a stale end is never used again. Not safe for threads: one writer at a time.
+    between, a stale tail is never used again. Not safe for threads: one writer at a time.
     """
 
     def __init__(self, recorder: Recorder, kept: int = KEPT_CONTENTS) -> None:
         self._recorder = recorder
         self._kept = kept
         self._contents = 0
-        self._ends: dict[str, StreamEnd] = {}
+        self._tails: dict[str, StreamTail] = {}
 
-    def take(self, streams: Iterable[str], expected: Mapping[str, int]) -> Ends:
-        """Return the ends of some streams, read back where they are not remembered.
+    def take(self, streams: Iterable[str], expected: Mapping[str, int]) -> Tails:
+        """Return the tails of some streams, read back where they are not remembered.
 
-        `expected` are versions that callers count on; an end that disagrees is read back
+        `expected` are versions that callers count on; a tail that disagrees is read back
         too, since only the store can tell who is right.
         """
-        ends: Ends = {}
+        tails: Tails = {}
         missing: list[str] = []
         for stream in streams:
-            end = self._ends.pop(stream, None)
-            if end is not None:
-                self._contents -= len(end)
-            if end is None or expected.get(stream, end.version) != end.version:
+            tail = self._tails.pop(stream, None)
+            if tail is not None:
+                self._contents -= len(tail)
+            if tail is None or expected.get(stream, tail.version) != tail.version:
                 missing.append(stream)
             else:
-                ends[stream] = end
+                tails[stream] = tail
         if missing:
-            self._read_back(missing, ends)
-        return ends
+            self._read_back(missing, tails)
+        return tails
 
-    def keep(self, ends: Ends) -> None:
-        """Remember ends again, now that all they say is stored."""
-        for stream, end in ends.items():
-            if isinstance(end, StreamEnd):
-                self._ends[stream] = end
-                self._contents += len(end)
-        while self._contents > self._kept and len(self._ends) > 1:
-            self._contents -= len(self._ends.pop(next(iter(self._ends))))
+    def keep(self, tails: Tails) -> None:
+        """Remember tails again, now that all they say is stored."""
+        for stream, tail in tails.items():
+            if isinstance(tail, StreamTail):
+                self._tails[stream] = tail
+                self._contents += len(tail)
+        while self._contents > self._kept and len(self._tails) > 1:
+            self._contents -= len(self._tails.pop(next(iter(self._tails))))
 
-    def _read_back(self, missing: Sequence[str], ends: Ends) -> None:
+    def _read_back(self, missing: Sequence[str], tails: Tails) -> None:
         for stream in missing:
-            ends[stream] = StreamEnd()
+            tails[stream] = StreamTail() if stream != QUARANTINE else QuarantineTail()
         orders = [stream for stream in missing if stream != QUARANTINE]
         for start in range(0, len(orders), STREAMS_AT_ONCE):
             for head in self._recorder.heads(orders[start : start + STREAMS_AT_ONCE]):
-                _add(head, ends)
+                _add(head, tails)
         if QUARANTINE in missing:
             last = self._recorder.last_head(QUARANTINE)
             if last is not None:
-                ends[QUARANTINE] = _after(last)
+                _add(last, tails)
 
 
 def _is_for(fields: Mapping[str, Any], stream: str, version: int) -> bool:
@@ -158,17 +174,10 @@ def _is_for(fields: Mapping[str, Any], stream: str, version: int) -> bool:
         return False
 
 
-def _after(last: Head) -> StreamEnd | StoredFormatError:
-    try:
-        return StreamEnd.after(last)
-    except StoredFormatError as damaged:
-        return damaged
-
-
-def _add(head: Head, ends: Ends) -> None:
-    end = ends[head.stream]
-    if isinstance(end, StreamEnd):
+def _add(head: Head, tails: Tails) -> None:
+    tail = tails[head.stream]
+    if isinstance(tail, StreamTail):
         try:
-            end.add(head)
+            tail.add(head)
         except StoredFormatError as damaged:
-            ends[head.stream] = damaged
+            tails[head.stream] = damaged

@@ -25,7 +25,7 @@ from weakref import WeakSet
 
 from lifecycle.core.event import Entry
 from lifecycle.errors import LifecycleError, MissingExtraError
-from lifecycle.log.contract import ORDERS, Appended, Log, Record, Setting
+from lifecycle.log.contract import ORDERS, Append, Log, Record, Setting
 from lifecycle.log.feed_store import FeedStore
 from lifecycle.log.view_store import Generation, Phase, ViewStore
 
@@ -77,21 +77,21 @@ class ObservedLog:
         """Where subscriptions keep how far they are, as `Log.feeds`."""
         return self.log.feeds
 
-    def append(self, entry: Entry, *, expected_version: int | None = None) -> Appended:
+    def append(self, entry: Entry, *, expected_version: int | None = None) -> Append:
         """Append one entry, as `Log.append`."""
         with _Watched(self.store, 1) as watched:
             appended = self.log.append(entry, expected_version=expected_version)
             watched.tell([appended])
         return appended
 
-    def append_many(self, entries: Sequence[Entry]) -> list[Appended]:
+    def append_many(self, entries: Sequence[Entry]) -> list[Append]:
         """Append entries in one commit, as `Log.append_many`."""
         with _Watched(self.store, len(entries)) as watched:
             appended = self.log.append_many(entries)
             watched.tell(appended)
         return appended
 
-    async def append_async(self, entry: Entry, *, expected_version: int | None = None) -> Appended:
+    async def append_async(self, entry: Entry, *, expected_version: int | None = None) -> Append:
         """Append one entry from a coroutine, as `Log.append_async`."""
         with _Watched(self.store, 1) as watched:
             appended = await self.log.append_async(entry, expected_version=expected_version)
@@ -234,7 +234,7 @@ class _Watched:
         self._began = perf_counter()
         return self
 
-    def tell(self, appended: Sequence[Appended]) -> None:
+    def tell(self, appended: Sequence[Append]) -> None:
         """Count what became of the entries, now that they are durable."""
         store = self._store
         for outcome, count in Counter(each.outcome.value for each in appended).items():

@@ -20,7 +20,7 @@ from lifecycle.core.fold import Folding
 from lifecycle.core.provider import Provider
 from lifecycle.core.view import HistoryEntry, OrderView
 from lifecycle.errors import NotEnteredError, StoredFormatError, VersionConflictError
-from lifecycle.log.contract import Appended, Log
+from lifecycle.log.contract import Append, Log
 from lifecycle.projections.async_subscription import AsyncSubscription, AwaitedHandler
 from lifecycle.projections.change_feed import EVERY_SECONDS, OrderChange, changes, checked_seconds
 from lifecycle.projections.stats import LogStats
@@ -267,5 +267,5 @@ class AsyncOrders(Writes[Awaitable[AsyncReceipt]]):
         appended = await self.log.append_async(entry, expected_version=expected_version)
         return self._receipt(entry, appended)
 
-    def _receipt(self, entry: Event | Unreadable, appended: Appended) -> AsyncReceipt:
+    def _receipt(self, entry: Event | Unreadable, appended: Append) -> AsyncReceipt:
         return AsyncReceipt(entry, appended, self._desk.tell)

@@ -25,7 +25,7 @@ from lifecycle.errors import (
     UnknownOrderError,
 )
 from lifecycle.log.codec import decode, decode_event
-from lifecycle.log.contract import ORDERS, QUARANTINE, Appended, Log, Outcome, Record, mark_stream
+from lifecycle.log.contract import ORDERS, QUARANTINE, Append, Log, Outcome, Record, mark_stream
 from lifecycle.log.view_store import Conditions
 from lifecycle.projections.change_feed import Feed
 from lifecycle.projections.fold_cache import Foldings, why_unfoldable
@@ -69,7 +69,7 @@ class Desk:
         """Return a way through the log, from a position on."""
         return Feed(self.log, self._providers, self.provider, after)
 
-    def receipt(self, entry: Event | Unreadable, appended: Appended) -> Receipt:
+    def receipt(self, entry: Event | Unreadable, appended: Append) -> Receipt:
         """Return the receipt for what was appended; nothing is folded yet."""
         return Receipt(entry, appended, self.tell)
 
@@ -91,7 +91,7 @@ class Desk:
         version = records[-1].version if records else 0
         return self._request(order_id, body, newest + 1, received_at), version
 
-    def holds(self, event: Event, appended: Appended, body: Body) -> bool:
+    def holds(self, event: Event, appended: Append, body: Body) -> bool:
         """Tell whether a begun request still is the one to send.
 
         One that was stored before may have been answered since it was chosen.
@@ -222,7 +222,7 @@ class Desk:
             LOG.error("an order cannot be folded at position %d: not counted", records[-1].position)  # noqa: TRY400 - `find` says why
             return None
 
-    def tell(self, entry: Event | Unreadable, appended: Appended) -> Told:
+    def tell(self, entry: Event | Unreadable, appended: Append) -> Told:
         """Return what was changed by what was appended, and the view it made; folds."""
         if isinstance(entry, Unreadable):
             return None, None
@@ -300,7 +300,7 @@ def pass_over(damaged: StoredFormatError) -> None:
     LOG.error("%s; passed over", damaged)
 
 
-def is_first(appended: Sequence[Appended]) -> bool:
+def is_first(appended: Sequence[Append]) -> bool:
     """Tell whether an item was re-driven by this append, and not by somebody before it."""
     return appended[1].outcome is not Outcome.DUPLICATE
 

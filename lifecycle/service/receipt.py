@@ -12,7 +12,7 @@ from lifecycle.core.change import Change, Told
 from lifecycle.core.event import Event, Unreadable
 from lifecycle.core.view import FrozenValue, Instant, OrderView
 from lifecycle.errors import NotFoldedError
-from lifecycle.log.contract import Appended, Outcome
+from lifecycle.log.contract import Append, Outcome
 
 
 class Receipt:
@@ -28,8 +28,8 @@ class Receipt:
     def __init__(
         self,
         event: Event | Unreadable,
-        appended: Appended,
-        tell: Callable[[Event | Unreadable, Appended], Told],
+        appended: Append,
+        tell: Callable[[Event | Unreadable, Append], Told],
     ) -> None:
         self.event = event
         self._appended = appended
@@ -100,7 +100,7 @@ class AsyncReceipt(Receipt):
         return f"<AsyncReceipt {self.outcome.value} at {self.position}>"
 
 
-def _told_receipt(event: Event | Unreadable, appended: Appended, told: Told) -> Receipt:
+def _told_receipt(event: Event | Unreadable, appended: Append, told: Told) -> Receipt:
     """Return a receipt whose change and view are known: it asks no log."""
     return Receipt(event, appended, lambda _event, _appended: told)
 

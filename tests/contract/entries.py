@@ -7,6 +7,7 @@ from hashlib import sha256
 from typing import Any
 
 from lifecycle.core.event import Arrival, Event, Unreadable
+from lifecycle.log.contract import Append, Outcome
 
 NOON = datetime(2026, 7, 7, 12, tzinfo=UTC)
 
@@ -47,6 +48,11 @@ def unreadable(body: bytes = b"<html>", **fields: Any) -> Unreadable:
     arrival = Arrival("callback", body, NOON, headers={"content-type": "text/html"})
     made = Unreadable("instacart", "not_json", "syntax: at the start", body, NOON, arrival)
     return made._replace(**fields)
+
+
+def told(append: Append) -> tuple[Outcome, str, int, int]:
+    """Return what a log answers of one entry."""
+    return append.outcome, append.stream, append.version, append.position
 
 
 def stream(order_id: str = "xyz") -> str:

@@ -26,7 +26,7 @@ from lifecycle.errors import (
 from lifecycle.log.codec import decode
 from lifecycle.log.contract import QUARANTINE, Log, Outcome, mark_stream
 from lifecycle.log.stores.memory.log import MemoryLog
-from tests.contract.entries import NOON, TickingClock, event, stream, unreadable
+from tests.contract.entries import NOON, TickingClock, event, stream, told, unreadable
 
 APPENDED, DUPLICATE = Outcome.APPENDED, Outcome.DUPLICATE
 
@@ -127,10 +127,12 @@ class LogContract:
         assert list(log.strays()) == []
 
     def test_the_first_event_is_appended_as_version_one(self, log):
-        assert log.append(event()) == (APPENDED, stream(), 1, 1)
+        assert told(log.append(event())) == (APPENDED, stream(), 1, 1)
 
     def test_versions_count_within_an_order_and_positions_over_the_whole_log(self, log):
-        places = [log.append(event(order, n))[2:] for order, n in [("a", 1), ("b", 1), ("a", 2)]]
+        places = [
+            told(log.append(event(order, n)))[2:] for order, n in [("a", 1), ("b", 1), ("a", 2)]
+        ]
 
         assert places == [(1, 1), (1, 2), (2, 3)]
 
@@ -141,7 +143,7 @@ class LogContract:
 
         again = log.append(event("a", received_at=NOON + timedelta(days=1)))
 
-        assert again == (DUPLICATE, stream("a"), 1, 1)
+        assert told(again) == (DUPLICATE, stream("a"), 1, 1)
         assert log.last_position() == 2
 
     def test_a_stored_key_with_new_content_is_divergent_and_stored(self, log):
@@ -150,7 +152,7 @@ class LogContract:
             Outcome.DIVERGENT,
             Outcome.DIVERGENT,
         ]
-        assert log.append(event(body=b"2")) == (DUPLICATE, stream(), 2, 2)
+        assert told(log.append(event(body=b"2"))) == (DUPLICATE, stream(), 2, 2)
         assert [record.version for record in log.read(stream())] == [1, 2, 3]
 
     def test_a_key_belongs_to_its_order(self, log):
@@ -159,7 +161,7 @@ class LogContract:
     def test_a_batch_is_deduplicated_against_itself(self, log):
         batch = [event(number=1), event(number=2), event(number=1), event(number=1, body=b"[]")]
 
-        assert [tuple(done) for done in log.append_many(batch)] == [
+        assert [told(done) for done in log.append_many(batch)] == [
             (APPENDED, stream(), 1, 1),
             (APPENDED, stream(), 2, 2),
             (DUPLICATE, stream(), 1, 1),
@@ -215,7 +217,7 @@ class LogContract:
     def test_unreadable_arrivals_count_each_time(self, log):
         places = [log.append(unreadable()) for _ in range(2)]
 
-        assert [tuple(place) for place in places] == [
+        assert [told(place) for place in places] == [
             (Outcome.QUARANTINED, QUARANTINE, 1, 1),
             (Outcome.QUARANTINED, QUARANTINE, 2, 2),
         ]
@@ -241,7 +243,7 @@ class LogContract:
         again = log.append_many([*later, other])
 
         assert [one.outcome for one in again] == [DUPLICATE, DUPLICATE, APPENDED]
-        assert again[1][1:] == placed[1:]
+        assert told(again[1])[1:] == told(placed)[1:]
         assert log.last_position() == 3
 
     def test_the_quarantine_goes_on_where_it_stood_when_others_pushed_it_out_of_memory(self, log):

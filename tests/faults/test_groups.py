@@ -7,7 +7,7 @@ import gc
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, contextmanager
 from datetime import datetime
 from typing import Any
 
@@ -22,17 +22,22 @@ from lifecycle.errors import (
     StoreUnavailableError,
     VersionConflictError,
 )
-from lifecycle.log import group_commit as gathering
-from lifecycle.log.async_commit import Drain
+from lifecycle.log import append_queue
+from lifecycle.log.append_queue import (
+    GROUP_BYTES,
+    GROUP_ENTRIES,
+    AppendQueue,
+    AsyncAppendQueue,
+    Batch,
+    ThreadBatch,
+)
 from lifecycle.log.codec import prepare
-from lifecycle.log.contract import Outcome
-from lifecycle.log.group_commit import GROUP_BYTES, GROUP_ENTRIES, Gathering
-from lifecycle.log.pending_append import Batch, ThreadBatch
-from lifecycle.log.recorder import Row, TryAgainError
-from lifecycle.log.retry_policy import patiently
+from lifecycle.log.contract import Outcome, Place, Record
+from lifecycle.log.recorder import Row, Transaction, TryAgainError
+from lifecycle.log.retry_policy import retrying
 from lifecycle.log.stores.memory.log import MemoryLog, MemoryRecorder
 from lifecycle.log.stores.sqlite.log import SQLiteLog
-from lifecycle.log.stream_tails import StreamEnds
+from lifecycle.log.stream_tails import StreamTails
 from tests.contract.entries import NOON, event, stream
 from tests.polling import PATIENCE, wait_until
 
@@ -76,7 +81,7 @@ def gated(request, tmp_path) -> Iterator[tuple[Log, Gate]]:
 @pytest.fixture
 def no_naps(monkeypatch: pytest.MonkeyPatch) -> None:
     """No sleeper looks up by itself: whoever is not woken sleeps too long for the test."""
-    monkeypatch.setattr(gathering, "_NAP_SECONDS", 60)
+    monkeypatch.setattr(append_queue, "_NAP_SECONDS", 60)
 
 
 def in_one_group(log: Log, gate: Gate, events: Sequence[Event]) -> list[Future[Any]]:
@@ -86,7 +91,7 @@ def in_one_group(log: Log, gate: Gate, events: Sequence[Event]) -> list[Future[A
         first = threads.submit(log.append, event("first", 0))
         gate.wait_for_a_commit()
         others = [threads.submit(log.append, one) for one in events]
-        wait_until(lambda: len(log._gathering._waiting) == len(events))
+        wait_until(lambda: len(log._queue._waiting) == len(events))
         gate.open()
     assert first.result().outcome is Outcome.APPENDED
     return others
@@ -95,17 +100,33 @@ def in_one_group(log: Log, gate: Gate, events: Sequence[Event]) -> list[Future[A
 def count_commits(log: Log) -> list[int]:
     """Return a list that grows by the number of records of every write."""
     written: list[int] = []
-    write = log.recorder.write
+    writing = log.recorder.writing
 
-    def counting(plan: Any, *, alone: bool) -> Sequence[int]:
-        positions = write(plan, alone=alone)
-        written.append(len(positions))
-        return positions
+    @contextmanager
+    def counting(*, exclusive: bool) -> Iterator[Counted]:
+        with writing(exclusive=exclusive) as transaction:
+            yield Counted(transaction, written)
 
-    log.recorder.write = counting
+    log.recorder.writing = counting
     return written
 
 
+class Counted:
+    """A transaction that notes how many records it inserts."""
+
+    def __init__(self, transaction: Transaction, written: list[int]) -> None:
+        self.tip = transaction.tip
+        self._transaction = transaction
+        self._written = written
+
+    def insert(self, rows: Sequence[Row]) -> Sequence[int]:
+        self._written.append(len(rows))
+        return self._transaction.insert(rows)
+
+
+def insert(recorder: Any, *rows: Row) -> Sequence[int]:
+    with recorder.writing() as transaction:
+        return transaction.insert(rows)
 def test_waiting_callers_share_the_next_commit(gated, no_naps):
     log, gate = gated
     commits = count_commits(log)
@@ -123,7 +144,7 @@ def test_the_same_event_of_several_callers_is_appended_once_and_all_get_receipts
 
     told = [other.result() for other in others]
     assert sorted(done.outcome for done in told) == [Outcome.APPENDED] + [Outcome.DUPLICATE] * 4
-    assert {done[1:] for done in told} == {(stream(), 1, 2)}
+    assert {(done.stream, done.version, done.position) for done in told} == {(stream(), 1, 2)}
 
 
 @pytest.mark.parametrize("batches", [1, 700])
@@ -132,7 +153,7 @@ def test_a_group_is_bounded_by_entries_but_splits_no_batch(batches, entries):
     prepared = [prepare(event())] * entries
     groups = grouped([ThreadBatch(prepared) for _ in range(batches)])
 
-    largest = max(sum(len(batch.entries) for batch in group) for group in groups)
+    largest = max(sum(len(batch.appends) for batch in group) for group in groups)
     assert largest <= max(GROUP_ENTRIES, entries)
     assert sum(map(len, groups)) == batches
     assert len(groups) == -(-batches // max(1, GROUP_ENTRIES // entries))
@@ -150,9 +171,9 @@ def grouped(batches: Sequence[Batch]) -> list[list[Batch]]:
     def commit(group: Sequence[Batch]) -> None:
         groups.append(list(group))
         for batch in group:
-            batch.settle([])
+            batch.settle()
 
-    queue = Gathering(commit)
+    queue = AppendQueue(commit)
     for batch in batches:
         queue.enqueue(batch)
     queue.drain()
@@ -199,7 +220,7 @@ def test_in_a_group_an_entry_that_the_store_cannot_hold_fails_its_own_caller_onl
 def test_in_a_group_a_damaged_order_fails_its_own_caller_only(tmp_path):
     path = tmp_path / "orders.db"
     with closing(SQLiteLog(path)) as log:
-        log.recorder.write(lambda _: [Row(stream("a"), 1, "callback", b"damaged\n")])
+        insert(log.recorder, Record(stream("a"), 1, "callback", 0, b"damaged\n"))
     gate = Gate()
     with closing(SQLiteLog(path, clock=gate)) as log:
         damaged, sound = in_one_group(log, gate, [event("a", 2), event("b", 1)])
@@ -212,22 +233,21 @@ def test_in_a_group_a_damaged_order_fails_its_own_caller_only(tmp_path):
 def test_when_a_group_fails_every_caller_gets_an_error_of_its_own(gated):
     log, gate = gated
 
-    def refuse(plan: Any, *, alone: bool) -> Sequence[int]:
+    def refuse(*, exclusive: bool) -> Any:
         raise StoreUnavailableError(log.url, "it was unplugged")
 
-    write = log.recorder.write
+    writing = log.recorder.writing
 
-    def once(plan: Any, *, alone: bool) -> Sequence[int]:
-        positions = write(plan, alone=alone)
-        log.recorder.write = refuse
-        return positions
+    def once(*, exclusive: bool) -> Any:
+        log.recorder.writing = refuse
+        return writing(exclusive=exclusive)
 
-    log.recorder.write = once
+    log.recorder.writing = once
     errors = [o.exception() for o in in_one_group(log, gate, [event(number=n) for n in range(5)])]
 
     assert {error.found for error in errors} == {"it was unplugged"}
     assert len(set(map(id, errors))) == 5
-    log.recorder.write = write
+    log.recorder.writing = writing
     assert log.append(event(number=1)).outcome is Outcome.APPENDED
 
 
@@ -265,7 +285,7 @@ def test_a_store_that_is_busy_is_asked_again_ever_less_often(monkeypatch):
         raise TryAgainError("it is busy")
 
     with pytest.raises(StoreUnavailableError, match="store 'some' cannot be used: it is busy"):
-        patiently("some", 4, busy)
+        retrying("some", 4, busy)
     assert 40 < asked < 200
     assert sum(timer.slept[:10]) < sum(timer.slept[10:20]) <= 1
 
@@ -314,8 +334,8 @@ def test_leaders_hand_over_without_waiting_for_anybody_to_look_up(gated, no_naps
 
 def test_a_sleeper_whose_wake_up_is_lost_leads_by_itself(gated, monkeypatch):
     log, gate = gated
-    monkeypatch.setattr(gathering, "_NAP_SECONDS", 0.05)
-    monkeypatch.setattr(Gathering, "_wake_next", lambda _: None)
+    monkeypatch.setattr(append_queue, "_NAP_SECONDS", 0.05)
+    monkeypatch.setattr(AppendQueue, "_wake_next", lambda _: None)
 
     others = in_one_group(log, gate, [event(number=n) for n in range(6)])
 
@@ -328,11 +348,13 @@ def test_a_batch_that_a_dead_leader_took_with_it_is_recorded_by_its_own_caller()
     def commit(group: Sequence[Batch]) -> None:
         for batch in group:
             if lost:
-                batch.settle([])
+                batch.settle()
             else:
                 lost.append(batch)
 
-    assert Gathering(commit).submit(ThreadBatch([prepare(event())])) == []
+    batch = ThreadBatch([prepare(event())])
+
+    assert AppendQueue(commit).submit(batch) is batch.appends
     assert len(lost) == 1
 
 
@@ -376,9 +398,9 @@ def test_tasks_need_one_thread_however_many_they_are(gated):
 
     names = asyncio.run(record_all())
 
-    assert len([name for name in names if name.startswith("lifecycle-drain")]) == 1
+    assert len([name for name in names if name.startswith("lifecycle-append")]) == 1
     log.close()
-    assert not [t for t in threading.enumerate() if t.name.startswith("lifecycle-drain")]
+    assert not [t for t in threading.enumerate() if t.name.startswith("lifecycle-append")]
 
 
 def test_a_loop_that_was_closed_meanwhile_does_no_harm_to_others_in_the_group(gated, no_naps):
@@ -394,7 +416,7 @@ def test_a_loop_that_was_closed_meanwhile_does_no_harm_to_others_in_the_group(ga
         gate.wait_for_a_commit()
         asyncio.run(leave())
         others = [threads.submit(log.append, event(number=n)) for n in range(2, 5)]
-        wait_until(lambda: len(log._gathering._waiting) == 4)
+        wait_until(lambda: len(log._queue._waiting) == 4)
         gate.open()
         versions = [other.result(timeout=PATIENCE).version for other in others]
 
@@ -405,19 +427,19 @@ def test_a_loop_that_was_closed_meanwhile_does_no_harm_to_others_in_the_group(ga
 def test_an_error_for_a_task_that_was_canceled_meanwhile_is_not_reported_as_forgotten():
     def failing(group: Sequence[Batch]) -> None:
         for batch in group:
-            batch.fail(StoreUnavailableError("memory:", "it is gone"))
+            batch.settle(StoreUnavailableError("memory:", "it is gone"))
 
-    drain = Drain(Gathering(failing))
+    queue = AsyncAppendQueue(AppendQueue(failing))
     reported: list[str] = []
 
     async def leave() -> None:
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(lambda _, context: reported.append(context["message"]))
-        await asyncio.wait([drain.submit([prepare(event())], None)])
+        await asyncio.wait([queue.submit([prepare(event())], None)])
         gc.collect()
 
     asyncio.run(leave())
-    drain.close()
+    queue.close()
     assert reported == []
 
 
@@ -426,62 +448,62 @@ def test_event_loops_that_are_gone_are_not_remembered(gated):
     for number in range(5):
         asyncio.run(log.append_async(event(number=number)))
 
-    assert len(log._drain._landings) == 1
+    assert len(log._tasks._inboxes) == 1
 
 
 # What is remembered
 
 
-def contents_remembered(ends: StreamEnds) -> int:
-    return sum(len(end) for end in ends._ends.values())
+def contents_remembered(tails: StreamTails) -> int:
+    return sum(len(end) for end in tails._tails.values())
 
 
 def test_the_memory_of_the_writer_is_bounded():
     recorder = MemoryRecorder()
-    ends = StreamEnds(recorder, kept=50)
+    tails = StreamTails(recorder, kept=50)
     for n in range(200):
-        taken = ends.take([f"s{n}"], {})
+        taken = tails.take([f"s{n}"], {})
         for number in range(10):
-            taken[f"s{n}"].put(f"k{number}", "d", (number, number))
-        ends.keep(taken)
-        assert contents_remembered(ends) <= 50
-    assert list(ends._ends) == [f"s{n}" for n in range(195, 200)]
+            taken[f"s{n}"].put(f"k{number}", "d", Place(number, number))
+        tails.keep(taken)
+        assert contents_remembered(tails) <= 50
+    assert list(tails._tails) == [f"s{n}" for n in range(195, 200)]
 
 
 def test_only_the_last_of_two_large_orders_stays_in_the_cache():
-    ends = StreamEnds(MemoryRecorder(), kept=5)
+    tails = StreamTails(MemoryRecorder(), kept=5)
     for name in ["a", "b"]:
-        taken = ends.take([name], {})
+        taken = tails.take([name], {})
         for number in range(4):
-            taken[name].put(f"k{number}", "d", (1, 1))
-        ends.keep(taken)
+            taken[name].put(f"k{number}", "d", Place(1, 1))
+        tails.keep(taken)
 
-    assert list(ends._ends) == ["b"]
+    assert list(tails._tails) == ["b"]
 
 
 def test_the_most_recently_used_order_stays_cached_longest():
-    ends = StreamEnds(MemoryRecorder(), kept=2)
+    tails = StreamTails(MemoryRecorder(), kept=2)
     for name in ["a", "b", "a", "c"]:
-        taken = ends.take([name], {})
-        taken[name].put("k", "d", (1, 1))
-        ends.keep(taken)
+        taken = tails.take([name], {})
+        taken[name].put("k", "d", Place(1, 1))
+        tails.keep(taken)
 
-    assert list(ends._ends) == ["a", "c"]
+    assert list(tails._tails) == ["a", "c"]
 
 
 def test_one_order_that_is_larger_than_the_memory_is_still_remembered():
-    ends = StreamEnds(MemoryRecorder(), kept=5)
-    taken = ends.take(["a"], {})
+    tails = StreamTails(MemoryRecorder(), kept=5)
+    taken = tails.take(["a"], {})
     for number in range(100):
-        taken["a"].put(f"k{number}", "d", (1, 1))
-    ends.keep(taken)
+        taken["a"].put(f"k{number}", "d", Place(1, 1))
+    tails.keep(taken)
 
-    assert list(ends._ends) == ["a"]
+    assert list(tails._tails) == ["a"]
 
 
 def test_an_evicted_order_is_read_again(gated):
     log, _ = gated
-    log._gathering._commit.__self__._ends._kept = 3
+    log._queue._commit.__self__._tails._kept = 3
     sent = [event(f"o{n % 7}", n % 35) for n in range(140)]
 
     told = [log.append(one).outcome for one in sent]
@@ -504,7 +526,7 @@ def test_a_call_that_was_under_way_when_the_log_closed_says_so(gated):
 
 def test_a_write_to_memory_that_is_interrupted_leaves_nothing():
     recorder = MemoryRecorder()
-    recorder.write(lambda _: [Row("a", 1, "t", b"{}\n")])
+    insert(recorder, Record("a", 1, "t", 0, b"{}\n"))
 
     class InterruptedList(list):
         def append(self, item: object) -> None:
@@ -514,9 +536,9 @@ def test_a_write_to_memory_that_is_interrupted_leaves_nothing():
 
     recorder._stored_events = InterruptedList(recorder._stored_events)
     with pytest.raises(KeyboardInterrupt):
-        recorder.write(lambda _: [Row("a", n, "t", b"{}\n") for n in range(2, 6)])
+        insert(recorder, *[Record("a", n, "t", 0, b"{}\n") for n in range(2, 6)])
 
     assert recorder.last_position() == 1
     recorder._stored_events = list(recorder._stored_events)
-    assert list(recorder.write(lambda _: [Row("a", 2, "t", b"{}\n")])) == [2]
+    assert list(insert(recorder, Record("a", 2, "t", 0, b"{}\n"))) == [2]
     assert [record.version for record in recorder.read("a", 0, 99)] == [1, 2]

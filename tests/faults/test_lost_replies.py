@@ -16,9 +16,9 @@ from lifecycle.audit.verify import verify
 from lifecycle.composition import connect
 from lifecycle.errors import StoreUnavailableError
 from lifecycle.log.contract import QUARANTINE, Outcome
-from lifecycle.log.deduplication import Committer
 from lifecycle.log.stores.postgres.log import PostgresLog
 from lifecycle.log.stores.postgres.schema import Place
+from lifecycle.log.writer import Writer
 from tests.contract.entries import event, stream, unreadable
 from tests.polling import wait_until
 from tests.postgres_server import Server
@@ -87,7 +87,7 @@ def test_an_unreadable_arrival_is_quarantined_once(log, proxy):
 def test_control_without_a_look_for_the_written_item_it_is_quarantined_twice(
     log, proxy, monkeypatch
 ):
-    monkeypatch.setattr(Committer, "_was_written", lambda *_: False)
+    monkeypatch.setattr(Writer, "_find", lambda *_: None)
     proxy.cut_replies(1)
 
     log.append(unreadable())

@@ -7,7 +7,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import closing
+from contextlib import closing, contextmanager
 from copy import deepcopy
 from functools import partial
 from pathlib import Path
@@ -20,10 +20,10 @@ from lifecycle.composition import open_log
 from lifecycle.core.event import Event
 from lifecycle.errors import StoredFormatError, StoreUnavailableError
 from lifecycle.log.codec import decode_event
-from lifecycle.log.contract import Appended, Log, Outcome
-from lifecycle.log.deduplication import Committer
+from lifecycle.log.contract import Append, Log, Outcome
 from lifecycle.log.stores.postgres.url import parse_url
-from lifecycle.log.stream_tails import Ends, StreamEnds
+from lifecycle.log.stream_tails import StreamTails, Tails
+from lifecycle.log.writer import Writer
 from tests.contract.entries import event, stream, unreadable
 from tests.faults.children import Child
 from tests.postgres_server import Server
@@ -134,29 +134,35 @@ def two_logs(url: str) -> Iterable[tuple[Any, Any]]:
         yield one, other
 
 
-class NeverReadsBack(StreamEnds):
+class NeverReadsBack(StreamTails):
     """Broken on purpose: it believes what it remembers, whatever the store says."""
 
     def take(self, streams, expected):
-        assert all(name in self._ends for name in streams)
-        ends: Ends = {name: deepcopy(self._ends[name]) for name in streams}
-        return ends
+        assert all(name in self._tails for name in streams)
+        tails: Tails = {name: deepcopy(self._tails[name]) for name in streams}
+        return tails
 
 
 def never_read_back(log: Any) -> None:
-    committer = log._gathering._commit.__self__
-    assert isinstance(committer, Committer)
-    committer._patience = 0.5
-    ends = NeverReadsBack(log.recorder)
-    ends._ends = committer._ends._ends
-    committer._ends = ends
+    writer = log._queue._commit.__self__
+    assert isinstance(writer, Writer)
+    writer._patience = 0.5
+    tails = NeverReadsBack(log.recorder)
+    tails._tails = writer._tails._tails
+    writer._tails = tails
 
 
 def test_an_event_that_another_log_appended_meanwhile_is_a_duplicate(two_logs):
     one, other = two_logs
     other.append(event(number=2))
 
-    assert one.append(event(number=2))[:3] == (Outcome.DUPLICATE, stream(), 2)
+    repeated = one.append(event(number=2))
+
+    assert (repeated.outcome, repeated.stream, repeated.version) == (
+        Outcome.DUPLICATE,
+        stream(),
+        2,
+    )
     assert one.append(event(number=3)).version == 3
 
 
@@ -216,25 +222,23 @@ def test_two_logs_quarantine_into_one_chain(two_logs):
 
 def test_the_loser_of_a_race_takes_the_lock_the_next_time(two_logs, monkeypatch):
     one, other = two_logs
-    write = one.recorder.write
+    writing = one.recorder.writing
     told: list[bool] = []
     with ThreadPoolExecutor(1) as rival:
-        tried: list[Future[Appended]] = []
+        tried: list[Future[Append]] = []
 
-        def overtaken(plan, *, alone=False):
-            told.append(alone)
-            if not alone:
+        @contextmanager
+        def overtaken(*, exclusive=False):
+            told.append(exclusive)
+            if not exclusive:
                 other.append(event(number=2))
-                return write(plan)
+            with writing(exclusive=exclusive) as transaction:
+                if exclusive:
+                    tried.append(rival.submit(other.append, event(number=4)))
+                    assert not wait(tried, 0.3).done
+                yield transaction
 
-            def while_others_try(tip):
-                tried.append(rival.submit(other.append, event(number=4)))
-                assert not wait(tried, 0.3).done
-                return plan(tip)
-
-            return write(while_others_try, alone=True)
-
-        monkeypatch.setattr(one.recorder, "write", overtaken)
+        monkeypatch.setattr(one.recorder, "writing", overtaken)
 
         assert one.append(event(number=3)).version == 3
         assert tried[0].result().version == 4

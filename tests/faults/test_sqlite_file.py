@@ -167,12 +167,15 @@ def test_a_copy_in_another_journal_mode_is_made_durable_before_it_is_written(log
 
 def test_a_write_takes_the_lock_before_it_reads_what_it_decides_on(log, raw):
     raw.execute("BEGIN IMMEDIATE")
-    planned: list[object] = []
+    begun: list[object] = []
 
-    with pytest.raises(TryAgainError, match="another process holds its lock"):
-        log.recorder.write(lambda tip: planned.append(tip) or [])
+    with (
+        pytest.raises(TryAgainError, match="another process holds its lock"),
+        log.recorder.writing() as transaction,
+    ):
+        begun.append(transaction.tip)
 
-    assert planned == []
+    assert begun == []
 
 
 def test_rivals_that_are_always_quicker_cannot_keep_a_writer_from_its_order(log, path):

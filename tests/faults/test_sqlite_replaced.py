@@ -18,8 +18,7 @@ from lifecycle import connect
 from lifecycle.audit.verify import verify
 from lifecycle.errors import StoreUnavailableError
 from lifecycle.log.codec import decode_event
-from lifecycle.log.contract import Outcome
-from lifecycle.log.recorder import Row
+from lifecycle.log.contract import Outcome, Record
 from lifecycle.log.stores.sqlite import files as sqlite_files
 from lifecycle.log.stores.sqlite.files import LOOK_SECONDS, OpenFiles
 from lifecycle.log.stores.sqlite.log import SQLiteLog
@@ -202,16 +201,19 @@ def test_records_of_another_log_are_not_taken(log, path, change):
         log.restore([record._replace(stream="order:instacart:copied") for record in records])
 
 
+def insert_late(log: SQLiteLog, meanwhile: Callable[[], object]) -> None:
+    """Insert a record, after something has happened in the middle of its transaction."""
+    with log.recorder.writing() as transaction:
+        meanwhile()
+        transaction.insert([Record("order:instacart:late", 1, "callback", 0, b"{}\n")])
+
+
 def test_a_change_during_the_commit_is_noticed_after_it(log, path, change):
-    def plan(tip: object) -> list[Row]:
-        if change is replace_by_a_backup_after_a_checkpoint:
-            replace_by_a_backup(path)  # there is no checkpoint while somebody writes
-        else:
-            change(path)
-        return [Row("order:instacart:late", 1, "callback", b"{}\n")]
+    if change is replace_by_a_backup_after_a_checkpoint:
+        change = replace_by_a_backup  # there is no checkpoint while somebody writes
 
     with pytest.raises(StoreUnavailableError, match=CHANGED):
-        log.recorder.write(plan)
+        insert_late(log, lambda: change(path))
 
 
 def test_a_writer_in_another_process_notices_too(path, tmp_path):
@@ -235,7 +237,7 @@ def test_a_writer_in_another_process_notices_too(path, tmp_path):
 
 
 def test_control_without_the_check_of_the_file_acknowledged_events_are_lost(log, path, monkeypatch):
-    for look in ("check", "check_committed", "check_now_and_then"):
+    for look in ("check", "check_committed"):
         monkeypatch.setattr(OpenFiles, look, lambda _: False)
     remove("", "-wal", "-shm")(path)
 
@@ -466,12 +468,8 @@ def test_a_write_ahead_file_that_was_cut_is_noticed(log, path, size):
 
 
 def test_a_write_ahead_file_that_is_emptied_during_a_commit_is_noticed(log, path):
-    def plan(tip: object) -> list[Row]:
-        os.truncate(beside(path, "-wal"), 0)
-        return [Row("order:instacart:late", 1, "callback", b"{}\n")]
-
     with pytest.raises(StoreUnavailableError):
-        log.recorder.write(plan)
+        insert_late(log, lambda: os.truncate(beside(path, "-wal"), 0))
 
 
 def test_a_checkpoint_of_somebody_else_is_no_trouble(log, path):

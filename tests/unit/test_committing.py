@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
 from typing import Any
 
@@ -17,21 +18,21 @@ from lifecycle.errors import (
     StoredFormatError,
     VersionConflictError,
 )
+from lifecycle.log.append_queue import ThreadBatch
 from lifecycle.log.codec import prepare
 from lifecycle.log.contract import QUARANTINE, Outcome, Record, mark_stream
-from lifecycle.log.deduplication import Committer
-from lifecycle.log.pending_append import ThreadBatch
-from lifecycle.log.recorder import Head, InDoubtError, Plan, Row, TryAgainError
+from lifecycle.log.recorder import Head, InDoubtError, Row, Transaction, TryAgainError
 from lifecycle.log.stores.memory.log import MemoryRecorder
+from lifecycle.log.writer import Writer
 from tests.contract.entries import NOON, TickingClock, event, stream, unreadable
 from tests.tampered import Shelf, header_hash, resealed
 
 APPENDED, DUPLICATE, DIVERGENT = Outcome.APPENDED, Outcome.DUPLICATE, Outcome.DIVERGENT
 LOST = "the reply was lost"
 
-Write = Callable[[Plan], Sequence[int]]
-Trouble = Callable[[Write, Plan], Sequence[int]]
-"""What one call of `write` does, given how it is done well."""
+Block = AbstractContextManager[Transaction]
+Trouble = Callable[[Block], Block]
+"""What one block of writing does, given one in which all goes well."""
 
 
 class TroubledRecorder(MemoryRecorder):
@@ -40,14 +41,13 @@ class TroubledRecorder(MemoryRecorder):
     def __init__(self, *troubles: Trouble) -> None:
         super().__init__()
         self.troubles = list(troubles)
-        self.alone: list[bool] = []
+        self.exclusive: list[bool] = []
         self.asked: list[Sequence[str]] = []
 
-    def write(self, plan: Plan, *, alone: bool = False) -> Sequence[int]:
-        self.alone.append(alone)
-        if self.troubles:
-            return self.troubles.pop(0)(super().write, plan)
-        return super().write(plan)
+    def writing(self, *, exclusive: bool = False) -> Block:
+        self.exclusive.append(exclusive)
+        block = super().writing(exclusive=exclusive)
+        return self.troubles.pop(0)(block) if self.troubles else block
 
     def heads(self, streams: Sequence[str]) -> Any:
         self.asked.append(streams)
@@ -61,39 +61,64 @@ class TroubledRecorder(MemoryRecorder):
         return self.page(0, 500)
 
 
-def busy(_: Write, __: Plan) -> Sequence[int]:
+@contextmanager
+def busy(_: Block) -> Iterator[Transaction]:
+    """Refuse at once, as a store whose lock is held."""
     raise TryAgainError("it is busy")
+    yield
 
 
-def lost(write: Write, plan: Plan) -> Sequence[int]:
+@contextmanager
+def lost(block: Block) -> Iterator[Transaction]:
     """Write, and lose the reply."""
-    write(plan)
+    with block as transaction:
+        yield transaction
     raise InDoubtError(LOST)
 
 
-def failed(write: Write, plan: Plan) -> Sequence[int]:
-    """Lose the reply, and what was to be written."""
-    del write
-    plan(None)
+class Refusing:
+    """A transaction that inserts the first `most` records only, as no store may."""
+
+    tip = None
+
+    def __init__(self, transaction: Transaction, most: int) -> None:
+        self.tip = transaction.tip
+        self._transaction = transaction
+        self._most = most
+
+    def insert(self, rows: Sequence[Row]) -> Sequence[int]:
+        return self._transaction.insert(rows[: self._most])
+
+
+def losing_all_but(most: int) -> Trouble:
+    @contextmanager
+    def cut_off(block: Block) -> Iterator[Transaction]:
+        with block as transaction:
+            yield Refusing(transaction, most)
+        raise InDoubtError(LOST)
+
+    return cut_off
+
+
+failed = losing_all_but(0)
+"""Lose the reply, and what was to be written."""
+
+first_only = losing_all_but(1)
+"""Write the first record only."""
+
+
+@contextmanager
+def never_asked(_: Block) -> Iterator[Transaction]:
+    """Lose the connection before anything is inserted."""
     raise InDoubtError(LOST)
+    yield
 
 
-def never_asked(_: Write, __: Plan) -> Sequence[int]:
-    """Lose the connection before anything is planned."""
-    raise InDoubtError(LOST)
+def committer(recorder: MemoryRecorder, patience: float = 5) -> Writer:
+    return Writer(recorder, TickingClock(), patience)
 
 
-def first_only(write: Write, plan: Plan) -> Sequence[int]:
-    """Write the first record only, as no store may."""
-    write(lambda tip: plan(tip)[:1])
-    raise InDoubtError(LOST)
-
-
-def committer(recorder: MemoryRecorder, patience: float = 5) -> Committer:
-    return Committer(recorder, TickingClock(), patience)
-
-
-def commit(commits: Committer, *groups: Any, expected: int | None = None) -> list[Any]:
+def commit(commits: Writer, *groups: Any, expected: int | None = None) -> list[Any]:
     """Commit one batch for each of some lists of entries, in one group; return what each is told.
 
     That is a list of outcome, version and position for each entry, or the error.
@@ -102,9 +127,14 @@ def commit(commits: Committer, *groups: Any, expected: int | None = None) -> lis
     commits.commit(batches)
     assert all(batch.settled for batch in batches)
     return [
-        batch.error or [(done.outcome, done.version, done.position) for done in batch.results]
+        batch.error or [(done.outcome, done.version, done.position) for done in batch.appends]
         for batch in batches
     ]
+
+
+def insert(recorder: MemoryRecorder, *rows: Row) -> None:
+    with MemoryRecorder.writing(recorder) as transaction:
+        transaction.insert(rows)
 
 
 def headers(recorder: TroubledRecorder) -> list[dict[str, Any]]:
@@ -123,12 +153,12 @@ def test_the_loser_of_a_race_decides_again_under_the_lock():
     one, other = committer(recorder), committer(recorder)
     commit(one, [event(number=1)])
     commit(other, [event(number=2), event(number=3, body=b"[1]")])
-    recorder.alone.clear()
+    recorder.exclusive.clear()
 
     told = commit(one, [event(number=2), event(number=4), event(number=3)])
 
     assert told == [[(DUPLICATE, 2, 2), (APPENDED, 4, 4), (DIVERGENT, 5, 5)]]
-    assert recorder.alone == [False, True]
+    assert recorder.exclusive == [False, True]
     assert is_sound(recorder)
 
 
@@ -147,7 +177,7 @@ def test_a_store_that_is_busy_is_asked_alone_from_the_second_time_on(caplog):
     recorder = TroubledRecorder(busy, busy)
 
     assert commit(committer(recorder), [event()]) == [[(APPENDED, 1, 1)]]
-    assert recorder.alone == [False, True, True]
+    assert recorder.exclusive == [False, True, True]
     assert caplog.messages == ["committing again: it is busy"] * 2
     assert {record.levelname for record in caplog.records} == {"INFO"}
 
@@ -193,7 +223,7 @@ def test_a_written_event_with_a_lost_reply_gets_its_real_receipt(losses):
         [(APPENDED, 2, 3), (DIVERGENT, 3, 4), (Outcome.QUARANTINED, 1, 5)],
     ]
     assert len(recorder.records()) == 5
-    assert recorder.alone == [False, *[True] * losses]
+    assert recorder.exclusive == [False, *[True] * losses]
     assert is_sound(recorder)
 
 
@@ -231,9 +261,9 @@ def test_a_record_of_another_writer_is_not_mistaken_for_ones_own():
     one, other = committer(recorder), committer(recorder)
     commit(other, [event("other")])
 
-    def overtaken(write: Write, plan: Plan) -> Sequence[int]:
+    def overtaken(block: Block) -> Block:
         commit(other, [unreadable(), event("a", 1)])
-        return failed(write, plan)
+        return failed(block)
 
     recorder.troubles.append(overtaken)
 
@@ -261,11 +291,11 @@ def test_after_a_lost_reply_all_goes_on_as_if_it_had_come():
 def test_a_stored_event_needs_no_write_and_no_clock():
     times: list[datetime] = [NOON]
     recorder = TroubledRecorder()
-    commits = Committer(recorder, times.pop, 5)
+    commits = Writer(recorder, times.pop, 5)
     commit(commits, [event()])
 
     assert commit(commits, [event()], [event()]) == [[(DUPLICATE, 1, 1)]] * 2
-    assert recorder.alone == [False]
+    assert recorder.exclusive == [False]
 
 
 def test_a_cached_order_is_not_read_again():
@@ -329,11 +359,11 @@ def test_an_unexpected_version_is_an_error_of_its_own_batch(order):
     assert isinstance(batches[0].error, VersionConflictError)
     found = batches[0].error
     assert (found.stream, found.found, found.expected) == (stream(order), 1, 0)
-    assert [done.outcome for done in batches[1].results] == [DUPLICATE]
-    assert [done.version for done in batches[2].results] == [2]
+    assert [done.outcome for done in batches[1].appends] == [DUPLICATE]
+    assert [done.version for done in batches[2].appends] == [2]
     assert isinstance(batches[3].error, VersionConflictError)
     assert batches[3].error.found == 2
-    assert [done.version for done in batches[4].results] == [3]
+    assert [done.version for done in batches[4].appends] == [3]
 
 
 def test_an_expectation_covers_every_entry_of_its_batch():
@@ -352,10 +382,10 @@ def test_an_expectation_that_memory_does_not_meet_is_looked_up():
     one, other = committer(recorder), committer(recorder)
     commit(one, [event(number=1)])
     commit(other, [event(number=2)])
-    recorder.alone.clear()
+    recorder.exclusive.clear()
 
     assert commit(one, [event(number=3)], expected=2) == [[(APPENDED, 3, 3)]]
-    assert recorder.alone == [False], "it was not caught by the unique key"
+    assert recorder.exclusive == [False], "it was not caught by the unique key"
 
 
 # Records that cannot be read
@@ -365,8 +395,8 @@ def damaged(header: bytes) -> TroubledRecorder:
     """Return a store with a sound order, and one whose second record has this header."""
     recorder = TroubledRecorder()
     commit(committer(recorder), [event("sound", 1), event("a", 1)])
-    recorder.write(lambda _: [Row(stream("a"), 2, "callback", header + b"\n")])
-    recorder.write(lambda _: [Row(stream("a"), 3, "callback", b"as bad\n")])
+    insert(recorder, Record(stream("a"), 2, "callback", 0, header + b"\n"))
+    insert(recorder, Record(stream("a"), 3, "callback", 0, b"as bad\n"))
     return recorder
 
 
@@ -405,7 +435,7 @@ def test_a_content_that_lies_there_twice_is_a_duplicate_of_the_first():
     commit(committer(recorder), [event("a", 1), event("a", 2)])
     state = recorder.records()[0].state
     again = resealed(state, version=3)
-    recorder.write(lambda _: [Row(stream("a"), 3, "callback", again)])
+    insert(recorder, Record(stream("a"), 3, "callback", 0, again))
 
     told = commit(committer(recorder), [event("a", 1), event("a", 2), event("a", 3)])
 
@@ -453,7 +483,7 @@ def test_a_writer_that_remembers_nothing_knows_which_items_were_redriven():
 def test_the_entries_of_a_failed_group_are_retried_one_by_one():
     times: list[datetime | None] = [None, NOON, None, NOON]
     recorder = TroubledRecorder()
-    commits = Committer(recorder, lambda: times.pop(0), 5)
+    commits = Writer(recorder, lambda: times.pop(0), 5)
 
     first, second, third = commit(commits, [event("a")], [event("b")], [event("c")])
 
@@ -463,7 +493,7 @@ def test_the_entries_of_a_failed_group_are_retried_one_by_one():
 
 
 def test_an_interrupt_propagates_and_settles_no_entry():
-    def interrupted(_: Write, __: Plan) -> Sequence[int]:
+    def interrupted(_: Block) -> Block:
         raise KeyboardInterrupt
 
     recorder = TroubledRecorder(interrupted)
@@ -477,9 +507,15 @@ def test_an_interrupt_propagates_and_settles_no_entry():
 
 @pytest.mark.parametrize("answer", [(1,), (1, 2, 3), ()])
 def test_a_store_that_miscounts_acknowledges_nothing(answer):
-    def miscounting(write: Write, plan: Plan) -> Sequence[int]:
-        write(plan)
-        return answer
+    class Miscounting(Refusing):
+        def insert(self, rows: Sequence[Row]) -> Sequence[int]:
+            super().insert(rows)
+            return answer
+
+    @contextmanager
+    def miscounting(block: Block) -> Iterator[Transaction]:
+        with block as transaction:
+            yield Miscounting(transaction, 2)
 
     (error,) = commit(committer(TroubledRecorder(miscounting)), [event("a"), event("b")])
 
@@ -490,7 +526,13 @@ def test_a_store_that_miscounts_acknowledges_nothing(answer):
 
 
 def test_a_store_that_cannot_know_its_tip_links_no_records():
-    recorder = TroubledRecorder(lambda write, plan: write(lambda _: plan(None)))
+    @contextmanager
+    def without_tip(block: Block) -> Iterator[Transaction]:
+        with block as transaction:
+            transaction.tip = None
+            yield transaction
+
+    recorder = TroubledRecorder(without_tip)
     commit(committer(recorder), [event("a", 1), event("a", 2)])
 
     assert ["after" in header for header in headers(recorder)] == [False, False]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Final
 
 from eventsourcing.persistence import IntegrityError, StoredEvent
@@ -13,7 +14,7 @@ from lifecycle.errors import StoreClosedError
 from lifecycle.log.codec import hash_of, link
 from lifecycle.log.contract import Record, Setting
 from lifecycle.log.recorded_log import Clock, RecordedLog, now
-from lifecycle.log.recorder import Head, Plan, Row, Tip, TryAgainError
+from lifecycle.log.recorder import Head, Row, Tip, TryAgainError
 from lifecycle.log.retry_policy import PATIENCE
 from lifecycle.log.stores.memory.feeds import MemoryFeeds
 from lifecycle.log.stores.memory.views import MemoryViews
@@ -30,6 +31,19 @@ class MemoryLog(RecordedLog):
         super().__init__(self.recorder, clock, PATIENCE, feeds=MemoryFeeds(), views=MemoryViews())
 
 
+class _Transaction:
+    """One commit to the memory; see `lifecycle.log.recorder.Transaction`."""
+
+    def __init__(self, recorder: MemoryRecorder, tip: Tip) -> None:
+        self.tip = tip
+        self._recorder = recorder
+        self.rows: Sequence[Row] = ()
+
+    def insert(self, rows: Sequence[Row]) -> Sequence[int]:
+        self.rows = rows
+        return self._recorder.insert(rows)
+
+
 class MemoryRecorder(POPOApplicationRecorder):
     """The library's recorder in memory, with what the log needs besides."""
 
@@ -37,26 +51,27 @@ class MemoryRecorder(POPOApplicationRecorder):
     gapless = True
     _closed = False
 
-    def write(self, plan: Plan, *, alone: bool = False) -> Sequence[int]:
-        """Insert what `plan` returns, all or nothing, and return the positions.
-
-        Other writers are always kept out.
-        """
-        del alone
+    @contextmanager
+    def writing(self, *, exclusive: bool = False) -> Iterator[_Transaction]:
+        """Yield a transaction; other writers are always kept out."""
+        del exclusive
         with self._database_lock:
             if self._closed:
                 raise StoreClosedError(self.url)
-            end = len(self._stored_events)
-            rows = plan(Tip(end, self._link()))
+            transaction = _Transaction(self, Tip(len(self._stored_events), self._link()))
             try:
-                positions = self._insert_events([StoredEvent(*row) for row in rows])
+                yield transaction
             except IntegrityError:
                 raise TryAgainError("other writers were always first") from None
             except BaseException:
-                self._cut(end, rows)
+                self._cut(transaction)
                 raise
         self._notify_listeners()
-        return positions or ()
+
+    def insert(self, rows: Sequence[Row]) -> Sequence[int]:
+        """Insert records while the lock is held."""
+        events = [StoredEvent(row.stream, row.version, row.topic, row.state) for row in rows]
+        return self._insert_events(events) or ()
 
     def confirm(self) -> None:
         """Return: nothing can come in between."""
@@ -131,10 +146,11 @@ class MemoryRecorder(POPOApplicationRecorder):
         """Take no further records."""
         self._closed = True
 
-    def _cut(self, end: int, rows: Sequence[Row]) -> None:
+    def _cut(self, transaction: _Transaction) -> None:
         """Take back what a write that was interrupted had begun."""
+        end = transaction.tip.position
         del self._stored_events[end:]
-        for row in rows:
+        for row in transaction.rows:
             versions = self._stored_events_index.get(row.stream, {})
             if versions.get(row.version, -1) >= end:
                 del versions[row.version]

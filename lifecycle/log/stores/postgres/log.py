@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import takewhile
 from threading import get_ident
 from typing import Any, Final
@@ -17,8 +18,8 @@ from psycopg.types.numeric import Int8
 from lifecycle.errors import InvalidArgumentError, StoreMissingError, StoreUnavailableError
 from lifecycle.log.contract import Record, Setting
 from lifecycle.log.recorded_log import Clock, RecordedLog, now
-from lifecycle.log.recorder import Head, Plan, Row
-from lifecycle.log.retry_policy import patiently
+from lifecycle.log.recorder import Head, Row
+from lifecycle.log.retry_policy import retrying
 from lifecycle.log.stores.postgres.array import bigint_array, bytea_array, text_array
 from lifecycle.log.stores.postgres.connection import Lent, LogConnection, LogDatastore, asking
 from lifecycle.log.stores.postgres.creation import let_in, make_log
@@ -66,6 +67,19 @@ class PostgresLog(RecordedLog):
         feeds = PostgresFeeds(pool, target.place, target.url, patience)
         views = PostgresViews(self.recorder.datastore, target.place, target.url, patience)
         super().__init__(self.recorder, clock, patience, feeds=feeds, views=views)
+
+
+class _Transaction:
+    """One commit to the database; see `lifecycle.log.recorder.Transaction`."""
+
+    tip = None
+
+    def __init__(self, recorder: PostgresRecorder, connection: LogConnection) -> None:
+        self._recorder = recorder
+        self._connection = connection
+
+    def insert(self, rows: Sequence[Row]) -> Sequence[int]:
+        return self._recorder.insert(self._connection, rows)
 
 
 class PostgresRecorder(PostgresApplicationRecorder):
@@ -138,19 +152,25 @@ class PostgresRecorder(PostgresApplicationRecorder):
         if not is_there:
             raise StoreMissingError(self.url)
 
-    def write(self, plan: Plan, *, alone: bool = False) -> Sequence[int]:
-        """Insert what `plan` returns, all or nothing, and return the positions."""
-        if alone:
-            return self._write_alone(plan)
-        rows = plan(None)
-        if not rows:
-            return ()
-        with self._naming, InOurWords(self.url, writes=True), Lent(self._pool) as connection:
-            chunks = list(_chunked(rows))
-            if len(chunks) == 1:
-                return self._insert(connection, rows)
+    @contextmanager
+    def writing(self, *, exclusive: bool = False) -> Iterator[_Transaction]:
+        """Yield a transaction: one statement, or, if `exclusive`, what comes after the lock."""
+        with (
+            self._naming,
+            InOurWords(self.url, writes=True),
+            Lent(self._pool) as connection,
+        ):
+            if not exclusive:
+                yield _Transaction(self, connection)
+                return
             with connection.transaction():
-                return [place for chunk in chunks for place in self._insert(connection, chunk)]
+                connection.tuples.execute(self._statements.lock, prepare=self._prepare)
+                # What is read meanwhile is read on this connection: there may be no other.
+                self._alone = (get_ident(), connection)
+                try:
+                    yield _Transaction(self, connection)
+                finally:
+                    self._alone = None
 
     def insert_events(
         self, stored_events: Sequence[StoredEvent], **kwargs: Any
@@ -158,13 +178,11 @@ class PostgresRecorder(PostgresApplicationRecorder):
         """Insert events as the library's own methods ask for it, by the same one statement."""
         del kwargs
         rows = [
-            Row(str(event.originator_id), event.originator_version, event.topic, event.state)
+            Record(str(event.originator_id), event.originator_version, event.topic, 0, event.state)
             for event in stored_events
         ]
-        with self.datastore.get_connection() as connection, connection.transaction():
-            chunks = _chunked(rows) if rows else ()
-            places = [place for chunk in chunks for place in self._insert(connection, chunk)]
-        return places or None
+        with self.datastore.get_connection() as connection:
+            return self.insert(connection, rows) or None
 
     def confirm(self) -> None:
         """Return: every statement finds the table by its name."""
@@ -238,30 +256,20 @@ class PostgresRecorder(PostgresApplicationRecorder):
         """Close every connection."""
         self.datastore.close()
 
-    def _write_alone(self, plan: Plan) -> Sequence[int]:
-        """Take the lock first, in a transaction; `plan` then reads on the same connection."""
-        with (
-            self._naming,
-            InOurWords(self.url, writes=True),
-            Lent(self._pool) as connection,
-            connection.transaction(),
-        ):
-            connection.tuples.execute(self._statements.lock, prepare=self._prepare)
-            self._alone = (get_ident(), connection)
-            try:
-                rows = plan(None)
-            finally:
-                self._alone = None
-            chunks = _chunked(rows) if rows else ()
+    def insert(self, connection: LogConnection, rows: Sequence[Row]) -> Sequence[int]:
+        """Insert records by one statement, or in one transaction if they are too large for it."""
+        chunks = list(_chunked(rows)) if rows else []
+        if len(chunks) == 1:
+            return self._insert(connection, rows)
+        with connection.transaction():
             return [place for chunk in chunks for place in self._insert(connection, chunk)]
 
     def _insert(self, connection: LogConnection, rows: Sequence[Row]) -> list[int]:
-        streams, versions, topics, states = zip(*rows, strict=True)
         parameters = (
-            text_array(streams),
-            bigint_array(versions),
-            text_array(topics),
-            bytea_array(states),
+            text_array([row.stream for row in rows]),
+            bigint_array([row.version for row in rows]),
+            text_array([row.topic for row in rows]),
+            bytea_array([row.state for row in rows]),
         )
         found = self._rows(connection, self._statements.insert, parameters)
         return [position for (position,) in found]
@@ -300,7 +308,7 @@ def initialize(url: str, grants: Grants) -> None:
     target = parse_url(url)
     recorder = _opened(target, create=True)
     try:
-        patiently(
+        retrying(
             target.url,
             target.limits.patience,
             recorder.initialize,
@@ -318,7 +326,7 @@ def describe(url: str, role: str) -> Setting:
     target = parse_url(url)
     recorder = _opened(target, create=False)
     try:
-        return patiently(target.url, target.limits.patience, recorder.describe, role)
+        return retrying(target.url, target.limits.patience, recorder.describe, role)
     finally:
         recorder.close()
 
@@ -349,7 +357,7 @@ def _opened(target: Target, *, create: bool) -> PostgresRecorder:
         )
     recorder = PostgresRecorder(LogDatastore(target, create=create), target)
     try:
-        patiently(target.url, target.limits.patience, recorder.prepare, create=create)
+        retrying(target.url, target.limits.patience, recorder.prepare, create=create)
     except BaseException:
         recorder.close()
         raise

@@ -12,7 +12,7 @@ from psycopg import RawCursor
 from psycopg.pq import Format
 from psycopg.rows import dict_row, tuple_row
 
-from lifecycle.log.retry_policy import patient
+from lifecycle.log.retry_policy import retried
 from lifecycle.log.stores.postgres.connection import (
     Lent,
     LogConnection,
@@ -39,7 +39,7 @@ class PostgresViews(TrackedViews, PostgresTrackingRecorder):
         TrackedViews.__init__(self, url, patience, place.quoted_schema)
         self._where = place
 
-    @patient
+    @retried
     def create(self) -> None:
         """Make the tables, unless they are there; only the log's owner needs to."""
         place = self._where

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from lifecycle.errors import StoreUnavailableError
 from lifecycle.log.feed_store import DeadLetter, MovedOnError, Standing
 from lifecycle.log.recorder import TryAgainError
-from lifecycle.log.retry_policy import patient, patiently
+from lifecycle.log.retry_policy import retried, retrying
 from lifecycle.log.stores.sql.feed_statements import Statements
 
 Statement = tuple[str, Sequence[object]]
@@ -52,7 +52,7 @@ class TableFeeds:
     def transaction(self) -> AbstractContextManager[Transaction]:
         """Return a transaction, kept if its block ends well."""
 
-    @patient
+    @retried
     def begin(self, name: str, position: int) -> int:
         """Return where a subscription stands; a new one begins at `position`."""
         found = self.ask(self._sql.position, name) if self.is_there() else []
@@ -63,12 +63,12 @@ class TableFeeds:
             found = self.ask(self._sql.position, name)
         return int(found[0][0])
 
-    @patient
+    @retried
     def standings(self) -> list[Standing]:
         """Return all subscriptions, by name."""
         return list(map(Standing._make, self.ask(self._sql.standings) if self.is_there() else ()))
 
-    @patient
+    @retried
     def move(self, name: str, before: int, after: int) -> bool:
         """Move a position; False if it is no longer at `before`."""
         return self._do((self._sql.move, (after, name, before)))
@@ -77,25 +77,25 @@ class TableFeeds:
         """Return a transaction that yields the driver's connection and moves the position."""
         return self.shared((self._sql.move, (after, name, before)))
 
-    @patient
+    @retried
     def park(self, name: str, before: int, letter: DeadLetter) -> bool:
         """Keep a letter and move the position to it."""
         return self._do(
             (self._sql.move, (letter.position, name, before)), (self._sql.park, (name, *letter))
         )
 
-    @patient
+    @retried
     def letters(self, name: str, after: int, at_most: int) -> list[DeadLetter]:
         """Return the next letters with positions above `after`, by position."""
         found = self.ask(self._sql.letters, name, after, at_most) if self.is_there() else ()
         return list(map(DeadLetter._make, found))
 
-    @patient
+    @retried
     def waits(self, name: str, order_id: str) -> bool:
         """Tell whether a letter of this order waits."""
         return bool(self.ask(self._sql.waits, name, order_id))
 
-    @patient
+    @retried
     def drop(self, name: str, position: int) -> bool:
         """Forget a letter; False if it is there no longer."""
         return self._do((self._sql.drop, (name, position)))
@@ -104,7 +104,7 @@ class TableFeeds:
         """Return a transaction that yields the driver's connection and forgets the letter."""
         return self.shared((self._sql.drop, (name, position)))
 
-    @patient
+    @retried
     def retried(self, name: str, position: int, reason: str, attempts: int) -> None:
         """Add handings over to a letter that still was not taken."""
         self._do((self._sql.retried, (reason, attempts, name, position)))
@@ -118,7 +118,7 @@ class TableFeeds:
             StoreUnavailableError: nothing was kept, or nobody knows: the position shows it.
         """
         # Only beginning is asked again: what is done with the connection is not ours to repeat.
-        begun, connection = patiently(self.url, self.patience, self._begun, first)
+        begun, connection = retrying(self.url, self.patience, self._begun, first)
         try:
             with begun:
                 yield connection

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from eventsourcing.persistence import IntegrityError, Tracking
 
-from lifecycle.log.retry_policy import patient
+from lifecycle.log.retry_policy import retried
 from lifecycle.log.stores.sql.view_statements import Statements, finding
 from lifecycle.log.view_store import Batch, Conditions, Generation, Phase, Poisoned, StoredView
 
@@ -77,14 +77,14 @@ class TrackedViews:
         """Have the library's recorder move a position, in the transaction of a cursor."""
         ...
 
-    @patient
+    @retried
     def generations(self, provider: str) -> list[Generation]:
         """Return what is kept of a provider, oldest first."""
         if not self.is_there():
             return []
         return list(map(_generation, self._fetch(self._sql.generations, provider)))
 
-    @patient
+    @retried
     def begin(self, new: Generation) -> bool:
         """Begin a generation that walks; False if another of this provider is being built."""
         with self.writing() as cursor:
@@ -97,7 +97,7 @@ class TrackedViews:
             self.track(cursor, Tracking(tracking_name(began), new.position))
         return True
 
-    @patient
+    @retried
     def write(self, generation: Generation, batch: Batch) -> bool:
         """Write a batch and how far the generation is with it; False if it moved on."""
         try:
@@ -112,7 +112,7 @@ class TrackedViews:
             return False
         return True
 
-    @patient
+    @retried
     def promote(self, generation: Generation, to: Phase) -> bool:
         """Give a generation its next phase; False if it is no longer in the one it was in."""
         try:
@@ -125,7 +125,7 @@ class TrackedViews:
             return False
         return True
 
-    @patient
+    @retried
     def sweep(self, generation: Generation, at_most: int) -> bool:
         """Delete some views of a retired generation, at last itself; False when it is gone."""
         number = generation.number
@@ -138,7 +138,7 @@ class TrackedViews:
             cursor.execute(self._sql.sweep_tracking, (tracking_name(generation),))
         return False
 
-    @patient
+    @retried
     def find(
         self, generation: Generation, wanted: Conditions, after: str, at_most: int
     ) -> list[StoredView] | None:
@@ -151,19 +151,19 @@ class TrackedViews:
             cursor.execute(statement, (generation.number, after, *values, at_most))
             return list(map(StoredView._make, cursor.fetchall()))
 
-    @patient
+    @retried
     def between(self, generation: Generation, after: str, until: str | None) -> list[StoredView]:
         """Return the views of all orders above `after`, up to `until`."""
         rows = self._fetch(self._sql.between, generation.number, after, until)
         return list(map(StoredView._make, rows))
 
-    @patient
+    @retried
     def odd(self, generation: Generation) -> int:
         """Return how many orders show an anomaly."""
         ((found,),) = self._fetch(self._sql.odd, generation.number) or [(0,)]
         return int(found)
 
-    @patient
+    @retried
     def poisoned(self, generation: Generation, after: str, at_most: int) -> list[Poisoned]:
         """Return the next orders above `after` that could not be folded, by order id."""
         rows = self._fetch(self._sql.poisoned, generation.number, after, at_most)

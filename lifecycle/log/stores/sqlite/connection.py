@@ -27,7 +27,7 @@ from eventsourcing.sqlite import (
 
 from lifecycle.errors import StoreUnavailableError
 from lifecycle.log.recorder import in_library_words
-from lifecycle.log.stores.sqlite.fault import is_harmless
+from lifecycle.log.stores.sqlite.fault import is_harmless, raise_translated
 from lifecycle.log.stores.sqlite.files import LogFile, OpenFiles
 from lifecycle.log.stores.sqlite.fork import keep_open, refuse_if_unsafe, watch_forks
 
@@ -122,15 +122,13 @@ class LogConnection(SQLiteConnection):
                 self.driver.execute("ROLLBACK")
             raise
 
-    def check(self, *, now: bool = True) -> bool:
+    def check(self) -> bool:
         """Return whether the files were written to since the last look; old pages are forgotten.
-
-        With `now` false this looks only if the last time is a while ago.
 
         Raises:
             StoreUnavailableError: they are no longer the files that were opened.
         """
-        written = self.files.check() if now else self.files.check_now_and_then()
+        written = self.files.check()
         if written:
             self.driver.execute(_FORGET)
         return written
@@ -296,32 +294,50 @@ class LogConnectionPool(SQLiteConnectionPool):
 class Lent:
     """A connection of a pool for one block's use; one that failed is not used again.
 
-    A class, as every statement enters one: a generator would take three times as long.
+    With `in_our_words` no error of SQLite leaves the block. A class, as every statement enters
+    one: a generator would take three times as long.
     """
 
-    __slots__ = ("_connection", "_pool")
+    __slots__ = ("_connection", "_in_our_words", "_pool")
 
-    def __init__(self, pool: LogConnectionPool) -> None:
+    def __init__(self, pool: LogConnectionPool, *, in_our_words: bool = False) -> None:
         self._pool = pool
+        self._in_our_words = in_our_words
 
     def __enter__(self) -> LogConnection:
-        self._connection = connection = self._pool.get_connection()
         try:
-            connection.check(now=False)
-        except BaseException:
-            self._pool.put_connection(connection)
+            self._connection = connection = self._pool.get_connection()
+        except BaseException as fault:
+            self._told(fault)
             raise
+        if connection.files.are_due():
+            try:
+                connection.check()
+            except BaseException as fault:
+                self.__exit__(type(fault), fault, None)
+                raise
         return connection
 
     def __exit__(
         self, kind: object, fault: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if fault is None:
+            self._pool.put_connection(self._connection)
+            return
         connection = self._connection
         try:
-            if fault is not None and (connection.driver.in_transaction or not is_harmless(fault)):
+            if connection.driver.in_transaction:
+                with suppress(sqlite3.Error):
+                    connection.driver.execute("ROLLBACK")
+            if connection.driver.in_transaction or not is_harmless(fault):
                 connection.close()
         finally:
             self._pool.put_connection(connection)
+        self._told(fault)
+
+    def _told(self, fault: BaseException) -> None:
+        if self._in_our_words:
+            raise_translated(self._pool.file.url, fault)
 
 
 class LogDatastore(SQLiteDatastore):

@@ -46,10 +46,7 @@ _HARMLESS: Final = ("SQLITE_CONSTRAINT", "SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE
 
 
 class InOurWords:
-    """Turns every error of SQLite and of the library's recorders into one of ours.
-
-    A class, as every statement enters one: a generator would take three times as long.
-    """
+    """Turns every error of SQLite and of the library's recorders into one of ours."""
 
     __slots__ = ("_url",)
 
@@ -62,11 +59,16 @@ class InOurWords:
     def __exit__(
         self, kind: object, fault: BaseException | None, trace: TracebackType | None
     ) -> None:
-        cause = cause_of(fault)
-        if isinstance(cause, sqlite3.Error | PersistenceError | ConnectionPoolClosedError):
-            raise translated(self._url, cause) from cause
-        if cause is not None and cause is not fault:
-            raise cause
+        raise_translated(self._url, fault)
+
+
+def raise_translated(url: str, fault: BaseException | None) -> None:
+    """Raise one of our errors for one of SQLite or of the library's recorders."""
+    cause = cause_of(fault)
+    if isinstance(cause, sqlite3.Error | PersistenceError | ConnectionPoolClosedError):
+        raise translated(url, cause) from cause
+    if cause is not None and cause is not fault:
+        raise cause
 
 
 def translated(url: str, fault: Exception) -> Exception:

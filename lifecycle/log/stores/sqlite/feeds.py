@@ -9,7 +9,6 @@ from typing import Any, Final
 from lifecycle.log.stores.sql.feed_statements import Statements
 from lifecycle.log.stores.sql.feeds import TableFeeds, Transaction
 from lifecycle.log.stores.sqlite.connection import Lent, LogDatastore
-from lifecycle.log.stores.sqlite.fault import InOurWords
 
 FEEDS_SCHEMA: Final = (
     """CREATE TABLE IF NOT EXISTS feeds (
@@ -47,15 +46,14 @@ class SQLiteFeeds(TableFeeds):
 
     def ask(self, statement: str, *parameters: object) -> list[Any]:
         """Return all rows of a statement."""
-        with InOurWords(self.url), Lent(self._datastore.pool) as connection:
+        with Lent(self._datastore.pool, in_our_words=True) as connection:
             return connection.tuples.execute(statement, parameters).fetchall()
 
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
         """Yield a transaction that holds the lock of all who write."""
         with (
-            InOurWords(self.url),
-            Lent(self._datastore.pool) as connection,
+            Lent(self._datastore.pool, in_our_words=True) as connection,
             connection.transaction(commit=True),
         ):
             yield Transaction(connection.tuples, connection.driver)

@@ -182,6 +182,7 @@ class OpenFiles:
             raise self._cut()
         written = cut or stamp != self._stamp
         self._stamp, self._size = stamp, size
+        self._looked_at = time.monotonic()
         return written
 
     def look(self, *, names: bool = True) -> tuple[Stamp, int]:
@@ -234,14 +235,9 @@ class OpenFiles:
         self._header = header
         return written
 
-    def check_now_and_then(self) -> bool:
-        """Return what `check` does, at most a hundred times a second."""
-        now = time.monotonic()
-        if now - self._looked_at < LOOK_SECONDS:
-            return False
-        written = self.check()
-        self._looked_at = now
-        return written
+    def are_due(self) -> bool:
+        """Tell whether the last look is so long ago that a reader has to look again."""
+        return time.monotonic() - self._looked_at >= LOOK_SECONDS
 
     def may_be_closed(self) -> bool:
         """Tell whether SQLite may tidy up after the last connection.

@@ -10,10 +10,10 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from contextlib import closing
 from itertools import takewhile
-from operator import add
 from pathlib import Path
 from stat import S_ISDIR, S_ISREG
-from typing import Any, Final
+from types import TracebackType
+from typing import Any, Final, Self
 
 from eventsourcing.sqlite import SQLiteApplicationRecorder
 
@@ -21,8 +21,8 @@ from lifecycle.errors import InvalidArgumentError, StoreMissingError, StoreUnava
 from lifecycle.log.codec import hash_of, link
 from lifecycle.log.contract import Record, Setting
 from lifecycle.log.recorded_log import Clock, RecordedLog, now
-from lifecycle.log.recorder import STREAMS_AT_ONCE, Head, Plan, Row, Tip
-from lifecycle.log.retry_policy import PATIENCE, patiently
+from lifecycle.log.recorder import STREAMS_AT_ONCE, Head, Row, Tip
+from lifecycle.log.retry_policy import PATIENCE, retrying
 from lifecycle.log.stores.sqlite.backup import back_up
 from lifecycle.log.stores.sqlite.checkup import (
     checkup,
@@ -99,6 +99,76 @@ class SQLiteLog(RecordedLog):
         self._ask(self.recorder.put_back_guards)
 
 
+class _Transaction:
+    """One commit to the file; see `lifecycle.log.recorder.Transaction`."""
+
+    __slots__ = ("_connection", "_lent", "_recorder", "_written", "tip")
+
+    def __init__(self, recorder: SQLiteRecorder) -> None:
+        self._recorder = recorder
+        self._lent = Lent(recorder.datastore.pool, in_our_words=True)
+        self._written: Head | None = None
+
+    def __enter__(self) -> Self:
+        self._connection = connection = self._lent.__enter__()
+        try:
+            connection.begin()
+            last = self._recorder.end_of_log(connection)
+            self.tip = _tip(last)
+        except BaseException as fault:
+            self._lent.__exit__(type(fault), fault, None)
+            raise
+        return self
+
+    def insert(self, rows: Sequence[Row]) -> Sequence[int]:
+        positions = range(self.tip.position + 1, self.tip.position + 1 + len(rows))
+        values = [
+            (position, row.stream, row.version, row.topic, row.state)
+            for position, row in zip(positions, rows, strict=True)
+        ]
+        done = self._connection.driver.executemany(INSERT, values)
+        if rows and done.rowcount != len(rows):
+            raise StoreUnavailableError(
+                self._recorder.url,
+                "an insert had no effect; a trigger may be why; run: lifecycle doctor",
+            )
+        if values:
+            position, stream, version, _, state = values[-1]
+            self._written = Head(stream, version, position, state.partition(b"\n")[0])
+        return positions
+
+    def __exit__(
+        self,
+        failed: type[BaseException] | None,
+        fault: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            if fault is None:
+                self._commit()
+        except BaseException as failure:
+            fault = failure
+            raise
+        finally:
+            self._lent.__exit__(type(fault), fault, None)
+
+    def _commit(self) -> None:
+        """Commit, and remember the last record once it is sure that its file is still the log's.
+
+        Raises:
+            StoreUnavailableError: what was written may be gone.
+        """
+        recorder, connection = self._recorder, self._connection
+        connection.driver.execute("COMMIT")
+        before, recorder.last = recorder.last, self._written or recorder.last
+        try:
+            if connection.check_committed():
+                recorder.end_of_log(connection)
+        except BaseException:
+            recorder.last = before
+            raise
+
+
 class SQLiteRecorder(SQLiteApplicationRecorder):
     """The library's recorder on our table, with what the log needs besides."""
 
@@ -110,7 +180,7 @@ class SQLiteRecorder(SQLiteApplicationRecorder):
         super().__init__(datastore, TABLE)
         self.url = url
         self.insert_events_statement = INSERT_UNPLACED
-        self._last: tuple[int, Row] | None = None
+        self.last: Head | None = None
         self._confirmed: LogConnection | None = None
 
     def construct_create_table_statements(self) -> list[str]:
@@ -131,33 +201,16 @@ class SQLiteRecorder(SQLiteApplicationRecorder):
         if columns != COLUMNS:
             raise StoreUnavailableError(self.url, f"its table {TABLE} is not of this library")
 
-    def write(self, plan: Plan, *, alone: bool = False) -> Sequence[int]:
-        """Insert what `plan` returns, all or nothing, and return the positions.
-
-        Other writers are always kept out.
-        """
-        del alone
-        with InOurWords(self.url), Lent(self.datastore.pool) as connection:
-            connection.begin()
-            driver = connection.driver
-            try:
-                tip = _tip(self._end_of_log(connection))
-                rows = plan(tip)
-                positions = range(tip.position + 1, tip.position + 1 + len(rows))
-                self._insert(driver, positions, rows)
-                driver.execute("COMMIT")
-            except BaseException:
-                if driver.in_transaction:
-                    driver.execute("ROLLBACK")
-                raise
-            self._check_committed(connection, positions, rows)
-        return positions
+    def writing(self, *, exclusive: bool = False) -> _Transaction:
+        """Return a transaction; other writers are always kept out."""
+        del exclusive
+        return _Transaction(self)
 
     def confirm(self) -> None:
         """Return if what was acknowledged before can still be counted on."""
-        with InOurWords(self.url), Lent(self.datastore.pool) as connection:
+        with Lent(self.datastore.pool, in_our_words=True) as connection:
             if connection.check() or connection is not self._confirmed:
-                self._end_of_log(connection)
+                self.end_of_log(connection)
                 self._confirmed = connection
 
     def heads(self, streams: Sequence[str]) -> Iterable[Head]:
@@ -212,21 +265,20 @@ class SQLiteRecorder(SQLiteApplicationRecorder):
 
     def backup(self, path: str) -> None:
         """Write all that is stored into a new file at `path`."""
-        with InOurWords(self.url), Lent(self.datastore.pool) as connection:
+        with Lent(self.datastore.pool, in_our_words=True) as connection:
             back_up(connection.driver, path)
 
     def put_back_guards(self) -> None:
         """Make the log's own triggers anew where somebody dropped or changed them."""
         with (
-            InOurWords(self.url),
-            Lent(self.datastore.pool) as connection,
+            Lent(self.datastore.pool, in_our_words=True) as connection,
             connection.transaction(commit=True),
         ):
             put_back_guards(connection.driver, connection.tuples)
 
     def settings(self) -> Sequence[Setting]:
         """Return what durability rests on, read back."""
-        with InOurWords(self.url), Lent(self.datastore.pool) as connection:
+        with Lent(self.datastore.pool, in_our_words=True) as connection:
             found = connection.settings()
             told = checkup(
                 connection.driver, connection.tuples, self.datastore.pool.file, self.optional
@@ -245,11 +297,11 @@ class SQLiteRecorder(SQLiteApplicationRecorder):
         errors: str = "backslashreplace",
     ) -> list[Any]:
         """Return all rows of a statement, in autocommit: no lock is held afterwards."""
-        with InOurWords(self.url), Lent(self.datastore.pool) as connection:
+        with Lent(self.datastore.pool, in_our_words=True) as connection:
             return _rows(connection, statement, parameters, errors)
 
     def _page(self, statement: str, *parameters: object) -> list[Record]:
-        with InOurWords(self.url), Lent(self.datastore.pool) as connection:
+        with Lent(self.datastore.pool, in_our_words=True) as connection:
             try:
                 return _page(connection.new_cursor(), statement, parameters)
             except sqlite3.OperationalError as fault:
@@ -265,31 +317,7 @@ class SQLiteRecorder(SQLiteApplicationRecorder):
     def _columns(self) -> tuple[str, ...]:
         return tuple(row[1] for row in self._fetch(f"PRAGMA table_info({TABLE})"))
 
-    def _insert(self, driver: sqlite3.Connection, positions: range, rows: Sequence[Row]) -> None:
-        done = driver.executemany(INSERT, map(add, zip(positions, strict=True), rows))
-        if rows and done.rowcount != len(rows):
-            raise StoreUnavailableError(
-                self.url,
-                "an insert had no effect; a trigger may be why; run: lifecycle doctor",
-            )
-
-    def _check_committed(
-        self, connection: LogConnection, positions: range, rows: Sequence[Row]
-    ) -> None:
-        """Remember the last record, once it is sure that its file is still the log's.
-
-        Raises:
-            StoreUnavailableError: what was written may be gone.
-        """
-        written = connection.check_committed()
-        last = (positions[-1], rows[-1]) if rows else self._last
-        if written:
-            self._end_of_log(connection, last)
-        self._last = last
-
-    def _end_of_log(
-        self, connection: LogConnection, last: tuple[int, Row] | None = None
-    ) -> Head | None:
+    def end_of_log(self, connection: LogConnection) -> Head | None:
         """Return the last head, which is no older than what was acknowledged.
 
         Raises:
@@ -297,8 +325,7 @@ class SQLiteRecorder(SQLiteApplicationRecorder):
         """
         rows = _rows(connection, LAST_HEAD)
         head = Head._make(rows[0]) if rows else None
-        known = last or self._last
-        if known is not None and not _holds(head, *known):
+        if self.last is not None and not _holds(head, self.last):
             raise self.datastore.pool.file.overwritten()
         return head
 
@@ -308,7 +335,7 @@ def _opened(path: str, *, create: bool, patience: float) -> SQLiteRecorder:
     _check_file(path, url, create=create)
     recorder = SQLiteRecorder(LogDatastore(path, url, create=create), url)
     try:
-        patiently(url, patience, recorder.prepare, create=create)
+        retrying(url, patience, recorder.prepare, create=create)
         warn_if_readable(recorder.datastore.pool.file)
     except BaseException:
         recorder.close()
@@ -337,11 +364,9 @@ def _tip(last: Head | None) -> Tip:
     return Tip(max(last.position, 0), link(str(last.stream), last.version, hash_of(last.header)))
 
 
-def _holds(head: Head | None, position: int, row: Row) -> bool:
-    """Tell whether a log that ends with `head` can hold a row at a position."""
-    if head is None or head.position != position:
-        return head is not None and head.position > position
-    return (head.stream, head.version) == row[:2] and row.state.startswith(head.header)
+def _holds(head: Head | None, last: Head) -> bool:
+    """Tell whether a log that ends with `head` can hold what was written `last`."""
+    return head is not None and (head == last or head.position > last.position)
 
 
 def _rows(

@@ -9,7 +9,7 @@ from typing import Any, Final, cast
 from eventsourcing.persistence import IntegrityError, Tracking
 from eventsourcing.sqlite import SQLiteCursor, SQLiteTrackingRecorder
 
-from lifecycle.log.retry_policy import patient
+from lifecycle.log.retry_policy import retried
 from lifecycle.log.stores.sql.view_statements import INDEXES
 from lifecycle.log.stores.sql.views import Cursor, TrackedViews
 from lifecycle.log.stores.sqlite.connection import Lent, LogDatastore
@@ -64,7 +64,7 @@ class SQLiteViews(TrackedViews, SQLiteTrackingRecorder):
         """Return the statements that make the tables, the library's for tracking first."""
         return [*super().construct_create_table_statements(), *_TABLES, *INDEXES]
 
-    @patient
+    @retried
     def create(self) -> None:
         """Make the tables, unless they are there."""
         while not self.is_there():
@@ -85,8 +85,7 @@ class SQLiteViews(TrackedViews, SQLiteTrackingRecorder):
     def writing(self) -> Iterator[Any]:
         """Yield a cursor within a transaction that holds the file's write lock."""
         with (
-            InOurWords(self.url),
-            Lent(self.datastore.pool) as connection,
+            Lent(self.datastore.pool, in_our_words=True) as connection,
             connection.transaction(commit=True) as cursor,
         ):
             yield cursor
@@ -94,7 +93,7 @@ class SQLiteViews(TrackedViews, SQLiteTrackingRecorder):
     @contextmanager
     def reading(self) -> Iterator[Any]:
         """Yield a cursor whose statements all see one state of the file."""
-        with InOurWords(self.url), Lent(self.datastore.pool) as connection:
+        with Lent(self.datastore.pool, in_our_words=True) as connection:
             connection.driver.execute("BEGIN")
             try:
                 yield connection.tuples

@@ -1,0 +1,272 @@
+"""Group commit: concurrent callers share one commit.
+
+A caller puts its batch in the queue. If nobody is committing it leads: it commits what waits,
+in groups, until its own batch is settled, then wakes the next. All others sleep, each at its
+own gate. There is no committer thread in a single caller's way. Coroutines share one worker
+thread per log, and wake once per commit.
+
+Whatever kills a leader, the lock frees its turn, and what it left unsettled goes back to the
+queue. A sleeper looks up now and then, so even a lost wake-up hangs nobody.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from threading import Lock, Thread
+from typing import Final
+
+from lifecycle.log.contract import Append
+
+GROUP_ENTRIES: Final = 500
+GROUP_BYTES: Final = 16 * 1024 * 1024
+"""A group grows no further than this, but a single batch is never split."""
+
+_NAP_SECONDS: Final = 1.0
+
+
+class Batch(ABC):
+    """The entries of one caller, appended in one commit.
+
+    Once it is settled, `appends` say what became of each, or `error` why none was appended.
+    """
+
+    __slots__ = ("appends", "error", "expected_version", "settled", "size", "withdrawn")
+
+    def __init__(self, appends: list[Append], expected_version: int | None = None) -> None:
+        self.appends = appends
+        self.expected_version = expected_version
+        self.size = sum([len(append.body) for append in appends])
+        self.settled = False
+        self.withdrawn = False
+        self.error: Exception | None = None
+
+    @property
+    @abstractmethod
+    def sleeps(self) -> bool:
+        """Whether a thread may be waiting with nothing known yet."""
+
+    def settle(self, error: Exception | None = None) -> None:
+        """Take it that all is durable, or why nothing was appended as far as anybody knows."""
+        self.error = error
+        self.settled = True
+
+    @abstractmethod
+    def wake(self) -> None:
+        """Let the caller go on; more than once is harmless."""
+
+
+class ThreadBatch(Batch):
+    """A batch whose caller is a thread.
+
+    It sleeps at `gate`, which opens when the batch is settled, or when it is this caller's
+    turn to commit.
+    """
+
+    __slots__ = ("gate",)
+
+    def __init__(self, appends: list[Append], expected_version: int | None = None) -> None:
+        super().__init__(appends, expected_version)
+        self.gate = Lock()
+        self.gate.acquire()
+
+    @property
+    def sleeps(self) -> bool:
+        """Whether it waits at the gate with nothing known yet."""
+        return not self.settled and not self.withdrawn
+
+    def wake(self) -> None:
+        """Open the gate; opening it twice is harmless."""
+        if self.gate.locked():
+            self.gate.release()
+
+
+class AppendQueue:
+    """The batches that wait, and whose turn it is to commit them."""
+
+    def __init__(self, commit: Callable[[Sequence[Batch]], None]) -> None:
+        self._commit = commit
+        self._waiting: deque[Batch] = deque()
+        self._turn = Lock()
+
+    def submit(self, batch: ThreadBatch) -> list[Append]:
+        """Return what became of a batch, once it is durable; the caller may have to lead.
+
+        Raises:
+            StoreError: it was not appended, as far as anybody knows.
+        """
+        try:
+            self._waiting.append(batch)
+            while not batch.settled:
+                if not self._turn.locked() or batch.gate.acquire(timeout=_NAP_SECONDS):
+                    self._lead(batch)
+        finally:
+            if not batch.settled:
+                batch.withdrawn = True
+                self._wake_next()
+        if batch.error is not None:
+            raise batch.error
+        return batch.appends
+
+    def enqueue(self, batch: Batch) -> None:
+        """Put a batch in the queue for whoever leads next; see `drain`."""
+        self._waiting.append(batch)
+
+    def drain(self) -> None:
+        """Commit until the queue is empty."""
+        while self._waiting:
+            with self._turn:
+                self._commit_group(self._take())
+
+    def close(self, close: Callable[[], None]) -> None:
+        """Commit what waits, then call `close` while nobody commits."""
+        self.drain()
+        with self._turn:
+            close()
+
+    def _lead(self, own: Batch) -> None:
+        try:
+            with self._turn:
+                while not own.settled:
+                    # A leader that was killed may have lost the batch from the queue.
+                    self._commit_group(self._take() or [own])
+        finally:
+            if self._waiting:
+                self._wake_next()
+
+    def _take(self) -> list[Batch]:
+        group: list[Batch] = []
+        entries = size = 0
+        while self._waiting:
+            batch = self._waiting[0]
+            entries += len(batch.appends)
+            size += batch.size
+            if group and (entries > GROUP_ENTRIES or size > GROUP_BYTES):
+                break
+            self._waiting.popleft()
+            if not batch.settled and not batch.withdrawn:
+                group.append(batch)
+        return group
+
+    def _commit_group(self, group: Sequence[Batch]) -> None:
+        try:
+            if group:
+                self._commit(group)
+        finally:
+            self._waiting.extendleft(batch for batch in reversed(group) if not batch.settled)
+            for batch in group:
+                if batch.settled:
+                    batch.wake()
+
+    def _wake_next(self) -> None:
+        for batch in tuple(self._waiting):
+            if batch.sleeps:
+                batch.wake()
+                return
+
+
+class AsyncAppendQueue:
+    """Submits the batches of coroutines; safe for several event loops."""
+
+    def __init__(self, queue: AppendQueue) -> None:
+        self._queue = queue
+        self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="lifecycle-append")
+        self._lock = Lock()
+        self._inboxes: dict[asyncio.AbstractEventLoop, _Inbox] = {}
+
+    def submit(
+        self, appends: list[Append], expected_version: int | None
+    ) -> asyncio.Future[list[Append]]:
+        """Return a future of what became of the entries, which comes once that is durable.
+
+        A task that is canceled while it waits harms nobody: its entries are recorded. The
+        future raises `StoreError` where they were not appended, as far as anybody knows.
+        """
+        loop = asyncio.get_running_loop()
+        inbox = self._inboxes.get(loop) or self._new_inbox(loop)
+        batch = _TaskBatch(appends, expected_version, inbox)
+        self._queue.enqueue(batch)
+        if not inbox.starting:
+            inbox.starting = True
+            # Not at once: the tasks that are ready in this round of the loop join the group.
+            loop.call_soon(self._start, inbox)
+        return batch.future
+
+    def close(self) -> None:
+        """Wait for what is in the queue, and end the worker."""
+        self._worker.shutdown()
+
+    def _new_inbox(self, loop: asyncio.AbstractEventLoop) -> _Inbox:
+        with self._lock:
+            for known in [known for known in self._inboxes if known.is_closed()]:
+                del self._inboxes[known]
+            return self._inboxes.setdefault(loop, _Inbox(loop))
+
+    def _start(self, inbox: _Inbox) -> None:
+        inbox.starting = False
+        try:
+            self._worker.submit(self._queue.drain)
+        except RuntimeError:
+            # The log is being closed: the event loop must not wait for that.
+            Thread(target=self._queue.drain, name="lifecycle-append-closing").start()
+
+
+class _Inbox:
+    """Where settled batches come back into their event loop, a whole group at a time."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.starting = False
+        self.settled: deque[_TaskBatch] = deque()
+        self.loop = loop
+        self._waking = False
+
+    def wake(self) -> None:
+        """Have the settled batches resolved; called by whoever committed, one at a time."""
+        if self.settled and not self._waking:
+            self._waking = True
+            with suppress(RuntimeError):  # the loop was closed: nobody waits any more
+                self.loop.call_soon_threadsafe(self._resolve)
+
+    def _resolve(self) -> None:
+        while self.settled:
+            while self.settled:
+                self.settled.popleft().resolve()
+            # What settles before this line is seen above, what settles after it wakes anew.
+            self._waking = False
+
+
+class _TaskBatch(Batch):
+    """A batch whose caller is a coroutine."""
+
+    __slots__ = ("_inbox", "future")
+
+    def __init__(self, appends: list[Append], expected_version: int | None, inbox: _Inbox) -> None:
+        super().__init__(appends, expected_version)
+        self.future: asyncio.Future[list[Append]] = inbox.loop.create_future()
+        self._inbox = inbox
+
+    @property
+    def sleeps(self) -> bool:
+        return False
+
+    def settle(self, error: Exception | None = None) -> None:
+        super().settle(error)
+        self._inbox.settled.append(self)
+
+    def wake(self) -> None:
+        self._inbox.wake()
+
+    def resolve(self) -> None:
+        """Resolve the future, in its own loop; a task that was canceled wants no answer."""
+        if self.future.done():
+            return
+        if self.error is None:
+            self.future.set_result(self.appends)
+        else:
+            self.future.set_exception(self.error)
+            # Looked at, so that asyncio reports nothing where the task is canceled right now.
+            self.future.exception()

@@ -1,0 +1,205 @@
+"""Deciding what is new, and committing it: optimistic, and safe under any race.
+
+    group ─→ decide against the stream tails ─→ seal ─→ insert ─→ settle
+                ▲                                         │ another writer was first
+                └────────── read back ────────────────────┘
+
+Nothing is acknowledged before it is durable. The unique key on (stream, version) shows
+every race; then the tails are read back and all is decided again, while all other writers
+are kept out: nobody loses twice. Where the reply to a commit was lost, what was written is
+looked for first: if it is there, just as it was written, it was committed, and its callers
+are told what they would have been told.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from copy import copy
+from datetime import datetime
+from typing import Final
+
+from lifecycle.core.instant import format_instant
+from lifecycle.errors import (
+    StoredFormatError,
+    StoreError,
+    StoreUnavailableError,
+    VersionConflictError,
+)
+from lifecycle.log.append_queue import Batch
+from lifecycle.log.codec import link, seal
+from lifecycle.log.contract import Append, Outcome
+from lifecycle.log.recorder import InDoubtError, Recorder, Tip, TryAgainError
+from lifecycle.log.retry_policy import RetryPolicy
+from lifecycle.log.stream_tails import StreamTails, Tails
+
+LOG: Final = logging.getLogger("lifecycle.log")
+"""Says what was stored and where, never whose it is nor what it says."""
+
+_APPENDED: Final = Outcome.APPENDED
+_DUPLICATE: Final = Outcome.DUPLICATE
+
+
+class Decision:
+    """What a group of batches comes to, given where the streams end; `new` is to be inserted."""
+
+    __slots__ = ("_answers", "_is_any_damaged", "is_sealed", "new", "tails")
+
+    def __init__(self, group: Sequence[Batch], tails: Tails) -> None:
+        self.tails = tails
+        self.new: list[Append] = []
+        self.is_sealed = False
+        self._is_any_damaged = any(isinstance(tail, StoredFormatError) for tail in tails.values())
+        self._answers = [(batch, batch.appends, self._decide(batch)) for batch in group]
+
+    def seal(self, tip: Tip | None, recorded_at: datetime, printed: str) -> None:
+        """Give the new entries their stored form, chained to what is stored up to `tip`."""
+        self.is_sealed = True
+        after = None if tip is None else tip.link
+        for append in self.new:
+            tail = self.tails[append.stream]
+            if isinstance(tail, StoredFormatError):
+                raise tail
+            append.recorded_at = recorded_at
+            tail.previous = seal(append, tail.previous, after, printed)
+            if tip is not None:
+                after = link(append.stream, append.place.version, tail.previous)
+
+    def settle(self, positions: Sequence[int]) -> None:
+        """Tell every batch what became of it, now that all of it is durable."""
+        if len(positions) != len(self.new):
+            raise ValueError
+        for append, position in zip(self.new, positions, strict=True):
+            append.place.position = position
+            if append.outcome is not _APPENDED:
+                LOG.warning("%s: stored at position %d", append.outcome.value, position)
+        for batch, appends, refusal in self._answers:
+            batch.appends = appends
+            batch.settle(refusal)
+        for append in self.new:  # whoever keeps the answer needs none of it any more
+            append.body = append.opening = append.state = b""
+        if LOG.isEnabledFor(logging.DEBUG):
+            entries = sum(len(appends) for _, appends, _ in self._answers)
+            LOG.debug("committed %d new of %d entries", len(positions), entries)
+
+    def _decide(self, batch: Batch) -> StoreError | None:
+        if batch.expected_version is not None or self._is_any_damaged:
+            refusal = self._refusal(batch)
+            if refusal is not None:
+                return refusal
+        for append in batch.appends:
+            tail = self.tails[append.stream]
+            if isinstance(tail, StoredFormatError):
+                raise tail
+            append.outcome, append.place = tail.place(append.key, append.digest)
+            if append.outcome is not _DUPLICATE:
+                self.new.append(append)
+        return None
+
+    def _refusal(self, batch: Batch) -> StoreError | None:
+        for append in batch.appends:
+            tail = self.tails[append.stream]
+            if isinstance(tail, StoredFormatError):
+                return StoredFormatError(tail.stream, tail.version, tail.found)
+            expected = batch.expected_version
+            if expected is None or expected == tail.version:
+                continue
+            if tail.find(append.key, append.digest) is None:
+                return VersionConflictError(append.stream, tail.version, expected)
+        return None
+
+
+class Writer:
+    """Commits groups of batches, one group at a time; not safe for threads by itself."""
+
+    def __init__(self, recorder: Recorder, clock: Callable[[], datetime], patience: float) -> None:
+        self._recorder = recorder
+        self._clock = clock
+        self._patience = patience
+        self._tails = StreamTails(recorder)
+
+    def commit(self, group: Sequence[Batch]) -> None:
+        """Settle every batch. Propagates only `BaseException`; nothing is settled then."""
+        try:
+            self._commit(group)
+        except StoreError as failed:
+            LOG.error("not committed: %s", failed)  # noqa: TRY400 - every caller gets the traceback
+            for batch in group:
+                batch.settle(_own(failed))
+        except Exception as failed:  # noqa: BLE001 - whose entry it is decides who is told
+            if len(group) == 1:
+                group[0].settle(failed)
+            else:
+                for batch in group:
+                    self.commit([batch])
+
+    def _commit(self, group: Sequence[Batch]) -> None:
+        retries: RetryPolicy | None = None
+        doubts: list[Decision] = []
+        while True:
+            try:
+                return self._write(group, doubts, exclusive=retries is not None)
+            except TryAgainError as again:
+                LOG.info("committing again: %s", again.found)
+                retries = retries or RetryPolicy(self._recorder.url, self._patience)
+                retries.wait(again)
+                for batch in group:  # what was decided may be in doubt: it stays as it is
+                    batch.appends = list(map(copy, batch.appends))
+
+    def _write(self, group: Sequence[Batch], doubts: list[Decision], *, exclusive: bool) -> None:
+        """Write what is new; after a race it is decided while others are kept out."""
+        decision = None if exclusive else self._decide(group)
+        if decision is not None and not decision.new:
+            self._recorder.confirm()
+            return self._settle(decision, ())
+        recorded_at = self._clock()
+        printed = format_instant(recorded_at)
+        try:
+            with self._recorder.writing(exclusive=exclusive) as transaction:
+                for doubt in doubts:
+                    if (positions := self._find(doubt)) is not None:
+                        decision = doubt
+                        break
+                else:
+                    decision = decision or self._decide(group)
+                    decision.seal(transaction.tip, recorded_at, printed)
+                    positions = transaction.insert(decision.new)
+        except InDoubtError:
+            if decision is not None and decision.is_sealed and decision not in doubts:
+                doubts.append(decision)
+            raise
+        return self._settle(decision, positions)
+
+    def _find(self, doubt: Decision) -> Sequence[int] | None:
+        """Return the positions of what was to be written; None unless all of it is just there."""
+        positions = []
+        for append in doubt.new:
+            version = append.place.version
+            found = self._recorder.read(append.stream, version - 1, version)
+            if not found or found[0].state != append.state:
+                return None
+            positions.append(found[0].position)
+        return positions
+
+    def _settle(self, decision: Decision, positions: Sequence[int]) -> None:
+        decision.settle(positions)
+        self._tails.keep(decision.tails)
+
+    def _decide(self, group: Sequence[Batch]) -> Decision:
+        streams = dict.fromkeys([append.stream for batch in group for append in batch.appends])
+        expected = {
+            append.stream: batch.expected_version
+            for batch in group
+            if batch.expected_version is not None
+            for append in batch.appends
+        }
+        return Decision(group, self._tails.take(streams, expected))
+
+
+def _own(failed: StoreError) -> StoreError:
+    """Return an error for one caller alone: raised in two threads, one would mix tracebacks."""
+    if not isinstance(failed, StoreUnavailableError):
+        return failed
+    own = StoreUnavailableError(failed.store, failed.found)
+    own.__cause__ = failed.__cause__
+    return own
