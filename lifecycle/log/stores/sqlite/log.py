@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterable, Sequence
-from contextlib import closing
 from itertools import takewhile
 from pathlib import Path
 from stat import S_ISDIR, S_ISREG
@@ -21,7 +20,7 @@ from lifecycle.errors import InvalidArgumentError, StoreMissingError, StoreUnava
 from lifecycle.log.codec import hash_of, link
 from lifecycle.log.contract import Record, Setting
 from lifecycle.log.recorded_log import Clock, RecordedLog, now
-from lifecycle.log.recorder import STREAMS_AT_ONCE, Head, Row, Tip
+from lifecycle.log.recorder import Head, Row, Tip
 from lifecycle.log.retry_policy import PATIENCE, retrying
 from lifecycle.log.stores.sqlite.backup import back_up
 from lifecycle.log.stores.sqlite.checkup import (
@@ -33,6 +32,7 @@ from lifecycle.log.stores.sqlite.checkup import (
 from lifecycle.log.stores.sqlite.connection import MEANINGS, Lent, LogConnection, LogDatastore
 from lifecycle.log.stores.sqlite.fault import InOurWords, is_undecodable
 from lifecycle.log.stores.sqlite.feeds import FEEDS_SCHEMA, SQLiteFeeds
+from lifecycle.log.stores.sqlite.rows import named, padded_streams, page_of, rows_of
 from lifecycle.log.stores.sqlite.schema import COLUMNS, SCHEMA, TABLE
 from lifecycle.log.stores.sqlite.statements import (
     INSERT,
@@ -52,8 +52,6 @@ from lifecycle.log.stores.sqlite.statements import (
 from lifecycle.log.stores.sqlite.views import SQLiteViews
 
 _PAGE: Final = 500
-_PAGE_BYTES: Final = 4 * 1024 * 1024
-_STATEMENT_SIZES: Final = (1, 8, 64, STREAMS_AT_ONCE)
 
 
 _SYNCHRONOUS: Final = {0: "off", 1: "normal", 2: "full", 3: "extra"}
@@ -215,7 +213,7 @@ class SQLiteRecorder(SQLiteApplicationRecorder):
 
     def heads(self, streams: Sequence[str]) -> Iterable[Head]:
         """Return all heads of some streams, by stream and version."""
-        padded = _padded(streams)
+        padded = padded_streams(streams)
         return map(Head._make, self._fetch(heads_of(len(padded)), padded))
 
     def last_head(self, stream: str) -> Head | None:
@@ -229,7 +227,7 @@ class SQLiteRecorder(SQLiteApplicationRecorder):
 
     def read_many(self, streams: Sequence[str]) -> list[Record]:
         """Return all records of some streams, by stream and version, in one statement."""
-        padded = _padded(streams)
+        padded = padded_streams(streams)
         return list(map(Record._make, self._fetch(records_of(len(padded)), padded)))
 
     def page(self, after: int, until: int) -> list[Record]:
@@ -246,7 +244,7 @@ class SQLiteRecorder(SQLiteApplicationRecorder):
 
     def strays(self) -> list[Record]:
         """Return the records whose positions are none from 1 to `MAX_POSITION`."""
-        return list(map(_named, self._fetch(READ_STRAYS)))
+        return list(map(named, self._fetch(READ_STRAYS)))
 
     def page_of_streams(self, after: str, prefix: str) -> list[str]:
         """Return some of the names above `after` with a prefix, sorted; none if there are none.
@@ -298,17 +296,17 @@ class SQLiteRecorder(SQLiteApplicationRecorder):
     ) -> list[Any]:
         """Return all rows of a statement, in autocommit: no lock is held afterwards."""
         with Lent(self.datastore.pool, in_our_words=True) as connection:
-            return _rows(connection, statement, parameters, errors)
+            return rows_of(connection, statement, parameters, errors)
 
     def _page(self, statement: str, *parameters: object) -> list[Record]:
         with Lent(self.datastore.pool, in_our_words=True) as connection:
             try:
-                return _page(connection.new_cursor(), statement, parameters)
+                return page_of(connection.new_cursor(), statement, parameters)
             except sqlite3.OperationalError as fault:
                 if not is_undecodable(fault):
                     raise
             with connection.tolerant() as cursor:
-                return _page(cursor, statement, parameters)
+                return page_of(cursor, statement, parameters)
 
     def _warn_of_lacking_guards(self) -> None:
         with Lent(self.datastore.pool) as connection:
@@ -323,7 +321,7 @@ class SQLiteRecorder(SQLiteApplicationRecorder):
         Raises:
             StoreUnavailableError: another database was copied over the file.
         """
-        rows = _rows(connection, LAST_HEAD)
+        rows = rows_of(connection, LAST_HEAD)
         head = Head._make(rows[0]) if rows else None
         if self.last is not None and not _holds(head, self.last):
             raise self.datastore.pool.file.overwritten()
@@ -367,46 +365,3 @@ def _tip(last: Head | None) -> Tip:
 def _holds(head: Head | None, last: Head) -> bool:
     """Tell whether a log that ends with `head` can hold what was written `last`."""
     return head is not None and (head == last or head.position > last.position)
-
-
-def _rows(
-    connection: LogConnection,
-    statement: str,
-    parameters: Sequence[object] = (),
-    errors: str = "backslashreplace",
-) -> list[Any]:
-    """Return all rows of a statement, whatever their texts are made of."""
-    try:
-        return connection.tuples.execute(statement, parameters).fetchall()
-    except sqlite3.OperationalError as fault:
-        if not is_undecodable(fault):
-            raise
-    with connection.tolerant(errors) as cursor:
-        return cursor.execute(statement, parameters).fetchall()
-
-
-def _named(row: Sequence[Any]) -> Record:
-    """Return a record whose stream has a name that is text, whatever was put there."""
-    stream = row[0]
-    if type(stream) is str:
-        return Record._make(row)
-    return Record(ascii(stream), *row[1:])
-
-
-def _page(cursor: sqlite3.Cursor, statement: str, parameters: Sequence[object]) -> list[Record]:
-    """Return records until there are enough of them, or of their bytes."""
-    page: list[Record] = []
-    size = 0
-    with closing(cursor):
-        for row in cursor.execute(statement, parameters):
-            page.append(_named(row))
-            size += len(row[-1])
-            if size > _PAGE_BYTES:
-                break
-    return page
-
-
-def _padded(streams: Sequence[str]) -> list[str]:
-    """Return the streams, the last repeated: few different statements stay prepared."""
-    size = next(size for size in _STATEMENT_SIZES if size >= len(streams))
-    return [*streams, *([streams[-1]] * (size - len(streams)))]
