@@ -127,6 +127,8 @@ class Counted:
 def insert(recorder: Any, *rows: Row) -> Sequence[int]:
     with recorder.writing() as transaction:
         return transaction.insert(rows)
+
+
 def test_waiting_callers_share_the_next_commit(gated, no_naps):
     log, gate = gated
     commits = count_commits(log)

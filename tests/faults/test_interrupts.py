@@ -66,7 +66,7 @@ def test_when_the_leader_is_interrupted_those_in_its_group_record_by_themselves(
     clock.reached.wait()
     with ThreadPoolExecutor(5) as threads:
         others = [threads.submit(log.append, event(number=n)) for n in range(1, 6)]
-        while len(log._gathering._waiting) < 5:
+        while len(log._queue._waiting) < 5:
             pass
         clock.waiting.release()
         assert {other.result(timeout=60).outcome for other in others} == {Outcome.APPENDED}
