@@ -26,6 +26,14 @@ if TYPE_CHECKING:
 DEFAULT_URL: Final = "sqlite:///lifecycle.db"
 DEFAULT_PROVIDER: Final = "instacart"
 
+_PARTS: Final = {
+    "client": "a client",
+    "receiver": "a receiver",
+    "reconcile": "reconciliation",
+    "recordings": "a module of recordings",
+    "simulator": "a simulator",
+}
+
 Clock = Callable[[], datetime]
 """Something that tells the time, with a zone."""
 
@@ -201,15 +209,6 @@ def sample_orders_of(provider: str = DEFAULT_PROVIDER) -> ModuleType:
     return import_module(f"{providers.__name__}.{provider}.sample_orders")
 
 
-def recordings_of(provider: str = DEFAULT_PROVIDER) -> ModuleType:
-    """Return a provider's module of recordings for tests.
-
-    Raises:
-        InvalidArgumentError: there is no such provider, or it has none.
-    """
-    return _part_of(provider, "recordings", "a module of recordings")
-
-
 def prerequisites_of(provider: str = DEFAULT_PROVIDER) -> tuple[str, ...]:
     """Return a provider's prerequisites, a sentence each; often none."""
     if provider not in known_providers():
@@ -231,49 +230,21 @@ def _from_extra(extra: str, package: str) -> Iterator[None]:
         raise MissingExtraError(extra, missing.name or package) from missing
 
 
-def receiver_of(provider: str = DEFAULT_PROVIDER) -> ModuleType:
-    """Return a provider's package that receives its callbacks: `Receiver`, `Service` and more.
+def part_of(provider: str, part: str) -> ModuleType:
+    """Return a part that a provider may have, as its folder names it.
+
+    A `receiver` has `Receiver` and `Service`, a `client` `Client` and `AsyncClient`, a
+    `simulator` `Simulator`, `RunningSimulator` and `serve`; `reconcile` asks for orders that
+    wait too long, and `recordings` makes recordings for tests.
 
     Raises:
-        InvalidArgumentError: there is no such provider, or nothing receives its callbacks.
-        MissingExtraError: the extra `http` is not installed.
+        InvalidArgumentError: there is no such provider, or it has no such part.
+        MissingExtraError: the extra `http` is not installed: of a client or simulator, when
+            one is made.
     """
-    return _part_of(provider, "receiver", "a receiver")
-
-
-def client_of(provider: str = DEFAULT_PROVIDER) -> ModuleType:
-    """Return a provider's package of clients: `Client`, `AsyncClient`.
-
-    Raises:
-        InvalidArgumentError: there is no such provider, or it has no client.
-        MissingExtraError: when one is made and the extra `http` is not installed.
-    """
-    return _part_of(provider, "client", "a client")
-
-
-def reconciling_of(provider: str = DEFAULT_PROVIDER) -> ModuleType:
-    """Return a provider's module that asks for orders that wait too long: `reconcile` and more.
-
-    Raises:
-        InvalidArgumentError: there is no such provider, or it cannot be asked.
-    """
-    return _part_of(provider, "reconcile", "reconciliation")
-
-
-def simulator_of(provider: str = DEFAULT_PROVIDER) -> ModuleType:
-    """Return a provider's simulator package: `Simulator`, `RunningSimulator`, `serve`.
-
-    Raises:
-        InvalidArgumentError: there is no such provider, or it has none.
-        MissingExtraError: when one is made and the extra `http` is not installed.
-    """
-    return _part_of(provider, "simulator", "a simulator")
-
-
-def _part_of(provider: str, part: str, what: str) -> ModuleType:
     name = f"{providers.__name__}.{provider}.{part}"
     if provider not in known_providers() or find_spec(name) is None:
-        raise InvalidArgumentError("provider", f"one that has {what}", found=provider)
+        raise InvalidArgumentError("provider", f"one that has {_PARTS[part]}", found=provider)
     return import_module(name)
 
 

@@ -19,7 +19,7 @@ from lifecycle.cli.option import (
     read_duration,
 )
 from lifecycle.cli.output import print_fields, print_json, progress
-from lifecycle.composition import client_of, connect, reconciling_of
+from lifecycle.composition import connect, part_of
 
 ENVIRONMENT: Final = "LIFECYCLE_PROVIDER_"
 NEEDED: Final = ("URL", "CLIENT_ID", "CLIENT_SECRET", "USER_ID")
@@ -57,10 +57,10 @@ def reconcile(
     json: Json = False,
 ) -> None:
     """Ask the provider for orders that wait too long."""
-    module, settings = reconciling_of(provider), provider_settings(os.environ)
+    module, settings = part_of(provider, "reconcile"), provider_settings(os.environ)
     with (
         connect(db, provider=provider, create=False) as orders,
-        client_of(provider).Client(**settings) as client,
+        part_of(provider, "client").Client(**settings) as client,
         progress("reconcile") as advance,
     ):
         found = module.reconcile(
@@ -100,9 +100,9 @@ def provider_settings(environment: Mapping[str, str]) -> dict[str, Any]:
 
 def background_of(provider: str, longer_than: timedelta) -> tuple[Any, Any]:
     """Return a client to keep open, and what runs beside a receiver to reconcile its orders."""
-    client = client_of(provider).AsyncClient(**provider_settings(os.environ))
+    client = part_of(provider, "client").AsyncClient(**provider_settings(os.environ))
     pause = min(max(longer_than, timedelta(seconds=1)), LONGEST_PAUSE)
-    keep = reconciling_of(provider).keep_reconciled(
+    keep = part_of(provider, "reconcile").keep_reconciled(
         client, every=pause, longer_than=longer_than, interval=pause
     )
     return client, keep

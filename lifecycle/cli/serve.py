@@ -29,7 +29,7 @@ from lifecycle.cli.option import (
 )
 from lifecycle.cli.output import warn
 from lifecycle.cli.reconcile import background_of
-from lifecycle.composition import connect_async, receiver_of
+from lifecycle.composition import connect_async, part_of
 from lifecycle.errors import InvalidArgumentError, MissingExtraError
 from lifecycle.http.server import ServerLimits
 from lifecycle.log.private_file import exposure
@@ -87,7 +87,7 @@ def serve(
     provider: ProviderName = DEFAULT_PROVIDER,
 ) -> None:
     """Receive callbacks over HTTP, until SIGTERM or Ctrl-C."""
-    package = receiver_of(provider)
+    package = part_of(provider, "receiver")
     for needed in ("uvicorn", "httptools"):
         if find_spec(needed) is None:
             raise MissingExtraError("http", needed)

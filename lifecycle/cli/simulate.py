@@ -13,7 +13,7 @@ import typer
 from lifecycle.cli.failure import Refusal
 from lifecycle.cli.option import DEFAULT_PROVIDER, ProviderName
 from lifecycle.cli.output import print_table, warn
-from lifecycle.composition import simulator_of
+from lifecycle.composition import part_of
 
 DEFAULT_PORT: Final = 8642
 ENVIRONMENT: Final = "LIFECYCLE_SIMULATOR_"
@@ -58,7 +58,7 @@ def simulate(
     provider: ProviderName = DEFAULT_PROVIDER,
 ) -> None:
     """Play the provider: take orders, deliver them, and call back."""
-    module = simulator_of(provider)
+    module = part_of(provider, "simulator")
     if scenarios:
         print_table(("scenario", "kind", "what happens"), module.SCENARIOS.values())
     elif settings:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Protocol
 
-from lifecycle.composition import DEFAULT_PROVIDER, simulator_of
+from lifecycle.composition import DEFAULT_PROVIDER, part_of
 
 
 class Simulated(Protocol):
@@ -42,6 +42,6 @@ def simulated(*, provider: str = DEFAULT_PROVIDER, **settings: Any) -> Iterator[
         InvalidArgumentError: the provider has no simulator, or a setting is invalid.
         MissingExtraError: the extra `http` is not installed.
     """
-    module = simulator_of(provider)
+    module = part_of(provider, "simulator")
     with module.RunningSimulator(module.Simulator(**settings)) as running:
         yield running

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final
 
-from lifecycle.composition import DEFAULT_PROVIDER, recordings_of
+from lifecycle.composition import DEFAULT_PROVIDER, part_of
 from lifecycle.core.definition import Definition
 from lifecycle.core.event import Event
 from lifecycle.core.strict_json import MAX_DEPTH, compact
@@ -71,7 +71,9 @@ def lifecycles(
                 move = draw(st.sampled_from(onward))
                 names.append(move.trigger)
                 state = move.dest
-        found: list[Recording] = recordings_of(provider).recordings_for(names, order_id=order_id)
+        found: list[Recording] = part_of(provider, "recordings").recordings_for(
+            names, order_id=order_id
+        )
         return found
 
     return recordings()

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
-from lifecycle.composition import DEFAULT_PROVIDER, recordings_of
+from lifecycle.composition import DEFAULT_PROVIDER, part_of
 from lifecycle.core.definition import Definition, Move
 from lifecycle.core.event import Event
 from lifecycle.testing.clock import STARTS_AT
@@ -56,7 +56,7 @@ class Walk(NamedTuple):
         Raises:
             InvalidArgumentError: the provider has no recordings; use `events`.
         """
-        recordings_for = recordings_of(provider).recordings_for
+        recordings_for = part_of(provider, "recordings").recordings_for
         recordings: list[Recording] = recordings_for(
             self.triggers, order_id=order_id, starts_at=starts_at
         )
