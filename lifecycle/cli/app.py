@@ -50,7 +50,6 @@ _COMMANDS: Final[dict[str, Callable[..., None]]] = {
     "reconcile": reconcile,
     "simulate": simulate,
 }
-_DATABASE_COMMANDS: Final[dict[str, Callable[..., None]]] = {"init": init}
 # Where typer brings a click of its own, and where it asks for the one that is installed.
 _UsageError: Final[type] = typer.BadParameter.__bases__[0]
 _ClickException: Final[type[Exception]] = _UsageError.__bases__[0]
@@ -105,8 +104,7 @@ database = typer.Typer(
 
 for _name, _command in _COMMANDS.items():
     app.command(_name)(_guarded(_command))
-for _name, _command in _DATABASE_COMMANDS.items():
-    database.command(_name)(_guarded(_command))
+database.command("init")(_guarded(init))
 app.add_typer(database, name="db")
 
 

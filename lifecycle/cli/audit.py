@@ -25,6 +25,7 @@ from lifecycle.cli.output import (
     print_table,
     progress,
     say,
+    spoken,
     warn,
 )
 from lifecycle.composition import connect, known_providers, open_log
@@ -87,22 +88,11 @@ def _print_verification(found: verification.Verification, *, held: bool) -> None
         say(f"checkpoint {found.checkpoint}")
         return
     say(f"{looked_at}: {counted(found.found, 'finding')}, in the order of the log", "bold red")
-    print_table(
-        ("position", "stream", "version", "found"),
-        (
-            (
-                _told(finding.position),
-                _told(finding.stream),
-                _told(finding.version),
-                finding.sentence,
-            )
-            for finding in found.findings
-        ),
+    rows = (
+        [spoken(value) for value in (each.position, each.stream, each.version, each.sentence)]
+        for each in found.findings
     )
-
-
-def _told(value: object) -> str:
-    return "-" if value is None else str(value)
+    print_table(("position", "stream", "version", "found"), rows)
 
 
 LONGEST_VALUE: Final = 60
@@ -161,19 +151,17 @@ def _print_replay(found: replaying.Replay) -> None:
         say(f"{looked_at}: all of it comes out as it was stored", "green")
     else:
         say(f"{looked_at}: {counted(found.found, 'difference')}", "bold red")
-        print_table(
-            ("order", "version", "field", "stored", "found"),
+        rows = (
             (
-                (
-                    difference.stream.removeprefix(ORDERS) or "-",
-                    "-" if difference.version is None else str(difference.version),
-                    difference.field,
-                    _in_short(difference.stored),
-                    _in_short(difference.found),
-                )
-                for difference in found.differences
-            ),
+                each.stream.removeprefix(ORDERS) or "-",
+                spoken(each.version),
+                each.field,
+                _in_short(each.stored),
+                _in_short(each.found),
+            )
+            for each in found.differences
         )
+        print_table(("order", "version", "field", "stored", "found"), rows)
     say(_about_views(found))
     if found.linked is None:
         say("whether nothing is gone from between the records, only verify can tell")
@@ -271,7 +259,7 @@ def _row(item: QuarantineItem) -> tuple[str | Cell, ...]:
         item.provider,
         item.kind or "-",
         _shortened(item.order_id or "-"),
-        "-" if item.line_number is None else str(item.line_number),
+        spoken(item.line_number),
         str(item.size),
         item.redriven or "-",
         item.detail,

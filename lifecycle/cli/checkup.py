@@ -11,6 +11,7 @@ from contextlib import suppress
 from datetime import timedelta
 from functools import partial
 from importlib.metadata import PackageNotFoundError, metadata, requires, version
+from itertools import chain
 from typing import Final, NamedTuple
 
 from lifecycle.cli.output import counted
@@ -24,6 +25,20 @@ from lifecycle.log.contract import ORDERS, Level, Log, Setting
 from lifecycle.log.feed_store import Standing
 from lifecycle.service.orders import Orders
 from lifecycle.service.receipt import DAMAGED
+
+DISTRIBUTION: Final = "order-lifecycle"
+MOST_NAMED: Final = 5
+"""Damaged items of the quarantine; further ones are counted."""
+
+FAR_BEHIND: Final = 10_000
+"""Records that `list` folds each time it is asked, when nobody follows."""
+
+CONFIRMED_WITHIN: Final = timedelta(minutes=10)
+OLDEST_PYTHON: Final = (3, 11)
+# What developers of this library install is no matter of its users.
+_NOT_FOR_USERS: Final = frozenset({"test", "all"})
+_NAME: Final = re.compile(r"[A-Za-z0-9._-]+")
+_EXTRA: Final = re.compile(r"extra\s*==\s*['\"]([^'\"]+)['\"]")
 
 
 class Check(NamedTuple):
@@ -45,20 +60,6 @@ class Check(NamedTuple):
     def ok(self) -> bool:
         """Whether nobody has to act."""
         return not self.level.needs_a_person
-
-
-DISTRIBUTION: Final = "order-lifecycle"
-MOST_NAMED: Final = 5
-"""Damaged items of the quarantine; further ones are counted."""
-
-FAR_BEHIND: Final = 10_000
-"""Records that `list` folds each time it is asked, when nobody follows."""
-
-OLDEST_PYTHON: Final = (3, 11)
-# What developers of this library install is no matter of its users.
-_NOT_FOR_USERS: Final = frozenset({"test", "all"})
-_NAME: Final = re.compile(r"[A-Za-z0-9._-]+")
-_EXTRA: Final = re.compile(r"extra\s*==\s*['\"]([^'\"]+)['\"]")
 
 
 def checks_of_installation() -> Iterator[Check]:
@@ -88,7 +89,8 @@ def checks_of_log(orders: Orders) -> Iterator[Check]:
     yield _views(orders)
     yield from map(partial(_feed, log.last_position()), log.feeds.standings())
     yield _quarantine(orders)
-    yield from checks_of_orders(orders)
+    yield from _anomalies(orders)
+    yield _confirmation(orders)
     yield from _prerequisites(orders.provider.name)
 
 
@@ -179,39 +181,25 @@ def _views(orders: Orders) -> Check:
 
 
 def _prerequisites(provider: str) -> Iterator[Check]:
-    wanted = prerequisites_of(provider)
-    if wanted:
-        yield Check(
-            "prerequisites",
-            Level.NOTE,
-            "cannot be seen from here",
-            "needed: " + "; ".join(wanted),
-        )
-
-
-CONFIRMED_WITHIN: Final = timedelta(minutes=10)
-
-_CALLBACK: Final = "callback"
-
-
-def checks_of_orders(orders: Orders) -> Iterator[Check]:
-    """Yield what there is to say about the orders of one provider."""
-    yield from _anomalies(orders)
-    yield _confirmation(orders)
+    if wanted := prerequisites_of(provider):
+        needed = "needed: " + "; ".join(wanted)
+        yield Check("prerequisites", Level.NOTE, "cannot be seen from here", needed)
 
 
 def _anomalies(orders: Orders) -> Iterator[Check]:
     """Look for orders with anomalies, and for those that cannot be folded at all."""
     codes: Counter[str] = Counter()
-    odd, reused = 0, _ReusedIds()
+    odd = ambiguous = callbacks = 0
     try:
         for view in orders.find(anomalies=True):
             odd += 1
             codes.update({anomaly.code for anomaly in view.anomalies})
-            reused.count(view)
+            reused = _reused_ids(view)
+            ambiguous += bool(reused)
+            callbacks += reused
     except PoisonedOrdersError as poisoned:
         yield _poisoned(poisoned)
-    yield reused.check()
+    yield _event_ids(ambiguous, callbacks)
     if not odd:
         yield Check("anomalies", Level.OK, "no order shows any")
         return
@@ -224,38 +212,24 @@ def _anomalies(orders: Orders) -> Iterator[Check]:
     )
 
 
-class _ReusedIds:
-    """Counts callbacks that came again under their id and name with other content."""
+def _reused_ids(view: OrderView) -> int:
+    """Count an order's callbacks that came again under their id and name with other content."""
+    keys = (a.events for a in view.anomalies if a.code == "divergent")
+    return sum(key.startswith("callback") for key in chain.from_iterable(keys))
 
-    def __init__(self) -> None:
-        self._keys = 0
-        self._orders = 0
 
-    def count(self, view: OrderView) -> None:
-        """Count the callbacks of one order."""
-        keys = [
-            key
-            for anomaly in view.anomalies
-            if anomaly.code == "divergent"
-            for key in anomaly.events
-            if key.startswith(_CALLBACK)
-        ]
-        self._keys += len(keys)
-        self._orders += bool(keys)
-
-    def check(self) -> Check:
-        """Return what there is to say about them."""
-        if not self._keys:
-            return Check("event ids", Level.OK, "none came twice with other content")
-        return Check(
-            "event ids",
-            Level.ATTENTION,
-            f"of {counted(self._orders, 'order')} {counted(self._keys, 'callback')} came again "
-            "with other content",
-            "ask the provider whether each event has an id of its own, and see what did not "
-            "count: lifecycle history ORDER",
-            "of the contents under one id and name one counts, the others are evidence",
-        )
+def _event_ids(orders: int, callbacks: int) -> Check:
+    if not callbacks:
+        return Check("event ids", Level.OK, "none came twice with other content")
+    return Check(
+        "event ids",
+        Level.ATTENTION,
+        f"of {counted(orders, 'order')} {counted(callbacks, 'callback')} came again "
+        "with other content",
+        "ask the provider whether each event has an id of its own, and see what did not "
+        "count: lifecycle history ORDER",
+        "of the contents under one id and name one counts, the others are evidence",
+    )
 
 
 def _poisoned(poisoned: PoisonedOrdersError) -> Check:

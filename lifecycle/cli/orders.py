@@ -61,6 +61,9 @@ VERDICT_STYLES: Final = {
     "unrecognized": "red",
     "divergent": "bold magenta",
 }
+Status = Annotated[
+    str | None, typer.Option("--status", metavar="STATUS", help="Only orders that stand there.")
+]
 Ascii = Annotated[
     bool, typer.Option("--ascii", help="Draw in plain ASCII, the timeline as in a pipe.")
 ]
@@ -172,9 +175,7 @@ def _flat(view: Mapping[str, Any], within: str = "") -> Iterator[tuple[str, Any]
 
 def listing(
     *,
-    status: Annotated[
-        str | None, typer.Option("--status", metavar="STATUS", help="Only orders that stand there.")
-    ] = None,
+    status: Status = None,
     waiting_longer_than: Annotated[
         timedelta | None,
         typer.Option(
@@ -203,31 +204,24 @@ def listing(
             received_since=received_since,
             received_before=received_before,
         )
-        readable = _Readable(views)
+        unreadable: list[PoisonedOrdersError] = []
+        readable = _readable(views, unreadable)
         if json:
             print_json_array(view.model_dump(mode="json") for view in readable)
         elif not print_table(HEADINGS, map(_row, readable)):
             say("no such order")
-        readable.tell_the_rest()
+    if unreadable:
+        raise unreadable[0]
 
 
-class _Readable:
-    """The views that could be folded; the others are told of when all of these are printed."""
-
-    def __init__(self, views: Iterator[OrderView]) -> None:
-        self._views = views
-        self._rest: PoisonedOrdersError | None = None
-
-    def __iter__(self) -> Iterator[OrderView]:
-        try:
-            yield from self._views
-        except PoisonedOrdersError as rest:
-            self._rest = rest
-
-    def tell_the_rest(self) -> None:
-        """Raise for the orders that could not be folded, if there are any."""
-        if self._rest is not None:
-            raise self._rest
+def _readable(
+    views: Iterator[OrderView], unreadable: list[PoisonedOrdersError]
+) -> Iterator[OrderView]:
+    """Yield the views that could be folded, and keep what is to be said of the others."""
+    try:
+        yield from views
+    except PoisonedOrdersError as poisoned:
+        unreadable.append(poisoned)
 
 
 def _check_status(orders: Orders, status: str | None) -> None:
