@@ -14,6 +14,7 @@ from lifecycle.cli.failure import Refusal, unusable
 from lifecycle.log.private_file import PRIVATE, part_of
 
 STDIN: Final = "-"
+STDOUT: Final = "-"
 MAX_LINE_BYTES: Final = 128 * 1024 * 1024
 """A body of the largest kept size fits into a line of this length however it is spelled."""
 

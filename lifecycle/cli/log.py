@@ -15,8 +15,15 @@ from lifecycle.audit import export as exporter
 from lifecycle.audit.copying import Copied
 from lifecycle.audit.copying import copy as copy_log
 from lifecycle.cli.failure import NO, Refusal
-from lifecycle.cli.file import STDIN, check_files, read_batches, whole_or_not_there
-from lifecycle.cli.option import DEFAULT_DATABASE, DEFAULT_PROVIDER, Database, Json, ProviderName
+from lifecycle.cli.file import STDOUT, check_files, read_batches, whole_or_not_there
+from lifecycle.cli.option import (
+    DEFAULT_DATABASE,
+    DEFAULT_PROVIDER,
+    Database,
+    Json,
+    Output,
+    ProviderName,
+)
 from lifecycle.cli.output import (
     attributes,
     counted,
@@ -133,9 +140,7 @@ def export(
     quarantine: Annotated[
         bool, typer.Option("--quarantine", help="Also what could not be read.")
     ] = False,
-    output: Annotated[
-        str, typer.Option("--output", "-o", metavar="FILE", help="Where to write; - is stdout.")
-    ] = STDIN,
+    output: Output = STDOUT,
     db: Database = DEFAULT_DATABASE,
     provider: ProviderName = DEFAULT_PROVIDER,
 ) -> None:
@@ -145,7 +150,7 @@ def export(
             orders.get(order)
         stream = None if order is None else stream_of(orders.provider.name, order)
         lines = exporter.export(orders.log, stream=stream, quarantine=quarantine)
-        if output == STDIN:
+        if output == STDOUT:
             _print_recordings(lines)
             return
         last = orders.log.last_position() if stream is None else None

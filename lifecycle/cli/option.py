@@ -87,3 +87,6 @@ ReceivedBefore = Annotated[
     ),
 ]
 OrderId = Annotated[str, typer.Argument(metavar="ORDER", help="The order's id.")]
+Output = Annotated[
+    str, typer.Option("--output", "-o", metavar="FILE", help="Where to write; - is stdout.")
+]

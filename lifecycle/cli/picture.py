@@ -11,7 +11,7 @@ from typing import Annotated, Final
 import typer
 
 from lifecycle.cli.failure import Refusal
-from lifecycle.cli.file import STDIN, whole_or_not_there
+from lifecycle.cli.file import STDOUT, whole_or_not_there
 from lifecycle.cli.option import (
     DEFAULT_DATABASE,
     DEFAULT_PROVIDER,
@@ -19,6 +19,7 @@ from lifecycle.cli.option import (
     AsOf,
     Database,
     Json,
+    Output,
     ProviderName,
 )
 from lifecycle.cli.output import Cell, counted, print_json, print_table, print_text, progress, say
@@ -27,8 +28,6 @@ from lifecycle.diagram import Picture, draw_definition, draw_order, draw_stats
 from lifecycle.diagram.fleet import short
 from lifecycle.log.private_file import ORDINARY, PRIVATE
 from lifecycle.projections.stats import LogStats
-
-STDOUT: Final = STDIN
 
 
 class Format(StrEnum):
@@ -63,9 +62,6 @@ FormatName = Annotated[
 ]
 Colors = Annotated[
     ThemeName, typer.Option("--theme", help="The colors of an SVG or PNG; auto is the reader's.")
-]
-Output = Annotated[
-    str, typer.Option("--output", "-o", metavar="FILE", help="Where to write; - is stdout.")
 ]
 Narrow = Annotated[
     bool,
