@@ -21,7 +21,7 @@ TALKING: Final = {
         ("Client(base_url,", "Client(trouble, tries=1,"),
         ('nobody = "http://127.0.0.1:9"', "nobody = trouble"),
     ],
-    "make-good-a-lost-callback": [("Client(provider.url,", "Client(trouble, tries=1,")],
+    "recover-a-lost-callback": [("Client(provider.url,", "Client(trouble, tries=1,")],
     "try-it-against-a-simulated-provider": [("Client(provider.url,", "Client(trouble, tries=1,")],
 }
 WORDLESS: Final = answer(400, {"error": {}, "meta": {}})

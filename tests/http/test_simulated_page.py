@@ -13,7 +13,7 @@ from lifecycle import connect
 from tests.docs.fences import ROOT, blocks_of
 
 PAGE = ROOT / "docs" / "how-to" / "try-it-against-a-simulated-provider.md"
-SESSION = PAGE.read_text().partition("## The whole way")[2].partition("\n## ")[0]
+SESSION = PAGE.read_text().partition("## Everything in one shell")[2].partition("\n## ")[0]
 DELIVERED = """
 until lifecycle show xyz123456 | grep -q '^xyz123456  delivered'; do sleep 0.2; done
 """
