@@ -9,6 +9,7 @@ from __future__ import annotations
 import sqlite3
 import sys
 from contextlib import closing, suppress
+from functools import partial
 from importlib import import_module
 from itertools import count
 from typing import Any, ClassVar
@@ -30,6 +31,7 @@ from eventsourcing.persistence import (
 from lifecycle.log.stores.memory.log import MemoryLog
 from lifecycle.log.stores.postgres.log import PostgresLog
 from lifecycle.log.stores.sqlite.log import SQLiteLog
+from lifecycle.persistence import PolledSubscription
 
 # Beside the recorders' cases lie some for ciphers, whose library nothing here needs.
 with patch.dict(sys.modules, {"eventsourcing.cipher": Mock()}):
@@ -59,6 +61,15 @@ class Applications(Placed, published.ApplicationRecorderTestCase):
     """The log as a whole, by position."""
 
 
+class Following(Placed, published.ApplicationRecorderTestCase):
+    """The log as it grows, by our subscription, which works on every store."""
+
+    def create_recorder(self) -> Any:
+        recorder = self.log.recorder
+        recorder.subscribe = partial(PolledSubscription, recorder)
+        return recorder
+
+
 class Tracking(Placed, published.TrackingRecorderTestCase):
     """How far somebody has come who follows a log."""
 
@@ -78,7 +89,7 @@ CASES = [
     for kind in (Aggregates, Applications, Tracking, Interleaving)
     for name in dir(kind)
     if name.startswith("test")
-]
+] + [(Following, "optional_test_insert_subscribe")]
 CANNOT_HOLD = {
     (Aggregates, "test_insert_and_select"): (
         "of a recorder that keeps no positions it expects None for them, and version 0"
@@ -93,7 +104,7 @@ FROM_ZERO = {
 OTHERS = {
     "RecorderTestCase": "it holds no case, only what the others share",
     "ProcessRecorderTestCase": "our log keeps no position of others beside its events",
-    "InfrastructureFactoryTestCase": "our stores are opened by their URL, not by a factory",
+    "InfrastructureFactoryTestCase": "it runs with `lifecycle.persistence`",
     "TranscoderTestCase": "our stored form is our own: nothing is transcoded",
 }
 

@@ -15,6 +15,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -91,7 +92,10 @@ def test_the_code_on_the_page_runs_and_prints_what_it_says(page, tmp_path, monke
     monkeypatch.delenv("LIFECYCLE_DB", raising=False)
     if page.stem == "run-on-postgresql":
         request.getfixturevalue("database")
-    namespace: dict[str, object] = {"__name__": "__page__"}
+    # A module, as libraries look up what a page defines where it says it was defined.
+    module = ModuleType("__page__")
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    namespace = vars(module)
     blocks = blocks_of(page.read_text())
     for block, following in itertools.zip_longest(blocks, blocks[1:]):
         if block.language == "python":

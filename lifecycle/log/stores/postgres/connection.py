@@ -188,6 +188,7 @@ class LogDatastore(PostgresDatastore):
 
     def __init__(self, target: Target, *, create: bool) -> None:
         super().__init__("", "", "", "", "", schema=target.place.schema, originator_id_type="text")
+        self.conninfo = target.conninfo
         self.connections = LogConnectionPool(target, create=create)
 
     @contextmanager
