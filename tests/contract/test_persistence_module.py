@@ -44,7 +44,7 @@ from lifecycle import Event, StoredFormatError, StoreMissingError, Unreadable, c
 from lifecycle.audit.export import export
 from lifecycle.audit.replay import replay
 from lifecycle.audit.verify import verify
-from lifecycle.composition import known_providers
+from lifecycle.composition import initialize, known_providers
 from lifecycle.persistence import Factory, LogMapper, OrderLog
 from tests.contract.test_library_cases import published
 
@@ -368,6 +368,21 @@ def test_a_projection_goes_on_with_what_is_recorded_meanwhile(orders, env, view_
         assert running.view.counts() == {"created": 1, "brand_new": 2}
 
 
+def test_a_projection_counts_every_event_once_while_many_record(orders, env, view_class):
+    def record(number):
+        for each in range(8):
+            told(orders, f"{number}-{each}", "created", "brand_new")
+
+    with runner(Counting, view_class, env) as running:
+        writers = [Thread(target=record, args=(number,)) for number in range(3)]
+        for writer in writers:
+            writer.start()
+        for writer in writers:
+            writer.join()
+        running.wait(stored(orders)[-1].position, timeout=30)
+        assert running.view.counts() == {"created": 25, "brand_new": 25}
+
+
 def test_two_projections_of_one_database_do_not_take_each_other_s_position(orders, env, view_class):
     other = type("Other", (Counting,), {})
     for projection in (Counting, other):
@@ -601,6 +616,19 @@ def test_nothing_is_made_where_tables_are_not_to_be_made(env):
         OrderLog({**env, "CREATE_TABLE": "no"})
     with pytest.raises(StoreMissingError):
         Couriers({**env, "CREATE_TABLE": "no"})
+
+
+def test_a_role_that_may_only_read_follows_the_log_and_makes_no_tables(postgres):
+    database = postgres.new_database()
+    initialize(postgres.url(database), reader="onlooker")
+    with connect(postgres.url(database)) as orders:
+        told(orders, "xyz", "created")
+    env = {**MODULE, "LIFECYCLE_DB": postgres.url(database, user="onlooker")}
+
+    with OrderLog({**env, "CREATE_TABLE": "no"}) as log, log.recorder.subscribe() as notifications:
+        assert next(notifications).originator_id == STREAM
+    with pytest.raises(ProgrammingError, match="permission denied"):
+        Couriers(env)
 
 
 def test_a_log_in_memory_is_refused():
