@@ -11,7 +11,7 @@ from lifecycle.errors import InvalidArgumentError
 from lifecycle.providers.instacart import INSTACART
 from lifecycle.providers.instacart.recordings import accepted, callback, flat, poll, request
 from lifecycle.testing import HandMade, assert_any_order, event, given
-from lifecycle.testing.arrival_order import arrival_orders, shortest
+from lifecycle.testing.any_order import arrival_orders, shortest
 
 STORY = [
     request(),

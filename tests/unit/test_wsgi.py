@@ -7,7 +7,7 @@ import io
 import pytest
 
 from lifecycle import RequestBodyError
-from lifecycle.http.wsgi import read_body
+from lifecycle.http.body import read_body
 
 BODY = b'{"id": "xyz123456"}'
 LENGTH = str(len(BODY))

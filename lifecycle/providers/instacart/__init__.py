@@ -20,7 +20,7 @@ The modules that use HTTP (extra `http`); none of the above imports them:
 | `flow` | runs `client`, `dialogue` and `reconcile`, sync and async |
 
 Stand-ins for the provider: `simulator` over HTTP, `sample_orders` in memory, and `recordings`
-for tests. They share `order_generator`, `sample_scenarios` and `sample_deliveries`.
+for tests. They share `order_generator` and `sample_scenarios`.
 """
 
 from __future__ import annotations

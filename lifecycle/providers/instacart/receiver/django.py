@@ -15,7 +15,7 @@ from django.http import HttpRequest, HttpResponse
 from django.http.request import UnreadablePostError
 
 from lifecycle.errors import RequestBodyError
-from lifecycle.http.wsgi import read_body
+from lifecycle.http.body import read_body
 from lifecycle.providers.instacart.receiver.admission import AnyTicket
 from lifecycle.providers.instacart.receiver.asynchronous import AsyncReceiver
 from lifecycle.providers.instacart.receiver.message import Head, Response

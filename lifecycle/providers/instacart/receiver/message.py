@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from lifecycle.http.framing import declared_length
+from lifecycle.http.body import declared_length
 from lifecycle.log.recording import Headers
 from lifecycle.service.receipt import Receipt
 

@@ -16,7 +16,7 @@ from typing import Any, Final, NamedTuple, Required, TypedDict, Unpack
 
 from lifecycle.core.event import MAX_KEPT_BYTES
 from lifecycle.errors import RequestBodyError
-from lifecycle.http.framing import checked_body, too_large
+from lifecycle.http.body import checked_body, too_large
 from lifecycle.http.log_limit import LimitedLogger
 from lifecycle.log.contract import Outcome
 from lifecycle.providers.instacart.receiver.admission import NotAdmittedError

@@ -8,7 +8,7 @@ from threading import Lock
 from typing import Any, Unpack
 
 from lifecycle.errors import RequestBodyError
-from lifecycle.http.wsgi import read_body
+from lifecycle.http.body import read_body
 from lifecycle.providers.instacart.receiver.admission import (
     Admission,
     AnyTicket,

@@ -12,7 +12,7 @@ from random import Random
 from typing import Any, Final, NamedTuple
 
 from lifecycle.providers.instacart.order_generator import OrderGenerator, Recording
-from lifecycle.providers.instacart.sample_deliveries import SAMPLE_DELIVERIES, deliver
+from lifecycle.providers.instacart.sample_scenarios import SAMPLE_DELIVERIES, deliver
 from lifecycle.providers.instacart.simulator.settings import Settings
 
 RETRIED: Final = "retried"
