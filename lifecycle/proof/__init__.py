@@ -11,14 +11,14 @@
 
 from lifecycle.proof.arrivals import ArrivalFold
 from lifecycle.proof.certificate import Certificate, certify, certify_fold
-from lifecycle.proof.lint_rules import Finding, Linted, lint
+from lifecycle.proof.lint_rules import Linted, LintFinding, lint
 from lifecycle.proof.obligation import Counterexample, Obligation, Proved
 
 __all__ = [
     "ArrivalFold",
     "Certificate",
     "Counterexample",
-    "Finding",
+    "LintFinding",
     "Linted",
     "Obligation",
     "Proved",

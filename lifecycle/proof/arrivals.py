@@ -66,10 +66,10 @@ class ArrivalFold(Protocol):
         ...
 
 
-class Finding(NamedTuple):
-    """What the exploration of a fold over arrivals came to.
+class ArrivalProof(NamedTuple):
+    """The result of exploring a fold over arrivals.
 
-    `commuting` holds the pairs that made no difference in any state that was explored.
+    `commuting` holds the pairs whose order made no difference in any explored state.
     """
 
     proved: Proved
@@ -85,7 +85,7 @@ class Finding(NamedTuple):
         return next((each for each in found if each is not None), None)
 
 
-def prove(fold: ArrivalFold, *, limit: int = LIMIT) -> Finding:
+def prove(fold: ArrivalFold, *, limit: int = LIMIT) -> ArrivalProof:
     """Return whether the order of arrival and repeats make no difference to a fold's output."""
     explored = explore(fold, limit)
     if isinstance(explored, Broken):
@@ -95,12 +95,12 @@ def prove(fold: ArrivalFold, *, limit: int = LIMIT) -> Finding:
     return _complete(fold, explored)
 
 
-def _broken(found: Broken) -> Finding:
+def _broken(found: Broken) -> ArrivalProof:
     obligation = Obligation(_STEPS, Proved.REFUTED, found.states, found.says)
-    return Finding(Proved.REFUTED, found.states, 0, (obligation,))
+    return ArrivalProof(Proved.REFUTED, found.states, 0, (obligation,))
 
 
-def _complete(fold: ArrivalFold, explored: Explored) -> Finding:
+def _complete(fold: ArrivalFold, explored: Explored) -> ArrivalProof:
     quotient = minimize(explored)
     worst = _violations(explored, quotient, len(fold.alphabet))
     pairs = list(combinations_with_replacement(range(len(fold.alphabet)), 2))
@@ -116,7 +116,7 @@ def _complete(fold: ArrivalFold, explored: Explored) -> Finding:
     commuting = tuple(pair for pair in pairs if pair[0] != pair[1] and pair not in worst)
     refuted = any(each.proved is Proved.REFUTED for each in obligations)
     proved = Proved.REFUTED if refuted else Proved.PROVED
-    return Finding(
+    return ArrivalProof(
         proved, len(explored.states), len(quotient.members), (steps, *obligations), commuting
     )
 
@@ -194,7 +194,7 @@ def output_after(fold: ArrivalFold, arrivals: Sequence[int]) -> Hashable:
     return fold.output(state)
 
 
-def _cut_off(fold: ArrivalFold, explored: Explored, limit: int) -> Finding:
+def _cut_off(fold: ArrivalFold, explored: Explored, limit: int) -> ArrivalProof:
     """Look for a refutation near the start; without one, nothing is known."""
     name = "every two events commute, every event repeats harmlessly"
     found = next(_near_the_start(fold, explored), None)
@@ -206,7 +206,7 @@ def _cut_off(fold: ArrivalFold, explored: Explored, limit: int) -> Finding:
     else:
         says = str(found)
         obligation = Obligation(name, Proved.REFUTED, len(explored.states), says, found)
-    return Finding(obligation.proved, len(explored.states), 0, (obligation,))
+    return ArrivalProof(obligation.proved, len(explored.states), 0, (obligation,))
 
 
 def _near_the_start(fold: ArrivalFold, explored: Explored) -> Iterator[Counterexample | Broken]:

@@ -13,7 +13,7 @@ from lifecycle.core.definition import Definition, Written
 from lifecycle.errors import DefinitionError
 from lifecycle.proof import arrivals, sorting
 from lifecycle.proof.alphabet import alphabet
-from lifecycle.proof.arrivals import ArrivalFold, Finding
+from lifecycle.proof.arrivals import ArrivalFold, ArrivalProof
 from lifecycle.proof.known_bad import KNOWN_BAD
 from lifecycle.proof.lint_rules import Linted, lint
 from lifecycle.proof.obligation import Obligation, Proved, altogether
@@ -41,7 +41,7 @@ class Certificate:
     obligations: tuple[Obligation, ...]
     linted: Linted = _NOTHING_FOUND
     unordered: Unordered | None = None
-    controls: tuple[tuple[str, Finding], ...] = ()
+    controls: tuple[tuple[str, ArrivalProof], ...] = ()
     beside: tuple[str, ...] = ()
 
     @property
@@ -122,7 +122,7 @@ def _built(lifecycle: Definition | Written, linted: Linted) -> Definition | Obli
     return Obligation("the definition can be built", Proved.UNPROVED, 0, says)
 
 
-def _controlled(controls: tuple[tuple[str, Finding], ...]) -> Obligation:
+def _controlled(controls: tuple[tuple[str, ArrivalProof], ...]) -> Obligation:
     name = "folds that are known to be wrong are refuted"
     missed = [fold for fold, finding in controls if finding.proved is not Proved.REFUTED]
     if missed:
@@ -131,7 +131,7 @@ def _controlled(controls: tuple[tuple[str, Finding], ...]) -> Obligation:
     return Obligation(name, Proved.PROVED, len(controls), "the prover can tell")
 
 
-def _control(name: str, finding: Finding) -> dict[str, Any]:
+def _control(name: str, finding: ArrivalProof) -> dict[str, Any]:
     found = finding.counterexample
     return {
         "name": name,

@@ -12,7 +12,7 @@ from collections.abc import Hashable, Sequence
 from typing import Any, NamedTuple, Protocol
 
 
-class _Steps(Protocol):
+class _Automaton(Protocol):
     """The part of a fold over arrivals that exploring needs."""
 
     @property
@@ -92,7 +92,7 @@ class _Stumbled(Exception):  # noqa: N818 - it never leaves this module
         self.way, self.says = way, says
 
 
-def explore(fold: _Steps, limit: int) -> Explored | Broken:
+def explore(fold: _Automaton, limit: int) -> Explored | Broken:
     """Return every state that arrivals lead to, nearest first, and at most so many."""
     explored = Explored([], [], [], [], complete=True)
     known: dict[Hashable, int] = {}
@@ -128,7 +128,7 @@ def minimize(explored: Explored) -> Quotient:
     return Quotient(explored, rounds, tuple(nearest.values()))
 
 
-def _expand(fold: _Steps, explored: Explored, known: dict[Hashable, int]) -> None:
+def _expand(fold: _Automaton, explored: Explored, known: dict[Hashable, int]) -> None:
     number = len(explored.moves)
     row: list[int] = []
     for letter in range(len(fold.alphabet)):
@@ -140,7 +140,7 @@ def _expand(fold: _Steps, explored: Explored, known: dict[Hashable, int]) -> Non
 
 
 def _discover(
-    fold: _Steps,
+    fold: _Automaton,
     explored: Explored,
     known: dict[Hashable, int],
     state: Hashable,
@@ -158,7 +158,7 @@ def _discover(
     explored.came.append(came)
 
 
-def _stepped(fold: _Steps, explored: Explored, number: int, letter: int) -> Hashable:
+def _stepped(fold: _Automaton, explored: Explored, number: int, letter: int) -> Hashable:
     """Take one step, twice: a fold that reads a clock or a counter gives itself away."""
     state, event = explored.states[number], fold.alphabet[letter]
     try:

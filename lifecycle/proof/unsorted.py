@@ -15,7 +15,7 @@ from typing import NamedTuple
 from lifecycle.core.definition import Definition
 from lifecycle.core.verdict import Stage, first_stage, place
 from lifecycle.proof.alphabet import Alphabet, Letter
-from lifecycle.proof.arrivals import Finding, prove
+from lifecycle.proof.arrivals import ArrivalProof, prove
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Unordered(NamedTuple):
     the events that commute with every other.
     """
 
-    finding: Finding
+    finding: ArrivalProof
     pairs: int
     commuting: tuple[tuple[str, str], ...]
     harmless: tuple[str, ...]

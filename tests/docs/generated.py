@@ -34,7 +34,7 @@ from lifecycle.diagram import draw_definition, draw_order, draw_stats
 from lifecycle.diagram import mermaid as mermaid_module
 from lifecycle.diagram import timeline as timeline_module
 from lifecycle.diagram.mermaid import mermaid
-from lifecycle.http import server, wsgi
+from lifecycle.http import body, server
 from lifecycle.projections.stats import LogStats
 from lifecycle.providers.instacart import (
     client,
@@ -183,7 +183,7 @@ def api() -> str:
             verify_module,
         ),
         "## Reading a request",
-        functions_table(wsgi),
+        functions_table(body),
         "## Writing a provider",
         functions_table(identity, instant, strict_json),
     ]

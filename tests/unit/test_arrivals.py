@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from lifecycle.core.verdict import place
 from lifecycle.proof.alphabet import alphabet
-from lifecycle.proof.arrivals import ArrivalFold, Finding, output_after, prove
+from lifecycle.proof.arrivals import ArrivalFold, ArrivalProof, output_after, prove
 from lifecycle.proof.known_bad import KNOWN_BAD, Control
 from lifecycle.proof.obligation import Counterexample, Obligation, Proved
 from lifecycle.proof.unsorted import Heard, Unsorted, unordered
@@ -281,7 +281,7 @@ def letters(take: Callable[[str, str], str], tell: Callable[[str], Hashable]) ->
 
 
 def test_a_proof_is_reported_verbatim() -> None:
-    assert prove(letters(max, str)) == Finding(
+    assert prove(letters(max, str)) == ArrivalProof(
         Proved.PROVED,
         states=3,
         classes=3,
@@ -299,7 +299,7 @@ def test_a_refutation_is_reported_verbatim() -> None:
     swap = Counterexample((), ("a", "b"), ("b", "a"), (), "a", "b")
     repeat = Counterexample(("a",), ("b",), ("b", "b"), (), "a", "b")
     found = prove(letters(lambda state, event: (state + event)[-2:], lambda state: state[:1]))
-    assert found == Finding(
+    assert found == ArrivalProof(
         Proved.REFUTED,
         states=7,
         classes=5,
@@ -316,7 +316,7 @@ def test_a_refutation_is_reported_verbatim() -> None:
 def test_a_step_that_is_no_function_is_reported_verbatim() -> None:
     found = prove(letters(lambda state, event: {"": "a"}[state], str))
     says = "after a, a raises KeyError: 'a'"
-    assert found == Finding(
+    assert found == ArrivalProof(
         Proved.REFUTED,
         states=2,
         classes=0,
@@ -332,13 +332,13 @@ def growing(told: Callable[[str], Hashable]) -> Control:
 def test_an_unbounded_fold_is_reported_verbatim() -> None:
     name = f"{COMMUTE}, {REPEAT}"
     says = "the states do not end within the limit of 5; nothing is proved"
-    assert prove(growing(lambda state: ""), limit=5) == Finding(
+    assert prove(growing(lambda state: ""), limit=5) == ArrivalProof(
         Proved.UNPROVED, 7, 0, (Obligation(name, Proved.UNPROVED, 7, says),)
     )
     found = prove(growing(lambda state: state[0] if len(state) > 3 else "-"), limit=5)
     shortest = Counterexample(("a",), ("a",), ("a", "a"), ("a",), "-", "a")
     says = "a, a, a gives -; a, a, a, a gives a"
-    assert found == Finding(
+    assert found == ArrivalProof(
         Proved.REFUTED, 7, 0, (Obligation(name, Proved.REFUTED, 7, says, shortest),)
     )
 
@@ -390,7 +390,7 @@ def test_a_step_that_raises_only_beyond_the_limit_is_reported_and_not_raised() -
 
     says = "soon after a, a, b, a step raises LookupError: too long"
     found = prove(letters(take, lambda state: ""), limit=3)
-    assert found == Finding(
+    assert found == ArrivalProof(
         Proved.REFUTED, 5, 0, (Obligation("steps are a function", Proved.REFUTED, 5, says),)
     )
 

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from lifecycle import Definition, DefinitionError, Event, Verdict, history
 from lifecycle.core.definition import Awaits, Written
 from lifecycle.proof.alphabet import INSTANTS, alphabet
-from lifecycle.proof.lint_rules import Finding, lint, written_of
+from lifecycle.proof.lint_rules import LintFinding, lint, written_of
 from lifecycle.proof.sketch import sketch
 from lifecycle.providers.instacart.definition import LAST_MILE
 
@@ -259,7 +259,7 @@ def test_a_refused_definition_carries_what_was_written_for_the_lint() -> None:
 
 def test_no_states_at_all_is_a_finding() -> None:
     assert lint(Written("empty", [], [], [])).findings == (
-        Finding("no_states", "it has no states"),
+        LintFinding("no_states", "it has no states"),
     )
 
 

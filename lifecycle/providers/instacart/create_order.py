@@ -27,7 +27,7 @@ from lifecycle.providers.instacart.client.exchange import Answer
 from lifecycle.providers.instacart.client.retries import is_temporary, retry_after
 from lifecycle.providers.instacart.flow import Flow, folded
 from lifecycle.providers.instacart.outcome import (
-    Outcome,
+    CreationOutcome,
     Refused,
     Unknown,
     UnknownWhy,
@@ -100,7 +100,7 @@ class OrderCreation:
         least = timedelta(seconds=client.longest_seconds)
         return cls(orders, client, order_id, user_id, max(settle_after, least))
 
-    def create(self, request: CreateOrder) -> Flow[Outcome]:
+    def create(self, request: CreateOrder) -> Flow[CreationOutcome]:
         """Create the order, or find the outcome of earlier requests."""
         body = request.body()
         state = yield from self._state()
@@ -112,7 +112,7 @@ class OrderCreation:
             return (yield from self._begin(body, state))
         return (yield from self._resume(body))
 
-    def find(self) -> Flow[Outcome]:
+    def find(self) -> Flow[CreationOutcome]:
         """Poll the order, and return its outcome."""
         failed = yield from self._authorize(None)
         if failed is not None:
@@ -121,7 +121,7 @@ class OrderCreation:
         view = (yield from self._state()).view
         return settled_outcome(view) or correctable(view) or polled.open_outcome(view)
 
-    def _begin(self, body: bytes, before: RequestState) -> Flow[Outcome]:
+    def _begin(self, body: bytes, before: RequestState) -> Flow[CreationOutcome]:
         """Record a request and send it, unless another caller did so at the same moment."""
         sent: Sent[Any] = yield partial(self.orders.begin_request, self.order_id, body)
         key = _key(sent.receipt)
@@ -135,7 +135,7 @@ class OrderCreation:
             return Unknown("in_flight", after.view, self.settle_after.total_seconds())
         return (yield from self._send(body, after, sent.attempt, sent.exchange_id))
 
-    def _resume(self, body: bytes) -> Flow[Outcome]:
+    def _resume(self, body: bytes) -> Flow[CreationOutcome]:
         """Find the outcome of earlier requests; else send this one."""
         polled = yield from self._poll(1)
         state = yield from self._state()
@@ -151,7 +151,9 @@ class OrderCreation:
             return (yield from self._claim_and_send(body, state, state.attempt))
         return (yield from self._begin(body, state))
 
-    def _claim_and_send(self, body: bytes, state: RequestState, attempt: int) -> Flow[Outcome]:
+    def _claim_and_send(
+        self, body: bytes, state: RequestState, attempt: int
+    ) -> Flow[CreationOutcome]:
         """Resend an attempt, unless another caller does."""
         claim = yield from self._claim(state, attempt)
         if claim is None:
@@ -160,7 +162,7 @@ class OrderCreation:
 
     def _send(
         self, body: bytes, state: RequestState, attempt: int, exchange_id: str
-    ) -> Flow[Outcome]:
+    ) -> Flow[CreationOutcome]:
         """Send an attempt; resend it while it is certain that it was not carried out."""
         may_renew = True
         for tried in count(1):
@@ -180,7 +182,7 @@ class OrderCreation:
 
     def _result_of(
         self, result: _SendResult, receipt: Receipt, tried: int, *, may_renew: bool
-    ) -> Flow[Outcome | None]:
+    ) -> Flow[CreationOutcome | None]:
         """Return the outcome of a sending; None: it was not carried out, and may be resent."""
         view, event = (yield from folded(receipt)).view, receipt.event
         if view is None or isinstance(event, Unreadable):
@@ -201,7 +203,7 @@ class OrderCreation:
 
     def _wait_to_resend(
         self, result: _SendResult, tried: int, view: OrderView
-    ) -> Flow[Outcome | None]:
+    ) -> Flow[CreationOutcome | None]:
         """Wait before resending; return an outcome if it must not be resent, or not now."""
         answer = result if isinstance(result, Answer) else None
         is_busy = answer is not None and answer.http_status == 429
@@ -213,7 +215,7 @@ class OrderCreation:
             return Unknown("never_reached", view)
         return Unknown("too_many_requests", view, retry_after(answer))
 
-    def _confirm_absent(self, view: OrderView) -> Flow[Outcome | None]:
+    def _confirm_absent(self, view: OrderView) -> Flow[CreationOutcome | None]:
         """Renew a refused token and poll: only if the order does not exist may it be resent."""
         failed = yield from self._authorize(view)
         if failed is not None:
@@ -224,13 +226,13 @@ class OrderCreation:
         now = (yield from self._state()).view
         return settled_outcome(now) or polled.open_outcome(now)
 
-    def _find_fate(self, why: UnknownWhy) -> Flow[Outcome]:
+    def _find_fate(self, why: UnknownWhy) -> Flow[CreationOutcome]:
         """Poll once; if that shows no order, a callback or a later call will."""
         yield from self._poll(1)
         view = (yield from self._state()).view
         return settled_outcome(view) or Unknown(why, view, self.settle_after.total_seconds())
 
-    def _overtaken(self) -> Flow[Outcome]:
+    def _overtaken(self) -> Flow[CreationOutcome]:
         view = (yield from self._state()).view
         return settled_outcome(view) or Unknown(
             "in_flight", view, self.settle_after.total_seconds()

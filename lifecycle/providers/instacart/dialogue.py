@@ -28,7 +28,7 @@ from lifecycle.providers.instacart.flow import run, run_async
 from lifecycle.providers.instacart.outcome import (
     Correctable,
     Created,
-    Outcome,
+    CreationOutcome,
     Refused,
     Unknown,
 )
@@ -39,7 +39,7 @@ from lifecycle.service.orders import Orders
 __all__ = [
     "Correctable",
     "Created",
-    "Outcome",
+    "CreationOutcome",
     "Refused",
     "Unknown",
     "create_order",
@@ -58,7 +58,7 @@ def create_order(
     *,
     user_id: str | None = None,
     settle_after: timedelta = SETTLE_AFTER,
-) -> Outcome:
+) -> CreationOutcome:
     """Create an order, and return what became of it.
 
     The request is durable before it is sent, and every exchange is recorded. Call it again
@@ -89,7 +89,7 @@ async def create_order_async(
     *,
     user_id: str | None = None,
     settle_after: timedelta = SETTLE_AFTER,
-) -> Outcome:
+) -> CreationOutcome:
     """Create an order, and return what became of it; as `create_order`."""
     dialogue = OrderCreation.of(orders, client, request.order_id, user_id, settle_after)
     return await run_async(dialogue.create(request))
@@ -97,7 +97,7 @@ async def create_order_async(
 
 def find_outcome(
     orders: Orders, client: Client, order_id: str | int, *, user_id: str | None = None
-) -> Outcome:
+) -> CreationOutcome:
     """Ask the provider for an order, record the answer, and return what became of the order.
 
     Nothing is created or sent again. The answer is recorded as a poll.
@@ -111,6 +111,6 @@ def find_outcome(
 
 async def find_outcome_async(
     orders: AsyncOrders, client: AsyncClient, order_id: str | int, *, user_id: str | None = None
-) -> Outcome:
+) -> CreationOutcome:
     """Ask for an order and return what became of it; as `find_outcome`."""
     return await run_async(OrderCreation.of(orders, client, order_id, user_id, SETTLE_AFTER).find())

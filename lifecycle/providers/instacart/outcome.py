@@ -80,7 +80,7 @@ class Unknown:
     retry_after: float | None = None
 
 
-Outcome = Created | Correctable | Refused | Unknown
+CreationOutcome = Created | Correctable | Refused | Unknown
 """The outcome of a create request."""
 
 
@@ -98,7 +98,7 @@ def correctable(view: OrderView | None) -> Correctable | None:
     return Correctable(tuple(error for error in view.errors if error.correctable), view)
 
 
-def outcome_of_response(event: Event, view: OrderView) -> Outcome | None:
+def outcome_of_response(event: Event, view: OrderView) -> CreationOutcome | None:
     """Return the outcome that a response shows; None: it shows none.
 
     The view takes precedence: a callback may have overtaken the response.
