@@ -38,14 +38,22 @@ from __future__ import annotations
 
 import pickle
 import re
-from typing import Final
-
-from lifecycle.portable import PortableError, Reduced
+from typing import Any, Final
 
 # Who logs in and how: before the host, or among the parameters.
 _SECRET: Final = re.compile(r"(?<=://).*(?=@)|(?<=:)(?!//).*(?=@)|(?<=password=)[^&]*")
 
 _LONGEST_WORD: Final = 60
+
+
+class PortableError(Exception):
+    """An exception that survives pickling and copying: type, fields, text and notes.
+
+    Cause, context and traceback stay behind, as of every exception.
+    """
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuilt, (type(self), self.args), self.__dict__ or None
 
 
 class LifecycleError(PortableError):
@@ -92,12 +100,13 @@ class DefinitionError(LifecycleError, ValueError):
         self.written = written
         super().__init__(f"definition {definition!a} cannot be built: {'; '.join(problems)}")
 
-    def __reduce__(self) -> Reduced:
+    def __reduce__(self) -> tuple[Any, ...]:
         """As of every error; but `written` is left behind where it cannot cross processes."""
-        rebuilt, arguments, fields = super().__reduce__()
-        if not _crosses_processes(self.written):
-            fields = {**self.__dict__, "written": None}
-        return rebuilt, arguments, fields
+        try:
+            pickle.dumps(self.written)
+        except Exception:  # noqa: BLE001 - whatever a caller's value raises
+            return _rebuilt, (type(self), self.args), self.__dict__ | {"written": None}
+        return super().__reduce__()
 
 
 class MixedOrdersError(LifecycleError, ValueError):
@@ -216,33 +225,28 @@ class RequestBodyError(LifecycleError, ValueError):
 
 
 class ProviderError(LifecycleError):
-    """The provider gave no answer that can be used; `operation` is what was asked of it."""
+    """The provider gave no answer that can be used to `operation`; `found` says what happened."""
 
-    operation: str
+    _outcome = "got no answer that can be used"
+    _advice = "try again"
+
+    def __init__(self, operation: str, found: str) -> None:
+        self.operation = operation
+        self.found = found
+        super().__init__(f"{operation} {self._outcome}: {found}; {self._advice}")
 
 
 class NeverReachedError(ProviderError):
-    """No connection opened, so nothing was sent: asking again is safe.
+    """No connection opened, so nothing was sent: asking again is safe."""
 
-    `found` says what happened, in words of ours.
-    """
-
-    def __init__(self, operation: str, found: str) -> None:
-        self.operation = operation
-        self.found = found
-        super().__init__(f"{operation} was not sent: {found}; try again")
+    _outcome = "was not sent"
 
 
 class NoAnswerError(ProviderError):
-    """Something was sent and no whole answer came: nobody knows whether it was carried out.
+    """Something was sent and no whole answer came: nobody knows whether it was carried out."""
 
-    `found` says what happened, in words of ours.
-    """
-
-    def __init__(self, operation: str, found: str) -> None:
-        self.operation = operation
-        self.found = found
-        super().__init__(f"{operation} got no answer: {found}; get the order before asking again")
+    _outcome = "got no answer"
+    _advice = "get the order before asking again"
 
 
 class NoTokenError(ProviderError):
@@ -253,13 +257,12 @@ class NoTokenError(ProviderError):
     """
 
     def __init__(self, http_status: int | None, found: str, code: str | None = None) -> None:
-        self.operation = "token"
+        super().__init__("token", found)
         self.http_status = http_status
-        self.found = found
         self.code = code
         self.temporary = http_status is None or http_status in {408, 429} or http_status >= 500
         advice = "try again" if self.temporary else "check client id, secret and token URL"
-        super().__init__(f"the token endpoint gave no token: {found}; {advice}")
+        self.args = (f"the token endpoint gave no token: {found}; {advice}",)
 
 
 class StoreError(LifecycleError):
@@ -388,9 +391,8 @@ class ViewsLagError(StoreError, TimeoutError):
         )
 
 
-def _crosses_processes(value: object) -> bool:
-    try:
-        pickle.dumps(value)
-    except Exception:  # noqa: BLE001 - whatever a caller's value raises, it cannot be pickled
-        return False
-    return True
+def _rebuilt(cls: type[PortableError], arguments: tuple[object, ...]) -> PortableError:
+    """Return an exception without its constructor, which takes fields and no text."""
+    error = cls.__new__(cls, *arguments)
+    super(PortableError, error).__init__(*arguments)  # what Python's own keep, such as `msg`
+    return error

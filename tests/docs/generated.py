@@ -147,7 +147,7 @@ def all_errors() -> str:
 
 def attributes_of(cls: type) -> list[str]:
     """Return the names of what an exception is made from and keeps."""
-    if "__init__" not in vars(cls):
+    if not inspect.isfunction(cls.__init__):
         return []
     return [name for name in inspect.signature(cls.__init__).parameters if name != "self"]
 

@@ -27,7 +27,7 @@ from lifecycle import (
 )
 from lifecycle.core.definition import Written
 from lifecycle.diagram import draw_definition, draw_order, draw_stats
-from lifecycle.portable import PortableError
+from lifecycle.errors import PortableError
 from lifecycle.providers.instacart.definition import LAST_MILE
 from tests import samples
 

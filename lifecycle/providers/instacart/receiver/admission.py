@@ -6,7 +6,7 @@ from threading import Lock
 from typing import Final
 
 from lifecycle.core.event import MAX_KEPT_BYTES
-from lifecycle.portable import PortableError
+from lifecycle.errors import PortableError
 from lifecycle.providers.instacart.receiver.settings import ReceiverLimits
 
 _LEAST_BYTES: Final = MAX_KEPT_BYTES + 1024 * 1024
