@@ -44,12 +44,12 @@ def _tests(folder: str, *names: str) -> tuple[str, ...]:
 _FOLD: Final = ("fold", "summary", "verdict", "awaiting", "reason", "view", "definition")
 _EVENT: Final = ("event", "identity", "instant")
 _INSTACART: Final = ("bodies", "definition", "details", "exchanges", "reader", "words")
-_LINT: Final = ("alphabet", "certificate", "dead", "graph", "known_bad", "lint", "sketch")
+_LINT: Final = ("alphabet", "certificate", "dead", "graph", "known_bad", "lint_rules", "sketch")
 _PROOF: Final = sorted(path.stem for path in (ROOT / "lifecycle" / "proof").glob("[!_]*.py"))
 
 _FOLD_TESTS: Final = (
     *_tests("unit", "fold", "fold_and_oracle", "stages", "reasons", "view"),
-    *_tests("unit", "definition", "lint"),
+    *_tests("unit", "definition", "lint", "wrong_types", "crossing_processes", "subsets"),
     *_tests("scenario", "personal_data"),
 )
 _RECOGNIZING_TESTS: Final = (

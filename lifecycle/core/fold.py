@@ -17,7 +17,7 @@ from typing import Any, Final, Generic, TypeVar
 
 from lifecycle.core.argument import check_type
 from lifecycle.core.definition import Definition
-from lifecycle.core.event import NOTHING, Event, stream_of
+from lifecycle.core.event import Event, stream_of
 from lifecycle.core.summary import ODD, Entered, Folded, Judged, summarize, why
 from lifecycle.core.verdict import Place, Stage, Taken, first_stage, place, supersedes
 from lifecycle.core.view import HistoryEntry, OrderView, Verdict
@@ -250,7 +250,7 @@ class Folding:
         ):
             before, stage = stage, taken.after
             if stage is not before:
-                path.append((where, Entered(stage.status or "", event.occurred_at, event.key)))
+                path.append((where, Entered(str(stage.status), event.occurred_at, event.key)))
             elif taken.beside is not None:
                 milestones.append((where, Entered(taken.beside, event.occurred_at, event.key)))
             if taken.verdict in ODD or event.problems:
@@ -266,14 +266,9 @@ class Folding:
     def _details(self) -> dict[str, Any]:
         """Return what all events say of the order, merged in canonical order."""
         merged: dict[str, Any] = {}
-        last: Mapping[str, Any] = NOTHING
         for event, taken in zip(self._events, self._steps, strict=True):
-            details, overwrite = event.details, taken.overwrites
-            # Events of one order mostly say the same: what was merged last is known already.
-            if details and details is not last and overwrite is not None:
-                _merge(merged, details, overwrite=overwrite)
-                if overwrite:
-                    last = details
+            if taken.overwrites is not None:
+                _merge(merged, event.details, overwrite=taken.overwrites)
         return merged
 
     def _judged(self) -> Iterator[Judged]:

@@ -21,6 +21,7 @@ from lifecycle.core.awaiting import awaiting, missing
 from lifecycle.core.event import Fault
 from lifecycle.core.fold import Placed
 from lifecycle.core.verdict import Stage, Taken
+from lifecycle.errors import InvalidArgumentError
 from lifecycle.providers.instacart.definition import LAST_MILE
 from lifecycle.providers.instacart.details import OrderDetails
 from lifecycle.testing import STARTS_AT, HandMade, assert_any_order, event, given
@@ -481,3 +482,26 @@ def test_a_sorted_fold_is_independent_of_its_copy():
     assert kept.places == [(2, 1), (2, 3)]
     assert kept != twin
     assert kept == kept.copy()
+
+
+def test_an_order_waits_since_its_last_state_was_heard_of_and_not_since_the_first():
+    told = [
+        event("requested", kind="request", received_at=STARTS_AT),
+        event("created", kind="response", received_at=STARTS_AT + timedelta(hours=1)),
+    ]
+    assert fold(LAST_MILE, told).arrival.waiting_since == STARTS_AT + timedelta(hours=1)
+
+
+def test_an_argument_that_is_no_event_is_refused_by_its_name():
+    with pytest.raises(InvalidArgumentError) as refused:
+        fold(LAST_MILE, [event("created"), "created"])  # type: ignore[list-item]
+    assert (refused.value.argument, refused.value.expected) == ("events", "an iterable of Event")
+    with pytest.raises(InvalidArgumentError) as refused:
+        Folding("created")  # type: ignore[arg-type]
+    assert refused.value.argument == "definition"
+    with pytest.raises(InvalidArgumentError) as refused:
+        Folding(LAST_MILE).add("created")  # type: ignore[arg-type]
+    assert refused.value.argument == "event"
+    # What is no fault of the caller's is raised as it is.
+    with pytest.raises(TypeError, match="unhashable"):
+        fold(LAST_MILE, [event("created", key=["callback"])])
