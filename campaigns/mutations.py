@@ -49,7 +49,7 @@ _PROOF: Final = sorted(path.stem for path in (ROOT / "lifecycle" / "proof").glob
 
 _FOLD_TESTS: Final = (
     *_tests("unit", "fold", "fold_and_oracle", "stages", "reasons", "view"),
-    *_tests("unit", "definition", "lint", "wrong_types", "crossing_processes", "subsets"),
+    *_tests("unit", "definition", "lint", "wrong_types", "pickling", "subsets"),
     *_tests("scenario", "personal_data"),
 )
 _RECOGNIZING_TESTS: Final = (
