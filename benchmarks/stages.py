@@ -14,7 +14,7 @@ from contextlib import closing
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from append_sqlite import BATCH, Batch, batches, in_batches
+from append_sqlite import BATCH, Callbacks, batches, in_batches
 from pairs import Peer, Row, Stopwatch, cpu, main, measure, new_file
 from raw import Floor, stored
 from workload import arrivals
@@ -42,7 +42,7 @@ def each(things: Sequence[Any], take: Callable[[Any], object]) -> Peer:
     return run
 
 
-def inserting(callbacks: Batch) -> Peer:
+def inserting(callbacks: Callbacks) -> Peer:
     """Insert the records that callbacks become, made before, a hundred arrivals in one commit."""
     made = stored(batches(callbacks, BATCH))
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from enum import StrEnum
-from typing import Final, NamedTuple, Protocol, runtime_checkable
+from typing import Any, Final, NamedTuple, Protocol, runtime_checkable
 
 from lifecycle.core.event import Entry
 from lifecycle.log.feed_store import FeedStore
@@ -98,8 +98,30 @@ class Append:
         where = f"{self.version} of {self.stream!a}"
         return f"<Append {self.outcome.value}: {where} at {self.position}>"
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        what = (self.stream, self.topic, self.key, self.digest)
+        where = (self.outcome, self.version, self.position, self.recorded_at)
+        return _answered, (*what, *where)
+
 
 _NOWHERE: Final = Place(0)
+
+
+def _answered(  # noqa: PLR0917 - unpickling alone calls it
+    stream: str,
+    topic: str,
+    key: str,
+    digest: str,
+    outcome: Outcome,
+    version: int,
+    position: int,
+    recorded_at: datetime | None,
+) -> Append:
+    """Return what became of an entry in another process: without what was stored."""
+    append = Append(stream, topic, key, digest, b"", b"")
+    append.outcome, append.place = outcome, Place(version, position)
+    append.recorded_at = recorded_at
+    return append
 
 
 class Record(NamedTuple):
