@@ -64,7 +64,7 @@ def _moves() -> list[dict[str, Any]]:
         for source, dests in ONWARD.items()
         for dest in dests
     ]
-    # A shopper may drop out at any point; the order then goes back and repeats its steps.
+    # A shopper may drop out at any point; the order then steps back and repeats states.
     back = [
         {"trigger": dest, "source": SHOPPER[rank:], "dest": dest}
         for rank, dest in enumerate(("rescheduled", *SHOPPER[:-1]))

@@ -1,7 +1,7 @@
-"""What the provider tells about an order, as its order object names it.
+"""The details of an order, named as in the provider's order object.
 
-The models say which fields count and of which type; reading goes leaf by leaf, so that
-one field of a wrong type says nothing and harms no other. Fields not listed are ignored.
+The models define the fields and their types. Each leaf is read separately, so that a field of
+a wrong type is ignored and affects no other. Unknown fields are ignored.
 """
 
 from __future__ import annotations
@@ -16,27 +16,27 @@ from lifecycle.core.event import NOTHING
 FULFILLMENT: Final = "fulfillment_details"
 
 
-class _Told(BaseModel):
+class _FrozenModel(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     def __repr__(self) -> str:
-        # Which fields are known, never what they say: an address may stand in a text.
-        told = [name for name, value in self if value is not None]
-        return f"<{type(self).__name__} of {', '.join(told) or 'nothing'}>"
+        # The names of the known fields, never their values: a text may hold an address.
+        known = [name for name, value in self if value is not None]
+        return f"<{type(self).__name__} of {', '.join(known) or 'nothing'}>"
 
     __str__ = __repr__
 
 
-class FulfillmentDetails(_Told):
-    """The store and the delivery window; texts are verbatim, None where nobody said."""
+class FulfillmentDetails(_FrozenModel):
+    """The store and the delivery window; texts are verbatim, None if unknown."""
 
     store_location: str | None = None
     window_starts_at: str | None = None
     window_ends_at: str | None = None
 
 
-class OrderDetails(_Told):
-    """The order object's fields; texts and dates are verbatim, None where nobody said."""
+class OrderDetails(_FrozenModel):
+    """The order object's fields; texts and dates are verbatim, None if unknown."""
 
     order_url: str | None = None
     created_at: str | None = None
@@ -65,24 +65,23 @@ _FULFILLMENT: Final = _leaves(FulfillmentDetails)
 
 
 def read_details(order: object) -> Mapping[str, Any]:
-    """Return what an order object, or an event's metadata, says about the order.
+    """Return the details in an order object or in an event's metadata.
 
     Only non-empty values of the right type, nested as in `OrderDetails`. The store and the
-    window come from `fulfillment_details`, else from the object itself: callbacks carry
-    them there.
+    window come from `fulfillment_details`, else from the object itself, as in callbacks.
     """
     if type(order) is not dict:
         return NOTHING
-    said, inner = _said(_ORDER, order), order.get(FULFILLMENT)
-    fulfillment = _said(_FULFILLMENT, inner) if type(inner) is dict else {}
+    found, inner = _read_leaves(_ORDER, order), order.get(FULFILLMENT)
+    fulfillment = _read_leaves(_FULFILLMENT, inner) if type(inner) is dict else {}
     if len(fulfillment) < len(_FULFILLMENT):
-        fulfillment = _said(_FULFILLMENT, order) | fulfillment
+        fulfillment = _read_leaves(_FULFILLMENT, order) | fulfillment
     if fulfillment:
-        said[FULFILLMENT] = fulfillment
-    return said
+        found[FULFILLMENT] = fulfillment
+    return found
 
 
-def _said(leaves: Leaves, source: dict[str, Any]) -> dict[str, Any]:
+def _read_leaves(leaves: Leaves, source: dict[str, Any]) -> dict[str, Any]:
     return {
         name: value
         for name, kind in leaves

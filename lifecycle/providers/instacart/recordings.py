@@ -1,9 +1,9 @@
-"""Recordings of this provider for tests, a function for each thing that may be sent or come.
+"""Recordings of this provider for tests, one function for each kind.
 
     [request(), accepted(), callback("brand_new", at=9), callback("at_store", at=60)]
 
 A time is a datetime with a zone, RFC 3339 text, or seconds after `STARTS_AT`. The same call
-gives the same recording; nobody in them exists.
+gives the same recording; the people are invented.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from lifecycle.providers.instacart.order_generator import Recording, http_date
 from lifecycle.providers.instacart.sample_orders import STARTS_AT
 
 ORDER: Final = "xyz123456"
-"""The order that everything is about, unless it says otherwise."""
+"""The default order."""
 
 Time = datetime | str | float
 
@@ -40,7 +40,7 @@ _REQUESTED: Final = {
 def request(
     order_id: str = ORDER, *, attempt: int = 1, received_at: Time = 0, **fields: Any
 ) -> Recording:
-    """Return a request to create an order; a later attempt has another body, as corrected."""
+    """Return a create request; a later attempt has a corrected body."""
     corrected = {} if attempt == 1 else {"bags_count": attempt}
     body = {"order_id": order_id, **_REQUESTED, **corrected, **fields}
     return _recording("request", received_at, order_id=order_id, attempt=attempt, body=body)
@@ -70,7 +70,7 @@ def accepted(
     received_at: Time = 1,
     **order: Any,
 ) -> Recording:
-    """Return a response that takes the order on."""
+    """Return a response that accepts the order."""
     body = {"id": order_id, "status": status, **order}
     return response(200, body, order_id=order_id, attempt=attempt, received_at=received_at)
 
@@ -104,7 +104,7 @@ def callback(
 ) -> Recording:
     """Return a callback in an envelope; `at` is the provider's time, None for none.
 
-    Without an `event_id` of its own it gets one that its name and time decide.
+    Without `event_id` its name and time determine one.
     """
     when = None if at is None else _text(at)
     body: Recording = {
@@ -115,7 +115,7 @@ def callback(
     }
     if when is None:
         del body["event_timestamp"]
-    return _recording("callback", _arrives(at, received_at), body=body)
+    return _recording("callback", _time_of_receipt(at, received_at), body=body)
 
 
 def flat(status: str, *, order_id: str = ORDER, received_at: Time = 0, **order: Any) -> Recording:
@@ -132,12 +132,12 @@ def poll(
     received_at: Time | None = None,
     **order: Any,
 ) -> Recording:
-    """Return the answer to asking for the order; `at` is its `Date`, whole seconds."""
+    """Return a poll of the order; `at` is its `Date`, in whole seconds."""
     body = {"id": order_id, "status": status, **order} if status else None
     fields: Recording = {"order_id": order_id, "http_status": http_status}
     if at is not None:
         fields["headers"] = {"date": http_date(_moment(at))}
-    return _recording("poll", _arrives(at, received_at), **fields, body=body)
+    return _recording("poll", _time_of_receipt(at, received_at), **fields, body=body)
 
 
 def recordings_for(
@@ -145,22 +145,22 @@ def recordings_for(
 ) -> list[Recording]:
     """Return recordings of events with these names, in our vocabulary, a minute apart.
 
-    Requests count attempts; responses answer the newest; all else is a callback.
+    Requests count attempts, responses answer the newest one, all others are callbacks.
     """
     recordings, attempt = [], 1
     for place, name in enumerate(names):
         attempt += name == RESUBMITTED
         at = starts_at + place * _STEP
-        ours = _OURS.get(name)
+        build = _OWN_EVENTS.get(name)
         recordings.append(
             callback(name, at=at, order_id=order_id)
-            if ours is None
-            else ours(order_id, attempt, at)
+            if build is None
+            else build(order_id, attempt, at)
         )
     return recordings
 
 
-_OURS: Final[Mapping[str, Callable[[str, int, datetime], Recording]]] = {
+_OWN_EVENTS: Final[Mapping[str, Callable[[str, int, datetime], Recording]]] = {
     **dict.fromkeys(
         (REQUESTED, RESUBMITTED),
         lambda order_id, attempt, at: request(order_id, attempt=attempt, received_at=at),
@@ -185,8 +185,8 @@ def _recording(kind: str, received_at: Time, **fields: Any) -> Recording:
     return line
 
 
-def _arrives(at: Time | None, received_at: Time | None) -> Time:
-    """Return when something is received: when it happened, unless somebody says otherwise."""
+def _time_of_receipt(at: Time | None, received_at: Time | None) -> Time:
+    """Return the time of receipt: by default the time of the event."""
     if received_at is not None:
         return received_at
     return at if at is not None and _is_time(at) else 0
@@ -197,7 +197,7 @@ def _is_time(at: Time) -> bool:
 
 
 def _text(at: Time) -> str:
-    """Return a time as text; text as it is, so that it may be a bad one."""
+    """Return a time as text; text is returned unchanged, so that it may be invalid."""
     return at if isinstance(at, str) else format_instant(_moment(at))
 
 
@@ -210,5 +210,5 @@ def _moment(at: Time) -> datetime:
 
 def _event_id(order_id: str, name: str, when: str | None) -> int:
     """Return an id as long as the provider's."""
-    said = f"{order_id}\n{name}\n{when}".encode()
-    return 10**18 + int.from_bytes(hashlib.sha256(said).digest()[:7])
+    content = f"{order_id}\n{name}\n{when}".encode()
+    return 10**18 + int.from_bytes(hashlib.sha256(content).digest()[:7])

@@ -1,11 +1,11 @@
 """The create request: every field that the provider documents, checked before it is sent.
 
-    fields ─→ CreateOrder ─→ body     the bytes to send, the same each time
-                  │     └──→ warnings what the provider may object to
-                  └─→ InvalidRequestError, every problem at once, no value quoted
+    fields ─→ CreateOrder ─→ body     the bytes to send, always the same
+                  │     └──→ warnings what the provider may reject or change
+                  └─→ InvalidRequestError with every problem, no value quoted
 
 Sources: the provider's how-to on asynchronous creation, and its reference of the create
-and update calls. The provider checks the rest: addresses, stores, capacity.
+and update calls. The provider checks addresses, stores and capacity.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ from lifecycle.errors import InvalidRequestError, JsonError
 
 _E164: Final = re.compile(r"\+[1-9][0-9]{1,14}")
 _LOCALE: Final = r"^[A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{2,8})*$"
-# A field's name is quoted only where it can be nothing but a field's name.
+# A field's name is quoted only if it can be nothing else.
 _FIELD: Final = re.compile(r"[a-z][a-z0-9_]{0,39}")
 
 Problem = tuple[str, str]
 
 
 def _number(value: object) -> object:
-    """Return a number as JSON can say it: a Decimal as the nearest, all others as they are."""
+    """Return a number that JSON can hold: a Decimal becomes the nearest one."""
     if isinstance(value, Decimal) and value.is_finite():
         value = int(value) if value == value.to_integral_value() else float(value)
     if not isinstance(value, int | float) or isinstance(value, bool):
@@ -57,10 +57,10 @@ def _hold_id(value: object) -> object:
         return value
     if not isinstance(value, str):
         raise ValueError("should be an integer or text")  # noqa: TRY004 - as above
-    return _speakable(value)
+    return _checked_text(value)
 
 
-def _sayable(fields: object) -> object:
+def _json_fields(fields: object) -> object:
     if not isinstance(fields, Mapping) or not all(isinstance(name, str) for name in fields):
         raise ValueError("should be a mapping whose names are text")
     try:
@@ -69,7 +69,7 @@ def _sayable(fields: object) -> object:
         raise ValueError("should be JSON throughout") from None
 
 
-def _speakable(text: str) -> str:
+def _checked_text(text: str) -> str:
     if not text.strip():
         raise ValueError("is blank")
     try:
@@ -85,7 +85,7 @@ def _as_order_id(text: str) -> str:
     return text
 
 
-Text = Annotated[str, AfterValidator(_speakable)]
+Text = Annotated[str, AfterValidator(_checked_text)]
 Count = Annotated[int, Field(ge=0)]
 Number = Annotated[int | float, PlainValidator(_number)]
 HoldId = Annotated[int | str, PlainValidator(_hold_id)]
@@ -93,7 +93,7 @@ When = Annotated[AwareDatetime, PlainSerializer(format_instant, when_used="json"
 
 
 class _Fields(BaseModel):
-    """Fields of a request: frozen, of the exact types, shown by name and never by value."""
+    """Fields of a request: frozen, strictly typed, shown by name and never by value."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid", hide_input_in_errors=True)
 
@@ -105,7 +105,7 @@ class _Fields(BaseModel):
                 super().__init__(**fields)
             except ValidationError as refused:
                 problems = tuple(_problems(refused.errors(include_url=False)))
-            # Raised out here, so that no cause carries along what was passed.
+            # Raised here, so that no cause carries the passed values.
             if problems is not None:
                 raise InvalidRequestError(problems)
 
@@ -115,7 +115,7 @@ class _Fields(BaseModel):
     __str__ = __repr__
 
     def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
-        # Printers that look inside (rich, devtools) get as much as `repr`.
+        # Pretty printers (rich, devtools) show no more than `repr`.
         return ()
 
 
@@ -130,14 +130,14 @@ class Address(_Fields):
 class CreateOrder(_Fields):
     """One request to create a last mile order.
 
-    Types are exact: no text for a number, no `True` for 1; a Decimal counts as a number.
+    Types are strict: no text for a number, no `True` for 1; a Decimal counts as a number.
     `items_weight` is in pounds, `cart_total` in dollars, `initial_tip_cents` in cents,
     `start_at` and `end_at` need a zone. `service_option_hold_id` may be an integer, as the
-    reference has it, or text, as the how-to has it. `further` holds fields that this
-    release does not know; they are sent as they are.
+    reference has it, or text, as the how-to has it. `further` holds fields
+    unknown to this release; they are sent unchanged.
 
     Raises:
-        InvalidRequestError: fields are missing, unknown or of no use; it lists them all.
+        InvalidRequestError: fields are missing, unknown or invalid; it lists them all.
     """
 
     order_id: Annotated[str, AfterValidator(_as_order_id)]
@@ -157,9 +157,11 @@ class CreateOrder(_Fields):
     bag_label: Text | None = None
     alcoholic: bool | None = None
     leave_unattended: bool | None = None
-    special_instructions: Annotated[str, AfterValidator(_speakable)] | None = None
+    special_instructions: Annotated[str, AfterValidator(_checked_text)] | None = None
     address: Address | None = None
-    further: Annotated[Mapping[str, Any], PlainValidator(_sayable)] = Field(default_factory=dict)
+    further: Annotated[Mapping[str, Any], PlainValidator(_json_fields)] = Field(
+        default_factory=dict
+    )
 
     @model_validator(mode="after")
     def _check_together(self) -> CreateOrder:
@@ -170,12 +172,12 @@ class CreateOrder(_Fields):
         return self
 
     def body(self) -> bytes:
-        """Return the JSON to send: fields in the how-to's order, those not given left out."""
+        """Return the JSON to send: the given fields, in the how-to's order."""
         fields = self.model_dump(mode="json", exclude_none=True, exclude={"further"})
         return compact(fields | dict(self.further))
 
     def warnings(self) -> tuple[str, ...]:
-        """Return what the provider may object to or change, a sentence each; no value quoted."""
+        """Return what the provider may reject or change, a sentence each; no value quoted."""
         return tuple(_warnings(self))
 
 
@@ -192,15 +194,15 @@ def _warnings(request: CreateOrder) -> Iterator[str]:
 
 
 def _problems(found: Iterable[Any], within: tuple[str, ...] = ()) -> Iterator[Problem]:
-    """Yield what pydantic found in our words: its own may quote what was passed."""
-    told = set()
+    """Yield pydantic's errors in our own words: its messages may quote values."""
+    seen = set()
     for error in found:
         nested = (error.get("ctx") or {}).get("error")
         field = _field(*within, *error["loc"][:1])
         if isinstance(nested, InvalidRequestError):
             yield from ((f"{field}.{inner}", problem) for inner, problem in nested.problems)
-        elif field not in told:  # a union complains once for each of its kinds
-            told.add(field)
+        elif field not in seen:  # a union complains once for each of its kinds
+            seen.add(field)
             yield _problem(field, error["type"], error["msg"], nested)
 
 
