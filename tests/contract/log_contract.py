@@ -121,7 +121,7 @@ class LogContract:
         assert [record.version for record in log.walk(QUARANTINE)] == list(range(1, 1202))
         assert list(log.walk("order:instacart:nobody")) == []
 
-    def test_a_log_that_nobody_went_around_has_no_strays(self, log):
+    def test_a_log_without_foreign_writes_has_no_stray_records(self, log):
         log.append_many([event(), unreadable()])
 
         assert list(log.strays()) == []

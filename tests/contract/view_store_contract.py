@@ -197,7 +197,7 @@ class ViewStoreContract:
             continue
         assert not store.write(retired, Batch([view()], position=1))
 
-    def test_a_poisoned_order_has_no_view_and_a_healed_one_no_trouble(self, store, live):
+    def test_a_poisoned_order_has_no_view_and_a_healed_one_no_error(self, store, live):
         store.write(live, Batch([view("a"), view("b")], position=1))
         store.write(live, Batch(poisoned=[Poisoned("a", "first"), Poisoned("c", "x")], position=2))
         assert self.found(store, live) == ["b"]

@@ -74,7 +74,7 @@ def test_every_page_can_be_reached_from_the_index():
     assert orphans == []
 
 
-def test_the_changelog_tells_what_is_not_released_yet_and_what_was():
+def test_the_changelog_lists_unreleased_and_released_changes():
     text = (ROOT / "CHANGELOG.md").read_text()
     assert "keepachangelog.com" in text
     assert re.search(r"^## \[Unreleased\]$", text, re.MULTILINE)

@@ -65,7 +65,7 @@ def told_on(page: str, url: str) -> str:
 
 
 @pytest.mark.parametrize("page", TALKING)
-def test_the_page_runs_while_nobody_listens(page, tmp_path, monkeypatch):
+def test_the_page_runs_without_a_provider(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with Scripted(listening=False) as nobody:
         assert told_on(page, nobody.url)

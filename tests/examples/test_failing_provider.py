@@ -31,7 +31,7 @@ def answers_of(example: Path, url: str) -> list[list[str]]:
 
 
 @pytest.mark.parametrize("example", CHECKOUTS, ids=lambda example: example.stem)
-def test_the_checkout_goes_on_while_nobody_listens(example):
+def test_the_checkout_continues_without_a_provider(example):
     with Scripted(listening=False) as nobody:
         for status, told, seen in answers_of(example, nobody.url):
             assert (status, "working on it" in told, seen) == ("200", True, "404")

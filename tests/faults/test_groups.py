@@ -344,7 +344,7 @@ def test_a_sleeper_whose_wake_up_is_lost_leads_by_itself(gated, monkeypatch):
     assert {other.result(timeout=PATIENCE).outcome for other in others} == {Outcome.APPENDED}
 
 
-def test_a_batch_that_a_dead_leader_took_with_it_is_recorded_by_its_own_caller():
+def test_a_batch_of_a_dead_leader_is_recorded_by_its_own_caller():
     lost: list[Batch] = []
 
     def commit(group: Sequence[Batch]) -> None:

@@ -66,7 +66,7 @@ def test_an_expected_version_is_no_conflict_with_oneself(log, proxy):
     assert log.append(event(number=2), expected_version=0).version == 1
 
 
-def test_a_begun_request_whose_reply_was_lost_is_not_resumed(log, proxy, schema):
+def test_a_recorded_request_whose_reply_was_lost_is_not_resumed(log, proxy, schema):
     with connect(proxy.url(schema)) as orders:
         orders.begin_request("warm", {"order_id": "warm"})
         proxy.cut_replies(1)

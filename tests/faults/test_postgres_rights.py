@@ -217,7 +217,7 @@ def test_a_superuser_is_not_said_to_read_and_append_only(postgres, url):
     assert "may read and append, and nothing" not in told.stdout
 
 
-def test_the_owner_of_the_tables_keeps_its_rights_and_the_truth_is_told(postgres):
+def test_the_owner_of_the_tables_keeps_its_rights_and_the_output_says_so(postgres):
     name = made_role(postgres)
     url = postgres.url(postgres.new_database(f"OWNER {name}"))
     initialize(user(url, name))

@@ -237,7 +237,7 @@ def test_the_library_s_methods_append_by_our_one_statement(log):
         recorder.insert_events([StoredEvent("order:a:a", 1, "topic", b"2")])
 
 
-def test_a_table_of_somebody_else_is_refused(postgres, url):
+def test_a_foreign_table_is_refused(postgres, url):
     postgres.execute(f"CREATE SCHEMA {place(url).quoted_schema}")
     with closing(stock_datastore(postgres, url)) as datastore:
         PostgresApplicationRecorder(datastore).create_table()
@@ -540,7 +540,7 @@ def test_threads_that_find_no_free_connection_in_time_get_an_error(postgres):
         assert log.last_position() == 0
 
 
-def test_sessions_that_somebody_ended_are_replaced_unseen(log, postgres):
+def test_terminated_sessions_are_replaced_silently(log, postgres):
     for number in range(20):
         terminate_all(postgres)
         assert log.append(event(number=number)).version == number + 1

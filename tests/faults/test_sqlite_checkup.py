@@ -103,7 +103,7 @@ def test_a_file_as_we_created_it_has_no_findings(whole):
     )
 
 
-def test_tables_that_nobody_needed_yet_are_not_missed(log):
+def test_tables_that_are_not_needed_yet_are_not_reported_missing(log):
     assert told(log, "schema").level is Level.OK
 
 

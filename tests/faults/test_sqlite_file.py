@@ -628,7 +628,7 @@ def test_a_fork_that_connects_again_loses_nothing_when_the_parent_closes(path):
     assert open_inherit_and_close(path, connect) == [0, 1, 2]
 
 
-def test_control_a_fork_that_inherits_a_connection_loses_what_it_was_told_is_stored(path):
+def test_control_a_fork_that_inherits_a_connection_loses_acknowledged_events(path):
     append(path, 0)
 
     def connect() -> sqlite3.Connection:

@@ -371,7 +371,7 @@ def test_a_folder_that_is_linked_elsewhere_is_noticed(log, path, tmp_path):
 
 
 @pytest.mark.parametrize("endings", [("-wal",), ("-shm",)])
-def test_closing_saves_what_was_acknowledged_if_nobody_came_in_between(log, path, endings):
+def test_closing_saves_acknowledged_events_if_no_other_writer_came(log, path, endings):
     remove(*endings)(path)
     with pytest.raises(StoreUnavailableError):
         log.append(event(number=5))
@@ -472,7 +472,7 @@ def test_a_write_ahead_file_that_is_emptied_during_a_commit_is_noticed(log, path
         insert_late(log, lambda: os.truncate(beside(path, "-wal"), 0))
 
 
-def test_a_checkpoint_of_somebody_else_is_no_trouble(log, path):
+def test_a_checkpoint_by_another_connection_does_no_harm(log, path):
     for number in range(5, 15):
         checkpoint(path)
         assert log.append(event(number=number)).version == number
@@ -480,7 +480,7 @@ def test_a_checkpoint_of_somebody_else_is_no_trouble(log, path):
     assert verify(log).ok
 
 
-def test_somebody_else_s_vacuum_is_no_trouble(log, path):
+def test_a_vacuum_by_another_connection_does_no_harm(log, path):
     with closing(sqlite3.connect(path)) as raw:
         raw.executescript("CREATE TABLE waste (x); INSERT INTO waste VALUES (zeroblob(900000))")
         raw.executescript("DROP TABLE waste")

@@ -309,7 +309,7 @@ def test_a_cut_tail_is_missed_under_a_checkpoint_only(path, tamperer, cut):
     assert finding.position == RECORDS - cut + 1
 
 
-def test_an_old_backup_is_found_out_under_a_checkpoint(path, tmp_path):
+def test_a_checkpoint_reveals_an_old_backup(path, tmp_path):
     backup = shutil.copy(path, tmp_path / "backup.db")
     with closing(SQLiteLog(path)) as log:
         log.append(event("o1", 99))
@@ -391,7 +391,7 @@ def test_a_rehashed_order_is_named_by_the_record_after_it_in_the_log(path, tampe
 
 
 @pytest.mark.parametrize("position", [1, 6, RECORDS - 3])
-def test_a_log_rehashed_to_its_end_is_found_out_under_a_checkpoint(path, tamperer, position):
+def test_a_checkpoint_reveals_a_log_rehashed_to_its_end(path, tamperer, position):
     checkpoint = look(path).checkpoint
     rehash(tamperer, position, everything=True)
 

@@ -93,7 +93,7 @@ def test_no_id_leaves_its_place_in_the_path(server, way, odd):
     assert parts[6] == parts[4]
 
 
-def test_a_body_comes_back_byte_by_byte_whatever_it_is(server, way):
+def test_every_body_is_read_back_byte_for_byte(server, way):
     for body in (b"<html>502</html>", b"", b"\xff\x00{", b'{"a": 1,\r\n "a": 2}', b"x" * 2_000_000):
         server.on("create", answer(502, body, {"content-type": "text/html"}))
         came = way.call(way.client(server).create, BODY)

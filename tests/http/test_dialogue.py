@@ -162,7 +162,7 @@ def test_several_errors_are_reported_each_with_its_field(shop, server):
 
 
 @pytest.mark.parametrize("status", [400, 404, 409, 422])
-def test_a_refusal_that_says_nothing_is_correctable_all_the_same(shop, server, status):
+def test_a_rejection_without_errors_is_correctable(shop, server, status):
     server.on("create", answer(status, b"<html>no</html>"))
     [error] = shop.create().errors
     assert (error.key, error.http_status) == (None, status)
@@ -585,7 +585,7 @@ def faulty(seed, server):
 
 
 @pytest.mark.parametrize("seed", range(ROUNDS))
-def test_whatever_fails_the_same_call_in_the_end_makes_one_order(way, clock, seed):
+def test_whatever_fails_repeating_the_call_creates_one_order(way, clock, seed):
     with Scripted() as server:
         faulty(seed, server)
         shop = Shop(way, server, clock)
@@ -598,7 +598,7 @@ def test_whatever_fails_the_same_call_in_the_end_makes_one_order(way, clock, see
         assert server.orders[ORDER] == 1
 
 
-def test_a_service_that_sends_again_after_a_timeout_makes_two(clock):
+def test_a_service_that_resends_after_a_timeout_creates_two_orders(clock):
     """The positive control: under the same faults, what everybody writes first is caught."""
     twice = 0
     for seed in range(ROUNDS):

@@ -40,7 +40,7 @@ def worst():
     return simulated(**{**hostile(0.15), "slow_seconds": 1.0}, seed=7)
 
 
-def test_under_every_fault_the_same_call_in_the_end_makes_each_order_once(tmp_path):
+def test_under_every_fault_repeating_the_call_creates_each_order_once(tmp_path):
     with (
         worst() as provider,
         connect(f"sqlite:///{tmp_path}/orders.db") as orders,

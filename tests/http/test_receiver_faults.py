@@ -55,7 +55,7 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "orders.db"
 
 
-def test_a_slow_store_is_answered_503_and_the_callback_is_recorded_all_the_same(path):
+def test_with_a_slow_store_the_answer_is_503_and_the_callback_is_still_recorded(path):
     receiver = receiver_on(path, store_seconds=0.2)
     with asgi_server(receiver) as port:
         token = bearer(port)

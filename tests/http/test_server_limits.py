@@ -281,7 +281,7 @@ def test_a_body_after_the_answer_is_not_read_for_ever(receiver):
         assert monotonic() - begun_at < 30
 
 
-def test_an_answer_that_nobody_reads_is_given_up():
+def test_an_unread_answer_is_abandoned():
     async def app(_: Any, __: Any, send: Any) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": []})
         for _ in range(1000):

@@ -51,14 +51,14 @@ def secured(files):
         yield server
 
 
-def test_a_certificate_that_nobody_vouches_for_is_refused(secured, way):
+def test_an_untrusted_certificate_is_refused(secured, way):
     with pytest.raises(NoTokenError) as refused:
         way.call(way.client(secured, tries=1).create, b"{}")
     assert refused.value.found == "the connection could not be opened"
     assert secured.asked == []
 
 
-def test_the_same_server_is_talked_to_once_somebody_vouches_for_it(secured, files, way):
+def test_the_same_server_is_accepted_with_a_trusted_certificate(secured, files, way):
     """The positive control: it is the missing trust that was refused, nothing else."""
     client = way.client(secured, **trusting(way, files))
     assert way.call(client.get, "xyz").http_status == 404

@@ -181,7 +181,7 @@ def test_people_get_text_without_escape_codes_through_a_pipe(folder):
     assert "canceled-1" in run("list", "--db", DATABASE, cwd=folder).out
 
 
-def test_a_terminal_gets_colors_unless_somebody_asked_for_none(folder):
+def test_a_terminal_gets_colors_unless_they_are_turned_off(folder):
     colored = run_on_terminal("history", ORDER, "--db", DATABASE, cwd=folder)
     assert "\x1b[" in colored.out, "the control: without NO_COLOR there are escape codes"
     for plain in ({"NO_COLOR": "1"}, {"TERM": "dumb"}):

@@ -29,7 +29,7 @@ def listed(folder, *arguments):
     return answer.out
 
 
-def test_without_stored_views_nothing_is_wrong(folder):
+def test_without_stored_views_there_is_no_finding(folder):
     answer = views(folder)
     assert (answer.code, answer.value["ok"], answer.value["live"]) == (0, True, None)
     told = run("views", "--db", DATABASE, cwd=folder)

@@ -235,7 +235,7 @@ def test_a_record_that_is_gone_is_missed(path, position):
     assert ("", "positions") in named(found)
 
 
-def test_two_records_that_changed_places_are_told(path):
+def test_two_swapped_records_are_reported(path):
     for old, new in ((3, 999), (6, 3), (999, 6)):
         change(path, "UPDATE stored_events SET rowid = ? WHERE rowid = ?", new, old)
     assert replayed(path).linked is False

@@ -220,7 +220,7 @@ ANYTHING = st.recursive(
 # A busy machine is slow to draw, and that is no finding.
 @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.dictionaries(st.sampled_from(sorted(FIELDS)), ANYTHING))
-def test_whatever_is_passed_is_either_sent_as_json_or_told_by_field(fields):
+def test_any_value_is_either_sent_as_json_or_reported_by_field(fields):
     told = set()
     try:
         sent = set(parse(CreateOrder(**FIELDS | fields).body()))

@@ -93,7 +93,7 @@ def test_the_brand_new_callback_brings_what_the_response_left_out() -> None:
     assert told["fulfillment_details"]["store_location"] == "<location_code>"
 
 
-def test_three_recordings_tell_of_three_orders() -> None:
+def test_three_recordings_are_about_three_orders() -> None:
     names = ("happy.jsonl", "corrected.jsonl", "canceled.jsonl")
     assert sorted(path.name for path in FOLDER.iterdir()) == sorted(names)
     assert [view(name).order_id for name in names] == ["xyz123456", "xyz123457", "xyz123458"]

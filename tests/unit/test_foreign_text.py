@@ -104,7 +104,7 @@ def test_the_repr_of_a_value_is_one_line_that_steers_nothing() -> None:
             assert is_plain(text), ascii(text)
 
 
-def test_the_repr_of_what_is_harmless_is_as_ever() -> None:
+def test_the_repr_of_harmless_text_is_unchanged() -> None:
     """The positive control: nothing is quoted or escaped that needs not be."""
     with connect("memory:") as orders:
         view = orders.record_callback({"id": "o-1", "status": "brand_new"}).view

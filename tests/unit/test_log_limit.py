@@ -36,7 +36,7 @@ def test_beyond_the_limit_all_kinds_share_one_limit():
     assert max(map(len, limit._kinds)) <= 200
 
 
-def test_a_logger_tells_it_in_its_next_line(caplog):
+def test_a_logger_counts_dropped_lines_in_its_next_line(caplog):
     clock = Clock()
     log = LimitedLogger(logging.getLogger("tried"), LineLimit(2, 10, clock))
     for number in range(5):

@@ -176,7 +176,7 @@ def test_only_something_written_can_be_built(wrong: Any) -> None:
         Definition.of(wrong)
 
 
-def test_the_words_of_a_move_may_come_in_any_list_and_are_text_all_the_same() -> None:
+def test_the_names_of_a_move_may_come_in_any_list() -> None:
     """The positive control: what is sound is built, from texts of a class of its own too."""
 
     class Word(str):

@@ -104,7 +104,7 @@ def test_an_event_without_a_time_that_moves_nothing_makes_no_other_late():
     assert "late" not in told
 
 
-def test_a_request_without_an_answer_and_the_reason_of_a_cancel_are_told_on_the_path():
+def test_an_unanswered_request_and_the_reason_of_a_cancel_are_shown_on_the_path():
     with connect("memory:") as orders:
         orders.begin_request(ORDER, {"order_id": ORDER}).unanswered()
         reason = "<b>customer</b> " + "changed " * 4000
@@ -281,7 +281,7 @@ def test_a_notebook_shows_a_picture_as_svg_and_a_sequence_as_mermaid(odd_order):
             ask()
 
 
-def test_a_sequence_tells_events_as_they_arrived_and_crosses_out_what_does_not_count(odd_order):
+def test_a_sequence_shows_events_as_they_arrived_and_crosses_out_those_that_do_not_count(odd_order):
     lines = draw_order(odd_order, ORDER, "sequence").mermaid().splitlines()
     assert lines[0] == "sequenceDiagram"
     told = [line.strip() for line in lines if "P->>S" in line or "P-xS" in line]

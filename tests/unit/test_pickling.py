@@ -273,7 +273,7 @@ def test_a_fold_continues_from_its_current_state(way):
 
 
 @ALL_WAYS
-def test_a_receipt_that_nobody_read_yet_is_whole_where_it_arrives(way):
+def test_an_unread_receipt_is_complete_after_pickling(way):
     with connect("memory:") as orders:
         receipt = orders.record_callback(callback())
         later = orders.record_callback(callback(status="delivered"))

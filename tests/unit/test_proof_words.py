@@ -222,7 +222,7 @@ class Noting(Folding):
 
 
 @pytest.mark.parametrize(("workers", "is_alone"), [(1, True), (2, False)])
-def test_a_proof_uses_the_processes_that_it_was_given_and_tells_how_far_it_is(
+def test_a_proof_uses_the_given_processes_and_reports_progress(
     workers: int, is_alone: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(3 - workers)), raising=False)

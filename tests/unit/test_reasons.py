@@ -127,7 +127,7 @@ def test_the_reason_says_what_stood_against_what(told: list[Event], of: str, sen
     assert reason == sentence
 
 
-def test_a_move_back_that_nobody_declared_is_refused_with_both_ends_named() -> None:
+def test_an_undeclared_move_back_is_refused_with_both_states_named() -> None:
     definition = Definition.write(
         "one way",
         states=["placed", "packed", "sent"],

@@ -99,7 +99,7 @@ def test_the_receipt_comes_with_the_answer(ask, token):
     assert answer.receipt.change.after == "brand_new"
 
 
-def test_headers_that_can_be_read_but_once_are_looked_at_and_kept_all_the_same(ask, token):
+def test_headers_from_an_iterator_are_read_and_kept(ask, token):
     """As Flask and others hand them out."""
     pairs = {"Authorization": f"Bearer {token}", "X-Request-Id": "r-1", "Content-Length": "42"}
     answer = ask(Request("POST", "/callbacks", iter(pairs.items()), BODY))

@@ -83,7 +83,7 @@ def test_a_right_secret_is_taken_a_second_after_any_number_of_guesses(receiver, 
     assert asked(receiver, SECRET) == 200
 
 
-def test_a_right_secret_gets_in_while_somebody_guesses_from_the_same_address(receiver, clock):
+def test_a_right_secret_is_accepted_during_guesses_from_the_same_address(receiver, clock):
     """As all do behind a proxy: of ten tries a second apart, most succeed beside 100 guesses."""
     guess(receiver, 1000)
     taken = 0
@@ -110,7 +110,7 @@ def test_guesses_at_one_client_id_make_no_other_wait(clock):
         assert asked(receiver, other, client_id="other") == 200
 
 
-def test_ids_that_nobody_has_are_counted_together(receiver):
+def test_unknown_ids_are_counted_together(receiver):
     told = Counter(asked(receiver, "x" * 16, client_id=f"client-{n}") for n in range(500))
     assert told[401] <= FREE_GUESSES + 1
     assert len(receiver.rules.authorization._guesses) == 2

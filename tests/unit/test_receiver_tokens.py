@@ -172,7 +172,7 @@ def test_a_changed_letter_anywhere_is_found():
         assert tokens.client_of(changed) is None, place
 
 
-def test_a_token_that_was_accepted_ends_all_the_same(monkeypatch):
+def test_an_accepted_token_still_expires(monkeypatch):
     tokens, token = Tokens(KEY, timedelta(seconds=30)), Tokens(KEY).issue(CLIENT).encode()
     assert tokens.client_of(token) == CLIENT
     later = time.time() + 3601

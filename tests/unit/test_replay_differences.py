@@ -356,7 +356,7 @@ def test_a_provider_error_is_reported_with_the_record(records):
     assert told == [(A, "event", None, "the provider's code raised ZeroDivisionError", 3, 3)]
 
 
-def test_records_of_a_provider_that_is_not_known_are_checked_all_the_same(records):
+def test_records_of_an_unknown_provider_are_checked(records):
     provider = (A, "provider", "instacart", "it is not known here", None, None)
 
     assert differences(records, {}) == [provider]

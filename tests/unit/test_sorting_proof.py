@@ -438,7 +438,7 @@ PROVED = [
 ]
 
 
-def test_a_proof_says_word_for_word_what_it_looked_at() -> None:
+def test_a_proof_lists_verbatim_what_it_explored() -> None:
     found = sorting.prove(KITCHEN, PANTRY, scope=SMALL._replace(size=3))
     assert [(each.name, each.checked, each.says) for each in found] == PROVED
     assert {each.proved for each in found} == {Proved.PROVED}
@@ -525,9 +525,7 @@ DIGEST = "request:1, ad1b9de91051..."
     ],
     ids=["tie", "digest", "received_at", "version", "lanes", "circle", "rival", "view", "arrival"],
 )
-def test_a_refutation_says_word_for_word_what_differs(
-    rules: Rules, checked: int, says: str
-) -> None:
+def test_a_refutation_states_the_difference_verbatim(rules: Rules, checked: int, says: str) -> None:
     [found, *_] = refuted(rules)
     assert (found.checked, found.says) == (checked, says)
 

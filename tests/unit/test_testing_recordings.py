@@ -91,7 +91,7 @@ def test_the_same_call_gives_the_same_recording_and_another_time_another_event()
     given(once).when(instacart.callback("at_store", at=60, order_id="other")).then(events=1)
 
 
-def test_times_are_those_of_the_provider_and_receipt_follows_unless_told():
+def test_times_are_the_provider_s_and_receipt_follows_by_default():
     given().when(instacart.callback("at_store", at=60)).then(
         path=[{"at": "2022-06-04T10:01:00Z"}],
         arrival={"first_received_at": "2022-06-04T10:01:00Z"},

@@ -355,7 +355,7 @@ def test_an_empty_log_ends_at_the_start(shelf):
 
 
 @pytest.mark.parametrize("later", [0, 1, 2])
-def test_a_log_written_anew_is_found_out_however_far_it_goes(shelf, log, later):
+def test_a_rewritten_log_is_detected_whatever_its_length(shelf, log, later):
     checkpoint = verify(shelf).checkpoint
     other = MemoryLog(clock=TickingClock())
     other.append_many([event("z", n) for n in range(8 + later)])
