@@ -19,10 +19,11 @@ from pairs import Peer, Row, Stopwatch, cpu, main, measure
 from transitions import Machine
 from workload import EVENTS_PER_ORDER, NAMES, order
 
-from lifecycle.composition import known_providers
 from lifecycle.core.event import Arrival, Event
 from lifecycle.core.fold import Folding
+from lifecycle.core.recognizer import Recognizer
 from lifecycle.core.verdict import first_stage, place
+from lifecycle.providers.instacart import INSTACART
 
 _RECEIVED_AT = datetime(2022, 6, 4, 10, 0, tzinfo=UTC)
 
@@ -35,7 +36,7 @@ class Model:
 
 def recognized(orders: int) -> list[list[Event]]:
     """Return the events of some orders, in the order in which they were sent."""
-    recognize = known_providers()["instacart"].recognize
+    recognize = Recognizer(INSTACART).recognize
     found: list[list[Event]] = []
     for number in range(orders):
         arrived = [Arrival("callback", each.body, _RECEIVED_AT) for each in order(number)]

@@ -20,11 +20,12 @@ from raw import Floor, stored
 from workload import arrivals
 
 from lifecycle import Arrival, Event
-from lifecycle.composition import known_providers
-from lifecycle.core.identity import of_callback
+from lifecycle.core.identity import digest_of
+from lifecycle.core.recognizer import Recognizer
 from lifecycle.core.strict_json import parse
 from lifecycle.log.codec import link, prepare, seal
 from lifecycle.log.contract import Append, Place
+from lifecycle.providers.instacart import INSTACART
 
 _RECEIVED_AT: Final = datetime(2022, 6, 4, 10, 0, tzinfo=UTC)
 _HASH: Final = "0" * 64
@@ -57,7 +58,7 @@ def inserting(callbacks: Callbacks) -> Peer:
 
 def recognized(arrived: Iterable[Arrival]) -> list[Event]:
     """Return the events that arrivals are."""
-    found = map(known_providers()["instacart"].recognize, arrived)
+    found = map(Recognizer(INSTACART).recognize, arrived)
     return [event for event in found if isinstance(event, Event)]
 
 
@@ -72,13 +73,13 @@ def rows(options: argparse.Namespace) -> list[Row]:
     callbacks = list(arrivals(options.events))
     arrived = [Arrival("callback", one.body, _RECEIVED_AT) for one in callbacks]
     events = recognized(arrived)
-    parsed = [(e.status or "", e.event_id, e.body, parse(e.body)) for e in events]
+    parsed = [(one, parse(one.body)) for one in arrived]
     found = measure(
         {
             "all": in_batches(callbacks),
             "parse": each([one.body for one in callbacks], parse),
-            "digest": each(parsed, lambda told: of_callback(*told)),
-            "recognize": each(arrived, known_providers()["instacart"].recognize),
+            "digest": each(parsed, lambda told: digest_of(told[0], None, told[1])),
+            "recognize": each(arrived, Recognizer(INSTACART).recognize),
             "prepare": each(events, prepare),
             "seal": each([prepare(event) for event in events], sealed),
             "insert": inserting(callbacks),

@@ -78,6 +78,7 @@ __all__ = [
     "MixedOrdersError",
     "NeverReachedError",
     "NoAnswerError",
+    "NoReading",
     "NoTokenError",
     "NoViewsError",
     "NotEnteredError",
@@ -94,6 +95,7 @@ __all__ = [
     "ProviderError",
     "ProviderFaultError",
     "QuarantineItem",
+    "Reading",
     "Receipt",
     "RequestBodyError",
     "Sent",
@@ -123,7 +125,7 @@ if _typing.TYPE_CHECKING:
     from lifecycle.core.definition import Awaits, Definition
     from lifecycle.core.event import Arrival, Event, Unreadable
     from lifecycle.core.fold import Folding, fold, history
-    from lifecycle.core.provider import Provider
+    from lifecycle.core.provider import NoReading, Provider, Reading
     from lifecycle.core.view import Anomaly, HistoryEntry, OrderError, OrderView, Step, Verdict
     from lifecycle.log.contract import Outcome
     from lifecycle.log.feed_store import DeadLetter
@@ -142,7 +144,7 @@ else:
         "lifecycle.core.definition": ("Awaits", "Definition"),
         "lifecycle.core.event": ("Arrival", "Event", "Unreadable"),
         "lifecycle.core.fold": ("Folding", "fold", "history"),
-        "lifecycle.core.provider": ("Provider",),
+        "lifecycle.core.provider": ("NoReading", "Provider", "Reading"),
         "lifecycle.core.view": (
             "Anomaly",
             "HistoryEntry",

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Final, cast
 
 from lifecycle import providers
 from lifecycle.core.argument import CheckedClock, check_type
-from lifecycle.core.guarded_provider import guarded
 from lifecycle.core.provider import Provider
+from lifecycle.core.recognizer import recognizer_of
 from lifecycle.errors import InvalidArgumentError, MissingExtraError, StoreUrlError
 from lifecycle.log.contract import Guarded, Log, Setting
 from lifecycle.service.orders import Orders
@@ -251,7 +251,7 @@ def part_of(provider: str, part: str) -> ModuleType:
 def _providers(provider: str | Provider) -> tuple[Mapping[str, Provider], Provider]:
     known = known_providers()
     if not isinstance(provider, str):
-        return {**known, guarded(provider).name: provider}, provider
+        return {**known, recognizer_of(provider).name: provider}, provider
     if provider not in known:
         raise InvalidArgumentError("provider", "one of " + ", ".join(sorted(known)), found=provider)
     return known, known[provider]

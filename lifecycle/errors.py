@@ -190,7 +190,7 @@ class InvalidRequestError(LifecycleError, ValueError):
 class ProviderFaultError(LifecycleError):
     """A provider's code failed with what is stored of one order; all other orders can be read.
 
-    `found` says what it did, by the name of a type alone.
+    `found` says what it did, in a sentence that names types alone.
     """
 
     def __init__(self, provider: str, order_id: str, found: str) -> None:
@@ -198,7 +198,7 @@ class ProviderFaultError(LifecycleError):
         self.order_id = order_id
         self.found = found
         super().__init__(
-            f"order {order_id!a} of {provider!a} cannot be read: the provider's {found}; "
+            f"order {order_id!a} of {provider!a} cannot be read: {found}; "
             "mend its code and read the order again"
         )
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import structs
 
 from lifecycle import connect
 from lifecycle.audit.replay import Replay, replay
@@ -13,6 +15,7 @@ from lifecycle.composition import known_providers
 from lifecycle.log.contract import Record
 from lifecycle.log.stores.memory.log import MemoryLog
 from lifecycle.log.view_store import Generation, StoredView
+from lifecycle.providers.instacart import Instacart
 
 PROVIDERS = known_providers()
 Differing = tuple[Any, ...]
@@ -33,18 +36,14 @@ def log_of(records: Sequence[Record]) -> MemoryLog:
 
 
 @dataclass(frozen=True)
-class Otherwise:
-    """A provider that recognizes callbacks otherwise than it did."""
+class Otherwise(Instacart):
+    """A provider that reads callbacks otherwise than it did."""
 
-    fields: dict[str, Any]
-    name: str = "instacart"
-    definition: object = PROVIDERS["instacart"].definition
-    kept_headers: frozenset[str] = frozenset()
-    recall = staticmethod(PROVIDERS["instacart"].recall)
+    fields: dict[str, Any] = field(default_factory=dict)
 
-    def recognize(self, arrival: Any) -> Any:
-        event = PROVIDERS["instacart"].recognize(arrival)
-        return event._replace(**self.fields) if arrival.kind == "callback" else event
+    def read(self, arrival: Any, body: Any) -> Any:
+        said = super().read(arrival, body)
+        return structs.replace(said, **self.fields) if arrival.kind == "callback" else said
 
 
 class Shown:

@@ -20,6 +20,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
+from msgspec import Struct
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
@@ -80,7 +81,7 @@ def exceptions() -> list[type[Exception]]:
 
 def is_value(cls: type) -> bool:
     """Tell whether a class is one of plain values: all that it is are its fields."""
-    of_values = dataclasses.is_dataclass(cls) or issubclass(cls, tuple | BaseModel | Enum)
+    of_values = dataclasses.is_dataclass(cls) or issubclass(cls, tuple | Struct | BaseModel | Enum)
     return of_values and not cls.__name__.startswith("_") and not inspect.isabstract(cls)
 
 
@@ -131,6 +132,9 @@ def instance(cls: type) -> Any:
     if dataclasses.is_dataclass(cls):
         hints = typing.get_type_hints(cls)
         return cls(**{field.name: sample(hints[field.name]) for field in dataclasses.fields(cls)})
+    if issubclass(cls, Struct):
+        hints = typing.get_type_hints(cls)
+        return cls(*(sample(hints[name]) for name in cls.__struct_fields__))
     if issubclass(cls, Exception):
         return cls(*arguments_of(cls))
     raise CannotBeSampledError(cls.__name__)

@@ -38,6 +38,7 @@ from lifecycle.audit.export import export
 from lifecycle.composition import connect
 from lifecycle.core.event import Event, stream_of
 from lifecycle.core.fold import fold
+from lifecycle.core.recognizer import Recognizer
 from lifecycle.core.view import OrderView
 from lifecycle.log.codec import decode_event
 from lifecycle.log.contract import Record
@@ -47,6 +48,8 @@ from lifecycle.service.receipt import Receipt
 from lifecycle.testing import FixedClock, hostile_bodies
 from tests import oracle
 from tests.sample_events import Recording, callback, flat, random_set, request, respelled
+
+RECOGNIZER = Recognizer(INSTACART)
 
 ORDERS = ("one", "two")
 POOL = 14
@@ -85,7 +88,7 @@ def told(view: OrderView) -> dict[str, Any]:
 @lru_cache(10_000)
 def event_of(record: Record) -> Event:
     """Return the event that a record holds; of the same record, always the same."""
-    return INSTACART.recall(decode_event(record))
+    return RECOGNIZER.recall(decode_event(record))
 
 
 class Sent:

@@ -13,11 +13,13 @@ from hashlib import sha256
 from types import MappingProxyType
 from typing import Any, Final
 
+from msgspec import structs
+
 from lifecycle.audit.difference import Difference
 from lifecycle.core.event import NO_HEADERS, Arrival, Event, Unreadable
 from lifecycle.core.fold import Folding
-from lifecycle.core.guarded_provider import PROVIDER_FAULT, GuardedProvider, guarded
 from lifecycle.core.provider import Provider
+from lifecycle.core.recognizer import PROVIDER_FAULT, Recognizer, recognizer_of
 from lifecycle.core.view import OrderView
 from lifecycle.errors import LifecycleError, StoredFormatError
 from lifecycle.log.codec import (
@@ -31,10 +33,6 @@ from lifecycle.log.codec import (
 from lifecycle.log.contract import Record
 
 Tell = Callable[[Difference], None]
-
-# For what every record becomes: a named tuple's own constructor takes twice as long.
-_new: Final = tuple.__new__
-_PLACED: Final = (Event._fields.index("version"), Event._fields.index("position"))
 
 
 # What a header says that nobody can read: no name of any record, and not nothing either.
@@ -150,7 +148,7 @@ class Chain:
 
 def rederived(provider: Provider, records: Sequence[Record], chain: Chain) -> list[Event]:
     """Return the events of a stream as their bytes say them today; tells all that differs."""
-    events, reader = [], guarded(provider)
+    events, reader = [], recognizer_of(provider)
     for record in records:
         fields, body = chain.step(record)
         if fields is None:
@@ -162,39 +160,35 @@ def rederived(provider: Provider, records: Sequence[Record], chain: Chain) -> li
 
 
 def _recognized(
-    provider: GuardedProvider, fields: dict[str, Any], body: bytes, record: Record, chain: Chain
+    provider: Recognizer, fields: dict[str, Any], body: bytes, record: Record, chain: Chain
 ) -> Event | None:
     try:
         arrival, stored = _arrival(fields, body), _stored(fields)
     except (KeyError, TypeError, ValueError):
         chain.tell(record, "header", None, "a field of it is missing or of a wrong type")
         return None
-    again = provider.recognize_again(arrival)
+    again = provider.recognize(arrival)
     if isinstance(again, Unreadable):
         is_fault = again.reason == PROVIDER_FAULT
         field, found = ("event", again.detail) if is_fault else ("reason", again.reason)
         chain.tell(record, field, None, found)
         return None
     _compare(again, stored, record, chain)
-    placed = (record.version, record.position)
-    return _new(Event, again[: _PLACED[0]] + placed + again[_PLACED[1] + 1 :])
+    return structs.replace(again, version=record.version, position=record.position)
 
 
 def _arrival(fields: Mapping[str, Any], body: bytes) -> Arrival:
     get = fields.get
     headers = get("headers")
-    return _new(
-        Arrival,
-        (
-            fields["kind"],
-            body,
-            datetime.fromisoformat(fields["received_at"]),
-            fields["order_id"],
-            get("attempt") or 1,
-            get("exchange_id"),
-            get("http_status"),
-            NO_HEADERS if headers is None else MappingProxyType(headers),
-        ),
+    return Arrival(
+        fields["kind"],
+        body,
+        datetime.fromisoformat(fields["received_at"]),
+        fields["order_id"],
+        get("attempt") or 1,
+        get("exchange_id"),
+        get("http_status"),
+        NO_HEADERS if headers is None else MappingProxyType(headers),
     )
 
 

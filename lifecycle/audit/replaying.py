@@ -11,8 +11,8 @@ from lifecycle.audit.comparing import differing
 from lifecycle.audit.difference import Difference, Differences
 from lifecycle.audit.rederiving import Chain, Links, check, folded, rederived
 from lifecycle.core.event import Event
-from lifecycle.core.guarded_provider import all_guarded
 from lifecycle.core.provider import Provider
+from lifecycle.core.recognizer import recognizers_of
 from lifecycle.log.contract import MARKS, ORDERS, QUARANTINE, Log, Record
 from lifecycle.log.view_store import Generation, Phase, StoredView, ViewStore
 from lifecycle.projections.stored_form import FORM
@@ -59,7 +59,7 @@ class Replayer:
 
     def __init__(self, log: Log, providers: Mapping[str, Provider], last: int) -> None:
         self._log = log
-        self._providers = all_guarded(providers)
+        self._providers = recognizers_of(providers)
         self._last = last
 
     def replay(self, chosen: Range) -> Part:

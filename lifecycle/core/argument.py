@@ -8,6 +8,7 @@ from typing import Any, Final
 from lifecycle.errors import InvalidArgumentError
 
 _LONGEST_SECONDS: Final = 86_400
+_LONGEST_TYPE_NAME: Final = 60
 
 
 def check_callable(argument: str, value: object) -> None:
@@ -38,6 +39,13 @@ def check_type(argument: str, value: object, wanted: type) -> None:
     """
     if not isinstance(value, wanted):
         raise InvalidArgumentError(argument, f"a value of type {wanted.__name__}")
+
+
+def type_name(value: object) -> str:
+    """Return how a message names a value's type: a plain name of moderate length."""
+    # Past whatever the class or its own class makes of `__name__`.
+    name = str.__str__(type.__dict__["__name__"].__get__(type(value)))
+    return name if name.isidentifier() and len(name) <= _LONGEST_TYPE_NAME else "something odd"
 
 
 def is_whole(value: object) -> bool:

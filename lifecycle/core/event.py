@@ -1,7 +1,7 @@
 """One thing that was sent or that arrived about an order.
 
-    bytes ─→ Arrival ─→ provider.recognize ─→ Event        stored once, immutable
-                                           └→ Unreadable   stored in the quarantine
+    bytes ─→ Arrival ─→ recognizer ─→ Event        stored once, immutable
+                                   └→ Unreadable   stored in the quarantine
 
 An `Arrival` is what came, not yet understood. An `Event` is what it says, with the
 bytes it came as. Both are plain values: nothing here reads a clock, a file or a socket.
@@ -12,7 +12,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from types import MappingProxyType
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, Literal, Self
+
+from msgspec import Struct, structs
 
 Kind = Literal["request", "response", "callback", "poll"]
 """How an event came: our create request, its response, a callback, or any other
@@ -81,7 +83,17 @@ def opaque_id(value: object) -> str | None:
         return None
 
 
-class Arrival(NamedTuple):
+class Value(Struct, frozen=True, gc=False):
+    """A plain value: its fields never change, and it survives pickling and copying."""
+
+    def _replace(self, **changes: Any) -> Self:
+        return structs.replace(self, **changes)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _frozen, (type(self), tuple(map(_thawed, structs.astuple(self))))
+
+
+class Arrival(Value, frozen=True, gc=False):
     """What came, not yet understood.
 
     `body` holds the bytes as they came. `headers` are the kept ones, names in lower
@@ -100,22 +112,19 @@ class Arrival(NamedTuple):
     def __repr__(self) -> str:
         return f"<Arrival {self.kind} of {len(self.body)} bytes>"
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _frozen, (type(self), tuple(map(_thawed, self)))
 
-
-class Fault(NamedTuple):
+class Fault(Value, frozen=True, gc=False):
     """One readable error of a rejected or failed exchange; what nobody said is None."""
 
     message: str | None = None
-    code: int | None = None
+    code: int | str | None = None
     key: str | None = None
 
     def __repr__(self) -> str:
         return f"<Fault code={self.code!a}>"
 
 
-class Event(NamedTuple):
+class Event(Value, frozen=True, gc=False):
     """One event of an order: its bytes verbatim, its identity, its times, what it says.
 
     `name` is stored and public for ever; `trigger` is what the definition is asked with:
@@ -164,11 +173,8 @@ class Event(NamedTuple):
         )
         return f"<Event {self.kind} {name} {self.sha256[:12]}>"
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _frozen, (type(self), tuple(map(_thawed, self)))
 
-
-class Unreadable(NamedTuple):
+class Unreadable(Value, frozen=True, gc=False):
     """Something that arrived and could not be read as an event: kept whole.
 
     `reason` is one of the quarantine's codes, `detail` a sentence without any payload.
@@ -189,7 +195,7 @@ class Unreadable(NamedTuple):
         return f"<Unreadable {ascii(self.reason)[1:-1]} of {len(self.body)} bytes>"
 
 
-class Redriven(NamedTuple):
+class Redriven(Value, frozen=True, gc=False):
     """The mark that item `item` of the quarantine became an event of `stream`.
 
     There is one an item at most: to append it again changes nothing.
@@ -212,6 +218,6 @@ def _thawed(value: object) -> object:
     return value
 
 
-def _frozen(cls: type[Arrival | Event], fields: tuple[Any, ...]) -> Arrival | Event:
+def _frozen(cls: type[Value], fields: tuple[Any, ...]) -> Value:
     """Return a value made from what it was pickled as, its mappings read-only again."""
-    return cls._make(MappingProxyType(field) if type(field) is dict else field for field in fields)
+    return cls(*(MappingProxyType(field) if type(field) is dict else field for field in fields))

@@ -24,53 +24,52 @@ import hashlib
 import json
 import re
 from datetime import datetime
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
-from lifecycle.core.event import MAX_ID_BYTES, MAX_WORD_BYTES
+from lifecycle.core.event import MAX_ID_BYTES, MAX_WORD_BYTES, Arrival
 from lifecycle.core.instant import format_instant
-from lifecycle.core.strict_json import canonical
+from lifecycle.core.strict_json import canonical_body
 
 # C0 controls, DEL and surrogates: no log, URL or database carries them safely.
 _UNFIT: Final = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
 _UNFIT_MARK: Final = "\x00"
 
 
-class Identity(NamedTuple):
-    """What an event is known by: its key within the order, and the digest of its content."""
+def digest_of(arrival: Arrival, date: datetime | None, value: Any) -> str:
+    """Return the digest of what arrived.
 
-    key: str
-    digest: str
-
-
-def of_request(attempt: int, body: bytes, value: Any) -> Identity:
-    """Return the identity of our create request of this attempt."""
-    return Identity(f"request:{attempt}", _digest(_content(body, value)))
-
-
-def of_response(
-    attempt: int, exchange_id: str | None, http_status: int | None, body: bytes, value: Any
-) -> Identity:
-    """Return the identity of a create request's response."""
-    digest = _digest(http_status, _content(body, value))
-    return Identity(f"response:{attempt}:{exchange_id or ''}:{digest}", digest)
+    `value` is the JSON that its body spells, `date` what its `Date` header says.
+    """
+    before = b""
+    if arrival.kind == "response" or arrival.kind == "poll":  # noqa: PLR1714 - twice as fast
+        before = b"null," if arrival.http_status is None else b"%d," % arrival.http_status
+    if arrival.kind == "poll":
+        before += b"null," if date is None else f'"{format_instant(date)}",'.encode()
+    if type(value) is dict:
+        content = canonical_body(arrival.body, value)
+    else:
+        content = b'"%b"' % base64.b64encode(arrival.body)
+    return hashlib.sha256(b"[%b%b]" % (before, content)).hexdigest()
 
 
-def of_callback(word: str, event_id: str | None, body: bytes, value: Any) -> Identity:
-    """Return the identity of a callback; without an event id its content is its key.
+def key_of(
+    arrival: Arrival, exchange_id: str | None, word: str, event_id: str | None, digest: str
+) -> str:
+    """Return the key of an event within its order.
 
     `word` is the `spoken_word`, before any prefix is dropped or alias mapped.
     """
-    digest = _digest(_content(body, value))
-    if event_id is None:
-        return Identity(f"snapshot:{digest}", digest)
-    return Identity(f"callback:{_escaped(word)}:{event_id}", digest)
-
-
-def of_poll(http_status: int | None, date: datetime | None, body: bytes, value: Any) -> Identity:
-    """Return the identity of any other answer that shows the order."""
-    printed = None if date is None else format_instant(date)
-    digest = _digest(http_status, printed, _content(body, value))
-    return Identity(f"poll:{digest}", digest)
+    match arrival.kind:
+        case "request":
+            return f"request:{arrival.attempt}"
+        case "response":
+            return f"response:{arrival.attempt}:{exchange_id or ''}:{digest}"
+        case "callback" if event_id is None:
+            return f"snapshot:{digest}"
+        case "callback":
+            return f"callback:{_escaped(word)}:{event_id}"
+        case "poll":
+            return f"poll:{digest}"
 
 
 def spoken_word(value: object) -> str | None:
@@ -151,11 +150,3 @@ def _is_unicode(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
-
-
-def _content(body: bytes, value: Any) -> Any:
-    return value if type(value) is dict else base64.b64encode(body).decode("ascii")
-
-
-def _digest(*content: Any) -> str:
-    return hashlib.sha256(canonical(content)).hexdigest()

@@ -2,17 +2,80 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Protocol
+
+from msgspec import UNSET, UnsetType
 
 from lifecycle.core.definition import Definition
-from lifecycle.core.event import Arrival, Event, Unreadable
+from lifecycle.core.event import NOTHING, Arrival, Fate, Fault, Problem, Value
+
+JsonObject = dict[str, Any]
+
+
+class Reading(Value, frozen=True, gc=False):
+    """What one body says; what it does not say is None. Every value in it is plain.
+
+    Attributes:
+        name: what happened, in our vocabulary, public for ever: 1 to 255 bytes of UTF-8. Of
+            a response one of `accepted`, `rejected`, `failed`; a request needs none.
+        trigger: what the definition is asked with, where that is not the name: the state
+            that an answer shows, or None where it shows none. Left out, it is the name, or
+            None for a name that only we give.
+        order_id: the order that the body names.
+        status: the provider's word, verbatim. Trimmed and in lower case it is part of a
+            callback's key; where there is none, the name is.
+        event_id: opaque, 1 to 255 bytes of UTF-8; part of a callback's key.
+        occurred_at: the provider's clock, with a zone. A poll is timed by its `Date` header.
+        details: what the body says about the order, in JSON values: only what says something.
+        faults: the errors of a response that is rejected or failed.
+        problems: anomaly codes of what is odd about the body.
+        fate: what a failed response says about its request.
+
+    Of a request only `order_id` counts: it is our own.
+    """
+
+    name: str | None = None
+    trigger: str | UnsetType | None = UNSET
+    order_id: str | None = None
+    status: str | None = None
+    event_id: str | None = None
+    occurred_at: datetime | None = None
+    details: Mapping[str, Any] = NOTHING
+    faults: tuple[Fault, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    fate: Fate | None = None
+
+    def __repr__(self) -> str:
+        return "<Reading>"
+
+
+class NoReading(Value, frozen=True, gc=False):
+    """Why a body says nothing that could be an event: a quarantine code, and a sentence.
+
+    The sentence quotes nothing of the body.
+    """
+
+    reason: str
+    detail: str
 
 
 class Provider(Protocol):
     """One provider: its lifecycle, and how its bodies are read.
 
-    Both methods are pure: they read no clock, file or socket, and never raise for what
-    a body says or lacks.
+        class Kitchen:
+            name = "kitchen"
+            definition = Definition.write(...)
+            kept_headers = frozenset()
+
+            def read(self, arrival, body):
+                if body is None or "state" not in body:
+                    return NoReading("no_name", "the body says no state")
+                return Reading(name=body["state"], order_id=body["order"])
+
+    What is JSON, whose order it is, what identifies it, hashes and limits are decided by
+    `lifecycle.core.recognizer`, once for all providers.
     """
 
     @property
@@ -30,13 +93,13 @@ class Provider(Protocol):
         """Names in lower case of the headers to keep beside the usual ones."""
         ...
 
-    def recognize(self, arrival: Arrival) -> Event | Unreadable:
-        """Return what an arrival says, or why it cannot be read."""
-        ...
+    def read(self, arrival: Arrival, body: JsonObject | None) -> Reading | NoReading:
+        """Return what an arrival says, or why it says nothing.
 
-    def recall(self, event: Event) -> Event:
-        """Return a stored event with what its body says (details, faults, fate) filled in.
-
-        The stored identity and name stand: they are never decided anew.
+        `body` is the JSON object that the bytes spell; None where they spell none, which
+        never happens for a callback. Called when something arrives and whenever a stored
+        event is looked at: of the second reading only details, faults and fate count.
+        Pure: it reads no clock, file or socket. If it raises, or returns what it may not,
+        what arrived goes to the quarantine as `provider_fault`.
         """
         ...

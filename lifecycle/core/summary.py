@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
+from msgspec import structs
+
 from lifecycle.core.awaiting import awaiting, missing
 from lifecycle.core.definition import Definition
 from lifecycle.core.event import FAILED, REJECTED, Event, Problem
@@ -100,7 +102,7 @@ def _errors(folded: Folded) -> tuple[OrderError, ...]:
     newest = max((event.attempt or 0 for event in failed), default=None)
     return tuple(
         OrderError(
-            **fault._asdict(),
+            **structs.asdict(fault),
             http_status=event.http_status,
             correctable=event.name == REJECTED,
         )

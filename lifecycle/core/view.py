@@ -62,7 +62,7 @@ class OrderError(FrozenValue):
     """
 
     message: str | None
-    code: int | None
+    code: int | str | None
     key: str | None
     http_status: int | None
     correctable: bool

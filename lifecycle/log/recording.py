@@ -14,6 +14,7 @@ import json
 import math
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any, Final
 
 from lifecycle.core.event import (
@@ -75,7 +76,7 @@ def keep_headers(headers: Headers, also: frozenset[str] = frozenset()) -> Mappin
                 kept[name] = f"{kept[name]}, {value}" if name in kept else value
     except (TypeError, ValueError):
         raise InvalidArgumentError("headers", "a mapping, or pairs of names and values") from None
-    return {name: value for name, value in kept.items() if _is_short(value)}
+    return MappingProxyType({name: text for name, text in kept.items() if _is_short(text)})
 
 
 def read_line(

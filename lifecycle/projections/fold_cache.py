@@ -12,11 +12,12 @@ from threading import Lock
 from types import TracebackType
 from typing import Final, Self, TypeVar
 
+from lifecycle.core.argument import type_name
 from lifecycle.core.change import Change, Told
 from lifecycle.core.event import Event
 from lifecycle.core.fold import Folding
-from lifecycle.core.guarded_provider import all_guarded, type_name
 from lifecycle.core.provider import Provider
+from lifecycle.core.recognizer import recognizers_of
 from lifecycle.errors import (
     LifecycleError,
     OpenedElsewhereError,
@@ -39,7 +40,7 @@ class Foldings:
         self, log: Log, providers: Mapping[str, Provider], *, kept: int = _KEPT_ORDERS
     ) -> None:
         self._log = log
-        self._providers = all_guarded(providers)
+        self._providers = recognizers_of(providers)
         self._kept = kept
         self._lock = Lock()
         self._foldings: OrderedDict[str, tuple[int, Folding]] = OrderedDict()
@@ -154,7 +155,7 @@ def raise_if_unfoldable(raised: BaseException, provider: str, stream: str) -> No
     """
     if isinstance(raised, Exception) and not isinstance(raised, LifecycleError | MemoryError):
         order_id = stream.removeprefix(f"{ORDERS}{provider}:")
-        found = f"details cannot be folded ({type_name(raised)})"
+        found = f"the provider's details cannot be folded ({type_name(raised)})"
         raise ProviderFaultError(provider, order_id, found) from None
 
 
@@ -169,7 +170,7 @@ def why_unfoldable(trouble: Exception) -> str:
     if isinstance(trouble, StoreError | OpenedElsewhereError | MemoryError):
         raise trouble
     if isinstance(trouble, ProviderFaultError):
-        return f"the provider's {trouble.found}"
+        return trouble.found
     if isinstance(trouble, LifecycleError):
         return str(trouble)
     return f"unexpected {type(trouble).__name__} while it was folded"

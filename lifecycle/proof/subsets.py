@@ -38,6 +38,7 @@ from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 from lifecycle.core.definition import Definition
+from lifecycle.core.event import Event
 from lifecycle.core.fold import Folding, Placed
 from lifecycle.errors import LostWorkerError
 from lifecycle.proof.alphabet import Letter
@@ -154,7 +155,11 @@ def copied(folding: Folding) -> Folding:
 
 
 def _settled(name: str, value: Any) -> Any:
-    return sorted(value) if name == _UNORDERED else value
+    return sorted(value, key=_identity) if name == _UNORDERED else value
+
+
+def _identity(event: Event) -> tuple[str, str]:
+    return event.key, event.digest
 
 
 def _copied(value: Any) -> Any:

@@ -10,7 +10,7 @@ from typing import Any, Final, TypedDict
 
 from lifecycle.core.argument import is_whole
 from lifecycle.core.event import MAX_ATTEMPT, Arrival, Event, Kind, Unreadable, opaque_id
-from lifecycle.core.guarded_provider import GuardedProvider
+from lifecycle.core.recognizer import Recognizer
 from lifecycle.core.strict_json import compact
 from lifecycle.errors import InvalidArgumentError
 from lifecycle.log.recording import Headers, keep_headers, read_line
@@ -43,8 +43,8 @@ class Intake:
     `clock` is asked only where the caller gives no time.
     """
 
-    providers: Mapping[str, GuardedProvider]
-    provider: GuardedProvider
+    providers: Mapping[str, Recognizer]
+    provider: Recognizer
     clock: Callable[[], datetime]
 
     def arrival(

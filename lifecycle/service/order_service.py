@@ -13,9 +13,9 @@ from typing import Final, TypeVar
 from lifecycle.core.change import Told
 from lifecycle.core.event import FAILED, Entry, Event, Redriven, Unreadable, stream_of
 from lifecycle.core.fold import Folding
-from lifecycle.core.guarded_provider import all_guarded, guarded
 from lifecycle.core.instant import format_instant
 from lifecycle.core.provider import Provider
+from lifecycle.core.recognizer import recognizer_of, recognizers_of
 from lifecycle.core.strict_json import parse
 from lifecycle.core.view import OrderView
 from lifecycle.errors import (
@@ -58,8 +58,8 @@ class Desk:
         clock: Callable[[], datetime],
     ) -> None:
         self.log = log
-        self.provider = guarded(provider)
-        self._providers = all_guarded({**providers, provider.name: self.provider})
+        self.provider = recognizer_of(provider)
+        self._providers = recognizers_of({**providers, provider.name: self.provider})
         self.intake = Intake(self._providers, self.provider, clock)
         self._foldings = Foldings(log, self._providers)
         self.views = StoredViews(log, self._foldings, self.provider)
@@ -229,7 +229,7 @@ class Desk:
         provider = self._providers[entry.provider]
         if appended.outcome is Outcome.DUPLICATE:
             return None, self._foldings.now(provider, entry.stream, Folding.view)
-        return self._foldings.told(provider, provider.as_stored(entry), appended.version)
+        return self._foldings.told(provider, entry, appended.version)
 
     def _request(
         self, order_id: str | int, body: Body, attempt: int, received_at: datetime | None

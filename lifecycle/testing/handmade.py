@@ -10,13 +10,15 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any, Final, Self
 
 from lifecycle.composition import DEFAULT_PROVIDER, known_providers
 from lifecycle.core.definition import Definition
 from lifecycle.core.event import Arrival, Event, Unreadable
 from lifecycle.core.instant import format_instant
-from lifecycle.core.provider import Provider
+from lifecycle.core.provider import NoReading, Provider
+from lifecycle.core.recognizer import Recognizer, recognizer_of
 from lifecycle.errors import InvalidArgumentError
 from lifecycle.testing.clock import STARTS_AT, Time, moment
 
@@ -55,8 +57,8 @@ def event(name: str, at: Time | None = None, **fields: Any) -> Event:
     return Event(**(made | fields))
 
 
-class HandMade:
-    """A provider that accepts hand-made events; `around` reads all others.
+class HandMade(Recognizer):
+    """A recognizer that accepts hand-made events; `around` reads all others.
 
     `HandMade("kitchen", definition)` tests a definition before its provider has a reader.
     """
@@ -64,10 +66,9 @@ class HandMade:
     def __init__(
         self, name: str, definition: Definition, *, around: Provider | None = None
     ) -> None:
-        self.name = name
-        self.definition = definition
-        self.kept_headers = frozenset[str]() if around is None else around.kept_headers
-        self._around = around
+        self._around = None if around is None else recognizer_of(around)
+        headers = frozenset[str]() if around is None else around.kept_headers
+        super().__init__(_ByHandOnly(name, definition, headers))
         self._events: dict[bytes, Event] = {}
         self._by_identity: dict[tuple[str, str, str], Event] = {}
 
@@ -95,10 +96,9 @@ class HandMade:
         made = self._events.get(arrival.body)
         if made is not None:
             return made._replace(received_at=arrival.received_at)
-        if self._around is not None:
-            return self._around.recognize(arrival)
-        detail = "the provider takes hand-made events only"
-        return Unreadable(self.name, "not_json", detail, arrival.body, arrival.received_at, arrival)
+        return (
+            super().recognize(arrival) if self._around is None else self._around.recognize(arrival)
+        )
 
     def recall(self, event: Event) -> Event:
         """Return a stored event with the details, faults and fate that it was made with."""
@@ -106,6 +106,18 @@ class HandMade:
         if made is not None:
             return event._replace(details=made.details, faults=made.faults, fate=made.fate)
         return event if self._around is None else self._around.recall(event)
+
+
+@dataclass(frozen=True)
+class _ByHandOnly:
+    """A provider that takes no bodies."""
+
+    name: str
+    definition: Definition
+    kept_headers: frozenset[str]
+
+    def read(self, _arrival: Arrival, _body: object) -> NoReading:
+        return NoReading("not_json", "the provider takes hand-made events only")
 
 
 def provider_named(provider: str | Provider) -> Provider:

@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from lifecycle import Unreadable, connect
+from lifecycle import NoReading, connect
 from lifecycle.cli.checkup import checks_of_log
-from lifecycle.composition import known_providers
 from lifecycle.log.contract import Level, Setting
+from lifecycle.providers.instacart import Instacart
 from tests.scenario.command_line import (
     DATABASE,
     ORDER,
@@ -129,14 +129,11 @@ def test_an_item_that_was_redriven_waits_no_longer(tmp_path):
     assert examine(tmp_path, "--db", url)[:2] == (0, True)
 
 
-class Deaf:
+class Deaf(Instacart):
     """A provider that understood nothing yet, as before a fix."""
 
-    def __getattr__(self, name):
-        return getattr(known_providers()["instacart"], name)
-
-    def recognize(self, arrival):
-        return Unreadable("instacart", "no_name", "not yet", arrival.body, LONG_AGO, arrival)
+    def read(self, _arrival, _body):
+        return NoReading("no_name", "not yet")
 
 
 def test_an_order_with_an_anomaly_needs_a_person(ingested):

@@ -20,6 +20,7 @@ from lifecycle import (
     UnknownOrderError,
     connect,
 )
+from lifecycle.core.recognizer import Recognizer
 from lifecycle.providers.instacart.recordings import callback, error
 from lifecycle.testing import FixedClock
 
@@ -234,9 +235,9 @@ def test_an_unreadable_arrival_is_quarantined_and_redriven_once_it_is_readable(
     assert list(orders.redrive()) == []
 
     fixed = enveloped("brand_new", "2026-07-07T12:00:00Z")
-    recognize = type(orders.provider).recognize
+    recognize = Recognizer.recognize
     monkeypatch.setattr(
-        type(orders.provider),
+        Recognizer,
         "recognize",
         lambda self, arrival: recognize(
             self, arrival._replace(body=fixed) if arrival.body == b"<html>" else arrival

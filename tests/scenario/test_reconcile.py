@@ -276,12 +276,12 @@ def test_an_on_result_that_raises_stops_nothing(way, lost, caplog):
 def test_an_order_that_cannot_be_folded_is_logged_and_the_others_are_asked_for(
     way, lost, caplog, monkeypatch
 ):
-    recall = recognizing.recall
+    read = recognizing.read
 
-    def failing(event):
-        return recall(event) if event.order_id != "b" else raising()
+    def failing(arrival, body):
+        return read(arrival, body) if arrival.order_id != "b" else raising()
 
-    monkeypatch.setattr("lifecycle.providers.instacart.recall", failing)
+    monkeypatch.setattr("lifecycle.providers.instacart.read", failing)
 
     found = reconciled_by(way, *lost)
 

@@ -12,17 +12,26 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from lifecycle import Event, Outcome, Receipt, Unreadable, connect, connect_async
+from lifecycle import (
+    Arrival,
+    Event,
+    NoReading,
+    Outcome,
+    Reading,
+    Receipt,
+    connect,
+    connect_async,
+)
 from lifecycle.audit.copying import copy
 from lifecycle.audit.export import export
 from lifecycle.audit.replay import replay
 from lifecycle.audit.verify import verify
 from lifecycle.composition import known_providers, open_log
 from lifecycle.core.event import Redriven
+from lifecycle.core.provider import JsonObject
 from lifecycle.log import codec as stored_form
 from lifecycle.log.codec import decode
 from lifecycle.log.contract import QUARANTINE, Record, mark_stream
@@ -45,14 +54,10 @@ class Mending:
         self.name = name
         self.mended = mended
 
-    def recognize(self, arrival: Any) -> Event | Unreadable:
+    def read(self, arrival: Arrival, body: JsonObject | None) -> Reading | NoReading:
         if not self.mended:
             raise NotImplementedError
-        found = INSTACART.recognize(arrival)
-        return found._replace(provider=self.name)
-
-    def recall(self, event: Event) -> Event:
-        return INSTACART.recall(event)
+        return INSTACART.read(arrival, body)
 
 
 def filled(url: str, items: int = ITEMS) -> None:

@@ -6,7 +6,7 @@ import json
 import os
 import sqlite3
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from hashlib import sha256
 from random import Random
@@ -20,6 +20,7 @@ from lifecycle.audit.rederiving import Links
 from lifecycle.audit.replay import Source, replay, replay_in_processes
 from lifecycle.audit.verify import verify
 from lifecycle.composition import known_providers, open_log
+from lifecycle.providers.instacart import INSTACART, Instacart
 from tests.scenario.command_line import DATABASE, callback, lines, request, response, run, story
 
 PROVIDERS = known_providers()
@@ -334,15 +335,8 @@ def test_any_word_of_a_stored_view_that_was_changed_is_named(path):
 
 
 def test_under_other_rules_replay_shows_what_they_change(path):
-    @dataclass(frozen=True)
-    class Changed:
-        name: str = "instacart"
-        definition: object = replace(PROVIDERS["instacart"].definition, main_line=("requested",))
-        kept_headers: frozenset[str] = frozenset()
-        recognize = staticmethod(PROVIDERS["instacart"].recognize)
-        recall = staticmethod(PROVIDERS["instacart"].recall)
-
-    found = replayed(path, {"instacart": Changed()})
+    changed = Instacart(definition=replace(INSTACART.definition, main_line=("requested",)))
+    found = replayed(path, {"instacart": changed})
 
     assert {field for _, field in named(found)} == {"missing", "awaiting"}
 
@@ -358,18 +352,11 @@ def test_an_order_that_cannot_be_folded_is_reported_and_stops_no_other(path):
 
 
 def test_a_provider_that_trips_over_one_order_stops_no_other(path):
-    def trip(arrival):
-        if arrival.order_id == "b":
-            raise ZeroDivisionError
-        return PROVIDERS["instacart"].recognize(arrival)
-
-    @dataclass(frozen=True)
-    class Tripping:
-        name: str = "instacart"
-        definition: object = PROVIDERS["instacart"].definition
-        kept_headers: frozenset[str] = frozenset()
-        recognize = staticmethod(trip)
-        recall = staticmethod(PROVIDERS["instacart"].recall)
+    class Tripping(Instacart):
+        def read(self, arrival, body):
+            if arrival.order_id == "b":
+                raise ZeroDivisionError
+            return super().read(arrival, body)
 
     found = replayed(path, {"instacart": Tripping()})
 

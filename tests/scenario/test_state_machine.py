@@ -17,11 +17,12 @@ from pathlib import Path
 
 import pytest
 from hypothesis import Phase, settings
+from msgspec import structs
 
 from lifecycle.audit.export import export
 from lifecycle.composition import connect
-from lifecycle.core.event import Event
 from lifecycle.core.fold import Folding
+from lifecycle.core.provider import Reading
 from lifecycle.providers.instacart import Instacart
 from tests import state_machine
 from tests.state_machine import DEV, LogMachine, figures, run, walk
@@ -88,13 +89,14 @@ def test_a_log_that_takes_every_repeat_for_a_new_event_is_caught(monkeypatch):
         def seen(self):
             return Counter()
 
-        def recognize(self, arrival):
-            found = super().recognize(arrival)
-            if not isinstance(found, Event):
+        def read(self, arrival, body):
+            found = super().read(arrival, body)
+            if not isinstance(found, Reading) or found.event_id is None:
                 return found
-            self.seen[found.key] += 1
-            count = self.seen[found.key]
-            return found if count == 1 else found._replace(key=f"{found.key}:{count}")
+            self.seen[found.event_id] += 1
+            count = self.seen[found.event_id]
+            again = structs.replace(found, event_id=f"{found.event_id}:{count}")
+            return found if count == 1 else again
 
     def connected(url, clock):
         return connect(url, provider=Restless(), clock=clock)

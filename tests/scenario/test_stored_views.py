@@ -7,7 +7,7 @@ import itertools
 import sqlite3
 import threading
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from random import Random
 
@@ -29,10 +29,10 @@ from lifecycle.log.view_store import Phase
 from lifecycle.projections import projector as following
 from lifecycle.projections import stored_views
 from lifecycle.projections import view_query as finding
+from lifecycle.providers.instacart import INSTACART, Instacart
 from lifecycle.service.orders import Orders
 
 NOON = datetime(2026, 7, 7, 12, tzinfo=UTC)
-INSTACART = known_providers()["instacart"]
 NAMES = (
     "brand_new",
     "staged",
@@ -358,20 +358,7 @@ def test_events_recorded_during_a_rebuild_are_in_the_new_views(orders):
 
 def with_another_definition(**changes):
     """Return the provider with a definition of another fingerprint."""
-
-    @dataclass(frozen=True)
-    class Changed:
-        name: str = "instacart"
-        definition: object = replace(INSTACART.definition, **changes)
-        kept_headers: frozenset[str] = INSTACART.kept_headers
-
-        def recognize(self, arrival):
-            return INSTACART.recognize(arrival)
-
-        def recall(self, event):
-            return INSTACART.recall(event)
-
-    return Changed()
+    return Instacart(definition=replace(INSTACART.definition, **changes))
 
 
 def test_views_of_another_definition_are_not_used_and_both_can_follow_one_another(tmp_path):
@@ -445,21 +432,8 @@ def test_several_rebuild_and_follow_at_once(request, tmp_path, store):
 
 
 def test_providers_have_views_of_their_own(tmp_path):
-    @dataclass(frozen=True)
-    class Other:
-        name: str = "other"
-        definition: object = INSTACART.definition
-        kept_headers: frozenset[str] = INSTACART.kept_headers
-
-        def recognize(self, arrival):
-            event = INSTACART.recognize(arrival)
-            return event._replace(provider="other")
-
-        def recall(self, event):
-            return INSTACART.recall(event)
-
     url = f"sqlite:///{tmp_path}/orders.db"
-    with connect(url) as ours, connect(url, provider=Other()) as theirs:
+    with connect(url) as ours, connect(url, provider=Instacart("other")) as theirs:
         ours.record_many(drawn(Random(15), 30, HOSTILE[:3]))
         theirs.record_many(drawn(Random(16), 30, HOSTILE[2:6]))
         ours.views.rebuild()
@@ -518,27 +492,22 @@ def broken_off(orders: Orders, random: Random) -> None:
 
 
 @dataclass(frozen=True)
-class Failing:
-    """A provider that trips over one order until it is mended."""
+class Failing(Instacart):
+    """A provider that trips over one order once it is broken, until it is mended."""
 
-    mended: list[bool]
-    name: str = "instacart"
-    definition: object = INSTACART.definition
-    kept_headers: frozenset[str] = INSTACART.kept_headers
+    broken: list[bool] = field(default_factory=list)
 
-    def recognize(self, arrival):
-        return INSTACART.recognize(arrival)
-
-    def recall(self, event):
-        if event.order_id == "bad" and not self.mended:
+    def read(self, arrival, body):
+        if self.broken and b'"bad"' in arrival.body:
             raise ZeroDivisionError("secret")
-        return INSTACART.recall(event)
+        return super().read(arrival, body)
 
 
 @pytest.fixture(params=["memory", "sqlite", "postgres"])
 def failing(request, tmp_path):
-    with connect(new_url(request, tmp_path), provider=Failing([])) as orders:
+    with connect(new_url(request, tmp_path), provider=Failing()) as orders:
         orders.record_many([callback("a"), callback("bad"), callback("c")])
+        orders.provider.broken.append(True)
         yield orders
 
 
@@ -561,11 +530,11 @@ def test_one_poisoned_order_stops_no_other_and_is_reported_last(failing, stored)
 def test_a_poisoned_order_is_listed_with_the_reason_and_heals_when_it_is_driven_again(failing):
     failing.views.rebuild()
     (poisoned,) = failing.views.poisoned()
-    assert poisoned == ("bad", "the provider's recall raised ZeroDivisionError")
+    assert poisoned == ("bad", "the provider's code raised ZeroDivisionError")
     assert (failing.views.standing().poisoned, failing.views.standing().ok) == (1, False)
     assert failing.views.redrive() == 0
 
-    failing.provider.mended.append(True)
+    failing.provider.broken.clear()
 
     assert failing.views.redrive() == 1
     assert failing.views.standing().ok
@@ -574,7 +543,7 @@ def test_a_poisoned_order_is_listed_with_the_reason_and_heals_when_it_is_driven_
 
 def test_a_poisoned_order_heals_by_itself_when_something_more_comes(failing):
     failing.views.rebuild()
-    failing.provider.mended.append(True)
+    failing.provider.broken.clear()
     failing.record_many([callback("bad", "canceled", 9)])
     agrees(failing)
     failing.views.catch_up()
@@ -583,11 +552,11 @@ def test_a_poisoned_order_heals_by_itself_when_something_more_comes(failing):
 
 
 def test_an_order_that_goes_bad_has_no_stored_view_any_more(failing):
-    failing.provider.mended.append(True)
+    failing.provider.broken.clear()
     failing.views.rebuild()
-    failing.provider.mended.clear()
+    failing.provider.broken.append(True)
     failing._desk._foldings._foldings.clear()
-    failing.record_many([callback("bad", "canceled", 9)])
+    failing.record_many([{"kind": "poll", "order_id": "bad", "http_status": 404}])
     failing.views.catch_up()
     with pytest.raises(PoisonedOrdersError):
         list(failing.find())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from msgspec import structs
 
 from lifecycle.core.event import (
     EXCHANGE_NAMES,
@@ -50,11 +51,12 @@ def test_an_event_prints_no_name_that_is_not_a_plain_word(name: str, shown: str)
 
 
 def test_an_event_without_optional_fields_has_none_in_the_table() -> None:
-    assert EVENT[10:] == (None,) * 6 + ({}, {}, (), ()) + (None,) * 5
+    assert structs.astuple(EVENT)[10:] == (None,) * 6 + ({}, {}, (), ()) + (None,) * 5
     assert EVENT.stream == stream_of("instacart", "order-1") == "order:instacart:order-1"
-    assert Arrival("callback", b"", NOON)[3:] == (None, 1, None, None, {})
-    assert Unreadable("instacart", "not_json", "", b"", NOON)[5:] == (None, None, None)
-    assert Fault() == (None, None, None)
+    assert structs.astuple(Arrival("callback", b"", NOON))[3:] == (None, 1, None, None, {})
+    item = Unreadable("instacart", "not_json", "", b"", NOON)
+    assert structs.astuple(item)[5:] == (None, None, None)
+    assert structs.astuple(Fault()) == (None, None, None)
 
 
 def test_missing_fields_of_an_event_cannot_be_filled_in_for_all_events() -> None:

@@ -11,10 +11,13 @@ import pytest
 
 from lifecycle.core.event import Event
 from lifecycle.core.fold import fold
+from lifecycle.core.recognizer import Recognizer
 from lifecycle.core.view import OrderView
 from lifecycle.log.recording import read_line
 from lifecycle.providers.instacart import INSTACART
 from tests.how_to import BRAND_NEW, CLIENT_ERROR, REQUEST, RESPONSE
+
+RECOGNIZER = Recognizer(INSTACART)
 
 FOLDER = Path(__file__).parents[2] / "examples" / "recordings"
 
@@ -46,7 +49,7 @@ def view(name: str) -> OrderView:
             provider="instacart",
         )
         assert isinstance(read, tuple), read
-        event = INSTACART.recognize(read[1])
+        event = RECOGNIZER.recognize(read[1])
         assert isinstance(event, Event), event
         events.append(event)
     return fold(INSTACART.definition, events)

@@ -17,11 +17,14 @@ import pytest
 from lifecycle.core import fold as core_fold
 from lifecycle.core.event import Event
 from lifecycle.core.fold import Folding, fold, history
+from lifecycle.core.recognizer import Recognizer
 from lifecycle.core.view import AnomalyCode, Verdict
 from lifecycle.log.recording import read_line
 from lifecycle.providers.instacart import INSTACART
 from tests import oracle
 from tests.sample_events import Recording, alphabet, random_set
+
+RECOGNIZER = Recognizer(INSTACART)
 
 SETS, PARTS = 240, 20
 SIZES = (1, 2, 3, 4, 6, 8, 12, 16)
@@ -37,7 +40,7 @@ def recognized(recordings: Sequence[Recording]) -> list[Event]:
             provider=INSTACART.name,
             line_number=1,
         )
-        event = INSTACART.recognize(read[1]) if isinstance(read, tuple) else None
+        event = RECOGNIZER.recognize(read[1]) if isinstance(read, tuple) else None
         found += [event] if isinstance(event, Event) else []
     return found
 

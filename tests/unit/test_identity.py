@@ -17,11 +17,14 @@ from hypothesis import strategies as st
 from lifecycle.core.event import Arrival, Event, opaque_id
 from lifecycle.core.fold import fold
 from lifecycle.core.identity import id_text, is_order_id, stated_order_id
+from lifecycle.core.recognizer import Recognizer
 from lifecycle.log.recording import read_line
 from lifecycle.providers.instacart import INSTACART
 from tests.cyclic_values import BOTTOMLESS, CIRCULAR
 from tests.docs.fences import ROOT, blocks_of
 from tests.hostile_corpus import ENVELOPED, FLAT
+
+RECOGNIZER = Recognizer(INSTACART)
 
 HUGE = pytest.param(10**5000, id="an integer that Python does not print")
 NOW = datetime(2022, 6, 4, 10, 0, tzinfo=UTC)
@@ -31,13 +34,13 @@ def recognized(recording):
     read = read_line(
         recording, received_at=NOW, providers={"instacart": INSTACART}, provider="instacart"
     )
-    event = INSTACART.recognize(read[1])
+    event = RECOGNIZER.recognize(read[1])
     assert isinstance(event, Event)
     return event
 
 
 def callback(body):
-    return INSTACART.recognize(Arrival("callback", body, NOW))
+    return RECOGNIZER.recognize(Arrival("callback", body, NOW))
 
 
 def sha256(text):
@@ -158,7 +161,7 @@ def test_an_event_id_as_text_and_as_integer_is_one_key_with_two_digests():
 
 def test_a_request_is_known_by_its_attempt():
     first, again, other, second = (
-        INSTACART.recognize(Arrival("request", body, NOW, "order-1", attempt))
+        RECOGNIZER.recognize(Arrival("request", body, NOW, "order-1", attempt))
         for attempt, body in [(1, b'{"a":1}'), (1, b'{ "a": 1 }'), (1, b'{"a":2}'), (2, b'{"a":1}')]
     )
     assert (first.key, first.name) == ("request:1", "requested")
@@ -171,7 +174,7 @@ def test_a_request_is_known_by_its_attempt():
 def test_a_response_is_known_by_attempt_exchange_and_content():
     def key(**fields):
         arrival = Arrival("response", b'{"id":"order-1"}', NOW, "order-1", **fields)
-        return INSTACART.recognize(arrival).key
+        return RECOGNIZER.recognize(arrival).key
 
     digest = sha256('[200,{"id":"order-1"}]')
     assert key(http_status=200) == f"response:1::{digest}"
@@ -181,9 +184,9 @@ def test_a_response_is_known_by_attempt_exchange_and_content():
 
 
 def test_bytes_that_are_no_object_count_in_padded_base64():
-    event = INSTACART.recognize(Arrival("response", b"\xff\xfe", NOW, "order-1", http_status=502))
+    event = RECOGNIZER.recognize(Arrival("response", b"\xff\xfe", NOW, "order-1", http_status=502))
     assert event.digest == sha256('[502,"//4="]')
-    listed = INSTACART.recognize(Arrival("poll", b"[]", NOW, "order-1", http_status=200))
+    listed = RECOGNIZER.recognize(Arrival("poll", b"[]", NOW, "order-1", http_status=200))
     assert listed.digest == sha256('[200,null,"W10="]')
 
 
@@ -191,7 +194,7 @@ def test_a_poll_is_known_by_status_date_and_content():
     def digest(date):
         headers = {"date": date} if date else {}
         arrival = Arrival("poll", b"{}", NOW, "order-1", http_status=200, headers=headers)
-        return INSTACART.recognize(arrival).digest
+        return RECOGNIZER.recognize(arrival).digest
 
     assert digest("Tue, 07 Jul 2026 16:05:00 GMT") == sha256('[200,"2026-07-07T16:05:00Z",{}]')
     assert digest(None) == digest("yesterday") == sha256("[200,null,{}]")
@@ -199,8 +202,8 @@ def test_a_poll_is_known_by_status_date_and_content():
 
 def test_identity_does_not_depend_on_when_or_with_which_headers_it_came():
     later = datetime(2030, 1, 1, tzinfo=UTC)
-    one = INSTACART.recognize(Arrival("callback", FLAT.encode(), NOW))
-    other = INSTACART.recognize(
+    one = RECOGNIZER.recognize(Arrival("callback", FLAT.encode(), NOW))
+    other = RECOGNIZER.recognize(
         Arrival("callback", FLAT.encode(), later, order_id="order-1", headers={"user-agent": "x"})
     )
     assert (one.key, one.digest, one.order_id) == (other.key, other.digest, other.order_id)

@@ -9,18 +9,21 @@ import pytest
 from pydantic import ValidationError
 
 from lifecycle.core.event import MAX_BODY_BYTES, Arrival, Event, Unreadable
+from lifecycle.core.recognizer import Recognizer
 from lifecycle.log.codec import prepare
 from lifecycle.providers.instacart import INSTACART
 from lifecycle.providers.instacart.definition import LAST_MILE
 from lifecycle.providers.instacart.details import FulfillmentDetails, OrderDetails
 from tests.hostile_corpus import ENVELOPED, FLAT
 
+RECOGNIZER = Recognizer(INSTACART)
+
 NOW = datetime(2022, 6, 4, 10, 0, tzinfo=UTC)
 
 
 def recognize(body, order_id=None):
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-    found = INSTACART.recognize(Arrival("callback", raw, NOW, order_id))
+    found = RECOGNIZER.recognize(Arrival("callback", raw, NOW, order_id))
     assert found.body == raw
     assert found.received_at == NOW
     return found
@@ -239,7 +242,7 @@ def test_an_unusable_order_id_in_the_body_says_nothing_if_the_line_names_the_ord
 def test_an_unusable_order_id_in_the_line_is_never_mended_from_the_body(unusable):
     found = recognize(flat(), unusable)
     assert found.reason == "bad_order_id"
-    again = INSTACART.recognize(found.arrival)
+    again = RECOGNIZER.recognize(found.arrival)
     assert again == found
     assert found.arrival.order_id.encode()
 
@@ -337,7 +340,7 @@ def test_an_envelope_without_metadata_has_no_details_whatever_is_at_its_root(met
     body = {"event_name": "delivered", "order_id": "order-1", "order_url": "u", "locale": "en_US"}
     found = event(body | metadata)
     assert found.details == {}
-    assert INSTACART.recall(found._replace(details={"locale": "stored otherwise"})) == found
+    assert RECOGNIZER.recall(found._replace(details={"locale": "stored otherwise"})) == found
     assert event({"id": "order-1", "status": "delivered", "order_url": "u"}).details == {
         "order_url": "u"
     }
@@ -446,8 +449,8 @@ def test_recall_fills_in_what_the_body_says_and_touches_nothing_else():
     for body in (FLAT.encode(), ENVELOPED.encode()):
         found = event(body)
         stored = found._replace(details={}, name="as_stored", trigger=None, position=7, version=3)
-        assert INSTACART.recall(stored) == stored._replace(details=found.details)
-        assert INSTACART.recall(found) == found
+        assert RECOGNIZER.recall(stored) == stored._replace(details=found.details)
+        assert RECOGNIZER.recall(found) == found
 
 
 METADATA = '"event_metadata":{"order_id":"order-1","locale":"en_US"}'
@@ -473,35 +476,13 @@ METADATA = '"event_metadata":{"order_id":"order-1","locale":"en_US"}'
 )
 def test_recall_finds_the_metadata_wherever_it_stands(body):
     found = event(body.replace("METADATA", METADATA).encode(), "order-1")
-    for _ in range(2):  # the second time what was told may be remembered
-        assert INSTACART.recall(found._replace(details={})) == found
-
-
-def recalled_twice(told):
-    """Return what two callbacks that end with the same metadata are recalled to tell."""
-    for event_id in (1, 2):
-        found = event(enveloped(event_id=event_id, event_metadata=told))
-        recalled = INSTACART.recall(found._replace(body=compacted(found.body)))
-        assert recalled.details == found.details == {"locale": "en_US"}
-        yield recalled.details
-
-
-def test_repeated_parts_of_callbacks_are_read_once():
-    one, two = recalled_twice(TOLD)
-    assert one is two
-
-
-@pytest.mark.parametrize(("length", "is_read_once"), [(4096, True), (4097, False)])
-def test_only_so_much_is_remembered_of_what_callbacks_repeat(length, is_read_once):
-    short = json.dumps(TOLD | {"note": ""}, separators=(",", ":")) + "}"
-    one, two = recalled_twice(TOLD | {"note": "x" * (length - len(short))})
-    assert (one is two) == is_read_once
+    assert RECOGNIZER.recall(found._replace(details={})) == found
 
 
 def test_recall_of_a_body_that_can_no_longer_be_read_says_nothing():
     found = event(FLAT.encode())
     gone = found._replace(body=b"\x00", details={})
-    assert INSTACART.recall(gone) == gone
+    assert RECOGNIZER.recall(gone) == gone
 
 
 def test_details_show_which_fields_are_known_and_nothing_that_they_say():

@@ -8,8 +8,11 @@ from datetime import UTC, datetime
 import pytest
 
 from lifecycle.core.event import Arrival, Event, Fault, Unreadable
+from lifecycle.core.recognizer import Recognizer
 from lifecycle.providers.instacart import INSTACART
 from tests.hostile_corpus import ERROR, FLAT
+
+RECOGNIZER = Recognizer(INSTACART)
 
 NOW = datetime(2022, 6, 4, 10, 0, tzinfo=UTC)
 ORDER = {"id": "order-1", "status": "created"}
@@ -20,7 +23,7 @@ NOTHING_SAID = (Fault(None, None, None),)
 def recognize(kind, body, http_status=None, order_id="order-1", **fields):
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     arrival = Arrival(kind, raw, NOW, order_id, http_status=http_status, **fields)
-    found = INSTACART.recognize(arrival)
+    found = RECOGNIZER.recognize(arrival)
     assert found.body == raw
     return found
 
@@ -28,14 +31,14 @@ def recognize(kind, body, http_status=None, order_id="order-1", **fields):
 def response(body, http_status=200, order_id="order-1", **fields):
     found = recognize("response", body, http_status, order_id, **fields)
     assert isinstance(found, Event), found.reason
-    assert INSTACART.recall(found._replace(details={}, faults=(), fate=None)) == found
+    assert RECOGNIZER.recall(found._replace(details={}, faults=(), fate=None)) == found
     return found
 
 
 def poll(body, http_status=200, order_id="order-1", **fields):
     found = recognize("poll", body, http_status, order_id, **fields)
     assert isinstance(found, Event), found.reason
-    assert INSTACART.recall(found._replace(details={}, faults=(), fate=None)) == found
+    assert RECOGNIZER.recall(found._replace(details={}, faults=(), fate=None)) == found
     return found
 
 
@@ -61,7 +64,7 @@ def test_details_never_come_from_our_request():
     body = json.loads(FLAT) | {"order_id": "order-1"}
     found = recognize("request", body)
     assert found.details == {}
-    assert INSTACART.recall(found) == found
+    assert RECOGNIZER.recall(found) == found
 
 
 @pytest.mark.parametrize(
@@ -321,7 +324,7 @@ def test_a_status_of_more_than_255_bytes_says_nothing(length):
     assert (accepted.trigger, accepted.details) == ("created", DETAILS)
     assert accepted.problems == (("unrecognized",) if is_word else ())
     assert accepted.status == (f" {word.upper()} ".strip() if is_word else None)
-    assert INSTACART.recall(accepted._replace(details={})) == accepted
+    assert RECOGNIZER.recall(accepted._replace(details={})) == accepted
 
 
 @pytest.mark.parametrize(

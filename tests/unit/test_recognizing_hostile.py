@@ -10,12 +10,16 @@ import json
 import random
 from datetime import UTC, datetime
 
+import msgspec
 import pytest
 
 from lifecycle.core.event import Arrival, Event, Unreadable
+from lifecycle.core.recognizer import Recognizer
 from lifecycle.providers.instacart import INSTACART
 from tests.hostile_corpus import CORPUS, FLAT
 from tests.oracle.recognition import identify
+
+RECOGNIZER = Recognizer(INSTACART)
 
 NOW = datetime(2022, 6, 4, 10, 0, tzinfo=UTC)
 DATES = (
@@ -91,7 +95,7 @@ def summary(found):
     return (
         *(found.order_id, found.key, found.digest, found.name, found.kind, found.occurred_at),
         *(found.attempt, found.http_status, found.problems, flattened(found.details)),
-        [fault._asdict() for fault in found.faults],
+        [msgspec.structs.asdict(fault) for fault in found.faults],
     )
 
 
@@ -109,17 +113,17 @@ def expected(recording):
 
 def check(body):
     for recording in recordings(body):
-        found = INSTACART.recognize(arrival(recording, body))
+        found = RECOGNIZER.recognize(arrival(recording, body))
         assert isinstance(found, Event | Unreadable)
         assert found.body == body
         assert repr(found).isprintable()
         if isinstance(found, Event):
             bare = found._replace(details={}, faults=(), fate=None)
-            assert INSTACART.recall(bare) == found
+            assert RECOGNIZER.recall(bare) == found
             assert found.order_id.encode()
             assert found.stream == f"order:instacart:{found.order_id}"
         else:
-            assert INSTACART.recognize(found.arrival) == found
+            assert RECOGNIZER.recognize(found.arrival) == found
         yield recording, found
 
 
@@ -197,6 +201,6 @@ def test_the_bodies_drawn_reach_every_name_and_every_reason():
 def test_whatever_a_caller_names_as_the_order_nothing_raises_and_it_can_be_stored(wrong):
     for body in (FLAT.encode(), b"\xff"):
         for kind in ("callback", "request", "response", "poll"):
-            found = INSTACART.recognize(Arrival(kind, body, NOW, wrong, http_status=200))
+            found = RECOGNIZER.recognize(Arrival(kind, body, NOW, wrong, http_status=200))
             if isinstance(found, Unreadable):
                 assert found.arrival.order_id is None or found.arrival.order_id.encode()

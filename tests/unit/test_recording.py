@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lifecycle.core.event import Arrival, Event, Unreadable
+from lifecycle.core.recognizer import Recognizer
 from lifecycle.core.strict_json import compact
 from lifecycle.errors import InvalidArgumentError
 from lifecycle.log.recording import keep_headers, read_line, write_item, write_line
@@ -19,6 +20,8 @@ from lifecycle.providers.instacart import INSTACART
 from tests.cyclic_values import BOTTOMLESS, CIRCULAR
 from tests.hostile_corpus import CORPUS, FLAT
 from tests.oracle.recognition import identify
+
+RECOGNIZER = Recognizer(INSTACART)
 
 NOW = datetime(2022, 6, 4, 10, 0, tzinfo=UTC)
 DATE = "Tue, 07 Jul 2026 16:05:00 GMT"
@@ -42,7 +45,7 @@ def arrival(**fields):
 
 def recognized(line):
     found = read(line)
-    return found if isinstance(found, Unreadable) else INSTACART.recognize(found[1])
+    return found if isinstance(found, Unreadable) else RECOGNIZER.recognize(found[1])
 
 
 def spelled(**fields):

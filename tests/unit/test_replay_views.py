@@ -224,7 +224,7 @@ def test_an_order_that_has_a_view_and_cannot_be_folded_is_reported(shown):
 
 def test_under_another_definition_its_name_and_the_columns_do_not_count(shown):
     definition = replace(PROVIDERS["instacart"].definition, main_line=("requested",))
-    other = replace(Otherwise({}), definition=definition)
+    other = Otherwise(definition=definition)
 
     shown.change("a", digest="d", terminal=True, position=99)
     shown.rewrite("b", digest="d", definition="d", novelty=1)

@@ -19,6 +19,7 @@ import pytest
 
 from lifecycle.core.event import Event
 from lifecycle.core.fold import fold
+from lifecycle.core.recognizer import Recognizer
 from lifecycle.log.recording import read_line
 from lifecycle.providers.instacart import INSTACART
 from lifecycle.providers.instacart.order_generator import http_date
@@ -28,6 +29,8 @@ from lifecycle.providers.instacart.sample_orders import (
     deliver,
     generate,
 )
+
+RECOGNIZER = Recognizer(INSTACART)
 
 SEED = 11
 SAMPLE_ORDERS = generate(SEED, 300)
@@ -46,7 +49,7 @@ def recognized(recordings: Iterable[Mapping[str, Any]]) -> list[Event]:
             line_number=number,
         )
         assert isinstance(read, tuple), read
-        event = INSTACART.recognize(read[1])
+        event = RECOGNIZER.recognize(read[1])
         assert isinstance(event, Event), event
         events.append(event)
     return events

@@ -570,7 +570,7 @@ def test_another_delivery_changes_all_that_is_no_content_and_nothing_else(letter
     assert [field for field, _ in found] == [*fields, "delivery"] * 2
     for field, other in found:
         changed = {
-            name for name, was, now in zip(Event._fields, event, other, strict=True) if was != now
+            name for name in Event.__struct_fields__ if getattr(event, name) != getattr(other, name)
         }
         assert changed == (set(fields) if field == "delivery" else {field})
 

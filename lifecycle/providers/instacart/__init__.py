@@ -7,7 +7,7 @@
 | `bodies` | the shapes of its bodies |
 | `details` | the details of an order |
 | `exchanges` | what the response to a create request means |
-| `reader` | all of these together: an arrival in, an event out |
+| `reader` | all of these together: what an arrival says |
 
 The modules that use HTTP (extra `http`); none of the above imports them:
 
@@ -29,26 +29,24 @@ from dataclasses import dataclass
 from typing import Final
 
 from lifecycle.core.definition import Definition
-from lifecycle.core.event import Arrival, Event, Unreadable
+from lifecycle.core.event import Arrival
+from lifecycle.core.provider import NoReading, Reading
+from lifecycle.providers.instacart.bodies import JsonObject
 from lifecycle.providers.instacart.definition import LAST_MILE
-from lifecycle.providers.instacart.reader import NAME, recall, recognize
+from lifecycle.providers.instacart.reader import read
 
 
 @dataclass(frozen=True)
 class Instacart:
     """The provider `instacart`, a `lifecycle.core.provider.Provider`."""
 
-    name: str = NAME
+    name: str = "instacart"
     definition: Definition = LAST_MILE
     kept_headers: frozenset[str] = frozenset()
 
-    def recognize(self, arrival: Arrival) -> Event | Unreadable:
-        """Return what an arrival says, or why it cannot be read."""
-        return recognize(arrival)
-
-    def recall(self, event: Event) -> Event:
-        """Return a stored event with details, faults and fate as its body says them."""
-        return recall(event)
+    def read(self, arrival: Arrival, body: JsonObject | None) -> Reading | NoReading:
+        """Return what an arrival says, or why it says nothing."""
+        return read(arrival, body)
 
 
 INSTACART: Final = Instacart()

@@ -10,7 +10,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -58,19 +57,13 @@ def read_callback(body: JsonObject) -> Callback:
     )
 
 
-def object_in(body: bytes, read: Callable[[bytes], Any] = parse) -> JsonObject | None:
+def object_in(body: bytes) -> JsonObject | None:
     """Return the JSON object that bytes spell; None where they spell none."""
     try:
-        value = read(body)
+        value = parse(body)
     except JsonError:
         return None
     return value if type(value) is dict else None
-
-
-def order_of(body: JsonObject) -> object:
-    """Return the part of a callback's body that tells about the order."""
-    metadata = body.get("event_metadata")
-    return body if metadata is None and body.get("event_name") is None else metadata
 
 
 def is_error(body: object) -> bool:

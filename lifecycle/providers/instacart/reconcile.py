@@ -22,7 +22,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Final, Literal, ParamSpec
 
-from lifecycle.core.guarded_provider import type_name
+from lifecycle.core.argument import type_name
 from lifecycle.core.view import OrderView
 from lifecycle.errors import (
     InvalidArgumentError,

@@ -66,11 +66,6 @@ _SPELLED: Final = {
 """The spellings that nearly everything comes in: looked up instead of worked out."""
 
 
-def trigger_of(name: str) -> str | None:
-    """Return what the definition is asked with for a provider's name: None for our own words."""
-    return None if name in OWN_WORDS else name
-
-
 def state_named(name: str | None) -> str | None:
     """Return the state that a provider's name shows the order in, None if it shows none."""
     return None if name in OWN_WORDS else LAST_MILE.state(name)

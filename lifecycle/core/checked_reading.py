@@ -1,0 +1,197 @@
+"""What a provider said, checked field by field, and made of plain values.
+
+No code of the provider's runs after this: a text of a class of its own becomes the text that
+it is, a mapping becomes a dictionary, a time becomes one in UTC. What cannot be made plain is
+refused, in words that quote nothing of it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from math import isfinite
+from types import MappingProxyType
+from typing import Any, Final, get_args
+
+from msgspec import UNSET
+
+from lifecycle.core.argument import type_name
+from lifecycle.core.event import (
+    ACCEPTED,
+    FAILED,
+    MAX_ID_BYTES,
+    NOTHING,
+    REJECTED,
+    Fate,
+    Fault,
+    Kind,
+    Problem,
+)
+from lifecycle.core.instant import is_placeholder
+from lifecycle.core.provider import NoReading, Reading
+from lifecycle.core.strict_json import MAX_DEPTH, MAX_NUMBER_CHARACTERS
+
+LONGEST_DETAIL: Final = 1000
+
+_REASON: Final = re.compile(r"[a-z][a-z0-9_]{0,39}")
+_ANSWERS: Final = frozenset({ACCEPTED, REJECTED, FAILED})
+_PROBLEMS: Final = frozenset(get_args(Problem))
+_FATES: Final = frozenset((None, *get_args(Fate)))
+_TOO_LARGE: Final = 10**MAX_NUMBER_CHARACTERS
+
+
+class WrongReadingError(Exception):
+    """What a provider returned may not be; the message says what, and quotes nothing."""
+
+
+def checked(said: object, kind: Kind) -> Reading | NoReading:
+    """Return what a provider said of an arrival of this kind.
+
+    Raises:
+        WrongReadingError: it may not be said so.
+    """
+    if type(said) is Reading:
+        return _request(said) if kind == "request" else _reading(said, kind)
+    if type(said) is NoReading:
+        return _refusal(said)
+    raise WrongReadingError(f"{type_name(said)}, neither a Reading nor a NoReading")
+
+
+def _request(said: Reading) -> Reading:
+    """Return what counts of our own request: whose it is."""
+    return Reading(order_id=_text("an order id", said.order_id))
+
+
+def _reading(said: Reading, kind: Kind) -> Reading:
+    name, trigger = _word("a name", said.name), said.trigger
+    if name is None:
+        raise WrongReadingError("no name")
+    if kind == "response" and name not in _ANSWERS:
+        raise WrongReadingError("a response that is not accepted, rejected or failed")
+    occurred_at, problems = None, _problems(said.problems)
+    if said.occurred_at is not None and kind != "poll":
+        occurred_at = _instant(said.occurred_at)
+        if is_placeholder(occurred_at):
+            occurred_at, problems = None, _problems((*problems, "bad_time"))
+    return Reading(
+        name,
+        UNSET if trigger is UNSET else _word("a trigger", trigger),
+        _text("an order id", said.order_id),
+        _text("a status", said.status),
+        _word("an event id", said.event_id),
+        occurred_at,
+        NOTHING if said.details is NOTHING else MappingProxyType(_details(said.details)),
+        () if said.faults == () else _faults(said.faults),
+        problems,
+        _one_of(_FATES, "a fate", said.fate),
+    )
+
+
+def _refusal(said: NoReading) -> NoReading:
+    reason, detail = _text("a reason", said.reason), _text("a detail", said.detail)
+    if reason is None or _REASON.fullmatch(reason) is None:
+        raise WrongReadingError("a reason that is no short name")
+    if detail is None:
+        raise WrongReadingError("no detail")
+    return NoReading(reason, detail[:LONGEST_DETAIL])
+
+
+def _text(what: str, value: object) -> str | None:
+    if value is None:
+        return None
+    if type(value) is not str:
+        if not issubclass(type(value), str):
+            raise WrongReadingError(f"{what} that is no text")
+        value = str.__str__(value)  # an enumeration's member, as the text that it is
+    if not value.isascii():
+        _bytes(what, value)
+    return value
+
+
+def _word(what: str, value: object) -> str | None:
+    word = _text(what, value)
+    if word is not None and (not word or len(_bytes(what, word)) > MAX_ID_BYTES):
+        raise WrongReadingError(f"{what} that is not 1 to {MAX_ID_BYTES} bytes long")
+    return word
+
+
+def _bytes(what: str, text: str) -> bytes:
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        raise WrongReadingError(f"{what} with a lone surrogate") from None
+
+
+def _one_of(known: frozenset[Any], what: str, value: object) -> Any:
+    text = _text(what, value)
+    if text not in known:
+        raise WrongReadingError(f"{what} that nobody knows")
+    return text
+
+
+def _instant(time: object) -> datetime:
+    """Return a time in UTC, without the code of whatever zone or class it came with."""
+    if not isinstance(time, datetime) or time.utcoffset() is None:
+        raise WrongReadingError("a time without a zone")
+    if type(time) is datetime and time.tzinfo is UTC:
+        return time
+    in_utc = time.astimezone(UTC)
+    return datetime.combine(in_utc.date(), in_utc.time(), UTC)
+
+
+def _problems(problems: object) -> tuple[Problem, ...]:
+    if type(problems) is not tuple:
+        raise WrongReadingError("problems that are no tuple")
+    return tuple(dict.fromkeys(_one_of(_PROBLEMS, "a problem", each) for each in problems))
+
+
+def _faults(faults: object) -> tuple[Fault, ...]:
+    if type(faults) is not tuple:
+        raise WrongReadingError("faults that are no tuple of Fault")
+    return tuple(map(_fault, faults))
+
+
+def _fault(fault: object) -> Fault:
+    if type(fault) is not Fault:
+        raise WrongReadingError("faults that are no tuple of Fault")
+    code: Any = fault.code
+    code = _whole(code) if type(code) is int else _text("a fault's code", code)
+    return Fault(_text("a fault's message", fault.message), code, _text("a fault's key", fault.key))
+
+
+def _details(details: object, depth: int = MAX_DEPTH) -> dict[str, Any]:
+    """Return details as a dictionary of JSON values, which nobody else holds."""
+    if not isinstance(details, Mapping):
+        raise WrongReadingError("details that are no mapping")
+    if not depth:
+        raise WrongReadingError(f"details nested deeper than {MAX_DEPTH}")
+    return {_key(name): _json(value, depth - 1) for name, value in details.items()}
+
+
+def _key(name: object) -> str:
+    key = _text("details with a name", name)
+    if key is None:
+        raise WrongReadingError("details with no name")
+    return key
+
+
+def _json(value: Any, depth: int) -> Any:
+    kind = type(value)
+    if kind is bool or value is None:
+        return value
+    if issubclass(kind, str):
+        return _text("details with a text", value)
+    if kind is int:
+        return _whole(value)
+    if kind is float and isfinite(value):
+        return value
+    if depth and kind in {list, tuple}:
+        return [_json(each, depth - 1) for each in value]
+    return _details(value, depth)
+
+
+def _whole(number: int) -> int:
+    if not -_TOO_LARGE < number < _TOO_LARGE:
+        raise WrongReadingError(f"a number of more than {MAX_NUMBER_CHARACTERS} digits")
+    return number

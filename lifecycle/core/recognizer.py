@@ -1,0 +1,325 @@
+"""The frame around a provider's reading: from what arrived to the event that it is.
+
+    Arrival ─→ limits ─→ strict JSON ─→ provider.read ─→ Reading, checked
+            ─→ whose order ─→ key, digest, hash ─→ Event
+            └→ Unreadable with the reason, from every step
+
+The provider says what a body says. All else is decided here, once for all providers. So a
+provider cannot forge who it is, what came or how it came; one that raises, or returns what
+it may not, costs one quarantined item (`provider_fault`), and after a fix not even that.
+
+Only `KeyboardInterrupt`, and what one of the process's signal handlers raised, propagates
+from a provider's code: neither is its doing. `SystemExit`, `MemoryError` and
+`RecursionError` are a fault of it like any other.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import signal
+from collections.abc import Mapping
+from datetime import datetime
+from hashlib import sha256
+from types import MappingProxyType, TracebackType
+from typing import Any, Final
+
+from msgspec import UNSET, structs
+
+from lifecycle.core import identity
+from lifecycle.core.argument import type_name
+from lifecycle.core.checked_reading import WrongReadingError, checked
+from lifecycle.core.definition import Definition
+from lifecycle.core.event import (
+    ACCEPTED,
+    EXCHANGE_NAMES,
+    FAILED,
+    MAX_BODY_BYTES,
+    NOTHING,
+    REQUESTED,
+    RESUBMITTED,
+    Arrival,
+    Event,
+    Fate,
+    Fault,
+    Kind,
+    Unreadable,
+    opaque_id,
+)
+from lifecycle.core.identity import is_order_id, stated_order_id
+from lifecycle.core.instant import parse_http_date
+from lifecycle.core.provider import JsonObject, NoReading, Provider, Reading
+from lifecycle.core.strict_json import parse, parse_again
+from lifecycle.errors import InvalidArgumentError, JsonError, ProviderFaultError
+
+LOG: Final = logging.getLogger("lifecycle.provider")
+PROVIDER_FAULT: Final = "provider_fault"
+
+_TOO_BIG: Final = NoReading("too_big", f"the body is larger than {MAX_BODY_BYTES} bytes")
+_NOT_AN_OBJECT: Final = NoReading("not_an_object", "the body is JSON, but no object")
+_NO_ORDER: Final = NoReading("no_order", "neither the line nor the body names an order")
+_MISMATCH: Final = NoReading("order_mismatch", "the body names another order than the line")
+_BAD_ORDER_ID: Final = NoReading(
+    "bad_order_id", "the order id is not a text of 1 to 255 bytes without control characters"
+)
+
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_WITHOUT_READABLE_ERROR: Final = (Fault(),)
+_SAYS_NOTHING: Final = Reading()
+
+
+class Recognizer:
+    """Reads what arrives for one provider; a fault of the provider's code stays its own.
+
+    Its name, definition and headers are read once.
+
+    Raises:
+        InvalidArgumentError: one of them cannot be used.
+    """
+
+    def __init__(self, provider: Provider) -> None:
+        self.name, self.definition, self.kept_headers = _checked_provider(provider)
+        self._provider = provider
+        self._own_words = _own_words(self.definition)
+
+    def recognize(self, arrival: Arrival) -> Event | Unreadable:
+        """Return the event that an arrival is, or why it cannot be read. Raises no `Exception`."""
+        stated = arrival.order_id
+        if stated is not None:
+            stated = stated_order_id(stated)
+            if stated != arrival.order_id:
+                arrival = structs.replace(arrival, order_id=stated)
+        if type(arrival.headers) is not MappingProxyType:
+            # Nor may the provider change these.
+            arrival = structs.replace(arrival, headers=MappingProxyType({**arrival.headers}))
+        found = self._recognized(arrival, stated)
+        if isinstance(found, Event):
+            return found
+        came = (arrival.body, arrival.received_at, arrival)
+        return Unreadable(self.name, found.reason, found.detail, *came)
+
+    def recall(self, event: Event) -> Event:
+        """Return a stored event with details, faults and fate as its body says them.
+
+        The stored identity and name stand: they are never decided anew.
+
+        Raises:
+            ProviderFaultError: the provider's code raised, or returned what it may not.
+        """
+        if event.kind == "request":
+            return event
+        said = self._read_again(event)
+        if isinstance(said, NoReading):
+            if said.reason == PROVIDER_FAULT:
+                raise ProviderFaultError(self.name, event.order_id, said.detail)
+            said = _SAYS_NOTHING
+        details, faults, fate = _told(event.kind, event.name, said)
+        return structs.replace(event, details=details, faults=faults, fate=fate)
+
+    def read(self, arrival: Arrival, body: JsonObject | None) -> Reading | NoReading:
+        """Return what the provider says, checked; whatever its code does."""
+        try:
+            return checked(self._provider.read(arrival, body), arrival.kind)
+        except WrongReadingError as wrong:
+            found = f"returned {wrong}"
+        except BaseException as raised:  # noqa: BLE001 - whatever it is, what arrived is kept
+            _raise_if_not_its_own(raised)
+            found = f"raised {type_name(raised)}"
+        LOG.error("the code of provider %s %s", self.name, found)
+        return NoReading(PROVIDER_FAULT, f"the provider's code {found}")
+
+    def _recognized(self, arrival: Arrival, stated: str | None) -> Event | NoReading:
+        if len(arrival.body) > MAX_BODY_BYTES:
+            return _TOO_BIG
+        if stated is not None and not is_order_id(stated):
+            return _BAD_ORDER_ID
+        body = _object_in(arrival)
+        if isinstance(body, NoReading):
+            return body
+        date = parse_http_date(arrival.headers.get("date", "")) if arrival.kind == "poll" else None
+        # Before the provider sees the body: whatever its code does to it, the digest stands.
+        digest = identity.digest_of(arrival, date, body)
+        said = self.read(arrival, body)
+        if isinstance(said, NoReading):
+            return said
+        order_id = _order(stated, said.order_id)
+        if isinstance(order_id, NoReading):
+            return order_id
+        return self._event(arrival, order_id, said, digest, date)
+
+    def _event(
+        self, arrival: Arrival, order_id: str, said: Reading, digest: str, date: datetime | None
+    ) -> Event:
+        kind, attempt, exchange_id = arrival.kind, arrival.attempt, opaque_id(arrival.exchange_id)
+        name, trigger, status = said.name or "", said.trigger, said.status
+        word = identity.spoken_word(status)
+        if kind == "request":
+            trigger = name = REQUESTED if attempt == 1 else RESUBMITTED
+        elif trigger is UNSET:
+            trigger = None if name in self._own_words else name
+        details, faults, fate = _told(kind, name, said)
+        return Event(
+            self.name,
+            order_id,
+            kind,
+            name,
+            trigger,
+            identity.key_of(arrival, exchange_id, word or name, said.event_id, digest),
+            digest,
+            arrival.received_at,
+            arrival.body,
+            sha256(arrival.body).hexdigest(),
+            said.event_id,
+            attempt if kind in {"request", "response"} else None,
+            None if kind == "callback" else exchange_id,
+            None if status is None or word is None else identity.as_kept(status),
+            date if kind == "poll" else said.occurred_at,
+            arrival.http_status if kind in {"response", "poll"} else None,
+            arrival.headers,
+            details,
+            faults,
+            said.problems,
+            fate,
+        )
+
+    def _read_again(self, event: Event) -> Reading | NoReading:
+        try:
+            # A callback was strict JSON when it came; any other event may never have been.
+            parsed = (parse_again if event.kind == "callback" else parse)(event.body)
+        except JsonError:
+            parsed = None
+        body = parsed if type(parsed) is dict else None
+        if body is None and event.kind == "callback":
+            return _SAYS_NOTHING
+        return self.read(_arrival_of(event), body)
+
+    def __repr__(self) -> str:
+        return f"<Recognizer of {self.name}>"
+
+
+def recognizer_of(provider: Provider) -> Recognizer:
+    """Return what reads for a provider; one that reads already comes back as it is.
+
+    Raises:
+        InvalidArgumentError: its name, definition or headers cannot be used.
+    """
+    return provider if isinstance(provider, Recognizer) else Recognizer(provider)
+
+
+def recognizers_of(providers: Mapping[str, Provider]) -> Mapping[str, Recognizer]:
+    """Return what reads for providers, by name; one that is broken makes a log line."""
+    usable = {}
+    for name, provider in providers.items():
+        try:
+            usable[name] = recognizer_of(provider)
+        except InvalidArgumentError as broken:
+            LOG.error("provider %a is left out: %s", name, broken)  # noqa: TRY400 - it says enough
+    return MappingProxyType(usable)
+
+
+def _own_words(definition: Definition) -> frozenset[str]:
+    """Return the names that only we give; in a provider's mouth they name nothing."""
+    before = {
+        state for state in definition.states if definition.rank(state) < definition.birth_rank
+    }
+    return EXCHANGE_NAMES | before
+
+
+def _object_in(arrival: Arrival) -> JsonObject | NoReading | None:
+    """Return the JSON object that the bytes spell; a callback that spells none says nothing."""
+    try:
+        body = parse(arrival.body)
+    except JsonError as refused:
+        return NoReading("not_json", str(refused)) if arrival.kind == "callback" else None
+    if type(body) is dict:
+        return body
+    return _NOT_AN_OBJECT if arrival.kind == "callback" else None
+
+
+def _order(stated: str | None, named: str | None) -> str | NoReading:
+    """Return the order that the line and the body agree on.
+
+    An unusable id in the body says nothing where the line names the order.
+    """
+    if stated is None:
+        if not named:
+            return _NO_ORDER
+        return named if is_order_id(named) else _BAD_ORDER_ID
+    return stated if named is None or named == stated or not is_order_id(named) else _MISMATCH
+
+
+def _told(
+    kind: Kind, name: str, said: Reading
+) -> tuple[Mapping[str, Any], tuple[Fault, ...], Fate | None]:
+    """Return the details, faults and fate of an event of this name.
+
+    Only a response that was not accepted has errors: one at least, and no details.
+    """
+    if kind != "response" or name == ACCEPTED:
+        return said.details, (), None
+    fate = said.fate if name == FAILED else None
+    return NOTHING, said.faults or _WITHOUT_READABLE_ERROR, fate
+
+
+def _arrival_of(event: Event) -> Arrival:
+    return Arrival(
+        event.kind,
+        event.body,
+        event.received_at,
+        event.order_id,
+        event.attempt or 1,
+        event.exchange_id,
+        event.http_status,
+        event.headers,
+    )
+
+
+def _checked_provider(provider: Provider) -> tuple[str, Definition, frozenset[str]]:
+    try:
+        name, definition, headers = provider.name, provider.definition, provider.kept_headers
+        is_set = isinstance(headers, set | frozenset)
+        kept = frozenset(map(_header, headers)) if is_set else frozenset({""})
+        can_read = callable(provider.read)
+    except BaseException as raised:  # noqa: BLE001 - whatever it is, this is no provider
+        _raise_if_not_its_own(raised)
+        raise InvalidArgumentError(
+            "provider", f"one whose attributes can be read; one raised {type_name(raised)}"
+        ) from None
+    if not isinstance(name, str) or _NAME.fullmatch(name) is None:
+        raise InvalidArgumentError("provider", "a name of 1 to 64 letters, digits, . _ and -")
+    name = str.__str__(name)
+    if not isinstance(definition, Definition):
+        raise InvalidArgumentError(f"provider {name!a}", "a Definition as its definition")
+    if "" in kept:
+        raise InvalidArgumentError(f"provider {name!a}", "kept_headers: a set of lower-case names")
+    if not can_read:
+        raise InvalidArgumentError(f"provider {name!a}", "a function read")
+    return name, definition, kept
+
+
+def _header(name: object) -> str:
+    """Return a header's name as plain text, "" where it is none."""
+    text = str.__str__(name) if isinstance(name, str) else ""
+    return text if text == text.lower() else ""
+
+
+def _raise_if_not_its_own(raised: BaseException) -> None:
+    """Raise again what is not the doing of the code that was called."""
+    # By its true type: what it says of itself may be wrong, or raise.
+    if issubclass(type(raised), KeyboardInterrupt):
+        raise raised
+    if not issubclass(type(raised), Exception) and _is_from_a_signal(raised):
+        raise raised
+
+
+def _is_from_a_signal(raised: BaseException) -> bool:
+    """Tell whether one of the process's signal handlers raised this, in the middle of the call."""
+    handlers = {
+        getattr(signal.getsignal(number), "__code__", None) for number in signal.valid_signals()
+    }
+    trace: TracebackType | None = vars(BaseException)["__traceback__"].__get__(raised)
+    while trace is not None:
+        if trace.tb_frame.f_code in handlers:
+            return True
+        trace = trace.tb_next
+    return False
