@@ -90,6 +90,10 @@ ABOUT: Final = {
     **{f"lifecycle/core/{name}.py": _FOLD_TESTS for name in _FOLD},
     "lifecycle/core/definition.py": _tests("unit", "definition", "fold", "stages"),
     **{f"lifecycle/core/{name}.py": _EVENT_TESTS for name in _EVENT},
+    **{
+        f"lifecycle/core/{name}.py": (*_RECOGNIZING_TESTS, *_tests("scenario", "provider_faults"))
+        for name in ("recognizer", "checked_reading")
+    },
     "lifecycle/core/strict_json.py": _tests("unit", "strict_json", "identity"),
     **{
         f"lifecycle/providers/instacart/{name}.py": (

@@ -353,7 +353,7 @@ def test_texts_are_kept_verbatim():
 
 def test_details_are_what_the_model_of_details_takes():
     details = event(FLAT.encode()).details
-    model = LAST_MILE.details.model_validate(details, strict=True)
+    model = LAST_MILE.details.model_validate(dict(details), strict=True)
     assert model.model_dump(exclude_none=True) == details
 
 
