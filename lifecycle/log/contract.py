@@ -94,6 +94,13 @@ class Append:
         """The place in the whole log."""
         return self.place.position
 
+    def renewed(self) -> Append:
+        """Return the same entry, of which nothing is decided yet.
+
+        A copy would be what crosses processes: what became of the entry, without the entry.
+        """
+        return Append(self.stream, self.topic, self.key, self.digest, self.opening, self.body)
+
     def __repr__(self) -> str:
         where = f"{self.version} of {self.stream!a}"
         return f"<Append {self.outcome.value}: {where} at {self.position}>"

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from copy import copy
 from datetime import datetime
 from typing import Final
 
@@ -144,7 +143,7 @@ class Writer:
                 retries = retries or RetryPolicy(self._recorder.url, self._patience)
                 retries.wait(again)
                 for batch in group:  # what was decided may be in doubt: it stays as it is
-                    batch.appends = list(map(copy, batch.appends))
+                    batch.appends = [append.renewed() for append in batch.appends]
 
     def _write(self, group: Sequence[Batch], doubts: list[Decision], *, exclusive: bool) -> None:
         """Write what is new; after a race it is decided while others are kept out."""
