@@ -162,11 +162,17 @@ def _fault(fault: object) -> Fault:
 
 def _details(details: object, depth: int = MAX_DEPTH) -> dict[str, Any]:
     """Return details as a dictionary of JSON values, which nobody else holds."""
-    if not isinstance(details, Mapping):
+    if type(details) is not dict and not isinstance(details, Mapping):
         raise WrongReadingError("details that are no mapping")
     if not depth:
         raise WrongReadingError(f"details nested deeper than {MAX_DEPTH}")
-    return {_key(name): _json(value, depth - 1) for name, value in details.items()}
+    # Most are plain as they come: to see that here takes a quarter of the calls' time.
+    return {
+        name if type(name) is str and name.isascii() else _key(name): value
+        if (kind := type(value)) is bool or (kind is str and value.isascii())
+        else _json(value, depth - 1)
+        for name, value in details.items()
+    }
 
 
 def _key(name: object) -> str:
@@ -180,6 +186,8 @@ def _json(value: Any, depth: int) -> Any:
     kind = type(value)
     if kind is bool or value is None:
         return value
+    if kind is dict:
+        return _details(value, depth)
     if issubclass(kind, str):
         return _text("details with a text", value)
     if kind is int:

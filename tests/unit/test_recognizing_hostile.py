@@ -117,6 +117,7 @@ def check(body):
         assert isinstance(found, Event | Unreadable)
         assert found.body == body
         assert repr(found).isprintable()
+        assert RECOGNIZER.recognize(arrival(recording, body)) == found
         if isinstance(found, Event):
             bare = found._replace(details={}, faults=(), fate=None)
             assert RECOGNIZER.recall(bare) == found
