@@ -2,6 +2,7 @@
 
 A stream only ever grows, so a folding of its first n events stays right for ever: what
 is kept is brought up to date by reading what came after version n, never by trust.
+Bodies are let go once they are folded: what is kept of an order is bounded, and so is all of it.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from collections.abc import Callable, Mapping
 from threading import Lock
 from types import TracebackType
 from typing import Final, Self, TypeVar
+
+from msgspec import structs
 
 from lifecycle.core.argument import type_name
 from lifecycle.core.change import Change, Told
@@ -29,21 +32,33 @@ from lifecycle.log.codec import decode_event
 from lifecycle.log.contract import ORDERS, Log, Record
 
 _KEPT_ORDERS: Final = 4096
+KEPT_BYTES: Final = 64 * 1024 * 1024
+"""How much is kept of all orders together, about; but always the one that was used last."""
+
+_EVENT_BYTES: Final = 1024
+"""What an event takes beside what its body says, about."""
 
 T = TypeVar("T")
 
 
 class Foldings:
-    """Foldings by stream, bounded in number; safe for many threads."""
+    """Foldings by stream, bounded in number and in bytes; safe for many threads."""
 
     def __init__(
-        self, log: Log, providers: Mapping[str, Provider], *, kept: int = _KEPT_ORDERS
+        self,
+        log: Log,
+        providers: Mapping[str, Provider],
+        *,
+        kept: int = _KEPT_ORDERS,
+        kept_bytes: int = KEPT_BYTES,
     ) -> None:
         self._log = log
         self._providers = recognizers_of(providers)
         self._kept = kept
+        self._kept_bytes = kept_bytes
+        self._bytes = 0
         self._lock = Lock()
-        self._foldings: OrderedDict[str, tuple[int, Folding]] = OrderedDict()
+        self._foldings: OrderedDict[str, tuple[int, Folding, int]] = OrderedDict()
 
     def event(self, record: Record) -> Event:
         """Return the event that a record of an order's stream holds, as its own provider reads it.
@@ -83,20 +98,29 @@ class Foldings:
             folding = borrowed.step(event._replace(version=version))
             return Change.between(path, folding.path, event.key), folding.view()
 
-    def take(self, stream: str) -> tuple[int, Folding] | None:
-        """Return a folding for one thread's use alone, None if there is none at hand."""
-        with self._lock:
-            return self._foldings.pop(stream, None)
+    def take(self, stream: str) -> tuple[int, Folding, int] | None:
+        """Return a folding for one thread's use alone, None if there is none at hand.
 
-    def give(self, stream: str, version: int, folding: Folding) -> None:
+        With it its version, and how many bytes it takes, about.
+        """
+        with self._lock:
+            taken = self._foldings.pop(stream, None)
+            if taken is not None:
+                self._bytes -= taken[2]
+            return taken
+
+    def give(self, stream: str, version: int, folding: Folding, size: int) -> None:
         """Keep a folding for the next, unless a further one is kept already."""
         with self._lock:
             kept = self._foldings.get(stream)
             if kept is None or kept[0] < version:
-                self._foldings[stream] = (version, folding)
+                self._bytes += size - (0 if kept is None else kept[2])
+                self._foldings[stream] = (version, folding, size)
                 self._foldings.move_to_end(stream)
-            if len(self._foldings) > self._kept:
-                self._foldings.popitem(last=False)
+            while len(self._foldings) > self._kept or (
+                self._bytes > self._kept_bytes and len(self._foldings) > 1
+            ):
+                self._bytes -= self._foldings.popitem(last=False)[1][2]
 
 
 class _Borrowed:
@@ -108,11 +132,12 @@ class _Borrowed:
         self._stream = stream
         self.version = 0
         self.folding: Folding | None = None
+        self._size = 0
 
     def __enter__(self) -> Self:
         taken = self._foldings.take(self._stream)
         if taken is not None:
-            self.version, self.folding = taken
+            self.version, self.folding, self._size = taken
         return self
 
     def __exit__(
@@ -121,16 +146,16 @@ class _Borrowed:
         if raised is not None:
             raise_if_unfoldable(raised, self._provider.name, self._stream)
         elif self.folding is not None:
-            self._foldings.give(self._stream, self.version, self.folding)
+            self._foldings.give(self._stream, self.version, self.folding, self._size)
 
     def forget(self) -> None:
         """Give the folding back and start anew: it is further than what is asked for."""
         if self.folding is not None:
-            self._foldings.give(self._stream, self.version, self.folding)
-        self.version, self.folding = 0, None
+            self._foldings.give(self._stream, self.version, self.folding, self._size)
+        self.version, self.folding, self._size = 0, None, 0
 
     def advance(self, records: list[Record]) -> None:
-        events = [self._foldings.event(record) for record in records]
+        events = [self._without_body(self._foldings.event(record)) for record in records]
         if self.folding is None:
             self.folding = Folding.of(self._provider.definition, events) if events else None
         else:
@@ -142,9 +167,15 @@ class _Borrowed:
     def step(self, event: Event) -> Folding:
         if self.folding is None:
             self.folding = Folding(self._provider.definition)
-        self.folding.add(event)
+        self.folding.add(self._without_body(event))
         self.version = event.version or self.version
         return self.folding
+
+    def _without_body(self, event: Event) -> Event:
+        """Return an event as it is kept; what was read from its body is no larger than that."""
+        says = event.details or event.faults
+        self._size += _EVENT_BYTES + (len(event.body) if says else 0)
+        return structs.replace(event, body=b"")
 
 
 def raise_if_unfoldable(raised: BaseException, provider: str, stream: str) -> None:

@@ -379,3 +379,24 @@ def test_the_history_says_what_became_of_a_failed_exchange(orders: Orders) -> No
     ]
     assert "may be sent again" in reasons[0]
     assert "nobody knows" in reasons[1]
+
+
+def test_what_is_kept_of_orders_is_bounded_in_bytes_and_holds_no_body():
+    """A body of a megabyte says little of an order, and is let go once it was folded."""
+    with connect("memory:") as orders:
+        cache = orders._desk._foldings
+        cache._kept_bytes = 3 * 1024
+        for number in range(9):
+            body = {"id": f"o{number}", "status": "brand_new", "note": "x" * 100_000}
+            assert orders.record_callback(body).view is not None
+            assert cache._bytes == sum(size for _, _, size in cache._foldings.values()) <= 3 * 1024
+        assert [*cache._foldings] == [f"order:instacart:o{number}" for number in (6, 7, 8)]
+        assert not any(
+            event.body for _, folding, _ in cache._foldings.values() for event in folding.events
+        )
+        telling = {"id": "o0", "status": "staged", "cancellation_reason": "x" * 9000}
+        view = orders.record_callback(telling).view
+        assert view is not None
+        assert view.details.cancellation_reason == "x" * 9000
+        assert [*cache._foldings] == ["order:instacart:o0"]
+        assert orders.get("o8").status == "brand_new"
