@@ -106,7 +106,7 @@ ABOUT: Final = {
     **{f"lifecycle/proof/{name}.py": _LINT_TESTS for name in _LINT},
     **{f"lifecycle/log/{name}.py": _COMMIT_TESTS for name in ("writer", "stream_tails")},
     **{f"lifecycle/audit/{name}.py": _VERIFY_TESTS for name in ("verify", "checkpoint")},
-    **{f"lifecycle/log/{name}.py": _STORED_TESTS for name in ("codec", "format_1")},
+    **{f"lifecycle/log/{name}.py": _STORED_TESTS for name in ("codec", "header")},
     **{
         f"lifecycle/audit/{name}.py": _REPLAY_TESTS
         for name in ("rederiving", "comparing", "replaying")

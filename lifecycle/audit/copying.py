@@ -14,8 +14,9 @@ from typing import Final
 
 from lifecycle.audit.verify import Verification, verify
 from lifecycle.errors import OtherRecordsError, StoredFormatError, StoreUnavailableError
-from lifecycle.log.codec import storable, why_out_of_bounds
-from lifecycle.log.contract import MARKS, ORDERS, QUARANTINE, Log, Record
+from lifecycle.log.codec import why_out_of_bounds
+from lifecycle.log.contract import CONTROL, ORDERS, QUARANTINE, Log, Record
+from lifecycle.log.header import storable
 
 _PAGE: Final = 500
 _PAGE_BYTES: Final = 4 * 1024 * 1024
@@ -83,7 +84,7 @@ def _why_nowhere(record: Record, place: int) -> str | None:
     out_of_bounds = why_out_of_bounds(record.version, record.position)
     if out_of_bounds is not None:
         return out_of_bounds
-    if record.stream != QUARANTINE and not record.stream.startswith((ORDERS, MARKS)):
+    if record.stream not in (QUARANTINE, CONTROL) and not record.stream.startswith(ORDERS):
         return "its stream is neither an order's nor the quarantine"
     if not record.topic or storable(record.stream) != record.stream:
         return "its stream or its topic has no name that a store can hold"

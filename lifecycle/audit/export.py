@@ -17,7 +17,7 @@ from typing import Any
 from lifecycle.core.event import Event, Unreadable, stream_of
 from lifecycle.core.strict_json import compact
 from lifecycle.log.codec import decode, split
-from lifecycle.log.contract import MARKS, QUARANTINE, Log, Record
+from lifecycle.log.contract import CONTROL, QUARANTINE, Log, Record
 from lifecycle.log.recording import write_item, write_line
 
 
@@ -33,7 +33,7 @@ def export(log: Log, *, stream: str | None = None, quarantine: bool = False) -> 
         StoredFormatError: a stored record cannot be read.
     """
     for record in _records(log, stream, quarantine=quarantine):
-        if record.stream.startswith(MARKS) or (record.stream == QUARANTINE and not quarantine):
+        if record.stream == CONTROL or (record.stream == QUARANTINE and not quarantine):
             continue
         entry = decode(record)
         if isinstance(entry, Event):

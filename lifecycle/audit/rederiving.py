@@ -7,36 +7,27 @@ record ─→ header: its check, its place, the hash of the header before it
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
-from hashlib import sha256
-from types import MappingProxyType
 from typing import Any, Final
 
-from msgspec import structs
-
 from lifecycle.audit.difference import Difference
-from lifecycle.core.event import NO_HEADERS, Arrival, Event, Unreadable
+from lifecycle.audit.record_check import CheckedRecord, check_record
+from lifecycle.core.event import Arrival, Event, Unreadable
 from lifecycle.core.fold import Folding
 from lifecycle.core.provider import Provider
 from lifecycle.core.recognizer import PROVIDER_FAULT, Recognizer, recognizer_of
 from lifecycle.core.view import OrderView
-from lifecycle.errors import LifecycleError, StoredFormatError
-from lifecycle.log.codec import (
-    check_content,
-    hash_of,
-    is_intact,
-    parse_header,
-    place_of,
-    why_out_of_bounds,
-)
+from lifecycle.errors import LifecycleError
+from lifecycle.log.codec import why_out_of_bounds
 from lifecycle.log.contract import Record
+from lifecycle.log.header import EventHeader
 
 Tell = Callable[[Difference], None]
 
 
 # What a header says that nobody can read: no name of any record, and not nothing either.
-_UNREADABLE: Final = ["", 0, ""]
+_UNREADABLE: Final = ("", 0, "")
 
 
 class Links:
@@ -54,14 +45,14 @@ class Links:
         self._last = last
         self._balance = 0
 
-    def add(self, position: int, header_hash: str, after: Any) -> None:
+    def add(self, position: int, header_hash: str, after: tuple[str, int, str] | None) -> None:
         """Take in a record; those outside of positions 1 to `last` do not count."""
         if not 0 < position <= self._last:
             return
         self.records += 1
         if position < self._last:
             self._balance += _weight(position, header_hash)
-        if type(after) is list and len(after) == 3 and type(after[2]) is str:
+        if after is not None:
             self._balance -= _weight(position - 1, after[2])
         else:
             self.unlinked += 1
@@ -98,148 +89,84 @@ class Chain:
         self._links = links
         self._tell = tell
 
-    def step(self, record: Record) -> tuple[dict[str, Any] | None, bytes]:
-        """Return the fields of the next record, None if they cannot be trusted, and its body."""
-        _, version, _, position, state = record
-        header, _, body = state.partition(b"\n")
+    def step(self, record: Record) -> CheckedRecord:
+        """Return the next record, checked; its header is None where it cannot be trusted."""
+        version, position = record.version, record.position
+        checked = check_record(record)
         out_of_bounds = why_out_of_bounds(version, position)
         if out_of_bounds is not None:
             # No chain leads there, and none goes on from there.
-            self._links.add(position, hash_of(header), _UNREADABLE)
+            self._links.add(position, checked.header_hash, _UNREADABLE)
             self.tell(record, "place", None, out_of_bounds)
-            return None, body
-        previous, self._hash = self._hash, hash_of(header)
+            return checked._replace(header=None)
+        previous, self._hash = self._hash, checked.header_hash
         expected, self.version = self.version + 1, version
-        fields = self._fields(record, header)
-        if fields is None:
-            self._links.add(position, self._hash, _UNREADABLE)
-            return None, body
-        self._links.add(position, self._hash, fields.get("after"))
+        header = checked.header
+        if header is None:
+            self._links.add(position, checked.header_hash, _UNREADABLE)
+            self.tell(record, "header", None, checked.damage)
+            return checked
+        self._links.add(position, checked.header_hash, header.after)
+        found = [record.stream, record.topic, version]
+        stated = [header.stored_in, header.kind_of_record, header.version]
+        if stated != found:
+            self.tell(record, "place", stated, found)
         if version != expected:
-            self.tell(record, "version", expected, record.version)
-        elif fields.get("previous") != previous:
-            self.tell(record, "previous", fields.get("previous"), previous)
-        digest = sha256(body).hexdigest()
-        if fields.get("sha256") != digest:
-            self.tell(record, "body", fields.get("sha256"), digest)
-        return fields, body
+            self.tell(record, "version", expected, version)
+        elif header.previous != previous:
+            self.tell(record, "previous", header.previous, previous)
+        if checked.stated != checked.found:
+            self.tell(record, "body", checked.stated, checked.found)
+        return checked
 
     def tell(self, record: Record, field: str, stored: Any, found: Any) -> None:
         """Tell of a difference in a record."""
         self._tell(Difference(self.stream, field, stored, found, record.version, record.position))
-
-    def _fields(self, record: Record, header: bytes) -> dict[str, Any] | None:
-        try:
-            fields = parse_header(header, record.stream, record.version)
-            place = (*place_of(fields), fields.get("version"))
-        except StoredFormatError as damaged:
-            self.tell(record, "header", None, damaged.found)
-            return None
-        except KeyError:
-            self.tell(record, "header", None, "a field of it is missing")
-            return None
-        if not is_intact(header):
-            self.tell(record, "header", None, "it was changed")
-            return None
-        if place != (record.stream, record.topic, record.version):
-            self.tell(record, "place", list(place), [record.stream, record.topic, record.version])
-        return fields
 
 
 def rederived(provider: Provider, records: Sequence[Record], chain: Chain) -> list[Event]:
     """Return the events of a stream as their bytes say them today; tells all that differs."""
     events, reader = [], recognizer_of(provider)
     for record in records:
-        fields, body = chain.step(record)
-        if fields is None:
-            continue
-        event = _recognized(reader, fields, body, record, chain)
-        if event is not None:
-            events.append(event)
+        checked = chain.step(record)
+        if isinstance(checked.header, EventHeader):
+            event = _recognized(reader, checked.header, checked.body, record, chain)
+            if event is not None:
+                events.append(event)
     return events
 
 
 def _recognized(
-    provider: Recognizer, fields: dict[str, Any], body: bytes, record: Record, chain: Chain
+    provider: Recognizer, header: EventHeader, body: bytes, record: Record, chain: Chain
 ) -> Event | None:
-    try:
-        arrival, stored = _arrival(fields, body), _stored(fields)
-    except (KeyError, TypeError, ValueError):
-        chain.tell(record, "header", None, "a field of it is missing or of a wrong type")
-        return None
-    again = provider.recognize(arrival)
+    again = provider.recognize(
+        Arrival(
+            header.kind,
+            body,
+            header.received_at,
+            header.order_id,
+            header.attempt or 1,
+            header.exchange_id,
+            header.http_status,
+            header.headers,
+        )
+    )
     if isinstance(again, Unreadable):
         is_fault = again.reason == PROVIDER_FAULT
         field, found = ("event", again.detail) if is_fault else ("reason", again.reason)
         chain.tell(record, field, None, found)
         return None
-    _compare(again, stored, record, chain)
-    return structs.replace(again, version=record.version, position=record.position)
+    _compare(again, header, record, chain)
+    return again._replace(version=record.version, position=record.position)
 
 
-def _arrival(fields: Mapping[str, Any], body: bytes) -> Arrival:
-    get = fields.get
-    headers = get("headers")
-    return Arrival(
-        fields["kind"],
-        body,
-        datetime.fromisoformat(fields["received_at"]),
-        fields["order_id"],
-        get("attempt") or 1,
-        get("exchange_id"),
-        get("http_status"),
-        NO_HEADERS if headers is None else MappingProxyType(headers),
-    )
-
-
-def _stored(fields: Mapping[str, Any]) -> tuple[Any, ...]:
-    """Return what a header says of what its body says, in the order of `_COMPARED`."""
-    get = fields.get
-    name = fields["name"]
-    told_at = get("occurred_at")
-    return (
-        fields["key"],
-        fields["digest"],
-        name,
-        get("trigger", name),
-        get("event_id"),
-        get("attempt"),
-        get("exchange_id"),
-        get("status"),
-        told_at if told_at is None else _instant(told_at),
-        get("http_status"),
-        fields["order_id"],
-        tuple(get("problems", ())),
-    )
-
-
-def _compare(again: Event, stored: tuple[Any, ...], record: Record, chain: Chain) -> None:
+def _compare(again: Event, header: EventHeader, record: Record, chain: Chain) -> None:
     """Tell in which fields a record's header and its body do not agree."""
-    found = (
-        again.key,
-        again.digest,
-        again.name,
-        again.trigger,
-        again.event_id,
-        again.attempt,
-        again.exchange_id,
-        again.status,
-        again.occurred_at,
-        again.http_status,
-        again.order_id,
-        again.problems,
-    )
-    if stored != found:
-        for field, was, is_now in zip(_COMPARED, stored, found, strict=True):
-            if was != is_now:
-                chain.tell(record, field, _printed(was), _printed(is_now))
-
-
-def _instant(text: Any) -> Any:
-    try:
-        return datetime.fromisoformat(text)
-    except (TypeError, ValueError):
-        return text
+    for field in _COMPARED:
+        was = header.triggered if field == "trigger" else getattr(header, field)
+        is_now = getattr(again, field)
+        if was != is_now:
+            chain.tell(record, field, _printed(was), _printed(is_now))
 
 
 def _printed(value: Any) -> Any:
@@ -273,11 +200,6 @@ def folded(provider: Provider, events: Sequence[Event]) -> OrderView | str:
 
 
 def check(records: Sequence[Record], chain: Chain) -> None:
-    """Check the next records of a stream that says nothing: chain, bodies, that they decode."""
+    """Check the next records of a stream that is no order's: chain and bodies."""
     for record in records:
-        fields, _ = chain.step(record)
-        if fields is not None:
-            try:
-                check_content(record)
-            except StoredFormatError as damaged:
-                chain.tell(record, "header", None, damaged.found)
+        chain.step(record)

@@ -13,7 +13,7 @@ from lifecycle.audit.rederiving import Chain, Links, check, folded, rederived
 from lifecycle.core.event import Event
 from lifecycle.core.provider import Provider
 from lifecycle.core.recognizer import recognizers_of
-from lifecycle.log.contract import MARKS, ORDERS, QUARANTINE, Log, Record
+from lifecycle.log.contract import CONTROL, ORDERS, QUARANTINE, Log, Record
 from lifecycle.log.view_store import Generation, Phase, StoredView, ViewStore
 from lifecycle.projections.stored_form import FORM
 
@@ -67,14 +67,12 @@ class Replayer:
         part = Part(Links(self._last))
         # The views first: what they have taken in is then in the records that are read.
         shelves = self._shelves(chosen)
-        others = [stream for stream in chosen.streams if stream != QUARANTINE]
+        long = [stream for stream in chosen.streams if stream in (QUARANTINE, CONTROL)]
+        others = [stream for stream in chosen.streams if stream not in long]
         for stream, records in self._log.read_many(others).items():
-            if stream.startswith(MARKS):
-                self._mark(stream, records, part)
-            else:
-                self._order(stream, records, shelves, part)
-        if QUARANTINE in chosen.streams:
-            self._quarantine(part)
+            self._order(stream, records, shelves, part)
+        for stream in long:
+            self._walk(stream, part)
         for shelf in shelves.values():
             for stream, view in shelf.views.items():
                 part.differences.add(Difference(stream, "order", view.status, None))
@@ -98,13 +96,10 @@ class Replayer:
         elif isinstance(outcome := folded(provider, events), str):
             part.differences.add(Difference(stream, "view", None, outcome))
 
-    def _mark(self, stream: str, records: Sequence[Record], part: Part) -> None:
+    def _walk(self, stream: str, part: Part) -> None:
+        """Check a stream that may be too long to be held at once."""
         chain = Chain(stream, part.links, part.differences.add)
-        check(_numbered(records, chain), chain)
-
-    def _quarantine(self, part: Part) -> None:
-        chain = Chain(QUARANTINE, part.links, part.differences.add)
-        records = self._log.walk(QUARANTINE)
+        records = self._log.walk(stream)
         while page := list(islice(records, _RECORDS_AT_ONCE)):
             check(_numbered(page, chain), chain)
 

@@ -12,13 +12,13 @@ that a person keeps a checkpoint elsewhere.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from hashlib import sha256
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from lifecycle.audit.checkpoint import Checkpoint, Tally
-from lifecycle.errors import StoredFormatError
-from lifecycle.log.codec import check_content, hash_of, is_intact, parse_header, why_misplaced
+from lifecycle.audit.record_check import CheckedRecord, check_record
+from lifecycle.log.codec import why_misplaced
 from lifecycle.log.contract import ORDERS, Log, Record
+from lifecycle.log.header import Link
 
 MOST_FINDINGS: Final = 100
 """Further ones are counted, not kept."""
@@ -81,9 +81,9 @@ class _Seen:
         self.hash = header_hash
         self.accused = False
 
-    def is_named(self, link: object) -> bool:
+    def is_named(self, link: Link | None) -> bool:
         """Tell whether `link` names this record, whatever hash it gives."""
-        return isinstance(link, list) and link[:2] == [self.stream, self.version]
+        return link is not None and link[:2] == (self.stream, self.version)
 
 
 class _Walk:
@@ -102,14 +102,14 @@ class _Walk:
 
     def step(self, record: Record) -> None:
         """Look at the next record of the log."""
-        header, _, body = record.state.partition(b"\n")
-        seen = _Seen(record, hash_of(header))
-        fields, fault = _look_at_header(record, header)
-        if fields is not None:
+        checked = check_record(record)
+        seen = _Seen(record, checked.header_hash)
+        header, fault = checked.header, _why_untrusted(record, checked)
+        if header is not None and fault is None:
             if self._gapless:
-                self._look_before(seen, fields.get("after"))
-            self._look_back(seen, fields.get("previous"))
-            fault = _look_at_content(record, fields, body)
+                self._look_before(seen, header.after)
+            self._look_back(seen, header.previous)
+            fault = None if checked.found == checked.stated else "its body was changed"
         if fault is not None:
             self._accuse(seen, fault)
         self._tally.add(record.position, bytes.fromhex(seen.hash))
@@ -120,8 +120,7 @@ class _Walk:
 
     def pass_by(self, record: Record) -> None:
         """Look at a record that stands outside of the log's order: no chain leads there."""
-        header, _, _ = record.state.partition(b"\n")
-        _, fault = _look_at_header(record, header)
+        fault = _why_untrusted(record, check_record(record))
         self._accuse(_Seen(record, ""), fault or "it stands where no record can")
         self._records += 1
 
@@ -138,7 +137,7 @@ class _Walk:
             checkpoint=self._tally.checkpoint,
         )
 
-    def _look_before(self, seen: _Seen, after: object) -> None:
+    def _look_before(self, seen: _Seen, after: Link | None) -> None:
         """Compare a record's link with the record that stands before it in the log."""
         last = self._last
         position = 0 if last is None else last.position
@@ -157,13 +156,13 @@ class _Walk:
         else:
             self._accuse(seen, f"it was not written where it stands, but {_after(after)}")
 
-    def _look_at_neighbor(self, seen: _Seen, last: _Seen, after: Any) -> None:
+    def _look_at_neighbor(self, seen: _Seen, last: _Seen, after: Link | None) -> None:
         if seen.position != last.position + 1:
             self._accuse(seen, f"its position was changed; it was written at {last.position + 1}")
-        elif after[2:] != [last.hash]:
+        elif after is not None and after[2] != last.hash:
             self._accuse(last, "its header is not the one that the next record in the log saw")
 
-    def _look_back(self, seen: _Seen, previous: object) -> None:
+    def _look_back(self, seen: _Seen, previous: str | None) -> None:
         """Compare a record's version and chain with the record before it in its stream."""
         end = self._ends.get(seen.stream)
         expected = 1 if end is None else end.version + 1
@@ -178,12 +177,11 @@ class _Walk:
             # Where the log is linked, the record before was vouched for already.
             self._accuse(seen if self._gapless else end, "the chain of its stream breaks here")
 
-    def _report_gap(self, seen: _Seen, last: int, after: object) -> None:
+    def _report_gap(self, seen: _Seen, last: int, after: Link | None) -> None:
         first, final = last + 1, seen.position - 1
-        named = _named(after)
-        if named is not None:
-            self._gone.add(named)
-        stream, version = named or (None, None)
+        stream, version = (None, None) if after is None else after[:2]
+        if stream is not None and version is not None:
+            self._gone.add((stream, version))
         sentence = f"it is gone: position {final} holds nothing"
         if first < final:
             sentence = f"it is gone, the last of several: positions {first} to {final} hold nothing"
@@ -219,40 +217,12 @@ class _Walk:
             self._findings.append(finding)
 
 
-def _look_at_header(record: Record, header: bytes) -> tuple[dict[str, Any] | None, str | None]:
-    """Return a header's fields, or why they cannot be trusted."""
-    try:
-        fields = parse_header(header, record.stream, record.version)
-        misplaced = why_misplaced(record, fields)
-    except StoredFormatError as damaged:
-        return None, damaged.found
-    except KeyError:
-        return None, "a field of its header is missing"
-    if not is_intact(header):
-        return None, "its header was changed"
-    if misplaced is not None:
-        return None, misplaced
-    return fields, None
+def _why_untrusted(record: Record, checked: CheckedRecord) -> str | None:
+    """Return why what a record says cannot be trusted there; None if it can."""
+    if checked.header is None:
+        return checked.damage
+    return why_misplaced(record, checked.header)
 
 
-def _look_at_content(record: Record, fields: dict[str, Any], body: bytes) -> str | None:
-    """Return what is wrong with a record whose header can be trusted."""
-    if sha256(body).hexdigest() != fields.get("sha256"):
-        return "its body was changed"
-    try:
-        check_content(record)
-    except StoredFormatError as damaged:
-        return damaged.found
-    return None
-
-
-def _named(link: object) -> tuple[str, int] | None:
-    match link:
-        case [str() as stream, int() as version, *_]:
-            return stream, version
-    return None
-
-
-def _after(link: object) -> str:
-    named = _named(link)
-    return "at the start" if named is None else f"after version {named[1]} of {named[0]!a}"
+def _after(link: Link) -> str:
+    return f"after version {link[1]} of {link[0]!a}"

@@ -108,6 +108,14 @@ class Arrival(Value, frozen=True, gc=False):
     exchange_id: str | None = None
     http_status: int | None = None
     headers: Mapping[str, str] = NO_HEADERS
+    client: str | None = None
+    operation: str | None = None
+    number: int | None = None
+    sequence: int | None = None
+    part: int | None = None
+    links: tuple[str, ...] = ()
+    replayed: bool = False
+    context: bytes | None = None
 
     def __repr__(self) -> str:
         return f"<Arrival {self.kind} of {len(self.body)} bytes>"
@@ -130,7 +138,8 @@ class Event(Value, frozen=True, gc=False):
     `name` is stored and public for ever; `trigger` is what the definition is asked with:
     the name itself, the state that an answer shows, or None where the provider used one
     of our own words. `details`, `faults`, `problems` (anomaly codes) and `fate` are read
-    from the body. `version` and `position` are None until the event is stored.
+    from the body. `version` and `position` are None until the event is stored. `client` sent
+    it, `context` is what the caller keeps with it: outside of the digest, and erasable.
     """
 
     provider: str
@@ -158,6 +167,13 @@ class Event(Value, frozen=True, gc=False):
     version: int | None = None
     position: int | None = None
     redriven_from: int | None = None
+    client: str | None = None
+    operation: str | None = None
+    sequence: int | None = None
+    part: int | None = None
+    links: tuple[str, ...] = ()
+    replayed: bool = False
+    context: bytes | None = None
 
     @property
     def stream(self) -> str:

@@ -1,8 +1,8 @@
-"""The stored form of a record, format 1: a header of one line, a newline, the body verbatim.
+"""The stored form of a record, format 2: a header of one line, a newline, the body, the context.
 
-    {"v":1,"provider":…,"sha256":…,"version":3,"previous":…,"after":…,"check":…}⏎body
+    {"record":"event","v":2,"provider":…,"sha256":…,"version":3,"previous":…,"check":…}⏎body
 
-The header is JSON in ASCII. `sha256` vouches for the body, `previous` for the header
+The header is JSON in UTF-8. `sha256` vouches for the body, `previous` for the header
 before it in the same stream, `after` for the record before it in the whole log, `check`
 for the header itself. So a stream can be checked without its bodies. Field by field:
 docs/reference/stored-format.md.
@@ -12,49 +12,43 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from functools import lru_cache
 from hashlib import sha256
-from json.encoder import encode_basestring_ascii
-from typing import Any, Final
+from types import MappingProxyType
+from typing import Any, Final, cast
 from zlib import crc32
 
-import jiter
-from msgspec import structs
+from msgspec import MsgspecError, json, structs
 
-from lifecycle.core.event import (
-    Arrival,
-    Entry,
-    Event,
-    Redriven,
-    Unreadable,
-    stream_of,
-)
-from lifecycle.core.instant import format_instant
+from lifecycle.core.event import NO_HEADERS, Arrival, Entry, Event, Problem, Redriven, Unreadable
 from lifecycle.errors import InvalidArgumentError, StoredFormatError
-from lifecycle.log.contract import MAX_POSITION, ORDERS, QUARANTINE, Append, Record, mark_stream
-from lifecycle.log.format_1 import event_1, read_1
-
-FORMAT: Final = 1
-"""The format that is written; every released one can be read."""
-
-QUARANTINED: Final = "quarantined"
-REDRIVEN: Final = "redriven"
+from lifecycle.log.contract import CONTROL, MAX_POSITION, QUARANTINE, Append, Record
+from lifecycle.log.header import (
+    FORMAT,
+    ControlFields,
+    ControlHeader,
+    EventFields,
+    EventHeader,
+    Header,
+    ItemFields,
+    ItemHeader,
+    mark_key,
+    sections,
+    storable,
+    unlike,
+)
 
 MAX_STORED_BYTES: Final = 900_000_000
 """A larger body is refused; SQLite holds no value above a billion bytes."""
 
-_NEWLINE: Final = b"\n"
 _CHECK: Final = b',"check":'
-_ORDER_ID: Final = ',"order_id":'
-_EVENT_ID: Final = ',"event_id":'
-_STATUS: Final = ',"status":'
-_ATTEMPT: Final = ',"attempt":'
-_EXCHANGE_ID: Final = ',"exchange_id":'
-_HTTP_STATUS: Final = ',"http_status":'
-_REDRIVEN_FROM: Final = ',"redriven_from":'
-_LINE_NUMBER: Final = ',"line_number":'
+_WRONG_FIELD: Final = "a field of its header is missing or of a wrong type"
 
-_quoted: Final = encode_basestring_ascii
+_encode: Final = json.Encoder().encode
+_parse: Final[Callable[[bytes], Header]] = json.Decoder(
+    EventHeader | ItemHeader | ControlHeader
+).decode
+# What is to be written is read once: so whatever is stored can be read, type by type.
+_check_fields: Final = json.Decoder(EventFields | ItemFields | ControlFields).decode
 
 
 def prepare(entry: Entry) -> Append:
@@ -64,47 +58,43 @@ def prepare(entry: Entry) -> Append:
         InvalidArgumentError: a field is not of the type that it says.
     """
     try:
-        prepared = _prepared(entry)
-        # A lone surrogate looks like this in JSON; so does half of a pair, which is sound.
-        return _prepared(_encodable(entry)) if b"\\ud" in prepared.opening else prepared
-    except (TypeError, ValueError, AttributeError, OverflowError):
+        try:
+            return _prepared(entry)
+        except UnicodeEncodeError:  # a lone surrogate
+            return _prepared(_encodable(entry))
+    except (MsgspecError, TypeError, ValueError, AttributeError, OverflowError):
         raise InvalidArgumentError(
             "the entry", "an Event, an Unreadable or a Redriven, its times with a zone"
         ) from None
 
 
-def seal(append: Append, previous: str | None, after: str | None, recorded_at: str) -> str:
+def seal(append: Append, previous: str | None, after: bytes | None, recorded_at: str) -> str:
     """Give an entry its stored form at its place, and return the hash of its header.
 
     `previous` is the hash of the header before it in its stream, `after` the `link` to the
     record before it in the whole log; None where there is none, or the store cannot know.
     """
     chained = "" if previous is None else f',"previous":"{previous}"'
-    linked = "" if after is None else f',"after":{after}'
-    placed = f',"recorded_at":"{recorded_at}","version":{append.place.version}{chained}{linked}'
-    checked = append.opening + placed.encode("ascii")
+    placed = f',"recorded_at":"{recorded_at}","version":{append.place.version}{chained}'
+    linked = b"" if after is None else b',"after":%b' % after
+    checked = b"%b%b%b" % (append.opening, placed.encode("ascii"), linked)
     header = b'%b,"check":"%08x"}' % (checked, crc32(checked))
     append.state = b"%b\n%b" % (header, append.body)
     return sha256(header).hexdigest()
 
 
-def link(stream: str, version: int, header_hash: str) -> str:
+def link(stream: str, version: int, header_hash: str) -> bytes:
     """Return how the next record in the whole log names this one."""
-    return f'[{_quoted(stream)},{version},"{header_hash}"]'
-
-
-def storable(stream: str) -> str:
-    """Return a stream's name as every store can hold it: NUL and lone surrogates escaped."""
-    return _encodable_text(stream.replace("\x00", "\\x00"))
+    return _encode((stream, version, header_hash))
 
 
 def split(record: Record) -> tuple[bytes, bytes]:
-    """Return the header and the body of a record.
+    """Return the header of a record, and what comes after it.
 
     Raises:
         StoredFormatError: there is no header.
     """
-    header, newline, body = record.state.partition(_NEWLINE)
+    header, newline, body = record.state.partition(b"\n")
     if not newline:
         raise StoredFormatError(record.stream, record.version, "its header has no end")
     return header, body
@@ -121,24 +111,16 @@ def is_intact(header: bytes) -> bool:
     return found == _CHECK and check == b'"%08x"}' % crc32(checked)
 
 
-def parse_header(header: bytes, stream: str, version: int) -> dict[str, Any]:
-    """Return the fields of a header, of any format that was ever released.
+def parse_header(header: bytes, stream: str, version: int) -> Header:
+    """Return what a header says.
 
     Raises:
         StoredFormatError: it is damaged, or a newer release wrote it.
     """
     try:
-        fields = jiter.from_json(header)
-    except ValueError:
-        raise StoredFormatError(stream, version, "its header is no JSON") from None
-    if not isinstance(fields, dict):
-        raise StoredFormatError(stream, version, "its header is no JSON object")
-    written = fields.get("v")
-    if type(written) is not int or written not in _READERS:
-        known = ", ".join(map(str, _READERS))
-        found = f"it has format {written!a:.20}, this release reads {known}"
-        raise StoredFormatError(stream, version, found)
-    return fields
+        return _parse(header)
+    except (MsgspecError, UnicodeDecodeError):
+        raise StoredFormatError(stream, version, _why_no_header(header)) from None
 
 
 def decode(record: Record) -> Entry:
@@ -151,52 +133,16 @@ def decode(record: Record) -> Entry:
         StoredFormatError: it is damaged, a newer release wrote it, or it stands where it was
             not written.
     """
-    fields, entry = _read(record)
+    header, body = split(record)
+    fields = parse_header(header, record.stream, record.version)
     misplaced = why_misplaced(record, fields)
     if misplaced is not None:
         raise StoredFormatError(record.stream, record.version, misplaced)
-    return entry
-
-
-def check_content(record: Record) -> None:
-    """Return if a record can be read, wherever it stands.
-
-    Raises:
-        StoredFormatError: it is damaged, or a newer release wrote it.
-    """
-    _read(record)
-
-
-def _read(record: Record) -> tuple[dict[str, Any], Entry]:
-    header, body = split(record)
-    fields = parse_header(header, record.stream, record.version)
-    try:
-        place_of(fields)
-        return fields, _READERS[fields["v"]](fields, body, record)
-    except (KeyError, TypeError, ValueError):
-        raise StoredFormatError(
-            record.stream, record.version, "a field of its header is missing or of a wrong type"
-        ) from None
+    return _entry(fields, body, record)
 
 
 def decode_event(record: Record) -> Event:
     """Return the event that a record of an order's stream holds; as `decode`."""
-    # Looking at an order does this for each of its events: straight through where all is well.
-    header, newline, body = record.state.partition(_NEWLINE)
-    try:
-        fields = jiter.from_json(header)
-        stands = (fields["version"], fields["kind"], fields["v"])
-        if (
-            newline
-            and stands == (record.version, record.topic, FORMAT)
-            and type(fields["v"]) is int
-            and 0 < record.position <= MAX_POSITION
-            and record.version > 0
-            and record.stream == f"{ORDERS}{fields['provider']}:{fields['order_id']}"
-        ):
-            return event_1(fields, body, record)
-    except (KeyError, TypeError, ValueError):
-        pass
     entry = decode(record)
     if isinstance(entry, Event):
         return entry
@@ -214,148 +160,233 @@ def why_out_of_bounds(version: object, position: object) -> str | None:
     return None
 
 
-def why_misplaced(record: Record, fields: Mapping[str, Any]) -> str | None:
-    """Return why a record cannot stand where it stands; None if its header was written for there.
-
-    Raises:
-        KeyError: a field of the header is missing.
-    """
-    stream, topic = place_of(fields)
+def why_misplaced(record: Record, header: Header) -> str | None:
+    """Return why a record cannot stand where it stands; None if it was written for there."""
     out_of_bounds = why_out_of_bounds(record.version, record.position)
     if out_of_bounds is not None:
         return out_of_bounds
-    version = fields.get("version")
-    if (stream, version) != (record.stream, record.version):
-        return f"its header was written for version {version!a} of {stream!a}"
-    if topic != record.topic:
-        return f"its topic is not {topic!a}, which its header calls for"
+    if (header.stored_in, header.version) != (record.stream, record.version):
+        return f"its header was written for version {header.version} of {header.stored_in!a}"
+    if header.kind_of_record != record.topic:
+        return f"its topic is not {header.kind_of_record!a}, which its header calls for"
     return None
 
 
-def place_of(fields: Mapping[str, Any]) -> tuple[str, str]:
-    """Return the stream and the topic that a header's fields call for.
-
-    Raises:
-        KeyError: a field is missing.
-    """
-    if "reason" in fields:
-        return QUARANTINE, QUARANTINED
-    if "item" in fields:
-        return mark_stream(fields["item"]), REDRIVEN
-    return storable(stream_of(fields["provider"], fields["order_id"])), fields["kind"]
-
-
-def identity_of(fields: Mapping[str, Any]) -> tuple[str, str]:
-    """Return the key and the digest that a header's fields give its record in its stream.
-
-    Raises:
-        KeyError, TypeError: one is missing, or no text.
-    """
-    if "item" in fields:
-        return _mark_key(fields["item"]), ""
-    key, digest = fields["key"], fields["digest"]
-    if not isinstance(key, str) or not isinstance(digest, str):
-        raise TypeError
-    return key, digest
+def _why_no_header(header: bytes) -> str:
+    try:
+        fields = json.decode(header)
+    except (MsgspecError, UnicodeDecodeError):
+        return "its header is no JSON"
+    if not isinstance(fields, dict):
+        return "its header is no JSON object"
+    written = fields.get("v")
+    if type(written) is not int or written != FORMAT:
+        return f"it has format {written!a:.20}, this release reads {FORMAT}"
+    return _WRONG_FIELD
 
 
 def _prepared(entry: Entry) -> Append:
     if isinstance(entry, Event):
-        stream = entry.stream
-        if "\x00" in stream:
-            stream = storable(stream)
-        key, digest = entry.key, entry.digest
-        return Append(stream, entry.kind, key, digest, _event_opening(entry).encode(), entry.body)
+        stored = _joined(entry.body, entry.context)
+        identity = (entry.key, entry.digest)
+        return _append(storable(entry.stream), entry.kind, identity, _event_fields(entry), stored)
     if isinstance(entry, Unreadable):
-        return Append(QUARANTINE, QUARANTINED, "", "", _item_opening(entry).encode(), entry.body)
-    stream = mark_stream(entry.item)
-    return Append(stream, REDRIVEN, _mark_key(entry.item), "", _mark_opening(entry).encode(), b"")
+        context = None if entry.arrival is None else entry.arrival.context
+        stored = _joined(entry.body, context)
+        return _append(QUARANTINE, ItemHeader.TOPIC, ("", ""), _item_fields(entry), stored)
+    mark = ControlFields(
+        v=FORMAT,
+        kind="redriven",
+        item=entry.item,
+        stream=entry.stream,
+        key=entry.key,
+        at=_utc(entry.redriven_at),
+    )
+    return _append(CONTROL, mark.kind, (mark_key(entry.item), ""), mark, b"")
 
 
-def _mark_key(item: int) -> str:
-    """Return what a mark is known by: whoever re-drives an item makes the same one."""
-    return f"{REDRIVEN}:{item}"
-
-
-def _event_opening(event: Event) -> str:
-    name, told_at = event.name, event.occurred_at
-    triggered = "" if event.trigger == name else f',"trigger":{_nullable(event.trigger)}'
-    occurred = "" if told_at is None else f',"occurred_at":{_time(told_at)}'
-    problems = f',"problems":[{",".join(map(_quoted, event.problems))}]' if event.problems else ""
-    return (
-        f'{{"v":1,"provider":{_quoted(event.provider)},"order_id":{_quoted(event.order_id)}'
-        f',"kind":{_quoted(event.kind)},"name":{_quoted(name)}{triggered}'
-        f',"key":{_quoted(event.key)},"digest":{_quoted(event.digest)}'
-        f"{_text(_EVENT_ID, event.event_id)}{_number(_ATTEMPT, event.attempt)}"
-        f"{_text(_EXCHANGE_ID, event.exchange_id)}{_text(_STATUS, event.status)}{occurred}"
-        f',"received_at":{_time(event.received_at)}{_exchange(event)}{problems}'
-        f'{_number(_REDRIVEN_FROM, event.redriven_from)},"sha256":{_hash(event.body)}'
+def _event_fields(event: Event) -> EventFields:
+    return EventFields(
+        v=FORMAT,
+        provider=event.provider,
+        order_id=event.order_id,
+        kind=event.kind,
+        name=event.name,
+        key=event.key,
+        digest=event.digest,
+        received_at=_utc(event.received_at),
+        trigger=unlike(event.trigger, event.name),
+        event_id=event.event_id,
+        attempt=event.attempt,
+        exchange_id=event.exchange_id,
+        status=event.status,
+        occurred_at=None if event.occurred_at is None else _utc(event.occurred_at),
+        http_status=event.http_status,
+        headers=dict(event.headers.items()),
+        problems=event.problems,
+        redriven_from=event.redriven_from,
+        sha256=_hash(event.body),
+        **_carried(event),
     )
 
 
-def _item_opening(item: Unreadable) -> str:
-    arrived = "" if item.arrival is None else _arrival(item.arrival)
-    return (
-        f'{{"v":1,"provider":{_quoted(item.provider)},"reason":{_quoted(item.reason)}'
-        f',"detail":{_quoted(item.detail)}{_number(_LINE_NUMBER, item.line_number)}{arrived}'
-        f',"received_at":{_time(item.received_at)},"sha256":{_hash(item.body)}'
+def _item_fields(item: Unreadable) -> ItemFields:
+    fields = ItemFields(
+        v=FORMAT,
+        provider=item.provider,
+        reason=item.reason,
+        detail=item.detail,
+        received_at=_utc(item.received_at),
+        line_number=item.line_number,
+        sha256=_hash(item.body),
+    )
+    return fields if item.arrival is None else _with_arrival(fields, item.arrival)
+
+
+def _append(
+    stream: str,
+    topic: str,
+    identity: tuple[str, str],
+    fields: EventFields | ItemFields | ControlFields,
+    body: bytes,
+) -> Append:
+    encoded = _encode(fields)
+    _check_fields(encoded)
+    return Append(stream, topic, *identity, encoded[:-1], body)
+
+
+def _with_arrival(item: ItemFields, arrival: Arrival) -> ItemFields:
+    return structs.replace(
+        item,
+        kind=arrival.kind,
+        order_id=arrival.order_id,
+        attempt=arrival.attempt,
+        exchange_id=arrival.exchange_id,
+        http_status=arrival.http_status,
+        headers=dict(arrival.headers.items()),
+        number=arrival.number,
+        **_carried(arrival),
     )
 
 
-def _mark_opening(mark: Redriven) -> str:
-    return (
-        f'{{"v":1,"item":{mark.item:d},"stream":{_quoted(mark.stream)},"key":{_quoted(mark.key)}'
-        f',"redriven_at":{_time(mark.redriven_at)},"sha256":{_hash(b"")}'
-    )
+def _carried(came: Event | Arrival) -> dict[str, Any]:
+    """Return what else arrived from outside; mostly that is nothing."""
+    context = came.context
+    told = {
+        "client": came.client,
+        "operation": came.operation,
+        "sequence": came.sequence,
+        "part": came.part,
+        "links": came.links,
+        "replayed": came.replayed,
+    }
+    if context is not None:
+        told |= {"size": len(came.body), "context_sha256": _hash(context)}
+    return told
 
 
-def _arrival(arrival: Arrival) -> str:
-    return (
-        f',"kind":{_quoted(arrival.kind)}{_text(_ORDER_ID, arrival.order_id)}'
-        f"{_number(_ATTEMPT, arrival.attempt)}"
-        f"{_text(_EXCHANGE_ID, arrival.exchange_id)}{_exchange(arrival)}"
-    )
+def _joined(body: bytes, context: bytes | None) -> bytes:
+    return body if context is None else body + context
 
 
-def _exchange(came: Event | Arrival) -> str:
-    pairs = ",".join([f"{_quoted(name)}:{_quoted(value)}" for name, value in came.headers.items()])
-    headers = f',"headers":{{{pairs}}}' if pairs else ""
-    return _number(_HTTP_STATUS, came.http_status) + headers
-
-
-def _text(field: str, value: str | None) -> str:
-    return "" if value is None else field + _quoted(value)
-
-
-def _number(field: str, value: int | None) -> str:
-    return "" if value is None else f"{field}{value:d}"
-
-
-def _nullable(text: str | None) -> str:
-    return "null" if text is None else _quoted(text)
-
-
-def _time(time: datetime) -> str:
-    return _utc(time) if time.tzinfo is UTC else f'"{format_instant(time)}"'
-
-
-# What comes in one batch was received at one time, and printing one costs a microsecond.
-@lru_cache(maxsize=1024)
-def _utc(time: datetime) -> str:
-    return f'"{format_instant(time)}"'
+def _utc(time: datetime) -> datetime:
+    if time.tzinfo is UTC:
+        return time
+    if time.utcoffset() is None:
+        raise TypeError
+    return time.astimezone(UTC)
 
 
 def _hash(body: bytes) -> str:
     if not isinstance(body, bytes) or len(body) > MAX_STORED_BYTES:
         raise TypeError
-    return f'"{sha256(body).hexdigest()}"'
+    return sha256(body).hexdigest()
+
+
+def _entry(fields: Header, stored: bytes, record: Record) -> Entry:
+    body, context = sections(fields, stored)
+    if isinstance(fields, EventHeader):
+        return _event(fields, body, context, record)
+    if isinstance(fields, ItemHeader):
+        return Unreadable(
+            fields.provider,
+            fields.reason,
+            fields.detail,
+            body,
+            fields.received_at,
+            _arrival(fields, body, context),
+            fields.line_number,
+            fields.recorded_at,
+        )
+    return Redriven(fields.item, fields.stream, fields.key, fields.at)
+
+
+def _event(fields: EventHeader, body: bytes, context: bytes | None, record: Record) -> Event:
+    return Event(
+        fields.provider,
+        fields.order_id,
+        fields.kind,
+        fields.name,
+        fields.triggered,
+        fields.key,
+        fields.digest,
+        fields.received_at,
+        body,
+        fields.sha256 or "",
+        fields.event_id,
+        fields.attempt,
+        fields.exchange_id,
+        fields.status,
+        fields.occurred_at,
+        fields.http_status,
+        _read_only(fields.headers),
+        problems=cast("tuple[Problem, ...]", fields.problems),
+        recorded_at=fields.recorded_at,
+        version=record.version,
+        position=record.position,
+        redriven_from=fields.redriven_from,
+        client=fields.client,
+        operation=fields.operation,
+        sequence=fields.sequence,
+        part=fields.part,
+        links=fields.links,
+        replayed=fields.replayed,
+        context=context,
+    )
+
+
+def _arrival(fields: ItemHeader, body: bytes, context: bytes | None) -> Arrival | None:
+    if fields.kind is None:
+        return None
+    return Arrival(
+        fields.kind,
+        body,
+        fields.received_at,
+        fields.order_id,
+        fields.attempt,
+        fields.exchange_id,
+        fields.http_status,
+        _read_only(fields.headers),
+        fields.client,
+        fields.operation,
+        fields.number,
+        fields.sequence,
+        fields.part,
+        fields.links,
+        fields.replayed,
+        context,
+    )
+
+
+def _read_only(headers: dict[str, str]) -> Mapping[str, str]:
+    return MappingProxyType(headers) if headers else NO_HEADERS
 
 
 def _encodable(value: Any) -> Any:
     """Return a value with every text in it such that UTF-8 can hold it."""
     match value:
         case str():
-            return _encodable_text(value)
+            return value.encode("utf-8", "backslashreplace").decode()
         case Event() | Unreadable() | Redriven() | Arrival():
             return type(value)(*map(_encodable, structs.astuple(value)))
         case tuple():
@@ -363,10 +394,3 @@ def _encodable(value: Any) -> Any:
         case Mapping():
             return {_encodable(name): _encodable(item) for name, item in value.items()}
     return value
-
-
-def _encodable_text(text: str) -> str:
-    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
-
-
-_READERS: Final[Mapping[int, Callable[[dict[str, Any], bytes, Record], Entry]]] = {FORMAT: read_1}

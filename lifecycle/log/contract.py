@@ -2,9 +2,9 @@
 
 Each order has a stream of its own (`order:<provider>:<order_id>`), with versions
 1, 2, 3, ... without gaps; `position` is the place in the whole log. What could not be
-read lies in the stream `quarantine` of the same log. That its item 7 was re-driven is a
-mark in the stream `quarantine:7`, which holds nothing else: so a mark has an identity as an
-event has one, and to append it again is harmless.
+read lies in the stream `quarantine` of the same log. Records that are about no one order,
+as that item 7 of the quarantine was re-driven, lie in the stream `control`; they have an
+identity as events have one, and to append one again is harmless.
 """
 
 from __future__ import annotations
@@ -19,16 +19,11 @@ from lifecycle.log.feed_store import FeedStore
 from lifecycle.log.view_store import ViewStore
 
 QUARANTINE: Final = "quarantine"
-MARKS: Final = "quarantine:"
+CONTROL: Final = "control"
 ORDERS: Final = "order:"
 
 MAX_POSITION: Final = 2**62 - 1
 """Positions count from 1 up to here. A record elsewhere was put there around the log."""
-
-
-def mark_stream(item: int) -> str:
-    """Return the name of the stream that holds the mark that an item was re-driven."""
-    return f"{MARKS}{item}"
 
 
 class Outcome(StrEnum):

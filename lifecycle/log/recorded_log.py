@@ -10,9 +10,10 @@ from typing import Final, NoReturn, ParamSpec, TypeVar
 from lifecycle.core.event import Entry
 from lifecycle.errors import OpenedElsewhereError, StoreClosedError, StoreUnavailableError
 from lifecycle.log.append_queue import AppendQueue, AsyncAppendQueue, ThreadBatch
-from lifecycle.log.codec import prepare, storable
+from lifecycle.log.codec import prepare
 from lifecycle.log.contract import MAX_POSITION, ORDERS, Append, Record, Setting
 from lifecycle.log.feed_store import FeedStore
+from lifecycle.log.header import storable
 from lifecycle.log.recorder import STREAMS_AT_ONCE, Recorder, TryAgainError
 from lifecycle.log.retry_policy import retrying
 from lifecycle.log.view_store import ViewStore

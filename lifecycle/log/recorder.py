@@ -20,7 +20,7 @@ class Tip(NamedTuple):
     """The end of the log: its last position (0 if it is empty), and the link to what is there."""
 
     position: int
-    link: str | None
+    link: bytes | None
 
 
 class Row(Protocol):

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
 from lifecycle.errors import StoredFormatError
-from lifecycle.log.codec import hash_of, identity_of, parse_header, place_of, why_out_of_bounds
+from lifecycle.log.codec import hash_of, parse_header, why_out_of_bounds
 from lifecycle.log.contract import MAX_POSITION, QUARANTINE, Outcome, Place
 from lifecycle.log.recorder import STREAMS_AT_ONCE, Head, Recorder
 
 _LAST_VERSION: Final = 2**63 - 1
-_NO_IDENTITY: Final = "its header has no key or no digest"
 
 KEPT_CONTENTS: Final = 100_000
 """How many distinct contents are remembered, about half a kilobyte each."""
@@ -74,15 +73,11 @@ class StreamTail:
             expected = f"its version is {version}; expected {self.version + 1}"
             raise StoredFormatError(stream, version, out_of_bounds or expected)
         fields = parse_header(header, stream, version)
-        try:
-            key, digest = identity_of(fields)
-        except (KeyError, TypeError):
-            raise StoredFormatError(stream, version, _NO_IDENTITY) from None
-        if not _is_for(fields, stream, version):
+        if (fields.stored_in, fields.version) != (stream, version):
             raise StoredFormatError(stream, version, "its header was written for another place")
         self.version = version
         self.previous = hash_of(header)
-        self.put(key, digest, Place(version, position))
+        self.put(*fields.identity, Place(version, position))
 
 
 class QuarantineTail(StreamTail):
@@ -164,14 +159,6 @@ class StreamTails:
             last = self._recorder.last_head(QUARANTINE)
             if last is not None:
                 _add(last, tails)
-
-
-def _is_for(fields: Mapping[str, Any], stream: str, version: int) -> bool:
-    """Tell whether a header was written for this place."""
-    try:
-        return (place_of(fields)[0], fields["version"]) == (stream, version)
-    except KeyError:
-        return False
 
 
 def _add(head: Head, tails: Tails) -> None:

@@ -10,8 +10,8 @@ from lifecycle.core.fold import Folding
 from lifecycle.core.provider import Provider
 from lifecycle.core.view import OrderView
 from lifecycle.errors import MixedOrdersError
-from lifecycle.log.codec import storable
 from lifecycle.log.contract import ORDERS, Log, Record
+from lifecycle.log.header import storable
 from lifecycle.log.view_store import Poisoned
 from lifecycle.projections.fold_cache import Foldings, why_unfoldable
 

@@ -25,7 +25,7 @@ from lifecycle.errors import (
     UnknownOrderError,
 )
 from lifecycle.log.codec import decode, decode_event
-from lifecycle.log.contract import ORDERS, QUARANTINE, Append, Log, Outcome, Record, mark_stream
+from lifecycle.log.contract import CONTROL, ORDERS, QUARANTINE, Append, Log, Outcome, Record
 from lifecycle.log.view_store import Conditions
 from lifecycle.projections.change_feed import Feed
 from lifecycle.projections.fold_cache import Foldings, why_unfoldable
@@ -37,12 +37,9 @@ from lifecycle.service.receipt import DAMAGED, QuarantineItem, Receipt, is_befor
 
 LOG: Final = logging.getLogger("lifecycle.orders")
 
-UNREADABLE_MARK: Final = "?"
-
 _OBJECT: Final = "a JSON object, as every create request is"
 
 _PAGE: Final = 200
-_PAGE_BYTES: Final = 4 * 1024 * 1024
 
 T = TypeVar("T")
 
@@ -246,29 +243,22 @@ class Desk:
 
     def _items(self) -> Iterator[tuple[Record, Unreadable | StoredFormatError, str | None]]:
         """Yield the items, or why they cannot be read, and the key of what each became, if any."""
-        for page in _pages(self.log.walk(QUARANTINE)):
-            marks = self._marks(page)
-            for record in page:
-                yield record, _item_in(record), marks.get(record.version)
+        marks = self._marks()
+        for record in self.log.walk(QUARANTINE):
+            yield record, _item_in(record), marks.get(record.version)
 
-    def _marks(self, page: Sequence[Record]) -> dict[int, str]:
-        items = {mark_stream(record.version): record.version for record in page}
-        found = self.log.read_many(list(items))
-        return {items[stream]: _key_in(records[0]) for stream, records in found.items()}
-
-
-def _pages(records: Iterable[Record]) -> Iterator[list[Record]]:
-    """Yield records page by page, few where their bodies are large."""
-    page: list[Record] = []
-    size = 0
-    for record in records:
-        page.append(record)
-        size += len(record.state)
-        if len(page) == _PAGE or size > _PAGE_BYTES:
-            yield page
-            page, size = [], 0
-    if page:
-        yield page
+    def _marks(self) -> dict[int, str]:
+        """Return the key of what each item became that was re-driven."""
+        marks: dict[int, str] = {}
+        for record in self.log.walk(CONTROL):
+            try:
+                mark = decode(record)
+            except StoredFormatError as damaged:
+                pass_over(damaged)
+                continue
+            if isinstance(mark, Redriven):
+                marks[mark.item] = mark.key
+        return marks
 
 
 def _item_in(record: Record) -> Unreadable | StoredFormatError:
@@ -279,20 +269,6 @@ def _item_in(record: Record) -> Unreadable | StoredFormatError:
     if isinstance(item, Unreadable):
         return item
     return StoredFormatError(record.stream, record.version, "it holds no item of the quarantine")
-
-
-def _key_in(record: Record) -> str:
-    """Return the key of the event that a mark names; `?` where the mark is damaged.
-
-    That there is one says enough: its item is not re-driven again.
-    """
-    try:
-        mark = decode(record)
-    except StoredFormatError as damaged:
-        pass_over(damaged)
-        return UNREADABLE_MARK
-    is_whole = isinstance(mark, Redriven) and mark_stream(mark.item) == record.stream
-    return mark.key if isinstance(mark, Redriven) and is_whole else UNREADABLE_MARK
 
 
 def pass_over(damaged: StoredFormatError) -> None:

@@ -24,7 +24,7 @@ from lifecycle.errors import (
     VersionConflictError,
 )
 from lifecycle.log.codec import decode
-from lifecycle.log.contract import QUARANTINE, Log, Outcome, mark_stream
+from lifecycle.log.contract import CONTROL, QUARANTINE, Log, Outcome
 from lifecycle.log.stores.memory.log import MemoryLog
 from tests.contract.entries import NOON, TickingClock, event, stream, told, unreadable
 
@@ -222,13 +222,13 @@ class LogContract:
             (Outcome.QUARANTINED, QUARANTINE, 2, 2),
         ]
 
-    def test_a_redriven_mark_has_a_stream_of_its_own(self, log):
+    def test_a_redriven_mark_lies_in_the_control_stream(self, log):
         mark = Redriven(1, stream(), "callback:1", NOON)
 
         done = log.append_many([unreadable(), event(redriven_from=1), mark])
 
         assert [one.outcome for one in done] == [Outcome.QUARANTINED, APPENDED, APPENDED]
-        assert [decode(record) for record in log.read(mark_stream(1))] == [mark]
+        assert [decode(record) for record in log.read(CONTROL)] == [mark]
         assert len(log.read(QUARANTINE)) == 1
 
     def test_a_redriven_mark_that_is_appended_again_changes_nothing(self, log):

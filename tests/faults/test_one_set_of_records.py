@@ -28,7 +28,7 @@ from lifecycle.audit.replay import replay
 from lifecycle.audit.verify import verify
 from lifecycle.composition import known_providers
 from lifecycle.errors import PoisonedOrdersError, StoredFormatError
-from lifecycle.log.contract import MARKS, QUARANTINE, Record
+from lifecycle.log.contract import CONTROL, QUARANTINE, Record
 from lifecycle.log.stores.memory.log import MemoryLog
 from lifecycle.log.stores.postgres.url import parse_url
 from lifecycle.service.orders import Orders
@@ -59,10 +59,10 @@ streams = st.sampled_from(
         "ORDER:instacart:a",
         "",
         "a",
-        "control",
+        CONTROL,
         QUARANTINE,
-        MARKS + "1",
-        MARKS,
+        QUARANTINE + ":1",
+        "control:1",
         "Quarantine",
     ]
 )
@@ -76,7 +76,7 @@ states = st.sampled_from(
         b"[]\n",
         b"{}\n",
         b'"v"\n{}',
-        b'{"v":1}\n{}',
+        b'{"v":2}\n{}',
         b'{"v":99}\n',
         b"\xff\n",
     ]
@@ -268,7 +268,7 @@ def audits_name_it(orders: Orders, made: list[Record]) -> None:
     assert not found.ok
     assert {row.position for row in made} <= named, "each row by name"
     assert not replay(orders.log, known_providers()).ok
-    if any(not row.stream.startswith(MARKS) for row in made):
+    if any(row.stream != CONTROL for row in made):
         with pytest.raises(StoredFormatError):
             list(export(orders.log, quarantine=True))
     target = MemoryLog()
@@ -434,8 +434,8 @@ BROKEN = [
     ("", 1, "callback", None, b"{}"),
     ("order:", 1, "callback", None, b"{}"),
     ("ORDER:instacart:a", 3, "callback", None, b"{}"),
-    (MARKS, 1, "redriven", None, b"{}"),
-    ("control", 1, "callback", None, b"{}"),
+    (QUARANTINE + ":1", 1, "redriven", None, b"{}"),
+    ("control:", 1, "callback", None, b"{}"),
 ]
 
 

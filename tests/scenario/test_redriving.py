@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -32,11 +33,10 @@ from lifecycle.audit.verify import verify
 from lifecycle.composition import known_providers, open_log
 from lifecycle.core.event import Redriven
 from lifecycle.core.provider import JsonObject
-from lifecycle.log import codec as stored_form
+from lifecycle.log import codec
 from lifecycle.log.codec import decode
-from lifecycle.log.contract import QUARANTINE, Record, mark_stream
+from lifecycle.log.contract import CONTROL, QUARANTINE, Record
 from lifecycle.providers.instacart import INSTACART
-from lifecycle.service.order_service import _pages as pages_of
 from lifecycle.service.order_service import is_first
 from tests.scenario.command_line import run
 
@@ -116,7 +116,7 @@ def test_without_a_key_of_the_item_marks_are_written_again_and_again(
     """The positive control: every mark is another's."""
     url, numbers = f"sqlite:///{tmp_path}/orders.db", itertools.count()
     filled(url)
-    monkeypatch.setattr(stored_form, "mark_stream", lambda _: f"quarantine:{next(numbers)}:odd")
+    monkeypatch.setattr(codec, "mark_key", lambda _: f"redriven:{next(numbers)}:odd")
     ready = threading.Barrier(3)
 
     def redrive() -> None:
@@ -262,17 +262,14 @@ def test_marks_are_no_orders_and_no_items(tmp_path: Path) -> None:
         assert len(lines) == 40
         target = open_log("memory:")
         assert copy(log, target).verification.ok
-        assert len(target.read(mark_stream(20))) == 1
+        assert len(target.read(CONTROL)) == 20
 
 
-def test_the_quarantine_is_read_in_pages_that_large_bodies_make_small(tmp_path: Path) -> None:
+def test_a_quarantine_of_large_bodies_is_read_whole(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/orders.db"
     with connect(url) as orders:
         for number in range(40):
             orders.record_callback(b"%d" % number + b" " * 1_000_000)
-        pages = [len(page) for page in pages_of(orders.log.walk(QUARANTINE))]
-        assert sum(pages) == 40
-        assert max(pages) <= 5
         assert [item.size for item in orders.quarantine()] == [
             len(b"%d" % number) + 1_000_000 for number in range(40)
         ]
@@ -285,11 +282,10 @@ def garbled(url: str, stream: str, state: bytes = b"garbage\n") -> None:
 
 
 @pytest.mark.parametrize("way", ["sync", "async"])
-def test_a_damaged_order_or_mark_keeps_no_other_item_from_being_redriven(tmp_path, caplog, way):
+def test_a_damaged_order_keeps_no_other_item_from_being_redriven(tmp_path, caplog, way):
     url = f"sqlite:///{tmp_path}/orders.db"
     filled(url, 14)
     garbled(url, "order:instacart:q3")
-    garbled(url, mark_stream(2))
 
     async def redriven() -> list[Receipt]:
         async with connect_async(url) as orders:
@@ -302,22 +298,30 @@ def test_a_damaged_order_or_mark_keeps_no_other_item_from_being_redriven(tmp_pat
             receipts = list(orders.redrive())
 
     items = [receipt.event.redriven_from for receipt in receipts]  # type: ignore[union-attr]
-    assert items == [1, 3, 5, 6, 7, 8, 9, 10, 12, 13, 14], "but 2, and 4 and 11, which are of q3"
-    assert "record 1 of 'quarantine:2' cannot be read" in caplog.text
+    assert items == [1, 2, 3, 5, 6, 7, 8, 9, 10, 12, 13, 14], "but 4 and 11, which are of q3"
     assert "record 1 of 'order:instacart:q3' cannot be read" in caplog.text
     with connect(url) as orders:
         assert [item.item for item in orders.quarantine()] == [4, 11]
-        assert [item.redriven for item in orders.quarantine(all=True)][1] == "?"
 
 
-def test_a_mark_that_was_written_for_another_item_hides_no_other(tmp_path: Path) -> None:
+def test_behind_a_damaged_mark_no_item_is_redriven_twice(tmp_path, caplog):
+    url = f"sqlite:///{tmp_path}/orders.db"
+    filled(url, 3)
+    garbled(url, CONTROL)
+    with connect(url) as orders:
+        assert list(orders.redrive()) == []
+
+        assert "record 1 of 'control' cannot be read" in caplog.text
+        assert [item.item for item in orders.quarantine()] == [1, 2, 3]
+        assert not verify(orders.log).ok
+        assert list(orders.find()) == []
+
+
+def test_a_mark_of_one_item_hides_no_other(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/orders.db"
     filled(url, 3)
     with connect(url) as orders:
-        mark = Redriven(3, "order:instacart:q2", "snapshot:1", orders._desk.intake.clock())
-        other = connect("memory:").log
-        other.append(mark)
-        (record,) = other.scan()
-        garbled(url, mark_stream(1), record.state)
-        assert [item.item for item in orders.quarantine()] == [2, 3]
-        assert not verify(orders.log).ok
+        orders.log.append(Redriven(3, "order:instacart:q2", "snapshot:1", datetime.now(UTC)))
+
+        assert [item.item for item in orders.quarantine()] == [1, 2]
+        assert [item.redriven for item in orders.quarantine(all=True)][2] == "snapshot:1"

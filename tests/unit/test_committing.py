@@ -20,7 +20,7 @@ from lifecycle.errors import (
 )
 from lifecycle.log.append_queue import ThreadBatch
 from lifecycle.log.codec import prepare
-from lifecycle.log.contract import QUARANTINE, Outcome, Record, mark_stream
+from lifecycle.log.contract import CONTROL, QUARANTINE, Outcome, Record
 from lifecycle.log.recorder import Head, InDoubtError, Row, Transaction, TryAgainError
 from lifecycle.log.stores.memory.log import MemoryRecorder
 from lifecycle.log.writer import Writer
@@ -29,6 +29,7 @@ from tests.tampered import Shelf, header_hash, resealed
 
 APPENDED, DUPLICATE, DIVERGENT = Outcome.APPENDED, Outcome.DUPLICATE, Outcome.DIVERGENT
 LOST = "the reply was lost"
+WRONG_FIELD = "a field of its header is missing or of a wrong type"
 
 Block = AbstractContextManager[Transaction]
 Trouble = Callable[[Block], Block]
@@ -404,9 +405,9 @@ def damaged(header: bytes) -> TroubledRecorder:
     ("header", "found"),
     [
         (b"damaged", "its header is no JSON"),
-        (b'{"v":1,"key":"k"}', "its header has no key or no digest"),
-        (b'{"v":1,"digest":"d"}', "its header has no key or no digest"),
-        (b'{"v":1,"key":5,"digest":"d"}', "its header has no key or no digest"),
+        (b'{"v":2,"key":"k"}', WRONG_FIELD),
+        (b'{"v":2,"record":"event","digest":"d"}', WRONG_FIELD),
+        (b'{"v":2,"record":"event","key":5,"digest":"d"}', WRONG_FIELD),
     ],
 )
 def test_an_order_whose_record_cannot_be_read_takes_no_more_and_harms_no_other(header, found):
@@ -461,7 +462,7 @@ def test_the_quarantine_is_never_read_whole_and_goes_on_where_it_stood():
 
     assert told == [[(Outcome.QUARANTINED, 3, 3)], [(APPENDED, 1, 4)]]
     assert commit(commits, [unreadable()]) == [[(Outcome.QUARANTINED, 4, 5)]]
-    asked = [[QUARANTINE], [mark_stream(1)], [QUARANTINE]]
+    asked = [[QUARANTINE], [CONTROL], [QUARANTINE]]
     assert recorder.asked == asked, "one record, and by each writer once"
     assert is_sound(recorder)
 

@@ -161,7 +161,7 @@ class MemoryRecorder(POPOApplicationRecorder):
             str(event.originator_id), event.originator_version, event.topic, index + 1, event.state
         )
 
-    def _link(self) -> str | None:
+    def _link(self) -> bytes | None:
         if not self._stored_events:
             return None
         last = self._record(len(self._stored_events) - 1)

@@ -101,10 +101,7 @@ def _number(name: str) -> Column:
 
 
 _OF_AN_ORDER: Final = "originator_id > 'order:'::text AND originator_id < 'order;'::text"
-_OF_THE_QUARANTINE: Final = (
-    "originator_id = 'quarantine'::text "
-    "OR originator_id > 'quarantine:'::text AND originator_id < 'quarantine;'::text"
-)
+_OF_NO_ORDER: Final = "originator_id = 'quarantine'::text OR originator_id = 'control'::text"
 
 LOG: Final = Table(
     TABLE,
@@ -126,7 +123,7 @@ LOG: Final = Table(
             "stored_events_version",
             "originator_version >= 1 AND originator_version <= notification_id",
         ),
-        ("stored_events_stream", f"{_OF_AN_ORDER} OR {_OF_THE_QUARANTINE}"),
+        ("stored_events_stream", f"{_OF_AN_ORDER} OR {_OF_NO_ORDER}"),
         ("stored_events_topic", "topic <> ''::text"),
     ),
 )

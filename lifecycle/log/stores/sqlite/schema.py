@@ -32,8 +32,8 @@ CREATE TABLE IF NOT EXISTS stored_events (
     CHECK (rowid BETWEEN 1 AND 4611686018427387903),
     CHECK (originator_version BETWEEN 1 AND rowid AND typeof(originator_version) = 'integer'),
     CHECK (typeof(originator_id) = 'text' AND instr(originator_id, char(0)) = 0),
-    CHECK (originator_id > 'order:' AND originator_id < 'order;' OR originator_id = 'quarantine'
-        OR originator_id > 'quarantine:' AND originator_id < 'quarantine;'),
+    CHECK (originator_id > 'order:' AND originator_id < 'order;'
+        OR originator_id IN ('quarantine', 'control')),
     CHECK (typeof(topic) = 'text' AND topic <> ''),
     CHECK (typeof(state) = 'blob')
 )"""

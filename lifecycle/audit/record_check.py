@@ -1,0 +1,49 @@
+"""One record by itself: can its header be trusted, and is its body the one that it vouches for?"""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import Final, NamedTuple
+
+from lifecycle.errors import StoredFormatError
+from lifecycle.log.codec import hash_of, is_intact, parse_header
+from lifecycle.log.contract import Record
+from lifecycle.log.header import ControlHeader, Header, sections
+
+_NOTHING: Final = sha256(b"").hexdigest()
+
+
+class CheckedRecord(NamedTuple):
+    """A record that was checked.
+
+    `header` is None where it cannot be trusted, and `damage` says why. `stated` is the hash of
+    the body as the header gives it, `found` what the body's is.
+    """
+
+    header: Header | None
+    header_hash: str
+    body: bytes
+    damage: str | None = None
+    stated: str | None = None
+    found: str | None = None
+
+
+def check_record(record: Record) -> CheckedRecord:
+    """Return what a record says, and what is wrong with it wherever it stands."""
+    raw, newline, body = record.state.partition(b"\n")
+    try:
+        header = parse_header(raw, record.stream, record.version)
+    except StoredFormatError as damaged:
+        return CheckedRecord(None, hash_of(raw), body, damaged.found)
+    if not newline:
+        return CheckedRecord(None, hash_of(raw), body, "its header has no end")
+    if not is_intact(raw):
+        return CheckedRecord(None, hash_of(raw), body, "its header was changed")
+    body, context = sections(header, body)
+    found = sha256(body).hexdigest()
+    if isinstance(header, ControlHeader):
+        return CheckedRecord(header, hash_of(raw), body, None, _NOTHING, found)
+    stated = header.stored_sha256 or header.sha256
+    if context is not None and stated == found:
+        stated, found = header.context_sha256, sha256(context).hexdigest()
+    return CheckedRecord(header, hash_of(raw), body, None, stated, found)

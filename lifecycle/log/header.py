@@ -1,0 +1,191 @@
+"""What the header of a stored record says: one struct for each kind of record.
+
+`…Fields` are what is known before a record has a place; `…Header` is the whole. What says
+nothing is left out, and a field that a later release adds is passed over.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, ClassVar, Final, Literal
+
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from lifecycle.core.event import Kind, stream_of
+from lifecycle.log.contract import CONTROL, QUARANTINE
+
+FORMAT: Final = 2
+"""The format that is written and read."""
+
+Time = Annotated[datetime, Meta(tz=True)]
+
+Link = tuple[str, int, str]
+"""Names a record of the log: its stream, its version and the hash of its header."""
+
+
+def storable(text: str) -> str:
+    """Return a stream's name as every store can hold it: NUL and lone surrogates escaped."""
+    if text.isascii():
+        return text.replace("\x00", "\\x00") if "\x00" in text else text
+    return text.replace("\x00", "\\x00").encode("utf-8", "backslashreplace").decode()
+
+
+def mark_key(item: int) -> str:
+    """Return what a mark is known by: whoever re-drives an item makes the same one."""
+    return f"redriven:{item}"
+
+
+def unlike(trigger: str | None, name: str) -> str | UnsetType | None:
+    """Return an event's trigger; nothing where it is its name."""
+    return UNSET if trigger == name else trigger
+
+
+class _Fields(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, tag_field="record"):
+    v: Literal[2]
+
+
+class _Carried(_Fields, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+    """What came with a body: how it came, and what vouches for it.
+
+    `sha256` is of the plain body; where what is stored is encrypted, `stored_sha256` is of that.
+    `size` is where the body ends, if a context follows it.
+    """
+
+    exchange_id: str | None = None
+    http_status: int | None = None
+    headers: dict[str, str] = {}
+    client: str | None = None
+    operation: str | None = None
+    sequence: int | None = None
+    part: int | None = None
+    links: tuple[str, ...] = ()
+    replayed: bool = False
+    sha256: str | None = None
+    stored_sha256: str | None = None
+    key_id: str | None = None
+    size: int | None = None
+    context_sha256: str | None = None
+
+
+class EventFields(_Carried, frozen=True, kw_only=True, omit_defaults=True, gc=False, tag="event"):
+    """What is known of an event before it has a place."""
+
+    provider: str
+    order_id: str
+    kind: Kind
+    name: str
+    trigger: str | UnsetType | None = UNSET
+    key: str
+    digest: str
+    event_id: str | None = None
+    attempt: int | None = None
+    status: str | None = None
+    word: str | None = None
+    occurred_at: Time | None = None
+    received_at: Time
+    problems: tuple[str, ...] = ()
+    redriven_from: int | None = None
+
+
+class ItemFields(_Carried, frozen=True, kw_only=True, omit_defaults=True, gc=False, tag="item"):
+    """What is known of a quarantined item before it has a place; a bad line has no `kind`."""
+
+    provider: str
+    reason: str
+    detail: str
+    line_number: int | None = None
+    kind: Kind | None = None
+    order_id: str | None = None
+    attempt: int = 1
+    number: int | None = None
+    received_at: Time
+
+
+class ControlFields(
+    _Fields, frozen=True, kw_only=True, omit_defaults=True, gc=False, tag="control"
+):
+    """What is known of a control record before it has a place."""
+
+    kind: Literal["redriven"]
+    item: int
+    stream: str
+    key: str
+    at: Time
+
+
+class EventHeader(
+    EventFields, frozen=True, kw_only=True, omit_defaults=True, gc=False, tag="event"
+):
+    """The header of an event."""
+
+    recorded_at: Time
+    version: int
+    previous: str | None = None
+    after: Link | None = None
+
+    @property
+    def stored_in(self) -> str:
+        """The stream that it was written for."""
+        return storable(stream_of(self.provider, self.order_id))
+
+    @property
+    def kind_of_record(self) -> str:
+        """The topic that it calls for."""
+        return self.kind
+
+    @property
+    def identity(self) -> tuple[str, str]:
+        """The key and the digest of the record in its stream."""
+        return self.key, self.digest
+
+    @property
+    def triggered(self) -> str | None:
+        """What the definition is asked with."""
+        return self.name if self.trigger is UNSET else self.trigger
+
+
+class ItemHeader(ItemFields, frozen=True, kw_only=True, omit_defaults=True, gc=False, tag="item"):
+    """The header of a quarantined item."""
+
+    TOPIC: ClassVar = "quarantined"
+    stored_in: ClassVar = QUARANTINE
+    kind_of_record: ClassVar = TOPIC
+    identity: ClassVar = ("", "")
+
+    recorded_at: Time
+    version: int
+    previous: str | None = None
+    after: Link | None = None
+
+
+class ControlHeader(
+    ControlFields, frozen=True, kw_only=True, omit_defaults=True, gc=False, tag="control"
+):
+    """The header of a control record."""
+
+    stored_in: ClassVar = CONTROL
+
+    recorded_at: Time
+    version: int
+    previous: str | None = None
+    after: Link | None = None
+
+    @property
+    def kind_of_record(self) -> str:
+        """The topic that it calls for."""
+        return self.kind
+
+    @property
+    def identity(self) -> tuple[str, str]:
+        """The key and the digest of the record in its stream."""
+        return mark_key(self.item), ""
+
+
+Header = EventHeader | ItemHeader | ControlHeader
+
+
+def sections(header: Header, stored: bytes) -> tuple[bytes, bytes | None]:
+    """Return the body and the context of a record."""
+    if isinstance(header, ControlHeader) or header.size is None:
+        return stored, None
+    return stored[: header.size], stored[header.size :]
