@@ -43,6 +43,8 @@ MAX_STORED_BYTES: Final = 900_000_000
 _CHECK: Final = b',"check":'
 _WRONG_FIELD: Final = "a field of its header is missing or of a wrong type"
 
+_UNREADABLE: Final = (MsgspecError, UnicodeDecodeError, RecursionError)
+
 _encode: Final = json.Encoder().encode
 _parse: Final[Callable[[bytes], Header]] = json.Decoder(
     EventHeader | ItemHeader | ControlHeader
@@ -119,7 +121,7 @@ def parse_header(header: bytes, stream: str, version: int) -> Header:
     """
     try:
         return _parse(header)
-    except (MsgspecError, UnicodeDecodeError):
+    except _UNREADABLE:
         raise StoredFormatError(stream, version, _why_no_header(header)) from None
 
 
@@ -175,7 +177,7 @@ def why_misplaced(record: Record, header: Header) -> str | None:
 def _why_no_header(header: bytes) -> str:
     try:
         fields = json.decode(header)
-    except (MsgspecError, UnicodeDecodeError):
+    except _UNREADABLE:
         return "its header is no JSON"
     if not isinstance(fields, dict):
         return "its header is no JSON object"

@@ -409,7 +409,8 @@ def test_a_checkpoint_reveals_a_log_rehashed_to_its_end(path, tamperer, position
     "change",
     [
         lambda state: resealed(state, version=True),
-        lambda state: resealed(state, v=2),
+        lambda state: resealed(state, v=1),
+        lambda state: resealed(state, v=3),
         lambda state: resealed(state, v=[1]),
         lambda state: resealed(state, received_at="yesterday"),
         lambda state: resealed(state, received_at=5),
