@@ -134,7 +134,7 @@ def instance(cls: type) -> Any:
         return cls(**{field.name: sample(hints[field.name]) for field in dataclasses.fields(cls)})
     if issubclass(cls, Struct):
         hints = typing.get_type_hints(cls)
-        return cls(*(sample(hints[name]) for name in cls.__struct_fields__))
+        return cls(**{name: sample(hints[name]) for name in cls.__struct_fields__})
     if issubclass(cls, Exception):
         return cls(*arguments_of(cls))
     raise CannotBeSampledError(cls.__name__)
