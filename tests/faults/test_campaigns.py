@@ -28,19 +28,17 @@ SAMPLES = {
     "kills": "--kills 40 --control-kills 6",
     "full_disk": "--rounds 8 --control-rounds 2",
     "any_order": "--sets 2 --size 4 --through-orders 20 --lattices 1 --lattice-size 7",
-    "dying_database": "--terminated 15 --stops 2 --replies 4 --writers 4 "
-    "--control-terminated 25 --control-replies 10",
     "races": "--rounds 1 --processes 4 --events 400",
     "three_processes": "--orders 12 --control-orders 12 --kills 1",
-    "followers": "--kills 12 --postgres-kills 12 --control-kills 36",
     "million": "--events 3000",
     "hostile": "--mutations 120 --control-mutations 15",
     "frameworks": "--mutations 60 --control-mutations 60",
     "server_load": "--attack pipelined --seconds 1 --control-seconds 1",
-    "determinism": "--this-python --stride 5",
 }
 
 LONGER = {
+    "dying_database": "--terminated 15 --stops 2 --replies 4 --writers 4 "
+    "--control-terminated 25 --control-replies 10",
     "io_errors": "--stride 29 --control-stride 80",
     "kills": "--kills 100 --control-kills 6",
     "three_processes": "--orders 30 --control-orders 16 --kills 1",

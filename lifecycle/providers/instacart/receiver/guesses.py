@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 from hashlib import blake2b
 from ipaddress import IPv6Address, ip_address
+from itertools import takewhile
 from threading import Lock
 from typing import Final, NamedTuple
 
@@ -69,8 +70,11 @@ class Guesses:
         self._recovered_at[key] = min(recovered_at, now + most * SECONDS_A_GUESS)
 
     def _forget(self, now: float) -> None:
-        """Make room: forget recovered sources, else the one that guessed longest ago."""
-        recovered = [key for key, at in self._recovered_at.items() if at <= now]
+        """Make room: forget the sources that guessed longest ago and have recovered, or the first.
+
+        They stand in the order of their last guess, so that no guess has all of them looked at.
+        """
+        recovered = list(takewhile(lambda key: self._recovered_at[key] <= now, self._recovered_at))
         for key in recovered or [next(iter(self._recovered_at))]:
             del self._recovered_at[key]
 
