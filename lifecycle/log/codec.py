@@ -17,9 +17,18 @@ from types import MappingProxyType
 from typing import Any, Final, cast
 from zlib import crc32
 
-from msgspec import MsgspecError, json, structs
+from msgspec import UNSET, MsgspecError, json, structs
 
-from lifecycle.core.event import NO_HEADERS, Arrival, Entry, Event, Problem, Redriven, Unreadable
+from lifecycle.core.event import (
+    NO_HEADERS,
+    Arrival,
+    Entry,
+    Event,
+    Problem,
+    Redriven,
+    Unreadable,
+    stream_of,
+)
 from lifecycle.errors import InvalidArgumentError, StoredFormatError
 from lifecycle.log.contract import CONTROL, MAX_POSITION, QUARANTINE, Append, Record
 from lifecycle.log.header import (
@@ -34,7 +43,6 @@ from lifecycle.log.header import (
     mark_key,
     sections,
     storable,
-    unlike,
 )
 
 MAX_STORED_BYTES: Final = 900_000_000
@@ -81,7 +89,7 @@ def seal(append: Append, previous: str | None, after: bytes | None, recorded_at:
     linked = b"" if after is None else b',"after":%b' % after
     checked = b"%b%b%b" % (append.opening, placed.encode("ascii"), linked)
     header = b'%b,"check":"%08x"}' % (checked, crc32(checked))
-    append.state = b"%b\n%b" % (header, append.body)
+    append.state = b"%b\n%b%b" % (header, append.body, append.context or b"")
     return sha256(header).hexdigest()
 
 
@@ -189,13 +197,14 @@ def _why_no_header(header: bytes) -> str:
 
 def _prepared(entry: Entry) -> Append:
     if isinstance(entry, Event):
-        stored = _joined(entry.body, entry.context)
-        identity = (entry.key, entry.digest)
-        return _append(storable(entry.stream), entry.kind, identity, _event_fields(entry), stored)
+        fields = _event_fields(entry)
+        stream = storable(stream_of(entry.provider, entry.order_id))
+        body, context = entry.body, entry.context
+        return Append(stream, entry.kind, entry.key, entry.digest, _opening(fields), body, context)
     if isinstance(entry, Unreadable):
+        opening = _opening(_item_fields(entry))
         context = None if entry.arrival is None else entry.arrival.context
-        stored = _joined(entry.body, context)
-        return _append(QUARANTINE, ItemHeader.TOPIC, ("", ""), _item_fields(entry), stored)
+        return Append(QUARANTINE, ItemHeader.TOPIC, "", "", opening, entry.body, context)
     mark = ControlFields(
         v=FORMAT,
         kind="redriven",
@@ -204,31 +213,46 @@ def _prepared(entry: Entry) -> Append:
         key=entry.key,
         at=_utc(entry.redriven_at),
     )
-    return _append(CONTROL, mark.kind, (mark_key(entry.item), ""), mark, b"")
+    return Append(CONTROL, mark.kind, mark_key(entry.item), "", _opening(mark), b"")
+
+
+def _opening(fields: EventFields | ItemFields | ControlFields) -> bytes:
+    encoded = _encode(fields)
+    _check_fields(encoded)
+    return encoded[:-1]
 
 
 def _event_fields(event: Event) -> EventFields:
+    name, told_at, received_at = event.name, event.occurred_at, event.received_at
+    context = event.context
     return EventFields(
         v=FORMAT,
         provider=event.provider,
         order_id=event.order_id,
         kind=event.kind,
-        name=event.name,
+        name=name,
         key=event.key,
         digest=event.digest,
-        received_at=_utc(event.received_at),
-        trigger=unlike(event.trigger, event.name),
+        received_at=received_at if received_at.tzinfo is UTC else _utc(received_at),
+        trigger=UNSET if event.trigger == name else event.trigger,
         event_id=event.event_id,
         attempt=event.attempt,
         exchange_id=event.exchange_id,
         status=event.status,
-        occurred_at=None if event.occurred_at is None else _utc(event.occurred_at),
+        occurred_at=told_at if told_at is None or told_at.tzinfo is UTC else _utc(told_at),
         http_status=event.http_status,
         headers=dict(event.headers.items()),
         problems=event.problems,
         redriven_from=event.redriven_from,
+        client=event.client,
+        operation=event.operation,
+        sequence=event.sequence,
+        part=event.part,
+        links=event.links,
+        replayed=event.replayed,
         sha256=_hash(event.body),
-        **_carried(event),
+        size=None if context is None else len(event.body),
+        context_sha256=None if context is None else _hash(context),
     )
 
 
@@ -245,19 +269,8 @@ def _item_fields(item: Unreadable) -> ItemFields:
     return fields if item.arrival is None else _with_arrival(fields, item.arrival)
 
 
-def _append(
-    stream: str,
-    topic: str,
-    identity: tuple[str, str],
-    fields: EventFields | ItemFields | ControlFields,
-    body: bytes,
-) -> Append:
-    encoded = _encode(fields)
-    _check_fields(encoded)
-    return Append(stream, topic, *identity, encoded[:-1], body)
-
-
 def _with_arrival(item: ItemFields, arrival: Arrival) -> ItemFields:
+    context = arrival.context
     return structs.replace(
         item,
         kind=arrival.kind,
@@ -267,33 +280,18 @@ def _with_arrival(item: ItemFields, arrival: Arrival) -> ItemFields:
         http_status=arrival.http_status,
         headers=dict(arrival.headers.items()),
         number=arrival.number,
-        **_carried(arrival),
+        client=arrival.client,
+        operation=arrival.operation,
+        sequence=arrival.sequence,
+        part=arrival.part,
+        links=arrival.links,
+        replayed=arrival.replayed,
+        size=None if context is None else len(arrival.body),
+        context_sha256=None if context is None else _hash(context),
     )
 
 
-def _carried(came: Event | Arrival) -> dict[str, Any]:
-    """Return what else arrived from outside; mostly that is nothing."""
-    context = came.context
-    told = {
-        "client": came.client,
-        "operation": came.operation,
-        "sequence": came.sequence,
-        "part": came.part,
-        "links": came.links,
-        "replayed": came.replayed,
-    }
-    if context is not None:
-        told |= {"size": len(came.body), "context_sha256": _hash(context)}
-    return told
-
-
-def _joined(body: bytes, context: bytes | None) -> bytes:
-    return body if context is None else body + context
-
-
 def _utc(time: datetime) -> datetime:
-    if time.tzinfo is UTC:
-        return time
     if time.utcoffset() is None:
         raise TypeError
     return time.astimezone(UTC)

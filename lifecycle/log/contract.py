@@ -54,6 +54,7 @@ class Append:
 
     __slots__ = (
         "body",
+        "context",
         "digest",
         "key",
         "opening",
@@ -66,7 +67,14 @@ class Append:
     )
 
     def __init__(  # noqa: PLR0917 - the codec alone calls it, for every entry
-        self, stream: str, topic: str, key: str, digest: str, opening: bytes, body: bytes
+        self,
+        stream: str,
+        topic: str,
+        key: str,
+        digest: str,
+        opening: bytes,
+        body: bytes,
+        context: bytes | None = None,
     ) -> None:
         self.stream = stream
         self.topic = topic
@@ -74,6 +82,7 @@ class Append:
         self.digest = digest
         self.opening = opening
         self.body = body
+        self.context = context
         self.outcome = Outcome.APPENDED
         self.place = _NOWHERE
         self.recorded_at: datetime | None = None
@@ -94,7 +103,9 @@ class Append:
 
         A copy would be what crosses processes: what became of the entry, without the entry.
         """
-        return Append(self.stream, self.topic, self.key, self.digest, self.opening, self.body)
+        return Append(
+            self.stream, self.topic, self.key, self.digest, self.opening, self.body, self.context
+        )
 
     def __repr__(self) -> str:
         where = f"{self.version} of {self.stream!a}"

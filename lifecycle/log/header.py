@@ -35,11 +35,6 @@ def mark_key(item: int) -> str:
     return f"redriven:{item}"
 
 
-def unlike(trigger: str | None, name: str) -> str | UnsetType | None:
-    """Return an event's trigger; nothing where it is its name."""
-    return UNSET if trigger == name else trigger
-
-
 class _Fields(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, tag_field="record"):
     v: Literal[2]
 

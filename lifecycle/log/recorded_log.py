@@ -76,7 +76,8 @@ class RecordedLog:
             VersionConflictError: the stream is not at `expected_version`.
             InvalidArgumentError: the entry is not what it says.
         """
-        self._check()
+        if self._closed or self._pid != os.getpid():
+            self._refuse()
         return self._queue.submit(ThreadBatch([prepare(entry)], expected_version))[0]
 
     def append_many(self, entries: Sequence[Entry]) -> list[Append]:
@@ -85,7 +86,8 @@ class RecordedLog:
         Raises:
             InvalidArgumentError: an entry is not what it says; none is appended.
         """
-        self._check()
+        if self._closed or self._pid != os.getpid():
+            self._refuse()
         if not entries:
             return []
         return self._queue.submit(ThreadBatch([prepare(entry) for entry in entries]))
@@ -96,7 +98,8 @@ class RecordedLog:
         A task that is canceled meanwhile harms nobody; its entry may still be recorded.
         Errors are those of `append`.
         """
-        self._check()
+        if self._closed or self._pid != os.getpid():
+            self._refuse()
         return (await self._tasks.submit([prepare(entry)], expected_version))[0]
 
     def restore(self, records: Sequence[Record]) -> None:
@@ -105,7 +108,8 @@ class RecordedLog:
         Nothing is deduplicated or chained anew: see `lifecycle.audit.copying`. A record whose
         stream and version are stored already refuses all of them.
         """
-        self._check()
+        if self._closed or self._pid != os.getpid():
+            self._refuse()
         try:
             with self._recorder.writing() as transaction:
                 transaction.insert(records)
@@ -120,7 +124,8 @@ class RecordedLog:
         name = storable(stream)
         if after <= 0 and until is None:
             return self._ask(self._recorder.read_many, [name])
-        return self._ask(self._recorder.read, name, _bounded(after), _bounded(until))
+        last = _LAST if until is None else _bounded(until)
+        return self._ask(self._recorder.read, name, min(max(0, after), _LAST), last)
 
     def read_many(self, streams: Sequence[str]) -> dict[str, list[Record]]:
         """Return the records of many streams; those without any are left out."""
@@ -177,15 +182,18 @@ class RecordedLog:
         self._tasks.close()
         self._queue.close(self._recorder.close)
 
-    def _check(self) -> None:
+    def _refuse(self) -> NoReturn:
         if self._pid != os.getpid():
             raise OpenedElsewhereError(self._pid, os.getpid())
-        if self._closed:
-            raise StoreClosedError(self.url)
+        raise StoreClosedError(self.url)
 
     def _ask(self, ask: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        self._check()
-        return retrying(self.url, self._patience, ask, *args, **kwargs)
+        if self._closed or self._pid != os.getpid():
+            self._refuse()
+        try:
+            return ask(*args, **kwargs)
+        except TryAgainError:
+            return retrying(self.url, self._patience, ask, *args, **kwargs)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.url}>"

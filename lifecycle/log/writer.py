@@ -55,14 +55,16 @@ class Decision:
         """Give the new entries their stored form, chained to what is stored up to `tip`."""
         self.is_sealed = True
         after = None if tip is None else tip.link
+        last: tuple[str, int, str] | None = None
         for append in self.new:
+            if last is not None and tip is not None:
+                after = link(*last)
             tail = self.tails[append.stream]
             if isinstance(tail, StoredFormatError):
                 raise tail
             append.recorded_at = recorded_at
             tail.previous = seal(append, tail.previous, after, printed)
-            if tip is not None:
-                after = link(append.stream, append.place.version, tail.previous)
+            last = (append.stream, append.place.version, tail.previous)
 
     def settle(self, positions: Sequence[int]) -> None:
         """Tell every batch what became of it, now that all of it is durable."""
@@ -77,6 +79,7 @@ class Decision:
             batch.settle(refusal)
         for append in self.new:  # whoever keeps the answer needs none of it any more
             append.body = append.opening = append.state = b""
+            append.context = None
         if LOG.isEnabledFor(logging.DEBUG):
             entries = sum(len(appends) for _, appends, _ in self._answers)
             LOG.debug("committed %d new of %d entries", len(positions), entries)

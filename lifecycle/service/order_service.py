@@ -109,13 +109,26 @@ class Desk:
         Raises:
             UnknownOrderError: nothing is stored about it, or nothing before that time.
         """
+        wanted = order_id if isinstance(order_id, str) else checked_order_id(order_id)
+        if as_at is None and as_of is None:
+            stream = stream_of(self.provider.name, wanted)
+            seen = self._foldings.now(self.provider, stream, look)
+            if seen is None:
+                raise UnknownOrderError(self.provider.name, wanted)
+            return seen
+        return self._look_back(wanted, look, as_at, as_of)
+
+    def _look_back(
+        self,
+        wanted: str,
+        look: Callable[[Folding], T],
+        as_at: datetime | None,
+        as_of: datetime | None,
+    ) -> T:
         as_at = _checked_or_none("as_at", as_at)
         as_of = _checked_or_none("as_of", as_of)
-        wanted = order_id if isinstance(order_id, str) else checked_order_id(order_id)
 
         def look_back(folding: Folding) -> T | None:
-            if as_at is None and as_of is None:
-                return look(folding)
             chosen = [e for e in folding.events if is_before(e, as_at=as_at, as_of=as_of)]
             return look(Folding.of(self.provider.definition, chosen)) if chosen else None
 

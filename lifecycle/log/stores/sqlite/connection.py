@@ -40,7 +40,7 @@ SETTINGS: Final = {
     "wal_autocheckpoint": 4000,  # pages: a page that changes often is copied back less often
     "journal_size_limit": 40 * 1024 * 1024,  # bytes: what a long reader made grow shrinks again
 }
-"""What every connection is set to. The journal mode is the file's, see `make_durable`."""
+"""What every connection is set to. The journal mode is the file's, see `_make_durable`."""
 
 MEANINGS: Final[Mapping[str, str]] = {
     "journal_mode": "a commit is in the write-ahead log, and readers wait for nobody",
@@ -109,7 +109,8 @@ class LogConnection(SQLiteConnection):
         Raises:
             StoreUnavailableError: they are not; nothing was begun.
         """
-        self.make_durable()
+        if not self._is_durable:
+            self._make_durable()
         self.driver.execute("BEGIN IMMEDIATE")
         try:
             while self.files.check():
@@ -167,22 +168,21 @@ class LogConnection(SQLiteConnection):
             found[name] = words[value] if value in range(len(words)) else str(value)
         return found
 
-    def make_durable(self) -> None:
+    def _make_durable(self) -> None:
         """Have the file journaled by a write-ahead log; once per connection, before it writes.
 
         Raises:
             StoreUnavailableError: the file or its disk does not take it.
         """
-        if not self._is_durable:
-            if _setting(self.driver, "journal_mode") != "wal":
-                self.driver.execute(f"PRAGMA page_size={PAGE_BYTES}")
-                self.driver.execute("PRAGMA journal_mode=WAL")
-            _check(self.driver, self._url, "journal_mode", "wal")
-            self.driver.execute(f"PRAGMA cache_size=-{_WRITER_CACHE_KIBIBYTES}")
-            # The write-ahead file is opened by whatever reads first.
-            self.driver.execute("SELECT 1 FROM sqlite_master").fetchone()
-            self.files.watch_writing()
-            self._is_durable = True
+        if _setting(self.driver, "journal_mode") != "wal":
+            self.driver.execute(f"PRAGMA page_size={PAGE_BYTES}")
+            self.driver.execute("PRAGMA journal_mode=WAL")
+        _check(self.driver, self._url, "journal_mode", "wal")
+        self.driver.execute(f"PRAGMA cache_size=-{_WRITER_CACHE_KIBIBYTES}")
+        # The write-ahead file is opened by whatever reads first.
+        self.driver.execute("SELECT 1 FROM sqlite_master").fetchone()
+        self.files.watch_writing()
+        self._is_durable = True
 
     def _close(self) -> None:
         if self.files.may_be_closed():
