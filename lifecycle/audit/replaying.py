@@ -47,7 +47,7 @@ class Part:
         self.differences.take(other.differences)
 
 
-class Shelf(NamedTuple):
+class StoredRange(NamedTuple):
     """The stored views of one provider in a range, by stream."""
 
     generation: Generation
@@ -66,20 +66,24 @@ class Replayer:
         """Return what became of a range."""
         part = Part(Links(self._last))
         # The views first: what they have taken in is then in the records that are read.
-        shelves = self._shelves(chosen)
+        stored_ranges = self._stored(chosen)
         long = [stream for stream in chosen.streams if stream in (QUARANTINE, CONTROL)]
         others = [stream for stream in chosen.streams if stream not in long]
         for stream, records in self._log.read_many(others).items():
-            self._order(stream, records, shelves, part)
+            self._order(stream, records, stored_ranges, part)
         for stream in long:
             self._walk(stream, part)
-        for shelf in shelves.values():
-            for stream, view in shelf.views.items():
+        for stored_range in stored_ranges.values():
+            for stream, view in stored_range.views.items():
                 part.differences.add(Difference(stream, "order", view.status, None))
         return part
 
     def _order(
-        self, stream: str, records: Sequence[Record], shelves: Mapping[str, Shelf], part: Part
+        self,
+        stream: str,
+        records: Sequence[Record],
+        stored_ranges: Mapping[str, StoredRange],
+        part: Part,
     ) -> None:
         part.orders += stream.startswith(ORDERS)
         chain = Chain(stream, part.links, part.differences.add)
@@ -91,8 +95,8 @@ class Replayer:
             part.differences.add(Difference(stream, "provider", name, "it is not known here"))
             return
         events = rederived(provider, records, chain)
-        if name in shelves and records:
-            _compare(provider, shelves[name], records, events, part)
+        if name in stored_ranges and records:
+            _compare(provider, stored_ranges[name], records, events, part)
         elif isinstance(outcome := folded(provider, events), str):
             part.differences.add(Difference(stream, "view", None, outcome))
 
@@ -103,12 +107,14 @@ class Replayer:
         while page := list(islice(records, _RECORDS_AT_ONCE)):
             check(_numbered(page, chain), chain)
 
-    def _shelves(self, chosen: Range) -> dict[str, Shelf]:
+    def _stored(self, chosen: Range) -> dict[str, StoredRange]:
         """Return what is stored of a range, by provider."""
         if self._log.views is None:
             return {}
-        found = {name: _shelf(self._log.views, name, chosen) for name in self._providers}
-        return {name: shelf for name, shelf in found.items() if shelf is not None}
+        found = {name: _stored_range(self._log.views, name, chosen) for name in self._providers}
+        return {
+            name: stored_range for name, stored_range in found.items() if stored_range is not None
+        }
 
 
 def provider_in(stream: str) -> str:
@@ -126,17 +132,17 @@ def _numbered(records: Sequence[Record], chain: Chain) -> Sequence[Record]:
 
 def _compare(
     provider: Provider,
-    shelf: Shelf,
+    stored_range: StoredRange,
     records: Sequence[Record],
     events: Sequence[Event],
     part: Part,
 ) -> None:
     """Hold the stored view of an order against what the records that it has taken in come to."""
     stream, tell = records[0].stream, part.differences.add
-    stored = shelf.views.pop(stream, None)
+    stored = stored_range.views.pop(stream, None)
     known = [] if stored is None else [one for one in records if one.version <= stored.version]
     if len(known) < len(records):
-        if records[len(known)].position <= shelf.generation.position:
+        if records[len(known)].position <= stored_range.generation.position:
             tell(
                 Difference(stream, "view", None if stored is None else stored.version, len(records))
             )
@@ -149,14 +155,14 @@ def _compare(
         tell(Difference(stream, "view", stored.status, outcome))
         return
     part.compared += 1
-    of_another = shelf.generation.definition != provider.definition.fingerprint
+    of_another = stored_range.generation.definition != provider.definition.fingerprint
     for name, was, is_now in differing(
         provider.definition, stored, outcome, known[-1].position, of_another=of_another
     ):
         tell(Difference(stream, name, was, is_now))
 
 
-def _shelf(store: ViewStore, provider: str, chosen: Range) -> Shelf | None:
+def _stored_range(store: ViewStore, provider: str, chosen: Range) -> StoredRange | None:
     """Return what is stored of a provider in a range; None if no views are in use."""
     live = _live(store, provider)
     while live is not None:
@@ -164,7 +170,7 @@ def _shelf(store: ViewStore, provider: str, chosen: Range) -> Shelf | None:
         again = _live(store, provider)
         # One that was retired meanwhile may have been swept, and looks empty.
         if again is not None and again.number == live.number:
-            return Shelf(live, views)
+            return StoredRange(live, views)
         live = again
     return None
 

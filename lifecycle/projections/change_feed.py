@@ -16,7 +16,7 @@ from lifecycle.core.provider import Provider
 from lifecycle.core.view import OrderView
 from lifecycle.errors import InvalidArgumentError
 from lifecycle.log.contract import ORDERS, Log, Record
-from lifecycle.projections.fold_cache import Foldings, why_unfoldable
+from lifecycle.projections.fold_cache import FoldCache, why_unfoldable
 
 LOG: Final = logging.getLogger("lifecycle.feed")
 EVERY_SECONDS: Final = 0.5
@@ -72,7 +72,7 @@ class Feed:
         self._provider = provider
         self._prefix = f"{ORDERS}{provider.name}:"
         # Its own: those of a writer are further on, and would be folded again for every record.
-        self._foldings = Foldings(log, providers)
+        self._fold_cache = FoldCache(log, providers)
 
     def pass_by(self, until: int | None = None) -> Iterator[Passed]:
         """Yield what each of the next records changed, up to the end of the log as it is now."""
@@ -101,8 +101,8 @@ class Feed:
             return Unfolded(record.position, order_id, why_unfoldable(trouble))
 
     def _changed(self, record: Record) -> Passed:
-        event = self._foldings.event(record)
-        change, view = self._foldings.told(self._provider, event, record.version)
+        event = self._fold_cache.event(record)
+        change, view = self._fold_cache.told(self._provider, event, record.version)
         if change is None or view is None:
             return record.position
         return OrderChange(record.position, event.order_id, *change, view)

@@ -41,7 +41,7 @@ _EVENT_BYTES: Final = 1024
 T = TypeVar("T")
 
 
-class Foldings:
+class FoldCache:
     """Foldings by stream, bounded in number and in bytes; safe for many threads."""
 
     def __init__(
@@ -58,7 +58,7 @@ class Foldings:
         self._kept_bytes = kept_bytes
         self._bytes = 0
         self._lock = Lock()
-        self._foldings: OrderedDict[str, tuple[int, Folding, int]] = OrderedDict()
+        self._by_stream: OrderedDict[str, tuple[int, Folding, int]] = OrderedDict()
 
     def event(self, record: Record) -> Event:
         """Return the event that a record of an order's stream holds, as its own provider reads it.
@@ -104,7 +104,7 @@ class Foldings:
         With it its version, and how many bytes it takes, about.
         """
         with self._lock:
-            taken = self._foldings.pop(stream, None)
+            taken = self._by_stream.pop(stream, None)
             if taken is not None:
                 self._bytes -= taken[2]
             return taken
@@ -112,22 +112,22 @@ class Foldings:
     def give(self, stream: str, version: int, folding: Folding, size: int) -> None:
         """Keep a folding for the next, unless a further one is kept already."""
         with self._lock:
-            kept = self._foldings.get(stream)
+            kept = self._by_stream.get(stream)
             if kept is None or kept[0] < version:
                 self._bytes += size - (0 if kept is None else kept[2])
-                self._foldings[stream] = (version, folding, size)
-                self._foldings.move_to_end(stream)
-            while len(self._foldings) > self._kept or (
-                self._bytes > self._kept_bytes and len(self._foldings) > 1
+                self._by_stream[stream] = (version, folding, size)
+                self._by_stream.move_to_end(stream)
+            while len(self._by_stream) > self._kept or (
+                self._bytes > self._kept_bytes and len(self._by_stream) > 1
             ):
-                self._bytes -= self._foldings.popitem(last=False)[1][2]
+                self._bytes -= self._by_stream.popitem(last=False)[1][2]
 
 
 class _Borrowed:
     """One stream's folding while a thread works on it; given back only if all went well."""
 
-    def __init__(self, foldings: Foldings, provider: Provider, stream: str) -> None:
-        self._foldings = foldings
+    def __init__(self, cache: FoldCache, provider: Provider, stream: str) -> None:
+        self._cache = cache
         self._provider = provider
         self._stream = stream
         self.version = 0
@@ -135,7 +135,7 @@ class _Borrowed:
         self._size = 0
 
     def __enter__(self) -> Self:
-        taken = self._foldings.take(self._stream)
+        taken = self._cache.take(self._stream)
         if taken is not None:
             self.version, self.folding, self._size = taken
         return self
@@ -146,16 +146,16 @@ class _Borrowed:
         if raised is not None:
             raise_if_unfoldable(raised, self._provider.name, self._stream)
         elif self.folding is not None:
-            self._foldings.give(self._stream, self.version, self.folding, self._size)
+            self._cache.give(self._stream, self.version, self.folding, self._size)
 
     def forget(self) -> None:
         """Give the folding back and start anew: it is further than what is asked for."""
         if self.folding is not None:
-            self._foldings.give(self._stream, self.version, self.folding, self._size)
+            self._cache.give(self._stream, self.version, self.folding, self._size)
         self.version, self.folding, self._size = 0, None, 0
 
     def advance(self, records: list[Record]) -> None:
-        events = [self._without_body(self._foldings.event(record)) for record in records]
+        events = [self._without_body(self._cache.event(record)) for record in records]
         if self.folding is None:
             self.folding = Folding.of(self._provider.definition, events) if events else None
         else:

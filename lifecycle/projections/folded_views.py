@@ -13,7 +13,7 @@ from lifecycle.errors import MixedOrdersError
 from lifecycle.log.contract import ORDERS, Log, Record
 from lifecycle.log.header import storable
 from lifecycle.log.view_store import Poisoned
-from lifecycle.projections.fold_cache import Foldings, why_unfoldable
+from lifecycle.projections.fold_cache import FoldCache, why_unfoldable
 
 _NO_NAME: Final = "nothing is found under its name, which no log gives; run: lifecycle verify"
 
@@ -32,7 +32,7 @@ def prefix_of(provider: Provider) -> str:
 
 
 def from_records(
-    foldings: Foldings, provider: Provider, stream: str, records: Sequence[Record]
+    fold_cache: FoldCache, provider: Provider, stream: str, records: Sequence[Record]
 ) -> Folded | Poisoned:
     """Return what the records of one stream come to.
 
@@ -42,17 +42,17 @@ def from_records(
         return Poisoned(stream.removeprefix(prefix_of(provider)), _NO_NAME)
 
     def fold() -> tuple[OrderView, int]:
-        events = [foldings.event(record) for record in records]
+        events = [fold_cache.event(record) for record in records]
         return Folding.of(provider.definition, events).view(), records[-1].position
 
     return _guarded(provider, stream, fold)
 
 
-def from_log(log: Log, foldings: Foldings, provider: Provider, stream: str) -> Folded | Poisoned:
+def from_log(log: Log, fold_cache: FoldCache, provider: Provider, stream: str) -> Folded | Poisoned:
     """Return what a stream that holds something comes to, read where it is not at hand."""
 
     def fold() -> tuple[OrderView, int]:
-        view = foldings.now(provider, stream, Folding.view)
+        view = fold_cache.now(provider, stream, Folding.view)
         if view is None:
             raise MixedOrdersError(())
         # A folding may know an event that was recorded here, which nobody told its position.

@@ -17,7 +17,7 @@ from lifecycle.core.provider import Provider
 from lifecycle.errors import StoredFormatError
 from lifecycle.log.contract import Log
 from lifecycle.log.view_store import Batch, Generation, Poisoned, ViewStore
-from lifecycle.projections.fold_cache import Foldings
+from lifecycle.projections.fold_cache import FoldCache
 from lifecycle.projections.folded_views import Folded, from_log, from_records, prefix_of
 from lifecycle.projections.stored_form import to_stored
 
@@ -30,11 +30,13 @@ Outcome = Folded | Poisoned
 class Follower:
     """Works on the views of one provider; as many as like may work at once."""
 
-    def __init__(self, log: Log, store: ViewStore, foldings: Foldings, provider: Provider) -> None:
+    def __init__(
+        self, log: Log, store: ViewStore, fold_cache: FoldCache, provider: Provider
+    ) -> None:
         self.log = log
         self.store = store
         self.provider = provider
-        self._foldings = foldings
+        self._fold_cache = fold_cache
 
     def follow(self, generation: Generation, until: int) -> int:
         """Take in the next records up to `until`; return the position reached, or begun at.
@@ -42,7 +44,9 @@ class Follower:
         The position it began at comes back where another follower was first.
         """
         touched, position = self.touched(generation.position, until)
-        outcomes = [from_log(self.log, self._foldings, self.provider, stream) for stream in touched]
+        outcomes = [
+            from_log(self.log, self._fold_cache, self.provider, stream) for stream in touched
+        ]
         batch = batch_of(outcomes)._replace(position=position)
         if position > generation.position and self.store.write(generation, batch):
             return position
@@ -55,7 +59,7 @@ class Follower:
         streams = list(islice(rest, ORDERS_AT_ONCE))
         records = self.log.read_many(streams)
         outcomes = [
-            from_records(self._foldings, self.provider, stream, records.get(stream, ()))
+            from_records(self._fold_cache, self.provider, stream, records.get(stream, ()))
             for stream in streams
         ]
         # Of a name that no log gives nobody knows what comes after it.
@@ -73,7 +77,7 @@ class Follower:
         while page := self.store.poisoned(generation, after, ORDERS_AT_ONCE):
             prefix = prefix_of(self.provider)
             outcomes = [
-                from_log(self.log, self._foldings, self.provider, prefix + poisoned.order_id)
+                from_log(self.log, self._fold_cache, self.provider, prefix + poisoned.order_id)
                 for poisoned in page
             ]
             if not self.store.write(generation, batch_of(outcomes)):

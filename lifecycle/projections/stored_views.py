@@ -12,7 +12,7 @@ from lifecycle.core.provider import Provider
 from lifecycle.errors import InvalidArgumentError, NoViewsError, ViewsLagError
 from lifecycle.log.contract import Log
 from lifecycle.log.view_store import Generation, Phase, Poisoned, ViewStore
-from lifecycle.projections.fold_cache import Foldings
+from lifecycle.projections.fold_cache import FoldCache
 from lifecycle.projections.projector import RECORDS_AT_ONCE, Follower
 from lifecycle.projections.stored_form import FORM, release
 from lifecycle.projections.view_query import live_generation
@@ -72,9 +72,9 @@ class StoredViews:
     fast, and never old.
     """
 
-    def __init__(self, log: Log, foldings: Foldings, provider: Provider) -> None:
+    def __init__(self, log: Log, fold_cache: FoldCache, provider: Provider) -> None:
         self._log = log
-        self._foldings = foldings
+        self._fold_cache = fold_cache
         self._provider = provider
 
     def standing(self) -> Standing:
@@ -192,7 +192,7 @@ class StoredViews:
         return self._log.views
 
     def _follower(self) -> Follower:
-        return Follower(self._log, self._store, self._foldings, self._provider)
+        return Follower(self._log, self._store, self._fold_cache, self._provider)
 
     def _fits(self, generation: Generation) -> bool:
         fingerprint = self._provider.definition.fingerprint

@@ -28,7 +28,7 @@ from lifecycle.log.view_store import (
     ViewStore,
     microseconds,
 )
-from lifecycle.projections.fold_cache import Foldings
+from lifecycle.projections.fold_cache import FoldCache
 from lifecycle.projections.folded_views import from_records, prefix_of
 from lifecycle.projections.stored_form import FORM, to_view
 
@@ -61,14 +61,14 @@ def fits(wanted: Conditions, view: OrderView) -> bool:
     )
 
 
-class Finding:
+class ViewQuery:
     """One search: pages of views in the order of their ids, a page at a time."""
 
     def __init__(
-        self, log: Log, foldings: Foldings, provider: Provider, wanted: Conditions
+        self, log: Log, fold_cache: FoldCache, provider: Provider, wanted: Conditions
     ) -> None:
         self._log = log
-        self._foldings = foldings
+        self._fold_cache = fold_cache
         self._provider = provider
         self.definition = provider.definition
         self.wanted = wanted
@@ -81,8 +81,8 @@ class Finding:
             PoisonedOrdersError: some orders cannot be folded; raised after all others came.
         """
         after: str | None = ""
-        while after is not None and (shelf := self._shelf()) is not None:
-            for page, last in shelf.pages(after):
+        while after is not None and (stored_pages := self._stored_pages()) is not None:
+            for page, last in stored_pages.pages(after):
                 yield self._fitting(page)
                 after = last
         if after is not None:
@@ -96,7 +96,7 @@ class Finding:
     def _fitting(self, page: Iterable[OrderView]) -> list[OrderView]:
         return [view for view in page if fits(self.wanted, view)]
 
-    def _shelf(self) -> _Shelf | None:
+    def _stored_pages(self) -> _StoredPages | None:
         """Return what of the stored views can be used; None: fold the log."""
         live = live_generation(self._log, self._provider)
         if live is None or self._log.views is None:
@@ -107,7 +107,7 @@ class Finding:
         prefix = prefix_of(self._provider)
         tail = chain(self._log.strays(), self._log.scan(after=live.position, until=end))
         touched = {r.stream.removeprefix(prefix) for r in tail if r.stream.startswith(prefix)}
-        return _Shelf(self._log.views, live, sorted(touched - {""}), self)
+        return _StoredPages(self._log.views, live, sorted(touched - {""}), self)
 
     def folded(self, order_ids: Sequence[str]) -> dict[str, OrderView]:
         """Return the views of some orders, folded from the log; notes which are poisoned."""
@@ -118,7 +118,7 @@ class Finding:
             records = self._log.read_many(streams)
             for stream in streams:
                 outcome = from_records(
-                    self._foldings, self._provider, stream, records.get(stream, ())
+                    self._fold_cache, self._provider, stream, records.get(stream, ())
                 )
                 if isinstance(outcome, Poisoned):
                     self.note(outcome)
@@ -138,13 +138,13 @@ class Finding:
             yield self._fitting(found[order_id] for order_id in page if order_id in found)
 
 
-class _Shelf(NamedTuple):
+class _StoredPages(NamedTuple):
     """The stored views, and the orders among them that may have gone on since."""
 
     store: ViewStore
     live: Generation
     touched: Sequence[str]
-    finding: Finding
+    query: ViewQuery
 
     def pages(self, after: str) -> Iterator[tuple[list[OrderView], str | None]]:
         """Yield each page with the id that it reaches to, None with the last one.
@@ -153,7 +153,7 @@ class _Shelf(NamedTuple):
         """
         begun: str | None = after
         while begun is not None:
-            stored = self.store.find(self.live, self.finding.wanted, begun, ORDERS_AT_ONCE)
+            stored = self.store.find(self.live, self.query.wanted, begun, ORDERS_AT_ONCE)
             if stored is None:
                 return
             last = stored[-1].order_id if len(stored) == ORDERS_AT_ONCE else None
@@ -169,12 +169,12 @@ class _Shelf(NamedTuple):
         fresh = set(anew)
         found = {}
         for row in stored:
-            view = None if row.order_id in fresh else to_view(self.finding.definition, row)
+            view = None if row.order_id in fresh else to_view(self.query.definition, row)
             if view is not None:
                 found[row.order_id] = view
             elif row.order_id not in fresh:
                 anew.append(row.order_id)
-        found |= self.finding.folded(anew)
+        found |= self.query.folded(anew)
         return [found[order_id] for order_id in sorted(found)]
 
     def _note_poisoned(self) -> None:
@@ -182,5 +182,5 @@ class _Shelf(NamedTuple):
         while page := self.store.poisoned(self.live, after, ORDERS_AT_ONCE):
             for poisoned in page:
                 if poisoned.order_id not in fresh:
-                    self.finding.note(poisoned)
+                    self.query.note(poisoned)
             after = page[-1].order_id

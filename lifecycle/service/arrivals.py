@@ -37,7 +37,7 @@ class ArrivalFields(TypedDict, total=False):
 
 
 @dataclass(frozen=True)
-class Intake:
+class ArrivalReader:
     """Turns arguments and recordings into entries of the log.
 
     `clock` is asked only where the caller gives no time.

@@ -28,7 +28,7 @@ from lifecycle.projections.stored_views import StoredViews
 from lifecycle.projections.subscription import Subscription
 from lifecycle.service.arrivals import ArrivalFields, Body, Line, as_bytes, checked_lines
 from lifecycle.service.costly_bodies import is_costly, uncollected
-from lifecycle.service.order_service import Desk, is_first, pass_over
+from lifecycle.service.order_service import OrderService, is_first, pass_over
 from lifecycle.service.receipt import AsyncReceipt, QuarantineItem
 from lifecycle.service.recording_calls import Sent, Writes
 
@@ -36,7 +36,7 @@ _BATCH: Final = 500
 
 
 class _NotEntered:
-    """Stands where desk and log will be, so that a forgotten `async with` is told."""
+    """Stands where service and log will be, so that a forgotten `async with` is told."""
 
     def __getattr__(self, name: str) -> NoReturn:
         raise NotEnteredError
@@ -59,18 +59,18 @@ class AsyncOrders(Writes[Awaitable[AsyncReceipt]]):
         self.provider = provider
         self.log = cast("Log", _NotEntered())
         self._open_log = open_log
-        self._desk = cast("Desk", _NotEntered())
+        self._service = cast("OrderService", _NotEntered())
         self._providers = providers
         self._clock = clock
 
     @property
     def is_open(self) -> bool:
         """Whether they were entered, and may be used."""
-        return isinstance(self._desk, Desk)
+        return isinstance(self._service, OrderService)
 
     async def __aenter__(self) -> Self:
         self.log = await asyncio.to_thread(self._open_log)
-        self._desk = Desk(self.log, self._providers, self.provider, self._clock)
+        self._service = OrderService(self.log, self._providers, self.provider, self._clock)
         # One thread: bodies that take long to read must not do so several at a time.
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="lifecycle-reader")
         return self
@@ -86,7 +86,7 @@ class AsyncOrders(Writes[Awaitable[AsyncReceipt]]):
     @property
     def views(self) -> StoredViews:
         """The stored views; as `Orders.views`. Its calls wait: use `asyncio.to_thread`."""
-        return self._desk.views
+        return self._service.views
 
     async def close(self) -> None:
         """Close the log; what was acknowledged stays."""
@@ -99,13 +99,13 @@ class AsyncOrders(Writes[Awaitable[AsyncReceipt]]):
         """Return a create request that is durable; as `Orders.begin_request`."""
         while True:
             event, version = await asyncio.to_thread(
-                self._desk.next_request, order_id, body, received_at
+                self._service.next_request, order_id, body, received_at
             )
             try:
                 appended = await self.log.append_async(event, expected_version=version)
             except VersionConflictError:
                 continue
-            if await asyncio.to_thread(self._desk.holds, event, appended, body):
+            if await asyncio.to_thread(self._service.holds, event, appended, body):
                 return Sent(self, self._receipt(event, appended), event)
 
     async def record_many(
@@ -115,7 +115,9 @@ class AsyncOrders(Writes[Awaitable[AsyncReceipt]]):
         receipts: list[AsyncReceipt] = []
         lines = checked_lines(recordings, first_line)
         while batch := list(islice(lines, _BATCH)):
-            entries = await asyncio.to_thread(self._desk.intake.lines, batch, first_line=first_line)
+            entries = await asyncio.to_thread(
+                self._service.arrival_reader.lines, batch, first_line=first_line
+            )
             first_line += len(batch)
             appended = await asyncio.to_thread(self.log.append_many, entries)
             receipts += map(self._receipt, entries, appended)
@@ -129,7 +131,7 @@ class AsyncOrders(Writes[Awaitable[AsyncReceipt]]):
         as_of: datetime | None = None,
     ) -> OrderView:
         """Return the view of an order, proved current; as `Orders.get`."""
-        return await asyncio.to_thread(self._desk.look, order_id, as_at, as_of, Folding.view)
+        return await asyncio.to_thread(self._service.look, order_id, as_at, as_of, Folding.view)
 
     async def history(
         self,
@@ -139,7 +141,7 @@ class AsyncOrders(Writes[Awaitable[AsyncReceipt]]):
         as_of: datetime | None = None,
     ) -> tuple[HistoryEntry, ...]:
         """Return every event with verdict and reason; as `Orders.history`."""
-        return await asyncio.to_thread(self._desk.look, order_id, as_at, as_of, Folding.history)
+        return await asyncio.to_thread(self._service.look, order_id, as_at, as_of, Folding.history)
 
     async def find(
         self,
@@ -152,7 +154,7 @@ class AsyncOrders(Writes[Awaitable[AsyncReceipt]]):
         now: datetime | None = None,
     ) -> AsyncIterator[OrderView]:
         """Yield the views for which every condition given holds; as `Orders.find`."""
-        pages = self._desk.find(
+        pages = self._service.find(
             status,
             waiting_longer_than,
             anomalies=anomalies,
@@ -168,8 +170,8 @@ class AsyncOrders(Writes[Awaitable[AsyncReceipt]]):
         """Return the whole log in figures; as `Orders.stats`."""
         if on_progress is not None:
             check_callable("on_progress", on_progress)
-        tally = self._desk.tally()
-        pages = self._desk.counted(tally)
+        tally = self._service.tally()
+        pages = self._service.counted(tally)
         while (events := await asyncio.to_thread(next, pages, None)) is not None:
             if on_progress is not None:
                 on_progress(events)
@@ -177,7 +179,7 @@ class AsyncOrders(Writes[Awaitable[AsyncReceipt]]):
 
     async def changes(self, *, after: int = 0) -> AsyncIterator[OrderChange]:
         """Yield what each event changed after a position; as `Orders.changes`."""
-        coming = changes(self._desk.feed(after))
+        coming = changes(self._service.feed(after))
         while (change := await asyncio.to_thread(next, coming, None)) is not None:
             yield change
 
@@ -186,7 +188,7 @@ class AsyncOrders(Writes[Awaitable[AsyncReceipt]]):
     ) -> AsyncIterator[OrderChange]:
         """Yield the changes there are and those to come, without end; as `Orders.subscribe`."""
         checked_seconds("every", every)
-        feed = self._desk.feed(after)
+        feed = self._service.feed(after)
         while True:
             coming = changes(feed)
             while (change := await asyncio.to_thread(next, coming, None)) is not None:
@@ -206,7 +208,7 @@ class AsyncOrders(Writes[Awaitable[AsyncReceipt]]):
 
         At least once: a transaction is no place to wait in, so `exactly_once` is for `Orders`.
         """
-        store, open_feed = self.log.feeds, self._desk.feed
+        store, open_feed = self.log.feeds, self._service.feed
         return AsyncSubscription(
             Subscription(
                 name, handler, store, open_feed, after=after, attempts=attempts, pause=pause
@@ -216,13 +218,13 @@ class AsyncOrders(Writes[Awaitable[AsyncReceipt]]):
 
     async def quarantine(self, *, all: bool = False) -> AsyncIterator[QuarantineItem]:
         """Yield what could not be read and still waits; as `Orders.quarantine`."""
-        items = self._desk.quarantine(include_redriven=all)
+        items = self._service.quarantine(include_redriven=all)
         while (item := await asyncio.to_thread(next, items, None)) is not None:
             yield item
 
     async def redrive(self) -> AsyncIterator[AsyncReceipt]:
         """Read every waiting item again; as `Orders.redrive`."""
-        readable = self._desk.readable_again()
+        readable = self._service.readable_again()
         while (found := await asyncio.to_thread(next, readable, None)) is not None:
             event, entries = found
             try:
@@ -259,7 +261,7 @@ class AsyncOrders(Writes[Awaitable[AsyncReceipt]]):
         self, kind: Kind, order_id: str | int | None, body: bytes, told: ArrivalFields
     ) -> Event | Unreadable:
         with uncollected():
-            return self._desk.intake.arrival(kind, order_id, body, **told)
+            return self._service.arrival_reader.arrival(kind, order_id, body, **told)
 
     async def _record(
         self, entry: Event | Unreadable, expected_version: int | None = None
@@ -268,4 +270,4 @@ class AsyncOrders(Writes[Awaitable[AsyncReceipt]]):
         return self._receipt(entry, appended)
 
     def _receipt(self, entry: Event | Unreadable, appended: Append) -> AsyncReceipt:
-        return AsyncReceipt(entry, appended, self._desk.tell)
+        return AsyncReceipt(entry, appended, self._service.tell)

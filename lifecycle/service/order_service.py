@@ -28,11 +28,11 @@ from lifecycle.log.codec import decode, decode_event
 from lifecycle.log.contract import CONTROL, ORDERS, QUARANTINE, Append, Log, Outcome, Record
 from lifecycle.log.view_store import Conditions
 from lifecycle.projections.change_feed import Feed
-from lifecycle.projections.fold_cache import Foldings, why_unfoldable
+from lifecycle.projections.fold_cache import FoldCache, why_unfoldable
 from lifecycle.projections.stats import Tally
 from lifecycle.projections.stored_views import StoredViews
-from lifecycle.projections.view_query import Finding
-from lifecycle.service.arrivals import Body, Intake, checked_order_id, checked_time
+from lifecycle.projections.view_query import ViewQuery
+from lifecycle.service.arrivals import ArrivalReader, Body, checked_order_id, checked_time
 from lifecycle.service.receipt import DAMAGED, QuarantineItem, Receipt, is_before
 
 LOG: Final = logging.getLogger("lifecycle.orders")
@@ -44,7 +44,7 @@ _PAGE: Final = 200
 T = TypeVar("T")
 
 
-class Desk:
+class OrderService:
     """Reads the log and folds; never appends."""
 
     def __init__(
@@ -57,9 +57,9 @@ class Desk:
         self.log = log
         self.provider = recognizer_of(provider)
         self._providers = recognizers_of({**providers, provider.name: self.provider})
-        self.intake = Intake(self._providers, self.provider, clock)
-        self._foldings = Foldings(log, self._providers)
-        self.views = StoredViews(log, self._foldings, self.provider)
+        self.arrival_reader = ArrivalReader(self._providers, self.provider, clock)
+        self._fold_cache = FoldCache(log, self._providers)
+        self.views = StoredViews(log, self._fold_cache, self.provider)
         self._clock = clock
 
     def feed(self, after: int) -> Feed:
@@ -112,7 +112,7 @@ class Desk:
         wanted = order_id if isinstance(order_id, str) else checked_order_id(order_id)
         if as_at is None and as_of is None:
             stream = stream_of(self.provider.name, wanted)
-            seen = self._foldings.now(self.provider, stream, look)
+            seen = self._fold_cache.now(self.provider, stream, look)
             if seen is None:
                 raise UnknownOrderError(self.provider.name, wanted)
             return seen
@@ -133,7 +133,7 @@ class Desk:
             return look(Folding.of(self.provider.definition, chosen)) if chosen else None
 
         stream = stream_of(self.provider.name, wanted)
-        seen = self._foldings.now(self.provider, stream, look_back)
+        seen = self._fold_cache.now(self.provider, stream, look_back)
         if seen is None:
             times = [format_instant(time) for time in (as_at, as_of) if time is not None]
             before = min(times, default=None)
@@ -169,7 +169,7 @@ class Desk:
             received_since=_checked_or_none("received_since", received_since),
             received_before=_checked_or_none("received_before", received_before),
         )
-        return Finding(self.log, self._foldings, self.provider, wanted).pages()
+        return ViewQuery(self.log, self._fold_cache, self.provider, wanted).pages()
 
     def tally(self) -> Tally:
         """Return figures of this provider's orders before any was counted."""
@@ -209,10 +209,10 @@ class Desk:
             if isinstance(item, StoredFormatError):
                 pass_over(item)
                 continue
-            if not self.intake.knows(item):
+            if not self.arrival_reader.knows(item):
                 unknown[item.provider] += 1
                 continue
-            entry = self.intake.again(item)
+            entry = self.arrival_reader.again(item)
             if isinstance(entry, Event):
                 event = entry._replace(redriven_from=record.version)
                 mark = Redriven(record.version, event.stream, event.key, event.received_at)
@@ -225,7 +225,7 @@ class Desk:
     def _folded(self, records: Sequence[Record]) -> Folding | None:
         """Return the folding of one order, None if it cannot be folded."""
         try:
-            events = [self._foldings.event(record) for record in records]
+            events = [self._fold_cache.event(record) for record in records]
             return Folding.of(self.provider.definition, events)
         except Exception as trouble:  # noqa: BLE001 - one order's trouble is no other's
             why_unfoldable(trouble)
@@ -238,13 +238,13 @@ class Desk:
             return None, None
         provider = self._providers[entry.provider]
         if appended.outcome is Outcome.DUPLICATE:
-            return None, self._foldings.now(provider, entry.stream, Folding.view)
-        return self._foldings.told(provider, entry, appended.version)
+            return None, self._fold_cache.now(provider, entry.stream, Folding.view)
+        return self._fold_cache.told(provider, entry, appended.version)
 
     def _request(
         self, order_id: str | int, body: Body, attempt: int, received_at: datetime | None
     ) -> Event:
-        entry = self.intake.arrival(
+        entry = self.arrival_reader.arrival(
             "request", order_id, body, attempt=attempt, received_at=received_at
         )
         if isinstance(entry, Unreadable):

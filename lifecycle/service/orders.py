@@ -27,7 +27,7 @@ from lifecycle.projections.stats import LogStats
 from lifecycle.projections.stored_views import StoredViews
 from lifecycle.projections.subscription import Handler, Subscription
 from lifecycle.service.arrivals import Body, Line, checked_lines
-from lifecycle.service.order_service import Desk, is_first, pass_over
+from lifecycle.service.order_service import OrderService, is_first, pass_over
 from lifecycle.service.receipt import QuarantineItem, Receipt
 from lifecycle.service.recording_calls import Sent, Writes
 
@@ -50,7 +50,7 @@ class Orders(Writes[Receipt]):
     ) -> None:
         self.log = log
         self.provider = provider
-        self._desk = Desk(log, providers, provider, clock)
+        self._service = OrderService(log, providers, provider, clock)
 
     def __enter__(self) -> Self:
         return self
@@ -66,7 +66,7 @@ class Orders(Writes[Receipt]):
     @property
     def views(self) -> StoredViews:
         """The stored views, which make `find` fast: to be built once, and kept up."""
-        return self._desk.views
+        return self._service.views
 
     def close(self) -> None:
         """Close the log; what was acknowledged stays."""
@@ -85,13 +85,13 @@ class Orders(Writes[Receipt]):
                 no JSON object is none that any provider takes.
         """
         while True:
-            event, version = self._desk.next_request(order_id, body, received_at)
+            event, version = self._service.next_request(order_id, body, received_at)
             try:
                 appended = self.log.append(event, expected_version=version)
             except VersionConflictError:
                 continue
-            if self._desk.holds(event, appended, body):
-                return Sent(self, self._desk.receipt(event, appended), event)
+            if self._service.holds(event, appended, body):
+                return Sent(self, self._service.receipt(event, appended), event)
 
     def record_many(self, recordings: Iterable[Line], *, first_line: int = 1) -> list[Receipt]:
         """Record many recordings, a commit per few hundred; blank lines are skipped.
@@ -104,7 +104,7 @@ class Orders(Writes[Receipt]):
         receipts: list[Receipt] = []
         lines = checked_lines(recordings, first_line)
         while batch := list(islice(lines, _BATCH)):
-            entries = self._desk.intake.lines(batch, first_line=first_line)
+            entries = self._service.arrival_reader.lines(batch, first_line=first_line)
             first_line += len(batch)
             receipts += self._append(entries)
         return receipts
@@ -124,7 +124,7 @@ class Orders(Writes[Receipt]):
         Raises:
             UnknownOrderError: nothing is stored about it, or nothing before that time.
         """
-        return self._desk.look(order_id, as_at, as_of, Folding.view)
+        return self._service.look(order_id, as_at, as_of, Folding.view)
 
     def history(
         self,
@@ -138,7 +138,7 @@ class Orders(Writes[Receipt]):
         Raises:
             UnknownOrderError: nothing is stored about it, or nothing before that time.
         """
-        return self._desk.look(order_id, as_at, as_of, Folding.history)
+        return self._service.look(order_id, as_at, as_of, Folding.history)
 
     def find(
         self,
@@ -168,7 +168,7 @@ class Orders(Writes[Receipt]):
             InvalidArgumentError: an unknown status, a time without a zone.
             PoisonedOrdersError: some orders cannot be folded; after all others were yielded.
         """
-        for page in self._desk.find(
+        for page in self._service.find(
             status,
             waiting_longer_than,
             anomalies=anomalies,
@@ -186,8 +186,8 @@ class Orders(Writes[Receipt]):
         """
         if on_progress is not None:
             check_callable("on_progress", on_progress)
-        tally = self._desk.tally()
-        for events in self._desk.counted(tally):
+        tally = self._service.tally()
+        for events in self._service.counted(tally):
             if on_progress is not None:
                 on_progress(events)
         return tally.stats()
@@ -201,7 +201,7 @@ class Orders(Writes[Receipt]):
         Raises:
             InvalidArgumentError: `after` is no position.
         """
-        return changes(self._desk.feed(after))
+        return changes(self._service.feed(after))
 
     def subscribe(
         self, *, after: int = 0, stop: Signal | None = None, every: float = EVERY_SECONDS
@@ -210,7 +210,7 @@ class Orders(Writes[Receipt]):
 
         Looks for more `every` so many seconds. `stop`, once set, ends it.
         """
-        return followed(self._desk.feed(after), Signal() if stop is None else stop, every)
+        return followed(self._service.feed(after), Signal() if stop is None else stop, every)
 
     def subscription(
         self,
@@ -240,7 +240,7 @@ class Orders(Writes[Receipt]):
             name,
             handler,
             self.log.feeds,
-            self._desk.feed,
+            self._service.feed,
             after=after,
             exactly_once=exactly_once,
             attempts=attempts,
@@ -249,7 +249,7 @@ class Orders(Writes[Receipt]):
 
     def quarantine(self, *, all: bool = False) -> Iterator[QuarantineItem]:
         """Yield what could not be read and still waits; `all` includes what was re-driven."""
-        return self._desk.quarantine(include_redriven=all)
+        return self._service.quarantine(include_redriven=all)
 
     def redrive(self) -> Iterator[Receipt]:
         """Read every waiting item again and yield a receipt for each that became an event.
@@ -259,18 +259,20 @@ class Orders(Writes[Receipt]):
         the event is received now and says which item it came from. Of several who re-drive at
         once, one gets the receipt. An item whose order's stream is damaged is logged and stays.
         """
-        for item, entries in self._desk.readable_again():
+        for item, entries in self._service.readable_again():
             try:
                 appended = self.log.append_many(entries)
             except StoredFormatError as damaged:
                 pass_over(damaged)
                 continue
             if is_first(appended):
-                yield self._desk.receipt(item, appended[0])
+                yield self._service.receipt(item, appended[0])
 
     def _record(self, entry: Event | Unreadable, expected_version: int | None = None) -> Receipt:
-        return self._desk.receipt(entry, self.log.append(entry, expected_version=expected_version))
+        return self._service.receipt(
+            entry, self.log.append(entry, expected_version=expected_version)
+        )
 
     def _append(self, entries: list[Event | Unreadable]) -> list[Receipt]:
         appended = self.log.append_many(entries)
-        return [self._desk.receipt(*pair) for pair in zip(entries, appended, strict=True)]
+        return [self._service.receipt(*pair) for pair in zip(entries, appended, strict=True)]

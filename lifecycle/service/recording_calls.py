@@ -14,7 +14,7 @@ from lifecycle.core.event import Event, Kind, Unreadable
 from lifecycle.log.contract import Outcome
 from lifecycle.log.recording import Headers
 from lifecycle.service.arrivals import ArrivalFields, Body
-from lifecycle.service.order_service import Desk
+from lifecycle.service.order_service import OrderService
 from lifecycle.service.receipt import Receipt
 
 R = TypeVar("R")
@@ -23,7 +23,7 @@ R = TypeVar("R")
 class Writes(Generic[R]):
     """The `record_*` calls; how an entry gets into the log is the subclass's matter."""
 
-    _desk: Desk
+    _service: OrderService
 
     @abstractmethod
     def _record(self, entry: Event | Unreadable, expected_version: int | None = None) -> R: ...
@@ -38,7 +38,7 @@ class Writes(Generic[R]):
         **told: Unpack[ArrivalFields],
     ) -> R:
         """Read what came, and record it."""
-        entry = self._desk.intake.arrival(kind, order_id, body, **told)
+        entry = self._service.arrival_reader.arrival(kind, order_id, body, **told)
         return self._record(entry, expected_version)
 
     def record_request(

@@ -322,13 +322,13 @@ def test_a_url_that_no_store_answers_to_is_an_error() -> None:
 
 
 def test_orders_that_are_no_longer_remembered_are_folded_from_the_log(orders: Orders) -> None:
-    orders._desk._foldings._kept = 2
+    orders._service._fold_cache._kept = 2
     for number in range(6):
         orders.record_callback({"id": f"o{number}", "status": "brand_new"}).view  # noqa: B018
     receipt = orders.record_callback({"id": "o0", "status": "delivered"})
     assert receipt.change is not None
     assert (receipt.change.before, receipt.change.after) == ("brand_new", "delivered")
-    assert len(orders._desk._foldings._foldings) == 2
+    assert len(orders._service._fold_cache._by_stream) == 2
 
 
 def test_a_recording_that_is_neither_text_nor_an_object_is_a_bad_line(orders: Orders) -> None:
@@ -384,19 +384,19 @@ def test_the_history_says_what_became_of_a_failed_exchange(orders: Orders) -> No
 def test_what_is_kept_of_orders_is_bounded_in_bytes_and_holds_no_body():
     """A body of a megabyte says little of an order, and is let go once it was folded."""
     with connect("memory:") as orders:
-        cache = orders._desk._foldings
+        cache = orders._service._fold_cache
         cache._kept_bytes = 3 * 1024
         for number in range(9):
             body = {"id": f"o{number}", "status": "brand_new", "note": "x" * 100_000}
             assert orders.record_callback(body).view is not None
-            assert cache._bytes == sum(size for _, _, size in cache._foldings.values()) <= 3 * 1024
-        assert [*cache._foldings] == [f"order:instacart:o{number}" for number in (6, 7, 8)]
+            assert cache._bytes == sum(size for _, _, size in cache._by_stream.values()) <= 3 * 1024
+        assert [*cache._by_stream] == [f"order:instacart:o{number}" for number in (6, 7, 8)]
         assert not any(
-            event.body for _, folding, _ in cache._foldings.values() for event in folding.events
+            event.body for _, folding, _ in cache._by_stream.values() for event in folding.events
         )
         telling = {"id": "o0", "status": "staged", "cancellation_reason": "x" * 9000}
         view = orders.record_callback(telling).view
         assert view is not None
         assert view.details.cancellation_reason == "x" * 9000
-        assert [*cache._foldings] == ["order:instacart:o0"]
+        assert [*cache._by_stream] == ["order:instacart:o0"]
         assert orders.get("o8").status == "brand_new"

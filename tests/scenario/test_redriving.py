@@ -121,7 +121,7 @@ def test_without_a_key_of_the_item_marks_are_written_again_and_again(
 
     def redrive() -> None:
         with connect(url) as orders:
-            again = list(orders._desk.readable_again())
+            again = list(orders._service.readable_again())
             ready.wait()
             for _, entries in again:
                 orders.log.append_many(entries)
@@ -141,7 +141,7 @@ def test_a_late_redrive_of_all_items_writes_nothing(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/orders.db"
     filled(url)
     with connect(url) as late, connect(url) as early:
-        waiting = list(late._desk.readable_again())
+        waiting = list(late._service.readable_again())
         assert len(list(early.redrive())) == ITEMS
         end = early.log.last_position()
 

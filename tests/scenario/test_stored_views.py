@@ -555,7 +555,7 @@ def test_an_order_that_goes_bad_has_no_stored_view_any_more(failing):
     failing.provider.broken.clear()
     failing.views.rebuild()
     failing.provider.broken.append(True)
-    failing._desk._foldings._foldings.clear()
+    failing._service._fold_cache._by_stream.clear()
     failing.record_many([{"kind": "poll", "order_id": "bad", "http_status": 404}])
     failing.views.catch_up()
     with pytest.raises(PoisonedOrdersError):

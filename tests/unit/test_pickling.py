@@ -74,7 +74,7 @@ NO_VALUES = {
     "Control": "a fold",
     "Folded": "a folding, as its view is put together from it",
     "OrderCreation": "it holds orders",
-    "Intake": "it holds a provider",
+    "ArrivalReader": "it holds a provider",
     "Part": "replaying in processes sends it, and is tested",
     "SampleScenario": "a function",
     "Response": "it holds what a receiver does next",

@@ -133,7 +133,7 @@ def test_a_costly_body_is_read_in_a_thread_and_a_small_one_is_not():
 
     async def run() -> None:
         async with connect_async("memory:") as orders:
-            read = orders._desk.intake.provider.recognize
+            read = orders._service.arrival_reader.provider.recognize
 
             class Told:
                 def __getattr__(self, name):
@@ -143,7 +143,7 @@ def test_a_costly_body_is_read_in_a_thread_and_a_small_one_is_not():
                     threads.append(threading.current_thread().name)
                     return read(arrival)
 
-            object.__setattr__(orders._desk.intake, "provider", Told())
+            object.__setattr__(orders._service.arrival_reader, "provider", Told())
             for body in (b'{"id":"a","status":"brand_new"}', costly("b"), b"x" * 70_000):
                 receipt = await orders.record_callback(body)
                 assert receipt.event.received_at is not None
