@@ -18,6 +18,7 @@ from lifecycle.core.provider import Provider
 from lifecycle.core.recognizer import recognizer_of
 from lifecycle.errors import InvalidArgumentError, MissingExtraError, StoreUrlError
 from lifecycle.log.contract import Guarded, Log, Setting
+from lifecycle.log.recorded_log import RecordedLog
 from lifecycle.service.orders import Orders
 
 if TYPE_CHECKING:
@@ -101,14 +102,15 @@ def open_log(
     providers: Iterable[str] = (),
 ) -> Log:
     """Return the log at `url`; as `connect`. Telemetry looks at the views of `providers`."""
+    log = _open_store(url, create=create, clock=clock or _now)
     if telemetry:
-        from lifecycle.log.telemetry import ObservedLog
+        from lifecycle.log.telemetry import observe
 
-        return ObservedLog(_open_store(url, create=create, clock=clock or _now), providers)
-    return _open_store(url, create=create, clock=clock or _now)
+        observe(log, providers)
+    return log
 
 
-def _open_store(url: str, *, create: bool, clock: Clock) -> Log:
+def _open_store(url: str, *, create: bool, clock: Clock) -> RecordedLog:
     check_type("url", url, str)
     scheme, separator, rest = url.partition(":")
     if scheme == "memory" and separator and rest in ("", "//"):

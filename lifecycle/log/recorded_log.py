@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
-from typing import Final, NoReturn, ParamSpec, TypeVar
+from types import TracebackType
+from typing import Final, NoReturn, ParamSpec, Protocol, Self, TypeVar
 
 from lifecycle.core.event import Entry
 from lifecycle.errors import OpenedElsewhereError, StoreClosedError, StoreUnavailableError
@@ -33,6 +35,27 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
+class Watched(Protocol):
+    """A block in which something is appended; it is told what became of that."""
+
+    def __enter__(self) -> Self:
+        """Begin."""
+        ...
+
+    def __exit__(
+        self,
+        failed: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """End, with the error if there was one."""
+        ...
+
+    def answered(self, appended: list[Append]) -> list[Append]:
+        """Take what became of the entries, and return it."""
+        ...
+
+
 class RecordedLog:
     """A `Log` on a recorder; `patience` is for how many seconds it is asked again."""
 
@@ -47,6 +70,7 @@ class RecordedLog:
     ) -> None:
         self.feeds = feeds
         self.views = views
+        self.on_append: Callable[[int], Watched] | None = None
         self._recorder = recorder
         self._patience = patience
         self._pid = os.getpid()
@@ -76,9 +100,7 @@ class RecordedLog:
             VersionConflictError: the stream is not at `expected_version`.
             InvalidArgumentError: the entry is not what it says.
         """
-        if self._closed or self._pid != os.getpid():
-            self._refuse()
-        return self._queue.submit(ThreadBatch([prepare(entry)], expected_version))[0]
+        return self._append([entry], expected_version)[0]
 
     def append_many(self, entries: Sequence[Entry]) -> list[Append]:
         """Append entries in one commit, each deduplicated against those before it.
@@ -86,11 +108,7 @@ class RecordedLog:
         Raises:
             InvalidArgumentError: an entry is not what it says; none is appended.
         """
-        if self._closed or self._pid != os.getpid():
-            self._refuse()
-        if not entries:
-            return []
-        return self._queue.submit(ThreadBatch([prepare(entry) for entry in entries]))
+        return self._append(entries, None)
 
     async def append_async(self, entry: Entry, *, expected_version: int | None = None) -> Append:
         """Append one entry from a coroutine; concurrent tasks share a commit.
@@ -98,9 +116,10 @@ class RecordedLog:
         A task that is canceled meanwhile harms nobody; its entry may still be recorded.
         Errors are those of `append`.
         """
-        if self._closed or self._pid != os.getpid():
-            self._refuse()
-        return (await self._tasks.submit([prepare(entry)], expected_version))[0]
+        if self.on_append is None:
+            return (await self._submitted(entry, expected_version))[0]
+        with self.on_append(1) as watched:
+            return watched.answered(await self._submitted(entry, expected_version))[0]
 
     def restore(self, records: Sequence[Record]) -> None:
         """Insert records of another log just as they are, after all that is stored, in one commit.
@@ -181,6 +200,27 @@ class RecordedLog:
         self._closed = True
         self._tasks.close()
         self._queue.close(self._recorder.close)
+
+    def _append(self, entries: Sequence[Entry], expected_version: int | None) -> list[Append]:
+        if self.on_append is None:
+            return self._submit(entries, expected_version)
+        with self.on_append(len(entries)) as watched:
+            return watched.answered(self._submit(entries, expected_version))
+
+    def _submit(self, entries: Sequence[Entry], expected_version: int | None) -> list[Append]:
+        if self._closed or self._pid != os.getpid():
+            self._refuse()
+        if not entries:
+            return []
+        appends = [prepare(entry) for entry in entries]
+        return self._queue.submit(ThreadBatch(appends, expected_version))
+
+    def _submitted(
+        self, entry: Entry, expected_version: int | None
+    ) -> asyncio.Future[list[Append]]:
+        if self._closed or self._pid != os.getpid():
+            self._refuse()
+        return self._tasks.submit([prepare(entry)], expected_version)
 
     def _refuse(self) -> NoReturn:
         if self._pid != os.getpid():
