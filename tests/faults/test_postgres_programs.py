@@ -134,7 +134,7 @@ def test_tests_without_their_server_are_skipped_for_one_reason_and_never_fail(tm
         [
             *(sys.executable, "-m", "pytest", "-n", "0", "-rs", "-p", "no:cacheprovider"),
             *(f"tests/{name}" for name in asking),
-            *("-k", f"{only} or append_postgres"),
+            *("-m", "", "-k", f"{only} or append_postgres"),
         ],
         cwd=ROOT,
         capture_output=True,

@@ -351,7 +351,7 @@ TAMPERED = {
         "its body was changed",
     ),
     "a header is changed": (
-        "UPDATE {table} SET state = overlay(state PLACING 'X' FROM 21) WHERE notification_id = 2",
+        "UPDATE {table} SET state = overlay(state PLACING 'X' FROM 40) WHERE notification_id = 2",
         "its header was changed",
     ),
     "a record within an order is deleted": (
