@@ -18,10 +18,10 @@ from lifecycle.core.provider import Provider
 from lifecycle.core.recognizer import recognizer_of
 from lifecycle.errors import InvalidArgumentError, MissingExtraError, StoreUrlError
 from lifecycle.log.contract import Guarded, Log, Setting
-from lifecycle.log.recorded_log import RecordedLog
 from lifecycle.service.orders import Orders
 
 if TYPE_CHECKING:
+    from lifecycle.log.recorded_log import RecordedLog
     from lifecycle.service.async_orders import AsyncOrders
 
 DEFAULT_URL: Final = "sqlite:///lifecycle.db"
