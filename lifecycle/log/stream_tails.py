@@ -7,7 +7,7 @@ from typing import Final
 
 from lifecycle.errors import StoredFormatError
 from lifecycle.log.codec import hash_of, parse_header, why_out_of_bounds
-from lifecycle.log.contract import MAX_POSITION, QUARANTINE, Outcome, Place
+from lifecycle.log.contract import CONTROL, MAX_POSITION, QUARANTINE, Outcome, Place
 from lifecycle.log.recorder import STREAMS_AT_ONCE, Head, Recorder
 
 _LAST_VERSION: Final = 2**63 - 1
@@ -102,6 +102,27 @@ class QuarantineTail(StreamTail):
         self.version, self.previous = head.version, hash_of(head.header)
 
 
+class ControlTail(StreamTail):
+    """Where the control stream stands: a damaged record, one item's matter, is passed over."""
+
+    __slots__ = ()
+
+    def add(self, head: Head) -> None:
+        """Take in the next stored record.
+
+        Raises:
+            StoredFormatError: no version can follow.
+        """
+        try:
+            super().add(head)
+        except StoredFormatError:
+            if type(head.version) is not int or head.version >= _LAST_VERSION:
+                raise
+            self.version, self.previous = head.version, hash_of(head.header)
+
+
+_KINDS: Final = {QUARANTINE: QuarantineTail, CONTROL: ControlTail}
+
 Tails = dict[str, StreamTail | StoredFormatError]
 """By stream; an error where a stored record cannot be read, which is that stream's trouble."""
 
@@ -150,7 +171,7 @@ class StreamTails:
 
     def _read_back(self, missing: Sequence[str], tails: Tails) -> None:
         for stream in missing:
-            tails[stream] = StreamTail() if stream != QUARANTINE else QuarantineTail()
+            tails[stream] = _KINDS.get(stream, StreamTail)()
         orders = [stream for stream in missing if stream != QUARANTINE]
         for start in range(0, len(orders), STREAMS_AT_ONCE):
             for head in self._recorder.heads(orders[start : start + STREAMS_AT_ONCE]):
