@@ -292,6 +292,7 @@ def test_an_unread_answer_is_abandoned():
         caller.sendall(HEALTH)
         wait_until(lambda: len(server.registry) == 1)
         wait_until(lambda: len(server.registry) == 0)
+        assert not len(server.registry)
 
 
 # How many

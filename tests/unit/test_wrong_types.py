@@ -208,8 +208,9 @@ def test_a_clock_that_returns_no_time_with_a_zone_is_refused_when_it_is_read(tol
         orders.record_callback({"id": "o", "status": "brand_new"})
 
 
-def test_coroutines_get_the_same_notifications() -> None:
-    async def main() -> None:
+def test_a_wrong_type_handed_to_a_coroutine_ends_in_an_error_of_ours_or_in_none() -> None:
+    async def main() -> int:
+        refused = 0
         async with connect_async("memory:") as orders:
             for wrong in WRONG:
                 for call in (asked(orders, wrong) for asked in ASKED):
@@ -220,9 +221,10 @@ def test_coroutines_get_the_same_notifications() -> None:
                         elif inspect.isawaitable(came):
                             await came
                     except LifecycleError:
-                        continue
+                        refused += 1
+        return refused
 
-    asyncio.run(main())
+    assert asyncio.run(main()) > len(WRONG)
 
 
 ASKED: list[Callable[[AsyncOrders, Any], Callable[[], Any]]] = [
