@@ -55,7 +55,7 @@ def timeline(
         width: of the terminal; from 72 on each event takes one line.
         ascii_only: draw with ASCII alone.
         color: add ANSI colors; the text stays the same.
-        full: show every event by itself with its reason, instead of gathering quiet ones.
+        full: show every event by itself with its reason; else several quiet ones share a line.
     """
     strokes = ASCII if ascii_only else UNICODE
     width = max(width, NARROWEST)
