@@ -1,16 +1,16 @@
 """The frame around a provider's reading: from what arrived to the event that it is.
 
-    Arrival ─→ limits ─→ strict JSON ─→ provider.read ─→ Reading, checked
-            ─→ whose order ─→ key, digest, hash ─→ Event
-            └→ Unreadable with the reason, from every step
+    Arrival ─→ limits ─→ strict JSON ─→ digest ─→ provider.read ─→ checked Reading
+            ─→ order id ─→ key, hash ─→ Event
+            └→ any step may fail: Unreadable, with the reason
 
-The provider says what a body says. All else is decided here, once for all providers. So a
-provider cannot forge who it is, what came or how it came; one that raises, or returns what
-it may not, costs one quarantined item (`provider_fault`), and after a fix not even that.
+The provider only interprets the body. Identity, source and transport are set here, the same
+way for every provider, so a provider cannot forge them. If its code raises or returns an
+invalid value, that one item is quarantined (`provider_fault`); it can be redriven after a fix.
 
-Only `KeyboardInterrupt`, and what one of the process's signal handlers raised, propagates
-from a provider's code: neither is its doing. `SystemExit`, `MemoryError` and
-`RecursionError` are a fault of it like any other.
+Only `KeyboardInterrupt`, or a non-`Exception` that a signal handler of the process raised,
+propagates from provider code. `SystemExit`, `MemoryError` and `RecursionError` raised by the
+provider itself are provider faults.
 """
 
 from __future__ import annotations
@@ -69,9 +69,9 @@ _SAYS_NOTHING: Final = Reading()
 
 
 class Recognizer:
-    """Reads what arrives for one provider; a fault of the provider's code stays its own.
+    """Turns one provider's arrivals into events, and contains failures of the provider's code.
 
-    Its name, definition and headers are read once.
+    Reads the provider's name, definition and headers once.
 
     Raises:
         InvalidArgumentError: one of them cannot be used.
@@ -99,9 +99,9 @@ class Recognizer:
         return Unreadable(self.name, found.reason, found.detail, *came)
 
     def recall(self, event: Event) -> Event:
-        """Return a stored event with details, faults and fate as its body says them.
+        """Return a stored event with details, faults and fate read again from its body.
 
-        The stored identity and name stand: they are never decided anew.
+        Identity and name come from the store and are never recomputed.
 
         Raises:
             ProviderFaultError: the provider's code raised, or returned what it may not.
@@ -117,7 +117,7 @@ class Recognizer:
         return structs.replace(event, details=details, faults=faults, fate=fate)
 
     def read(self, arrival: Arrival, body: JsonObject | None) -> Reading | NoReading:
-        """Return what the provider says, checked; whatever its code does."""
+        """Return the provider's checked reading, or `provider_fault` if its code fails."""
         try:
             return checked(self._provider.read(arrival, body), arrival.kind)
         except WrongReadingError as wrong:
@@ -137,7 +137,7 @@ class Recognizer:
         if isinstance(body, NoReading):
             return body
         date = parse_http_date(arrival.headers.get("date", "")) if arrival.kind == "poll" else None
-        # Before the provider sees the body: whatever its code does to it, the digest stands.
+        # Compute the digest first: provider code could mutate the body.
         digest = identity.digest_of(arrival, date, body)
         said = self.read(arrival, body)
         if isinstance(said, NoReading):
@@ -218,7 +218,7 @@ def recognizers_of(providers: Mapping[str, Provider]) -> Mapping[str, Recognizer
 
 
 def _own_words(definition: Definition) -> frozenset[str]:
-    """Return the names that only we give; in a provider's mouth they name nothing."""
+    """Return the names that only we assign: from a provider they name no state."""
     before = {
         state for state in definition.states if definition.rank(state) < definition.birth_rank
     }
@@ -226,7 +226,7 @@ def _own_words(definition: Definition) -> frozenset[str]:
 
 
 def _object_in(arrival: Arrival) -> JsonObject | NoReading | None:
-    """Return the JSON object that the bytes spell; a callback that spells none says nothing."""
+    """Return the body's JSON object; without one a callback is unreadable, others have None."""
     try:
         body = parse(arrival.body)
     except JsonError as refused:
@@ -237,9 +237,9 @@ def _object_in(arrival: Arrival) -> JsonObject | NoReading | None:
 
 
 def _order(stated: str | None, named: str | None) -> str | NoReading:
-    """Return the order that the line and the body agree on.
+    """Return the order id that the arrival and the body agree on.
 
-    An unusable id in the body says nothing where the line names the order.
+    If the arrival states one, an unusable id in the body is ignored.
     """
     if stated is None:
         if not named:
@@ -253,7 +253,7 @@ def _told(
 ) -> tuple[Mapping[str, Any], tuple[Fault, ...], Fate | None]:
     """Return the details, faults and fate of an event of this name.
 
-    Only a response that was not accepted has errors: one at least, and no details.
+    Only a response that was not accepted has faults: at least one, and then no details.
     """
     if kind != "response" or name == ACCEPTED:
         return said.details, (), None

@@ -2,10 +2,10 @@
 
     {"record":"event","v":2,"provider":…,"sha256":…,"version":3,"previous":…,"check":…}⏎body
 
-The header is JSON in UTF-8. `sha256` vouches for the body, `previous` for the header
-before it in the same stream, `after` for the record before it in the whole log, `check`
-for the header itself. So a stream can be checked without its bodies. Field by field:
-docs/reference/stored-format.md.
+The header is JSON in UTF-8. `sha256` is the hash of the body, `previous` the hash of the
+preceding header in the stream, `after` names the preceding record in the whole log, `check`
+is a CRC-32 of the header. So a stream's hash chain can be verified without its bodies. Field
+by field: docs/reference/stored-format.md.
 """
 
 from __future__ import annotations
@@ -57,15 +57,16 @@ _encode: Final = json.Encoder().encode
 _parse: Final[Callable[[bytes], Header]] = json.Decoder(
     EventHeader | ItemHeader | ControlHeader
 ).decode
-# What is to be written is read once: so whatever is stored can be read, type by type.
+# Decode the fields once before they are stored: whatever is stored can be decoded.
 _check_fields: Final = json.Decoder(EventFields | ItemFields | ControlFields).decode
 
 
 def prepare(entry: Entry) -> Append:
-    """Return an entry made ready to be stored, whatever version it will have.
+    """Encode all of an entry that does not depend on its version.
 
     Raises:
-        InvalidArgumentError: a field is not of the type that it says.
+        InvalidArgumentError: a field has the wrong type, a time has no zone, or
+            the body is too large.
     """
     try:
         try:
@@ -79,7 +80,7 @@ def prepare(entry: Entry) -> Append:
 
 
 def seal(append: Append, previous: str | None, after: bytes | None, recorded_at: str) -> str:
-    """Give an entry its stored form at its place, and return the hash of its header.
+    """Encode an entry at its assigned version, and return its header's hash.
 
     `previous` is the hash of the header before it in its stream, `after` the `link` to the
     record before it in the whole log; None where there is none, or the store cannot know.
@@ -94,7 +95,7 @@ def seal(append: Append, previous: str | None, after: bytes | None, recorded_at:
 
 
 def link(stream: str, version: int, header_hash: str) -> bytes:
-    """Return how the next record in the whole log names this one."""
+    """Return the `after` value of the next record in the whole log."""
     return _encode((stream, version, header_hash))
 
 
@@ -125,7 +126,7 @@ def parse_header(header: bytes, stream: str, version: int) -> Header:
     """Return what a header says.
 
     Raises:
-        StoredFormatError: it is damaged, or a newer release wrote it.
+        StoredFormatError: it is damaged, or has another format.
     """
     try:
         return _parse(header)
@@ -134,13 +135,13 @@ def parse_header(header: bytes, stream: str, version: int) -> Header:
 
 
 def decode(record: Record) -> Entry:
-    """Return what a record holds.
+    """Decode a record.
 
     An event comes with `version` and `position`; what its body says (details, faults,
     fate) is left to the provider.
 
     Raises:
-        StoredFormatError: it is damaged, a newer release wrote it, or it stands where it was
+        StoredFormatError: it is damaged, has another format, or stands where it was
             not written.
     """
     header, body = split(record)
@@ -152,7 +153,7 @@ def decode(record: Record) -> Entry:
 
 
 def decode_event(record: Record) -> Event:
-    """Return the event that a record of an order's stream holds; as `decode`."""
+    """Decode a record that must hold an event; as `decode`."""
     entry = decode(record)
     if isinstance(entry, Event):
         return entry
@@ -160,7 +161,7 @@ def decode_event(record: Record) -> Event:
 
 
 def why_out_of_bounds(version: object, position: object) -> str | None:
-    """Return why no append gives such a version or position; None where one may."""
+    """Return why a version or position is invalid; None if both are valid."""
     if type(version) is not int:
         return "its version is no number"
     if version < 1:
@@ -171,7 +172,7 @@ def why_out_of_bounds(version: object, position: object) -> str | None:
 
 
 def why_misplaced(record: Record, header: Header) -> str | None:
-    """Return why a record cannot stand where it stands; None if it was written for there."""
+    """Return why a record does not match its stream, version or topic; None if it does."""
     out_of_bounds = why_out_of_bounds(record.version, record.position)
     if out_of_bounds is not None:
         return out_of_bounds
@@ -383,7 +384,7 @@ def _read_only(headers: dict[str, str]) -> Mapping[str, str]:
 
 
 def _encodable(value: Any) -> Any:
-    """Return a value with every text in it such that UTF-8 can hold it."""
+    """Return a copy with the lone surrogates in its texts escaped."""
     match value:
         case str():
             return value.encode("utf-8", "backslashreplace").decode()

@@ -4,11 +4,11 @@
                 ▲                                         │ another writer was first
                 └────────── read back ────────────────────┘
 
-Nothing is acknowledged before it is durable. The unique key on (stream, version) shows
-every race; then the tails are read back and all is decided again, while all other writers
-are kept out: nobody loses twice. Where the reply to a commit was lost, what was written is
-looked for first: if it is there, just as it was written, it was committed, and its callers
-are told what they would have been told.
+Nothing is acknowledged before it is durable. The unique key on (stream, version) detects
+concurrent appends. The loser rereads the stream tails and decides again under an exclusive
+write lock, so it cannot lose again. If the reply to a commit was lost, the retry first reads
+back what it meant to write. If all of it is stored byte for byte, it was committed, and the
+callers get the original results.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ from lifecycle.log.retry_policy import RetryPolicy
 from lifecycle.log.stream_tails import StreamTails, Tails
 
 LOG: Final = logging.getLogger("lifecycle.log")
-"""Says what was stored and where, never whose it is nor what it says."""
+"""Logs what was stored and where; never order ids or content."""
 
 _APPENDED: Final = Outcome.APPENDED
 _DUPLICATE: Final = Outcome.DUPLICATE
 
 
 class Decision:
-    """What a group of batches comes to, given where the streams end; `new` is to be inserted."""
+    """What to insert (`new`) and what to answer for a group of batches, given the tails."""
 
     __slots__ = ("_answers", "_is_any_damaged", "is_sealed", "new", "tails")
 
@@ -52,7 +52,7 @@ class Decision:
         self._answers = [(batch, batch.appends, self._decide(batch)) for batch in group]
 
     def seal(self, tip: Tip | None, recorded_at: datetime, printed: str) -> None:
-        """Give the new entries their stored form, chained to what is stored up to `tip`."""
+        """Encode the new entries, and chain them to the log that ends at `tip`."""
         self.is_sealed = True
         after = None if tip is None else tip.link
         last: tuple[str, int, str] | None = None
@@ -67,7 +67,7 @@ class Decision:
             last = (append.stream, append.place.version, tail.previous)
 
     def settle(self, positions: Sequence[int]) -> None:
-        """Tell every batch what became of it, now that all of it is durable."""
+        """Settle every batch. Call only once all entries are durable."""
         if len(positions) != len(self.new):
             raise ValueError
         for append, position in zip(self.new, positions, strict=True):
@@ -112,7 +112,7 @@ class Decision:
 
 
 class Writer:
-    """Commits groups of batches, one group at a time; not safe for threads by itself."""
+    """Commits groups of batches, one at a time. Not thread-safe: callers serialize."""
 
     def __init__(self, recorder: Recorder, clock: Callable[[], datetime], patience: float) -> None:
         self._recorder = recorder
@@ -121,14 +121,14 @@ class Writer:
         self._tails = StreamTails(recorder)
 
     def commit(self, group: Sequence[Batch]) -> None:
-        """Settle every batch. Propagates only `BaseException`; nothing is settled then."""
+        """Settle every batch. Propagates no `Exception`; interrupted, some may stay unsettled."""
         try:
             self._commit(group)
         except StoreError as failed:
             LOG.error("not committed: %s", failed)  # noqa: TRY400 - every caller gets the traceback
             for batch in group:
                 batch.settle(_own(failed))
-        except Exception as failed:  # noqa: BLE001 - whose entry it is decides who is told
+        except Exception as failed:  # noqa: BLE001 - one by one: only the bad batch fails
             if len(group) == 1:
                 group[0].settle(failed)
             else:
@@ -149,7 +149,7 @@ class Writer:
                     batch.appends = [append.renewed() for append in batch.appends]
 
     def _write(self, group: Sequence[Batch], doubts: list[Decision], *, exclusive: bool) -> None:
-        """Write what is new; after a race it is decided while others are kept out."""
+        """Insert the new entries. If `exclusive`, decide under the write lock."""
         decision = None if exclusive else self._decide(group)
         if decision is not None and not decision.new:
             self._recorder.confirm()
@@ -173,7 +173,7 @@ class Writer:
         return self._settle(decision, positions)
 
     def _find(self, doubt: Decision) -> Sequence[int] | None:
-        """Return the positions of what was to be written; None unless all of it is just there."""
+        """Return the positions of a write in doubt; None unless every entry is stored as sealed."""
         positions = []
         for append in doubt.new:
             version = append.place.version
@@ -199,7 +199,7 @@ class Writer:
 
 
 def _own(failed: StoreError) -> StoreError:
-    """Return an error for one caller alone: raised in two threads, one would mix tracebacks."""
+    """Copy a `StoreUnavailableError`, so that threads share no traceback; others as they are."""
     if not isinstance(failed, StoreUnavailableError):
         return failed
     own = StoreUnavailableError(failed.store, failed.found)
