@@ -29,7 +29,7 @@ from campaigns.verdict import Campaign, Figures
 from lifecycle.audit.verify import verify
 from lifecycle.composition import connect
 from lifecycle.log.contract import Outcome
-from lifecycle.log.recording import BAD_LINE
+from lifecycle.log.jsonl import BAD_LINE
 from lifecycle.service.orders import Orders
 from lifecycle.service.receipt import Receipt
 from tests.hostile_corpus import CORPUS, VALUES

@@ -109,7 +109,7 @@ ABOUT: Final = {
     **{f"lifecycle/log/{name}.py": _STORED_TESTS for name in ("codec", "header")},
     **{
         f"lifecycle/audit/{name}.py": _REPLAY_TESTS
-        for name in ("rederiving", "comparing", "replaying")
+        for name in ("stream_check", "view_comparison", "range_replay")
     },
 }
 """The modules that are changed, and for each the tests that are about it."""

@@ -21,7 +21,7 @@ from lifecycle.log.contract import Guarded, Log, Setting
 from lifecycle.service.orders import Orders
 
 if TYPE_CHECKING:
-    from lifecycle.log.recorded_log import RecordedLog
+    from lifecycle.log.event_log import EventLog
     from lifecycle.service.async_orders import AsyncOrders
 
 DEFAULT_URL: Final = "sqlite:///lifecycle.db"
@@ -110,7 +110,7 @@ def open_log(
     return log
 
 
-def _open_store(url: str, *, create: bool, clock: Clock) -> RecordedLog:
+def _open_store(url: str, *, create: bool, clock: Clock) -> EventLog:
     check_type("url", url, str)
     scheme, separator, rest = url.partition(":")
     if scheme == "memory" and separator and rest in ("", "//"):

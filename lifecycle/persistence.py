@@ -251,7 +251,19 @@ class OrderLog(Application[str]):
 
 
 class _OwnTables(SQLiteDatastore):
-    """Takes SQLite's lock before the first statement: a read that has to write fails otherwise."""
+    """Takes SQLite's lock before the first statement: a read that has to write fails otherwise.
+
+    Closing waits for what is running: SQLite ends the process when a connection is closed under
+    a statement. What is still in use after `pool_timeout` seconds is left to the garbage collector.
+    """
+
+    def close(self) -> None:
+        """Close every connection, each when nobody uses it."""
+        pool = self.pool
+        with pool._put_condition:  # noqa: SLF001 - the pool has no way to be closed in turn
+            pool._put_condition.wait_for(lambda: not pool.num_in_use, pool.pool_timeout)  # noqa: SLF001
+            pool._in_use.clear()  # noqa: SLF001
+            pool.close()
 
     @contextmanager
     def transaction(self, *, commit: bool) -> Iterator[SQLiteCursor]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -15,6 +16,11 @@ from tests.postgres_server import Server, running
 def pytest_configure() -> None:
     """Reach the server's programs once, before the processes that run the tests are started."""
     share()
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Return one more than there are processors: many tests wait for a server or a disk."""
+    return (os.cpu_count() or 1) + 1
 
 
 @contextmanager

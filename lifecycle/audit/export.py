@@ -18,7 +18,7 @@ from lifecycle.core.event import Event, Unreadable, stream_of
 from lifecycle.core.strict_json import compact
 from lifecycle.log.codec import decode, split
 from lifecycle.log.contract import CONTROL, QUARANTINE, Log, Record
-from lifecycle.log.recording import write_item, write_line
+from lifecycle.log.jsonl import write_item, write_line
 
 
 def export(log: Log, *, stream: str | None = None, quarantine: bool = False) -> Iterator[bytes]:

@@ -20,8 +20,8 @@ from multiprocessing import get_context
 from typing import Final, NamedTuple
 
 from lifecycle.audit.difference import Difference
-from lifecycle.audit.rederiving import Links
-from lifecycle.audit.replaying import Part, Range, Replayer
+from lifecycle.audit.range_replay import Part, Range, Replayer
+from lifecycle.audit.stream_check import Links
 from lifecycle.core.provider import Provider
 from lifecycle.errors import LostWorkerError
 from lifecycle.log.contract import Log

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from lifecycle.cli.demonstration import Demonstration, demonstrate
+from lifecycle.cli.demo_claims import Demonstration, demonstrate
 from lifecycle.cli.failure import NO
 from lifecycle.cli.option import Json
 from lifecycle.cli.output import (

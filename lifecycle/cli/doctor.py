@@ -6,7 +6,7 @@ from typing import Final
 
 import typer
 
-from lifecycle.cli.checkup import Check, checks_of_installation, checks_of_log
+from lifecycle.cli.doctor_checks import Check, checks_of_installation, checks_of_log
 from lifecycle.cli.failure import DONE, NO, STORE, USAGE
 from lifecycle.cli.option import DEFAULT_DATABASE, DEFAULT_PROVIDER, Database, Json, ProviderName
 from lifecycle.cli.output import Cell, attributes, print_json, print_table, progress, say

@@ -12,8 +12,8 @@ from typing import Annotated
 import typer
 
 from lifecycle.audit import export as exporter
-from lifecycle.audit.copying import Copied
-from lifecycle.audit.copying import copy as copy_log
+from lifecycle.audit.log_copy import Copied
+from lifecycle.audit.log_copy import copy as copy_log
 from lifecycle.cli.failure import NO, Refusal
 from lifecycle.cli.file import STDOUT, check_files, read_batches, whole_or_not_there
 from lifecycle.cli.option import (

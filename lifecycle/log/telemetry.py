@@ -25,7 +25,7 @@ from weakref import WeakSet
 
 from lifecycle.errors import LifecycleError, MissingExtraError
 from lifecycle.log.contract import Append
-from lifecycle.log.recorded_log import RecordedLog
+from lifecycle.log.event_log import EventLog
 from lifecycle.log.view_store import Generation, Phase, ViewStore
 
 try:
@@ -50,7 +50,7 @@ _Measured = tuple[int, str, str]
 class Telemetry:
     """What watches one log; see `observe`."""
 
-    def __init__(self, log: RecordedLog, providers: Iterable[str] = ()) -> None:
+    def __init__(self, log: EventLog, providers: Iterable[str] = ()) -> None:
         self.log = log
         self.store = log.url.partition(":")[0]
         self.providers = tuple(providers)
@@ -61,7 +61,7 @@ class Telemetry:
         return _Watched(self.store, entries)
 
 
-def observe(log: RecordedLog, providers: Iterable[str] = ()) -> None:
+def observe(log: EventLog, providers: Iterable[str] = ()) -> None:
     """Have the appends of a log traced and measured, and its lags with the views of `providers`."""
     log.on_append = Telemetry(log, providers).on_append
 

@@ -32,7 +32,7 @@ from lifecycle.projections.fold_cache import FoldCache, why_unfoldable
 from lifecycle.projections.stats import Tally
 from lifecycle.projections.stored_views import StoredViews
 from lifecycle.projections.view_query import ViewQuery
-from lifecycle.service.arrivals import ArrivalReader, Body, checked_order_id, checked_time
+from lifecycle.service.arrival_reader import ArrivalReader, Body, checked_order_id, checked_time
 from lifecycle.service.receipt import DAMAGED, QuarantineItem, Receipt, is_before
 
 LOG: Final = logging.getLogger("lifecycle.orders")

@@ -26,7 +26,7 @@ from lifecycle.projections.change_feed import EVERY_SECONDS, OrderChange, change
 from lifecycle.projections.stats import LogStats
 from lifecycle.projections.stored_views import StoredViews
 from lifecycle.projections.subscription import Handler, Subscription
-from lifecycle.service.arrivals import Body, Line, checked_lines
+from lifecycle.service.arrival_reader import Body, Line, checked_lines
 from lifecycle.service.order_service import OrderService, is_first, pass_over
 from lifecycle.service.receipt import QuarantineItem, Receipt
 from lifecycle.service.recording_calls import Sent, Writes

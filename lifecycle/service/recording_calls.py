@@ -12,8 +12,8 @@ from uuid import uuid4
 
 from lifecycle.core.event import Event, Kind, Unreadable
 from lifecycle.log.contract import Outcome
-from lifecycle.log.recording import Headers
-from lifecycle.service.arrivals import ArrivalFields, Body
+from lifecycle.log.jsonl import Headers
+from lifecycle.service.arrival_reader import ArrivalFields, Body
 from lifecycle.service.order_service import OrderService
 from lifecycle.service.receipt import Receipt
 

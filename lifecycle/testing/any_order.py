@@ -20,7 +20,7 @@ from lifecycle.core.event import Unreadable
 from lifecycle.core.provider import Provider
 from lifecycle.core.view import OrderView
 from lifecycle.errors import InvalidArgumentError
-from lifecycle.service.arrivals import Line
+from lifecycle.service.arrival_reader import Line
 from lifecycle.testing.coverage import uncounted
 from lifecycle.testing.expectation import as_json, check_names, mismatches
 from lifecycle.testing.handmade import as_recordings

@@ -18,7 +18,7 @@ from lifecycle.core.provider import Provider
 from lifecycle.core.reason import shown, shown_key
 from lifecycle.core.strict_json import MAX_DEPTH, parse
 from lifecycle.errors import InvalidArgumentError, JsonError
-from lifecycle.service.arrivals import Line
+from lifecycle.service.arrival_reader import Line
 from lifecycle.service.orders import Orders
 from lifecycle.testing.clock import STARTS_AT, FixedClock
 from lifecycle.testing.handmade import Recording

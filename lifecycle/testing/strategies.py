@@ -16,7 +16,7 @@ from lifecycle.core.definition import Definition
 from lifecycle.core.event import Event
 from lifecycle.core.strict_json import MAX_DEPTH, compact
 from lifecycle.errors import MissingExtraError
-from lifecycle.service.arrivals import Line
+from lifecycle.service.arrival_reader import Line
 from lifecycle.testing.handmade import ORDER, Recording, event, provider_named
 from lifecycle.testing.recordings import flattened, received_in_order
 from lifecycle.testing.walk import walkable, walks_to_states

@@ -275,6 +275,48 @@ def test_what_eventsourcing_asks_of_a_persistence_module_holds(kind, name, env):
     assert [text for _, text in [*result.failures, *result.errors]] == []
 
 
+READ_WHILE_CLOSING = """
+import sys
+from contextlib import suppress
+from threading import Thread
+from eventsourcing.persistence import ConnectionPoolClosedError, StoredEvent
+from eventsourcing.utils import Environment
+from lifecycle.persistence import Factory
+
+env = Environment("own", {"LIFECYCLE_DB": sys.argv[1], "ORIGINATOR_ID_TYPE": "text"})
+for turn in range(20):
+    factory = Factory(env)
+    recorder = factory.application_recorder()
+    recorder.insert_events([StoredEvent(f"{turn}-{n}", 1, "t", b"s" * 900) for n in range(50)])
+
+    def read():
+        with suppress(ConnectionPoolClosedError):
+            while True:
+                recorder.select_notifications(start=0, limit=1000)
+
+    readers = [Thread(target=read) for _ in range(3)]
+    for reader in readers:
+        reader.start()
+    factory.close()
+    for reader in readers:
+        reader.join()
+"""
+
+
+def test_a_process_survives_closing_an_application_that_others_still_read(tmp_path):
+    url = f"sqlite:///{tmp_path}/orders.db"
+
+    ended = subprocess.run(
+        [sys.executable, "-c", READ_WHILE_CLOSING, url],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )
+
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
 # Views of the log
 
 

@@ -22,8 +22,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lifecycle import Outcome, connect
-from lifecycle.audit.copying import copy
 from lifecycle.audit.export import export
+from lifecycle.audit.log_copy import copy
 from lifecycle.audit.replay import replay
 from lifecycle.audit.verify import verify
 from lifecycle.composition import known_providers

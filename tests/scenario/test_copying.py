@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from lifecycle import OtherRecordsError, StoreUnavailableError, connect
-from lifecycle.audit.copying import copy
+from lifecycle.audit.log_copy import copy
 from lifecycle.audit.verify import verify
 from lifecycle.composition import open_log, sample_orders_of
 from lifecycle.log.contract import Log, Record

@@ -28,8 +28,8 @@ from lifecycle import (
     connect,
     connect_async,
 )
-from lifecycle.audit.copying import copy
 from lifecycle.audit.export import export
+from lifecycle.audit.log_copy import copy
 from lifecycle.audit.replay import replay
 from lifecycle.audit.verify import verify
 from lifecycle.composition import known_providers, open_log

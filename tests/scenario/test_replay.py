@@ -16,8 +16,8 @@ import pytest
 
 from lifecycle import LostWorkerError, StoreMissingError, connect
 from lifecycle.audit import replay as auditor
-from lifecycle.audit.rederiving import Links
 from lifecycle.audit.replay import Source, replay, replay_in_processes
+from lifecycle.audit.stream_check import Links
 from lifecycle.audit.verify import verify
 from lifecycle.composition import known_providers, open_log
 from lifecycle.providers.instacart import INSTACART, Instacart

@@ -13,7 +13,7 @@ from lifecycle.core.event import Event
 from lifecycle.core.fold import fold
 from lifecycle.core.recognizer import Recognizer
 from lifecycle.core.view import OrderView
-from lifecycle.log.recording import read_line
+from lifecycle.log.jsonl import read_line
 from lifecycle.providers.instacart import INSTACART
 from tests.how_to import BRAND_NEW, CLIENT_ERROR, REQUEST, RESPONSE
 

@@ -19,7 +19,7 @@ from lifecycle.core.event import Event
 from lifecycle.core.fold import Folding, fold, history
 from lifecycle.core.recognizer import Recognizer
 from lifecycle.core.view import AnomalyCode, Verdict
-from lifecycle.log.recording import read_line
+from lifecycle.log.jsonl import read_line
 from lifecycle.providers.instacart import INSTACART
 from tests import oracle
 from tests.sample_events import Recording, alphabet, random_set

@@ -18,7 +18,7 @@ from lifecycle.core.event import Arrival, Event, opaque_id
 from lifecycle.core.fold import fold
 from lifecycle.core.identity import id_text, is_order_id, stated_order_id
 from lifecycle.core.recognizer import Recognizer
-from lifecycle.log.recording import read_line
+from lifecycle.log.jsonl import read_line
 from lifecycle.providers.instacart import INSTACART
 from tests.cyclic_values import BOTTOMLESS, CIRCULAR
 from tests.docs.fences import ROOT, blocks_of

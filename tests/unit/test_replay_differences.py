@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from lifecycle.audit.rederiving import Chain, Links, rederived
 from lifecycle.audit.replay import Replay, replay
+from lifecycle.audit.stream_check import Chain, Links, rederived
 from lifecycle.core.event import Arrival
 from lifecycle.log.codec import decode_event
 from lifecycle.log.contract import QUARANTINE, Record

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from lifecycle.audit.comparing import differing
-from lifecycle.audit.rederiving import Chain, Links, rederived
 from lifecycle.audit.replay import Replay, replay
+from lifecycle.audit.stream_check import Chain, Links, rederived
+from lifecycle.audit.view_comparison import differing
 from lifecycle.core.fold import fold
 from lifecycle.log.view_store import Generation, Phase, StoredView
 from tests.replays import PROVIDERS, Otherwise, Shown, log_of
@@ -49,7 +49,7 @@ def test_views_that_are_as_they_were_are_not_written_out_to_be_compared(monkeypa
     )
     done = json.loads(shown.view("done").body)
     assert (len(done["path"]), len(done["milestones"])) == (2, 1)
-    monkeypatch.delattr("lifecycle.audit.comparing.as_json")
+    monkeypatch.delattr("lifecycle.audit.view_comparison.as_json")
 
     assert shown.replay() == Replay(13, 5, 5, 0, True, (), 0)
     definition, records = PROVIDERS["instacart"].definition, shown.log.read(A)

@@ -20,7 +20,7 @@ import pytest
 from lifecycle.core.event import Event
 from lifecycle.core.fold import fold
 from lifecycle.core.recognizer import Recognizer
-from lifecycle.log.recording import read_line
+from lifecycle.log.jsonl import read_line
 from lifecycle.providers.instacart import INSTACART
 from lifecycle.providers.instacart.order_generator import http_date
 from lifecycle.providers.instacart.sample_orders import (

@@ -1,6 +1,6 @@
 """The log on `eventsourcing` recorders, one module per database.
 
-    Log: RecordedLog ─→ AppendQueue ─→ Writer ─→ Recorder: MemoryRecorder, SQLiteRecorder
+    Log: EventLog ─→ AppendQueue ─→ Writer ─→ Recorder: MemoryRecorder, SQLiteRecorder
          what callers see  one commit   what is new   what one database offers
                            for many
 

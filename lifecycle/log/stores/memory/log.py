@@ -13,7 +13,7 @@ from eventsourcing.popo import POPOApplicationRecorder
 from lifecycle.errors import StoreClosedError
 from lifecycle.log.codec import hash_of, link
 from lifecycle.log.contract import Record, Setting
-from lifecycle.log.recorded_log import Clock, RecordedLog, now
+from lifecycle.log.event_log import Clock, EventLog, now
 from lifecycle.log.recorder import Head, Row, Tip, TryAgainError
 from lifecycle.log.retry_policy import PATIENCE
 from lifecycle.log.stores.memory.feeds import MemoryFeeds
@@ -23,7 +23,7 @@ _PAGE: Final = 500
 _BELOW_ALL: Final = -sys.maxsize - 2
 
 
-class MemoryLog(RecordedLog):
+class MemoryLog(EventLog):
     """A log that lives as long as this object: the same meanings, nothing durable."""
 
     def __init__(self, *, clock: Clock = now) -> None:

@@ -17,7 +17,7 @@ from psycopg.types.numeric import Int8
 
 from lifecycle.errors import InvalidArgumentError, StoreMissingError, StoreUnavailableError
 from lifecycle.log.contract import Record, Setting
-from lifecycle.log.recorded_log import Clock, RecordedLog, now
+from lifecycle.log.event_log import Clock, EventLog, now
 from lifecycle.log.recorder import Head, Row
 from lifecycle.log.retry_policy import retrying
 from lifecycle.log.stores.postgres.array import bigint_array, bytea_array, text_array
@@ -50,7 +50,7 @@ _STATEMENT_BYTES: Final = 64 * 1024 * 1024
 _UNLOCKED_INSERTS: Final = "POSTGRES_ENABLE_DB_FUNCTIONS"
 
 
-class PostgresLog(RecordedLog):
+class PostgresLog(EventLog):
     """The log in the database at `url`, made if there is none and `create` is true.
 
     Raises:

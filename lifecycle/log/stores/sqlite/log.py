@@ -19,7 +19,7 @@ from eventsourcing.sqlite import SQLiteApplicationRecorder
 from lifecycle.errors import InvalidArgumentError, StoreMissingError, StoreUnavailableError
 from lifecycle.log.codec import hash_of, link
 from lifecycle.log.contract import Record, Setting
-from lifecycle.log.recorded_log import Clock, RecordedLog, now
+from lifecycle.log.event_log import Clock, EventLog, now
 from lifecycle.log.recorder import Head, Row, Tip
 from lifecycle.log.retry_policy import PATIENCE, retrying
 from lifecycle.log.stores.sqlite.backup import back_up
@@ -57,7 +57,7 @@ _PAGE: Final = 500
 _SYNCHRONOUS: Final = {0: "off", 1: "normal", 2: "full", 3: "extra"}
 
 
-class SQLiteLog(RecordedLog):
+class SQLiteLog(EventLog):
     """The log in the SQLite file at `path`, made if there is none and `create` is true.
 
     `patience` is for how many seconds a call waits for others that hold the file's lock.

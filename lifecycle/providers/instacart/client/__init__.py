@@ -29,7 +29,7 @@ from lifecycle.providers.instacart.client.transport import (
 )
 from lifecycle.providers.instacart.flow import run, run_async
 from lifecycle.providers.instacart.request import CreateOrder
-from lifecycle.service.arrivals import Body
+from lifecycle.service.arrival_reader import Body
 
 __all__ = ["Answer", "AsyncClient", "Client"]
 

@@ -11,7 +11,7 @@ from urllib.parse import quote, urlencode, urlsplit
 from lifecycle.errors import InvalidArgumentError
 from lifecycle.providers.instacart.client.exchange import Call
 from lifecycle.providers.instacart.request import CreateOrder
-from lifecycle.service.arrivals import Body, as_bytes, checked_order_id
+from lifecycle.service.arrival_reader import Body, as_bytes, checked_order_id
 
 _GRANT_PATH: Final = "/v2/oauth/token"
 _USERS_PATH: Final = "/v2/fulfillment/users"

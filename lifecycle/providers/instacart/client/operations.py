@@ -21,7 +21,7 @@ from lifecycle.providers.instacart.client.token import Tokens
 from lifecycle.providers.instacart.client.transport import Http
 from lifecycle.providers.instacart.flow import Flow
 from lifecycle.providers.instacart.request import CreateOrder
-from lifecycle.service.arrivals import Body
+from lifecycle.service.arrival_reader import Body
 
 
 class Operations:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from lifecycle.http.body import declared_length
-from lifecycle.log.recording import Headers
+from lifecycle.log.jsonl import Headers
 from lifecycle.service.receipt import Receipt
 
 # `dict` first: asking anything else whether it is a `Mapping` is slow.

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Final, NamedTuple
 
-from lifecycle.audit.comparing import differing
 from lifecycle.audit.difference import Difference, Differences
-from lifecycle.audit.rederiving import Chain, Links, check, folded, rederived
+from lifecycle.audit.stream_check import Chain, Links, check, folded, rederived
+from lifecycle.audit.view_comparison import differing
 from lifecycle.core.event import Event
 from lifecycle.core.provider import Provider
 from lifecycle.core.recognizer import recognizers_of

@@ -13,7 +13,7 @@ from lifecycle.core.event import MAX_ATTEMPT, Arrival, Event, Kind, Unreadable, 
 from lifecycle.core.recognizer import Recognizer
 from lifecycle.core.strict_json import compact
 from lifecycle.errors import InvalidArgumentError
-from lifecycle.log.recording import Headers, keep_headers, read_line
+from lifecycle.log.jsonl import Headers, keep_headers, read_line
 
 Body = bytes | bytearray | memoryview | str | Mapping[str, Any] | None
 """A body: bytes or text verbatim; a mapping becomes compact JSON; None is no body."""

@@ -56,7 +56,7 @@ class Watched(Protocol):
         ...
 
 
-class RecordedLog:
+class EventLog:
     """A `Log` on a recorder; `patience` is for how many seconds it is asked again."""
 
     def __init__(
@@ -124,7 +124,7 @@ class RecordedLog:
     def restore(self, records: Sequence[Record]) -> None:
         """Insert records of another log just as they are, after all that is stored, in one commit.
 
-        Nothing is deduplicated or chained anew: see `lifecycle.audit.copying`. A record whose
+        Nothing is deduplicated or chained anew: see `lifecycle.audit.log_copy`. A record whose
         stream and version are stored already refuses all of them.
         """
         if self._closed or self._pid != os.getpid():
