@@ -36,7 +36,7 @@ from eventsourcing.persistence import (
     Subscription,
     TrackingRecorder,
 )
-from eventsourcing.sqlite import SQLiteCursor, SQLiteDatastore
+from eventsourcing.sqlite import SQLiteConnection, SQLiteCursor, SQLiteDatastore
 from eventsourcing.utils import Environment, EnvType, resolve_topic, strtobool
 
 from lifecycle.composition import DEFAULT_URL, open_log
@@ -253,17 +253,27 @@ class OrderLog(Application[str]):
 class _OwnTables(SQLiteDatastore):
     """Takes SQLite's lock before the first statement: a read that has to write fails otherwise.
 
-    Closing waits for what is running: SQLite ends the process when a connection is closed under
-    a statement. What is still in use after `pool_timeout` seconds is left to the garbage collector.
+    SQLite ends the process when a connection is closed under a statement, so what is in use when
+    this is closed is closed by whoever uses it.
     """
 
+    @contextmanager
+    def get_connection(self, *, commit: bool) -> Iterator[SQLiteConnection]:
+        connection = self.pool.get_connection(is_writer=commit)
+        try:
+            yield connection
+        finally:
+            with self.pool._put_condition:  # noqa: SLF001 - closed or put back, not both
+                if self.pool.closed:
+                    connection.close()
+                else:
+                    self.pool.put_connection(connection)
+
     def close(self) -> None:
-        """Close every connection, each when nobody uses it."""
-        pool = self.pool
-        with pool._put_condition:  # noqa: SLF001 - the pool has no way to be closed in turn
-            pool._put_condition.wait_for(lambda: not pool.num_in_use, pool.pool_timeout)  # noqa: SLF001
-            pool._in_use.clear()  # noqa: SLF001
-            pool.close()
+        """Close what nobody uses."""
+        with self.pool._put_condition:  # noqa: SLF001 - the pool closes all at once
+            self.pool._in_use.clear()  # noqa: SLF001
+            self.pool.close()
 
     @contextmanager
     def transaction(self, *, commit: bool) -> Iterator[SQLiteCursor]:
