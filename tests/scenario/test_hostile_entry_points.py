@@ -22,11 +22,12 @@ from lifecycle.audit.export import export
 from lifecycle.audit.verify import verify
 from lifecycle.log.codec import split
 from lifecycle.log.contract import ORDERS, QUARANTINE
-from tests.hostile_corpus import CORPUS
+from tests.hostile_corpus import CORPUS, sample
 from tests.postgres_server import Server
 
 NOW = datetime(2026, 7, 7, tzinfo=UTC)
 BODIES = list(CORPUS.values())
+SAMPLE = sample(BODIES)
 
 Entry = Callable[[Orders, bytes], Receipt]
 
@@ -59,26 +60,35 @@ def stored_bodies(orders: Orders) -> Counter[bytes]:
     return Counter(split(record)[1] for record in orders.log.scan() if record.topic != "redriven")
 
 
-def answers(orders: Orders, entry: Entry) -> Iterator[tuple[str, str]]:
-    for body in BODIES:
+def answers(orders: Orders, entry: Entry, bodies: list[bytes]) -> Iterator[tuple[str, str]]:
+    for body in bodies:
         receipt = entry(orders, body)
         reason = getattr(receipt.event, "reason", "") or receipt.event.key  # type: ignore[union-attr]
         yield receipt.outcome.value, reason
 
 
-@pytest.mark.parametrize("name", ENTRIES)
+@pytest.mark.parametrize(
+    ("name", "bodies"),
+    [
+        *(pytest.param(name, SAMPLE, id=f"{name}, a sample") for name in list(ENTRIES)[1:]),
+        *(
+            pytest.param(name, BODIES, id=name, marks=[pytest.mark.long] * (place > 0))
+            for place, name in enumerate(ENTRIES)
+        ),
+    ],
+)
 def test_every_hostile_body_is_kept_identical_and_answered_alike_on_every_store(
-    name: str, tmp_path: Path, postgres: Server
+    name: str, bodies: list[bytes], tmp_path: Path, postgres: Server
 ) -> None:
     found = []
     for url in ("memory:", f"sqlite:///{tmp_path}/orders.db", postgres.new_url()):
         with connect(url, clock=lambda: NOW) as orders:
-            told = list(answers(orders, ENTRIES[name]))
+            told = list(answers(orders, ENTRIES[name], bodies))
             kept = stored_bodies(orders)
             outcomes = Counter(outcome for outcome, _ in told)
-            assert sum(kept.values()) == len(BODIES) - outcomes[Outcome.DUPLICATE]
-            assert not set(kept) - set(BODIES)
-            for body, (outcome, _) in zip(BODIES, told, strict=True):
+            assert sum(kept.values()) == len(bodies) - outcomes[Outcome.DUPLICATE]
+            assert not set(kept) - set(bodies)
+            for body, (outcome, _) in zip(bodies, told, strict=True):
                 assert outcome == Outcome.DUPLICATE or body in kept
             assert verify(orders.log).ok
             found.append((told, kept))
@@ -124,12 +134,18 @@ def test_the_export_of_the_corpus_makes_the_same_views_in_an_empty_store(tmp_pat
         assert stored_bodies(copy) == stored_bodies(orders)
 
 
-def test_the_command_line_takes_the_whole_corpus_and_gives_every_byte_back(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "bodies",
+    [pytest.param(SAMPLE, id="a sample"), pytest.param(BODIES, id="whole", marks=pytest.mark.long)],
+)
+def test_the_command_line_takes_the_corpus_and_gives_every_byte_back(
+    bodies: list[bytes], tmp_path: Path
+) -> None:
     lines = [
         json.dumps({"kind": "callback", "body_base64": base64.b64encode(body).decode()}).encode()
-        for body in BODIES
+        for body in bodies
     ]
-    raw = [body for body in BODIES if body.strip() and not {10, 13} & set(body)]
+    raw = [body for body in bodies if body.strip() and not {10, 13} & set(body)]
     recordings = tmp_path / "corpus.jsonl"
     recordings.write_bytes(b"\n".join([*lines, *raw]))
     database = f"sqlite:///{tmp_path}/x.db"
