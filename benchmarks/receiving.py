@@ -43,7 +43,7 @@ def serve(database: str) -> None:
     import uvicorn  # noqa: PLC0415 - the process that sends the load needs none
 
     from lifecycle import connect_async  # noqa: PLC0415
-    from lifecycle.providers.instacart.receiver import Receiver  # noqa: PLC0415
+    from lifecycle.http.receiver import BearerTokens, Receiver  # noqa: PLC0415
 
     class ReadyServer(uvicorn.Server):
         async def startup(self, sockets: Any = None) -> None:
@@ -52,7 +52,7 @@ def serve(database: str) -> None:
 
     secret = os.environ[_SECRET]
     orders = connect_async("memory:" if database == NOTHING else f"sqlite:///{database}")
-    receiver = Receiver(orders, clients={CLIENT: secret}, signing_keys=secret)
+    receiver = Receiver(orders, BearerTokens(clients={CLIENT: secret}, signing_keys=secret))
     if database == NOTHING:
         store_nothing(receiver)
     config = uvicorn.Config(receiver, port=0, log_config=None, access_log=False)
@@ -157,7 +157,7 @@ def running(database: str, secret: str, *, limited: bool = False) -> Iterator[in
 
 def posts(bodies: Sequence[bytes], secret: str) -> list[bytes]:
     """Return the requests to send, each with a token that every server accepts."""
-    from lifecycle.providers.instacart.receiver.tokens import Tokens  # noqa: PLC0415
+    from lifecycle.http.receiver.tokens import Tokens  # noqa: PLC0415
 
     token = Tokens(secret).issue(CLIENT)
     head = (

@@ -25,11 +25,11 @@ import uvicorn
 from lifecycle.composition import connect_async
 from lifecycle.core.event import Entry, Event
 from lifecycle.errors import ProviderError
+from lifecycle.http.receiver import BearerTokens, Receiver, Service
 from lifecycle.log.contract import QUARANTINE, Append
 from lifecycle.log.stores.sqlite import log as sqlite
 from lifecycle.providers.instacart.client import AsyncClient
 from lifecycle.providers.instacart.dialogue import Refused, Unknown, create_order_async
-from lifecycle.providers.instacart.receiver import Receiver, Service
 from lifecycle.providers.instacart.reconcile import keep_reconciled
 from lifecycle.providers.instacart.request import Address, CreateOrder
 from lifecycle.service.async_orders import AsyncOrders
@@ -118,7 +118,7 @@ class OrderRoute:
 async def serve(options: argparse.Namespace) -> None:
     """Serve until SIGTERM."""
     receiver = Receiver(
-        connect_async(f"sqlite:///{options.db}"), clients={CLIENT: SECRET}, signing_keys=[SECRET]
+        connect_async(f"sqlite:///{options.db}"), BearerTokens({CLIENT: SECRET}, [SECRET])
     )
     client = AsyncClient(
         options.provider,

@@ -23,7 +23,7 @@ from campaigns.hostile import mutated
 from campaigns.scratch_folder import scratch
 from campaigns.verdict import Campaign, Figures
 from lifecycle.composition import connect
-from lifecycle.providers.instacart.receiver import Request, SyncReceiver
+from lifecycle.http.receiver import BearerTokens, Request, SyncReceiver
 from tests.http.mounts import BELOW, MOUNTS
 from tests.http.test_receiver_mounts import identities, library_told, told
 from tests.receiving import SETUP
@@ -50,7 +50,7 @@ def reading_text(url: str) -> Iterator[tuple[int, str]]:
     """Broken on purpose: a mount that takes a body for text, and text for UTF-8."""
     app = Flask("broken")
     with connect(url) as orders:
-        receiver = SyncReceiver(orders, **SETUP)
+        receiver = SyncReceiver(orders, BearerTokens(**SETUP))
 
         @app.route(f"{BELOW}/<path:rest>", methods=["POST"])
         def provider(rest: str) -> tuple[bytes, int]:

@@ -256,13 +256,13 @@ def serve_plainly() -> None:
     import uvicorn  # noqa: PLC0415 - the campaign itself needs none
 
     from lifecycle.composition import connect_async  # noqa: PLC0415
-    from lifecycle.providers.instacart import receiver  # noqa: PLC0415
+    from lifecycle.http.receiver import Receiver  # noqa: PLC0415
+    from lifecycle.providers.instacart.receiver import RECEIVER  # noqa: PLC0415
 
     logging.basicConfig(level=logging.INFO, stream=sys.stderr)
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
-    app = receiver.Receiver(
-        connect_async(os.environ["LIFECYCLE_DB"]), **receiver.credentials_of(os.environ)
-    )
+    orders = connect_async(os.environ["LIFECYCLE_DB"])
+    app = Receiver(orders, RECEIVER.from_environment(os.environ))
     with socket.create_server(("127.0.0.1", 0)) as listening:
         sys.stderr.write(f"{LISTENING}{listening.getsockname()[1]};\n")
         config = uvicorn.Config(app, log_config=None, access_log=False)

@@ -8,9 +8,9 @@ from checkout.customer import KEY, PROVIDER, SECRET, visit
 from fastapi import FastAPI, HTTPException
 
 from lifecycle import InvalidRequestError, UnknownOrderError, connect_async
+from lifecycle.http.receiver import BearerTokens, Receiver
 from lifecycle.providers.instacart.client import AsyncClient
 from lifecycle.providers.instacart.dialogue import Correctable, Created, create_order_async
-from lifecycle.providers.instacart.receiver import Receiver
 from lifecycle.providers.instacart.request import CreateOrder
 
 orders = connect_async("memory:")  # yours: sqlite:/// or postgresql://
@@ -25,7 +25,9 @@ async def lifespan(_: FastAPI) -> AsyncIterator[None]:
 
 
 app = FastAPI(lifespan=lifespan)
-app.mount("/instacart", Receiver(orders, clients={"instacart": SECRET}, signing_keys=[KEY]))
+app.mount(
+    "/instacart", Receiver(orders, BearerTokens(clients={"instacart": SECRET}, signing_keys=[KEY]))
+)
 
 
 @app.post("/checkout")

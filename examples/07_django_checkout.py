@@ -9,15 +9,15 @@ from django.http import HttpRequest, JsonResponse
 from django.urls import path
 
 from lifecycle import InvalidRequestError, UnknownOrderError, connect
+from lifecycle.http.receiver import BearerTokens, SyncReceiver
+from lifecycle.http.receiver.django import view
 from lifecycle.providers.instacart.client import Client
 from lifecycle.providers.instacart.dialogue import Correctable, Created, create_order
-from lifecycle.providers.instacart.receiver import SyncReceiver
-from lifecycle.providers.instacart.receiver.django import view
 from lifecycle.providers.instacart.request import CreateOrder
 
 orders = connect("memory:")  # yours: sqlite:/// or postgresql://
 client = Client(PROVIDER.url, client_id="retailer", client_secret="retailer-secret")  # noqa: S106
-receiver = SyncReceiver(orders, clients={"instacart": SECRET}, signing_keys=[KEY])
+receiver = SyncReceiver(orders, BearerTokens(clients={"instacart": SECRET}, signing_keys=[KEY]))
 
 
 def checkout(request: HttpRequest) -> JsonResponse:

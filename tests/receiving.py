@@ -13,8 +13,8 @@ from urllib.parse import urlencode
 
 from lifecycle import AsyncOrders
 from lifecycle.composition import known_providers
+from lifecycle.http.receiver import Request, Response
 from lifecycle.log.stores.sqlite.log import SQLiteLog
-from lifecycle.providers.instacart.receiver import Request, Response
 
 CLIENT = "instacart"
 SECRET = secrets.token_urlsafe(24)

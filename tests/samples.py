@@ -26,8 +26,8 @@ from pydantic_core import PydanticUndefined
 
 import lifecycle
 from lifecycle.core.definition import Definition
+from lifecycle.http.receiver import ReceiverLimits, Routes
 from lifecycle.providers.instacart.definition import LAST_MILE
-from lifecycle.providers.instacart.receiver import Paths, ReceiverLimits
 
 PLAIN = {
     str: "a word",
@@ -44,7 +44,7 @@ PLAIN = {
     BaseModel: LAST_MILE.details(),
     Definition: LAST_MILE,
     Hashable: "hashable",
-    Paths: Paths(),
+    Routes: Routes(),
     ReceiverLimits: ReceiverLimits(),
 }
 SEVERAL = {

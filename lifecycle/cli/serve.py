@@ -14,7 +14,6 @@ from datetime import timedelta
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn
 
 import typer
@@ -36,6 +35,8 @@ from lifecycle.log.private_file import exposure
 
 if TYPE_CHECKING:
     from uvicorn import Server
+
+    from lifecycle.http.receiver import Gate, Receiver, ReceiverPort
 
 LOOPBACK: Final = "127.0.0.1"
 DEFAULT_PORT: Final = 8080
@@ -87,37 +88,41 @@ def serve(
     provider: ProviderName = DEFAULT_PROVIDER,
 ) -> None:
     """Receive callbacks over HTTP, until SIGTERM or Ctrl-C."""
-    package = part_of(provider, "receiver")
+    callbacks = part_of(provider, "receiver").RECEIVER
     for needed in ("uvicorn", "httptools"):
         if find_spec(needed) is None:
             raise MissingExtraError("http", needed)
-    setup = _setup(package, credentials)
-    receiver = package.Receiver(connect_async(db, provider=provider), **setup)
+    from lifecycle.http.receiver import Receiver  # noqa: PLC0415 - `http` may not be installed
+
+    gate = _gate(callbacks, credentials)
+    orders = connect_async(db, provider=provider)
+    receiver = Receiver(orders, gate, routes=callbacks.routes)
     with _listening(host, port) as listening:
         signal.signal(signal.SIGTERM, _end)
         signal.signal(signal.SIGINT, _interrupt)
         logging.basicConfig(level=logging.INFO, format=_LOG_LINE, stream=sys.stderr)
         warning = exposure(credentials) if credentials is not None else None
         server = partial(_server, listening, ServerLimits(connections=connections), warning)
-        asyncio.run(_run(package, receiver, listening, reconcile, provider, server))
+        asyncio.run(_run(receiver, listening, reconcile, provider, server))
 
 
 async def _run(
-    package: ModuleType,
-    receiver: Any,
+    receiver: Receiver,
     listening: socket.socket,
     reconcile: timedelta | None,
     provider: str,
     server: Callable[[Any], Server],
 ) -> None:
     """Serve until a signal comes; then finish what is under way and close the log."""
+    from lifecycle.http.receiver import Service  # noqa: PLC0415 - as above
+
     async with AsyncExitStack() as stack:
         background = {}
         if reconcile is not None:
             client, background["reconciliation"] = background_of(provider, reconcile)
             await stack.enter_async_context(client)
         # Opened before the server starts: a store that cannot be opened is one sentence.
-        service = await stack.enter_async_context(package.Service(receiver, background=background))
+        service = await stack.enter_async_context(Service(receiver, background=background))
         await server(service).serve([listening])
 
 
@@ -137,11 +142,11 @@ def _server(
     return running.GuardedServer(service, limits, started=started)
 
 
-def _setup(package: ModuleType, credentials: Path | None) -> Any:
+def _gate(port: ReceiverPort, credentials: Path | None) -> Gate:
     if credentials is not None:
-        return package.read_credentials(credentials)
+        return port.read(credentials)
     try:
-        return package.credentials_of(os.environ)
+        return port.from_environment(os.environ)
     except InvalidArgumentError as missing:
         raise Refusal(f"{missing}, or a file that --credentials names") from None
 

@@ -34,12 +34,12 @@ from lifecycle.diagram import draw_definition, draw_order, draw_stats
 from lifecycle.diagram import mermaid as mermaid_module
 from lifecycle.diagram import timeline as timeline_module
 from lifecycle.diagram.mermaid import mermaid
-from lifecycle.http import body, server
+from lifecycle.http import body, receiver, server
+from lifecycle.http.receiver import django as receiver_django
 from lifecycle.projections.stats import LogStats
 from lifecycle.providers.instacart import (
     client,
     dialogue,
-    receiver,
     reconcile,
     recordings,
     request,
@@ -47,7 +47,6 @@ from lifecycle.providers.instacart import (
     simulator,
 )
 from lifecycle.providers.instacart.definition import LAST_MILE
-from lifecycle.providers.instacart.receiver import django as receiver_django
 from lifecycle.providers.instacart.simulator import (
     SCENARIOS,
     Attempt,

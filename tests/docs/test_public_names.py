@@ -94,6 +94,6 @@ def test_a_name_missing_in_the_reference_is_noticed() -> None:
         "lifecycle.Subscription.letters",
         "lifecycle.OrderChange",
         "lifecycle.OrderChange.corrected",
-        "lifecycle.providers.instacart.receiver.Service",
+        "lifecycle.http.receiver.Service",
         "lifecycle.Outcome.QUARANTINED",
     } <= set(missing)

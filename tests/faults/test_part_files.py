@@ -14,7 +14,7 @@ import pytest
 from lifecycle.errors import StoreUnavailableError
 from lifecycle.log.private_file import ORDINARY, part_of
 from lifecycle.log.stores.sqlite.log import SQLiteLog
-from lifecycle.providers.instacart.receiver import read_credentials
+from lifecycle.providers.instacart.receiver import RECEIVER
 from tests.contract.entries import event
 from tests.faults.children import Child
 from tests.scenario.command_line import DATABASE, lines, run, story
@@ -222,7 +222,7 @@ def test_credentials_that_others_may_read_are_logged(tmp_path, caplog, mode, is_
     file.write_text('signing_keys = ["{0}"]\n[clients]\nshop = ["{0}"]\n'.format("k" * 64))
     file.chmod(mode)
 
-    read_credentials(file)
+    RECEIVER.read(file)
 
     assert ("others than its owner may read it" in caplog.text) == is_told
     assert "kkk" not in caplog.text

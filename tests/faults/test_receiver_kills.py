@@ -19,9 +19,9 @@ import uvicorn
 
 from lifecycle import Receipt, connect, connect_async
 from lifecycle.audit.verify import verify
+from lifecycle.http.receiver import BearerTokens, Receiver
+from lifecycle.http.receiver.tokens import Tokens
 from lifecycle.log.codec import split
-from lifecycle.providers.instacart.receiver import Receiver
-from lifecycle.providers.instacart.receiver.tokens import Tokens
 from tests.faults.children import Child
 from tests.receiving import BODY, CLIENT, KEY, SETUP
 from tests.serving import ask, connected
@@ -57,7 +57,9 @@ def serve_until_killed(path: Path, how: Callable[[Record], Record], pipe: int) -
 
     orders = connect_async(f"sqlite:///{path}")
     orders.record_callback = how(orders.record_callback)  # type: ignore[method-assign]
-    config = uvicorn.Config(Receiver(orders, **SETUP), port=0, log_config=None, access_log=False)
+    config = uvicorn.Config(
+        Receiver(orders, BearerTokens(**SETUP)), port=0, log_config=None, access_log=False
+    )
     asyncio.run(ReadyServer(config).serve())
 
 

@@ -17,8 +17,8 @@ from starlette.routing import Mount
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
 from lifecycle import connect, connect_async
-from lifecycle.providers.instacart.receiver import Receiver, SyncReceiver
-from lifecycle.providers.instacart.receiver.django import async_view, view
+from lifecycle.http.receiver import BearerTokens, Receiver, SyncReceiver
+from lifecycle.http.receiver.django import async_view, view
 from tests.http import django_urls
 from tests.receiving import SETUP
 from tests.serving import (
@@ -37,7 +37,7 @@ WSGIServer = Callable[[Any], AbstractContextManager[int]]
 
 @contextmanager
 def bare(url: str) -> Iterator[tuple[int, str]]:
-    with asgi_server(Receiver(connect_async(url), **SETUP)) as port:
+    with asgi_server(Receiver(connect_async(url), BearerTokens(**SETUP))) as port:
         yield port, ""
 
 
@@ -51,14 +51,14 @@ def in_fastapi(url: str) -> Iterator[tuple[int, str]]:
             yield
 
     app = FastAPI(lifespan=lifespan)
-    app.mount(BELOW, Receiver(orders, **SETUP))
+    app.mount(BELOW, Receiver(orders, BearerTokens(**SETUP)))
     with asgi_server(app) as port:
         yield port, BELOW
 
 
 @contextmanager
 def in_starlette(url: str) -> Iterator[tuple[int, str]]:
-    receiver = Receiver(connect_async(url), **SETUP)
+    receiver = Receiver(connect_async(url), BearerTokens(**SETUP))
 
     @asynccontextmanager
     async def lifespan(_):
@@ -73,7 +73,7 @@ def in_starlette(url: str) -> Iterator[tuple[int, str]]:
 @contextmanager
 def in_async_django(url: str) -> Iterator[tuple[int, str]]:
     django_urls.set_up()
-    receiver = Receiver(connect_async(url), **SETUP)
+    receiver = Receiver(connect_async(url), BearerTokens(**SETUP))
     app = get_asgi_application()
     django_urls.serve(async_view(receiver))
 
@@ -89,7 +89,7 @@ def in_async_django(url: str) -> Iterator[tuple[int, str]]:
 def django_app(url: str) -> Iterator[Any]:
     with connect(url) as orders:
         django_urls.set_up()
-        django_urls.serve(view(SyncReceiver(orders, **SETUP)))
+        django_urls.serve(view(SyncReceiver(orders, BearerTokens(**SETUP))))
         yield get_wsgi_application()
 
 
@@ -98,14 +98,16 @@ def flask_app(url: str) -> Iterator[Any]:
     app = Flask("shop")
     app.config["MAX_CONTENT_LENGTH"] = 10  # what Flask takes is not what the receiver takes
     with connect(url) as orders:
-        yield DispatcherMiddleware(app.wsgi_app, {BELOW: SyncReceiver(orders, **SETUP)})
+        yield DispatcherMiddleware(
+            app.wsgi_app, {BELOW: SyncReceiver(orders, BearerTokens(**SETUP))}
+        )
 
 
 @contextmanager
 def wsgi_app(url: str) -> Iterator[Any]:
     """Mounted by hand, below a path as all others are."""
     with connect(url) as orders:
-        receiver = SyncReceiver(orders, **SETUP)
+        receiver = SyncReceiver(orders, BearerTokens(**SETUP))
 
         def app(environ, start_response):
             path = environ["PATH_INFO"].removeprefix(BELOW)

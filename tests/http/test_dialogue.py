@@ -19,6 +19,7 @@ import pytest
 
 from lifecycle import NoAnswerError, StoreUnavailableError, connect, connect_async
 from lifecycle.core.view import OrderView
+from lifecycle.http.flow import run, run_async
 from lifecycle.providers.instacart.client import AsyncClient, Client
 from lifecycle.providers.instacart.create_order import OrderCreation
 from lifecycle.providers.instacart.dialogue import (
@@ -32,7 +33,6 @@ from lifecycle.providers.instacart.dialogue import (
     find_outcome,
     find_outcome_async,
 )
-from lifecycle.providers.instacart.flow import run, run_async
 from lifecycle.providers.instacart.request import Address, CreateOrder
 from tests.http.scripted import (
     LIMIT,

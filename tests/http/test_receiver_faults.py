@@ -15,8 +15,8 @@ import pytest
 
 from lifecycle import connect
 from lifecycle.core.event import MAX_KEPT_BYTES
+from lifecycle.http.receiver import BearerTokens, Receiver, ReceiverLimits, Request, Service
 from lifecycle.log.codec import split
-from lifecycle.providers.instacart.receiver import Receiver, ReceiverLimits, Request, Service
 from tests.polling import wait_until
 from tests.receiving import BODY, SECRET, SETUP, locked, orders_on
 from tests.serving import Answer, asgi_server, ask, bearer, connected
@@ -27,7 +27,9 @@ CANARY = "Kamal-800-555-0101-Beale"
 def receiver_on(path: Path, *, patience: float = 30, on_change=None, **limits) -> Receiver:
     """Return a receiver whose store gives up after some seconds."""
     orders = orders_on(path, patience)
-    return Receiver(orders, **SETUP, limits=ReceiverLimits(**limits), on_change=on_change)
+    return Receiver(
+        orders, BearerTokens(**SETUP), limits=ReceiverLimits(**limits), on_change=on_change
+    )
 
 
 def numbered(number: int) -> bytes:
@@ -164,7 +166,7 @@ def test_a_task_that_is_canceled_once_its_body_was_read_is_recorded(path):
     async def cancel_it() -> None:
         receiver = receiver_on(path)
         async with receiver:
-            token = receiver.rules.tokens.issue("instacart").encode()
+            token = receiver.gate.tokens.issue("instacart").encode()
             scope = {"type": "http", "method": "POST", "path": "/callbacks"}
             scope["headers"] = [(b"authorization", b"Bearer " + token)]
 
@@ -229,7 +231,7 @@ def test_a_receiver_that_closes_takes_no_more_and_finishes_what_it_has(path):
     async def close_it() -> list[int]:
         receiver = receiver_on(path)
         async with receiver:
-            token = receiver.rules.tokens.issue("instacart")
+            token = receiver.gate.tokens.issue("instacart")
             request = Request("POST", "/callbacks", {"authorization": f"Bearer {token}"}, BODY)
             with locked(path):
                 first = asyncio.ensure_future(receiver.handle(request))

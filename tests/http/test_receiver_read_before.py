@@ -16,9 +16,9 @@ from django.test import override_settings
 from flask import Flask, request
 
 from lifecycle import Orders, connect, connect_async
+from lifecycle.http.receiver import BearerTokens, Receiver, Request, SyncReceiver
+from lifecycle.http.receiver.django import async_view, view
 from lifecycle.log.codec import split
-from lifecycle.providers.instacart.receiver import Receiver, Request, SyncReceiver
-from lifecycle.providers.instacart.receiver.django import async_view, view
 from tests.http import django_urls
 from tests.receiving import BODY, CLIENT, SETUP
 
@@ -44,7 +44,7 @@ def bodies(orders: Orders) -> list[bytes]:
 def environ(receiver: SyncReceiver, body: bytes, **said: Any) -> dict[str, Any]:
     made: dict[str, Any] = {"REQUEST_METHOD": "POST", "PATH_INFO": "/callbacks"}
     setup_testing_defaults(made)
-    token = receiver.rules.tokens.issue(CLIENT)
+    token = receiver.gate.tokens.issue(CLIENT)
     return made | {"wsgi.input": io.BytesIO(body), "HTTP_AUTHORIZATION": f"Bearer {token}"} | said
 
 
@@ -85,7 +85,7 @@ def named(reader: Callable[..., object]) -> str:
 @pytest.mark.parametrize("reads", READERS, ids=named)
 @pytest.mark.parametrize("said", [LENGTH, CHUNKED], ids=["length", "chunks"])
 def test_a_body_that_django_read_before_is_recorded_whole_or_refused(reads, said, orders):
-    receiver = SyncReceiver(orders, **SETUP)
+    receiver = SyncReceiver(orders, BearerTokens(**SETUP))
     asked = WSGIRequest(environ(receiver, BODY, CONTENT_TYPE=FORM, **said))
     reads(asked)
     answer = view(receiver)(asked, "callbacks")
@@ -98,8 +98,8 @@ def test_a_body_that_django_read_before_is_recorded_whole_or_refused(reads, said
 def test_a_body_that_django_read_before_under_asgi_is_recorded_whole_or_refused(reads):
     async def call() -> tuple[int, list[bytes]]:
         async with connect_async("memory:") as orders:
-            receiver = Receiver(orders, **SETUP)
-            token = receiver.rules.tokens.issue(CLIENT).encode()
+            receiver = Receiver(orders, BearerTokens(**SETUP))
+            token = receiver.gate.tokens.issue(CLIENT).encode()
             said = [(b"authorization", b"Bearer " + token), (b"content-type", FORM.encode())]
             scope = {"type": "http", "method": "POST", "path": "/callbacks", "headers": said}
             asked = ASGIRequest(scope, io.BytesIO(BODY))
@@ -112,7 +112,7 @@ def test_a_body_that_django_read_before_under_asgi_is_recorded_whole_or_refused(
 
 @pytest.mark.parametrize("reads", [nobody, the_body, the_form, ten_bytes], ids=named)
 def test_parts_of_a_form_that_django_took_apart_are_recorded_whole_or_refused(reads, orders):
-    receiver = SyncReceiver(orders, **SETUP)
+    receiver = SyncReceiver(orders, BearerTokens(**SETUP))
     said = {"CONTENT_TYPE": MULTIPART, "CONTENT_LENGTH": str(len(IN_PARTS))}
     asked = WSGIRequest(environ(receiver, IN_PARTS, **said))
     reads(asked)
@@ -123,7 +123,7 @@ def test_parts_of_a_form_that_django_took_apart_are_recorded_whole_or_refused(re
 
 @pytest.mark.parametrize("reads", READERS, ids=named)
 def test_a_content_length_with_chunks_is_refused_even_if_the_framework_read_the_body(reads, orders):
-    receiver = SyncReceiver(orders, **SETUP)
+    receiver = SyncReceiver(orders, BearerTokens(**SETUP))
     asked = WSGIRequest(environ(receiver, BODY, CONTENT_LENGTH="9", **CHUNKED))
     reads(asked)
     assert view(receiver)(asked, "callbacks").status_code == 400
@@ -131,7 +131,7 @@ def test_a_content_length_with_chunks_is_refused_even_if_the_framework_read_the_
 
 
 def test_the_limit_that_django_sets_on_uploads_is_not_that_of_callbacks(orders):
-    receiver = SyncReceiver(orders, **SETUP)
+    receiver = SyncReceiver(orders, BearerTokens(**SETUP))
     with override_settings(DATA_UPLOAD_MAX_MEMORY_SIZE=10):
         for said in (LENGTH, CHUNKED):
             asked = WSGIRequest(environ(receiver, BODY, **said))
@@ -139,8 +139,8 @@ def test_the_limit_that_django_sets_on_uploads_is_not_that_of_callbacks(orders):
 
 
 def test_a_sync_view_may_run_under_asgi(orders):
-    receiver = SyncReceiver(orders, **SETUP)
-    token = receiver.rules.tokens.issue(CLIENT).encode()
+    receiver = SyncReceiver(orders, BearerTokens(**SETUP))
+    token = receiver.gate.tokens.issue(CLIENT).encode()
     said = [(b"authorization", b"Bearer " + token), (b"transfer-encoding", b"chunked")]
     scope = {"type": "http", "method": "POST", "path": "/callbacks", "headers": said}
     assert view(receiver)(ASGIRequest(scope, io.BytesIO(BODY)), "callbacks").status_code == 200
@@ -151,7 +151,7 @@ def test_a_sync_view_may_run_under_asgi(orders):
 @pytest.mark.parametrize("said", [LENGTH, CHUNKED], ids=["length", "chunks"])
 @pytest.mark.parametrize("kind", ["application/json", FORM])
 def test_a_body_that_flask_read_before_is_recorded_whole_or_refused(reads, said, kind, orders):
-    receiver = SyncReceiver(orders, **SETUP)
+    receiver = SyncReceiver(orders, BearerTokens(**SETUP))
     app = Flask("shop")
 
     @app.before_request

@@ -15,7 +15,7 @@ import pytest
 
 from lifecycle import AsyncOrders, NotEnteredError, StoreUnavailableError, connect_async
 from lifecycle.composition import known_providers
-from lifecycle.providers.instacart.receiver import Receiver, Service
+from lifecycle.http.receiver import BearerTokens, Receiver, Service
 from lifecycle.providers.instacart.simulator import RunningSimulator, Simulator
 from tests.polling import answered_at_once
 from tests.receiving import BODY, SETUP
@@ -42,7 +42,7 @@ def asked(app: App, method: str, path: str, **scope: Any) -> tuple[int, dict[str
 
 
 def receiver() -> Receiver:
-    return Receiver(connect_async("memory:"), **SETUP)
+    return Receiver(connect_async("memory:"), BearerTokens(**SETUP))
 
 
 async def page(scope: Any, _: Any, send: Any) -> None:
@@ -59,7 +59,7 @@ def test_health_before_the_orders_were_opened_is_503_and_says_why():
 
 def test_a_callback_before_the_orders_were_opened_is_503_and_may_be_sent_again():
     unopened = receiver()
-    token = unopened.rules.tokens.issue("instacart").encode()
+    token = unopened.gate.tokens.issue("instacart").encode()
     status, headers, _ = asked(
         unopened, "POST", "/callbacks", headers=[(b"authorization", b"Bearer " + token)]
     )
@@ -162,7 +162,7 @@ def orders_that_fail(failure: Exception) -> AsyncOrders:
     ids=["ours", "another's"],
 )
 def test_orders_that_cannot_be_opened_fail_the_startup_whatever_was_raised(failure, why):
-    [told] = lived(Receiver(orders_that_fail(failure), **SETUP))
+    [told] = lived(Receiver(orders_that_fail(failure), BearerTokens(**SETUP)))
     assert told["type"] == "lifespan.startup.failed"
     assert why in told["message"]
     assert "hush" not in told["message"]
@@ -176,7 +176,7 @@ def test_orders_that_cannot_be_closed_fail_the_shutdown():
 
     known = connect_async("memory:")
     orders = Unclosable(known._open_log, known._providers, known.provider, known._clock)
-    told = lived(Receiver(orders, **SETUP))
+    told = lived(Receiver(orders, BearerTokens(**SETUP)))
     assert [each["type"] for each in told] == [
         "lifespan.startup.complete",
         "lifespan.shutdown.failed",

@@ -19,10 +19,10 @@ from typing import Any
 import pytest
 
 from lifecycle import InvalidArgumentError, connect
+from lifecycle.http.receiver import BearerTokens, Receiver, ReceiverLimits
 from lifecycle.http.server import ServerLimits
 from lifecycle.http.server.limits import FILES_FOR_OTHERS, MOST_CONNECTIONS
 from lifecycle.log.codec import split
-from lifecycle.providers.instacart.receiver import Receiver, ReceiverLimits
 from tests.guarded import guarded, one_answer, raw, told
 from tests.polling import wait_until
 from tests.receiving import BODY, SETUP, orders_on
@@ -36,7 +36,7 @@ EMPTY = [(b"content-length", b"0")]
 
 @pytest.fixture
 def receiver(tmp_path: Path) -> Receiver:
-    return Receiver(orders_on(tmp_path / "orders.db"), **SETUP)
+    return Receiver(orders_on(tmp_path / "orders.db"), BearerTokens(**SETUP))
 
 
 def stored(tmp_path: Path) -> list[bytes]:
@@ -217,7 +217,7 @@ def test_all_connections_together_hold_no_more_than_the_limit(receiver):
 
 def test_the_bodies_of_token_requests_are_counted_and_a_small_one_is_always_taken(tmp_path):
     limits = ReceiverLimits(token_bytes=100_000)
-    receiver = Receiver(orders_on(tmp_path / "orders.db"), **SETUP, limits=limits)
+    receiver = Receiver(orders_on(tmp_path / "orders.db"), BearerTokens(**SETUP), limits=limits)
     head = b"POST /oauth/token HTTP/1.1\r\n" + HOST + b"Content-Length: 65000\r\n\r\n"
     with guarded(receiver) as server, ExitStack() as stack:
         strangers = [stack.enter_context(raw(server.port)) for _ in range(10)]

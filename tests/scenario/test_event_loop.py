@@ -18,11 +18,11 @@ from typing import Any
 import pytest
 
 from lifecycle import AsyncOrders, NotFoldedError, Outcome, connect, connect_async
+from lifecycle.http.receiver import BearerTokens, Receiver, Request, Service
 from lifecycle.log.stores.postgres import connection as postgres_connection
 from lifecycle.log.stores.sqlite import connection as sqlite_connection
 from lifecycle.providers.instacart.client import AsyncClient
 from lifecycle.providers.instacart.dialogue import Created, create_order_async
-from lifecycle.providers.instacart.receiver import Receiver, Request, Service
 from lifecycle.providers.instacart.reconcile import Reconciled, reconcile_async
 from lifecycle.providers.instacart.request import CreateOrder
 from lifecycle.testing import simulated
@@ -150,9 +150,9 @@ async def received(orders: AsyncOrders) -> None:
     async def on_change(receipt: Any) -> None:
         seen.append((receipt.change.after, receipt.view.status))
 
-    receiver = Receiver(orders, on_change=on_change, **SETUP)
+    receiver = Receiver(orders, BearerTokens(**SETUP), on_change=on_change)
     async with receiver:
-        headers = {"authorization": f"Bearer {receiver.rules.tokens.issue('instacart')}"}
+        headers = {"authorization": f"Bearer {receiver.gate.tokens.issue('instacart')}"}
         body = json.dumps(told("brand_new")).encode()
         answer = await receiver.handle(Request("POST", "/callbacks", headers, body))
         health = await receiver.handle(Request("GET", "/health", {}, b""))
@@ -185,7 +185,7 @@ async def backgrounded(orders: AsyncOrders) -> None:
         ran.set()
         await asyncio.Event().wait()
 
-    async with Service(Receiver(orders, **SETUP), background={"looking": look}):
+    async with Service(Receiver(orders, BearerTokens(**SETUP)), background={"looking": look}):
         await ran.wait()
 
 
@@ -279,7 +279,7 @@ def test_a_receipt_shows_its_own_version_however_late_it_is_awaited(url):
 
 
 async def _ended(background: Callable[[AsyncOrders], Awaitable[None]]) -> list[str]:
-    receiver = Receiver(connect_async("memory:"), **SETUP)
+    receiver = Receiver(connect_async("memory:"), BearerTokens(**SETUP))
     async with Service(receiver, background={"work": background}):
         await asyncio.to_thread(wait_until, lambda: receiver.health.ended)
         return list(receiver.health.ended)
@@ -324,8 +324,10 @@ def test_an_on_change_that_cancels_itself_is_logged_and_the_next_change_is_notif
             raise asyncio.CancelledError
 
     async def main() -> None:
-        async with Receiver(connect_async("memory:"), on_change=on_change, **SETUP) as receiver:
-            headers = {"authorization": f"Bearer {receiver.rules.tokens.issue('instacart')}"}
+        async with Receiver(
+            connect_async("memory:"), BearerTokens(**SETUP), on_change=on_change
+        ) as receiver:
+            headers = {"authorization": f"Bearer {receiver.gate.tokens.issue('instacart')}"}
             for status in ("brand_new", "delivered"):
                 body = json.dumps(told(status)).encode()
                 await receiver.handle(Request("POST", "/callbacks", headers, body))

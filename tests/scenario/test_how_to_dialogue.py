@@ -12,9 +12,9 @@ import httpx2
 import pytest
 
 from lifecycle import connect, connect_async
+from lifecycle.http.receiver import BearerTokens, Receiver
 from lifecycle.providers.instacart.client import Client
 from lifecycle.providers.instacart.dialogue import Correctable, Created, Unknown, create_order
-from lifecycle.providers.instacart.receiver import Receiver
 from lifecycle.providers.instacart.request import Address, CreateOrder
 from lifecycle.testing import simulated
 from tests.how_to import BRAND_NEW, CLIENT_ERROR, FIELDS
@@ -34,7 +34,9 @@ def request(order_id="xyz123456", address=FIELDS["address"], simulate=None):
 def world(tmp_path):
     """Our service and the provider: its orders, its client, its receiver, the simulator."""
     url = f"sqlite:///{tmp_path}/orders.db"
-    receiver = Receiver(connect_async(url), clients={"instacart": SECRET}, signing_keys=[SECRET])
+    receiver = Receiver(
+        connect_async(url), BearerTokens(clients={"instacart": SECRET}, signing_keys=[SECRET])
+    )
     with (
         asgi_server(receiver) as port,
         simulated(

@@ -41,8 +41,8 @@ from lifecycle.composition import known_providers
 from lifecycle.core.definition import Definition
 from lifecycle.core.event import Arrival, Fault
 from lifecycle.core.recognizer import Recognizer
+from lifecycle.http.receiver import BearerTokens, Request, SyncReceiver
 from lifecycle.providers.instacart import INSTACART
-from lifecycle.providers.instacart.receiver import Request, SyncReceiver
 
 SECRET = "Kamala 5 Main Street"
 BAD = b'{"id":"bad","status":"brand_new","secret":"Kamala 5 Main Street"}'
@@ -309,9 +309,9 @@ def test_a_batch_in_which_the_provider_fails_keeps_all_others(way):
 def test_a_receiver_acknowledges_a_callback_with_which_the_provider_fails(way):
     with connect("memory:", provider=Wrong(way)) as orders:
         receiver = SyncReceiver(
-            orders, clients={"c": "a secret of thirty-two characters"}, signing_keys=["k" * 32]
+            orders, BearerTokens({"c": "a secret of thirty-two characters"}, ["k" * 32])
         )
-        token = receiver.rules.tokens.issue("c")
+        token = receiver.gate.tokens.issue("c")
         headers = {"authorization": f"Bearer {token}"}
 
         answers = [

@@ -10,10 +10,10 @@ import pytest
 
 from lifecycle import InvalidArgumentError, connect, connect_async
 from lifecycle.errors import ProviderError, StoreClosedError
+from lifecycle.http.receiver import BearerTokens, Receiver, Service
 from lifecycle.providers.instacart import reader as recognizing
 from lifecycle.providers.instacart import reconcile as reconciling
 from lifecycle.providers.instacart.client import AsyncClient, Client
-from lifecycle.providers.instacart.receiver import Receiver, Service
 from lifecycle.providers.instacart.reconcile import (
     OverdueRule,
     Reconciled,
@@ -367,9 +367,7 @@ def test_it_runs_beside_the_receiver_and_ends_with_it(provider):
             run = keep_reconciled(
                 calling, every=timedelta(milliseconds=20), on_pass=passes.put_nowait, **AT_ONCE
             )
-            receiver = Receiver(
-                connect_async("memory:"), clients={"a": "b" * 32}, signing_keys=["k" * 32]
-            )
+            receiver = Receiver(connect_async("memory:"), BearerTokens({"a": "b" * 32}, ["k" * 32]))
             async with Service(receiver, background={"reconciliation": run}):
                 sent = await receiver.orders.begin_request("x", REQUEST | {"order_id": "x"})
                 await calling.create(sent.receipt.event.body)

@@ -28,15 +28,19 @@ from lifecycle import (
 from lifecycle.core.definition import Written
 from lifecycle.diagram import draw_definition, draw_order, draw_stats
 from lifecycle.errors import PortableError
+from lifecycle.http.receiver import SignatureFormat
 from lifecycle.providers.instacart.definition import LAST_MILE
 from tests import samples
 
 LIVE = {
     "AsyncClient": "it holds connections",
+    "Basic": "it holds secrets",
+    "BearerTokens": "it holds secrets",
     "AsyncOrders": "it holds a log",
     "AsyncSubscription": "it holds a log",
     "Client": "it holds connections",
     "Factory": "it holds connections",
+    "HmacSignatures": "it holds secrets",
     "LogMapper": "it belongs to the application of a log",
     "OrderLog": "it holds a log",
     "OrderRecorder": "it holds a log",
@@ -44,6 +48,8 @@ LIVE = {
     "Receiver": "it holds a log",
     "RunningSimulator": "it is a server",
     "Sent": "it records what comes of it",
+    "StandardWebhooks": "it holds secrets",
+    "StaticToken": "it holds secrets",
     "StoredViews": "it holds a log",
     "Subscription": "it holds a log",
     "SyncReceiver": "it holds a log",
@@ -55,10 +61,15 @@ BEHAVIOR = {
     "Coverage": "it counts what a test run does",
     "FixedClock": "a clock",
     "Folding": "tried below",
+    "Gate": "a protocol",
     "Given": "a step of a test",
+    "GrantsTokens": "a protocol",
     "Golden": "it writes files of a test run",
     "HandMade": "a protocol",
     "ReceiverLimits": "sampled as it stands by default",
+    "ReceiverPort": "a function",
+    "Refusal": "it holds an answer",
+    "SignatureFormat": "tried below",
     "Provider": "a protocol",
     "AsyncReceipt": "tried in an event loop, by tests/scenario/test_event_loop.py",
     "Receipt": "tried below",
@@ -71,10 +82,14 @@ BEHAVIOR = {
 """Public classes that are no plain values, and why."""
 
 NO_VALUES = {
+    "Callback": "it holds a place among those in progress",
     "Control": "a fold",
     "Folded": "a folding, as its view is put together from it",
     "OrderCreation": "it holds orders",
     "ArrivalReader": "it holds a provider",
+    "ReceiverPort": "a function",
+    "Refusal": "it holds an answer",
+    "SignatureFormat": "its parts have to fit together",
     "Part": "replaying in processes sends it, and is tested",
     "SampleScenario": "a function",
     "Response": "it holds what a receiver does next",
@@ -257,6 +272,12 @@ def test_a_definition_is_the_same_and_still_folds(way):
     with connect("memory:") as orders:
         event = orders.record_callback(callback()).event
         assert lifecycle.fold(copied, [event]) == lifecycle.fold(LAST_MILE, [event])
+
+
+@ALL_WAYS
+def test_the_format_of_a_signature_is_the_same(way):
+    form = SignatureFormat("x-signature", encoding="base64", time_header="x-time")
+    assert way(form) == form
 
 
 @ALL_WAYS

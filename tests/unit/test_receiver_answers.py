@@ -13,15 +13,16 @@ import pytest
 
 from lifecycle import InvalidArgumentError, Orders, connect, connect_async
 from lifecycle.core.event import MAX_KEPT_BYTES
-from lifecycle.log.codec import split
-from lifecycle.providers.instacart.receiver import (
-    Paths,
+from lifecycle.http.receiver import (
+    BearerTokens,
     Receiver,
     ReceiverLimits,
     Request,
     Response,
+    Routes,
     SyncReceiver,
 )
+from lifecycle.log.codec import split
 from lifecycle.service.receipt import AsyncReceipt
 from tests.receiving import (
     BODY,
@@ -44,10 +45,10 @@ def ask(request: pytest.FixtureRequest, tmp_path) -> Iterator[Ask]:
     url = f"sqlite:///{tmp_path}/orders.db"
     if request.param == "sync":
         with connect(url) as orders:
-            yield SyncReceiver(orders, **SETUP).handle
+            yield SyncReceiver(orders, BearerTokens(**SETUP)).handle
         return
     with asyncio.Runner() as runner:
-        receiver = Receiver(connect_async(url), **SETUP)
+        receiver = Receiver(connect_async(url), BearerTokens(**SETUP))
         runner.run(receiver.__aenter__())
         yield lambda asked: runner.run(handled(receiver, asked))
         runner.run(receiver.__aexit__(None, None, None))
@@ -122,7 +123,9 @@ def test_credentials_may_come_by_http_basic(ask):
 def test_an_odd_secret_is_read_as_the_standard_encodes_it_and_as_many_send_it(tmp_path):
     odd = "s e+c%r:é/=t, and so on"
     with connect("memory:") as orders:
-        receiver = SyncReceiver(orders, clients={"a b": odd}, signing_keys=secrets.token_hex(32))
+        receiver = SyncReceiver(
+            orders, BearerTokens(clients={"a b": odd}, signing_keys=secrets.token_hex(32))
+        )
         grant = {"grant_type": "client_credentials"}
         for client_id, secret in (("a b", odd), (quote_plus("a b"), quote_plus(odd))):
             assert receiver.handle(token_request(grant, basic(client_id, secret))).status == 200
@@ -271,7 +274,9 @@ def test_a_receiver_whose_store_answers_is_well(ask):
 
 def test_the_paths_are_settings():
     with connect("memory:") as orders:
-        receiver = SyncReceiver(orders, **SETUP, paths=Paths(token="/t", callbacks="/c"))
+        receiver = SyncReceiver(
+            orders, BearerTokens(**SETUP), routes=Routes(token="/t", callbacks="/c")
+        )
         token = token_in(receiver.handle(Request("POST", "/t", None, token_request().body)))
         answer = receiver.handle(Request("POST", "/c", {"authorization": f"Bearer {token}"}, BODY))
         assert answer.status == 200
@@ -301,7 +306,7 @@ def test_the_paths_are_settings():
 )
 def test_a_setup_that_would_let_anybody_in_is_refused_without_quoting_it(setup):
     with connect("memory:") as orders, pytest.raises(InvalidArgumentError) as refused:
-        SyncReceiver(orders, **setup)
+        SyncReceiver(orders, BearerTokens(**setup))
     told = str(refused.value)
     assert not [secret for secret in ("good", "short", "k" * 31) if secret in told]
     assert "secrets.token_urlsafe(32)" in told
@@ -317,9 +322,9 @@ def test_a_setup_that_would_let_anybody_in_is_refused_without_quoting_it(setup):
 )
 def test_a_long_placeholder_secret_is_a_warning(setup, caplog):
     with connect("memory:") as orders:
-        SyncReceiver(orders, **SETUP)
+        SyncReceiver(orders, BearerTokens(**SETUP))
         assert not caplog.records
-        SyncReceiver(orders, **setup)
+        SyncReceiver(orders, BearerTokens(**setup))
     [told] = caplog.records
     assert told.levelname == "WARNING"
     assert "easily guessed" in told.getMessage()
@@ -330,7 +335,7 @@ def test_the_shortest_secret_and_the_longest_client_id_get_a_token_that_is_taken
     client_id, secret = "é" * 127, secrets.token_hex(8)
     with connect("memory:") as orders:
         receiver = SyncReceiver(
-            orders, clients={client_id: secret}, signing_keys=SETUP["signing_keys"]
+            orders, BearerTokens(clients={client_id: secret}, signing_keys=SETUP["signing_keys"])
         )
         form = FORM | {"client_id": client_id, "client_secret": secret}
         token = token_in(receiver.handle(token_request(form)))
@@ -344,8 +349,8 @@ def test_the_shortest_secret_and_the_longest_client_id_get_a_token_that_is_taken
         lambda: ReceiverLimits(waiting_bytes=MAX_KEPT_BYTES),
         lambda: ReceiverLimits(store_seconds=0),
         lambda: ReceiverLimits(retry_after=-1),
-        lambda: Paths(token="/callbacks"),
-        lambda: Paths(health="health"),
+        lambda: Routes(token="/callbacks"),
+        lambda: Routes(health="health"),
     ],
 )
 def test_settings_that_cannot_work_are_refused(settings):
@@ -362,7 +367,7 @@ def test_nothing_of_a_request_or_an_answer_shows(ask, token):
 
 def test_of_an_internal_error_only_the_type_is_reported(caplog):
     with connect("memory:") as orders:
-        receiver = SyncReceiver(orders, **SETUP)
+        receiver = SyncReceiver(orders, BearerTokens(**SETUP))
         token = token_in(receiver.handle(token_request()))
         orders.close()
         closed = receiver.handle(callback_request(token))

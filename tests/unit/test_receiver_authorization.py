@@ -10,7 +10,7 @@ from urllib.parse import quote_plus
 import pytest
 
 from lifecycle import connect
-from lifecycle.providers.instacart.receiver import Request, Response, SyncReceiver
+from lifecycle.http.receiver import BearerTokens, Request, Response, SyncReceiver
 from tests.receiving import (
     BODY,
     CLIENT,
@@ -32,7 +32,7 @@ NO_CODE = 'Bearer realm="callbacks"'
 @pytest.fixture
 def receiver() -> Iterator[SyncReceiver]:
     with connect("memory:") as orders:
-        yield SyncReceiver(orders, **SETUP)
+        yield SyncReceiver(orders, BearerTokens(**SETUP))
 
 
 def basic(client_id: str, secret: str, scheme: str = "Basic") -> dict[str, str]:
@@ -262,7 +262,7 @@ def test_a_token_in_the_body_is_none(receiver):
 def test_a_client_that_was_taken_out_is_refused_at_once():
     with connect("memory:") as orders:
         both = SETUP | {"clients": {CLIENT: SECRET, "other": SECRET[::-1]}}
-        token = token_in(SyncReceiver(orders, **both).handle(token_request()))
-        after = SyncReceiver(orders, **SETUP | {"clients": {"other": SECRET[::-1]}})
+        token = token_in(SyncReceiver(orders, BearerTokens(**both)).handle(token_request()))
+        after = SyncReceiver(orders, BearerTokens(**SETUP | {"clients": {"other": SECRET[::-1]}}))
         refused = after.handle(callback_request(token))
         assert (refused.status, header(refused, "www-authenticate")) == (401, INVALID_TOKEN)

@@ -12,9 +12,9 @@ import pytest
 
 from lifecycle import connect_async
 from lifecycle.core.event import MAX_KEPT_BYTES
-from lifecycle.providers.instacart.receiver import ReceiverLimits
-from lifecycle.providers.instacart.receiver.admission import Admission, NotAdmittedError
-from lifecycle.providers.instacart.receiver.fair_queue import FairQueue, QueueTimeoutError
+from lifecycle.http.receiver import ReceiverLimits
+from lifecycle.http.receiver.admission import Admission, NotAdmittedError
+from lifecycle.http.receiver.fair_queue import FairQueue, QueueTimeoutError
 from lifecycle.service.costly_bodies import (
     LARGE_BYTES,
     MANY_VALUES,

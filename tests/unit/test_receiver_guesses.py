@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from lifecycle import connect, connect_async
-from lifecycle.providers.instacart.receiver import Receiver, Request, SyncReceiver
-from lifecycle.providers.instacart.receiver.guesses import (
+from lifecycle.http.receiver import BearerTokens, Receiver, Request, SyncReceiver
+from lifecycle.http.receiver.guesses import (
     FREE_GUESSES,
     LANES,
     MOST_KEPT,
@@ -44,7 +44,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 @pytest.fixture
 def receiver(clock: Clock) -> Iterator[SyncReceiver]:
     with connect("memory:") as orders:
-        yield SyncReceiver(orders, **SETUP)
+        yield SyncReceiver(orders, BearerTokens(**SETUP))
 
 
 def asked(receiver: SyncReceiver, secret: str, address: str | None = GUESSER, **form: str) -> int:
@@ -104,7 +104,7 @@ def test_guesses_at_one_client_id_make_no_other_wait(clock):
     other = secrets.token_urlsafe(32)
     with connect("memory:") as orders:
         setup = SETUP | {"clients": {CLIENT: SECRET, "other": other}}
-        receiver = SyncReceiver(orders, **setup)
+        receiver = SyncReceiver(orders, BearerTokens(**setup))
         guess(receiver, 5000)
         guess(receiver, 5000, client_id="nobody")
         assert asked(receiver, other, client_id="other") == 200
@@ -113,7 +113,7 @@ def test_guesses_at_one_client_id_make_no_other_wait(clock):
 def test_unknown_ids_are_counted_together(receiver):
     told = Counter(asked(receiver, "x" * 16, client_id=f"client-{n}") for n in range(500))
     assert told[401] <= FREE_GUESSES + 1
-    assert len(receiver.rules.authorization._guesses) == 2
+    assert len(receiver.gate.secrets.guesses) == 2
 
 
 def test_a_guess_by_http_basic_counts_alike(receiver):
@@ -167,7 +167,7 @@ def test_a_wsgi_app_counts_guesses_by_the_address_of_the_caller(receiver):
 
 def test_an_asgi_app_counts_guesses_by_the_address_of_the_caller(clock):
     async def guessed() -> tuple[list[str], str]:
-        async with Receiver(connect_async("memory:"), **SETUP) as app:
+        async with Receiver(connect_async("memory:"), BearerTokens(**SETUP)) as app:
             answers = [await asked_by_asgi(app, GUESSER) for _ in range(FREE_GUESSES + 5)]
             return answers, await asked_by_asgi(app, OWNER)
 
@@ -184,7 +184,7 @@ def test_a_malformed_token_request_does_not_count_as_a_guess(receiver):
 
 def test_a_secret_that_is_right_is_never_counted(receiver):
     assert {asked(receiver, SECRET) for _ in range(200)} == {200}
-    assert len(receiver.rules.authorization._guesses) == 0
+    assert len(receiver.gate.secrets.guesses) == 0
 
 
 def test_the_memory_of_guesses_is_bounded_and_forgets_recovered_sources():

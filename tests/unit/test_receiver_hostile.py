@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lifecycle import connect
-from lifecycle.providers.instacart.receiver import Request, SyncReceiver
+from lifecycle.http.receiver import BearerTokens, Request, SyncReceiver
 from tests.receiving import CLIENT, SECRET, SETUP, callback_request, token_in, token_request
 
 WORDS = ["", "Bearer", "Basic", "basic aW5zdGFjYXJ0Og==", CLIENT, "\x00", "é", "=", "&", "%", "+"]
@@ -34,7 +34,7 @@ REQUESTS = st.builds(
 @given(REQUESTS)
 def test_a_stranger_is_always_answered_and_never_recorded(request):
     with connect("memory:") as orders:
-        answer = SyncReceiver(orders, **SETUP).handle(request)
+        answer = SyncReceiver(orders, BearerTokens(**SETUP)).handle(request)
         assert answer.status in {200, 400, 401, 404, 405}
         assert (answer.status == 200) == (
             request.path == "/health" and request.method in {"GET", "HEAD"}
@@ -50,7 +50,7 @@ def test_a_stranger_is_always_answered_and_never_recorded(request):
 )
 def test_a_callback_with_a_valid_token_is_recorded_whatever_it_contains(body, headers):
     with connect("memory:") as orders:
-        receiver = SyncReceiver(orders, **SETUP)
+        receiver = SyncReceiver(orders, BearerTokens(**SETUP))
         token = token_in(receiver.handle(token_request()))
         answer = receiver.handle(callback_request(token, body, **headers))
         assert answer.status == 200

@@ -16,8 +16,7 @@ The modules that use HTTP (extra `http`); none of the above imports them:
 | `request`, `client` | a create request as a model; calls to the provider |
 | `dialogue` | creates an order, and never twice |
 | `reconcile` | polls orders that wait too long |
-| `receiver` | receives callbacks |
-| `flow` | runs `client`, `dialogue` and `reconcile`, sync and async |
+| `receiver` | who may call back |
 
 Stand-ins for the provider: `simulator` over HTTP, `sample_orders` in memory, and `recordings`
 for tests. They share `order_generator` and `sample_scenarios`.

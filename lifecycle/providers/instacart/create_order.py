@@ -21,11 +21,11 @@ from lifecycle.errors import (
     UnknownOrderError,
     VersionConflictError,
 )
+from lifecycle.http.flow import Flow, folded
 from lifecycle.providers.instacart.bodies import is_error, object_in
 from lifecycle.providers.instacart.client import AsyncClient, Client
 from lifecycle.providers.instacart.client.exchange import Answer
 from lifecycle.providers.instacart.client.retries import is_temporary, retry_after
-from lifecycle.providers.instacart.flow import Flow, folded
 from lifecycle.providers.instacart.outcome import (
     CreationOutcome,
     Refused,

@@ -22,9 +22,9 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Final
 
+from lifecycle.http.flow import run, run_async
 from lifecycle.providers.instacart.client import AsyncClient, Client
 from lifecycle.providers.instacart.create_order import OrderCreation
-from lifecycle.providers.instacart.flow import run, run_async
 from lifecycle.providers.instacart.outcome import (
     Correctable,
     Created,

@@ -37,10 +37,10 @@ from lifecycle.errors import (
     StoreError,
     StoreUnavailableError,
 )
+from lifecycle.http.flow import Flow, folded, run, run_async
 from lifecycle.providers.instacart.client import Answer, AsyncClient, Client
 from lifecycle.providers.instacart.client.retries import retry_after
 from lifecycle.providers.instacart.exchanges import is_success
-from lifecycle.providers.instacart.flow import Flow, folded, run, run_async
 from lifecycle.service.async_orders import AsyncOrders
 from lifecycle.service.orders import Orders
 from lifecycle.service.receipt import Receipt

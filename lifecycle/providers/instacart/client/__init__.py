@@ -15,6 +15,7 @@ from __future__ import annotations
 from types import TracebackType
 from typing import Final, Self
 
+from lifecycle.http.flow import run, run_async
 from lifecycle.providers.instacart.client.endpoint import Endpoint
 from lifecycle.providers.instacart.client.exchange import Answer
 from lifecycle.providers.instacart.client.operations import Operations
@@ -27,7 +28,6 @@ from lifecycle.providers.instacart.client.transport import (
     SyncHttp,
     SyncTransport,
 )
-from lifecycle.providers.instacart.flow import run, run_async
 from lifecycle.providers.instacart.request import CreateOrder
 from lifecycle.service.arrival_reader import Body
 

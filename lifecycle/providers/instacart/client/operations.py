@@ -14,12 +14,12 @@ from __future__ import annotations
 from functools import partial
 from itertools import count
 
+from lifecycle.http.flow import Flow
 from lifecycle.providers.instacart.client.endpoint import Endpoint
 from lifecycle.providers.instacart.client.exchange import Answer, Call, Failure
 from lifecycle.providers.instacart.client.retries import RetryPolicy
 from lifecycle.providers.instacart.client.token import Tokens
 from lifecycle.providers.instacart.client.transport import Http
-from lifecycle.providers.instacart.flow import Flow
 from lifecycle.providers.instacart.request import CreateOrder
 from lifecycle.service.arrival_reader import Body
 

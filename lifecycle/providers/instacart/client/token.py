@@ -16,11 +16,11 @@ from typing import Final, NamedTuple
 from pydantic import SecretStr
 
 from lifecycle.errors import NoTokenError
+from lifecycle.http.flow import Flow
 from lifecycle.providers.instacart.bodies import object_in
 from lifecycle.providers.instacart.client.exchange import Answer, Call, Failure
 from lifecycle.providers.instacart.client.retries import RetryPolicy
 from lifecycle.providers.instacart.client.transport import Http
-from lifecycle.providers.instacart.flow import Flow
 
 _ASSUMED_SECONDS: Final = 300.0
 """The lifetime of a token whose answer gives none."""

@@ -34,41 +34,33 @@ def folded(receipt: Receipt) -> Flow[Receipt]:
 
 def run(flow: Flow[T]) -> T:
     """Run a flow whose effects return their results."""
-    resume: Callable[[], Effect] = flow.__next__
+    result, failure = None, None
     while True:
         try:
-            effect = resume()
+            effect = flow.send(result) if failure is None else flow.throw(failure)
         except StopIteration as stopped:
             done: T = stopped.value
             return done
+        finally:
+            failure = None
         try:
             result = effect()
-        except BaseException as failure:  # noqa: BLE001 - the flow releases what it holds
-            resume = _thrown(flow, failure)
-        else:
-            resume = _sent(flow, result)
+        except BaseException as raised:  # noqa: BLE001 - the flow releases what it holds
+            failure = raised
 
 
 async def run_async(flow: Flow[T]) -> T:
     """Run a flow whose effects return awaitables."""
-    resume: Callable[[], Effect] = flow.__next__
+    result, failure = None, None
     while True:
         try:
-            effect = resume()
+            effect = flow.send(result) if failure is None else flow.throw(failure)
         except StopIteration as stopped:
             done: T = stopped.value
             return done
+        finally:
+            failure = None
         try:
             result = await effect()
-        except BaseException as failure:  # noqa: BLE001 - a cancelled task, too
-            resume = _thrown(flow, failure)
-        else:
-            resume = _sent(flow, result)
-
-
-def _sent(flow: Flow[Any], result: object) -> Callable[[], Effect]:
-    return lambda: flow.send(result)
-
-
-def _thrown(flow: Flow[Any], failure: BaseException) -> Callable[[], Effect]:
-    return lambda: flow.throw(failure)
+        except BaseException as raised:  # noqa: BLE001 - a cancelled task, too
+            failure = raised

@@ -1,16 +1,26 @@
-"""Settings of the receiver: its paths and its limits."""
+"""Where requests come in, and how many of them at a time."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from typing import Final
 
 from lifecycle.core.event import MAX_KEPT_BYTES
 from lifecycle.errors import InvalidArgumentError
 
+ORDER_ID: Final = "{order_id}"
+"""Stands in the path of callbacks for the id of the order that they are about."""
+
 
 @dataclass(frozen=True, slots=True)
-class Paths:
-    """The routes of the receiver, below its mount path."""
+class Routes:
+    """The routes of the receiver, below its mount path.
+
+    The path of callbacks may have the part `{order_id}`, as in `/orders/{order_id}/events`: the
+    order is then known even where the body does not name it. The token's is there only for a
+    gate that grants tokens.
+    """
 
     token: str = "/oauth/token"  # noqa: S105 - a path
     callbacks: str = "/callbacks"
@@ -19,7 +29,22 @@ class Paths:
     def __post_init__(self) -> None:
         paths = {self.token, self.callbacks, self.health}
         if len(paths) != 3 or not all(path.startswith("/") for path in paths):
-            raise InvalidArgumentError("paths", "three different ones, each with a leading slash")
+            raise InvalidArgumentError("routes", "three different ones, each with a leading slash")
+        parts = self.callbacks.split("/")
+        if "{" in self.token + self.health or sum("{" in part for part in parts) > 1:
+            raise InvalidArgumentError("routes", _ONE_ORDER)
+        if "{" in self.callbacks and ORDER_ID not in parts:
+            raise InvalidArgumentError("routes", _ONE_ORDER)
+
+    def pattern(self) -> re.Pattern[str] | None:
+        """Return what paths of callbacks match; None: they are one path."""
+        if ORDER_ID not in self.callbacks:
+            return None
+        before, _, after = self.callbacks.partition(ORDER_ID)
+        return re.compile(f"{re.escape(before)}([^/]+){re.escape(after)}", re.DOTALL)
+
+
+_ONE_ORDER: Final = f"callbacks with {ORDER_ID} as one whole part of their path, or without"
 
 
 @dataclass(frozen=True, slots=True)

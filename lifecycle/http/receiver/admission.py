@@ -7,7 +7,7 @@ from typing import Final
 
 from lifecycle.core.event import MAX_KEPT_BYTES
 from lifecycle.errors import PortableError
-from lifecycle.providers.instacart.receiver.settings import ReceiverLimits
+from lifecycle.http.receiver.routes import ReceiverLimits
 
 _LEAST_BYTES: Final = MAX_KEPT_BYTES + 1024 * 1024
 """Bytes that a client may always use if they are free: one body of the largest size, and more."""

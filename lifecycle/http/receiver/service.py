@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Final, Self
 
-from lifecycle.providers.instacart.receiver.asgi import (
+from lifecycle.http.receiver.asgi import (
     App,
     Receive,
     Receiver,
@@ -19,7 +19,7 @@ from lifecycle.providers.instacart.receiver.asgi import (
     path_under_mount,
     run_lifespan,
 )
-from lifecycle.providers.instacart.receiver.change_notifier import is_being_canceled
+from lifecycle.http.receiver.change_notifier import is_being_canceled
 from lifecycle.service.async_orders import AsyncOrders
 
 Background = Callable[[AsyncOrders], Awaitable[None]]

@@ -14,7 +14,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from lifecycle.errors import InvalidArgumentError, MissingExtraError
-from lifecycle.providers.instacart.receiver.clients import raw_secret, warn_of_placeholders
+from lifecycle.http.receiver.clients import raw_secret, warn_of_placeholders
 
 if TYPE_CHECKING:
     from jwt.types import Options

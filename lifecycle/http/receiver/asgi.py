@@ -9,9 +9,10 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from lifecycle.errors import LifecycleError
-from lifecycle.providers.instacart.receiver.admission import AnyTicket, NotAdmittedError
-from lifecycle.providers.instacart.receiver.asynchronous import AsyncReceiver
-from lifecycle.providers.instacart.receiver.message import Head, Response, as_json
+from lifecycle.http.receiver.admission import NotAdmittedError
+from lifecycle.http.receiver.asynchronous import AsyncReceiver
+from lifecycle.http.receiver.message import Head, Response, as_json
+from lifecycle.http.receiver.request_flow import Reserve
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -95,7 +96,7 @@ async def serve_request(
     receiver: AsyncReceiver, scope: Scope, receive: Receive, send: Send
 ) -> None:
     """Answer one HTTP request of an ASGI server."""
-    if len(scope["headers"]) > receiver.rules.limits.headers:
+    if len(scope["headers"]) > receiver.limits.headers:
         await _send(send, _TOO_MANY_HEADERS)
         return
     address = (scope.get("client") or (None,))[0]
@@ -103,12 +104,12 @@ async def serve_request(
     if scope.get("http_version") == "1.1" and len(head.values(b"host")) != 1:
         await _send(send, _NO_HOST)
         return
-    seconds = receiver.rules.limits.reading_seconds
+    seconds = receiver.limits.reading_seconds
 
-    async def read(limit: int, ticket: AnyTicket | None) -> bytes:
+    async def read(limit: int, reserve: Reserve) -> bytes:
         try:
             async with asyncio.timeout(seconds):
-                return await _read(receive, limit, ticket)
+                return await _read(receive, limit, reserve)
         except TimeoutError:
             raise NotAdmittedError(408, "the body takes too long to come in") from None
 
@@ -116,7 +117,7 @@ async def serve_request(
         await _send(send, await receiver.respond(head, read))
 
 
-async def _read(receive: Receive, limit: int, ticket: AnyTicket | None) -> bytes:
+async def _read(receive: Receive, limit: int, reserve: Reserve) -> bytes:
     """Return a body; of one above the limit, enough to show that."""
     pieces: list[bytes] = []
     size, more = 0, True
@@ -128,8 +129,7 @@ async def _read(receive: Receive, limit: int, ticket: AnyTicket | None) -> bytes
         more = message.get("more_body", False)
         size += len(piece)
         pieces.append(piece)
-        if ticket is not None:
-            ticket.reserve(len(piece))
+        reserve(len(piece))
     return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 

@@ -16,10 +16,10 @@ from django.http.request import UnreadablePostError
 
 from lifecycle.errors import RequestBodyError
 from lifecycle.http.body import read_body
-from lifecycle.providers.instacart.receiver.admission import AnyTicket
-from lifecycle.providers.instacart.receiver.asynchronous import AsyncReceiver
-from lifecycle.providers.instacart.receiver.message import Head, Response
-from lifecycle.providers.instacart.receiver.synchronous import SyncReceiver
+from lifecycle.http.receiver.asynchronous import AsyncReceiver
+from lifecycle.http.receiver.message import Head, Response
+from lifecycle.http.receiver.request_flow import Reserve
+from lifecycle.http.receiver.synchronous import SyncReceiver
 
 _CODING: Final = "HTTP_TRANSFER_ENCODING"
 
@@ -42,10 +42,9 @@ def async_view(receiver: AsyncReceiver) -> Callable[..., Awaitable[HttpResponse]
     """Return the same as a coroutine function, for Django under an ASGI server."""
 
     async def answer(request: HttpRequest, rest: str = "") -> HttpResponse:
-        async def read(limit: int, ticket: AnyTicket | None) -> bytes:
+        async def read(limit: int, reserve: Reserve) -> bytes:
             body = _read(request, limit)
-            if ticket is not None:
-                ticket.reserve(len(body))
+            reserve(len(body))
             return body
 
         return _answered(await receiver.respond(_head(request, rest), read))

@@ -7,13 +7,13 @@ import binascii
 import hmac
 import itertools
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from hashlib import sha256
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
 from lifecycle.errors import InvalidArgumentError
-from lifecycle.providers.instacart.receiver.message import Head
+from lifecycle.http.receiver.message import Head
 
 Secrets = str | Sequence[str]
 """One secret, or several while they are rotated."""
@@ -39,17 +39,9 @@ class Clients:
     """
 
     def __init__(self, clients: Mapping[str, Secrets]) -> None:
-        known = {client_id: _checked_secrets(secrets) for client_id, secrets in clients.items()}
-        if not known or not all(map(_is_id, known)) or not all(known.values()):
-            raise InvalidArgumentError(
-                "clients",
-                f"client ids, each with one or more secrets of {SHORTEST_SECRET} bytes or more, "
-                "such as secrets.token_urlsafe(32) makes",
-            )
-        warn_of_placeholders("a client secret", itertools.chain(*known.values()))
         self._digests = {
             client_id: [sha256(secret).digest() for secret in secrets]
-            for client_id, secrets in known.items()
+            for client_id, secrets in checked_clients(clients).items()
         }
 
     def __contains__(self, client_id: object) -> bool:
@@ -57,6 +49,11 @@ class Clients:
 
     def __repr__(self) -> str:
         return f"<Clients {len(self._digests)}>"
+
+    @property
+    def names(self) -> Collection[str]:
+        """The ids of the clients."""
+        return self._digests.keys()
 
     def client_named_in(self, candidates: Candidates) -> str | None:
         """Return the client that a request names, whatever its secret."""
@@ -108,13 +105,13 @@ def read_credentials_of(head: Head, form: Form) -> Candidates | None:
     # Some servers join two headers with a comma, which no credentials contain.
     if len(headers) > 1 or b"," in headers[0] or secret is not None:
         return None
-    candidates = _read_basic(headers[0])
+    candidates = read_basic(headers[0])
     if named and candidates and named not in {client_id for client_id, _ in candidates}:
         return None
     return candidates
 
 
-def _read_basic(value: bytes) -> Candidates:
+def read_basic(value: bytes) -> Candidates:
     """Return both readings of HTTP Basic: the standard encodes both parts, many clients do not."""
     scheme, _, encoded = value.partition(b" ")
     if scheme.lower() != b"basic":
@@ -149,6 +146,23 @@ def warn_of_placeholders(what: str, secrets: Iterable[bytes]) -> None:
             "use one that secrets.token_urlsafe(32) made",
             what,
         )
+
+
+def checked_clients(clients: Mapping[str, Secrets]) -> Mapping[str, list[bytes]]:
+    """Return the secrets of each client, as bytes; log a warning about placeholders.
+
+    Raises:
+        InvalidArgumentError: as `Clients`.
+    """
+    known = {client_id: _checked_secrets(secrets) for client_id, secrets in clients.items()}
+    if not known or not all(map(_is_id, known)) or not all(known.values()):
+        raise InvalidArgumentError(
+            "clients",
+            f"client ids, each with one or more secrets of {SHORTEST_SECRET} bytes or more, "
+            "such as secrets.token_urlsafe(32) makes",
+        )
+    warn_of_placeholders("a client secret", itertools.chain(*known.values()))
+    return known
 
 
 def _checked_secrets(secrets: Secrets) -> list[bytes]:

@@ -7,9 +7,9 @@ import time
 from typing import Final
 
 from lifecycle.errors import LifecycleError, NotEnteredError
+from lifecycle.http.receiver.admission import Admission
+from lifecycle.http.receiver.routes import ReceiverLimits
 from lifecycle.log.contract import Log
-from lifecycle.providers.instacart.receiver.admission import Admission
-from lifecycle.providers.instacart.receiver.settings import ReceiverLimits
 
 PROBE_SECONDS: Final = 2.0
 NO_ANSWER: Final = "the store does not answer"
