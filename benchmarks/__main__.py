@@ -21,6 +21,7 @@ BENCHMARKS: Final = (
     "append_postgres",
     "view",
     "fold_step",
+    "long_order",
     "growth",
     "replay",
     "receiving",

@@ -22,7 +22,7 @@ from workload import EVENTS_PER_ORDER, NAMES, order
 from lifecycle.core.event import Arrival, Event
 from lifecycle.core.fold import Folding
 from lifecycle.core.recognizer import Recognizer
-from lifecycle.core.verdict import first_stage, place
+from lifecycle.core.verdict import first_stage, sort_key
 from lifecycle.providers.instacart import INSTACART
 
 _RECEIVED_AT = datetime(2022, 6, 4, 10, 0, tzinfo=UTC)
@@ -48,7 +48,12 @@ def stepping(orders: Sequence[Sequence[Event]]) -> Peer:
     """Take the step of each event, from where its order stands."""
     meanings = [
         [
-            (event.trigger, event.kind, event.occurred_at is not None, place(LAST_MILE, event)[0])
+            (
+                event.trigger,
+                event.kind,
+                event.occurred_at is not None,
+                sort_key(LAST_MILE, event)[0],
+            )
             for event in events
         ]
         for events in orders

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from lifecycle.core.summary import Entered
-from lifecycle.core.view import OrderView
 
 
 class Change(NamedTuple):
@@ -22,18 +21,14 @@ class Change(NamedTuple):
 
     @classmethod
     def between(
-        cls, told: tuple[Entered, ...], path: tuple[Entered, ...], cause: str
+        cls, before: tuple[Entered, ...], after: tuple[Entered, ...], cause: str
     ) -> Change | None:
         """Return what changed from one path to another, None when nothing did."""
-        if told == path or not path:
+        if before == after or not after:
             return None
         return cls(
-            before=told[-1].status if told else None,
-            after=path[-1].status,
+            before=before[-1].status if before else None,
+            after=after[-1].status,
             cause=cause,
-            corrected=path[: len(told)] != told,
+            corrected=after[: len(before)] != before,
         )
-
-
-Told = tuple[Change | None, OrderView | None]
-"""A change and the view that it made; None where there is none."""

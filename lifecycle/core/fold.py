@@ -1,7 +1,7 @@
 """The fold: definition + set of events → view. Pure.
 
     events ─→ one content a key ─→ canonical order ─→ judge, one by one ─→ view
-              (the rest: evidence)   (place)            (verdicts)
+              (the rest: evidence)   (sort_key)         (verdicts)
 
 Whatever order the events come in, and however often, the view is the same: they are
 placed by content first. `Folding` does this event by event; where a newcomer sorts last
@@ -16,10 +16,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, Generic, TypeVar
 
 from lifecycle.core.argument import check_type
+from lifecycle.core.change import Change
 from lifecycle.core.definition import Definition
 from lifecycle.core.event import Event, stream_of
 from lifecycle.core.summary import ODD, Entered, Folded, Judged, summarize, why
-from lifecycle.core.verdict import Place, Stage, Taken, first_stage, place, supersedes
+from lifecycle.core.verdict import SortKey, Stage, Taken, first_stage, sort_key, supersedes
 from lifecycle.core.view import HistoryEntry, OrderView, Verdict
 from lifecycle.errors import InvalidArgumentError, MixedOrdersError
 
@@ -61,13 +62,17 @@ class Placed(Generic[T]):
 
     def __init__(self) -> None:
         self.items: list[T] = []
-        self.places: list[Place] = []
+        self.places: list[SortKey] = []
 
-    def replace(self, first: Place, last: Place, by: list[tuple[Place, T]]) -> None:
-        """Put items in the stead of those placed from `first` to `last`."""
-        start, end = bisect_left(self.places, first), bisect(self.places, last)
-        self.places[start:end] = [where for where, _ in by]
-        self.items[start:end] = [item for _, item in by]
+    def replace(self, first: SortKey, last: SortKey, by: list[tuple[SortKey, T]]) -> list[T]:
+        """Put items in the stead of those placed from `first` to `last`, which are returned."""
+        places, items = self.places, self.items
+        start, end = bisect_left(places, first), bisect(places, last)
+        replaced = items[start:end]
+        if by or replaced:
+            places[start:end] = [where for where, _ in by]
+            items[start:end] = [item for _, item in by]
+        return replaced
 
     def copy(self) -> Placed[T]:
         """Return the same, to go on without the other."""
@@ -93,7 +98,7 @@ class Folding:
         self._known: set[tuple[str, str]] = set()
         self._counted: dict[str, Event] = {}
         self._evidence: list[Event] = []
-        self._places: list[Place] = []
+        self._places: list[SortKey] = []
         self._events: list[Event] = []
         self._steps: list[Taken] = []
         self._order: tuple[str, str] | None = None
@@ -128,21 +133,20 @@ class Folding:
     def __reduce__(self) -> tuple[Any, ...]:
         return Folding.of, (self.definition, self.events)
 
-    def add(self, event: Event) -> None:
-        """Fold one more event in; a repeat changes nothing.
+    def add(self, event: Event) -> Change | None:
+        """Fold one more event in, and return what it changed; a repeat changes nothing.
 
         Raises:
             MixedOrdersError: it is about another order than those before it.
         """
         check_type("event", event, Event)
-        if not self._count(event):
-            return
-        if self._counted[event.key] is not event:
-            return
+        if not self._count(event) or self._counted[event.key] is not event:
+            return None
         if len(self._counted) == len(self._events):
+            before = self.path
             self._sort()  # it took the place of another content under its key
-            return
-        self._insert(event, place(self.definition, event))
+            return Change.between(before, self.path, event.key)
+        return self._insert(event, sort_key(self.definition, event))
 
     def view(self) -> OrderView:
         """Return the view of what was added so far.
@@ -162,7 +166,7 @@ class Folding:
         """
         self.view()
         judged = self._judged()
-        evidence = sorted(self._evidence, key=lambda event: place(self.definition, event))
+        evidence = sorted(self._evidence, key=lambda event: sort_key(self.definition, event))
         return (
             *map(self._entry, judged),
             *(self._entry(Judged(event, 0, Verdict.DIVERGENT, None, None)) for event in evidence),
@@ -206,7 +210,7 @@ class Folding:
     def _sort(self) -> None:
         """Bring the counted events into canonical order and fold them from the start."""
         definition = self.definition
-        placed = [(place(definition, event), event) for event in self._counted.values()]
+        placed = [(sort_key(definition, event), event) for event in self._counted.values()]
         placed.sort()
         self._places = [where for where, _ in placed]
         self._events = [event for _, event in placed]
@@ -219,7 +223,7 @@ class Folding:
         self._path, self._milestones, self._odd = Placed(), Placed(), Placed()
         self._collect(0, len(placed))
 
-    def _insert(self, event: Event, where: Place) -> None:
+    def _insert(self, event: Event, where: SortKey) -> Change | None:
         """Fold an event in at its place, and on to where nothing changes any more."""
         events, places, steps = self._events, self._places, self._steps
         at = start = bisect(places, where)
@@ -231,7 +235,7 @@ class Folding:
             at += 1
             led_to = steps[at].after
             steps[at] = self._step(stage, events[at], places[at][0])
-        self._collect(start, at + 1)
+        return self._collect(start, at + 1, event.key)
 
     def _step(self, before: Stage, event: Event, lane: int) -> Taken:
         return before.steps[event.trigger, event.kind, event.occurred_at is not None, lane]
@@ -239,11 +243,16 @@ class Folding:
     def _stage_before(self, at: int) -> Stage:
         return self._steps[at - 1].after if at else first_stage(self.definition)
 
-    def _collect(self, start: int, end: int) -> None:
-        """Collect anew what the steps from `start` to before `end` come to."""
-        path: list[tuple[Place, Entered]] = []
-        milestones: list[tuple[Place, Entered]] = []
-        odd: list[tuple[Place, Judged]] = []
+    def _collect(self, start: int, end: int, cause: str = "") -> Change | None:
+        """Collect anew what the steps from `start` to before `end` come to.
+
+        Returns what that changed in the path, with `cause` as its cause.
+        """
+        if start == end:
+            return None
+        path: list[tuple[SortKey, Entered]] = []
+        milestones: list[tuple[SortKey, Entered]] = []
+        odd: list[tuple[SortKey, Judged]] = []
         stage = self._stage_before(start)
         for where, event, taken in zip(
             self._places[start:end], self._events[start:end], self._steps[start:end], strict=True
@@ -256,12 +265,24 @@ class Folding:
             if taken.verdict in ODD or event.problems:
                 judged = Judged(event, where[0], taken.verdict, before.status, stage.status)
                 odd.append((where, judged))
-        if start == end:
-            return
         first, last = self._places[start], self._places[end - 1]
-        self._path.replace(first, last, path)
         self._milestones.replace(first, last, milestones)
         self._odd.replace(first, last, odd)
+        return self._path_replaced(first, last, path, cause)
+
+    def _path_replaced(
+        self, first: SortKey, last: SortKey, by: list[tuple[SortKey, Entered]], cause: str
+    ) -> Change | None:
+        """Replace what the events from `first` to `last` entered, and return what changed."""
+        path = self._path.items
+        before = path[-1].status if path else None
+        replaced = self._path.replace(first, last, by)
+        entered = [item for _, item in by]
+        if entered == replaced or not path:
+            return None
+        continues = path[-1] is entered[-1] if entered else False
+        corrected = not continues or entered[: len(replaced)] != replaced
+        return Change(before, path[-1].status, cause, corrected)
 
     def _details(self) -> dict[str, Any]:
         """Return what all events say of the order, merged in canonical order."""

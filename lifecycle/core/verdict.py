@@ -27,11 +27,11 @@ _WITHIN_ATTEMPT: Final = {FAILED: 1, ACCEPTED: 2, REJECTED: 3}
 # Later than any provider's clock: absent times come last.
 _NEVER: Final = datetime.max.replace(tzinfo=UTC)
 
-Place = tuple[Any, ...]
+SortKey = tuple[Any, ...]
 """An event's place in canonical order: compare two of them. The first item is the lane."""
 
 
-def place(definition: Definition, event: Event) -> Place:
+def sort_key(definition: Definition, event: Event) -> SortKey:
     """Return the place of an event: total, and distinct for distinct events of an order."""
     rank, kind, occurred_at = definition.rank(event.trigger), event.kind, event.occurred_at
     if kind == "request" or kind == "response":  # noqa: PLR1714 - twice as fast

@@ -102,9 +102,11 @@ class Feed:
 
     def _changed(self, record: Record) -> Passed:
         event = self._fold_cache.event(record)
-        change, view = self._fold_cache.told(self._provider, event, record.version)
-        if change is None or view is None:
+        here = (self._provider, record.stream, event, record.version)
+        change = self._fold_cache.change(*here)
+        if change is None:
             return record.position
+        view = self._fold_cache.view(*here)
         return OrderChange(record.position, event.order_id, *change, view)
 
 

@@ -10,17 +10,17 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from threading import Lock
-from types import TracebackType
-from typing import Final, Self, TypeVar
+from typing import Final, TypeVar
 
 from msgspec import structs
 
 from lifecycle.core.argument import type_name
-from lifecycle.core.change import Change, Told
+from lifecycle.core.change import Change
 from lifecycle.core.event import Event
 from lifecycle.core.fold import Folding
 from lifecycle.core.provider import Provider
 from lifecycle.core.recognizer import recognizers_of
+from lifecycle.core.view import OrderView
 from lifecycle.errors import (
     LifecycleError,
     OpenedElsewhereError,
@@ -58,7 +58,7 @@ class FoldCache:
         self._kept_bytes = kept_bytes
         self._bytes = 0
         self._lock = Lock()
-        self._by_stream: OrderedDict[str, tuple[int, Folding, int]] = OrderedDict()
+        self._by_stream: OrderedDict[str, _Kept] = OrderedDict()
 
     def event(self, record: Record) -> Event:
         """Return the event that a record of an order's stream holds, as its own provider reads it.
@@ -82,100 +82,119 @@ class FoldCache:
         Raises:
             ProviderFaultError: the provider's code cannot read what is stored of it.
         """
-        with _Borrowed(self, provider, stream) as borrowed:
-            borrowed.advance(self._log.read(stream, after=borrowed.version))
-            return None if borrowed.folding is None else look(borrowed.folding)
+        try:
+            kept = self._take(provider, stream)
+            records = self._log.read(stream, after=kept.version)
+            if records:
+                self._advance(kept, records)
+            seen = look(kept.folding) if kept.version else None
+        except Exception as raised:
+            raise_if_unfoldable(raised, provider.name, stream)
+            raise
+        self._give(stream, kept)
+        return seen
 
-    def told(self, provider: Provider, event: Event, version: int) -> Told:
-        """Return what the event at `version` changed, and the view it made."""
-        with _Borrowed(self, provider, event.stream) as borrowed:
-            if borrowed.version >= version:
-                borrowed.forget()
-            if borrowed.version < version - 1:
-                before = self._log.read(event.stream, after=borrowed.version, until=version - 1)
-                borrowed.advance(before)
-            path = borrowed.folding.path if borrowed.folding is not None else ()
-            folding = borrowed.step(event._replace(version=version))
-            return Change.between(path, folding.path, event.key), folding.view()
+    def change(self, provider: Provider, stream: str, event: Event, version: int) -> Change | None:
+        """Return what the event that is stored at `version` changed; None if it changed nothing.
 
-    def take(self, stream: str) -> tuple[int, Folding, int] | None:
-        """Return a folding for one thread's use alone, None if there is none at hand.
-
-        With it its version, and how many bytes it takes, about.
+        Raises:
+            ProviderFaultError: the provider's code cannot read what is stored before it.
         """
-        with self._lock:
-            taken = self._by_stream.pop(stream, None)
-            if taken is not None:
-                self._bytes -= taken[2]
-            return taken
+        try:
+            kept = self._take_up_to(provider, stream, version - 1)
+            change = self._step(kept, stream, event, version)
+        except Exception as raised:
+            raise_if_unfoldable(raised, provider.name, stream)
+            raise
+        self._give(stream, kept)
+        return change
 
-    def give(self, stream: str, version: int, folding: Folding, size: int) -> None:
-        """Keep a folding for the next, unless a further one is kept already."""
+    def view(self, provider: Provider, stream: str, event: Event, version: int) -> OrderView:
+        """Return the view that the event made that is stored at `version`.
+
+        Raises:
+            ProviderFaultError: the provider's code cannot read what is stored before it.
+        """
+        try:
+            kept = self._take_up_to(provider, stream, version)
+            if kept.version < version:
+                self._step(kept, stream, event, version)
+            view = kept.folding.view()
+        except Exception as raised:
+            raise_if_unfoldable(raised, provider.name, stream)
+            raise
+        self._give(stream, kept)
+        return view
+
+    def _step(self, kept: _Kept, stream: str, event: Event, version: int) -> Change | None:
+        """Fold what comes before the event at `version`, and then the event."""
+        if kept.version < version - 1:
+            self._advance(kept, self._log.read(stream, after=kept.version, until=version - 1))
+        kept.size += _size_of(event)
+        change = kept.folding.add(structs.replace(event, version=version, body=b""))
+        kept.version = version
+        return change
+
+    def _advance(self, kept: _Kept, records: list[Record]) -> None:
+        events = []
+        for record in records:
+            event = self.event(record)
+            kept.size += _size_of(event)
+            events.append(structs.replace(event, body=b""))
+        if kept.version:
+            for event in events:
+                kept.folding.add(event)
+        else:
+            kept.folding = Folding.of(kept.folding.definition, events)
+        if records:
+            kept.version = records[-1].version
+
+    def _take(self, provider: Provider, stream: str) -> _Kept:
+        """Return what is kept of an order for one thread's use alone, or a new beginning."""
         with self._lock:
-            kept = self._by_stream.get(stream)
-            if kept is None or kept[0] < version:
-                self._bytes += size - (0 if kept is None else kept[2])
-                self._by_stream[stream] = (version, folding, size)
+            kept = self._by_stream.pop(stream, None)
+            if kept is not None:
+                self._bytes -= kept.size
+                return kept
+        return _Kept(Folding(provider.definition))
+
+    def _take_up_to(self, provider: Provider, stream: str, version: int) -> _Kept:
+        """Take what is kept of an order; what is further on than `version` stays for others."""
+        kept = self._take(provider, stream)
+        if kept.version <= version:
+            return kept
+        self._give(stream, kept)
+        return _Kept(Folding(provider.definition))
+
+    def _give(self, stream: str, kept: _Kept) -> None:
+        """Keep a folding for the next thread, unless a further one is kept already."""
+        with self._lock:
+            other = self._by_stream.get(stream)
+            if kept.version and (other is None or other.version < kept.version):
+                self._bytes += kept.size - (0 if other is None else other.size)
+                self._by_stream[stream] = kept
                 self._by_stream.move_to_end(stream)
             while len(self._by_stream) > self._kept or (
                 self._bytes > self._kept_bytes and len(self._by_stream) > 1
             ):
-                self._bytes -= self._by_stream.popitem(last=False)[1][2]
+                self._bytes -= self._by_stream.popitem(last=False)[1].size
 
 
-class _Borrowed:
-    """One stream's folding while a thread works on it; given back only if all went well."""
+class _Kept:
+    """The folding of an order's first `version` records, and its size in bytes, about."""
 
-    def __init__(self, cache: FoldCache, provider: Provider, stream: str) -> None:
-        self._cache = cache
-        self._provider = provider
-        self._stream = stream
+    __slots__ = ("folding", "size", "version")
+
+    def __init__(self, folding: Folding) -> None:
+        self.folding = folding
         self.version = 0
-        self.folding: Folding | None = None
-        self._size = 0
+        self.size = 0
 
-    def __enter__(self) -> Self:
-        taken = self._cache.take(self._stream)
-        if taken is not None:
-            self.version, self.folding, self._size = taken
-        return self
 
-    def __exit__(
-        self, failed: object, raised: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if raised is not None:
-            raise_if_unfoldable(raised, self._provider.name, self._stream)
-        elif self.folding is not None:
-            self._cache.give(self._stream, self.version, self.folding, self._size)
-
-    def forget(self) -> None:
-        """Give the folding back and start anew: it is further than what is asked for."""
-        if self.folding is not None:
-            self._cache.give(self._stream, self.version, self.folding, self._size)
-        self.version, self.folding, self._size = 0, None, 0
-
-    def advance(self, records: list[Record]) -> None:
-        events = [self._without_body(self._cache.event(record)) for record in records]
-        if self.folding is None:
-            self.folding = Folding.of(self._provider.definition, events) if events else None
-        else:
-            for event in events:
-                self.folding.add(event)
-        if records:
-            self.version = records[-1].version
-
-    def step(self, event: Event) -> Folding:
-        if self.folding is None:
-            self.folding = Folding(self._provider.definition)
-        self.folding.add(self._without_body(event))
-        self.version = event.version or self.version
-        return self.folding
-
-    def _without_body(self, event: Event) -> Event:
-        """Return an event as it is kept; what was read from its body is no larger than that."""
-        says = event.details or event.faults
-        self._size += _EVENT_BYTES + (len(event.body) if says else 0)
-        return structs.replace(event, body=b"")
+def _size_of(event: Event) -> int:
+    """Return what is kept of an event, about: what was read from its body is no larger than it."""
+    says = event.details or event.faults
+    return _EVENT_BYTES + (len(event.body) if says else 0)
 
 
 def raise_if_unfoldable(raised: BaseException, provider: str, stream: str) -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from lifecycle.core.definition import Definition, Move
 from lifecycle.core.event import Event
-from lifecycle.core.verdict import Standing, judge, place
+from lifecycle.core.verdict import Standing, judge, sort_key
 from lifecycle.core.view import Verdict
 from lifecycle.proof.alphabet import alphabet
 from lifecycle.proof.sketch import Row, Sketch
@@ -36,7 +36,7 @@ def dead_moves(drawn: Sketch) -> Iterator[tuple[Row, Verdict]]:
 def _verdicts(definition: Definition, row: Row, events: Sequence[Event]) -> list[Verdict]:
     rank = definition.ranks[row.source]
     standing = Standing(row.source, rank, rank)
-    return [judge(definition, standing, event, place(definition, event)[0]) for event in events]
+    return [judge(definition, standing, event, sort_key(definition, event)[0]) for event in events]
 
 
 def _without(definition: Definition, row: Row) -> Definition:

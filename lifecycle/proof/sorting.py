@@ -20,7 +20,7 @@ from typing import Any, Final, NamedTuple
 from lifecycle.core.definition import Definition
 from lifecycle.core.event import Event
 from lifecycle.core.fold import Folding
-from lifecycle.core.verdict import place, supersedes
+from lifecycle.core.verdict import sort_key, supersedes
 from lifecycle.core.view import OrderView
 from lifecycle.proof.alphabet import INSTANTS, Alphabet, Letter, spoken_names
 from lifecycle.proof.obligation import Counterexample, Obligation, Proved
@@ -41,7 +41,7 @@ _SEED: Final = 20220604
 class Rules(NamedTuple):
     """What is proved: how events are placed, which content counts, how they are folded."""
 
-    place: Callable[[Definition, Event], Any] = place
+    place: Callable[[Definition, Event], Any] = sort_key
     supersedes: Callable[[Event, Event], bool] = supersedes
     folding: type[Folding] = Folding
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from lifecycle.core.definition import Definition
-from lifecycle.core.verdict import Stage, first_stage, place
+from lifecycle.core.verdict import Stage, first_stage, sort_key
 from lifecycle.proof.alphabet import Alphabet, Letter
 from lifecycle.proof.arrivals import ArrivalProof, prove
 
@@ -72,7 +72,7 @@ class Unordered(NamedTuple):
 
 def unordered(definition: Definition, over: Alphabet) -> Unordered:
     """Return which arrivals never mattered, even without sorting."""
-    heard = [Heard(letter, place(definition, letter.event)[0]) for letter in over.wide]
+    heard = [Heard(letter, sort_key(definition, letter.event)[0]) for letter in over.wide]
     finding = prove(Unsorted(definition, heard))
     labels = [letter.label for letter in over.wide]
     commuting = tuple((labels[one], labels[other]) for one, other in finding.commuting)

@@ -270,4 +270,4 @@ class AsyncOrders(Writes[Awaitable[AsyncReceipt]]):
         return self._receipt(entry, appended)
 
     def _receipt(self, entry: Event | Unreadable, appended: Append) -> AsyncReceipt:
-        return AsyncReceipt(entry, appended, self._service.tell)
+        return AsyncReceipt(entry, appended, self._service)

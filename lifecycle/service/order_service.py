@@ -10,7 +10,7 @@ from hashlib import sha256
 from itertools import islice
 from typing import Final, TypeVar
 
-from lifecycle.core.change import Told
+from lifecycle.core.change import Change
 from lifecycle.core.event import FAILED, Entry, Event, Redriven, Unreadable, stream_of
 from lifecycle.core.fold import Folding
 from lifecycle.core.instant import format_instant
@@ -68,7 +68,7 @@ class OrderService:
 
     def receipt(self, entry: Event | Unreadable, appended: Append) -> Receipt:
         """Return the receipt for what was appended; nothing is folded yet."""
-        return Receipt(entry, appended, self.tell)
+        return Receipt(entry, appended, self)
 
     def next_request(
         self, order_id: str | int, body: Body, received_at: datetime | None
@@ -232,14 +232,19 @@ class OrderService:
             LOG.error("an order cannot be folded at position %d: not counted", records[-1].position)  # noqa: TRY400 - `find` says why
             return None
 
-    def tell(self, entry: Event | Unreadable, appended: Append) -> Told:
-        """Return what was changed by what was appended, and the view it made; folds."""
-        if isinstance(entry, Unreadable):
-            return None, None
-        provider = self._providers[entry.provider]
+    def change(self, event: Event, appended: Append) -> Change | None:
+        """Return what an event changed; folds."""
         if appended.outcome is Outcome.DUPLICATE:
-            return None, self._fold_cache.now(provider, entry.stream, Folding.view)
-        return self._fold_cache.told(provider, entry, appended.version)
+            return None
+        provider = self._providers[event.provider]
+        return self._fold_cache.change(provider, appended.stream, event, appended.version)
+
+    def view(self, event: Event, appended: Append) -> OrderView | None:
+        """Return the view that an event made, of a duplicate the one now; folds."""
+        provider = self._providers[event.provider]
+        if appended.outcome is Outcome.DUPLICATE:
+            return self._fold_cache.now(provider, appended.stream, Folding.view)
+        return self._fold_cache.view(provider, appended.stream, event, appended.version)
 
     def _request(
         self, order_id: str | int, body: Body, attempt: int, received_at: datetime | None

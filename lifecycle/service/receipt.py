@@ -4,15 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any, Final, Self
+from typing import Any, Final, NoReturn, Protocol, Self, TypeVar
 
+from msgspec import UNSET, UnsetType
 from pydantic import Field
 
-from lifecycle.core.change import Change, Told
+from lifecycle.core.change import Change
 from lifecycle.core.event import Event, Unreadable
 from lifecycle.core.view import FrozenValue, Instant, OrderView
 from lifecycle.errors import NotFoldedError
 from lifecycle.log.contract import Append, Outcome
+
+T = TypeVar("T")
+
+
+class Folds(Protocol):
+    """Whoever can fold what was appended."""
+
+    def change(self, event: Event, appended: Append) -> Change | None:
+        """Return what an event changed; None when neither status nor path changed."""
+        ...
+
+    def view(self, event: Event, appended: Append) -> OrderView | None:
+        """Return the view that an event made, of a duplicate the one now."""
+        ...
 
 
 class Receipt:
@@ -23,18 +38,14 @@ class Receipt:
     another process is whole, and asks no log.
     """
 
-    __slots__ = ("_appended", "_tell", "_told", "event")
+    __slots__ = ("_appended", "_change", "_folds", "_view", "event")
 
-    def __init__(
-        self,
-        event: Event | Unreadable,
-        appended: Append,
-        tell: Callable[[Event | Unreadable, Append], Told],
-    ) -> None:
+    def __init__(self, event: Event | Unreadable, appended: Append, folds: Folds) -> None:
         self.event = event
         self._appended = appended
-        self._tell = tell
-        self._told: Told | None = None
+        self._folds = folds
+        self._change: Change | UnsetType | None = UNSET
+        self._view: OrderView | UnsetType | None = UNSET
 
     @property
     def outcome(self) -> Outcome:
@@ -54,23 +65,38 @@ class Receipt:
     @property
     def change(self) -> Change | None:
         """What this event changed; None when neither status nor path changed."""
-        return self._read()[0]
+        if self._change is UNSET:
+            self._change = self._fold(self._folds.change)
+        return self._change
 
     @property
     def view(self) -> OrderView | None:
         """The order's view; None when the thing was quarantined."""
-        return self._read()[1]
+        if self._view is UNSET:
+            _ = self.change  # the step from the view before, which is still at hand
+            self._view = self._fold(self._folds.view)
+        return self._view
 
-    def _read(self) -> Told:
-        if self._told is None:
-            self._told = self._tell(self.event, self._appended)
-        return self._told
+    def _fold(self, fold: Callable[[Event, Append], T | None]) -> T | None:
+        return None if isinstance(self.event, Unreadable) else fold(self.event, self._appended)
 
     def __repr__(self) -> str:
         return f"<Receipt {self.outcome.value} at {self.position}>"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _told_receipt, (self.event, self._appended, self._read())
+        return Receipt, (self.event, self._appended, _NotFolded()), (self.change, self.view)
+
+    def __setstate__(self, known: tuple[Change | None, OrderView | None]) -> None:
+        self._change, self._view = known
+
+
+class _NotFolded:
+    """Stands where something folds, until that was awaited."""
+
+    def change(self, _event: Event, _appended: Append) -> NoReturn:
+        raise NotFoldedError
+
+    view = change
 
 
 class AsyncReceipt(Receipt):
@@ -81,28 +107,24 @@ class AsyncReceipt(Receipt):
     What was quarantined has neither, and nothing to wait for.
     """
 
-    __slots__ = ()
+    __slots__ = ("_awaited",)
+
+    def __init__(self, event: Event | Unreadable, appended: Append, folds: Folds) -> None:
+        super().__init__(event, appended, _NotFolded())
+        self._awaited = folds
 
     async def folded(self) -> Self:
         """Return this receipt with `change` and `view` known; folds in a thread, and once."""
         import asyncio  # noqa: PLC0415 - who awaits has it; nobody else waits for it
 
-        if self._told is None:
-            self._told = await asyncio.to_thread(self._tell, self.event, self._appended)
+        if self._view is UNSET:
+            waiting = Receipt(self.event, self._appended, self._awaited)
+            self._change = await asyncio.to_thread(getattr, waiting, "change")
+            self._view = await asyncio.to_thread(getattr, waiting, "view")
         return self
-
-    def _read(self) -> Told:
-        if self._told is None and not isinstance(self.event, Unreadable):
-            raise NotFoldedError
-        return self._told or (None, None)
 
     def __repr__(self) -> str:
         return f"<AsyncReceipt {self.outcome.value} at {self.position}>"
-
-
-def _told_receipt(event: Event | Unreadable, appended: Append, told: Told) -> Receipt:
-    """Return a receipt whose change and view are known: it asks no log."""
-    return Receipt(event, appended, lambda _event, _appended: told)
 
 
 DAMAGED: Final = "damaged"

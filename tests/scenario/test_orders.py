@@ -389,10 +389,10 @@ def test_what_is_kept_of_orders_is_bounded_in_bytes_and_holds_no_body():
         for number in range(9):
             body = {"id": f"o{number}", "status": "brand_new", "note": "x" * 100_000}
             assert orders.record_callback(body).view is not None
-            assert cache._bytes == sum(size for _, _, size in cache._by_stream.values()) <= 3 * 1024
+            assert cache._bytes == sum(kept.size for kept in cache._by_stream.values()) <= 3 * 1024
         assert [*cache._by_stream] == [f"order:instacart:o{number}" for number in (6, 7, 8)]
         assert not any(
-            event.body for _, folding, _ in cache._by_stream.values() for event in folding.events
+            event.body for kept in cache._by_stream.values() for event in kept.folding.events
         )
         telling = {"id": "o0", "status": "staged", "cancellation_reason": "x" * 9000}
         view = orders.record_callback(telling).view

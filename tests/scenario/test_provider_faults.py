@@ -571,9 +571,21 @@ def test_callbacks_about_an_unreadable_order_are_recorded(way):
 
         assert (receipt.outcome, sent.attempt) == (Outcome.APPENDED, 1)
         with pytest.raises(ProviderFaultError):
-            _ = receipt.change
+            _ = receipt.view
         provider.way = None
         assert receipt.change is not None
+
+
+def test_a_change_is_told_where_the_model_of_the_details_makes_no_view():
+    provider = Wrong()
+    with connect("memory:", provider=provider) as orders:
+        provider.way = NONSENSE["details that the model refuses"]
+        receipt = orders.record_callback(BAD)
+
+        assert receipt.change is not None
+        assert (receipt.change.before, receipt.change.after) == (None, "brand_new")
+        with pytest.raises(ProviderFaultError):
+            _ = receipt.view
 
 
 @pytest.mark.parametrize(

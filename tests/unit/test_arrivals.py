@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lifecycle.core.verdict import place
+from lifecycle.core.verdict import sort_key
 from lifecycle.proof.alphabet import alphabet
 from lifecycle.proof.arrivals import ArrivalFold, ArrivalProof, output_after, prove
 from lifecycle.proof.known_bad import KNOWN_BAD, Control
@@ -255,7 +255,7 @@ def test_pairs_that_commute_without_sorting_do_so_in_every_short_sequence() -> N
     commuting = {frozenset(pair) for pair in found.commuting}
     wanted = ("request 1", "created", "at_store@1", "staged@2", "canceled@1", "order_location@1")
     letters = [letter for letter in over.wide if letter.label in wanted]
-    heard = [Heard(each, place(LAST_MILE, each.event)[0]) for each in letters]
+    heard = [Heard(each, sort_key(LAST_MILE, each.event)[0]) for each in letters]
     machine = Unsorted(LAST_MILE, heard)
     for one, other in combinations(range(len(heard)), 2):
         rest = [index for index in range(len(heard)) if index not in (one, other)]

@@ -16,7 +16,7 @@ from typing import Any, cast
 import pytest
 
 from lifecycle import Definition, Event, Folding
-from lifecycle.core.verdict import Stage, Taken, place, supersedes
+from lifecycle.core.verdict import Stage, Taken, sort_key, supersedes
 from lifecycle.proof import arrivals, sorting
 from lifecycle.proof.alphabet import Alphabet, alphabet
 from lifecycle.proof.obligation import Counterexample, Obligation, Proved
@@ -120,7 +120,7 @@ def shown_whole(found: Obligation) -> list[Any]:
 
 def test_a_sort_key_without_digests_ties_two_contents_of_one_key() -> None:
     """There is no copy in this alphabet: the proof makes one of each letter."""
-    rules = Rules(place=lambda definition, event: place(definition, event)[:-1])
+    rules = Rules(place=lambda definition, event: sort_key(definition, event)[:-1])
     over = OVER._replace(letters=WIDE[:8], wide=WIDE[:7])
     found = sorting.prove(KITCHEN, over, rules=rules, scope=SCOPE)[1]
     assert (found.proved, found.checked) == (Proved.REFUTED, 8)

@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict
 
 from lifecycle import Definition, Event, Folding, Verdict
 from lifecycle.core.definition import NoDetails, Written
-from lifecycle.core.verdict import Place, Stage, Taken, place, supersedes
+from lifecycle.core.verdict import SortKey, Stage, Taken, sort_key, supersedes
 from lifecycle.proof import sorting
 from lifecycle.proof.alphabet import Letter, alphabet, spoken_names
 from lifecycle.proof.certificate import Certificate, certify
@@ -113,7 +113,7 @@ class Hasty(Folding):
 
     def add(self, event: Event) -> None:
         if self._count(event) and self._counted[event.key] is event:
-            where = Arrived(place(self.definition, event))
+            where = Arrived(sort_key(self.definition, event))
             where.number = len(self._places)
             self._insert(event, where)
 
@@ -123,7 +123,7 @@ class Unreplaced(Folding):
 
     def add(self, event: Event) -> None:
         if self._count(event) and self._counted[event.key] is event:
-            self._insert(event, place(self.definition, event))
+            self._insert(event, sort_key(self.definition, event))
 
 
 class Unmerged(Folding):
@@ -203,28 +203,28 @@ def test_a_fold_that_never_refolds_is_refuted_with_two_events_in_the_wrong_order
     assert "at once" in found.other_gives
     later, sooner = found.prefix[0], found.one[0]
     letters = {letter.label: letter.event for letter in PANTRY.wide}
-    assert place(KITCHEN, letters[sooner]) < place(KITCHEN, letters[later])
+    assert sort_key(KITCHEN, letters[sooner]) < sort_key(KITCHEN, letters[later])
 
 
-def without_tie_break(definition: Definition, event: Event) -> Place:
-    lane, *rest = place(definition, event)
+def without_tie_break(definition: Definition, event: Event) -> SortKey:
+    lane, *rest = sort_key(definition, event)
     return (lane, *rest[:-2]) if lane == 2 else (lane, *rest)
 
 
-def without_digest(definition: Definition, event: Event) -> Place:
-    return place(definition, event)[:-1]
+def without_digest(definition: Definition, event: Event) -> SortKey:
+    return sort_key(definition, event)[:-1]
 
 
-def by_receipt(definition: Definition, event: Event) -> Place:
-    return (event.received_at, *place(definition, event))
+def by_receipt(definition: Definition, event: Event) -> SortKey:
+    return (event.received_at, *sort_key(definition, event))
 
 
-def by_version(definition: Definition, event: Event) -> Place:
-    return (*place(definition, event), event.version or 0)
+def by_version(definition: Definition, event: Event) -> SortKey:
+    return (*sort_key(definition, event), event.version or 0)
 
 
-def without_lanes(definition: Definition, event: Event) -> Place:
-    return place(definition, event)[1:]
+def without_lanes(definition: Definition, event: Event) -> SortKey:
+    return sort_key(definition, event)[1:]
 
 
 class Circular:

@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from lifecycle import Definition, Event, Folding, LostWorkerError
-from lifecycle.core.verdict import place
+from lifecycle.core.verdict import sort_key
 from lifecycle.proof import subsets
 from lifecycle.proof.alphabet import INSTANTS, Letter, alphabet
 from lifecycle.proof.obligation import Counterexample
@@ -58,7 +58,7 @@ class Hasty(Folding):
 
     def add(self, event: Event) -> None:
         if self._count(event):
-            where = Arrived(place(self.definition, event))
+            where = Arrived(sort_key(self.definition, event))
             where.number = len(self._places)
             self._insert(event, where)
 

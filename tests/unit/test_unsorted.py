@@ -8,7 +8,7 @@ from itertools import combinations, permutations
 import pytest
 
 from lifecycle import Definition, Folding
-from lifecycle.core.verdict import place
+from lifecycle.core.verdict import sort_key
 from lifecycle.proof.alphabet import Letter, alphabet
 from lifecycle.proof.arrivals import output_after
 from lifecycle.proof.obligation import Counterexample, Proved
@@ -39,7 +39,7 @@ FEW = tuple(LETTERS[label] for label in ("ajar", "shut@1", "shut", "creak", "cre
 
 
 def heard(letter: Letter) -> Heard:
-    return Heard(letter, place(DOOR, letter.event)[0])
+    return Heard(letter, sort_key(DOOR, letter.event)[0])
 
 
 def test_what_does_not_depend_on_sorting_is_reported_in_full() -> None:
@@ -98,7 +98,7 @@ def test_arrivals_in_canonical_order_lead_where_the_fold_leads(size: int) -> Non
     machine = Unsorted(DOOR, [heard(letter) for letter in OVER.letters])
     numbered = enumerate(OVER.letters)
     canonical = [
-        number for number, _ in sorted(numbered, key=lambda each: place(DOOR, each[1].event))
+        number for number, _ in sorted(numbered, key=lambda each: sort_key(DOOR, each[1].event))
     ]
     for arrivals in list(combinations(canonical, size))[::7]:
         events = [OVER.letters[number].event for number in arrivals]
