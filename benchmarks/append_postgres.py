@@ -37,8 +37,8 @@ from lifecycle.log.stores.postgres.array import (
     register_arrays,
     text_array,
 )
-from lifecycle.log.stores.postgres.schema import Place
-from lifecycle.log.stores.postgres.statements import Statements
+from lifecycle.log.stores.postgres.statements import record_statements
+from lifecycle.log.stores.postgres.tables import LogTables
 from tests.postgres_server import Server, server_if_any
 
 Callbacks = Sequence[Callback]
@@ -103,7 +103,7 @@ class Floor:
         self._connection = server.connect(database)
         register_arrays(self._connection)
         self._cursor = psycopg.RawCursor(self._connection)
-        self._insert = Statements.of(Place()).insert
+        self._insert = record_statements(LogTables()).insert
 
     def close(self) -> None:
         """End the session."""

@@ -21,7 +21,7 @@ from lifecycle.log.codec import hash_of, split
 from lifecycle.log.contract import Outcome, Record
 from lifecycle.log.stores.sqlite.connection import PAGE_BYTES, SETTINGS
 from lifecycle.log.stores.sqlite.schema import SCHEMA
-from lifecycle.log.stores.sqlite.statements import INSERT
+from lifecycle.log.stores.sqlite.statements import STATEMENTS
 
 _FILE: Final = {"page_size": PAGE_BYTES, "journal_mode": "WAL"}
 _RAW: Final = (
@@ -82,7 +82,10 @@ class Floor(_Table):
 
     def insert(self, records: Sequence[Record]) -> None:
         """Insert records in one transaction."""
-        self.commit(INSERT, [(r.position, r.stream, r.version, r.topic, r.state) for r in records])
+        self.commit(
+            STATEMENTS.insert,
+            [(r.position, r.stream, r.version, r.topic, r.state) for r in records],
+        )
 
 
 def vouch(callbacks: Iterable[Callback], records: Iterable[Record]) -> None:

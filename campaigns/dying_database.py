@@ -31,8 +31,9 @@ from campaigns.verdict import Campaign, Figures, skipped
 from campaigns.workload import Acknowledge, acknowledged, label, record_one
 from lifecycle.composition import connect, open_log
 from lifecycle.log.codec import decode
-from lifecycle.log.stores.postgres.schema import Place
-from lifecycle.log.stores.postgres.statements import Statements
+from lifecycle.log.stores.postgres import log as postgres
+from lifecycle.log.stores.postgres.tables import LogTables
+from lifecycle.log.stores.sql.records import RecordStatements
 from lifecycle.log.writer import Writer
 from lifecycle.service.orders import Orders
 from tests.faults.children import Child
@@ -75,7 +76,7 @@ class Run(NamedTuple):
 
     folder: Path
     server: Server
-    place: Place
+    place: LogTables
 
     def url(self, proxy: Proxy | None = None) -> str:
         """Return the URL of the log, straight or through a proxy."""
@@ -134,10 +135,10 @@ def die(name: str, size: Size, seed: int, campaign: Campaign) -> Figures:
     """Let writers write and followers follow while the database dies; look at what is left."""
     figures = Figures(*BAD_HERE)
     with scratch() as folder, running() as server, proxied(server) as proxy:
-        run = Run(folder, server, Place(name))
+        run = Run(folder, server, LogTables(name))
         open_log(run.url()).close()
         with server.connect() as owner:
-            names = {"schema": run.place.quoted_schema, "table": run.place.table}
+            names = {"schema": run.place.quoted_schema, "table": run.place.log}
             owner.execute(SLOW_COMMITS.format(**names).encode())
         writers = [
             Child(
@@ -286,15 +287,15 @@ def inspect(run: Run, figures: Figures) -> None:
 @contextmanager
 def without_the_lock() -> Iterator[None]:
     """Have the insert draw positions without waiting for who drew before."""
-    locked: Callable[[Place], Statements] = Statements.of
+    locked = postgres.record_statements
 
-    def unlocked(place: Place) -> Statements:
-        statements = locked(place)
+    def unlocked(tables: LogTables) -> RecordStatements:
+        statements = locked(tables)
         return statements._replace(
             insert=statements.insert.replace("pg_advisory_xact_lock", "abs"),
         )
 
-    with patch.object(Statements, "of", unlocked):
+    with patch.object(postgres, "record_statements", unlocked):
         yield
 
 

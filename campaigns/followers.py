@@ -144,7 +144,7 @@ def hold(orders: Orders, figures: Figures, where: str) -> None:
     except NoViewsError:
         figures.find("missing views", f"{where}: no generation is live")
         return
-    live = orders.views.standing().live
+    live = orders.views.status().live
     store = orders.log.views
     if live is None or store is None:
         raise RuntimeError("the views that were just there are gone")

@@ -150,16 +150,18 @@ def initialize(
     """
     if _is_postgres(url):
         with _from_extra("postgres", "psycopg"):
-            from lifecycle.log.stores.postgres import log as postgres
+            from lifecycle.log.stores.postgres.log import PostgresLog
             from lifecycle.log.stores.postgres.rights import Grants
 
-        postgres.initialize(url, Grants(role, follower, reader, revoke_public))
-    elif revoke_public or (role, follower, reader) != (None, None, None):
+        with closing(PostgresLog(url)) as log:
+            log.initialize(Grants(role, follower, reader, revoke_public))
+            return log.url
+    if revoke_public or (role, follower, reader) != (None, None, None):
         raise InvalidArgumentError("role", "none: only PostgreSQL has roles")
-    with closing(open_log(url)) as log:
-        if isinstance(log, Guarded):
-            log.put_back_guards()
-        return log.url
+    with closing(open_log(url)) as opened:
+        if isinstance(opened, Guarded):
+            opened.put_back_guards()
+        return opened.url
 
 
 def initializing_statements(
@@ -191,9 +193,10 @@ def rights_of(url: str, role: str) -> Setting:
         StoreError: as `connect`.
     """
     with _from_extra("postgres", "psycopg"):
-        from lifecycle.log.stores.postgres import log as postgres
+        from lifecycle.log.stores.postgres.log import PostgresLog
 
-    return postgres.describe(url, role)
+    with closing(PostgresLog(url, create=False)) as log:
+        return log.describe(role)
 
 
 @cache

@@ -22,7 +22,7 @@ from lifecycle.core.view import OrderView
 from lifecycle.errors import PoisonedOrdersError, StoredFormatError
 from lifecycle.log.codec import decode_event
 from lifecycle.log.contract import ORDERS, Level, Log, Setting
-from lifecycle.log.feed_store import Standing
+from lifecycle.log.feed_store import SubscriptionPosition
 from lifecycle.service.orders import Orders
 from lifecycle.service.receipt import DAMAGED
 
@@ -87,7 +87,7 @@ def checks_of_log(orders: Orders) -> Iterator[Check]:
         "records", Level.OK, f"{log.last_position()} in the log, of {counted(streams, 'order')}"
     )
     yield _views(orders)
-    yield from map(partial(_feed, log.last_position()), log.feeds.standings())
+    yield from map(partial(_feed, log.last_position()), log.feeds.positions())
     yield _quarantine(orders)
     yield from _anomalies(orders)
     yield _confirmation(orders)
@@ -153,11 +153,11 @@ def _quarantine(orders: Orders) -> Check:
     )
 
 
-def _feed(end: int, standing: Standing) -> Check:
-    name = f"feed {standing.name}"
-    behind = max(end - standing.position, 0)
-    found = f"{counted(behind, 'record')} behind, {counted(standing.letters, 'dead letter')}"
-    if standing.letters:
+def _feed(end: int, feed: SubscriptionPosition) -> Check:
+    name = f"feed {feed.name}"
+    behind = max(end - feed.position, 0)
+    found = f"{counted(behind, 'record')} behind, {counted(feed.letters, 'dead letter')}"
+    if feed.letters:
         advice = "look at Subscription.letters(), mend the handler, then: Subscription.redrive()"
         return Check(name, Level.ATTENTION, found, advice)
     if behind > FAR_BEHIND:
@@ -166,18 +166,18 @@ def _feed(end: int, standing: Standing) -> Check:
 
 
 def _views(orders: Orders) -> Check:
-    standing = orders.views.standing()
+    status = orders.views.status()
     level, advice = Level.OK, None
-    if standing.live is None:
+    if status.live is None:
         level, advice = Level.NOTE, "if list is too slow, run: lifecycle views --rebuild"
-    elif not standing.fits or standing.live.position > standing.end:
+    elif not status.fits or status.live.position > status.end:
         level, advice = Level.ATTENTION, "run: lifecycle views --rebuild"
-    elif standing.poisoned:
+    elif status.poisoned:
         level = Level.ATTENTION
         advice = "run: lifecycle views, and after a fix: lifecycle views --redrive"
-    elif standing.behind > FAR_BEHIND:
+    elif status.behind > FAR_BEHIND:
         level, advice = Level.NOTE, "keep running: lifecycle views --follow"
-    return Check("views", level, told(standing), advice)
+    return Check("views", level, told(status), advice)
 
 
 def _prerequisites(provider: str) -> Iterator[Check]:

@@ -11,7 +11,7 @@ from lifecycle.cli.option import DEFAULT_DATABASE, DEFAULT_PROVIDER, Database, J
 from lifecycle.cli.output import counted, print_json, print_table, progress, say
 from lifecycle.composition import connect
 from lifecycle.log.view_store import Generation
-from lifecycle.projections.stored_views import Standing
+from lifecycle.projections.stored_views import ViewsStatus
 from lifecycle.service.orders import Orders
 
 MOST_SHOWN: Final = 100
@@ -45,7 +45,7 @@ def views(
         if rebuild:
             _rebuild(orders)
         elif catch_up:
-            with progress("views", orders.views.standing().behind) as advance:
+            with progress("views", orders.views.status().behind) as advance:
                 orders.views.catch_up(advance)
         elif follow:
             orders.views.follow()
@@ -63,44 +63,44 @@ def _rebuild(orders: Orders) -> None:
 
 
 def _show(orders: Orders, *, json: bool) -> bool:
-    standing = orders.views.standing()
+    status = orders.views.status()
     poisoned = [one for one, _ in zip(orders.views.poisoned(), range(MOST_SHOWN), strict=False)]
     if json:
         print_json(
             {
-                **_as_json(standing),
+                **_as_json(status),
                 "poisoned_orders": [one._asdict() for one in poisoned],
             }
         )
-        return standing.ok
-    say(told(standing), "green" if standing.ok else "bold red")
+        return status.ok
+    say(told(status), "green" if status.ok else "bold red")
     if poisoned:
-        say(f"{counted(standing.poisoned, 'order')} cannot be folded; after a fix: --redrive")
+        say(f"{counted(status.poisoned, 'order')} cannot be folded; after a fix: --redrive")
         print_table(("order", "why"), poisoned)
-    return standing.ok
+    return status.ok
 
 
-def told(standing: Standing) -> str:
+def told(status: ViewsStatus) -> str:
     """Return how the stored views stand, in one line for people."""
-    live, building = standing.live, standing.building
+    live, building = status.live, status.building
     on_its_way = "" if building is None else f"; generation {building.number} is being built"
     if live is None:
         return f"no views are stored; list folds the whole log{on_its_way}"
-    where = f"generation {live.number} at position {live.position:,} of {standing.end:,}"
-    made_for = "" if standing.fits else ", made for another definition"
-    behind = f", {counted(standing.behind, 'record')} behind" if standing.behind else ""
+    where = f"generation {live.number} at position {live.position:,} of {status.end:,}"
+    made_for = "" if status.fits else ", made for another definition"
+    behind = f", {counted(status.behind, 'record')} behind" if status.behind else ""
     return f"{where}{behind}{made_for}{on_its_way}"
 
 
-def _as_json(standing: Standing) -> dict[str, Any]:
+def _as_json(status: ViewsStatus) -> dict[str, Any]:
     return {
-        "ok": standing.ok,
-        "live": _generation(standing.live),
-        "building": _generation(standing.building),
-        "fits": standing.fits,
-        "behind": standing.behind,
-        "last_position": standing.end,
-        "poisoned": standing.poisoned,
+        "ok": status.ok,
+        "live": _generation(status.live),
+        "building": _generation(status.building),
+        "fits": status.fits,
+        "behind": status.behind,
+        "last_position": status.end,
+        "poisoned": status.poisoned,
     }
 
 

@@ -26,7 +26,7 @@ class DeadLetter(NamedTuple):
         return f"<DeadLetter of {self.order_id!a} at {self.position}: {self.reason!a}>"
 
 
-class Standing(NamedTuple):
+class SubscriptionPosition(NamedTuple):
     """A subscription: how far it is in the log, and how many letters wait."""
 
     name: str
@@ -44,7 +44,7 @@ class FeedStore(Protocol):
         """Return where a subscription stands; a new one begins at `position`."""
         ...
 
-    def standings(self) -> list[Standing]:
+    def positions(self) -> list[SubscriptionPosition]:
         """Return all subscriptions, by name; none where nobody ever subscribed."""
         ...
 

@@ -109,12 +109,12 @@ def _measured(measure: _Measure, _: CallbackOptions) -> list[Observation]:
 
 def _feed_lag(watched: Telemetry) -> Iterator[_Measured]:
     end = watched.log.last_position()
-    for name, position, _ in watched.log.feeds.standings():
+    for name, position, _ in watched.log.feeds.positions():
         yield max(end - position, 0), _FEED, name
 
 
 def _dead_letters(watched: Telemetry) -> Iterator[_Measured]:
-    for name, _, letters in watched.log.feeds.standings():
+    for name, _, letters in watched.log.feeds.positions():
         yield letters, _FEED, name
 
 

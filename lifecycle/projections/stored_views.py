@@ -38,7 +38,7 @@ def _checked(progress: Progress | None) -> Progress:
     return progress
 
 
-class Standing(NamedTuple):
+class ViewsStatus(NamedTuple):
     """How the stored views of a provider stand.
 
     `live` are those in use, whatever they were made for; `fits` tells whether this definition
@@ -77,12 +77,12 @@ class StoredViews:
         self._fold_cache = fold_cache
         self._provider = provider
 
-    def standing(self) -> Standing:
+    def status(self) -> ViewsStatus:
         """Return how the stored views stand."""
         generations = [] if self._log.views is None else self._store.generations(self._name)
         by_phase = {generation.phase: generation for generation in generations}
         live = by_phase.get(Phase.LIVE)
-        return Standing(
+        return ViewsStatus(
             live=live,
             fits=live is not None and self._fits(live),
             building=by_phase.get(Phase.WALKING) or by_phase.get(Phase.TRAILING),
@@ -92,7 +92,7 @@ class StoredViews:
 
     def poisoned(self) -> Iterator[Poisoned]:
         """Yield the orders that could not be folded, each with the reason, by order id."""
-        live = self.standing().live
+        live = self.status().live
         return iter(()) if live is None else self._poisoned(live)
 
     def rebuild(self, progress: Progress | None = None) -> None:
@@ -201,7 +201,7 @@ class StoredViews:
     def _live(self) -> Generation:
         live = live_generation(self._log, self._provider)
         if live is None:
-            there = self.standing().live is not None
+            there = self.status().live is not None
             found = "those that are there were made for another definition" if there else "none"
             raise NoViewsError(self._name, found)
         return live

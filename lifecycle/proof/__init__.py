@@ -9,10 +9,10 @@
 `lifecycle check` does all of it; docs/explanation/proof.md says what is not shown.
 """
 
-from lifecycle.proof.arrivals import ArrivalFold
 from lifecycle.proof.certificate import Certificate, certify, certify_fold
 from lifecycle.proof.lint_rules import Linted, LintFinding, lint
 from lifecycle.proof.obligation import Counterexample, Obligation, Proved
+from lifecycle.proof.quotient import ArrivalFold
 
 __all__ = [
     "ArrivalFold",

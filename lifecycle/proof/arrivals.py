@@ -17,10 +17,10 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Sequence
 from itertools import combinations_with_replacement
-from typing import Any, Final, NamedTuple, Protocol, runtime_checkable
+from typing import Final, NamedTuple
 
 from lifecycle.proof.obligation import Counterexample, Obligation, Proved
-from lifecycle.proof.quotient import Broken, Explored, Quotient, explore, minimize
+from lifecycle.proof.quotient import ArrivalFold, Broken, Explored, Quotient, explore, minimize
 
 LIMIT: Final = 100_000
 """So many states are explored, unless asked otherwise."""
@@ -33,37 +33,6 @@ _STEPS: Final = "steps are a function"
 
 Pair = tuple[int, int]
 """Two events of the alphabet, by index; twice the same one is a repeat."""
-
-
-@runtime_checkable
-class ArrivalFold(Protocol):
-    """A fold that takes events as they arrive. States and outputs are hashable values.
-
-    Events of the alphabet are shown by `str`.
-    """
-
-    @property
-    def name(self) -> str:
-        """What a certificate calls it."""
-        ...
-
-    @property
-    def alphabet(self) -> Sequence[Any]:
-        """The events that the proof ranges over."""
-        ...
-
-    @property
-    def initial(self) -> Hashable:
-        """The state before anything arrived."""
-        ...
-
-    def step(self, state: Any, event: Any) -> Hashable:
-        """Return the state after one more arrival."""
-        ...
-
-    def output(self, state: Any) -> Hashable:
-        """Return what is told in this state: the view."""
-        ...
 
 
 class ArrivalProof(NamedTuple):

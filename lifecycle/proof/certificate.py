@@ -13,10 +13,11 @@ from lifecycle.core.definition import Definition, Written
 from lifecycle.errors import DefinitionError
 from lifecycle.proof import arrivals, sorting
 from lifecycle.proof.alphabet import alphabet
-from lifecycle.proof.arrivals import ArrivalFold, ArrivalProof
+from lifecycle.proof.arrivals import ArrivalProof
 from lifecycle.proof.known_bad import KNOWN_BAD
 from lifecycle.proof.lint_rules import Linted, lint
 from lifecycle.proof.obligation import Obligation, Proved, altogether
+from lifecycle.proof.quotient import ArrivalFold
 from lifecycle.proof.sorting import DEFAULT, SHIPPED, Rules, Scope
 from lifecycle.proof.unsorted import Unordered, unordered
 

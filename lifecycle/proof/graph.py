@@ -41,6 +41,10 @@ class Graph:
         """
         return self.ways.get(state, (state,))
 
+    def way_over(self, row: Row) -> Words:
+        """Return the shortest event string that ends with a move."""
+        return (*self.way(row.source), row.trigger)
+
     def ascends(self, row: Row) -> bool:
         """Tell whether a move leads to a higher rank."""
         return self._ranks[row.dest] > self._ranks[row.source]

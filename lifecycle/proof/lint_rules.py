@@ -23,6 +23,7 @@ no declared moves lead, it begins where an order would skip to.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import fields
 from itertools import pairwise
 from typing import Any, Final, NamedTuple
 
@@ -66,24 +67,13 @@ def written_of(lifecycle: Definition | Written) -> Written:
     """Return a lifecycle as it would be written."""
     if isinstance(lifecycle, Written):
         return lifecycle
-    return Written(
-        name=lifecycle.name,
-        states=lifecycle.states,
-        moves=[move._asdict() for move in lifecycle.moves],
-        terminal=lifecycle.terminal,
-        aborts=lifecycle.aborts,
-        birth=lifecycle.birth,
-        side=lifecycle.side,
-        main_line=lifecycle.main_line,
-        informational=lifecycle.informational,
-        awaits=lifecycle.awaits,
-        details=lifecycle.details,
-    )
+    parts = {part.name: getattr(lifecycle, part.name) for part in fields(Written)}
+    return Written(**{**parts, "moves": [move._asdict() for move in lifecycle.moves]})
 
 
 def _malformed(drawn: Sketch, _: Graph | None = None) -> Iterator[LintFinding]:
-    for part in drawn.malformed:
-        yield LintFinding("malformed", part.sentence)
+    for sentence in drawn.malformed:
+        yield LintFinding("malformed", sentence)
 
 
 def _unknown(drawn: Sketch, graph: Graph) -> Iterator[LintFinding]:
@@ -138,8 +128,7 @@ def _ways_out(drawn: Sketch, graph: Graph) -> Iterator[LintFinding]:
     for row in drawn.rows:
         if row.source in drawn.terminal:
             sentence = f"{row.source!a} is an end, but {row.trigger!a} leads on to {row.dest!a}"
-            witness = (*graph.way(row.source), row.trigger)
-            yield LintFinding("way_out_of_terminal", sentence, witness)
+            yield LintFinding("way_out_of_terminal", sentence, graph.way_over(row))
 
 
 def _shadowed(drawn: Sketch, graph: Graph) -> Iterator[LintFinding]:
@@ -148,7 +137,7 @@ def _shadowed(drawn: Sketch, graph: Graph) -> Iterator[LintFinding]:
         if first is row:
             continue
         where = f"{row.trigger!a} in {row.source!a}"
-        witness = (*graph.way(row.source), row.trigger)
+        witness = graph.way_over(row)
         if first.dest == row.dest:
             sentence = f"move {row.number} repeats move {first.number}: {where}"
             yield LintFinding("shadowed_move", sentence, witness)
@@ -170,8 +159,7 @@ def _ambiguous(drawn: Sketch, graph: Graph) -> Iterator[LintFinding]:
                 f"{row.trigger!a} leads to {first.dest!a} by move {first.number} and to "
                 f"{row.dest!a} by move {row.number}: an event names one state, the last written"
             )
-            witness = (*graph.way(first.source), first.trigger)
-            yield LintFinding("order_dependence", sentence, witness)
+            yield LintFinding("order_dependence", sentence, graph.way_over(first))
 
 
 def _dead(drawn: Sketch, graph: Graph) -> Iterator[LintFinding]:
@@ -180,7 +168,7 @@ def _dead(drawn: Sketch, graph: Graph) -> Iterator[LintFinding]:
             f"move {row.number} is never taken: {row.trigger!a} in {row.source!a} is "
             f"{verdict} with it and without it"
         )
-        yield LintFinding("dead_move", sentence, (*graph.way(row.source), row.trigger))
+        yield LintFinding("dead_move", sentence, graph.way_over(row))
 
 
 def _clashes(drawn: Sketch, graph: Graph) -> Iterator[LintFinding]:
@@ -193,8 +181,7 @@ def _clashes(drawn: Sketch, graph: Graph) -> Iterator[LintFinding]:
             sentence = (
                 f"{row.trigger!a} is a state, but the move of that name leads to {row.dest!a}"
             )
-            witness = (*graph.way(row.source), row.trigger)
-            yield LintFinding("clashing_names", sentence, witness)
+            yield LintFinding("clashing_names", sentence, graph.way_over(row))
     names = {*known, *(row.trigger for row in drawn.rows), *drawn.informational}
     for name in sorted(names & (EXCHANGE_NAMES - known - drawn.informational)):
         yield LintFinding("clashing_names", f"{name!a} is what we call an exchange", (name,))
@@ -223,7 +210,7 @@ def _ranks(drawn: Sketch, graph: Graph) -> Iterator[LintFinding]:
             f"{state!a} is only ever reached from a higher rank, first from {row.source!a}: "
             "an undated one is stale"
         )
-        yield LintFinding("rank_contradiction", sentence, (*graph.way(row.source), row.trigger))
+        yield LintFinding("rank_contradiction", sentence, graph.way_over(row))
     for rows in graph.onward.values():
         for row in rows:
             if row.dest in graph.terminal and row.dest not in backwards and not graph.ascends(row):
@@ -231,8 +218,7 @@ def _ranks(drawn: Sketch, graph: Graph) -> Iterator[LintFinding]:
                     f"{row.dest!a} is an end, and ranks below {row.source!a} that leads to it: "
                     "an undated one is stale"
                 )
-                witness = (*graph.way(row.source), row.trigger)
-                yield LintFinding("rank_contradiction", sentence, witness)
+                yield LintFinding("rank_contradiction", sentence, graph.way_over(row))
     yield from _main_line(drawn)
 
 

@@ -60,6 +60,15 @@ class Obligation(NamedTuple):
         }
 
 
+def judged(name: str, cases: Iterable[Counterexample | None], says: str) -> Obligation:
+    """Look at cases one by one, up to the first that refutes; `says` is told where none does."""
+    checked = 0
+    for checked, found in enumerate(cases, 1):
+        if found is not None:
+            return Obligation(name, Proved.REFUTED, checked, str(found), found)
+    return Obligation(name, Proved.PROVED, checked, says)
+
+
 def altogether(proved: Iterable[Proved]) -> Proved:
     """Return the verdict on all of it: one refutation refutes, one gap leaves it unproved."""
     found = set(proved)

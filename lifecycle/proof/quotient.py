@@ -9,18 +9,38 @@ length of the shortest string that tells them apart.
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 
-class _Automaton(Protocol):
-    """The part of a fold over arrivals that exploring needs."""
+@runtime_checkable
+class ArrivalFold(Protocol):
+    """A fold that takes events as they arrive. States and outputs are hashable values.
+
+    Events of the alphabet are shown by `str`.
+    """
 
     @property
-    def alphabet(self) -> Sequence[Any]: ...
+    def name(self) -> str:
+        """What a certificate calls it."""
+        ...
+
     @property
-    def initial(self) -> Hashable: ...
-    def step(self, state: Any, event: Any) -> Hashable: ...
-    def output(self, state: Any) -> Hashable: ...
+    def alphabet(self) -> Sequence[Any]:
+        """The events that the proof ranges over."""
+        ...
+
+    @property
+    def initial(self) -> Hashable:
+        """The state before anything arrived."""
+        ...
+
+    def step(self, state: Any, event: Any) -> Hashable:
+        """Return the state after one more arrival."""
+        ...
+
+    def output(self, state: Any) -> Hashable:
+        """Return what is told in this state: the view."""
+        ...
 
 
 class Broken(NamedTuple):
@@ -92,7 +112,7 @@ class _Stumbled(Exception):  # noqa: N818 - it never leaves this module
         self.way, self.says = way, says
 
 
-def explore(fold: _Automaton, limit: int) -> Explored | Broken:
+def explore(fold: ArrivalFold, limit: int) -> Explored | Broken:
     """Return every state that arrivals lead to, nearest first, and at most so many."""
     explored = Explored([], [], [], [], complete=True)
     known: dict[Hashable, int] = {}
@@ -128,7 +148,7 @@ def minimize(explored: Explored) -> Quotient:
     return Quotient(explored, rounds, tuple(nearest.values()))
 
 
-def _expand(fold: _Automaton, explored: Explored, known: dict[Hashable, int]) -> None:
+def _expand(fold: ArrivalFold, explored: Explored, known: dict[Hashable, int]) -> None:
     number = len(explored.moves)
     row: list[int] = []
     for letter in range(len(fold.alphabet)):
@@ -140,7 +160,7 @@ def _expand(fold: _Automaton, explored: Explored, known: dict[Hashable, int]) ->
 
 
 def _discover(
-    fold: _Automaton,
+    fold: ArrivalFold,
     explored: Explored,
     known: dict[Hashable, int],
     state: Hashable,
@@ -158,7 +178,7 @@ def _discover(
     explored.came.append(came)
 
 
-def _stepped(fold: _Automaton, explored: Explored, number: int, letter: int) -> Hashable:
+def _stepped(fold: ArrivalFold, explored: Explored, number: int, letter: int) -> Hashable:
     """Take one step, twice: a fold that reads a clock or a counter gives itself away."""
     state, event = explored.states[number], fold.alphabet[letter]
     try:

@@ -33,21 +33,18 @@ class Row(NamedTuple):
     dest: str
 
 
-class Malformed(NamedTuple):
-    """A part that is no move and no name at all; the sentence says what was found."""
-
-    sentence: str
-
-
 @dataclass(frozen=True)
 class Sketch:
-    """A written lifecycle, sorted into what can be used and what cannot."""
+    """A written lifecycle, sorted into what can be used and what cannot.
+
+    `malformed` says of each part that is no move and no name at all what was found.
+    """
 
     name: str
     states: tuple[str, ...]
     rows: tuple[Row, ...]
     stray: tuple[Row, ...]
-    malformed: tuple[Malformed, ...]
+    malformed: tuple[str, ...]
     repeated: tuple[str, ...]
     roles: Mapping[str, tuple[str, ...]]
     informational: frozenset[str]
@@ -90,7 +87,7 @@ class Sketch:
 
 def sketch(written: Written) -> Sketch:
     """Return a written lifecycle, sorted into what can be used and what cannot."""
-    malformed: list[Malformed] = []
+    malformed: list[str] = []
     named = list(_texts("states", written.states, malformed))
     states = tuple(dict.fromkeys(named))
     rows = tuple(_rows(written.moves, states, malformed))
@@ -111,14 +108,14 @@ def sketch(written: Written) -> Sketch:
     )
 
 
-def _details(model: Any, malformed: list[Malformed]) -> type[BaseModel]:
+def _details(model: Any, malformed: list[str]) -> type[BaseModel]:
     if not isinstance(model, type) or not issubclass(model, BaseModel):
         found = f"{_kind(model)}, expected a pydantic model"
     elif model.model_rebuild(raise_errors=False) is False:
         found = f"the model {model.__name__!a}, expected one whose types are all there"
     else:
         return model
-    malformed.append(Malformed(f"details is {found}"))
+    malformed.append(f"details is {found}")
     return NoDetails
 
 
@@ -129,27 +126,27 @@ def _role(written: Written, role: str) -> object:
     return names if isinstance(names, Mapping) else None
 
 
-def _texts(where: str, names: object, malformed: list[Malformed]) -> Iterator[str]:
+def _texts(where: str, names: object, malformed: list[str]) -> Iterator[str]:
     """Yield the names that are texts; a lone text is no list of them."""
     if isinstance(names, str) or not isinstance(names, Iterable):
-        malformed.append(Malformed(f"{where} is {_kind(names)}, expected a list of names"))
+        malformed.append(f"{where} is {_kind(names)}, expected a list of names")
         return
     for name in names:
         # An enum member that is a text as well draws a phantom state beside the plain one.
         if _is_plain(name):
             yield name
         else:
-            malformed.append(Malformed(f"{where} holds {_kind(name)}, expected plain text"))
+            malformed.append(f"{where} holds {_kind(name)}, expected plain text")
 
 
-def _rows(moves: object, states: tuple[str, ...], malformed: list[Malformed]) -> Iterator[Row]:
+def _rows(moves: object, states: tuple[str, ...], malformed: list[str]) -> Iterator[Row]:
     if isinstance(moves, str) or not isinstance(moves, Iterable):
-        malformed.append(Malformed(f"moves is {_kind(moves)}, expected a list of moves"))
+        malformed.append(f"moves is {_kind(moves)}, expected a list of moves")
         return
     for number, move in enumerate(moves, 1):
         why = _why_malformed(move)
         if why is not None:
-            malformed.append(Malformed(f"move {number} {why}"))
+            malformed.append(f"move {number} {why}")
             continue
         for source in _sources(move["source"], states):
             yield Row(number, source, move["trigger"], move["dest"])

@@ -23,7 +23,7 @@ from lifecycle.core.fold import Folding
 from lifecycle.core.verdict import sort_key, supersedes
 from lifecycle.core.view import OrderView
 from lifecycle.proof.alphabet import INSTANTS, Alphabet, Letter, spoken_names
-from lifecycle.proof.obligation import Counterexample, Obligation, Proved
+from lifecycle.proof.obligation import Counterexample, Obligation, Proved, judged
 from lifecycle.proof.subsets import Sets, Tell, Walk, walk
 
 SIZE: Final = 4
@@ -36,6 +36,9 @@ LIMIT: Final = 1_000_000
 """So many sets are looked at, unless asked otherwise."""
 
 _SEED: Final = 20220604
+
+Case = Counterexample | None
+"""One case that was looked at, and what it refutes by."""
 
 
 class Rules(NamedTuple):
@@ -68,77 +71,86 @@ def prove(
     definition: Definition, over: Alphabet, *, rules: Rules = SHIPPED, scope: Scope = DEFAULT
 ) -> list[Obligation]:
     """Return what came of each obligation of a fold that sorts."""
-    found = [
-        _total(definition, over, rules),
-        _injective(definition, over, rules),
-        _placed_by_content(definition, over, rules),
-        _one_content(over, rules),
-    ]
-    found += _incremental(definition, over, rules, scope)
+    asked = (definition, over, rules)
     letters = chosen(definition, over)[: scope.lattice]
-    found += [_viewed_by_content(definition, over, rules), _lattice(definition, letters, rules)]
-    return found
+    return [
+        _total(*asked),
+        judged(
+            "distinct events have distinct places", _injective(*asked), "ties end at key and digest"
+        ),
+        judged(
+            "places read content only",
+            _placed_by_content(*asked),
+            "what depends on delivery moves no event",
+        ),
+        judged(
+            "one content counts a key, whatever came first",
+            _one_content(over, rules),
+            "of rivals the earliest, then the smallest",
+        ),
+        *_incremental(definition, over, rules, scope),
+        judged(
+            "views read content only",
+            _viewed_by_content(*asked),
+            "another delivery gives the same digest",
+        ),
+        judged(
+            f"incremental = batch = view, all subsets of {len(letters)} events",
+            _lattice(definition, letters, rules),
+            "the same state, view and history",
+        ),
+    ]
 
 
 def _total(definition: Definition, over: Alphabet, rules: Rules) -> Obligation:
     """Sort the alphabet, and see that every pair of it agrees with the sorted list."""
-    name, checked = "places are totally ordered", 0
+    name = "places are totally ordered"
     try:
         placed = sorted((rules.place(definition, each.event), each.label) for each in over.wide)
-        for (low, one), (high, other) in combinations(placed, 2):
-            checked += 1
-            if high < low:
-                return _refuted(name, checked, _pair(one, other, "in a circle", "in a circle"))
+        cases = (
+            _pair(one, other, "in a circle", "in a circle") if high < low else None
+            for (low, one), (high, other) in combinations(placed, 2)
+        )
+        return judged(name, cases, "every two places compare, without a circle")
     except TypeError as failure:
         why = f"two places cannot be compared: {failure}"
-        return Obligation(name, Proved.REFUTED, checked, why)
-    return Obligation(name, Proved.PROVED, checked, "every two places compare, without a circle")
+        return Obligation(name, Proved.REFUTED, 0, why)
 
 
-def _injective(definition: Definition, over: Alphabet, rules: Rules) -> Obligation:
+def _injective(definition: Definition, over: Alphabet, rules: Rules) -> Iterator[Case]:
     """Place the alphabet, and beside each event another content under its key."""
-    name = "distinct events have distinct places"
     seen: dict[Any, str] = {}
     rivals = [
         Letter(f"{label} of another content", event._replace(digest=event.digest[::-1]))
         for label, event in over.wide
     ]
-    for checked, letter in enumerate((*over.wide, *rivals), 1):
+    for letter in (*over.wide, *rivals):
         where = rules.place(definition, letter.event)
-        if where in seen:
-            same = f"the place {_short(where)}"
-            return _refuted(name, checked, _pair(seen[where], letter.label, same, same))
-        seen[where] = letter.label
-    return Obligation(name, Proved.PROVED, len(seen), "ties end at key and digest")
+        first = seen.setdefault(where, letter.label)
+        same = f"the place {_short(where)}"
+        yield None if first is letter.label else _pair(first, letter.label, same, same)
 
 
-def _placed_by_content(definition: Definition, over: Alphabet, rules: Rules) -> Obligation:
+def _placed_by_content(definition: Definition, over: Alphabet, rules: Rules) -> Iterator[Case]:
     """Change what depends on delivery, field by field, and see that no place moves."""
-    name, checked = "places read content only", 0
     for letter in over.wide:
         where = rules.place(definition, letter.event)
         for field, event in delivered_otherwise(letter.event):
-            checked += 1
             moved = rules.place(definition, event)
-            if moved != where:
-                other = f"{letter.label} with another {field}"
-                found = _pair(letter.label, other, f"{_short(where)}", f"{_short(moved)}")
-                return _refuted(name, checked, found)
-    return Obligation(name, Proved.PROVED, checked, "what depends on delivery moves no event")
+            other = f"{letter.label} with another {field}"
+            yield (
+                None if moved == where else _pair(letter.label, other, _short(where), _short(moved))
+            )
 
 
-def _one_content(over: Alphabet, rules: Rules) -> Obligation:
+def _one_content(over: Alphabet, rules: Rules) -> Iterator[Case]:
     """Bring four contents under one key, for each event, in every order of arrival."""
-    name, checked = "one content counts a key, whatever came first", 0
     for letter in over.wide:
         rivals = _rivals(letter.event)
         first = _winner(rules, rivals)
         for order in permutations(rivals):
-            checked += 1
-            winner = _winner(rules, order)
-            if winner is not first:
-                return _refuted(name, checked, _other_winner(letter, rivals, order, rules))
-    return Obligation(name, Proved.PROVED, checked, "of rivals the earliest, then the smallest")
+            same = _winner(rules, order) is first
+            yield None if same else _other_winner(letter, rivals, order, rules)
 
 
 def _other_winner(
@@ -170,7 +182,7 @@ def _incremental(
             continue
         checked, counterexample = found[number]
         if counterexample is not None:
-            yield _refuted(name, checked, counterexample)
+            yield Obligation(name, Proved.REFUTED, checked, str(counterexample), counterexample)
         elif any(part.counterexample for part in found):
             yield Obligation(name, Proved.UNPROVED, checked, "stopped: see what is refuted")
         else:
@@ -183,36 +195,27 @@ def _same(walked: Walk, checked: int) -> str:
     return f"whichever comes last, and repeats: the same inner state{alike}"
 
 
-def _viewed_by_content(definition: Definition, over: Alphabet, rules: Rules) -> Obligation:
+def _viewed_by_content(definition: Definition, over: Alphabet, rules: Rules) -> Iterator[Case]:
     """Change what depends on delivery for all of a set, and see that the view stays."""
-    name, checked = "views read content only", 0
-    letters = over.letters
-    for one, other in combinations(letters, 2):
-        events = (one.event, other.event)
-        again = (_delivered_anyhow(each) for each in events)
+    for pair in combinations(over.letters, 2):
+        events = [letter.event for letter in pair]
+        again = map(_delivered_anyhow, events)
         view = rules.folding.of(definition, events).view()
-        checked += 1
-        if rules.folding.of(definition, again).view().digest != view.digest:
-            labels = (one.label, other.label)
-            again_labels = tuple(f"{label} delivered otherwise" for label in labels)
-            told = f"the digest {view.digest[:12]}"
-            found = Counterexample((), labels, again_labels, (), told, "another one")
-            return _refuted(name, checked, found)
-    return Obligation(name, Proved.PROVED, checked, "another delivery gives the same digest")
+        if rules.folding.of(definition, again).view().digest == view.digest:
+            yield None
+            continue
+        labels = tuple(letter.label for letter in pair)
+        again_labels = tuple(f"{label} delivered otherwise" for label in labels)
+        told = f"the digest {view.digest[:12]}"
+        yield Counterexample((), labels, again_labels, (), told, "another one")
 
 
-def _lattice(definition: Definition, letters: Sequence[Letter], rules: Rules) -> Obligation:
+def _lattice(definition: Definition, letters: Sequence[Letter], rules: Rules) -> Iterator[Case]:
     """Compare every subset of some chosen events, whichever comes last, and all that is told."""
-    name = f"incremental = batch = view, all subsets of {len(letters)} events"
     sets = Sets(Walk(definition, rules.folding, letters, 1))
-    checked = 0
     for size, _ in enumerate(letters, 1):
         for subset in combinations(range(len(letters)), size):
-            checked += 1
-            found = sets.look(subset) or _told_otherwise(sets, subset, letters)
-            if found is not None:
-                return _refuted(name, checked, found)
-    return Obligation(name, Proved.PROVED, checked, "the same state, view and history")
+            yield sets.look(subset) or _told_otherwise(sets, subset, letters)
 
 
 def _told_otherwise(
@@ -321,10 +324,6 @@ def _within(walks: Sequence[Walk], limit: int) -> Iterator[Walk]:
 
 def _pair(one: str, other: str, one_gives: str, other_gives: str) -> Counterexample:
     return Counterexample((), (one,), (other,), (), one_gives, other_gives)
-
-
-def _refuted(name: str, checked: int, found: Counterexample) -> Obligation:
-    return Obligation(name, Proved.REFUTED, checked, str(found), found)
 
 
 def _short(value: object) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 from lifecycle.core.definition import Definition, Written
 from lifecycle.errors import DefinitionError, InvalidArgumentError
-from lifecycle.proof.arrivals import ArrivalFold
+from lifecycle.proof.quotient import ArrivalFold
 
 Target = Definition | Written | ArrivalFold
 

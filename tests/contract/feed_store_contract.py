@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lifecycle.log.feed_store import DeadLetter, FeedStore, MovedOnError, Standing
+from lifecycle.log.feed_store import DeadLetter, FeedStore, MovedOnError, SubscriptionPosition
 
 
 class FeedStoreContract:
@@ -13,12 +13,15 @@ class FeedStoreContract:
     def test_a_new_subscription_starts_at_the_given_position_and_later_at_its_own(
         self, store: FeedStore
     ):
-        assert store.standings() == []
+        assert store.positions() == []
         assert store.letters("notify", 0, 10) == []
         assert store.begin("notify", 7) == 7
         assert store.begin("notify", 99) == 7
         assert store.begin("audit", 0) == 0
-        assert store.standings() == [Standing("audit", 0, 0), Standing("notify", 7, 0)]
+        assert store.positions() == [
+            SubscriptionPosition("audit", 0, 0),
+            SubscriptionPosition("notify", 7, 0),
+        ]
 
     def test_a_position_moves_only_from_where_its_reader_found_it(self, store):
         store.begin("notify", 0)
@@ -50,7 +53,7 @@ class FeedStoreContract:
         assert store.park("notify", 0, letter)
         assert not store.park("notify", 0, letter._replace(position=6))
         assert store.letters("notify", 0, 10) == [letter]
-        assert store.standings() == [Standing("notify", 4, 1)]
+        assert store.positions() == [SubscriptionPosition("notify", 4, 1)]
 
     def test_letters_come_in_the_order_of_the_log_a_page_at_a_time(self, store):
         store.begin("notify", 0)

@@ -11,6 +11,7 @@ import pytest
 from lifecycle.composition import open_log
 from lifecycle.errors import StoreUnavailableError
 from lifecycle.log.stores.memory.feeds import MemoryFeeds
+from lifecycle.log.stores.postgres.rights import Grants
 from tests.contract.feed_store_contract import FeedStoreContract
 
 
@@ -65,11 +66,11 @@ class TestPostgresFeeds(FeedStoreContract):
         url = postgres.new_url()
         with closing(open_log(url)) as log:
             log.feeds.begin("notify", 0)
-            role = f"app_{log.recorder._place.schema}"
-            log.recorder.initialize(role)
+            role = f"app_{log.recorder._tables.schema}"
+            log.initialize(Grants(role))
             with closing(open_log(url.replace("postgres@", f"{role}@"))) as app:
-                assert app.feeds.standings() == []
-            assert len(log.feeds.standings()) == 1
+                assert app.feeds.positions() == []
+            assert len(log.feeds.positions()) == 1
 
     def test_a_transaction_that_is_refused_at_its_end_is_a_store_that_is_not_available(
         self, store, postgres

@@ -70,7 +70,8 @@ class TestSQLiteViews(ViewStoreContract):
                 {"received_since": 5},
                 {"status": "created", "waiting_before": 5, "received_before": 9},
             ):
-                statement, values = finding(Conditions(**wanted), None)
+                statement, values, index = finding(Conditions(**wanted))
+                statement = store.spelled(statement, index)
                 plan = driver.execute(
                     f"EXPLAIN QUERY PLAN {statement}", (live.number, "", *values, 10)
                 ).fetchall()

@@ -49,7 +49,7 @@ def test_a_standby_shows_the_log_and_refuses_to_write(pair):
 
     def has_followed():
         with suppress(StoreMissingError), connect(standby.url(schema=SCHEMA), create=False) as here:
-            standing = here.views.standing()
+            standing = here.views.status()
             return standing.live is not None and standing.end == last and not standing.behind
 
     wait_until(has_followed)

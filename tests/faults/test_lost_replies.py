@@ -17,7 +17,7 @@ from lifecycle.composition import connect
 from lifecycle.errors import StoreUnavailableError
 from lifecycle.log.contract import QUARANTINE, Outcome
 from lifecycle.log.stores.postgres.log import PostgresLog
-from lifecycle.log.stores.postgres.schema import Place
+from lifecycle.log.stores.postgres.tables import LogTables
 from lifecycle.log.writer import Writer
 from tests.contract.entries import event, stream, unreadable
 from tests.polling import wait_until
@@ -176,7 +176,7 @@ def test_an_event_that_an_abandoned_session_commits_later_is_not_written_again(
         postgres.connect() as other,
     ):
         with other.transaction():
-            other.execute(f"SELECT pg_advisory_xact_lock({Place(schema).append_lock})")
+            other.execute(f"SELECT pg_advisory_xact_lock({LogTables(schema).append_lock})")
             told = caller.submit(log.append, entry)
             wait_until(lambda: waiting(postgres) == 1)
             proxy.leave_clients()

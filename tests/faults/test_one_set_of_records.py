@@ -209,7 +209,7 @@ def in_sqlite(folder: Path, server: Any) -> Iterator[Store]:
 def in_postgres(folder: Path, server: Any) -> Iterator[Store]:
     del folder
     url = server.new_url()
-    schema = parse_url(url).place.schema
+    schema = parse_url(url).tables.schema
     with connect(url) as orders:
         fill(orders)
     datastore = PostgresDatastore(

@@ -155,8 +155,8 @@ def read_everything(orders) -> None:
     assert verify(log).ok
     assert log.read(stream("none")) == []
     assert orders.log.settings()
-    assert orders.views.standing().ok
-    assert isinstance(log.feeds.standings(), list)
+    assert orders.views.status().ok
+    assert isinstance(log.feeds.positions(), list)
 
 
 def build_views(orders) -> None:
@@ -166,7 +166,7 @@ def build_views(orders) -> None:
     orders.views.rebuild()
     assert list(orders.views.poisoned()) == []
     assert list(orders.find(status="brand_new"))
-    assert orders.views.standing().ok
+    assert orders.views.status().ok
 
 
 def follow(orders) -> None:
@@ -241,12 +241,13 @@ def test_every_statement_of_the_stores_was_run_among_the_traps(trapped, database
             pass
         said += trapped.said()
         wanted = {
-            **log.recorder._statements._asdict(),
+            **log.recorder.statements._asdict(),
             **log.feeds._sql._asdict(),
             **log.views._sql._asdict(),
         }
         with log.views.writing() as cursor:
-            cursor.execute(finding(Conditions(status="x"), log.views._place)[0], (1, "", "x", 1))
+            found = finding(Conditions(status="x"))
+            cursor.execute(log.views.spelled(found.statement), (1, "", *found.values, 1))
 
     assert SPRUNG not in said
     unrun = {name for name, statement in wanted.items() if statement not in said}
@@ -335,15 +336,15 @@ def test_control_a_name_that_is_not_qualified_springs_a_trap(trapped, database, 
     assert any(trap in sprung for sprung in trapped.sprung())
 
 
-@pytest.mark.parametrize("name", ["insert", "heads", "read_streams", "last_position"])
+@pytest.mark.parametrize("name", ["insert", "heads", "streams", "last_position"])
 def test_control_our_statements_without_their_qualification_spring_traps(trapped, database, name):
     with closing(PostgresLog(new_url(trapped, database))) as log:
         log.append(event())
-        statements = log.recorder._statements
+        statements = log.recorder.statements
         plain = re.sub(r"OPERATOR\(pg_catalog\.(.*?)\)", r"\1", getattr(statements, name))
         plain = plain.replace("pg_catalog.", "")
         assert qualified(plain) == getattr(statements, name)
-        log.recorder._statements = statements._replace(**{name: plain})
+        log.recorder.statements = statements._replace(**{name: plain})
         trapped.said()
         with pytest.raises(StoreUnavailableError, match="P0001"):
             _run_all(log)

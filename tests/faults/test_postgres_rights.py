@@ -16,9 +16,9 @@ from lifecycle.composition import initialize, rights_of
 from lifecycle.errors import InvalidArgumentError, StoreUnavailableError
 from lifecycle.log.contract import Level, Outcome, Setting
 from lifecycle.log.stores.postgres.log import PostgresLog
-from lifecycle.log.stores.postgres.schema import Place
-from lifecycle.log.stores.postgres.tables import BESIDE, TABLES
+from lifecycle.log.stores.postgres.tables import TABLES, LogTables
 from lifecycle.log.stores.postgres.url import parse_url
+from lifecycle.log.stores.sql.tables import BESIDE
 from tests.contract.entries import event, stream
 from tests.postgres_server import Server
 
@@ -45,8 +45,8 @@ def raw(postgres: Server) -> Iterator[psycopg.Connection]:
         yield raw
 
 
-def place(url: str) -> Place:
-    return parse_url(url).place
+def place(url: str) -> LogTables:
+    return parse_url(url).tables
 
 
 def user(url: str, name: str) -> str:
@@ -87,15 +87,15 @@ def test_a_follower_builds_views_and_subscribes_and_may_create_nothing(postgres,
     with connect(user(url, "follows")) as orders:
         orders.views.rebuild()
         orders.views.catch_up()
-        assert orders.views.standing().ok
+        assert orders.views.status().ok
         handed = []
         assert orders.subscription("notify", handed.append).catch_up() == 1
         with pytest.raises(StoreUnavailableError, match="42501"):
             orders.record_callback(b'{"id": "other", "status": "brand_new"}')
     with connect(user(url, "reads"), create=False) as orders:
-        assert orders.views.standing().live is not None
+        assert orders.views.status().live is not None
         assert [view.order_id for view in orders.find()] == ["xyz"]
-        assert [standing.name for standing in orders.log.feeds.standings()] == ["notify"]
+        assert [standing.name for standing in orders.log.feeds.positions()] == ["notify"]
         with pytest.raises(StoreUnavailableError, match="lifecycle db init"):
             orders.views.rebuild()
     for name in ROLES.values():
@@ -142,7 +142,7 @@ def test_the_doctor_names_each_right_that_is_too_much_and_db_init_takes_it_away(
     postgres, url, grant, told
 ):
     initialize(url, role="appends")
-    postgres.execute(grant.format(table=place(url).table, schema=place(url).quoted_schema))
+    postgres.execute(grant.format(table=place(url).log, schema=place(url).quoted_schema))
 
     found = row(user(url, "appends"), "role")
     initialize(url, role="appends")
@@ -341,7 +341,7 @@ def test_a_table_beside_the_log_that_a_stranger_made_is_refused_by_name(postgres
         session.execute(f"GRANT ALL ON {schema}.{table} TO PUBLIC")
     with connect(url) as orders:
         orders.record_callback(BRAND_NEW)
-        look = orders.log.feeds.standings if table == "feeds" else orders.views.standing
+        look = orders.log.feeds.positions if table == "feeds" else orders.views.status
         with pytest.raises(StoreUnavailableError, match=f"{table} .*to the role {stranger}"):
             look()
 
@@ -371,7 +371,7 @@ def test_a_schema_that_a_stranger_made_first_is_refused(postgres, url):
 def test_a_trigger_of_a_stranger_never_runs_with_the_rights_of_who_appends(postgres, url, as_who):
     initialize(url, role="appends")
     stranger, schema = made_role(postgres), place(url).quoted_schema
-    postgres.execute(f"GRANT TRIGGER ON {place(url).table} TO {stranger}")
+    postgres.execute(f"GRANT TRIGGER ON {place(url).log} TO {stranger}")
     postgres.execute(f"GRANT CREATE, USAGE ON SCHEMA {schema} TO {stranger}")
     with postgres.connect(user=stranger) as session:
         session.execute(
@@ -379,7 +379,7 @@ def test_a_trigger_of_a_stranger_never_runs_with_the_rights_of_who_appends(postg
             "'BEGIN RETURN NEW; END'"
         )
         session.execute(
-            f"CREATE TRIGGER evil BEFORE INSERT ON {place(url).table} FOR EACH ROW "
+            f"CREATE TRIGGER evil BEFORE INSERT ON {place(url).log} FOR EACH ROW "
             f"EXECUTE FUNCTION {schema}.evil()"
         )
     with pytest.raises(StoreUnavailableError, match=f"code of the role {stranger}"):
@@ -394,7 +394,7 @@ def test_a_trigger_of_the_owner_s_own_is_not_in_the_way_of_those_who_append(post
         "'BEGIN RETURN NEW; END'"
     )
     postgres.execute(
-        f"CREATE TRIGGER noted BEFORE INSERT ON {place(url).table} FOR EACH ROW "
+        f"CREATE TRIGGER noted BEFORE INSERT ON {place(url).log} FOR EACH ROW "
         f"EXECUTE FUNCTION {schema}.noted()"
     )
     with closing(PostgresLog(user(url, "appends"))) as log:
@@ -444,7 +444,7 @@ def test_the_holder_of_any_other_lock_is_named_too(postgres, raw, lock):
 def test_the_holder_of_the_table_lock_is_named(postgres, raw):
     url = postgres.new_url(lock_timeout=0.1, patience=0.2)
     with closing(PostgresLog(url)) as log, raw.transaction():
-        raw.execute(f"LOCK TABLE {place(url).table} IN EXCLUSIVE MODE")
+        raw.execute(f"LOCK TABLE {place(url).log} IN EXCLUSIVE MODE")
         with pytest.raises(StoreUnavailableError, match=f"process {raw.info.backend_pid}"):
             log.append(event())
 
@@ -453,7 +453,7 @@ def test_a_lock_of_another_log_is_not_blamed(postgres, raw):
     url, other = postgres.new_url(statement_timeout=1, patience=1), postgres.new_url()
     with closing(PostgresLog(url)) as log, raw.transaction():
         raw.execute(f"SELECT pg_advisory_xact_lock({place(other).append_lock})")
-        raw.execute(f"LOCK TABLE {place(url).table} IN ACCESS EXCLUSIVE MODE")
+        raw.execute(f"LOCK TABLE {place(url).log} IN ACCESS EXCLUSIVE MODE")
         with pytest.raises(StoreUnavailableError) as refused:
             log.read(stream())
     assert "held by" not in refused.value.found
@@ -484,7 +484,7 @@ CHANGED = {
 @pytest.mark.parametrize("change", CHANGED)
 def test_the_doctor_says_what_differs_from_what_db_init_makes(postgres, url, change):
     initialize(url, reader="reads")
-    names = {"table": place(url).table, "schema": place(url).quoted_schema}
+    names = {"table": place(url).log, "schema": place(url).quoted_schema}
     with closing(PostgresLog(user(url, "reads"), create=False)) as log:
         postgres.execute(change.format(**names))
         found = {setting.name: setting for setting in log.settings()}["schema"]
@@ -494,7 +494,7 @@ def test_the_doctor_says_what_differs_from_what_db_init_makes(postgres, url, cha
 
 def test_an_added_index_is_reported_and_needs_no_action(postgres, url):
     initialize(url)
-    postgres.execute(f"CREATE INDEX theirs ON {place(url).table} (topic)")
+    postgres.execute(f"CREATE INDEX theirs ON {place(url).log} (topic)")
     found = row(url, "schema")
     assert (found.level, "index theirs" in found.meaning) == (Level.NOTE, True)
 
@@ -516,7 +516,7 @@ GUARDS = {
 @pytest.mark.parametrize("change", GUARDS)
 def test_a_guard_that_does_not_guard_is_reported_and_repaired(postgres, url, change):
     initialize(url, reader="reads")
-    names = {"table": place(url).table, "schema": place(url).quoted_schema}
+    names = {"table": place(url).log, "schema": place(url).quoted_schema}
     postgres.execute(change.format(**names))
 
     found = row(user(url, "reads"), "append_only")
@@ -532,6 +532,6 @@ def test_a_guard_that_does_not_guard_is_reported_and_repaired(postgres, url, cha
 )
 def test_a_log_that_a_crash_would_empty_or_that_is_another_s_is_not_opened(postgres, url, change):
     initialize(url)
-    postgres.execute(change.format(table=place(url).table))
+    postgres.execute(change.format(table=place(url).log))
     with pytest.raises(StoreUnavailableError, match=r"lost in a crash|not of this library"):
         PostgresLog(url)

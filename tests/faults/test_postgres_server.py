@@ -27,7 +27,7 @@ from lifecycle.log.codec import decode_event
 from lifecycle.log.contract import Level, Outcome
 from lifecycle.log.stores.postgres import log as store
 from lifecycle.log.stores.postgres.log import PostgresLog
-from lifecycle.log.stores.postgres.schema import Place
+from lifecycle.log.stores.postgres.tables import LogTables
 from lifecycle.log.stores.postgres.url import parse_url
 from tests.contract.entries import event, stream
 from tests.faults.children import Child
@@ -55,8 +55,8 @@ def raw(postgres: Server) -> Iterator[psycopg.Connection]:
         yield raw
 
 
-def place(url: str) -> Place:
-    return parse_url(url).place
+def place(url: str) -> LogTables:
+    return parse_url(url).tables
 
 
 def found(log: PostgresLog) -> dict[str, str]:
@@ -274,7 +274,7 @@ def test_many_processes_may_start_at_once(postgres, url):
 
 def test_control_without_the_lock_two_that_start_at_once_collide(postgres, url, raw):
     """The table is made in a transaction that is still open when the other makes it."""
-    statements = place(url).create_statements()
+    statements = list(place(url).create_statements())
     postgres.execute(place(url).schema_statement())
     with ThreadPoolExecutor(1) as other, raw.transaction():
         for statement in statements:
@@ -377,8 +377,8 @@ def test_tampering_is_named_or_shown_by_a_checkpoint(log, raw, url, how):
     log.append_many([event(f"o{n % 2}", n) for n in range(20)])
     before = verify(log).checkpoint
     statement, named = TAMPERED[how]
-    raw.execute(f"DROP TRIGGER stored_events_refuse ON {place(url).table}")
-    raw.execute(statement.format(table=place(url).table))
+    raw.execute(f"DROP TRIGGER stored_events_refuse ON {place(url).log}")
+    raw.execute(statement.format(table=place(url).log))
 
     seen, held = verify(log), verify(log, checkpoint=before)
 
@@ -408,13 +408,13 @@ def test_nobody_changes_what_is_stored_not_even_the_owner(log, raw, url, change,
     raw.execute(f"SET session_replication_role = {role}")
 
     with pytest.raises(psycopg.Error, match="the log is append-only"):
-        raw.execute(change.format(table=place(url).table))
+        raw.execute(change.format(table=place(url).log))
 
     assert verify(log).ok
 
 
 def test_a_missing_guard_is_reported_and_restored(log, raw, url):
-    raw.execute(f"DROP TRIGGER stored_events_refuse ON {place(url).table}")
+    raw.execute(f"DROP TRIGGER stored_events_refuse ON {place(url).log}")
     told = {setting.name: setting for setting in log.settings()}["append_only"]
     assert (told.found, told.level) == ("off", Level.FAIL)
     assert "lifecycle db init" in told.meaning
@@ -457,7 +457,7 @@ def as_role(postgres: Server, role: str) -> str:
 def test_the_role_may_do_nothing_else(postgres, as_role, role, attempt):
     with closing(PostgresLog(as_role)) as log, postgres.connect(user=role) as raw:
         log.append(event())
-        names = {"table": place(as_role).table, "schema": place(as_role).quoted_schema}
+        names = {"table": place(as_role).log, "schema": place(as_role).quoted_schema}
 
         with pytest.raises(psycopg.errors.InsufficientPrivilege), raw.transaction():
             raw.execute(attempt.format(**names))
@@ -466,7 +466,7 @@ def test_the_role_may_do_nothing_else(postgres, as_role, role, attempt):
 
 
 def test_rights_that_a_role_had_are_taken_from_it(postgres, as_role, role):
-    table = place(as_role).table
+    table = place(as_role).log
     postgres.execute(f'GRANT ALL ON {table} TO "{role}"')
 
     initialize(postgres.url(schema=place(as_role).schema), role=role)
@@ -516,7 +516,7 @@ def test_a_statement_that_takes_too_long_is_an_error_within_the_time_limit(postg
     url = postgres.new_url(statement_timeout=1, patience=1)
     with closing(PostgresLog(url)) as log:
         with raw.transaction():
-            raw.execute(f"LOCK TABLE {place(url).table} IN ACCESS EXCLUSIVE MODE")
+            raw.execute(f"LOCK TABLE {place(url).log} IN ACCESS EXCLUSIVE MODE")
             with pytest.raises(StoreUnavailableError, match="longer than its time limit"):
                 log.read(stream())
         assert log.read(stream()) == []
@@ -607,8 +607,8 @@ def missed(server: Server, url: str, insert: Callable[[str], str]) -> list[int]:
     to wait for the first.
     """
     with closing(PostgresLog(url)) as log, server.connect() as slow, ThreadPoolExecutor(1) as other:
-        statement = insert(log.recorder._statements.insert)
-        log.recorder._statements = log.recorder._statements._replace(insert=statement)
+        statement = insert(log.recorder.statements.insert)
+        log.recorder.statements = log.recorder.statements._replace(insert=statement)
         with slow.transaction():
             # The same statement, by hand.
             values = ([stream("slow")], [1], ["callback"], [b"{}\n{}"])

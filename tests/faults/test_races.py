@@ -98,7 +98,7 @@ def url_without_unique_key(url: str, request: pytest.FixtureRequest) -> str:
             raw.execute(WITHOUT_UNIQUE_KEY)
         return url
     open_log(url).close()
-    table = parse_url(url).place.table
+    table = parse_url(url).tables.log
     server: Server = request.getfixturevalue("postgres")
     server.execute(f"ALTER TABLE {table} DROP CONSTRAINT stored_events_pkey")
     server.execute(f"CREATE INDEX ON {table} (originator_id, originator_version)")

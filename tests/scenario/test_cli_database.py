@@ -77,7 +77,7 @@ def test_the_doctor_explains_a_server_that_is_safe(tmp_path, postgres):
 def test_the_doctor_names_a_guard_that_is_gone(tmp_path, postgres):
     url = postgres.new_url()
     run("db", "init", "--db", url, cwd=tmp_path)
-    postgres.execute(f"DROP TRIGGER stored_events_refuse ON {parse_url(url).place.table}")
+    postgres.execute(f"DROP TRIGGER stored_events_refuse ON {parse_url(url).tables.log}")
 
     told = run("doctor", "--json", "--db", url, cwd=tmp_path)
 

@@ -25,6 +25,7 @@ from lifecycle import (
 )
 from lifecycle.audit.replay import replay
 from lifecycle.composition import known_providers
+from lifecycle.log.stores.postgres.rights import Grants
 from lifecycle.log.view_store import Phase
 from lifecycle.projections import projector as following
 from lifecycle.projections import stored_views
@@ -189,9 +190,9 @@ def test_a_recorded_event_shows_at_once_and_its_view_is_stored_by_catch_up(order
     receipt = orders.record_many([callback("a", "canceled", 5)])[0]
 
     assert [view.status for view in orders.find()] == ["canceled", "brand_new"]
-    assert orders.views.standing().behind == 1
+    assert orders.views.status().behind == 1
     assert orders.views.catch_up() == receipt.position
-    assert orders.views.standing().behind == 0
+    assert orders.views.status().behind == 0
     agrees(orders)
 
 
@@ -202,7 +203,7 @@ def test_a_log_without_orders_is_built_and_followed(orders):
     orders.record_many([callback("a")])
     orders.views.catch_up()
     agrees(orders)
-    assert orders.views.standing().behind == 0
+    assert orders.views.status().behind == 0
 
 
 def test_views_that_are_too_far_behind_do_not_help(orders, monkeypatch):
@@ -230,7 +231,7 @@ def test_reading_one_s_own_writes_waits_for_a_follower(orders):
         for minute in range(5):
             receipt = orders.record_many([callback("a", "at_store", minute)])[0]
             orders.views.wait(receipt.position, timeout=60)
-            assert orders.views.standing().live.position >= receipt.position
+            assert orders.views.status().live.position >= receipt.position
     finally:
         stop.set()
         follower.join()
@@ -255,7 +256,7 @@ def test_without_stored_views_there_is_nothing_to_keep_up(orders):
     ):
         with pytest.raises(NoViewsError, match="lifecycle views --rebuild"):
             call()
-    assert orders.views.standing().live is None
+    assert orders.views.status().live is None
     assert list(orders.views.poisoned()) == []
 
 
@@ -288,7 +289,7 @@ def test_the_position_in_a_receipt_is_the_stored_one(orders):
         for receipt in orders.record_many([callback("a", name, minute), callback("b", name)]):
             assert receipt.view.order_id in "ab"
     orders.views.catch_up()
-    stored = orders.log.views.between(orders.views.standing().live, "", None)
+    stored = orders.log.views.between(orders.views.status().live, "", None)
     ends = [orders.log.read(f"order:instacart:{one.order_id}")[-1] for one in stored]
     assert [(one.version, one.position) for one in stored] == [
         (end.version, end.position) for end in ends
@@ -302,13 +303,13 @@ def test_the_position_in_a_receipt_is_the_stored_one(orders):
 def test_readers_go_on_with_the_old_views_while_new_ones_are_built_and_over_the_swap(orders):
     orders.record_many(drawn(Random(7), 60))
     orders.views.rebuild()
-    old = orders.views.standing().live
+    old = orders.views.status().live
     reader = orders.find()
     read = [next(reader)]
     seen = []
 
     def watch(_: int) -> None:
-        standing = orders.views.standing()
+        standing = orders.views.status()
         seen.append((standing.live == old, standing.building is not None))
         assert list(orders.find()) == views
 
@@ -317,7 +318,7 @@ def test_readers_go_on_with_the_old_views_while_new_ones_are_built_and_over_the_
 
     assert set(seen) == {(True, True)}
     assert len(seen) > 3
-    assert orders.views.standing().live.number > old.number
+    assert orders.views.status().live.number > old.number
     assert orders.log.views.find(old, finding.Conditions(), "", 9) is None
     assert read + list(reader) == views
 
@@ -325,23 +326,23 @@ def test_readers_go_on_with_the_old_views_while_new_ones_are_built_and_over_the_
 def test_a_rebuild_that_broke_off_leaves_the_old_views_and_is_gone_on_with(orders):
     orders.record_many(drawn(Random(8), 60))
     orders.views.rebuild()
-    old = orders.views.standing().live
+    old = orders.views.status().live
     steps = []
 
     def break_off(_: int) -> None:
-        steps.append(orders.views.standing().building)
+        steps.append(orders.views.status().building)
         if len(steps) == 3:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         orders.views.rebuild(break_off)
 
-    standing = orders.views.standing()
+    standing = orders.views.status()
     assert (standing.live, standing.building) == (old, steps[-1])
     agrees(orders)
     orders.record_many(drawn(Random(9), 20))
     orders.views.rebuild()
-    assert orders.views.standing().live.number == steps[-1].number
+    assert orders.views.status().live.number == steps[-1].number
     orders.views.catch_up()
     agrees(orders)
 
@@ -350,7 +351,7 @@ def test_events_recorded_during_a_rebuild_are_in_the_new_views(orders):
     orders.record_many(drawn(Random(10), 40))
     random = Random(11)
     orders.views.rebuild(lambda _: orders.record_many(drawn(random, 3)) and None)
-    assert orders.views.standing().behind <= 8
+    assert orders.views.status().behind <= 8
     agrees(orders)
     orders.views.catch_up()
     agrees(orders)
@@ -368,14 +369,14 @@ def test_views_of_another_definition_are_not_used_and_both_can_follow_one_anothe
         old.record_many(drawn(Random(12), 40))
         old.views.rebuild()
         agrees(new)
-        assert (old.views.standing().fits, new.views.standing().fits) == (True, False)
-        assert not new.views.standing().ok
+        assert (old.views.status().fits, new.views.status().fits) == (True, False)
+        assert not new.views.status().ok
         with pytest.raises(NoViewsError, match="another definition"):
             new.views.catch_up()
 
         new.views.rebuild()
 
-        assert (old.views.standing().fits, new.views.standing().fits) == (False, True)
+        assert (old.views.status().fits, new.views.status().fits) == (False, True)
         agrees(old)
         agrees(new)
 
@@ -391,7 +392,7 @@ def test_a_rebuild_for_another_definition_takes_the_place_of_one_that_broke_off(
 
         with pytest.raises(NoViewsError):
             old.views.rebuild(take_over)
-        assert new.views.standing().fits
+        assert new.views.status().fits
         agrees(new)
         agrees(old)
 
@@ -424,7 +425,7 @@ def test_several_rebuild_and_follow_at_once(request, tmp_path, store):
     assert failures == []
     with connect(url) as orders:
         orders.views.catch_up()
-        standing = orders.views.standing()
+        standing = orders.views.status()
         assert (standing.behind, standing.building) == (0, None)
         phases = [one.phase for one in orders.log.views.generations("instacart")]
         assert phases == [Phase.LIVE]
@@ -442,7 +443,7 @@ def test_providers_have_views_of_their_own(tmp_path):
         ours.views.catch_up()
         agrees(ours)
         agrees(theirs)
-        assert ours.views.standing().behind == 0
+        assert ours.views.status().behind == 0
 
 
 # Any sequence
@@ -459,12 +460,12 @@ def test_after_any_sequence_the_stored_views_are_the_folds(orders, seed):
             broken_off(orders, random)
         elif step < 0.7:
             orders.views.rebuild()
-        elif orders.views.standing().live:
+        elif orders.views.status().live:
             orders.views.catch_up()
         agrees(orders)
     orders.views.rebuild()
     orders.views.catch_up()
-    live = orders.views.standing().live
+    live = orders.views.status().live
     stored = orders.log.views.between(live, "", None)
     views = folded(orders)
     assert [(one.order_id, one.digest) for one in stored] == [
@@ -531,13 +532,13 @@ def test_a_poisoned_order_is_listed_with_the_reason_and_heals_when_it_is_driven_
     failing.views.rebuild()
     (poisoned,) = failing.views.poisoned()
     assert poisoned == ("bad", "the provider's code raised ZeroDivisionError")
-    assert (failing.views.standing().poisoned, failing.views.standing().ok) == (1, False)
+    assert (failing.views.status().poisoned, failing.views.status().ok) == (1, False)
     assert failing.views.redrive() == 0
 
     failing.provider.broken.clear()
 
     assert failing.views.redrive() == 1
-    assert failing.views.standing().ok
+    assert failing.views.status().ok
     agrees(failing)
 
 
@@ -547,7 +548,7 @@ def test_a_poisoned_order_heals_by_itself_when_something_more_comes(failing):
     failing.record_many([callback("bad", "canceled", 9)])
     agrees(failing)
     failing.views.catch_up()
-    assert failing.views.standing().ok
+    assert failing.views.status().ok
     agrees(failing)
 
 
@@ -603,11 +604,11 @@ def test_a_role_that_only_reads_and_appends_finds_without_the_views(postgres):
     with connect(url) as owner:
         owner.record_many(drawn(Random(20), 30))
         owner.views.rebuild()
-        role = f"app_{owner.log.recorder._place.schema}"
-        owner.log.recorder.initialize(role)
+        role = f"app_{owner.log.recorder._tables.schema}"
+        owner.log.initialize(Grants(role))
         with connect(url.replace("postgres@", f"{role}@")) as app:
             app.record_many(drawn(Random(21), 5))
-            assert app.views.standing().live is None
+            assert app.views.status().live is None
             agrees(app)
             with pytest.raises(StoreUnavailableError, match="42501"):
                 app.views.rebuild()

@@ -199,7 +199,7 @@ def test_an_unknown_part_of_a_lifecycle_is_reported_verbatim(
 ) -> None:
     [where] = changes if len(changes) == 1 else [""]
     drawn = sketch(replace(SOUND, **changes))
-    assert [part.sentence for part in drawn.malformed] == [
+    assert list(drawn.malformed) == [
         text if ", expected" in text else f"{where} holds {text}, expected plain text"
         for text in sentences
     ]

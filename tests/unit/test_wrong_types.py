@@ -123,7 +123,7 @@ def methods(orders: Orders) -> list[Call]:
         (views.follow, {"stop": stopped(), "progress": None}),
         (views.wait, {"position": 0, "timeout": 0.001}),
         (views.redrive, {}),
-        (views.standing, {}),
+        (views.status, {}),
         (views.poisoned, {}),
         (diagram.draw_definition, {"definition": LAST_MILE}),
         (diagram.draw_order, {"orders": orders, "order_id": "o", "view": "path", "as_at": None}),

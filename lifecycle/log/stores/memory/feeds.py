@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import RLock
 
-from lifecycle.log.feed_store import DeadLetter, MovedOnError, Standing
+from lifecycle.log.feed_store import DeadLetter, FeedStore, MovedOnError, SubscriptionPosition
 
 
-class MemoryFeeds:
+class MemoryFeeds(FeedStore):
     """A `FeedStore` that lives as long as this object."""
 
     def __init__(self) -> None:
@@ -23,11 +23,11 @@ class MemoryFeeds:
             self._letters.setdefault(name, {})
             return self._positions.setdefault(name, position)
 
-    def standings(self) -> list[Standing]:
+    def positions(self) -> list[SubscriptionPosition]:
         """Return all subscriptions, by name."""
         with self._lock:
             return [
-                Standing(name, self._positions[name], len(self._letters[name]))
+                SubscriptionPosition(name, self._positions[name], len(self._letters[name]))
                 for name in sorted(self._positions)
             ]
 

@@ -5,25 +5,25 @@ from __future__ import annotations
 import os
 import time
 from collections import deque
-from collections.abc import Generator, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Generator
+from contextlib import suppress
 from threading import Semaphore
 from types import TracebackType
-from typing import Any, Final, Self, TypeVar, cast
+from typing import Any, Final, TypeVar, cast
 
 import psycopg
-from eventsourcing.postgres import PostgresDatastore
-from psycopg import Connection, Cursor, RawCursor
-from psycopg.abc import Params, Query
+from psycopg import Connection, RawCursor
 from psycopg.rows import DictRow, dict_row, tuple_row
-from psycopg.sql import Composable
 
 from lifecycle.errors import StoreClosedError
-from lifecycle.log.recorder import TryAgainError, in_library_words
+from lifecycle.log.recorder import TryAgainError
 from lifecycle.log.stores.postgres.array import register_arrays
-from lifecycle.log.stores.postgres.fault import InOurWords, NoReplyError, is_lost, unreachable
-from lifecycle.log.stores.postgres.owners import Asking
-from lifecycle.log.stores.postgres.qualified import qualified
+from lifecycle.log.stores.postgres.fault import (
+    NoReplyError,
+    TranslatedErrors,
+    is_lost,
+    unreachable,
+)
 from lifecycle.log.stores.postgres.settings import check_settings, session_statement
 from lifecycle.log.stores.postgres.url import Target
 
@@ -129,7 +129,7 @@ class LogConnectionPool:
             connection.reply_within = limits.statement_timeout + _GRACE_SECONDS
             register_arrays(connection)
             connection.tuples = RawCursor(connection, row_factory=tuple_row)
-            with InOurWords(url):
+            with TranslatedErrors(url):
                 row = connection.execute(session_statement(limits)).fetchone()
             check_settings(url, row or {})
         except BaseException:
@@ -161,52 +161,6 @@ class Lent:
                 self._pool.close(for_good=False)
         finally:
             self._pool.put(self._connection)
-
-
-class QualifiedCursor(Cursor[DictRow]):
-    """Qualifies what is run on it: the statements of the library's own recorders are plain."""
-
-    def execute(self, query: Query, params: Params | None = None, **options: Any) -> Self:
-        """Run a statement with its names qualified."""
-        if isinstance(query, Composable):
-            query = query.as_string(self)
-        text = query.decode() if isinstance(query, bytes) else str(query)
-        return super().execute(qualified(text).encode(), params, **options)
-
-
-def asking(connection: LogConnection) -> Asking:
-    """Return a function that runs a statement on a connection and returns its rows."""
-
-    def ask(statement: str, *parameters: object) -> list[Any]:
-        return connection.tuples.execute(statement, parameters, prepare=False).fetchall()
-
-    return ask
-
-
-class LogDatastore(PostgresDatastore):
-    """The library's datastore on our connections."""
-
-    def __init__(self, target: Target, *, create: bool) -> None:
-        super().__init__("", "", "", "", "", schema=target.place.schema, originator_id_type="text")
-        self.conninfo = target.conninfo
-        self.connections = LogConnectionPool(target, create=create)
-
-    @contextmanager
-    def get_connection(self) -> Iterator[LogConnection]:
-        """Yield a connection, as the library's own methods ask for it."""
-        with in_library_words(psycopg.Error), Lent(self.connections) as connection:
-            ordinary, connection.cursor_factory = connection.cursor_factory, QualifiedCursor
-            try:
-                yield connection
-            finally:
-                connection.cursor_factory = ordinary
-
-    def register_type_adapters(self) -> None:
-        """Leave out the library's composite type: our inserts do without."""
-
-    def close(self) -> None:
-        """Close every connection."""
-        self.connections.close()
 
 
 def _until(deadline: float, gen: Generator[Any, Any, T]) -> Generator[Any, Any, T]:

@@ -99,7 +99,7 @@ class LockWaitError(TryAgainError):
     """Somebody else held a lock for longer than we wait, or than a statement may take."""
 
 
-class InOurWords:
+class TranslatedErrors:
     """Turns every error of psycopg and of the library's recorders into one of ours.
 
     `writes` tells that a lost connection leaves it open whether something was stored.

@@ -10,10 +10,10 @@ from typing import Final
 
 from lifecycle.errors import StoreUnavailableError
 from lifecycle.log.contract import Level, Setting
-from lifecycle.log.stores.postgres.owners import Asking
+from lifecycle.log.stores.postgres.catalog import Catalog
 from lifecycle.log.stores.postgres.qualified import qualified
-from lifecycle.log.stores.postgres.schema import GUARD_BODY, GUARD_NAME, Place
-from lifecycle.log.stores.postgres.tables import LOG, TABLES, Column, Table
+from lifecycle.log.stores.postgres.tables import GUARD_BODY, GUARD_NAME, LOG, TABLES
+from lifecycle.log.stores.sql.tables import Column, Table
 
 _NOT_OURS: Final = " is not of this library"
 _MOST_TOLD: Final = 5
@@ -102,39 +102,33 @@ _BEFORE_CHANGES: Final = 2 | 8 | 16 | 32
 """As `pg_trigger.tgtype` tells it: a statement's, before DELETE, UPDATE and TRUNCATE."""
 
 
-def check_shape(ask: Asking, place: Place, url: str) -> bool:
+def check_shape(catalog: Catalog) -> bool:
     """Check the log's table, and tell whether it is there.
 
     Raises:
         StoreUnavailableError: it is not of this library, or a crash would empty it.
     """
-    found = dict(ask(SHAPE, place.schema, [LOG.name]))
+    found = dict(catalog.of_tables(SHAPE, [LOG]))
     kind = found.get(f"table {LOG.name}")
     if kind is None:
         return False
-    columns = {name: told for name, told in _expected(LOG) if name.startswith(_COLUMN)}
-    if {name: told for name, told in found.items() if name.startswith(_COLUMN)} != columns:
-        raise StoreUnavailableError(url, f"its table {LOG.name} is not of this library")
+    expected = {name: told for name, told in _expected(LOG) if name.startswith(_COLUMN)}
+    if {name: told for name, told in found.items() if name.startswith(_COLUMN)} != expected:
+        raise StoreUnavailableError(catalog.url, f"its table {LOG.name} is not of this library")
     if not kind.startswith(_PLAIN):
-        raise StoreUnavailableError(url, f"its table {LOG.name} is {kind}, expected {_PLAIN}")
+        found_kind = f"its table {LOG.name} is {kind}, expected {_PLAIN}"
+        raise StoreUnavailableError(catalog.url, found_kind)
     return True
 
 
-def shown_path(place: Place) -> str:
-    """Return the statement after which definitions read the same in every schema."""
-    return f"SET LOCAL search_path = pg_catalog, {place.quoted_schema}, pg_temp"
-
-
-def schema_setting(ask: Asking, place: Place) -> Setting:
-    """Return whether the tables are what they were made to be."""
-    found = dict(ask(FOUND, place.schema, [table.name for table in TABLES]))
+def schema_setting(catalog: Catalog) -> Setting:
+    """Return whether the tables are what they were made to be, within a transaction."""
+    # Definitions then read the same in every schema.
+    catalog.run([f"SET LOCAL search_path = pg_catalog, {catalog.tables.quoted_schema}, pg_temp"])
+    found = dict(catalog.of_tables(FOUND))
     missing = [table for table in TABLES if f"table {table.name}" not in found]
-    expected = {
-        name: definition
-        for table in TABLES
-        if table not in missing
-        for name, definition in _expected(table)
-    }
+    there = [table for table in TABLES if table not in missing]
+    expected = {name: told for table in there for name, told in _expected(table)}
     differences = [f"table {table.name} is missing" for table in missing]
     differences += _differences(expected, found)
     if not differences:
@@ -151,9 +145,9 @@ def schema_setting(ask: Asking, place: Place) -> Setting:
     )
 
 
-def guard_setting(ask: Asking, place: Place) -> Setting:
+def guard_setting(catalog: Catalog) -> Setting:
     """Return whether the trigger that keeps the log append-only does so."""
-    fault = _fault_of_guard(ask(GUARD, place.schema))
+    fault = _fault_of_guard(catalog.ask(GUARD, catalog.tables.schema))
     if fault is None:
         return Setting("append_only", "on", "a trigger refuses UPDATE, DELETE and TRUNCATE")
     return Setting(
@@ -188,7 +182,7 @@ def _expected(table: Table) -> Iterator[tuple[str, str]]:
         yield f"constraint of {table.name} CHECK ({condition})", ""
     for index in table.indexes:
         unique = "UNIQUE " if index.is_unique else ""
-        where = f" WHERE {index.where_shown or index.where}" if index.where else ""
+        where = f" WHERE {index.where}" if index.where else ""
         made = f"CREATE {unique}INDEX {index.name} ON {table.name}"
         yield f"{_INDEX}{index.name}", f"{made} USING btree ({index.columns}){where}"
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from itertools import takewhile
 from threading import get_ident
 from typing import Any, Final
 
@@ -18,31 +17,22 @@ from psycopg.types.numeric import Int8
 from lifecycle.errors import InvalidArgumentError, StoreMissingError, StoreUnavailableError
 from lifecycle.log.contract import Record, Setting
 from lifecycle.log.event_log import Clock, EventLog, now
-from lifecycle.log.recorder import Head, Row
+from lifecycle.log.recorder import Row
 from lifecycle.log.retry_policy import retrying
 from lifecycle.log.stores.postgres.array import bigint_array, bytea_array, text_array
-from lifecycle.log.stores.postgres.connection import Lent, LogConnection, LogDatastore, asking
-from lifecycle.log.stores.postgres.creation import let_in, make_log
-from lifecycle.log.stores.postgres.fault import InOurWords
+from lifecycle.log.stores.postgres.catalog import refusing_statement
+from lifecycle.log.stores.postgres.connection import Lent, LogConnection
+from lifecycle.log.stores.postgres.datastore import LogDatastore, NamingTheHolder
+from lifecycle.log.stores.postgres.fault import TranslatedErrors
 from lifecycle.log.stores.postgres.feeds import PostgresFeeds
-from lifecycle.log.stores.postgres.inspection import (
-    check_shape,
-    guard_setting,
-    schema_setting,
-    shown_path,
-)
-from lifecycle.log.stores.postgres.lock_holder import NamingTheHolder
-from lifecycle.log.stores.postgres.owners import refuse_attached_code, refusing_statement
-from lifecycle.log.stores.postgres.rights import Grants, Role, role_settings, told_of
-from lifecycle.log.stores.postgres.schema import Place
+from lifecycle.log.stores.postgres.inspection import check_shape, guard_setting, schema_setting
+from lifecycle.log.stores.postgres.rights import Grants, Role, let_in, role_settings, told_of
 from lifecycle.log.stores.postgres.settings import REPORT, settings_of
-from lifecycle.log.stores.postgres.statements import Statements
-from lifecycle.log.stores.postgres.tables import TABLE
+from lifecycle.log.stores.postgres.statements import record_statements
+from lifecycle.log.stores.postgres.tables import TABLE, LogTables
 from lifecycle.log.stores.postgres.url import Target, parse_url
 from lifecycle.log.stores.postgres.views import PostgresViews
-
-_PAGE: Final = 500
-_PAGE_BYTES: Final = 4 * 1024 * 1024
+from lifecycle.log.stores.sql.records import PAGE, PAGE_BYTES, TableRecorder
 
 _STATEMENT_BYTES: Final = 64 * 1024 * 1024
 """More than this is sent in several statements of one transaction; a value ends at a gigabyte."""
@@ -62,11 +52,21 @@ class PostgresLog(EventLog):
     def __init__(self, url: str, *, create: bool = True, clock: Clock = now) -> None:
         target = parse_url(url)
         self.recorder = _opened(target, create=create)
-        patience = target.limits.patience
-        pool = self.recorder.datastore.connections
-        feeds = PostgresFeeds(pool, target.place, target.url, patience)
-        views = PostgresViews(self.recorder.datastore, target.place, target.url, patience)
-        super().__init__(self.recorder, clock, patience, feeds=feeds, views=views)
+        datastore = self.recorder.datastore
+        feeds, views = PostgresFeeds(datastore), PostgresViews(datastore)
+        super().__init__(self.recorder, clock, datastore.patience, feeds=feeds, views=views)
+
+    def initialize(self, grants: Grants) -> None:
+        """Make what is missing, guard the log anew, and let roles in, as the owner."""
+        self._ask(self.recorder.initialize, grants)
+
+    def describe(self, role: str) -> Setting:
+        """Return what a role may do to the log.
+
+        Raises:
+            InvalidArgumentError: there is no such role.
+        """
+        return self._ask(self.recorder.describe, role)
 
 
 class _Transaction:
@@ -82,7 +82,7 @@ class _Transaction:
         return self._recorder.insert(self._connection, rows)
 
 
-class PostgresRecorder(PostgresApplicationRecorder):
+class PostgresRecorder(TableRecorder, PostgresApplicationRecorder):
     """The library's recorder on our table, with what the log needs besides."""
 
     gapless = False
@@ -91,64 +91,43 @@ class PostgresRecorder(PostgresApplicationRecorder):
     def __init__(self, datastore: LogDatastore, target: Target) -> None:
         super().__init__(datastore, events_table_name=TABLE)
         self.url = target.url
-        self._place = target.place
+        self._tables = target.tables
         self._limits = target.limits
         self._pool = datastore.connections
-        self._naming = NamingTheHolder(self._pool, target.place, target.place.append_lock)
+        self._naming = NamingTheHolder(datastore, target.tables.append_lock)
         self._prepare = target.prepares
-        self._statements = Statements.of(target.place)
+        self.statements = record_statements(target.tables)
         # Who writes alone, and its connection; one writer at a time.
         self._alone: tuple[int, LogConnection] | None = None
 
     def create_table(self) -> None:
         """Make the schema and the tables, unless another process just did."""
-        with Lent(self._pool) as connection, connection.transaction():
-            connection.execute(self._place.lock_statement(self._place.create_lock).encode())
-            if not self._is_there(connection):
-                make_log(connection, self._place, self.url)
+        with self.datastore.locked(self._tables.create_lock) as connection:
+            catalog = self.datastore.catalog(connection)
+            if not check_shape(catalog):
+                catalog.make_log()
 
-    def initialize(
-        self,
-        role: str | None = None,
-        *,
-        follower: str | None = None,
-        reader: str | None = None,
-        revoke_public: bool = False,
-    ) -> None:
+    def initialize(self, grants: Grants) -> None:
         """Make what is missing, guard the log anew, and let roles in, as the owner."""
-        grants = Grants(role, follower, reader, revoke_public)
-        with (
-            NamingTheHolder(self._pool, self._place, self._place.create_lock),
-            InOurWords(self.url),
-            Lent(self._pool) as connection,
-            connection.transaction(),
-        ):
-            connection.execute(self._place.lock_statement(self._place.create_lock).encode())
-            make_log(connection, self._place, self.url)
-            let_in(connection, self._place, grants)
+        with self.datastore.locked(self._tables.create_lock) as connection:
+            catalog = self.datastore.catalog(connection)
+            catalog.make_log()
+            let_in(catalog, grants)
 
     def describe(self, role: str) -> Setting:
-        """Return what a role may do to the log.
-
-        Raises:
-            InvalidArgumentError: there is no such role.
-        """
-        with InOurWords(self.url), Lent(self._pool) as connection:
-            found = Role.found(asking(connection), self._place, role)
+        """Return what a role may do, as `PostgresLog.describe`."""
+        with self.datastore.lent() as connection:
+            found = Role.found(self.datastore.catalog(connection), role)
         if found is None:
             raise InvalidArgumentError("role", "one that the server has")
         return told_of(found)
 
     def prepare(self, *, create: bool) -> None:
         """Make the tables if there are none and `create` is true, and check that they are ours."""
-        with (
-            NamingTheHolder(self._pool, self._place, self._place.create_lock),
-            InOurWords(self.url),
-        ):
+        is_there = self._found()
+        if not is_there and create:
+            self.create_table()
             is_there = self._found()
-            if not is_there and create:
-                self.create_table()
-                is_there = self._found()
         if not is_there:
             raise StoreMissingError(self.url)
 
@@ -157,14 +136,14 @@ class PostgresRecorder(PostgresApplicationRecorder):
         """Yield a transaction: one statement, or, if `exclusive`, what comes after the lock."""
         with (
             self._naming,
-            InOurWords(self.url, writes=True),
+            TranslatedErrors(self.url, writes=True),
             Lent(self._pool) as connection,
         ):
             if not exclusive:
                 yield _Transaction(self, connection)
                 return
             with connection.transaction():
-                connection.tuples.execute(self._statements.lock, prepare=self._prepare)
+                connection.tuples.execute(self.statements.lock, prepare=self._prepare)
                 # What is read meanwhile is read on this connection: there may be no other.
                 self._alone = (get_ident(), connection)
                 try:
@@ -187,68 +166,30 @@ class PostgresRecorder(PostgresApplicationRecorder):
     def confirm(self) -> None:
         """Return: every statement finds the table by its name."""
 
-    def heads(self, streams: Sequence[str]) -> Iterable[Head]:
-        """Return all heads of some streams, by stream and version."""
-        return map(Head._make, self._fetch(self._statements.heads, text_array(streams)))
-
-    def last_head(self, stream: str) -> Head | None:
-        """Return the head with the highest version of a stream that is a number."""
-        heads = self._fetch(self._statements.last_head, stream)
-        return Head._make(heads[0]) if heads else None
-
-    def read(self, stream: str, after: int, until: int) -> list[Record]:
-        """Return a stream's records with versions above `after`, up to `until`."""
-        rows = self._fetch(self._statements.read, stream, Int8(after), Int8(until))
-        return list(map(Record._make, rows))
-
-    def read_many(self, streams: Sequence[str]) -> list[Record]:
-        """Return all records of some streams, by stream and version, in one statement."""
-        return list(map(Record._make, self._fetch(self._statements.read_many, text_array(streams))))
+    def fetch_of_streams(self, statement: str, streams: Sequence[str]) -> list[Any]:
+        """Return all rows of a statement about some streams."""
+        return self.fetch(statement, text_array(streams))
 
     def page(self, after: int, until: int) -> list[Record]:
         """Return some of the records with positions above `after`; none if there are none."""
-        limits = (Int8(after), Int8(until), Int8(_PAGE), Int8(_PAGE_BYTES))
-        return list(map(Record._make, self._fetch(self._statements.read_page, *limits)))
+        rows = self.fetch(self.statements.page, after, until, PAGE, PAGE_BYTES)
+        return list(map(Record._make, rows))
 
     def page_of_stream(self, stream: str, version: int, position: int) -> list[Record]:
         """Return some of a stream's records that come after these, by version and position."""
-        limits = (Int8(version), Int8(position), Int8(_PAGE), Int8(_PAGE_BYTES))
-        rows = self._fetch(self._statements.read_page_of_stream, *limits, stream)
-        return list(map(Record._make, rows))
-
-    def odd_ones(self, stream: str) -> list[Record]:
-        """Return a stream's records whose versions are no numbers from 1 on."""
-        return list(map(Record._make, self._fetch(self._statements.read_odd_ones, stream)))
-
-    def strays(self) -> list[Record]:
-        """Return the records whose positions are none from 1 to `MAX_POSITION`."""
-        return list(map(Record._make, self._fetch(self._statements.read_strays)))
-
-    def page_of_streams(self, after: str, prefix: str) -> list[str]:
-        """Return some of the names above `after` with a prefix, sorted; none if there are none."""
-        found = self._fetch(self._statements.read_streams, after, prefix, Int8(_PAGE))
-        return list(takewhile(lambda name: name.startswith(prefix), (name for (name,) in found)))
-
-    def last_position(self) -> int:
-        """Return the highest position up to `MAX_POSITION`, 0 for an empty log."""
-        ((last,),) = self._fetch(self._statements.last_position)
-        return max(last or 0, 0)
+        place = (version, position, PAGE, PAGE_BYTES, stream)
+        return list(map(Record._make, self.fetch(self.statements.page_of_stream, *place)))
 
     def settings(self) -> Sequence[Setting]:
         """Return what durability rests on, and what this role may do, read back."""
-        with (
-            InOurWords(self.url),
-            Lent(self._pool) as connection,
-            connection.transaction(),
-        ):
-            connection.execute(shown_path(self._place).encode())
+        with self.datastore.lent() as connection, connection.transaction():
             cursor = RawCursor(connection, row_factory=dict_row)
             found = cursor.execute(REPORT).fetchone() or {}
-            ask = asking(connection)
+            catalog = self.datastore.catalog(connection)
             looked_at = [
-                guard_setting(ask, self._place),
-                schema_setting(ask, self._place),
-                *role_settings(ask, self._place, found["role"]),
+                guard_setting(catalog),
+                schema_setting(catalog),
+                *role_settings(catalog, found["role"]),
             ]
         return list(settings_of(self._limits, found, looked_at))
 
@@ -271,15 +212,16 @@ class PostgresRecorder(PostgresApplicationRecorder):
             text_array([row.topic for row in rows]),
             bytea_array([row.state for row in rows]),
         )
-        found = self._rows(connection, self._statements.insert, parameters)
+        found = self._rows(connection, self.statements.insert, parameters)
         return [position for (position,) in found]
 
-    def _fetch(self, statement: str, *parameters: object) -> list[Any]:
+    def fetch(self, statement: str, *parameters: object) -> list[Any]:
         """Return all rows of a statement, in a transaction of its own unless we hold one."""
+        parameters = tuple(Int8(each) if type(each) is int else each for each in parameters)
         alone = self._alone
         if alone is not None and alone[0] == get_ident():
             return self._rows(alone[1], statement, parameters)
-        with InOurWords(self.url), Lent(self._pool) as connection:
+        with TranslatedErrors(self.url), Lent(self._pool) as connection:
             return self._rows(connection, statement, parameters)
 
     def _rows(
@@ -290,55 +232,24 @@ class PostgresRecorder(PostgresApplicationRecorder):
 
     def _found(self) -> bool:
         """Tell whether the log is there; what is there must be safe to use."""
-        with Lent(self._pool) as connection:
-            if not self._is_there(connection):
-                return False
-            refuse_attached_code(asking(connection), self._place, self.url)
-            return True
-
-    def _is_there(self, connection: LogConnection) -> bool:
-        return check_shape(asking(connection), self._place, self.url)
-
-
-def initialize(url: str, grants: Grants) -> None:
-    """Make the log at `url` if there is none, guard it, and let roles in.
-
-    Errors are those of `PostgresLog`.
-    """
-    target = parse_url(url)
-    recorder = _opened(target, create=True)
-    try:
-        retrying(
-            target.url,
-            target.limits.patience,
-            recorder.initialize,
-            grants.role,
-            follower=grants.follower,
-            reader=grants.reader,
-            revoke_public=grants.revoke_public,
-        )
-    finally:
-        recorder.close()
-
-
-def describe(url: str, role: str) -> Setting:
-    """Return what a role may do to the log at `url`; errors are those of `PostgresLog`."""
-    target = parse_url(url)
-    recorder = _opened(target, create=False)
-    try:
-        return retrying(target.url, target.limits.patience, recorder.describe, role)
-    finally:
-        recorder.close()
+        with self.datastore.lent() as connection:
+            catalog = self.datastore.catalog(connection)
+            is_there = check_shape(catalog)
+            if is_there:
+                catalog.refuse_attached_code()
+            return is_there
 
 
 def statements_of(url: str, grants: Grants) -> list[str]:
     """Return what an administrator can run instead of `initialize`, as often as one likes."""
-    place = parse_url(url).place
-    schema = [] if place == Place() else [place.schema_statement()]
-    made = place.create_statements(again=True)
-    refusing = refusing_statement(place)
-    guard = place.guard_statements()
-    return [refusing, *schema, *made, *guard, *grants.statements(place)]
+    tables = parse_url(url).tables
+    return [
+        refusing_statement(tables),
+        *([] if tables == LogTables() else [tables.schema_statement()]),
+        *tables.create_statements(again=True),
+        *tables.guard_statements(),
+        *grants.statements(tables),
+    ]
 
 
 def _opened(target: Target, *, create: bool) -> PostgresRecorder:

@@ -16,7 +16,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from functools import cache
+from itertools import count
 from typing import Final
+
+from lifecycle.log.stores.sql.tables import BESIDE
 
 _TOKEN: Final = re.compile(
     r"""(?P<quoted> '(?:[^']|'')*' | "[^"]*" | %\(\w+\)s )
@@ -34,6 +37,10 @@ _TOKEN: Final = re.compile(
 _SYNTAX: Final = frozenset({"any", "coalesce", "exists", "position", "substring"})
 _TYPES_OF_THE_GRAMMAR: Final = frozenset({"bigint", "boolean", "integer"})
 
+# A table is named as such after FROM, INTO or UPDATE; elsewhere its name is a column's.
+_BESIDE: Final = "|".join(table.name for table in BESIDE)
+_TABLE: Final = re.compile(rf"(?<=FROM )(?:{_BESIDE})\b|(?<=INTO |DATE )(?:{_BESIDE})\b")
+
 
 @cache
 def qualified(statement: str) -> str:
@@ -43,6 +50,16 @@ def qualified(statement: str) -> str:
         ValueError: it looks something up that cannot be named.
     """
     return "".join(_parts(statement))
+
+
+def translated(statement: str, schema: str) -> str:
+    """Return a statement written for SQLite as PostgreSQL takes it, its tables in a schema.
+
+    Every name is qualified, and each `?` numbered.
+    """
+    numbers = count(1)
+    placed = _TABLE.sub(lambda found: f"{schema}.{found[0]}", statement)
+    return qualified(re.sub(r"\?", lambda _: f"${next(numbers)}", placed))
 
 
 def _parts(statement: str) -> Iterator[str]:

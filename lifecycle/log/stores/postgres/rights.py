@@ -10,10 +10,10 @@ from typing import Final, NamedTuple
 
 from lifecycle.errors import InvalidArgumentError
 from lifecycle.log.contract import Level, Setting
-from lifecycle.log.stores.postgres.owners import Asking
+from lifecycle.log.stores.postgres.catalog import Catalog
 from lifecycle.log.stores.postgres.qualified import qualified
-from lifecycle.log.stores.postgres.schema import Place, is_plain_name
-from lifecycle.log.stores.postgres.tables import BESIDE, LOG, TABLE, TABLES
+from lifecycle.log.stores.postgres.tables import LOG, TABLE, TABLES, LogTables, is_plain_name
+from lifecycle.log.stores.sql.tables import BESIDE
 
 Right = tuple[str, str]
 """What may be done, and to what: a table, or `its schema`."""
@@ -146,28 +146,42 @@ class Grants(NamedTuple):
             raise InvalidArgumentError("role", "up to 63 letters, digits, or one of _ . @ -")
         return names
 
-    def statements(self, place: Place, spared: Collection[str] = ()) -> Iterator[str]:
+    def statements(self, log_tables: LogTables, spared: Collection[str] = ()) -> Iterator[str]:
         """Yield the statements that make the roles, if need be, and give them these rights only.
 
         Nothing is done to those who are `spared`.
         """
-        tables = ", ".join(f"{place.quoted_schema}.{table.name}" for table in TABLES)
+        tables = ", ".join(f"{log_tables.quoted_schema}.{table.name}" for table in TABLES)
         for name in self.names():
             if name in spared:
                 continue
             yield _MAKE.format(name=name, role=f'"{name}"')
             yield f'REVOKE ALL ON {tables} FROM "{name}"'
-            yield f'REVOKE CREATE ON SCHEMA {place.quoted_schema} FROM "{name}"'
-            yield f'GRANT USAGE ON SCHEMA {place.quoted_schema} TO "{name}"'
+            yield f'REVOKE CREATE ON SCHEMA {log_tables.quoted_schema} FROM "{name}"'
+            yield f'GRANT USAGE ON SCHEMA {log_tables.quoted_schema} TO "{name}"'
             yield _LET_IN.format(name=name)
         given = ((self.role, _APPENDS), (self.follower, _FOLLOWS), (self.reader, _READS_ALL))
         for role, rights in given:
             if role is not None and role not in spared:
-                yield from _granted(place, role, rights)
+                yield from _granted(log_tables, role, rights)
         if self.revoke_public:
-            yield f"REVOKE CREATE ON SCHEMA {place.quoted_schema} FROM PUBLIC"
+            yield f"REVOKE CREATE ON SCHEMA {log_tables.quoted_schema} FROM PUBLIC"
             yield f"REVOKE ALL ON {tables} FROM PUBLIC"
             yield _KEEP_OUT
+
+
+def let_in(catalog: Catalog, grants: Grants) -> None:
+    """Give roles what they need; to those who may do anything anyway nothing is done.
+
+    Raises:
+        InvalidArgumentError: one of them is who logged in.
+    """
+    names = grants.names()
+    if catalog.ask("SELECT current_user::pg_catalog.text")[0][0] in names:
+        raise InvalidArgumentError("role", "another than the one that logged in")
+    roles = [Role.found(catalog, name) for name in names]
+    masters = [role.name for role in roles if role is not None and role.mastery is not None]
+    catalog.run(grants.statements(catalog.tables, spared=masters))
 
 
 class Role(NamedTuple):
@@ -182,14 +196,12 @@ class Role(NamedTuple):
     rights: frozenset[Right]
 
     @classmethod
-    def found(cls, ask: Asking, place: Place, name: str) -> Role | None:
+    def found(cls, catalog: Catalog, name: str) -> Role | None:
         """Return what a role may do; None if there is none of that name."""
-        names = [table.name for table in TABLES]
-        for row in ask(_ROLE, name, place.schema, names):
-            held = ask(_HELD, name, list(_PRIVILEGES), place.schema, names)
-            superuser, bypasses, makes, tables, schema = row
-            rights = frozenset((right, where) for right, where in held)
-            return cls(name, superuser, bypasses, makes, tables, schema, rights)
+        where = (catalog.tables.schema, [table.name for table in TABLES])
+        for row in catalog.ask(_ROLE, name, *where):
+            held = catalog.ask(_HELD, name, list(_PRIVILEGES), *where)
+            return cls._make((name, *row, frozenset(held)))
         return None
 
     @property
@@ -251,12 +263,12 @@ def told_of(role: Role) -> Setting:
     return Setting("role", role.name, "; ".join([*parts, mend]), Level.FAIL)
 
 
-def role_settings(ask: Asking, place: Place, name: str) -> Iterator[Setting]:
+def role_settings(catalog: Catalog, name: str) -> Iterator[Setting]:
     """Yield what the role that logged in may do, and what others may do whom nobody let in."""
-    role = Role.found(ask, place, name)
+    role = Role.found(catalog, name)
     if role is not None:
         yield told_of(role)
-    yield _others(ask(_OTHERS, place.schema, [table.name for table in TABLES]))
+    yield _others(catalog.of_tables(_OTHERS))
 
 
 def _others(rows: list[tuple[str, str, str]]) -> Setting:
@@ -277,7 +289,7 @@ def _listed(rights: Iterable[Right]) -> str:
     return ", ".join(f"{right} on {where}" for right, where in rights)
 
 
-def _granted(place: Place, name: str, rights: frozenset[Right]) -> Iterator[str]:
+def _granted(log_tables: LogTables, name: str, rights: frozenset[Right]) -> Iterator[str]:
     for table in TABLES:
         names = [
             f"INSERT ({', '.join(INSERTED)})" if table is LOG and right == "INSERT" else right
@@ -285,4 +297,4 @@ def _granted(place: Place, name: str, rights: frozenset[Right]) -> Iterator[str]
             if (right, table.name) in rights
         ]
         if names:
-            yield f'GRANT {", ".join(names)} ON {place.quoted_schema}.{table.name} TO "{name}"'
+            yield f'GRANT {", ".join(names)} ON {log_tables.quoted_schema}.{table.name} TO "{name}"'

@@ -8,7 +8,7 @@ from typing import Any, Final
 from lifecycle.errors import StoreUnavailableError
 from lifecycle.log.contract import Level, Setting
 from lifecycle.log.stores.postgres.qualified import qualified
-from lifecycle.log.stores.postgres.url import Limits
+from lifecycle.log.stores.postgres.url import TimeLimits
 
 OLDEST_SERVER: Final = 140000
 """As `server_version_num` tells it."""
@@ -53,7 +53,7 @@ REPORT: Final = qualified(
 """Asks for what `settings_of` tells."""
 
 
-def session_statement(limits: Limits) -> str:
+def session_statement(limits: TimeLimits) -> str:
     """Return the statement that sets a session's limits and reads the server's settings.
 
     `synchronous_commit` is set to what it is: no change of the server's configuration
@@ -93,7 +93,7 @@ def check_settings(url: str, found: Mapping[str, Any]) -> None:
 
 
 def settings_of(
-    limits: Limits, found: Mapping[str, Any], looked_at: Iterable[Setting]
+    limits: TimeLimits, found: Mapping[str, Any], looked_at: Iterable[Setting]
 ) -> Iterator[Setting]:
     """Yield what a server and our sessions are set to, given the answer to `REPORT`.
 

@@ -1,104 +1,30 @@
-"""The tables of a log in PostgreSQL: what is made, and what must be found.
+"""The tables of a log in PostgreSQL, its locks, and what keeps the log append-only.
 
-One description serves both, so that whoever looks at a database compares it with what
-`lifecycle db init` makes. `stored_events` is the log, the others are made with it and lie
-beside it: stored views, the positions of whoever builds them, and subscriptions.
+One description is what is made, what must be found and what roles are let into. The columns
+of the log are named as those of `eventsourcing`, whose own recorders can read and follow the
+table. `notification_id` is the position; nobody can give it, as it is GENERATED ALWAYS. Text
+compares bytewise. The triggers fire for the table's owner too, and in sessions that replicate.
+
+The constraints hold what every honest record fulfills: a stream of n records took n positions,
+so no version is above its position. That a version is the last plus one would take a trigger,
+an eighth of an append; it shows at the next append of its stream.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
+from hashlib import sha256
 from typing import Final, NamedTuple
 
 from lifecycle.log.contract import MAX_POSITION
 from lifecycle.log.stores.postgres.qualified import qualified
+from lifecycle.log.stores.sql.tables import BESIDE, TRACKING, Column, Index, Table, number, text
 
 TABLE: Final = "stored_events"
-TRACKING: Final = "tracking"
 
-
-class Column(NamedTuple):
-    """One column: text compares bytewise unless it is only shown."""
-
-    name: str
-    type: str
-    collation: str = ""
-    required: bool = True
-    is_identity: bool = False
-
-    def definition(self) -> str:
-        """Return the column as it stands in the statement that makes its table."""
-        collation = f' COLLATE "{self.collation}"' if self.collation not in {"", "default"} else ""
-        identity = " GENERATED ALWAYS AS IDENTITY" if self.is_identity else ""
-        required = " NOT NULL" if self.required and not self.is_identity else ""
-        plain = self.type in {"bigint", "boolean"}
-        named = self.type if plain else f"pg_catalog.{self.type}"
-        return f"{self.name} {named}{qualified(collation)}{required}{identity}"
-
-
-class Index(NamedTuple):
-    """One index besides the primary key's.
-
-    `where` is the condition of a partial one, `where_shown` how the server says it where it
-    says it otherwise.
-    """
-
-    name: str
-    columns: str
-    where: str = ""
-    where_shown: str = ""
-    is_unique: bool = False
-
-
-class Table(NamedTuple):
-    """One table, its primary key, its other indexes and its constraints.
-
-    A constraint is a name and a condition, spelled as the server shows it again.
-    """
-
-    name: str
-    columns: tuple[Column, ...]
-    key: str
-    indexes: tuple[Index, ...] = ()
-    checks: tuple[tuple[str, str], ...] = ()
-
-    def statements(self, schema: str, *, again: bool = False) -> Iterator[str]:
-        """Yield the statements that make it; with `again` they may be run once more."""
-        yield self._statement(schema, "IF NOT EXISTS " if again else "")
-        yield from self.index_statements(schema)
-
-    def index_statements(self, schema: str) -> Iterator[str]:
-        """Yield the statements that make its indexes, unless they are there."""
-        for index in self.indexes:
-            unique = "UNIQUE " if index.is_unique else ""
-            where = f" WHERE {qualified(index.where)}" if index.where else ""
-            yield (
-                f"CREATE {unique}INDEX IF NOT EXISTS {index.name}\n"
-                f"ON {schema}.{self.name} ({index.columns}){where}"
-            )
-
-    def _statement(self, schema: str, unless: str) -> str:
-        lines = [f"    {column.definition()}" for column in self.columns]
-        lines += [f"    PRIMARY KEY ({self.key})"]
-        lines += [
-            f"    CONSTRAINT {name} CHECK ({qualified(condition)})"
-            for name, condition in self.checks
-        ]
-        body = ",\n".join(lines)
-        return f"CREATE TABLE {unless}{schema}.{self.name} (\n{body}\n)"
-
-
-def _text(name: str) -> Column:
-    return Column(name, "text", "C")
-
-
-def _shown(name: str) -> Column:
-    return Column(name, "text", "default")
-
-
-def _number(name: str) -> Column:
-    return Column(name, "bigint")
-
+CHANNEL: Final = "stored_events"
+"""Notified by every append, with an empty payload, as the library's own recorder does."""
 
 _OF_AN_ORDER: Final = "originator_id > 'order:'::text AND originator_id < 'order;'::text"
 _OF_NO_ORDER: Final = "originator_id = 'quarantine'::text OR originator_id = 'control'::text"
@@ -106,9 +32,9 @@ _OF_NO_ORDER: Final = "originator_id = 'quarantine'::text OR originator_id = 'co
 LOG: Final = Table(
     TABLE,
     (
-        _text("originator_id"),
-        _number("originator_version"),
-        _text("topic"),
+        text("originator_id"),
+        number("originator_version"),
+        text("topic"),
         Column("state", "bytea"),
         Column("notification_id", "bigint", is_identity=True),
     ),
@@ -128,86 +54,115 @@ LOG: Final = Table(
     ),
 )
 
-VIEWS: Final = (
-    Table(
-        "view_generations",
-        (
-            Column("number", "bigint", is_identity=True),
-            _text("provider"),
-            _text("definition"),
-            _number("form"),
-            _text("release"),
-            _text("phase"),
-            _text("walked"),
-        ),
-        "number",
-    ),
-    Table(
-        "order_views",
-        (
-            _number("generation"),
-            _text("order_id"),
-            _text("status"),
-            Column("terminal", "boolean"),
-            _text("awaiting"),
-            _number("waiting_since"),
-            _number("anomalies"),
-            _number("first_received_at"),
-            _number("last_received_at"),
-            _number("version"),
-            _number("position"),
-            _text("digest"),
-            Column("body", "bytea"),
-        ),
-        "generation, order_id",
-        (
-            Index("order_views_by_status", "generation, status, order_id"),
-            Index(
-                "order_views_waiting",
-                "generation, order_id, waiting_since",
-                "awaiting <> ''",
-                "awaiting <> ''::text",
-            ),
-            Index("order_views_odd", "generation, order_id", "anomalies > 0"),
-            Index("order_views_by_time", "generation, order_id, last_received_at"),
-        ),
-    ),
-    Table(
-        "poisoned_orders",
-        (_number("generation"), _text("order_id"), _shown("reason")),
-        "generation, order_id",
-    ),
-    # As the library's own tracking recorder makes it, which writes to it.
-    Table(
-        TRACKING,
-        (_shown("application_name"), Column("notification_id", "bigint", required=False)),
-        "application_name",
-    ),
-)
-
-FEEDS: Final = (
-    Table("feeds", (_text("name"), _number("position")), "name"),
-    Table(
-        "feed_letters",
-        (
-            _text("feed"),
-            _number("position"),
-            _text("order_id"),
-            _shown("reason"),
-            _number("attempts"),
-        ),
-        "feed, position",
-        (Index("feed_letters_order", "feed, order_id"),),
-    ),
-)
-
-BESIDE: Final = (*VIEWS, *FEEDS)
-"""What lies beside the log: whoever follows it writes there."""
-
 TABLES: Final = (LOG, *BESIDE)
 
-MARK: Final = (
+# How the library knows a tracking table that holds one row a name.
+_MARK: Final = (
     "INSERT INTO {schema}.tracking (application_name, notification_id) "
     "VALUES ('__migration__', 1) ON CONFLICT DO NOTHING"
 )
-"""How the library knows a tracking table that holds one row a name."""
+
+GUARD_NAME: Final = "stored_events_refuse"
+GUARD_BODY: Final = (
+    "BEGIN RAISE EXCEPTION 'the log is append-only: no %', TG_OP USING ERRCODE = '42501'; END"
+)
+"""It names nothing that a `search_path` could find elsewhere."""
+
+_GUARD: Final = (
+    f"""CREATE OR REPLACE FUNCTION {{schema}}.{GUARD_NAME}() RETURNS pg_catalog.trigger
+LANGUAGE plpgsql AS $refuse$
+{GUARD_BODY}
+$refuse$""",
+    f"""CREATE OR REPLACE TRIGGER {GUARD_NAME} BEFORE UPDATE OR DELETE OR TRUNCATE ON {{table}}
+FOR EACH STATEMENT EXECUTE FUNCTION {{schema}}.{GUARD_NAME}()""",
+    f"ALTER TABLE {{table}} ENABLE ALWAYS TRIGGER {GUARD_NAME}",
+)
+
+_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.@-]{0,62}")
+
+
+class LogTables(NamedTuple):
+    """The tables of one log, by the schema that they lie in; a database may hold several logs."""
+
+    schema: str = "public"
+
+    @property
+    def quoted_schema(self) -> str:
+        """The schema as it stands in a statement."""
+        return f'"{self.schema}"'
+
+    @property
+    def log(self) -> str:
+        """The log's table as it stands in a statement."""
+        return f'"{self.schema}".{TABLE}'
+
+    @property
+    def append_lock(self) -> int:
+        """The advisory lock that every append holds until its commit. Fixed for ever."""
+        return self._lock("append")
+
+    @property
+    def views_lock(self) -> int:
+        """The advisory lock of whoever writes stored views."""
+        return self._lock("views")
+
+    @property
+    def create_lock(self) -> int:
+        """The advisory lock of whoever makes the tables."""
+        return self._lock("create")
+
+    def schema_statement(self) -> str:
+        """Return the statement that makes the schema."""
+        return f"CREATE SCHEMA IF NOT EXISTS {self.quoted_schema}"
+
+    def create_statements(
+        self, tables: Iterable[Table] = TABLES, *, again: bool = False
+    ) -> Iterator[str]:
+        """Yield the statements that make tables; with `again` they may be run once more."""
+        for table in tables:
+            lines = [_column(column) for column in table.columns]
+            lines += [f"PRIMARY KEY ({table.key})"]
+            lines += [f"CONSTRAINT {name} CHECK ({qualified(so)})" for name, so in table.checks]
+            unless, body = "IF NOT EXISTS " if again else "", ",\n    ".join(lines)
+            yield f"CREATE TABLE {unless}{self.quoted_schema}.{table.name} (\n    {body}\n)"
+            yield from self.index_statements([table])
+            if table is TRACKING:
+                yield _MARK.format(schema=self.quoted_schema)
+
+    def index_statements(self, tables: Iterable[Table] = TABLES) -> Iterator[str]:
+        """Yield the statements that make indexes unless they are there."""
+        for table in tables:
+            for index in table.indexes:
+                unique = "UNIQUE " if index.is_unique else ""
+                where = f" WHERE {qualified(index.where)}" if index.where else ""
+                yield (
+                    f"CREATE {unique}INDEX IF NOT EXISTS {index.name}\n"
+                    f"ON {self.quoted_schema}.{table.name} ({index.columns}){where}"
+                )
+
+    def guard_statements(self) -> list[str]:
+        """Return the statements that keep the log append-only; once more does no harm."""
+        return [part.format(table=self.log, schema=self.quoted_schema) for part in _GUARD]
+
+    def _lock(self, purpose: str) -> int:
+        name = f"lifecycle {purpose} {self.schema}"
+        return int.from_bytes(sha256(name.encode()).digest()[:8], "big", signed=True)
+
+
+def lock_statement(lock: int) -> str:
+    """Return the statement that takes an advisory lock until the transaction ends."""
+    return f"SELECT pg_catalog.pg_advisory_xact_lock({lock})"
+
+
+def is_plain_name(name: str) -> bool:
+    """Tell whether a name may stand in a statement between double quotes as it is."""
+    return _NAME.fullmatch(name) is not None
+
+
+def _column(column: Column) -> str:
+    collation = f' COLLATE "{column.collation}"' if column.collation == "C" else ""
+    identity = " GENERATED ALWAYS AS IDENTITY" if column.is_identity else ""
+    required = " NOT NULL" if column.required and not column.is_identity else ""
+    plain = column.type in {"bigint", "boolean"}
+    named = column.type if plain else f"pg_catalog.{column.type}"
+    return f"{column.name} {named}{qualified(collation)}{required}{identity}"

@@ -18,14 +18,14 @@ from psycopg.conninfo import conninfo_to_dict
 
 from lifecycle.errors import StoreUrlError
 from lifecycle.log.retry_policy import PATIENCE
-from lifecycle.log.stores.postgres.schema import Place, is_plain_name
+from lifecycle.log.stores.postgres.tables import LogTables, is_plain_name
 
 _LONGEST_SECONDS: Final = 3600.0
 _SHORTEST_SECONDS: Final = 0.05
 _MOST_CONNECTIONS: Final = 1000
 
 
-class Limits(NamedTuple):
+class TimeLimits(NamedTuple):
     """How long anything may take, in seconds, and how much of the server one log may use."""
 
     connect_timeout: float = 5.0
@@ -41,8 +41,8 @@ class Target(NamedTuple):
 
     url: str
     conninfo: Mapping[str, Any]
-    place: Place
-    limits: Limits
+    tables: LogTables
+    limits: TimeLimits
     prepares: bool
 
     def __repr__(self) -> str:
@@ -78,22 +78,22 @@ def _conninfo(url: str, address: str) -> dict[str, Any]:
 
 
 def _target(conninfo: dict[str, Any], read: dict[str, Any]) -> Target:
-    place = Place(read.pop("schema", Place().schema))
+    tables = LogTables(read.pop("schema", LogTables().schema))
     prepares = read.pop("prepare", True)
-    limits = Limits(**read)
+    limits = TimeLimits(**read)
     conninfo.setdefault("application_name", "lifecycle")
     conninfo["client_encoding"] = "UTF8"
     # Of libpq, in whole seconds, of which it takes at least two.
     conninfo["connect_timeout"] = max(2, round(limits.connect_timeout))
-    return Target(_shown(conninfo, place), MappingProxyType(conninfo), place, limits, prepares)
+    return Target(_shown(conninfo, tables), MappingProxyType(conninfo), tables, limits, prepares)
 
 
-def _shown(conninfo: Mapping[str, Any], place: Place) -> str:
+def _shown(conninfo: Mapping[str, Any], tables: LogTables) -> str:
     """Return a URL that says where the log lies, and nothing of who logs in and how."""
     host, port = str(conninfo.get("host", "")), str(conninfo.get("port", ""))
     database = quote(str(conninfo.get("dbname", "")), safe="")
     parameters = [f"host={host}"] if "/" in host else []
-    parameters += [f"schema={place.schema}"] if place != Place() else []
+    parameters += [f"schema={tables.schema}"] if tables != LogTables() else []
     authority = ("" if "/" in host else host) + (f":{port}" if port else "")
     query = f"?{'&'.join(parameters)}" if parameters else ""
     return f"postgresql://{authority}/{database}{query}"

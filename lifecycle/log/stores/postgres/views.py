@@ -13,43 +13,37 @@ from psycopg.pq import Format
 from psycopg.rows import dict_row, tuple_row
 
 from lifecycle.log.retry_policy import retried
-from lifecycle.log.stores.postgres.connection import (
-    Lent,
-    LogConnection,
-    LogDatastore,
-    QualifiedCursor,
-    asking,
-)
-from lifecycle.log.stores.postgres.creation import make_missing
-from lifecycle.log.stores.postgres.fault import InOurWords
-from lifecycle.log.stores.postgres.lock_holder import NamingTheHolder
-from lifecycle.log.stores.postgres.owners import may_be_read
-from lifecycle.log.stores.postgres.schema import Place
-from lifecycle.log.stores.postgres.tables import VIEWS
+from lifecycle.log.stores.postgres.connection import LogConnection
+from lifecycle.log.stores.postgres.datastore import LogDatastore, QualifiedCursor
+from lifecycle.log.stores.postgres.qualified import translated
+from lifecycle.log.stores.sql.tables import TRACKING, VIEWS
 from lifecycle.log.stores.sql.views import Cursor, TrackedViews
 
 
 class PostgresViews(TrackedViews, PostgresTrackingRecorder):
-    """A `ViewStore` on the connections of the log; `patience` is as the log's."""
+    """A `ViewStore` on the connections of the log."""
 
     datastore: LogDatastore
 
-    def __init__(self, datastore: LogDatastore, place: Place, url: str, patience: float) -> None:
-        PostgresTrackingRecorder.__init__(self, datastore, tracking_table_name="tracking")
-        TrackedViews.__init__(self, url, patience, place.quoted_schema)
-        self._where = place
+    def __init__(self, datastore: LogDatastore) -> None:
+        PostgresTrackingRecorder.__init__(self, datastore, tracking_table_name=TRACKING.name)
+        TrackedViews.__init__(self, datastore.url, datastore.patience)
+
+    def spelled(self, statement: str, index: str = "") -> str:
+        """Return a statement with its names qualified and its values numbered."""
+        del index  # the planner finds it
+        return translated(statement, self.datastore.tables.quoted_schema)
 
     @retried
     def create(self) -> None:
         """Make the tables, unless they are there; only the log's owner needs to."""
-        place = self._where
-        with self._transaction(place.create_lock) as connection:
-            make_missing(connection, place, self.url, VIEWS)
+        with self.datastore.locked(self.datastore.tables.create_lock) as connection:
+            self.datastore.catalog(connection).make_missing(VIEWS)
 
     def is_there(self) -> bool:
         """Tell whether the tables are there, and this role may read them."""
-        with InOurWords(self.url), Lent(self.datastore.connections) as connection:
-            return may_be_read(asking(connection), self._where, self.url, VIEWS)
+        with self.datastore.lent() as connection:
+            return self.datastore.catalog(connection).may_be_read(VIEWS)
 
     def track(self, cursor: Cursor, tracking: Tracking) -> None:
         """Have the library's recorder move a position, in the transaction of a cursor."""
@@ -61,32 +55,15 @@ class PostgresViews(TrackedViews, PostgresTrackingRecorder):
     def writing(self) -> Iterator[Any]:
         """Yield a cursor within a transaction that holds the lock of all who write views."""
         # A reply that was lost is asked for again: what was done then shows as moved on.
-        with self._transaction(self._where.views_lock) as connection:
+        with self.datastore.locked(self.datastore.tables.views_lock) as connection:
             yield _binary(connection)
 
     @contextmanager
     def reading(self) -> Iterator[Any]:
         """Yield a cursor whose statements all see one state of the database."""
-        with (
-            InOurWords(self.url),
-            Lent(self.datastore.connections) as connection,
-            connection.transaction(),
-        ):
+        with self.datastore.lent() as connection, connection.transaction():
             connection.execute(b"SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
             yield _binary(connection)
-
-    @contextmanager
-    def _transaction(self, lock: int) -> Iterator[LogConnection]:
-        """Yield a connection within a transaction that holds a lock."""
-        pool = self.datastore.connections
-        with (
-            NamingTheHolder(pool, self._where, lock),
-            InOurWords(self.url),
-            Lent(pool) as connection,
-            connection.transaction(),
-        ):
-            connection.execute(self._where.lock_statement(lock).encode())
-            yield connection
 
 
 def _binary(connection: LogConnection) -> RawCursor[tuple[Any, ...]]:

@@ -12,13 +12,38 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any, NamedTuple
 
 from lifecycle.errors import StoreUnavailableError
-from lifecycle.log.feed_store import DeadLetter, MovedOnError, Standing
+from lifecycle.log.feed_store import DeadLetter, FeedStore, MovedOnError, SubscriptionPosition
 from lifecycle.log.recorder import TryAgainError
 from lifecycle.log.retry_policy import retried, retrying
-from lifecycle.log.stores.sql.feed_statements import Statements
 
 Statement = tuple[str, Sequence[object]]
 """A statement and its values."""
+
+
+class FeedStatements(NamedTuple):
+    """What is said to the database; `?` stands for each value in its order."""
+
+    begin: str = "INSERT INTO feeds (name, position) VALUES (?, ?) ON CONFLICT (name) DO NOTHING"
+    position: str = "SELECT position FROM feeds WHERE name = ?"
+    positions: str = (
+        "SELECT name, position, (SELECT count(*) FROM feed_letters WHERE feed = name) "
+        "FROM feeds ORDER BY name"
+    )
+    move: str = "UPDATE feeds SET position = ? WHERE name = ? AND position = ? RETURNING position"
+    park: str = (
+        "INSERT INTO feed_letters (feed, position, order_id, reason, attempts) "
+        "VALUES (?, ?, ?, ?, ?)"
+    )
+    letters: str = (
+        "SELECT position, order_id, reason, attempts FROM feed_letters "
+        "WHERE feed = ? AND position > ? ORDER BY position LIMIT ?"
+    )
+    waits: str = "SELECT 1 FROM feed_letters WHERE feed = ? AND order_id = ? LIMIT 1"
+    drop: str = "DELETE FROM feed_letters WHERE feed = ? AND position = ? RETURNING position"
+    retried: str = (
+        "UPDATE feed_letters SET reason = ?, attempts = attempts + ? "
+        "WHERE feed = ? AND position = ? RETURNING position"
+    )
 
 
 class Transaction(NamedTuple):
@@ -28,13 +53,17 @@ class Transaction(NamedTuple):
     connection: Any
 
 
-class TableFeeds:
+class TableFeeds(FeedStore):
     """A `FeedStore` in one database; a subclass knows which. `patience` is as the log's."""
 
-    def __init__(self, url: str, patience: float, statements: Statements) -> None:
+    def __init__(self, url: str, patience: float) -> None:
         self.url = url
         self.patience = patience
-        self._sql = statements
+        self._sql = FeedStatements._make(map(self.spelled, FeedStatements()))
+
+    def spelled(self, statement: str) -> str:
+        """Return a statement as the database takes it."""
+        return statement
 
     @abstractmethod
     def is_there(self) -> bool:
@@ -64,9 +93,10 @@ class TableFeeds:
         return int(found[0][0])
 
     @retried
-    def standings(self) -> list[Standing]:
+    def positions(self) -> list[SubscriptionPosition]:
         """Return all subscriptions, by name."""
-        return list(map(Standing._make, self.ask(self._sql.standings) if self.is_there() else ()))
+        found = self.ask(self._sql.positions) if self.is_there() else ()
+        return list(map(SubscriptionPosition._make, found))
 
     @retried
     def move(self, name: str, before: int, after: int) -> bool:

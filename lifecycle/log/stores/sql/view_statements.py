@@ -1,4 +1,4 @@
-"""The tables of stored views, and what is said to them: the same words for SQLite and PostgreSQL.
+"""What is said to the tables of stored views: the same words for SQLite and PostgreSQL.
 
 Every index leads by order id within its generation, so that any query is walked page by page
 and nothing is sorted: what is read is an index of the orders that wait, that have a status,
@@ -7,38 +7,24 @@ or that show an anomaly. Times are whole microseconds since 1970. Text compares 
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple, Self
+from typing import Final, NamedTuple
 
-from lifecycle.log.stores.located import placed
 from lifecycle.log.view_store import Conditions, StoredView
 
 COLUMNS: Final = StoredView._fields
-TABLES: Final = ("view_generations", "order_views", "poisoned_orders", "tracking")
-
-INDEXES: Final = (
-    """CREATE INDEX IF NOT EXISTS order_views_by_status
-ON order_views (generation, status, order_id)""",
-    """CREATE INDEX IF NOT EXISTS order_views_waiting
-ON order_views (generation, order_id, waiting_since) WHERE awaiting <> ''""",
-    """CREATE INDEX IF NOT EXISTS order_views_odd
-ON order_views (generation, order_id) WHERE anomalies > 0""",
-    """CREATE INDEX IF NOT EXISTS order_views_by_time
-ON order_views (generation, order_id, last_received_at)""",
-)
 
 _GENERATION: Final = (
     "SELECT number, provider, definition, form, release, phase, walked, "
     "coalesce((SELECT max(notification_id) FROM tracking "
     "WHERE application_name = ('views:' || provider || ':' || number)), 0) FROM view_generations "
 )
-# CAST: whoever changes a row by hand may leave text where bytes belong.
-_SELECT: Final = "SELECT {columns}, {body} FROM order_views{index} "
+_SELECT: Final = f"SELECT {', '.join(COLUMNS)} FROM order_views "  # noqa: S608 - no values
 
 _ON_CONFLICT: Final = "ON CONFLICT (generation, order_id) DO UPDATE SET "
 _TAKEN_OVER: Final = ", ".join(f"{column} = excluded.{column}" for column in COLUMNS[1:])
 
 
-class Statements(NamedTuple):
+class ViewStatements(NamedTuple):
     """All statements, with `?` for each value."""
 
     generations: str = _GENERATION + "WHERE provider = ? ORDER BY number"
@@ -85,17 +71,20 @@ class Statements(NamedTuple):
         "ORDER BY order_id"
     )
 
-    def spelled(self, place: str | None) -> Self:
-        """Return the statements for SQLite, or for PostgreSQL with the tables at `place`."""
-        return type(self)(*(spelled(statement, place) for statement in self))
 
+class Finding(NamedTuple):
+    """A statement that finds views, its values, and `via` which index.
 
-def finding(wanted: Conditions, place: str | None) -> tuple[str, list[object]]:
-    """Return the statement for these conditions, and their values.
-
-    Its first values are the generation and `after`, its last one is the limit. In SQLite the
-    index is named: its planner knows nothing of how few orders wait.
+    Its first values are the generation and `after`, its last one is the limit.
     """
+
+    statement: str
+    values: list[object]
+    via: str
+
+
+def finding(wanted: Conditions) -> Finding:
+    """Return the statement for these conditions."""
     index, terms, values = "sqlite_autoindex_order_views_1", [], list[object]()
     if wanted.received_since is not None or wanted.received_before is not None:
         index = "order_views_by_time"
@@ -117,17 +106,4 @@ def finding(wanted: Conditions, place: str | None) -> tuple[str, list[object]]:
         terms.append("last_received_at < ?")
         values.append(wanted.received_before)
     where = " AND ".join(["generation = ? AND order_id > ?", *terms])
-    statement = f"{_SELECT}WHERE {where} ORDER BY order_id LIMIT ?"
-    return spelled(statement, place, index=f" INDEXED BY {index}"), values
-
-
-def spelled(statement: str, place: str | None, *, index: str = "") -> str:
-    """Return a statement as SQLite takes it, or PostgreSQL with the tables at `place`."""
-    columns = ", ".join(COLUMNS[:-1])
-    if place is None:
-        body = "CAST(body AS BLOB)"
-        return statement.replace("{columns}, {body}", f"{columns}, {body}").replace(
-            "{index}", index
-        )
-    plain = statement.replace("{columns}, {body}", f"{columns}, body").replace("{index}", "")
-    return placed(plain, place, TABLES)
+    return Finding(f"{_SELECT}WHERE {where} ORDER BY order_id LIMIT ?", values, index)

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from eventsourcing.persistence import IntegrityError, Tracking
 
 from lifecycle.log.retry_policy import retried
-from lifecycle.log.stores.sql.view_statements import Statements, finding
+from lifecycle.log.stores.sql.view_statements import ViewStatements, finding
 from lifecycle.log.view_store import Batch, Conditions, Generation, Phase, Poisoned, StoredView
 
 
@@ -51,11 +51,15 @@ class Cursor(Protocol):
 class TrackedViews:
     """A `ViewStore` whose tables and tracking lie in one database; a subclass knows which."""
 
-    def __init__(self, url: str, patience: float, place: str | None) -> None:
+    def __init__(self, url: str, patience: float) -> None:
         self.url = url
         self.patience = patience
-        self._place = place
-        self._sql = Statements().spelled(place)
+        self._sql = ViewStatements._make(map(self.spelled, ViewStatements()))
+
+    @abstractmethod
+    def spelled(self, statement: str, index: str = "") -> str:
+        """Return a statement as the database takes it; `index` is the one to use."""
+        ...
 
     @abstractmethod
     def is_there(self) -> bool:
@@ -143,7 +147,8 @@ class TrackedViews:
         self, generation: Generation, wanted: Conditions, after: str, at_most: int
     ) -> list[StoredView] | None:
         """Return the next views for which the conditions hold; None if it is there no longer."""
-        statement, values = finding(wanted, self._place)
+        statement, values, index = finding(wanted)
+        statement = self.spelled(statement, index)
         with self.reading() as cursor:
             cursor.execute(self._sql.generation, (generation.number,))
             if cursor.fetchone() is None:

@@ -294,15 +294,15 @@ class LogConnectionPool(SQLiteConnectionPool):
 class Lent:
     """A connection of a pool for one block's use; one that failed is not used again.
 
-    With `in_our_words` no error of SQLite leaves the block. A class, as every statement enters
+    With `translated` no error of SQLite leaves the block. A class, as every statement enters
     one: a generator would take three times as long.
     """
 
-    __slots__ = ("_connection", "_in_our_words", "_pool")
+    __slots__ = ("_connection", "_pool", "_translated")
 
-    def __init__(self, pool: LogConnectionPool, *, in_our_words: bool = False) -> None:
+    def __init__(self, pool: LogConnectionPool, *, translated: bool = False) -> None:
         self._pool = pool
-        self._in_our_words = in_our_words
+        self._translated = translated
 
     def __enter__(self) -> LogConnection:
         try:
@@ -336,7 +336,7 @@ class Lent:
         self._told(fault)
 
     def _told(self, fault: BaseException) -> None:
-        if self._in_our_words:
+        if self._translated:
             raise_translated(self._pool.file.url, fault)
 
 

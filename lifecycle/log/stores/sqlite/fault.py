@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-from types import TracebackType
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
 from eventsourcing.persistence import (
@@ -45,21 +46,14 @@ _FOUND: Final = {
 _HARMLESS: Final = ("SQLITE_CONSTRAINT", "SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_TOOBIG")
 
 
-class InOurWords:
-    """Turns every error of SQLite and of the library's recorders into one of ours."""
-
-    __slots__ = ("_url",)
-
-    def __init__(self, url: str) -> None:
-        self._url = url
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(
-        self, kind: object, fault: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        raise_translated(self._url, fault)
+@contextmanager
+def translated_errors(url: str) -> Iterator[None]:
+    """Turn every error of SQLite and of the library's recorders into one of ours."""
+    try:
+        yield
+    except BaseException as fault:
+        raise_translated(url, fault)
+        raise
 
 
 def raise_translated(url: str, fault: BaseException | None) -> None:

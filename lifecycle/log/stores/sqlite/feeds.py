@@ -6,25 +6,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
-from lifecycle.log.stores.sql.feed_statements import Statements
 from lifecycle.log.stores.sql.feeds import TableFeeds, Transaction
+from lifecycle.log.stores.sql.tables import FEEDS
 from lifecycle.log.stores.sqlite.connection import Lent, LogDatastore
+from lifecycle.log.stores.sqlite.schema import create_statements
 
-FEEDS_SCHEMA: Final = (
-    """CREATE TABLE IF NOT EXISTS feeds (
-    name TEXT PRIMARY KEY,
-    position INTEGER NOT NULL
-) WITHOUT ROWID""",
-    """CREATE TABLE IF NOT EXISTS feed_letters (
-    feed TEXT NOT NULL,
-    position INTEGER NOT NULL,
-    order_id TEXT NOT NULL,
-    reason TEXT NOT NULL,
-    attempts INTEGER NOT NULL,
-    PRIMARY KEY (feed, position)
-) WITHOUT ROWID""",
-    "CREATE INDEX IF NOT EXISTS feed_letters_order ON feed_letters (feed, order_id)",
-)
+FEEDS_SCHEMA: Final = create_statements(FEEDS)
+
 _IS_THERE: Final = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'feed_letters'"
 
 
@@ -32,7 +20,7 @@ class SQLiteFeeds(TableFeeds):
     """A `FeedStore` on the connections of the log; a handler gets a `sqlite3.Connection`."""
 
     def __init__(self, datastore: LogDatastore, url: str, patience: float) -> None:
-        super().__init__(url, patience, Statements())
+        super().__init__(url, patience)
         self._datastore = datastore
 
     def is_there(self) -> bool:
@@ -46,14 +34,14 @@ class SQLiteFeeds(TableFeeds):
 
     def ask(self, statement: str, *parameters: object) -> list[Any]:
         """Return all rows of a statement."""
-        with Lent(self._datastore.pool, in_our_words=True) as connection:
+        with Lent(self._datastore.pool, translated=True) as connection:
             return connection.tuples.execute(statement, parameters).fetchall()
 
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
         """Yield a transaction that holds the lock of all who write."""
         with (
-            Lent(self._datastore.pool, in_our_words=True) as connection,
+            Lent(self._datastore.pool, translated=True) as connection,
             connection.transaction(commit=True),
         ):
             yield Transaction(connection.tuples, connection.driver)

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterable, Sequence
-from itertools import takewhile
+from collections.abc import Sequence
 from pathlib import Path
 from stat import S_ISDIR, S_ISREG
 from types import TracebackType
@@ -22,6 +21,7 @@ from lifecycle.log.contract import Record, Setting
 from lifecycle.log.event_log import Clock, EventLog, now
 from lifecycle.log.recorder import Head, Row, Tip
 from lifecycle.log.retry_policy import PATIENCE, retrying
+from lifecycle.log.stores.sql.records import PAGE, TableRecorder
 from lifecycle.log.stores.sqlite.backup import back_up
 from lifecycle.log.stores.sqlite.checkup import (
     checkup,
@@ -30,29 +30,12 @@ from lifecycle.log.stores.sqlite.checkup import (
     warn_of_lacking_guards,
 )
 from lifecycle.log.stores.sqlite.connection import MEANINGS, Lent, LogConnection, LogDatastore
-from lifecycle.log.stores.sqlite.fault import InOurWords, is_undecodable
+from lifecycle.log.stores.sqlite.fault import is_undecodable, translated_errors
 from lifecycle.log.stores.sqlite.feeds import FEEDS_SCHEMA, SQLiteFeeds
-from lifecycle.log.stores.sqlite.rows import named, padded_streams, page_of, rows_of
+from lifecycle.log.stores.sqlite.rows import padded_streams, page_of, rows_of
 from lifecycle.log.stores.sqlite.schema import COLUMNS, SCHEMA, TABLE
-from lifecycle.log.stores.sqlite.statements import (
-    INSERT,
-    INSERT_UNPLACED,
-    LAST_HEAD,
-    LAST_HEAD_OF_STREAM,
-    LAST_POSITION,
-    READ,
-    READ_ODD_ONES,
-    READ_PAGE,
-    READ_PAGE_OF_STREAM,
-    READ_STRAYS,
-    READ_STREAMS,
-    heads_of,
-    records_of,
-)
+from lifecycle.log.stores.sqlite.statements import INSERT_UNPLACED, LAST_HEAD, STATEMENTS
 from lifecycle.log.stores.sqlite.views import SQLiteViews
-
-_PAGE: Final = 500
-
 
 _SYNCHRONOUS: Final = {0: "off", 1: "normal", 2: "full", 3: "extra"}
 
@@ -104,7 +87,7 @@ class _Transaction:
 
     def __init__(self, recorder: SQLiteRecorder) -> None:
         self._recorder = recorder
-        self._lent = Lent(recorder.datastore.pool, in_our_words=True)
+        self._lent = Lent(recorder.datastore.pool, translated=True)
         self._written: Head | None = None
 
     def __enter__(self) -> Self:
@@ -124,7 +107,7 @@ class _Transaction:
             (position, row.stream, row.version, row.topic, row.state)
             for position, row in zip(positions, rows, strict=True)
         ]
-        done = self._connection.driver.executemany(INSERT, values)
+        done = self._connection.driver.executemany(STATEMENTS.insert, values)
         if rows and done.rowcount != len(rows):
             raise StoreUnavailableError(
                 self._recorder.url,
@@ -167,10 +150,11 @@ class _Transaction:
             raise
 
 
-class SQLiteRecorder(SQLiteApplicationRecorder):
+class SQLiteRecorder(TableRecorder, SQLiteApplicationRecorder):
     """The library's recorder on our table, with what the log needs besides."""
 
     gapless = True
+    statements = STATEMENTS
     datastore: LogDatastore
     optional: Sequence[tuple[str, ...]] = ()
 
@@ -187,7 +171,7 @@ class SQLiteRecorder(SQLiteApplicationRecorder):
 
     def prepare(self, *, create: bool) -> None:
         """Make the table if it is not there and `create` is true, and check that it is ours."""
-        with InOurWords(self.url):
+        with translated_errors(self.url):
             columns = self._columns()
             if not columns and create:
                 self.create_table()
@@ -206,77 +190,51 @@ class SQLiteRecorder(SQLiteApplicationRecorder):
 
     def confirm(self) -> None:
         """Return if what was acknowledged before can still be counted on."""
-        with Lent(self.datastore.pool, in_our_words=True) as connection:
+        with Lent(self.datastore.pool, translated=True) as connection:
             if connection.check() or connection is not self._confirmed:
                 self.end_of_log(connection)
                 self._confirmed = connection
 
-    def heads(self, streams: Sequence[str]) -> Iterable[Head]:
-        """Return all heads of some streams, by stream and version."""
+    def fetch(self, statement: str, *parameters: object) -> list[Any]:
+        """Return all rows of a statement, in autocommit: no lock is held afterwards."""
+        with Lent(self.datastore.pool, translated=True) as connection:
+            return rows_of(connection, statement, parameters)
+
+    def fetch_of_streams(self, statement: str, streams: Sequence[str]) -> list[Any]:
+        """Return all rows of a statement about some streams."""
         padded = padded_streams(streams)
-        return map(Head._make, self._fetch(heads_of(len(padded)), padded))
+        return self.fetch(statement.format(places=",".join("?" * len(padded))), *padded)
 
-    def last_head(self, stream: str) -> Head | None:
-        """Return the head with the highest version of a stream that is a number."""
-        heads = self._fetch(LAST_HEAD_OF_STREAM, (stream,))
-        return Head._make(heads[0]) if heads else None
-
-    def read(self, stream: str, after: int, until: int) -> list[Record]:
-        """Return a stream's records with versions above `after`, up to `until`."""
-        return list(map(Record._make, self._fetch(READ, (stream, after, until))))
-
-    def read_many(self, streams: Sequence[str]) -> list[Record]:
-        """Return all records of some streams, by stream and version, in one statement."""
-        padded = padded_streams(streams)
-        return list(map(Record._make, self._fetch(records_of(len(padded)), padded)))
+    def fetch_names(self, after: str, prefix: str) -> list[Any]:
+        """Return names; what is no UTF-8 in one comes as lone surrogates."""
+        parameters = (after.encode(errors="surrogateescape"), prefix, PAGE)
+        with Lent(self.datastore.pool, translated=True) as connection:
+            return rows_of(connection, STATEMENTS.streams, parameters, "surrogateescape")
 
     def page(self, after: int, until: int) -> list[Record]:
         """Return some of the records with positions above `after`; none if there are none."""
-        return self._page(READ_PAGE, after, until, _PAGE)
+        return self._page(STATEMENTS.page, after, until, PAGE)
 
     def page_of_stream(self, stream: str, version: int, position: int) -> list[Record]:
         """Return some of a stream's records that come after these, by version and position."""
-        return self._page(READ_PAGE_OF_STREAM, stream, version, position, _PAGE)
-
-    def odd_ones(self, stream: str) -> list[Record]:
-        """Return a stream's records whose versions are no numbers from 1 on."""
-        return list(map(Record._make, self._fetch(READ_ODD_ONES, (stream,))))
-
-    def strays(self) -> list[Record]:
-        """Return the records whose positions are none from 1 to `MAX_POSITION`."""
-        return list(map(named, self._fetch(READ_STRAYS)))
-
-    def page_of_streams(self, after: str, prefix: str) -> list[str]:
-        """Return some of the names above `after` with a prefix, sorted; none if there are none.
-
-        What is no UTF-8 in a name comes as lone surrogates.
-        """
-        parameters = (after.encode(errors="surrogateescape"), prefix, _PAGE)
-        found = self._fetch(READ_STREAMS, parameters, "surrogateescape")
-        names = (name for (name,) in found)
-        return list(takewhile(lambda name: type(name) is str and name.startswith(prefix), names))
-
-    def last_position(self) -> int:
-        """Return the highest position up to `MAX_POSITION`, 0 for an empty log."""
-        ((last,),) = self._fetch(LAST_POSITION)
-        return max(last or 0, 0)
+        return self._page(STATEMENTS.page_of_stream, stream, version, position, PAGE)
 
     def backup(self, path: str) -> None:
         """Write all that is stored into a new file at `path`."""
-        with Lent(self.datastore.pool, in_our_words=True) as connection:
+        with Lent(self.datastore.pool, translated=True) as connection:
             back_up(connection.driver, path)
 
     def put_back_guards(self) -> None:
         """Make the log's own triggers anew where somebody dropped or changed them."""
         with (
-            Lent(self.datastore.pool, in_our_words=True) as connection,
+            Lent(self.datastore.pool, translated=True) as connection,
             connection.transaction(commit=True),
         ):
             put_back_guards(connection.driver, connection.tuples)
 
     def settings(self) -> Sequence[Setting]:
         """Return what durability rests on, read back."""
-        with Lent(self.datastore.pool, in_our_words=True) as connection:
+        with Lent(self.datastore.pool, translated=True) as connection:
             found = connection.settings()
             told = checkup(
                 connection.driver, connection.tuples, self.datastore.pool.file, self.optional
@@ -285,21 +243,11 @@ class SQLiteRecorder(SQLiteApplicationRecorder):
 
     def close(self) -> None:
         """Close every connection."""
-        with InOurWords(self.url):
+        with translated_errors(self.url):
             self.datastore.close()
 
-    def _fetch(
-        self,
-        statement: str,
-        parameters: Sequence[object] = (),
-        errors: str = "backslashreplace",
-    ) -> list[Any]:
-        """Return all rows of a statement, in autocommit: no lock is held afterwards."""
-        with Lent(self.datastore.pool, in_our_words=True) as connection:
-            return rows_of(connection, statement, parameters, errors)
-
     def _page(self, statement: str, *parameters: object) -> list[Record]:
-        with Lent(self.datastore.pool, in_our_words=True) as connection:
+        with Lent(self.datastore.pool, translated=True) as connection:
             try:
                 return page_of(connection.new_cursor(), statement, parameters)
             except sqlite3.OperationalError as fault:
@@ -313,7 +261,7 @@ class SQLiteRecorder(SQLiteApplicationRecorder):
             warn_of_lacking_guards(connection.tuples, self.url)
 
     def _columns(self) -> tuple[str, ...]:
-        return tuple(row[1] for row in self._fetch(f"PRAGMA table_info({TABLE})"))
+        return tuple(row[1] for row in self.fetch(f"PRAGMA table_info({TABLE})"))
 
     def end_of_log(self, connection: LogConnection) -> Head | None:
         """Return the last head, which is no older than what was acknowledged.

@@ -9,10 +9,10 @@ from typing import Any, Final
 
 from lifecycle.log.contract import Record
 from lifecycle.log.recorder import STREAMS_AT_ONCE
+from lifecycle.log.stores.sql.records import PAGE_BYTES, named
 from lifecycle.log.stores.sqlite.connection import LogConnection
 from lifecycle.log.stores.sqlite.fault import is_undecodable
 
-_PAGE_BYTES: Final = 4 * 1024 * 1024
 _STATEMENT_SIZES: Final = (1, 8, 64, STREAMS_AT_ONCE)
 
 
@@ -32,14 +32,6 @@ def rows_of(
         return cursor.execute(statement, parameters).fetchall()
 
 
-def named(row: Sequence[Any]) -> Record:
-    """Return a record whose stream has a name that is text, whatever was put there."""
-    stream = row[0]
-    if type(stream) is str:
-        return Record._make(row)
-    return Record(ascii(stream), *row[1:])
-
-
 def page_of(cursor: sqlite3.Cursor, statement: str, parameters: Sequence[object]) -> list[Record]:
     """Return records until there are enough of them, or of their bytes."""
     page: list[Record] = []
@@ -48,7 +40,7 @@ def page_of(cursor: sqlite3.Cursor, statement: str, parameters: Sequence[object]
         for row in cursor.execute(statement, parameters):
             page.append(named(row))
             size += len(row[-1])
-            if size > _PAGE_BYTES:
+            if size > PAGE_BYTES:
                 break
     return page
 

@@ -1,4 +1,4 @@
-"""The table of the log in SQLite, and what keeps it append-only.
+"""The tables in SQLite, and what keeps that of the log append-only.
 
 The names of the columns are those of `eventsourcing`, whose own recorders can read and
 follow the table. `rowid` is the position: given explicitly, one more than the last, under
@@ -15,7 +15,10 @@ a trigger against it would cost every insert an eighth of its time.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import Final
+
+from lifecycle.log.stores.sql.tables import Column, Table
 
 TABLE: Final = "stored_events"
 
@@ -47,3 +50,30 @@ CREATE TRIGGER IF NOT EXISTS stored_events_refuse_delete BEFORE DELETE ON stored
 BEGIN SELECT RAISE(ABORT, 'the log is append-only: no DELETE'); END"""
 
 SCHEMA: Final = (_TABLE, _REFUSE_UPDATE, _REFUSE_DELETE)
+
+_TYPES: Final = {"text": "TEXT", "bytea": "BLOB"}
+
+
+def create_statements(tables: Iterable[Table]) -> tuple[str, ...]:
+    """Return the statements that make tables beside the log, and their indexes."""
+    return tuple(statement for table in tables for statement in _statements(table))
+
+
+def _statements(table: Table) -> Iterator[str]:
+    numbers = any(column.is_identity for column in table.columns)
+    # A table by its key holds large rows badly.
+    by_rowid = numbers or any(column.type == "bytea" for column in table.columns)
+    key = [] if numbers else [f"{'UNIQUE' if by_rowid else 'PRIMARY KEY'} ({table.key})"]
+    body = ",\n    ".join([*map(_column, table.columns), *key])
+    end = "" if by_rowid else " WITHOUT ROWID"
+    yield f"CREATE TABLE IF NOT EXISTS {table.name} (\n    {body}\n){end}"
+    for index in table.indexes:
+        where = f" WHERE {index.where.replace('::text', '')}" if index.where else ""
+        yield (f"CREATE INDEX IF NOT EXISTS {index.name}\nON {table.name} ({index.columns}){where}")
+
+
+def _column(column: Column) -> str:
+    kind = _TYPES.get(column.type, "INTEGER")
+    if column.is_identity:
+        return f"{column.name} {kind} PRIMARY KEY AUTOINCREMENT"
+    return f"{column.name} {kind} NOT NULL"

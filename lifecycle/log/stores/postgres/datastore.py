@@ -1,0 +1,158 @@
+"""The database of one log: its connections, its tables, and who holds a lock that we wait for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Any, Final, NamedTuple, Self
+
+import psycopg
+from eventsourcing.postgres import PostgresDatastore
+from psycopg import Cursor
+from psycopg.abc import Params, Query
+from psycopg.rows import DictRow
+from psycopg.sql import Composable
+
+from lifecycle.core.instant import format_instant
+from lifecycle.errors import StoreError
+from lifecycle.log.recorder import TryAgainError, in_library_words
+from lifecycle.log.stores.postgres.catalog import Catalog
+from lifecycle.log.stores.postgres.connection import Lent, LogConnection, LogConnectionPool
+from lifecycle.log.stores.postgres.fault import LockWaitError, TranslatedErrors
+from lifecycle.log.stores.postgres.qualified import qualified
+from lifecycle.log.stores.postgres.tables import lock_statement
+from lifecycle.log.stores.postgres.url import Target
+
+# The server shows a lock's number in two halves, and the times of a session to few.
+_HOLDER: Final = qualified(
+    """SELECT h.pid, a.usename::text, a.application_name, coalesce(a.xact_start, a.state_change)
+FROM pg_catalog.pg_locks h LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid = h.pid
+WHERE h.granted AND h.pid <> pg_backend_pid()
+AND h.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())
+AND ((h.locktype = 'advisory' AND h.objsubid = 1
+        AND (h.classid::text || ' ' || h.objid::text) = ANY($1::text[]))
+    OR (h.locktype = 'relation' AND h.relation = to_regclass($2)
+        AND h.mode = ANY('{ShareLock,ShareRowExclusiveLock,ExclusiveLock,AccessExclusiveLock}')))
+ORDER BY h.locktype, h.pid LIMIT 1
+"""
+)
+_HALF: Final = 2**32 - 1
+
+
+class LogDatastore(PostgresDatastore):
+    """The library's datastore on our connections, and the database of one log."""
+
+    def __init__(self, target: Target, *, create: bool) -> None:
+        super().__init__("", "", "", "", "", schema=target.tables.schema, originator_id_type="text")
+        self.conninfo = target.conninfo
+        self.url = target.url
+        self.tables = target.tables
+        self.patience = target.limits.patience
+        self.connections = LogConnectionPool(target, create=create)
+
+    @contextmanager
+    def get_connection(self) -> Iterator[LogConnection]:
+        """Yield a connection, as the library's own methods ask for it."""
+        with in_library_words(psycopg.Error), Lent(self.connections) as connection:
+            ordinary, connection.cursor_factory = connection.cursor_factory, QualifiedCursor
+            try:
+                yield connection
+            finally:
+                connection.cursor_factory = ordinary
+
+    @contextmanager
+    def lent(self) -> Iterator[LogConnection]:
+        """Yield a connection; its errors are in our words."""
+        with TranslatedErrors(self.url), Lent(self.connections) as connection:
+            yield connection
+
+    @contextmanager
+    def begun(self, lock: int, *, writes: bool = False) -> Iterator[LogConnection]:
+        """Yield a connection within a transaction; who holds `lock`, if it waits, is named.
+
+        `writes` tells that a lost connection leaves it open whether something was stored.
+        """
+        with (
+            NamingTheHolder(self, lock),
+            TranslatedErrors(self.url, writes=writes),
+            Lent(self.connections) as connection,
+            connection.transaction(),
+        ):
+            yield connection
+
+    @contextmanager
+    def locked(self, lock: int) -> Iterator[LogConnection]:
+        """Yield a connection within a transaction that holds an advisory lock."""
+        with self.begun(lock) as connection:
+            connection.execute(lock_statement(lock).encode())
+            yield connection
+
+    def catalog(self, connection: LogConnection) -> Catalog:
+        """Return what tells of the log's tables, on this connection."""
+        return Catalog(connection, self.tables, self.url)
+
+    def register_type_adapters(self) -> None:
+        """Leave out the library's composite type: our inserts do without."""
+
+    def close(self) -> None:
+        """Close every connection."""
+        self.connections.close()
+
+
+class QualifiedCursor(Cursor[DictRow]):
+    """Qualifies what is run on it: the statements of the library's own recorders are plain."""
+
+    def execute(self, query: Query, params: Params | None = None, **options: Any) -> Self:
+        """Run a statement with its names qualified."""
+        if isinstance(query, Composable):
+            query = query.as_string(self)
+        text = query.decode() if isinstance(query, bytes) else str(query)
+        return super().execute(qualified(text).encode(), params, **options)
+
+
+class _Holder(NamedTuple):
+    """One session that holds a lock; what the server does not show is None."""
+
+    pid: int
+    role: str | None
+    application: str | None
+    since: Any
+
+    def __str__(self) -> str:
+        parts = [f"process {self.pid}"]
+        parts += [f"role {self.role}"] if self.role else []
+        parts += [f"application {self.application}"] if self.application else []
+        parts += [f"since {format_instant(self.since)}"] if self.since else []
+        return ", ".join(parts)
+
+
+class NamingTheHolder:
+    """Adds to the error of an advisory lock that was not to be had who holds it just then."""
+
+    __slots__ = ("_datastore", "_lock")
+
+    def __init__(self, datastore: LogDatastore, lock: int) -> None:
+        self._datastore = datastore
+        self._lock = f"{(lock >> 32) & _HALF} {lock & _HALF}"
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(
+        self, kind: object, fault: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if isinstance(fault, LockWaitError):
+            holder = self._holder()
+            if holder is not None:
+                raise LockWaitError(f"{fault.found}; it is held by: {holder}") from None
+
+    def _holder(self) -> _Holder | None:
+        """Return who holds the lock; None where nobody does, or nobody can be asked."""
+        parameters = ([self._lock], self._datastore.tables.log)
+        try:
+            with Lent(self._datastore.connections) as connection:
+                rows = connection.tuples.execute(_HOLDER, parameters).fetchall()
+        except (TryAgainError, StoreError, psycopg.Error):
+            return None
+        return _Holder._make(rows[0]) if rows else None

@@ -1,0 +1,125 @@
+"""The tables beside the log, described once: each database makes them in its own words.
+
+Beside the log lie stored views, the positions of whoever builds them, and subscriptions. A
+condition is spelled as PostgreSQL shows it again, so that what is found compares with it.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+
+class Column(NamedTuple):
+    """One column: text compares bytewise unless it is only shown."""
+
+    name: str
+    type: str
+    collation: str = ""
+    required: bool = True
+    is_identity: bool = False
+
+
+class Index(NamedTuple):
+    """One index besides the primary key's; `where` is the condition of a partial one."""
+
+    name: str
+    columns: str
+    where: str = ""
+    is_unique: bool = False
+
+
+class Table(NamedTuple):
+    """One table, its primary key, its other indexes, and its constraints by name."""
+
+    name: str
+    columns: tuple[Column, ...]
+    key: str
+    indexes: tuple[Index, ...] = ()
+    checks: tuple[tuple[str, str], ...] = ()
+
+
+def text(name: str) -> Column:
+    """Return a column of text that is compared."""
+    return Column(name, "text", "C")
+
+
+def shown(name: str) -> Column:
+    """Return a column of text that is only shown."""
+    return Column(name, "text", "default")
+
+
+def number(name: str) -> Column:
+    """Return a column of integers."""
+    return Column(name, "bigint")
+
+
+GENERATIONS: Final = Table(
+    "view_generations",
+    (
+        Column("number", "bigint", is_identity=True),
+        text("provider"),
+        text("definition"),
+        number("form"),
+        text("release"),
+        text("phase"),
+        text("walked"),
+    ),
+    "number",
+)
+ORDER_VIEWS: Final = Table(
+    "order_views",
+    (
+        number("generation"),
+        text("order_id"),
+        text("status"),
+        Column("terminal", "boolean"),
+        text("awaiting"),
+        number("waiting_since"),
+        number("anomalies"),
+        number("first_received_at"),
+        number("last_received_at"),
+        number("version"),
+        number("position"),
+        text("digest"),
+        Column("body", "bytea"),
+    ),
+    "generation, order_id",
+    (
+        Index("order_views_by_status", "generation, status, order_id"),
+        Index("order_views_waiting", "generation, order_id, waiting_since", "awaiting <> ''::text"),
+        Index("order_views_odd", "generation, order_id", "anomalies > 0"),
+        Index("order_views_by_time", "generation, order_id, last_received_at"),
+    ),
+)
+POISONED: Final = Table(
+    "poisoned_orders",
+    (number("generation"), text("order_id"), shown("reason")),
+    "generation, order_id",
+)
+TRACKING: Final = Table(
+    "tracking",
+    (shown("application_name"), Column("notification_id", "bigint", required=False)),
+    "application_name",
+)
+"""As the library's own tracking recorder makes it, which writes to it."""
+
+VIEWS: Final = (GENERATIONS, ORDER_VIEWS, POISONED, TRACKING)
+
+FEEDS: Final = (
+    Table("feeds", (text("name"), number("position")), "name"),
+    Table(
+        "feed_letters",
+        (
+            text("feed"),
+            number("position"),
+            text("order_id"),
+            shown("reason"),
+            number("attempts"),
+        ),
+        "feed, position",
+        (Index("feed_letters_order", "feed, order_id"),),
+    ),
+)
+
+BESIDE: Final = (*VIEWS, *FEEDS)
+"""What lies beside the log: whoever follows it writes there."""
