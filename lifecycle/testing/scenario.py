@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 from lifecycle.composition import DEFAULT_PROVIDER
 from lifecycle.core.change import Change
@@ -26,8 +26,6 @@ from lifecycle.service.receipt import Receipt
 from lifecycle.testing.expectation import Mismatch, as_json, check_names, mismatches
 from lifecycle.testing.handmade import as_recordings
 from lifecycle.testing.recordings import described, flattened, memory_orders
-
-_BESIDE: Final = ("outcome", "verdict", "change", "quarantined")
 
 
 def given(*recorded: Any, provider: str | Provider = DEFAULT_PROVIDER) -> Given:

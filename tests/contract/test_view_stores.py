@@ -12,7 +12,7 @@ from eventsourcing.sqlite import SQLiteTrackingRecorder
 from lifecycle.log.contract import Log
 from lifecycle.log.stores.memory.log import MemoryLog
 from lifecycle.log.stores.postgres.log import PostgresLog
-from lifecycle.log.stores.sql.view_statements import finding
+from lifecycle.log.stores.sql.views import finding
 from lifecycle.log.stores.sqlite.log import SQLiteLog
 from lifecycle.log.view_store import Batch, Conditions
 from tests.contract.view_store_contract import ViewStoreContract, view

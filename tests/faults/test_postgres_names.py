@@ -25,7 +25,7 @@ from lifecycle.errors import StoreUnavailableError
 from lifecycle.log.contract import Log
 from lifecycle.log.stores.postgres.log import PostgresLog
 from lifecycle.log.stores.postgres.qualified import qualified
-from lifecycle.log.stores.sql.view_statements import finding
+from lifecycle.log.stores.sql.views import finding
 from lifecycle.log.view_store import Conditions
 from tests.contract.entries import event, stream
 from tests.contract.feed_store_contract import FeedStoreContract

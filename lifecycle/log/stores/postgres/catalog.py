@@ -8,7 +8,7 @@ uses it. So nothing is used, and nothing is made beside it, that belongs to a st
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from lifecycle.errors import StoreUnavailableError
 from lifecycle.log.stores.postgres.connection import LogConnection
@@ -73,12 +73,6 @@ LEFT JOIN pg_catalog.pg_class c ON c.relnamespace = l.relnamespace AND c.relname
 LEFT JOIN pg_catalog.pg_roles r ON r.oid = c.relowner
 """
 )
-_FOUND: Final = qualified(
-    """SELECT relname::text FROM pg_catalog.pg_class
-JOIN pg_catalog.pg_namespace n ON n.oid = relnamespace
-WHERE n.nspname = $1 AND relname = ANY($2::text[])
-"""
-)
 _OWNS_LOG: Final = qualified(
     """SELECT EXISTS (SELECT FROM pg_catalog.pg_class c
 JOIN pg_catalog.pg_roles r ON r.rolname = current_user
@@ -86,12 +80,13 @@ WHERE c.oid = to_regclass($1) AND (r.rolsuper OR r.oid = c.relowner))"""
 )
 
 
-class Catalog(NamedTuple):
+class Catalog:
     """The catalog, asked about the tables of one log on one connection."""
 
-    connection: LogConnection
-    tables: LogTables
-    url: str
+    def __init__(self, connection: LogConnection, tables: LogTables, url: str) -> None:
+        self.connection = connection
+        self.tables = tables
+        self.url = url
 
     def ask(self, statement: str, *parameters: object) -> list[Any]:
         """Return all rows of a statement."""
@@ -113,10 +108,16 @@ class Catalog(NamedTuple):
             StoreUnavailableError: somebody else owns a part: neither who logged in, nor a
                 superuser, nor the owner of the database.
         """
-        self._refuse_strangers()
-        if self.ask("SELECT pg_catalog.to_regnamespace($1) IS NULL", self.tables.quoted_schema)[0][
-            0
-        ]:
+        found = self.of_tables(_OWNED)
+        for part, owner, is_trusted in found:
+            if not is_trusted:
+                raise StoreUnavailableError(
+                    self.url,
+                    f"its {part} belongs to the role {owner}, who can have anything done "
+                    "by whoever uses it; if that is meant, run lifecycle db init as that role, "
+                    "else drop it or change its owner",
+                )
+        if not any(part.startswith("schema ") for part, *_ in found):
             self.run([self.tables.schema_statement()])
         self.run(self.tables.create_statements(self._missing(TABLES)))
         self.run(self.tables.index_statements())
@@ -166,20 +167,10 @@ class Catalog(NamedTuple):
                 "drop it, or have the log's owner own that code",
             )
 
-    def _refuse_strangers(self) -> None:
-        for part, owner, is_trusted in self.of_tables(_OWNED):
-            if not is_trusted:
-                raise StoreUnavailableError(
-                    self.url,
-                    f"its {part} belongs to the role {owner}, who can have anything done "
-                    "by whoever uses it; if that is meant, run lifecycle db init as that role, "
-                    "else drop it or change its owner",
-                )
-
     def _missing(self, tables: Iterable[Table]) -> list[Table]:
         wanted = list(tables)
-        found = {name for (name,) in self.of_tables(_FOUND, wanted)}
-        return [table for table in wanted if table.name not in found]
+        found = {part for part, *_ in self.of_tables(_OWNED, wanted)}
+        return [table for table in wanted if f"table {table.name}" not in found]
 
 
 def refusing_statement(tables: LogTables) -> str:

@@ -64,7 +64,7 @@ def parse_url(url: str) -> Target:
             reader, expected = _READERS[name]
             try:
                 read[name] = reader(unquote(value))
-            except ValueError:
+            except (ValueError, KeyError):
                 raise StoreUrlError(url, f"{name} to be {expected}") from None
     return _target(_conninfo(url, f"{address}?{others}"), read)
 
@@ -99,18 +99,14 @@ def _shown(conninfo: Mapping[str, Any], tables: LogTables) -> str:
     return f"postgresql://{authority}/{database}{query}"
 
 
-def _seconds(text: str) -> float:
-    seconds = float(text)
-    if not _SHORTEST_SECONDS <= seconds <= _LONGEST_SECONDS:
-        raise ValueError
-    return seconds
+def _between(kind: type[float | int], least: float, most: float) -> Callable[[str], float]:
+    def read(text: str) -> float:
+        value = kind(text)
+        if not least <= value <= most:
+            raise ValueError
+        return value
 
-
-def _connections(text: str) -> int:
-    number = int(text)
-    if not 1 <= number <= _MOST_CONNECTIONS:
-        raise ValueError
-    return number
+    return read
 
 
 def _schema(text: str) -> str:
@@ -119,20 +115,20 @@ def _schema(text: str) -> str:
     return text
 
 
-def _switch(text: str) -> bool:
-    if text not in {"on", "off"}:
-        raise ValueError
-    return text == "on"
-
-
-_SECONDS: Final = (_seconds, f"seconds, from {_SHORTEST_SECONDS:g} to {_LONGEST_SECONDS:g}")
+_SECONDS: Final = (
+    _between(float, _SHORTEST_SECONDS, _LONGEST_SECONDS),
+    f"seconds, from {_SHORTEST_SECONDS:g} to {_LONGEST_SECONDS:g}",
+)
 _READERS: Final[Mapping[str, tuple[Callable[[str], Any], str]]] = {
     "schema": (_schema, "up to 63 letters, digits, or one of _ . @ -"),
-    "pool_size": (_connections, f"a number of connections, from 1 to {_MOST_CONNECTIONS}"),
+    "pool_size": (
+        _between(int, 1, _MOST_CONNECTIONS),
+        f"a number of connections, from 1 to {_MOST_CONNECTIONS}",
+    ),
     "connect_timeout": _SECONDS,
     "statement_timeout": _SECONDS,
     "lock_timeout": _SECONDS,
     "idle_in_transaction_session_timeout": _SECONDS,
     "patience": _SECONDS,
-    "prepare": (_switch, "on or off"),
+    "prepare": ({"on": True, "off": False}.__getitem__, "on or off"),
 }

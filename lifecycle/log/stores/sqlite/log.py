@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from stat import S_ISDIR, S_ISREG
 from types import TracebackType
@@ -19,9 +20,9 @@ from lifecycle.errors import InvalidArgumentError, StoreMissingError, StoreUnava
 from lifecycle.log.codec import hash_of, link
 from lifecycle.log.contract import Record, Setting
 from lifecycle.log.event_log import Clock, EventLog, now
-from lifecycle.log.recorder import Head, Row, Tip
+from lifecycle.log.recorder import STREAMS_AT_ONCE, Head, Row, Tip
 from lifecycle.log.retry_policy import PATIENCE, retrying
-from lifecycle.log.stores.sql.records import PAGE, TableRecorder
+from lifecycle.log.stores.sql.records import PAGE, PAGE_BYTES, TableRecorder, named
 from lifecycle.log.stores.sqlite.backup import back_up
 from lifecycle.log.stores.sqlite.checkup import (
     checkup,
@@ -32,12 +33,11 @@ from lifecycle.log.stores.sqlite.checkup import (
 from lifecycle.log.stores.sqlite.connection import MEANINGS, Lent, LogConnection, LogDatastore
 from lifecycle.log.stores.sqlite.fault import is_undecodable, translated_errors
 from lifecycle.log.stores.sqlite.feeds import FEEDS_SCHEMA, SQLiteFeeds
-from lifecycle.log.stores.sqlite.rows import padded_streams, page_of, rows_of
 from lifecycle.log.stores.sqlite.schema import COLUMNS, SCHEMA, TABLE
 from lifecycle.log.stores.sqlite.statements import INSERT_UNPLACED, LAST_HEAD, STATEMENTS
 from lifecycle.log.stores.sqlite.views import SQLiteViews
 
-_SYNCHRONOUS: Final = {0: "off", 1: "normal", 2: "full", 3: "extra"}
+_STATEMENT_SIZES: Final = (1, 8, 64, STREAMS_AT_ONCE)
 
 
 class SQLiteLog(EventLog):
@@ -198,18 +198,20 @@ class SQLiteRecorder(TableRecorder, SQLiteApplicationRecorder):
     def fetch(self, statement: str, *parameters: object) -> list[Any]:
         """Return all rows of a statement, in autocommit: no lock is held afterwards."""
         with Lent(self.datastore.pool, translated=True) as connection:
-            return rows_of(connection, statement, parameters)
+            return _rows_of(connection, statement, parameters)
 
     def fetch_of_streams(self, statement: str, streams: Sequence[str]) -> list[Any]:
         """Return all rows of a statement about some streams."""
-        padded = padded_streams(streams)
-        return self.fetch(statement.format(places=",".join("?" * len(padded))), *padded)
+        # The last is repeated: few different statements stay prepared.
+        size = next(size for size in _STATEMENT_SIZES if size >= len(streams))
+        padded = [*streams, *([streams[-1]] * (size - len(streams)))]
+        return self.fetch(statement.format(places=",".join("?" * size)), *padded)
 
     def fetch_names(self, after: str, prefix: str) -> list[Any]:
         """Return names; what is no UTF-8 in one comes as lone surrogates."""
         parameters = (after.encode(errors="surrogateescape"), prefix, PAGE)
         with Lent(self.datastore.pool, translated=True) as connection:
-            return rows_of(connection, STATEMENTS.streams, parameters, "surrogateescape")
+            return _rows_of(connection, STATEMENTS.streams, parameters, "surrogateescape")
 
     def page(self, after: int, until: int) -> list[Record]:
         """Return some of the records with positions above `after`; none if there are none."""
@@ -249,12 +251,12 @@ class SQLiteRecorder(TableRecorder, SQLiteApplicationRecorder):
     def _page(self, statement: str, *parameters: object) -> list[Record]:
         with Lent(self.datastore.pool, translated=True) as connection:
             try:
-                return page_of(connection.new_cursor(), statement, parameters)
+                return _page_of(connection.new_cursor(), statement, parameters)
             except sqlite3.OperationalError as fault:
                 if not is_undecodable(fault):
                     raise
             with connection.tolerant() as cursor:
-                return page_of(cursor, statement, parameters)
+                return _page_of(cursor, statement, parameters)
 
     def _warn_of_lacking_guards(self) -> None:
         with Lent(self.datastore.pool) as connection:
@@ -269,11 +271,40 @@ class SQLiteRecorder(TableRecorder, SQLiteApplicationRecorder):
         Raises:
             StoreUnavailableError: another database was copied over the file.
         """
-        rows = rows_of(connection, LAST_HEAD)
+        rows = _rows_of(connection, LAST_HEAD)
         head = Head._make(rows[0]) if rows else None
         if self.last is not None and not _holds(head, self.last):
             raise self.datastore.pool.file.overwritten()
         return head
+
+
+def _rows_of(
+    connection: LogConnection,
+    statement: str,
+    parameters: Sequence[object] = (),
+    errors: str = "backslashreplace",
+) -> list[Any]:
+    """Return all rows of a statement, whatever their texts are made of."""
+    try:
+        return connection.tuples.execute(statement, parameters).fetchall()
+    except sqlite3.OperationalError as fault:
+        if not is_undecodable(fault):
+            raise
+    with connection.tolerant(errors) as cursor:
+        return cursor.execute(statement, parameters).fetchall()
+
+
+def _page_of(cursor: sqlite3.Cursor, statement: str, parameters: Sequence[object]) -> list[Record]:
+    """Return records until there are enough of them, or of their bytes."""
+    page: list[Record] = []
+    size = 0
+    with closing(cursor):
+        for row in cursor.execute(statement, parameters):
+            page.append(named(row))
+            size += len(row[-1])
+            if size > PAGE_BYTES:
+                break
+    return page
 
 
 def _opened(path: str, *, create: bool, patience: float) -> SQLiteRecorder:
