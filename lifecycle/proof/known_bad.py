@@ -6,9 +6,9 @@ six proves nothing, so `lifecycle check` runs them beside what it is asked to pr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
-from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
+
+from lifecycle.proof.quotient import FunctionFold
 
 
 class Said(NamedTuple):
@@ -19,25 +19,6 @@ class Said(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.name}@{self.at}"
-
-
-@dataclass(frozen=True)
-class Control:
-    """A fold over arrivals made of plain functions."""
-
-    name: str
-    alphabet: tuple[Any, ...]
-    initial: Hashable
-    take: Callable[[Any, Any], Hashable]
-    tell: Callable[[Any], Hashable] = lambda state: state
-
-    def step(self, state: Any, event: Any) -> Hashable:
-        """Return the state after one more arrival."""
-        return self.take(state, event)
-
-    def output(self, state: Any) -> Hashable:
-        """Return what is told in this state."""
-        return self.tell(state)
 
 
 _FITTING: Final = {
@@ -81,10 +62,10 @@ def _last_name(state: tuple[Said, ...]) -> str:
 
 
 KNOWN_BAD: Final = (
-    Control("last arrival wins", _WAY, "nothing", lambda _, event: event.name),
-    Control("first arrival wins", _WAY, "nothing", _first),
-    Control("reject what does not fit", _WAY, "nothing", _fitting),
-    Control("timestamp without tie-break", _TIE, Said("nothing", 0), _last_in_time, _name),
-    Control("attempt counter without ids", ("request", "rejected"), 0, _counted),
-    Control("stable sort on a coarse clock", _TIE, (), _sorted_by_minute, _last_name),
+    FunctionFold("last arrival wins", _WAY, "nothing", lambda _, event: event.name),
+    FunctionFold("first arrival wins", _WAY, "nothing", _first),
+    FunctionFold("reject what does not fit", _WAY, "nothing", _fitting),
+    FunctionFold("timestamp without tie-break", _TIE, Said("nothing", 0), _last_in_time, _name),
+    FunctionFold("attempt counter without ids", ("request", "rejected"), 0, _counted),
+    FunctionFold("stable sort on a coarse clock", _TIE, (), _sorted_by_minute, _last_name),
 )

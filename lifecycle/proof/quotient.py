@@ -8,7 +8,8 @@ length of the shortest string that tells them apart.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 
@@ -41,6 +42,25 @@ class ArrivalFold(Protocol):
     def output(self, state: Any) -> Hashable:
         """Return what is told in this state: the view."""
         ...
+
+
+@dataclass(frozen=True)
+class FunctionFold:
+    """A fold over arrivals made of plain functions."""
+
+    name: str
+    alphabet: tuple[Any, ...]
+    initial: Hashable
+    take: Callable[[Any, Any], Hashable]
+    tell: Callable[[Any], Hashable] = lambda state: state
+
+    def step(self, state: Any, event: Any) -> Hashable:
+        """Return the state after one more arrival."""
+        return self.take(state, event)
+
+    def output(self, state: Any) -> Hashable:
+        """Return what is told in this state."""
+        return self.tell(state)
 
 
 class Broken(NamedTuple):

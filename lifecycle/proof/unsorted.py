@@ -8,7 +8,7 @@ The pairs that commute all the same are arrivals whose order never mattered to t
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -16,6 +16,7 @@ from lifecycle.core.definition import Definition
 from lifecycle.core.verdict import Stage, first_stage, sort_key
 from lifecycle.proof.alphabet import Alphabet, Letter
 from lifecycle.proof.arrivals import ArrivalProof, prove
+from lifecycle.proof.quotient import FunctionFold
 
 
 @dataclass(frozen=True)
@@ -29,32 +30,20 @@ class Heard:
         return self.letter.label
 
 
-@dataclass(frozen=True)
-class Unsorted:
-    """A definition's verdicts as a fold over arrivals; it tells the status."""
+def unsorted(definition: Definition, heard: Iterable[Heard]) -> FunctionFold:
+    """Return a definition's verdicts as a fold over arrivals; it tells the status."""
+    name = f"{definition.name} without sorting"
+    return FunctionFold(name, tuple(heard), first_stage(definition), _after, _status)
 
-    definition: Definition
-    alphabet: Sequence[Heard]
 
-    @property
-    def name(self) -> str:
-        """What a certificate calls it."""
-        return f"{self.definition.name} without sorting"
+def _after(stage: Stage, event: Heard) -> Stage:
+    heard = event.letter.event
+    is_timed = heard.occurred_at is not None
+    return stage.steps[heard.trigger, heard.kind, is_timed, event.lane].after
 
-    @property
-    def initial(self) -> Stage:
-        """The stage before anything arrived."""
-        return first_stage(self.definition)
 
-    def step(self, state: Stage, event: Heard) -> Stage:
-        """Return where the order stands after one more arrival."""
-        heard = event.letter.event
-        is_timed = heard.occurred_at is not None
-        return state.steps[heard.trigger, heard.kind, is_timed, event.lane].after
-
-    def output(self, state: Stage) -> str:
-        """Return the status."""
-        return state.status or "not placed"
+def _status(stage: Stage) -> str:
+    return stage.status or "not placed"
 
 
 class Unordered(NamedTuple):
@@ -73,7 +62,7 @@ class Unordered(NamedTuple):
 def unordered(definition: Definition, over: Alphabet) -> Unordered:
     """Return which arrivals never mattered, even without sorting."""
     heard = [Heard(letter, sort_key(definition, letter.event)[0]) for letter in over.wide]
-    finding = prove(Unsorted(definition, heard))
+    finding = prove(unsorted(definition, heard))
     labels = [letter.label for letter in over.wide]
     commuting = tuple((labels[one], labels[other]) for one, other in finding.commuting)
     partners = Counter(label for pair in commuting for label in pair)

@@ -18,17 +18,20 @@ from hypothesis import strategies as st
 from lifecycle.core.verdict import sort_key
 from lifecycle.proof.alphabet import alphabet
 from lifecycle.proof.arrivals import ArrivalFold, ArrivalProof, output_after, prove
-from lifecycle.proof.known_bad import KNOWN_BAD, Control
+from lifecycle.proof.known_bad import KNOWN_BAD
 from lifecycle.proof.obligation import Counterexample, Obligation, Proved
-from lifecycle.proof.unsorted import Heard, Unsorted, unordered
+from lifecycle.proof.quotient import FunctionFold
+from lifecycle.proof.unsorted import Heard, unordered, unsorted
 from lifecycle.providers.instacart.definition import LAST_MILE
 
 RANKS = {"brand_new": 1, "at_store": 2, "delivered": 3}
 
 
-def fold(take: Callable[[Any, str], Hashable], *, start: Hashable = "", **changes: Any) -> Control:
+def fold(
+    take: Callable[[Any, str], Hashable], *, start: Hashable = "", **changes: Any
+) -> FunctionFold:
     parts = {"name": "a fold", "alphabet": tuple(RANKS), "initial": start, "take": take}
-    return Control(**(parts | changes))
+    return FunctionFold(**(parts | changes))
 
 
 def furthest(state: str, event: str) -> str:
@@ -70,7 +73,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("bad", KNOWN_BAD, ids=lambda bad: bad.name)
-def test_a_known_bad_fold_is_refuted_with_a_string_that_can_be_read(bad: Control) -> None:
+def test_a_known_bad_fold_is_refuted_with_a_string_that_can_be_read(bad: FunctionFold) -> None:
     found = prove(bad, limit=1000)
     one, sentence = BAD[bad.name]
     assert found.proved is Proved.REFUTED
@@ -224,7 +227,7 @@ def test_the_prover_agrees_with_playing_every_short_sequence(
     table: list[tuple[int, int]], outputs: tuple[str, ...]
 ) -> None:
     """Random machines of four states and two events: length 6 decides them in practice."""
-    machine = Control("random", (0, 1), 0, lambda s, e: table[s][e], lambda s: outputs[s])
+    machine = FunctionFold("random", (0, 1), 0, lambda s, e: table[s][e], lambda s: outputs[s])
     found = prove(machine)
     assert (found.proved is Proved.PROVED) == is_function_of_the_set(machine, 8)
     if found.counterexample is not None:
@@ -256,7 +259,7 @@ def test_pairs_that_commute_without_sorting_do_so_in_every_short_sequence() -> N
     wanted = ("request 1", "created", "at_store@1", "staged@2", "canceled@1", "order_location@1")
     letters = [letter for letter in over.wide if letter.label in wanted]
     heard = [Heard(each, sort_key(LAST_MILE, each.event)[0]) for each in letters]
-    machine = Unsorted(LAST_MILE, heard)
+    machine = unsorted(LAST_MILE, heard)
     for one, other in combinations(range(len(heard)), 2):
         rest = [index for index in range(len(heard)) if index not in (one, other)]
         matters = any(
@@ -276,8 +279,8 @@ COMMUTE, REPEAT = "every two events commute", "every event repeats harmlessly"
 EVERYWHERE = "in every class of states"
 
 
-def letters(take: Callable[[str, str], str], tell: Callable[[str], Hashable]) -> Control:
-    return Control("letters", ("a", "b"), "", take, tell)
+def letters(take: Callable[[str, str], str], tell: Callable[[str], Hashable]) -> FunctionFold:
+    return FunctionFold("letters", ("a", "b"), "", take, tell)
 
 
 def test_a_proof_is_reported_verbatim() -> None:
@@ -325,7 +328,7 @@ def test_a_step_that_is_no_function_is_reported_verbatim() -> None:
     assert found.counterexample is None
 
 
-def growing(told: Callable[[str], Hashable]) -> Control:
+def growing(told: Callable[[str], Hashable]) -> FunctionFold:
     return letters(lambda state, event: state + event, told)
 
 
@@ -356,7 +359,7 @@ def test_a_refutation_near_the_start_takes_a_suffix_of_three_at_most(
     length: int, limit: int, proved: Proved
 ) -> None:
     """Only states that were expanded are prefixes: with a limit of one the start alone."""
-    once = Control("once", ("a",), "", lambda s, e: s + e, lambda s: len(s) >= length)
+    once = FunctionFold("once", ("a",), "", lambda s, e: s + e, lambda s: len(s) >= length)
     found = prove(once, limit=limit)
     assert found.proved is proved, found
     if found.counterexample is not None:
@@ -376,7 +379,7 @@ def test_the_search_near_the_start_is_left_where_there_are_too_many_strings() ->
         taken["steps"] += 1
         return state + 1
 
-    many = Control("many", tuple(range(100)), 0, take, lambda state: "the same")
+    many = FunctionFold("many", tuple(range(100)), 0, take, lambda state: "the same")
     assert prove(many, limit=1).proved is Proved.UNPROVED
     exploring, repeats, swaps = 2 * 100, 2 * 100, 4 * 4950
     assert taken["steps"] == exploring + repeats + swaps
@@ -408,7 +411,7 @@ def test_a_longer_prefix_is_taken_where_less_must_follow() -> None:
         is_early, twice, thrice = state
         return "twice" if twice == 2 and (is_early or thrice == 3) else "-"
 
-    found = prove(Control("early", ("x", "c", "e"), (False, 0, 0), take, tell))
+    found = prove(FunctionFold("early", ("x", "c", "e"), (False, 0, 0), take, tell))
     repeats = found.obligations[-1].counterexample
     assert repeats == Counterexample(("e",), ("x",), ("x", "x"), (), "-", "twice")
 
@@ -419,7 +422,7 @@ def test_letters_that_are_no_text_are_shown_as_they_print() -> None:
             raise LookupError("no more")
         return state + event
 
-    numbers = Control("numbers", (1, 2), 0, take, lambda state: "the same")
+    numbers = FunctionFold("numbers", (1, 2), 0, take, lambda state: "the same")
     [found] = prove(numbers).obligations
     assert found.says == "after 2, 2, 1 raises LookupError: no more"
     [found] = prove(numbers, limit=1).obligations

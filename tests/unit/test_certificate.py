@@ -16,8 +16,9 @@ from lifecycle.core.definition import Definition, Written
 from lifecycle.proof import arrivals, certificate
 from lifecycle.proof.arrivals import ArrivalFold
 from lifecycle.proof.certificate import certify, certify_fold
-from lifecycle.proof.known_bad import KNOWN_BAD, Control, Said
+from lifecycle.proof.known_bad import KNOWN_BAD, Said
 from lifecycle.proof.obligation import Proved
+from lifecycle.proof.quotient import FunctionFold
 from lifecycle.proof.sorting import Rules, Scope
 
 SCOPE = Scope(size=1, lattice=3, workers=1)
@@ -251,8 +252,8 @@ def test_a_proved_definition_is_not_ok_while_the_lint_has_findings() -> None:
     assert certify(written(), scope=SCOPE).ok
 
 
-def fold(take: Callable[[Any, Any], Hashable], start: Hashable = 0) -> Control:
-    return Control("a fold", (1, 2), start, take)
+def fold(take: Callable[[Any, Any], Hashable], start: Hashable = 0) -> FunctionFold:
+    return FunctionFold("a fold", (1, 2), start, take)
 
 
 def test_a_fold_over_arrivals_is_shown_whole() -> None:
@@ -281,7 +282,7 @@ def test_a_fold_is_refuted_or_left_unproved_by_the_limit_it_is_given() -> None:
     latest = certify_fold(fold(lambda _, event: event))
     assert (latest.ok, latest.verdict) == (False, Proved.REFUTED)
     counting = fold(lambda state, event: state + 1 if event == 1 else state)
-    endless = Control(counting.name, counting.alphabet, 0, counting.take, lambda _: "the same")
+    endless = FunctionFold(counting.name, counting.alphabet, 0, counting.take, lambda _: "the same")
     for limit in (20, 30):
         found = certify_fold(endless, limit=limit)
         assert (found.ok, found.verdict) == (False, Proved.UNPROVED)
@@ -301,7 +302,7 @@ def test_rules_and_scope_are_those_that_were_asked_for() -> None:
 def test_a_prover_that_misses_a_fold_that_is_known_to_be_wrong_proves_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    sound = [Control(name, (1, 2), 0, max) for name in ("the greater", "the highest")]
+    sound = [FunctionFold(name, (1, 2), 0, max) for name in ("the greater", "the highest")]
     monkeypatch.setattr(certificate, "KNOWN_BAD", (*KNOWN_BAD[:2], *sound))
     found = certify(Definition.of(written()), scope=SCOPE)
     assert found.verdict is Proved.UNPROVED
@@ -353,7 +354,7 @@ TOLD: dict[str, tuple[str, list[str], list[object]]] = {
 
 
 @pytest.mark.parametrize("bad", KNOWN_BAD, ids=lambda bad: bad.name)
-def test_a_known_bad_fold_fails_as_its_name_says(bad: Control) -> None:
+def test_a_known_bad_fold_fails_as_its_name_says(bad: FunctionFold) -> None:
     letters = tuple(range(len(bad.alphabet)))
     strings = [(), *((letter,) for letter in letters), letters, letters[::-1]]
     told = [arrivals.output_after(bad, string) for string in strings]
@@ -382,6 +383,8 @@ COUNTED = {
 
 
 @pytest.mark.parametrize("bad", KNOWN_BAD, ids=lambda bad: bad.name)
-def test_a_fold_that_is_known_to_be_wrong_is_explored_whole_unless_it_counts(bad: Control) -> None:
+def test_a_fold_that_is_known_to_be_wrong_is_explored_whole_unless_it_counts(
+    bad: FunctionFold,
+) -> None:
     found = arrivals.prove(bad, limit=50)
     assert (found.states, found.classes) == COUNTED[bad.name]

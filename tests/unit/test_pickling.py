@@ -83,7 +83,7 @@ BEHAVIOR = {
 
 NO_VALUES = {
     "Callback": "it holds a place among those in progress",
-    "Control": "a fold",
+    "FunctionFold": "a fold",
     "Folded": "a folding, as its view is put together from it",
     "OrderCreation": "it holds orders",
     "ArrivalReader": "it holds a provider",

@@ -7,16 +7,15 @@ from typing import Any
 
 import pytest
 
-from lifecycle.proof.known_bad import Control
-from lifecycle.proof.quotient import Broken, Explored, Quotient, explore, minimize
+from lifecycle.proof.quotient import Broken, Explored, FunctionFold, Quotient, explore, minimize
 
 ENOUGH = 100
 
 
 def fold(
     take: Callable[[Any, str], Hashable], tell: Callable[[Any], Hashable] = lambda state: state
-) -> Control:
-    return Control("a fold", ("on", "stay"), 0, take, tell)
+) -> FunctionFold:
+    return FunctionFold("a fold", ("on", "stay"), 0, take, tell)
 
 
 def around(state: int, event: str) -> int:
@@ -47,7 +46,7 @@ def test_a_counterexample_starts_at_its_first_event() -> None:
     def take(state: str, event: str) -> str:
         return (state + event[0])[:3]
 
-    explored = explore(Control("spelling", ("on", "stay"), "", take), ENOUGH)
+    explored = explore(FunctionFold("spelling", ("on", "stay"), "", take), ENOUGH)
     assert isinstance(explored, Explored)
     assert len(explored.states) == 1 + 2 + 4 + 8
     for number, state in enumerate(explored.states):
@@ -62,7 +61,7 @@ def test_no_more_states_are_expanded_once_there_are_more_than_the_limit() -> Non
     assert explore(fold(around, letter_of), 0) == Explored([0], ["a"], [], [None], complete=False)
 
 
-def until(last: int, tell: Callable[[int], Hashable] | None = None) -> Control:
+def until(last: int, tell: Callable[[int], Hashable] | None = None) -> FunctionFold:
     """Return a fold that raises when it is asked to go on from its last state."""
 
     def take(state: int, event: str) -> int:
@@ -96,7 +95,7 @@ def raising(number: int) -> Callable[[int], Hashable]:
     ids=["at once", "later", "no output", "later no output", "list told", "list", "two answers"],
 )
 def test_steps_that_are_no_function_are_reported_with_their_arrivals(
-    broken: Control, states: int, says: str
+    broken: FunctionFold, states: int, says: str
 ) -> None:
     found = explore(broken, ENOUGH)
     assert isinstance(found, Broken)
@@ -129,7 +128,9 @@ def test_the_distinguishing_event_need_not_be_the_first() -> None:
         kept, shown = state
         return (min(kept + 1, 2), shown) if event == "on" else (kept, kept)
 
-    explored = explore(Control("shown later", ("on", "stay"), (0, 0), take, lambda s: s[1]), ENOUGH)
+    explored = explore(
+        FunctionFold("shown later", ("on", "stay"), (0, 0), take, lambda s: s[1]), ENOUGH
+    )
     assert isinstance(explored, Explored)
     quotient = minimize(explored)
     one, other = explored.states.index((1, 0)), explored.states.index((2, 0))

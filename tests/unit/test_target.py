@@ -10,17 +10,17 @@ import pytest
 
 from lifecycle import Definition, DefinitionError, InvalidArgumentError
 from lifecycle.core.definition import Written
-from lifecycle.proof.known_bad import Control
+from lifecycle.proof.quotient import FunctionFold
 from lifecycle.proof.target import target_of, written_in
 
 MOVES = [{"trigger": "shut", "source": "open", "dest": "shut"}]
 PARTS: dict[str, Any] = {"states": ("open", "shut"), "moves": MOVES, "terminal": ("shut",)}
 SHOP = Definition.write("shop", **PARTS)
 WRITTEN = Written("shop", **PARTS)
-LATEST = Control("the latest", (1, 2), 0, lambda _, event: event)
+LATEST = FunctionFold("the latest", (1, 2), 0, lambda _, event: event)
 
 
-class Callable_(Control):  # noqa: N801 - a name that says what it is
+class Callable_(FunctionFold):  # noqa: N801 - a name that says what it is
     """A fold over arrivals that can also be called."""
 
     def __call__(self) -> Definition:

@@ -12,7 +12,7 @@ from lifecycle.core.verdict import sort_key
 from lifecycle.proof.alphabet import Letter, alphabet
 from lifecycle.proof.arrivals import output_after
 from lifecycle.proof.obligation import Counterexample, Proved
-from lifecycle.proof.unsorted import Heard, Unordered, Unsorted, unordered
+from lifecycle.proof.unsorted import Heard, Unordered, unordered, unsorted
 
 DOOR = Definition.write(
     "door",
@@ -85,7 +85,7 @@ def test_a_lagging_snapshot_changes_nothing_but_a_dated_step_back_does() -> None
 
 
 def test_the_fold_over_arrivals_has_a_name_and_shows_events_by_their_labels() -> None:
-    machine = Unsorted(DOOR, [heard(letter) for letter in FEW])
+    machine = unsorted(DOOR, [heard(letter) for letter in FEW])
     assert machine.name == "door without sorting"
     assert [str(event) for event in machine.alphabet] == [letter.label for letter in FEW]
     assert output_after(machine, ()) == "not placed"
@@ -95,7 +95,7 @@ def test_the_fold_over_arrivals_has_a_name_and_shows_events_by_their_labels() ->
 
 @pytest.mark.parametrize("size", [1, 2, 3])
 def test_arrivals_in_canonical_order_lead_where_the_fold_leads(size: int) -> None:
-    machine = Unsorted(DOOR, [heard(letter) for letter in OVER.letters])
+    machine = unsorted(DOOR, [heard(letter) for letter in OVER.letters])
     numbered = enumerate(OVER.letters)
     canonical = [
         number for number, _ in sorted(numbered, key=lambda each: sort_key(DOOR, each[1].event))
@@ -111,7 +111,7 @@ def test_arrivals_in_canonical_order_lead_where_the_fold_leads(size: int) -> Non
 def test_pairs_reported_as_commuting_commute_in_every_order_of_four() -> None:
     few = tuple(LETTERS[label] for label in ("ajar@2", "open@1", "shut", "burnt", "creak"))
     found = unordered(DOOR, OVER._replace(wide=few))
-    machine = Unsorted(DOOR, [heard(letter) for letter in few])
+    machine = unsorted(DOOR, [heard(letter) for letter in few])
 
     def mattering() -> Iterator[frozenset[str]]:
         for before, one, other, after in permutations(range(len(few)), 4):

@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 import time
 from collections import deque
-from collections.abc import Generator
-from contextlib import suppress
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager, suppress
 from threading import Semaphore
-from types import TracebackType
 from typing import Any, Final, TypeVar, cast
 
 import psycopg
@@ -20,8 +19,8 @@ from lifecycle.log.recorder import TryAgainError
 from lifecycle.log.stores.postgres.array import register_arrays
 from lifecycle.log.stores.postgres.fault import (
     NoReplyError,
-    TranslatedErrors,
     is_lost,
+    translated_errors,
     unreachable,
 )
 from lifecycle.log.stores.postgres.settings import check_settings, session_statement
@@ -129,7 +128,7 @@ class LogConnectionPool:
             connection.reply_within = limits.statement_timeout + _GRACE_SECONDS
             register_arrays(connection)
             connection.tuples = RawCursor(connection, row_factory=tuple_row)
-            with TranslatedErrors(url):
+            with translated_errors(url):
                 row = connection.execute(session_statement(limits)).fetchone()
             check_settings(url, row or {})
         except BaseException:
@@ -139,28 +138,20 @@ class LogConnectionPool:
         return connection
 
 
-class Lent:
-    """A connection of a pool for one block's use; one that was lost is not used again."""
-
-    __slots__ = ("_connection", "_pool")
-
-    def __init__(self, pool: LogConnectionPool) -> None:
-        self._pool = pool
-
-    def __enter__(self) -> LogConnection:
-        self._connection = self._pool.take()
-        return self._connection
-
-    def __exit__(
-        self, kind: object, fault: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        try:
-            if fault is not None and is_lost(fault):
-                self._connection.close()
-                # Where one is gone the others are mostly gone too.
-                self._pool.close(for_good=False)
-        finally:
-            self._pool.put(self._connection)
+@contextmanager
+def lent(pool: LogConnectionPool) -> Iterator[LogConnection]:
+    """Yield a connection of a pool; one that was lost is not used again."""
+    connection = pool.take()
+    try:
+        yield connection
+    except BaseException as fault:
+        if is_lost(fault):
+            connection.close()
+            # Where one is gone the others are mostly gone too.
+            pool.close(for_good=False)
+        raise
+    finally:
+        pool.put(connection)
 
 
 def _until(deadline: float, gen: Generator[Any, Any, T]) -> Generator[Any, Any, T]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import TracebackType
 from typing import Any, Final, NamedTuple, Self
 
 import psycopg
@@ -18,8 +17,8 @@ from lifecycle.core.instant import format_instant
 from lifecycle.errors import StoreError
 from lifecycle.log.recorder import TryAgainError, in_library_words
 from lifecycle.log.stores.postgres.catalog import Catalog
-from lifecycle.log.stores.postgres.connection import Lent, LogConnection, LogConnectionPool
-from lifecycle.log.stores.postgres.fault import LockWaitError, TranslatedErrors
+from lifecycle.log.stores.postgres.connection import LogConnection, LogConnectionPool, lent
+from lifecycle.log.stores.postgres.fault import LockWaitError, translated_errors
 from lifecycle.log.stores.postgres.qualified import qualified
 from lifecycle.log.stores.postgres.tables import lock_statement
 from lifecycle.log.stores.postgres.url import Target
@@ -54,7 +53,7 @@ class LogDatastore(PostgresDatastore):
     @contextmanager
     def get_connection(self) -> Iterator[LogConnection]:
         """Yield a connection, as the library's own methods ask for it."""
-        with in_library_words(psycopg.Error), Lent(self.connections) as connection:
+        with in_library_words(psycopg.Error), lent(self.connections) as connection:
             ordinary, connection.cursor_factory = connection.cursor_factory, QualifiedCursor
             try:
                 yield connection
@@ -62,9 +61,9 @@ class LogDatastore(PostgresDatastore):
                 connection.cursor_factory = ordinary
 
     @contextmanager
-    def lent(self) -> Iterator[LogConnection]:
+    def connected(self) -> Iterator[LogConnection]:
         """Yield a connection; its errors are in our words."""
-        with TranslatedErrors(self.url), Lent(self.connections) as connection:
+        with translated_errors(self.url), lent(self.connections) as connection:
             yield connection
 
     @contextmanager
@@ -74,9 +73,9 @@ class LogDatastore(PostgresDatastore):
         `writes` tells that a lost connection leaves it open whether something was stored.
         """
         with (
-            NamingTheHolder(self, lock),
-            TranslatedErrors(self.url, writes=writes),
-            Lent(self.connections) as connection,
+            naming_the_holder(self, lock),
+            translated_errors(self.url, writes=writes),
+            lent(self.connections) as connection,
             connection.transaction(),
         ):
             yield connection
@@ -127,32 +126,24 @@ class _Holder(NamedTuple):
         return ", ".join(parts)
 
 
-class NamingTheHolder:
-    """Adds to the error of an advisory lock that was not to be had who holds it just then."""
+@contextmanager
+def naming_the_holder(datastore: LogDatastore, lock: int) -> Iterator[None]:
+    """Add to the error of an advisory lock that was not to be had who holds it just then."""
+    try:
+        yield
+    except LockWaitError as fault:
+        holder = _holder(datastore, lock)
+        if holder is not None:
+            raise LockWaitError(f"{fault.found}; it is held by: {holder}") from None
+        raise
 
-    __slots__ = ("_datastore", "_lock")
 
-    def __init__(self, datastore: LogDatastore, lock: int) -> None:
-        self._datastore = datastore
-        self._lock = f"{(lock >> 32) & _HALF} {lock & _HALF}"
-
-    def __enter__(self) -> None:
+def _holder(datastore: LogDatastore, lock: int) -> _Holder | None:
+    """Return who holds the lock; None where nobody does, or nobody can be asked."""
+    parameters = ([f"{(lock >> 32) & _HALF} {lock & _HALF}"], datastore.tables.log)
+    try:
+        with lent(datastore.connections) as connection:
+            rows = connection.tuples.execute(_HOLDER, parameters).fetchall()
+    except (TryAgainError, StoreError, psycopg.Error):
         return None
-
-    def __exit__(
-        self, kind: object, fault: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if isinstance(fault, LockWaitError):
-            holder = self._holder()
-            if holder is not None:
-                raise LockWaitError(f"{fault.found}; it is held by: {holder}") from None
-
-    def _holder(self) -> _Holder | None:
-        """Return who holds the lock; None where nobody does, or nobody can be asked."""
-        parameters = ([self._lock], self._datastore.tables.log)
-        try:
-            with Lent(self._datastore.connections) as connection:
-                rows = connection.tuples.execute(_HOLDER, parameters).fetchall()
-        except (TryAgainError, StoreError, psycopg.Error):
-            return None
-        return _Holder._make(rows[0]) if rows else None
+    return _Holder._make(rows[0]) if rows else None

@@ -6,7 +6,8 @@ wanted to log in. So ours carry the SQLSTATE alone, and the original is not chai
 
 from __future__ import annotations
 
-from types import TracebackType
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
 import psycopg
@@ -99,29 +100,21 @@ class LockWaitError(TryAgainError):
     """Somebody else held a lock for longer than we wait, or than a statement may take."""
 
 
-class TranslatedErrors:
-    """Turns every error of psycopg and of the library's recorders into one of ours.
+@contextmanager
+def translated_errors(url: str, *, writes: bool = False) -> Iterator[None]:
+    """Turn every error of psycopg and of the library's recorders into one of ours.
 
     `writes` tells that a lost connection leaves it open whether something was stored.
     """
-
-    __slots__ = ("_url", "_writes")
-
-    def __init__(self, url: str, *, writes: bool = False) -> None:
-        self._url = url
-        self._writes = writes
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(
-        self, kind: object, fault: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    try:
+        yield
+    except BaseException as fault:
         cause = cause_of(fault)
         if isinstance(cause, psycopg.Error | PersistenceError):
-            raise translated(self._url, cause, writes=self._writes) from None
+            raise translated(url, cause, writes=writes) from None
         if cause is not None and cause is not fault:
             raise cause from None
+        raise
 
 
 def translated(url: str, fault: Exception, *, writes: bool) -> Exception:

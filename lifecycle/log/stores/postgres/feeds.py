@@ -26,7 +26,7 @@ class PostgresFeeds(TableFeeds):
 
     def is_there(self) -> bool:
         """Tell whether the tables are there, and this role may read them."""
-        with self._datastore.lent() as connection:
+        with self._datastore.connected() as connection:
             return self._datastore.catalog(connection).may_be_read(FEEDS)
 
     def create(self, transaction: Transaction) -> None:
@@ -37,7 +37,7 @@ class PostgresFeeds(TableFeeds):
 
     def ask(self, statement: str, *parameters: object) -> list[Any]:
         """Return all rows of a statement."""
-        with self._datastore.lent() as connection:
+        with self._datastore.connected() as connection:
             return connection.tuples.execute(statement, parameters).fetchall()
 
     @contextmanager

@@ -21,9 +21,9 @@ from lifecycle.log.recorder import Row
 from lifecycle.log.retry_policy import retrying
 from lifecycle.log.stores.postgres.array import bigint_array, bytea_array, text_array
 from lifecycle.log.stores.postgres.catalog import refusing_statement
-from lifecycle.log.stores.postgres.connection import Lent, LogConnection
-from lifecycle.log.stores.postgres.datastore import LogDatastore, NamingTheHolder
-from lifecycle.log.stores.postgres.fault import TranslatedErrors
+from lifecycle.log.stores.postgres.connection import LogConnection, lent
+from lifecycle.log.stores.postgres.datastore import LogDatastore, naming_the_holder
+from lifecycle.log.stores.postgres.fault import translated_errors
 from lifecycle.log.stores.postgres.feeds import PostgresFeeds
 from lifecycle.log.stores.postgres.inspection import check_shape, guard_setting, schema_setting
 from lifecycle.log.stores.postgres.rights import Grants, Role, let_in, role_settings, told_of
@@ -92,9 +92,9 @@ class PostgresRecorder(TableRecorder, PostgresApplicationRecorder):
         super().__init__(datastore, events_table_name=TABLE)
         self.url = target.url
         self._tables = target.tables
+        self._append_lock = target.tables.append_lock
         self._limits = target.limits
         self._pool = datastore.connections
-        self._naming = NamingTheHolder(datastore, target.tables.append_lock)
         self._prepare = target.prepares
         self.statements = record_statements(target.tables)
         # Who writes alone, and its connection; one writer at a time.
@@ -116,7 +116,7 @@ class PostgresRecorder(TableRecorder, PostgresApplicationRecorder):
 
     def describe(self, role: str) -> Setting:
         """Return what a role may do, as `PostgresLog.describe`."""
-        with self.datastore.lent() as connection:
+        with self.datastore.connected() as connection:
             found = Role.found(self.datastore.catalog(connection), role)
         if found is None:
             raise InvalidArgumentError("role", "one that the server has")
@@ -135,9 +135,9 @@ class PostgresRecorder(TableRecorder, PostgresApplicationRecorder):
     def writing(self, *, exclusive: bool = False) -> Iterator[_Transaction]:
         """Yield a transaction: one statement, or, if `exclusive`, what comes after the lock."""
         with (
-            self._naming,
-            TranslatedErrors(self.url, writes=True),
-            Lent(self._pool) as connection,
+            naming_the_holder(self.datastore, self._append_lock),
+            translated_errors(self.url, writes=True),
+            lent(self._pool) as connection,
         ):
             if not exclusive:
                 yield _Transaction(self, connection)
@@ -182,7 +182,7 @@ class PostgresRecorder(TableRecorder, PostgresApplicationRecorder):
 
     def settings(self) -> Sequence[Setting]:
         """Return what durability rests on, and what this role may do, read back."""
-        with self.datastore.lent() as connection, connection.transaction():
+        with self.datastore.connected() as connection, connection.transaction():
             cursor = RawCursor(connection, row_factory=dict_row)
             found = cursor.execute(REPORT).fetchone() or {}
             catalog = self.datastore.catalog(connection)
@@ -221,7 +221,7 @@ class PostgresRecorder(TableRecorder, PostgresApplicationRecorder):
         alone = self._alone
         if alone is not None and alone[0] == get_ident():
             return self._rows(alone[1], statement, parameters)
-        with TranslatedErrors(self.url), Lent(self._pool) as connection:
+        with translated_errors(self.url), lent(self._pool) as connection:
             return self._rows(connection, statement, parameters)
 
     def _rows(
@@ -232,7 +232,7 @@ class PostgresRecorder(TableRecorder, PostgresApplicationRecorder):
 
     def _found(self) -> bool:
         """Tell whether the log is there; what is there must be safe to use."""
-        with self.datastore.lent() as connection:
+        with self.datastore.connected() as connection:
             catalog = self.datastore.catalog(connection)
             is_there = check_shape(catalog)
             if is_there:

@@ -42,7 +42,7 @@ class PostgresViews(TrackedViews, PostgresTrackingRecorder):
 
     def is_there(self) -> bool:
         """Tell whether the tables are there, and this role may read them."""
-        with self.datastore.lent() as connection:
+        with self.datastore.connected() as connection:
             return self.datastore.catalog(connection).may_be_read(VIEWS)
 
     def track(self, cursor: Cursor, tracking: Tracking) -> None:
@@ -61,7 +61,7 @@ class PostgresViews(TrackedViews, PostgresTrackingRecorder):
     @contextmanager
     def reading(self) -> Iterator[Any]:
         """Yield a cursor whose statements all see one state of the database."""
-        with self.datastore.lent() as connection, connection.transaction():
+        with self.datastore.connected() as connection, connection.transaction():
             connection.execute(b"SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
             yield _binary(connection)
 

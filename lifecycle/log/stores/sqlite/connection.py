@@ -12,18 +12,8 @@ from types import TracebackType
 from typing import Any, Final
 from urllib.parse import quote_from_bytes
 
-from eventsourcing.persistence import (
-    ConnectionNotFromPoolError,
-    ConnectionPoolClosedError,
-    ConnectionUnavailableError,
-)
-from eventsourcing.sqlite import (
-    SQLiteConnection,
-    SQLiteConnectionPool,
-    SQLiteCursor,
-    SQLiteDatastore,
-    SQLiteTransaction,
-)
+from eventsourcing.persistence import ConnectionPoolClosedError, ConnectionUnavailableError
+from eventsourcing.sqlite import SQLiteConnection, SQLiteCursor, SQLiteDatastore, SQLiteTransaction
 
 from lifecycle.errors import StoreUnavailableError
 from lifecycle.log.recorder import in_library_words
@@ -193,10 +183,10 @@ class LogConnection(SQLiteConnection):
         super(SQLiteConnection, self)._close()
 
 
-class LogConnectionPool(SQLiteConnectionPool):
+class LogConnectionPool:
     """Connections to the file at `path`; none is handed out before its settings are proved.
 
-    A stack without locks instead of the library's queue: its locks cost more than the
+    A stack without locks instead of the library's pool: its locks cost more than the
     statement they guard, and one stays locked for ever if a connection cannot be opened.
     """
 
@@ -210,14 +200,12 @@ class LogConnectionPool(SQLiteConnectionPool):
         self._idle: deque[LogConnection] = deque()
         self._opened: list[LogConnection] = []
         self._opening: set[int] = set()
-        super().__init__(db_name=_uri(self.path))
+        self._closed = False
+        self.db_name = _uri(self.path)
         watch_forks(self)
 
-    def get_connection(
-        self, timeout: float | None = None, *, is_writer: bool | None = None
-    ) -> LogConnection:
+    def get_connection(self) -> LogConnection:
         """Return a connection for one thread's use, to be put back; never waits."""
-        del timeout, is_writer
         if self._closed:
             raise ConnectionPoolClosedError
         try:
@@ -227,17 +215,15 @@ class LogConnectionPool(SQLiteConnectionPool):
                 raise ConnectionUnavailableError from None
             return self._create_connection()
 
-    def put_connection(self, conn: SQLiteConnection) -> None:
+    def put_connection(self, connection: LogConnection) -> None:
         """Take a connection back; one that was closed is forgotten."""
-        if not isinstance(conn, LogConnection):
-            raise ConnectionNotFromPoolError
         if self._closed:
-            conn.close()
-        if conn.closed:
+            connection.close()
+        if connection.closed:
             with suppress(ValueError):
-                self._opened.remove(conn)
+                self._opened.remove(connection)
         else:
-            self._idle.append(conn)
+            self._idle.append(connection)
 
     def close(self) -> None:
         """Close what is idle; what is in use is closed when it is put back."""
@@ -343,7 +329,7 @@ class Lent:
 class LogDatastore(SQLiteDatastore):
     """The library's datastore on our connections."""
 
-    pool: LogConnectionPool
+    pool: LogConnectionPool  # type: ignore[assignment]  # ours, see there
 
     def __init__(self, path: str, url: str, *, create: bool) -> None:
         super().__init__(db_name="", originator_id_type="text")
