@@ -187,7 +187,7 @@ def test_statements_are_prepared_unless_the_url_says_not_to(postgres):
     for prepare, number in (("on", 1), ("off", 0)):
         with closing(PostgresLog(postgres.new_url(prepare=prepare, pool_size=1))) as log:
             log.append(event())
-            [prepared] = log.recorder._fetch(
+            [prepared] = log.recorder.fetch(
                 "SELECT count(*) FROM pg_prepared_statements WHERE statement ~ '^WITH gate'"
             )
             assert prepared == (number,)
