@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from lifecycle.core.definition import Definition
-from lifecycle.diagram.chart import Look, Words, chart, wires_of
+from lifecycle.diagram.chart import Look, Wire, Words, chart, named
 from lifecycle.diagram.frame import Sign, framed, line_sign
 from lifecycle.diagram.harmless import harmless, spoken
 from lifecycle.diagram.outline import Outline, outline
@@ -18,7 +18,8 @@ BACK: Final = Words("\N{BLACK LEFT-POINTING POINTER} may step back")
 def blueprint(definition: Definition, *, narrow: bool = False) -> Scene:
     """Return the states and moves of a definition as a picture."""
     drawn = outline(definition)
-    whole = chart(definition, drawn, backward(drawn), wires_of(drawn), narrow=narrow)
+    wires = [Wire(arrow.source, arrow.target, words=named(arrow.names)) for arrow in drawn.arrows]
+    whole = chart(definition, drawn, backward(drawn), wires, narrow=narrow)
     moves = len({(move.source, move.dest) for move in definition.moves})
     facts = (
         f"{len(definition.states)} states, {moves} moves, fingerprint {definition.fingerprint[:8]}",

@@ -8,12 +8,11 @@ from itertools import chain
 from typing import Final, NamedTuple
 
 from lifecycle.core.definition import Definition
-from lifecycle.diagram.breaking import pieces, shortened
 from lifecycle.diagram.frame import Part
-from lifecycle.diagram.grid import START, Grid, Key, placed
+from lifecycle.diagram.grid import Grid, placed
 from lifecycle.diagram.harmless import harmless, spoken
-from lifecycle.diagram.metrics import text_width
-from lifecycle.diagram.outline import Outline
+from lifecycle.diagram.metrics import pieces, shortened, text_width
+from lifecycle.diagram.outline import START, Key, Outline, is_hub
 from lifecycle.diagram.routes import Layout, Link, Route, Strip, routed
 from lifecycle.diagram.scene import (
     Area,
@@ -129,25 +128,6 @@ def _whole(items: Sequence[Item], layout: Layout) -> Part:
     left = min(0.0, *(area.left - 4 for area in areas))
     right = max(layout.width, *(area.right + 4 for area in areas))
     return Part(moved(items, -left, 0), right - left, layout.height)
-
-
-def wires_of(drawn: Outline, *, look: str = "line") -> list[Wire]:
-    """Return every arrow of an outline but those that rails stand for."""
-    wires = [
-        Wire(
-            START if arrow.source is None else arrow.source,
-            arrow.target.state,
-            look,
-            words=named(arrow.target.names),
-        )
-        for arrow in drawn.arrows
-    ]
-    for number, hub in enumerate(drawn.hubs, 1):
-        wires += [Wire(source, number, look) for source in hub.sources]
-        wires += [
-            Wire(number, target.state, look, words=named(target.names)) for target in hub.targets
-        ]
-    return wires
 
 
 def named(names: Iterable[str]) -> str:
@@ -269,11 +249,7 @@ def _wires(wires: Sequence[Wire], routes: Sequence[Route]) -> Iterator[Item]:
     """Yield the lines, those that were taken over those that were not."""
     pairs = sorted(zip(wires, routes, strict=True), key=lambda pair: bool(pair[0].steps))
     for wire, route in pairs:
-        yield Line(route.points, wire.look, head=not _is_hub(wire.target))
-
-
-def _is_hub(key: Key) -> bool:
-    return isinstance(key, int) and key != START
+        yield Line(route.points, wire.look, head=not is_hub(wire.target))
 
 
 def _labels(wires: Sequence[Wire], routes: Sequence[Route]) -> Iterator[Item]:

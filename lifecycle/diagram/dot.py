@@ -8,7 +8,7 @@ from typing import Final
 from lifecycle.core.definition import Definition
 from lifecycle.core.view import HistoryEntry, OrderView
 from lifecycle.diagram.harmless import harmless
-from lifecycle.diagram.outline import Arrow, Outline, Target, outline, safe_ids
+from lifecycle.diagram.outline import START, Arrow, Key, Outline, is_hub, outline, safe_ids
 
 _INDENT: Final = "    "
 _BLUE: Final = "#2563eb"
@@ -132,29 +132,33 @@ def _arrows(drawn: Outline, ids: Mapping[str, str]) -> Iterator[str]:
     """Yield the arrows drawn one by one, then those that stand for a family of moves."""
     yield from (_arrow(arrow, ids, drawn) for arrow in drawn.arrows)
     look = "" if drawn.now is None else _NOT_TAKEN
-    for number, hub in enumerate(drawn.hubs, 1):
-        for source in hub.sources:
-            yield f"{ids[source]} -> Hub{number}{_attributes('arrowhead=none', look)}"
-        for target in hub.targets:
-            yield f"Hub{number} -> {ids[target.state]}{_attributes(_label(target), look)}"
     if drawn.retreat:
         first = ids[drawn.retreat.states[0]]
         # Back against the flow: it must not push the earlier state below.
         attributes = _attributes("ltail=cluster_retreat, constraint=false", look)
         yield from (f"{first} -> {ids[state]}{attributes}" for state in drawn.retreat.further)
-    for end in drawn.ends:
-        last = ids[drawn.active[-1]]
-        yield f"{last} -> {ids[end.state]}{_attributes('ltail=cluster_open', _label(end), look)}"
+    for state, names in drawn.ends:
+        attributes = _attributes("ltail=cluster_open", _label(names), look)
+        yield f"{ids[drawn.active[-1]]} -> {ids[state]}{attributes}"
 
 
 def _arrow(arrow: Arrow, ids: Mapping[str, str], drawn: Outline) -> str:
-    source = "Start" if arrow.source is None else ids[arrow.source]
     look = _TAKEN if arrow.steps else _NOT_TAKEN if drawn.now is not None else ""
-    skipped = "" if arrow.declared else "style=dashed"
-    attributes = _attributes(_label(arrow.target, arrow.caption), look, skipped)
-    return f"{source} -> {ids[arrow.target.state]}{attributes}"
+    attributes = _attributes(
+        "arrowhead=none" if is_hub(arrow.target) else "",
+        _label(arrow.names, arrow.caption),
+        look,
+        "" if arrow.declared else "style=dashed",
+    )
+    return f"{_id(arrow.source, ids)} -> {_id(arrow.target, ids)}{attributes}"
 
 
-def _label(target: Target, caption: str = "") -> str:
-    label = f"{caption} {' / '.join(target.names)}".strip()
+def _id(key: Key, ids: Mapping[str, str]) -> str:
+    if isinstance(key, str):
+        return ids[key]
+    return "Start" if key == START else f"Hub{key}"
+
+
+def _label(names: Iterable[str], caption: str = "") -> str:
+    label = f"{caption} {' / '.join(names)}".strip()
     return f"label={_quoted(f' {label} ')}" if label else ""

@@ -12,9 +12,8 @@ from lifecycle.diagram.blueprint import BACK
 from lifecycle.diagram.chart import Look, Rails, Wire, Words, chart
 from lifecycle.diagram.clock import lasting
 from lifecycle.diagram.frame import Sign, box_sign, framed, line_sign
-from lifecycle.diagram.grid import START, Key
 from lifecycle.diagram.harmless import harmless, spoken
-from lifecycle.diagram.outline import Ends, Outline, outline
+from lifecycle.diagram.outline import Arrow, Ends, Outline, outline
 from lifecycle.diagram.scene import Scene, centered
 from lifecycle.errors import InvalidArgumentError
 from lifecycle.projections.stats import RELATIVE_ERROR, LogStats, StateStats
@@ -35,7 +34,7 @@ def fleet(definition: Definition, stats: LogStats, *, narrow: bool = False) -> S
         raise InvalidArgumentError("stats", "some that were counted under the definition to draw")
     counts: dict[Ends, int] = {(move.from_, move.to): move.count for move in stats.moves}
     drawn = outline(definition, also=_skips(stats))
-    wires = [*_arrows(drawn, counts), *_hubs(drawn, counts)]
+    wires = [_wire(arrow, counts) for arrow in drawn.arrows]
     looks = {
         state.state: _look(
             state,
@@ -66,27 +65,11 @@ def _skips(stats: LogStats) -> list[Ends]:
     return [(move.from_, move.to) for move in skips[:_MOST_SKIPS]]
 
 
-def _arrows(drawn: Outline, counts: Mapping[Ends, int]) -> Iterator[Wire]:
-    for arrow in drawn.arrows:
-        count = counts.get((arrow.source, arrow.target.state), 0)
-        source = START if arrow.source is None else arrow.source
-        yield _wire(source, arrow.target.state, count, declared=arrow.declared)
-
-
-def _hubs(drawn: Outline, counts: Mapping[Ends, int]) -> Iterator[Wire]:
-    """Yield the arrows into and out of diamonds, each with the sum of what it stands for."""
-    for number, hub in enumerate(drawn.hubs, 1):
-        states = [target.state for target in hub.targets]
-        for source in hub.sources:
-            yield _wire(source, number, sum(counts.get((source, state), 0) for state in states))
-        for state in states:
-            taken = sum(counts.get((source, state), 0) for source in hub.sources)
-            yield _wire(number, state, taken)
-
-
-def _wire(source: Key, target: Key, count: int, *, declared: bool = True) -> Wire:
-    look = ("taken" if declared else "skipped") if count else "unused"
-    return Wire(source, target, look, f"{count:,}" if count else "")
+def _wire(arrow: Arrow, counts: Mapping[Ends, int]) -> Wire:
+    """Return an arrow with how often what it stands for was taken."""
+    count = sum(counts.get(ends, 0) for ends in arrow.moves)
+    look = ("taken" if arrow.declared else "skipped") if count else "unused"
+    return Wire(arrow.source, arrow.target, look, f"{count:,}" if count else "")
 
 
 def _rails(drawn: Outline, counts: Mapping[Ends, int]) -> Rails:
@@ -118,7 +101,7 @@ def _facts(stats: LogStats, drawn: Outline) -> Iterator[str]:
     yield (
         f"{stats.events:,} events \u00b7 {steps:,} steps \u00b7 definition {stats.definition[:8]}"
     )
-    shown = {(arrow.source, arrow.target.state) for arrow in drawn.arrows}
+    shown = {ends for arrow in drawn.arrows for ends in arrow.moves}
     rare = [m.count for m in stats.moves if not m.declared and (m.from_, m.to) not in shown]
     if rare:
         yield f"without an arrow: {sum(rare):,} more that skipped ahead, elsewhere and rarer"

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
-from lifecycle.diagram.breaking import broken, in_lines
-from lifecycle.diagram.metrics import text_width
+from lifecycle.diagram.metrics import broken, in_lines, text_width
 from lifecycle.diagram.scene import Area, Box, Item, Line, Scene, Text, centered, moved
 
 EDGE: Final = 24.0

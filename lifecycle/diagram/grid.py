@@ -14,12 +14,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from lifecycle.core.definition import Definition
-from lifecycle.diagram.outline import Outline
+from lifecycle.diagram.outline import START, Key, Outline
 
-Key = str | int
-"""What stands in a cell: a state by its name, a hub by its number from 1, the start as 0."""
-
-START: Final = 0
 _LONGEST_BAND: Final = 10
 _NARROW_BAND: Final = 6
 _FURTHEST: Final = 2

@@ -9,13 +9,12 @@ from itertools import pairwise
 from typing import Final, NamedTuple
 
 from lifecycle.core.view import HistoryEntry, OrderView
-from lifecycle.diagram.breaking import fitted
 from lifecycle.diagram.chart import LABEL, pill, pill_width
 from lifecycle.diagram.clock import clock, date
 from lifecycle.diagram.frame import Part, Sign, framed, line_sign
 from lifecycle.diagram.harmless import spoken
 from lifecycle.diagram.ledger import ledger
-from lifecycle.diagram.metrics import text_width
+from lifecycle.diagram.metrics import fitted, text_width
 from lifecycle.diagram.moments import Moment, Order, order_of
 from lifecycle.diagram.scene import Area, Box, Disc, Item, Line, Scene, Text, centered
 from lifecycle.diagram.wording import PILLS, facts_of, summary_of, title_of

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
-from lifecycle.diagram.breaking import broken, fitted
 from lifecycle.diagram.chart import pill, pill_width
 from lifecycle.diagram.clock import date
 from lifecycle.diagram.frame import Part
 from lifecycle.diagram.harmless import spoken
-from lifecycle.diagram.metrics import text_width
+from lifecycle.diagram.metrics import broken, fitted, text_width
 from lifecycle.diagram.moments import Moment, Order
 from lifecycle.diagram.scene import Area, Box, Item, Line, Text, moved
 from lifecycle.diagram.wording import MARKS, PILLS, arrival, meaning, remarks, shown_time

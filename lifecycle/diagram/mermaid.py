@@ -11,7 +11,7 @@ from lifecycle.core.view import HistoryEntry, OrderView, Verdict
 from lifecycle.diagram.clock import clock, date
 from lifecycle.diagram.harmless import harmless, spoken
 from lifecycle.diagram.moments import Moment, order_of
-from lifecycle.diagram.outline import Arrow, Outline, Target, outline, safe_ids
+from lifecycle.diagram.outline import START, Arrow, Key, Outline, is_hub, outline, safe_ids
 from lifecycle.diagram.wording import meaning, shown_time, title_of
 
 _INDENT: Final = "    "
@@ -68,9 +68,9 @@ def mermaid(
         f"accTitle: {_title(definition, view)}",
         *_frames(drawn, ids),
         *(_label(state, ids) for state in ended),
-        *(_arrow(arrow, ids) for arrow in drawn.arrows if not _starts_inside(drawn, arrow)),
+        *(_arrow(arrow, ids) for arrow in drawn.arrows if not _is_inside(drawn, arrow)),
         *(f"Retreat --> {ids[state]}" for state in drawn.retreat.further),
-        *(f"Open --> {_labeled(end, ids)}" for end in drawn.ends),
+        *(f"Open --> {_labeled(ids[state], names)}" for state, names in drawn.ends),
         *(f"{ids[state]} --> [*]" for state in ended),
         *(_classes(definition, drawn, ids) if drawn.now is not None else ()),
     ]
@@ -116,9 +116,13 @@ def _label(state: str, ids: Mapping[str, str]) -> str:
     return state if ids[state] == state else f'state "{escaped(state)}" as {ids[state]}'
 
 
-def _starts_inside(drawn: Outline, arrow: Arrow) -> bool:
-    """Tell whether an arrow's start dot lies in the outer frame, where no title is in its way."""
-    return bool(drawn.ends) and arrow.source is None and arrow.target.state in drawn.active
+def _is_inside(drawn: Outline, arrow: Arrow) -> bool:
+    """Tell whether an arrow is told of with the frames: those of a diamond, and the start's.
+
+    The start's dot lies in the outer frame, where no title is in its way.
+    """
+    starts = arrow.source == START and bool(drawn.ends) and arrow.target in drawn.active
+    return starts or is_hub(arrow.source) or is_hub(arrow.target)
 
 
 def _frames(drawn: Outline, ids: Mapping[str, str]) -> Iterator[str]:
@@ -134,7 +138,11 @@ def _frames(drawn: Outline, ids: Mapping[str, str]) -> Iterator[str]:
         yield from inside
         return
     ends = " or ".join(escaped(end.state) for end in drawn.ends)
-    starts = [_arrow(arrow, ids) for arrow in drawn.arrows if _starts_inside(drawn, arrow)]
+    starts = [
+        _arrow(arrow, ids)
+        for arrow in drawn.arrows
+        if arrow.source == START and arrow.target in drawn.active
+    ]
     yield from _framed("Open", f"every state in this frame can become {ends}", starts + inside)
 
 
@@ -157,21 +165,25 @@ def _framed(name: str, title: str, inside: Iterable[str]) -> Iterator[str]:
 
 def _hubs(drawn: Outline, ids: Mapping[str, str]) -> Iterator[str]:
     """Yield the diamonds: whatever leads in may go on by every way out."""
-    for number, hub in enumerate(drawn.hubs, 1):
+    for number, _ in enumerate(drawn.hubs, 1):
         yield f"state Hub{number} <<choice>>"
-        yield from (f"{ids[source]} --> Hub{number}" for source in hub.sources)
-        yield from (f"Hub{number} --> {_labeled(target, ids)}" for target in hub.targets)
+        for arrow in drawn.arrows:
+            if number in {arrow.source, arrow.target}:
+                yield _arrow(arrow, ids)
 
 
 def _arrow(arrow: Arrow, ids: Mapping[str, str]) -> str:
-    source = "[*]" if arrow.source is None else ids[arrow.source]
-    return f"{source} --> {_labeled(arrow.target, ids, arrow.caption)}"
+    source = "[*]" if arrow.source == START else _id(arrow.source, ids)
+    return f"{source} --> {_labeled(_id(arrow.target, ids), arrow.names, arrow.caption)}"
 
 
-def _labeled(target: Target, ids: Mapping[str, str], caption: str = "") -> str:
-    names = " / ".join(escaped(name) for name in target.names)
-    label = f"{caption} {names}".strip()
-    return f"{ids[target.state]} : {label}" if label else ids[target.state]
+def _id(key: Key, ids: Mapping[str, str]) -> str:
+    return ids[key] if isinstance(key, str) else f"Hub{key}"
+
+
+def _labeled(target: str, names: Iterable[str], caption: str = "") -> str:
+    label = f"{caption} {' / '.join(map(escaped, names))}".strip()
+    return f"{target} : {label}" if label else target
 
 
 def _classes(definition: Definition, drawn: Outline, ids: Mapping[str, str]) -> Iterator[str]:

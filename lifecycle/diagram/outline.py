@@ -11,7 +11,7 @@ thing each, and nothing is lost: every move is in an arrow or in one family.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import combinations, product
 from typing import Final, NamedTuple
 
@@ -32,7 +32,18 @@ Pair = tuple[str, str]
 """The states at the two ends of an arrow."""
 
 Ends = tuple[str | None, str]
-"""The two ends of an arrow that is drawn: None is the start."""
+"""The two ends of a move or a step: None is the start."""
+
+Key = str | int
+"""What an arrow joins: a state by its name, a hub by its number from 1, the start as 0."""
+
+START: Final = 0
+
+
+def is_hub(key: Key) -> bool:
+    """Tell whether an arrow begins or ends at the diamond of a hub there."""
+    return isinstance(key, int) and key != START
+
 
 Moves = Mapping[Pair, tuple[str, ...]]
 """The names to write on each arrow: none where the only trigger is called like the state."""
@@ -46,13 +57,16 @@ class Target(NamedTuple):
 
 
 class Arrow(NamedTuple):
-    """One arrow. `source` is None for the start, `steps` are the numbers of those who took it.
+    """One arrow, with the moves that it stands for and the triggers to write on it.
 
-    An arrow that is not `declared` is no move of the definition: the order skipped ahead.
+    `steps` are the numbers of those who took it. An arrow that is not `declared` is no move
+    of the definition: the order skipped ahead.
     """
 
-    source: str | None
-    target: Target
+    source: Key
+    target: Key
+    moves: tuple[Ends, ...]
+    names: tuple[str, ...] = ()
     steps: tuple[int, ...] = ()
     declared: bool = True
 
@@ -68,6 +82,13 @@ class Hub(NamedTuple):
 
     sources: tuple[str, ...]
     targets: tuple[Target, ...]
+
+    def arrows(self, number: int) -> Iterator[Arrow]:
+        """Yield the arrows into the diamond of this number, then those out of it."""
+        for source in self.sources:
+            yield Arrow(source, number, tuple((source, target.state) for target in self.targets))
+        for state, names in self.targets:
+            yield Arrow(number, state, tuple((source, state) for source in self.sources), names)
 
 
 class Retreat(NamedTuple):
@@ -92,7 +113,8 @@ class Retreat(NamedTuple):
 class Outline(NamedTuple):
     """What to draw of a definition: `ends` are reached from each of `active`.
 
-    `entered` are the states of the path, `now` is the one that the order stands at.
+    Of the `arrows`, those of hubs come last. `entered` are the states of the path, `now` is
+    the one that the order stands at.
     """
 
     active: tuple[str, ...]
@@ -133,12 +155,14 @@ def outline(
     hubs, left = _hubs(definition, left)
     path = () if view is None else tuple(step.status for step in view.path)
     numbers = range(1, len(path) + 1) if view is None or not history else numbers_of(view, history)
+    steps = dict.fromkeys(also, ()) | _steps(path, numbers)
+    of_hubs = (arrow for number, hub in enumerate(hubs, 1) for arrow in hub.arrows(number))
     return Outline(
         active=active,
         ends=ends,
         retreat=retreat,
         hubs=hubs,
-        arrows=_arrows(definition, moves, left, dict.fromkeys(also, ()) | _steps(path, numbers)),
+        arrows=(*_arrows(definition, moves, left, steps), *of_hubs),
         entered=frozenset(path),
         now=path[-1] if path else None,
     )
@@ -236,22 +260,17 @@ def _saved(hub: Hub) -> int:
 
 def _arrows(
     definition: Definition, moves: Moves, left: Moves, steps: Mapping[Ends, tuple[int, ...]]
-) -> tuple[Arrow, ...]:
-    """Return the arrows to draw one by one: what no family holds, and what the order took."""
-    named: dict[Ends, tuple[str, ...]] = {(None, definition.initial): ()}
-    named |= {(source, dest): names for (source, dest), names in moves.items()}
-    drawn = [ends for ends in named if ends[0] is None or ends in left or ends in steps]
-    ahead = [ends for ends in steps if ends not in named]
-    arrows = (
-        Arrow(ends[0], Target(ends[1], named.get(ends, ())), steps.get(ends, ()), ends in named)
-        for ends in (*drawn, *ahead)
-    )
-    return tuple(sorted(arrows, key=lambda arrow: _place(definition, arrow)))
-
-
-def _place(definition: Definition, arrow: Arrow) -> tuple[int, int]:
-    source = -1 if arrow.source is None else definition.ranks[arrow.source]
-    return source, definition.ranks[arrow.target.state]
+) -> Iterator[Arrow]:
+    """Yield the arrows to draw one by one: what no family holds, and what the order took."""
+    first = (None, definition.initial)
+    named: dict[Ends, tuple[str, ...]] = {first: (), **dict(moves.items())}
+    places: dict[str | None, int] = {None: -1, **dict(definition.ranks.items())}
+    drawn: set[Ends] = {first, *left, *steps}
+    for ends in sorted(drawn, key=lambda ends: (places[ends[0]], places[ends[1]])):
+        source, target = ends
+        taken, declared = steps.get(ends, ()), ends in named
+        start = START if source is None else source
+        yield Arrow(start, target, (ends,), named.get(ends, ()), taken, declared)
 
 
 def numbers_of(view: OrderView, history: Sequence[HistoryEntry]) -> list[int]:

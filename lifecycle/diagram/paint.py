@@ -10,8 +10,8 @@ from enum import StrEnum
 from typing import Final, NamedTuple
 
 from lifecycle.core.view import Verdict
-from lifecycle.diagram.breaking import pieces, shortened
 from lifecycle.diagram.harmless import cells, harmless
+from lifecycle.diagram.metrics import pieces, shortened
 from lifecycle.diagram.moments import LOOKS
 
 _RESET: Final = "\x1b[0m"

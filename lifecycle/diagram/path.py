@@ -9,16 +9,14 @@ from typing import Final
 from lifecycle.core.definition import Definition
 from lifecycle.core.view import HistoryEntry, OrderView, Verdict
 from lifecycle.diagram.blueprint import BACK
-from lifecycle.diagram.breaking import fitted
-from lifecycle.diagram.chart import SMALL, Look, Rails, Wire, Words, chart, named, wires_of
+from lifecycle.diagram.chart import SMALL, Look, Rails, Wire, Words, chart, named
 from lifecycle.diagram.clock import clock, lasting
 from lifecycle.diagram.frame import Sign, box_sign, framed, line_sign
-from lifecycle.diagram.grid import START
 from lifecycle.diagram.harmless import spoken
 from lifecycle.diagram.ledger import ledger
-from lifecycle.diagram.metrics import text_width
+from lifecycle.diagram.metrics import fitted, text_width
 from lifecycle.diagram.moments import Moment, Order, order_of
-from lifecycle.diagram.outline import Arrow, Outline, outline
+from lifecycle.diagram.outline import Outline, outline
 from lifecycle.diagram.scene import Area, Box, Scene, centered
 from lifecycle.diagram.wording import MARKS, PILLS, facts_of, is_known, ranges, summary_of, title_of
 
@@ -49,7 +47,7 @@ def path(
         definition,
         drawn,
         _looks(definition, drawn, order),
-        _wires(drawn, order),
+        [*_wires(drawn, order)],
         rails=Rails("rail"),
         narrow=narrow,
     )
@@ -58,24 +56,17 @@ def path(
     return framed(title_of(order), facts, parts, [*_signs(order, drawn)], summary_of(order, facts))
 
 
-def _wires(drawn: Outline, order: Order) -> list[Wire]:
-    """Return the arrows of the outline, those that the order took with its events' numbers."""
-    untaken = drawn._replace(arrows=tuple(arrow for arrow in drawn.arrows if not arrow.steps))
+def _wires(drawn: Outline, order: Order) -> Iterator[Wire]:
+    """Yield the arrows of the outline, last those that the order took, with its events' numbers."""
     back = {e.number for e in order.moves if e.verdict is Verdict.REVERTED}
-    return wires_of(untaken, look="unused") + [
-        _wire(arrow, arrow.steps, back=arrow.steps[0] in back)
-        for arrow in drawn.arrows
-        if arrow.steps
-    ]
-
-
-def _wire(arrow: Arrow, steps: Sequence[int], *, back: bool) -> Wire:
-    more = len(steps) - _MOST_STEPS
-    shown = ranges(steps[:_MOST_STEPS]) + (f" +{more}" if more > 0 else "")
-    look = "back" if back else "taken" if arrow.declared else "skipped"
-    words = named(arrow.target.names)
-    source = START if arrow.source is None else arrow.source
-    return Wire(source, arrow.target.state, look, shown, words)
+    for arrow in sorted(drawn.arrows, key=lambda arrow: bool(arrow.steps)):
+        more = len(arrow.steps) - _MOST_STEPS
+        shown = ranges(arrow.steps[:_MOST_STEPS]) + (f" +{more}" if more > 0 else "")
+        look = "unused"
+        if arrow.steps:
+            taken = "taken" if arrow.declared else "skipped"
+            look = "back" if arrow.steps[0] in back else taken
+        yield Wire(arrow.source, arrow.target, look, shown, named(arrow.names))
 
 
 def _looks(definition: Definition, drawn: Outline, order: Order) -> Mapping[str, Look]:

@@ -11,7 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, Literal, NamedTuple
 
-from lifecycle.diagram.grid import Cell, Grid, Key
+from lifecycle.diagram.grid import Cell, Grid
+from lifecycle.diagram.outline import Key
 from lifecycle.diagram.scene import Area, Point
 from lifecycle.diagram.tracks import Group, Owner, Span, stacked, tracked
 

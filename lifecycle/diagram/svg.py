@@ -12,19 +12,17 @@ from collections.abc import Iterator
 from hashlib import sha256
 from itertools import pairwise
 from math import hypot, sqrt
-from pathlib import Path
 from typing import Final
 from xml.sax.saxutils import escape
 
-from lifecycle.diagram.metrics import is_bundled
+from lifecycle.diagram.metrics import FONTS, is_bundled
 from lifecycle.diagram.scene import Box, Disc, Item, Line, Point, Scene, Shape, Text
 from lifecycle.diagram.theme import THEMES, Theme, style
 from lifecycle.errors import InvalidArgumentError, MissingExtraError
 
-FONTS: Final = "Helvetica,Arial,'Liberation Sans',Arimo,'Nimbus Sans',sans-serif"
+FAMILIES: Final = "Helvetica,Arial,'Liberation Sans',Arimo,'Nimbus Sans',sans-serif"
 
 _FAMILY: Final = "Lifecycle Sans"
-_FONTS: Final = Path(__file__).with_name("fonts")
 _LARGEST: Final = 8.0
 _LONGEST_SIDE: Final = 16_000
 _MOST_PIXELS: Final = 24_000_000
@@ -34,7 +32,7 @@ _HEAD: Final = 8.0
 _HALF_HEAD: Final = 4.0
 
 
-def written(scene: Scene, *, theme: Theme = "auto", fonts: str = FONTS) -> str:
+def written(scene: Scene, *, theme: Theme = "auto", fonts: str = FAMILIES) -> str:
     """Return a scene as the text of an SVG file.
 
     Args:
@@ -88,7 +86,7 @@ def rendered(scene: Scene, *, theme: Theme = "light", scale: float = 2.0) -> byt
             sqrt(_MOST_PIXELS / (scene.width * scene.height)),
         ),
         skip_system_fonts=all(is_bundled(text.text) for text in scene.texts),
-        font_files=[str(font) for font in sorted(_FONTS.glob("*.ttf"))],
+        font_files=[str(font) for font in sorted(FONTS.glob("*.ttf"))],
         font_family=_FAMILY,
         sans_serif_family=_FAMILY,
     )

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lifecycle.diagram.breaking import shortened
+from lifecycle.diagram.metrics import shortened
 from lifecycle.diagram.harmless import cells, harmless
 from tests.pictures import HOSTILE
 
