@@ -16,8 +16,7 @@ from typer.main import get_command
 from lifecycle.cli.audit import quarantine, replay, verify
 from lifecycle.cli.check import check
 from lifecycle.cli.demo import demo
-from lifecycle.cli.doctor import doctor
-from lifecycle.cli.doctor_checks import DISTRIBUTION
+from lifecycle.cli.doctor import DISTRIBUTION, doctor
 from lifecycle.cli.failure import DONE, USAGE, ending_of
 from lifecycle.cli.log import backup, copy, export, ingest, init
 from lifecycle.cli.orders import history, listing, show, watch

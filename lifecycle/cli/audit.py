@@ -14,6 +14,7 @@ import typer
 from lifecycle.audit import replay as replaying
 from lifecycle.audit import verify as verification
 from lifecycle.audit.checkpoint import Checkpoint
+from lifecycle.audit.difference import Difference
 from lifecycle.cli.failure import NO, Refusal
 from lifecycle.cli.option import DEFAULT_DATABASE, DEFAULT_PROVIDER, Database, Json, ProviderName
 from lifecycle.cli.output import (
@@ -25,7 +26,6 @@ from lifecycle.cli.output import (
     print_table,
     progress,
     say,
-    spoken,
     warn,
 )
 from lifecycle.composition import connect, known_providers, open_log
@@ -61,41 +61,38 @@ def verify(
     with connect(db, create=False) as orders, progress("verify"):
         found = verification.verify(orders.log, checkpoint=checkpoint)
     if json:
-        print_json(_verification(found))
+        print_json(
+            {
+                **attributes(found, "ok", "records", "orders", "found"),
+                "findings": [finding._asdict() for finding in found.findings],
+                "checkpoint": str(found.checkpoint),
+            }
+        )
     else:
         _print_verification(found, held=checkpoint is not None)
     if not found.ok:
         raise typer.Exit(NO)
 
 
-def _verification(found: verification.Verification) -> dict[str, Any]:
-    return {
-        **attributes(found, "ok", "records", "orders", "found"),
-        "findings": [finding._asdict() for finding in found.findings],
-        "checkpoint": str(found.checkpoint),
-    }
-
-
 def _print_verification(found: verification.Verification, *, held: bool) -> None:
-    looked_at = f"{counted(found.records, 'record')} of {counted(found.orders, 'order')}"
+    looked_at = _looked_at(found)
     if found.ok:
-        say(
-            f"{looked_at}: nothing that is there was changed, and none is missing in between",
-            "green",
-        )
+        untouched = "nothing that is there was changed, and none is missing in between"
+        say(f"{looked_at}: {untouched}", "green")
         if not held:
             say("only an earlier checkpoint can show whether the end of the log was cut off")
         say(f"checkpoint {found.checkpoint}")
         return
     say(f"{looked_at}: {counted(found.found, 'finding')}, in the order of the log", "bold red")
-    rows = (
-        [spoken(value) for value in (each.position, each.stream, each.version, each.sentence)]
-        for each in found.findings
-    )
+    rows = ((each.position, each.stream, each.version, each.sentence) for each in found.findings)
     print_table(("position", "stream", "version", "found"), rows)
 
 
-LONGEST_VALUE: Final = 60
+def _looked_at(found: verification.Verification | replaying.Replay) -> str:
+    return f"{counted(found.records, 'record')} of {counted(found.orders, 'order')}"
+
+
+LONGEST_SHOWN: Final = 60
 SMALL_LOG: Final = 20_000
 """Records."""
 
@@ -117,7 +114,9 @@ def replay(
     with connect(db, create=False) as orders:
         found = _replayed(orders, db, workers)
     if json:
-        print_json(_replay(found))
+        counts = ("records", "orders", "compared", "behind", "linked", "found")
+        differences = [difference._asdict() for difference in found.differences]
+        print_json(attributes(found, "ok", *counts) | {"differences": differences})
     else:
         _print_replay(found)
     if not found.ok:
@@ -137,31 +136,13 @@ def _replayed(orders: Orders, url: str, workers: int) -> replaying.Replay:
         return replaying.replay_in_processes(log, source, workers, advance)
 
 
-def _replay(found: replaying.Replay) -> dict[str, Any]:
-    counts = ("records", "orders", "compared", "behind", "linked", "found")
-    return {
-        **attributes(found, "ok", *counts),
-        "differences": [difference._asdict() for difference in found.differences],
-    }
-
-
 def _print_replay(found: replaying.Replay) -> None:
-    looked_at = f"{counted(found.records, 'record')} of {counted(found.orders, 'order')}"
     if found.ok:
-        say(f"{looked_at}: all of it comes out as it was stored", "green")
+        say(f"{_looked_at(found)}: all of it comes out as it was stored", "green")
     else:
-        say(f"{looked_at}: {counted(found.found, 'difference')}", "bold red")
-        rows = (
-            (
-                each.stream.removeprefix(ORDERS) or "-",
-                spoken(each.version),
-                each.field,
-                _in_short(each.stored),
-                _in_short(each.found),
-            )
-            for each in found.differences
-        )
-        print_table(("order", "version", "field", "stored", "found"), rows)
+        say(f"{_looked_at(found)}: {counted(found.found, 'difference')}", "bold red")
+        headings = ("order", "version", "field", "stored", "found")
+        print_table(headings, map(_difference, found.differences))
     say(_about_views(found))
     if found.linked is None:
         say("whether nothing is gone from between the records, only verify can tell")
@@ -174,24 +155,21 @@ def _about_views(found: replaying.Replay) -> str:
     return f"{compared}, {found.behind:,} behind the log" if found.behind else compared
 
 
+def _difference(each: Difference) -> tuple[Any, ...]:
+    order, stored, found = each.stream.removeprefix(ORDERS), each.stored, each.found
+    return (order or "-", each.version, each.field, _in_short(stored), _in_short(found))
+
+
 def _in_short(value: Any) -> str:
-    text = "-" if value is None else json_module.dumps(value, ensure_ascii=False, default=str)
-    return text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]}..."
+    return _shortened(
+        "-" if value is None else json_module.dumps(value, ensure_ascii=False, default=str)
+    )
 
 
 HEADINGS: Final = (
-    "item",
-    "received",
-    "reason",
-    "provider",
-    "kind",
-    "order",
-    "line",
-    "bytes",
-    "re-driven",
-    "detail",
+    *("item", "received", "reason", "provider", "kind"),
+    *("order", "line", "bytes", "re-driven", "detail"),
 )
-LONGEST_ID_SHOWN: Final = 60
 REDRIVEN_HEADINGS: Final = ("item", "order", "outcome", "event")
 
 
@@ -225,9 +203,7 @@ def _redrive(orders: Orders, *, json: bool) -> None:
     became = list(_redriven(orders))
     if json:
         print_json_array(became)
-    elif not print_table(
-        REDRIVEN_HEADINGS, ([str(value) for value in event.values()] for event in became)
-    ):
+    elif not print_table(REDRIVEN_HEADINGS, (event.values() for event in became)):
         say("nothing in the quarantine can be read yet")
     for provider, count in _without_provider(orders).items():
         warn(f"{counted(count, 'item')} left: provider {provider!a} is not known here")
@@ -250,22 +226,14 @@ def _without_provider(orders: Orders) -> Counter[str]:
     return Counter(item.provider for item in orders.quarantine() if item.provider not in known)
 
 
-def _row(item: QuarantineItem) -> tuple[str | Cell, ...]:
-    shown = item.model_dump(mode="json")
-    return (
-        str(item.item),
-        shown["received_at"] or "-",
-        Cell(item.reason, "red" if item.redriven is None else "dim"),
-        item.provider,
-        item.kind or "-",
-        _shortened(item.order_id or "-"),
-        spoken(item.line_number),
-        str(item.size),
-        item.redriven or "-",
-        item.detail,
-    )
+def _row(item: QuarantineItem) -> tuple[Any, ...]:
+    received_at = item.model_dump(mode="json")["received_at"]
+    reason = Cell(item.reason, "red" if item.redriven is None else "dim")
+    order = _shortened(item.order_id or "-")
+    came = (received_at, reason, item.provider, item.kind or "-", order)
+    return (item.item, *came, item.line_number, item.size, item.redriven or "-", item.detail)
 
 
 def _shortened(text: str) -> str:
-    """An order id lands here because it may be far too long: a table shows how it starts."""
-    return text if len(text) <= LONGEST_ID_SHOWN else f"{text[:LONGEST_ID_SHOWN]}..."
+    """Return how a text starts: an order id is in the quarantine because it is far too long."""
+    return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}..."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime, timedelta
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -42,6 +42,16 @@ def read_duration(text: str) -> timedelta:
     return span
 
 
+def time_option(name: str, says: str) -> Any:
+    """Return an option whose value is an instant."""
+    return typer.Option(name, metavar="TIME", parser=read_time, help=says)
+
+
+def span_option(name: str, says: str) -> Any:
+    """Return an option whose value is a span of time."""
+    return typer.Option(name, metavar="SPAN", parser=read_duration, help=says)
+
+
 Database = Annotated[
     str,
     typer.Option("--db", metavar="URL", envvar="LIFECYCLE_DB", help="The log to use."),
@@ -51,39 +61,21 @@ ProviderName = Annotated[
     str, typer.Option("--provider", metavar="NAME", help="Whose orders these are.")
 ]
 AsAt = Annotated[
-    datetime | None,
-    typer.Option(
-        "--as-at",
-        metavar="TIME",
-        parser=read_time,
-        help="What we knew then: events received up to TIME.",
-    ),
+    datetime | None, time_option("--as-at", "What we knew then: events received up to TIME.")
 ]
 AsOf = Annotated[
-    datetime | None,
-    typer.Option(
-        "--as-of",
-        metavar="TIME",
-        parser=read_time,
-        help="What was so then: events that had occurred by TIME.",
-    ),
+    datetime | None, time_option("--as-of", "What was so then: events that had occurred by TIME.")
 ]
 ReceivedSince = Annotated[
     datetime | None,
-    typer.Option(
-        "--received-since",
-        metavar="TIME",
-        parser=read_time,
-        help="Only orders about which something was received then or later.",
+    time_option(
+        "--received-since", "Only orders about which something was received then or later."
     ),
 ]
 ReceivedBefore = Annotated[
     datetime | None,
-    typer.Option(
-        "--received-before",
-        metavar="TIME",
-        parser=read_time,
-        help="Only orders about which nothing was received since before then.",
+    time_option(
+        "--received-before", "Only orders about which nothing was received since before then."
     ),
 ]
 OrderId = Annotated[str, typer.Argument(metavar="ORDER", help="The order's id.")]

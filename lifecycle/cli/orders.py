@@ -21,7 +21,7 @@ from lifecycle.cli.option import (
     ProviderName,
     ReceivedBefore,
     ReceivedSince,
-    read_duration,
+    span_option,
 )
 from lifecycle.cli.output import (
     Cell,
@@ -34,7 +34,6 @@ from lifecycle.cli.output import (
     print_text,
     say,
     speaks_unicode,
-    spoken,
     styled,
     terminal_width,
     visible,
@@ -69,6 +68,7 @@ Ascii = Annotated[
 ]
 HEADINGS: Final = ("order", "status", "since", "awaiting", "anomalies")
 
+_EVENT_HEADINGS: Final = ("occurred", "received", "name", "verdict", "state", "reason")
 _PAGE_WIDTH: Final = 100
 _HEAD: Final = ("order_id", "status", "terminal")
 
@@ -90,7 +90,8 @@ def show(
         print_json(view.model_dump(mode="json"))
         return
     print_view(view.model_dump(mode="json"))
-    print_timeline(view, entries, ascii_only=ascii_only)
+    say()
+    print_timeline(view, entries, ascii_only=ascii_only or terminal_width() is None)
 
 
 def history(
@@ -110,23 +111,19 @@ def history(
     if json:
         print_json_array(items)
         return
-    print_history(items, ascii_only=ascii_only)
-    print_timeline(view, entries, ascii_only=ascii_only)
-
-
-def print_timeline(view: OrderView, entries: Sequence[HistoryEntry], *, ascii_only: bool) -> None:
-    """Print an order in time: in color on a terminal, in ASCII where asked and in a pipe."""
-    width = terminal_width()
+    to = "->" if ascii_only else arrow()
+    print_table(_EVENT_HEADINGS, (_event(item, to) for item in items))
     say()
-    print_text(
-        timeline(
-            view,
-            entries,
-            width=width or _PAGE_WIDTH,
-            ascii_only=ascii_only or width is None or not speaks_unicode(),
-            color=styled(),
-        )
-    )
+    print_timeline(view, entries, ascii_only=ascii_only or terminal_width() is None)
+
+
+def print_timeline(
+    view: OrderView, entries: Sequence[HistoryEntry], *, ascii_only: bool = False
+) -> None:
+    """Print an order in time, as wide as the terminal and in color where it has any."""
+    width = terminal_width() or _PAGE_WIDTH
+    ascii_only = ascii_only or not speaks_unicode()
+    print_text(timeline(view, entries, width=width, ascii_only=ascii_only, color=styled()))
 
 
 def print_view(view: Mapping[str, Any]) -> None:
@@ -138,31 +135,16 @@ def print_view(view: Mapping[str, Any]) -> None:
         if isinstance(rows, list) and rows and isinstance(rows[0], dict):
             say()
             say(name, "bold")
-            cells = ([spoken(value) for value in row.values()] for row in rows)
-            print_table(list(rows[0]), cells)
+            print_table(list(rows[0]), (row.values() for row in rows))
 
 
-def print_history(items: list[dict[str, Any]], *, ascii_only: bool = False) -> None:
-    """Print events for people: when, what, what it meant and why."""
-    to = "->" if ascii_only else arrow()
-    rows = (
-        (
-            item["occurred_at"] or "-",
-            item["received_at"],
-            item["name"],
-            Cell(item["verdict"], VERDICT_STYLES.get(item["verdict"], "")),
-            _move(item, to),
-            item["reason"],
-        )
-        for item in items
-    )
-    print_table(("occurred", "received", "name", "verdict", "state", "reason"), rows)
-
-
-def _move(item: Mapping[str, Any], to: str) -> str:
-    if item["from"] == item["to"]:
-        return item["to"] or "-"
-    return f"{item['from'] or '-'} {to} {item['to']}"
+def _event(item: Mapping[str, Any], to: str) -> tuple[Any, ...]:
+    """Return a row: when, what, what it meant and why."""
+    before, after, verdict = item["from"], item["to"], item["verdict"]
+    state = after if before == after else f"{before or '-'} {to} {after}"
+    styled_verdict = Cell(verdict, VERDICT_STYLES.get(verdict, ""))
+    times = item["occurred_at"], item["received_at"]
+    return (*times, item["name"], styled_verdict, state or "-", item["reason"])
 
 
 def _flat(view: Mapping[str, Any], within: str = "") -> Iterator[tuple[str, Any]]:
@@ -178,11 +160,9 @@ def listing(
     status: Status = None,
     waiting_longer_than: Annotated[
         timedelta | None,
-        typer.Option(
+        span_option(
             "--waiting-longer-than",
-            metavar="SPAN",
-            parser=read_duration,
-            help="Only orders that wait longer than 90s, 15m, 2h or 3d for their next step.",
+            "Only orders that wait longer than 90s, 15m, 2h or 3d for their next step.",
         ),
     ] = None,
     anomalies: Annotated[
@@ -230,13 +210,13 @@ def _check_status(orders: Orders, status: str | None) -> None:
         raise Refusal(f"{status!a} is no status; expected one of {', '.join(states)}")
 
 
-def _row(view: OrderView) -> tuple[str | Cell, ...]:
+def _row(view: OrderView) -> tuple[Any, ...]:
     codes = dict.fromkeys(anomaly.code for anomaly in view.anomalies)
     return (
         view.order_id,
         Cell(view.status, "green" if view.terminal else "bold"),
         format_instant(view.arrival.waiting_since),
-        ", ".join(view.awaiting) or "-",
+        view.awaiting,
         Cell(", ".join(codes) or "-", "red" if codes else "dim"),
     )
 

@@ -153,16 +153,17 @@ def escaped(text: str) -> str:
     return _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
-def print_table(columns: Sequence[str], rows: Iterable[Sequence[str | Cell]]) -> bool:
-    """Print rows under headings, page by page; tell whether there were any."""
+def print_table(columns: Sequence[str], rows: Iterable[Iterable[Any]]) -> bool:
+    """Print rows of cells and values under headings, page by page; tell whether there were any."""
     waiting = iter(rows)
     widths = [len(column) for column in columns]
     headings = [[Cell(column, "bold") for column in columns]]
     while page := [[_cell(cell) for cell in row] for row in islice(waiting, _PAGE)]:
         for row in page:
             widths = [max(pair) for pair in zip(widths, (cells(c.text) for c in row), strict=True)]
-        if _fits(widths):
-            _print_columns([*headings, *page], widths)
+        width, indent = terminal_width(), sum(widths[:-1]) + _GAP * (len(widths) - 1)
+        if width is None or indent + min(widths[-1], _NARROWEST_LAST) <= width:
+            _print_columns([*headings, *page], widths, None if width is None else width - indent)
         else:
             _print_blocks(columns, page)
         headings = []
@@ -212,28 +213,20 @@ def _encodable(text: str, stream: TextIO) -> str:
     return text.encode(encoding, "backslashreplace").decode(encoding)
 
 
-def _cell(cell: str | Cell) -> Cell:
-    return cell._replace(text=visible(cell.text)) if isinstance(cell, Cell) else Cell(visible(cell))
+def _cell(value: Any) -> Cell:
+    text, style = value if isinstance(value, Cell) else (spoken(value), "")
+    return Cell(visible(text), style)
 
 
-def _fits(widths: Sequence[int]) -> bool:
-    width = terminal_width()
-    return width is None or _before_last(widths) + min(widths[-1], _NARROWEST_LAST) <= width
-
-
-def _before_last(widths: Sequence[int]) -> int:
-    return sum(widths[:-1]) + _GAP * (len(widths) - 1)
-
-
-def _print_columns(rows: Iterable[Sequence[Cell]], widths: Sequence[int]) -> None:
-    indent = _before_last(widths)
-    width = terminal_width()
+def _print_columns(rows: Iterable[Sequence[Cell]], widths: Sequence[int], room: int | None) -> None:
+    """Print rows, the last column in as many lines as its room asks for."""
     for *row, last in rows:
-        padded = [_padded(cell, space) for cell, space in zip(row, widths, strict=False)]
-        first, *further = _wrapped(last.text, None if width is None else width - indent)
-        print_styled([*padded, Cell(first, last.style)])
-        for line in further:
-            print_styled([Cell(" " * indent), Cell(line, last.style)])
+        text = last.text
+        lines = [text] if room is None or cells(text) <= room else textwrap.wrap(text, room)
+        start = [_padded(cell, space) for cell, space in zip(row, widths, strict=False)]
+        for line in lines or [""]:
+            print_styled([*start, Cell(line, last.style)])
+            start = [_padded(Cell(""), space) for space in widths[:-1]]
 
 
 def _print_blocks(columns: Sequence[str], rows: Iterable[Sequence[Cell]]) -> None:
@@ -247,9 +240,3 @@ def _print_blocks(columns: Sequence[str], rows: Iterable[Sequence[Cell]]) -> Non
 
 def _padded(cell: Cell, width: int) -> Cell:
     return cell._replace(text=cell.text + " " * (width - cells(cell.text) + _GAP))
-
-
-def _wrapped(text: str, room: int | None) -> list[str]:
-    if room is None or cells(text) <= room:
-        return [text]
-    return textwrap.wrap(text, room)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -27,7 +27,7 @@ from lifecycle.composition import connect
 from lifecycle.diagram import Picture, draw_definition, draw_order, draw_stats
 from lifecycle.diagram.fleet import short
 from lifecycle.log.private_file import ORDINARY, PRIVATE
-from lifecycle.projections.stats import LogStats
+from lifecycle.projections.stats import LogStats, StateStats
 
 
 class Format(StrEnum):
@@ -98,27 +98,21 @@ def write_picture(
         raise Refusal(f"this view cannot be written as {form.value}; expected --format {having}")
     if form is Format.PNG and output == STDOUT and sys.stdout.isatty():
         raise Refusal("a PNG is no text for a terminal; name a file with -o FILE, or pipe it on")
-    written = _written(picture, form, theme)
+    match form:
+        case Format.MERMAID | Format.DOT:
+            written = picture.texts[form.value].encode()
+        case Format.SVG:
+            written = picture.svg(theme=theme.value).encode()
+        case Format.PNG:
+            written = picture.png(theme=theme.value)
     if output != STDOUT:
         with whole_or_not_there(Path(output), "picture", mode) as file:
-            file.write(written if isinstance(written, bytes) else written.encode())
-    elif isinstance(written, bytes):
+            file.write(written)
+    elif form is Format.PNG:
         sys.stdout.flush()
         sys.stdout.buffer.write(written)
     else:
-        print_text(written)
-
-
-def _written(picture: Picture, form: Format, theme: ThemeName) -> str | bytes:
-    match form:
-        case Format.MERMAID:
-            return picture.mermaid()
-        case Format.DOT:
-            return picture.dot()
-        case Format.SVG:
-            return picture.svg(theme=theme.value)
-        case Format.PNG:
-            return picture.png(theme=theme.value)
+        print_text(written.decode())
 
 
 class View(StrEnum):
@@ -177,10 +171,6 @@ def diagram(
     write_picture(picture, form_of(form, output) or _USUAL[shown], theme, output, mode=mode)
 
 
-_STATES: Final = ("state", "entered", "orders", "there now", "p50", "p95")
-_MOVES: Final = ("from", "to", "times", "")
-
-
 def stats(
     *,
     form: FormatName = None,
@@ -218,24 +208,19 @@ def _print_stats(figures: LogStats) -> None:
         orders = counted(figures.unfoldable, "order")
         say(f"{orders} cannot be folded and are not counted; run: lifecycle list", "yellow")
     say()
-    print_table(_STATES, _states(figures))
+    print_table(
+        ("state", "entered", "orders", "there now", "p50", "p95"), map(_state, figures.states)
+    )
     say()
-    print_table(_MOVES, _moves(figures))
+    skipped = Cell("skipped ahead", "yellow")
+    moves = (
+        (move.from_, move.to, f"{move.count:,}", "" if move.declared else skipped)
+        for move in figures.moves
+    )
+    print_table(("from", "to", "times", ""), moves)
 
 
-def _states(figures: LogStats) -> Iterator[tuple[str | Cell, ...]]:
-    for state in figures.states:
-        yield (
-            state.state,
-            f"{state.entered:,}",
-            f"{state.orders:,}",
-            Cell(f"{state.now:,}", "bold" if state.now else "dim"),
-            short(state.p50),
-            short(state.p95),
-        )
-
-
-def _moves(figures: LogStats) -> Iterator[tuple[str | Cell, ...]]:
-    for move in figures.moves:
-        note = "" if move.declared else "skipped ahead"
-        yield (move.from_ or "-", move.to, f"{move.count:,}", Cell(note, "yellow"))
+def _state(state: StateStats) -> tuple[Any, ...]:
+    now = Cell(f"{state.now:,}", "bold" if state.now else "dim")
+    stayed = short(state.p50), short(state.p95)
+    return (state.state, f"{state.entered:,}", f"{state.orders:,}", now, *stayed)

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from importlib import import_module
 from operator import attrgetter
-from typing import Any, Final
+from typing import Final
 
 from lifecycle.cli.failure import Refusal
 from lifecycle.cli.output import Advance, Cell, counted, print_fields, print_table, progress, say
@@ -36,24 +36,17 @@ def certified(asked: Target, *, size: int | None, limit: int | None, workers: in
     """Return the certificate of what is to be checked; a terminal sees how far it is."""
     if not isinstance(asked, Definition | Written):
         return certify_fold(asked, limit=limit or MOST_STATES)
+    bars: list[Advance] = []
     with ExitStack() as until_done:
-        bar = _Bar(until_done)
-        scope = Scope(size or SIZE, limit or MOST_SETS, workers=workers, tell=bar.tell)
+
+        def tell(done: int, total: int) -> None:
+            # Not before the first news: the processes that work are forked by then.
+            if not bars:
+                bars.append(until_done.enter_context(progress("check", total)))
+            bars[0](done)
+
+        scope = Scope(size or SIZE, limit or MOST_SETS, workers=workers, tell=tell)
         return certify(asked, scope=scope)
-
-
-class _Bar:
-    """A bar that shows from the first news on: the processes that work were forked by then."""
-
-    def __init__(self, until_done: ExitStack) -> None:
-        self._until_done = until_done
-        self._advance: Advance | None = None
-
-    def tell(self, done: int, total: int) -> None:
-        """Hear how many sets more were looked at, and of how many."""
-        if self._advance is None:
-            self._advance = self._until_done.enter_context(progress("check", total))
-        self._advance(done)
 
 
 def shipped(provider: str) -> Definition:
@@ -118,22 +111,14 @@ def print_certificate(certificate: Certificate) -> None:
 def _print_findings(certificate: Certificate) -> None:
     findings = certificate.linted.findings
     if findings:
-        rows = (
-            (Cell(each.code, "red"), ", ".join(each.witness) or "-", each.sentence)
-            for each in findings
-        )
+        rows = ((Cell(each.code, "red"), each.witness, each.sentence) for each in findings)
         print_table(("finding", "shown by", "what is wrong"), rows)
         say()
 
 
 def _print_obligations(certificate: Certificate) -> None:
     rows = (
-        (
-            Cell(each.proved.value, VERDICT_STYLES[each.proved]),
-            str(each.checked),
-            each.name,
-            each.says,
-        )
+        (Cell(each.proved.value, VERDICT_STYLES[each.proved]), each.checked, each.name, each.says)
         for each in certificate.obligations
     )
     print_table(("", "cases", "to show", "found"), rows)
@@ -141,16 +126,16 @@ def _print_obligations(certificate: Certificate) -> None:
 
 
 def _print_unordered(unordered: Unordered, alphabet: Sequence[str]) -> None:
-    say("the status without sorting, as events arrive", "bold")
-    print_fields(dict(_facts(unordered, alphabet)))
-    say()
-
-
-def _facts(unordered: Unordered, alphabet: Sequence[str]) -> Iterator[tuple[str, Any]]:
     found = unordered.finding.counterexample
-    yield "order matters", "no" if found is None else str(found)
-    yield "pairs that commute anyway", f"{len(unordered.commuting)} of {unordered.pairs}"
-    yield "never mattered", list(_in_short(unordered.harmless, alphabet))
+    say("the status without sorting, as events arrive", "bold")
+    print_fields(
+        {
+            "order matters": "no" if found is None else str(found),
+            "pairs that commute anyway": f"{len(unordered.commuting)} of {unordered.pairs}",
+            "never mattered": list(_in_short(unordered.harmless, alphabet)),
+        }
+    )
+    say()
 
 
 def _in_short(labels: Sequence[str], alphabet: Sequence[str]) -> Iterator[str]:

@@ -16,7 +16,7 @@ from lifecycle.cli.option import (
     Database,
     Json,
     ProviderName,
-    read_duration,
+    span_option,
 )
 from lifecycle.cli.output import print_fields, print_json, progress
 from lifecycle.composition import connect, part_of
@@ -27,20 +27,12 @@ LONGEST_PAUSE: Final = timedelta(minutes=5)
 
 WaitingLongerThan = Annotated[
     timedelta,
-    typer.Option(
-        "--waiting-longer-than",
-        metavar="SPAN",
-        parser=read_duration,
-        help="Only orders that wait longer than 90s, 15m, 2h or 3d.",
-    ),
+    span_option("--waiting-longer-than", "Only orders that wait longer than 90s, 15m, 2h or 3d."),
 ]
 Interval = Annotated[
     timedelta,
-    typer.Option(
-        "--interval",
-        metavar="SPAN",
-        parser=read_duration,
-        help="Only orders that nothing was heard of for so long, earlier polls included.",
+    span_option(
+        "--interval", "Only orders that nothing was heard of for so long, earlier polls included."
     ),
 ]
 

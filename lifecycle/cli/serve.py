@@ -24,7 +24,7 @@ from lifecycle.cli.option import (
     DEFAULT_PROVIDER,
     Database,
     ProviderName,
-    read_duration,
+    span_option,
 )
 from lifecycle.cli.output import warn
 from lifecycle.cli.reconcile import background_of
@@ -68,11 +68,8 @@ MostConnections = Annotated[
 ]
 Reconcile = Annotated[
     timedelta | None,
-    typer.Option(
-        "--reconcile",
-        metavar="SPAN",
-        parser=read_duration,
-        help="Ask the provider for orders that wait longer than that, such as 15m.",
+    span_option(
+        "--reconcile", "Ask the provider for orders that wait longer than that, such as 15m."
     ),
 ]
 

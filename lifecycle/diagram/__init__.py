@@ -12,8 +12,7 @@ OrderView, history ─→ moments ─┬→ timeline (a terminal's, by paint)   
                                            └→ sequence, in mermaid
 scene       shapes and measured texts ─→ svg, and PNG from it
 harmless    foreign text that only shows
-metrics     how wide a text is, before anybody draws it
-breaking    texts cut or broken into lines, to fit
+metrics     how wide a text is before anybody draws it; texts cut or broken to fit
 theme       colors, light and dark
 paint       lines in color or plain, and the characters that a timeline is drawn with
 """

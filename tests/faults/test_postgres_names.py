@@ -19,7 +19,7 @@ from eventsourcing.persistence import StoredEvent, Tracking
 
 from lifecycle import connect
 from lifecycle.audit.verify import verify
-from lifecycle.cli.doctor_checks import checks_of_log
+from lifecycle.cli.doctor import checks_of_log
 from lifecycle.composition import initialize
 from lifecycle.errors import StoreUnavailableError
 from lifecycle.log.contract import Log

@@ -11,7 +11,7 @@ from resource import RUSAGE_CHILDREN, getrusage
 import pytest
 
 from lifecycle import connect
-from lifecycle.cli import demo_claims
+from lifecycle.cli import demo
 from lifecycle.composition import sample_orders_of
 from lifecycle.log.contract import Outcome
 from tests.scenario.command_line import run, run_on_terminal, run_script
@@ -94,7 +94,7 @@ def test_fewer_orders_of_a_seed_are_the_first_of_more(tmp_path):
 @pytest.mark.parametrize("seed", range(8))
 def test_every_claim_holds_for_every_seed(seed, tmp_path):
     with connect("memory:") as orders:
-        shown = demo_claims.demonstrate(orders, seed=seed, count=100)
+        shown = demo.demonstrate(orders, seed=seed, count=100)
     assert [claim for claim in shown.claims if not claim.ok] == []
 
 
@@ -104,20 +104,20 @@ def test_a_claim_that_does_not_hold_is_seen():
         truth = {story.order_id: story for story in sample_orders_of().generate(SEED, 20)}
         delivery = sample_orders_of().deliver(SEED, truth.values(), lost=0.0)
         receipts = orders.record_many(delivery.recordings)
-        arrived = demo_claims._by_order(receipts, delivery.recordings)
+        arrived = demo._by_order(receipts, delivery.recordings)
         views = {order_id: orders.get(order_id) for order_id in truth}
         outcomes = Counter(receipt.outcome for receipt in receipts)
         lied = {order_id: story._replace(status="lied") for order_id, story in truth.items()}
-        assert demo_claims._true(truth, arrived, views).ok
-        assert not demo_claims._true(lied, arrived, views).ok
+        assert demo._true(truth, arrived, views).ok
+        assert not demo._true(lied, arrived, views).ok
         first, second = list(truth)[:2]
         mixed_up = views | {first: views[second]}
-        assert demo_claims._same_in_order(truth, arrived, views).ok
-        assert not demo_claims._same_in_order(truth, arrived, mixed_up).ok
+        assert demo._same_in_order(truth, arrived, views).ok
+        assert not demo._same_in_order(truth, arrived, mixed_up).ok
         faults = delivery.faults
-        assert demo_claims._stored_once(faults, outcomes, views.values()).ok
+        assert demo._stored_once(faults, outcomes, views.values()).ok
         one_more = faults._replace(sent=faults.sent + 1)
-        assert not demo_claims._stored_once(one_more, outcomes, views.values()).ok
+        assert not demo._stored_once(one_more, outcomes, views.values()).ok
         assert outcomes[Outcome.QUARANTINED] == 0
 
 
@@ -137,5 +137,5 @@ def test_the_recordings_travel_in_the_wheel():
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text())
     wheel = settings["tool"]["hatch"]["build"]["targets"]["wheel"]
     assert wheel["force-include"]["examples/recordings"] == "lifecycle/recordings"
-    assert demo_claims._PLACES[0] == ROOT / "lifecycle" / "recordings"
-    assert all(story.lines() for story in demo_claims.how_to())
+    assert demo._PLACES[0] == ROOT / "lifecycle" / "recordings"
+    assert all(demo.how_to().values())

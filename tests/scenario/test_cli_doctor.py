@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import pytest
 
 from lifecycle import NoReading, connect
-from lifecycle.cli.doctor_checks import checks_of_log
+from lifecycle.cli.doctor import checks_of_log
 from lifecycle.log.contract import Level, Setting
 from lifecycle.providers.instacart import Instacart
 from tests.scenario.command_line import (

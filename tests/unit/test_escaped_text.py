@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lifecycle.diagram.metrics import shortened
 from lifecycle.diagram.harmless import cells, harmless
+from lifecycle.diagram.metrics import shortened
 from tests.pictures import HOSTILE
 
 
