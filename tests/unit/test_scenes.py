@@ -68,3 +68,16 @@ def test_the_rules_see_what_they_look_for():
         crossed_boxes(box._replace(items=(*box.items, line)))
         for line in [through._replace(points=((0, y), (box.width, y))) for y in range(60, 200, 10)]
     )
+
+
+def test_a_text_is_as_wide_as_arial_writes_it_in_whatever_letters():
+    """The figures are those of Arial's own table of advance widths."""
+    widths = {" ": 278, "A": 667, "W": 944, "i": 222, "\u00e9": 556, "\u03a9": 748, "\u0416": 923}
+    assert {text: round(Text(0, 0, text, 1000).width) for text in widths} == widths
+    assert round(Text(0, 0, "i", 1000, bold=True).width) == 278
+    assert Text(0, 0, "AAW", 1000).width == 667 + 667 + 944
+
+
+def test_a_character_that_no_font_of_ours_has_is_given_room_all_the_same():
+    assert Text(0, 0, "\u65e5", 1000).width == 1000
+    assert Text(0, 0, "\u0531", 1000).width == 720
