@@ -47,4 +47,6 @@ class GuardedClients:
 
 
 def _wait(seconds: float) -> Response:
-    return as_json(429, {"error": _TOO_MANY}, [("retry-after", str(math.ceil(seconds)))])
+    # A second is sometimes one and a trillionth, as floats go.
+    whole = max(1, math.ceil(round(seconds, 3)))
+    return as_json(429, {"error": _TOO_MANY}, [("retry-after", str(whole))])
