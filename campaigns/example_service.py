@@ -25,12 +25,12 @@ import uvicorn
 from lifecycle.composition import connect_async
 from lifecycle.core.event import Entry, Event
 from lifecycle.errors import ProviderError
+from lifecycle.http.create_order import Refused, Unknown, create_order_async
 from lifecycle.http.receiver import BearerTokens, Receiver, Service
+from lifecycle.http.reconcile import keep_reconciled
 from lifecycle.log.contract import QUARANTINE, Append
 from lifecycle.log.stores.sqlite import log as sqlite
 from lifecycle.providers.instacart.client import AsyncClient
-from lifecycle.providers.instacart.dialogue import Refused, Unknown, create_order_async
-from lifecycle.providers.instacart.reconcile import keep_reconciled
 from lifecycle.providers.instacart.request import Address, CreateOrder
 from lifecycle.service.async_orders import AsyncOrders
 

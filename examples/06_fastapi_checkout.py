@@ -8,9 +8,9 @@ from checkout.customer import KEY, PROVIDER, SECRET, visit
 from fastapi import FastAPI, HTTPException
 
 from lifecycle import InvalidRequestError, UnknownOrderError, connect_async
+from lifecycle.http.create_order import Correctable, Created, create_order_async
 from lifecycle.http.receiver import BearerTokens, Receiver
 from lifecycle.providers.instacart.client import AsyncClient
-from lifecycle.providers.instacart.dialogue import Correctable, Created, create_order_async
 from lifecycle.providers.instacart.request import CreateOrder
 
 orders = connect_async("memory:")  # yours: sqlite:/// or postgresql://

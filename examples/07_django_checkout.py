@@ -9,10 +9,10 @@ from django.http import HttpRequest, JsonResponse
 from django.urls import path
 
 from lifecycle import InvalidRequestError, UnknownOrderError, connect
+from lifecycle.http.create_order import Correctable, Created, create_order
 from lifecycle.http.receiver import BearerTokens, SyncReceiver
 from lifecycle.http.receiver.django import view
 from lifecycle.providers.instacart.client import Client
-from lifecycle.providers.instacart.dialogue import Correctable, Created, create_order
 from lifecycle.providers.instacart.request import CreateOrder
 
 orders = connect("memory:")  # yours: sqlite:/// or postgresql://

@@ -7,9 +7,9 @@ from flask import Flask, jsonify, request
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
 from lifecycle import InvalidRequestError, UnknownOrderError, connect
+from lifecycle.http.create_order import Correctable, Created, create_order
 from lifecycle.http.receiver import BearerTokens, SyncReceiver
 from lifecycle.providers.instacart.client import Client
-from lifecycle.providers.instacart.dialogue import Correctable, Created, create_order
 from lifecycle.providers.instacart.request import CreateOrder
 
 orders = connect("memory:")  # yours: sqlite:/// or postgresql://

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -21,8 +21,9 @@ from lifecycle.cli.option import (
 from lifecycle.cli.output import print_fields, print_json, progress
 from lifecycle.composition import connect, part_of
 
-ENVIRONMENT: Final = "LIFECYCLE_PROVIDER_"
-NEEDED: Final = ("URL", "CLIENT_ID", "CLIENT_SECRET", "USER_ID")
+if TYPE_CHECKING:
+    from lifecycle.http.client import ClientPort
+
 LONGEST_PAUSE: Final = timedelta(minutes=5)
 
 WaitingLongerThan = Annotated[
@@ -49,13 +50,16 @@ def reconcile(
     json: Json = False,
 ) -> None:
     """Ask the provider for orders that wait too long."""
-    module, settings = part_of(provider, "reconcile"), provider_settings(os.environ)
+    from lifecycle.http.reconcile import reconcile as reconcile_orders  # noqa: PLC0415 - `http` may not be installed
+
+    client_port = part_of(provider, "client").CLIENT
+    settings = provider_settings(client_port, os.environ)
     with (
         connect(db, provider=provider, create=False) as orders,
-        part_of(provider, "client").Client(**settings) as client,
+        client_port.client(**settings) as client,
         progress("reconcile") as advance,
     ):
-        found = module.reconcile(
+        found = reconcile_orders(
             orders,
             client,
             longer_than=waiting_longer_than,
@@ -72,29 +76,23 @@ def reconcile(
         raise Refusal(f"not all were answered: {found.why or 'the provider is busy'}", NO)
 
 
-def provider_settings(environment: Mapping[str, str]) -> dict[str, Any]:
+def provider_settings(port: ClientPort, environment: Mapping[str, str]) -> dict[str, str]:
     """Return what a client of the provider is made from, as the environment tells it.
 
     Raises:
         Refusal: a variable is missing.
     """
-    missing = [ENVIRONMENT + name for name in NEEDED if not environment.get(ENVIRONMENT + name)]
-    if missing:
+    if missing := port.missing(environment):
         raise Refusal(f"the environment has no {', '.join(missing)}; set it and try again")
-    return {
-        "base_url": environment[f"{ENVIRONMENT}URL"],
-        "client_id": environment[f"{ENVIRONMENT}CLIENT_ID"],
-        "client_secret": environment[f"{ENVIRONMENT}CLIENT_SECRET"],
-        "user_id": environment[f"{ENVIRONMENT}USER_ID"],
-        "token_url": environment.get(f"{ENVIRONMENT}TOKEN_URL") or None,
-    }
+    return port.arguments(environment)
 
 
 def background_of(provider: str, longer_than: timedelta) -> tuple[Any, Any]:
     """Return a client to keep open, and what runs beside a receiver to reconcile its orders."""
-    client = part_of(provider, "client").AsyncClient(**provider_settings(os.environ))
+    from lifecycle.http.reconcile import keep_reconciled  # noqa: PLC0415 - as above
+
+    port = part_of(provider, "client").CLIENT
+    client = port.async_client(**provider_settings(port, os.environ))
     pause = min(max(longer_than, timedelta(seconds=1)), LONGEST_PAUSE)
-    keep = part_of(provider, "reconcile").keep_reconciled(
-        client, every=pause, longer_than=longer_than, interval=pause
-    )
+    keep = keep_reconciled(client, every=pause, longer_than=longer_than, interval=pause)
     return client, keep

@@ -34,13 +34,12 @@ from lifecycle.diagram import draw_definition, draw_order, draw_stats
 from lifecycle.diagram import mermaid as mermaid_module
 from lifecycle.diagram import timeline as timeline_module
 from lifecycle.diagram.mermaid import mermaid
-from lifecycle.http import body, receiver, server
+from lifecycle.http import body, create_order, receiver, reconcile, server
+from lifecycle.http import client as http_client
 from lifecycle.http.receiver import django as receiver_django
 from lifecycle.projections.stats import LogStats
 from lifecycle.providers.instacart import (
     client,
-    dialogue,
-    reconcile,
     recordings,
     request,
     sample_orders,
@@ -186,9 +185,9 @@ def api() -> str:
         "## Writing a provider",
         functions_table(identity, instant, strict_json),
     ]
-    for module in (diagram, proof, testing, server, request, client, dialogue):
+    for module in (diagram, proof, testing, server, http_client, create_order, reconcile):
         parts += [f"## {module.__name__}", module_table(module)]
-    for module in (reconcile, receiver, receiver_django, simulator, recordings):
+    for module in (receiver, receiver_django, request, client, simulator, recordings):
         parts += [f"## {module.__name__}", module_table(module)]
     return "\n\n".join(parts)
 

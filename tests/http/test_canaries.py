@@ -12,13 +12,13 @@ import httpx2
 import pytest
 
 from lifecycle import LifecycleError
-from lifecycle.providers.instacart.client import Client
-from lifecycle.providers.instacart.dialogue import (
+from lifecycle.http.create_order import (
     create_order,
     create_order_async,
     find_outcome,
     find_outcome_async,
 )
+from lifecycle.providers.instacart.client import Client
 from lifecycle.providers.instacart.request import Address, CreateOrder
 from tests.http.scripted import REJECTED, Scripted, answer, drop, grant, made, raw
 from tests.http.sync_and_async import settings
@@ -123,8 +123,8 @@ def test_values_on_the_way_say_nothing(server, everything):
         operations = client._operations
         everything.append(shown(client.create(REQUEST)))
         everything += [shown(value) for value in vars(operations).values()]
-        everything += [shown(value) for value in vars(operations._tokens).values()]
-        everything.append(shown(operations.endpoint.create(REQUEST, None)))
+        everything += [shown(value) for value in vars(operations._authorization).values()]
+        everything.append(shown(client._endpoint.create(REQUEST, None)))
         everything.append(shown(REQUEST))
 
 

@@ -21,9 +21,9 @@ from lifecycle import (
     NoTokenError,
 )
 from lifecycle.core.event import MAX_KEPT_BYTES
+from lifecycle.http.client.exchange import Answer
+from lifecycle.http.client.retries import retry_after
 from lifecycle.providers.instacart.client import AsyncClient, Client
-from lifecycle.providers.instacart.client.exchange import Answer
-from lifecycle.providers.instacart.client.retries import retry_after
 from tests.http.scripted import (
     LIMIT,
     Scripted,

@@ -19,10 +19,7 @@ import pytest
 
 from lifecycle import NoAnswerError, StoreUnavailableError, connect, connect_async
 from lifecycle.core.view import OrderView
-from lifecycle.http.flow import run, run_async
-from lifecycle.providers.instacart.client import AsyncClient, Client
-from lifecycle.providers.instacart.create_order import OrderCreation
-from lifecycle.providers.instacart.dialogue import (
+from lifecycle.http.create_order import (
     SETTLE_AFTER,
     Correctable,
     Created,
@@ -33,6 +30,9 @@ from lifecycle.providers.instacart.dialogue import (
     find_outcome,
     find_outcome_async,
 )
+from lifecycle.http.create_order.creation import OrderCreation
+from lifecycle.http.flow import run, run_async
+from lifecycle.providers.instacart.client import AsyncClient, Client
 from lifecycle.providers.instacart.request import Address, CreateOrder
 from tests.http.scripted import (
     LIMIT,
@@ -484,7 +484,7 @@ import sys
 from tests.http.test_dialogue import REQUEST
 from lifecycle import connect
 from lifecycle.providers.instacart.client import Client
-from lifecycle.providers.instacart.dialogue import create_order
+from lifecycle.http.create_order import create_order
 
 url, base = sys.argv[1:]
 with connect(url) as orders, Client(
@@ -559,7 +559,7 @@ def resumed_by_many(server, tmp_path, kind):
         async with connect_async(url) as orders, AsyncClient(**settings(server)) as client:
             await client.authorize()
             creations = [
-                kind.of(orders, client, ORDER, None, SETTLE_AFTER).create(REQUEST) for _ in range(8)
+                kind.of(orders, client, ORDER, {}, SETTLE_AFTER).create(REQUEST) for _ in range(8)
             ]
             return await asyncio.gather(*(run_async(creation) for creation in creations))
 

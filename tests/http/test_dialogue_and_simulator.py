@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 from lifecycle import NoAnswerError, connect
+from lifecycle.http.create_order import Refused, Unknown, create_order
 from lifecycle.providers.instacart.client import Client
-from lifecycle.providers.instacart.dialogue import Refused, Unknown, create_order
 from lifecycle.providers.instacart.request import Address, CreateOrder
 from lifecycle.providers.instacart.simulator import hostile
 from lifecycle.testing import simulated

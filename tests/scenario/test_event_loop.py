@@ -18,12 +18,12 @@ from typing import Any
 import pytest
 
 from lifecycle import AsyncOrders, NotFoldedError, Outcome, connect, connect_async
+from lifecycle.http.create_order import Created, create_order_async
 from lifecycle.http.receiver import BearerTokens, Receiver, Request, Service
+from lifecycle.http.reconcile import Reconciled, reconcile_async
 from lifecycle.log.stores.postgres import connection as postgres_connection
 from lifecycle.log.stores.sqlite import connection as sqlite_connection
 from lifecycle.providers.instacart.client import AsyncClient
-from lifecycle.providers.instacart.dialogue import Created, create_order_async
-from lifecycle.providers.instacart.reconcile import Reconciled, reconcile_async
 from lifecycle.providers.instacart.request import CreateOrder
 from lifecycle.testing import simulated
 from tests.polling import wait_until

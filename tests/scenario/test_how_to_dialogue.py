@@ -12,9 +12,9 @@ import httpx2
 import pytest
 
 from lifecycle import connect, connect_async
+from lifecycle.http.create_order import Correctable, Created, Unknown, create_order
 from lifecycle.http.receiver import BearerTokens, Receiver
 from lifecycle.providers.instacart.client import Client
-from lifecycle.providers.instacart.dialogue import Correctable, Created, Unknown, create_order
 from lifecycle.providers.instacart.request import Address, CreateOrder
 from lifecycle.testing import simulated
 from tests.how_to import BRAND_NEW, CLIENT_ERROR, FIELDS

@@ -10,17 +10,17 @@ import pytest
 
 from lifecycle import InvalidArgumentError, connect, connect_async
 from lifecycle.errors import ProviderError, StoreClosedError
+from lifecycle.http import reconcile as reconciling
 from lifecycle.http.receiver import BearerTokens, Receiver, Service
-from lifecycle.providers.instacart import reader as recognizing
-from lifecycle.providers.instacart import reconcile as reconciling
-from lifecycle.providers.instacart.client import AsyncClient, Client
-from lifecycle.providers.instacart.reconcile import (
+from lifecycle.http.reconcile import (
     OverdueRule,
     Reconciled,
     keep_reconciled,
     reconcile,
     reconcile_async,
 )
+from lifecycle.providers.instacart import reader as recognizing
+from lifecycle.providers.instacart.client import AsyncClient, Client
 from lifecycle.testing import simulated
 from tests.polling import wait_until
 from tests.receiving import locked, orders_on

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from lifecycle.errors import NeverReachedError, NoAnswerError, ProviderError
 
-Operation = Literal["token", "create", "get", "cancel", "stage"]
-
 
 class Call(NamedTuple):
-    """One HTTP request; its headers hold the token, its URL may name a person."""
+    """One HTTP request; its headers hold the token, its URL may name a person.
 
-    operation: Operation
+    `operation` names it in errors: `create`, `get`, `token`.
+    """
+
+    operation: str
     method: str
     url: str
     headers: Mapping[str, str]
@@ -43,7 +44,7 @@ class Failure(NamedTuple):
     found: str
     sent: bool = True
 
-    def error(self, operation: Operation) -> ProviderError:
+    def error(self, operation: str) -> ProviderError:
         """Return the exception to raise."""
         kind = NoAnswerError if self.sent else NeverReachedError
         return kind(operation, self.found)

@@ -20,7 +20,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Final, Literal, ParamSpec
+from typing import Any, Final, Literal, ParamSpec, Protocol
 
 from lifecycle.core.argument import type_name
 from lifecycle.core.view import OrderView
@@ -37,10 +37,9 @@ from lifecycle.errors import (
     StoreError,
     StoreUnavailableError,
 )
+from lifecycle.http.client import Answer
+from lifecycle.http.client.retries import retry_after
 from lifecycle.http.flow import Flow, folded, run, run_async
-from lifecycle.providers.instacart.client import Answer, AsyncClient, Client
-from lifecycle.providers.instacart.client.retries import retry_after
-from lifecycle.providers.instacart.exchanges import is_success
 from lifecycle.service.async_orders import AsyncOrders
 from lifecycle.service.orders import Orders
 from lifecycle.service.receipt import Receipt
@@ -63,6 +62,16 @@ A plain function that does not block: `reconcile` calls it from several threads 
 `reconcile_async` in the event loop. If it raises or returns anything else, the order is not
 polled and counts as `failed`.
 """
+
+
+class GettingClient(Protocol):
+    """A client that can get orders: the `Answer`, or an awaitable of it."""
+
+    @property
+    def get(self) -> Callable[..., Any]:
+        """Gets an order by its id; takes a customer's `user_id`, too, where `user_of` gives one."""
+        ...
+
 
 OnResult = Callable[[str, Result], object]
 """Called with each order's id and result; what it raises is logged."""
@@ -134,7 +143,7 @@ def is_overdue(view: OrderView, now: datetime, rule: OverdueRule) -> bool:
 
 def reconcile(
     orders: Orders,
-    client: Client,
+    client: GettingClient,
     *,
     longer_than: timedelta = LONGER_THAN,
     interval: timedelta = INTERVAL,
@@ -171,7 +180,7 @@ def reconcile(
 
 async def reconcile_async(
     orders: AsyncOrders,
-    client: AsyncClient,
+    client: GettingClient,
     *,
     longer_than: timedelta = LONGER_THAN,
     interval: timedelta = INTERVAL,
@@ -180,7 +189,7 @@ async def reconcile_async(
     now: datetime | None = None,
     on_result: OnResult | None = None,
 ) -> Reconciled:
-    """As `reconcile`, with an `AsyncClient`."""
+    """As `reconcile`, with a client for coroutines."""
     rule = OverdueRule(longer_than, interval, at_once)
     at = now or datetime.now(UTC)
     found = _folded_async(orders.find(now=at))
@@ -200,7 +209,7 @@ async def reconcile_async(
 
 
 def keep_reconciled(
-    client: AsyncClient,
+    client: GettingClient,
     *,
     every: timedelta = INTERVAL,
     longer_than: timedelta = LONGER_THAN,
@@ -299,7 +308,7 @@ class _Pass:
     def __init__(
         self,
         orders: Orders | AsyncOrders,
-        client: Client | AsyncClient,
+        client: GettingClient,
         user_of: UserOf | None,
         on_result: OnResult | None,
     ) -> None:
@@ -345,8 +354,9 @@ class _Pass:
         user_id = None if self._user_of is None else self._user_of(due)
         if user_id is not None and not isinstance(user_id, str):
             return self._failed(f"user_of returned {type_name(user_id)}, expected text or None")
+        where = {} if user_id is None else {"user_id": user_id}
         try:
-            answer: Answer = yield partial(self._client.get, due.order_id, user_id=user_id)
+            answer: Answer = yield partial(self._client.get, due.order_id, **where)
         except ProviderError as failure:
             self._why = str(failure)
             self._ended = self._ended or isinstance(failure, NeverReachedError | NoTokenError)
@@ -363,6 +373,6 @@ class _Pass:
         )
         if answer.http_status == 404:
             return "missing"
-        if not is_success(answer.http_status):
+        if answer.http_status // 100 != 2:
             return "refused"
         return "unmoved" if (yield from folded(receipt)).change is None else "moved"

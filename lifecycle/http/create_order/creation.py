@@ -1,15 +1,17 @@
-"""The creation of one order, as flows; `dialogue` explains the rules."""
+"""The creation of one order, as flows; the package explains the rules."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from hashlib import sha256
 from itertools import count
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Protocol
 from uuid import uuid4
 
+from lifecycle.core.definition import Definition
 from lifecycle.core.event import Event, Unreadable
 from lifecycle.core.view import OrderView
 from lifecycle.errors import (
@@ -21,12 +23,11 @@ from lifecycle.errors import (
     UnknownOrderError,
     VersionConflictError,
 )
-from lifecycle.http.flow import Flow, folded
-from lifecycle.providers.instacart.bodies import is_error, object_in
-from lifecycle.providers.instacart.client import AsyncClient, Client
-from lifecycle.providers.instacart.client.exchange import Answer
-from lifecycle.providers.instacart.client.retries import is_temporary, retry_after
-from lifecycle.providers.instacart.outcome import (
+from lifecycle.http.client.exchange import Answer
+from lifecycle.http.client.retries import is_temporary, retry_after
+from lifecycle.http.create_order.outcome import (
+    Correctable,
+    Created,
     CreationOutcome,
     Refused,
     Unknown,
@@ -37,8 +38,8 @@ from lifecycle.providers.instacart.outcome import (
     settled_outcome,
     unknown_why,
 )
-from lifecycle.providers.instacart.request import CreateOrder
-from lifecycle.providers.instacart.request_state import RequestState
+from lifecycle.http.create_order.request_state import RequestState
+from lifecycle.http.flow import Flow, folded
 from lifecycle.service.async_orders import AsyncOrders
 from lifecycle.service.orders import Orders
 from lifecycle.service.receipt import Receipt
@@ -49,20 +50,62 @@ _SendResult = Answer | NeverReachedError | NoAnswerError | NoTokenError
 _MOST_CLAIMS: Final = 20
 
 
+class CreateRequest(Protocol):
+    """A create request, checked and ready to be sent."""
+
+    @property
+    def order_id(self) -> str:
+        """The id that the order is to have."""
+        ...
+
+    def body(self) -> bytes:
+        """Return the bytes to send: always the same for one request."""
+        ...
+
+
+class CreatingClient(Protocol):
+    """A client that can create and get; each call returns its result, or an awaitable of it.
+
+    `create` and `get` take what `create_order` was given as `where`, too.
+    """
+
+    @property
+    def longest_seconds(self) -> float:
+        """How long one exchange may take, connecting included."""
+        ...
+
+    @property
+    def create(self) -> Callable[..., Any]:
+        """Sends the bytes of a request once, and returns the `Answer`."""
+        ...
+
+    @property
+    def get(self) -> Callable[..., Any]:
+        """Gets an order by its id, at most `tries` times, and returns the `Answer`."""
+        ...
+
+    def authorize(self) -> Any:
+        """Get what the next call needs, so that it is sent at once."""
+        ...
+
+    def pause(self, answer: Answer | None, tried: int) -> Any:
+        """Wait before a create is sent again; False: do not send it again."""
+        ...
+
+    def is_absent(self, answer: Answer) -> bool:
+        """Tell whether an answer to a get says that the provider has no such order."""
+        ...
+
+
 class Polled(NamedTuple):
-    """The result of a poll; `answer` None: no answer came."""
+    """The result of a poll; `answer` None: no answer came.
+
+    `is_absent`: the provider itself answered that it has no such order.
+    """
 
     answer: Answer | None
     at: datetime | None = None
-
-    @property
-    def is_absent(self) -> bool:
-        """Whether the provider itself answered that it has no such order.
-
-        A 404 without the provider's error body comes from a proxy or another server.
-        """
-        answer = self.answer
-        return answer is not None and answer.http_status == 404 and is_error(object_in(answer.body))
+    is_absent: bool = False
 
     def open_outcome(self, view: OrderView | None) -> Refused | Unknown:
         """Return the outcome of a poll that did not show the order."""
@@ -80,32 +123,42 @@ class OrderCreation:
     """The creation of one order, as flows."""
 
     orders: Orders | AsyncOrders
-    client: Client | AsyncClient
+    client: CreatingClient
     order_id: str | int
-    user_id: str | None
+    where: Mapping[str, Any]
     settle_after: timedelta
 
     @classmethod
     def of(
         cls,
         orders: Orders | AsyncOrders,
-        client: Client | AsyncClient,
+        client: CreatingClient,
         order_id: str | int,
-        user_id: str | None,
+        where: Mapping[str, Any],
         settle_after: timedelta,
     ) -> OrderCreation:
-        """Return the checked creation; see `dialogue.create_order`."""
+        """Return the checked creation; see `create_order`."""
         if not isinstance(settle_after, timedelta):
             raise InvalidArgumentError("settle_after", "a timedelta")
         least = timedelta(seconds=client.longest_seconds)
-        return cls(orders, client, order_id, user_id, max(settle_after, least))
+        return cls(orders, client, order_id, where, max(settle_after, least))
 
-    def create(self, request: CreateOrder) -> Flow[CreationOutcome]:
+    @property
+    def _definition(self) -> Definition:
+        return self.orders.provider.definition
+
+    def _settled(self, view: OrderView | None) -> Created | Refused | None:
+        return settled_outcome(view, self._definition)
+
+    def _correctable(self, view: OrderView | None) -> Correctable | None:
+        return correctable(view, self._definition)
+
+    def create(self, request: CreateRequest) -> Flow[CreationOutcome]:
         """Create the order, or find the outcome of earlier requests."""
         body = request.body()
         state = yield from self._state()
         # The token comes first, so that a recorded request is sent at once.
-        outcome = settled_outcome(state.view) or (yield from self._authorize(state.view))
+        outcome = self._settled(state.view) or (yield from self._authorize(state.view))
         if outcome is not None:
             return outcome
         if state.may_send_at_once:
@@ -119,14 +172,14 @@ class OrderCreation:
             return failed
         polled = yield from self._poll(None)
         view = (yield from self._state()).view
-        return settled_outcome(view) or correctable(view) or polled.open_outcome(view)
+        return self._settled(view) or self._correctable(view) or polled.open_outcome(view)
 
     def _begin(self, body: bytes, before: RequestState) -> Flow[CreationOutcome]:
         """Record a request and send it, unless another caller did so at the same moment."""
         sent: Sent[Any] = yield partial(self.orders.begin_request, self.order_id, body)
         key = _key(sent.receipt)
         after = yield from self._state()
-        outcome = settled_outcome(after.view)
+        outcome = self._settled(after.view)
         if outcome is not None:
             return outcome
         if sent.resumed and key in before.exchange_keys:
@@ -139,7 +192,7 @@ class OrderCreation:
         """Find the outcome of earlier requests; else send this one."""
         polled = yield from self._poll(1)
         state = yield from self._state()
-        outcome = settled_outcome(state.view)
+        outcome = self._settled(state.view)
         if outcome is not None:
             return outcome
         if not polled.is_absent:
@@ -147,7 +200,7 @@ class OrderCreation:
         seconds_in_flight = state.seconds_in_flight(self.settle_after, polled.at)
         if seconds_in_flight > 0:
             return Unknown("in_flight", state.view, seconds_in_flight)
-        if state.body == sha256(body).hexdigest() and not correctable(state.view):
+        if state.body == sha256(body).hexdigest() and not self._correctable(state.view):
             return (yield from self._claim_and_send(body, state, state.attempt))
         return (yield from self._begin(body, state))
 
@@ -187,7 +240,7 @@ class OrderCreation:
         view, event = (yield from folded(receipt)).view, receipt.event
         if view is None or isinstance(event, Unreadable):
             return (yield from self._find_fate("unreadable"))
-        outcome = outcome_of_response(event, view)
+        outcome = outcome_of_response(event, view, self._definition)
         if may_renew and outcome is not None and _is_unauthorized(result):
             return (yield from self._confirm_absent(view))
         if outcome is not None:
@@ -196,7 +249,7 @@ class OrderCreation:
 
     def _exchange(self, body: bytes) -> Flow[_SendResult]:
         try:
-            answer: Answer = yield partial(self.client.create, body, user_id=self.user_id)
+            answer: Answer = yield partial(self.client.create, body, **self.where)
         except (NeverReachedError, NoAnswerError, NoTokenError) as failure:
             return failure
         return answer
@@ -224,19 +277,17 @@ class OrderCreation:
         if polled.is_absent:
             return None
         now = (yield from self._state()).view
-        return settled_outcome(now) or polled.open_outcome(now)
+        return self._settled(now) or polled.open_outcome(now)
 
     def _find_fate(self, why: UnknownWhy) -> Flow[CreationOutcome]:
         """Poll once; if that shows no order, a callback or a later call will."""
         yield from self._poll(1)
         view = (yield from self._state()).view
-        return settled_outcome(view) or Unknown(why, view, self.settle_after.total_seconds())
+        return self._settled(view) or Unknown(why, view, self.settle_after.total_seconds())
 
     def _overtaken(self) -> Flow[CreationOutcome]:
         view = (yield from self._state()).view
-        return settled_outcome(view) or Unknown(
-            "in_flight", view, self.settle_after.total_seconds()
-        )
+        return self._settled(view) or Unknown("in_flight", view, self.settle_after.total_seconds())
 
     def _claim(self, state: RequestState, attempt: int) -> Flow[tuple[RequestState, str] | None]:
         """Record that no answer came so far, under the id of the exchange that begins now.
@@ -246,7 +297,7 @@ class OrderCreation:
         exchange_id = uuid4().hex
         for _ in range(_MOST_CLAIMS):
             now = yield from self._state()
-            if now.exchange_keys != state.exchange_keys or settled_outcome(now.view) is not None:
+            if now.exchange_keys != state.exchange_keys or self._settled(now.view) is not None:
                 return None
             try:
                 receipt: Receipt = yield partial(
@@ -278,7 +329,7 @@ class OrderCreation:
     def _poll(self, tries: int | None) -> Flow[Polled]:
         try:
             answer: Answer = yield partial(
-                self.client.get, self.order_id, user_id=self.user_id, tries=tries
+                self.client.get, self.order_id, tries=tries, **self.where
             )
         except ProviderError:
             return Polled(None)
@@ -289,7 +340,7 @@ class OrderCreation:
             answer.body,
             headers=answer.headers,
         )
-        return Polled(answer, receipt.event.received_at)
+        return Polled(answer, receipt.event.received_at, self.client.is_absent(answer))
 
     def _state(self) -> Flow[RequestState]:
         try:

@@ -17,7 +17,7 @@ from typing import Any, Final, Protocol
 
 from lifecycle.core.event import MAX_KEPT_BYTES
 from lifecycle.errors import MissingExtraError
-from lifecycle.providers.instacart.client.exchange import Answer, Call, Failure
+from lifecycle.http.client.exchange import Answer, Call, Failure
 
 try:
     import httpx2

@@ -11,16 +11,16 @@ import time
 from collections.abc import Callable
 from functools import partial
 from itertools import count
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from pydantic import SecretStr
 
-from lifecycle.errors import NoTokenError
+from lifecycle.core.strict_json import parse
+from lifecycle.errors import JsonError, NoTokenError
+from lifecycle.http.client.exchange import Answer, Call, Failure
+from lifecycle.http.client.retries import RetryPolicy
+from lifecycle.http.client.transport import Http
 from lifecycle.http.flow import Flow
-from lifecycle.providers.instacart.bodies import object_in
-from lifecycle.providers.instacart.client.exchange import Answer, Call, Failure
-from lifecycle.providers.instacart.client.retries import RetryPolicy
-from lifecycle.providers.instacart.client.transport import Http
 
 _ASSUMED_SECONDS: Final = 300.0
 """The lifetime of a token whose answer gives none."""
@@ -51,8 +51,8 @@ class Token(NamedTuple):
     expires_at: float
 
 
-class Tokens:
-    """The current token, shared by all flows of a client."""
+class ClientCredentials:
+    """OAuth 2.0 client credentials: the current token, shared by all flows of a client."""
 
     def __init__(
         self,
@@ -84,10 +84,23 @@ class Tokens:
         finally:
             self._http.lock.release()
 
-    def discard(self, token: Token) -> None:
+    def __repr__(self) -> str:
+        return "<ClientCredentials>"
+
+    def prepare(self) -> Flow[None]:
+        """Fetch a token unless there is one."""
+        yield from self.current()
+
+    def sign(self, call: Call) -> Flow[Call]:
+        """Return the call with the token."""
+        token = yield from self.current()
+        return call._replace(headers={**call.headers, **_bearer(token)})
+
+    def refused(self, call: Call) -> bool:
         """Discard a token that the provider refused; a newer one stays."""
-        if self._token is token:
+        if self._token is not None and _bearer(self._token).items() <= call.headers.items():
             self._token = None
+        return True
 
     def _renew(self, started_at: float) -> Flow[Token]:
         token = self._usable()
@@ -120,6 +133,15 @@ class Tokens:
         raise AssertionError  # pragma: no cover - counting never ends
 
 
+def client_credentials(call: Call) -> Callable[[Http, RetryPolicy], ClientCredentials]:
+    """Return what makes the authorization of a client, from the call that fetches its token."""
+    return partial(ClientCredentials, call)
+
+
+def _bearer(token: Token) -> dict[str, str]:
+    return {"authorization": f"Bearer {token.secret.get_secret_value()}"}
+
+
 def read_token(result: Answer | Failure, requested_at: float) -> Token:
     """Return the token in an answer.
 
@@ -128,7 +150,7 @@ def read_token(result: Answer | Failure, requested_at: float) -> Token:
     """
     if isinstance(result, Failure):
         raise NoTokenError(None, result.found)
-    body = object_in(result.body) or {}
+    body = _object_in(result.body)
     if result.http_status // 100 != 2:
         code = body.get("error")
         known = code if isinstance(code, str) and code in _CODES else None
@@ -145,6 +167,15 @@ def read_token(result: Answer | Failure, requested_at: float) -> Token:
         requested_at + seconds - min(_EARLY_SECONDS, seconds / 10),
         requested_at + seconds,
     )
+
+
+def _object_in(body: bytes) -> dict[str, Any]:
+    """Return the JSON object that bytes spell; empty where they spell none."""
+    try:
+        value = parse(body)
+    except JsonError:
+        return {}
+    return value if isinstance(value, dict) else {}
 
 
 def _seconds(expires_in: object) -> float:

@@ -6,7 +6,7 @@
      │                               └─ no answer, 408, 5xx: get ─→ Created or Unknown
      └── called again after a crash or Unknown: get ─→ 404, and long enough ago: claim, send
 
-The provider has no idempotency key, so the log prevents a request from being sent twice.
+A provider may have no idempotency key, so the log prevents a request from being sent twice.
 Before the first sending of an attempt its request is recorded; before every other one a
 *claim*: the fact that no answer came so far, under the exchange that begins next, and only if
 nothing else was recorded. Of several callers who want to send, exactly one can.
@@ -20,25 +20,25 @@ later than that.
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 
-from lifecycle.http.flow import run, run_async
-from lifecycle.providers.instacart.client import AsyncClient, Client
-from lifecycle.providers.instacart.create_order import OrderCreation
-from lifecycle.providers.instacart.outcome import (
+from lifecycle.http.create_order.creation import CreateRequest, CreatingClient, OrderCreation
+from lifecycle.http.create_order.outcome import (
     Correctable,
     Created,
     CreationOutcome,
     Refused,
     Unknown,
 )
-from lifecycle.providers.instacart.request import CreateOrder
+from lifecycle.http.flow import run, run_async
 from lifecycle.service.async_orders import AsyncOrders
 from lifecycle.service.orders import Orders
 
 __all__ = [
     "Correctable",
+    "CreateRequest",
     "Created",
+    "CreatingClient",
     "CreationOutcome",
     "Refused",
     "Unknown",
@@ -53,11 +53,11 @@ SETTLE_AFTER: Final = timedelta(seconds=60)
 
 def create_order(
     orders: Orders,
-    client: Client,
-    request: CreateOrder,
+    client: CreatingClient,
+    request: CreateRequest,
     *,
-    user_id: str | None = None,
     settle_after: timedelta = SETTLE_AFTER,
+    **where: Any,
 ) -> CreationOutcome:
     """Create an order, and return what became of it.
 
@@ -69,34 +69,34 @@ def create_order(
         orders: where everything is recorded.
         client: how the provider is reached.
         request: what to create.
-        user_id: the customer's id at the provider, if not the client's own.
         settle_after: how long a request may be on its way; never less than one
             exchange of this client takes.
+        where: what the client's calls take beside, such as a customer's `user_id`.
 
     Raises:
         InvalidArgumentError: an argument is of no use.
         StoreError: the log failed; call again, and what was sent is found out first.
     """
     return run(
-        OrderCreation.of(orders, client, request.order_id, user_id, settle_after).create(request)
+        OrderCreation.of(orders, client, request.order_id, where, settle_after).create(request)
     )
 
 
 async def create_order_async(
     orders: AsyncOrders,
-    client: AsyncClient,
-    request: CreateOrder,
+    client: CreatingClient,
+    request: CreateRequest,
     *,
-    user_id: str | None = None,
     settle_after: timedelta = SETTLE_AFTER,
+    **where: Any,
 ) -> CreationOutcome:
     """Create an order, and return what became of it; as `create_order`."""
-    dialogue = OrderCreation.of(orders, client, request.order_id, user_id, settle_after)
-    return await run_async(dialogue.create(request))
+    creation = OrderCreation.of(orders, client, request.order_id, where, settle_after)
+    return await run_async(creation.create(request))
 
 
 def find_outcome(
-    orders: Orders, client: Client, order_id: str | int, *, user_id: str | None = None
+    orders: Orders, client: CreatingClient, order_id: str | int, **where: Any
 ) -> CreationOutcome:
     """Ask the provider for an order, record the answer, and return what became of the order.
 
@@ -106,11 +106,11 @@ def find_outcome(
         InvalidArgumentError: an argument is of no use.
         StoreError: the log failed.
     """
-    return run(OrderCreation.of(orders, client, order_id, user_id, SETTLE_AFTER).find())
+    return run(OrderCreation.of(orders, client, order_id, where, SETTLE_AFTER).find())
 
 
 async def find_outcome_async(
-    orders: AsyncOrders, client: AsyncClient, order_id: str | int, *, user_id: str | None = None
+    orders: AsyncOrders, client: CreatingClient, order_id: str | int, **where: Any
 ) -> CreationOutcome:
     """Ask for an order and return what became of it; as `find_outcome`."""
-    return await run_async(OrderCreation.of(orders, client, order_id, user_id, SETTLE_AFTER).find())
+    return await run_async(OrderCreation.of(orders, client, order_id, where, SETTLE_AFTER).find())

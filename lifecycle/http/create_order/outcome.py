@@ -12,10 +12,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from lifecycle.core.definition import Definition
 from lifecycle.core.event import ACCEPTED, REJECTED, Event
 from lifecycle.core.view import OrderError, OrderView
-from lifecycle.providers.instacart.client.exchange import Answer
-from lifecycle.providers.instacart.definition import LAST_MILE
+from lifecycle.http.client.exchange import Answer
 
 RefusedWhy = Literal["unauthorized", "forbidden", "redirected", "no_token", "canceled"]
 UnknownWhy = Literal[
@@ -28,8 +28,7 @@ UnknownWhy = Literal[
     "unreadable",
 ]
 
-_CANCELED: Final = "canceled"
-_VALIDATION_FAILED: Final = "validation_failed"
+_CORRECTION: Final = "correction"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,26 +83,29 @@ CreationOutcome = Created | Correctable | Refused | Unknown
 """The outcome of a create request."""
 
 
-def settled_outcome(view: OrderView | None) -> Created | Refused | None:
+def settled_outcome(view: OrderView | None, definition: Definition) -> Created | Refused | None:
     """Return the final outcome that a view shows; None: the order may not exist yet."""
-    if view is None or LAST_MILE.rank(view.status) < LAST_MILE.birth_rank:
+    if view is None or definition.rank(view.status) < definition.birth_rank:
         return None
-    return Refused("canceled", None, view) if view.status == _CANCELED else Created(view)
+    return Refused("canceled", None, view) if view.status in definition.aborts else Created(view)
 
 
-def correctable(view: OrderView | None) -> Correctable | None:
+def correctable(view: OrderView | None, definition: Definition) -> Correctable | None:
     """Return what to correct if the view shows a rejected request."""
-    if view is None or view.status != _VALIDATION_FAILED:
+    awaits = None if view is None else definition.awaits.get(view.status)
+    if view is None or awaits is None or _CORRECTION not in awaits.usual:
         return None
     return Correctable(tuple(error for error in view.errors if error.correctable), view)
 
 
-def outcome_of_response(event: Event, view: OrderView) -> CreationOutcome | None:
+def outcome_of_response(
+    event: Event, view: OrderView, definition: Definition
+) -> CreationOutcome | None:
     """Return the outcome that a response shows; None: it shows none.
 
     The view takes precedence: a callback may have overtaken the response.
     """
-    outcome = settled_outcome(view)
+    outcome = settled_outcome(view, definition)
     if outcome is not None or event.name == ACCEPTED:
         return outcome or Created(view)
     if event.name == REJECTED:

@@ -10,7 +10,7 @@ from typing import Final
 
 from lifecycle.core.instant import parse_http_date
 from lifecycle.errors import InvalidArgumentError
-from lifecycle.providers.instacart.client.exchange import Answer
+from lifecycle.http.client.exchange import Answer
 
 _RANDOM: Final = SystemRandom()
 _DIGITS: Final = 9

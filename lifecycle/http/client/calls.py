@@ -1,0 +1,205 @@
+"""The clients that a provider's calls stand on: for threads, and for the tasks of an event loop.
+
+class ShopCalls(Calls[R]):
+    def get(self, order_id: str, *, tries: int | None = None) -> R:
+        return self._retried(json_call("get", "GET", f"{self.url}/{order_id}"), tries)
+
+class Client(HttpClient, ShopCalls[Answer]): ...
+class AsyncClient(AsyncHttpClient, ShopCalls[Awaitable[Answer]]): ...
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, Final, Generic, Self, TypedDict, TypeVar, Unpack
+
+from lifecycle.http.client.authorization import Authorization
+from lifecycle.http.client.exchange import Answer, Call
+from lifecycle.http.client.operations import Operations
+from lifecycle.http.client.retries import RetryPolicy, checked_seconds
+from lifecycle.http.client.transport import (
+    AsyncHttp,
+    AsyncTransport,
+    Http,
+    SyncHttp,
+    SyncTransport,
+)
+from lifecycle.http.flow import Flow, run, run_async
+
+R = TypeVar("R")
+
+TIMEOUT: Final = 20.0
+TRIES: Final = 3
+FIRST_WAIT: Final = 0.25
+LONGEST_WAIT: Final = 10.0
+
+AuthorizationOf = Callable[[Http, RetryPolicy], Authorization]
+"""Makes the authorization of a client, which may exchange something over its connections."""
+
+
+class Pacing(TypedDict, total=False):
+    """How long a client waits, and how often it tries.
+
+    `timeout`: seconds to wait for any one part of an answer; 20. `tries`: how often a get is
+    tried, and a create that was not carried out; 3. `first_wait`: seconds before the second
+    try, each later one waits twice as long; 0.25. `longest_wait`: seconds, an answer that asks
+    to wait longer is returned instead; 10.
+    """
+
+    timeout: float
+    tries: int
+    first_wait: float
+    longest_wait: float
+
+
+class Calls(Generic[R]):
+    """What the calls of a provider are made of; `R` is an `Answer`, or an awaitable of one.
+
+    | call | after no answer, 408, 429, 5xx | after 401 |
+    |---|---|---|
+    | `_retried` | retried | retried once, authorized anew |
+    | `_renewed` | returned or raised | retried once, authorized anew |
+    | `_once` | returned or raised | returned; the next call is authorized anew |
+    """
+
+    _operations: Operations
+
+    @abstractmethod
+    def _run(self, flow: Flow[Answer]) -> R: ...
+
+    @property
+    def longest_seconds(self) -> float:
+        """How long one exchange may take, connecting included."""
+        return self._operations.longest_seconds
+
+    def is_absent(self, answer: Answer) -> bool:
+        """Tell whether an answer to a get says that the provider has no such order."""
+        return answer.http_status == 404
+
+    def _once(self, call: Call) -> R:
+        return self._run(self._operations.once(call))
+
+    def _renewed(self, call: Call) -> R:
+        return self._run(self._operations.renewed(call))
+
+    def _retried(self, call: Call, tries: int | None = None) -> R:
+        return self._run(self._operations.retried(call, tries))
+
+
+class _Connected:
+    """What both clients share."""
+
+    _operations: Operations
+    _base_url: str
+
+    def _connect(
+        self, base_url: str, authorize: AuthorizationOf, http: Http, policy: RetryPolicy
+    ) -> None:
+        self._base_url = base_url
+        self._operations = Operations(http, authorize(http, policy), policy)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {self._base_url}>"
+
+
+class HttpClient(_Connected):
+    """A client for threads: any number of them may share one."""
+
+    def __init__(
+        self,
+        base_url: str,
+        authorize: AuthorizationOf,
+        transport: SyncTransport | None = None,
+        **pacing: Unpack[Pacing],
+    ) -> None:
+        policy = _policy(pacing)
+        self._http = SyncHttp(transport, _timeout(pacing))
+        self._connect(base_url, authorize, self._http, policy)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        failed: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._http.close()
+
+    def authorize(self) -> None:
+        """Fetch a token unless there is one, so that the next call is sent at once.
+
+        Raises:
+            NoTokenError: the provider grants none.
+        """
+        run(self._operations.authorize())
+
+    def pause(self, answer: Answer | None, tried: int) -> bool:
+        """Wait before a create is sent again; False: do not send it again."""
+        return run(self._operations.pause(answer, tried))
+
+    def _run(self, flow: Flow[Answer]) -> Answer:
+        return run(flow)
+
+
+class AsyncHttpClient(_Connected):
+    """As `HttpClient`, for the tasks of one event loop."""
+
+    def __init__(
+        self,
+        base_url: str,
+        authorize: AuthorizationOf,
+        transport: AsyncTransport | None = None,
+        **pacing: Unpack[Pacing],
+    ) -> None:
+        policy = _policy(pacing)
+        self._http = AsyncHttp(transport, _timeout(pacing))
+        self._connect(base_url, authorize, self._http, policy)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        failed: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._http.close()
+
+    async def authorize(self) -> None:
+        """As `HttpClient.authorize`."""
+        await run_async(self._operations.authorize())
+
+    async def pause(self, answer: Answer | None, tried: int) -> bool:
+        """As `HttpClient.pause`."""
+        return await run_async(self._operations.pause(answer, tried))
+
+    async def _run(self, flow: Flow[Answer]) -> Answer:
+        return await run_async(flow)
+
+
+def _policy(pacing: Pacing) -> RetryPolicy:
+    return RetryPolicy.of(
+        pacing.get("tries", TRIES),
+        pacing.get("first_wait", FIRST_WAIT),
+        pacing.get("longest_wait", LONGEST_WAIT),
+    )
+
+
+def _timeout(pacing: Pacing) -> float:
+    unknown: Any = set(pacing) - Pacing.__annotations__.keys()
+    if unknown:
+        raise TypeError(f"unexpected keyword arguments: {', '.join(sorted(unknown))}")
+    return checked_seconds("timeout", pacing.get("timeout", TIMEOUT))

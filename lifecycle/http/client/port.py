@@ -1,0 +1,49 @@
+"""What a provider says of its clients: how commands make them from the environment."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from lifecycle.errors import InvalidArgumentError
+
+ENVIRONMENT: Final = "LIFECYCLE_PROVIDER_"
+
+
+@dataclass(frozen=True)
+class ClientPort:
+    """A provider's clients; its folder exports one as `client.CLIENT`.
+
+    Attributes:
+        client: makes a client for threads from keyword arguments.
+        async_client: the same for the tasks of one event loop.
+        settings: the arguments that are needed, by the last part of the variable that holds
+            each: `{"URL": "base_url"}` is `LIFECYCLE_PROVIDER_URL`.
+        optional: those that are not.
+    """
+
+    client: Callable[..., Any]
+    async_client: Callable[..., Any]
+    settings: Mapping[str, str]
+    optional: Mapping[str, str] = field(default_factory=dict)
+
+    def missing(self, environment: Mapping[str, str]) -> list[str]:
+        """Return the variables that are needed and have no value."""
+        return [
+            name for name in map(ENVIRONMENT.__add__, self.settings) if not environment.get(name)
+        ]
+
+    def arguments(self, environment: Mapping[str, str]) -> dict[str, str]:
+        """Return what a client is made from, as the environment tells it.
+
+        Raises:
+            InvalidArgumentError: a variable is missing.
+        """
+        if missing := self.missing(environment):
+            raise InvalidArgumentError("the environment", f"a value in {', '.join(missing)}")
+        return {
+            argument: environment[ENVIRONMENT + name]
+            for name, argument in {**self.settings, **self.optional}.items()
+            if environment.get(ENVIRONMENT + name)
+        }
