@@ -47,6 +47,7 @@ from lifecycle.service.orders import Orders
 from lifecycle.service.receipt import Receipt
 from lifecycle.testing import FixedClock, hostile_bodies
 from tests import oracle
+from tests.recalled import recalled
 from tests.sample_events import Recording, callback, flat, random_set, request, respelled
 
 RECOGNIZER = Recognizer(INSTACART)
@@ -88,7 +89,7 @@ def told(view: OrderView) -> dict[str, Any]:
 @lru_cache(10_000)
 def event_of(record: Record) -> Event:
     """Return the event that a record holds; of the same record, always the same."""
-    return RECOGNIZER.recall(decode_event(record))
+    return recalled(RECOGNIZER, decode_event(record))
 
 
 class Sent:

@@ -14,9 +14,8 @@ from typing import Final
 
 from lifecycle.audit.verify import Verification, verify
 from lifecycle.errors import OtherRecordsError, StoredFormatError, StoreUnavailableError
-from lifecycle.log.codec import why_out_of_bounds
 from lifecycle.log.contract import CONTROL, ORDERS, QUARANTINE, Log, Record
-from lifecycle.log.header import storable
+from lifecycle.log.header import storable, why_out_of_bounds
 
 _PAGE: Final = 500
 _PAGE_BYTES: Final = 4 * 1024 * 1024

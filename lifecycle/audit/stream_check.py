@@ -19,9 +19,8 @@ from lifecycle.core.provider import Provider
 from lifecycle.core.recognizer import PROVIDER_FAULT, Recognizer, recognizer_of
 from lifecycle.core.view import OrderView
 from lifecycle.errors import LifecycleError
-from lifecycle.log.codec import why_out_of_bounds
 from lifecycle.log.contract import Record
-from lifecycle.log.header import EventHeader
+from lifecycle.log.header import EventHeader, why_out_of_bounds
 
 Tell = Callable[[Difference], None]
 

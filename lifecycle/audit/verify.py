@@ -16,9 +16,8 @@ from typing import Final, NamedTuple
 
 from lifecycle.audit.checkpoint import Checkpoint, Tally
 from lifecycle.audit.record_check import CheckedRecord, check_record
-from lifecycle.log.codec import why_misplaced
 from lifecycle.log.contract import ORDERS, Log, Record
-from lifecycle.log.header import Link
+from lifecycle.log.header import Link, why_misplaced
 
 MOST_FINDINGS: Final = 100
 """Further ones are counted, not kept."""

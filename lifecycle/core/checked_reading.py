@@ -58,6 +58,15 @@ def checked(said: object, kind: Kind) -> Reading | NoReading:
     raise WrongReadingError(f"{type_name(said)}, neither a Reading nor a NoReading")
 
 
+def checked_details(details: object) -> Mapping[str, Any]:
+    """Return details that a provider read, as plain values that nobody else holds.
+
+    Raises:
+        WrongReadingError: they are no mapping of JSON values.
+    """
+    return NOTHING if details is NOTHING else MappingProxyType(_details(details))
+
+
 def _request(said: Reading) -> Reading:
     """Return what counts of our own request: whose it is."""
     return Reading(order_id=_text("an order id", said.order_id))
@@ -81,7 +90,7 @@ def _reading(said: Reading, kind: Kind) -> Reading:
         _text("a status", said.status),
         _word("an event id", said.event_id),
         occurred_at,
-        NOTHING if said.details is NOTHING else MappingProxyType(_details(said.details)),
+        checked_details(said.details),
         () if said.faults == () else _faults(said.faults),
         problems,
         _one_of(_FATES, "a fate", said.fate),

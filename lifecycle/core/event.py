@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from types import MappingProxyType
-from typing import Any, Final, Literal, Self
+from typing import Any, Final, Literal, NamedTuple, Protocol, Self
 
 from msgspec import Struct, structs
 
@@ -188,6 +188,76 @@ class Event(Value, frozen=True, gc=False):
             else "?"
         )
         return f"<Event {self.kind} {name} {self.sha256[:12]}>"
+
+
+class Content(NamedTuple):
+    """What a body says of its order: read again whenever its stored event is folded."""
+
+    details: Mapping[str, Any]
+    faults: tuple[Fault, ...]
+    fate: Fate | None
+
+
+NO_CONTENT: Final = Content(NOTHING, (), None)
+
+
+class Stored(Protocol):
+    """What is stored of an event beside its body: an `Event`, or the header of its record."""
+
+    @property
+    def provider(self) -> str:
+        """The short name of the provider."""
+        ...
+
+    @property
+    def order_id(self) -> str:
+        """The order."""
+        ...
+
+    @property
+    def kind(self) -> Kind:
+        """How it came."""
+        ...
+
+    @property
+    def name(self) -> str:
+        """What happened, in our vocabulary."""
+        ...
+
+    @property
+    def key(self) -> str:
+        """What it is deduplicated by."""
+        ...
+
+    @property
+    def digest(self) -> str:
+        """The digest of its content."""
+        ...
+
+    @property
+    def received_at(self) -> datetime:
+        """When it came, by our clock."""
+        ...
+
+    @property
+    def attempt(self) -> int | None:
+        """The attempt, of a request or response."""
+        ...
+
+    @property
+    def exchange_id(self) -> str | None:
+        """The HTTP exchange."""
+        ...
+
+    @property
+    def http_status(self) -> int | None:
+        """The status of the answer."""
+        ...
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """The headers that were kept."""
+        ...
 
 
 class Unreadable(Value, frozen=True, gc=False):

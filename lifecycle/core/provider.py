@@ -74,6 +74,10 @@ class Provider(Protocol):
                     return NoReading("no_name", "the body says no state")
                 return Reading(name=body["state"], order_id=body["order"])
 
+    It may offer `read_details(kind, body)` besides, which returns what `read` tells as
+    `details` of a callback, of a poll that succeeded or of an accepted response: stored events
+    are read again for these alone. What only does that is several times as fast.
+
     What is JSON, whose order it is, what identifies it, hashes and limits are decided by
     `lifecycle.core.recognizer`, once for all providers.
     """

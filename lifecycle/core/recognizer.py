@@ -18,7 +18,7 @@ from __future__ import annotations
 import logging
 import re
 import signal
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from hashlib import sha256
 from types import MappingProxyType, TracebackType
@@ -28,21 +28,24 @@ from msgspec import UNSET, structs
 
 from lifecycle.core import identity
 from lifecycle.core.argument import type_name
-from lifecycle.core.checked_reading import WrongReadingError, checked
+from lifecycle.core.checked_reading import WrongReadingError, checked, checked_details
 from lifecycle.core.definition import Definition
 from lifecycle.core.event import (
     ACCEPTED,
     EXCHANGE_NAMES,
     FAILED,
     MAX_BODY_BYTES,
+    NO_CONTENT,
     NOTHING,
+    POLL_FAILED,
     REQUESTED,
     RESUBMITTED,
     Arrival,
+    Content,
     Event,
-    Fate,
     Fault,
     Kind,
+    Stored,
     Unreadable,
     opaque_id,
 )
@@ -68,6 +71,9 @@ _WITHOUT_READABLE_ERROR: Final = (Fault(),)
 _SAYS_NOTHING: Final = Reading()
 
 
+DetailsReader = Callable[[Kind, JsonObject], Mapping[str, Any]]
+
+
 class Recognizer:
     """Turns one provider's arrivals into events, and contains failures of the provider's code.
 
@@ -81,6 +87,7 @@ class Recognizer:
         self.name, self.definition, self.kept_headers = _checked_provider(provider)
         self._provider = provider
         self._own_words = _own_words(self.definition)
+        self._read_details = _details_reader(provider)
 
     def recognize(self, arrival: Arrival) -> Event | Unreadable:
         """Return the event that an arrival is, or why it cannot be read. Raises no `Exception`."""
@@ -98,35 +105,37 @@ class Recognizer:
         came = (arrival.body, arrival.received_at, arrival)
         return Unreadable(self.name, found.reason, found.detail, *came)
 
-    def recall(self, event: Event) -> Event:
-        """Return a stored event with details, faults and fate read again from its body.
+    def recall(self, stored: Stored, body: bytes) -> Content:
+        """Return what the body of a stored event says under today's rules.
 
-        Identity and name come from the store and are never recomputed.
+        Identity, name and times are the stored ones: they are never read again.
 
         Raises:
             ProviderFaultError: the provider's code raised, or returned what it may not.
         """
-        if event.kind == "request":
-            return event
-        said = self._read_again(event)
+        kind, name = stored.kind, stored.name
+        value = None if kind == "request" else _read_object(kind, body)
+        if kind == "request" or (value is None and kind == "callback"):
+            return NO_CONTENT
+        if value is not None and self._read_details is not None and _has_details(kind, name):
+            try:
+                return Content(checked_details(self._read_details(kind, value)), (), None)
+            except BaseException as raised:  # noqa: BLE001 - whatever it is, it costs one order
+                said: Reading | NoReading = self._fault(raised)
+        else:
+            said = self.read(_arrival_of(stored, body), value)
         if isinstance(said, NoReading):
             if said.reason == PROVIDER_FAULT:
-                raise ProviderFaultError(self.name, event.order_id, said.detail)
+                raise ProviderFaultError(self.name, stored.order_id, said.detail)
             said = _SAYS_NOTHING
-        details, faults, fate = _told(event.kind, event.name, said)
-        return structs.replace(event, details=details, faults=faults, fate=fate)
+        return _content(kind, name, said)
 
     def read(self, arrival: Arrival, body: JsonObject | None) -> Reading | NoReading:
         """Return the provider's checked reading, or `provider_fault` if its code fails."""
         try:
             return checked(self._provider.read(arrival, body), arrival.kind)
-        except WrongReadingError as wrong:
-            found = f"returned {wrong}"
         except BaseException as raised:  # noqa: BLE001 - whatever it is, what arrived is kept
-            _raise_if_not_its_own(raised)
-            found = f"raised {type_name(raised)}"
-        LOG.error("the code of provider %s %s", self.name, found)
-        return NoReading(PROVIDER_FAULT, f"the provider's code {found}")
+            return self._fault(raised)
 
     def _recognized(self, arrival: Arrival, stated: str | None) -> Event | NoReading:
         if len(arrival.body) > MAX_BODY_BYTES:
@@ -157,7 +166,7 @@ class Recognizer:
             trigger = name = REQUESTED if attempt == 1 else RESUBMITTED
         elif trigger is UNSET:
             trigger = None if name in self._own_words else name
-        details, faults, fate = _told(kind, name, said)
+        details, faults, fate = _content(kind, name, said)
         return Event(
             self.name,
             order_id,
@@ -182,16 +191,15 @@ class Recognizer:
             fate,
         )
 
-    def _read_again(self, event: Event) -> Reading | NoReading:
-        try:
-            # A callback was strict JSON when it came; any other event may never have been.
-            parsed = (parse_again if event.kind == "callback" else parse)(event.body)
-        except JsonError:
-            parsed = None
-        body = parsed if type(parsed) is dict else None
-        if body is None and event.kind == "callback":
-            return _SAYS_NOTHING
-        return self.read(_arrival_of(event), body)
+    def _fault(self, raised: BaseException) -> NoReading:
+        """Return what a provider's code did that it may not."""
+        if type(raised) is WrongReadingError:
+            found = f"returned {raised}"
+        else:
+            _raise_if_not_its_own(raised)
+            found = f"raised {type_name(raised)}"
+        LOG.error("the code of provider %s %s", self.name, found)
+        return NoReading(PROVIDER_FAULT, f"the provider's code {found}")
 
     def __repr__(self) -> str:
         return f"<Recognizer of {self.name}>"
@@ -248,30 +256,56 @@ def _order(stated: str | None, named: str | None) -> str | NoReading:
     return stated if named is None or named == stated or not is_order_id(named) else _MISMATCH
 
 
-def _told(
-    kind: Kind, name: str, said: Reading
-) -> tuple[Mapping[str, Any], tuple[Fault, ...], Fate | None]:
+def _content(kind: Kind, name: str, said: Reading) -> Content:
     """Return the details, faults and fate of an event of this name.
 
     Only a response that was not accepted has faults: at least one, and then no details.
     """
     if kind != "response" or name == ACCEPTED:
-        return said.details, (), None
+        return Content(said.details, (), None)
     fate = said.fate if name == FAILED else None
-    return NOTHING, said.faults or _WITHOUT_READABLE_ERROR, fate
+    return Content(NOTHING, said.faults or _WITHOUT_READABLE_ERROR, fate)
 
 
-def _arrival_of(event: Event) -> Arrival:
+def _has_details(kind: Kind, name: str) -> bool:
+    """Tell whether an event has details and nothing else that is read again."""
+    return name == ACCEPTED if kind == "response" else name != POLL_FAILED
+
+
+def _read_object(kind: Kind, body: bytes) -> JsonObject | None:
+    """Return the JSON object in the body of a stored event, None where there is none."""
+    try:
+        # A callback was strict JSON when it came; any other event may never have been.
+        value = parse_again(body) if kind == "callback" else parse(body)
+    except JsonError:
+        return None
+    return value if type(value) is dict else None
+
+
+def _arrival_of(stored: Stored, body: bytes) -> Arrival:
     return Arrival(
-        event.kind,
-        event.body,
-        event.received_at,
-        event.order_id,
-        event.attempt or 1,
-        event.exchange_id,
-        event.http_status,
-        event.headers,
+        stored.kind,
+        body,
+        stored.received_at,
+        stored.order_id,
+        stored.attempt or 1,
+        stored.exchange_id,
+        stored.http_status,
+        MappingProxyType({**stored.headers}),
     )
+
+
+def _details_reader(provider: Provider) -> DetailsReader | None:
+    """Return the provider's `read_details`; None where it has none that fits its `read`.
+
+    One that is inherited, while `read` is not, tells what another provider would.
+    """
+    own = getattr(provider, "__dict__", {})
+    owner = next((kind for kind in type(provider).__mro__ if "read" in vars(kind)), None)
+    if owner is None or "read" in own or "read_details" not in vars(owner):
+        return None
+    reader: DetailsReader = provider.read_details  # type: ignore[attr-defined]
+    return reader
 
 
 def _checked_provider(provider: Provider) -> tuple[str, Definition, frozenset[str]]:

@@ -20,8 +20,10 @@ from zlib import crc32
 from msgspec import UNSET, MsgspecError, json, structs
 
 from lifecycle.core.event import (
+    NO_CONTENT,
     NO_HEADERS,
     Arrival,
+    Content,
     Entry,
     Event,
     Problem,
@@ -30,7 +32,7 @@ from lifecycle.core.event import (
     stream_of,
 )
 from lifecycle.errors import InvalidArgumentError, StoredFormatError
-from lifecycle.log.contract import CONTROL, MAX_POSITION, QUARANTINE, Append, Record
+from lifecycle.log.contract import CONTROL, QUARANTINE, Append, Record
 from lifecycle.log.header import (
     FORMAT,
     ControlFields,
@@ -43,6 +45,7 @@ from lifecycle.log.header import (
     mark_key,
     sections,
     storable,
+    why_misplaced,
 )
 
 MAX_STORED_BYTES: Final = 900_000_000
@@ -137,50 +140,62 @@ def parse_header(header: bytes, stream: str, version: int) -> Header:
 def decode(record: Record) -> Entry:
     """Decode a record.
 
-    An event comes with `version` and `position`; what its body says (details, faults,
-    fate) is left to the provider.
+    An event comes with `version` and `position`, without what its body says: `Content`.
 
     Raises:
         StoredFormatError: it is damaged, has another format, or stands where it was
             not written.
     """
-    header, body = split(record)
-    fields = parse_header(header, record.stream, record.version)
-    misplaced = why_misplaced(record, fields)
-    if misplaced is not None:
-        raise StoredFormatError(record.stream, record.version, misplaced)
-    return _entry(fields, body, record)
+    fields, stored = header_and_body(record)
+    body, context = sections(fields, stored)
+    if isinstance(fields, EventHeader):
+        return event_of(fields, record, body, context, NO_CONTENT)
+    if isinstance(fields, ItemHeader):
+        return Unreadable(
+            fields.provider,
+            fields.reason,
+            fields.detail,
+            body,
+            fields.received_at,
+            _arrival(fields, body, context),
+            fields.line_number,
+            fields.recorded_at,
+        )
+    return Redriven(fields.item, fields.stream, fields.key, fields.at)
 
 
 def decode_event(record: Record) -> Event:
-    """Decode a record that must hold an event; as `decode`."""
-    entry = decode(record)
-    if isinstance(entry, Event):
-        return entry
+    """Decode a record that holds an event."""
+    return event_of(*event_parts(record), NO_CONTENT)
+
+
+def event_parts(record: Record) -> tuple[EventHeader, Record, bytes, bytes | None]:
+    """Return what makes up an event: its header, its record, its body and its context.
+
+    Raises:
+        StoredFormatError: as `decode`; or the record holds no event.
+    """
+    fields, stored = header_and_body(record)
+    if isinstance(fields, EventHeader):
+        return fields, record, *sections(fields, stored)
     raise StoredFormatError(record.stream, record.version, "it holds no event")
 
 
-def why_out_of_bounds(version: object, position: object) -> str | None:
-    """Return why a version or position is invalid; None if both are valid."""
-    if type(version) is not int:
-        return "its version is no number"
-    if version < 1:
-        return f"its version is {version}; expected 1 or more"
-    if type(position) is not int or not 1 <= position <= MAX_POSITION:
-        return f"its position is {position}; expected one from 1 to {MAX_POSITION}"
-    return None
+def header_and_body(record: Record) -> tuple[Header, bytes]:
+    """Return a record's header, decoded, and what follows it.
 
-
-def why_misplaced(record: Record, header: Header) -> str | None:
-    """Return why a record does not match its stream, version or topic; None if it does."""
-    out_of_bounds = why_out_of_bounds(record.version, record.position)
-    if out_of_bounds is not None:
-        return out_of_bounds
-    if (header.stored_in, header.version) != (record.stream, record.version):
-        return f"its header was written for version {header.version} of {header.stored_in!a}"
-    if header.kind_of_record != record.topic:
-        return f"its topic is not {header.kind_of_record!a}, which its header calls for"
-    return None
+    Raises:
+        StoredFormatError: as `decode`.
+    """
+    stream, version = record.stream, record.version
+    header, newline, stored = record.state.partition(b"\n")
+    if not newline:
+        raise StoredFormatError(stream, version, "its header has no end")
+    fields = parse_header(header, stream, version)
+    misplaced = why_misplaced(record, fields)
+    if misplaced is not None:
+        raise StoredFormatError(stream, version, misplaced)
+    return fields, stored
 
 
 def _why_no_header(header: bytes) -> str:
@@ -304,31 +319,16 @@ def _hash(body: bytes) -> str:
     return sha256(body).hexdigest()
 
 
-def _entry(fields: Header, stored: bytes, record: Record) -> Entry:
-    body, context = sections(fields, stored)
-    if isinstance(fields, EventHeader):
-        return _event(fields, body, context, record)
-    if isinstance(fields, ItemHeader):
-        return Unreadable(
-            fields.provider,
-            fields.reason,
-            fields.detail,
-            body,
-            fields.received_at,
-            _arrival(fields, body, context),
-            fields.line_number,
-            fields.recorded_at,
-        )
-    return Redriven(fields.item, fields.stream, fields.key, fields.at)
-
-
-def _event(fields: EventHeader, body: bytes, context: bytes | None, record: Record) -> Event:
+def event_of(
+    fields: EventHeader, record: Record, body: bytes, context: bytes | None, content: Content
+) -> Event:
+    """Return a stored event; `content` is what its provider reads in its body."""
     return Event(
         fields.provider,
         fields.order_id,
         fields.kind,
         fields.name,
-        fields.triggered,
+        fields.name if fields.trigger is UNSET else fields.trigger,
         fields.key,
         fields.digest,
         fields.received_at,
@@ -340,8 +340,11 @@ def _event(fields: EventHeader, body: bytes, context: bytes | None, record: Reco
         fields.status,
         fields.occurred_at,
         fields.http_status,
-        _read_only(fields.headers),
-        problems=cast("tuple[Problem, ...]", fields.problems),
+        MappingProxyType(fields.headers) if fields.headers else NO_HEADERS,
+        content.details,
+        content.faults,
+        cast("tuple[Problem, ...]", fields.problems),
+        content.fate,
         recorded_at=fields.recorded_at,
         version=record.version,
         position=record.position,
@@ -367,7 +370,7 @@ def _arrival(fields: ItemHeader, body: bytes, context: bytes | None) -> Arrival 
         fields.attempt,
         fields.exchange_id,
         fields.http_status,
-        _read_only(fields.headers),
+        MappingProxyType(fields.headers) if fields.headers else NO_HEADERS,
         fields.client,
         fields.operation,
         fields.number,
@@ -377,10 +380,6 @@ def _arrival(fields: ItemHeader, body: bytes, context: bytes | None) -> Arrival 
         fields.replayed,
         context,
     )
-
-
-def _read_only(headers: dict[str, str]) -> Mapping[str, str]:
-    return MappingProxyType(headers) if headers else NO_HEADERS
 
 
 def _encodable(value: Any) -> Any:

@@ -11,8 +11,8 @@ from typing import Annotated, ClassVar, Final, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from lifecycle.core.event import Kind, stream_of
-from lifecycle.log.contract import CONTROL, QUARANTINE
+from lifecycle.core.event import Kind
+from lifecycle.log.contract import CONTROL, MAX_POSITION, ORDERS, QUARANTINE, Record
 
 FORMAT: Final = 2
 """The format that is written and read."""
@@ -121,7 +121,7 @@ class EventHeader(
     @property
     def stored_in(self) -> str:
         """The stream that it was written for."""
-        return storable(stream_of(self.provider, self.order_id))
+        return storable(f"{ORDERS}{self.provider}:{self.order_id}")
 
     @property
     def kind_of_record(self) -> str:
@@ -184,3 +184,26 @@ def sections(header: Header, stored: bytes) -> tuple[bytes, bytes | None]:
     if isinstance(header, ControlHeader) or header.size is None:
         return stored, None
     return stored[: header.size], stored[header.size :]
+
+
+def why_out_of_bounds(version: object, position: object) -> str | None:
+    """Return why a version or position is invalid; None if both are valid."""
+    if type(version) is not int:
+        return "its version is no number"
+    if version < 1:
+        return f"its version is {version}; expected 1 or more"
+    if type(position) is not int or not 1 <= position <= MAX_POSITION:
+        return f"its position is {position}; expected one from 1 to {MAX_POSITION}"
+    return None
+
+
+def why_misplaced(record: Record, header: Header) -> str | None:
+    """Return why a record does not match its stream, version or topic; None if it does."""
+    out_of_bounds = why_out_of_bounds(record.version, record.position)
+    if out_of_bounds is not None:
+        return out_of_bounds
+    if (header.stored_in, header.version) != (record.stream, record.version):
+        return f"its header was written for version {header.version} of {header.stored_in!a}"
+    if header.kind_of_record != record.topic:
+        return f"its topic is not {header.kind_of_record!a}, which its header calls for"
+    return None

@@ -101,7 +101,7 @@ class Feed:
             return Unfolded(record.position, order_id, why_unfoldable(trouble))
 
     def _changed(self, record: Record) -> Passed:
-        event = self._fold_cache.event(record)
+        event = self._fold_cache.event(record, with_body=True)
         here = (self._provider, record.stream, event, record.version)
         change = self._fold_cache.change(*here)
         if change is None:

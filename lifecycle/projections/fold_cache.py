@@ -28,7 +28,7 @@ from lifecycle.errors import (
     StoredFormatError,
     StoreError,
 )
-from lifecycle.log.codec import decode_event
+from lifecycle.log.codec import event_of, event_parts
 from lifecycle.log.contract import ORDERS, Log, Record
 
 _KEPT_ORDERS: Final = 4096
@@ -60,19 +60,22 @@ class FoldCache:
         self._lock = Lock()
         self._by_stream: OrderedDict[str, _Kept] = OrderedDict()
 
-    def event(self, record: Record) -> Event:
+    def event(self, record: Record, *, with_body: bool = False) -> Event:
         """Return the event that a record of an order's stream holds, as its own provider reads it.
+
+        Its body is let go once it was read, unless it is wanted.
 
         Raises:
             StoredFormatError: it is damaged, or of a provider that is not known here.
             ProviderFaultError: the provider's code cannot read it.
         """
-        event = decode_event(record)
-        provider = self._providers.get(event.provider)
+        header, _, body, _ = event_parts(record)
+        provider = self._providers.get(header.provider)
         if provider is None:
             found = "the provider that it names is not known here"
             raise StoredFormatError(record.stream, record.version, found)
-        return provider.recall(event)
+        content = provider.recall(header, body)
+        return event_of(header, record, body if with_body else b"", None, content)
 
     def now(self, provider: Provider, stream: str, look: Callable[[Folding], T]) -> T | None:
         """Return what `look` sees in the folding of all that is stored of an order.
@@ -130,17 +133,15 @@ class FoldCache:
         """Fold what comes before the event at `version`, and then the event."""
         if kept.version < version - 1:
             self._advance(kept, self._log.read(stream, after=kept.version, until=version - 1))
-        kept.size += _size_of(event)
+        kept.size += _size_of(event, event.body)
         change = kept.folding.add(structs.replace(event, version=version, body=b""))
         kept.version = version
         return change
 
     def _advance(self, kept: _Kept, records: list[Record]) -> None:
-        events = []
-        for record in records:
-            event = self.event(record)
-            kept.size += _size_of(event)
-            events.append(structs.replace(event, body=b""))
+        events = [self.event(record) for record in records]
+        for event, record in zip(events, records, strict=True):
+            kept.size += _size_of(event, record.state)
         if kept.version:
             for event in events:
                 kept.folding.add(event)
@@ -191,10 +192,9 @@ class _Kept:
         self.size = 0
 
 
-def _size_of(event: Event) -> int:
+def _size_of(event: Event, body: bytes) -> int:
     """Return what is kept of an event, about: what was read from its body is no larger than it."""
-    says = event.details or event.faults
-    return _EVENT_BYTES + (len(event.body) if says else 0)
+    return _EVENT_BYTES + (len(body) if event.details or event.faults else 0)
 
 
 def raise_if_unfoldable(raised: BaseException, provider: str, stream: str) -> None:

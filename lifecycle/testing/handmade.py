@@ -15,7 +15,7 @@ from typing import Any, Final, Self
 
 from lifecycle.composition import DEFAULT_PROVIDER, known_providers
 from lifecycle.core.definition import Definition
-from lifecycle.core.event import Arrival, Event, Unreadable
+from lifecycle.core.event import NO_CONTENT, Arrival, Content, Event, Stored, Unreadable, stream_of
 from lifecycle.core.instant import format_instant
 from lifecycle.core.provider import NoReading, Provider
 from lifecycle.core.recognizer import Recognizer, recognizer_of
@@ -100,12 +100,13 @@ class HandMade(Recognizer):
             super().recognize(arrival) if self._around is None else self._around.recognize(arrival)
         )
 
-    def recall(self, event: Event) -> Event:
-        """Return a stored event with the details, faults and fate that it was made with."""
-        made = self._by_identity.get((event.stream, event.key, event.digest))
+    def recall(self, stored: Stored, body: bytes) -> Content:
+        """Return the details, faults and fate that a stored event was made with."""
+        stream = stream_of(stored.provider, stored.order_id)
+        made = self._by_identity.get((stream, stored.key, stored.digest))
         if made is not None:
-            return event._replace(details=made.details, faults=made.faults, fate=made.fate)
-        return event if self._around is None else self._around.recall(event)
+            return Content(made.details, made.faults, made.fate)
+        return NO_CONTENT if self._around is None else self._around.recall(stored, body)
 
 
 @dataclass(frozen=True)

@@ -717,3 +717,64 @@ def test_threads_are_served_by_one_provider_that_fails_now_and_then():
             thread.join()
         assert orders.get("bad").events == 200
         assert sum(1 for _ in orders.quarantine()) == 200
+
+
+class DetailsAlone(Wrong):
+    """A provider that offers to read details alone, and does it in a `way` of its own."""
+
+    def __init__(self, details: Callable[[Any, Any], Any]) -> None:
+        super().__init__()
+        self.details = details
+
+    def read(self, arrival: Arrival, body: Any) -> Any:
+        return INSTACART.read(arrival, body)
+
+    def read_details(self, kind: Any, body: Any) -> Any:
+        return self.details(kind, body)
+
+
+def _raises(*_: Any) -> Any:
+    raise RuntimeError(SECRET)
+
+
+@pytest.mark.parametrize(
+    "details",
+    [
+        _raises,
+        lambda *_: None,
+        lambda *_: [("locale", "en")],
+        lambda *_: {"locale": {1, 2}},
+        lambda *_: {"locale": "\ud800"},
+    ],
+)
+def test_what_reads_details_alone_costs_one_order_where_it_is_wrong(details, caplog):
+    with connect("memory:", provider=DetailsAlone(details)) as orders:
+        orders.record_callback(BAD)
+
+        with pytest.raises(ProviderFaultError) as failed:
+            orders.get("bad")
+        assert SECRET not in str(failed.value) + caplog.text
+
+
+def test_details_are_read_again_by_what_reads_them_alone():
+    told = {"locale": "xx"}
+    with connect("memory:", provider=DetailsAlone(lambda *_: told)) as orders:
+        orders.record_callback(BAD)
+        orders.record_response("bad", 422, {"error": {"message": "no"}})
+
+        view = orders.get("bad")
+        told["locale"] = "changed afterwards"
+        assert view.details.locale == "xx"
+        assert orders.get("bad").details.locale == "xx"
+
+
+def test_inherited_details_are_not_asked_where_the_reading_is_another():
+    class Otherwise(DetailsAlone):
+        def read(self, arrival: Arrival, body: Any) -> Any:
+            said = INSTACART.read(arrival, body)
+            return said._replace(details={"locale": "its own"})
+
+    with connect("memory:", provider=Otherwise(_raises)) as orders:
+        orders.record_callback(BAD)
+
+        assert orders.get("bad").details.locale == "its own"

@@ -15,6 +15,7 @@ from lifecycle.providers.instacart import INSTACART
 from lifecycle.providers.instacart.definition import LAST_MILE
 from lifecycle.providers.instacart.details import FulfillmentDetails, OrderDetails
 from tests.hostile_corpus import ENVELOPED, FLAT
+from tests.recalled import recalled
 
 RECOGNIZER = Recognizer(INSTACART)
 
@@ -340,7 +341,7 @@ def test_an_envelope_without_metadata_has_no_details_whatever_is_at_its_root(met
     body = {"event_name": "delivered", "order_id": "order-1", "order_url": "u", "locale": "en_US"}
     found = event(body | metadata)
     assert found.details == {}
-    assert RECOGNIZER.recall(found._replace(details={"locale": "stored otherwise"})) == found
+    assert recalled(RECOGNIZER, found._replace(details={"locale": "stored otherwise"})) == found
     assert event({"id": "order-1", "status": "delivered", "order_url": "u"}).details == {
         "order_url": "u"
     }
@@ -449,8 +450,8 @@ def test_recall_fills_in_what_the_body_says_and_touches_nothing_else():
     for body in (FLAT.encode(), ENVELOPED.encode()):
         found = event(body)
         stored = found._replace(details={}, name="as_stored", trigger=None, position=7, version=3)
-        assert RECOGNIZER.recall(stored) == stored._replace(details=found.details)
-        assert RECOGNIZER.recall(found) == found
+        assert recalled(RECOGNIZER, stored) == stored._replace(details=found.details)
+        assert recalled(RECOGNIZER, found) == found
 
 
 METADATA = '"event_metadata":{"order_id":"order-1","locale":"en_US"}'
@@ -476,13 +477,13 @@ METADATA = '"event_metadata":{"order_id":"order-1","locale":"en_US"}'
 )
 def test_recall_finds_the_metadata_wherever_it_stands(body):
     found = event(body.replace("METADATA", METADATA).encode(), "order-1")
-    assert RECOGNIZER.recall(found._replace(details={})) == found
+    assert recalled(RECOGNIZER, found._replace(details={})) == found
 
 
 def test_recall_of_a_body_that_can_no_longer_be_read_says_nothing():
     found = event(FLAT.encode())
     gone = found._replace(body=b"\x00", details={})
-    assert RECOGNIZER.recall(gone) == gone
+    assert recalled(RECOGNIZER, gone) == gone
 
 
 def test_details_show_which_fields_are_known_and_nothing_that_they_say():

@@ -11,6 +11,7 @@ from lifecycle.core.event import Arrival, Event, Fault, Unreadable
 from lifecycle.core.recognizer import Recognizer
 from lifecycle.providers.instacart import INSTACART
 from tests.hostile_corpus import ERROR, FLAT
+from tests.recalled import recalled
 
 RECOGNIZER = Recognizer(INSTACART)
 
@@ -31,14 +32,14 @@ def recognize(kind, body, http_status=None, order_id="order-1", **fields):
 def response(body, http_status=200, order_id="order-1", **fields):
     found = recognize("response", body, http_status, order_id, **fields)
     assert isinstance(found, Event), found.reason
-    assert RECOGNIZER.recall(found._replace(details={}, faults=(), fate=None)) == found
+    assert recalled(RECOGNIZER, found._replace(details={}, faults=(), fate=None)) == found
     return found
 
 
 def poll(body, http_status=200, order_id="order-1", **fields):
     found = recognize("poll", body, http_status, order_id, **fields)
     assert isinstance(found, Event), found.reason
-    assert RECOGNIZER.recall(found._replace(details={}, faults=(), fate=None)) == found
+    assert recalled(RECOGNIZER, found._replace(details={}, faults=(), fate=None)) == found
     return found
 
 
@@ -64,7 +65,7 @@ def test_details_never_come_from_our_request():
     body = json.loads(FLAT) | {"order_id": "order-1"}
     found = recognize("request", body)
     assert found.details == {}
-    assert RECOGNIZER.recall(found) == found
+    assert recalled(RECOGNIZER, found) == found
 
 
 @pytest.mark.parametrize(
@@ -324,7 +325,7 @@ def test_a_status_of_more_than_255_bytes_says_nothing(length):
     assert (accepted.trigger, accepted.details) == ("created", DETAILS)
     assert accepted.problems == (("unrecognized",) if is_word else ())
     assert accepted.status == (f" {word.upper()} ".strip() if is_word else None)
-    assert RECOGNIZER.recall(accepted._replace(details={})) == accepted
+    assert recalled(RECOGNIZER, accepted._replace(details={})) == accepted
 
 
 @pytest.mark.parametrize(

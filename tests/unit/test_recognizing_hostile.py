@@ -18,6 +18,7 @@ from lifecycle.core.recognizer import Recognizer
 from lifecycle.providers.instacart import INSTACART
 from tests.hostile_corpus import CORPUS, FLAT
 from tests.oracle.recognition import identify
+from tests.recalled import recalled
 
 RECOGNIZER = Recognizer(INSTACART)
 
@@ -120,7 +121,7 @@ def check(body):
         assert RECOGNIZER.recognize(arrival(recording, body)) == found
         if isinstance(found, Event):
             bare = found._replace(details={}, faults=(), fate=None)
-            assert RECOGNIZER.recall(bare) == found
+            assert recalled(RECOGNIZER, bare) == found
             assert found.order_id.encode()
             assert found.stream == f"order:instacart:{found.order_id}"
         else:

@@ -24,14 +24,16 @@ for tests. They share `order_generator` and `sample_scenarios`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from lifecycle.core.definition import Definition
-from lifecycle.core.event import Arrival
+from lifecycle.core.event import Arrival, Kind
 from lifecycle.core.provider import NoReading, Reading
-from lifecycle.providers.instacart.bodies import JsonObject
+from lifecycle.providers.instacart.bodies import JsonObject, order_object
 from lifecycle.providers.instacart.definition import LAST_MILE
+from lifecycle.providers.instacart.details import read_details
 from lifecycle.providers.instacart.reader import read
 
 
@@ -46,6 +48,10 @@ class Instacart:
     def read(self, arrival: Arrival, body: JsonObject | None) -> Reading | NoReading:
         """Return what an arrival says, or why it says nothing."""
         return read(arrival, body)
+
+    def read_details(self, kind: Kind, body: JsonObject) -> Mapping[str, Any]:
+        """Return the details that `read` tells of a callback, an order object or an answer."""
+        return read_details(order_object(body) if kind == "callback" else body)
 
 
 INSTACART: Final = Instacart()

@@ -38,6 +38,12 @@ class Callback(NamedTuple):
     order: object = None
 
 
+def order_object(callback: JsonObject) -> object:
+    """Return the part of a callback's body that tells about the order."""
+    metadata = callback.get("event_metadata")
+    return callback if metadata is None and callback.get("event_name") is None else metadata
+
+
 def read_callback(body: JsonObject) -> Callback:
     """Return what a callback's body says, in whichever of the two shapes it came."""
     get = body.get
