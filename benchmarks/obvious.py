@@ -18,8 +18,8 @@ from eventsourcing.application import AggregateNotFoundError, Application
 from eventsourcing.domain import Aggregate, event
 from transitions import Machine
 
-from lifecycle.composition import known_providers
 from lifecycle.core.definition import Definition
+from lifecycle.registry import known_providers
 
 sys.path.append(str(Path(__file__).parents[1]))
 

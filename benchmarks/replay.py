@@ -25,10 +25,11 @@ from workload import EVENTS_PER_ORDER, Callback, arrivals
 
 from lifecycle import Orders, connect
 from lifecycle.audit.replay import Replay, Source, replay, replay_in_processes
-from lifecycle.composition import known_providers, open_log
+from lifecycle.composition import open_log
 from lifecycle.core.strict_json import parse, parse_again
 from lifecycle.log.codec import hash_of, split
 from lifecycle.log.contract import Log
+from lifecycle.registry import known_providers
 
 
 @contextmanager

@@ -31,7 +31,8 @@ from campaigns.scratch_folder import scratch
 from campaigns.verdict import Campaign, Figures
 from lifecycle.audit.replay import replay
 from lifecycle.audit.verify import verify
-from lifecycle.composition import connect, known_providers, open_log
+from lifecycle.composition import connect, open_log
+from lifecycle.registry import known_providers
 from lifecycle.service.orders import Orders
 
 STEPS: Final = (

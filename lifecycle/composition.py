@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import pkgutil
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
-from functools import cache, partial
-from importlib import import_module
-from importlib.util import find_spec
-from types import MappingProxyType, ModuleType
-from typing import TYPE_CHECKING, Final, cast
+from functools import partial
+from typing import TYPE_CHECKING, Final
 
-from lifecycle import providers
 from lifecycle.core.argument import CheckedClock, check_type
 from lifecycle.core.provider import Provider
-from lifecycle.core.recognizer import recognizer_of
 from lifecycle.errors import InvalidArgumentError, MissingExtraError, StoreUrlError
 from lifecycle.log.contract import Guarded, Log, Setting
+from lifecycle.registry import chosen_provider
 from lifecycle.service.orders import Orders
 
 if TYPE_CHECKING:
@@ -26,14 +21,6 @@ if TYPE_CHECKING:
 
 DEFAULT_URL: Final = "sqlite:///lifecycle.db"
 DEFAULT_PROVIDER: Final = "instacart"
-
-_PARTS: Final = {
-    "client": "a client",
-    "receiver": "a receiver",
-    "reconcile": "reconciliation",
-    "recordings": "a module of recordings",
-    "simulator": "a simulator",
-}
 
 Clock = Callable[[], datetime]
 """Something that tells the time, with a zone."""
@@ -52,7 +39,7 @@ def connect(
     Args:
         url: `sqlite:///relative.db`, `sqlite:////absolute.db`, `postgresql://host/database`,
             or `memory:` for tests.
-        provider: a name, or a value that is a provider.
+        provider: a name, `package.module:NAME`, or a value that is a provider.
         create: make the log if there is none; a reader passes False.
         clock: tells the time of what is recorded without one; the system's by default.
         telemetry: trace and measure what is recorded, by the OpenTelemetry API.
@@ -65,10 +52,19 @@ def connect(
         InvalidArgumentError: there is no such provider, or it is none; `url` is no text, or
             `clock` no clock.
     """
-    known, chosen = _providers(provider)
+    known, chosen = chosen_provider(provider)
     tell = _now if clock is None else CheckedClock(clock)
     log = open_log(url, create=create, clock=tell, telemetry=telemetry, providers=known)
     return Orders(log, known, chosen, tell)
+
+
+def orders_on(log: Log, provider: str | Provider = DEFAULT_PROVIDER) -> Orders:
+    """Return the orders of one provider on a log that is open; closing them closes the log.
+
+    Raises:
+        InvalidArgumentError: there is no such provider, or it is none.
+    """
+    return Orders(log, *chosen_provider(provider), _now)
 
 
 def connect_async(
@@ -85,7 +81,7 @@ def connect_async(
     """
     from lifecycle.service.async_orders import AsyncOrders
 
-    known, chosen = _providers(provider)
+    known, chosen = chosen_provider(provider)
     tell = _now if clock is None else CheckedClock(clock)
     open_it = partial(
         open_log, url, create=create, clock=tell, telemetry=telemetry, providers=known
@@ -199,29 +195,6 @@ def rights_of(url: str, role: str) -> Setting:
         return log.describe(role)
 
 
-@cache
-def known_providers() -> Mapping[str, Provider]:
-    """Return every provider that has a folder under `lifecycle.providers`, by name."""
-    found = (
-        cast(Provider, import_module(f"{providers.__name__}.{module.name}").PROVIDER)
-        for module in pkgutil.iter_modules(providers.__path__)
-    )
-    return MappingProxyType({provider.name: provider for provider in found})
-
-
-def sample_orders_of(provider: str = DEFAULT_PROVIDER) -> ModuleType:
-    """Return a provider's module of sample orders, with `generate` and `deliver`."""
-    return import_module(f"{providers.__name__}.{provider}.sample_orders")
-
-
-def prerequisites_of(provider: str = DEFAULT_PROVIDER) -> tuple[str, ...]:
-    """Return a provider's prerequisites, a sentence each; often none."""
-    if provider not in known_providers():
-        return ()
-    package = import_module(f"{providers.__name__}.{provider}")
-    return cast("tuple[str, ...]", getattr(package, "PREREQUISITES", ()))
-
-
 def _is_postgres(url: str) -> bool:
     return url.startswith(("postgresql://", "postgres://"))
 
@@ -233,33 +206,6 @@ def _from_extra(extra: str, package: str) -> Iterator[None]:
         yield
     except ImportError as missing:
         raise MissingExtraError(extra, missing.name or package) from missing
-
-
-def part_of(provider: str, part: str) -> ModuleType:
-    """Return a part that a provider may have, as its folder names it.
-
-    A `receiver` has `Receiver` and `Service`, a `client` `Client` and `AsyncClient`, a
-    `simulator` `Simulator`, `RunningSimulator` and `serve`; `reconcile` asks for orders that
-    wait too long, and `recordings` makes recordings for tests.
-
-    Raises:
-        InvalidArgumentError: there is no such provider, or it has no such part.
-        MissingExtraError: the extra `http` is not installed: of a client or simulator, when
-            one is made.
-    """
-    name = f"{providers.__name__}.{provider}.{part}"
-    if provider not in known_providers() or find_spec(name) is None:
-        raise InvalidArgumentError("provider", f"one that has {_PARTS[part]}", found=provider)
-    return import_module(name)
-
-
-def _providers(provider: str | Provider) -> tuple[Mapping[str, Provider], Provider]:
-    known = known_providers()
-    if not isinstance(provider, str):
-        return {**known, recognizer_of(provider).name: provider}, provider
-    if provider not in known:
-        raise InvalidArgumentError("provider", "one of " + ", ".join(sorted(known)), found=provider)
-    return known, known[provider]
 
 
 def _now() -> datetime:

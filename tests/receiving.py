@@ -12,9 +12,9 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 from lifecycle import AsyncOrders
-from lifecycle.composition import known_providers
 from lifecycle.http.receiver import Request, Response
 from lifecycle.log.stores.sqlite.log import SQLiteLog
+from lifecycle.registry import known_providers
 
 CLIENT = "instacart"
 SECRET = secrets.token_urlsafe(24)

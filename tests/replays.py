@@ -11,11 +11,11 @@ from msgspec import structs
 
 from lifecycle import connect
 from lifecycle.audit.replay import Replay, replay
-from lifecycle.composition import known_providers
 from lifecycle.log.contract import Record
 from lifecycle.log.stores.memory.log import MemoryLog
 from lifecycle.log.view_store import Generation, StoredView
 from lifecycle.providers.instacart import Instacart
+from lifecycle.registry import known_providers
 
 PROVIDERS = known_providers()
 Differing = tuple[Any, ...]

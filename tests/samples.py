@@ -26,7 +26,9 @@ from pydantic_core import PydanticUndefined
 
 import lifecycle
 from lifecycle.core.definition import Definition
+from lifecycle.core.provider import Provider
 from lifecycle.http.receiver import ReceiverLimits, Routes
+from lifecycle.providers.instacart import INSTACART
 from lifecycle.providers.instacart.definition import LAST_MILE
 
 PLAIN = {
@@ -45,6 +47,7 @@ PLAIN = {
     Definition: LAST_MILE,
     Hashable: "hashable",
     Routes: Routes(),
+    Provider: INSTACART,
     ReceiverLimits: ReceiverLimits(),
 }
 SEVERAL = {

@@ -14,6 +14,7 @@ from lifecycle.core.event import Event
 from lifecycle.core.provider import Provider
 from lifecycle.core.recognizer import recognizers_of
 from lifecycle.log.contract import CONTROL, ORDERS, QUARANTINE, Log, Record
+from lifecycle.log.order_stream import provider_in
 from lifecycle.log.view_store import Generation, Phase, StoredView, ViewStore
 from lifecycle.projections.stored_form import FORM
 
@@ -28,6 +29,14 @@ class Range(NamedTuple):
     is_last: bool
 
 
+class ChangedDefinition(NamedTuple):
+    """Stored views of a provider were made under another definition than today's: fingerprints."""
+
+    provider: str
+    stored: str
+    found: str
+
+
 @dataclass
 class Part:
     """What became of some ranges; parts add up."""
@@ -37,6 +46,7 @@ class Part:
     compared: int = 0
     behind: int = 0
     differences: Differences = field(default_factory=Differences)
+    changed: dict[str, ChangedDefinition] = field(default_factory=dict)
 
     def take(self, other: Part) -> None:
         """Add another part."""
@@ -44,6 +54,7 @@ class Part:
         self.compared += other.compared
         self.behind += other.behind
         self.links.take(other.links)
+        self.changed |= other.changed
         self.differences.take(other.differences)
 
 
@@ -67,6 +78,7 @@ class Replayer:
         part = Part(Links(self._last))
         # The views first: what they have taken in is then in the records that are read.
         stored_ranges = self._stored(chosen)
+        part.changed |= self._changed(stored_ranges)
         long = [stream for stream in chosen.streams if stream in (QUARANTINE, CONTROL)]
         others = [stream for stream in chosen.streams if stream not in long]
         for stream, records in self._log.read_many(others).items():
@@ -107,6 +119,16 @@ class Replayer:
         while page := list(islice(records, _RECORDS_AT_ONCE)):
             check(_numbered(page, chain), chain)
 
+    def _changed(self, stored_ranges: Mapping[str, StoredRange]) -> dict[str, ChangedDefinition]:
+        """Return whose stored views were made under another definition."""
+        changed = {}
+        for name, stored_range in stored_ranges.items():
+            was = stored_range.generation.definition
+            is_now = self._providers[name].definition.fingerprint
+            if was != is_now:
+                changed[name] = ChangedDefinition(name, was, is_now)
+        return changed
+
     def _stored(self, chosen: Range) -> dict[str, StoredRange]:
         """Return what is stored of a range, by provider."""
         if self._log.views is None:
@@ -115,11 +137,6 @@ class Replayer:
         return {
             name: stored_range for name, stored_range in found.items() if stored_range is not None
         }
-
-
-def provider_in(stream: str) -> str:
-    """Return the provider's name in an order's stream; "" for any other stream."""
-    return stream.removeprefix(ORDERS).partition(":")[0] if stream.startswith(ORDERS) else ""
 
 
 def _numbered(records: Sequence[Record], chain: Chain) -> Sequence[Record]:

@@ -20,7 +20,7 @@ from multiprocessing import get_context
 from typing import Final, NamedTuple
 
 from lifecycle.audit.difference import Difference
-from lifecycle.audit.range_replay import Part, Range, Replayer
+from lifecycle.audit.range_replay import ChangedDefinition, Part, Range, Replayer
 from lifecycle.audit.stream_check import Links
 from lifecycle.core.provider import Provider
 from lifecycle.errors import LostWorkerError
@@ -47,6 +47,8 @@ class Replay:
     `compared` counts the orders whose stored view was held against the one derived anew,
     `behind` those whose stored view has not taken in all of their records. `linked` says
     whether each record names the one before it in the log; None where the log cannot tell.
+    `changed` says for which providers views were stored under another definition: what differs
+    in their views, that change is the cause of.
     """
 
     records: int
@@ -56,6 +58,7 @@ class Replay:
     linked: bool | None
     differences: tuple[Difference, ...]
     found: int
+    changed: tuple[ChangedDefinition, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -143,6 +146,7 @@ def _added_up(parts: Iterator[Part], log: Log, last: int, progress: Progress | N
         linked,
         tuple(whole.differences.listed),
         whole.differences.count,
+        tuple(whole.changed[name] for name in sorted(whole.changed)),
     )
 
 

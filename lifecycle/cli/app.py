@@ -22,6 +22,7 @@ from lifecycle.cli.log import backup, copy, export, ingest, init
 from lifecycle.cli.orders import history, listing, show, watch
 from lifecycle.cli.output import say, warn
 from lifecycle.cli.picture import diagram, stats
+from lifecycle.cli.providers import providers
 from lifecycle.cli.reconcile import reconcile
 from lifecycle.cli.serve import serve
 from lifecycle.cli.simulate import simulate
@@ -44,6 +45,7 @@ _COMMANDS: Final[dict[str, Callable[..., None]]] = {
     "backup": backup,
     "diagram": diagram,
     "check": check,
+    "providers": providers,
     "doctor": doctor,
     "serve": serve,
     "reconcile": reconcile,

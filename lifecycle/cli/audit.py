@@ -5,7 +5,7 @@ from __future__ import annotations
 import json as json_module
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from functools import partial
 from typing import Annotated, Any, Final
 
@@ -15,8 +15,10 @@ from lifecycle.audit import replay as replaying
 from lifecycle.audit import verify as verification
 from lifecycle.audit.checkpoint import Checkpoint
 from lifecycle.audit.difference import Difference
+from lifecycle.audit.range_replay import ChangedDefinition
+from lifecycle.cli.choice import log_at, open_orders
 from lifecycle.cli.failure import NO, Refusal
-from lifecycle.cli.option import DEFAULT_DATABASE, DEFAULT_PROVIDER, Database, Json, ProviderName
+from lifecycle.cli.option import DEFAULT_DATABASE, Database, Json, ProviderName
 from lifecycle.cli.output import (
     Cell,
     attributes,
@@ -28,10 +30,11 @@ from lifecycle.cli.output import (
     say,
     warn,
 )
-from lifecycle.composition import connect, known_providers, open_log
+from lifecycle.composition import open_log
 from lifecycle.core.event import Event
 from lifecycle.errors import InvalidArgumentError
-from lifecycle.log.contract import ORDERS
+from lifecycle.log.contract import ORDERS, Log
+from lifecycle.registry import known_providers, providers_with
 from lifecycle.service.orders import Orders
 from lifecycle.service.receipt import QuarantineItem
 
@@ -58,8 +61,8 @@ def verify(
     json: Json = False,
 ) -> None:
     """Check that nothing stored was changed; print a checkpoint."""
-    with connect(db, create=False) as orders, progress("verify"):
-        found = verification.verify(orders.log, checkpoint=checkpoint)
+    with log_at(db) as log, progress("verify"):
+        found = verification.verify(log, checkpoint=checkpoint)
     if json:
         print_json(
             {
@@ -108,31 +111,38 @@ def replay(
         ),
     ] = 0,
     db: Database = DEFAULT_DATABASE,
+    provider: ProviderName = None,
     json: Json = False,
 ) -> None:
     """Derive every view anew from the raw bytes, and compare."""
-    with connect(db, create=False) as orders:
-        found = _replayed(orders, db, workers)
+    with log_at(db, provider) as log:
+        found = _replayed(log, db, workers, provider)
     if json:
         counts = ("records", "orders", "compared", "behind", "linked", "found")
         differences = [difference._asdict() for difference in found.differences]
-        print_json(attributes(found, "ok", *counts) | {"differences": differences})
+        changed = [change._asdict() for change in found.changed]
+        print_json(
+            attributes(found, "ok", *counts)
+            | {"differences": differences}
+            | ({"changed": changed} if changed else {})
+        )
     else:
         _print_replay(found)
     if not found.ok:
         raise typer.Exit(NO)
 
 
-def _replayed(orders: Orders, url: str, workers: int) -> replaying.Replay:
-    log = orders.log
+def _replayed(log: Log, url: str, workers: int, provider: str | None) -> replaying.Replay:
+    """Replay every order by its own provider; one that was named is known besides."""
+    known = known_providers if provider is None else partial(providers_with, provider)
     last = log.last_position()
     if workers == 0:
         # Starting processes takes longer than replaying a small log.
         workers = (os.cpu_count() or 1) if last > SMALL_LOG else 1
     with progress("replay", last) as advance:
         if workers == 1 or log.url == _IN_MEMORY:
-            return replaying.replay(log, known_providers(), advance)
-        source = replaying.Source(partial(open_log, url, create=False), known_providers)
+            return replaying.replay(log, known(), advance)
+        source = replaying.Source(partial(open_log, url, create=False), known)
         return replaying.replay_in_processes(log, source, workers, advance)
 
 
@@ -143,9 +153,19 @@ def _print_replay(found: replaying.Replay) -> None:
         say(f"{_looked_at(found)}: {counted(found.found, 'difference')}", "bold red")
         headings = ("order", "version", "field", "stored", "found")
         print_table(headings, map(_difference, found.differences))
+    for change in found.changed:
+        say(_about_change(change), "yellow")
     say(_about_views(found))
     if found.linked is None:
         say("whether nothing is gone from between the records, only verify can tell")
+
+
+def _about_change(change: ChangedDefinition) -> str:
+    return (
+        f"the definition of {change.provider!a} was changed since its views were stored: "
+        f"from {change.stored} to {change.found}; where they differ, that is the cause; "
+        "to store them anew, run: lifecycle views --rebuild"
+    )
 
 
 def _about_views(found: replaying.Replay) -> str:
@@ -183,13 +203,13 @@ def quarantine(
     ] = False,
     every: Annotated[bool, typer.Option("--all", help="Also items that were re-driven.")] = False,
     db: Database = DEFAULT_DATABASE,
-    provider: ProviderName = DEFAULT_PROVIDER,
+    provider: ProviderName = None,
     json: Json = False,
 ) -> None:
     """List what could not be read and why; --redrive reads it again."""
     if redrive and every:
         raise Refusal("--redrive and --all do not go together; run them one after the other")
-    with connect(db, provider=provider, create=False) as orders:
+    with open_orders(db, provider) as orders:
         if redrive:
             _redrive(orders, json=json)
         elif json:
@@ -205,7 +225,8 @@ def _redrive(orders: Orders, *, json: bool) -> None:
         print_json_array(became)
     elif not print_table(REDRIVEN_HEADINGS, (event.values() for event in became)):
         say("nothing in the quarantine can be read yet")
-    for provider, count in _without_provider(orders).items():
+    known = {*known_providers(), orders.provider.name}
+    for provider, count in _without_provider(orders, known).items():
         warn(f"{counted(count, 'item')} left: provider {provider!a} is not known here")
 
 
@@ -220,9 +241,8 @@ def _redriven(orders: Orders) -> Iterator[dict[str, Any]]:
             }
 
 
-def _without_provider(orders: Orders) -> Counter[str]:
+def _without_provider(orders: Orders, known: Collection[str]) -> Counter[str]:
     """Count the waiting items whose provider nobody here can ask, by its name."""
-    known = known_providers()
     return Counter(item.provider for item in orders.quarantine() if item.provider not in known)
 
 

@@ -7,8 +7,9 @@ from typing import Annotated
 import typer
 
 from lifecycle.cli.failure import NO
-from lifecycle.cli.option import DEFAULT_PROVIDER, Json, ProviderName
+from lifecycle.cli.option import Json, ProviderName
 from lifecycle.cli.output import print_json
+from lifecycle.composition import DEFAULT_PROVIDER
 
 Asked = Annotated[
     str | None,
@@ -36,14 +37,14 @@ def check(
     size: Size = None,
     limit: Limit = None,
     workers: Workers = 0,
-    provider: ProviderName = DEFAULT_PROVIDER,
+    provider: ProviderName = None,
     json: Json = False,
 ) -> None:
     """Lint a definition, and prove that arrival never matters."""
     # No other command waits for the prover to be imported.
     from lifecycle.cli.proving import certified, named, print_certificate, shipped  # noqa: PLC0415
 
-    asked = shipped(provider) if target is None else named(target)
+    asked = shipped(provider or DEFAULT_PROVIDER) if target is None else named(target)
     certificate = certified(asked, size=size, limit=limit, workers=workers)
     if json:
         print_json(certificate.shown())

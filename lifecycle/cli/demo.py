@@ -21,13 +21,14 @@ from lifecycle.cli.failure import NO
 from lifecycle.cli.option import Json
 from lifecycle.cli.orders import print_timeline
 from lifecycle.cli.output import arrow, counted, print_json, print_table, print_text, progress, say
-from lifecycle.composition import connect, sample_orders_of
+from lifecycle.composition import connect
 from lifecycle.core.event import Event
 from lifecycle.core.strict_json import canonical
 from lifecycle.core.view import HistoryEntry, OrderView
 from lifecycle.diagram.mermaid import mermaid
 from lifecycle.errors import InvalidArgumentError
 from lifecycle.log.contract import Outcome
+from lifecycle.registry import part_of
 from lifecycle.service.orders import Orders
 from lifecycle.service.receipt import Receipt
 
@@ -115,7 +116,7 @@ def how_to() -> dict[str, list[bytes]]:
 def demonstrate(orders: Orders, *, seed: int, count: int) -> Demonstration:
     """Record the how-to's stories and so many invented orders, and check what came of it."""
     told = {tells: _told(orders, tells, lines) for tells, lines in how_to().items()}
-    invented = sample_orders_of(orders.provider.name)
+    invented = part_of(orders.provider.name, "sample_orders")
     truth = {story.order_id: story for story in invented.generate(seed, count)}
     delivery = invented.deliver(seed, truth.values())
     receipts = orders.record_many(delivery.recordings)

@@ -10,25 +10,22 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import suppress
-from datetime import timedelta
 from functools import partial
 from importlib.metadata import PackageNotFoundError, metadata, requires, version
-from itertools import chain
-from typing import Final, NamedTuple
+from typing import Final
 
 import typer
 
+from lifecycle.cli.choice import log_at, providers_asked
 from lifecycle.cli.failure import DONE, NO, STORE, USAGE
-from lifecycle.cli.option import DEFAULT_DATABASE, DEFAULT_PROVIDER, Database, Json, ProviderName
+from lifecycle.cli.option import DEFAULT_DATABASE, Database, Json, ProviderName
+from lifecycle.cli.order_checks import FAR_BEHIND, Check, checks_of_orders
 from lifecycle.cli.output import Cell, attributes, counted, print_json, print_table, progress, say
-from lifecycle.cli.views import told
-from lifecycle.composition import connect, prerequisites_of
-from lifecycle.core.view import OrderView
-from lifecycle.errors import PoisonedOrdersError, StoredFormatError, StoreError, StoreUrlError
-from lifecycle.log.codec import decode_event
+from lifecycle.composition import orders_on
+from lifecycle.errors import StoreError, StoreUrlError
 from lifecycle.log.contract import ORDERS, Level, Log, Setting
 from lifecycle.log.feed_store import SubscriptionPosition
+from lifecycle.registry import FoundProvider, find_provider, found_providers, known_providers
 from lifecycle.service.orders import Orders
 from lifecycle.service.receipt import DAMAGED
 
@@ -36,10 +33,6 @@ DISTRIBUTION: Final = "order-lifecycle"
 MOST_NAMED: Final = 5
 """Damaged items of the quarantine; further ones are counted."""
 
-FAR_BEHIND: Final = 10_000
-"""Records that `list` folds each time it is asked, when nobody follows."""
-
-CONFIRMED_WITHIN: Final = timedelta(minutes=10)
 OLDEST_PYTHON: Final = (3, 11)
 # What developers of this library install is no matter of its users.
 _NOT_FOR_USERS: Final = frozenset({"test", "all"})
@@ -56,39 +49,18 @@ _STYLES: Final = {
 }
 
 
-class Check(NamedTuple):
-    """One thing looked at, a row of `lifecycle doctor`.
-
-    `level` alone decides the exit code: choose `attention` where facts or orders wait for a
-    person, `fail` where something is not as it must be, `note` where nobody has to act.
-    `advice` says what to do, with the command; `meaning` explains what was found. A store
-    tells of itself by `Log.settings()`, whose rows become checks of the same level.
-    """
-
-    name: str
-    level: Level
-    found: str
-    advice: str | None = None
-    meaning: str | None = None
-
-    @property
-    def ok(self) -> bool:
-        """Whether nobody has to act."""
-        return not self.level.needs_a_person
-
-
 def doctor(
     *,
     db: Database = DEFAULT_DATABASE,
-    provider: ProviderName = DEFAULT_PROVIDER,
+    provider: ProviderName = None,
     json: Json = False,
 ) -> None:
     """Check the installation and the database; say what to do."""
-    checks = [*checks_of_installation()]
+    checks = [*checks_of_installation(), *checks_of_registry()]
     code = DONE
     try:
-        with connect(db, provider=provider, create=False) as orders, progress("doctor"):
-            checks += checks_of_log(orders)
+        with log_at(db, provider) as log, progress("doctor"):
+            checks += checks_of_log(log, provider)
     except StoreUrlError as failure:
         checks.append(Check("database", Level.FAIL, "no store answers to this URL", str(failure)))
         code = USAGE
@@ -140,23 +112,52 @@ def checks_of_installation() -> Iterator[Check]:
             yield _extra(extra)
 
 
-def checks_of_log(orders: Orders) -> Iterator[Check]:
-    """Yield what there is to say about a log that could be opened."""
-    log = orders.log
+def checks_of_log(log: Log, provider: str | None = None) -> Iterator[Check]:
+    """Yield what there is to say about a log that could be opened.
+
+    Its orders are looked at by their own providers; by `provider` alone where it is named.
+    """
     yield Check("database", Level.OK, log.url)
     yield from map(_setting, log.settings())
     streams = sum(1 for _ in log.streams())
     yield Check(
         "records", Level.OK, f"{log.last_position()} in the log, of {counted(streams, 'order')}"
     )
-    yield _views(orders)
+    names = providers_asked(log, provider)
+    known = [name for name in names if name == provider or name in known_providers()]
+    for name in known:
+        of = f" of {name}" if len(known) > 1 else ""
+        for check in checks_of_orders(orders_on(log, name), find_provider(name)):
+            yield check._replace(name=check.name + of)
+    for name in names:
+        if name not in known:
+            yield _without_provider(log, name)
     yield from map(partial(_feed, log.last_position()), log.feeds.positions())
-    yield _quarantine(orders)
-    yield from _anomalies(orders)
-    yield _confirmation(orders)
-    if wanted := prerequisites_of(orders.provider.name):
-        needed = "needed: " + "; ".join(wanted)
-        yield Check("prerequisites", Level.NOTE, "cannot be seen from here", needed)
+    # Whichever reads: the quarantine is one for all.
+    for name in (*known, *known_providers())[:1]:
+        yield _quarantine(orders_on(log, name))
+
+
+def checks_of_registry() -> Iterator[Check]:
+    """Yield what there is to say about each provider that is installed."""
+    for each in found_providers():
+        if isinstance(each, FoundProvider):
+            fingerprint = each.provider.definition.fingerprint
+            found = f"definition {fingerprint[:12]}, from the {each.origin}"
+            yield Check(f"provider {each.name}", Level.OK, found)
+        else:
+            advice = f"mend or uninstall what offers it: the {each.origin}"
+            yield Check(f"provider {each.name}", Level.FAIL, "cannot be used", advice, each.trouble)
+
+
+def _without_provider(log: Log, name: str) -> Check:
+    orders = counted(sum(1 for _ in log.streams(prefix=f"{ORDERS}{name}:")), "order")
+    return Check(
+        f"orders of {name}",
+        Level.ATTENTION,
+        f"{orders} cannot be read: no such provider is installed that works",
+        "install it, see: lifecycle providers; or name it: --provider package.module:NAME",
+    )
 
 
 def _packages(extra: str | None) -> list[str]:
@@ -221,106 +222,3 @@ def _feed(end: int, feed: SubscriptionPosition) -> Check:
     if behind > FAR_BEHIND:
         return Check(name, Level.NOTE, found, "see that whoever follows it runs")
     return Check(name, Level.OK, found)
-
-
-def _views(orders: Orders) -> Check:
-    status = orders.views.status()
-    level, advice = Level.OK, None
-    if status.live is None:
-        level, advice = Level.NOTE, "if list is too slow, run: lifecycle views --rebuild"
-    elif not status.fits or status.live.position > status.end:
-        level, advice = Level.ATTENTION, "run: lifecycle views --rebuild"
-    elif status.poisoned:
-        level = Level.ATTENTION
-        advice = "run: lifecycle views, and after a fix: lifecycle views --redrive"
-    elif status.behind > FAR_BEHIND:
-        level, advice = Level.NOTE, "keep running: lifecycle views --follow"
-    return Check("views", level, told(status), advice)
-
-
-def _anomalies(orders: Orders) -> Iterator[Check]:
-    """Look for orders with anomalies, and for those that cannot be folded at all."""
-    codes: Counter[str] = Counter()
-    odd = ambiguous = callbacks = 0
-    try:
-        for view in orders.find(anomalies=True):
-            odd += 1
-            codes.update({anomaly.code for anomaly in view.anomalies})
-            reused = _reused_ids(view)
-            ambiguous += bool(reused)
-            callbacks += reused
-    except PoisonedOrdersError as poisoned:
-        first = f"the first is {poisoned.order_id!a}: {poisoned.found}"
-        found = f"{counted(poisoned.count, 'order')} cannot be folded, {first}"
-        yield Check("unreadable orders", Level.ATTENTION, found, "run: lifecycle verify")
-    yield _event_ids(ambiguous, callbacks)
-    if not odd:
-        yield Check("anomalies", Level.OK, "no order shows any")
-        return
-    yield Check(
-        "anomalies",
-        Level.ATTENTION,
-        counted(odd, "order"),
-        "run: lifecycle list --anomalies, then for each: lifecycle history ORDER",
-        ", ".join(f"{code} {count}" for code, count in sorted(codes.items())),
-    )
-
-
-def _reused_ids(view: OrderView) -> int:
-    """Count an order's callbacks that came again under their id and name with other content."""
-    keys = (a.events for a in view.anomalies if a.code == "divergent")
-    return sum(key.startswith("callback") for key in chain.from_iterable(keys))
-
-
-def _event_ids(orders: int, callbacks: int) -> Check:
-    if not callbacks:
-        return Check("event ids", Level.OK, "none came twice with other content")
-    return Check(
-        "event ids",
-        Level.ATTENTION,
-        f"of {counted(orders, 'order')} {counted(callbacks, 'callback')} came again "
-        "with other content",
-        "ask the provider whether each event has an id of its own, and see what did not "
-        "count: lifecycle history ORDER",
-        "of the contents under one id and name one counts, the others are evidence",
-    )
-
-
-def _confirmation(orders: Orders) -> Check:
-    """Look whether the provider ever confirms an order that it accepted.
-
-    A definition with two birth states tells the provider's first word, and the callback
-    that confirms it. Where none of these ever came, it may not be enabled.
-    """
-    definition = orders.provider.definition
-    births = sorted(definition.birth, key=definition.rank) or [definition.initial]
-    accepted, confirmed = births[0], births[-1]
-    name = f"callback {confirmed}"
-    if accepted == confirmed or _ever_came(orders.log, orders.provider.name, confirmed):
-        return Check(name, Level.OK, "it comes")
-    stuck = 0
-    with suppress(PoisonedOrdersError):  # those that can be folded count
-        for _ in orders.find(status=accepted, waiting_longer_than=CONFIRMED_WITHIN):
-            stuck += 1
-    if not stuck:
-        minutes = CONFIRMED_WITHIN // timedelta(minutes=1)
-        found = f"none came, and no order stands at {accepted} for over {minutes} minutes"
-        return Check(name, Level.OK, found)
-    return Check(
-        name,
-        Level.ATTENTION,
-        f"{counted(stuck, 'order')} at {accepted}, and no {confirmed} callback ever came",
-        f"the callback {confirmed} may not be enabled: ask the provider to enable it (see "
-        "prerequisites), and ask it for these orders meanwhile",
-    )
-
-
-def _ever_came(log: Log, provider: str, state: str) -> bool:
-    for record in log.scan():
-        if not record.stream.startswith(ORDERS):
-            continue
-        with suppress(StoredFormatError):  # verify tells of it
-            event = decode_event(record)
-            if event.provider == provider and event.kind == "callback" and event.name == state:
-                return True
-    return False

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Iterable
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
@@ -14,11 +15,11 @@ import typer
 from lifecycle.audit import export as exporter
 from lifecycle.audit.log_copy import Copied
 from lifecycle.audit.log_copy import copy as copy_log
+from lifecycle.cli.choice import log_at, open_orders, owner_of
 from lifecycle.cli.failure import NO, Refusal
 from lifecycle.cli.file import STDOUT, check_files, read_batches, whole_or_not_there
 from lifecycle.cli.option import (
     DEFAULT_DATABASE,
-    DEFAULT_PROVIDER,
     Database,
     Json,
     Output,
@@ -35,9 +36,15 @@ from lifecycle.cli.output import (
     say,
     visible,
 )
-from lifecycle.composition import connect, initialize, initializing_statements, rights_of
+from lifecycle.composition import (
+    initialize,
+    initializing_statements,
+    open_log,
+    orders_on,
+    rights_of,
+)
 from lifecycle.core.event import Event, stream_of
-from lifecycle.log.contract import BacksUp, Level, Outcome, Setting
+from lifecycle.log.contract import BacksUp, Level, Log, Outcome, Setting
 from lifecycle.service.receipt import Receipt
 
 _Role = Annotated[
@@ -113,13 +120,13 @@ def ingest(
     files: Annotated[list[str], typer.Argument(metavar="FILE", help="Recordings; - is stdin.")],
     *,
     db: Database = DEFAULT_DATABASE,
-    provider: ProviderName = DEFAULT_PROVIDER,
+    provider: ProviderName = None,
     json: Json = False,
 ) -> None:
     """Append recordings to the log; repeated events change nothing."""
     size = check_files(files)
     tally = Tally()
-    with connect(db, provider=provider) as orders, progress("ingest", size) as advance:
+    with open_orders(db, provider, create=True) as orders, progress("ingest", size) as advance:
         for name in files:
             for batch in read_batches(name):
                 tally.count(orders.record_many(batch.lines, first_line=batch.first_line))
@@ -142,18 +149,16 @@ def export(
     ] = False,
     output: Output = STDOUT,
     db: Database = DEFAULT_DATABASE,
-    provider: ProviderName = DEFAULT_PROVIDER,
+    provider: ProviderName = None,
 ) -> None:
     """Write every stored event as a recording that ingest reads."""
-    with connect(db, provider=provider, create=False) as orders:
-        if order is not None:
-            orders.get(order)
-        stream = None if order is None else stream_of(orders.provider.name, order)
-        lines = exporter.export(orders.log, stream=stream, quarantine=quarantine)
+    with log_at(db, provider) as log:
+        stream = None if order is None else _stream(log, provider, order)
+        lines = exporter.export(log, stream=stream, quarantine=quarantine)
         if output == STDOUT:
             _print_recordings(lines)
             return
-        last = orders.log.last_position() if stream is None else None
+        last = log.last_position() if stream is None else None
         with (
             whole_or_not_there(Path(output), "export") as file,
             progress("export", last) as advance,
@@ -161,6 +166,13 @@ def export(
             for line in lines:
                 file.write(line)
                 advance(1)
+
+
+def _stream(log: Log, provider: str | None, order: str) -> str:
+    """Return the stream of an order that can be read."""
+    orders = orders_on(log, provider or owner_of(log, order))
+    orders.get(order)
+    return stream_of(orders.provider.name, order)
 
 
 def _print_recordings(lines: Iterable[bytes]) -> None:
@@ -182,11 +194,11 @@ def copy(
 ) -> None:
     """Copy a log to another store, chains and all, and verify it."""
     with (
-        connect(source, create=False) as old,
-        connect(target) as new,
-        progress("copy", old.log.last_position()) as advance,
+        log_at(source) as old,
+        closing(open_log(target)) as new,
+        progress("copy", old.last_position()) as advance,
     ):
-        done = copy_log(old.log, new.log, advance=advance)
+        done = copy_log(old, new, advance=advance)
     if json:
         print_json(_copied(done))
     else:
@@ -221,14 +233,14 @@ def backup(
     db: Database = DEFAULT_DATABASE,
 ) -> None:
     """Copy a SQLite log into a new file, while others use it."""
-    with connect(db, create=False) as orders, progress("backup"):
-        if not isinstance(orders.log, BacksUp):
+    with log_at(db) as log, progress("backup"):
+        if not isinstance(log, BacksUp):
             raise Refusal(
                 "this store is backed up by its own tools, such as pg_dump; "
                 "or copy the log: lifecycle copy --from URL --to sqlite:///copy.db"
             )
         _check_free(Path(file))
-        orders.log.backup(file)
+        log.backup(file)
     say(f"written to {file}; check it with: lifecycle verify --db sqlite:///{file}")
 
 

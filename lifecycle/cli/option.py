@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Final
 
@@ -11,7 +12,6 @@ import typer
 from lifecycle.core.instant import parse_instant
 
 DEFAULT_DATABASE: Final = "sqlite:///lifecycle.db"
-DEFAULT_PROVIDER: Final = "instacart"
 MAX_DAYS: Final = 36_500
 
 _DURATION: Final = re.compile(r"([0-9]{1,12})\s*([smhd])")
@@ -52,13 +52,27 @@ def span_option(name: str, says: str) -> Any:
     return typer.Option(name, metavar="SPAN", parser=read_duration, help=says)
 
 
+def read_provider(name: str) -> str:
+    """Return the name of a provider; where it names a module, one that lies here is found."""
+    if ":" in name and "" not in sys.path:
+        # As `python -m` does, and unlike an installed script.
+        sys.path.insert(0, "")
+    return name
+
+
 Database = Annotated[
     str,
     typer.Option("--db", metavar="URL", envvar="LIFECYCLE_DB", help="The log to use."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text for people.")]
 ProviderName = Annotated[
-    str, typer.Option("--provider", metavar="NAME", help="Whose orders these are.")
+    str | None,
+    typer.Option(
+        "--provider",
+        metavar="NAME",
+        parser=read_provider,
+        help="Whose orders these are; package.module:NAME for one that is not installed.",
+    ),
 ]
 AsAt = Annotated[
     datetime | None, time_option("--as-at", "What we knew then: events received up to TIME.")

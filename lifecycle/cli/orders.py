@@ -9,10 +9,10 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from lifecycle.cli.failure import Refusal
+from lifecycle.cli.choice import log_at, orders_of_one, orders_with
+from lifecycle.cli.listing import HEADINGS, Listing
 from lifecycle.cli.option import (
     DEFAULT_DATABASE,
-    DEFAULT_PROVIDER,
     AsAt,
     AsOf,
     Database,
@@ -39,15 +39,12 @@ from lifecycle.cli.output import (
     visible,
     warn,
 )
-from lifecycle.composition import connect
 from lifecycle.core.instant import format_instant
 from lifecycle.core.strict_json import compact
 from lifecycle.core.view import HistoryEntry, OrderView
 from lifecycle.diagram.picture import seen_at_once
 from lifecycle.diagram.timeline import timeline
-from lifecycle.errors import PoisonedOrdersError
 from lifecycle.projections.change_feed import EVERY_SECONDS, OrderChange
-from lifecycle.service.orders import Orders
 
 VERDICT_STYLES: Final = {
     "applied": "green",
@@ -66,7 +63,6 @@ Status = Annotated[
 Ascii = Annotated[
     bool, typer.Option("--ascii", help="Draw in plain ASCII, the timeline as in a pipe.")
 ]
-HEADINGS: Final = ("order", "status", "since", "awaiting", "anomalies")
 
 _EVENT_HEADINGS: Final = ("occurred", "received", "name", "verdict", "state", "reason")
 _PAGE_WIDTH: Final = 100
@@ -79,12 +75,12 @@ def show(
     as_at: AsAt = None,
     as_of: AsOf = None,
     db: Database = DEFAULT_DATABASE,
-    provider: ProviderName = DEFAULT_PROVIDER,
+    provider: ProviderName = None,
     ascii_only: Ascii = False,
     json: Json = False,
 ) -> None:
     """Print the view of one order: everything known about it."""
-    with connect(db, provider=provider, create=False) as orders:
+    with orders_with(db, provider, order) as orders:
         view, entries = seen_at_once(orders, order, as_at=as_at, as_of=as_of)
     if json:
         print_json(view.model_dump(mode="json"))
@@ -100,12 +96,12 @@ def history(
     as_at: AsAt = None,
     as_of: AsOf = None,
     db: Database = DEFAULT_DATABASE,
-    provider: ProviderName = DEFAULT_PROVIDER,
+    provider: ProviderName = None,
     ascii_only: Ascii = False,
     json: Json = False,
 ) -> None:
     """Print every event of one order, its verdict and the reason."""
-    with connect(db, provider=provider, create=False) as orders:
+    with orders_with(db, provider, order) as orders:
         view, entries = seen_at_once(orders, order, as_at=as_at, as_of=as_of)
     items = [entry.model_dump(mode="json") for entry in entries]
     if json:
@@ -171,54 +167,25 @@ def listing(
     received_since: ReceivedSince = None,
     received_before: ReceivedBefore = None,
     db: Database = DEFAULT_DATABASE,
-    provider: ProviderName = DEFAULT_PROVIDER,
+    provider: ProviderName = None,
     json: Json = False,
 ) -> None:
     """List orders; several conditions must all hold."""
-    with connect(db, provider=provider, create=False) as orders:
-        _check_status(orders, status)
-        views = orders.find(
-            status=status,
-            waiting_longer_than=waiting_longer_than,
-            anomalies=anomalies,
-            received_since=received_since,
-            received_before=received_before,
-        )
-        unreadable: list[PoisonedOrdersError] = []
-        readable = _readable(views, unreadable)
+    wanted = {
+        "status": status,
+        "waiting_longer_than": waiting_longer_than,
+        "anomalies": anomalies or None,
+        "received_since": received_since,
+        "received_before": received_before,
+    }
+    wanted = {name: value for name, value in wanted.items() if value is not None}
+    with log_at(db, provider) as log:
+        listed = Listing(log, provider, wanted)
         if json:
-            print_json_array(view.model_dump(mode="json") for view in readable)
-        elif not print_table(HEADINGS, map(_row, readable)):
+            print_json_array(listed.as_json())
+        elif not print_table(HEADINGS, listed.rows()):
             say("no such order")
-    if unreadable:
-        raise unreadable[0]
-
-
-def _readable(
-    views: Iterator[OrderView], unreadable: list[PoisonedOrdersError]
-) -> Iterator[OrderView]:
-    """Yield the views that could be folded, and keep what is to be said of the others."""
-    try:
-        yield from views
-    except PoisonedOrdersError as poisoned:
-        unreadable.append(poisoned)
-
-
-def _check_status(orders: Orders, status: str | None) -> None:
-    states = orders.provider.definition.states
-    if status is not None and status not in states:
-        raise Refusal(f"{status!a} is no status; expected one of {', '.join(states)}")
-
-
-def _row(view: OrderView) -> tuple[Any, ...]:
-    codes = dict.fromkeys(anomaly.code for anomaly in view.anomalies)
-    return (
-        view.order_id,
-        Cell(view.status, "green" if view.terminal else "bold"),
-        format_instant(view.arrival.waiting_since),
-        view.awaiting,
-        Cell(", ".join(codes) or "-", "red" if codes else "dim"),
-    )
+        listed.close()
 
 
 def watch(
@@ -237,11 +204,11 @@ def watch(
         float, typer.Option("--every", min=0.01, max=3600, help="Seconds between two looks.")
     ] = EVERY_SECONDS,
     db: Database = DEFAULT_DATABASE,
-    provider: ProviderName = DEFAULT_PROVIDER,
+    provider: ProviderName = None,
     json: Json = False,
 ) -> None:
     """Print each change of an order as it is recorded, until Ctrl-C."""
-    with connect(db, provider=provider, create=False) as orders:
+    with orders_of_one(db, provider, "watch") as orders:
         begin = orders.log.last_position() if after is None else after
         if not once:
             warn(f"watching from position {begin}; stop with Ctrl-C")

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
 
+from lifecycle.cli.choice import (
+    check_installed,
+    log_at,
+    only_provider,
+    orders_with,
+    provider_of_a_log,
+    providers_asked,
+)
 from lifecycle.cli.failure import Refusal
 from lifecycle.cli.file import STDOUT, whole_or_not_there
 from lifecycle.cli.option import (
     DEFAULT_DATABASE,
-    DEFAULT_PROVIDER,
     AsAt,
     AsOf,
     Database,
@@ -22,12 +29,23 @@ from lifecycle.cli.option import (
     Output,
     ProviderName,
 )
-from lifecycle.cli.output import Cell, counted, print_json, print_table, print_text, progress, say
-from lifecycle.composition import connect
+from lifecycle.cli.output import (
+    Cell,
+    counted,
+    print_json,
+    print_table,
+    print_text,
+    progress,
+    say,
+)
+from lifecycle.composition import orders_on
+from lifecycle.core.definition import Definition
 from lifecycle.diagram import Picture, draw_definition, draw_order, draw_stats
 from lifecycle.diagram.fleet import short
+from lifecycle.log.contract import Log
 from lifecycle.log.private_file import ORDINARY, PRIVATE
 from lifecycle.projections.stats import LogStats, StateStats
+from lifecycle.registry import find_provider, known_providers
 
 
 class Format(StrEnum):
@@ -151,21 +169,21 @@ def diagram(
     as_at: AsAt = None,
     as_of: AsOf = None,
     db: Database = DEFAULT_DATABASE,
-    provider: ProviderName = DEFAULT_PROVIDER,
+    provider: ProviderName = None,
 ) -> None:
     """Draw the states and moves, or what happened to one order."""
     asked = {"--view": view, "--as-at": as_at, "--as-of": as_of}
     if order is None and (given := [name for name, value in asked.items() if value is not None]):
         raise Refusal(f"{given[0]} is about an order; name one with --order ORDER")
     shown = view or View.PATH
-    # The definition is the same whatever the log holds: it takes none to draw it.
-    log = db if order is not None else "memory:"
-    with connect(log, provider=provider, create=order is None) as orders:
-        picture = (
-            draw_definition(orders.provider.definition, narrow=narrow)
-            if order is None
-            else draw_order(orders, order, shown.value, as_at=as_at, as_of=as_of, narrow=narrow)
-        )
+    if order is None:
+        drawn = find_provider(provider or provider_of_a_log(db, "draw")).provider
+        picture = draw_definition(drawn.definition, narrow=narrow)
+    else:
+        with orders_with(db, provider, order) as orders:
+            picture = draw_order(
+                orders, order, shown.value, as_at=as_at, as_of=as_of, narrow=narrow
+            )
     # A definition is no secret; what became of an order is.
     mode = ORDINARY if order is None else PRIVATE
     write_picture(picture, form_of(form, output) or _USUAL[shown], theme, output, mode=mode)
@@ -178,7 +196,7 @@ def stats(
     narrow: Narrow = False,
     output: Output = STDOUT,
     db: Database = DEFAULT_DATABASE,
-    provider: ProviderName = DEFAULT_PROVIDER,
+    provider: ProviderName = None,
     json: Json = False,
 ) -> None:
     """Count every move, and how long orders stay in each state."""
@@ -187,18 +205,35 @@ def stats(
         raise Refusal("--json prints figures, --format draws them; use one of both")
     if drawn is None and output != STDOUT:
         raise Refusal(f"{output!a} tells no form; name it .svg or .png, or give --format")
-    with (
-        connect(db, provider=provider, create=False) as orders,
-        progress("stats", orders.log.last_position()) as advance,
-    ):
-        figures = orders.stats(on_progress=advance)
-    if drawn is not None:
-        picture = draw_stats(orders.provider.definition, figures, narrow=narrow)
-        write_picture(picture, drawn, theme, output)
-    elif json:
-        print_json(figures.model_dump(mode="json"))
-    else:
-        _print_stats(figures)
+    with log_at(db, provider) as log:
+        if drawn is not None:
+            ((definition, figures),) = _figures(log, [provider or only_provider(log, "draw")])
+            picture = draw_stats(definition, figures, narrow=narrow)
+            write_picture(picture, drawn, theme, output)
+        elif json:
+            found = _figures(log, _readable(log, provider))
+            each = [figures.model_dump(mode="json") for _, figures in found]
+            print_json(each[0] if len(each) == 1 else {"providers": each})
+        else:
+            for _, figures in _figures(log, _readable(log, provider)):
+                _print_stats(figures)
+
+
+def _readable(log: Log, provider: str | None) -> Iterator[str]:
+    """Yield the providers whose orders are to be counted; refuse at last for one not installed."""
+    names = providers_asked(log, provider)
+    missing = [name for name in names if name != provider and name not in known_providers()]
+    yield from (name for name in names if name not in missing)
+    for name in missing:
+        check_installed(name)
+
+
+def _figures(log: Log, providers: Iterable[str]) -> Iterator[tuple[Definition, LogStats]]:
+    for name in providers:
+        orders = orders_on(log, name)
+        with progress("stats", log.last_position()) as advance:
+            figures = orders.stats(on_progress=advance)
+        yield orders.provider.definition, figures
 
 
 def _print_stats(figures: LogStats) -> None:

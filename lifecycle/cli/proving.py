@@ -5,7 +5,6 @@ Apart from the command itself, so that no other command waits for the prover to 
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from importlib import import_module
@@ -13,10 +12,10 @@ from operator import attrgetter
 from typing import Final
 
 from lifecycle.cli.failure import Refusal
+from lifecycle.cli.option import read_provider
 from lifecycle.cli.output import Advance, Cell, counted, print_fields, print_table, progress, say
-from lifecycle.composition import known_providers
 from lifecycle.core.definition import Definition, Written
-from lifecycle.errors import DefinitionError, InvalidArgumentError
+from lifecycle.errors import DefinitionError
 from lifecycle.proof.arrivals import LIMIT as MOST_STATES
 from lifecycle.proof.certificate import Certificate, certify, certify_fold
 from lifecycle.proof.obligation import Proved
@@ -24,6 +23,7 @@ from lifecycle.proof.sorting import LIMIT as MOST_SETS
 from lifecycle.proof.sorting import SIZE, Scope
 from lifecycle.proof.target import Target, target_of, written_in
 from lifecycle.proof.unsorted import Unordered
+from lifecycle.registry import find_provider
 
 VERDICT_STYLES: Final = {
     Proved.PROVED: "green",
@@ -51,10 +51,7 @@ def certified(asked: Target, *, size: int | None, limit: int | None, workers: in
 
 def shipped(provider: str) -> Definition:
     """Return the definition of a provider that this library knows."""
-    known = known_providers()
-    if provider not in known:
-        raise InvalidArgumentError("provider", "one of " + ", ".join(sorted(known)), found=provider)
-    return known[provider].definition
+    return find_provider(provider).provider.definition
 
 
 def named(target: str) -> Target:
@@ -62,8 +59,7 @@ def named(target: str) -> Target:
     module, _, name = target.partition(":")
     if not module or not name:
         raise Refusal(f"{target!a} names nothing to check; write it like package.module:NAME")
-    # As `python -m` does, and unlike an installed script: modules may lie here.
-    sys.path.insert(0, "")
+    read_provider(target)
     try:
         value = import_module(module)
     except DefinitionError as refused:

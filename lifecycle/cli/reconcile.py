@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from lifecycle.cli.choice import open_orders, provider_of_a_log
 from lifecycle.cli.failure import NO, Refusal
 from lifecycle.cli.option import (
     DEFAULT_DATABASE,
-    DEFAULT_PROVIDER,
     Database,
     Json,
     ProviderName,
     span_option,
 )
 from lifecycle.cli.output import print_fields, print_json, progress
-from lifecycle.composition import connect, part_of
+from lifecycle.registry import part_of
 
 if TYPE_CHECKING:
     from lifecycle.http.client import ClientPort
@@ -46,16 +46,17 @@ def reconcile(
         int, typer.Option("--at-once", min=1, max=100, help="How many to ask for at a time.")
     ] = 4,
     db: Database = DEFAULT_DATABASE,
-    provider: ProviderName = DEFAULT_PROVIDER,
+    provider: ProviderName = None,
     json: Json = False,
 ) -> None:
     """Ask the provider for orders that wait too long."""
     from lifecycle.http.reconcile import reconcile as reconcile_orders  # noqa: PLC0415 - `http` may not be installed
 
-    client_port = part_of(provider, "client").CLIENT
+    name = provider or provider_of_a_log(db, "reconcile")
+    client_port = part_of(name, "client").CLIENT
     settings = provider_settings(client_port, os.environ)
     with (
-        connect(db, provider=provider, create=False) as orders,
+        open_orders(db, name) as orders,
         client_port.client(**settings) as client,
         progress("reconcile") as advance,
     ):

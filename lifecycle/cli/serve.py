@@ -21,17 +21,17 @@ import typer
 from lifecycle.cli.failure import DONE, Refusal
 from lifecycle.cli.option import (
     DEFAULT_DATABASE,
-    DEFAULT_PROVIDER,
     Database,
     ProviderName,
     span_option,
 )
 from lifecycle.cli.output import warn
 from lifecycle.cli.reconcile import background_of
-from lifecycle.composition import connect_async, part_of
+from lifecycle.composition import DEFAULT_PROVIDER, connect_async
 from lifecycle.errors import InvalidArgumentError, MissingExtraError
 from lifecycle.http.server import ServerLimits
 from lifecycle.log.private_file import exposure
+from lifecycle.registry import part_of
 
 if TYPE_CHECKING:
     from uvicorn import Server
@@ -82,9 +82,10 @@ def serve(
     reconcile: Reconcile = None,
     connections: MostConnections = None,
     db: Database = DEFAULT_DATABASE,
-    provider: ProviderName = DEFAULT_PROVIDER,
+    provider: ProviderName = None,
 ) -> None:
     """Receive callbacks over HTTP, until SIGTERM or Ctrl-C."""
+    provider = provider or DEFAULT_PROVIDER
     callbacks = part_of(provider, "receiver").RECEIVER
     for needed in ("uvicorn", "httptools"):
         if find_spec(needed) is None:

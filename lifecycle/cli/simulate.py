@@ -11,9 +11,10 @@ from typing import Annotated, Any, Final
 import typer
 
 from lifecycle.cli.failure import Refusal
-from lifecycle.cli.option import DEFAULT_PROVIDER, ProviderName
+from lifecycle.cli.option import ProviderName
 from lifecycle.cli.output import print_table, warn
-from lifecycle.composition import part_of
+from lifecycle.composition import DEFAULT_PROVIDER
+from lifecycle.registry import part_of
 
 DEFAULT_PORT: Final = 8642
 ENVIRONMENT: Final = "LIFECYCLE_SIMULATOR_"
@@ -55,10 +56,10 @@ def simulate(
     settings: Annotated[
         bool, typer.Option("--settings", help="List the settings, and exit.")
     ] = False,
-    provider: ProviderName = DEFAULT_PROVIDER,
+    provider: ProviderName = None,
 ) -> None:
     """Play the provider: take orders, deliver them, and call back."""
-    module = part_of(provider, "simulator")
+    module = part_of(provider or DEFAULT_PROVIDER, "simulator")
     if scenarios:
         print_table(("scenario", "kind", "what happens"), module.SCENARIOS.values())
     elif settings:

@@ -6,10 +6,10 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from lifecycle.cli.choice import orders_of_one
 from lifecycle.cli.failure import NO, Refusal
-from lifecycle.cli.option import DEFAULT_DATABASE, DEFAULT_PROVIDER, Database, Json, ProviderName
+from lifecycle.cli.option import DEFAULT_DATABASE, Database, Json, ProviderName
 from lifecycle.cli.output import counted, print_json, print_table, progress, say
-from lifecycle.composition import connect
 from lifecycle.log.view_store import Generation
 from lifecycle.projections.stored_views import ViewsStatus
 from lifecycle.service.orders import Orders
@@ -35,13 +35,13 @@ def views(
         bool, typer.Option("--redrive", help="Fold the poisoned orders again, as after a fix.")
     ] = False,
     db: Database = DEFAULT_DATABASE,
-    provider: ProviderName = DEFAULT_PROVIDER,
+    provider: ProviderName = None,
     json: Json = False,
 ) -> None:
     """Show, build and keep up the stored views that list asks."""
     if rebuild + catch_up + follow + redrive > 1:
         raise Refusal("choose one of --rebuild, --catch-up, --follow and --redrive")
-    with connect(db, provider=provider, create=False) as orders:
+    with orders_of_one(db, provider, "name") as orders:
         if rebuild:
             _rebuild(orders)
         elif catch_up:

@@ -196,7 +196,7 @@ class Recognizer:
         if type(raised) is WrongReadingError:
             found = f"returned {raised}"
         else:
-            _raise_if_not_its_own(raised)
+            raise_if_not_its_own(raised)
             found = f"raised {type_name(raised)}"
         LOG.error("the code of provider %s %s", self.name, found)
         return NoReading(PROVIDER_FAULT, f"the provider's code {found}")
@@ -313,9 +313,9 @@ def _checked_provider(provider: Provider) -> tuple[str, Definition, frozenset[st
         name, definition, headers = provider.name, provider.definition, provider.kept_headers
         is_set = isinstance(headers, set | frozenset)
         kept = frozenset(map(_header, headers)) if is_set else frozenset({""})
-        can_read = callable(provider.read)
+        can_read = callable(provider.read) and not isinstance(provider, type)
     except BaseException as raised:  # noqa: BLE001 - whatever it is, this is no provider
-        _raise_if_not_its_own(raised)
+        raise_if_not_its_own(raised)
         raise InvalidArgumentError(
             "provider", f"one whose attributes can be read; one raised {type_name(raised)}"
         ) from None
@@ -327,7 +327,7 @@ def _checked_provider(provider: Provider) -> tuple[str, Definition, frozenset[st
     if "" in kept:
         raise InvalidArgumentError(f"provider {name!a}", "kept_headers: a set of lower-case names")
     if not can_read:
-        raise InvalidArgumentError(f"provider {name!a}", "a function read")
+        raise InvalidArgumentError(f"provider {name!a}", "a value with a function read, no class")
     return name, definition, kept
 
 
@@ -337,8 +337,8 @@ def _header(name: object) -> str:
     return text if text == text.lower() else ""
 
 
-def _raise_if_not_its_own(raised: BaseException) -> None:
-    """Raise again what is not the doing of the code that was called."""
+def raise_if_not_its_own(raised: BaseException) -> None:
+    """Raise again what is not the doing of a provider's code, in the midst of which it came."""
     # By its true type: what it says of itself may be wrong, or raise.
     if issubclass(type(raised), KeyboardInterrupt):
         raise raised

@@ -56,7 +56,7 @@ class OrderService:
     ) -> None:
         self.log = log
         self.provider = recognizer_of(provider)
-        self._providers = recognizers_of({**providers, provider.name: self.provider})
+        self._providers = recognizers_of({**providers, self.provider.name: self.provider})
         self.arrival_reader = ArrivalReader(self._providers, self.provider, clock)
         self._fold_cache = FoldCache(log, self._providers)
         self.views = StoredViews(log, self._fold_cache, self.provider)

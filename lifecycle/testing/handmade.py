@@ -13,13 +13,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
-from lifecycle.composition import DEFAULT_PROVIDER, known_providers
+from lifecycle.composition import DEFAULT_PROVIDER
 from lifecycle.core.definition import Definition
 from lifecycle.core.event import NO_CONTENT, Arrival, Content, Event, Stored, Unreadable, stream_of
 from lifecycle.core.instant import format_instant
 from lifecycle.core.provider import NoReading, Provider
 from lifecycle.core.recognizer import Recognizer, recognizer_of
 from lifecycle.errors import InvalidArgumentError
+from lifecycle.registry import known_providers
 from lifecycle.testing.clock import STARTS_AT, Time, moment
 
 Recording = dict[str, Any]

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Protocol
 
-from lifecycle.composition import DEFAULT_PROVIDER, part_of
+from lifecycle.composition import DEFAULT_PROVIDER
+from lifecycle.registry import part_of
 
 
 class Simulated(Protocol):

@@ -11,11 +11,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final
 
-from lifecycle.composition import DEFAULT_PROVIDER, part_of
+from lifecycle.composition import DEFAULT_PROVIDER
 from lifecycle.core.definition import Definition
 from lifecycle.core.event import Event
 from lifecycle.core.strict_json import MAX_DEPTH, compact
 from lifecycle.errors import MissingExtraError
+from lifecycle.registry import part_of
 from lifecycle.service.arrival_reader import Line
 from lifecycle.testing.handmade import ORDER, Recording, event, provider_named
 from lifecycle.testing.recordings import flattened, received_in_order

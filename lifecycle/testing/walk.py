@@ -14,9 +14,10 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
-from lifecycle.composition import DEFAULT_PROVIDER, part_of
+from lifecycle.composition import DEFAULT_PROVIDER
 from lifecycle.core.definition import Definition, Move
 from lifecycle.core.event import Event
+from lifecycle.registry import part_of
 from lifecycle.testing.clock import STARTS_AT
 from lifecycle.testing.handmade import ORDER, Recording, event
 

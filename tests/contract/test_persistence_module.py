@@ -44,8 +44,9 @@ from lifecycle import Event, StoredFormatError, StoreMissingError, Unreadable, c
 from lifecycle.audit.export import export
 from lifecycle.audit.replay import replay
 from lifecycle.audit.verify import verify
-from lifecycle.composition import initialize, known_providers
+from lifecycle.composition import initialize
 from lifecycle.persistence import Factory, LogMapper, OrderLog
+from lifecycle.registry import known_providers
 from tests.contract.test_library_cases import published
 
 MODULE = {"PERSISTENCE_MODULE": "lifecycle.persistence"}

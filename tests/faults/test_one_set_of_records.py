@@ -26,11 +26,11 @@ from lifecycle.audit.export import export
 from lifecycle.audit.log_copy import copy
 from lifecycle.audit.replay import replay
 from lifecycle.audit.verify import verify
-from lifecycle.composition import known_providers
 from lifecycle.errors import PoisonedOrdersError, StoredFormatError
 from lifecycle.log.contract import CONTROL, QUARANTINE, Record
 from lifecycle.log.stores.memory.log import MemoryLog
 from lifecycle.log.stores.postgres.url import parse_url
+from lifecycle.registry import known_providers
 from lifecycle.service.orders import Orders
 from lifecycle.service.receipt import DAMAGED
 from tests.scenario.command_line import run

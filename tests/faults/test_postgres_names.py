@@ -217,7 +217,7 @@ def test_no_trap_fires_for_any_feature_or_role(trapped, schema):
         orders.subscription("t", lambda change: None).catch_up()
     for user in (SUPERUSER, "appends", "follows", "reads"):
         with connect(url.replace("postgres@", f"{user}@"), create=False) as orders:
-            checks = {check.name: check.ok for check in checks_of_log(orders)}
+            checks = {check.name: check.ok for check in checks_of_log(orders.log)}
             assert [checks[n] for n in ("schema", "append_only", "role", "others")] == [True] * 4
             assert verify(orders.log).records == orders.log.last_position()
     said = trapped.said()

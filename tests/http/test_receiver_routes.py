@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 from lifecycle import AsyncOrders, NotEnteredError, StoreUnavailableError, connect_async
-from lifecycle.composition import known_providers
 from lifecycle.http.receiver import BearerTokens, Receiver, Service
 from lifecycle.providers.instacart.simulator import RunningSimulator, Simulator
+from lifecycle.registry import known_providers
 from tests.polling import answered_at_once
 from tests.receiving import BODY, SETUP
 from tests.serving import asgi_server, ask, connected

@@ -16,8 +16,8 @@ from contextlib import suppress
 import pytest
 
 from lifecycle import InvalidArgumentError, Orders, connect, connect_async
-from lifecycle.composition import sample_orders_of
 from lifecycle.projections.change_feed import OrderChange
+from lifecycle.providers.instacart import sample_orders
 from tests.scenario.command_line import SCRIPT, environment, run
 
 SEED, ORDERS = 11, 25
@@ -39,7 +39,7 @@ def orders(url):
 def record_badly(orders: Orders) -> list[tuple[object, ...]]:
     """Record invented orders, damaged on the way, and return the changes that receipts told."""
     told = []
-    delivery = sample_orders_of().deliver(SEED, sample_orders_of().generate(SEED, ORDERS))
+    delivery = sample_orders.deliver(SEED, sample_orders.generate(SEED, ORDERS))
     for line in delivery.recordings:
         (receipt,) = orders.record_many([line])
         if receipt.change is not None:

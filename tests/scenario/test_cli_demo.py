@@ -12,8 +12,8 @@ import pytest
 
 from lifecycle import connect
 from lifecycle.cli import demo
-from lifecycle.composition import sample_orders_of
 from lifecycle.log.contract import Outcome
+from lifecycle.providers.instacart import sample_orders
 from tests.scenario.command_line import run, run_on_terminal, run_script
 
 ROOT = Path(__file__).parents[2]
@@ -101,8 +101,8 @@ def test_every_claim_holds_for_every_seed(seed, tmp_path):
 def test_a_claim_that_does_not_hold_is_seen():
     """The positive control: each claim is held against a world in which it is false."""
     with connect("memory:") as orders:
-        truth = {story.order_id: story for story in sample_orders_of().generate(SEED, 20)}
-        delivery = sample_orders_of().deliver(SEED, truth.values(), lost=0.0)
+        truth = {story.order_id: story for story in sample_orders.generate(SEED, 20)}
+        delivery = sample_orders.deliver(SEED, truth.values(), lost=0.0)
         receipts = orders.record_many(delivery.recordings)
         arrived = demo._by_order(receipts, delivery.recordings)
         views = {order_id: orders.get(order_id) for order_id in truth}

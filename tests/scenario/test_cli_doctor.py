@@ -195,7 +195,7 @@ def test_the_level_of_a_row_alone_decides_whether_the_doctor_is_content(level, m
     row = Setting("any_setting", "as found", "what may happen, and what to do", level)
     with connect("memory:") as orders:
         monkeypatch.setattr(orders.log, "settings", lambda: [row])
-        checks = list(checks_of_log(orders))
+        checks = list(checks_of_log(orders.log))
     told = next(check for check in checks if check.name == "any_setting")
     assert told.level is level
     assert told.ok is (level in {Level.OK, Level.NOTE})

@@ -12,8 +12,9 @@ import pytest
 from lifecycle import OtherRecordsError, StoreUnavailableError, connect
 from lifecycle.audit.log_copy import copy
 from lifecycle.audit.verify import verify
-from lifecycle.composition import open_log, sample_orders_of
+from lifecycle.composition import open_log
 from lifecycle.log.contract import Log, Record
+from lifecycle.providers.instacart import sample_orders
 from tests.scenario.command_line import run
 
 ORDERS = 30
@@ -22,7 +23,7 @@ ORDERS = 30
 def fill(url: str, *, seed: int = 3) -> None:
     """Record invented orders, some callbacks twice, and something that cannot be read."""
     with connect(url) as orders:
-        for told in sample_orders_of().generate(seed, ORDERS):
+        for told in sample_orders.generate(seed, ORDERS):
             orders.record_many(told.recordings)
         orders.record_callback(b"no JSON")
 

@@ -37,12 +37,12 @@ from lifecycle import (
 )
 from lifecycle.audit.replay import replay
 from lifecycle.audit.verify import verify
-from lifecycle.composition import known_providers
 from lifecycle.core.definition import Definition
 from lifecycle.core.event import Arrival, Fault
 from lifecycle.core.recognizer import Recognizer
 from lifecycle.http.receiver import BearerTokens, Request, SyncReceiver
 from lifecycle.providers.instacart import INSTACART
+from lifecycle.registry import known_providers
 
 SECRET = "Kamala 5 Main Street"
 BAD = b'{"id":"bad","status":"brand_new","secret":"Kamala 5 Main Street"}'
@@ -689,7 +689,7 @@ def test_a_value_that_is_no_provider_is_refused_by_connect(connecting, wrong):
 
 def test_a_provider_of_the_package_that_is_broken_harms_no_other(monkeypatch, caplog):
     known = {**known_providers(), "broken": Attributes(name="broken", definition=None)}
-    monkeypatch.setattr(sys.modules["lifecycle.composition"], "known_providers", lambda: known)
+    monkeypatch.setattr(sys.modules["lifecycle.registry"], "known_providers", lambda: known)
     with connect("memory:") as orders:
         assert orders.record_callback(GOOD).outcome is Outcome.APPENDED
         (receipt,) = orders.record_many([{"kind": "callback", "provider": "broken", "body": {}}])

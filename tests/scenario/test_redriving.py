@@ -32,13 +32,14 @@ from lifecycle.audit.export import export
 from lifecycle.audit.log_copy import copy
 from lifecycle.audit.replay import replay
 from lifecycle.audit.verify import verify
-from lifecycle.composition import known_providers, open_log
+from lifecycle.composition import open_log
 from lifecycle.core.event import Redriven
 from lifecycle.core.provider import JsonObject
 from lifecycle.log import codec
 from lifecycle.log.codec import decode
 from lifecycle.log.contract import CONTROL, QUARANTINE, Record
 from lifecycle.providers.instacart import INSTACART
+from lifecycle.registry import known_providers
 from lifecycle.service.order_service import is_first
 from tests.scenario.command_line import run
 

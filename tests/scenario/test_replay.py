@@ -19,8 +19,9 @@ from lifecycle.audit import replay as auditor
 from lifecycle.audit.replay import Source, replay, replay_in_processes
 from lifecycle.audit.stream_check import Links
 from lifecycle.audit.verify import verify
-from lifecycle.composition import known_providers, open_log
+from lifecycle.composition import open_log
 from lifecycle.providers.instacart import INSTACART, Instacart
+from lifecycle.registry import known_providers
 from tests.scenario.command_line import DATABASE, callback, lines, request, response, run, story
 
 PROVIDERS = known_providers()

@@ -24,13 +24,13 @@ from lifecycle import (
     connect_async,
 )
 from lifecycle.audit.replay import replay
-from lifecycle.composition import known_providers
 from lifecycle.log.stores.postgres.rights import Grants
 from lifecycle.log.view_store import Phase
 from lifecycle.projections import projector as following
 from lifecycle.projections import stored_views
 from lifecycle.projections import view_query as finding
 from lifecycle.providers.instacart import INSTACART, Instacart
+from lifecycle.registry import known_providers
 from lifecycle.service.orders import Orders
 
 NOON = datetime(2026, 7, 7, 12, tzinfo=UTC)

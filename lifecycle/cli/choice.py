@@ -1,0 +1,129 @@
+"""Whose orders a command is about: the provider that `--provider` names, else those of the log."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+
+from lifecycle.cli.failure import NO, Refusal
+from lifecycle.composition import DEFAULT_PROVIDER, connect, open_log, orders_on
+from lifecycle.errors import StoreError
+from lifecycle.log.contract import Log
+from lifecycle.log.order_stream import providers_in, providers_of
+from lifecycle.registry import find_provider, known_providers
+from lifecycle.service.orders import Orders
+
+
+@contextmanager
+def log_at(db: str, provider: str | None = None) -> Iterator[Log]:
+    """Open a log that is there; it needs no provider, but one that is named has to be there.
+
+    Raises:
+        InvalidArgumentError: there is no such provider, or it cannot be used.
+    """
+    if provider is not None:
+        find_provider(provider)
+    with closing(open_log(db, create=False)) as log:
+        yield log
+
+
+def open_orders(db: str, provider: str | None, *, create: bool = False) -> Orders:
+    """Open the orders of a provider, by default those that `connect` opens."""
+    if provider is None:
+        return connect(db, create=create)
+    return connect(db, provider=provider, create=create)
+
+
+@contextmanager
+def orders_with(db: str, provider: str | None, order: str) -> Iterator[Orders]:
+    """Open the orders of the provider that has this one.
+
+    Raises:
+        Refusal: two providers have such an order, or its provider is not installed.
+    """
+    with log_at(db, provider) as log:
+        yield orders_on(log, provider or owner_of(log, order))
+
+
+@contextmanager
+def orders_of_one(db: str, provider: str | None, what: str) -> Iterator[Orders]:
+    """Open the orders of the only provider that the log holds any of; `what` asks for one.
+
+    Raises:
+        Refusal: the log holds orders of several.
+    """
+    with log_at(db, provider) as log:
+        yield orders_on(log, provider or only_provider(log, what))
+
+
+def providers_asked(log: Log, provider: str | None) -> list[str]:
+    """Return the provider that was named, else all of whom the log holds orders.
+
+    Where it holds none, the provider that `connect` takes by default.
+    """
+    return [provider] if provider else list(providers_in(log)) or [DEFAULT_PROVIDER]
+
+
+def only_provider(log: Log, what: str) -> str:
+    """Return the one provider of whom the log holds orders; `connect`'s where it holds none.
+
+    Raises:
+        Refusal: there are several, or it is not installed.
+    """
+    names = providers_asked(log, None)
+    if len(names) > 1:
+        raise Refusal(f"the log holds orders of {_and(names)}; {what} one of them: --provider NAME")
+    check_installed(names[0])
+    return names[0]
+
+
+def owner_of(log: Log, order: str) -> str:
+    """Return the provider that has an order of this id; where none has, one that could.
+
+    Raises:
+        Refusal: several have one, or none of several, or its provider is not installed.
+    """
+    owners = providers_of(log, order)
+    if len(owners) > 1:
+        raise Refusal(f"{_and(owners)} have an order {order!a} each; name one: --provider NAME")
+    if owners:
+        check_installed(owners[0])
+        return owners[0]
+    names = providers_asked(log, None)
+    if len(names) > 1:
+        where = f"no event about order {order!a} of {_and(names)}"
+        raise Refusal(f"{where}; check the id and the database", NO)
+    return names[0]
+
+
+def check_installed(provider: str) -> None:
+    """Refuse to read orders whose provider is not there to read them.
+
+    Raises:
+        Refusal: it is not installed, or cannot be used.
+    """
+    if provider not in known_providers():
+        raise Refusal(f"{unreadable(provider)}; run: lifecycle providers", NO)
+
+
+def unreadable(provider: str) -> str:
+    """Return why the orders of a provider cannot be read that is not known."""
+    return f"orders of {provider!a} cannot be read: no such provider is installed that works"
+
+
+def provider_of_a_log(db: str, what: str) -> str:
+    """Return the provider of whom a log holds orders, `connect`'s where there is no log.
+
+    Raises:
+        Refusal: it holds orders of several.
+    """
+    try:
+        with log_at(db) as log:
+            return only_provider(log, what)
+    except StoreError:
+        return DEFAULT_PROVIDER
+
+
+def _and(names: list[str]) -> str:
+    *some, last = map(ascii, names)
+    return f"{', '.join(some)} and {last}" if some else last

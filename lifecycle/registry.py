@@ -1,0 +1,230 @@
+"""The providers that are installed: where each was found, and what is wrong with a broken one.
+
+    folders of `lifecycle.providers` ──────────────┐
+    entry points of the group `lifecycle.providers` ┼─→ FoundProvider ─→ usable: a Provider
+    `package.module:NAME`, when somebody names it ──┘                └→ broken: a sentence
+
+Loading a provider runs code of its package. Whatever that code raises makes this one provider
+broken, and leaves all others as they are.
+"""
+
+from __future__ import annotations
+
+import logging
+import pkgutil
+from collections.abc import Iterator, Mapping
+from functools import cache
+from importlib import import_module
+from importlib.metadata import Distribution, EntryPoint, distributions
+from importlib.util import find_spec
+from operator import attrgetter
+from types import MappingProxyType, ModuleType
+from typing import Any, Final, NamedTuple
+
+from lifecycle import providers
+from lifecycle.core.argument import type_name
+from lifecycle.core.provider import Provider
+from lifecycle.core.recognizer import raise_if_not_its_own, recognizer_of
+from lifecycle.errors import InvalidArgumentError, LifecycleError
+
+LOG: Final = logging.getLogger("lifecycle.provider")
+GROUP: Final = "lifecycle.providers"
+"""The group of entry points by which a package offers a provider, each under its name."""
+
+PARTS: Final = {
+    "client": "a client",
+    "receiver": "a receiver",
+    "recordings": "a module of recordings",
+    "sample_orders": "sample orders",
+    "simulator": "a simulator",
+}
+"""The modules that a provider's package may have beside its provider, and what each is."""
+
+_FOLDERS: Final = providers.__name__
+_BOUND_TO: Final = "PROVIDER"
+
+
+class FoundProvider(NamedTuple):
+    """A provider that can be used, and where it was found.
+
+    `origin` says where, for people; its parts are modules of `package`.
+    """
+
+    name: str
+    origin: str
+    package: str
+    provider: Provider
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """What it offers beside reading, by the names of `PARTS`."""
+        return tuple(part for part in PARTS if has_module(f"{self.package}.{part}"))
+
+    @property
+    def prerequisites(self) -> tuple[str, ...]:
+        """What must be in place before it is used, a sentence each; often none."""
+        sentences = getattr(import_module(self.package), "PREREQUISITES", ())
+        is_told = isinstance(sentences, tuple) and all(isinstance(each, str) for each in sentences)
+        return sentences if is_told else ()
+
+
+class BrokenProvider(NamedTuple):
+    """A provider that is installed and cannot be used: `trouble` is a sentence without a stop."""
+
+    name: str
+    origin: str
+    trouble: str
+
+
+@cache
+def found_providers() -> tuple[FoundProvider | BrokenProvider, ...]:
+    """Return every provider that is installed, broken ones too, by name."""
+    usable: dict[str, FoundProvider] = {}
+    broken: list[BrokenProvider] = []
+    for each in (*_in_folders(), *_by_entry_points()):
+        if isinstance(each, BrokenProvider):
+            broken.append(each)
+        elif (first := usable.setdefault(each.name, each)) is not each:
+            taken = f"its name is taken by the {first.origin}"
+            broken.append(BrokenProvider(each.name, each.origin, taken))
+    for each in broken:
+        LOG.error("provider %a (%s) is left out: %s", *each)
+    return tuple(sorted((*usable.values(), *broken), key=lambda each: each[:2]))
+
+
+@cache
+def known_providers() -> Mapping[str, Provider]:
+    """Return every provider that is installed and can be used, by name."""
+    found = (each for each in found_providers() if isinstance(each, FoundProvider))
+    return MappingProxyType({each.name: each.provider for each in found})
+
+
+def find_provider(name: str) -> FoundProvider:
+    """Return a provider by its name, or the one that `package.module:NAME` names.
+
+    Raises:
+        InvalidArgumentError: there is none, or it cannot be used.
+    """
+    module, colon, attribute = name.partition(":")
+    if colon:
+        candidates = [_loaded(None, f"module {module}", module, attribute)]
+    else:
+        candidates = [each for each in found_providers() if each.name == name]
+    for each in candidates:
+        if isinstance(each, FoundProvider):
+            return each
+    for broken in candidates:
+        raise InvalidArgumentError("provider", f"one that works: {broken[-1]}", found=name)
+    one = "one of " + ", ".join(sorted(known_providers()))
+    raise InvalidArgumentError("provider", f"{one}, or package.module:NAME", found=name)
+
+
+def chosen_provider(provider: str | Provider) -> tuple[Mapping[str, Provider], Provider]:
+    """Return the providers that are known with this one, by name, and this one.
+
+    Raises:
+        InvalidArgumentError: there is none of this name, or it cannot be used.
+    """
+    chosen = find_provider(provider).provider if isinstance(provider, str) else provider
+    name = recognizer_of(chosen).name
+    return MappingProxyType({**known_providers(), name: chosen}), chosen
+
+
+def providers_with(provider: str) -> Mapping[str, Provider]:
+    """Return the providers that are known with this one, by name; as `chosen_provider`."""
+    return chosen_provider(provider)[0]
+
+
+def part_of(provider: str, part: str) -> ModuleType:
+    """Return a part that a provider may have: a module of the package that it was found in.
+
+    A `receiver` has `RECEIVER`, a `client` `CLIENT`, a `simulator` `Simulator`,
+    `RunningSimulator` and `serve`; `recordings` makes recordings for tests, and `sample_orders`
+    invents orders.
+
+    Raises:
+        InvalidArgumentError: there is no such provider, it has no such part, or the part
+            cannot be imported.
+        MissingExtraError: the extra `http` is not installed: of a client or simulator, when
+            one is made.
+    """
+    name = f"{find_provider(provider).package}.{part}"
+    if not has_module(name):
+        raise InvalidArgumentError("provider", f"one that has {PARTS[part]}", found=provider)
+    try:
+        return import_module(name)
+    except LifecycleError:
+        raise
+    except BaseException as raised:
+        raise_if_not_its_own(raised)
+        can = f"one whose module {part} can be imported; {_told(raised)}"
+        raise InvalidArgumentError("provider", can, found=provider) from raised
+
+
+def has_module(name: str) -> bool:
+    """Tell whether a module can be found; its parents are imported."""
+    try:
+        return find_spec(name) is not None
+    except (ImportError, ValueError):  # what should be its package is none
+        return False
+
+
+def _in_folders() -> Iterator[FoundProvider | BrokenProvider]:
+    for module in pkgutil.iter_modules(providers.__path__):
+        name = f"{_FOLDERS}.{module.name}"
+        yield _loaded(module.name, f"folder {name}", name, _BOUND_TO)
+
+
+def _by_entry_points() -> Iterator[FoundProvider | BrokenProvider]:
+    """Yield what installed packages offer, the packages by name."""
+    for package, entries in sorted(_packages()):
+        for entry in entries:
+            module, _, attribute = entry.value.partition(":")
+            origin = f"entry point of {package}"
+            yield _loaded(entry.name, origin, module.strip(), attribute.partition("[")[0].strip())
+
+
+def _packages() -> Iterator[tuple[str, list[EntryPoint]]]:
+    """Yield each installed package that has entry points of the group, the first of a name."""
+    seen = set()
+    for package in distributions():
+        try:
+            name, entries = _named(package), list(package.entry_points.select(group=GROUP))
+        except Exception as damaged:  # noqa: BLE001 - of one package: all others can be read
+            LOG.error("entry points of a package cannot be read: %s", type_name(damaged))  # noqa: TRY400 - it is named
+            continue
+        if entries and name.lower() not in seen:
+            seen.add(name.lower())
+            yield name, sorted(entries, key=lambda entry: (entry.name, entry.value))
+
+
+def _named(package: Distribution) -> str:
+    return f"{package.metadata['Name']} {package.version}"
+
+
+def _loaded(
+    expected: str | None, origin: str, module: str, attribute: str
+) -> FoundProvider | BrokenProvider:
+    """Return what a module binds to a name; `expected` is what the provider must be called."""
+    called = f"{module}:{attribute}" if expected is None else expected
+    if not module or not attribute:
+        wrong = "it names no provider; expected package.module:NAME"
+        return BrokenProvider(called, origin, wrong)
+    try:
+        provider: Any = attrgetter(attribute)(import_module(module))
+        name = recognizer_of(provider).name
+    except InvalidArgumentError as refused:
+        return BrokenProvider(called, origin, str(refused))
+    except BaseException as raised:  # noqa: BLE001 - whatever a stranger's module does
+        raise_if_not_its_own(raised)
+        return BrokenProvider(called, origin, _told(raised))
+    if name != (expected or name):
+        return BrokenProvider(called, origin, f"it calls itself {name!a}, expected {expected!a}")
+    return FoundProvider(name, origin, module, provider)
+
+
+def _told(raised: BaseException) -> str:
+    """Return what loading raised, by its type, with the module that is missing if one is."""
+    missing = raised.name if type(raised) is ModuleNotFoundError else None
+    lacking = f" (no module {missing!a})" if isinstance(missing, str) else ""
+    return f"loading it raised {type_name(raised)}{lacking}"
