@@ -71,7 +71,7 @@ class TestSQLiteViews(ViewStoreContract):
                 {"status": "created", "waiting_before": 5, "received_before": 9},
             ):
                 statement, values, index = finding(Conditions(**wanted))
-                statement = store.spelled(statement, index)
+                statement = store.datastore.spelled(statement, index)
                 plan = driver.execute(
                     f"EXPLAIN QUERY PLAN {statement}", (live.number, "", *values, 10)
                 ).fetchall()

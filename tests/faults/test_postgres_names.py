@@ -245,9 +245,10 @@ def test_every_statement_of_the_stores_was_run_among_the_traps(trapped, database
             **log.feeds._sql._asdict(),
             **log.views._sql._asdict(),
         }
-        with log.views.writing() as cursor:
+        with log.recorder.datastore.writing() as (cursor, _):
             found = finding(Conditions(status="x"))
-            cursor.execute(log.views.spelled(found.statement), (1, "", *found.values, 1))
+            spelled = log.recorder.datastore.spelled(found.statement)
+            cursor.execute(spelled, (1, "", *found.values, 1))
 
     assert SPRUNG not in said
     unrun = {name for name, statement in wanted.items() if statement not in said}

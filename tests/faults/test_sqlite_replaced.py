@@ -507,6 +507,6 @@ def test_a_commit_that_wrote_nothing_does_not_count_as_a_truncated_file(tmp_path
     with connect(url) as orders:
         orders.views.rebuild()
     with connect(url, create=False) as again:
-        with again.log.views.writing():
+        with again.log.recorder.datastore.writing():
             assert not (tmp_path / "orders.db-wal").stat().st_size
         assert again.views.status().ok

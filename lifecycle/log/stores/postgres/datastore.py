@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final, NamedTuple, Self
 
 import psycopg
 from eventsourcing.postgres import PostgresDatastore
-from psycopg import Cursor
+from psycopg import Cursor, RawCursor
 from psycopg.abc import Params, Query
-from psycopg.rows import DictRow
+from psycopg.pq import Format
+from psycopg.rows import DictRow, tuple_row
 from psycopg.sql import Composable
 
 from lifecycle.core.instant import format_instant
@@ -19,9 +20,11 @@ from lifecycle.log.recorder import TryAgainError, in_library_words
 from lifecycle.log.stores.postgres.catalog import Catalog
 from lifecycle.log.stores.postgres.connection import LogConnection, LogConnectionPool, lent
 from lifecycle.log.stores.postgres.fault import LockWaitError, translated_errors
-from lifecycle.log.stores.postgres.qualified import qualified
+from lifecycle.log.stores.postgres.qualified import qualified, translated
 from lifecycle.log.stores.postgres.tables import lock_statement
 from lifecycle.log.stores.postgres.url import Target
+from lifecycle.log.stores.sql.database import Transaction
+from lifecycle.log.stores.sql.tables import Table
 
 # The server shows a lock's number in two halves, and the times of a session to few.
 _HOLDER: Final = qualified(
@@ -86,6 +89,48 @@ class LogDatastore(PostgresDatastore):
         with self.begun(lock) as connection:
             connection.execute(lock_statement(lock).encode())
             yield connection
+
+    def spelled(self, statement: str, index: str = "") -> str:
+        """Return a statement with its names qualified and its values numbered."""
+        del index  # the planner finds it
+        return translated(statement, self.tables.quoted_schema)
+
+    def holds(self, tables: Sequence[Table]) -> bool:
+        """Tell whether tables are all there, and this role may read them."""
+        with self.connected() as connection:
+            return self.catalog(connection).may_be_read(tables)
+
+    def make(self, tables: Sequence[Table], transaction: Transaction) -> None:
+        """Make tables, unless they are there; of many processes one does."""
+        transaction.connection.execute(lock_statement(self.tables.create_lock).encode())
+        self.catalog(transaction.connection).make_missing(tables)
+
+    def ask(self, statement: str, *parameters: object) -> list[Any]:
+        """Return all rows of a statement."""
+        with self.connected() as connection:
+            return connection.tuples.execute(statement, parameters, binary=True).fetchall()
+
+    @contextmanager
+    def reading(self) -> Iterator[RawCursor[tuple[Any, ...]]]:
+        """Yield a cursor whose statements all see one state of the database."""
+        with self.connected() as connection, connection.transaction():
+            connection.execute(b"SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+            cursor = RawCursor(connection, row_factory=tuple_row)
+            cursor.format = Format.BINARY
+            yield cursor
+
+    @contextmanager
+    def writing(self) -> Iterator[Transaction]:
+        """Yield a transaction; whether it was kept is in doubt if the reply to it is lost."""
+        with self.begun(self.tables.create_lock, writes=True) as connection:
+            yield Transaction(connection.tuples, connection)
+
+    @contextmanager
+    def writing_views(self) -> Iterator[Transaction]:
+        """Yield a transaction that holds the lock of all who write views."""
+        # A reply that was lost is asked for again: what was done then shows as moved on.
+        with self.locked(self.tables.views_lock) as connection:
+            yield Transaction(connection.tuples, connection)
 
     def catalog(self, connection: LogConnection) -> Catalog:
         """Return what tells of the log's tables, on this connection."""

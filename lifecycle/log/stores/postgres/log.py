@@ -24,7 +24,6 @@ from lifecycle.log.stores.postgres.catalog import refusing_statement
 from lifecycle.log.stores.postgres.connection import LogConnection, lent
 from lifecycle.log.stores.postgres.datastore import LogDatastore, naming_the_holder
 from lifecycle.log.stores.postgres.fault import translated_errors
-from lifecycle.log.stores.postgres.feeds import PostgresFeeds
 from lifecycle.log.stores.postgres.inspection import check_shape, guard_setting, schema_setting
 from lifecycle.log.stores.postgres.rights import Grants, Role, let_in, role_settings, told_of
 from lifecycle.log.stores.postgres.settings import REPORT, settings_of
@@ -32,6 +31,7 @@ from lifecycle.log.stores.postgres.statements import record_statements
 from lifecycle.log.stores.postgres.tables import TABLE, LogTables
 from lifecycle.log.stores.postgres.url import Target, parse_url
 from lifecycle.log.stores.postgres.views import PostgresViews
+from lifecycle.log.stores.sql.feeds import TableFeeds
 from lifecycle.log.stores.sql.records import PAGE, PAGE_BYTES, TableRecorder
 
 _STATEMENT_BYTES: Final = 64 * 1024 * 1024
@@ -53,7 +53,7 @@ class PostgresLog(EventLog):
         target = parse_url(url)
         self.recorder = _opened(target, create=create)
         datastore = self.recorder.datastore
-        feeds, views = PostgresFeeds(datastore), PostgresViews(datastore)
+        feeds, views = TableFeeds(datastore), PostgresViews(datastore)
         super().__init__(self.recorder, clock, datastore.patience, feeds=feeds, views=views)
 
     def initialize(self, grants: Grants) -> None:

@@ -6,7 +6,6 @@ first, and nothing of that transaction is kept.
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any, NamedTuple
@@ -15,6 +14,8 @@ from lifecycle.errors import StoreUnavailableError
 from lifecycle.log.feed_store import DeadLetter, FeedStore, MovedOnError, SubscriptionPosition
 from lifecycle.log.recorder import TryAgainError
 from lifecycle.log.retry_policy import retried, retrying
+from lifecycle.log.stores.sql.database import Database
+from lifecycle.log.stores.sql.tables import FEEDS
 
 Statement = tuple[str, Sequence[object]]
 """A statement and its values."""
@@ -46,57 +47,30 @@ class FeedStatements(NamedTuple):
     )
 
 
-class Transaction(NamedTuple):
-    """One transaction: the cursor that we use, and the connection that a handler gets."""
-
-    cursor: Any
-    connection: Any
-
-
 class TableFeeds(FeedStore):
-    """A `FeedStore` in one database; a subclass knows which. `patience` is as the log's."""
+    """A `FeedStore` in two tables of the log's database, whose connection a handler gets."""
 
-    def __init__(self, url: str, patience: float) -> None:
-        self.url = url
-        self.patience = patience
-        self._sql = FeedStatements._make(map(self.spelled, FeedStatements()))
-
-    def spelled(self, statement: str) -> str:
-        """Return a statement as the database takes it."""
-        return statement
-
-    @abstractmethod
-    def is_there(self) -> bool:
-        """Tell whether the tables are there, and this user may read them."""
-
-    @abstractmethod
-    def create(self, transaction: Transaction) -> None:
-        """Make the tables, unless they are there."""
-
-    @abstractmethod
-    def ask(self, statement: str, *parameters: object) -> list[Any]:
-        """Return all rows of a statement."""
-
-    @abstractmethod
-    def transaction(self) -> AbstractContextManager[Transaction]:
-        """Return a transaction, kept if its block ends well."""
+    def __init__(self, database: Database) -> None:
+        self.url = database.url
+        self.patience = database.patience
+        self._database = database
+        self._sql = FeedStatements._make(map(database.spelled, FeedStatements()))
 
     @retried
     def begin(self, name: str, position: int) -> int:
         """Return where a subscription stands; a new one begins at `position`."""
-        found = self.ask(self._sql.position, name) if self.is_there() else []
+        found = self._found(self._sql.position, name)
         if not found:
-            with self.transaction() as transaction:
-                self.create(transaction)
+            with self._database.writing() as transaction:
+                self._database.make(FEEDS, transaction)
                 transaction.cursor.execute(self._sql.begin, (name, position))
-            found = self.ask(self._sql.position, name)
+            found = self._database.ask(self._sql.position, name)
         return int(found[0][0])
 
     @retried
     def positions(self) -> list[SubscriptionPosition]:
         """Return all subscriptions, by name."""
-        found = self.ask(self._sql.positions) if self.is_there() else ()
-        return list(map(SubscriptionPosition._make, found))
+        return list(map(SubscriptionPosition._make, self._found(self._sql.positions)))
 
     @retried
     def move(self, name: str, before: int, after: int) -> bool:
@@ -117,13 +91,13 @@ class TableFeeds(FeedStore):
     @retried
     def letters(self, name: str, after: int, at_most: int) -> list[DeadLetter]:
         """Return the next letters with positions above `after`, by position."""
-        found = self.ask(self._sql.letters, name, after, at_most) if self.is_there() else ()
+        found = self._found(self._sql.letters, name, after, at_most)
         return list(map(DeadLetter._make, found))
 
     @retried
     def waits(self, name: str, order_id: str) -> bool:
         """Tell whether a letter of this order waits."""
-        return bool(self.ask(self._sql.waits, name, order_id))
+        return bool(self._database.ask(self._sql.waits, name, order_id))
 
     @retried
     def drop(self, name: str, position: int) -> bool:
@@ -155,10 +129,14 @@ class TableFeeds(FeedStore):
         except TryAgainError as again:
             raise StoreUnavailableError(self.url, again.found) from again
 
+    def _found(self, statement: str, *parameters: object) -> list[Any]:
+        """Return all rows of a statement; none where nobody ever subscribed."""
+        return self._database.ask(statement, *parameters) if self._database.holds(FEEDS) else []
+
     def _begun(self, first: Statement) -> tuple[ExitStack, Any]:
         """Return a transaction to be ended, once the first statement found what it moves."""
         with ExitStack() as stack:
-            transaction = stack.enter_context(self.transaction())
+            transaction = stack.enter_context(self._database.writing())
             if transaction.cursor.execute(*first).fetchone() is None:
                 raise MovedOnError
             return stack.pop_all(), transaction.connection
@@ -168,7 +146,7 @@ class TableFeeds(FeedStore):
 
         Where the reply to a commit was lost, asking again finds out: the first then finds none.
         """
-        with self.transaction() as transaction:
+        with self._database.writing() as transaction:
             if transaction.cursor.execute(*first).fetchone() is None:
                 return False
             for statement in others:

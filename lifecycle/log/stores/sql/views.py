@@ -13,12 +13,13 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple
 
 from eventsourcing.persistence import IntegrityError, Tracking
 
 from lifecycle.log.retry_policy import retried
+from lifecycle.log.stores.sql.database import Cursor, Database
+from lifecycle.log.stores.sql.tables import VIEWS
 from lifecycle.log.view_store import Batch, Conditions, Generation, Phase, Poisoned, StoredView
 
 COLUMNS: Final = StoredView._fields
@@ -128,53 +129,14 @@ def tracking_name(generation: Generation) -> str:
     return f"views:{generation.provider}:{generation.number}"
 
 
-class Cursor(Protocol):
-    """What both drivers' cursors offer."""
-
-    def execute(self, statement: str, parameters: Sequence[object] = ..., /) -> Any:
-        """Run a statement."""
-        ...
-
-    def executemany(self, statement: str, parameters: Sequence[Sequence[object]], /) -> Any:
-        """Run a statement with each of these values."""
-        ...
-
-    def fetchone(self) -> Any:
-        """Return the next row, None if there is no more."""
-        ...
-
-    def fetchall(self) -> list[Any]:
-        """Return all rows that are left."""
-        ...
-
-
 class TrackedViews:
-    """A `ViewStore` whose tables and tracking lie in one database; a subclass knows which."""
+    """A `ViewStore` in the log's database; a subclass knows the library's recorder there."""
 
-    def __init__(self, url: str, patience: float) -> None:
-        self.url = url
-        self.patience = patience
-        self._sql = ViewStatements._make(map(self.spelled, ViewStatements()))
-
-    @abstractmethod
-    def spelled(self, statement: str, index: str = "") -> str:
-        """Return a statement as the database takes it; `index` is the one to use."""
-        ...
-
-    @abstractmethod
-    def is_there(self) -> bool:
-        """Tell whether the tables are there, and may be read."""
-        ...
-
-    @abstractmethod
-    def writing(self) -> AbstractContextManager[Cursor]:
-        """Return a block within a transaction in which nobody else writes to these tables."""
-        ...
-
-    @abstractmethod
-    def reading(self) -> AbstractContextManager[Cursor]:
-        """Return a block whose statements all see one state of the tables."""
-        ...
+    def __init__(self, database: Database) -> None:
+        self.url = database.url
+        self.patience = database.patience
+        self._database = database
+        self._sql = ViewStatements._make(map(database.spelled, ViewStatements()))
 
     @abstractmethod
     def track(self, cursor: Cursor, tracking: Tracking) -> None:
@@ -182,16 +144,22 @@ class TrackedViews:
         ...
 
     @retried
+    def create(self) -> None:
+        """Make the tables, unless they are there; only the log's owner needs to."""
+        with self._database.writing() as transaction:
+            self._database.make(VIEWS, transaction)
+
+    @retried
     def generations(self, provider: str) -> list[Generation]:
         """Return what is kept of a provider, oldest first."""
-        if not self.is_there():
+        if not self._database.holds(VIEWS):
             return []
-        return list(map(_generation, self._fetch(self._sql.generations, provider)))
+        return list(map(_generation, self._database.ask(self._sql.generations, provider)))
 
     @retried
     def begin(self, new: Generation) -> bool:
         """Begin a generation that walks; False if another of this provider is being built."""
-        with self.writing() as cursor:
+        with self._database.writing_views() as (cursor, _):
             cursor.execute(self._sql.under_way, (new.provider,))
             if cursor.fetchone()[0]:
                 return False
@@ -205,7 +173,7 @@ class TrackedViews:
     def write(self, generation: Generation, batch: Batch) -> bool:
         """Write a batch and how far the generation is with it; False if it moved on."""
         try:
-            with self.writing() as cursor:
+            with self._database.writing_views() as (cursor, _):
                 self._expect(cursor, generation, in_place=batch.stays)
                 self._write(cursor, generation.number, batch)
                 if batch.walked is not None:
@@ -220,7 +188,7 @@ class TrackedViews:
     def promote(self, generation: Generation, to: Phase) -> bool:
         """Give a generation its next phase; False if it is no longer in the one it was in."""
         try:
-            with self.writing() as cursor:
+            with self._database.writing_views() as (cursor, _):
                 self._expect(cursor, generation)
                 if to is Phase.LIVE:
                     cursor.execute(self._sql.retire, (generation.provider, generation.number))
@@ -233,7 +201,7 @@ class TrackedViews:
     def sweep(self, generation: Generation, at_most: int) -> bool:
         """Delete some views of a retired generation, at last itself; False when it is gone."""
         number = generation.number
-        with self.writing() as cursor:
+        with self._database.writing_views() as (cursor, _):
             cursor.execute(self._sql.sweep_views, (number, number, at_most))
             if cursor.fetchall():
                 return True
@@ -248,8 +216,8 @@ class TrackedViews:
     ) -> list[StoredView] | None:
         """Return the next views for which the conditions hold; None if it is there no longer."""
         statement, values, index = finding(wanted)
-        statement = self.spelled(statement, index)
-        with self.reading() as cursor:
+        statement = self._database.spelled(statement, index)
+        with self._database.reading() as cursor:
             cursor.execute(self._sql.generation, (generation.number,))
             if cursor.fetchone() is None:
                 return None
@@ -259,19 +227,19 @@ class TrackedViews:
     @retried
     def between(self, generation: Generation, after: str, until: str | None) -> list[StoredView]:
         """Return the views of all orders above `after`, up to `until`."""
-        rows = self._fetch(self._sql.between, generation.number, after, until)
+        rows = self._database.ask(self._sql.between, generation.number, after, until)
         return list(map(StoredView._make, rows))
 
     @retried
     def odd(self, generation: Generation) -> int:
         """Return how many orders show an anomaly."""
-        ((found,),) = self._fetch(self._sql.odd, generation.number) or [(0,)]
+        ((found,),) = self._database.ask(self._sql.odd, generation.number) or [(0,)]
         return int(found)
 
     @retried
     def poisoned(self, generation: Generation, after: str, at_most: int) -> list[Poisoned]:
         """Return the next orders above `after` that could not be folded, by order id."""
-        rows = self._fetch(self._sql.poisoned, generation.number, after, at_most)
+        rows = self._database.ask(self._sql.poisoned, generation.number, after, at_most)
         return list(map(Poisoned._make, rows))
 
     def _expect(self, cursor: Cursor, generation: Generation, *, in_place: bool = False) -> None:
@@ -299,11 +267,6 @@ class TrackedViews:
             self.track(cursor, Tracking(tracking_name(generation), position))
         except IntegrityError:
             raise LostRaceError from None
-
-    def _fetch(self, statement: str, *parameters: object) -> list[Any]:
-        with self.reading() as cursor:
-            cursor.execute(statement, parameters)
-            return cursor.fetchall()
 
 
 def _generation(row: Sequence[Any]) -> Generation:

@@ -13,10 +13,9 @@ from typing import Any, Final
 from urllib.parse import quote_from_bytes
 
 from eventsourcing.persistence import ConnectionPoolClosedError, ConnectionUnavailableError
-from eventsourcing.sqlite import SQLiteConnection, SQLiteCursor, SQLiteDatastore, SQLiteTransaction
+from eventsourcing.sqlite import SQLiteConnection, SQLiteCursor, SQLiteTransaction
 
 from lifecycle.errors import StoreUnavailableError
-from lifecycle.log.recorder import in_library_words
 from lifecycle.log.stores.sqlite.fault import is_harmless, raise_translated
 from lifecycle.log.stores.sqlite.files import LogFile, OpenFiles
 from lifecycle.log.stores.sqlite.fork import keep_open, refuse_if_unsafe, watch_forks
@@ -324,23 +323,6 @@ class Lent:
     def _told(self, fault: BaseException) -> None:
         if self._translated:
             raise_translated(self._pool.file.url, fault)
-
-
-class LogDatastore(SQLiteDatastore):
-    """The library's datastore on our connections."""
-
-    pool: LogConnectionPool  # type: ignore[assignment]  # ours, see there
-
-    def __init__(self, path: str, url: str, *, create: bool) -> None:
-        super().__init__(db_name="", originator_id_type="text")
-        self.pool = LogConnectionPool(path, url, create=create)
-
-    @contextmanager
-    def get_connection(self, *, commit: bool = False) -> Iterator[LogConnection]:
-        """Yield a connection, as the library's own methods ask for it."""
-        del commit
-        with in_library_words(sqlite3.Error), Lent(self.pool) as connection:
-            yield connection
 
 
 def _connected(uri: str, url: str) -> sqlite3.Connection:

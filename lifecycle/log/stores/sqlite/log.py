@@ -22,7 +22,9 @@ from lifecycle.log.contract import Record, Setting
 from lifecycle.log.event_log import Clock, EventLog, now
 from lifecycle.log.recorder import STREAMS_AT_ONCE, Head, Row, Tip
 from lifecycle.log.retry_policy import PATIENCE, retrying
+from lifecycle.log.stores.sql.feeds import TableFeeds
 from lifecycle.log.stores.sql.records import PAGE, PAGE_BYTES, TableRecorder, named
+from lifecycle.log.stores.sql.tables import FEEDS
 from lifecycle.log.stores.sqlite.backup import back_up
 from lifecycle.log.stores.sqlite.checkup import (
     checkup,
@@ -30,10 +32,10 @@ from lifecycle.log.stores.sqlite.checkup import (
     warn_if_readable,
     warn_of_lacking_guards,
 )
-from lifecycle.log.stores.sqlite.connection import MEANINGS, Lent, LogConnection, LogDatastore
+from lifecycle.log.stores.sqlite.connection import MEANINGS, Lent, LogConnection
+from lifecycle.log.stores.sqlite.datastore import LogDatastore
 from lifecycle.log.stores.sqlite.fault import is_undecodable, translated_errors
-from lifecycle.log.stores.sqlite.feeds import FEEDS_SCHEMA, SQLiteFeeds
-from lifecycle.log.stores.sqlite.schema import COLUMNS, SCHEMA, TABLE
+from lifecycle.log.stores.sqlite.schema import COLUMNS, SCHEMA, TABLE, create_statements
 from lifecycle.log.stores.sqlite.statements import INSERT_UNPLACED, LAST_HEAD, STATEMENTS
 from lifecycle.log.stores.sqlite.views import SQLiteViews
 
@@ -62,9 +64,9 @@ class SQLiteLog(EventLog):
         if not name or "\0" in name:
             raise InvalidArgumentError("path", "the name of a file")
         self.recorder = _opened(name, create=create, patience=patience)
-        beside = (self.recorder.datastore, self.recorder.url, patience)
-        feeds, views = SQLiteFeeds(*beside), SQLiteViews(*beside)
-        self.recorder.optional = (FEEDS_SCHEMA, tuple(views.create_table_statements))
+        datastore = self.recorder.datastore
+        feeds, views = TableFeeds(datastore), SQLiteViews(datastore)
+        self.recorder.optional = (create_statements(FEEDS), tuple(views.create_table_statements))
         super().__init__(self.recorder, clock, patience, feeds=feeds, views=views)
 
     def backup(self, path: str) -> None:
@@ -310,7 +312,7 @@ def _page_of(cursor: sqlite3.Cursor, statement: str, parameters: Sequence[object
 def _opened(path: str, *, create: bool, patience: float) -> SQLiteRecorder:
     url = f"sqlite:///{path}"
     _check_file(path, url, create=create)
-    recorder = SQLiteRecorder(LogDatastore(path, url, create=create), url)
+    recorder = SQLiteRecorder(LogDatastore(path, url, patience, create=create), url)
     try:
         retrying(url, patience, recorder.prepare, create=create)
         warn_if_readable(recorder.datastore.pool.file)
