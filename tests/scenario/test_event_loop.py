@@ -54,14 +54,17 @@ class Used(list[int]):
 @pytest.fixture
 def used(monkeypatch: pytest.MonkeyPatch) -> Used:
     threads = Used()
-    for module in (sqlite_connection, postgres_connection):
-        enter = module.Lent.__enter__
+    for pool, name in (
+        (sqlite_connection.LogConnectionPool, "get_connection"),
+        (postgres_connection.LogConnectionPool, "take"),
+    ):
+        taken = getattr(pool, name)
 
-        def noted(self: Any, enter: Callable[[Any], Any] = enter) -> Any:
+        def noted(self: Any, taken: Callable[[Any], Any] = taken) -> Any:
             threads.append(threading.get_ident())
-            return enter(self)
+            return taken(self)
 
-        monkeypatch.setattr(module.Lent, "__enter__", noted)
+        monkeypatch.setattr(pool, name, noted)
     return threads
 
 
