@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from threading import Event as Signal
 from typing import Final, NamedTuple
 
-from lifecycle.core.argument import check_signal
+from lifecycle.core.argument import check_signal, is_whole
 from lifecycle.core.provider import Provider
 from lifecycle.core.view import OrderView
 from lifecycle.errors import InvalidArgumentError
@@ -137,8 +137,7 @@ def checked_position(argument: str, position: object) -> int:
     Raises:
         InvalidArgumentError: it is no integer from 0 on.
     """
-    is_number = isinstance(position, int) and not isinstance(position, bool)
-    if is_number and 0 <= position <= _LARGEST:  # type: ignore[operator]
+    if is_whole(position) and 0 <= position <= _LARGEST:  # type: ignore[operator]
         return int(position)  # type: ignore[call-overload,no-any-return]
     raise InvalidArgumentError(argument, "a position in the log: an integer from 0 on")
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
-from typing import NamedTuple
 
 from lifecycle.proof.sketch import Row, Sketch
 
@@ -84,15 +83,8 @@ class Graph:
         return ways
 
 
-class Retreat(NamedTuple):
-    """A state that declared moves enter only by stepping back: `row` is the first to do so."""
-
-    state: str
-    row: Row
-
-
-def retreats(graph: Graph) -> Iterator[Retreat]:
-    """Yield the states whose rank says that they come before all that leads to them.
+def retreats(graph: Graph) -> Iterator[Row]:
+    """Yield the first move to each state that declared moves enter only by stepping back.
 
     What can only be reached through such a state is not held against it again.
     """
@@ -100,16 +92,13 @@ def retreats(graph: Graph) -> Iterator[Retreat]:
     while True:
         reached = graph.reached_from(*reached, by=graph.ascends)
         stepping_back = (
-            Retreat(row.dest, row)
-            for state in graph.ways
-            for row in graph.onward[state]
-            if row.dest not in reached
+            row for state in graph.ways for row in graph.onward[state] if row.dest not in reached
         )
         entered = next(stepping_back, None)
         if entered is None:
             return
         yield entered
-        reached.add(entered.state)
+        reached.add(entered.dest)
 
 
 def must_pass(graph: Graph) -> Mapping[str, tuple[str, ...]]:

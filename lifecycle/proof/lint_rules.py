@@ -204,7 +204,7 @@ def _moving_information(drawn: Sketch, graph: Graph) -> Iterator[LintFinding]:
 
 
 def _ranks(drawn: Sketch, graph: Graph) -> Iterator[LintFinding]:
-    backwards = {retreat.state: retreat.row for retreat in retreats(graph)}
+    backwards = {row.dest: row for row in retreats(graph)}
     for state, row in backwards.items():
         sentence = (
             f"{state!a} is only ever reached from a higher rank, first from {row.source!a}: "

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import time
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Final
 
 from lifecycle.errors import StoreUnavailableError
@@ -114,31 +115,19 @@ class LogFile:
         return StoreUnavailableError(self.url, f"it cannot be looked at ({fault.strerror})")
 
 
+@dataclass(slots=True, eq=False, repr=False)
 class OpenFiles:
     """The files that one connection has open."""
 
-    __slots__ = (
-        "_file",
-        "_folder",
-        "_header",
-        "_looked_at",
-        "_shm",
-        "_size",
-        "_stamp",
-        "_wal",
-        "_writing",
-    )
-
-    def __init__(self, file: LogFile) -> None:
-        self._file = file
-        self._wal: Identity | None = None
-        self._shm: Identity | None = None
-        self._writing: int | None = None
-        self._header = b""
-        self._size = 0
-        self._looked_at = 0.0
-        self._stamp: Stamp | None = None
-        self._folder: Folder | None = None
+    _file: LogFile
+    _wal: Identity | None = None
+    _shm: Identity | None = None
+    _writing: int | None = None
+    _header: bytes = b""
+    _size: int = 0
+    _looked_at: float = 0.0
+    _stamp: Stamp | None = None
+    _folder: Folder | None = None
 
     @property
     def path(self) -> str:
