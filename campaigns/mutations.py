@@ -43,7 +43,8 @@ def _tests(folder: str, *names: str) -> tuple[str, ...]:
 
 _FOLD: Final = ("fold", "summary", "verdict", "awaiting", "reason", "view", "definition")
 _EVENT: Final = ("event", "identity", "instant")
-_INSTACART: Final = ("bodies", "definition", "details", "exchanges", "reader", "words")
+_READING: Final = ("details", "response")
+_INSTACART: Final = ("bodies", "definition", "details", "reader", "words")
 _LINT: Final = ("alphabet", "certificate", "dead", "graph", "known_bad", "lint_rules", "sketch")
 _PROOF: Final = sorted(path.stem for path in (ROOT / "lifecycle" / "proof").glob("[!_]*.py"))
 
@@ -94,6 +95,7 @@ ABOUT: Final = {
         f"lifecycle/core/{name}.py": (*_RECOGNIZING_TESTS, *_tests("scenario", "provider_faults"))
         for name in ("recognizer", "checked_reading")
     },
+    **{f"lifecycle/core/{name}.py": _RECOGNIZING_TESTS for name in _READING},
     "lifecycle/core/strict_json.py": _tests("unit", "strict_json", "identity"),
     **{
         f"lifecycle/providers/instacart/{name}.py": (

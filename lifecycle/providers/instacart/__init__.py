@@ -6,7 +6,6 @@
 | `words` | the provider's spellings |
 | `bodies` | the shapes of its bodies |
 | `details` | the details of an order |
-| `exchanges` | what the response to a create request means |
 | `reader` | all of these together: what an arrival says |
 
 The modules that use HTTP (extra `http`); none of the above imports them:

@@ -20,15 +20,11 @@ from lifecycle.core.event import (
     Problem,
 )
 from lifecycle.core.provider import NoReading, Reading
+from lifecycle.core.response import accepted_state, fate_of, is_success, response_name
 from lifecycle.providers.instacart.bodies import JsonObject, is_error, read_callback, read_faults
+from lifecycle.providers.instacart.definition import LAST_MILE
 from lifecycle.providers.instacart.details import read_details
-from lifecycle.providers.instacart.exchanges import fate_of, is_success, outcome_of
-from lifecycle.providers.instacart.words import (
-    is_informational,
-    normalized,
-    read_word,
-    state_named,
-)
+from lifecycle.providers.instacart.words import normalized, read_word
 
 _CREATED: Final = "created"
 _VALIDATION_FAILED: Final = "validation_failed"
@@ -45,7 +41,11 @@ def _request(_: Arrival, body: JsonObject | None) -> Reading:
 
 
 def _response(arrival: Arrival, body: JsonObject | None) -> Reading:
-    name = outcome_of(arrival.http_status, body)
+    name = response_name(
+        arrival.http_status,
+        is_error=is_error(body),
+        shows_order=body is not None and normalized(body.get("status")) is not None,
+    )
     trigger, problems = _consequence(name, body)
     is_order = name == ACCEPTED
     return Reading(
@@ -103,11 +103,7 @@ def _consequence(name: str, body: JsonObject | None) -> tuple[str, tuple[Problem
         return FAILED, ()
     if body is None:
         return _CREATED, ("unreadable_body",)
-    word = normalized(body.get("status"))
-    state = state_named(word)
-    if state is not None:
-        return state, ()
-    return _CREATED, () if word is None or is_informational(word) else ("unrecognized",)
+    return accepted_state(LAST_MILE, normalized(body.get("status")))
 
 
 def _order_in(body: JsonObject | None) -> str | None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from lifecycle.core.event import EXCHANGE_NAMES
 from lifecycle.core.identity import spoken_word
 from lifecycle.providers.instacart.definition import LAST_MILE
 
@@ -22,11 +21,6 @@ ALIASES: Final = {
     "customer_mia": "customer_missing",
     "cancelled": "canceled",
 }
-
-OWN_WORDS: Final = EXCHANGE_NAMES | {
-    state for state in LAST_MILE.states if LAST_MILE.rank(state) < LAST_MILE.birth_rank
-}
-"""What only we say: in the provider's mouth these name nothing."""
 
 
 class Word(NamedTuple):
@@ -64,13 +58,3 @@ _SPELLED: Final = {
     for spelling in (word, PREFIX + word)
 }
 """The spellings that nearly everything comes in: looked up instead of worked out."""
-
-
-def state_named(name: str | None) -> str | None:
-    """Return the state that a provider's name shows the order in, None if it shows none."""
-    return None if name in OWN_WORDS else LAST_MILE.state(name)
-
-
-def is_informational(name: str | None) -> bool:
-    """Tell whether a provider's name is known and moves no order."""
-    return name in LAST_MILE.informational and name not in OWN_WORDS
