@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 MOST_LISTED: Final = 100
 """Further ones are counted, not kept."""
+
+T = TypeVar("T")
 
 
 class Difference(NamedTuple):
@@ -23,20 +25,20 @@ class Difference(NamedTuple):
     position: int | None = None
 
 
-class Differences:
+class Listed(Generic[T]):
     """All that was found, counted; the first of them kept."""
 
     def __init__(self) -> None:
-        self.listed: list[Difference] = []
+        self.listed: list[T] = []
         self.count = 0
 
-    def add(self, difference: Difference) -> None:
+    def add(self, found: T) -> None:
         """Count one more."""
         self.count += 1
         if len(self.listed) < MOST_LISTED:
-            self.listed.append(difference)
+            self.listed.append(found)
 
-    def take(self, other: Differences) -> None:
+    def take(self, other: Listed[T]) -> None:
         """Count all of another's."""
         self.count += other.count
         self.listed += other.listed[: MOST_LISTED - len(self.listed)]

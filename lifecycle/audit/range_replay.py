@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Final, NamedTuple
 
-from lifecycle.audit.difference import Difference, Differences
+from lifecycle.audit.difference import Difference, Listed
 from lifecycle.audit.stream_check import Chain, Links, check, folded, rederived
 from lifecycle.audit.view_comparison import differing
 from lifecycle.core.event import Event
@@ -45,7 +45,7 @@ class Part:
     orders: int = 0
     compared: int = 0
     behind: int = 0
-    differences: Differences = field(default_factory=Differences)
+    differences: Listed[Difference] = field(default_factory=Listed)
     changed: dict[str, ChangedDefinition] = field(default_factory=dict)
 
     def take(self, other: Part) -> None:

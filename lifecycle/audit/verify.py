@@ -12,15 +12,13 @@ that a person keeps a checkpoint elsewhere.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from lifecycle.audit.checkpoint import Checkpoint, Tally
+from lifecycle.audit.difference import Listed
 from lifecycle.audit.record_check import CheckedRecord, check_record
 from lifecycle.log.contract import ORDERS, Log, Record
 from lifecycle.log.header import Link, why_misplaced
-
-MOST_FINDINGS: Final = 100
-"""Further ones are counted, not kept."""
 
 
 class Finding(NamedTuple):
@@ -96,8 +94,7 @@ class _Walk:
         self._last_but_one: _Seen | None = None
         self._ends: dict[str, _Seen] = {}
         self._gone: set[tuple[str, int]] = set()
-        self._findings: list[Finding] = []
-        self._found = 0
+        self._findings = Listed[Finding]()
 
     def step(self, record: Record) -> None:
         """Look at the next record of the log."""
@@ -131,8 +128,8 @@ class _Walk:
         return Verification(
             records=self._records,
             orders=sum(stream.startswith(ORDERS) for stream in self._ends),
-            findings=tuple(self._findings),
-            found=self._found,
+            findings=tuple(self._findings.listed),
+            found=self._findings.count,
             checkpoint=self._tally.checkpoint,
         )
 
@@ -184,7 +181,7 @@ class _Walk:
         sentence = f"it is gone: position {final} holds nothing"
         if first < final:
             sentence = f"it is gone, the last of several: positions {first} to {final} hold nothing"
-        self._find(Finding(stream, version, final, sentence))
+        self._findings.add(Finding(stream, version, final, sentence))
 
     def _report_versions(self, seen: _Seen, expected: int) -> None:
         known = sum(
@@ -194,26 +191,21 @@ class _Walk:
         if known < seen.version - expected:
             versions = f"versions {expected} to {seen.version - 1}"
             sentence = f"it is gone: {versions} are missing before version {seen.version}"
-            self._find(Finding(seen.stream, expected, None, sentence))
+            self._findings.add(Finding(seen.stream, expected, None, sentence))
 
     def _report_difference(self, earlier: Checkpoint) -> None:
         end = self._last.position if self._last is not None else 0
         if end < earlier.position:
             sentence = f"the log ends at {end}, but the checkpoint was taken at {earlier.position}"
-            self._find(Finding(None, None, end + 1, sentence))
+            self._findings.add(Finding(None, None, end + 1, sentence))
         else:
             sentence = "the records up to here are not those that the checkpoint saw"
-            self._find(Finding(None, None, earlier.position, sentence))
+            self._findings.add(Finding(None, None, earlier.position, sentence))
 
     def _accuse(self, seen: _Seen, sentence: str) -> None:
         if not seen.accused:
             seen.accused = True
-            self._find(Finding(seen.stream, seen.version, seen.position, sentence))
-
-    def _find(self, finding: Finding) -> None:
-        self._found += 1
-        if len(self._findings) < MOST_FINDINGS:
-            self._findings.append(finding)
+            self._findings.add(Finding(seen.stream, seen.version, seen.position, sentence))
 
 
 def _why_untrusted(record: Record, checked: CheckedRecord) -> str | None:

@@ -14,7 +14,7 @@ from lifecycle.log.stores.memory.log import MemoryLog
 from lifecycle.log.stores.postgres.log import PostgresLog
 from lifecycle.log.stores.sql.views import finding
 from lifecycle.log.stores.sqlite.log import SQLiteLog
-from lifecycle.log.view_store import Batch, Conditions
+from lifecycle.log.view_store import Batch, Conditions, StoredView
 from tests.contract.view_store_contract import ViewStoreContract, view
 
 
@@ -58,6 +58,11 @@ class TestSQLiteViews(ViewStoreContract):
         assert found == 9
         assert isinstance(store, SQLiteTrackingRecorder)
         assert store.max_tracking_id(f"views:instacart:{live.number}") == 9
+
+    def test_the_table_has_a_column_for_each_field_of_a_stored_view(self, tmp_path, store, live):
+        with sqlite3.connect(tmp_path / "orders.db") as driver:
+            columns = [row[1] for row in driver.execute("PRAGMA table_info(order_views)")]
+        assert columns == ["generation", *StoredView._fields]
 
     def test_no_query_sorts_or_reads_orders_that_an_index_rules_out(self, tmp_path, store, live):
         store.write(live, Batch([view(str(n)) for n in range(50)], position=1))

@@ -14,7 +14,8 @@ from zlib import crc32
 import pytest
 
 from lifecycle.audit.checkpoint import Checkpoint
-from lifecycle.audit.verify import MOST_FINDINGS, Verification, verify
+from lifecycle.audit.difference import MOST_LISTED
+from lifecycle.audit.verify import Verification, verify
 from lifecycle.core.event import Redriven
 from lifecycle.errors import InvalidArgumentError
 from lifecycle.log.contract import Record
@@ -442,7 +443,7 @@ def test_only_the_first_findings_are_kept_and_all_are_counted(tmp_path):
 
     found = look(path)
 
-    assert (len(found.findings), found.found) == (MOST_FINDINGS, 150)
+    assert (len(found.findings), found.found) == (MOST_LISTED, 150)
 
 
 class UnlinkedLog(SQLiteLog):

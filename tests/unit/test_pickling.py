@@ -96,6 +96,7 @@ NO_VALUES = {
     "ClientPort": "functions",
     "Callback": "it holds a place among those in progress",
     "FunctionFold": "a fold",
+    "OpenFiles": "it holds an open file",
     "Folded": "a folding, as its view is put together from it",
     "OrderCreation": "it holds orders",
     "ArrivalReader": "it holds a provider",

@@ -96,28 +96,30 @@ class Finding(NamedTuple):
 
 def finding(wanted: Conditions) -> Finding:
     """Return the statement for these conditions."""
-    index, terms, values = "sqlite_autoindex_order_views_1", [], list[object]()
-    if wanted.received_since is not None or wanted.received_before is not None:
-        index = "order_views_by_time"
-    if wanted.anomalies:
-        index = "order_views_odd"
-        terms.append("anomalies > 0")
-    if wanted.waiting_before is not None:
-        index = "order_views_waiting"
-        terms.append("awaiting <> '' AND waiting_since < ?")
-        values.append(wanted.waiting_before)
+    asked = (
+        ("awaiting <> '' AND waiting_since < ?", wanted.waiting_before),
+        ("status = ?", wanted.status),
+        ("last_received_at >= ?", wanted.received_since),
+        ("last_received_at < ?", wanted.received_before),
+    )
+    terms = ["generation = ? AND order_id > ?", *["anomalies > 0"] * wanted.anomalies]
+    terms += [term for term, value in asked if value is not None]
+    values: list[object] = [value for _, value in asked if value is not None]
+    statement = f"{_SELECT}WHERE {' AND '.join(terms)} ORDER BY order_id LIMIT ?"
+    return Finding(statement, values, _index_for(wanted))
+
+
+def _index_for(wanted: Conditions) -> str:
+    """Return the index that rules out the most orders."""
+    if wanted.anomalies and wanted.waiting_before is None:
+        return "order_views_odd"
     if wanted.status is not None:
-        index = index if index == "order_views_odd" else "order_views_by_status"
-        terms.append("status = ?")
-        values.append(wanted.status)
-    if wanted.received_since is not None:
-        terms.append("last_received_at >= ?")
-        values.append(wanted.received_since)
-    if wanted.received_before is not None:
-        terms.append("last_received_at < ?")
-        values.append(wanted.received_before)
-    where = " AND ".join(["generation = ? AND order_id > ?", *terms])
-    return Finding(f"{_SELECT}WHERE {where} ORDER BY order_id LIMIT ?", values, index)
+        return "order_views_by_status"
+    if wanted.waiting_before is not None:
+        return "order_views_waiting"
+    if wanted.received_since is not None or wanted.received_before is not None:
+        return "order_views_by_time"
+    return "sqlite_autoindex_order_views_1"
 
 
 class LostRaceError(Exception):
