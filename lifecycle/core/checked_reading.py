@@ -37,7 +37,7 @@ LONGEST_DETAIL: Final = 1000
 _REASON: Final = re.compile(r"[a-z][a-z0-9_]{0,39}")
 _ANSWERS: Final = frozenset({ACCEPTED, REJECTED, FAILED})
 _PROBLEMS: Final = frozenset(get_args(Problem))
-_FATES: Final = frozenset((None, *get_args(Fate)))
+_FATES: Final = frozenset(get_args(Fate))
 _TOO_LARGE: Final = 10**MAX_NUMBER_CHARACTERS
 
 
@@ -78,7 +78,7 @@ def _reading(said: Reading, kind: Kind) -> Reading:
         raise WrongReadingError("no name")
     if kind == "response" and name not in _ANSWERS:
         raise WrongReadingError("a response that is not accepted, rejected or failed")
-    occurred_at, problems = None, _problems(said.problems)
+    occurred_at, problems = None, () if said.problems == () else _problems(said.problems)
     if said.occurred_at is not None and kind != "poll":
         occurred_at = _instant(said.occurred_at)
         if is_placeholder(occurred_at):
@@ -86,14 +86,14 @@ def _reading(said: Reading, kind: Kind) -> Reading:
     return Reading(
         name,
         UNSET if trigger is UNSET else _word("a trigger", trigger),
-        _text("an order id", said.order_id),
-        _text("a status", said.status),
-        _word("an event id", said.event_id),
+        None if said.order_id is None else _text("an order id", said.order_id),
+        None if said.status is None else _text("a status", said.status),
+        None if said.event_id is None else _word("an event id", said.event_id),
         occurred_at,
         checked_details(said.details),
         () if said.faults == () else _faults(said.faults),
         problems,
-        _one_of(_FATES, "a fate", said.fate),
+        None if said.fate is None else _one_of(_FATES, "a fate", said.fate),
     )
 
 
@@ -119,6 +119,8 @@ def _text(what: str, value: object) -> str | None:
 
 
 def _word(what: str, value: object) -> str | None:
+    if type(value) is str and value.isascii() and 0 < len(value) <= MAX_ID_BYTES:
+        return value  # as nearly all are
     word = _text(what, value)
     if word is not None and (not word or len(_bytes(what, word)) > MAX_ID_BYTES):
         raise WrongReadingError(f"{what} that is not 1 to {MAX_ID_BYTES} bytes long")

@@ -93,7 +93,8 @@ class Folding:
     """
 
     def __init__(self, definition: Definition) -> None:
-        check_type("definition", definition, Definition)
+        if not isinstance(definition, Definition):
+            check_type("definition", definition, Definition)
         self.definition = definition
         self._known: set[tuple[str, str]] = set()
         self._counted: dict[str, Event] = {}
@@ -111,13 +112,7 @@ class Folding:
     def of(cls, definition: Definition, events: Iterable[Event]) -> Folding:
         """Return the folding of all these events, sorted once and folded once."""
         folding = cls(definition)
-        try:
-            events = list(events)
-            folding._count_all(events)
-        except (AttributeError, TypeError):
-            _refuse_strangers(events)
-            raise
-        folding._sort()
+        folding.add_all(events)
         return folding
 
     @property
@@ -139,7 +134,8 @@ class Folding:
         Raises:
             MixedOrdersError: it is about another order than those before it.
         """
-        check_type("event", event, Event)
+        if not isinstance(event, Event):
+            check_type("event", event, Event)
         if not self._count(event) or self._counted[event.key] is not event:
             return None
         if len(self._counted) == len(self._events):
@@ -148,6 +144,20 @@ class Folding:
             return Change.between(before, self.path, event.key)
         return self._insert(event, sort_key(self.definition, event))
 
+    def add_all(self, events: Iterable[Event]) -> None:
+        """Fold more events in: sorted once and folded once, whatever was added before.
+
+        Raises:
+            MixedOrdersError: they are about more than one order.
+        """
+        try:
+            events = list(events)
+            self._count_all(events)
+        except (AttributeError, TypeError):
+            _refuse_strangers(events)
+            raise
+        self._sort()
+
     def view(self) -> OrderView:
         """Return the view of what was added so far.
 
@@ -155,7 +165,18 @@ class Folding:
             MixedOrdersError: nothing was added.
         """
         if self._view is None:
-            self._view = summarize(self._folded())
+            self._view = summarize(
+                Folded(
+                    definition=self.definition,
+                    events=self._events,
+                    evidence=self._evidence,
+                    stage=self._stage_before(len(self._steps)),
+                    path=self._path.items,
+                    milestones=self._milestones.items,
+                    odd=self._odd.items,
+                    details=self._details(),
+                )
+            )
         return self._view
 
     def history(self) -> tuple[HistoryEntry, ...]:
@@ -176,7 +197,7 @@ class Folding:
         """Take events in; most orders are read with nothing to decide: at once, then."""
         counted = {event.key: event for event in events}
         orders = {(event.provider, event.order_id) for event in events}
-        if len(counted) == len(events) and len(orders) == 1:
+        if not self._known and len(counted) == len(events) and len(orders) == 1:
             self._counted = counted
             self._known = {(event.key, event.digest) for event in events}
             (self._order,) = orders
@@ -214,13 +235,14 @@ class Folding:
         placed.sort()
         self._places = [where for where, _ in placed]
         self._events = [event for _, event in placed]
+        if self._steps:
+            self._path, self._milestones, self._odd = Placed(), Placed(), Placed()
         self._steps = []
         stage = first_stage(definition)
         for where, event in placed:
             taken = self._step(stage, event, where[0])
             self._steps.append(taken)
             stage = taken.after
-        self._path, self._milestones, self._odd = Placed(), Placed(), Placed()
         self._collect(0, len(placed))
 
     def _insert(self, event: Event, where: SortKey) -> Change | None:
@@ -266,8 +288,10 @@ class Folding:
                 judged = Judged(event, where[0], taken.verdict, before.status, stage.status)
                 odd.append((where, judged))
         first, last = self._places[start], self._places[end - 1]
-        self._milestones.replace(first, last, milestones)
-        self._odd.replace(first, last, odd)
+        if milestones or self._milestones.items:
+            self._milestones.replace(first, last, milestones)
+        if odd or self._odd.items:
+            self._odd.replace(first, last, odd)
         return self._path_replaced(first, last, path, cause)
 
     def _path_replaced(
@@ -298,18 +322,6 @@ class Folding:
         for event, where, taken in zip(self._events, self._places, self._steps, strict=True):
             yield Judged(event, where[0], taken.verdict, before.status, taken.after.status)
             before = taken.after
-
-    def _folded(self) -> Folded:
-        return Folded(
-            definition=self.definition,
-            events=self._events,
-            evidence=self._evidence,
-            stage=self._stage_before(len(self._steps)),
-            path=self._path.items,
-            milestones=self._milestones.items,
-            odd=self._odd.items,
-            details=self._details(),
-        )
 
     def _entry(self, judged: Judged) -> HistoryEntry:
         event = judged.event

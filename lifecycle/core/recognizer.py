@@ -117,7 +117,8 @@ class Recognizer:
         value = None if kind == "request" else _read_object(kind, body)
         if kind == "request" or (value is None and kind == "callback"):
             return NO_CONTENT
-        if value is not None and self._read_details is not None and _has_details(kind, name):
+        has_details = name == ACCEPTED if kind == "response" else name != POLL_FAILED
+        if has_details and value is not None and self._read_details is not None:
             try:
                 return Content(checked_details(self._read_details(kind, value)), (), None)
             except BaseException as raised:  # noqa: BLE001 - whatever it is, it costs one order
@@ -159,7 +160,8 @@ class Recognizer:
     def _event(
         self, arrival: Arrival, order_id: str, said: Reading, digest: str, date: datetime | None
     ) -> Event:
-        kind, attempt, exchange_id = arrival.kind, arrival.attempt, opaque_id(arrival.exchange_id)
+        kind, attempt, exchange_id = arrival.kind, arrival.attempt, arrival.exchange_id
+        exchange_id = None if exchange_id is None else opaque_id(exchange_id)
         name, trigger, status = said.name or "", said.trigger, said.status
         word = identity.spoken_word(status)
         if kind == "request":
@@ -265,11 +267,6 @@ def _content(kind: Kind, name: str, said: Reading) -> Content:
         return Content(said.details, (), None)
     fate = said.fate if name == FAILED else None
     return Content(NOTHING, said.faults or _WITHOUT_READABLE_ERROR, fate)
-
-
-def _has_details(kind: Kind, name: str) -> bool:
-    """Tell whether an event has details and nothing else that is read again."""
-    return name == ACCEPTED if kind == "response" else name != POLL_FAILED
 
 
 def _read_object(kind: Kind, body: bytes) -> JsonObject | None:

@@ -75,14 +75,14 @@ def summarize(folded: Folded) -> OrderView:
             "terminal": status in definition.terminal,
             "attempt": attempt,
             "details": definition.details.model_validate(folded.details),
-            "errors": _errors(folded),
+            "errors": _errors(folded) if stage.highest < definition.birth_rank else (),
             "awaiting": awaiting(definition, status, attempt, events),
             "path": [{"status": s, "at": at, "event": key} for s, at, key in folded.path],
             "missing": missing(definition, stage.highest, events),
             "milestones": [
                 {"name": name, "at": at, "event": key} for name, at, key in folded.milestones
             ],
-            "anomalies": _anomalies(folded),
+            "anomalies": _anomalies(folded) if folded.odd or folded.evidence else (),
             "events": len(events) + len(folded.evidence),
             "definition": definition.fingerprint,
             "arrival": _arrivals(folded),
@@ -96,8 +96,6 @@ def why(definition: Definition, judged: Judged) -> str:
 
 
 def _errors(folded: Folded) -> tuple[OrderError, ...]:
-    if folded.stage.highest >= folded.definition.birth_rank:
-        return ()
     failed = [event for event in folded.events if event.name in (REJECTED, FAILED)]
     newest = max((event.attempt or 0 for event in failed), default=None)
     return tuple(
@@ -113,8 +111,6 @@ def _errors(folded: Folded) -> tuple[OrderError, ...]:
 
 
 def _anomalies(folded: Folded) -> tuple[Anomaly, ...]:
-    if not folded.odd and not folded.evidence:
-        return ()
     found: dict[tuple[AnomalyCode, str], str] = {}
     for judged in folded.odd:
         event, code = judged.event, ODD.get(judged.verdict)

@@ -133,7 +133,7 @@ class AppendQueue:
             with self._turn:
                 while not own.settled:
                     # A leader that was killed may have lost the batch from the queue.
-                    self._commit_group(self._take() or [own])
+                    self._commit_group(self._take() or [own], own)
         finally:
             if self._waiting:
                 self._wake_next()
@@ -152,14 +152,15 @@ class AppendQueue:
                 group.append(batch)
         return group
 
-    def _commit_group(self, group: Sequence[Batch]) -> None:
+    def _commit_group(self, group: Sequence[Batch], own: Batch | None = None) -> None:
+        """Commit a group, and wake its callers; the one whose batch is `own` is awake."""
         try:
             if group:
                 self._commit(group)
         finally:
             self._waiting.extendleft(batch for batch in reversed(group) if not batch.settled)
             for batch in group:
-                if batch.settled:
+                if batch.settled and batch is not own:
                     batch.wake()
 
     def _wake_next(self) -> None:

@@ -29,10 +29,9 @@ from lifecycle.core.event import (
     Problem,
     Redriven,
     Unreadable,
-    stream_of,
 )
 from lifecycle.errors import InvalidArgumentError, StoredFormatError
-from lifecycle.log.contract import CONTROL, QUARANTINE, Append, Record
+from lifecycle.log.contract import CONTROL, ORDERS, QUARANTINE, Append, Record
 from lifecycle.log.header import (
     FORMAT,
     ControlFields,
@@ -176,9 +175,11 @@ def event_parts(record: Record) -> tuple[EventHeader, Record, bytes, bytes | Non
         StoredFormatError: as `decode`; or the record holds no event.
     """
     fields, stored = header_and_body(record)
-    if isinstance(fields, EventHeader):
-        return fields, record, *sections(fields, stored)
-    raise StoredFormatError(record.stream, record.version, "it holds no event")
+    if not isinstance(fields, EventHeader):
+        raise StoredFormatError(record.stream, record.version, "it holds no event")
+    if fields.size is None:
+        return fields, record, stored, None
+    return fields, record, *sections(fields, stored)
 
 
 def header_and_body(record: Record) -> tuple[Header, bytes]:
@@ -214,7 +215,7 @@ def _why_no_header(header: bytes) -> str:
 def _prepared(entry: Entry) -> Append:
     if isinstance(entry, Event):
         fields = _event_fields(entry)
-        stream = storable(stream_of(entry.provider, entry.order_id))
+        stream = storable(f"{ORDERS}{entry.provider}:{entry.order_id}")
         body, context = entry.body, entry.context
         return Append(stream, entry.kind, entry.key, entry.digest, _opening(fields), body, context)
     if isinstance(entry, Unreadable):

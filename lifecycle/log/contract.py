@@ -35,7 +35,7 @@ class Outcome(StrEnum):
     QUARANTINED = "quarantined"
 
 
-class Place:
+class StreamPosition:
     """Where a content stands; its position is 0 until it is stored."""
 
     __slots__ = ("position", "version")
@@ -117,7 +117,7 @@ class Append:
         return _answered, (*what, *where)
 
 
-_NOWHERE: Final = Place(0)
+_NOWHERE: Final = StreamPosition(0)
 
 
 def _answered(  # noqa: PLR0917 - unpickling alone calls it
@@ -132,7 +132,7 @@ def _answered(  # noqa: PLR0917 - unpickling alone calls it
 ) -> Append:
     """Return what became of an entry in another process: without what was stored."""
     append = Append(stream, topic, key, digest, b"", b"")
-    append.outcome, append.place = outcome, Place(version, position)
+    append.outcome, append.place = outcome, StreamPosition(version, position)
     append.recorded_at = recorded_at
     return append
 

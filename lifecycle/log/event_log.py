@@ -100,7 +100,8 @@ class EventLog:
             VersionConflictError: the stream is not at `expected_version`.
             InvalidArgumentError: the entry is not what it says.
         """
-        return self._append([entry], expected_version)[0]
+        submit = self._submit if self.on_append is None else self._watched
+        return submit([entry], expected_version)[0]
 
     def append_many(self, entries: Sequence[Entry]) -> list[Append]:
         """Append entries in one commit, each deduplicated against those before it.
@@ -108,7 +109,8 @@ class EventLog:
         Raises:
             InvalidArgumentError: an entry is not what it says; none is appended.
         """
-        return self._append(entries, None)
+        submit = self._submit if self.on_append is None else self._watched
+        return submit(entries, None)
 
     async def append_async(self, entry: Entry, *, expected_version: int | None = None) -> Append:
         """Append one entry from a coroutine; concurrent tasks share a commit.
@@ -201,12 +203,6 @@ class EventLog:
         self._tasks.close()
         self._queue.close(self._recorder.close)
 
-    def _append(self, entries: Sequence[Entry], expected_version: int | None) -> list[Append]:
-        if self.on_append is None:
-            return self._submit(entries, expected_version)
-        with self.on_append(len(entries)) as watched:
-            return watched.answered(self._submit(entries, expected_version))
-
     def _submit(self, entries: Sequence[Entry], expected_version: int | None) -> list[Append]:
         if self._closed or self._pid != os.getpid():
             self._refuse()
@@ -214,6 +210,12 @@ class EventLog:
             return []
         appends = [prepare(entry) for entry in entries]
         return self._queue.submit(ThreadBatch(appends, expected_version))
+
+    def _watched(self, entries: Sequence[Entry], expected_version: int | None) -> list[Append]:
+        if self.on_append is None:
+            return self._submit(entries, expected_version)
+        with self.on_append(len(entries)) as watched:
+            return watched.answered(self._submit(entries, expected_version))
 
     def _submitted(
         self, entry: Entry, expected_version: int | None

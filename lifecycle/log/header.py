@@ -121,7 +121,8 @@ class EventHeader(
     @property
     def stored_in(self) -> str:
         """The stream that it was written for."""
-        return storable(f"{ORDERS}{self.provider}:{self.order_id}")
+        name = f"{ORDERS}{self.provider}:{self.order_id}"
+        return name if name.isascii() and name.isprintable() else storable(name)
 
     @property
     def kind_of_record(self) -> str:
@@ -199,10 +200,11 @@ def why_out_of_bounds(version: object, position: object) -> str | None:
 
 def why_misplaced(record: Record, header: Header) -> str | None:
     """Return why a record does not match its stream, version or topic; None if it does."""
-    out_of_bounds = why_out_of_bounds(record.version, record.position)
-    if out_of_bounds is not None:
-        return out_of_bounds
-    if (header.stored_in, header.version) != (record.stream, record.version):
+    version, position = record.version, record.position
+    are_numbers = type(version) is int and type(position) is int
+    if not are_numbers or version < 1 or not 1 <= position <= MAX_POSITION:
+        return why_out_of_bounds(version, position)
+    if (header.stored_in, header.version) != (record.stream, version):
         return f"its header was written for version {header.version} of {header.stored_in!a}"
     if header.kind_of_record != record.topic:
         return f"its topic is not {header.kind_of_record!a}, which its header calls for"

@@ -7,7 +7,7 @@ from typing import Final
 
 from lifecycle.errors import StoredFormatError
 from lifecycle.log.codec import hash_of, parse_header
-from lifecycle.log.contract import CONTROL, MAX_POSITION, QUARANTINE, Outcome, Place
+from lifecycle.log.contract import CONTROL, MAX_POSITION, QUARANTINE, Outcome, StreamPosition
 from lifecycle.log.header import why_out_of_bounds
 from lifecycle.log.recorder import STREAMS_AT_ONCE, Head, Recorder
 
@@ -26,41 +26,46 @@ _QUARANTINED: Final = Outcome.QUARANTINED
 class StreamTail:
     """Where a stream stands: its last version, that header's hash, what it holds already."""
 
-    __slots__ = ("_contents", "_further", "previous", "version")
+    __slots__ = ("_contents", "_further", "previous", "size", "version")
 
     def __init__(self) -> None:
         self.version = 0
         self.previous: str | None = None
-        self._contents: dict[str, tuple[str, Place]] = {}
-        self._further: dict[tuple[str, str], Place] = {}
+        self._contents: dict[str, tuple[str, StreamPosition]] = {}
+        self._further: dict[tuple[str, str], StreamPosition] = {}
+        self.size = 0
 
-    def __len__(self) -> int:
-        return len(self._contents) + len(self._further)
-
-    def find(self, key: str, digest: str) -> Place | None:
+    def find(self, key: str, digest: str) -> StreamPosition | None:
         """Return where a content stands, None if it is new."""
         first = self._contents.get(key)
         if first is None:
             return None
         return first[1] if first[0] == digest else self._further.get((key, digest))
 
-    def put(self, key: str, digest: str, place: Place) -> None:
+    def put(self, key: str, digest: str, place: StreamPosition) -> None:
         """Remember where a content stands, unless it stands somewhere already."""
-        first = self._contents.setdefault(key, (digest, place))
-        if first[0] != digest:
-            self._further.setdefault((key, digest), place)
+        if self.find(key, digest) is not None:
+            return
+        self.size += 1
+        if key in self._contents:
+            self._further[key, digest] = place
+        else:
+            self._contents[key] = (digest, place)
 
-    def place(self, key: str, digest: str) -> tuple[Outcome, Place]:
+    def place(self, key: str, digest: str) -> tuple[Outcome, StreamPosition]:
         """Return what a content is to this stream, and its place: the next one if it is new."""
-        outcome = _APPENDED if key not in self._contents else _DIVERGENT
-        if outcome is _DIVERGENT:
-            stored = self.find(key, digest)
-            if stored is not None:
-                return _DUPLICATE, stored
+        is_known = key in self._contents
+        stored = self.find(key, digest) if is_known else None
+        if stored is not None:
+            return _DUPLICATE, stored
         self.version += 1
-        place = Place(self.version)
-        self.put(key, digest, place)
-        return outcome, place
+        self.size += 1
+        place = StreamPosition(self.version)
+        if is_known:
+            self._further[key, digest] = place
+            return _DIVERGENT, place
+        self._contents[key] = (digest, place)
+        return _APPENDED, place
 
     def add(self, head: Head) -> None:
         """Take in the next stored record.
@@ -78,7 +83,7 @@ class StreamTail:
             raise StoredFormatError(stream, version, "its header was written for another place")
         self.version = version
         self.previous = hash_of(header)
-        self.put(*fields.identity, Place(version, position))
+        self.put(*fields.identity, StreamPosition(version, position))
 
 
 class QuarantineTail(StreamTail):
@@ -86,11 +91,11 @@ class QuarantineTail(StreamTail):
 
     __slots__ = ()
 
-    def place(self, key: str, digest: str) -> tuple[Outcome, Place]:
+    def place(self, key: str, digest: str) -> tuple[Outcome, StreamPosition]:
         """Return the next place."""
         del key, digest
         self.version += 1
-        return _QUARANTINED, Place(self.version)
+        return _QUARANTINED, StreamPosition(self.version)
 
     def add(self, head: Head) -> None:
         """Take in the last stored record.
@@ -152,7 +157,7 @@ class StreamTails:
         for stream in streams:
             tail = self._tails.pop(stream, None)
             if tail is not None:
-                self._contents -= len(tail)
+                self._contents -= tail.size
             if tail is None or expected.get(stream, tail.version) != tail.version:
                 missing.append(stream)
             else:
@@ -166,9 +171,9 @@ class StreamTails:
         for stream, tail in tails.items():
             if isinstance(tail, StreamTail):
                 self._tails[stream] = tail
-                self._contents += len(tail)
+                self._contents += tail.size
         while self._contents > self._kept and len(self._tails) > 1:
-            self._contents -= len(self._tails.pop(next(iter(self._tails))))
+            self._contents -= self._tails.pop(next(iter(self._tails))).size
 
     def _read_back(self, missing: Sequence[str], tails: Tails) -> None:
         for stream in missing:

@@ -30,7 +30,7 @@ from lifecycle.log.codec import link, seal
 from lifecycle.log.contract import Append, Outcome
 from lifecycle.log.recorder import InDoubtError, Recorder, Tip, TryAgainError
 from lifecycle.log.retry_policy import RetryPolicy
-from lifecycle.log.stream_tails import StreamTails, Tails
+from lifecycle.log.stream_tails import StreamTail, StreamTails, Tails
 
 LOG: Final = logging.getLogger("lifecycle.log")
 """Logs what was stored and where; never order ids or content."""
@@ -39,29 +39,39 @@ _APPENDED: Final = Outcome.APPENDED
 _DUPLICATE: Final = Outcome.DUPLICATE
 
 
-class Decision:
-    """What to insert (`new`) and what to answer for a group of batches, given the tails."""
+class AppendPlan:
+    """What to insert (`new`) and what to answer for a group of batches, given the stream tails."""
 
-    __slots__ = ("_answers", "_is_any_damaged", "is_sealed", "new", "tails")
+    __slots__ = ("_answers", "_tails_of_new", "is_sealed", "new", "tails")
 
     def __init__(self, group: Sequence[Batch], tails: Tails) -> None:
         self.tails = tails
         self.new: list[Append] = []
         self.is_sealed = False
-        self._is_any_damaged = any(isinstance(tail, StoredFormatError) for tail in tails.values())
-        self._answers = [(batch, batch.appends, self._decide(batch)) for batch in group]
+        self._tails_of_new: list[StreamTail] = []
+        self._answers: list[tuple[Batch, list[Append], StoreError | None]] = []
+        is_any_damaged = StoredFormatError in map(type, tails.values())
+        for batch in group:
+            is_checked = batch.expected_version is not None or is_any_damaged
+            refusal = self._refusal(batch) if is_checked else None
+            self._answers.append((batch, batch.appends, refusal))
+            for append in batch.appends if refusal is None else ():
+                tail = tails[append.stream]
+                if isinstance(tail, StoredFormatError):
+                    raise tail
+                append.outcome, append.place = tail.place(append.key, append.digest)
+                if append.outcome is not _DUPLICATE:
+                    self.new.append(append)
+                    self._tails_of_new.append(tail)
 
     def seal(self, tip: Tip | None, recorded_at: datetime, printed: str) -> None:
         """Encode the new entries, and chain them to the log that ends at `tip`."""
         self.is_sealed = True
         after = None if tip is None else tip.link
         last: tuple[str, int, str] | None = None
-        for append in self.new:
+        for append, tail in zip(self.new, self._tails_of_new, strict=True):
             if last is not None and tip is not None:
                 after = link(*last)
-            tail = self.tails[append.stream]
-            if isinstance(tail, StoredFormatError):
-                raise tail
             append.recorded_at = recorded_at
             tail.previous = seal(append, tail.previous, after, printed)
             last = (append.stream, append.place.version, tail.previous)
@@ -83,20 +93,6 @@ class Decision:
         if LOG.isEnabledFor(logging.DEBUG):
             entries = sum(len(appends) for _, appends, _ in self._answers)
             LOG.debug("committed %d new of %d entries", len(positions), entries)
-
-    def _decide(self, batch: Batch) -> StoreError | None:
-        if batch.expected_version is not None or self._is_any_damaged:
-            refusal = self._refusal(batch)
-            if refusal is not None:
-                return refusal
-        for append in batch.appends:
-            tail = self.tails[append.stream]
-            if isinstance(tail, StoredFormatError):
-                raise tail
-            append.outcome, append.place = tail.place(append.key, append.digest)
-            if append.outcome is not _DUPLICATE:
-                self.new.append(append)
-        return None
 
     def _refusal(self, batch: Batch) -> StoreError | None:
         for append in batch.appends:
@@ -137,7 +133,7 @@ class Writer:
 
     def _commit(self, group: Sequence[Batch]) -> None:
         retries: RetryPolicy | None = None
-        doubts: list[Decision] = []
+        doubts: list[AppendPlan] = []
         while True:
             try:
                 return self._write(group, doubts, exclusive=retries is not None)
@@ -148,31 +144,33 @@ class Writer:
                 for batch in group:  # what was decided may be in doubt: it stays as it is
                     batch.appends = [append.renewed() for append in batch.appends]
 
-    def _write(self, group: Sequence[Batch], doubts: list[Decision], *, exclusive: bool) -> None:
+    def _write(self, group: Sequence[Batch], doubts: list[AppendPlan], *, exclusive: bool) -> None:
         """Insert the new entries. If `exclusive`, decide under the write lock."""
-        decision = None if exclusive else self._decide(group)
-        if decision is not None and not decision.new:
+        plan = None if exclusive else self._decide(group)
+        if plan is not None and not plan.new:
             self._recorder.confirm()
-            return self._settle(decision, ())
+            plan.settle(())
+            return self._tails.keep(plan.tails)
         recorded_at = self._clock()
         printed = format_instant(recorded_at)
         try:
             with self._recorder.writing(exclusive=exclusive) as transaction:
                 for doubt in doubts:
                     if (positions := self._find(doubt)) is not None:
-                        decision = doubt
+                        plan = doubt
                         break
                 else:
-                    decision = decision or self._decide(group)
-                    decision.seal(transaction.tip, recorded_at, printed)
-                    positions = transaction.insert(decision.new)
+                    plan = plan or self._decide(group)
+                    plan.seal(transaction.tip, recorded_at, printed)
+                    positions = transaction.insert(plan.new)
         except InDoubtError:
-            if decision is not None and decision.is_sealed and decision not in doubts:
-                doubts.append(decision)
+            if plan is not None and plan.is_sealed and plan not in doubts:
+                doubts.append(plan)
             raise
-        return self._settle(decision, positions)
+        plan.settle(positions)
+        return self._tails.keep(plan.tails)
 
-    def _find(self, doubt: Decision) -> Sequence[int] | None:
+    def _find(self, doubt: AppendPlan) -> Sequence[int] | None:
         """Return the positions of a write in doubt; None unless every entry is stored as sealed."""
         positions = []
         for append in doubt.new:
@@ -183,11 +181,7 @@ class Writer:
             positions.append(found[0].position)
         return positions
 
-    def _settle(self, decision: Decision, positions: Sequence[int]) -> None:
-        decision.settle(positions)
-        self._tails.keep(decision.tails)
-
-    def _decide(self, group: Sequence[Batch]) -> Decision:
+    def _decide(self, group: Sequence[Batch]) -> AppendPlan:
         streams = dict.fromkeys([append.stream for batch in group for append in batch.appends])
         expected = {
             append.stream: batch.expected_version
@@ -195,7 +189,7 @@ class Writer:
             if batch.expected_version is not None
             for append in batch.appends
         }
-        return Decision(group, self._tails.take(streams, expected))
+        return AppendPlan(group, self._tails.take(streams, expected))
 
 
 def _own(failed: StoreError) -> StoreError:

@@ -38,6 +38,8 @@ KEPT_BYTES: Final = 64 * 1024 * 1024
 _EVENT_BYTES: Final = 1024
 """What an event takes beside what its body says, about."""
 
+_LAST_VERSION: Final = 2**63 - 1
+
 T = TypeVar("T")
 
 
@@ -104,7 +106,7 @@ class FoldCache:
             ProviderFaultError: the provider's code cannot read what is stored before it.
         """
         try:
-            kept = self._take_up_to(provider, stream, version - 1)
+            kept = self._take(provider, stream, version - 1)
             change = self._step(kept, stream, event, version)
         except Exception as raised:
             raise_if_unfoldable(raised, provider.name, stream)
@@ -119,7 +121,7 @@ class FoldCache:
             ProviderFaultError: the provider's code cannot read what is stored before it.
         """
         try:
-            kept = self._take_up_to(provider, stream, version)
+            kept = self._take(provider, stream, version)
             if kept.version < version:
                 self._step(kept, stream, event, version)
             view = kept.folding.view()
@@ -146,25 +148,21 @@ class FoldCache:
             for event in events:
                 kept.folding.add(event)
         else:
-            kept.folding = Folding.of(kept.folding.definition, events)
+            kept.folding.add_all(events)
         if records:
             kept.version = records[-1].version
 
-    def _take(self, provider: Provider, stream: str) -> _Kept:
-        """Return what is kept of an order for one thread's use alone, or a new beginning."""
+    def _take(self, provider: Provider, stream: str, most: int = _LAST_VERSION) -> _Kept:
+        """Take what is kept of an order for one thread's use alone, or a new beginning.
+
+        What is further on than version `most` stays for others.
+        """
         with self._lock:
-            kept = self._by_stream.pop(stream, None)
-            if kept is not None:
+            kept = self._by_stream.get(stream)
+            if kept is not None and kept.version <= most:
+                del self._by_stream[stream]
                 self._bytes -= kept.size
                 return kept
-        return _Kept(Folding(provider.definition))
-
-    def _take_up_to(self, provider: Provider, stream: str, version: int) -> _Kept:
-        """Take what is kept of an order; what is further on than `version` stays for others."""
-        kept = self._take(provider, stream)
-        if kept.version <= version:
-            return kept
-        self._give(stream, kept)
         return _Kept(Folding(provider.definition))
 
     def _give(self, stream: str, kept: _Kept) -> None:

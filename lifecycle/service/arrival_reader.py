@@ -9,7 +9,15 @@ from datetime import UTC, datetime
 from typing import Any, Final, TypedDict
 
 from lifecycle.core.argument import is_whole
-from lifecycle.core.event import MAX_ATTEMPT, Arrival, Event, Kind, Unreadable, opaque_id
+from lifecycle.core.event import (
+    MAX_ATTEMPT,
+    NO_HEADERS,
+    Arrival,
+    Event,
+    Kind,
+    Unreadable,
+    opaque_id,
+)
 from lifecycle.core.recognizer import Recognizer
 from lifecycle.core.strict_json import compact
 from lifecycle.errors import InvalidArgumentError
@@ -66,13 +74,13 @@ class ArrivalReader:
         """
         arrival = Arrival(
             kind,
-            as_bytes(body),
+            body if type(body) is bytes else as_bytes(body),
             self.clock() if received_at is None else checked_time("received_at", received_at),
             None if order_id is None or order_id == "" else checked_order_id(order_id),
             _checked_attempt(attempt),
-            opaque_id(exchange_id),
-            _checked_status(http_status),
-            keep_headers(headers, self.provider.kept_headers),
+            None if exchange_id is None else opaque_id(exchange_id),
+            None if http_status is None else _checked_status(http_status),
+            keep_headers(headers, self.provider.kept_headers) if headers else NO_HEADERS,
         )
         return self.provider.recognize(arrival)
 
@@ -174,9 +182,7 @@ def _checked_attempt(attempt: object) -> int:
     raise InvalidArgumentError("attempt", f"an integer from 1 to {MAX_ATTEMPT}")
 
 
-def _checked_status(status: object) -> int | None:
-    if status is None:
-        return None
+def _checked_status(status: object) -> int:
     if isinstance(status, int) and not isinstance(status, bool) and 100 <= status <= 599:
         return int(status)
     raise InvalidArgumentError("http_status", "an integer from 100 to 599, or None for no answer")

@@ -269,9 +269,8 @@ class Orders(Writes[Receipt]):
                 yield self._service.receipt(item, appended[0])
 
     def _record(self, entry: Event | Unreadable, expected_version: int | None = None) -> Receipt:
-        return self._service.receipt(
-            entry, self.log.append(entry, expected_version=expected_version)
-        )
+        appended = self.log.append(entry, expected_version=expected_version)
+        return Receipt(entry, appended, self._service)
 
     def _append(self, entries: list[Event | Unreadable]) -> list[Receipt]:
         appended = self.log.append_many(entries)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import datetime
-from typing import Any, Final, NoReturn, Protocol, Self, TypeVar
+from typing import Any, Final, NoReturn, Protocol, Self
 
 from msgspec import UNSET, UnsetType
 from pydantic import Field
@@ -14,8 +13,6 @@ from lifecycle.core.event import Event, Unreadable
 from lifecycle.core.view import FrozenValue, Instant, OrderView
 from lifecycle.errors import NotFoldedError
 from lifecycle.log.contract import Append, Outcome
-
-T = TypeVar("T")
 
 
 class Folds(Protocol):
@@ -66,19 +63,19 @@ class Receipt:
     def change(self) -> Change | None:
         """What this event changed; None when neither status nor path changed."""
         if self._change is UNSET:
-            self._change = self._fold(self._folds.change)
+            event, change = self.event, self._folds.change
+            self._change = change(event, self._appended) if isinstance(event, Event) else None
         return self._change
 
     @property
     def view(self) -> OrderView | None:
         """The order's view; None when the thing was quarantined."""
-        if self._view is UNSET:
+        if self._change is UNSET:
             _ = self.change  # the step from the view before, which is still at hand
-            self._view = self._fold(self._folds.view)
+        if self._view is UNSET:
+            event, view = self.event, self._folds.view
+            self._view = view(event, self._appended) if isinstance(event, Event) else None
         return self._view
-
-    def _fold(self, fold: Callable[[Event, Append], T | None]) -> T | None:
-        return None if isinstance(self.event, Unreadable) else fold(self.event, self._appended)
 
     def __repr__(self) -> str:
         return f"<Receipt {self.outcome.value} at {self.position}>"

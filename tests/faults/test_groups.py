@@ -32,7 +32,7 @@ from lifecycle.log.append_queue import (
     ThreadBatch,
 )
 from lifecycle.log.codec import prepare
-from lifecycle.log.contract import Outcome, Place, Record
+from lifecycle.log.contract import Outcome, Record, StreamPosition
 from lifecycle.log.recorder import Row, Transaction, TryAgainError
 from lifecycle.log.retry_policy import retrying
 from lifecycle.log.stores.memory.log import MemoryLog, MemoryRecorder
@@ -457,7 +457,7 @@ def test_event_loops_that_are_gone_are_not_remembered(gated):
 
 
 def contents_remembered(tails: StreamTails) -> int:
-    return sum(len(end) for end in tails._tails.values())
+    return sum(end.size for end in tails._tails.values())
 
 
 def test_the_memory_of_the_writer_is_bounded():
@@ -466,7 +466,7 @@ def test_the_memory_of_the_writer_is_bounded():
     for n in range(200):
         taken = tails.take([f"s{n}"], {})
         for number in range(10):
-            taken[f"s{n}"].put(f"k{number}", "d", Place(number, number))
+            taken[f"s{n}"].put(f"k{number}", "d", StreamPosition(number, number))
         tails.keep(taken)
         assert contents_remembered(tails) <= 50
     assert list(tails._tails) == [f"s{n}" for n in range(195, 200)]
@@ -477,7 +477,7 @@ def test_only_the_last_of_two_large_orders_stays_in_the_cache():
     for name in ["a", "b"]:
         taken = tails.take([name], {})
         for number in range(4):
-            taken[name].put(f"k{number}", "d", Place(1, 1))
+            taken[name].put(f"k{number}", "d", StreamPosition(1, 1))
         tails.keep(taken)
 
     assert list(tails._tails) == ["b"]
@@ -487,7 +487,7 @@ def test_the_most_recently_used_order_stays_cached_longest():
     tails = StreamTails(MemoryRecorder(), kept=2)
     for name in ["a", "b", "a", "c"]:
         taken = tails.take([name], {})
-        taken[name].put("k", "d", Place(1, 1))
+        taken[name].put("k", "d", StreamPosition(1, 1))
         tails.keep(taken)
 
     assert list(tails._tails) == ["a", "c"]
@@ -497,7 +497,7 @@ def test_one_order_that_is_larger_than_the_memory_is_still_remembered():
     tails = StreamTails(MemoryRecorder(), kept=5)
     taken = tails.take(["a"], {})
     for number in range(100):
-        taken["a"].put(f"k{number}", "d", Place(1, 1))
+        taken["a"].put(f"k{number}", "d", StreamPosition(1, 1))
     tails.keep(taken)
 
     assert list(tails._tails) == ["a"]

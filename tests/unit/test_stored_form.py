@@ -26,7 +26,7 @@ from lifecycle.log.codec import (
     seal,
     split,
 )
-from lifecycle.log.contract import CONTROL, QUARANTINE, Place, Record
+from lifecycle.log.contract import CONTROL, QUARANTINE, Record, StreamPosition
 from lifecycle.log.header import storable
 
 RECORDED = "2026-07-07T12:00:03.000004Z"
@@ -200,7 +200,7 @@ def sealed(
 ) -> tuple[bytes, str]:
     """Return the stored form of an entry at a place, and the hash of its header."""
     append = prepare(entry)
-    append.place = Place(version)
+    append.place = StreamPosition(version)
     header_hash = seal(append, previous, after, RECORDED)
     return append.state, header_hash
 
