@@ -28,29 +28,11 @@ from lifecycle.cli.serve import serve
 from lifecycle.cli.simulate import simulate
 from lifecycle.cli.views import views
 
-_COMMANDS: Final[dict[str, Callable[..., None]]] = {
-    "demo": demo,
-    "ingest": ingest,
-    "show": show,
-    "history": history,
-    "list": listing,
-    "views": views,
-    "stats": stats,
-    "quarantine": quarantine,
-    "watch": watch,
-    "verify": verify,
-    "replay": replay,
-    "export": export,
-    "copy": copy,
-    "backup": backup,
-    "diagram": diagram,
-    "check": check,
-    "providers": providers,
-    "doctor": doctor,
-    "serve": serve,
-    "reconcile": reconcile,
-    "simulate": simulate,
-}
+# In the order of the help.
+_COMMANDS: Final[tuple[Callable[..., None], ...]] = (
+    *(demo, ingest, show, history, listing, views, stats, quarantine, watch, verify, replay),
+    *(export, copy, backup, diagram, check, providers, doctor, serve, reconcile, simulate),
+)
 # Where typer brings a click of its own, and where it asks for the one that is installed.
 _UsageError: Final[type] = typer.BadParameter.__bases__[0]
 _ClickException: Final[type[Exception]] = _UsageError.__bases__[0]
@@ -103,8 +85,8 @@ database = typer.Typer(
     help="Prepare the database.", no_args_is_help=True, pretty_exceptions_enable=False
 )
 
-for _name, _command in _COMMANDS.items():
-    app.command(_name)(_guarded(_command))
+for _command in _COMMANDS:
+    app.command("list" if _command is listing else None)(_guarded(_command))
 database.command("init")(_guarded(init))
 app.add_typer(database, name="db")
 

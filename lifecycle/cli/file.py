@@ -6,7 +6,7 @@ import os
 import stat
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import BinaryIO, Final, NamedTuple
 
@@ -51,7 +51,8 @@ def read_batches(name: str) -> Iterator[Batch]:
         Refusal: the file cannot be read, or a line is too long to be a recording.
     """
     try:
-        with _open(name) as file:
+        stdin = name == STDIN
+        with nullcontext(sys.stdin.buffer) if stdin else Path(name).open("rb") as file:
             yield from _batches(_lines(name, file))
     except OSError as failure:
         raise Refusal(unusable(name, failure)) from None
@@ -77,10 +78,6 @@ def _size_of(name: str) -> int | None:
     except OSError as failure:
         raise Refusal(unusable(name, failure)) from None
     return found.st_size
-
-
-def _open(name: str) -> AbstractContextManager[BinaryIO]:
-    return nullcontext(sys.stdin.buffer) if name == STDIN else Path(name).open("rb")
 
 
 def _lines(name: str, file: BinaryIO) -> Iterator[bytes]:

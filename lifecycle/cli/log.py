@@ -6,7 +6,6 @@ import sys
 from collections import Counter
 from collections.abc import Iterable
 from contextlib import closing
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
@@ -15,6 +14,7 @@ import typer
 from lifecycle.audit import export as exporter
 from lifecycle.audit.log_copy import Copied
 from lifecycle.audit.log_copy import copy as copy_log
+from lifecycle.audit.verify import Verification
 from lifecycle.cli.choice import log_at, open_orders, owner_of
 from lifecycle.cli.failure import NO, Refusal
 from lifecycle.cli.file import STDOUT, check_files, read_batches, whole_or_not_there
@@ -45,7 +45,6 @@ from lifecycle.composition import (
 )
 from lifecycle.core.event import Event, stream_of
 from lifecycle.log.contract import BacksUp, Level, Log, Outcome, Setting
-from lifecycle.service.receipt import Receipt
 
 _Role = Annotated[
     str | None,
@@ -95,27 +94,6 @@ def _told(role: Setting) -> str:
     return f"role {role.found} {role.meaning.removeprefix('it ')}{hint}"
 
 
-@dataclass
-class Tally:
-    """What became of the lines so far."""
-
-    outcomes: Counter[Outcome] = field(default_factory=Counter)
-    orders: set[str] = field(default_factory=set)
-
-    def count(self, receipts: list[Receipt]) -> None:
-        """Count what became of some lines."""
-        for receipt in receipts:
-            self.outcomes[receipt.outcome] += 1
-            if isinstance(receipt.event, Event):
-                self.orders.add(receipt.event.stream)
-
-    def counts(self) -> dict[str, int]:
-        """Return the counts by outcome, and of distinct orders."""
-        return {outcome.value: self.outcomes[outcome] for outcome in Outcome} | {
-            "orders": len(self.orders)
-        }
-
-
 def ingest(
     files: Annotated[list[str], typer.Argument(metavar="FILE", help="Recordings; - is stdin.")],
     *,
@@ -125,17 +103,22 @@ def ingest(
 ) -> None:
     """Append recordings to the log; repeated events change nothing."""
     size = check_files(files)
-    tally = Tally()
+    outcomes: Counter[Outcome] = Counter()
+    streams: set[str] = set()
     with open_orders(db, provider, create=True) as orders, progress("ingest", size) as advance:
         for name in files:
             for batch in read_batches(name):
-                tally.count(orders.record_many(batch.lines, first_line=batch.first_line))
+                for receipt in orders.record_many(batch.lines, first_line=batch.first_line):
+                    outcomes[receipt.outcome] += 1
+                    if isinstance(receipt.event, Event):
+                        streams.add(receipt.event.stream)
                 advance(batch.size)
+    counts = {outcome.value: outcomes[outcome] for outcome in Outcome} | {"orders": len(streams)}
     if json:
-        print_json(tally.counts())
+        print_json(counts)
         return
-    print_fields(tally.counts())
-    if tally.outcomes[Outcome.QUARANTINED]:
+    print_fields(counts)
+    if outcomes[Outcome.QUARANTINED]:
         say("what could not be read, and why: lifecycle quarantine")
 
 
@@ -199,26 +182,18 @@ def copy(
         progress("copy", old.last_position()) as advance,
     ):
         done = copy_log(old, new, advance=advance)
+    found = done.verification
     if json:
-        print_json(_copied(done))
+        counts = attributes(found, "ok") | attributes(done, "written", "present")
+        counts |= attributes(found, "records", "orders", "found")
+        print_json(counts | {"checkpoint": str(found.checkpoint)})
     else:
-        _print_copied(done)
-    if not done.verification.ok:
+        _print_copied(done, found)
+    if not found.ok:
         raise typer.Exit(NO)
 
 
-def _copied(done: Copied) -> dict[str, object]:
-    found = done.verification
-    return {
-        "ok": found.ok,
-        **attributes(done, "written", "present"),
-        **attributes(found, "records", "orders", "found"),
-        "checkpoint": str(found.checkpoint),
-    }
-
-
-def _print_copied(done: Copied) -> None:
-    found = done.verification
+def _print_copied(done: Copied, found: Verification) -> None:
     say(f"{counted(done.written, 'record')} copied, {done.present} were there before")
     if found.ok:
         say(f"the copy of {counted(found.orders, 'order')} holds together", "green")

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator, Sequence
-from enum import StrEnum
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 import typer
 
@@ -29,49 +28,30 @@ from lifecycle.cli.option import (
     Output,
     ProviderName,
 )
-from lifecycle.cli.output import (
-    Cell,
-    counted,
-    print_json,
-    print_table,
-    print_text,
-    progress,
-    say,
-)
+from lifecycle.cli.output import Cell, counted, print_json, print_table, print_text, progress, say
 from lifecycle.composition import orders_on
 from lifecycle.core.definition import Definition
-from lifecycle.diagram import Picture, draw_definition, draw_order, draw_stats
+from lifecycle.diagram import OrderPicture, Picture, Theme, draw_definition, draw_order, draw_stats
 from lifecycle.diagram.fleet import short
 from lifecycle.log.contract import Log
 from lifecycle.log.private_file import ORDINARY, PRIVATE
 from lifecycle.projections.stats import LogStats, StateStats
 from lifecycle.registry import find_provider, known_providers
 
+Format = Literal["mermaid", "dot", "svg", "png"]
 
-class Format(StrEnum):
-    """The forms in which a picture can be written."""
-
-    MERMAID = "mermaid"
-    DOT = "dot"
-    SVG = "svg"
-    PNG = "png"
-
-
-class ThemeName(StrEnum):
-    """The colors of an SVG or PNG: as the reader prefers, light, or dark."""
-
-    AUTO = "auto"
-    LIGHT = "light"
-    DARK = "dark"
-
-
-_SUFFIXES: Final = {
-    ".mmd": Format.MERMAID,
-    ".mermaid": Format.MERMAID,
-    ".dot": Format.DOT,
-    ".gv": Format.DOT,
-    ".svg": Format.SVG,
-    ".png": Format.PNG,
+_SUFFIXES: Final[Mapping[str, Format]] = {
+    ".mmd": "mermaid",
+    ".mermaid": "mermaid",
+    ".dot": "dot",
+    ".gv": "dot",
+    ".svg": "svg",
+    ".png": "png",
+}
+_USUAL: Final[Mapping[OrderPicture, Format]] = {
+    "path": "mermaid",
+    "timeline": "svg",
+    "sequence": "mermaid",
 }
 
 FormatName = Annotated[
@@ -79,7 +59,7 @@ FormatName = Annotated[
     typer.Option("--format", help="The form to write it in.", show_default="as FILE is named"),
 ]
 Colors = Annotated[
-    ThemeName, typer.Option("--theme", help="The colors of an SVG or PNG; auto is the reader's.")
+    Theme, typer.Option("--theme", help="The colors of an SVG or PNG; auto is the reader's.")
 ]
 Narrow = Annotated[
     bool,
@@ -104,48 +84,33 @@ def form_of(
 
 
 def write_picture(
-    picture: Picture, form: Format, theme: ThemeName, output: str, *, mode: int = PRIVATE
+    picture: Picture, form: Format, theme: Theme, output: str, *, mode: int = PRIVATE
 ) -> None:
     """Write a picture to stdout or into a file; `mode` is that of the file.
 
     Raises:
         Refusal: it has no such form, or a terminal would get bytes that are no text.
     """
-    if form.value not in picture.formats:
+    if form not in picture.formats:
         having = " or ".join(picture.formats)
-        raise Refusal(f"this view cannot be written as {form.value}; expected --format {having}")
-    if form is Format.PNG and output == STDOUT and sys.stdout.isatty():
+        raise Refusal(f"this view cannot be written as {form}; expected --format {having}")
+    if form == "png" and output == STDOUT and sys.stdout.isatty():
         raise Refusal("a PNG is no text for a terminal; name a file with -o FILE, or pipe it on")
     match form:
-        case Format.MERMAID | Format.DOT:
-            written = picture.texts[form.value].encode()
-        case Format.SVG:
-            written = picture.svg(theme=theme.value).encode()
-        case Format.PNG:
-            written = picture.png(theme=theme.value)
+        case "mermaid" | "dot":
+            written = picture.texts[form].encode()
+        case "svg":
+            written = picture.svg(theme=theme).encode()
+        case "png":
+            written = picture.png(theme=theme)
     if output != STDOUT:
         with whole_or_not_there(Path(output), "picture", mode) as file:
             file.write(written)
-    elif form is Format.PNG:
+    elif form == "png":
         sys.stdout.flush()
         sys.stdout.buffer.write(written)
     else:
         print_text(written.decode())
-
-
-class View(StrEnum):
-    """What a picture of an order shows."""
-
-    PATH = "path"
-    TIMELINE = "timeline"
-    SEQUENCE = "sequence"
-
-
-_USUAL: Final = {
-    View.PATH: Format.MERMAID,
-    View.TIMELINE: Format.SVG,
-    View.SEQUENCE: Format.MERMAID,
-}
 
 
 def diagram(
@@ -155,7 +120,7 @@ def diagram(
         typer.Option("--order", metavar="ORDER", help="The order to draw, not the definition."),
     ] = None,
     view: Annotated[
-        View | None,
+        OrderPicture | None,
         typer.Option(
             "--view",
             help="Of an order: its way through the states, its events in time, or who told whom.",
@@ -163,7 +128,7 @@ def diagram(
         ),
     ] = None,
     form: FormatName = None,
-    theme: Colors = ThemeName.AUTO,
+    theme: Colors = "auto",
     narrow: Narrow = False,
     output: Output = STDOUT,
     as_at: AsAt = None,
@@ -175,15 +140,13 @@ def diagram(
     asked = {"--view": view, "--as-at": as_at, "--as-of": as_of}
     if order is None and (given := [name for name, value in asked.items() if value is not None]):
         raise Refusal(f"{given[0]} is about an order; name one with --order ORDER")
-    shown = view or View.PATH
+    shown = view or "path"
     if order is None:
         drawn = find_provider(provider or provider_of_a_log(db, "draw")).provider
         picture = draw_definition(drawn.definition, narrow=narrow)
     else:
         with orders_with(db, provider, order) as orders:
-            picture = draw_order(
-                orders, order, shown.value, as_at=as_at, as_of=as_of, narrow=narrow
-            )
+            picture = draw_order(orders, order, shown, as_at=as_at, as_of=as_of, narrow=narrow)
     # A definition is no secret; what became of an order is.
     mode = ORDINARY if order is None else PRIVATE
     write_picture(picture, form_of(form, output) or _USUAL[shown], theme, output, mode=mode)
@@ -192,7 +155,7 @@ def diagram(
 def stats(
     *,
     form: FormatName = None,
-    theme: Colors = ThemeName.AUTO,
+    theme: Colors = "auto",
     narrow: Narrow = False,
     output: Output = STDOUT,
     db: Database = DEFAULT_DATABASE,

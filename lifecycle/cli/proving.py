@@ -63,7 +63,9 @@ def named(target: str) -> Target:
     try:
         value = import_module(module)
     except DefinitionError as refused:
-        return _refused(refused)
+        if (written := written_in(refused)) is None:
+            raise
+        return written
     except (Exception, SystemExit) as failure:  # noqa: BLE001 - whatever a stranger's module does
         why = f"{type(failure).__name__}: {failure}"
         raise Refusal(f"{module!a} cannot be imported: {why}; mend it or the name") from None
@@ -71,13 +73,6 @@ def named(target: str) -> Target:
         return target_of(attrgetter(name)(value), target)
     except AttributeError as failure:
         raise Refusal(f"{target!a} cannot be found: {failure}; check the name") from None
-
-
-def _refused(refused: DefinitionError) -> Written:
-    written = written_in(refused)
-    if written is None:
-        raise refused
-    return written
 
 
 def print_certificate(certificate: Certificate) -> None:

@@ -9,7 +9,7 @@ import typer
 from lifecycle.cli.choice import orders_of_one
 from lifecycle.cli.failure import NO, Refusal
 from lifecycle.cli.option import DEFAULT_DATABASE, Database, Json, ProviderName
-from lifecycle.cli.output import counted, print_json, print_table, progress, say
+from lifecycle.cli.output import attributes, counted, print_json, print_table, progress, say
 from lifecycle.log.view_store import Generation
 from lifecycle.projections.stored_views import ViewsStatus
 from lifecycle.service.orders import Orders
@@ -68,7 +68,12 @@ def _show(orders: Orders, *, json: bool) -> bool:
     if json:
         print_json(
             {
-                **_as_json(status),
+                "ok": status.ok,
+                "live": _generation(status.live),
+                "building": _generation(status.building),
+                **attributes(status, "fits", "behind"),
+                "last_position": status.end,
+                "poisoned": status.poisoned,
                 "poisoned_orders": [one._asdict() for one in poisoned],
             }
         )
@@ -90,18 +95,6 @@ def told(status: ViewsStatus) -> str:
     made_for = "" if status.fits else ", made for another definition"
     behind = f", {counted(status.behind, 'record')} behind" if status.behind else ""
     return f"{where}{behind}{made_for}{on_its_way}"
-
-
-def _as_json(status: ViewsStatus) -> dict[str, Any]:
-    return {
-        "ok": status.ok,
-        "live": _generation(status.live),
-        "building": _generation(status.building),
-        "fits": status.fits,
-        "behind": status.behind,
-        "last_position": status.end,
-        "poisoned": status.poisoned,
-    }
 
 
 def _generation(generation: Generation | None) -> dict[str, Any] | None:

@@ -20,7 +20,6 @@ from lifecycle.diagram.scene import (
     Disc,
     Item,
     Line,
-    Shape,
     Text,
     centered,
     diamond,
@@ -75,9 +74,9 @@ class Rails(NamedTuple):
     ends: str = "from every open state"
 
     @property
-    def strong(self) -> bool:
-        """Whether they stand out as much as other arrows."""
-        return self.look == "strong-rail"
+    def hub(self) -> str:
+        """The look of what joins lines: as strong as they are."""
+        return "hub-strong" if self.look == "strong-rail" else "hub"
 
 
 class Look(NamedTuple):
@@ -85,6 +84,17 @@ class Look(NamedTuple):
 
     look: str = "box"
     lines: tuple[Words, ...] = ()
+
+    @property
+    def room(self) -> float:
+        """How wide a box must be for its lines."""
+        widths = (text_width(line.text, line.size, bold=line.bold) for line in self.lines)
+        return max(widths) + 2 * _PADDING
+
+    @property
+    def height(self) -> float:
+        """How high its lines are together."""
+        return sum(line.size * _LEADING for line in self.lines)
 
 
 def chart(
@@ -99,10 +109,10 @@ def chart(
     """Return the states and moves of an outline, drawn with these looks and arrows."""
     rails = rails or Rails()
     grid = placed(definition, drawn, narrow=narrow)
-    lines = _lines(definition, looks)
-    width = min(max(_NARROWEST, *(_room(of) for of in lines.values())), _WIDEST)
+    shown = {state: _with_name(state, looks.get(state, Look())) for state in definition.states}
+    width = min(max(_NARROWEST, *(look.room for look in shown.values())), _WIDEST)
     sizes: dict[Key, tuple[float, float]] = {
-        key: _size(lines[key], width, final=key in definition.terminal)
+        key: _size(shown[key], width, final=key in definition.terminal)
         if isinstance(key, str)
         else (2 * (_DIAMOND if key else _DOT),) * 2
         for key in grid.cells
@@ -110,20 +120,14 @@ def chart(
     strips = [*_retreat(drawn, grid, rails), *_ends(drawn, grid)]
     links = [Link(wire.source, wire.target, wire.width) for wire in wires]
     layout = routed(grid, sizes, links, strips)
-    return _whole(
-        (
-            *_rails(drawn, layout, rails),
-            *_wires(wires, layout.routes),
-            *_nodes(definition, layout, looks, lines, rails),
-            *_sayings(drawn, layout, rails),
-            *_labels(wires, layout.routes),
-        ),
-        layout,
+    items = (
+        *_rails(drawn, layout, rails),
+        *_wires(wires, layout.routes),
+        *_nodes(definition, layout, shown, rails),
+        *_sayings(drawn, layout, rails),
+        *_labels(wires, layout.routes),
     )
-
-
-def _whole(items: Sequence[Item], layout: Layout) -> Part:
-    """Return a drawing that is as wide as its labels ask for."""
+    # It is as wide as its labels ask for.
     areas = [item.area for item in items if isinstance(item, Text)]
     left = min(0.0, *(area.left - 4 for area in areas))
     right = max(layout.width, *(area.right + 4 for area in areas))
@@ -140,22 +144,22 @@ def pill_width(steps: str) -> float:
     return max(text_width(steps, LABEL, bold=True) + 10, 18.0)
 
 
-def pill(x: float, y: float, steps: str, look: str = "pill", ink: str = "taken") -> list[Item]:
+def solid(what: str, ink: str) -> str:
+    """Return the look of a `pill` or a `point` that goes with texts of a color."""
+    return {"taken": what, "faint": f"{what}-plain"}.get(ink, f"{what}-{ink}")
+
+
+def pill(x: float, y: float, steps: str, ink: str = "taken") -> list[Item]:
     """Return numbers in a pill whose middle is at a point."""
     half = pill_width(steps) / 2
     return [
-        Box(Area(x - half, y - 9, x + half, y + 9), look, 9),
+        Box(Area(x - half, y - 9, x + half, y + 9), solid("pill", ink), 9),
         centered(x, y, steps, LABEL, ink, bold=True),
     ]
 
 
-def _lines(definition: Definition, looks: Mapping[str, Look]) -> dict[str, tuple[Words, ...]]:
-    plain = Look()
-    return {state: (*_name(state), *looks.get(state, plain).lines) for state in definition.states}
-
-
-def _name(state: str) -> tuple[Words, ...]:
-    """Return a state's name on as few lines as its box is wide for."""
+def _with_name(state: str, look: Look) -> Look:
+    """Return a look with the state's name above, on as few lines as its box is wide for."""
     lines: list[str] = []
     measure = partial(text_width, size=_NAME, bold=True)
     text = spoken(state)
@@ -168,18 +172,13 @@ def _name(state: str) -> tuple[Words, ...]:
             lines.append(word)
     if len(lines) > _MOST_LINES:
         lines = [*lines[: _MOST_LINES - 1], lines[_MOST_LINES - 1][:-1] + "\u2026"]
-    return tuple(Words(line, _NAME, "ink", bold=True) for line in lines)
+    name = (Words(line, _NAME, "ink", bold=True) for line in lines)
+    return look._replace(lines=(*name, *look.lines))
 
 
-def _room(lines: Sequence[Words]) -> float:
-    widths = (text_width(line.text, line.size, bold=line.bold) for line in lines)
-    return max(widths) + 2 * _PADDING
-
-
-def _size(lines: Sequence[Words], width: float, *, final: bool) -> tuple[float, float]:
-    height = sum(line.size * _LEADING for line in lines) + 2 * _PADDING
+def _size(look: Look, width: float, *, final: bool) -> tuple[float, float]:
     frame = 2 * _FINAL_GAP if final else 0.0
-    return width + frame, max(height, 38.0) + frame
+    return width + frame, max(look.height + 2 * _PADDING, 38.0) + frame
 
 
 def _retreat(drawn: Outline, grid: Grid, rails: Rails) -> Iterator[Strip]:
@@ -218,28 +217,27 @@ def _rails(drawn: Outline, layout: Layout, rails: Rails) -> Iterator[Item]:
         yield Line(((left, y - 9), (left, y), (right, y), (right, y - 9)), rails.look)
         for end in drawn.ends:
             area = layout.areas[end.state]
-            x = (area.left + area.right) / 2
-            look = "line" if rails.strong else "unused"
+            x, _ = area.middle
+            look = "line" if rails.look == "strong-rail" else "unused"
             yield Line(((x, y), (x, area.top)), look, head=True)
-            yield Disc(x, y, 4.5, "hub-strong" if rails.strong else "hub")
+            yield Disc(x, y, 4.5, rails.hub)
 
 
 def _sayings(drawn: Outline, layout: Layout, rails: Rails) -> Iterator[Item]:
     """Yield what is said of the lines that stand for many moves, over whatever crosses them."""
     if drawn.retreat:
-        yield from _haloed(layout.strips[0].label, _stepping(drawn, rails), "faint")
+        yield from _haloed(*layout.strips[0].label, _stepping(drawn, rails))
     if drawn.ends:
         (_, y), (left, _) = layout.strips[-1].points
         first = layout.areas[drawn.ends[0].state]
         names = sorted({named(end.names) for end in drawn.ends if end.names})
         said = rails.ends + (f": {', '.join(names)}" if names else "")
         middle = max((left + first.left) / 2, left + text_width(said, LABEL) / 2 + 14)
-        yield from _haloed((middle, y), said, "faint")
+        yield from _haloed(middle, y, said)
 
 
-def _haloed(middle: tuple[float, float], text: str, look: str) -> Iterator[Item]:
+def _haloed(x: float, y: float, text: str, look: str = "faint") -> Iterator[Item]:
     """Yield a text at a point, on a piece of page that hides the lines below it."""
-    x, y = middle
     half = text_width(text, LABEL) / 2 + 4
     yield Box(Area(x - half, y - 7.5, x + half, y + 7.5), "page", 0)
     yield centered(x, y, text, LABEL, look)
@@ -258,50 +256,39 @@ def _labels(wires: Sequence[Wire], routes: Sequence[Route]) -> Iterator[Item]:
         left = x - wire.width / 2
         if wire.steps:
             width = pill_width(wire.steps)
-            back = wire.look == "back"
-            look, ink = ("pill-odd", "odd") if back else ("pill", "taken")
-            yield from pill(left + width / 2, y, wire.steps, look, ink)
+            ink = "odd" if wire.look == "back" else "taken"
+            yield from pill(left + width / 2, y, wire.steps, ink)
             left += width
         if wire.words:
             look = "taken" if wire.steps else "faint"
-            yield from _haloed((left + (x + wire.width / 2 - left) / 2, y), wire.words, look)
+            yield from _haloed(left + (x + wire.width / 2 - left) / 2, y, wire.words, look)
 
 
 def _nodes(
     definition: Definition,
     layout: Layout,
     looks: Mapping[str, Look],
-    lines: Mapping[str, Sequence[Words]],
     rails: Rails,
 ) -> Iterator[Item]:
-    plain = Look()
     for key, area in layout.areas.items():
-        x, y = (area.left + area.right) / 2, (area.top + area.bottom) / 2
         if isinstance(key, str):
-            look = looks.get(key, plain).look
-            yield from _state(key, area, look, lines[key], final=key in definition.terminal)
+            yield from _state(key, area, looks[key], final=key in definition.terminal)
         elif key == START:
-            yield Disc(x, y, _DOT, "dot")
+            yield Disc(*area.middle, _DOT, "dot")
         else:
-            yield _hub(x, y, strong=rails.strong)
+            yield diamond(*area.middle, _DIAMOND, rails.hub)
 
 
-def _hub(x: float, y: float, *, strong: bool) -> Shape:
-    return diamond(x, y, _DIAMOND, "hub-strong" if strong else "hub")
-
-
-def _state(
-    state: str, area: Area, look: str, lines: Sequence[Words], *, final: bool
-) -> Iterator[Item]:
+def _state(state: str, area: Area, look: Look, *, final: bool) -> Iterator[Item]:
     if final:
-        border = f"border-{look}" if look in {"apart", "entered", "now"} else "border"
-        yield Box(area, border, 10)
+        bordered = look.look in {"apart", "entered", "now"}
+        yield Box(area, f"border-{look.look}" if bordered else "border", 10)
         gap = _FINAL_GAP
         area = Area(area.left + gap, area.top + gap, area.right - gap, area.bottom - gap)
-    yield Box(area, look, 7, harmless(state))
-    x = (area.left + area.right) / 2
-    y = (area.top + area.bottom) / 2 - sum(line.size * _LEADING for line in lines) / 2
-    for line in lines:
+    yield Box(area, look.look, 7, harmless(state))
+    x, y = area.middle
+    y -= look.height / 2
+    for line in look.lines:
         y += line.size * _LEADING
         middle = y - line.size * _LEADING / 2
         yield centered(x, middle, line.text, line.size, line.look, bold=line.bold)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from itertools import pairwise
 from typing import Final, NamedTuple
 
 from lifecycle.core.view import HistoryEntry, OrderView
-from lifecycle.diagram.chart import LABEL, pill, pill_width
+from lifecycle.diagram.chart import LABEL, pill, pill_width, solid
 from lifecycle.diagram.clock import clock, date
 from lifecycle.diagram.frame import Part, Sign, framed, line_sign
 from lifecycle.diagram.harmless import spoken
@@ -17,7 +17,7 @@ from lifecycle.diagram.ledger import ledger
 from lifecycle.diagram.metrics import fitted, text_width
 from lifecycle.diagram.moments import Moment, Order, order_of
 from lifecycle.diagram.scene import Area, Box, Disc, Item, Line, Scene, Text, centered
-from lifecycle.diagram.wording import PILLS, facts_of, summary_of, title_of
+from lifecycle.diagram.wording import facts_of, summary_of, title_of
 
 _LEFT: Final = 130.0
 _LEAST: Final = 960.0
@@ -33,13 +33,6 @@ _FEW: Final = 16
 _MOST_LEVELS: Final = 9
 _LONGEST_NAME: Final = 190.0
 _END: Final = 30.0
-
-POINTS: Final[Mapping[str, str]] = {
-    "taken": "point",
-    "faint": "point-plain",
-    "odd": "point-odd",
-    "wrong": "point-wrong",
-}
 
 
 class _Label(NamedTuple):
@@ -67,7 +60,9 @@ class _Lanes:
         instants |= {e.entry.received_at for e in self._moments}
         self._instants = sorted(instants)
         self._places = self._stretched()
-        self._right = _LEFT + self._places[-1] + self._end()
+        # The lanes go on after the last event as far as its texts reach.
+        last = text_width(spoken(order.view.status), LABEL, bold=True) + 14
+        self._right = _LEFT + self._places[-1] + max(_END, last)
 
     def part(self) -> Part:
         """Return the lanes as a piece of a picture."""
@@ -89,11 +84,6 @@ class _Lanes:
         items += self._axis(axis)
         reach = max(item.area.right for item in items if isinstance(item, Text))
         return Part(tuple(items), max(self._right, reach + 2), axis + 22)
-
-    def _end(self) -> float:
-        """Return how far the lanes go on after the last event: as far as its texts reach."""
-        last = self._order.view.status
-        return max(_END, text_width(spoken(last), LABEL, bold=True) + 14)
 
     # The axis: short spans are given more than their share, so that nothing coincides.
 
@@ -137,7 +127,8 @@ class _Lanes:
             reached = right = max(until, left)
             is_last = moment is moves[-1]
             look = "now" if is_last else "entered"
-            yield Box(Area(left, 0, max(right, left + 1), _BAND), look, 3, _where(moment))
+            title = f"{spoken(moment.entry.to or '')} {moment.stay}".strip()
+            yield Box(Area(left, 0, max(right, left + 1), _BAND), look, 3, title)
             yield from self._written(moment, left, right, is_last=is_last)
 
     def _written(
@@ -174,7 +165,7 @@ class _Lanes:
     def _points(self, occurred: float, arrived: float) -> Iterator[Item]:
         for moment in self._moments:
             start, end = self._ends_of(moment)
-            look = "point-odd" if moment.late else POINTS[moment.look]
+            look = solid("point", "odd" if moment.late else moment.look)
             yield Disc(start, occurred, 4.5, "point-ours" if moment.ours else look)
             yield Disc(end, arrived, 4.5, look)
 
@@ -212,7 +203,7 @@ class _Lanes:
             if height < 0:
                 yield centered(x, y + height - 3, number, _NUMBER, ink, bold=True)
                 continue
-            yield from pill(x, y - height, number, PILLS[ink], ink)
+            yield from pill(x, y - height, number, ink)
             label = centered(0, y - height, _name(moment), LABEL, ink)
             yield label._replace(x=x + pill_width(number) / 2 + 4, anchor="start")
 
@@ -270,17 +261,13 @@ def _name(moment: Moment) -> str:
     return fitted(f"{spoken(moment.entry.name)}{verdict}{late}", _LONGEST_NAME, LABEL)
 
 
-def _where(moment: Moment) -> str:
-    return f"{spoken(moment.entry.to or '')} {moment.stay}".strip()
-
-
 def _signs(order: Order) -> Iterator[Sign]:
     """Yield what points and lines mean."""
     yield Sign((Disc(0, 0, 4.5, "point"),), "entered a state")
     inks: Iterable[str] = {moment.look for moment in order.moments}
     for ink, says in (("faint", "informed"), ("odd", "unusual"), ("wrong", "does not count")):
         if ink in inks:
-            yield Sign((Disc(0, 0, 4.5, POINTS[ink]),), says)
+            yield Sign((Disc(0, 0, 4.5, solid("point", ink)),), says)
     if any(moment.ours for moment in order.moments):
         yield Sign((Disc(0, 0, 4.5, "point-ours"),), "tells no time: placed by our clock")
     if any(moment.late for moment in order.moments):

@@ -12,7 +12,7 @@ from lifecycle.diagram.harmless import spoken
 from lifecycle.diagram.metrics import broken, fitted, text_width
 from lifecycle.diagram.moments import Moment, Order
 from lifecycle.diagram.scene import Area, Box, Item, Line, Text, moved
-from lifecycle.diagram.wording import MARKS, PILLS, arrival, meaning, remarks, shown_time
+from lifecycle.diagram.wording import MARKS, arrival, meaning, remarks, shown_time
 
 _SIZE: Final = 11.0
 _ROW: Final = 21.0
@@ -115,9 +115,10 @@ def _rows(order: Order) -> Iterator[_Row]:
         at = shown_time(moment)
         if (today := date(moment.at)) != day:
             at, day = f"{today} {at}", today
+        meant = f"{MARKS[moment.verdict]} {meaning(moment)}".lstrip()
         yield _Row(
             f"{moment.number}",
-            (at, _name(moment), _meant(moment), moment.stay, arrival(moment)),
+            (at, _name(moment), meant, moment.stay, arrival(moment)),
             moment.look,
             moment.late,
         )
@@ -129,15 +130,8 @@ def _rows(order: Order) -> Iterator[_Row]:
 
 
 def _name(moment: Moment) -> str:
-    entry = moment.entry
-    return (
-        f"{spoken(entry.name)} ({entry.kind})" if entry.kind != "callback" else spoken(entry.name)
-    )
-
-
-def _meant(moment: Moment) -> str:
-    mark = MARKS[moment.verdict]
-    return f"{mark} {meaning(moment)}" if mark else meaning(moment)
+    kind = moment.entry.kind
+    return spoken(moment.entry.name) + ("" if kind == "callback" else f" ({kind})")
 
 
 def _drawn(
@@ -157,8 +151,7 @@ def _drawn(
 
 def _row(row: _Row, top: float, lefts: Sequence[float], room: Sequence[float]) -> Iterator[Item]:
     if row.number:
-        look = PILLS[row.ink]
-        yield from pill(lefts[0] + room[0] / 2, top + _ROW / 2, row.number, look, row.ink)
+        yield from pill(lefts[0] + room[0] / 2, top + _ROW / 2, row.number, row.ink)
     inks = ("faint", "ink", row.ink, "ink", "odd" if row.late else "faint")
     for column, (text, ink) in enumerate(zip(row.cells, inks, strict=True), 1):
         if text:

@@ -138,7 +138,9 @@ def said_of(error: OrderError) -> str:
 
 
 def _told(view: OrderView, history: Sequence[HistoryEntry], *, full: bool) -> Iterator[Moment]:
-    arrived, late = _places_of_arrival(history), late_events(history)
+    by_arrival = sorted(range(len(history)), key=lambda index: history[index].received_at)
+    arrived = {index: place for place, index in enumerate(by_arrival, 1)}
+    late = late_events(history)
     problems = _problems(view)
     counted = {e.key: e.to for e in history if e.verdict is not Verdict.DIVERGENT}
     last_move = max((i for i, e in enumerate(history) if e.verdict in MOVES), default=-1)
@@ -155,11 +157,6 @@ def _told(view: OrderView, history: Sequence[HistoryEntry], *, full: bool) -> It
             after_end=view.terminal and index > last_move,
             remarks=tuple(_remarks(entry, problems, full=full)),
         )
-
-
-def _places_of_arrival(history: Sequence[HistoryEntry]) -> dict[int, int]:
-    by_arrival = sorted(range(len(history)), key=lambda index: history[index].received_at)
-    return {index: place for place, index in enumerate(by_arrival, 1)}
 
 
 def late_events(history: Sequence[HistoryEntry]) -> frozenset[int]:
@@ -181,20 +178,6 @@ def late_events(history: Sequence[HistoryEntry]) -> frozenset[int]:
     return frozenset(late)
 
 
-def _why(entry: HistoryEntry, *, full: bool) -> tuple[str, ...]:
-    if full:
-        return (entry.reason,)
-    match entry.verdict:
-        case Verdict.REVERTED:
-            return (f"step back from {entry.from_}",)
-        case Verdict.SKIPPED_AHEAD:
-            return (f"skipped ahead from {entry.from_ or 'the start'}",)
-        case Verdict.APPLIED | Verdict.NOTED | Verdict.REPEATED:
-            return ()
-        case _:
-            return (entry.reason,)
-
-
 def _problems(view: OrderView) -> dict[str, list[Anomaly]]:
     """Return what is wrong with events beside their verdicts, such as an unreadable time."""
     problems: dict[str, list[Anomaly]] = {}
@@ -208,7 +191,13 @@ def _problems(view: OrderView) -> dict[str, list[Anomaly]]:
 def _remarks(
     entry: HistoryEntry, problems: Mapping[str, Sequence[Anomaly]], *, full: bool
 ) -> Iterator[str]:
-    yield from _why(entry, full=full)
+    match entry.verdict:
+        case Verdict.REVERTED if not full:
+            yield f"step back from {entry.from_}"
+        case Verdict.SKIPPED_AHEAD if not full:
+            yield f"skipped ahead from {entry.from_ or 'the start'}"
+        case verdict if full or verdict not in {*_QUIET, Verdict.APPLIED}:
+            yield entry.reason
     if entry.verdict is Verdict.DIVERGENT:
         return
     for anomaly in problems.get(entry.key, ()):
@@ -229,16 +218,16 @@ def _with_dwell(told: Sequence[Moment]) -> Iterator[Moment]:
 
 def _gathered(told: Iterable[Moment]) -> Iterator[Moment]:
     """Yield moments with runs of quiet ones of one name made one, which spans them."""
-    for kind, run in groupby(told, key=_kind):
-        first, *others = run
-        if kind is None or not others:
-            yield from (first, *others)
+    for kind, alike in groupby(told, key=_kind):
+        run = [*alike]
+        if kind is None or len(run) == 1:
+            yield from run
             continue
-        yield first._replace(
-            arrived=tuple(sorted(place for moment in (first, *others) for place in moment.arrived)),
+        yield run[0]._replace(
+            arrived=tuple(sorted(place for moment in run for place in moment.arrived)),
             lag=None,
-            late=any(moment.late for moment in (first, *others)),
-            until=others[-1].at,
+            late=any(moment.late for moment in run),
+            until=run[-1].at,
         )
 
 

@@ -47,7 +47,8 @@ class Strokes(NamedTuple):
     to what is no state. `way` and `heard` show how long a late event was under way.
     """
 
-    ascii_only: bool
+    joint: str
+    marks: Mapping[Verdict, str]
     rule: str
     rail: str
     beyond: str
@@ -57,10 +58,13 @@ class Strokes(NamedTuple):
     way: str
     heard: str
     times: str
-    joint: str
     now: str
     ended: str
-    marks: Mapping[Verdict, str]
+
+    @property
+    def ascii_only(self) -> bool:
+        """Whether all of them are ASCII."""
+        return self.rule.isascii()
 
     def text(self, foreign: str) -> str:
         """Return foreign text as it may be shown in these characters."""
@@ -79,38 +83,11 @@ _OF_LOOKS: Final = {"taken": Ink.STEP, "faint": Ink.FAINT, "odd": Ink.ODD, "wron
 INKS: Final = {verdict: _OF_LOOKS[look] for verdict, look in LOOKS.items()}
 
 UNICODE: Final = Strokes(
-    ascii_only=False,
-    rule="─",
-    rail="│",
-    beyond="┊",
-    branch="├",
-    arm="─",
-    bar="━",
-    way="┄",
-    heard="○",
-    times="\N{MULTIPLICATION SIGN}",
-    joint=" · ",
-    now="◆",
-    ended="■",
-    marks=dict(zip(INKS, "●»↑=·◌\N{MULTIPLICATION SIGN}?≠", strict=True)),
+    " · ",
+    dict(zip(INKS, "●»↑=·◌\N{MULTIPLICATION SIGN}?≠", strict=True)),
+    *"─│┊├─━┄○\N{MULTIPLICATION SIGN}◆■",
 )
-
-ASCII: Final = Strokes(
-    ascii_only=True,
-    rule="-",
-    rail="|",
-    beyond=":",
-    branch="|",
-    arm="-",
-    bar="=",
-    way=".",
-    heard="o",
-    times="x",
-    joint=", ",
-    now="@",
-    ended="#",
-    marks=dict(zip(INKS, "*>^=.%x?!", strict=True)),
-)
+ASCII: Final = Strokes(", ", dict(zip(INKS, "*>^=.%x?!", strict=True)), *"-|:|-=.ox@#")
 
 
 def printed(lines: Iterable[Line], *, color: bool) -> str:

@@ -9,7 +9,7 @@ from typing import Final
 from lifecycle.core.definition import Definition
 from lifecycle.core.view import HistoryEntry, OrderView, Verdict
 from lifecycle.diagram.blueprint import BACK
-from lifecycle.diagram.chart import SMALL, Look, Rails, Wire, Words, chart, named
+from lifecycle.diagram.chart import SMALL, Look, Rails, Wire, Words, chart, named, solid
 from lifecycle.diagram.clock import clock, lasting
 from lifecycle.diagram.frame import Sign, box_sign, framed, line_sign
 from lifecycle.diagram.harmless import spoken
@@ -18,7 +18,7 @@ from lifecycle.diagram.metrics import fitted, text_width
 from lifecycle.diagram.moments import Moment, Order, order_of
 from lifecycle.diagram.outline import Outline, outline
 from lifecycle.diagram.scene import Area, Box, Scene, centered
-from lifecycle.diagram.wording import MARKS, PILLS, facts_of, is_known, ranges, summary_of, title_of
+from lifecycle.diagram.wording import MARKS, facts_of, is_known, ranges, summary_of, title_of
 
 _MOST_VISITS: Final = 3
 _MOST_NAMED: Final = 2
@@ -159,4 +159,4 @@ def _signs(order: Order, drawn: Outline) -> Iterator[Sign]:
         yield Sign((centered(0, 0, "~", 13, bold=True),), "by our clock: the event tells no time")
     for ink, says in (("odd", "unusual"), ("wrong", "does not count")):
         if any(moment.look == ink for moment in order.moments):
-            yield Sign((Box(Area(-10, -8, 10, 8), PILLS[ink], 8),), says)
+            yield Sign((Box(Area(-10, -8, 10, 8), solid("pill", ink), 8),), says)

@@ -8,13 +8,12 @@ lines may cross, but never cover one another, a box, or a label.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final, Literal, NamedTuple
 
 from lifecycle.diagram.grid import Cell, Grid
 from lifecycle.diagram.outline import Key
 from lifecycle.diagram.scene import Area, Point
-from lifecycle.diagram.tracks import Group, Owner, Span, stacked, tracked
 
 _GAP: Final = 25.0
 _MARGIN: Final = 14.0
@@ -25,7 +24,15 @@ _PAD: Final = 15.0
 _BESIDE: Final = 18.0
 _SIDE: Final = 8.0
 
+_APART: Final = 8.0
+
 Side = Literal["top", "bottom"]
+
+Group = Literal["upper", "middle", "lower"]
+"""Whether a piece belongs to the row above a channel, passes between both, or to the row below."""
+
+Owner = tuple[str, int, int]
+"""Whose a piece is: a kind of line, its number, and which of its pieces."""
 
 
 class Link(NamedTuple):
@@ -63,9 +70,22 @@ class Layout(NamedTuple):
     height: float
 
 
+class Span(NamedTuple):
+    """A piece of a channel that somebody needs."""
+
+    owner: Owner
+    group: Group
+    left: float
+    right: float
+    label: bool
+
+
 class _Way(NamedTuple):
     """How an arrow runs: through no channel if straight, through one, or through two."""
 
+    link: Link
+    source: Cell
+    target: Cell
     channels: tuple[int, ...] = ()
     corridor: int | None = None
     out: Side = "bottom"
@@ -100,7 +120,7 @@ class _Router:
         links: Sequence[Link],
         strips: Sequence[Strip],
     ) -> None:
-        self._grid, self._sizes, self._links, self._strips = grid, sizes, links, strips
+        self._grid, self._sizes, self._strips = grid, sizes, strips
         self._ways = [self._way(link) for link in links]
         self._corridor_tracks = self._tracked_corridors()
         self._columns, self._corridors, self._width = self._across()
@@ -110,7 +130,7 @@ class _Router:
     def layout(self) -> Layout:
         return Layout(
             areas={key: self._area(key) for key in self._grid.cells},
-            routes=tuple(self._route(number) for number in range(len(self._links))),
+            routes=tuple(self._route(number) for number in range(len(self._ways))),
             strips=tuple(self._strip(number) for number in range(len(self._strips))),
             width=self._width,
             height=self._height,
@@ -120,26 +140,22 @@ class _Router:
 
     def _way(self, link: Link) -> _Way:
         source, target = self._grid.cells[link.source], self._grid.cells[link.target]
+        straight = _Way(link, source, target)
         if source.row == target.row:
-            return self._way_along(source, target)
+            between = range(source.column + 1, target.column)
+            if target.column > source.column and self._grid.is_free(source.row, between):
+                return straight
+            if target.column >= source.column:
+                return straight._replace(channels=(source.row,), out="top", into="top")
+            return straight._replace(channels=(source.row + 1,), out="bottom", into="bottom")
         downwards = target.row > source.row
         first = source.row + downwards
         last = target.row + (not downwards)
-        out: Side = "bottom" if downwards else "top"
-        into: Side = "top" if downwards else "bottom"
+        way = straight if downwards else straight._replace(out="top", into="bottom")
         if first == last:
-            upright = source.column == target.column
-            return _Way((first,), None, out, into, upright)
+            return way._replace(channels=(first,), upright=source.column == target.column)
         corridor = target.column + (source.column >= target.column)
-        return _Way((first, last), corridor, out, into)
-
-    def _way_along(self, source: Cell, target: Cell) -> _Way:
-        between = range(source.column + 1, target.column)
-        if target.column > source.column and self._grid.is_free(source.row, between):
-            return _Way()
-        if target.column >= source.column:
-            return _Way((source.row,), None, "top", "top")
-        return _Way((source.row + 1,), None, "bottom", "bottom")
+        return way._replace(channels=(first, last), corridor=corridor)
 
     # From left to right: corridors, columns, and where arrows leave and enter boxes.
 
@@ -164,25 +180,19 @@ class _Router:
             corridors.append(x + room / 2)
             x += room
             if column < self._grid.columns:
-                width = self._width_of(column)
+                placed = self._grid.cells.items()
+                widths = (self._sizes[key][0] for key, cell in placed if cell.column == column)
+                width = max(widths, default=0.0)
                 columns.append(x + width / 2)
                 x += width
         return columns, corridors, x
 
-    def _width_of(self, column: int) -> float:
-        widths = (self._sizes[key][0] for key, c in self._grid.cells.items() if c.column == column)
-        return max(widths, default=0.0)
-
     def _room(self, corridor: int) -> float:
         """Return how wide a corridor must be for its tracks and the labels in it."""
         tracks = len(set(self._corridor_tracks.get(corridor, {}).values()))
-        labels = (
-            link.label
-            for link, way in zip(self._links, self._ways, strict=True)
-            if not way.channels and self._grid.cells[link.source].column + 1 == corridor
-        )
-        outer = corridor in (0, self._grid.columns)
-        least = _MARGIN if outer else _GAP
+        straight = (way for way in self._ways if not way.channels)
+        labels = (way.link.label for way in straight if way.source.column + 1 == corridor)
+        least = _MARGIN if corridor in (0, self._grid.columns) else _GAP
         label = max(labels, default=0.0)
         return max(least, tracks * _CORRIDOR_TRACK + 16, label + 22 if label else 0.0)
 
@@ -192,22 +202,23 @@ class _Router:
         Whatever meets a channel in one column has a place of its own there, above and below.
         """
         ends: dict[tuple[int, int], list[_End]] = {}
-        for number, (link, way) in enumerate(zip(self._links, self._ways, strict=True)):
+        for number, way in enumerate(self._ways):
             if way.channels and not way.upright:
-                for end in self._ends(number, link, way):
+                for end, cell in self._ends(number, way):
                     channel = way.channels[-1 if end.enters else 0]
-                    ends.setdefault((channel, self._grid.cells[end.key].column), []).append(end)
+                    ends.setdefault((channel, cell.column), []).append(end)
         ports: dict[tuple[int, bool], float] = {}
         for (channel, column), found in ends.items():
             ports.update(self._spread(channel, column, found))
         ports.update(self._pinned())
         return ports
 
-    def _ends(self, number: int, link: Link, way: _Way) -> Iterator[_End]:
-        source, target = self._grid.cells[link.source], self._grid.cells[link.target]
+    def _ends(self, number: int, way: _Way) -> Iterator[tuple[_End, Cell]]:
         bend = None if way.corridor is None else way.corridor - 0.5
-        yield _End(number, link.source, target.column if bend is None else bend, enters=False)
-        yield _End(number, link.target, source.column if bend is None else bend, enters=True)
+        beyond = way.target.column if bend is None else bend
+        yield _End(number, way.link.source, beyond, enters=False), way.source
+        before = way.source.column if bend is None else bend
+        yield _End(number, way.link.target, before, enters=True), way.target
 
     def _spread(
         self, channel: int, column: int, found: Sequence[_End]
@@ -228,11 +239,8 @@ class _Router:
 
     def _kept_free(self, channel: int, column: int) -> float:
         """Return how far from its middle a column is taken by upright arrows in a channel."""
-        upright = sum(
-            way.upright and way.channels == (channel,)
-            for link, way in zip(self._links, self._ways, strict=True)
-            if self._grid.cells[link.source].column == column
-        )
+        here = (way for way in self._ways if way.upright and way.channels == (channel,))
+        upright = sum(way.source.column == column for way in here)
         return max(upright - 1, 0) * _BESIDE / 2 + _SIDE if upright else 2.0
 
     def _pinned(self) -> Iterator[tuple[tuple[int, bool], float]]:
@@ -240,12 +248,11 @@ class _Router:
         pairs: dict[frozenset[Key], list[int]] = {}
         for number, way in enumerate(self._ways):
             if way.upright:
-                link = self._links[number]
-                pairs.setdefault(frozenset((link.source, link.target)), []).append(number)
+                pairs.setdefault(frozenset((way.link.source, way.link.target)), []).append(number)
         for numbers in pairs.values():
-            column = self._grid.cells[self._links[numbers[0]].source].column
             for place, number in enumerate(numbers):
-                x = self._columns[column] + (place - (len(numbers) - 1) / 2) * _BESIDE
+                middle = self._columns[self._ways[number].source.column]
+                x = middle + (place - (len(numbers) - 1) / 2) * _BESIDE
                 yield (number, False), x
                 yield (number, True), x
 
@@ -262,23 +269,20 @@ class _Router:
             for owner, track in stacked(spans):
                 tracks[owner] = y + _PAD + (track + 0.5) * pitch
                 count = max(count, track + 1)
-            outer = channel in (0, self._grid.rows)
-            least = _MARGIN if outer else _GAP
+            least = _MARGIN if channel in (0, self._grid.rows) else _GAP
             y += max(least, 2 * _PAD + count * pitch) if count else least
             if channel < self._grid.rows:
-                height = self._height_of(channel)
+                placed = self._grid.cells.items()
+                heights = (self._sizes[key][1] for key, cell in placed if cell.row == channel)
+                height = max(heights, default=0.0)
                 rows.append(y + height / 2)
                 y += height
         return tracks, rows, y
 
-    def _height_of(self, row: int) -> float:
-        heights = (self._sizes[key][1] for key, c in self._grid.cells.items() if c.row == row)
-        return max(heights, default=0.0)
-
     def _spans(self, channel: int) -> Iterator[Span]:
-        for number, (link, way) in enumerate(zip(self._links, self._ways, strict=True)):
+        for number, way in enumerate(self._ways):
             for leg, at in enumerate(way.channels):
-                if at == channel and not (way.upright and not link.label):
+                if at == channel and not (way.upright and not way.link.label):
                     yield self._span(number, leg)
         for number, strip in enumerate(self._strips):
             if strip.row + 1 == channel:
@@ -286,9 +290,9 @@ class _Router:
                 yield Span(("strip", number, 0), strip.group, left, right, label=bool(strip.label))
 
     def _span(self, number: int, leg: int) -> Span:
-        link, way = self._links[number], self._ways[number]
+        way = self._ways[number]
         left, right = sorted(self._leg(number, leg))
-        label = link.label if leg == self._labeled_leg(number) else 0.0
+        label = way.link.label if leg == self._labeled_leg(number) else 0.0
         middle = (left + right) / 2
         left, right = min(left, middle - label / 2), max(right, middle + label / 2)
         sides = {way.out, way.into}
@@ -297,26 +301,19 @@ class _Router:
 
     def _leg(self, number: int, leg: int) -> tuple[float, float]:
         """Return where an arrow's run along a channel starts and ends, as x."""
-        way = self._ways[number]
         out, into = self._ports[number, False], self._ports[number, True]
-        if way.corridor is None:
+        corridor = self._ways[number].corridor
+        if corridor is None:
             return out, into
-        bend = self._bend(number, way.corridor)
+        tracks = self._corridor_tracks[corridor]
+        beside = tracks[number] - (len(set(tracks.values())) - 1) / 2
+        bend = self._corridors[corridor] + beside * _CORRIDOR_TRACK
         return (out, bend) if leg == 0 else (bend, into)
 
-    def _bend(self, number: int, corridor: int) -> float:
-        tracks = self._corridor_tracks[corridor]
-        count = len(set(tracks.values()))
-        offset = (tracks[number] - (count - 1) / 2) * _CORRIDOR_TRACK
-        return self._corridors[corridor] + offset
-
     def _labeled_leg(self, number: int) -> int:
-        lengths = [
-            abs(start - end)
-            for start, end in (
-                self._leg(number, leg) for leg in range(len(self._ways[number].channels))
-            )
-        ]
+        """Return which of an arrow's runs along channels is the longest."""
+        legs = [self._leg(number, leg) for leg, _ in enumerate(self._ways[number].channels)]
+        lengths = [abs(start - end) for start, end in legs]
         return lengths.index(max(lengths))
 
     def _reach(self, strip: Strip) -> tuple[float, float]:
@@ -334,11 +331,11 @@ class _Router:
         return Area(x - width / 2, y - height / 2, x + width / 2, y + height / 2)
 
     def _route(self, number: int) -> Route:
-        link, way = self._links[number], self._ways[number]
-        source, target = self._area(link.source), self._area(link.target)
+        way = self._ways[number]
+        source, target = self._area(way.link.source), self._area(way.link.target)
         if not way.channels:
-            y = self._rows[self._grid.cells[link.source].row]
-            corridor = self._corridors[self._grid.cells[link.source].column + 1]
+            y = self._rows[way.source.row]
+            corridor = self._corridors[way.source.column + 1]
             return Route(((source.right, y), (target.left, y)), (corridor - 3, y))
         start = (self._ports[number, False], _edge(source, way.out))
         end = (self._ports[number, True], _edge(target, way.into))
@@ -358,3 +355,34 @@ class _Router:
 
 def _edge(area: Area, side: Side) -> float:
     return area.bottom if side == "bottom" else area.top
+
+
+def stacked(spans: Sequence[Span]) -> Iterator[tuple[Owner, int]]:
+    """Yield tracks from the top down: arcs of the row above, what passes, arcs of the row below."""
+    above = 0
+    for group in ("upper", "middle", "lower"):
+        chosen = [span for span in spans if span.group == group]
+        found = [*tracked(chosen)]
+        count = max((track + 1 for _, track in found), default=0)
+        for span, track in found:
+            yield span.owner, above + (count - 1 - track if group == "lower" else track)
+        above += count
+
+
+def tracked(spans: Iterable[Span], *, apart: float = _APART) -> Iterator[tuple[Span, int]]:
+    """Yield each piece with the first track on which it meets nobody, short ones first."""
+    taken: list[list[Span]] = []
+    for span in sorted(spans, key=lambda span: (span.right - span.left, span.left, span.owner)):
+        free = (
+            track
+            for track, others in enumerate(taken)
+            if all(
+                span.right + apart < other.left or other.right + apart < span.left
+                for other in others
+            )
+        )
+        track = next(free, len(taken))
+        if track == len(taken):
+            taken.append([])
+        taken[track].append(span)
+        yield span, track

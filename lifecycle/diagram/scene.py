@@ -23,6 +23,11 @@ class Area(NamedTuple):
     right: float
     bottom: float
 
+    @property
+    def middle(self) -> Point:
+        """The point in its middle."""
+        return (self.left + self.right) / 2, (self.top + self.bottom) / 2
+
     def meets(self, other: Area, slack: float = 0.0) -> bool:
         """Tell whether two areas overlap by more than `slack` in both directions."""
         return (

@@ -98,37 +98,38 @@ def _elements(item: Item) -> Iterator[tuple[str, str]]:
     match item:
         case Text():
             yield _text(item)
-        case Box():
-            yield _box(item)
+        case Box((left, top, right, bottom), look, radius, title):
+            size = {"width": right - left, "height": bottom - top}
+            inside = f"<title>{escape(title)}</title>" if title else None
+            yield _element("rect", f"s-{look}", inside, x=left, y=top, **size, rx=radius)
         case Disc(x, y, radius, look):
-            where = f'cx="{_number(x)}" cy="{_number(y)}" r="{_number(radius)}"'
-            yield f"s-{look}", f'<circle class="s-{look}" {where}/>'
+            yield _element("circle", f"s-{look}", cx=x, cy=y, r=radius)
         case Shape(points, look):
-            yield f"s-{look}", f'<polygon class="s-{look}" points="{_listed(points)}"/>'
+            yield _element("polygon", f"s-{look}", points=_listed(points))
         case Line():
             yield from _line(item)
 
 
+def _element(
+    tag: str, look: str, inside: str | None = None, **attributes: float | str
+) -> tuple[str, str]:
+    """Return an element of that look with what is inside it, written out already."""
+    told = "".join(
+        f' {name.replace("_", "-")}="{value if isinstance(value, str) else _number(value)}"'
+        for name, value in attributes.items()
+    )
+    end = f">{inside}</{tag}>" if inside is not None else "/>"
+    return look, f'<{tag} class="{look}"{told}{end}'
+
+
 def _text(item: Text) -> tuple[str, str]:
-    look = f"t-{item.look}"
-    anchor = "" if item.anchor == "start" else f' text-anchor="{item.anchor}"'
-    weight = ' font-weight="700"' if item.bold else ""
-    length = f' textLength="{_number(item.width)}" lengthAdjust="spacingAndGlyphs"'
-    return look, (
-        f'<text class="{look}" x="{_number(item.x)}" y="{_number(item.y)}" '
-        f'font-size="{_number(item.size)}"{weight}{anchor}{length}>{escape(item.text)}</text>'
-    )
-
-
-def _box(item: Box) -> tuple[str, str]:
-    look, (left, top, right, bottom) = f"s-{item.look}", item.area
-    place = (
-        f'x="{_number(left)}" y="{_number(top)}" width="{_number(right - left)}" '
-        f'height="{_number(bottom - top)}" rx="{_number(item.radius)}"'
-    )
-    if not item.title:
-        return look, f'<rect class="{look}" {place}/>'
-    return look, f'<rect class="{look}" {place}><title>{escape(item.title)}</title></rect>'
+    said: dict[str, float | str] = {"x": item.x, "y": item.y, "font_size": item.size}
+    if item.bold:
+        said["font_weight"] = "700"
+    if item.anchor != "start":
+        said["text_anchor"] = item.anchor
+    said |= {"textLength": item.width, "lengthAdjust": "spacingAndGlyphs"}
+    return _element("text", f"t-{item.look}", escape(item.text), **said)
 
 
 def _line(item: Line) -> Iterator[tuple[str, str]]:
@@ -136,12 +137,9 @@ def _line(item: Line) -> Iterator[tuple[str, str]]:
     end = points[-1]
     if item.head:
         points = (*points[:-1], _towards(end, points[-2], _HEAD - 1))
-    yield f"l-{item.look}", f'<path class="l-{item.look}" d="{_track(points)}"/>'
+    yield _element("path", f"l-{item.look}", d=_track(points))
     if item.head:
-        yield (
-            f"h-{item.look}",
-            (f'<polygon class="h-{item.look}" points="{_listed(_head(end, points[-2]))}"/>'),
-        )
+        yield _element("polygon", f"h-{item.look}", points=_listed(_head(end, points[-2])))
 
 
 def _without_repeats(points: tuple[Point, ...]) -> tuple[Point, ...]:

@@ -84,9 +84,6 @@ _SHAPES: Final[Mapping[str, str]] = {
     "point-plain": "fill:{faint};stroke:{page};stroke-width:1",
     "point-ours": "fill:{page};stroke:{faint};stroke-width:1.4",
 }
-_TEXTS: Final[Mapping[str, str]] = {
-    name: "fill:{" + name + "}" for name in ("ink", "faint", "taken", "now", "odd", "wrong")
-}
 
 
 def style(looks: Iterable[str], scope: str, theme: Theme) -> str:
@@ -108,9 +105,9 @@ def _declared(look: str) -> str:
     kind, _, name = look.partition("-")
     match kind:
         case "t":
-            return _TEXTS[name]
+            return f"fill:{{{name}}}"
         case "h":
-            return "fill:{" + _LINES[name][0] + "}"
+            return f"fill:{{{_LINES[name][0]}}}"
         case "l":
             color, width, dashes = _LINES[name]
             dashed = f";stroke-dasharray:{dashes}" if dashes else ""

@@ -23,6 +23,7 @@ from lifecycle.diagram.paint import (
     sentence,
     wrapped,
 )
+from lifecycle.diagram.wording import counted
 
 NARROWEST: Final = 40
 """In a narrower terminal a timeline is laid out for this many columns."""
@@ -77,11 +78,11 @@ def _head(view: OrderView, late: int, width: int, strokes: Strokes) -> Iterator[
     yield from wrapped((Span(word, Ink.STRONG) for word in title), width)
     facts = (
         strokes.text(view.provider),
-        _counted(view.events, "event", "events"),
-        _counted(len(view.path), "step", "steps"),
+        counted(view.events, "event"),
+        counted(len(view.path), "step"),
         f"attempt {view.attempt}" if view.attempt > 1 else "",
         f"{late} late" if late else "",
-        _counted(len(view.anomalies), "anomaly", "anomalies") if view.anomalies else "",
+        counted(len(view.anomalies), "anomaly", "anomalies") if view.anomalies else "",
         f"definition {view.definition[:8]}",
     )
     spans = (Span(fact, Ink.FAINT) for fact in facts if fact)
@@ -106,10 +107,6 @@ def _legend(told: Sequence[Moment], width: int) -> Iterator[Line]:
     if any(moment.lag is not None for moment in told):
         words = sentence("e.g. #2 +9s: the second to arrive, 9 s after it occurred", Ink.FAINT)
         yield from wrapped(words, width)
-
-
-def _counted(number: int, one: str, many: str) -> str:
-    return f"{number} {one if number == 1 else many}"
 
 
 class _Rows:

@@ -24,13 +24,6 @@ MARKS: Final[Mapping[Verdict, str]] = {
 }
 """A mark for each verdict but the usual one, from characters that every font has."""
 
-PILLS: Final[Mapping[str, str]] = {
-    "taken": "pill",
-    "faint": "pill-plain",
-    "odd": "pill-odd",
-    "wrong": "pill-wrong",
-}
-
 
 def title_of(order: Order) -> str:
     """Return which order it is and where it stands."""
@@ -41,6 +34,7 @@ def facts_of(order: Order, asked: str = "") -> tuple[str, ...]:
     """Return what is to be said of an order above its picture, a line each."""
     view = order.view
     first, last = view.arrival.first_received_at, view.arrival.last_received_at
+    until = clock(last) if date(first) == date(last) else f"{date(last)} {clock(last)}"
     late = sum(moment.late for moment in order.moments)
     counts = (
         harmless(view.provider),
@@ -49,7 +43,7 @@ def facts_of(order: Order, asked: str = "") -> tuple[str, ...]:
         counted(view.attempt, "attempt") if view.attempt > 1 else "",
         f"{late} late" if late else "",
         *_odd(order.moments),
-        f"heard {date(first)} {clock(first)} to {_until(view)} UTC" if first != last else "",
+        f"heard {date(first)} {clock(first)} to {until} UTC" if first != last else "",
         f"definition {view.definition[:8]}",
     )
     lines = [
@@ -117,9 +111,9 @@ def ranges(numbers: Iterable[int]) -> str:
     )
 
 
-def counted(number: int, what: str) -> str:
+def counted(number: int, one: str, many: str = "") -> str:
     """Return how many there are: `1 step`, `2 steps`."""
-    return f"{number} {what}{'' if number == 1 else 's'}"
+    return f"{number} {one if number == 1 else many or f'{one}s'}"
 
 
 def summary_of(order: Order, facts: Iterable[str]) -> str:
@@ -146,11 +140,6 @@ def _odd(moments: Iterable[Moment]) -> Iterator[str]:
     for verdict in (Verdict.REFUSED, Verdict.DIVERGENT, Verdict.UNRECOGNIZED, Verdict.STALE):
         if count := verdicts.count(verdict):
             yield f"{count} {verdict.value}"
-
-
-def _until(view: OrderView) -> str:
-    first, last = view.arrival.first_received_at, view.arrival.last_received_at
-    return clock(last) if date(first) == date(last) else f"{date(last)} {clock(last)}"
 
 
 def _sentence(text: str) -> str:
