@@ -13,9 +13,11 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, Final
 
+from lifecycle.core.change import Change
 from lifecycle.core.definition import Definition
 from lifecycle.core.fold import Folding
 from lifecycle.core.view import OrderView
+from lifecycle.projections.fold_cache import FoldCache
 from lifecycle.testing.walk import walkable
 
 _COUNTS: Final[ContextVar[bool]] = ContextVar("lifecycle_coverage_counts", default=True)
@@ -75,19 +77,25 @@ class Coverage:
     @contextmanager
     def watching(self) -> Iterator[None]:
         """Count every view that this process reads in this context."""
-        original = Folding.view
+        read_view, read_change = Folding.view, FoldCache.change
 
         def view(folding: Folding) -> OrderView:
-            seen = original(folding)
+            seen = read_view(folding)
             if _COUNTS.get():
                 self.meet(folding.definition, (step.status for step in seen.path))
             return seen
 
+        def change(cache: FoldCache, *told: Any) -> Change | None:
+            changed = read_change(cache, *told)
+            cache.view(*told)  # a change is told without the view that tells the path
+            return changed
+
         Folding.view = view  # type: ignore[method-assign, assignment]
+        FoldCache.change = change  # type: ignore[method-assign, assignment]
         try:
             yield
         finally:
-            Folding.view = original  # type: ignore[method-assign]
+            Folding.view, FoldCache.change = read_view, read_change  # type: ignore[method-assign]
 
     @property
     def percent(self) -> float:

@@ -84,7 +84,7 @@ def test_a_walk_names_its_states_and_the_events_that_go_it():
     assert {event.order_id for event in walk.events(order_id="o")} == {"o"}
 
 
-def test_a_provider_without_recordings_says_so():
-    with pytest.raises(InvalidArgumentError, match="one that has a module of recordings"):
+def test_recordings_of_a_provider_that_nobody_has_are_refused_by_its_name():
+    with pytest.raises(InvalidArgumentError, match="provider 'nobody' cannot be used"):
         MOVES[0].recordings("nobody")
     assert INSTACART.name == "instacart"
