@@ -52,6 +52,9 @@ MAX_WORD_BYTES: Final = 255
 
 MAX_ATTEMPT: Final = 1_000_000
 
+MAX_CONTEXT_BYTES: Final = 64 * 1024
+"""A larger context is refused: it is stored with every event that it came with."""
+
 _LONGEST_WORD: Final = 40
 _BEYOND_USUAL_IDS: Final = 1 << 64
 

@@ -191,6 +191,9 @@ class Recognizer:
             faults,
             said.problems,
             fate,
+            client=arrival.client,
+            operation=arrival.operation if kind == "poll" else None,
+            context=arrival.context,
         )
 
     def _fault(self, raised: BaseException) -> NoReading:

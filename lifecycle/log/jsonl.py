@@ -20,6 +20,7 @@ from typing import Any, Final
 from lifecycle.core.event import (
     KINDS,
     MAX_ATTEMPT,
+    MAX_CONTEXT_BYTES,
     NO_HEADERS,
     Arrival,
     Event,
@@ -109,6 +110,8 @@ def read_line(
 
 def write_line(event: Event) -> dict[str, Any]:
     """Return the line that `read_line` reads as this event again, its fields in order."""
+    # Their number is what ends the key of an operation's requests.
+    is_asked = event.kind == "request" and event.operation is not None
     arrival = Arrival(
         kind=event.kind,
         body=event.body,
@@ -118,6 +121,10 @@ def write_line(event: Event) -> dict[str, Any]:
         exchange_id=event.exchange_id,
         http_status=event.http_status,
         headers=event.headers,
+        client=event.client,
+        operation=event.operation,
+        number=int(event.key.rpartition(":")[2]) if is_asked else None,
+        context=event.context,
     )
     return _written(event.provider, arrival)
 
@@ -132,7 +139,7 @@ def write_item(item: Unreadable) -> dict[str, Any] | bytes:
         return _written(item.provider, item.arrival)
     if item.body.strip() and b"\n" not in item.body and b"\r" not in item.body:
         return item.body
-    return {"kind": BAD_LINE, **_body_field(item.body)}
+    return {"kind": BAD_LINE, **_exact("body_text", "body_base64", item.body)}
 
 
 def _read(
@@ -152,6 +159,10 @@ def _read(
         opaque_id(get("exchange_id")),
         _integer("http_status", get("http_status"), 100, 599),
         _headers(get("headers"), providers[name].kept_headers),
+        client=opaque_id(get("client")),
+        operation=_operation(get("operation")),
+        number=_integer("number", get("number"), 1, MAX_ATTEMPT),
+        context=_context(get("context"), get("context_base64")),
     )
 
 
@@ -253,6 +264,23 @@ def _headers(value: object, also: frozenset[str]) -> Mapping[str, str]:
     return keep_headers(value, also)
 
 
+def _operation(value: object) -> str | None:
+    if value is None or isinstance(value, str):
+        return value or None
+    raise _BadLineError("its operation is no text")
+
+
+def _context(text: object, exact: object) -> bytes | None:
+    """Return what the caller keeps with an event; None where it is nothing."""
+    try:
+        context = _text_body("" if text is None else text) if exact is None else _base64_body(exact)
+    except _BadLineError:
+        context = None
+    if context is None or len(context) > MAX_CONTEXT_BYTES or None not in (text, exact):
+        raise _BadLineError(f"its context is not one text of {MAX_CONTEXT_BYTES} bytes at most")
+    return context or None
+
+
 def _body(fields: Mapping[str, Any]) -> bytes:
     body = fields.get("body")
     if type(body) is bytes and "body_text" not in fields and "body_base64" not in fields:
@@ -329,23 +357,26 @@ def _written(provider: str, arrival: Arrival) -> dict[str, Any]:
     line: dict[str, Any] = {"kind": arrival.kind, "provider": provider}
     if arrival.order_id is not None:
         line["order_id"] = arrival.order_id
-    if arrival.kind in {"request", "response"}:
+    if arrival.kind in {"request", "response"} and arrival.operation is None:
         line["attempt"] = arrival.attempt
-    if arrival.exchange_id is not None:
-        line["exchange_id"] = arrival.exchange_id
+    for name in ("exchange_id", "client", "operation", "number"):
+        if (said := getattr(arrival, name)) is not None:
+            line[name] = said
     line["received_at"] = format_instant(arrival.received_at)
     if arrival.kind in {"response", "poll"}:
         line["http_status"] = arrival.http_status
     if arrival.headers:
         line["headers"] = dict(arrival.headers)
-    return line | _body_field(arrival.body)
+    if arrival.context is not None:
+        line |= _exact("context", "context_base64", arrival.context)
+    return line | _exact("body_text", "body_base64", arrival.body)
 
 
-def _body_field(body: bytes) -> dict[str, str]:
+def _exact(text: str, base64_text: str, content: bytes) -> dict[str, str]:
     try:
-        return {"body_text": body.decode()}
+        return {text: content.decode()}
     except UnicodeDecodeError:
-        return {"body_base64": base64.b64encode(body).decode("ascii")}
+        return {base64_text: base64.b64encode(content).decode("ascii")}
 
 
 def _pairs(headers: Any) -> Iterable[tuple[Any, Any]]:

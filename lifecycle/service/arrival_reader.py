@@ -11,6 +11,8 @@ from typing import Any, Final, TypedDict
 from lifecycle.core.argument import is_whole
 from lifecycle.core.event import (
     MAX_ATTEMPT,
+    MAX_CONTEXT_BYTES,
+    MAX_ID_BYTES,
     NO_HEADERS,
     Arrival,
     Event,
@@ -42,6 +44,10 @@ class ArrivalFields(TypedDict, total=False):
     http_status: int | None
     headers: Headers
     received_at: datetime | None
+    client: str | None
+    context: bytes | str | None
+    operation: str | None
+    number: int | None
 
 
 @dataclass(frozen=True)
@@ -66,6 +72,10 @@ class ArrivalReader:
         http_status: int | None = None,
         headers: Headers = None,
         received_at: datetime | None = None,
+        client: str | None = None,
+        context: bytes | str | None = None,
+        operation: str | None = None,
+        number: int | None = None,
     ) -> Event | Unreadable:
         """Return the event that these arguments are, or why they cannot be read.
 
@@ -81,6 +91,10 @@ class ArrivalReader:
             None if exchange_id is None else opaque_id(exchange_id),
             None if http_status is None else _checked_status(http_status),
             keep_headers(headers, self.provider.kept_headers) if headers else NO_HEADERS,
+            client=None if client is None else _checked_text("client", client),
+            operation=None if operation is None else _checked_text("operation", operation),
+            number=number,
+            context=None if context is None else _checked_context(context),
         )
         return self.provider.recognize(arrival)
 
@@ -180,6 +194,19 @@ def _checked_attempt(attempt: object) -> int:
     if isinstance(attempt, int) and not isinstance(attempt, bool) and 1 <= attempt <= MAX_ATTEMPT:
         return attempt
     raise InvalidArgumentError("attempt", f"an integer from 1 to {MAX_ATTEMPT}")
+
+
+def _checked_text(argument: str, text: object) -> str:
+    if isinstance(text, str) and (known := opaque_id(text)) is not None:
+        return known
+    raise InvalidArgumentError(argument, f"text of 1 to {MAX_ID_BYTES} bytes")
+
+
+def _checked_context(context: object) -> bytes | None:
+    kept = as_bytes(context) if isinstance(context, bytes | str) else None
+    if kept is None or len(kept) > MAX_CONTEXT_BYTES:
+        raise InvalidArgumentError("context", f"bytes or text, {MAX_CONTEXT_BYTES} bytes at most")
+    return kept or None
 
 
 def _checked_status(status: object) -> int:

@@ -21,7 +21,11 @@ R = TypeVar("R")
 
 
 class Writes(Generic[R]):
-    """The `record_*` calls; how an entry gets into the log is the subclass's matter."""
+    """The `record_*` calls; how an entry gets into the log is the subclass's matter.
+
+    Each takes a `client`, who sent the thing, and a `context`, which is kept with it: outside
+    of its identity, so that of two copies the first one's stays.
+    """
 
     _service: OrderService
 
@@ -50,6 +54,8 @@ class Writes(Generic[R]):
         exchange_id: str | int | None = None,
         headers: Headers = None,
         received_at: datetime | None = None,
+        client: str | None = None,
+        context: bytes | str | None = None,
     ) -> R:
         """Record a create request whose attempt the caller keeps; see `begin_request`.
 
@@ -64,6 +70,8 @@ class Writes(Generic[R]):
             exchange_id=exchange_id,
             headers=headers,
             received_at=received_at,
+            client=client,
+            context=context,
         )
 
     def record_response(
@@ -77,6 +85,8 @@ class Writes(Generic[R]):
         headers: Headers = None,
         received_at: datetime | None = None,
         expected_version: int | None = None,
+        client: str | None = None,
+        context: bytes | str | None = None,
     ) -> R:
         """Record the response to a create request; `http_status` None: no answer came.
 
@@ -97,6 +107,8 @@ class Writes(Generic[R]):
             http_status=http_status,
             headers=headers,
             received_at=received_at,
+            client=client,
+            context=context,
         )
 
     def record_poll(
@@ -109,11 +121,14 @@ class Writes(Generic[R]):
         exchange_id: str | int | None = None,
         headers: Headers = None,
         received_at: datetime | None = None,
+        client: str | None = None,
+        context: bytes | str | None = None,
+        operation: str | None = None,
     ) -> R:
         """Record any other answer that shows the order: GET, update, stage, cancel, tip.
 
         Pass `headers`: the `Date` header is the only time that a poll has. `attempt` is taken
-        for likeness alone: a poll never says anything about one.
+        for likeness alone: a poll never says anything about one. `operation` is what it answers.
 
         Raises:
             InvalidArgumentError: an argument is of no use; bodies never raise.
@@ -127,6 +142,9 @@ class Writes(Generic[R]):
             http_status=http_status,
             headers=headers,
             received_at=received_at,
+            client=client,
+            context=context,
+            operation=operation,
         )
 
     def record_callback(
@@ -136,13 +154,23 @@ class Writes(Generic[R]):
         order_id: str | int | None = None,
         headers: Headers = None,
         received_at: datetime | None = None,
+        client: str | None = None,
+        context: bytes | str | None = None,
     ) -> R:
         """Record a callback as it came: pass the raw bytes of the HTTP body.
 
         Answer the provider 2xx once this returns, whatever the outcome: a duplicate and
         what cannot be read are stored facts, and sending them again helps nobody.
         """
-        return self._arrived("callback", order_id, body, headers=headers, received_at=received_at)
+        return self._arrived(
+            "callback",
+            order_id,
+            body,
+            headers=headers,
+            received_at=received_at,
+            client=client,
+            context=context,
+        )
 
 
 class Sent(Generic[R]):

@@ -19,6 +19,7 @@ import pytest
 
 import lifecycle
 from lifecycle import Orders, connect
+from lifecycle.log.stores.sqlite import files
 
 ROOT = str(Path(lifecycle.__file__).parent)
 
@@ -32,12 +33,12 @@ class Way(NamedTuple):
 
 
 def way_of(call: Callable[[], object]) -> Way:
-    files: list[str] = []
+    passed: list[str] = []
 
     def note(frame: Any, event: str, _: object) -> None:
         code = frame.f_code
         if event == "call" and code.co_filename.startswith(ROOT) and code.co_name[0] != "<":
-            files.append(code.co_filename)
+            passed.append(code.co_filename)
 
     before = sys.getprofile()
     sys.setprofile(note)
@@ -45,8 +46,8 @@ def way_of(call: Callable[[], object]) -> Way:
         call()
     finally:
         sys.setprofile(before)
-    changes = sum(one != other for one, other in pairwise(files))
-    return Way(len(files), len(set(files)), changes)
+    changes = sum(one != other for one, other in pairwise(passed))
+    return Way(len(passed), len(set(passed)), changes)
 
 
 def callback(number: int, status: str, order_id: str = "o1") -> bytes:
@@ -61,8 +62,12 @@ def callback(number: int, status: str, order_id: str = "o1") -> bytes:
 
 
 @pytest.fixture
-def orders(tmp_path: Path) -> Iterator[Orders]:
-    """Orders of a file, two callbacks each, all looked at but for the last one of `o1`."""
+def orders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Orders]:
+    """Orders of a file, two callbacks each, all looked at but for the last one of `o1`.
+
+    A reader does not look at the files again meanwhile, however slow the machine is.
+    """
+    monkeypatch.setattr(files, "LOOK_SECONDS", 3600.0)
     with connect(f"sqlite:///{tmp_path}/orders.db") as orders:
         for order_id in ("w1", "w2", "w3"):
             _ = orders.record_callback(callback(1, "brand_new", order_id)).view

@@ -89,7 +89,8 @@ def recorded() -> Orders:
 def methods(orders: Orders) -> list[Call]:
     """Return every public method of the orders, and of what they make, with arguments that do."""
     came = {"headers": {}, "received_at": NOON}
-    exchange = {"order_id": "p", "body": {}, "attempt": 1, "exchange_id": "e", **came}
+    kept = {"client": "c", "context": "k"}
+    exchange = {"order_id": "p", "body": {}, "attempt": 1, "exchange_id": "e", **came, **kept}
     back = {"order_id": "o", "as_at": None, "as_of": None}
     sought = {"received_since": NOON, "received_before": NOON, "now": NOON}
     sought |= {"status": "created", "waiting_longer_than": timedelta(1), "anomalies": False}
@@ -100,8 +101,8 @@ def methods(orders: Orders) -> list[Call]:
         (orders.begin_request, {"order_id": "r", "body": {}, "received_at": NOON}),
         (orders.record_request, exchange),
         (orders.record_response, exchange | {"http_status": 200, "expected_version": None}),
-        (orders.record_poll, exchange | {"http_status": 200}),
-        (orders.record_callback, {"body": {}, "order_id": "p", **came}),
+        (orders.record_poll, exchange | {"http_status": 200, "operation": "cancel"}),
+        (orders.record_callback, {"body": {}, "order_id": "p", **came, **kept}),
         (orders.record_many, {"recordings": [], "first_line": 1}),
         (orders.get, back),
         (orders.history, back),
