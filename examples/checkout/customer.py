@@ -12,7 +12,8 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 import httpx2
 import uvicorn
 
-from lifecycle.providers.instacart.simulator import RunningSimulator, Simulator
+from lifecycle.providers.instacart.simulator import Simulator
+from lifecycle.simulator import RunningSimulator
 
 LISTENER = socket.create_server(("127.0.0.1", 0))
 HOST, PORT = LISTENER.getsockname()[:2]

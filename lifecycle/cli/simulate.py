@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Iterator
-from types import ModuleType
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -15,6 +14,9 @@ from lifecycle.cli.option import ProviderName
 from lifecycle.cli.output import print_table, warn
 from lifecycle.composition import DEFAULT_PROVIDER
 from lifecycle.registry import part_of
+
+if TYPE_CHECKING:
+    from lifecycle.simulator import SimulatedProvider
 
 DEFAULT_PORT: Final = 8642
 ENVIRONMENT: Final = "LIFECYCLE_SIMULATOR_"
@@ -59,16 +61,18 @@ def simulate(
     provider: ProviderName = None,
 ) -> None:
     """Play the provider: take orders, deliver them, and call back."""
-    module = part_of(provider or DEFAULT_PROVIDER, "simulator")
+    from lifecycle.simulator import Simulator, serve  # noqa: PLC0415 - other commands need none
+
+    simulated = part_of(provider or DEFAULT_PROVIDER, "simulator").SIMULATED
     if scenarios:
-        print_table(("scenario", "kind", "what happens"), module.SCENARIOS.values())
+        print_table(("scenario", "kind", "what happens"), simulated.scenarios.values())
     elif settings:
-        print_table(("setting", "default", "what it says"), module.Settings.described())
+        print_table(("setting", "default", "what it says"), simulated.settings.described())
     else:
-        fields = _fields(module, hostile, way, fault, named)
+        fields = _fields(simulated, hostile, way, fault, named)
         if callback_url is not None:
             fields["callback_url"] = callback_url
-        module.serve(module.Simulator(**fields), host=host, port=port, started=_tell)
+        serve(Simulator(simulated, **fields), host=host, port=port, started=_tell)
 
 
 def _tell(url: str) -> None:
@@ -76,7 +80,7 @@ def _tell(url: str) -> None:
 
 
 def _fields(
-    module: ModuleType,
+    simulated: SimulatedProvider,
     hostile: float | None,
     way: Iterable[str] | None,
     fault: Iterable[str] | None,
@@ -85,11 +89,11 @@ def _fields(
     """Return the settings: what the environment says, then every fault, then the options."""
     fields: dict[str, Any] = {
         name: _value(os.environ[variable])
-        for name in module.Settings.model_fields
+        for name in simulated.settings.model_fields
         if (variable := ENVIRONMENT + name.upper()) in os.environ
     }
     if hostile is not None:
-        fields |= module.hostile(hostile)
+        fields |= simulated.hostile(hostile)
     fields |= {name: _value(text) for name, text in _pairs("--set", named)}
     if faults := _numbers("--fault", fault):
         fields["faults"] = {**fields.get("faults", {}), **faults}

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from lifecycle.composition import DEFAULT_PROVIDER
 from lifecycle.registry import part_of
+from lifecycle.simulator import RunningSimulator, Simulator
 
 
 class Simulated(Protocol):
@@ -43,6 +44,6 @@ def simulated(*, provider: str = DEFAULT_PROVIDER, **settings: Any) -> Iterator[
         InvalidArgumentError: the provider has no simulator, or a setting is invalid.
         MissingExtraError: the extra `http` is not installed.
     """
-    module = part_of(provider, "simulator")
-    with module.RunningSimulator(module.Simulator(**settings)) as running:
+    simulated_provider = part_of(provider, "simulator").SIMULATED
+    with RunningSimulator(Simulator(simulated_provider, **settings)) as running:
         yield running

@@ -46,14 +46,9 @@ from lifecycle.providers.instacart import (
     simulator,
 )
 from lifecycle.providers.instacart.definition import LAST_MILE
-from lifecycle.providers.instacart.simulator import (
-    SCENARIOS,
-    Attempt,
-    OrderTruth,
-    PastEvent,
-    SentCallback,
-    Settings,
-)
+from lifecycle.providers.instacart.simulated_scenarios import SCENARIOS
+from lifecycle.providers.instacart.simulator import Settings
+from lifecycle.simulator import Attempt, OrderTruth, PastEvent, SentCallback
 
 ROOT = Path(__file__).parents[2]
 PICTURES = ROOT / "docs" / "pictures"

@@ -15,8 +15,9 @@ import pytest
 
 from lifecycle import AsyncOrders, NotEnteredError, StoreUnavailableError, connect_async
 from lifecycle.http.receiver import BearerTokens, Receiver, Service
-from lifecycle.providers.instacart.simulator import RunningSimulator, Simulator
+from lifecycle.providers.instacart.simulator import Simulator
 from lifecycle.registry import known_providers
+from lifecycle.simulator import RunningSimulator
 from tests.polling import answered_at_once
 from tests.receiving import BODY, SETUP
 from tests.serving import asgi_server, ask, connected

@@ -13,14 +13,10 @@ import httpx2
 import pytest
 
 from lifecycle import InvalidArgumentError, connect
-from lifecycle.providers.instacart.simulator import (
-    SCENARIOS,
-    RunningSimulator,
-    Settings,
-    Simulator,
-    hostile,
-)
-from lifecycle.providers.instacart.simulator.scenarios import FAULTS
+from lifecycle.providers.instacart.simulated_scenarios import SCENARIOS
+from lifecycle.providers.instacart.simulator import Settings, Simulator, hostile
+from lifecycle.simulator import RunningSimulator
+from lifecycle.simulator.scenarios import FAULTS
 from tests.how_to import FIELDS
 from tests.scenario.command_line import SCRIPT, run
 from tests.serving import asgi_server

@@ -22,13 +22,9 @@ from lifecycle.core.fold import fold
 from lifecycle.core.recognizer import Recognizer
 from lifecycle.log.jsonl import read_line
 from lifecycle.providers.instacart import INSTACART
-from lifecycle.providers.instacart.order_generator import http_date
-from lifecycle.providers.instacart.sample_orders import (
-    DeliveryFaults,
-    SampleOrder,
-    deliver,
-    generate,
-)
+from lifecycle.providers.instacart.sample_orders import deliver, generate
+from lifecycle.simulator.http import http_date
+from lifecycle.simulator.samples import DeliveryFaults, SampleOrder
 
 RECOGNIZER = Recognizer(INSTACART)
 

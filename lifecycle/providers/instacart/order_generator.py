@@ -5,15 +5,13 @@ The bodies follow the provider's how-to on asynchronous creation; the people are
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
-from email.utils import format_datetime
+from datetime import datetime, timedelta
 from random import Random
-from typing import Any, Final
+from typing import Final
 
 from lifecycle.core.instant import format_instant
-
-Recording = dict[str, Any]
-"""One line of a recording, as `lifecycle ingest` reads it."""
+from lifecycle.simulator.http import http_date
+from lifecycle.simulator.samples import Recording
 
 _NAMES: Final = (("Kamal", "Singh"), ("Ada", "Sample"), ("Noor", "Example"), ("Kim", "Placeholder"))
 _NOTES: Final = ("Ring the doorbell.", "Leave it at the door.", "Call on arrival.")
@@ -194,11 +192,8 @@ class OrderGenerator:
         self.recordings.append(recording if body is None else recording | {"body": body})
 
 
-def http_date(at: datetime) -> str:
-    """Return an instant as an HTTP `Date`, whatever its zone and the locale."""
-    return format_datetime(at.astimezone(UTC), usegmt=True)
-
-
-def divergent(body: Recording) -> Recording:
-    """Return an enveloped callback with other content under the same event id."""
+def divergent(body: Recording) -> Recording | None:
+    """Return an enveloped callback with other content under the same event id; else None."""
+    if "event_id" not in body:
+        return None
     return {**body, "event_metadata": {**body["event_metadata"], "store_location": "9999"}}

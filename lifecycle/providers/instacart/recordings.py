@@ -16,8 +16,9 @@ from typing import Any, Final
 from lifecycle.core.event import ACCEPTED, FAILED, POLL_FAILED, REJECTED, REQUESTED, RESUBMITTED
 from lifecycle.core.instant import format_instant, parse_instant
 from lifecycle.providers.instacart.error_bodies import error_body
-from lifecycle.providers.instacart.order_generator import Recording, http_date
 from lifecycle.providers.instacart.sample_orders import STARTS_AT
+from lifecycle.simulator.http import http_date
+from lifecycle.simulator.samples import Recording
 
 ORDER: Final = "xyz123456"
 """The default order."""

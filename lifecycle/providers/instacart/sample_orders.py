@@ -8,14 +8,15 @@ Nothing here reads a clock: the same seed gives the same orders.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from random import Random
-from typing import Final, NamedTuple
+from typing import Final
 
-from lifecycle.core.instant import format_instant
-from lifecycle.providers.instacart.order_generator import OrderGenerator, Recording, divergent
+from lifecycle.providers.instacart.order_generator import OrderGenerator, divergent
 from lifecycle.providers.instacart.sample_scenarios import DEMO_SCENARIO, draw_scenario
+from lifecycle.simulator import samples
+from lifecycle.simulator.samples import SampleOrder
 
 STARTS_AT: Final = datetime(2022, 6, 4, 10, 0, tzinfo=UTC)
 """When the first order is placed by default."""
@@ -23,43 +24,8 @@ STARTS_AT: Final = datetime(2022, 6, 4, 10, 0, tzinfo=UTC)
 _BETWEEN_ORDERS: Final = timedelta(seconds=20)
 _FLAT_ACCOUNTS: Final = 0.1
 
-
-class SampleOrder(NamedTuple):
-    """One order as it truly went: its final `status`, and its `recordings` in order."""
-
-    order_id: str
-    scenario: str
-    status: str
-    recordings: tuple[Recording, ...]
-
-    def __repr__(self) -> str:
-        return f"<SampleOrder {self.scenario} of {len(self.recordings)} recordings>"
-
-
-class DeliveryFaults(NamedTuple):
-    """What delivery did wrong: `arrived` = `sent` - `lost` + `repeated` + `divergent`.
-
-    `sent` counts the recordings of the orders. `repeated` counts further copies of the same
-    content, `divergent` other contents under an event id that arrived too. `overtaken` counts
-    recordings whose first copy arrived after a later one of the same order.
-    """
-
-    sent: int
-    lost: int
-    repeated: int
-    divergent: int
-    overtaken: int
-    arrived: int
-
-
-class Delivery(NamedTuple):
-    """Recordings in order of arrival, and the faults that delivery added."""
-
-    recordings: tuple[Recording, ...]
-    faults: DeliveryFaults
-
-    def __repr__(self) -> str:
-        return f"<Delivery of {len(self.recordings)} recordings>"
+deliver: Final = partial(samples.deliver, diverge=divergent)
+"""Returns what arrives of sample orders; see `lifecycle.simulator.samples.deliver`."""
 
 
 def generate(seed: int, count: int, *, starts_at: datetime = STARTS_AT) -> tuple[SampleOrder, ...]:
@@ -68,48 +34,6 @@ def generate(seed: int, count: int, *, starts_at: datetime = STARTS_AT) -> tuple
     The first order is always `DEMO_SCENARIO`: one correction, a shopper who drops out, a tip.
     """
     return tuple(_sample_order(seed, number, starts_at) for number in range(count))
-
-
-def deliver(
-    seed: int,
-    orders: Iterable[SampleOrder],
-    *,
-    lost: float = 0.01,
-    repeated: float = 0.1,
-    divergent: float = 0.005,
-    delayed: float = 0.15,
-) -> Delivery:
-    """Return what arrives of these orders: callbacks lost, repeated, changed and shuffled.
-
-    Our own requests, responses and polls arrive unchanged. A callback is lost, repeated or
-    divergent, never two of them; without an event id it cannot diverge.
-
-    Args:
-        seed: of the faults; it may differ from the seed of the orders.
-        orders: from `generate`.
-        lost: the share of callbacks that never arrive.
-        repeated: the share that arrives twice or three times.
-        divergent: the share that arrives a second time with another content.
-        delayed: the share that is delayed by half a minute to twenty minutes.
-    """
-    sent = tuple(orders)
-    random = Random(f"delivery:{seed}")  # noqa: S311 - repeatable on purpose
-    injector = _FaultInjector(
-        random, lost=lost, repeated=repeated, divergent=divergent, delayed=delayed
-    )
-    arrivals = [
-        copy for position, one in _numbered(sent) for copy in injector.copies(one, position)
-    ]
-    arrivals.sort(key=lambda copy: (copy.at, copy.position))
-    faults = DeliveryFaults(
-        sent=sum(len(order.recordings) for order in sent),
-        lost=injector.lost,
-        repeated=injector.repeated,
-        divergent=injector.divergent,
-        overtaken=_overtaken(arrivals),
-        arrived=len(arrivals),
-    )
-    return Delivery(tuple(copy.recording for copy in arrivals), faults)
 
 
 def _sample_order(seed: int, number: int, starts_at: datetime) -> SampleOrder:
@@ -127,85 +51,3 @@ def _sample_order(seed: int, number: int, starts_at: datetime) -> SampleOrder:
     return SampleOrder(
         generator.order_id, scenario.name, generator.status, tuple(generator.recordings)
     )
-
-
-class _Copy(NamedTuple):
-    """One copy of a recording in transit; `position` is its order number and its index in there."""
-
-    at: datetime
-    position: tuple[int, int]
-    recording: Recording
-
-
-class _FaultInjector:
-    """Applies delivery faults to recordings, and counts them."""
-
-    def __init__(
-        self, random: Random, *, lost: float, repeated: float, divergent: float, delayed: float
-    ) -> None:
-        self._random = random
-        self._shares = (("lost", lost), ("repeated", repeated), ("divergent", divergent))
-        self._delayed = delayed
-        self.lost = self.repeated = self.divergent = 0
-
-    def copies(self, recording: Recording, position: tuple[int, int]) -> Iterator[_Copy]:
-        """Yield each copy of a recording that arrives, with its time of arrival."""
-        at = datetime.fromisoformat(recording["received_at"])
-        if recording["kind"] != "callback":
-            yield _Copy(at, position, recording)
-            return
-        at += timedelta(seconds=self._between(30, 1200)) * (self._random.random() < self._delayed)
-        fate = self._fate(recording)
-        if fate == "lost":
-            self.lost += 1
-            return
-        yield _copy_at(at, position, recording)
-        if fate == "repeated":
-            for _ in range(1 + (self._random.random() < 0.2)):
-                self.repeated += 1
-                yield _copy_at(at + timedelta(seconds=self._between(5, 900)), position, recording)
-        elif fate == "divergent":
-            self.divergent += 1
-            yield _copy_at(
-                at + timedelta(seconds=self._between(5, 900)), position, _divergent_copy(recording)
-            )
-
-    def _fate(self, recording: Recording) -> str | None:
-        left = self._random.random()
-        for fate, share in self._shares:
-            if left < share:
-                return fate if fate != "divergent" or "event_id" in recording["body"] else None
-            left -= share
-        return None
-
-    def _between(self, least: int, most: int) -> int:
-        return least + self._random.randrange(most - least)
-
-
-def _numbered(orders: Iterable[SampleOrder]) -> Iterator[tuple[tuple[int, int], Recording]]:
-    for number, order in enumerate(orders):
-        for index, recording in enumerate(order.recordings):
-            yield (number, index), recording
-
-
-def _copy_at(at: datetime, position: tuple[int, int], recording: Recording) -> _Copy:
-    return _Copy(at, position, recording | {"received_at": format_instant(at)})
-
-
-def _divergent_copy(recording: Recording) -> Recording:
-    """Return a recording with other content under the same event id."""
-    return recording | {"body": divergent(recording["body"])}
-
-
-def _overtaken(arrivals: Iterable[_Copy]) -> int:
-    """Count the recordings whose first copy arrived after a later one of the same order."""
-    furthest: dict[int, int] = {}
-    seen: set[tuple[int, int]] = set()
-    overtaken = 0
-    for copy in arrivals:
-        order, number = copy.position
-        if copy.position not in seen:
-            seen.add(copy.position)
-            overtaken += number < furthest.get(order, -1)
-            furthest[order] = max(number, furthest.get(order, -1))
-    return overtaken

@@ -9,29 +9,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from random import Random
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
-from lifecycle.providers.instacart.order_generator import OrderGenerator, Recording
+from lifecycle.providers.instacart.order_generator import OrderGenerator
 from lifecycle.providers.instacart.sample_scenarios import SAMPLE_DELIVERIES, deliver
-from lifecycle.providers.instacart.simulator.settings import Settings
+from lifecycle.simulator.plan import PlannedEvent, PlanRequest
+from lifecycle.simulator.samples import Recording
 
 RETRIED: Final = "retried"
 """In an order's history: the provider retried the creation by itself."""
 
 _ROUNDED_UP: Final = timedelta(microseconds=999_999)
-
-
-class PlannedEvent(NamedTuple):
-    """One event in the future of an order: `order` is how GET shows it from then on.
-
-    `body` is its callback, None if it has none. If `moves`, `name` is a status.
-    """
-
-    at: datetime
-    name: str
-    moves: bool
-    order: Recording
-    body: Recording | None
 
 
 class Planner(OrderGenerator):
@@ -96,21 +84,14 @@ class Planner(OrderGenerator):
         self.events.append(PlannedEvent(self.at, self._event_name, moves, order, body))
 
 
-def plan(
-    settings: Settings,
-    order_id: str,
-    number: int,
-    request: Mapping[str, Any],
-    at: datetime,
-    *,
-    way: str,
-    callbacks: str,
-) -> Planner:
-    """Return the planner with all events; `number` counts the orders made under this id."""
-    random = Random(f"{settings.seed}:plan:{number}:{order_id}")  # noqa: S311 - repeatable on purpose
-    store = str(request["location_code"])
-    planner = Planner(random, order_id, at, store=store, callbacks=callbacks)
-    _PLANS[way](planner)
+def plan(settings: Any, wanted: PlanRequest) -> Planner:
+    """Return the planner with all events."""
+    random = Random(f"{settings.seed}:plan:{wanted.number}:{wanted.order_id}")  # noqa: S311 - repeatable on purpose
+    shapes = (shape for shape in ("flat", "enveloped") if shape in wanted.forced)
+    callbacks = next(shapes, settings.callbacks)
+    store = str(wanted.request["location_code"])
+    planner = Planner(random, wanted.order_id, wanted.at, store=store, callbacks=callbacks)
+    _PLANS[wanted.way](planner)
     return planner
 
 

@@ -9,14 +9,13 @@ from datetime import timedelta
 from random import Random
 from typing import Any, Final
 
-from lifecycle.core.instant import format_instant
-from lifecycle.providers.instacart.order_generator import divergent
-from lifecycle.providers.instacart.simulator.clock import ProviderClock
-from lifecycle.providers.instacart.simulator.order import CreatedOrder, Outgoing
-from lifecycle.providers.instacart.simulator.schedule import PlannedEvent
-from lifecycle.providers.instacart.simulator.settings import Settings
-from lifecycle.providers.instacart.simulator.truth import Attempt
-from lifecycle.providers.instacart.simulator.webhook_sender import WebhookSender
+from lifecycle.simulator.clock import ProviderClock
+from lifecycle.simulator.order import CreatedOrder, Outgoing
+from lifecycle.simulator.plan import PlannedEvent
+from lifecycle.simulator.port import SimulatedProvider
+from lifecycle.simulator.settings import Settings
+from lifecycle.simulator.truth import Attempt
+from lifecycle.simulator.webhook_sender import WebhookSender
 
 _DELAY: Final = (30, 1200)
 _RESEND_DELAY: Final = (5, 900)
@@ -28,10 +27,13 @@ _SETTLE_POLL_SECONDS: Final = 0.005
 class CallbackDelivery:
     """Runs every order of a simulator; `tasks` are those still running."""
 
-    def __init__(self, settings: Settings, clock: ProviderClock) -> None:
+    def __init__(
+        self, provider: SimulatedProvider, settings: Settings, clock: ProviderClock
+    ) -> None:
+        self._provider = provider
         self._settings = settings
         self._clock = clock
-        self._sender = WebhookSender(settings)
+        self._sender = WebhookSender(settings, provider.callback_headers)
         self.tasks: set[asyncio.Task[None]] = set()
 
     def run(self, order: CreatedOrder, number: int) -> None:
@@ -86,12 +88,12 @@ class CallbackDelivery:
         before = next((one for one in reversed(order.sent) if not one.is_held), None)
         marks = order.marks(self._settings, number, index)
         random = Random(  # noqa: S311 - repeatable on purpose
-            f"{self._settings.seed}:sent:{order.planner.order_id}:{number}:{index}"
+            f"{self._settings.seed}:sent:{order.plan.order_id}:{number}:{index}"
         )
         body = event.body or {}
-        if "skewed" in marks and "event_timestamp" in body:
+        if "skewed" in marks and self._provider.stamp(body) is not None:
             body = self._skewed(body, event, order.sent, random)
-        outgoing = Outgoing(event, body, marks)
+        outgoing = Outgoing(event, body, marks, self._provider.stamp)
         order.sent.append(outgoing)
         if self._settings.callback_url is None or "lost" in marks:
             _mark_lost(outgoing)
@@ -108,8 +110,10 @@ class CallbackDelivery:
         elif before is not None and not outgoing.is_held:
             await before.attempted.wait()
         await self._post(outgoing, order)
-        if "divergent" in outgoing.marks and "event_id" in outgoing.content:
-            await self._send_again(order, outgoing, divergent(dict(outgoing.content)), random)
+        if "divergent" in outgoing.marks:
+            other = self._provider.divergent(dict(outgoing.content))
+            if other is not None:
+                await self._send_again(order, outgoing, other, random)
         if "repeated" in outgoing.marks:
             for _ in range(1 + (random.random() < _TWO_REPEATS_RATE)):
                 await self._send_again(order, outgoing, dict(outgoing.content), random)
@@ -147,12 +151,12 @@ class CallbackDelivery:
     def _skewed(
         self, body: dict[str, Any], event: PlannedEvent, sent: list[Outgoing], random: Random
     ) -> dict[str, Any]:
-        """Return an envelope with a wrong timestamp: some seconds off, or equal to another."""
+        """Return a body with a wrong timestamp: some seconds off, or equal to another."""
         most = self._settings.skew_seconds
         at = event.at + timedelta(seconds=random.choice((-1, 1)) * random.randint(1, most))
         if sent and random.random() < _TIE_RATE:
             at = max(sent[-1].event.at, event.at - timedelta(seconds=most))
-        return {**body, "event_timestamp": format_instant(at)}
+        return self._provider.restamped(body, at)
 
 
 def _mark_lost(outgoing: Outgoing) -> None:

@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from random import Random
 from typing import Any, Final
 
-from lifecycle.providers.instacart.order_generator import Recording
-from lifecycle.providers.instacart.simulator.schedule import PlannedEvent, Planner
-from lifecycle.providers.instacart.simulator.settings import Settings
-from lifecycle.providers.instacart.simulator.truth import (
+from lifecycle.simulator.plan import Body, Plan, PlannedEvent
+from lifecycle.simulator.port import SimulatedProvider
+from lifecycle.simulator.settings import Settings
+from lifecycle.simulator.truth import (
     Attempt,
     CallbackFate,
     OrderTruth,
     PastEvent,
     SentCallback,
 )
-
-_ENDED: Final = frozenset({"delivered", "canceled"})
 
 
 class Outgoing:
@@ -30,8 +28,15 @@ class Outgoing:
     once a later callback of its order was sent, or none is left.
     """
 
-    def __init__(self, event: PlannedEvent, body: Mapping[str, Any], marks: frozenset[str]) -> None:
+    def __init__(
+        self,
+        event: PlannedEvent,
+        body: Mapping[str, Any],
+        marks: frozenset[str],
+        stamp: Callable[[Mapping[str, Any]], str | None],
+    ) -> None:
         self.event = event
+        self._stamp = stamp
         self.content = body
         self.body = encode(body)
         self.marks = marks
@@ -47,15 +52,14 @@ class Outgoing:
 
     def copy(self, body: Mapping[str, Any], mark: str) -> Outgoing:
         """Return another callback for the same event."""
-        return Outgoing(self.event, body, frozenset({mark}))
+        return Outgoing(self.event, body, frozenset({mark}), self._stamp)
 
     def to_truth(self) -> SentCallback:
         """Return what became of this callback."""
-        stamped = self.content.get("event_timestamp")
         return SentCallback(
             name=self.event.name,
             occurred_at=self.event.at,
-            stamped_at=stamped,
+            stamped_at=self._stamp(self.content),
             marks=tuple(sorted(self.marks)),
             body=self.body.decode(),
             fate=self.fate,
@@ -71,21 +75,25 @@ class CreatedOrder:
     """
 
     def __init__(
-        self, planner: Planner, way: str, at: datetime, forced_scenarios: frozenset[str]
+        self,
+        provider: SimulatedProvider,
+        plan: Plan,
+        way: str,
+        at: datetime,
+        forced_scenarios: frozenset[str],
     ) -> None:
-        self.planner = planner
+        self.plan = plan
         self.way = way
         self.forced_scenarios = forced_scenarios
-        self.events = planner.events
-        self.creation = PlannedEvent(
-            at, "created", moves=True, order=planner.initial_order, body=None
-        )
+        self.events = plan.events
+        made = plan.initial_order
+        self.creation = PlannedEvent(at, provider.status(made), moves=True, order=made, body=None)
         self.sent: list[Outgoing] = []
         self.resent: list[Outgoing] = []
         self.first_attempted = asyncio.Event()
         self.task: asyncio.Task[None] | None = None
 
-    def order_at(self, now: datetime) -> Recording:
+    def order_at(self, now: datetime) -> Body:
         """Return the order object at this time."""
         past = [self.creation, *(one for one in self.events if one.at <= now)]
         return past[-1].order
@@ -115,7 +123,7 @@ class CreatedOrder:
 
     def marks(self, settings: Settings, number: int, index: int) -> frozenset[str]:
         """Return the faults of the callback with that index."""
-        seed = f"{settings.seed}:callback:{self.planner.order_id}:{number}:{index}"
+        seed = f"{settings.seed}:callback:{self.plan.order_id}:{number}:{index}"
         drawn = draw_faults(settings, seed, CALLBACK_FAULTS) | (
             self.forced_scenarios & CALLBACK_FAULTS
         )
@@ -130,9 +138,10 @@ CALLBACK_FAULTS: Final = frozenset(
 class Order:
     """Everything that the provider keeps under one order id."""
 
-    def __init__(self, order_id: str) -> None:
+    def __init__(self, order_id: str, provider: SimulatedProvider) -> None:
         self.order_id = order_id
-        self.user_id = ""
+        self.account = ""
+        self._provider = provider
         self.created_orders: list[CreatedOrder] = []
         self.request_counts: dict[str, int] = {}
 
@@ -141,25 +150,22 @@ class Order:
         self.request_counts[operation] = self.request_counts.get(operation, 0) + 1
         return self.request_counts[operation]
 
-    def is_open_at(self, now: datetime, store: str) -> bool:
-        """Tell whether it occupies capacity of a store."""
-        return any(
-            str(current["fulfillment_details"]["store_location"]) == store
-            and current["status"] not in _ENDED
-            for current in (order.order_at(now) for order in self.created_orders)
-        )
+    def open_at(self, now: datetime) -> list[Body]:
+        """Return the order objects that have not ended."""
+        current = [order.order_at(now) for order in self.created_orders]
+        return [one for one in current if self._provider.status(one) not in self._provider.ended]
 
     def to_truth(self, now: datetime) -> OrderTruth:
         """Return the truth about this order id."""
         newest = self.created_orders[-1] if self.created_orders else None
-        status = None if newest is None else str(newest.order_at(now)["status"])
+        status = None if newest is None else self._provider.status(newest.order_at(now))
         return OrderTruth(
             order_id=self.order_id,
             creates=len(self.created_orders),
             requests=self.request_counts.get("create", 0),
             way=None if newest is None else newest.way,
             status=status,
-            terminal=status in _ENDED,
+            terminal=status in self._provider.ended,
             history=tuple(
                 PastEvent(name=one.name, at=one.at)
                 for order in self.created_orders

@@ -7,8 +7,8 @@ import time
 from random import Random
 from typing import Final
 
-from lifecycle.providers.instacart.simulator.http import Reply, Request
-from lifecycle.providers.instacart.simulator.settings import Settings
+from lifecycle.simulator.http import Reply, Request
+from lifecycle.simulator.settings import Settings
 
 _GRANT: Final = "client_credentials"
 

@@ -12,9 +12,9 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 from lifecycle.errors import InvalidArgumentError, MissingExtraError
-from lifecycle.providers.instacart.simulator.app import Simulator
-from lifecycle.providers.instacart.simulator.http import TRANSPORT
-from lifecycle.providers.instacart.simulator.truth import OrderTruth
+from lifecycle.simulator.app import Simulator
+from lifecycle.simulator.http import TRANSPORT
+from lifecycle.simulator.truth import OrderTruth
 
 if TYPE_CHECKING:
     from uvicorn import Server

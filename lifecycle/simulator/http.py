@@ -6,7 +6,8 @@ import base64
 import binascii
 import json
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
-from datetime import datetime
+from datetime import UTC, datetime
+from email.utils import format_datetime
 from typing import Any, Final, NamedTuple
 from urllib.parse import parse_qsl, unquote
 
@@ -80,6 +81,11 @@ class Request(NamedTuple):
             return None
         name, _, secret = decoded.partition(":")
         return unquote(name), unquote(secret)
+
+
+def http_date(at: datetime) -> str:
+    """Return an instant as an HTTP `Date`, whatever its zone and the locale."""
+    return format_datetime(at.astimezone(UTC), usegmt=True)
 
 
 async def read_request(scope: Scope, receive: Receive) -> Request | None:

@@ -7,33 +7,32 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from lifecycle.providers.instacart.error_bodies import NOT_FOUND, error_body
-from lifecycle.providers.instacart.order_generator import http_date
-from lifecycle.providers.instacart.simulator.clock import ProviderClock
-from lifecycle.providers.instacart.simulator.delivery import CallbackDelivery
-from lifecycle.providers.instacart.simulator.http import (
+from lifecycle.simulator.clock import ProviderClock
+from lifecycle.simulator.delivery import CallbackDelivery
+from lifecycle.simulator.http import (
     Receive,
     Reply,
     Request,
     Scope,
     Send,
     cut,
+    http_date,
     read_request,
     send_reply,
 )
-from lifecycle.providers.instacart.simulator.order_api import UNAUTHORIZED, OrderApi
-from lifecycle.providers.instacart.simulator.settings import Settings
-from lifecycle.providers.instacart.simulator.tokens import Tokens
-from lifecycle.providers.instacart.simulator.truth import OrderTruth
+from lifecycle.simulator.order_api import OrderApi
+from lifecycle.simulator.port import Route, SimulatedProvider
+from lifecycle.simulator.settings import Settings
+from lifecycle.simulator.tokens import Tokens
+from lifecycle.simulator.truth import OrderTruth
 
-_NOT_FOUND: Final = Reply(404, NOT_FOUND)
-_WRONG_METHOD: Final = Reply(405, error_body("Method not allowed", None))
 _LONGEST_ADVANCE: Final = 1e9
-_TOO_BIG: Final = Reply(413, error_body("The body is too big", None))
 
 
 class Simulator:
     """A provider to test against, configured by `settings` or by their fields.
+
+    `provider` is what its folder exports as `simulator.SIMULATED`.
 
     It keeps everything in memory and belongs to one event loop; `serve` runs it on a socket.
 
@@ -44,16 +43,19 @@ class Simulator:
 
     def __init__(
         self,
+        provider: SimulatedProvider,
         settings: Settings | None = None,
         *,
         monotonic: Callable[[], float] = time.monotonic,
         **fields: Any,
     ) -> None:
-        self.settings = settings or Settings.read(**fields)
+        self._provider = provider
+        self._answers = provider.answers
+        self.settings = settings or provider.settings.read(**fields)
         starts_at = self.settings.first_instant(datetime.now(UTC))
         self.clock = ProviderClock(starts_at, speed=self.settings.speed, monotonic=monotonic)
-        self._delivery = CallbackDelivery(self.settings, self.clock)
-        self._order_api = OrderApi(self.settings, self.clock, self._delivery)
+        self._delivery = CallbackDelivery(provider, self.settings, self.clock)
+        self._order_api = OrderApi(provider, self.settings, self.clock, self._delivery)
         self._tokens = Tokens(self.settings)
 
     def __repr__(self) -> str:
@@ -65,7 +67,7 @@ class Simulator:
             await self._run_lifespan(receive, send)
             return
         request = await read_request(scope, receive)
-        reply = _TOO_BIG if request is None else await self._reply(request)
+        reply = self._answers.too_big if request is None else await self._reply(request)
         if reply.status == 0:
             await cut(scope, receive, send)
         else:
@@ -103,34 +105,35 @@ class Simulator:
                 return
 
     async def _reply(self, request: Request) -> Reply:
-        match request.path:
-            case ("v2", "oauth", "token"):
-                return self._tokens.grant(request) if request.method == "POST" else _WRONG_METHOD
-            case ("v2", "fulfillment", "users", user_id, "orders", *rest):
-                if not self._tokens.is_valid(request):
-                    return UNAUTHORIZED
-                return await self._serve_order_api(request, user_id, tuple(rest))
-            case ("simulator", *rest):
-                return await self._serve_truth(request, tuple(rest))
-            case _:
-                return _NOT_FOUND
+        if request.path[:1] == ("simulator",):
+            return await self._serve_truth(request, request.path[1:])
+        if request.path == self._provider.token_path:
+            return self._grant(request)
+        route = self._provider.route(request)
+        return self._answers.not_found if route is None else await self._serve(request, route)
 
-    async def _serve_order_api(
-        self, request: Request, user_id: str, rest: tuple[str, ...]
-    ) -> Reply:
-        match (request.method, *rest):
-            case ("POST", "last_mile"):
-                return await self._order_api.create(request, user_id)
-            case ("GET", order_id):
-                return await self._order_api.show(order_id, user_id)
-            case ("POST", order_id, "cancel"):
-                return await self._order_api.cancel(order_id, user_id)
-            case ("POST", order_id, "staged"):
-                return await self._order_api.stage(order_id, user_id)
-            case (_, _) | (_, _, "cancel" | "staged"):
-                return _WRONG_METHOD
-            case _:
-                return _NOT_FOUND
+    async def _serve(self, request: Request, route: Route) -> Reply:
+        if not self._is_authorized(request):
+            return self._answers.unauthorized
+        match route.operation:
+            case "not_found":
+                return self._answers.not_found
+            case "wrong_method":
+                return self._answers.wrong_method
+            case "create":
+                return await self._order_api.create(request, route.account)
+            case other:
+                return await self._order_api.about_order(other, route.order_id, route.account)
+
+    def _grant(self, request: Request) -> Reply:
+        if request.method != "POST":
+            return self._answers.wrong_method
+        return self._tokens.grant(request)
+
+    def _is_authorized(self, request: Request) -> bool:
+        if self._provider.is_authorized is not None:
+            return self._provider.is_authorized(request, self.settings)
+        return self._tokens.is_valid(request)
 
     async def _serve_truth(self, request: Request, rest: tuple[str, ...]) -> Reply:
         match (request.method, *rest):
@@ -139,7 +142,7 @@ class Simulator:
             case ("GET", "orders", order_id):
                 found = self._order_api.orders.get(order_id)
                 if found is None:
-                    return _NOT_FOUND
+                    return self._answers.not_found
                 return Reply(200, found.to_truth(self.clock.now()).model_dump(mode="json"))
             case ("POST", "advance"):
                 return self._advance((request.json() or {}).get("seconds"))
@@ -147,10 +150,10 @@ class Simulator:
                 await self.settle(advance=bool((request.json() or {}).get("advance")))
                 return Reply(200, {"settled": True})
             case _:
-                return _NOT_FOUND
+                return self._answers.not_found
 
     def _advance(self, seconds: object) -> Reply:
         if not isinstance(seconds, int | float) or not 0 <= seconds < _LONGEST_ADVANCE:
-            return Reply(400, error_body("expected a number of seconds", None, "seconds"))
+            return Reply(400, {"error": "expected a number of seconds"})
         self.advance(seconds)
         return Reply(200, {"now": http_date(self.clock.now())})

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from lifecycle.providers.instacart.error_bodies import BAD_ADDRESS, BAD_FIELDS, FieldError
-from lifecycle.providers.instacart.simulator.scenarios import SCENARIOS, forced_scenarios_of
-from lifecycle.providers.instacart.simulator.settings import Settings
+from lifecycle.providers.instacart.error_bodies import (
+    BAD_ADDRESS,
+    BAD_FIELDS,
+    FieldError,
+    rejection_body,
+)
+from lifecycle.providers.instacart.simulated_scenarios import SCENARIOS, forced_scenarios_of
+from lifecycle.simulator.http import Reply
+from lifecycle.simulator.order import Order
+from lifecycle.simulator.order_api import OrderApi
+from lifecycle.simulator.plan import Body
+from lifecycle.simulator.scenarios import names_of_kind
 
 UNKNOWN_STORE: Final = (FieldError("location_code", "Store location not found"),)
 NO_CAPACITY: Final = (
@@ -26,7 +35,41 @@ _TEXTS: Final = ("order_id", "location_code", "first_name", "last_name", "user_p
 _ZIP: Final = re.compile(r"[0-9]{5}(-[0-9]{4})?")
 
 
-def find_field_errors(request: Mapping[str, Any], settings: Settings) -> list[FieldError]:
+def reject(
+    api: OrderApi, order: Order, body: Mapping[str, Any], forced: frozenset[str]
+) -> Reply | None:
+    """Return the answer that rejects a create request, or None."""
+    errors = _errors(api, order, body, forced)
+    return Reply(400, rejection_body(errors)) if errors else None
+
+
+def _errors(
+    api: OrderApi, order: Order, body: Mapping[str, Any], forced: frozenset[str]
+) -> Sequence[FieldError]:
+    wrong = find_field_errors(body, api.settings)
+    if wrong:
+        return wrong
+    for name in names_of_kind(forced, "refusal", SCENARIOS):
+        return FORCED_ERRORS[name]
+    if order.created_orders and api.settings.on_repeat == "refuse":
+        return REPEATED
+    return NO_CAPACITY if _is_full(api, str(body["location_code"])) else ()
+
+
+def _is_full(api: OrderApi, store: str) -> bool:
+    now = api.clock.now()
+    most: int | None = api.settings.capacity
+    if most is None:
+        return False
+    return sum(_occupies(order.open_at(now), store) for order in api.orders.values()) >= most
+
+
+def _occupies(orders: list[Body], store: str) -> bool:
+    """Tell whether one of these occupies capacity of a store."""
+    return any(str(order["fulfillment_details"]["store_location"]) == store for order in orders)
+
+
+def find_field_errors(request: Mapping[str, Any], settings: Any) -> list[FieldError]:
     """Return the errors in a create request."""
     return [
         *_texts(request),
@@ -67,7 +110,7 @@ def _address(address: object) -> Iterator[FieldError]:
         yield FieldError("address.postal_code", "is invalid")
 
 
-def _store(request: Mapping[str, Any], settings: Settings) -> Iterator[FieldError]:
+def _store(request: Mapping[str, Any], settings: Any) -> Iterator[FieldError]:
     code = request.get("location_code")
     if settings.stores is not None and isinstance(code, str) and code not in settings.stores:
         yield from UNKNOWN_STORE

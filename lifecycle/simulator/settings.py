@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 from urllib.parse import urljoin
 
 from pydantic import (
@@ -18,30 +18,22 @@ from pydantic import (
 )
 
 from lifecycle.errors import InvalidArgumentError
-from lifecycle.providers.instacart.simulator.scenarios import FAULTS, SCENARIOS
+from lifecycle.simulator.scenarios import FAULTS, Scenario
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Seconds = Annotated[float, Field(gt=0)]
-
-_WAYS: Final = {name for name, scenario in SCENARIOS.items() if scenario.kind == "way"}
-_MIXED_WAYS: Final = {
-    "delivered": 50,
-    "stepped-back": 12,
-    "rescheduled": 10,
-    "customer-missing": 8,
-    "canceled-later": 10,
-    "creation-failed": 10,
-}
 
 
 class Settings(BaseModel):
     """How a simulated provider behaves; every field has a working default.
 
     Times are real seconds, except on the provider's clock: `speed` of its seconds pass in a
-    real one.
+    real one. A provider derives its own from these, and says in `scenarios` which there are.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    scenarios: ClassVar[Mapping[str, Scenario]] = {}
 
     client_id: str = Field("retailer", min_length=1, description="who may call")
     client_secret: SecretStr = Field(
@@ -52,7 +44,7 @@ class Settings(BaseModel):
     callback_token_url: str | None = Field(
         None, description="where it fetches its token; default: `/oauth/token` of the same host"
     )
-    callback_client_id: str = Field("instacart", description="as whom it fetches a token")
+    callback_client_id: str = Field("provider", description="as whom it fetches a token")
     callback_client_secret: SecretStr | None = Field(
         None, description="the secret for that; none: callbacks carry no token"
     )
@@ -60,9 +52,7 @@ class Settings(BaseModel):
     retries: int = Field(6, ge=0, description="how often a callback is sent again without a 2xx")
     retry_seconds: Seconds = Field(0.5, description="the first wait before that; it doubles")
     longest_retry_seconds: Seconds = Field(30, description="the longest wait before that")
-    callbacks: Literal["enveloped", "flat", "mixed"] = Field(
-        "enveloped", description="the shape of callbacks; mixed: drawn for each"
-    )
+    callbacks: str = Field("usual", description="the shape of callbacks")
     answers: Literal["partial", "full"] = Field(
         "partial", description="how a create is answered; full: synchronously, with every detail"
     )
@@ -95,7 +85,8 @@ class Settings(BaseModel):
     def _known_ways(cls, ways: Mapping[str, float]) -> Mapping[str, float]:
         if not any(ways.values()):
             raise ValueError("a weight above 0 for one way")
-        return _checked_names(ways, _WAYS)
+        known = {name for name, scenario in cls.scenarios.items() if scenario.kind == "way"}
+        return _checked_names(ways, known)
 
     @field_validator("callback_url", "callback_token_url")
     @classmethod
@@ -137,22 +128,14 @@ class Settings(BaseModel):
             return None
         return self.callback_token_url or urljoin(self.callback_url, "/oauth/token")
 
+    @classmethod
+    def hostile(cls, rate: float) -> dict[str, Any]:
+        """Return settings with every fault at one rate; a repeated order id is taken."""
+        return {"faults": dict.fromkeys(FAULTS, rate), "on_repeat": "create"}
+
     def first_instant(self, real: datetime) -> datetime:
         """Return what the provider's clock shows when the real one shows `real`."""
         return self.starts_at or real
-
-
-def hostile(rate: float = 0.1) -> dict[str, Any]:
-    """Return settings with every fault at one rate, and orders of every way.
-
-    A repeated order id creates a second order, which exposes a client that resends blindly.
-    """
-    return {
-        "faults": dict.fromkeys(FAULTS, rate),
-        "ways": _MIXED_WAYS,
-        "callbacks": "mixed",
-        "on_repeat": "create",
-    }
 
 
 def _checked_names(

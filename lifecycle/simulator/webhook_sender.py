@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import ModuleType
 from typing import Any, Final
 
 from lifecycle.errors import MissingExtraError
-from lifecycle.providers.instacart.simulator.settings import Settings
+from lifecycle.simulator.settings import Settings
 
 NO_TOKEN: Final = "no token"  # noqa: S105 - the name of what went wrong
 
@@ -24,8 +24,11 @@ class WebhookSender:
     A token is used until shortly before it expires, and replaced when it is refused.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(
+        self, settings: Settings, headers_of: Callable[[bytes, Settings], Mapping[str, str]]
+    ) -> None:
         self._settings = settings
+        self._headers_of = headers_of
         self._http = _http_library()
         self._open: Any = None
         self._token: str | None = None
@@ -53,7 +56,7 @@ class WebhookSender:
         return status
 
     async def _send(self, body: bytes, token: str | None) -> int | str:
-        headers = {"content-type": "application/json"}
+        headers = {"content-type": "application/json", **self._headers_of(body, self._settings)}
         if self._settings.token_url is not None:
             if token is None:
                 return NO_TOKEN

@@ -1,0 +1,108 @@
+"""What a provider says of itself, so that it can be simulated."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from lifecycle.simulator.http import Reply, Request
+from lifecycle.simulator.plan import Body, Plan, PlanRequest
+from lifecycle.simulator.scenarios import Scenario
+from lifecycle.simulator.settings import Settings
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from lifecycle.simulator.order import CreatedOrder, Order
+    from lifecycle.simulator.order_api import OrderApi
+
+
+class Route(NamedTuple):
+    """What a request is about: an operation, on an order of an account.
+
+    `create` and `get` are every provider's; others are listed in `operations`. `not_found` and
+    `wrong_method` are answered so, once the caller is known. `account` is whose order it is: an
+    order is shown to the account alone that made it.
+    """
+
+    operation: str
+    order_id: str = ""
+    account: str = ""
+
+
+@dataclass(frozen=True)
+class Answers:
+    """The answers that every request may get, as the provider words them."""
+
+    unauthorized: Reply
+    not_found: Reply
+    wrong_method: Reply
+    not_json: Reply
+    too_big: Reply
+    busy: Reply
+    unavailable: Reply
+    server_error: Reply
+
+
+Reject = Callable[["OrderApi", "Order", Mapping[str, Any], frozenset[str]], Reply | None]
+Operation = Callable[["OrderApi", "Order", "CreatedOrder"], Reply]
+AnswerCreated = Callable[["OrderApi", "CreatedOrder"], Awaitable[Reply]]
+
+
+@dataclass(frozen=True)
+class SimulatedProvider:
+    """A provider to simulate; its folder exports one as `simulator.SIMULATED`.
+
+    Attributes:
+        settings: the class of its settings.
+        scenarios: what can happen to an order, by name.
+        route: tells what a request is about; None: it is none of the API.
+        token_path: where it grants tokens, split; None: it checks `is_authorized` instead.
+        answers: the answers that every request may get.
+        order_id: the id in a create request; None: it has none.
+        forced: the names of the scenarios that a create request asks for.
+        reject: the answer that rejects a create request, or None.
+        plan: plans an order that is made.
+        answer_created: the answer to a create request that made an order.
+        operations: what can be done to an order beside getting it, by name.
+        status: the status in an order object.
+        ended: the statuses that an order does not leave.
+        retried_ways: the ways of an order whose create is answered with a server error.
+        mixed_ways: the weights of ways for `hostile` settings.
+        stamp: the time in a callback's body; None: it has none.
+        restamped: a callback's body with another time.
+        divergent: a callback's body with other content under the same event id; None where
+            that cannot be.
+        callback_headers: what is sent with a callback beside its content type: a signature.
+        is_authorized: tells whether a request may be made, where no tokens are granted.
+    """
+
+    settings: type[Settings]
+    scenarios: Mapping[str, Scenario]
+    route: Callable[[Request], Route | None]
+    answers: Answers
+    order_id: Callable[[Mapping[str, Any]], str | None]
+    reject: Reject
+    plan: Callable[[Any, PlanRequest], Plan]
+    status: Callable[[Body], str]
+    ended: frozenset[str]
+    stamp: Callable[[Mapping[str, Any]], str | None]
+    restamped: Callable[[Body, datetime], Body]
+    divergent: Callable[[Body], Body | None]
+    token_path: tuple[str, ...] | None = None
+    is_authorized: Callable[[Request, Any], bool] | None = None
+    forced: Callable[[Mapping[str, Any]], frozenset[str]] = lambda _: frozenset()
+    answer_created: AnswerCreated | None = None
+    operations: Mapping[str, Operation] = field(default_factory=dict)
+    retried_ways: tuple[str, ...] = ()
+    mixed_ways: Mapping[str, int] = field(default_factory=dict)
+    callback_headers: Callable[[bytes, Any], Mapping[str, str]] = lambda *_: {}
+
+    def hostile(self, rate: float = 0.1) -> dict[str, Any]:
+        """Return settings with every fault at one rate, and orders of every way.
+
+        A repeated order id creates a second order, which exposes a client that resends blindly.
+        """
+        ways = {"ways": self.mixed_ways} if self.mixed_ways else {}
+        return {**self.settings.hostile(rate), **ways}
