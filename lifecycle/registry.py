@@ -138,9 +138,8 @@ def providers_with(provider: str) -> Mapping[str, Provider]:
 def part_of(provider: str, part: str) -> ModuleType:
     """Return a part that a provider may have: a module of the package that it was found in.
 
-    A `receiver` has `RECEIVER`, a `client` `CLIENT`, a `simulator` `Simulator`,
-    `RunningSimulator` and `serve`; `recordings` makes recordings for tests, and `sample_orders`
-    invents orders.
+    A `receiver` has `RECEIVER`, a `client` `CLIENT`, a `simulator` `SIMULATED`; `recordings`
+    makes recordings for tests, and `sample_orders` invents orders.
 
     Raises:
         InvalidArgumentError: there is no such provider, it has no such part, or the part

@@ -50,7 +50,7 @@ Operation = Callable[["OrderApi", "Order", "CreatedOrder"], Reply]
 AnswerCreated = Callable[["OrderApi", "CreatedOrder"], Awaitable[Reply]]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class SimulatedProvider:
     """A provider to simulate; its folder exports one as `simulator.SIMULATED`.
 
@@ -98,6 +98,9 @@ class SimulatedProvider:
     retried_ways: tuple[str, ...] = ()
     mixed_ways: Mapping[str, int] = field(default_factory=dict)
     callback_headers: Callable[[bytes, Any], Mapping[str, str]] = lambda *_: {}
+
+    def __repr__(self) -> str:
+        return f"<SimulatedProvider with {len(self.scenarios)} scenarios>"
 
     def hostile(self, rate: float = 0.1) -> dict[str, Any]:
         """Return settings with every fault at one rate, and orders of every way.

@@ -93,14 +93,7 @@ def deliver(
         copy for position, one in _numbered(sent) for copy in injector.copies(one, position)
     ]
     arrivals.sort(key=lambda copy: (copy.at, copy.position))
-    faults = DeliveryFaults(
-        sent=sum(len(order.recordings) for order in sent),
-        lost=injector.lost,
-        repeated=injector.repeated,
-        divergent=injector.divergent,
-        overtaken=_overtaken(arrivals),
-        arrived=len(arrivals),
-    )
+    faults = injector.faults(sum(len(order.recordings) for order in sent), arrivals)
     return Delivery(tuple(copy.recording for copy in arrivals), faults)
 
 
@@ -130,6 +123,17 @@ class _FaultInjector:
         self._shares = (("lost", lost), ("repeated", repeated), ("divergent", divergent))
         self._delayed = delayed
         self.lost = self.repeated = self.divergent = 0
+
+    def faults(self, sent: int, arrivals: list[_Copy]) -> DeliveryFaults:
+        """Return what was done wrong to so many recordings."""
+        return DeliveryFaults(
+            sent=sent,
+            lost=self.lost,
+            repeated=self.repeated,
+            divergent=self.divergent,
+            overtaken=_overtaken(arrivals),
+            arrived=len(arrivals),
+        )
 
     def copies(self, recording: Recording, position: tuple[int, int]) -> Iterator[_Copy]:
         """Yield each copy of a recording that arrives, with its time of arrival."""

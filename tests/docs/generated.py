@@ -25,6 +25,7 @@ from pydantic import BaseModel
 
 import lifecycle
 from lifecycle import diagram, errors, proof, testing
+from lifecycle import simulator as simulators
 from lifecycle.audit import export as export_module
 from lifecycle.audit import verify as verify_module
 from lifecycle.cli.demo import DEFAULT_ORDERS, DEFAULT_SEED
@@ -182,7 +183,7 @@ def api() -> str:
     ]
     for module in (diagram, proof, testing, server, http_client, create_order, reconcile):
         parts += [f"## {module.__name__}", module_table(module)]
-    for module in (receiver, receiver_django, request, client, simulator, recordings):
+    for module in (receiver, receiver_django, simulators, request, client, simulator, recordings):
         parts += [f"## {module.__name__}", module_table(module)]
     return "\n\n".join(parts)
 

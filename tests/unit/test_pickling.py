@@ -71,6 +71,8 @@ BEHAVIOR = {
     "CreateRequest": "a protocol",
     "CreatingClient": "a protocol",
     "Gate": "a protocol",
+    "Plan": "a protocol",
+    "SimulatedProvider": "functions",
     "Pacing": "a dictionary",
     "SignedCalls": "a function",
     "Given": "a step of a test",
@@ -94,6 +96,7 @@ BEHAVIOR = {
 
 NO_VALUES = {
     "ClientPort": "functions",
+    "SimulatedProvider": "functions",
     "Callback": "it holds a place among those in progress",
     "FunctionFold": "a fold",
     "OpenFiles": "it holds an open file",

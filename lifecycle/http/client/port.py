@@ -11,7 +11,7 @@ from lifecycle.errors import InvalidArgumentError
 ENVIRONMENT: Final = "LIFECYCLE_PROVIDER_"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ClientPort:
     """A provider's clients; its folder exports one as `client.CLIENT`.
 
@@ -27,6 +27,9 @@ class ClientPort:
     async_client: Callable[..., Any]
     settings: Mapping[str, str]
     optional: Mapping[str, str] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        return f"<ClientPort of {', '.join(self.settings)}>"
 
     def missing(self, environment: Mapping[str, str]) -> list[str]:
         """Return the variables that are needed and have no value."""

@@ -158,7 +158,10 @@ SIMULATED: Final = SimulatedProvider(
     divergent=divergent,
 )
 
-hostile: Final = SIMULATED.hostile
+
+def hostile(rate: float = 0.1) -> dict[str, Any]:
+    """Return settings with every fault at one rate; see `SimulatedProvider.hostile`."""
+    return SIMULATED.hostile(rate)
 
 
 class Simulator(simulator.Simulator):
