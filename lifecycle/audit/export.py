@@ -14,9 +14,11 @@ from heapq import merge
 from itertools import chain
 from typing import Any
 
-from lifecycle.core.event import Event, Unreadable, stream_of
+from lifecycle.audit.checkpoint import Tally
+from lifecycle.core.event import Entry, Event, Unreadable, stream_of
+from lifecycle.core.instant import format_instant
 from lifecycle.core.strict_json import compact
-from lifecycle.log.codec import decode, split
+from lifecycle.log.codec import decode, hash_of, split
 from lifecycle.log.contract import CONTROL, QUARANTINE, Log, Record
 from lifecycle.log.jsonl import write_item, write_line
 
@@ -36,10 +38,40 @@ def export(log: Log, *, stream: str | None = None, quarantine: bool = False) -> 
         if record.stream == CONTROL or (record.stream == QUARANTINE and not quarantine):
             continue
         entry = decode(record)
-        if isinstance(entry, Event):
-            yield _line(write_line(entry), record)
-        elif isinstance(entry, Unreadable) and (stream is None or _stream(entry) == stream):
-            yield _line(write_item(entry), record)
+        if not isinstance(entry, Unreadable) or stream is None or _stream(entry) == stream:
+            yield _line(_recording(entry), record)
+
+
+def export_whole(log: Log) -> Iterator[bytes]:
+    """Yield a line for every record of a log, and in the end one with its checkpoint.
+
+    What is no recording is of kind `control`, which reading passes over.
+
+    Raises:
+        StoredFormatError: a stored record cannot be read.
+    """
+    tally = Tally(None)
+    for record in _records(log, None, quarantine=True):
+        header, _ = split(record)
+        yield _line(_recording(decode(record)), record)
+        tally.add(record.position, bytes.fromhex(hash_of(header)))
+    checkpoint = {"kind": CONTROL, "control": "checkpoint", "checkpoint": str(tally.checkpoint)}
+    yield compact(checkpoint) + b"\n"
+
+
+def _recording(entry: Entry) -> Mapping[str, Any] | bytes:
+    if isinstance(entry, Event):
+        return write_line(entry)
+    if isinstance(entry, Unreadable):
+        return write_item(entry)
+    return {
+        "kind": CONTROL,
+        "control": "redriven",
+        "item": entry.item,
+        "stream": entry.stream,
+        "key": entry.key,
+        "at": format_instant(entry.redriven_at),
+    }
 
 
 def _records(log: Log, stream: str | None, *, quarantine: bool) -> Iterator[Record]:

@@ -105,15 +105,20 @@ def ingest(
     size = check_files(files)
     outcomes: Counter[Outcome] = Counter()
     streams: set[str] = set()
+    skipped = 0
     with open_orders(db, provider, create=True) as orders, progress("ingest", size) as advance:
         for name in files:
             for batch in read_batches(name):
-                for receipt in orders.record_many(batch.lines, first_line=batch.first_line):
+                receipts = orders.record_many(batch.lines, first_line=batch.first_line)
+                # Blank lines have no receipt either, but nobody asks how many there are.
+                skipped += sum(bool(line.strip()) for line in batch.lines) - len(receipts)
+                for receipt in receipts:
                     outcomes[receipt.outcome] += 1
                     if isinstance(receipt.event, Event):
                         streams.add(receipt.event.stream)
                 advance(batch.size)
     counts = {outcome.value: outcomes[outcome] for outcome in Outcome} | {"orders": len(streams)}
+    counts |= {"control": skipped} if skipped else {}
     if json:
         print_json(counts)
         return
@@ -130,14 +135,21 @@ def export(
     quarantine: Annotated[
         bool, typer.Option("--quarantine", help="Also what could not be read.")
     ] = False,
+    whole: Annotated[
+        bool, typer.Option("--whole", help="All records, also of the log itself; its checkpoint.")
+    ] = False,
     output: Output = STDOUT,
     db: Database = DEFAULT_DATABASE,
     provider: ProviderName = None,
 ) -> None:
     """Write every stored event as a recording that ingest reads."""
+    if whole and order is not None:
+        raise Refusal("--whole is of the whole log; expected it without --order")
     with log_at(db, provider) as log:
         stream = None if order is None else _stream(log, provider, order)
         lines = exporter.export(log, stream=stream, quarantine=quarantine)
+        if whole:
+            lines = exporter.export_whole(log)
         if output == STDOUT:
             _print_recordings(lines)
             return

@@ -33,6 +33,7 @@ from lifecycle.core.instant import format_instant, parse_instant
 from lifecycle.core.provider import Provider
 from lifecycle.core.strict_json import MAX_DEPTH, compact, parse
 from lifecycle.errors import InvalidArgumentError, JsonError
+from lifecycle.log.contract import CONTROL
 
 Headers = Mapping[str, str] | Iterable[tuple[str | bytes, str | bytes]] | None
 """HTTP headers: a mapping, or pairs of names and values, text or bytes; None is none."""
@@ -87,16 +88,18 @@ def read_line(
     providers: Mapping[str, Provider],
     provider: str,
     line_number: int | None = None,
-) -> tuple[str, Arrival] | Unreadable:
+) -> tuple[str, Arrival] | Unreadable | None:
     """Return a line's provider and arrival; `Unreadable` where it is no recording.
 
+    None for a line of kind `control`: it tells of a log, and nothing that arrived.
+
     A mapping stands for the line that spells it; in it `received_at` may be a datetime and
-    a body may be bytes. `received_at` and `provider` are for lines that name none. Blank
-    lines are the caller's to skip.
+    a body may be bytes. `received_at` and `provider` are for lines that name none.
     """
     try:
         fields = _checked(line) if isinstance(line, _OBJECT) else _parsed(line)
-        return _read(fields, received_at, providers, provider)
+        control = fields.get("kind") == CONTROL
+        return None if control else _read(fields, received_at, providers, provider)
     except _BadLineError as bad:
         return Unreadable(
             provider=provider,
@@ -257,9 +260,7 @@ def _instant(value: object) -> datetime | None:
 
 
 def _headers(value: object, also: frozenset[str]) -> Mapping[str, str]:
-    if value is None:
-        return NO_HEADERS
-    if not isinstance(value, Mapping):
+    if value is not None and not isinstance(value, Mapping):
         raise _BadLineError("its headers are no object")
     return keep_headers(value, also)
 

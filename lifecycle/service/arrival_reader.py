@@ -99,13 +99,15 @@ class ArrivalReader:
         return self.provider.recognize(arrival)
 
     def lines(self, lines: Iterable[Line], *, first_line: int = 1) -> list[Event | Unreadable]:
-        """Return what recordings say, blank lines left out; a bad one is `Unreadable`."""
+        """Return what recordings say, without blank and control lines; bad ones: `Unreadable`."""
         now = self.clock()
         entries = []
         for number, line in enumerate(lines, first_line):
             if isinstance(line, _TEXTS) and not line.strip():
                 continue
-            entries.append(self._line(line, number, now, self.provider.name))
+            entry = self._line(line, number, now, self.provider.name)
+            if entry is not None:
+                entries.append(entry)
         return entries
 
     def knows(self, item: Unreadable) -> bool:
@@ -122,10 +124,12 @@ class ArrivalReader:
             return item
         if item.arrival is None:
             read = self._line(item.body, item.line_number or 1, now, provider.name)
-            return read._replace(received_at=now)
+            return item if read is None else read._replace(received_at=now)
         return provider.recognize(item.arrival._replace(received_at=now))
 
-    def _line(self, line: Line, number: int, now: datetime, usual: str) -> Event | Unreadable:
+    def _line(
+        self, line: Line, number: int, now: datetime, usual: str
+    ) -> Event | Unreadable | None:
         """Return what one line says; `usual` is the provider of a line that names none."""
         read = read_line(
             line,
@@ -134,7 +138,7 @@ class ArrivalReader:
             provider=usual,
             line_number=number,
         )
-        if isinstance(read, Unreadable):
+        if read is None or isinstance(read, Unreadable):
             return read
         name, arrival = read
         return self.providers[name].recognize(arrival)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import base64
 import json
+from datetime import UTC, datetime
 
 import pytest
 
+from lifecycle import connect
+from lifecycle.core.event import Redriven
 from tests.scenario.command_line import (
     DATABASE,
     ORDER,
@@ -135,3 +138,43 @@ def test_a_terminal_is_not_steered_by_what_was_quarantined(folder):
     piped = run("export", "--quarantine", "--db", DATABASE, "--output", "raw", cwd=folder)
     assert piped.code == 0
     assert BAD in (folder / "raw").read_bytes(), "the control: in a file it is as it came"
+
+
+def test_a_whole_export_holds_every_record_and_ends_with_the_checkpoint(folder):
+    log = run("verify", "--db", DATABASE, "--json", cwd=folder).value
+
+    run("export", "--db", DATABASE, "--whole", "--output", "whole.jsonl", cwd=folder)
+
+    exported = (folder / "whole.jsonl").read_bytes().splitlines()
+    assert len(exported) == log["records"] + 1
+    last = json.loads(exported[-1])
+    assert last == {"kind": "control", "control": "checkpoint", "checkpoint": log["checkpoint"]}
+
+
+def test_a_whole_export_goes_in_again_and_its_control_lines_are_counted(folder):
+    with connect(f"sqlite:///{folder}/redriven.db") as orders:
+        orders.record_many([{"kind": "callback", "provider": "nobody", "body": {"id": "o"}}])
+        append_mark(orders)
+    whole = run("export", "--db", "sqlite:///redriven.db", "--whole", cwd=folder).out
+    marks = [line for line in map(json.loads, whole.splitlines()) if line["kind"] == "control"]
+    assert [mark["control"] for mark in marks] == ["redriven", "checkpoint"]
+    assert marks[0]["item"] == 1
+
+    into = ("ingest", "-", "--db", "sqlite:///again.db", "--json")
+    counts = run(*into, cwd=folder, stdin=whole.encode()).value
+
+    assert (counts["quarantined"], counts["control"]) == (1, 2)
+    assert counts["appended"] == 0
+
+
+def append_mark(orders):
+    """Append the mark that the first item was re-driven."""
+    at = datetime(2026, 7, 7, tzinfo=UTC)
+    orders.log.append(Redriven(1, "order:instacart:o", "callback:brand_new:1", at))
+
+
+def test_a_whole_export_is_not_of_one_order(folder):
+    answer = run("export", "--db", DATABASE, "--whole", "--order", ORDER, cwd=folder)
+
+    assert answer.code == 2
+    assert "--order" in answer.err
