@@ -15,6 +15,7 @@ from lifecycle.core.recognizer import Recognizer
 from lifecycle.core.view import OrderView
 from lifecycle.log.jsonl import read_line
 from lifecycle.providers.instacart import INSTACART
+from lifecycle.registry import known_providers
 from tests.how_to import BRAND_NEW, CLIENT_ERROR, REQUEST, RESPONSE
 
 RECOGNIZER = Recognizer(INSTACART)
@@ -98,5 +99,10 @@ def test_the_brand_new_callback_brings_what_the_response_left_out() -> None:
 
 def test_three_recordings_are_about_three_orders() -> None:
     names = ("happy.jsonl", "corrected.jsonl", "canceled.jsonl")
-    assert sorted(path.name for path in FOLDER.iterdir()) == sorted(names)
     assert [view(name).order_id for name in names] == ["xyz123456", "xyz123457", "xyz123458"]
+
+
+def test_there_is_a_recording_of_every_other_provider() -> None:
+    told = {"happy.jsonl", "corrected.jsonl", "canceled.jsonl"}
+    others = {f"{name}.jsonl" for name in known_providers().keys() - {"instacart"}}
+    assert {path.name for path in FOLDER.iterdir()} == told | others

@@ -1,0 +1,99 @@
+"""Reads what a provider answers: to a create request, and to a look at an order.
+
+create request   our own: only whose it is counts
+response         an order object: accepted; an error: rejected, or failed
+poll             an order object shows a state; all else shows none
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from lifecycle.core.definition import Definition
+from lifecycle.core.event import ACCEPTED, FAILED, POLL_FAILED, REJECTED, Arrival, Fault, Problem
+from lifecycle.core.identity import as_kept, id_text, spoken_word
+from lifecycle.core.provider import JsonObject, Reading
+from lifecycle.core.response import accepted_state, fate_of, is_success, response_name
+
+_NOTHING_SAID: Final[JsonObject] = {}
+
+
+@dataclass(frozen=True)
+class ExchangeReader:
+    """Reads requests, responses and polls, by the shapes of a provider's bodies.
+
+        EXCHANGES = ExchangeReader(PARCEL, order_id="parcel", status="state", rejected="refused",
+                                   is_error=lambda body: "problem" in body,
+                                   faults=read_faults, details=read_details)
+
+    Attributes:
+        definition: the provider's lifecycle.
+        order_id: the field of an order object that has the order's id.
+        status: the field of an order object that has its status.
+        rejected: the state of an order whose create request was rejected.
+        is_error: tells whether a body is an error.
+        faults: returns the errors in a body; none if it is no error.
+        details: returns the details in an order object.
+        request_id: the field of a create request that has the order's id, if it is another.
+        name: our name for a status; None where it says nothing.
+        taken: the HTTP status by which a create request learns that there is such an order
+            already: what became of that one, only a look at it tells.
+    """
+
+    definition: Definition
+    order_id: str
+    status: str
+    rejected: str
+    is_error: Callable[[JsonObject], bool]
+    faults: Callable[[JsonObject], tuple[Fault, ...]]
+    details: Callable[[JsonObject], Mapping[str, Any]]
+    request_id: str | None = None
+    name: Callable[[object], str | None] = spoken_word
+    taken: int | None = None
+
+    def read(self, arrival: Arrival, body: JsonObject | None) -> Reading:
+        """Return what an arrival that is no callback says; `body` is None where it is no object."""
+        said = _NOTHING_SAID if body is None else body
+        if arrival.kind == "request":
+            return Reading(order_id=id_text(said.get(self.request_id or self.order_id)))
+        if arrival.kind == "poll":
+            return self._poll(arrival, said)
+        return self._response(arrival, body, said)
+
+    def _response(self, arrival: Arrival, body: JsonObject | None, said: JsonObject) -> Reading:
+        status, state = arrival.http_status, self.name(said.get(self.status))
+        name = response_name(status, is_error=self.is_error(said), shows_order=state is not None)
+        if name == ACCEPTED:
+            trigger, problems = self._accepted(body, state)
+            return self._shown(said, state, name, trigger=trigger, problems=problems)
+        named = id_text(said.get(self.order_id)) if arrival.order_id is None else None
+        if status is not None and status == self.taken:
+            return Reading(FAILED, FAILED, named, faults=self.faults(said), fate="unknown")
+        trigger = self.rejected if name == REJECTED else FAILED
+        return Reading(name, trigger, named, faults=self.faults(said), fate=fate_of(status))
+
+    def _poll(self, arrival: Arrival, said: JsonObject) -> Reading:
+        status = arrival.http_status
+        state = None if self.is_error(said) else self.name(said.get(self.status))
+        if state is None or not (status is None or is_success(status)):
+            named = id_text(said.get(self.order_id)) if arrival.order_id is None else None
+            return Reading(POLL_FAILED, POLL_FAILED, named)
+        return self._shown(said, state, state)
+
+    def _accepted(
+        self, body: JsonObject | None, state: str | None
+    ) -> tuple[str, tuple[Problem, ...]]:
+        trigger, problems = accepted_state(self.definition, state)
+        return trigger, ("unreadable_body",) if body is None else problems
+
+    def _shown(self, said: JsonObject, state: str | None, name: str, **more: Any) -> Reading:
+        """Return what an order object says."""
+        return Reading(
+            name,
+            order_id=id_text(said.get(self.order_id)),
+            status=None if state is None else as_kept(said[self.status]),
+            details=self.details(said),
+            **more,
+        )

@@ -1,0 +1,90 @@
+"""The lifecycle of a delivery at DoorDash Drive, in the provider's own status words.
+
+Sources: its table of delivery statuses, with the note that a delivery can be `created` more
+than once if a Dasher unassigns before the pickup; its webhooks for deliveries that return to
+the pickup; the statuses of a return are those of its published client. No webhook says that a
+Dasher unassigned: `created` is seen in answers, and otherwise the next Dasher confirms.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from lifecycle.core.definition import Awaits, Definition
+from lifecycle.core.details import Details
+from lifecycle.core.event import FAILED, POLL_FAILED
+
+CREATION: Final = ("requested", "validation_failed", "resubmitted")
+BEFORE_PICKUP: Final = ("created", "confirmed", "enroute_to_pickup", "arrived_at_pickup")
+DROPOFF: Final = ("picked_up", "enroute_to_dropoff", "arrived_at_dropoff")
+RETURN: Final = ("enroute_to_return", "arrived_at_return")
+ACTIVE: Final = (*CREATION, *BEFORE_PICKUP, *DROPOFF, *RETURN)
+
+ONWARD: Final[dict[str, tuple[str, ...]]] = {
+    "requested": ("created", "validation_failed", "resubmitted"),
+    "validation_failed": ("resubmitted",),
+    "resubmitted": ("created", "validation_failed"),
+    "created": ("confirmed",),
+    # The Dasher's way is told only to accounts that asked for it.
+    "confirmed": ("enroute_to_pickup", "arrived_at_pickup"),
+    "enroute_to_pickup": ("arrived_at_pickup",),
+    "arrived_at_pickup": ("picked_up",),
+    "picked_up": ("enroute_to_dropoff", "arrived_at_dropoff", "enroute_to_return"),
+    "enroute_to_dropoff": ("arrived_at_dropoff", "enroute_to_return"),
+    "arrived_at_dropoff": ("delivered", "enroute_to_return"),
+    "enroute_to_return": ("arrived_at_return",),
+    "arrived_at_return": ("returned",),
+}
+
+
+class DeliveryDetails(Details):
+    """Fields of the delivery object; texts and times are verbatim, amounts in cents."""
+
+    tracking_url: str | None = None
+    support_reference: str | None = None
+    currency: str | None = None
+    fee: int | None = None
+    tip: int | None = None
+    dasher_id: int | None = None
+    pickup_time_estimated: str | None = None
+    pickup_time_actual: str | None = None
+    dropoff_time_estimated: str | None = None
+    dropoff_time_actual: str | None = None
+    cancellation_reason: str | None = None
+    cancellation_reason_message: str | None = None
+
+
+def _moves() -> list[dict[str, Any]]:
+    onward = [
+        {"trigger": dest, "source": source, "dest": dest}
+        for source, dests in ONWARD.items()
+        for dest in dests
+    ]
+    unassigned = [
+        {"trigger": dest, "source": BEFORE_PICKUP[rank + 1 :], "dest": dest}
+        for rank, dest in enumerate(BEFORE_PICKUP[:-1])
+    ]
+    # From a return too: with the reason `failed_to_return`.
+    return [*onward, *unassigned, {"trigger": "cancelled", "source": ACTIVE, "dest": "cancelled"}]
+
+
+DELIVERY: Final = Definition.write(
+    "doordash_drive.delivery",
+    states=(*ACTIVE, "delivered", "returned", "cancelled"),
+    moves=_moves(),
+    terminal=("delivered", "returned", "cancelled"),
+    aborts=("returned", "cancelled"),
+    birth=("created",),
+    main_line=("requested", "created", "confirmed", "arrived_at_pickup", "picked_up"),
+    # `quote`: the delivery has a price, and nobody ordered it.
+    informational=(FAILED, POLL_FAILED, "quote", "delivery_batched"),
+    awaits={
+        "requested": Awaits(("response",), ("resend",), ("confirmed", "cancelled")),
+        "resubmitted": Awaits(("response",), ("resend",), ("confirmed", "cancelled")),
+        "validation_failed": Awaits(("correction",), unanswered_before=("confirmed", "cancelled")),
+        "created": Awaits(("confirmed", "cancelled")),
+        "enroute_to_return": Awaits(("arrived_at_return", "cancelled")),
+        "arrived_at_return": Awaits(("returned", "cancelled")),
+    },
+    details=DeliveryDetails,
+)

@@ -1,0 +1,82 @@
+"""The lifecycle of a delivery at Uber Direct, in the provider's own status words.
+
+Sources: its Delivery Status Webhook, with the table of statuses. That a courier may drop out,
+so that `pending` comes again, no page says; the move is declared since no page excludes it.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from lifecycle.core.definition import Awaits, Definition
+from lifecycle.core.details import Details
+from lifecycle.core.event import FAILED, POLL_FAILED
+
+ACTIVE: Final = (
+    *("requested", "validation_failed", "resubmitted"),
+    *("pending", "pickup", "pickup_complete", "dropoff"),
+)
+
+MOVES: Final[dict[str, tuple[str, ...]]] = {
+    "requested": ("pending", "validation_failed", "resubmitted"),
+    "validation_failed": ("resubmitted",),
+    "resubmitted": ("pending", "validation_failed"),
+    "pending": ("pickup",),
+    "pickup": ("pickup_complete", "pending"),
+    "pickup_complete": ("dropoff", "returned"),
+    "dropoff": ("delivered", "returned"),
+}
+
+
+class DeliveryDetails(Details):
+    """Fields of the delivery object; texts and times are verbatim, amounts in cents.
+
+    `delivery_id` is the provider's own id; `return_id` that of the delivery that brings the
+    order back, which is another object.
+    """
+
+    delivery_id: str | None = None
+    return_id: str | None = None
+    quote_id: str | None = None
+    tracking_url: str | None = None
+    courier_imminent: bool | None = None
+    currency: str | None = None
+    fee: int | None = None
+    tip: int | None = None
+    pickup_eta: str | None = None
+    dropoff_eta: str | None = None
+    undeliverable_action: str | None = None
+    undeliverable_reason: str | None = None
+    total_uber_refund: int | None = None
+    total_partner_refund: int | None = None
+
+
+def _moves() -> list[dict[str, Any]]:
+    named = [
+        {"trigger": dest, "source": source, "dest": dest}
+        for source, dests in MOVES.items()
+        for dest in dests
+    ]
+    return [*named, {"trigger": "canceled", "source": ACTIVE, "dest": "canceled"}]
+
+
+DELIVERY: Final = Definition.write(
+    "uber_direct.delivery",
+    states=(*ACTIVE, "delivered", "returned", "canceled"),
+    moves=_moves(),
+    terminal=("delivered", "returned", "canceled"),
+    aborts=("returned", "canceled"),
+    birth=("pending",),
+    main_line=("requested", "pending", "pickup", "pickup_complete", "dropoff"),
+    informational=(
+        *(FAILED, POLL_FAILED),
+        *("courier_update", "delivery_return", "refund_request", "shopping_progress"),
+    ),
+    awaits={
+        "requested": Awaits(("response",), ("resend",), ("pending", "canceled")),
+        "resubmitted": Awaits(("response",), ("resend",), ("pending", "canceled")),
+        "validation_failed": Awaits(("correction",), unanswered_before=("pending", "canceled")),
+        "pending": Awaits(("pickup", "canceled")),
+    },
+    details=DeliveryDetails,
+)

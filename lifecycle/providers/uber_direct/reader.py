@@ -1,0 +1,125 @@
+"""Reading: what an arrival of Uber Direct's says, or why it says nothing.
+
+| arrival | its body |
+|---|---|
+| callback | `{id, kind, created, live_mode, delivery_id, status, data}`; `data` is the delivery |
+| response, poll | the delivery object, with a `status` |
+| error | `{kind: "error", code, message, metadata?}`; `metadata` may have a reason a field |
+
+A status comes again when only `courier_imminent` changed. A return is a delivery of its own,
+with an id that begins with `ret_`: what it says of its status is not about this one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from lifecycle.core.details import leaves_of, read_leaves
+from lifecycle.core.event import NOTHING, Arrival, Fault, opaque_id
+from lifecycle.core.exchange_reader import ExchangeReader
+from lifecycle.core.identity import id_text, spoken_word, verbatim_word
+from lifecycle.core.instant import parse_event_time
+from lifecycle.core.provider import JsonObject, NoReading, Reading
+from lifecycle.providers.uber_direct.definition import DELIVERY, DeliveryDetails
+
+STATUS: Final = "delivery_status"
+RETURN: Final = "delivery_return"
+REFUND: Final = "refund_request"
+
+_PREFIX: Final = "event."
+_LEAVES: Final = leaves_of(DeliveryDetails)
+_REFUND: Final = tuple(leaf for leaf in _LEAVES if leaf[0].endswith("_refund"))
+_NO_NAME: Final = NoReading("no_name", "the body says no kind or status, or too long a one")
+_TEST: Final = NoReading("test_event", "it is about a test delivery, and only live ones count")
+
+
+def read(arrival: Arrival, body: JsonObject | None, *, takes_tests: bool) -> Reading | NoReading:
+    """Return what an arrival says; `body` is None where its bytes are no JSON object."""
+    if arrival.kind != "callback":
+        return EXCHANGES.read(arrival, body)
+    return _callback(body or {}, takes_tests=takes_tests)
+
+
+def _callback(said: JsonObject, *, takes_tests: bool) -> Reading | NoReading:
+    kind, data, at = spoken_word(said.get("kind")), _object(said.get("data")), said.get("created")
+    name = (kind or "").removeprefix(_PREFIX)
+    if name == STATUS:
+        is_return = _is_return(said.get("delivery_id")) or _is_return(data.get("id"))
+        name = RETURN if is_return else (spoken_word(said.get("status")) or "")
+    if not name:
+        return _NO_NAME
+    if said.get("live_mode") is False and not takes_tests:
+        return _TEST
+    occurred_at = parse_event_time(at) if type(at) is str else None
+    return Reading(
+        name,
+        order_id=_order_in(data) or _order_in(said),
+        status=verbatim_word(said.get("status")) if name not in {RETURN, REFUND} else None,
+        event_id=opaque_id(said.get("id")),
+        occurred_at=occurred_at,
+        details=_told(name, said, data),
+        problems=("bad_time",) if occurred_at is None and at not in {None, ""} else (),
+    )
+
+
+def _told(name: str, said: JsonObject, data: JsonObject) -> Mapping[str, Any]:
+    """Return the details in a callback; in a refund and in a return `data` is no delivery."""
+    if name == REFUND:
+        return read_leaves(_REFUND, data)
+    if name == RETURN:
+        return _ids(return_id=data.get("id") or said.get("delivery_id"))
+    return {**_details(data), **_ids(delivery_id=said.get("delivery_id") or data.get("id"))}
+
+
+def _details(delivery: JsonObject) -> Mapping[str, Any]:
+    back = _object(delivery.get("return")).get("id")
+    found = read_leaves(_LEAVES, delivery)
+    return {**found, **_ids(delivery_id=delivery.get("id"), return_id=back)} or NOTHING
+
+
+def _ids(**ids: object) -> dict[str, str]:
+    return {name: each for name, each in ids.items() if type(each) is str and each}
+
+
+def _order_in(said: JsonObject) -> str | None:
+    return id_text(said.get("external_id"))
+
+
+def _is_return(delivery_id: object) -> bool:
+    return type(delivery_id) is str and delivery_id.startswith("ret_")
+
+
+def _is_error(said: JsonObject) -> bool:
+    return said.get("kind") == "error"
+
+
+def _faults(said: JsonObject) -> tuple[Fault, ...]:
+    """Return an error for each field that has one, else the error of the whole request."""
+    if not _is_error(said):
+        return ()
+    code, fields = _text(said.get("code")), _object(said.get("metadata"))
+    named = tuple(
+        Fault(text, code, field) for field, reason in fields.items() if (text := _text(reason))
+    )
+    return named or (Fault(_text(said.get("message")), code),)
+
+
+def _object(value: object) -> JsonObject:
+    return value if type(value) is dict else {}
+
+
+def _text(value: object) -> str | None:
+    return value if type(value) is str and value else None
+
+
+EXCHANGES: Final = ExchangeReader(
+    DELIVERY,
+    order_id="external_id",
+    status="status",
+    rejected="validation_failed",
+    is_error=_is_error,
+    faults=_faults,
+    details=_details,
+    taken=409,
+)
