@@ -43,7 +43,7 @@ def _tests(folder: str, *names: str) -> tuple[str, ...]:
 
 _FOLD: Final = ("fold", "summary", "verdict", "awaiting", "reason", "view", "definition")
 _EVENT: Final = ("event", "identity", "instant")
-_READING: Final = ("details", "response")
+_READING: Final = ("details", "exchange_reader", "response")
 _INSTACART: Final = ("bodies", "definition", "details", "reader", "words")
 _LINT: Final = ("alphabet", "certificate", "dead", "graph", "known_bad", "lint_rules", "sketch")
 _PROOF: Final = sorted(path.stem for path in (ROOT / "lifecycle" / "proof").glob("[!_]*.py"))

@@ -95,6 +95,7 @@ BEHAVIOR = {
 """Public classes that are no plain values, and why."""
 
 NO_VALUES = {
+    "ExchangeReader": "functions",
     "ClientPort": "functions",
     "SimulatedProvider": "functions",
     "Callback": "it holds a place among those in progress",
