@@ -31,7 +31,7 @@ def orders_on(path: Path, patience: float = 30) -> AsyncOrders:
     """Return the orders of a store that gives up after so many seconds."""
     providers = known_providers()
     return AsyncOrders(
-        lambda: SQLiteLog(path, patience=patience),
+        lambda: SQLiteLog(path, retry_timeout=patience),
         providers,
         providers["instacart"],
         lambda: datetime.now(UTC),

@@ -57,13 +57,13 @@ class Watched(Protocol):
 
 
 class EventLog:
-    """A `Log` on a recorder; `patience` is for how many seconds it is asked again."""
+    """A `Log` on a recorder; a call is tried again for `retry_timeout` seconds."""
 
     def __init__(
         self,
         recorder: Recorder,
         clock: Clock,
-        patience: float,
+        retry_timeout: float,
         *,
         feeds: FeedStore,
         views: ViewStore | None = None,
@@ -72,10 +72,10 @@ class EventLog:
         self.views = views
         self.on_append: Callable[[int], Watched] | None = None
         self._recorder = recorder
-        self._patience = patience
+        self._retry_timeout = retry_timeout
         self._pid = os.getpid()
         self._closed = False
-        self._queue = AppendQueue(Writer(recorder, clock, patience).commit)
+        self._queue = AppendQueue(Writer(recorder, clock, retry_timeout).commit)
         self._tasks = AsyncAppendQueue(self._queue)
 
     def __reduce__(self) -> NoReturn:
@@ -235,7 +235,7 @@ class EventLog:
         try:
             return ask(*args, **kwargs)
         except TryAgainError:
-            return retrying(self.url, self._patience, ask, *args, **kwargs)
+            return retrying(self.url, self._retry_timeout, ask, *args, **kwargs)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.url}>"

@@ -11,8 +11,8 @@ from typing import Concatenate, Final, ParamSpec, Protocol, TypeVar
 from lifecycle.errors import StoreUnavailableError
 from lifecycle.log.recorder import TryAgainError
 
-PATIENCE: Final = 30.0
-"""Seconds."""
+RETRY_SECONDS: Final = 30.0
+"""For how long a store is asked again, unless somebody says otherwise."""
 
 _FIRST_PAUSE: Final = 0.001
 _LONGEST_PAUSE: Final = 0.1
@@ -67,7 +67,7 @@ class Asked(Protocol):
         ...
 
     @property
-    def patience(self) -> float:
+    def retry_timeout(self) -> float:
         """Seconds."""
         ...
 
@@ -79,7 +79,7 @@ def retried(method: Callable[Concatenate[A, P], T]) -> Callable[Concatenate[A, P
     """Return a method that is asked again while that may help; as `retrying`."""
 
     def retried(self: A, /, *args: P.args, **kwargs: P.kwargs) -> T:
-        return retrying(self.url, self.patience, method, self, *args, **kwargs)
+        return retrying(self.url, self.retry_timeout, method, self, *args, **kwargs)
 
     update_wrapper(retried, method)
     return retried

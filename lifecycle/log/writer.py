@@ -110,10 +110,12 @@ class AppendPlan:
 class Writer:
     """Commits groups of batches, one at a time. Not thread-safe: callers serialize."""
 
-    def __init__(self, recorder: Recorder, clock: Callable[[], datetime], patience: float) -> None:
+    def __init__(
+        self, recorder: Recorder, clock: Callable[[], datetime], retry_timeout: float
+    ) -> None:
         self._recorder = recorder
         self._clock = clock
-        self._patience = patience
+        self._retry_timeout = retry_timeout
         self._tails = StreamTails(recorder)
 
     def commit(self, group: Sequence[Batch]) -> None:
@@ -139,7 +141,7 @@ class Writer:
                 return self._write(group, doubts, exclusive=retries is not None)
             except TryAgainError as again:
                 LOG.info("committing again: %s", again.found)
-                retries = retries or RetryPolicy(self._recorder.url, self._patience)
+                retries = retries or RetryPolicy(self._recorder.url, self._retry_timeout)
                 retries.wait(again)
                 for batch in group:  # what was decided may be in doubt: it stays as it is
                     batch.appends = [append.renewed() for append in batch.appends]

@@ -46,7 +46,7 @@ class TestSQLiteFeeds(FeedStoreContract):
     def test_a_transaction_that_can_not_begin_in_time_is_a_store_that_is_not_available(
         self, store, rival
     ):
-        store.patience = 0.1
+        store.retry_timeout = 0.1
         with (
             pytest.raises(StoreUnavailableError, match="another process holds its lock"),
             store.moving("notify", 0, 5),

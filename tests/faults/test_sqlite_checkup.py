@@ -68,7 +68,7 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def log(path: Path) -> Iterator[SQLiteLog]:
-    with closing(SQLiteLog(path, patience=0.5)) as log:
+    with closing(SQLiteLog(path, retry_timeout=0.5)) as log:
         log.append(event(number=1))
         yield log
 

@@ -42,7 +42,7 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def log(path: Path) -> Iterator[SQLiteLog]:
-    with closing(SQLiteLog(path, patience=0.5)) as log:
+    with closing(SQLiteLog(path, retry_timeout=0.5)) as log:
         yield log
 
 
@@ -180,7 +180,7 @@ def test_a_write_takes_the_lock_before_it_reads_what_it_decides_on(log, raw):
 
 def test_rivals_that_are_always_quicker_cannot_keep_a_writer_from_its_order(log, path):
     """The second time it decides under the lock, where there are no rivals."""
-    with closing(SQLiteLog(path, patience=0)) as rival:
+    with closing(SQLiteLog(path, retry_timeout=0)) as rival:
         rival_connection = rival.recorder.datastore.pool.get_connection()
         rival_connection.driver.execute("PRAGMA busy_timeout=0")
         rival.recorder.datastore.pool.put_connection(rival_connection)
@@ -507,7 +507,7 @@ def append_until_it_fails(log: SQLiteLog, first: int) -> list[int]:
 
 def test_a_failed_write_raises_and_recording_recovers_without_a_restart(path):
     def fill(pipe: int) -> None:
-        with closing(SQLiteLog(path, patience=0.5)) as log:
+        with closing(SQLiteLog(path, retry_timeout=0.5)) as log:
             log.append(event(number=1))
             resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, resource.RLIM_INFINITY))
             acknowledged = append_until_it_fails(log, 2)

@@ -121,7 +121,7 @@ def log(
     The names in a folder that was changed a while ago are looked at only once it changes.
     """
     monkeypatch.setattr(sqlite_files, "SETTLED_NANOSECONDS", int(SETTLED_SECONDS * 1e9))
-    with closing(SQLiteLog(path, patience=0.5)) as log:
+    with closing(SQLiteLog(path, retry_timeout=0.5)) as log:
         log.append_many([event(number=1), event(number=2)])
         log.backup(str(beside(path, ".backup")))
         log.append(event(number=3))

@@ -15,7 +15,7 @@ from lifecycle.log.codec import hash_of, link
 from lifecycle.log.contract import Record, Setting
 from lifecycle.log.event_log import Clock, EventLog, now
 from lifecycle.log.recorder import Head, Row, Tip, TryAgainError
-from lifecycle.log.retry_policy import PATIENCE
+from lifecycle.log.retry_policy import RETRY_SECONDS
 from lifecycle.log.stores.memory.feeds import MemoryFeeds
 from lifecycle.log.stores.memory.views import MemoryViews
 
@@ -28,7 +28,9 @@ class MemoryLog(EventLog):
 
     def __init__(self, *, clock: Clock = now) -> None:
         self.recorder = MemoryRecorder()
-        super().__init__(self.recorder, clock, PATIENCE, feeds=MemoryFeeds(), views=MemoryViews())
+        super().__init__(
+            self.recorder, clock, RETRY_SECONDS, feeds=MemoryFeeds(), views=MemoryViews()
+        )
 
 
 class _Transaction:

@@ -54,7 +54,7 @@ class PostgresLog(EventLog):
         self.recorder = _opened(target, create=create)
         datastore = self.recorder.datastore
         feeds, views = TableFeeds(datastore), PostgresViews(datastore)
-        super().__init__(self.recorder, clock, datastore.patience, feeds=feeds, views=views)
+        super().__init__(self.recorder, clock, datastore.retry_timeout, feeds=feeds, views=views)
 
     def initialize(self, grants: Grants) -> None:
         """Make what is missing, guard the log anew, and let roles in, as the owner."""

@@ -17,7 +17,7 @@ from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict
 
 from lifecycle.errors import StoreUrlError
-from lifecycle.log.retry_policy import PATIENCE
+from lifecycle.log.retry_policy import RETRY_SECONDS
 from lifecycle.log.stores.postgres.tables import LogTables, is_plain_name
 
 _LONGEST_SECONDS: Final = 3600.0
@@ -32,7 +32,7 @@ class TimeLimits(NamedTuple):
     statement_timeout: float = 30.0
     lock_timeout: float = 10.0
     idle_in_transaction_session_timeout: float = 10.0
-    patience: float = PATIENCE
+    patience: float = RETRY_SECONDS
     pool_size: int = 8
 
 

@@ -45,7 +45,7 @@ class Database(Protocol):
         ...
 
     @property
-    def patience(self) -> float:
+    def retry_timeout(self) -> float:
         """For how many seconds a call asks again, as the log's."""
         ...
 

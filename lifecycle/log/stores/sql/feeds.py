@@ -52,7 +52,7 @@ class TableFeeds(FeedStore):
 
     def __init__(self, database: Database) -> None:
         self.url = database.url
-        self.patience = database.patience
+        self.retry_timeout = database.retry_timeout
         self._database = database
         self._sql = FeedStatements._make(map(database.spelled, FeedStatements()))
 
@@ -122,7 +122,7 @@ class TableFeeds(FeedStore):
             StoreUnavailableError: nothing was kept, or nobody knows: the position shows it.
         """
         # Only beginning is asked again: what is done with the connection is not ours to repeat.
-        begun, connection = retrying(self.url, self.patience, self._begun, first)
+        begun, connection = retrying(self.url, self.retry_timeout, self._begun, first)
         try:
             with begun:
                 yield connection

@@ -136,7 +136,7 @@ class TrackedViews:
 
     def __init__(self, database: Database) -> None:
         self.url = database.url
-        self.patience = database.patience
+        self.retry_timeout = database.retry_timeout
         self._database = database
         self._sql = ViewStatements._make(map(database.spelled, ViewStatements()))
 

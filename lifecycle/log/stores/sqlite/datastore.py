@@ -21,10 +21,10 @@ class LogDatastore(SQLiteDatastore):
 
     pool: LogConnectionPool  # type: ignore[assignment]  # ours, see there
 
-    def __init__(self, path: str, url: str, patience: float, *, create: bool) -> None:
+    def __init__(self, path: str, url: str, retry_timeout: float, *, create: bool) -> None:
         super().__init__(db_name="", originator_id_type="text")
         self.url = url
-        self.patience = patience
+        self.retry_timeout = retry_timeout
         self.pool = LogConnectionPool(path, url, create=create)
 
     @contextmanager

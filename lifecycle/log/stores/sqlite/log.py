@@ -21,7 +21,7 @@ from lifecycle.log.codec import hash_of, link
 from lifecycle.log.contract import Record, Setting
 from lifecycle.log.event_log import Clock, EventLog, now
 from lifecycle.log.recorder import STREAMS_AT_ONCE, Head, Row, Tip
-from lifecycle.log.retry_policy import PATIENCE, retrying
+from lifecycle.log.retry_policy import RETRY_SECONDS, retrying
 from lifecycle.log.stores.sql.feeds import TableFeeds
 from lifecycle.log.stores.sql.records import PAGE, PAGE_BYTES, TableRecorder, named
 from lifecycle.log.stores.sql.tables import FEEDS
@@ -45,7 +45,7 @@ _STATEMENT_SIZES: Final = (1, 8, 64, STREAMS_AT_ONCE)
 class SQLiteLog(EventLog):
     """The log in the SQLite file at `path`, made if there is none and `create` is true.
 
-    `patience` is for how many seconds a call waits for others that hold the file's lock.
+    A call waits `retry_timeout` seconds at most for others that hold the file's lock.
 
     Raises:
         StoreMissingError: there is no log and `create` is false; nothing is made.
@@ -58,16 +58,16 @@ class SQLiteLog(EventLog):
         *,
         create: bool = True,
         clock: Clock = now,
-        patience: float = PATIENCE,
+        retry_timeout: float = RETRY_SECONDS,
     ) -> None:
         name = os.fspath(path)
         if not name or "\0" in name:
             raise InvalidArgumentError("path", "the name of a file")
-        self.recorder = _opened(name, create=create, patience=patience)
+        self.recorder = _opened(name, create=create, retry_timeout=retry_timeout)
         datastore = self.recorder.datastore
         feeds, views = TableFeeds(datastore), SQLiteViews(datastore)
         self.recorder.optional = (create_statements(FEEDS), tuple(views.create_table_statements))
-        super().__init__(self.recorder, clock, patience, feeds=feeds, views=views)
+        super().__init__(self.recorder, clock, retry_timeout, feeds=feeds, views=views)
 
     def backup(self, path: str) -> None:
         """Write all that is stored into a new file at `path`; others go on meanwhile.
@@ -309,12 +309,12 @@ def _page_of(cursor: sqlite3.Cursor, statement: str, parameters: Sequence[object
     return page
 
 
-def _opened(path: str, *, create: bool, patience: float) -> SQLiteRecorder:
+def _opened(path: str, *, create: bool, retry_timeout: float) -> SQLiteRecorder:
     url = f"sqlite:///{path}"
     _check_file(path, url, create=create)
-    recorder = SQLiteRecorder(LogDatastore(path, url, patience, create=create), url)
+    recorder = SQLiteRecorder(LogDatastore(path, url, retry_timeout, create=create), url)
     try:
-        retrying(url, patience, recorder.prepare, create=create)
+        retrying(url, retry_timeout, recorder.prepare, create=create)
         warn_if_readable(recorder.datastore.pool.file)
     except BaseException:
         recorder.close()
