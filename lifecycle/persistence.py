@@ -111,7 +111,7 @@ class OrderRecorder(ApplicationRecorder):
         desc: bool = False,
         limit: int | None = None,
     ) -> Sequence[Notification]:
-        """Return the records of one stream, such as `order:instacart:xyz123456`."""
+        """Return the records of one stream, such as `order:PROVIDER:xyz123456`."""
         with in_library_words(StoreError):
             records = self._log.read(str(originator_id), after=gt or 0, until=lte)
         chosen = records[::-1] if desc else records

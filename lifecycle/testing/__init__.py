@@ -12,7 +12,7 @@
     simulated ─→ a provider on a real socket, with callbacks and its truth
 
 The pytest plugin `pytest_lifecycle` is installed with the distribution. Each provider builds
-its own recordings, as `lifecycle.providers.instacart.recordings` does.
+its own recordings, in a module `recordings` of its package.
 """
 
 from lifecycle.testing.any_order import assert_any_order

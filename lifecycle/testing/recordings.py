@@ -1,6 +1,6 @@
 """Recordings in tests: loaded from files, given times of arrival, described in a line.
 
-Each provider builds its own recordings: see `lifecycle.providers.instacart.recordings`.
+Each provider builds its own recordings: see the module `recordings` of its package.
 """
 
 from __future__ import annotations

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from lifecycle import InvalidArgumentError, connect, connect_async
+from lifecycle.audit.export import export
 from lifecycle.audit.replay import replay
 from lifecycle.audit.verify import verify
 from lifecycle.http.receiver import (
@@ -359,6 +360,17 @@ def test_a_guesser_has_to_wait_and_the_client_elsewhere_has_not(make):
         guesses = {asked(f"{number:032}", "192.0.2.1") for number in range(200)}
         assert guesses == {401, 429}
         assert asked(SECRET, "192.0.2.2") == 200
+
+
+def test_which_client_sent_an_event_is_stored_and_exported(way, mount, url):
+    with served(mount, url, way.gate({NAME: [way.secret]})) as port:
+        assert posted(port, way.signs(BODY, way.secret, time.time())).status == 200
+        unreadable = way.signs(b"no JSON", way.secret, time.time())
+        assert posted(port, unreadable, b"no JSON").status == 200
+    with connect(url) as orders:
+        lines = [json.loads(line) for line in export(orders.log, quarantine=True)]
+        assert [line["client"] for line in lines] == [NAME, NAME]
+        assert orders.get("xyz123456").status == "brand_new"
 
 
 def test_of_several_clients_the_one_that_signed_is_known():

@@ -123,7 +123,10 @@ class AsyncReceiver:
 
     def _append(self, callback: Callback) -> Awaitable[Receipt]:
         return self.orders.record_callback(
-            callback.body, order_id=callback.order_id, headers=callback.head.headers
+            callback.body,
+            order_id=callback.order_id,
+            client=callback.client,
+            headers=callback.head.headers,
         )
 
     async def _record_costly(self, callback: Callback) -> Receipt:

@@ -100,7 +100,10 @@ class SyncReceiver:
     def _recorded(self, callback: Callback) -> Receipt:
         try:
             receipt = self.orders.record_callback(
-                callback.body, order_id=callback.order_id, headers=callback.head.headers
+                callback.body,
+                order_id=callback.order_id,
+                client=callback.client,
+                headers=callback.head.headers,
             )
         except Exception as failed:
             self.health.note(failed)
