@@ -23,8 +23,9 @@ from typing import Any, Final, NamedTuple
 
 from lifecycle import providers
 from lifecycle.core.argument import type_name
+from lifecycle.core.checked_provider import raise_if_not_its_own
 from lifecycle.core.provider import Provider
-from lifecycle.core.recognizer import raise_if_not_its_own, recognizer_of
+from lifecycle.core.recognizer import recognizer_of
 from lifecycle.errors import InvalidArgumentError, LifecycleError
 
 LOG: Final = logging.getLogger("lifecycle.provider")
@@ -147,7 +148,8 @@ def part_of(provider: str, part: str) -> ModuleType:
         MissingExtraError: the extra `http` is not installed: of a client or simulator, when
             one is made.
     """
-    name = f"{find_provider(provider).package}.{part}"
+    is_there = ":" in provider or any(each.name == provider for each in found_providers())
+    name = f"{find_provider(provider).package}.{part}" if is_there else ""
     if not has_module(name):
         raise InvalidArgumentError("provider", f"one that has {PARTS[part]}", found=provider)
     try:
@@ -163,7 +165,7 @@ def part_of(provider: str, part: str) -> ModuleType:
 def has_module(name: str) -> bool:
     """Tell whether a module can be found; its parents are imported."""
     try:
-        return find_spec(name) is not None
+        return bool(name) and find_spec(name) is not None
     except (ImportError, ValueError):  # what should be its package is none
         return False
 

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from lifecycle.audit.difference import Difference
 from lifecycle.audit.record_check import CheckedRecord, check_record
-from lifecycle.core.event import Arrival, Event, Unreadable
+from lifecycle.core.event import Event, Unreadable
 from lifecycle.core.fold import Folding
 from lifecycle.core.provider import Provider
 from lifecycle.core.recognizer import PROVIDER_FAULT, Recognizer, recognizer_of
@@ -138,18 +138,7 @@ def rederived(provider: Provider, records: Sequence[Record], chain: Chain) -> li
 def _recognized(
     provider: Recognizer, header: EventHeader, body: bytes, record: Record, chain: Chain
 ) -> Event | None:
-    again = provider.recognize(
-        Arrival(
-            header.kind,
-            body,
-            header.received_at,
-            header.order_id,
-            header.attempt or 1,
-            header.exchange_id,
-            header.http_status,
-            header.headers,
-        )
-    )
+    again = provider.rederive(header, body)
     if isinstance(again, Unreadable):
         is_fault = again.reason == PROVIDER_FAULT
         field, found = ("event", again.detail) if is_fault else ("reason", again.reason)
@@ -185,6 +174,10 @@ _COMPARED: Final = (
     "http_status",
     "order_id",
     "problems",
+    "operation",
+    "sequence",
+    "part",
+    "links",
 )
 
 

@@ -50,7 +50,7 @@ def checks_of_orders(orders: Orders, found: FoundProvider) -> Iterator[Check]:
     """Yield what there is to say about the orders of one provider."""
     yield _views(orders)
     yield from _anomalies(orders)
-    yield _confirmation(orders)
+    yield from _confirmation(orders)
     if wanted := found.prerequisites:
         needed = "needed: " + "; ".join(wanted)
         yield Check("prerequisites", Level.NOTE, "cannot be seen from here", needed)
@@ -127,33 +127,46 @@ def _event_ids(orders: int, callbacks: int) -> Check:
     )
 
 
-def _confirmation(orders: Orders) -> Check:
+def _confirmation(orders: Orders) -> Iterator[Check]:
     """Look whether the provider ever confirms an order that it accepted.
 
-    A definition with two birth states tells the provider's first word, and the callback
-    that confirms it. Where none of these ever came, it may not be enabled.
+    A definition may name the state that a callback confirms. Where none ever came, and orders
+    stand in a birth state before it, the callback may not be enabled.
     """
     definition = orders.provider.definition
-    births = sorted(definition.birth, key=definition.rank) or [definition.initial]
-    accepted, confirmed = births[0], births[-1]
+    confirmed = definition.confirmed
+    if confirmed is None:
+        return
     name = f"callback {confirmed}"
-    if accepted == confirmed or _ever_came(orders.log, orders.provider.name, confirmed):
-        return Check(name, Level.OK, "it comes")
-    stuck = 0
-    with suppress(PoisonedOrdersError):  # those that can be folded count
-        for _ in orders.find(status=accepted, waiting_longer_than=CONFIRMED_WITHIN):
-            stuck += 1
+    if _ever_came(orders.log, orders.provider.name, confirmed):
+        yield Check(name, Level.OK, "it comes")
+        return
+    rank = definition.rank
+    births = sorted(definition.birth, key=rank) or [definition.initial]
+    accepted = [state for state in births if rank(state) < rank(confirmed)]
+    stuck = sum(_stuck(orders, state) for state in accepted)
+    where = " or ".join(accepted)
     if not stuck:
         minutes = CONFIRMED_WITHIN // timedelta(minutes=1)
-        found = f"none came, and no order stands at {accepted} for over {minutes} minutes"
-        return Check(name, Level.OK, found)
-    return Check(
+        found = f"none came, and no order stands at {where} for over {minutes} minutes"
+        yield Check(name, Level.OK, found)
+        return
+    yield Check(
         name,
         Level.ATTENTION,
-        f"{counted(stuck, 'order')} at {accepted}, and no {confirmed} callback ever came",
+        f"{counted(stuck, 'order')} at {where}, and no {confirmed} callback ever came",
         f"the callback {confirmed} may not be enabled: ask the provider to enable it (see "
         "prerequisites), and ask it for these orders meanwhile",
     )
+
+
+def _stuck(orders: Orders, accepted: str) -> int:
+    """Count the orders that stand there too long, of those that can be folded."""
+    stuck = 0
+    with suppress(PoisonedOrdersError):
+        for _ in orders.find(status=accepted, waiting_longer_than=CONFIRMED_WITHIN):
+            stuck += 1
+    return stuck
 
 
 def _ever_came(log: Log, provider: str, state: str) -> bool:

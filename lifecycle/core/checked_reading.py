@@ -8,7 +8,7 @@ refused, in words that quote nothing of it.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from math import isfinite
 from types import MappingProxyType
@@ -33,7 +33,11 @@ from lifecycle.core.provider import NoReading, Reading
 from lifecycle.core.strict_json import MAX_DEPTH, MAX_NUMBER_CHARACTERS
 
 LONGEST_DETAIL: Final = 1000
+MOST_READINGS: Final = 10_000
+MOST_LINKS: Final = 16
+MAX_SEQUENCE: Final = (1 << 63) - 1
 
+_SEVERAL: Final = frozenset({"callback", "poll"})
 _REASON: Final = re.compile(r"[a-z][a-z0-9_]{0,39}")
 _ANSWERS: Final = frozenset({ACCEPTED, REJECTED, FAILED})
 _PROBLEMS: Final = frozenset(get_args(Problem))
@@ -45,14 +49,26 @@ class WrongReadingError(Exception):
     """What a provider returned may not be; the message says what, and quotes nothing."""
 
 
-def checked(said: object, kind: Kind) -> Reading | NoReading:
-    """Return what a provider said of an arrival of this kind.
+def checked(said: object, kind: Kind, own: Collection[str] = ()) -> tuple[Reading | NoReading, ...]:
+    """Return what a provider said of an arrival of this kind, its readings one by one.
+
+    `own` are the anomaly codes of its definition.
 
     Raises:
         WrongReadingError: it may not be said so.
     """
+    if type(said) is not tuple:
+        return (_checked(said, kind, own),)
+    if kind not in _SEVERAL:
+        raise WrongReadingError(f"several readings of a {kind}")
+    if not 0 < len(said) <= MOST_READINGS:
+        raise WrongReadingError(f"{len(said)} readings, expected 1 to {MOST_READINGS}")
+    return tuple([_checked(each, kind, own) for each in said])
+
+
+def _checked(said: object, kind: Kind, own: Collection[str]) -> Reading | NoReading:
     if type(said) is Reading:
-        return _request(said) if kind == "request" else _reading(said, kind)
+        return _request(said) if kind == "request" else _reading(said, kind, own)
     if type(said) is NoReading:
         return _refusal(said)
     raise WrongReadingError(f"{type_name(said)}, neither a Reading nor a NoReading")
@@ -72,17 +88,17 @@ def _request(said: Reading) -> Reading:
     return Reading(order_id=_text("an order id", said.order_id))
 
 
-def _reading(said: Reading, kind: Kind) -> Reading:
+def _reading(said: Reading, kind: Kind, own: Collection[str]) -> Reading:
     name, trigger = _word("a name", said.name), said.trigger
     if name is None:
         raise WrongReadingError("no name")
     if kind == "response" and name not in _ANSWERS:
         raise WrongReadingError("a response that is not accepted, rejected or failed")
-    occurred_at, problems = None, () if said.problems == () else _problems(said.problems)
+    occurred_at, problems = None, () if said.problems == () else _problems(said.problems, own)
     if said.occurred_at is not None and kind != "poll":
         occurred_at = _instant(said.occurred_at)
         if is_placeholder(occurred_at):
-            occurred_at, problems = None, _problems((*problems, "bad_time"))
+            occurred_at, problems = None, _problems((*problems, "bad_time"), own)
     return Reading(
         name,
         UNSET if trigger is UNSET else _word("a trigger", trigger),
@@ -94,6 +110,10 @@ def _reading(said: Reading, kind: Kind) -> Reading:
         () if said.faults == () else _faults(said.faults),
         problems,
         None if said.fate is None else _one_of(_FATES, "a fate", said.fate),
+        None if said.sequence is None else _sequence(said.sequence),
+        False if said.is_test is False else _flag(said.is_test),
+        () if said.links == () else _links(said.links),
+        None if said.refers_to is None else _word("an id that it refers to", said.refers_to),
     )
 
 
@@ -151,10 +171,38 @@ def _instant(time: object) -> datetime:
     return datetime.combine(in_utc.date(), in_utc.time(), UTC)
 
 
-def _problems(problems: object) -> tuple[Problem, ...]:
+def _problems(problems: object, own: Collection[str]) -> tuple[str, ...]:
     if type(problems) is not tuple:
         raise WrongReadingError("problems that are no tuple")
-    return tuple(dict.fromkeys(_one_of(_PROBLEMS, "a problem", each) for each in problems))
+    if not problems:
+        return ()
+    known = _PROBLEMS.union(own)
+    return tuple(dict.fromkeys(_one_of(known, "a problem", each) for each in problems))
+
+
+def _sequence(number: object) -> int:
+    if type(number) is not int or not 0 <= number <= MAX_SEQUENCE:
+        raise WrongReadingError(f"a sequence that is no integer from 0 to {MAX_SEQUENCE}")
+    return number
+
+
+def _flag(value: object) -> bool:
+    if type(value) is not bool:
+        raise WrongReadingError("a mark of a test that is neither True nor False")
+    return value
+
+
+def _links(links: object) -> tuple[str, ...]:
+    if type(links) is not tuple or len(links) > MOST_LINKS:
+        raise WrongReadingError(f"links that are no tuple of up to {MOST_LINKS} ids")
+    return tuple(dict.fromkeys(_link(each) for each in links))
+
+
+def _link(link: object) -> str:
+    word = _word("a link", link)
+    if word is None:
+        raise WrongReadingError("a link that is no text")
+    return word
 
 
 def _faults(faults: object) -> tuple[Fault, ...]:

@@ -19,15 +19,22 @@ from pydantic import BaseModel, ConfigDict
 from transitions import Machine
 
 from lifecycle.core.event import EXCHANGE_NAMES
-from lifecycle.core.malformed import PARTS, described, is_name, listed, malformed, unnamed
+from lifecycle.core.malformed import (
+    described,
+    is_name,
+    listed,
+    malformed,
+    problems_of_moves,
+    unfit_details,
+    unnamed,
+    wrong_anomalies,
+    wrong_facts,
+)
 from lifecycle.core.strict_json import canonical
 from lifecycle.errors import DefinitionError, InvalidArgumentError
 
 NO_RANK: Final = 1_000_000
 """Sorts names without a rank behind all that have one."""
-
-# A machine is its own model: a trigger of such a name would hide a part of it, or be hidden.
-_TAKEN: Final = frozenset(dir(Machine()))
 
 
 class NoDetails(BaseModel):
@@ -77,6 +84,12 @@ class Written:
         informational: names that never change the state.
         awaits: what is expected next, for states where the next main-line state is not it.
         details: the model of what the provider tells about an order.
+        confirmed: the state that a callback of that name confirms, once the provider accepted
+            the order; None where no callback does.
+        anomalies: codes of the provider's own for what may be odd about an event, each with
+            its sentence for people.
+        numbered: whether the provider numbers the states of an order: then the number sorts
+            events, not the time.
     """
 
     name: str
@@ -90,6 +103,9 @@ class Written:
     informational: Collection[str] = ()
     awaits: Mapping[str, Awaits] | None = None
     details: type[BaseModel] = NoDetails
+    confirmed: str | None = None
+    anomalies: Mapping[str, str] | None = None
+    numbered: bool = False
 
 
 @dataclass(frozen=True)
@@ -111,6 +127,9 @@ class Definition:
     informational: frozenset[str] = frozenset()
     awaits: Mapping[str, Awaits] = field(default_factory=dict)
     details: type[BaseModel] = NoDetails
+    confirmed: str | None = None
+    anomalies: Mapping[str, str] = field(default_factory=dict)
+    numbered: bool = False
 
     @classmethod
     def write(
@@ -127,27 +146,19 @@ class Definition:
         informational: Iterable[str] = (),
         awaits: Mapping[str, Awaits] | None = None,
         details: type[BaseModel] = NoDetails,
+        confirmed: str | None = None,
+        anomalies: Mapping[str, str] | None = None,
+        numbered: bool = False,
     ) -> Self:
         """Return the compiled definition; the arguments are what `Written` holds.
 
         Raises:
             DefinitionError: with every reason found.
         """
-        return cls.of(
-            Written(
-                name=name,
-                states=listed(states),
-                moves=listed(moves),
-                terminal=listed(terminal),
-                aborts=listed(aborts),
-                birth=listed(birth),
-                side=listed(side),
-                main_line=listed(main_line),
-                informational=listed(informational),
-                awaits=awaits,
-                details=details,
-            )
-        )
+        lists = (states, moves, terminal, aborts, birth, side, main_line, informational)
+        facts: tuple[Any, ...] = (awaits, details, confirmed, anomalies, numbered)
+        parts = (name, *map(listed, lists), *facts)
+        return cls.of(Written(*parts))
 
     @classmethod
     def of(cls, written: Written) -> Self:
@@ -159,13 +170,10 @@ class Definition:
         """
         if not isinstance(written, Written):
             raise InvalidArgumentError("written", "a Written")
-        problems = [*malformed(vars(written)), *_wrong_awaits(written.awaits)]
+        problems = _problems_of_written(written)
         if problems:
             raise DefinitionError(described(written.name), tuple(problems), written)
         states = tuple(written.states)
-        problems = [*_problems_of_moves(states, written.moves), *unnamed(written.name)]
-        if problems:
-            raise DefinitionError(described(written.name), tuple(problems), written)
         definition = cls(
             name=written.name,
             states=states,
@@ -178,6 +186,9 @@ class Definition:
             informational=frozenset(written.informational),
             awaits=MappingProxyType(dict(written.awaits or {})),
             details=written.details,
+            confirmed=written.confirmed,
+            anomalies=MappingProxyType(dict(written.anomalies or {})),
+            numbered=written.numbered,
         )
         problems = _problems_of(definition)
         if problems:
@@ -241,7 +252,7 @@ class Definition:
             "informational": sorted(self.informational),
             "awaits": dict(self.awaits),
             "details": sorted(self.details.model_fields),
-        }
+        } | ({"numbered": True} if self.numbered else {})
         return hashlib.sha256(canonical(content)).hexdigest()
 
     def rank(self, trigger: str | None) -> int:
@@ -266,10 +277,20 @@ class Definition:
 
     def __getstate__(self) -> dict[str, Any]:
         written = {field.name: getattr(self, field.name) for field in fields(self)}
-        return written | {"awaits": dict(self.awaits)}
+        return written | {"awaits": dict(self.awaits), "anomalies": dict(self.anomalies)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state, awaits=MappingProxyType(state["awaits"]))
+        read_only = {name: MappingProxyType(state[name]) for name in ("awaits", "anomalies")}
+        self.__dict__.update(state, **read_only)
+
+
+def _problems_of_written(written: Written) -> list[str]:
+    """Return what cannot be compiled at all, a sentence each."""
+    problems = [*malformed(vars(written)), *_wrong_awaits(written.awaits)]
+    problems += [*wrong_anomalies(written.anomalies), *wrong_facts(vars(written))]
+    if problems:
+        return problems
+    return [*problems_of_moves(tuple(written.states), written.moves), *unnamed(written.name)]
 
 
 def _machine(states: Sequence[str], moves: Sequence[Mapping[str, Any]]) -> Machine:
@@ -304,31 +325,6 @@ def _wrong_awaits(awaits: object) -> Iterable[str]:
             yield f"awaits of {state!a} is no Awaits, expected one of tuples of names"
 
 
-def _problems_of_moves(states: tuple[str, ...], moves: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return what `transitions` would accept in silence or refuse with a traceback."""
-    if not states:
-        return ["it has no states"]
-    problems = [f"state {state!a} is listed twice" for state in _repeated(states)]
-    for move in moves:
-        if set(move) != PARTS:
-            problems.append(f"move {dict(move)!a} needs trigger, source and dest, and nothing else")
-            continue
-        if move["trigger"] in _TAKEN:
-            problems.append(f"{move['trigger']!a} is a name that `transitions` uses itself")
-        source, dest = move["source"], move["dest"]
-        sources = source if isinstance(source, list | tuple) else [source]
-        if not sources:
-            problems.append(f"{move['trigger']!a} starts from no state")
-        problems += [
-            f"{move['trigger']!a} starts from unknown state {s!a}"
-            for s in sources
-            if s not in {*states, "*"}
-        ]
-        if dest not in states:
-            problems.append(f"{move['trigger']!a} leads to unknown state {dest!a}")
-    return problems
-
-
 def _problems_of(definition: Definition) -> list[str]:
     """Return what keeps a compiled definition from being sound, a sentence each."""
     return [
@@ -340,7 +336,7 @@ def _problems_of(definition: Definition) -> list[str]:
             for move in definition.moves
             if move.source in definition.terminal
         ),
-        *_unfit_details(definition.details),
+        *unfit_details(definition.details),
     ]
 
 
@@ -353,19 +349,13 @@ def _unknown_states(definition: Definition) -> Iterable[str]:
         "side": definition.side,
         "main_line": definition.main_line,
         "awaits": definition.awaits,
+        "confirmed": () if definition.confirmed is None else (definition.confirmed,),
     }
     for where, states in named.items():
         for state in sorted(set(states) - known):
             yield f"{where} names state {state!a}, which has no rank"
     for state in sorted(definition.aborts - definition.terminal):
         yield f"state {state!a} aborts but is not terminal"
-
-
-def _unfit_details(model: object) -> Iterable[str]:
-    if not isinstance(model, type) or not issubclass(model, BaseModel):
-        yield "details is no pydantic model"
-    elif model.model_rebuild(raise_errors=False) is False:
-        yield f"details is the model {model.__name__!a}, which names a type that is not there"
 
 
 def _ambiguous_triggers(definition: Definition) -> Iterable[str]:
@@ -392,7 +382,3 @@ def _clashing_names(definition: Definition) -> Iterable[str]:
         yield f"{name!a} is informational and also names a state"
     for name in sorted((known | set(triggers)) & (EXCHANGE_NAMES - known)):
         yield f"{name!a} is the name of an exchange, not of a move"
-
-
-def _repeated(names: Sequence[str]) -> list[str]:
-    return sorted({name for name in names if names.count(name) > 1})

@@ -25,7 +25,7 @@ Fate = Literal["not_reached", "unknown"]
 nobody knows whether it did."""
 
 Problem = Literal["bad_time", "unreadable_body", "unrecognized"]
-"""What was odd about an event's content: an anomaly's code."""
+"""What was odd about an event's content: an anomaly's code. A definition may add its own."""
 
 KINDS: Final[tuple[Kind, ...]] = ("request", "response", "callback", "poll")
 
@@ -35,6 +35,8 @@ ACCEPTED: Final = "accepted"
 REJECTED: Final = "rejected"
 FAILED: Final = "failed"
 POLL_FAILED: Final = "poll_failed"
+ASKED: Final = "_requested"
+"""How the name of an operation's request ends: `cancel_requested`."""
 
 EXCHANGE_NAMES: Final = frozenset({REQUESTED, RESUBMITTED, ACCEPTED, REJECTED, FAILED, POLL_FAILED})
 """Names that only we give. In a provider's mouth they mean nothing."""
@@ -164,7 +166,7 @@ class Event(Value, frozen=True, gc=False):
     headers: Mapping[str, str] = NO_HEADERS
     details: Mapping[str, Any] = NOTHING
     faults: tuple[Fault, ...] = ()
-    problems: tuple[Problem, ...] = ()
+    problems: tuple[str, ...] = ()
     fate: Fate | None = None
     recorded_at: datetime | None = None
     version: int | None = None
@@ -260,6 +262,16 @@ class Stored(Protocol):
     @property
     def headers(self) -> Mapping[str, str]:
         """The headers that were kept."""
+        ...
+
+    @property
+    def operation(self) -> str | None:
+        """What was asked of the provider beside creation, or what this answers."""
+        ...
+
+    @property
+    def part(self) -> int | None:
+        """Which of several readings of its body it is; None for the first."""
         ...
 
 

@@ -8,13 +8,15 @@ canonical JSON of an event's content, never of its bytes.
 | callback with an event id | `callback:<word>:<event_id>` | `[body]` |
 | callback without | `snapshot:<digest>` | `[body]` |
 | request | `request:<attempt>` | `[body]` |
+| request of an operation | `operation:<operation>:<number>` | `[body]` |
 | response | `response:<attempt>:<exchange_id or empty>:<digest>` | `[http_status, body]` |
 | poll | `poll:<digest>` | `[http_status, date, body]` |
 
 `body` is the JSON object, or the bytes in base64 where they are none. `word` is the provider's
 own, trimmed and in lower case, with `%` and `:` in it written `%25` and `%3A`: some providers
-send one id with every event. Keys and digests are stored and decide for ever what is a
-duplicate: nothing here may change.
+send one id with every event. Where one body holds several events, the second and later ones have
+`#2`, `#3`, ... after the kind: `callback#2:<word>:<event_id>`. Keys and digests are stored and
+decide for ever what is a duplicate: nothing here may change.
 """
 
 from __future__ import annotations
@@ -32,6 +34,7 @@ from lifecycle.core.strict_json import canonical_body
 
 # C0 controls, DEL and surrogates: no log, URL or database carries them safely.
 _UNFIT: Final = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
+_OPERATION: Final = re.compile(r"[a-z][a-z0-9_]{0,39}")
 _UNFIT_MARK: Final = "\x00"
 
 
@@ -53,23 +56,33 @@ def digest_of(arrival: Arrival, date: datetime | None, value: Any) -> str:
 
 
 def key_of(
-    arrival: Arrival, exchange_id: str | None, word: str, event_id: str | None, digest: str
+    arrival: Arrival,
+    exchange_id: str | None,
+    word: str,
+    event_id: str | None,
+    digest: str,
+    *,
+    part: int | None = None,
 ) -> str:
     """Return the key of an event within its order.
 
-    `word` is the `spoken_word`, before any prefix is dropped or alias mapped.
+    `word` is the `spoken_word`, before any prefix is dropped or alias mapped. `part` counts the
+    readings of one body, None for the first.
     """
+    place = "" if part is None else f"#{part}"
     match arrival.kind:
+        case "request" if arrival.operation is not None:
+            return f"operation:{arrival.operation}:{arrival.number}"
         case "request":
             return f"request:{arrival.attempt}"
         case "response":
             return f"response:{arrival.attempt}:{exchange_id or ''}:{digest}"
         case "callback" if event_id is None:
-            return f"snapshot:{digest}"
+            return f"snapshot{place}:{digest}"
         case "callback":
-            return f"callback:{_escaped(word)}:{event_id}"
+            return f"callback{place}:{_escaped(word)}:{event_id}"
         case "poll":
-            return f"poll:{digest}"
+            return f"poll{place}:{digest}"
 
 
 def spoken_word(value: object) -> str | None:
@@ -113,6 +126,18 @@ def is_order_id(text: str) -> bool:
     if text.isascii():
         return text.isprintable()
     return _UNFIT.search(text) is None and len(text.encode()) <= MAX_ID_BYTES
+
+
+def is_operation(name: object) -> bool:
+    """Tell whether this can name an operation: a short word in lower case, as `cancel`."""
+    return isinstance(name, str) and _OPERATION.fullmatch(name) is not None
+
+
+def number_in(key: str) -> int | None:
+    """Return the number in the key of an operation's request, None in any other."""
+    kind, _, rest = key.partition(":")
+    number = rest.rpartition(":")[2]
+    return int(number) if kind == "operation" and number.isdecimal() else None
 
 
 def stated_order_id(value: object) -> str | None:

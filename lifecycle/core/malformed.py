@@ -6,14 +6,25 @@ moves, mappings that describe a state. None of them is a stored word, so each is
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from enum import Enum
 from typing import Any, Final
 
+from pydantic import BaseModel
+from transitions import Machine
+
 MAX_NAME_BYTES: Final = 255
+ANOMALY_CODE: Final = re.compile(r"[a-z][a-z0-9_]{0,39}")
 PARTS: Final = frozenset({"trigger", "source", "dest"})
 
+# A machine is its own model: a trigger of such a name would hide a part of it, or be hidden.
+_TAKEN: Final = frozenset(dir(Machine()))
+# What this library says of events itself: no provider's word.
+_OUR_ANOMALIES: Final = frozenset(
+    {"refused", "unrecognized", "divergent", "bad_time", "unreadable_body"}
+)
 _ORDERED: Final = ("states", "main_line")
 _UNORDERED: Final = ("terminal", "aborts", "birth", "side", "informational")
 # `transitions` reads them as every state, and as the state that a move starts from.
@@ -33,6 +44,38 @@ def listed(value: object) -> Any:
 def malformed(parts: Mapping[str, object]) -> list[str]:
     """Return a sentence for each part of a lifecycle that is of no use, once each."""
     return list(dict.fromkeys(_malformed(parts)))
+
+
+def wrong_anomalies(anomalies: object) -> Iterator[str]:
+    """Yield what is wrong with a provider's own anomalies: codes, each with its sentence."""
+    if anomalies is None:
+        return
+    if not isinstance(anomalies, Mapping):
+        yield "anomalies is no mapping, expected one from codes to sentences"
+        return
+    for code, sentence in anomalies.items():
+        if type(code) is not str or ANOMALY_CODE.fullmatch(code) is None:
+            yield "anomalies has a code that is no short name in lower case"
+        elif code in _OUR_ANOMALIES:
+            yield f"anomalies has the code {code!a}, which is one of this library"
+        elif type(sentence) is not str or not sentence.strip() or not is_name(sentence):
+            yield f"anomaly {code!a} has no sentence of up to {MAX_NAME_BYTES} bytes"
+
+
+def wrong_facts(parts: Mapping[str, object]) -> Iterator[str]:
+    """Yield what is wrong with the facts of a lifecycle that are no lists."""
+    if parts["confirmed"] is not None and not is_name(parts["confirmed"]):
+        yield f"confirmed is {_kind(parts['confirmed'])}, expected a state"
+    if not isinstance(parts["numbered"], bool):
+        yield f"numbered is {_kind(parts['numbered'])}, expected True or False"
+
+
+def unfit_details(model: object) -> Iterator[str]:
+    """Yield what keeps a value from being the model of a provider's details."""
+    if not isinstance(model, type) or not issubclass(model, BaseModel):
+        yield "details is no pydantic model"
+    elif model.model_rebuild(raise_errors=False) is False:
+        yield f"details is the model {model.__name__!a}, which names a type that is not there"
 
 
 def is_name(value: object) -> bool:
@@ -116,3 +159,32 @@ def _kind(value: object) -> str:
     if type(value) is str:
         return "a text"
     return "nothing" if value is None else f"a value of type {type(value).__name__}"
+
+
+def problems_of_moves(states: tuple[str, ...], moves: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return what `transitions` would accept in silence or refuse with a traceback."""
+    if not states:
+        return ["it has no states"]
+    problems = [f"state {state!a} is listed twice" for state in _repeated(states)]
+    for move in moves:
+        if set(move) != PARTS:
+            problems.append(f"move {dict(move)!a} needs trigger, source and dest, and nothing else")
+            continue
+        if move["trigger"] in _TAKEN:
+            problems.append(f"{move['trigger']!a} is a name that `transitions` uses itself")
+        source, dest = move["source"], move["dest"]
+        sources = source if isinstance(source, list | tuple) else [source]
+        if not sources:
+            problems.append(f"{move['trigger']!a} starts from no state")
+        problems += [
+            f"{move['trigger']!a} starts from unknown state {s!a}"
+            for s in sources
+            if s not in {*states, "*"}
+        ]
+        if dest not in states:
+            problems.append(f"{move['trigger']!a} leads to unknown state {dest!a}")
+    return problems
+
+
+def _repeated(names: Sequence[str]) -> list[str]:
+    return sorted({name for name in names if names.count(name) > 1})

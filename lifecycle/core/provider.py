@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from msgspec import UNSET, UnsetType
 
 from lifecycle.core.definition import Definition
-from lifecycle.core.event import NOTHING, Arrival, Fate, Fault, Problem, Value
+from lifecycle.core.event import NOTHING, Arrival, Fate, Fault, Value
 
 JsonObject = dict[str, Any]
 
@@ -30,8 +30,14 @@ class Reading(Value, frozen=True, gc=False):
         occurred_at: the provider's clock, with a zone. A poll is timed by its `Date` header.
         details: what the body says about the order, in JSON values: only what says something.
         faults: the errors of a response that is rejected or failed.
-        problems: anomaly codes of what is odd about the body.
+        problems: anomaly codes of what is odd about the body: `bad_time`, `unreadable_body`,
+            `unrecognized`, or one that the definition has of its own.
         fate: what a failed response says about its request.
+        sequence: the provider's number of what a callback or poll shows, 0 to 2^63 - 1.
+        is_test: whether the provider marks a callback as a test. It is quarantined as
+            `test_event`, unless the provider has `takes_tests`.
+        links: the provider's own ids of this order, by which later events may name it.
+        refers_to: one such id, where the body names its order by that alone.
 
     Of a request only `order_id` counts: it is our own.
     """
@@ -44,8 +50,12 @@ class Reading(Value, frozen=True, gc=False):
     occurred_at: datetime | None = None
     details: Mapping[str, Any] = NOTHING
     faults: tuple[Fault, ...] = ()
-    problems: tuple[Problem, ...] = ()
+    problems: tuple[str, ...] = ()
     fate: Fate | None = None
+    sequence: int | None = None
+    is_test: bool = False
+    links: tuple[str, ...] = ()
+    refers_to: str | None = None
 
     def __repr__(self) -> str:
         return "<Reading>"
@@ -59,6 +69,10 @@ class NoReading(Value, frozen=True, gc=False):
 
     reason: str
     detail: str
+
+
+Said = Reading | NoReading | tuple[Reading | NoReading, ...]
+"""What a provider says of one body: several readings where it holds several events."""
 
 
 class Provider(Protocol):
@@ -76,7 +90,9 @@ class Provider(Protocol):
 
     It may offer `read_details(kind, body)` besides, which returns what `read` tells as
     `details` of a callback, of a poll that succeeded or of an accepted response: stored events
-    are read again for these alone. What only does that is several times as fast.
+    are read again for these alone. What only does that is several times as fast. Events beyond
+    the first of a body are always read whole. `takes_tests = True` makes test events count, as
+    where it is configured for tests.
 
     What is JSON, whose order it is, what identifies it, hashes and limits are decided by
     `lifecycle.core.recognizer`, once for all providers.
@@ -97,8 +113,11 @@ class Provider(Protocol):
         """Names in lower case of the headers to keep beside the usual ones."""
         ...
 
-    def read(self, arrival: Arrival, body: JsonObject | None) -> Reading | NoReading:
+    def read(self, arrival: Arrival, body: JsonObject | None) -> Said:
         """Return what an arrival says, or why it says nothing.
+
+        A callback or poll that holds several events gives a tuple of readings, always in the
+        same order: each is known by its place. The headers that are kept may be read too.
 
         `body` is the JSON object that the bytes spell; None where they spell none, which
         never happens for a callback. Called when something arrives and whenever a stored

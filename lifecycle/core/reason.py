@@ -58,6 +58,8 @@ def reason(
 def _why_noted(definition: Definition, event: Event, target: str | None, status: str | None) -> str:
     if event.name in (FAILED, POLL_FAILED):
         return _why_failed(event)
+    if event.kind == "request" and event.operation is not None:
+        return f"we asked for {shown(event.operation)}: what it came to, answers and callbacks say"
     if event.trigger in definition.informational:
         return f"{shown(event.name)} {INFORMS}"
     if target in definition.side:

@@ -16,22 +16,28 @@ provider itself are provider faults.
 from __future__ import annotations
 
 import logging
-import re
-import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from hashlib import sha256
-from types import MappingProxyType, TracebackType
-from typing import Any, Final
+from types import MappingProxyType
+from typing import Final
 
-from msgspec import UNSET, structs
+from msgspec import UNSET
 
 from lifecycle.core import identity
 from lifecycle.core.argument import type_name
+from lifecycle.core.arrival import arrival_again, is_asked, ready
+from lifecycle.core.checked_provider import (
+    checked_provider,
+    details_reader,
+    raise_if_not_its_own,
+    takes_tests,
+)
 from lifecycle.core.checked_reading import WrongReadingError, checked, checked_details
 from lifecycle.core.definition import Definition
 from lifecycle.core.event import (
     ACCEPTED,
+    ASKED,
     EXCHANGE_NAMES,
     FAILED,
     MAX_BODY_BYTES,
@@ -49,7 +55,7 @@ from lifecycle.core.event import (
     Unreadable,
     opaque_id,
 )
-from lifecycle.core.identity import is_order_id, stated_order_id
+from lifecycle.core.identity import is_order_id
 from lifecycle.core.instant import parse_http_date
 from lifecycle.core.provider import JsonObject, NoReading, Provider, Reading
 from lifecycle.core.strict_json import parse, parse_again
@@ -66,12 +72,27 @@ _BAD_ORDER_ID: Final = NoReading(
     "bad_order_id", "the order id is not a text of 1 to 255 bytes without control characters"
 )
 
-_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_TEST_EVENT: Final = NoReading(
+    "test_event", "the provider marks it as a test, and is not configured for tests here"
+)
+_UNLINKED: Final = NoReading(
+    "unlinked", "it names an order by an id of the provider's own that no order is linked to"
+)
+_BAD_OPERATION: Final = NoReading(
+    "bad_operation", "the operation is no short word in lower case, or has no number"
+)
+
+_OF_AN_ATTEMPT: Final = frozenset({"request", "response"})
+_OF_AN_OPERATION: Final = frozenset({"request", "poll"})
 _WITHOUT_READABLE_ERROR: Final = (Fault(),)
 _SAYS_NOTHING: Final = Reading()
 
 
-DetailsReader = Callable[[Kind, JsonObject], Mapping[str, Any]]
+Seen = tuple[str, datetime | None, int | None]
+"""The digest of what arrived, what its `Date` header says, and which reading of it this is."""
+
+OrderLinked = Callable[[str], str | None]
+"""Tells which order an id of the provider's own is of, None where nobody said so."""
 
 
 class Recognizer:
@@ -84,26 +105,44 @@ class Recognizer:
     """
 
     def __init__(self, provider: Provider) -> None:
-        self.name, self.definition, self.kept_headers = _checked_provider(provider)
+        self.name, self.definition, self.kept_headers = checked_provider(provider)
         self._provider = provider
         self._own_words = _own_words(self.definition)
-        self._read_details = _details_reader(provider)
+        self._read_details = details_reader(provider)
+        self._takes_tests = takes_tests(provider)
 
     def recognize(self, arrival: Arrival) -> Event | Unreadable:
-        """Return the event that an arrival is, or why it cannot be read. Raises no `Exception`."""
-        stated = arrival.order_id
-        if stated is not None:
-            stated = stated_order_id(stated)
-            if stated != arrival.order_id:
-                arrival = structs.replace(arrival, order_id=stated)
-        if type(arrival.headers) is not MappingProxyType:
-            # Nor may the provider change these.
-            arrival = structs.replace(arrival, headers=MappingProxyType({**arrival.headers}))
-        found = self._recognized(arrival, stated)
-        if isinstance(found, Event):
-            return found
-        came = (arrival.body, arrival.received_at, arrival)
-        return Unreadable(self.name, found.reason, found.detail, *came)
+        """Return the event that an arrival is, of several the first; or why it cannot be read.
+
+        Raises no `Exception`.
+        """
+        return self.recognize_all(arrival)[0]
+
+    def recognize_all(
+        self, arrival: Arrival, order_linked: OrderLinked | None = None
+    ) -> tuple[Event | Unreadable, ...]:
+        """Return the events that an arrival holds; where some cannot be read, once why.
+
+        `order_linked` tells which order a provider's own id is of. Raises no `Exception`.
+        """
+        arrival = ready(arrival)
+        found = self._recognized(arrival, order_linked, takes_tests=self._takes_tests)
+        first = found[0]
+        return (
+            (first,) if len(found) == 1 and isinstance(first, Event) else self._told(arrival, found)
+        )
+
+    def rederive(self, stored: Stored, body: bytes) -> Event | Unreadable:
+        """Return what a stored event is under today's rules, as `recognize`.
+
+        Of several readings of its body that which it is. A test event that was taken is taken.
+        """
+        arrival = ready(arrival_again(stored, body))
+        found = self._told(arrival, self._recognized(arrival, None, takes_tests=True))
+        for each in found:
+            if isinstance(each, Event) and each.part == stored.part:
+                return each
+        return found[-1]
 
     def recall(self, stored: Stored, body: bytes) -> Content:
         """Return what the body of a stored event says under today's rules.
@@ -118,54 +157,77 @@ class Recognizer:
         if kind == "request" or (value is None and kind == "callback"):
             return NO_CONTENT
         has_details = name == ACCEPTED if kind == "response" else name != POLL_FAILED
-        if has_details and value is not None and self._read_details is not None:
+        is_first = stored.part is None and value is not None
+        if has_details and is_first and self._read_details is not None:
             try:
-                return Content(checked_details(self._read_details(kind, value)), (), None)
+                return Content(checked_details(self._read_details(kind, value or {})), (), None)
             except BaseException as raised:  # noqa: BLE001 - whatever it is, it costs one order
                 said: Reading | NoReading = self._fault(raised)
         else:
-            said = self.read(_arrival_of(stored, body), value)
+            readings = self.read(arrival_again(stored, body), value)
+            part = stored.part or 1
+            said = readings[part - 1] if part <= len(readings) else readings[0]
         if isinstance(said, NoReading):
             if said.reason == PROVIDER_FAULT:
                 raise ProviderFaultError(self.name, stored.order_id, said.detail)
             said = _SAYS_NOTHING
         return _content(kind, name, said)
 
-    def read(self, arrival: Arrival, body: JsonObject | None) -> Reading | NoReading:
-        """Return the provider's checked reading, or `provider_fault` if its code fails."""
+    def read(self, arrival: Arrival, body: JsonObject | None) -> tuple[Reading | NoReading, ...]:
+        """Return the provider's checked readings, or `provider_fault` if its code fails."""
         try:
-            return checked(self._provider.read(arrival, body), arrival.kind)
+            own = self.definition.anomalies
+            return checked(self._provider.read(arrival, body), arrival.kind, own)
         except BaseException as raised:  # noqa: BLE001 - whatever it is, what arrived is kept
-            return self._fault(raised)
+            return (self._fault(raised),)
 
-    def _recognized(self, arrival: Arrival, stated: str | None) -> Event | NoReading:
+    def _told(
+        self, arrival: Arrival, found: Sequence[Event | NoReading]
+    ) -> tuple[Event | Unreadable, ...]:
+        """Return the events that were found, and last what cannot be read, at most once."""
+        events = tuple([each for each in found if isinstance(each, Event)])
+        if len(events) == len(found):
+            return events
+        why = next(each for each in found if isinstance(each, NoReading))
+        came = (arrival.body, arrival.received_at, arrival)
+        return (*events, Unreadable(self.name, why.reason, why.detail, *came))
+
+    def _recognized(
+        self, arrival: Arrival, order_linked: OrderLinked | None, *, takes_tests: bool
+    ) -> Sequence[Event | NoReading]:
+        stated = arrival.order_id
         if len(arrival.body) > MAX_BODY_BYTES:
-            return _TOO_BIG
+            return (_TOO_BIG,)
         if stated is not None and not is_order_id(stated):
-            return _BAD_ORDER_ID
+            return (_BAD_ORDER_ID,)
+        if arrival.operation is not None and not is_asked(arrival):
+            return (_BAD_OPERATION,)
         body = _object_in(arrival)
         if isinstance(body, NoReading):
-            return body
+            return (body,)
         date = parse_http_date(arrival.headers.get("date", "")) if arrival.kind == "poll" else None
         # Compute the digest first: provider code could mutate the body.
         digest = identity.digest_of(arrival, date, body)
-        said = self.read(arrival, body)
-        if isinstance(said, NoReading):
-            return said
-        order_id = _order(stated, said.order_id)
-        if isinstance(order_id, NoReading):
-            return order_id
-        return self._event(arrival, order_id, said, digest, date)
+        found: list[Event | NoReading] = []
+        readings = self.read(arrival, body)
+        for number, said in enumerate(readings, 1):
+            whose = _whose(arrival, said, order_linked, takes_tests=takes_tests)
+            if isinstance(whose, NoReading):
+                found.append(whose)
+            elif isinstance(said, Reading):
+                part = number if number > 1 else None
+                found.append(self._event(arrival, whose, said, (digest, date, part)))
+        if len(found) > 1:  # a line that names an order takes that order's readings alone
+            found = [each for each in found if each is not _MISMATCH] or [_MISMATCH]
+        return found
 
-    def _event(
-        self, arrival: Arrival, order_id: str, said: Reading, digest: str, date: datetime | None
-    ) -> Event:
-        kind, attempt, exchange_id = arrival.kind, arrival.attempt, arrival.exchange_id
+    def _event(self, arrival: Arrival, order_id: str, said: Reading, seen: Seen) -> Event:
+        kind, exchange_id, (digest, date, part) = arrival.kind, arrival.exchange_id, seen
         exchange_id = None if exchange_id is None else opaque_id(exchange_id)
-        name, trigger, status = said.name or "", said.trigger, said.status
+        status, name, trigger = said.status, said.name or "", said.trigger
         word = identity.spoken_word(status)
         if kind == "request":
-            trigger = name = REQUESTED if attempt == 1 else RESUBMITTED
+            name, trigger = _asked(arrival)
         elif trigger is UNSET:
             trigger = None if name in self._own_words else name
         details, faults, fate = _content(kind, name, said)
@@ -175,13 +237,13 @@ class Recognizer:
             kind,
             name,
             trigger,
-            identity.key_of(arrival, exchange_id, word or name, said.event_id, digest),
+            identity.key_of(arrival, exchange_id, word or name, said.event_id, digest, part=part),
             digest,
             arrival.received_at,
             arrival.body,
             sha256(arrival.body).hexdigest(),
             said.event_id,
-            attempt if kind in {"request", "response"} else None,
+            arrival.attempt if kind in _OF_AN_ATTEMPT and not arrival.operation else None,
             None if kind == "callback" else exchange_id,
             None if status is None or word is None else identity.as_kept(status),
             date if kind == "poll" else said.occurred_at,
@@ -192,7 +254,11 @@ class Recognizer:
             said.problems,
             fate,
             client=arrival.client,
-            operation=arrival.operation if kind == "poll" else None,
+            operation=arrival.operation if kind in _OF_AN_OPERATION else None,
+            sequence=said.sequence,
+            part=part,
+            links=said.links,
+            replayed=arrival.replayed,
             context=arrival.context,
         )
 
@@ -208,6 +274,14 @@ class Recognizer:
 
     def __repr__(self) -> str:
         return f"<Recognizer of {self.name}>"
+
+
+def _asked(arrival: Arrival) -> tuple[str, str | None]:
+    """Return the name and the trigger of a request of ours."""
+    if arrival.operation is not None:
+        return f"{arrival.operation}{ASKED}", None
+    name = REQUESTED if arrival.attempt == 1 else RESUBMITTED
+    return name, name
 
 
 def recognizer_of(provider: Provider) -> Recognizer:
@@ -249,16 +323,37 @@ def _object_in(arrival: Arrival) -> JsonObject | NoReading | None:
     return _NOT_AN_OBJECT if arrival.kind == "callback" else None
 
 
-def _order(stated: str | None, named: str | None) -> str | NoReading:
+def _whose(
+    arrival: Arrival,
+    said: Reading | NoReading,
+    order_linked: OrderLinked | None,
+    *,
+    takes_tests: bool,
+) -> str | NoReading:
+    """Return whose order a reading is about, or why it is no event."""
+    if isinstance(said, NoReading):
+        return said
+    if said.is_test and arrival.kind == "callback" and not takes_tests:
+        return _TEST_EVENT
+    return _order_of(arrival.order_id, said, order_linked)
+
+
+def _order_of(
+    stated: str | None, said: Reading, order_linked: OrderLinked | None
+) -> str | NoReading:
     """Return the order id that the arrival and the body agree on.
 
     If the arrival states one, an unusable id in the body is ignored.
     """
-    if stated is None:
-        if not named:
-            return _NO_ORDER
+    named = said.order_id
+    if stated is not None:
+        return stated if named is None or named == stated or not is_order_id(named) else _MISMATCH
+    if named:
         return named if is_order_id(named) else _BAD_ORDER_ID
-    return stated if named is None or named == stated or not is_order_id(named) else _MISMATCH
+    if said.refers_to is None:
+        return _NO_ORDER
+    linked = None if order_linked is None else order_linked(said.refers_to)
+    return _UNLINKED if linked is None else linked
 
 
 def _content(kind: Kind, name: str, said: Reading) -> Content:
@@ -280,80 +375,3 @@ def _read_object(kind: Kind, body: bytes) -> JsonObject | None:
     except JsonError:
         return None
     return value if type(value) is dict else None
-
-
-def _arrival_of(stored: Stored, body: bytes) -> Arrival:
-    return Arrival(
-        stored.kind,
-        body,
-        stored.received_at,
-        stored.order_id,
-        stored.attempt or 1,
-        stored.exchange_id,
-        stored.http_status,
-        MappingProxyType({**stored.headers}),
-    )
-
-
-def _details_reader(provider: Provider) -> DetailsReader | None:
-    """Return the provider's `read_details`; None where it has none that fits its `read`.
-
-    One that is inherited, while `read` is not, tells what another provider would.
-    """
-    own = getattr(provider, "__dict__", {})
-    owner = next((kind for kind in type(provider).__mro__ if "read" in vars(kind)), None)
-    if owner is None or "read" in own or "read_details" not in vars(owner):
-        return None
-    reader: DetailsReader = provider.read_details  # type: ignore[attr-defined]
-    return reader
-
-
-def _checked_provider(provider: Provider) -> tuple[str, Definition, frozenset[str]]:
-    try:
-        name, definition, headers = provider.name, provider.definition, provider.kept_headers
-        is_set = isinstance(headers, set | frozenset)
-        kept = frozenset(map(_header, headers)) if is_set else frozenset({""})
-        can_read = callable(provider.read) and not isinstance(provider, type)
-    except BaseException as raised:  # noqa: BLE001 - whatever it is, this is no provider
-        raise_if_not_its_own(raised)
-        raise InvalidArgumentError(
-            "provider", f"one whose attributes can be read; one raised {type_name(raised)}"
-        ) from None
-    if not isinstance(name, str) or _NAME.fullmatch(name) is None:
-        raise InvalidArgumentError("provider", "a name of 1 to 64 letters, digits, . _ and -")
-    name = str.__str__(name)
-    if not isinstance(definition, Definition):
-        raise InvalidArgumentError(f"provider {name!a}", "a Definition as its definition")
-    if "" in kept:
-        raise InvalidArgumentError(f"provider {name!a}", "kept_headers: a set of lower-case names")
-    if not can_read:
-        raise InvalidArgumentError(f"provider {name!a}", "a value with a function read, no class")
-    return name, definition, kept
-
-
-def _header(name: object) -> str:
-    """Return a header's name as plain text, "" where it is none."""
-    text = str.__str__(name) if isinstance(name, str) else ""
-    return text if text == text.lower() else ""
-
-
-def raise_if_not_its_own(raised: BaseException) -> None:
-    """Raise again what is not the doing of a provider's code, in the midst of which it came."""
-    # By its true type: what it says of itself may be wrong, or raise.
-    if issubclass(type(raised), KeyboardInterrupt):
-        raise raised
-    if not issubclass(type(raised), Exception) and _is_from_a_signal(raised):
-        raise raised
-
-
-def _is_from_a_signal(raised: BaseException) -> bool:
-    """Tell whether one of the process's signal handlers raised this, in the middle of the call."""
-    handlers = {
-        getattr(signal.getsignal(number), "__code__", None) for number in signal.valid_signals()
-    }
-    trace: TracebackType | None = vars(BaseException)["__traceback__"].__get__(raised)
-    while trace is not None:
-        if trace.tb_frame.f_code in handlers:
-            return True
-        trace = trace.tb_next
-    return False

@@ -12,7 +12,7 @@ from msgspec import structs
 
 from lifecycle.core.awaiting import awaiting, missing
 from lifecycle.core.definition import Definition
-from lifecycle.core.event import FAILED, REJECTED, Event, Problem
+from lifecycle.core.event import FAILED, REJECTED, Event
 from lifecycle.core.reason import reason, shown_key
 from lifecycle.core.verdict import Stage
 from lifecycle.core.view import Anomaly, AnomalyCode, OrderError, OrderView, Verdict
@@ -111,13 +111,13 @@ def _errors(folded: Folded) -> tuple[OrderError, ...]:
 
 
 def _anomalies(folded: Folded) -> tuple[Anomaly, ...]:
-    found: dict[tuple[AnomalyCode, str], str] = {}
+    found: dict[tuple[str, str], str] = {}
     for judged in folded.odd:
         event, code = judged.event, ODD.get(judged.verdict)
         if code is not None:
             found[code, event.key] = why(folded.definition, judged)
         for problem in event.problems:
-            found.setdefault((problem, event.key), _DETAILS[problem])
+            found.setdefault((problem, event.key), _detail(folded.definition, problem))
     for event in folded.evidence:
         found["divergent", event.key] = (
             f"several contents came under the key {shown_key(event.key)}; one of them counts"
@@ -170,7 +170,13 @@ ODD: Final[Mapping[Verdict, AnomalyCode]] = {
 }
 """Verdicts that are anomalies."""
 
-_DETAILS: Final[Mapping[Problem, str]] = {
+
+def _detail(definition: Definition, problem: str) -> str:
+    """Return the sentence for what is odd about an event; a code of old may have none today."""
+    return _DETAILS.get(problem) or definition.anomalies.get(problem) or "the provider found it odd"
+
+
+_DETAILS: Final[Mapping[str, str]] = {
     "bad_time": "the event's time is no RFC 3339 time with a zone from 2000 to 2099, so it counts "
     "as undated",
     "unreadable_body": "the order was accepted, but the answer is no JSON object",

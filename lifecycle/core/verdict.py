@@ -34,6 +34,8 @@ SortKey = tuple[Any, ...]
 def sort_key(definition: Definition, event: Event) -> SortKey:
     """Return the place of an event: total, and distinct for distinct events of an order."""
     rank, kind, occurred_at = definition.rank(event.trigger), event.kind, event.occurred_at
+    if event.operation is not None and kind == "request":
+        return (SNAPSHOTS, rank, event.key, event.digest)
     if kind == "request" or kind == "response":  # noqa: PLR1714 - twice as fast
         if event.name == ACCEPTED and rank > definition.last_birth_rank:
             return (SNAPSHOTS, rank, event.key, event.digest)
@@ -81,8 +83,8 @@ def judge(definition: Definition, standing: Standing, event: Event, lane: int) -
 def _judged(definition: Definition, standing: Standing, meaning: Meaning) -> Verdict:
     trigger, kind, is_timed, lane = meaning
     status = standing.status
-    if trigger in definition.informational:
-        return Verdict.NOTED
+    if trigger in definition.informational or (kind == "request" and lane == SNAPSHOTS):
+        return Verdict.NOTED  # as the request of an operation is
     target = definition.state(trigger)
     if target is None:
         return Verdict.UNRECOGNIZED

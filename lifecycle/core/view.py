@@ -93,9 +93,12 @@ class Milestone(FrozenValue):
 
 
 class Anomaly(FrozenValue):
-    """Something a person should look at; `events` are the keys that show it."""
+    """Something a person should look at; `events` are the keys that show it.
 
-    code: AnomalyCode
+    `code` is an `AnomalyCode`, or one that the provider's definition has of its own.
+    """
+
+    code: str
     detail: str
     events: tuple[str, ...]
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from hashlib import sha256
 from types import MappingProxyType
-from typing import Any, Final, cast
+from typing import Any, Final
 from zlib import crc32
 
 from msgspec import UNSET, MsgspecError, json, structs
@@ -26,7 +26,6 @@ from lifecycle.core.event import (
     Content,
     Entry,
     Event,
-    Problem,
     Redriven,
     Unreadable,
 )
@@ -344,7 +343,7 @@ def event_of(
         MappingProxyType(fields.headers) if fields.headers else NO_HEADERS,
         content.details,
         content.faults,
-        cast("tuple[Problem, ...]", fields.problems),
+        fields.problems,
         content.fate,
         recorded_at=fields.recorded_at,
         version=record.version,

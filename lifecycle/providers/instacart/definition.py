@@ -80,6 +80,7 @@ LAST_MILE: Final = Definition.write(
     terminal=("delivered", "canceled"),
     aborts=("canceled",),
     birth=("created", "brand_new"),
+    confirmed="brand_new",
     side=("staged",),
     main_line=(
         "requested",

@@ -1,0 +1,47 @@
+"""An arrival before a provider sees it: made ready, or made again from what is stored."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+
+from msgspec import structs
+
+from lifecycle.core import identity
+from lifecycle.core.event import Arrival, Stored
+from lifecycle.core.identity import stated_order_id
+
+
+def ready(arrival: Arrival) -> Arrival:
+    """Return an arrival that a provider may see: its order id as text, its headers read-only."""
+    stated = arrival.order_id
+    if stated is not None:
+        stated = stated_order_id(stated)
+        if stated != arrival.order_id:
+            arrival = structs.replace(arrival, order_id=stated)
+    if type(arrival.headers) is not MappingProxyType:
+        # Nor may the provider change these.
+        arrival = structs.replace(arrival, headers=MappingProxyType({**arrival.headers}))
+    return arrival
+
+
+def is_asked(arrival: Arrival) -> bool:
+    """Tell whether an operation has a name, and its request a number."""
+    if not identity.is_operation(arrival.operation):
+        return False
+    return arrival.kind != "request" or (arrival.number or 0) > 0
+
+
+def arrival_again(stored: Stored, body: bytes) -> Arrival:
+    """Return what arrived, from what is stored of the event that it became."""
+    return Arrival(
+        stored.kind,
+        body,
+        stored.received_at,
+        stored.order_id,
+        stored.attempt or 1,
+        stored.exchange_id,
+        stored.http_status,
+        MappingProxyType({**stored.headers}),
+        operation=stored.operation,
+        number=identity.number_in(stored.key),
+    )

@@ -1,0 +1,104 @@
+"""What of a provider is read once, and checked: its name, its definition, the headers it keeps.
+
+And what its code may raise: whatever it is, it costs no more than what was asked of it.
+"""
+
+from __future__ import annotations
+
+import re
+import signal
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import Any, Final
+
+from lifecycle.core.argument import type_name
+from lifecycle.core.definition import Definition
+from lifecycle.core.event import Kind
+from lifecycle.core.provider import JsonObject, Provider
+from lifecycle.errors import InvalidArgumentError
+
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+DetailsReader = Callable[[Kind, JsonObject], Mapping[str, Any]]
+
+
+def checked_provider(provider: Provider) -> tuple[str, Definition, frozenset[str]]:
+    """Return the name, definition and headers of a provider, each read once.
+
+    Raises:
+        InvalidArgumentError: one of them cannot be used.
+    """
+    try:
+        name, definition, headers = provider.name, provider.definition, provider.kept_headers
+        is_set = isinstance(headers, set | frozenset)
+        kept = frozenset(map(_header, headers)) if is_set else frozenset({""})
+        can_read = callable(provider.read) and not isinstance(provider, type)
+    except BaseException as raised:  # noqa: BLE001 - whatever it is, this is no provider
+        raise_if_not_its_own(raised)
+        raise InvalidArgumentError(
+            "provider", f"one whose attributes can be read; one raised {type_name(raised)}"
+        ) from None
+    if not isinstance(name, str) or _NAME.fullmatch(name) is None:
+        raise InvalidArgumentError("provider", "a name of 1 to 64 letters, digits, . _ and -")
+    name = str.__str__(name)
+    if not isinstance(definition, Definition):
+        raise InvalidArgumentError(f"provider {name!a}", "a Definition as its definition")
+    if "" in kept:
+        raise InvalidArgumentError(f"provider {name!a}", "kept_headers: a set of lower-case names")
+    if not can_read:
+        raise InvalidArgumentError(f"provider {name!a}", "a value with a function read, no class")
+    return name, definition, kept
+
+
+def _header(name: object) -> str:
+    """Return a header's name as plain text, "" where it is none."""
+    text = str.__str__(name) if isinstance(name, str) else ""
+    return text if text == text.lower() else ""
+
+
+def raise_if_not_its_own(raised: BaseException) -> None:
+    """Raise again what is not the doing of a provider's code, in the midst of which it came."""
+    # By its true type: what it says of itself may be wrong, or raise.
+    if issubclass(type(raised), KeyboardInterrupt):
+        raise raised
+    if not issubclass(type(raised), Exception) and _is_from_a_signal(raised):
+        raise raised
+
+
+def _is_from_a_signal(raised: BaseException) -> bool:
+    """Tell whether one of the process's signal handlers raised this, in the middle of the call."""
+    handlers = {
+        getattr(signal.getsignal(number), "__code__", None) for number in signal.valid_signals()
+    }
+    trace: TracebackType | None = vars(BaseException)["__traceback__"].__get__(raised)
+    while trace is not None:
+        if trace.tb_frame.f_code in handlers:
+            return True
+        trace = trace.tb_next
+    return False
+
+
+def takes_tests(provider: Provider) -> bool:
+    """Tell whether a provider is configured for tests, so that test events count."""
+    try:
+        return getattr(provider, "takes_tests", False) is True
+    except BaseException as raised:  # noqa: BLE001 - whatever it is, it says nothing
+        raise_if_not_its_own(raised)
+        return False
+
+
+def details_reader(provider: Provider) -> DetailsReader | None:
+    """Return the provider's `read_details`; None where it has none that fits its `read`.
+
+    One that is inherited, while `read` is not, tells what another provider would.
+    """
+    own = getattr(provider, "__dict__", {})
+    owner = next((kind for kind in type(provider).__mro__ if "read" in vars(kind)), None)
+    if owner is None or "read" in own or "read_details" not in vars(owner):
+        return None
+    try:
+        reader: DetailsReader = provider.read_details  # type: ignore[attr-defined]
+    except BaseException as raised:  # noqa: BLE001 - whatever it is, there is none
+        raise_if_not_its_own(raised)
+        return None
+    return reader
