@@ -5,12 +5,10 @@ Everything about HTTP, faults and retries is the engines'.
 
 from __future__ import annotations
 
-import hmac
 import json
 from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from hashlib import sha256
 from typing import Any, ClassVar, TypeVar
 
 from pydantic import SecretStr
@@ -28,8 +26,6 @@ from lifecycle.http.client import (
 )
 from lifecycle.http.receiver import HmacSignatures, ReceiverPort, SignatureFormat
 from lifecycle.simulator import (
-    ANSWERS,
-    CALLBACKS,
     Answers,
     PlannedEvent,
     PlanRequest,
@@ -39,8 +35,8 @@ from lifecycle.simulator import (
     Scenario,
     Settings,
     SimulatedProvider,
+    with_faults,
 )
-from lifecycle.simulator.scenarios import by_name
 
 R = TypeVar("R")
 
@@ -126,33 +122,27 @@ class BookCrate:
 class CrateCalls(Calls[R]):
     """The calls, written once for both clients."""
 
-    url: str
-
     def create(self, body: bytes) -> R:
         """Book a crate."""
-        return self._once(json_call("create", "POST", f"{self.url}/crates", body))
+        return self._once(json_call("create", "POST", f"{self.base_url}/crates", body))
 
     def get(self, order_id: str | int, *, tries: int | None = None) -> R:
         """Look at a crate."""
-        return self._retried(json_call("get", "GET", f"{self.url}/crates/{order_id}"), tries)
+        return self._retried(json_call("get", "GET", f"{self.base_url}/crates/{order_id}"), tries)
 
     def stop(self, order_id: str) -> R:
         """Stop a crate."""
-        return self._renewed(json_call("stop", "DELETE", f"{self.url}/crates/{order_id}"))
+        return self._renewed(json_call("stop", "DELETE", f"{self.base_url}/crates/{order_id}"))
 
 
 class Client(HttpClient, CrateCalls[Answer]):
     def __init__(self, url: str, key: str) -> None:
-        self.url = url
-        authorization = FixedHeaders({"x-key": key})
-        super().__init__(url, lambda *_: authorization, first_wait=0.01)
+        super().__init__(url, FixedHeaders({"x-key": key}), first_wait=0.01)
 
 
 class AsyncClient(AsyncHttpClient, CrateCalls[Awaitable[Answer]]):
     def __init__(self, url: str, key: str) -> None:
-        self.url = url
-        authorization = FixedHeaders({"x-key": key})
-        super().__init__(url, lambda *_: authorization, first_wait=0.01)
+        super().__init__(url, FixedHeaders({"x-key": key}), first_wait=0.01)
 
 
 FORM = SignatureFormat("x-crate-signature", field="v1", time_field="t")
@@ -162,13 +152,9 @@ RECEIVER = ReceiverPort(FORM.gate)
 class CrateSettings(Settings):
     """The settings of the simulated provider; `callback_client_secret` signs callbacks."""
 
-    scenarios: ClassVar[Mapping[str, Scenario]] = by_name(
-        (
-            Scenario("delivered", "way", "everything goes well"),
-            Scenario("too-large", "refusal", "422"),
-            *ANSWERS,
-            *CALLBACKS,
-        )
+    scenarios: ClassVar[Mapping[str, Scenario]] = with_faults(
+        Scenario("delivered", "way", "everything goes well"),
+        Scenario("too-large", "refusal", "422"),
     )
     key: SecretStr = SecretStr("the key")
     signing_secret: SecretStr = SecretStr("a secret of thirty-two letters..")
@@ -202,11 +188,7 @@ class CratePlan:
 
 def signed(body: bytes, settings: CrateSettings) -> Mapping[str, str]:
     """Return the header that signs a callback."""
-    import time  # noqa: PLC0415 - the real time: the receiver compares it with its own
-
-    at = str(int(time.time()))
-    secret = settings.signing_secret.get_secret_value().encode()
-    return {FORM.header: f"t={at},v1={hmac.digest(secret, f'{at}.'.encode() + body, sha256).hex()}"}
+    return FORM.sign(settings.signing_secret.get_secret_value(), body)
 
 
 def _route(request: Request) -> Route | None:
@@ -240,20 +222,12 @@ def _said(status: int, what: str) -> Reply:
 
 SIMULATED = SimulatedProvider(
     settings=CrateSettings,
-    scenarios=CrateSettings.scenarios,
     route=_route,
     is_authorized=lambda request, settings: (
         request.headers.get("x-key") == settings.key.get_secret_value()
     ),
-    answers=Answers(
-        unauthorized=_said(401, "who are you"),
-        not_found=_said(404, "no such crate"),
-        wrong_method=_said(405, "not so"),
-        not_json=_said(422, "no JSON"),
-        too_big=_said(413, "too big"),
-        busy=_said(429, "later"),
-        unavailable=_said(503, "later"),
-        server_error=_said(500, "broken"),
+    answers=Answers.worded(
+        lambda what: {"problem": what}, not_json=_said(422, "no JSON"), busy=_said(429, "later")
     ),
     order_id=lambda body: id_text(body.get("crate")),
     reject=lambda _api, _order, body, _forced: (

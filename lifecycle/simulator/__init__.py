@@ -7,6 +7,7 @@
 | module | holds |
 |---|---|
 | `port` | what a provider says of itself: `SimulatedProvider` |
+| `requests`, `status_plan` | what most providers are put together from: routes, plans |
 | `settings`, `scenarios` | credentials, callbacks, faults, clock; what can happen |
 | `app` | `Simulator`: the ASGI application |
 | `server` | `serve` on a socket, `RunningSimulator` in a thread |
@@ -24,9 +25,11 @@ from lifecycle.simulator.app import Simulator
 from lifecycle.simulator.http import Reply, Request
 from lifecycle.simulator.plan import Plan, PlannedEvent, PlanRequest
 from lifecycle.simulator.port import Answers, Route, SimulatedProvider
-from lifecycle.simulator.scenarios import ANSWERS, CALLBACKS, Scenario
+from lifecycle.simulator.requests import cancel_to, route_by
+from lifecycle.simulator.scenarios import ANSWERS, CALLBACKS, Scenario, with_faults
 from lifecycle.simulator.server import RunningSimulator, serve
 from lifecycle.simulator.settings import Settings
+from lifecycle.simulator.status_plan import StatusPlans
 from lifecycle.simulator.truth import Attempt, OrderTruth, PastEvent, SentCallback
 
 __all__ = [
@@ -48,5 +51,9 @@ __all__ = [
     "Settings",
     "SimulatedProvider",
     "Simulator",
+    "StatusPlans",
+    "cancel_to",
+    "route_by",
     "serve",
+    "with_faults",
 ]

@@ -23,7 +23,8 @@ _LONGEST_WAIT_FOR_CALLBACK: Final = 5.0
 class OrderApi:
     """Answers the retailer's requests about orders.
 
-    A provider's functions are given it: `settings`, `clock`, `orders` by id, `show` and `apply`.
+    A provider's functions are given it: `settings`, `clock`, `orders` by id, `status`,
+    `show` and `apply`.
     """
 
     def __init__(
@@ -63,7 +64,7 @@ class OrderApi:
             self._never_created.pop(order_id, None)
 
         async def make(marks: frozenset[str]) -> Reply:
-            rejected = self._provider.reject(self, order, body, forced if first else frozenset())
+            rejected = self._provider.rejection(self, order, body, forced if first else frozenset())
             if rejected is not None:
                 return rejected
             return await self._create(
@@ -91,6 +92,10 @@ class OrderApi:
         # One instant for both: a later `Date` would claim a later look.
         now = self.clock.now()
         return Reply(200, created.order_at(now), at=now)
+
+    def status(self, created: CreatedOrder, now: datetime) -> str:
+        """Return the status of an order."""
+        return self._provider.status(created.order_at(now))
 
     def apply(
         self, order: Order, created: CreatedOrder, status: str, now: datetime, **fields: object

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
 from lifecycle.simulator.http import Reply, Request
 from lifecycle.simulator.plan import Body, Plan, PlanRequest
-from lifecycle.simulator.scenarios import Scenario
+from lifecycle.simulator.scenarios import Scenario, names_of_kind
 from lifecycle.simulator.settings import Settings
 
 if TYPE_CHECKING:
@@ -33,7 +33,14 @@ class Route(NamedTuple):
 
 @dataclass(frozen=True)
 class Answers:
-    """The answers that every request may get, as the provider words them."""
+    """The answers that every request may get, as the provider words them.
+
+        Answers.worded(lambda what: {"problem": what})                   # all of them
+        Answers.worded(..., unauthorized=Reply(401, {"problem": 17}))    # but for one
+
+    `rejected` answers a create request that a refusal scenario rejects, `repeated` one with an
+    order id that is taken.
+    """
 
     unauthorized: Reply
     not_found: Reply
@@ -43,7 +50,28 @@ class Answers:
     busy: Reply
     unavailable: Reply
     server_error: Reply
+    rejected: Reply
+    repeated: Reply
 
+    @classmethod
+    def worded(cls, word: Callable[[str], Body], **others: Reply) -> Self:
+        """Return answers with the usual statuses; `word` makes a body of a sentence."""
+        usual = {name: Reply(status, word(what)) for name, (status, what) in _USUAL.items()}
+        return cls(**usual | others)
+
+
+_USUAL: Final = {
+    "unauthorized": (401, "not authorized"),
+    "not_found": (404, "no such order"),
+    "wrong_method": (405, "not this method"),
+    "not_json": (400, "the body is no JSON object"),
+    "too_big": (413, "the body is too big"),
+    "busy": (429, "too many requests"),
+    "unavailable": (503, "not available, try again later"),
+    "server_error": (500, "an error of the server"),
+    "rejected": (422, "the order cannot be taken"),
+    "repeated": (409, "there is such an order"),
+}
 
 Reject = Callable[["OrderApi", "Order", Mapping[str, Any], frozenset[str]], Reply | None]
 Operation = Callable[["OrderApi", "Order", "CreatedOrder"], Reply]
@@ -55,19 +83,20 @@ class SimulatedProvider:
     """A provider to simulate; its folder exports one as `simulator.SIMULATED`.
 
     Attributes:
-        settings: the class of its settings.
-        scenarios: what can happen to an order, by name.
+        settings: the class of its settings, which has the scenarios.
         route: tells what a request is about; None: it is none of the API.
-        token_path: where it grants tokens, split; None: it checks `is_authorized` instead.
         answers: the answers that every request may get.
         order_id: the id in a create request; None: it has none.
-        forced: the names of the scenarios that a create request asks for.
-        reject: the answer that rejects a create request, or None.
         plan: plans an order that is made.
-        answer_created: the answer to a create request that made an order.
-        operations: what can be done to an order beside getting it, by name.
         status: the status in an order object.
         ended: the statuses that an order does not leave.
+        token_path: where it grants tokens, split; None: it checks `is_authorized` instead.
+        is_authorized: tells whether a request may be made, where no tokens are granted.
+        forced: the names of the scenarios that a create request asks for.
+        reject: the answer that rejects a create request, or None: then it is rejected only by
+            a refusal that it forces, and where its order id is taken.
+        answer_created: the answer to a create request that made an order; else the order.
+        operations: what can be done to an order beside getting it, by name.
         retried_ways: the ways of an order whose create is answered with a server error.
         mixed_ways: the weights of ways for `hostile` settings.
         stamp: the time in a callback's body; None: it has none.
@@ -75,29 +104,44 @@ class SimulatedProvider:
         divergent: a callback's body with other content under the same event id; None where
             that cannot be.
         callback_headers: what is sent with a callback beside its content type: a signature.
-        is_authorized: tells whether a request may be made, where no tokens are granted.
     """
 
     settings: type[Settings]
-    scenarios: Mapping[str, Scenario]
     route: Callable[[Request], Route | None]
     answers: Answers
     order_id: Callable[[Mapping[str, Any]], str | None]
-    reject: Reject
     plan: Callable[[Any, PlanRequest], Plan]
     status: Callable[[Body], str]
     ended: frozenset[str]
-    stamp: Callable[[Mapping[str, Any]], str | None]
-    restamped: Callable[[Body, datetime], Body]
-    divergent: Callable[[Body], Body | None]
     token_path: tuple[str, ...] | None = None
     is_authorized: Callable[[Request, Any], bool] | None = None
     forced: Callable[[Mapping[str, Any]], frozenset[str]] = lambda _: frozenset()
+    reject: Reject = lambda *_: None
     answer_created: AnswerCreated | None = None
     operations: Mapping[str, Operation] = field(default_factory=dict)
     retried_ways: tuple[str, ...] = ()
     mixed_ways: Mapping[str, int] = field(default_factory=dict)
+    stamp: Callable[[Mapping[str, Any]], str | None] = lambda _: None
+    restamped: Callable[[Body, datetime], Body] = lambda body, _: body
+    divergent: Callable[[Body], Body | None] = lambda _: None
     callback_headers: Callable[[bytes, Any], Mapping[str, str]] = lambda *_: {}
+
+    @property
+    def scenarios(self) -> Mapping[str, Scenario]:
+        """What can happen to an order, by name."""
+        return self.settings.scenarios
+
+    def rejection(
+        self, api: OrderApi, order: Order, body: Mapping[str, Any], forced: frozenset[str]
+    ) -> Reply | None:
+        """Return the answer that rejects a create request, or None."""
+        rejected = self.reject(api, order, body, forced)
+        if rejected is not None:
+            return rejected
+        if names_of_kind(forced, "refusal", self.scenarios):
+            return self.answers.rejected
+        is_taken = order.created_orders and api.settings.on_repeat == "refuse"
+        return self.answers.repeated if is_taken else None
 
     def __repr__(self) -> str:
         return f"<SimulatedProvider with {len(self.scenarios)} scenarios>"

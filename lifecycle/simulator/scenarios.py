@@ -55,6 +55,11 @@ def by_name(scenarios: Iterable[Scenario]) -> Mapping[str, Scenario]:
     return {scenario.name: scenario for scenario in scenarios}
 
 
+def with_faults(*own: Scenario) -> Mapping[str, Scenario]:
+    """Return scenarios of a provider's own and all that can go wrong, by their names."""
+    return by_name((*own, *ANSWERS, *CALLBACKS))
+
+
 def names_of_kind(names: Iterable[str], kind: Kind, scenarios: Mapping[str, Scenario]) -> list[str]:
     """Return the names of one kind, sorted."""
     return sorted(name for name in names if scenarios[name].kind == kind)

@@ -114,3 +114,11 @@ def test_a_client_is_made_from_the_environment_and_what_is_missing_is_named():
     assert PORT.arguments(both)["key"] == KEY
     with pytest.raises(InvalidArgumentError, match="LIFECYCLE_PROVIDER_URL"):
         PORT.arguments({})
+
+
+def test_a_client_checks_the_url_of_its_provider_and_drops_the_slash_at_its_end():
+    with pytest.raises(InvalidArgumentError):
+        HttpClient("http://shop.example", FixedHeaders({}))
+    with HttpClient("https://shop.example/v1/", FixedHeaders({})) as client:
+        assert client.base_url == "https://shop.example/v1"
+        assert "https://shop.example/v1" in repr(client)

@@ -77,6 +77,10 @@ def upper_hex_512(body: bytes, secret: str, _at: float) -> dict[str, str]:
     return {"X-Signature": "sha512=" + mac(secret, body, "sha512").hex().upper()}
 
 
+def with_hex_key(body: bytes, secret: str, _at: float) -> dict[str, str]:
+    return {"X-Signature": hmac.digest(bytes.fromhex(secret), body, "sha512").hex()}
+
+
 def over_url(body: bytes, secret: str, _at: float) -> dict[str, str]:
     return {"X-Signature": base64.b64encode(mac(secret, URL.encode() + body)).decode()}
 
@@ -122,6 +126,12 @@ WAYS = {
     "hex": Way(signed_by(SignatureFormat("x-postmates-signature")), plain_hex),
     "hex, 512, prefix": Way(
         signed_by(SignatureFormat("X-Signature", hash="sha512", prefix="sha512=")), upper_hex_512
+    ),
+    "hex, 512, a key in hex": Way(
+        signed_by(SignatureFormat("x-signature", hash="sha512", key="hex")),
+        with_hex_key,
+        secret="0123456789abcdef" * 4,
+        newer="FEDCBA9876543210" * 4,
     ),
     "base64 over the URL": Way(
         signed_by(SignatureFormat("x-signature", encoding="base64", signs_url=True), url=URL),
@@ -335,6 +345,10 @@ def test_a_gate_that_would_let_anybody_in_is_refused_without_quoting_its_secret(
         lambda: HmacSignatures(SignatureFormat("x"), {NAME: SECRET}, tolerance=timedelta(0)),
         lambda: HmacSignatures(SignatureFormat("x"), {NAME: SECRET}, tolerance=timedelta(days=2)),
         lambda: HmacSignatures(SignatureFormat("x", signs_url=True), {NAME: SECRET}),
+        lambda: SignatureFormat("x", key="octal"),
+        lambda: HmacSignatures(SignatureFormat("x", key="hex"), {NAME: "no hex, but long enough"}),
+        lambda: HmacSignatures(SignatureFormat("x", key="base64"), {NAME: "a" * 17}),
+        lambda: SignatureFormat("x", key="hex").sign("no hex", b""),
         lambda: SignatureFormat(""),
         lambda: SignatureFormat("x", time_field="t"),
         lambda: SignatureFormat("x", field="v1", time_field="t", time_header="y"),
@@ -582,3 +596,37 @@ def test_the_receiver_of_tokens_takes_no_other_secret(url):
         digest = hashlib.sha256(BODY).hexdigest()
         for headers in (static(BODY, SECRET, 0), {"X-Signature": digest}):
             assert posted(port, headers).status == 401
+
+
+@pytest.mark.parametrize(
+    ("form", "signs", "secret"),
+    [
+        (SignatureFormat("X-Postmates-Signature"), plain_hex, SECRET),
+        (SignatureFormat("X-Signature", hash="sha512", key="hex"), with_hex_key, "0a" * 32),
+        (SignatureFormat("X-Signature", encoding="base64", signs_url=True), over_url, SECRET),
+    ],
+    ids=["hex", "a key in hex", "the URL"],
+)
+def test_a_format_signs_as_the_provider_does(form, signs, secret):
+    assert form.sign(secret, BODY, url=URL) == signs(BODY, secret, 0)
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        SignatureFormat("shop-signature", field="v1", time_field="t", prefix="hmac="),
+        SignatureFormat("x-signature", encoding="base64", key="base64", time_header="x-time"),
+    ],
+)
+def test_what_a_format_signs_passes_its_own_gate_until_it_is_too_old(form):
+    secret = base64.b64encode(SECRET.encode()).decode()
+    gate = HmacSignatures(form, {NAME: secret})
+    with connect("memory:") as orders:
+        receiver = SyncReceiver(orders, gate)
+
+        def status(headers: Mapping[str, str]) -> int:
+            return receiver.handle(Request("POST", "/callbacks", headers, BODY)).status
+
+        assert status(form.sign(secret, BODY)) == 200
+        assert status(form.sign(secret, BODY, at=time.time() - 3600)) == 401
+        assert status(form.sign(secret, BODY + b" ")) == 401

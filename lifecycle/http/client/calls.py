@@ -2,7 +2,8 @@
 
 class ShopCalls(Calls[R]):
     def get(self, order_id: str, *, tries: int | None = None) -> R:
-        return self._retried(json_call("get", "GET", f"{self.url}/{order_id}"), tries)
+        url = f"{self.base_url}/orders/{segment('order_id', order_id)}"
+        return self._retried(json_call("get", "GET", url), tries)
 
 class Client(HttpClient, ShopCalls[Answer]): ...
 class AsyncClient(AsyncHttpClient, ShopCalls[Awaitable[Answer]]): ...
@@ -26,6 +27,7 @@ from lifecycle.http.client.transport import (
     SyncHttp,
     SyncTransport,
 )
+from lifecycle.http.client.url import checked_url
 from lifecycle.http.flow import Flow, run, run_async
 
 R = TypeVar("R")
@@ -57,6 +59,8 @@ class Pacing(TypedDict, total=False):
 class Calls(Generic[R]):
     """What the calls of a provider are made of; `R` is an `Answer`, or an awaitable of one.
 
+    `base_url` is that of the client, without a slash at its end.
+
     | call | after no answer, 408, 429, 5xx | after 401 |
     |---|---|---|
     | `_retried` | retried | retried once, authorized anew |
@@ -65,6 +69,7 @@ class Calls(Generic[R]):
     """
 
     _operations: Operations
+    base_url: str
 
     @abstractmethod
     def _run(self, flow: Flow[Answer]) -> R: ...
@@ -92,31 +97,41 @@ class _Connected:
     """What both clients share."""
 
     _operations: Operations
-    _base_url: str
+    base_url: str
 
-    def _connect(
-        self, base_url: str, authorize: AuthorizationOf, http: Http, policy: RetryPolicy
-    ) -> None:
-        self._base_url = base_url
-        self._operations = Operations(http, authorize(http, policy), policy)
+    def _connect(self, authorize: AuthorizationOf | Authorization, http: Http, pacing: Any) -> None:
+        policy = _policy(pacing)
+        authorization = authorize(http, policy) if callable(authorize) else authorize
+        self._operations = Operations(http, authorization, policy)
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} of {self._base_url}>"
+        return f"<{type(self).__name__} of {self.base_url}>"
 
 
 class HttpClient(_Connected):
-    """A client for threads: any number of them may share one."""
+    """A client for threads: any number of them may share one.
+
+    Args:
+        base_url: an https URL; plain http for this machine alone.
+        authorize: what signs each call, or a function that makes it of the client's connections.
+        transport: an `httpx2` transport; it is then responsible for TLS.
+        pacing: the time limits and retries of `Pacing`.
+
+    Raises:
+        InvalidArgumentError: a setting is invalid.
+        MissingExtraError: the extra `http` is not installed.
+    """
 
     def __init__(
         self,
         base_url: str,
-        authorize: AuthorizationOf,
+        authorize: AuthorizationOf | Authorization,
         transport: SyncTransport | None = None,
         **pacing: Unpack[Pacing],
     ) -> None:
-        policy = _policy(pacing)
+        self.base_url = checked_url("base_url", base_url, secure=transport is None)
         self._http = SyncHttp(transport, _timeout(pacing))
-        self._connect(base_url, authorize, self._http, policy)
+        self._connect(authorize, self._http, pacing)
 
     def __enter__(self) -> Self:
         return self
@@ -155,13 +170,13 @@ class AsyncHttpClient(_Connected):
     def __init__(
         self,
         base_url: str,
-        authorize: AuthorizationOf,
+        authorize: AuthorizationOf | Authorization,
         transport: AsyncTransport | None = None,
         **pacing: Unpack[Pacing],
     ) -> None:
-        policy = _policy(pacing)
+        self.base_url = checked_url("base_url", base_url, secure=transport is None)
         self._http = AsyncHttp(transport, _timeout(pacing))
-        self._connect(base_url, authorize, self._http, policy)
+        self._connect(authorize, self._http, pacing)
 
     async def __aenter__(self) -> Self:
         return self

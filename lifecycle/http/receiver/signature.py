@@ -43,6 +43,7 @@ class SignatureFormat:
         SignatureFormat("x-postmates-signature")                       # hex, SHA-256
         SignatureFormat("x-signature", encoding="base64", hash="sha512")
         SignatureFormat("stripe-signature", field="v1", time_field="t")
+        SignatureFormat("x-onfleet-signature", hash="sha512", key="hex")
 
     Attributes:
         header: the header with the signature.
@@ -55,6 +56,8 @@ class SignatureFormat:
         time_header: the header with the time that is signed, if it has one of its own.
         separator: what parts the time from the body in the signed bytes.
         signs_url: whether the URL that callbacks are sent to is signed before the body.
+        key: how the provider hands out the key of the HMAC: as `text`, whose bytes it is, or in
+            `hex` or `base64`.
 
     Raises:
         InvalidArgumentError: the parts do not fit together.
@@ -69,10 +72,13 @@ class SignatureFormat:
     time_header: str | None = None
     separator: bytes = b"."
     signs_url: bool = False
+    key: Literal["text", "hex", "base64"] = "text"
 
     def __post_init__(self) -> None:
         if self.hash not in ("sha256", "sha512") or self.encoding not in ("hex", "base64"):
             raise InvalidArgumentError("format", "sha256 or sha512, in hex or base64")
+        if self.key not in ("text", "hex", "base64"):
+            raise InvalidArgumentError("format", "a key as text, in hex or in base64")
         if not self.header or (self.time_field and (not self.field or self.time_header)):
             raise InvalidArgumentError(
                 "format", "a header, and the time in a field beside the signature's or in a header"
@@ -81,6 +87,44 @@ class SignatureFormat:
     def gate(self, credentials: Credentials) -> Gate:
         """Return the gate of a deployment's credentials."""
         return HmacSignatures(self, credentials.clients, url=credentials.url)
+
+    def sign(
+        self, secret: str, body: bytes, *, at: float | None = None, url: str = ""
+    ) -> dict[str, str]:
+        """Return the headers that sign a body as the provider does, for tests and simulators.
+
+        `at` is the time that is signed, in seconds since 1970; by default the machine's.
+
+        Raises:
+            InvalidArgumentError: the secret is no key of this format.
+        """
+        is_timed = self.time_field is not None or self.time_header is not None
+        seconds = str(int(time.time() if at is None else at)) if is_timed else ""
+        before = seconds.encode() + self.separator if is_timed else b""
+        signed = (url.encode() if self.signs_url else b"") + before + body
+        mac = hmac.digest(self.key_of(secret.encode()), signed, self.hash)
+        text = self.prefix + (
+            mac.hex() if self.encoding == "hex" else base64.b64encode(mac).decode()
+        )
+        if self.field is not None:
+            timed = f"{self.time_field}={seconds}," if self.time_field is not None else ""
+            text = f"{timed}{self.field}={text}"
+        apart = {} if self.time_header is None else {self.time_header: seconds}
+        return {self.header: text, **apart}
+
+    def key_of(self, secret: bytes) -> bytes:
+        """Return the key of the HMAC that a secret spells.
+
+        Raises:
+            InvalidArgumentError: it spells none.
+        """
+        try:
+            if self.key == "text":
+                return secret
+            decode = binascii.unhexlify if self.key == "hex" else _from_base64
+            return decode(secret)
+        except ValueError:
+            raise InvalidArgumentError("clients", f"secrets in {self.key}") from None
 
 
 class _Claim(NamedTuple):
@@ -95,14 +139,14 @@ class HmacSignatures:
 
     Args:
         form: how the provider signs.
-        clients: client names, each with a secret of 16 bytes or more, or several for rotation.
+        clients: client names, each with a secret of 16 letters or more, or several for rotation.
         tolerance: how far a signed time may be from ours, in both directions.
         url: the URL that callbacks are sent to, where that is signed.
         clock: tells the time, in seconds since 1970.
 
     Raises:
-        InvalidArgumentError: a secret is missing or too short, the tolerance is not above zero
-            or above a day, or the URL is missing.
+        InvalidArgumentError: a secret is missing, too short or no key, the tolerance is not
+            above zero or above a day, or the URL is missing.
     """
 
     def __init__(
@@ -119,7 +163,10 @@ class HmacSignatures:
         if form.signs_url and not url:
             raise InvalidArgumentError("url", "the URL that callbacks are sent to: it is signed")
         self._format = form
-        self._secrets = checked_clients(clients)
+        self._secrets = {
+            name: [form.key_of(secret) for secret in secrets]
+            for name, secrets in checked_clients(clients).items()
+        }
         self._tolerance = tolerance.total_seconds()
         self._url = url.encode() if form.signs_url and url else b""
         self._clock = clock
@@ -197,9 +244,13 @@ class HmacSignatures:
         try:
             if self._format.encoding == "hex":
                 return binascii.unhexlify(digits)
-            return base64.b64decode(digits, validate=True)
+            return _from_base64(digits)
         except ValueError:
             return None
+
+
+def _from_base64(text: bytes) -> bytes:
+    return base64.b64decode(text, validate=True)
 
 
 def _fields(value: bytes) -> tuple[tuple[bytes, bytes], ...]:

@@ -12,13 +12,15 @@ from pydantic import Field
 from lifecycle import simulator
 from lifecycle.core.instant import format_instant
 from lifecycle.providers.instacart.error_bodies import (
+    BAD_ADDRESS,
     INVALID,
     NOT_FOUND,
     SERVER_ERROR,
     error_body,
+    rejection_body,
 )
 from lifecycle.providers.instacart.order_generator import divergent
-from lifecycle.providers.instacart.simulated_checks import reject
+from lifecycle.providers.instacart.simulated_checks import REPEATED, reject
 from lifecycle.providers.instacart.simulated_orders import plan
 from lifecycle.providers.instacart.simulated_scenarios import (
     MIXED_WAYS,
@@ -33,6 +35,7 @@ from lifecycle.simulator import (
     Route,
     Scenario,
     SimulatedProvider,
+    cancel_to,
 )
 from lifecycle.simulator.order import CreatedOrder, Order
 from lifecycle.simulator.order_api import OrderApi
@@ -97,20 +100,10 @@ async def _answer_created(api: OrderApi, created: CreatedOrder) -> Reply:
     return Reply(200, created.creation.order)
 
 
-def _cancel(api: OrderApi, order: Order, created: CreatedOrder) -> Reply:
-    """Cancel an order; refused once it is no longer brand new."""
-    now = api.clock.now()
-    if created.order_at(now)["status"] != "brand_new":
-        return Reply(400, error_body("Order can no longer be canceled", INVALID, "status"))
-    created.cancel_planned(now)
-    api.apply(order, created, "canceled", now, cancellation_reason="retailer_driven")
-    return api.show(created)
-
-
 def _stage(api: OrderApi, order: Order, created: CreatedOrder) -> Reply:
     """Note that the retailer staged an order."""
     now = api.clock.now()
-    status = created.order_at(now)["status"]
+    status = api.status(created, now)
     if status in _ENDED:
         return Reply(400, error_body("Order can no longer be staged", INVALID, "status"))
     if status in _STAGED_AT_ONCE:
@@ -130,7 +123,6 @@ def _restamped(body: Body, at: datetime) -> Body:
 
 SIMULATED: Final = SimulatedProvider(
     settings=Settings,
-    scenarios=SCENARIOS,
     route=_route,
     token_path=("v2", "oauth", "token"),
     answers=Answers(
@@ -142,13 +134,23 @@ SIMULATED: Final = SimulatedProvider(
         busy=Reply(429, error_body("Too many requests", 2003)),
         unavailable=Reply(503, error_body("Service unavailable, try again later", 2003)),
         server_error=Reply(500, SERVER_ERROR),
+        rejected=Reply(400, rejection_body(BAD_ADDRESS)),
+        repeated=Reply(400, rejection_body(REPEATED)),
     ),
     order_id=_order_id,
     forced=forced_scenarios_of,
     reject=reject,
     plan=plan,
     answer_created=_answer_created,
-    operations={"cancel": _cancel, "stage": _stage},
+    operations={
+        "cancel": cancel_to(
+            "canceled",
+            while_in={"brand_new"},
+            refused=Reply(400, error_body("Order can no longer be canceled", INVALID, "status")),
+            cancellation_reason="retailer_driven",
+        ),
+        "stage": _stage,
+    },
     status=lambda order: str(order["status"]),
     ended=_ENDED,
     retried_ways=RETRIED_WAYS,
