@@ -136,7 +136,8 @@ class RequestFlow:
             callback = Callback(body, head, client, order_id, ticket)
             if self._may_record is not None:
                 yield from self._check_orders(callback, effects, self._may_record)
-            return self._recorded((yield from self._store(callback, effects)))
+            receipt: Receipt = yield from self._stored(partial(effects.record, callback))
+            return self._recorded(receipt)
         except NotAdmittedError as refused:
             return self._refused(refused)
         except RequestBodyError as unusable:
@@ -200,9 +201,6 @@ class RequestFlow:
     def _refused(self, refused: NotAdmittedError) -> Response:
         wait = [("retry-after", str(self._limits.retry_after))] if refused.status == 503 else []
         return as_json(refused.status, {"error": refused.why}, wait)
-
-    def _store(self, callback: Callback, effects: Effects) -> Flow[Receipt]:
-        return self._stored(partial(effects.record, callback))
 
     def _stored(self, effect: Callable[[], Any]) -> Flow[Any]:
         """Return the result of an effect on the store; whatever fails is answered 503."""
