@@ -42,6 +42,7 @@ from lifecycle.http.receiver import (
 from lifecycle.log.codec import split
 from tests.receiving import BODY, SETUP
 from tests.serving import Answer, asgi_server, ask, bearer, connected, wsgi_server
+from tests.signed_provider import Crates
 
 SECRET = secrets.token_urlsafe(24)
 NEWER = secrets.token_urlsafe(24)
@@ -412,6 +413,30 @@ def test_a_client_may_speak_of_its_own_orders_alone(mount, url):
     assert [own.status, others.status, unreadable.status] == [200, 403, 403]
     assert asked == [("north", "north-1"), ("north", "south-1"), ("north", None)]
     assert stored(url) == [about % b"north"]
+
+
+class TwoInOne(Crates):
+    """Its bodies are about two crates at once."""
+
+    def read(self, arrival: Any, body: Any) -> Any:
+        read = super().read
+        return tuple([read(arrival, each) for each in (body or {})["both"]])
+
+
+def test_a_body_about_several_orders_is_taken_only_where_each_is_the_clients():
+    asked = []
+
+    def may_record(_client: str, order_id: str | None) -> bool:
+        asked.append(order_id)
+        return order_id == "c-1"
+
+    both = {"both": [{"crate": name, "state": "booked"} for name in ("c-1", "c-2")]}
+    body = json.dumps(both).encode()
+    with connect("memory:", provider=TwoInOne()) as orders:
+        receiver = SyncReceiver(orders, Broken("", None), may_record=may_record)
+        assert receiver.handle(Request("POST", "/callbacks", None, body)).status == 403
+        assert asked == ["c-1", "c-2"]
+        assert orders.log.last_position() == 0
 
 
 class Broken:

@@ -12,11 +12,11 @@ from lifecycle.log.jsonl import keep_headers
 
 
 def orders_named(provider: Provider, callback: Callback) -> tuple[str | None, ...]:
-    """Return the id of the order that a callback is about; None: it cannot be read."""
+    """Return the ids of the orders that a callback is about; None stands for what is unreadable."""
     recognizer = recognizer_of(provider)
     headers = keep_headers(callback.head.headers, recognizer.kept_headers)
     arrival = Arrival(
         "callback", callback.body, datetime.now(UTC), callback.order_id, headers=headers
     )
-    read = recognizer.recognize(arrival)
-    return (read.order_id if isinstance(read, Event) else None,)
+    found = recognizer.recognize_all(arrival)
+    return tuple([each.order_id if isinstance(each, Event) else None for each in found])
