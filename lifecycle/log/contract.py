@@ -16,6 +16,7 @@ from typing import Any, Final, NamedTuple, Protocol, runtime_checkable
 
 from lifecycle.core.event import Entry
 from lifecycle.log.feed_store import FeedStore
+from lifecycle.log.tree_store import TreeStore
 from lifecycle.log.view_store import ViewStore
 
 QUARANTINE: Final = "quarantine"
@@ -207,6 +208,11 @@ class Log(Protocol):
     @property
     def feeds(self) -> FeedStore:
         """Where subscriptions to the change feed keep how far they are."""
+        ...
+
+    @property
+    def tree(self) -> TreeStore:
+        """Where the Merkle tree over the records is kept, and the checkpoints of it."""
         ...
 
     def append(self, entry: Entry, *, expected_version: int | None = None) -> Append:

@@ -18,6 +18,7 @@ from lifecycle.log.feed_store import FeedStore
 from lifecycle.log.header import storable
 from lifecycle.log.recorder import STREAMS_AT_ONCE, Recorder, TryAgainError
 from lifecycle.log.retry_policy import retrying
+from lifecycle.log.tree_store import TreeStore
 from lifecycle.log.view_store import ViewStore
 from lifecycle.log.writer import Writer
 
@@ -66,9 +67,11 @@ class EventLog:
         retry_timeout: float,
         *,
         feeds: FeedStore,
+        tree: TreeStore,
         views: ViewStore | None = None,
     ) -> None:
         self.feeds = feeds
+        self.tree = tree
         self.views = views
         self.on_append: Callable[[int], Watched] | None = None
         self._recorder = recorder

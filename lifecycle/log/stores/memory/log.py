@@ -17,6 +17,7 @@ from lifecycle.log.event_log import Clock, EventLog, now
 from lifecycle.log.recorder import Head, Row, Tip, TryAgainError
 from lifecycle.log.retry_policy import RETRY_SECONDS
 from lifecycle.log.stores.memory.feeds import MemoryFeeds
+from lifecycle.log.stores.memory.tree import MemoryTree
 from lifecycle.log.stores.memory.views import MemoryViews
 
 _PAGE: Final = 500
@@ -29,7 +30,12 @@ class MemoryLog(EventLog):
     def __init__(self, *, clock: Clock = now) -> None:
         self.recorder = MemoryRecorder()
         super().__init__(
-            self.recorder, clock, RETRY_SECONDS, feeds=MemoryFeeds(), views=MemoryViews()
+            self.recorder,
+            clock,
+            RETRY_SECONDS,
+            feeds=MemoryFeeds(),
+            views=MemoryViews(),
+            tree=MemoryTree(),
         )
 
 

@@ -33,6 +33,7 @@ from lifecycle.log.stores.postgres.url import Target, parse_url
 from lifecycle.log.stores.postgres.views import PostgresViews
 from lifecycle.log.stores.sql.feeds import TableFeeds
 from lifecycle.log.stores.sql.records import PAGE, PAGE_BYTES, TableRecorder
+from lifecycle.log.stores.sql.tree import TableTree
 
 _STATEMENT_BYTES: Final = 64 * 1024 * 1024
 """More than this is sent in several statements of one transaction; a value ends at a gigabyte."""
@@ -53,8 +54,14 @@ class PostgresLog(EventLog):
         target = parse_url(url)
         self.recorder = _opened(target, create=create)
         datastore = self.recorder.datastore
-        feeds, views = TableFeeds(datastore), PostgresViews(datastore)
-        super().__init__(self.recorder, clock, datastore.retry_timeout, feeds=feeds, views=views)
+        super().__init__(
+            self.recorder,
+            clock,
+            datastore.retry_timeout,
+            feeds=TableFeeds(datastore),
+            views=PostgresViews(datastore),
+            tree=TableTree(datastore),
+        )
 
     def initialize(self, grants: Grants) -> None:
         """Make what is missing, guard the log anew, and let roles in, as the owner."""

@@ -1,7 +1,8 @@
 """The tables beside the log, described once: each database makes them in its own words.
 
-Beside the log lie stored views, the positions of whoever builds them, and subscriptions. A
-condition is spelled as PostgreSQL shows it again, so that what is found compares with it.
+Beside the log lie stored views, the positions of whoever builds them, subscriptions, and the
+Merkle tree with its checkpoints. A condition is spelled as PostgreSQL shows it again, so that
+what is found compares with it.
 """
 
 from __future__ import annotations
@@ -121,5 +122,15 @@ FEEDS: Final = (
     ),
 )
 
-BESIDE: Final = (*VIEWS, *FEEDS)
+TREE: Final = (
+    Table(
+        "tree_tiles",
+        (number("level"), number("number"), number("position"), Column("hashes", "bytea")),
+        "level, number",
+        (Index("tree_tiles_by_position", "level, position"),),
+    ),
+    Table("checkpoints", (number("size"), shown("note")), "size"),
+)
+
+BESIDE: Final = (*VIEWS, *FEEDS, *TREE)
 """What lies beside the log: whoever follows it writes there."""

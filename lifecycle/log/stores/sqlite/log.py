@@ -24,7 +24,8 @@ from lifecycle.log.recorder import STREAMS_AT_ONCE, Head, Row, Tip
 from lifecycle.log.retry_policy import RETRY_SECONDS, retrying
 from lifecycle.log.stores.sql.feeds import TableFeeds
 from lifecycle.log.stores.sql.records import PAGE, PAGE_BYTES, TableRecorder, named
-from lifecycle.log.stores.sql.tables import FEEDS
+from lifecycle.log.stores.sql.tables import FEEDS, TREE
+from lifecycle.log.stores.sql.tree import TableTree
 from lifecycle.log.stores.sqlite.backup import back_up
 from lifecycle.log.stores.sqlite.checkup import (
     checkup,
@@ -66,8 +67,13 @@ class SQLiteLog(EventLog):
         self.recorder = _opened(name, create=create, retry_timeout=retry_timeout)
         datastore = self.recorder.datastore
         feeds, views = TableFeeds(datastore), SQLiteViews(datastore)
-        self.recorder.optional = (create_statements(FEEDS), tuple(views.create_table_statements))
-        super().__init__(self.recorder, clock, retry_timeout, feeds=feeds, views=views)
+        tree = TableTree(datastore)
+        self.recorder.optional = (
+            create_statements(FEEDS),
+            create_statements(TREE),
+            tuple(views.create_table_statements),
+        )
+        super().__init__(self.recorder, clock, retry_timeout, feeds=feeds, views=views, tree=tree)
 
     def backup(self, path: str) -> None:
         """Write all that is stored into a new file at `path`; others go on meanwhile.

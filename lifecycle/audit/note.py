@@ -1,0 +1,197 @@
+"""Signed notes, as C2SP specifies them: a text, and lines of signatures below it.
+
+    example.com/orders           ← the text
+    24
+    <root in base64>
+                                 ← an empty line
+    — example.com/orders <key id and signature in base64>
+
+Keys are written as Go's `note` package writes them: `name+id+key` and `PRIVATE+KEY+name+id+key`.
+A witness signs the same text with its own key and the time (`cosignature/v1`).
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Sequence
+from hashlib import sha256
+from typing import Any, Final, NamedTuple, Self
+
+from lifecycle.errors import InvalidArgumentError, MissingExtraError
+
+_ED25519: Final = 1
+_COSIGNATURE: Final = 4
+_KEY_BYTES: Final = 32
+_NAME: Final = re.compile(r"[^\s+]+")
+_LINE: Final = re.compile(r"— ([^\s+]+) ([A-Za-z0-9+/]+=*)")
+_PRIVATE: Final = "PRIVATE+KEY+"
+
+
+class Signature(NamedTuple):
+    """One line below a note: who signed, four bytes that name the key, and what was made."""
+
+    name: str
+    key_id: bytes
+    made: bytes
+
+    def __str__(self) -> str:
+        return f"— {self.name} {base64.b64encode(self.key_id + self.made).decode()}\n"
+
+
+class Note(NamedTuple):
+    """A text that ends with a line break, and its signatures."""
+
+    text: str
+    signatures: tuple[Signature, ...]
+
+    def __str__(self) -> str:
+        return f"{self.text}\n{''.join(map(str, self.signatures))}"
+
+    @classmethod
+    def parse(cls, written: str) -> Self:
+        """Return the note that `str(note)` wrote; nothing is verified yet.
+
+        Raises:
+            InvalidArgumentError: it is none.
+        """
+        text, separator, lines = written.rpartition("\n\n")
+        signatures = read_signatures(lines)
+        if not separator or not signatures:
+            raise InvalidArgumentError("note", "a text, an empty line and lines of signatures")
+        return cls(f"{text}\n", signatures)
+
+    def with_signatures(self, more: Sequence[Signature]) -> Self:
+        """Return the note with further signatures, each once."""
+        return self._replace(signatures=tuple(dict.fromkeys([*self.signatures, *more])))
+
+
+class PublicKey(NamedTuple):
+    """A key that checks signatures; its text is what others are given."""
+
+    name: str
+    kind: int
+    public: bytes
+
+    @property
+    def key_id(self) -> bytes:
+        """The four bytes by which signatures name it."""
+        return sha256(b"%b\n%c%b" % (self.name.encode(), self.kind, self.public)).digest()[:4]
+
+    def __str__(self) -> str:
+        return _written(self.name, self.key_id, self.kind, self.public)
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Return the key that `str(key)` wrote.
+
+        Raises:
+            InvalidArgumentError: it is none, or its id is another's.
+        """
+        name, key_id, kind, public = _read_key(text)
+        key = cls(name, kind, public)
+        if kind not in (_ED25519, _COSIGNATURE) or key.key_id != key_id:
+            raise InvalidArgumentError("key", "one of Ed25519, as NAME+ID+KEY")
+        return key
+
+    def has_signed(self, note: Note) -> bool:
+        """Tell whether one of the signatures is this key's, and holds."""
+        return any(self._holds(each, note.text.encode()) for each in note.signatures)
+
+    def _holds(self, signature: Signature, text: bytes) -> bool:
+        if (signature.name, signature.key_id) != (self.name, self.key_id):
+            return False
+        if self.kind == _ED25519:
+            return self._is_valid(signature.made, text)
+        return self._is_valid(signature.made[8:], _cosigned(signature.made[:8], text))
+
+    def _is_valid(self, made: bytes, text: bytes) -> bool:
+        ed25519 = _ed25519()
+        try:
+            ed25519.Ed25519PublicKey.from_public_bytes(self.public).verify(made, text)
+        except _invalid_signature():
+            return False
+        return True
+
+
+class PrivateKey:
+    """A key that signs; its text is a secret."""
+
+    def __init__(self, name: str, seed: bytes) -> None:
+        if not _NAME.fullmatch(name):
+            raise InvalidArgumentError("name", "a name of a key, without spaces and plus signs")
+        self._seed = seed
+        self._key = _ed25519().Ed25519PrivateKey.from_private_bytes(seed)
+        self.public = PublicKey(name, _ED25519, self._key.public_key().public_bytes_raw())
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Return the key that `written` wrote.
+
+        Raises:
+            InvalidArgumentError: it is none.
+        """
+        name, key_id, kind, seed = _read_key(text.strip().removeprefix(_PRIVATE))
+        key = cls(name, seed)
+        if kind != _ED25519 or key.public.key_id != key_id:
+            raise InvalidArgumentError("key", "a private one of Ed25519")
+        return key
+
+    def written(self) -> str:
+        """Return the secret text, for a file that nobody else may read."""
+        return _PRIVATE + _written(self.public.name, self.public.key_id, _ED25519, self._seed)
+
+    def sign(self, text: str) -> Note:
+        """Return a note with this key's signature."""
+        made = self._key.sign(text.encode())
+        return Note(text, (Signature(self.public.name, self.public.key_id, made),))
+
+    def __repr__(self) -> str:
+        return f"<PrivateKey of {self.public.name!a}>"
+
+
+def read_signatures(lines: str) -> tuple[Signature, ...]:
+    """Return the signatures of some lines; none unless every line is one."""
+    found = [_LINE.fullmatch(line) for line in lines.removesuffix("\n").split("\n")]
+    try:
+        signed = [(each[1], base64.b64decode(each[2], validate=True)) for each in found if each]
+    except binascii.Error:
+        return ()
+    if len(signed) < len(found) or any(len(made) <= 4 for _, made in signed):
+        return ()
+    return tuple(Signature(name, made[:4], made[4:]) for name, made in signed)
+
+
+def _cosigned(seconds: bytes, text: bytes) -> bytes:
+    return b"cosignature/v1\ntime %d\n%b" % (int.from_bytes(seconds, "big"), text)
+
+
+def _written(name: str, key_id: bytes, kind: int, key: bytes) -> str:
+    return f"{name}+{key_id.hex()}+{base64.b64encode(bytes([kind]) + key).decode()}"
+
+
+def _read_key(text: str) -> tuple[str, bytes, int, bytes]:
+    try:
+        name, key_id, encoded = text.strip().split("+", 2)
+        key = base64.b64decode(encoded, validate=True)
+        parts = name, bytes.fromhex(key_id), key[0], key[1:]
+    except (ValueError, IndexError):
+        raise InvalidArgumentError("key", "NAME+ID+KEY") from None
+    if len(parts[3]) != _KEY_BYTES:
+        raise InvalidArgumentError("key", "one of 32 bytes")
+    return parts
+
+
+def _ed25519() -> Any:
+    try:
+        from cryptography.hazmat.primitives.asymmetric import ed25519  # noqa: PLC0415 - an extra
+    except ImportError:
+        raise MissingExtraError("crypto", "cryptography") from None
+    return ed25519
+
+
+def _invalid_signature() -> type[Exception]:
+    from cryptography.exceptions import InvalidSignature  # noqa: PLC0415 - an extra
+
+    return InvalidSignature
