@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from zlib import crc32
 
 from lifecycle.log.contract import Record
+from lifecycle.log.stores.memory.feeds import MemoryFeeds
+from lifecycle.log.stores.memory.tree import MemoryTree
 
 
 def resealed(state: bytes, **fields: object) -> bytes:
@@ -30,6 +32,8 @@ class Shelf:
 
     records: list[Record]
     gapless: bool = True
+    feeds: MemoryFeeds = field(default_factory=MemoryFeeds)
+    tree: MemoryTree = field(default_factory=MemoryTree)
 
     def last_position(self) -> int:
         return max([record.position for record in self.records], default=0)
@@ -37,6 +41,12 @@ class Shelf:
     def scan(self, *, after: int = 0, until: int | None = None) -> Iterator[Record]:
         last = self.last_position() if until is None else until
         yield from [record for record in self.records if after < record.position <= last]
+
+    def read(self, stream: str, *, after: int = 0, until: int | None = None) -> list[Record]:
+        last = 1 << 62 if until is None else until
+        return [
+            each for each in self.records if each.stream == stream and after < each.version <= last
+        ]
 
     def strays(self) -> Iterator[Record]:
         yield from [record for record in self.records if record.position < 1]

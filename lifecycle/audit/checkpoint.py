@@ -1,61 +1,132 @@
-"""Checkpoints: what a person keeps elsewhere, so that a rewritten log cannot pass."""
+"""Checkpoints: how many records a log has and the root over them, to be kept where the log is not.
+
+    origin                    who speaks: the name of the key
+    24                        how many records
+    <root, in base64>         over their headers, by RFC 9162
+    taken-at <time>           when, by the clock of whoever signed
+    feeds {"name":12}         how far subscriptions were, if there are any
+
+That is the text of a C2SP `tlog-checkpoint`; the last two lines are extension lines.
+"""
 
 from __future__ import annotations
 
-import re
-from hashlib import sha256
-from typing import Final, NamedTuple, Self
+import base64
+import binascii
+import json
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple, Self
 
+from lifecycle.audit.merkle import HASH_BYTES, TreeHead, is_extension
+from lifecycle.audit.note import Note, PrivateKey
+from lifecycle.audit.tree import LogTree
+from lifecycle.core.instant import format_instant, parse_instant
+from lifecycle.core.strict_json import canonical
 from lifecycle.errors import InvalidArgumentError
+from lifecycle.log.contract import Log
+from lifecycle.log.tree_store import Signed
 
-_WRITTEN: Final = re.compile(r"([0-9]{1,19}):([0-9a-f]{64})")
+NO_FEEDS: Final[Mapping[str, int]] = MappingProxyType({})
+
+_TAKEN_AT: Final = "taken-at "
+_FEEDS: Final = "feeds "
 
 
 class Checkpoint(NamedTuple):
-    """A position, and a hash over all headers up to there; keep it where the log is not."""
+    """What was signed; one that was written by hand has neither origin nor time."""
 
-    position: int
-    digest: str
+    head: TreeHead
+    origin: str = ""
+    taken_at: datetime | None = None
+    feeds: Mapping[str, int] = NO_FEEDS
 
-    def __str__(self) -> str:
-        return f"{self.position}:{self.digest}"
+    @property
+    def text(self) -> str:
+        """The text that is signed."""
+        root = base64.b64encode(self.head.root).decode()
+        lines = [self.origin, str(self.head.size), root]
+        if self.taken_at is not None:
+            lines.append(_TAKEN_AT + format_instant(self.taken_at))
+        if self.feeds:
+            lines.append(_FEEDS + canonical(dict(self.feeds)).decode())
+        return "".join(f"{line}\n" for line in lines)
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Return the checkpoint that `str(checkpoint)` wrote.
+        """Return the checkpoint whose text this is; extension lines of others are passed over.
 
         Raises:
             InvalidArgumentError: it is none.
         """
-        found = _WRITTEN.fullmatch(text.strip())
-        if found is None:
-            raise InvalidArgumentError("checkpoint", "a position, a colon and 64 hex digits")
-        return cls(int(found[1]), found[2])
+        try:
+            origin, size, root, *more = text.splitlines()
+            head = TreeHead(int(size), base64.b64decode(root, validate=True))
+        except (ValueError, binascii.Error):
+            head = TreeHead(-1, b"")
+        if not origin or head.size < 0 or len(head.root) != HASH_BYTES:
+            raise InvalidArgumentError("checkpoint", "an origin, a size and a root")
+        return cls(head, origin, _taken_at(more), _feeds(more))
+
+    @classmethod
+    def read(cls, written: str) -> Self:
+        """Return a checkpoint from a signed note, or from `SIZE:ROOT` as verify prints it.
+
+        No signature is looked at.
+
+        Raises:
+            InvalidArgumentError: it is neither.
+        """
+        if "\n\n" in written:
+            return cls.parse(Note.parse(written).text)
+        return cls(TreeHead.parse(written))
 
 
-class Tally:
-    """The checkpoint of a log while it is read, compared with an earlier one on the way."""
+class Contradiction(NamedTuple):
+    """A checkpoint that the log no longer goes on from: nothing was signed."""
 
-    def __init__(self, earlier: Checkpoint | None) -> None:
-        self._earlier = earlier
-        self._hashes = sha256()
-        self._position = 0
-        self.missed: Checkpoint | None = None
+    held: Checkpoint
+    found: TreeHead
 
-    @property
-    def checkpoint(self) -> Checkpoint:
-        """The checkpoint of what was read so far."""
-        return Checkpoint(self._position, self._hashes.hexdigest())
 
-    def add(self, position: int, header_hash: bytes) -> None:
-        """Take in the next record."""
-        if self._earlier is not None and position > self._earlier.position:
-            self.compare()
-        self._hashes.update(header_hash)
-        self._position = position
+def take(
+    log: Log, key: PrivateKey, now: Callable[[], datetime], held: Sequence[Checkpoint] = ()
+) -> Note | Contradiction:
+    """Return a signed checkpoint over all that is stored, and keep it beside the log.
 
-    def compare(self) -> None:
-        """Compare with the earlier checkpoint, once; `missed` is that one if it does not hold."""
-        if self._earlier is not None and self.checkpoint != self._earlier:
-            self.missed = self._earlier
-        self._earlier = None
+    Where nothing was appended since the last one, that comes back, with its cosignatures. A log
+    that does not go on from every checkpoint that is `held` is not signed.
+    """
+    feeds = {each.name: each.position for each in log.feeds.positions()}
+    tree = LogTree(log)
+    head = tree.follow()
+    last = log.tree.last_checkpoint()
+    for each in [*held, *([] if last is None else [Checkpoint.read(last.note)])]:
+        if each.head.size > head.size or tree.head(each.head.size) != each.head:
+            return Contradiction(each, head)
+    if last is not None and last.size == head.size and key.public.has_signed(Note.parse(last.note)):
+        return Note.parse(last.note)
+    note = key.sign(Checkpoint(head, key.public.name, now(), feeds).text)
+    log.tree.keep(Signed(head.size, str(note)))
+    return note
+
+
+def is_continued(old: Checkpoint, new: Checkpoint, proof: Sequence[bytes]) -> bool:
+    """Tell whether a proof shows that a newer checkpoint is of the same log, grown."""
+    return old.origin == new.origin and is_extension(old.head, new.head, proof)
+
+
+def _taken_at(lines: Sequence[str]) -> datetime | None:
+    written = next((line for line in lines if line.startswith(_TAKEN_AT)), None)
+    return None if written is None else parse_instant(written.removeprefix(_TAKEN_AT))
+
+
+def _feeds(lines: Sequence[str]) -> Mapping[str, int]:
+    written = next((line for line in lines if line.startswith(_FEEDS)), "{}")
+    try:
+        feeds: Any = json.loads(written.removeprefix(_FEEDS))
+    except ValueError:
+        return NO_FEEDS
+    found = feeds.items() if isinstance(feeds, dict) else ()
+    return {name: position for name, position in found if type(position) is int}

@@ -50,7 +50,7 @@ class LogTree:
         while self._extend(end):
             pass
         last = self._store.last(0)
-        return self.head(_size(last))
+        return self.head(size_of(last))
 
     def head(self, size: int) -> TreeHead:
         """Return the head over the first `size` records."""
@@ -88,7 +88,8 @@ def split(hashes: bytes) -> list[bytes]:
     return [hashes[at : at + HASH_BYTES] for at in range(0, len(hashes), HASH_BYTES)]
 
 
-def _size(last: Tile | None) -> int:
+def size_of(last: Tile | None) -> int:
+    """Return how many records a tree holds whose last tile of leaves this is."""
     return 0 if last is None else last.number * TILE + len(last.hashes) // HASH_BYTES
 
 

@@ -1,47 +1,51 @@
 """Verify: nothing that is stored was changed, and nothing is gone.
 
-    record ─→ its own header and body ─→ its stream's chain ─→ the record before it ─→ checkpoint
+    record ─→ its own header and body ─→ its stream's chain ─→ the record before it ─→ checkpoints
+                                                  what marks say, where subscriptions are ─┘
 
 Every header vouches for itself and for its body, for the header before it in its stream,
 and, where the store knows it, for the record before it in the whole log. The walk reads
 the log once, in the order of recording, and names the record that does not hold. What no
 record can vouch for is the end of the log, or a log written anew from some point on: for
-that a person keeps a checkpoint elsewhere.
+that a person keeps checkpoints elsewhere. The tree beside the log says which record is not the
+one that was there when it was followed.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from types import MappingProxyType
+from typing import Final
 
-from lifecycle.audit.checkpoint import Checkpoint, Tally
+from lifecycle.audit.beside import check_feeds, check_marks
+from lifecycle.audit.checkpoint import Checkpoint
 from lifecycle.audit.difference import Listed
+from lifecycle.audit.finding import Finding
+from lifecycle.audit.held import Held
+from lifecycle.audit.merkle import TreeHead
 from lifecycle.audit.record_check import CheckedRecord, check_record
+from lifecycle.core.provider import Provider
 from lifecycle.log.contract import ORDERS, Log, Record
-from lifecycle.log.header import Link, why_misplaced
+from lifecycle.log.header import ControlHeader, Link, why_misplaced
 
-
-class Finding(NamedTuple):
-    """One record that does not hold, or that is gone; None where nobody can know."""
-
-    stream: str | None
-    version: int | None
-    position: int | None
-    sentence: str
+NO_PROVIDERS: Final[Mapping[str, Provider]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
 class Verification:
     """What `verify` found; `findings` are the first hundred, `found` counts them all.
 
-    `checkpoint` is for the log as it was read: keep it elsewhere, and pass it next time.
+    `notes` are worth knowing, and no failure. `checkpoint` is for the log as it was read: keep it
+    elsewhere, and pass it next time.
     """
 
     records: int
     orders: int
     findings: tuple[Finding, ...]
     found: int
-    checkpoint: Checkpoint
+    notes: tuple[Finding, ...]
+    checkpoint: TreeHead
 
     @property
     def ok(self) -> bool:
@@ -49,21 +53,32 @@ class Verification:
         return not self.found
 
 
-def verify(log: Log, *, checkpoint: Checkpoint | None = None) -> Verification:
+def verify(
+    log: Log,
+    *,
+    checkpoints: Iterable[Checkpoint | TreeHead] = (),
+    providers: Mapping[str, Provider] = NO_PROVIDERS,
+) -> Verification:
     """Return whether everything that is stored is as it was written, and what is not.
 
     Needs memory per order, not per event. What is appended meanwhile is not looked at.
 
     Args:
         log: what to read.
-        checkpoint: an earlier one, kept elsewhere; what it saw must still be there.
+        checkpoints: earlier ones, kept elsewhere; what they saw must still be there.
+        providers: who can say what a quarantined item was re-driven into.
     """
-    walk = _Walk(Tally(checkpoint), gapless=log.gapless)
+    walk = _Walk(Held(log, map(_as_checkpoint, checkpoints)), gapless=log.gapless)
     for record in log.strays():
         walk.pass_by(record)
     for record in log.scan(until=log.last_position()):
         walk.step(record)
+    walk.look_beside(log, providers)
     return walk.result()
+
+
+def _as_checkpoint(held: Checkpoint | TreeHead) -> Checkpoint:
+    return held if isinstance(held, Checkpoint) else Checkpoint(held)
 
 
 class _Seen:
@@ -86,8 +101,8 @@ class _Seen:
 class _Walk:
     """One walk through a log: what is remembered of it, and what was found."""
 
-    def __init__(self, tally: Tally, *, gapless: bool) -> None:
-        self._tally = tally
+    def __init__(self, held: Held, *, gapless: bool) -> None:
+        self._held = held
         self._gapless = gapless
         self._records = 0
         self._last: _Seen | None = None
@@ -95,6 +110,8 @@ class _Walk:
         self._ends: dict[str, _Seen] = {}
         self._gone: set[tuple[str, int]] = set()
         self._findings = Listed[Finding]()
+        self._notes = Listed[Finding]()
+        self._marks: list[tuple[Record, ControlHeader]] = []
 
     def step(self, record: Record) -> None:
         """Look at the next record of the log."""
@@ -106,9 +123,14 @@ class _Walk:
                 self._look_before(seen, header.after)
             self._look_back(seen, header.previous)
             fault = None if checked.found == checked.stated else "its body was changed"
-        if fault is not None:
-            self._accuse(seen, fault)
-        self._tally.add(record.position, bytes.fromhex(seen.hash))
+        odd = None if header is None else self._held.why_odd_time(header)
+        another = self._held.why_another(record)
+        if fault is not None or another is not None:
+            self._accuse(seen, fault or another or "")
+        elif odd is not None:
+            self._notes.add(Finding(seen.stream, seen.version, seen.position, odd))
+        if isinstance(header, ControlHeader):
+            self._marks.append((record, header))
         self._records += 1
         self._last_but_one, self._last = self._last, seen
         if isinstance(seen.version, int):
@@ -122,16 +144,26 @@ class _Walk:
 
     def result(self) -> Verification:
         """Return what the walk found, now that it is at the end."""
-        self._tally.compare()
-        if self._tally.missed is not None:
-            self._report_difference(self._tally.missed)
         return Verification(
             records=self._records,
             orders=sum(stream.startswith(ORDERS) for stream in self._ends),
             findings=tuple(self._findings.listed),
             found=self._findings.count,
-            checkpoint=self._tally.checkpoint,
+            notes=tuple(self._notes.listed),
+            checkpoint=self._held.head,
         )
+
+    def look_beside(self, log: Log, providers: Mapping[str, Provider]) -> None:
+        """Look at what checkpoints say, at marks, and at what lies beside the log."""
+        end = self._last.position if self._last is not None else 0
+        # What a mark says is about other records: it can be judged where all of them hold.
+        marks = [] if self._findings.count else self._marks
+        for finding in self._held.missed(end):
+            self._findings.add(finding)
+        for finding in check_marks(log, marks, providers):
+            self._findings.add(finding)
+        for finding in check_feeds(log, self._held.feeds):
+            self._findings.add(finding)
 
     def _look_before(self, seen: _Seen, after: Link | None) -> None:
         """Compare a record's link with the record that stands before it in the log."""
@@ -192,15 +224,6 @@ class _Walk:
             versions = f"versions {expected} to {seen.version - 1}"
             sentence = f"it is gone: {versions} are missing before version {seen.version}"
             self._findings.add(Finding(seen.stream, expected, None, sentence))
-
-    def _report_difference(self, earlier: Checkpoint) -> None:
-        end = self._last.position if self._last is not None else 0
-        if end < earlier.position:
-            sentence = f"the log ends at {end}, but the checkpoint was taken at {earlier.position}"
-            self._findings.add(Finding(None, None, end + 1, sentence))
-        else:
-            sentence = "the records up to here are not those that the checkpoint saw"
-            self._findings.add(Finding(None, None, earlier.position, sentence))
 
     def _accuse(self, seen: _Seen, sentence: str) -> None:
         if not seen.accused:

@@ -15,6 +15,7 @@ from typer.main import get_command
 
 from lifecycle.cli.audit import quarantine, replay, verify
 from lifecycle.cli.check import check
+from lifecycle.cli.checkpoint import checkpoint
 from lifecycle.cli.demo import demo
 from lifecycle.cli.doctor import DISTRIBUTION, doctor
 from lifecycle.cli.failure import DONE, USAGE, ending_of
@@ -30,7 +31,8 @@ from lifecycle.cli.views import views
 
 # In the order of the help.
 _COMMANDS: Final[tuple[Callable[..., None], ...]] = (
-    *(demo, ingest, show, history, listing, views, stats, quarantine, watch, verify, replay),
+    *(demo, ingest, show, history, listing, views, stats, quarantine, watch, verify),
+    *(checkpoint, replay),
     *(export, copy, backup, diagram, check, providers, doctor, serve, reconcile, simulate),
 )
 # Where typer brings a click of its own, and where it asks for the one that is installed.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json as json_module
 import os
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from functools import partial
 from typing import Annotated, Any, Final
 
@@ -13,9 +13,10 @@ import typer
 
 from lifecycle.audit import replay as replaying
 from lifecycle.audit import verify as verification
-from lifecycle.audit.checkpoint import Checkpoint
 from lifecycle.audit.difference import Difference
+from lifecycle.audit.finding import Finding
 from lifecycle.audit.range_replay import ChangedDefinition
+from lifecycle.cli.checkpoint import read_checkpoint
 from lifecycle.cli.choice import log_at, open_orders
 from lifecycle.cli.failure import NO, Refusal
 from lifecycle.cli.option import DEFAULT_DATABASE, Database, Json, ProviderName
@@ -32,53 +33,49 @@ from lifecycle.cli.output import (
 )
 from lifecycle.composition import open_log
 from lifecycle.core.event import Event
-from lifecycle.errors import InvalidArgumentError
 from lifecycle.log.contract import ORDERS, Log
 from lifecycle.registry import known_providers, providers_with
 from lifecycle.service.orders import Orders
 from lifecycle.service.receipt import QuarantineItem
 
 
-def _read_checkpoint(text: str) -> Checkpoint:
-    try:
-        return Checkpoint.parse(text)
-    except InvalidArgumentError as refused:
-        raise typer.BadParameter(f"expected {refused.expected}, as verify prints it") from None
-
-
 def verify(
     *,
     checkpoint: Annotated[
-        Checkpoint | None,
+        list[str] | None,
         typer.Option(
             "--checkpoint",
             metavar="CHECKPOINT",
-            parser=_read_checkpoint,
-            help="An earlier one, kept elsewhere: what it saw must still be there.",
+            help="An earlier one, or its file, kept elsewhere: what it saw must still be there.",
         ),
     ] = None,
     db: Database = DEFAULT_DATABASE,
     json: Json = False,
 ) -> None:
     """Check that nothing stored was changed; print a checkpoint."""
+    held = [read_checkpoint(text) for text in checkpoint or []]
     with log_at(db) as log, progress("verify"):
-        found = verification.verify(log, checkpoint=checkpoint)
+        found = verification.verify(log, checkpoints=held, providers=known_providers())
     if json:
         print_json(
             {
                 **attributes(found, "ok", "records", "orders", "found"),
                 "findings": [finding._asdict() for finding in found.findings],
+                "notes": [note._asdict() for note in found.notes],
                 "checkpoint": str(found.checkpoint),
             }
         )
     else:
-        _print_verification(found, held=checkpoint is not None)
+        _print_verification(found, held=bool(held))
     if not found.ok:
         raise typer.Exit(NO)
 
 
 def _print_verification(found: verification.Verification, *, held: bool) -> None:
     looked_at = _looked_at(found)
+    if found.notes:
+        say("worth knowing, and no failure:")
+        _print_findings(found.notes)
     if found.ok:
         untouched = "nothing that is there was changed, and none is missing in between"
         say(f"{looked_at}: {untouched}", "green")
@@ -87,7 +84,11 @@ def _print_verification(found: verification.Verification, *, held: bool) -> None
         say(f"checkpoint {found.checkpoint}")
         return
     say(f"{looked_at}: {counted(found.found, 'finding')}, in the order of the log", "bold red")
-    rows = ((each.position, each.stream, each.version, each.sentence) for each in found.findings)
+    _print_findings(found.findings)
+
+
+def _print_findings(findings: Sequence[Finding]) -> None:
+    rows = ((each.position, each.stream, each.version, each.sentence) for each in findings)
     print_table(("position", "stream", "version", "found"), rows)
 
 

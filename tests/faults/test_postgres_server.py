@@ -380,7 +380,7 @@ def test_tampering_is_named_or_shown_by_a_checkpoint(log, raw, url, how):
     raw.execute(f"DROP TRIGGER stored_events_refuse ON {place(url).log}")
     raw.execute(statement.format(table=place(url).log))
 
-    seen, held = verify(log), verify(log, checkpoint=before)
+    seen, held = verify(log), verify(log, checkpoints=[before])
 
     assert not held.ok
     assert seen.ok == (named is None)

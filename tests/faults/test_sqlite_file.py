@@ -298,7 +298,7 @@ def test_the_last_record_that_another_connection_replaces_shows_by_a_checkpoint(
     raw.execute("INSERT OR REPLACE INTO stored_events VALUES (?, ?, ?, ?, ?)", forged)
 
     assert verify(log).ok, "no later record vouches for the last one"
-    assert not verify(log, checkpoint=held).ok
+    assert not verify(log, checkpoints=[held]).ok
 
 
 def test_the_writer_of_the_last_record_notices_that_another_connection_replaced_it(

@@ -13,8 +13,8 @@ from zlib import crc32
 
 import pytest
 
-from lifecycle.audit.checkpoint import Checkpoint
 from lifecycle.audit.difference import MOST_LISTED
+from lifecycle.audit.merkle import TreeHead
 from lifecycle.audit.verify import Verification, verify
 from lifecycle.core.event import Redriven
 from lifecycle.errors import InvalidArgumentError
@@ -25,15 +25,19 @@ from tests.contract.entries import NOON, TickingClock, event, stream, unreadable
 from tests.tampered import header_hash, resealed
 
 RECORDS = 24
+REDRIVEN = 7
 
 
 def fill(log: SQLiteLog | MemoryLog) -> None:
     """Five orders, interleaved, one of them diverging, and some that could not be read."""
-    chance = random.Random(20260707)
+    chance, target = random.Random(20260707), ""
     for number in range(RECORDS - 4):
-        log.append(event(f"o{chance.randrange(5)}", number, b'{"status": "brand_new"}\n'))
+        order, body = f"o{chance.randrange(5)}", b'{"status": "brand_new"}\n'
+        log.append(event(order, number, body, redriven_from=1 if number == REDRIVEN else None))
+        target = order if number == REDRIVEN else target
     log.append(event("o1", 0, b"[]", occurred_at=NOON, headers={"date": "now"}))
-    log.append_many([unreadable(), unreadable(b""), Redriven(1, stream("o1"), "callback:1", NOON)])
+    mark = Redriven(1, stream(target), f"callback:{REDRIVEN}", NOON)
+    log.append_many([unreadable(), unreadable(b""), mark])
 
 
 @pytest.fixture(scope="module")
@@ -97,9 +101,9 @@ def tamperer(path: Path) -> Iterator[Tamperer]:
     tamperer.raw.close()
 
 
-def look(path: Path, checkpoint: Checkpoint | None = None) -> Verification:
+def look(path: Path, checkpoint: TreeHead | None = None) -> Verification:
     with closing(SQLiteLog(path, create=False)) as log:
-        return verify(log, checkpoint=checkpoint)
+        return verify(log, checkpoints=[checkpoint] if checkpoint else [])
 
 
 def records(path: Path) -> list[Record]:
@@ -126,11 +130,11 @@ def test_a_clean_log_raises_no_alarm(tmp_path, records):
         elif records:
             log.append(event())
         first = verify(log)
-        again = verify(log, checkpoint=first.checkpoint)
+        again = verify(log, checkpoints=[first.checkpoint])
 
     assert first.ok
     assert again == first
-    assert first.records == first.checkpoint.position == records
+    assert first.records == first.checkpoint.size == records
 
 
 def test_a_checkpoint_holds_while_the_log_grows(path):
@@ -154,13 +158,13 @@ def test_the_same_log_has_the_same_checkpoint_in_every_store(path):
 def test_a_checkpoint_is_written_and_read_as_text(path):
     checkpoint = look(path).checkpoint
 
-    assert Checkpoint.parse(f" {checkpoint}\n") == checkpoint
+    assert TreeHead.parse(f" {checkpoint}\n") == checkpoint
 
 
 @pytest.mark.parametrize("text", ["", "7", "7:", "7:abc", "-1:" + "a" * 64, "7:" + "A" * 64])
 def test_a_malformed_checkpoint_is_refused(text):
     with pytest.raises(InvalidArgumentError):
-        Checkpoint.parse(text)
+        TreeHead.parse(text)
 
 
 # One byte
@@ -316,11 +320,11 @@ def test_a_checkpoint_reveals_an_old_backup(path, tmp_path):
         log.append(event("o1", 99))
     checkpoint = look(path).checkpoint
     with closing(SQLiteLog(backup)) as log:
-        assert verify(log, checkpoint=checkpoint).found == 1
+        assert verify(log, checkpoints=[checkpoint]).found == 1
         log.append(event("o1", 100))
-        (finding,) = verify(log, checkpoint=checkpoint).findings
+        (finding,) = verify(log, checkpoints=[checkpoint]).findings
 
-    assert finding.position == checkpoint.position
+    assert finding.position == checkpoint.size
 
 
 # Forgeries
@@ -401,7 +405,7 @@ def test_a_checkpoint_reveals_a_log_rehashed_to_its_end(path, tamperer, position
     assert finding == (
         None,
         None,
-        checkpoint.position,
+        checkpoint.size,
         "the records up to here are not those that the checkpoint saw",
     )
 

@@ -6,8 +6,9 @@ from hashlib import sha256
 
 import pytest
 
-from lifecycle.audit.checkpoint import Checkpoint
-from lifecycle.audit.verify import Finding, verify
+from lifecycle.audit.finding import Finding
+from lifecycle.audit.merkle import TreeHead
+from lifecycle.audit.verify import verify
 from lifecycle.core.event import Redriven
 from lifecycle.errors import InvalidArgumentError
 from lifecycle.log.contract import CONTROL, QUARANTINE
@@ -30,17 +31,21 @@ def log() -> MemoryLog:
 @pytest.fixture
 def shelf(log) -> Shelf:
     """Two orders, one after the other in turn, and two records of the quarantine."""
-    log.append_many([event("ab"[n % 2], n) for n in range(6)])
-    log.append_many([unreadable(), Redriven(1, A, "callback:1", NOON)])
+    log.append_many([event("ab"[n % 2], n, redriven_from=1 if n == 2 else None) for n in range(6)])
+    log.append_many([unreadable(), Redriven(1, A, "callback:2", NOON)])
     return Shelf(list(log.scan()))
 
 
-def findings(shelf: Shelf, checkpoint: Checkpoint | None = None) -> list[tuple[object, ...]]:
+def findings(shelf: Shelf, checkpoint: TreeHead | None = None) -> list[tuple[object, ...]]:
     """Return every finding as a plain tuple, all of them counted and kept."""
-    told = verify(shelf, checkpoint=checkpoint)
+    told = verify(shelf, checkpoints=[checkpoint] if checkpoint else [])
     assert told.found == len(told.findings)
     assert told.ok is (not told.findings)
     return [tuple(finding) for finding in told.findings]
+
+
+def node(left: bytes, right: bytes) -> bytes:
+    return sha256(b"\1" + left + right).digest()
 
 
 def link(shelf: Shelf, position: int) -> list[object]:
@@ -53,9 +58,12 @@ def test_a_sound_log_is_counted_and_has_a_checkpoint(shelf):
     told = verify(shelf)
 
     assert (told.ok, told.findings, told.found) == (True, (), 0)
-    assert (told.records, told.orders, told.checkpoint.position) == (8, 2, 8)
-    hashes = [bytes.fromhex(header_hash(record.state)) for record in shelf.records]
-    assert told.checkpoint.digest == sha256(b"".join(hashes)).hexdigest()
+    assert (told.records, told.orders, told.checkpoint.size) == (8, 2, 8)
+    leaves = [sha256(b"\0" + record.state.partition(b"\n")[0]) for record in shelf.records]
+    one, two, three, four, *others = [leaf.digest() for leaf in leaves]
+    halves = [node(node(one, two), node(three, four))]
+    halves.append(node(node(*others[:2]), node(*others[2:])))
+    assert told.checkpoint.root == node(*halves)
 
 
 def test_records_appended_meanwhile_are_not_checked(log, shelf, monkeypatch):
@@ -342,7 +350,7 @@ def test_a_cut_end_is_named(shelf):
     shelf.remove(7, 8)
 
     assert findings(shelf, checkpoint) == [
-        (None, None, 7, "the log ends at 6, but the checkpoint was taken at 8"),
+        (None, None, 7, "the log ends after 6 records, but a checkpoint saw 8"),
     ]
 
 
@@ -350,7 +358,7 @@ def test_an_empty_log_ends_at_the_start(shelf):
     checkpoint = verify(shelf).checkpoint
 
     assert findings(Shelf([]), checkpoint) == [
-        (None, None, 1, "the log ends at 0, but the checkpoint was taken at 8"),
+        (None, None, 1, "the log ends after 0 records, but a checkpoint saw 8"),
     ]
 
 
@@ -368,9 +376,9 @@ def test_a_log_that_only_grew_holds_its_checkpoint(shelf, log, later):
     checkpoint = verify(shelf).checkpoint
     log.append_many([event("z", n) for n in range(later)])
 
-    told = verify(log, checkpoint=checkpoint)
+    told = verify(log, checkpoints=[checkpoint])
 
-    assert (told.ok, told.checkpoint.position) == (True, 8 + later)
+    assert (told.ok, told.checkpoint.size) == (True, 8 + later)
     assert (told.checkpoint == checkpoint) is (later == 0)
 
 
@@ -381,8 +389,8 @@ def test_a_log_that_only_grew_holds_its_checkpoint(shelf, log, later):
 def test_a_checkpoint_is_read_as_it_was_written(text, position):
     digest = "0123456789abcdef" * 4
 
-    assert Checkpoint.parse(f"{text}{digest}\n") == (position, digest)
-    assert str(Checkpoint(position, digest)) == f"{position}:{digest}"
+    assert TreeHead.parse(f"{text}{digest}\n") == (position, bytes.fromhex(digest))
+    assert str(TreeHead(position, bytes.fromhex(digest))) == f"{position}:{digest}"
 
 
 @pytest.mark.parametrize(
@@ -390,10 +398,10 @@ def test_a_checkpoint_is_read_as_it_was_written(text, position):
 )
 def test_a_malformed_checkpoint_is_refused(text):
     with pytest.raises(InvalidArgumentError) as refused:
-        Checkpoint.parse(text)
+        TreeHead.parse(text)
 
     assert refused.value.argument == "checkpoint"
-    assert refused.value.expected == "a position, a colon and 64 hex digits"
+    assert refused.value.expected == "a size, a colon and 64 hex digits"
 
 
 # Very many

@@ -1,0 +1,106 @@
+"""What marks say of the quarantine, and how far subscriptions say they are: is it so?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Final, TypeGuard
+
+from lifecycle.audit.finding import Finding
+from lifecycle.core.event import Entry, Event, Unreadable
+from lifecycle.core.provider import Provider
+from lifecycle.core.recognizer import Recognizer, recognizers_of
+from lifecycle.errors import StoredFormatError
+from lifecycle.log.codec import decode
+from lifecycle.log.contract import QUARANTINE, Log, Record
+from lifecycle.log.header import ControlHeader
+from lifecycle.log.jsonl import read_line
+
+_LETTERS_AT_ONCE: Final = 500
+
+
+def check_marks(
+    log: Log, marks: Iterable[tuple[Record, ControlHeader]], providers: Mapping[str, Provider]
+) -> Iterator[Finding]:
+    """Yield the marks that say of an item what is not so."""
+    known = recognizers_of(providers)
+    for record, mark in marks:
+        odd = _why_forged(log, mark, known)
+        if odd is not None:
+            yield Finding(record.stream, record.version, record.position, odd)
+
+
+def check_feeds(log: Log, seen: Mapping[str, int]) -> Iterator[Finding]:
+    """Yield the subscriptions that cannot be where they say; `seen` is where they were before."""
+    feeds = log.feeds.positions()
+    end = log.last_position()
+    for feed in feeds:
+        least = seen.get(feed.name, 0)
+        if not least <= feed.position <= end:
+            told = f"subscription {feed.name!a} says it is at {feed.position}"
+            bounds = f"expected one from {least} to {end}"
+            yield Finding(None, None, feed.position, f"{told}; {bounds}")
+        yield from _odd_letters(log, feed.name, feed.position)
+    for name in seen.keys() - {feed.name for feed in feeds}:
+        yield Finding(None, None, None, f"subscription {name!a} is gone; a checkpoint saw it")
+
+
+def _why_forged(log: Log, mark: ControlHeader, known: Mapping[str, Recognizer]) -> str | None:
+    """Return why an item cannot have been re-driven as its mark says; None if it can."""
+    items = log.read(QUARANTINE, after=mark.item - 1, until=mark.item) if mark.item > 0 else []
+    item = _decoded(items[0]) if items else None
+    if not isinstance(item, Unreadable):
+        return f"it says that item {mark.item} was re-driven, which the quarantine does not hold"
+    found = [event for event in map(_decoded, log.read(mark.stream)) if _is_marked(event, mark)]
+    if not found:
+        return f"it says that item {mark.item} was re-driven into an event that is not there"
+    came = any(event.redriven_from == mark.item or event.body == item.body for event in found)
+    return (
+        None
+        if came or _reads_as(item, mark, known)
+        else (
+            f"it says that item {mark.item} was re-driven into an event that did not come from it"
+        )
+    )
+
+
+def _is_marked(event: object, mark: ControlHeader) -> TypeGuard[Event]:
+    return isinstance(event, Event) and event.key == mark.key
+
+
+def _decoded(record: Record) -> Entry | None:
+    try:
+        return decode(record)
+    except StoredFormatError:
+        return None  # it is accused already
+
+
+def _reads_as(item: Unreadable, mark: ControlHeader, known: Mapping[str, Recognizer]) -> bool:
+    """Tell whether an item may be read as what its mark names; nobody knows without a provider."""
+    if item.provider not in known:
+        return True
+    arrival = item.arrival
+    name = item.provider
+    if arrival is None:
+        read = read_line(
+            item.body, received_at=item.received_at, providers=known, provider=name, line_number=1
+        )
+        if isinstance(read, Unreadable):
+            return False
+        name, arrival = read
+    event = known[name].recognize(arrival)
+    return isinstance(event, Event) and (event.stream, event.key) == (mark.stream, mark.key)
+
+
+def _odd_letters(log: Log, feed: str, position: int) -> Iterator[Finding]:
+    """Yield the letters of a subscription that are about no event of the log."""
+    after = -1
+    while page := log.feeds.letters(feed, after, _LETTERS_AT_ONCE):
+        for letter in page:
+            after = letter.position
+            records = list(log.scan(after=after - 1, until=after))
+            events = [_decoded(record) for record in records]
+            if after > position or not any(
+                isinstance(event, Event) and event.order_id == letter.order_id for event in events
+            ):
+                told = f"subscription {feed!a} holds a letter about no event at {after}"
+                yield Finding(None, None, after, told)

@@ -1,0 +1,126 @@
+"""What was signed or kept of a log before, held against the log while it is read.
+
+record ─→ leaf ─→ the leaf that the tree beside the log holds there?
+              └─→ the root, wherever a checkpoint saw one
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta
+from heapq import merge
+from typing import Final
+
+from lifecycle.audit.checkpoint import NO_FEEDS, Checkpoint
+from lifecycle.audit.finding import Finding
+from lifecycle.audit.merkle import Frontier, TreeHead
+from lifecycle.audit.tree import TILE, leaf_of, size_of, split
+from lifecycle.errors import InvalidArgumentError
+from lifecycle.log.contract import Log, Record
+from lifecycle.log.header import ControlHeader, Header
+from lifecycle.log.tree_store import TreeStore
+
+TOLERANCE: Final = timedelta(minutes=5)
+"""By how much clocks may differ before it is worth a note."""
+
+_NOTES_AT_ONCE: Final = 500
+_ANOTHER: Final = "it is not the record that the tree beside the log took in here"
+
+
+class Held:
+    """Checkpoints and the kept tree, while the records pass."""
+
+    def __init__(self, log: Log, checkpoints: Iterable[Checkpoint]) -> None:
+        # The ends first: what others add meanwhile is then not missed.
+        last = log.tree.last_checkpoint()
+        self._tree_size = size_of(log.tree.last(0))
+        self._leaves = _leaves(log.tree, self._tree_size)
+        self._findings: list[Finding] = []
+        outside = sorted(checkpoints, key=_size)
+        self.feeds = outside[-1].feeds if outside else NO_FEEDS
+        kept = self._kept(log.tree, 0 if last is None else last.size)
+        self._coming = merge(outside, kept, key=_size)
+        self._next = next(self._coming, None)
+        self._frontier = Frontier()
+        self._latest: datetime | None = None  # of what was recorded
+        self._bound: datetime | None = None  # of the checkpoints that were passed
+        self._compare(0)
+
+    @property
+    def head(self) -> TreeHead:
+        """The head of what has passed."""
+        return self._frontier.head
+
+    def why_another(self, record: Record) -> str | None:
+        """Take in the next record; return why the tree says that it is another's place."""
+        leaf, expected = leaf_of(record), next(self._leaves, None)
+        self._frontier.add(leaf)
+        self._compare(record.position)
+        if expected in (None, leaf):
+            return None
+        self._leaves = iter(())  # those that follow are shifted, or as they should be
+        return _ANOTHER
+
+    def why_odd_time(self, header: Header) -> str | None:
+        """Return why the times of the next record are worth a note, before it is taken in."""
+        recorded, latest = header.recorded_at, self._latest
+        self._latest = recorded if latest is None else max(latest, recorded)
+        if self._bound is not None and _claimed(header) < self._bound - TOLERANCE:
+            return "it claims to be over 5 minutes older than a checkpoint that had not seen it"
+        if latest is not None and recorded < latest - TOLERANCE:
+            return "it was recorded, it says, over 5 minutes before what stands before it"
+        return None
+
+    def missed(self, end: int) -> Iterator[Finding]:
+        """Yield what does not hold, now that every record up to position `end` has passed."""
+        yield from self._findings
+        size = self._frontier.size
+        if self._tree_size > size:
+            told = f"the log ends after {size} records, but its tree has {self._tree_size}"
+            yield Finding(None, None, end + 1, told)
+        while self._next is not None:
+            told = f"the log ends after {size} records, but a checkpoint saw {_size(self._next)}"
+            yield Finding(None, None, end + 1, told)
+            self._next = next(self._coming, None)
+
+    def _compare(self, position: int) -> None:
+        """Compare with every checkpoint that saw just as many records."""
+        while self._next is not None and _size(self._next) <= self._frontier.size:
+            if self._next.head != self._frontier.head:
+                told = "the records up to here are not those that the checkpoint saw"
+                self._findings.append(Finding(None, None, position, told))
+            times = [each for each in (self._bound, self._next.taken_at) if each is not None]
+            self._bound = max(times, default=None)
+            self._next = next(self._coming, None)
+
+    def _kept(self, tree: TreeStore, last: int) -> Iterator[Checkpoint]:
+        after = -1
+        while page := tree.checkpoints(after, _NOTES_AT_ONCE):
+            for signed in page:
+                after = signed.size
+                if after > last:
+                    return
+                try:
+                    yield Checkpoint.read(signed.note)
+                except InvalidArgumentError:
+                    told = f"the checkpoint kept over {after} records cannot be read"
+                    self._findings.append(Finding(None, None, None, told))
+
+
+def _claimed(header: Header) -> datetime:
+    """Return the earliest time that a record gives itself; what was replayed is older by right."""
+    if isinstance(header, ControlHeader) or header.replayed:
+        return header.recorded_at
+    return min(header.recorded_at, header.received_at)
+
+
+def _leaves(tree: TreeStore, size: int) -> Iterator[bytes]:
+    """Yield the leaves that a tree holds; those that are gone as no hash at all."""
+    for number in range(-(-size // TILE)):
+        tile = tree.tile(0, number)
+        leaves = split(tile.hashes) if tile is not None and isinstance(tile.hashes, bytes) else []
+        yield from [*leaves, *[b""] * TILE][: min(TILE, size - number * TILE)]
+
+
+def _size(checkpoint: Checkpoint) -> int:
+    return checkpoint.head.size
