@@ -64,7 +64,7 @@ class Checkpoint(NamedTuple):
             origin, size, root, *more = text.splitlines()
             head = TreeHead(int(size), base64.b64decode(root, validate=True))
         except (ValueError, binascii.Error):
-            head = TreeHead(-1, b"")
+            origin, head, more = "", TreeHead(0, b""), []
         if not origin or head.size < 0 or len(head.root) != HASH_BYTES:
             raise InvalidArgumentError("checkpoint", "an origin, a size and a root")
         return cls(head, origin, _taken_at(more), _feeds(more))
