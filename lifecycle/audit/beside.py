@@ -84,7 +84,7 @@ def _reads_as(item: Unreadable, mark: ControlHeader, known: Mapping[str, Recogni
         read = read_line(
             item.body, received_at=item.received_at, providers=known, provider=name, line_number=1
         )
-        if isinstance(read, Unreadable):
+        if read is None or isinstance(read, Unreadable):
             return False
         name, arrival = read
     event = known[name].recognize(arrival)

@@ -14,11 +14,12 @@ from heapq import merge
 from itertools import chain
 from typing import Any
 
-from lifecycle.audit.checkpoint import Tally
+from lifecycle.audit.merkle import Frontier
+from lifecycle.audit.tree import leaf_of
 from lifecycle.core.event import Entry, Event, Unreadable, stream_of
 from lifecycle.core.instant import format_instant
 from lifecycle.core.strict_json import compact
-from lifecycle.log.codec import decode, hash_of, split
+from lifecycle.log.codec import decode, split
 from lifecycle.log.contract import CONTROL, QUARANTINE, Log, Record
 from lifecycle.log.jsonl import write_item, write_line
 
@@ -43,20 +44,24 @@ def export(log: Log, *, stream: str | None = None, quarantine: bool = False) -> 
 
 
 def export_whole(log: Log) -> Iterator[bytes]:
-    """Yield a line for every record of a log, and in the end one with its checkpoint.
+    """Yield a line for every record of a log, and in the end one with its checkpoints.
 
-    What is no recording is of kind `control`, which reading passes over.
+    What is no recording is of kind `control`, which reading passes over. A bad line stands as it
+    came, and the control line after it gives its place. The checkpoint is over all of it; the
+    signed one is the last that was kept.
 
     Raises:
         StoredFormatError: a stored record cannot be read.
     """
-    tally = Tally(None)
+    frontier, signed = Frontier(), log.tree.last_checkpoint()
     for record in _records(log, None, quarantine=True):
-        header, _ = split(record)
-        yield _line(_recording(decode(record)), record)
-        tally.add(record.position, bytes.fromhex(hash_of(header)))
-    checkpoint = {"kind": CONTROL, "control": "checkpoint", "checkpoint": str(tally.checkpoint)}
-    yield compact(checkpoint) + b"\n"
+        fields = _recording(decode(record))
+        yield _line(fields, record)
+        if isinstance(fields, bytes):
+            yield _line({"kind": CONTROL, "control": "bad_line"}, record)
+        frontier.add(leaf_of(record))
+    checkpoint = {"checkpoint": str(frontier.head), "signed": signed and signed.note}
+    yield compact({"kind": CONTROL, "control": "checkpoint", **checkpoint}) + b"\n"
 
 
 def _recording(entry: Entry) -> Mapping[str, Any] | bytes:

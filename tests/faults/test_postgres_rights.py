@@ -12,6 +12,7 @@ import psycopg
 import pytest
 
 from lifecycle import connect
+from lifecycle.audit.tree import LogTree
 from lifecycle.composition import initialize, rights_of
 from lifecycle.errors import InvalidArgumentError, StoreUnavailableError
 from lifecycle.log.contract import Level, Outcome, Setting
@@ -198,6 +199,7 @@ def test_the_owner_of_a_log_without_tables_makes_them_when_they_are_needed(postg
         orders.record_callback(BRAND_NEW)
         orders.views.rebuild()
         assert orders.subscription("notify", lambda change: None).catch_up() == 1
+        assert LogTree(orders.log).follow().size == 1
     assert row(url, "schema").level is Level.OK
 
 

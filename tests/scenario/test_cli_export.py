@@ -146,9 +146,23 @@ def test_a_whole_export_holds_every_record_and_ends_with_the_checkpoint(folder):
     run("export", "--db", DATABASE, "--whole", "--output", "whole.jsonl", cwd=folder)
 
     exported = (folder / "whole.jsonl").read_bytes().splitlines()
-    assert len(exported) == log["records"] + 1
-    last = json.loads(exported[-1])
-    assert last == {"kind": "control", "control": "checkpoint", "checkpoint": log["checkpoint"]}
+    *others, last = exported
+    bad = [line for line in others if b'"control":"bad_line"' in line]
+    assert len(others) == log["records"] + len(bad)
+    assert json.loads(last) == {
+        "kind": "control",
+        "control": "checkpoint",
+        "checkpoint": log["checkpoint"],
+        "signed": None,
+    }
+
+
+def test_a_whole_export_ends_with_the_last_checkpoint_that_was_signed(folder):
+    note = run("checkpoint", "--db", DATABASE, cwd=folder).out
+
+    whole = run("export", "--db", DATABASE, "--whole", cwd=folder).out
+
+    assert json.loads(whole.splitlines()[-1])["signed"] == note
 
 
 def test_a_whole_export_goes_in_again_and_its_control_lines_are_counted(folder):
@@ -157,13 +171,13 @@ def test_a_whole_export_goes_in_again_and_its_control_lines_are_counted(folder):
         append_mark(orders)
     whole = run("export", "--db", "sqlite:///redriven.db", "--whole", cwd=folder).out
     marks = [line for line in map(json.loads, whole.splitlines()) if line["kind"] == "control"]
-    assert [mark["control"] for mark in marks] == ["redriven", "checkpoint"]
-    assert marks[0]["item"] == 1
+    assert [mark["control"] for mark in marks] == ["bad_line", "redriven", "checkpoint"]
+    assert marks[1]["item"] == 1
 
     into = ("ingest", "-", "--db", "sqlite:///again.db", "--json")
     counts = run(*into, cwd=folder, stdin=whole.encode()).value
 
-    assert (counts["quarantined"], counts["control"]) == (1, 2)
+    assert (counts["quarantined"], counts["control"]) == (1, 3)
     assert counts["appended"] == 0
 
 
