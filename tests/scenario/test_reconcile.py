@@ -19,6 +19,7 @@ from lifecycle.http.reconcile import (
     reconcile,
     reconcile_async,
 )
+from lifecycle.providers.instacart import details
 from lifecycle.providers.instacart import reader as recognizing
 from lifecycle.providers.instacart.client import AsyncClient, Client
 from lifecycle.testing import simulated
@@ -276,12 +277,16 @@ def test_an_on_result_that_raises_stops_nothing(way, lost, caplog):
 def test_an_order_that_cannot_be_folded_is_logged_and_the_others_are_asked_for(
     way, lost, caplog, monkeypatch
 ):
-    read = recognizing.read
+    read, read_details = recognizing.read, details.read_details
 
     def failing(arrival, body):
         return read(arrival, body) if arrival.order_id != "b" else raising()
 
+    def failing_details(order):
+        return read_details(order) if (order or {}).get("id") != "b" else raising()
+
     monkeypatch.setattr("lifecycle.providers.instacart.read", failing)
+    monkeypatch.setattr("lifecycle.providers.instacart.read_details", failing_details)
 
     found = reconciled_by(way, *lost)
 
