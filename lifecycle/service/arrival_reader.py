@@ -28,6 +28,9 @@ from lifecycle.log.jsonl import Headers, keep_headers, read_line
 Body = bytes | bytearray | memoryview | str | Mapping[str, Any] | None
 """A body: bytes or text verbatim; a mapping becomes compact JSON; None is no body."""
 
+Entries = tuple[Event | Unreadable, ...]
+"""What one body says: mostly one event; several, or why something in it cannot be read."""
+
 Line = bytes | str | Mapping[str, Any]
 """One recording: a line of JSON, or the object that it spells."""
 
@@ -76,8 +79,8 @@ class ArrivalReader:
         context: bytes | str | None = None,
         operation: str | None = None,
         number: int | None = None,
-    ) -> Event | Unreadable:
-        """Return the event that these arguments are, or why they cannot be read.
+    ) -> Entries:
+        """Return the events that these arguments hold, mostly one, or why they cannot be read.
 
         Raises:
             InvalidArgumentError: an argument is of no use; bodies never raise.
@@ -96,40 +99,38 @@ class ArrivalReader:
             number=number,
             context=None if context is None else _checked_context(context),
         )
-        return self.provider.recognize(arrival)
+        return self.provider.recognize_all(arrival)
 
-    def lines(self, lines: Iterable[Line], *, first_line: int = 1) -> list[Event | Unreadable]:
+    def lines(self, lines: Iterable[Line], *, first_line: int = 1) -> list[Entries]:
         """Return what recordings say, without blank and control lines; bad ones: `Unreadable`."""
         now = self.clock()
         entries = []
         for number, line in enumerate(lines, first_line):
             if isinstance(line, _TEXTS) and not line.strip():
                 continue
-            entry = self._line(line, number, now, self.provider.name)
-            if entry is not None:
-                entries.append(entry)
+            said = self._line(line, number, now, self.provider.name)
+            if said:
+                entries.append(said)
         return entries
 
     def knows(self, item: Unreadable) -> bool:
         """Tell whether the provider that an item came to can read it here."""
         return item.provider in self.providers
 
-    def again(self, item: Unreadable) -> Event | Unreadable:
+    def again(self, item: Unreadable) -> Entries:
         """Return what a quarantined item says under today's rules of its provider, received now.
 
         An item of a provider that is not known here comes back as it is.
         """
         provider, now = self.providers.get(item.provider), self.clock()
         if provider is None:
-            return item
+            return (item,)
         if item.arrival is None:
             read = self._line(item.body, item.line_number or 1, now, provider.name)
-            return item if read is None else read._replace(received_at=now)
-        return provider.recognize(item.arrival._replace(received_at=now))
+            return tuple(each._replace(received_at=now) for each in read or (item,))
+        return provider.recognize_all(item.arrival._replace(received_at=now))
 
-    def _line(
-        self, line: Line, number: int, now: datetime, usual: str
-    ) -> Event | Unreadable | None:
+    def _line(self, line: Line, number: int, now: datetime, usual: str) -> Entries:
         """Return what one line says; `usual` is the provider of a line that names none."""
         read = read_line(
             line,
@@ -139,9 +140,9 @@ class ArrivalReader:
             line_number=number,
         )
         if read is None or isinstance(read, Unreadable):
-            return read
+            return () if read is None else (read,)
         name, arrival = read
-        return self.providers[name].recognize(arrival)
+        return self.providers[name].recognize_all(arrival)
 
 
 def as_bytes(body: Body) -> bytes:

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mappin
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from functools import partial
-from itertools import islice
+from itertools import chain, islice
 from types import TracebackType
 from typing import Final, NoReturn, Self, Unpack, cast
 
@@ -26,10 +26,17 @@ from lifecycle.projections.change_feed import EVERY_SECONDS, OrderChange, change
 from lifecycle.projections.stats import LogStats
 from lifecycle.projections.stored_views import StoredViews
 from lifecycle.projections.subscription import Subscription
-from lifecycle.service.arrival_reader import ArrivalFields, Body, Line, as_bytes, checked_lines
+from lifecycle.service.arrival_reader import (
+    ArrivalFields,
+    Body,
+    Entries,
+    Line,
+    as_bytes,
+    checked_lines,
+)
 from lifecycle.service.costly_bodies import is_costly, uncollected
 from lifecycle.service.order_service import OrderService, is_first, pass_over
-from lifecycle.service.receipt import AsyncReceipt, QuarantineItem
+from lifecycle.service.receipt import AsyncReceipt, QuarantineItem, receipts_of
 from lifecycle.service.recording_calls import Sent, Writes
 
 _BATCH: Final = 500
@@ -115,12 +122,13 @@ class AsyncOrders(Writes[Awaitable[AsyncReceipt]]):
         receipts: list[AsyncReceipt] = []
         lines = checked_lines(recordings, first_line)
         while batch := list(islice(lines, _BATCH)):
-            entries = await asyncio.to_thread(
+            bodies = await asyncio.to_thread(
                 self._service.arrival_reader.lines, batch, first_line=first_line
             )
             first_line += len(batch)
+            entries = list(chain.from_iterable(bodies))
             appended = await asyncio.to_thread(self.log.append_many, entries)
-            receipts += map(self._receipt, entries, appended)
+            receipts += receipts_of(bodies, appended, self._receipt)
         return receipts
 
     async def get(
@@ -226,14 +234,14 @@ class AsyncOrders(Writes[Awaitable[AsyncReceipt]]):
         """Read every waiting item again; as `Orders.redrive`."""
         readable = self._service.readable_again()
         while (found := await asyncio.to_thread(next, readable, None)) is not None:
-            event, entries = found
+            events, entries = found
             try:
                 appended = await asyncio.to_thread(self.log.append_many, entries)
             except StoredFormatError as damaged:
                 pass_over(damaged)
                 continue
             if is_first(appended):
-                yield self._receipt(event, appended[0])
+                yield receipts_of([events], appended, self._receipt)[0]
 
     def _arrived(
         self,
@@ -252,22 +260,23 @@ class AsyncOrders(Writes[Awaitable[AsyncReceipt]]):
         return self._arrived_large(partial(self._read, kind, order_id, raw, told), expected_version)
 
     async def _arrived_large(
-        self, read: Callable[[], Event | Unreadable], expected_version: int | None
+        self, read: Callable[[], Entries], expected_version: int | None
     ) -> AsyncReceipt:
         loop = asyncio.get_running_loop()
         return await self._record(await loop.run_in_executor(self._reader, read), expected_version)
 
     def _read(
         self, kind: Kind, order_id: str | int | None, body: bytes, told: ArrivalFields
-    ) -> Event | Unreadable:
+    ) -> Entries:
         with uncollected():
             return self._service.arrival_reader.arrival(kind, order_id, body, **told)
 
-    async def _record(
-        self, entry: Event | Unreadable, expected_version: int | None = None
-    ) -> AsyncReceipt:
-        appended = await self.log.append_async(entry, expected_version=expected_version)
-        return self._receipt(entry, appended)
+    async def _record(self, entries: Entries, expected_version: int | None = None) -> AsyncReceipt:
+        if len(entries) > 1:
+            appended = await asyncio.to_thread(self.log.append_many, list(entries))
+            return receipts_of([entries], appended, self._receipt)[0]
+        alone = await self.log.append_async(entries[0], expected_version=expected_version)
+        return self._receipt(entries[0], alone)
 
     def _receipt(self, entry: Event | Unreadable, appended: Append) -> AsyncReceipt:
         return AsyncReceipt(entry, appended, self._service)

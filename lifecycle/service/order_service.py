@@ -197,8 +197,10 @@ class OrderService:
             elif include_redriven or redriven is None:
                 yield _shown(record, item, redriven)
 
-    def readable_again(self) -> Iterator[tuple[Event, list[Entry]]]:
-        """Yield each waiting item that today's rules can read, and what to append for it.
+    def readable_again(self) -> Iterator[tuple[list[Event], list[Entry]]]:
+        """Yield the events of each waiting item that today's rules can read, and what to append.
+
+        The mark that it waits no longer is among it once all of the item can be read.
 
         Items of a provider that is not known here stay, and make one log line.
         """
@@ -212,11 +214,16 @@ class OrderService:
             if not self.arrival_reader.knows(item):
                 unknown[item.provider] += 1
                 continue
-            entry = self.arrival_reader.again(item)
-            if isinstance(entry, Event):
-                event = entry._replace(redriven_from=record.version)
-                mark = Redriven(record.version, event.stream, event.key, event.received_at)
-                yield event, [event, mark]
+            read = self.arrival_reader.again(item)
+            events = [
+                e._replace(redriven_from=record.version) for e in read if isinstance(e, Event)
+            ]
+            if events and len(events) == len(read):
+                first = events[0]
+                mark = Redriven(record.version, first.stream, first.key, first.received_at)
+                yield events, [*events, mark]
+            elif events:
+                yield events, [*events]
         for provider, count in unknown.items():
             LOG.warning(
                 "provider %a is not known here: quarantined items left: %d", provider, count
@@ -249,7 +256,7 @@ class OrderService:
     def _request(
         self, order_id: str | int, body: Body, attempt: int, received_at: datetime | None
     ) -> Event:
-        entry = self.arrival_reader.arrival(
+        (entry,) = self.arrival_reader.arrival(
             "request", order_id, body, attempt=attempt, received_at=received_at
         )
         if isinstance(entry, Unreadable):
@@ -296,7 +303,7 @@ def pass_over(damaged: StoredFormatError) -> None:
 
 def is_first(appended: Sequence[Append]) -> bool:
     """Tell whether an item was re-driven by this append, and not by somebody before it."""
-    return appended[1].outcome is not Outcome.DUPLICATE
+    return appended[-1].outcome is not Outcome.DUPLICATE
 
 
 def _check_is_object(body: bytes) -> None:

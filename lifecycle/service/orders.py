@@ -10,13 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
-from itertools import islice
+from itertools import chain, islice
 from threading import Event as Signal
 from types import TracebackType
 from typing import Final, Self
 
 from lifecycle.core.argument import check_callable
-from lifecycle.core.event import Event, Unreadable
 from lifecycle.core.fold import Folding
 from lifecycle.core.provider import Provider
 from lifecycle.core.view import HistoryEntry, OrderView
@@ -26,9 +25,9 @@ from lifecycle.projections.change_feed import EVERY_SECONDS, OrderChange, change
 from lifecycle.projections.stats import LogStats
 from lifecycle.projections.stored_views import StoredViews
 from lifecycle.projections.subscription import Handler, Subscription
-from lifecycle.service.arrival_reader import Body, Line, checked_lines
+from lifecycle.service.arrival_reader import Body, Entries, Line, checked_lines
 from lifecycle.service.order_service import OrderService, is_first, pass_over
-from lifecycle.service.receipt import QuarantineItem, Receipt
+from lifecycle.service.receipt import QuarantineItem, Receipt, receipts_of
 from lifecycle.service.recording_calls import Sent, Writes
 
 _BATCH: Final = 500
@@ -259,19 +258,22 @@ class Orders(Writes[Receipt]):
         the event is received now and says which item it came from. Of several who re-drive at
         once, one gets the receipt. An item whose order's stream is damaged is logged and stays.
         """
-        for item, entries in self._service.readable_again():
+        for events, entries in self._service.readable_again():
             try:
                 appended = self.log.append_many(entries)
             except StoredFormatError as damaged:
                 pass_over(damaged)
                 continue
             if is_first(appended):
-                yield self._service.receipt(item, appended[0])
+                yield receipts_of([events], appended, self._service.receipt)[0]
 
-    def _record(self, entry: Event | Unreadable, expected_version: int | None = None) -> Receipt:
-        appended = self.log.append(entry, expected_version=expected_version)
-        return Receipt(entry, appended, self._service)
+    def _record(self, entries: Entries, expected_version: int | None = None) -> Receipt:
+        if len(entries) > 1:
+            return self._append([entries])[0]
+        appended = self.log.append(entries[0], expected_version=expected_version)
+        return Receipt(entries[0], appended, self._service)
 
-    def _append(self, entries: list[Event | Unreadable]) -> list[Receipt]:
-        appended = self.log.append_many(entries)
-        return [self._service.receipt(*pair) for pair in zip(entries, appended, strict=True)]
+    def _append(self, several: list[Entries]) -> list[Receipt]:
+        """Append what some bodies say in one commit, and return a receipt for each body."""
+        appended = self.log.append_many(list(chain.from_iterable(several)))
+        return receipts_of(several, appended, self._service.receipt)

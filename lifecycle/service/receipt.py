@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
-from typing import Any, Final, NoReturn, Protocol, Self
+from typing import Any, Final, NoReturn, Protocol, Self, TypeVar
 
 from msgspec import UNSET, UnsetType
 from pydantic import Field
@@ -13,6 +14,8 @@ from lifecycle.core.event import Event, Unreadable
 from lifecycle.core.view import FrozenValue, Instant, OrderView
 from lifecycle.errors import NotFoldedError
 from lifecycle.log.contract import Append, Outcome
+
+R = TypeVar("R", bound="Receipt")
 
 
 class Folds(Protocol):
@@ -32,13 +35,15 @@ class Receipt:
 
     `change` and `view` are folded when first read, at the version that this event made:
     later events do not show in them. Pickling and copying read them first: what arrives in
-    another process is whole, and asks no log.
+    another process is whole, and asks no log. `others` are the receipts for what else the same
+    body held, where it held several events.
     """
 
-    __slots__ = ("_appended", "_change", "_folds", "_view", "event")
+    __slots__ = ("_appended", "_change", "_folds", "_view", "event", "others")
 
     def __init__(self, event: Event | Unreadable, appended: Append, folds: Folds) -> None:
         self.event = event
+        self.others: tuple[Self, ...] = ()
         self._appended = appended
         self._folds = folds
         self._change: Change | UnsetType | None = UNSET
@@ -81,10 +86,11 @@ class Receipt:
         return f"<Receipt {self.outcome.value} at {self.position}>"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Receipt, (self.event, self._appended, _NotFolded()), (self.change, self.view)
+        known = (self.change, self.view, self.others)
+        return Receipt, (self.event, self._appended, _NotFolded()), known
 
-    def __setstate__(self, known: tuple[Change | None, OrderView | None]) -> None:
-        self._change, self._view = known
+    def __setstate__(self, known: tuple[Change | None, OrderView | None, tuple[Self, ...]]) -> None:
+        self._change, self._view, self.others = known
 
 
 class _NotFolded:
@@ -122,6 +128,21 @@ class AsyncReceipt(Receipt):
 
     def __repr__(self) -> str:
         return f"<AsyncReceipt {self.outcome.value} at {self.position}>"
+
+
+def receipts_of(
+    bodies: Iterable[Sequence[Event | Unreadable]],
+    appended: Iterable[Append],
+    receipt: Callable[[Event | Unreadable, Append], R],
+) -> list[R]:
+    """Return a receipt for each body, with those for what else it held."""
+    answers, receipts = iter(appended), []
+    for entries in bodies:
+        first, *others = [receipt(entry, next(answers)) for entry in entries]
+        if others:
+            first.others = tuple(others)
+        receipts.append(first)
+    return receipts
 
 
 DAMAGED: Final = "damaged"

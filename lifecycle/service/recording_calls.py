@@ -10,10 +10,10 @@ from datetime import datetime
 from typing import Generic, TypeVar, Unpack
 from uuid import uuid4
 
-from lifecycle.core.event import Event, Kind, Unreadable
+from lifecycle.core.event import Event, Kind
 from lifecycle.log.contract import Outcome
 from lifecycle.log.jsonl import Headers
-from lifecycle.service.arrival_reader import ArrivalFields, Body
+from lifecycle.service.arrival_reader import ArrivalFields, Body, Entries
 from lifecycle.service.order_service import OrderService
 from lifecycle.service.receipt import Receipt
 
@@ -30,7 +30,7 @@ class Writes(Generic[R]):
     _service: OrderService
 
     @abstractmethod
-    def _record(self, entry: Event | Unreadable, expected_version: int | None = None) -> R: ...
+    def _record(self, entries: Entries, expected_version: int | None = None) -> R: ...
 
     def _arrived(
         self,
@@ -42,8 +42,8 @@ class Writes(Generic[R]):
         **told: Unpack[ArrivalFields],
     ) -> R:
         """Read what came, and record it."""
-        entry = self._service.arrival_reader.arrival(kind, order_id, body, **told)
-        return self._record(entry, expected_version)
+        entries = self._service.arrival_reader.arrival(kind, order_id, body, **told)
+        return self._record(entries, expected_version)
 
     def record_request(
         self,

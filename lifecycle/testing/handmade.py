@@ -18,7 +18,7 @@ from lifecycle.core.definition import Definition
 from lifecycle.core.event import NO_CONTENT, Arrival, Content, Event, Stored, Unreadable, stream_of
 from lifecycle.core.instant import format_instant
 from lifecycle.core.provider import NoReading, Provider
-from lifecycle.core.recognizer import Recognizer, recognizer_of
+from lifecycle.core.recognizer import OrderLinked, Recognizer, recognizer_of
 from lifecycle.errors import InvalidArgumentError
 from lifecycle.registry import known_providers
 from lifecycle.testing.clock import STARTS_AT, Time, moment
@@ -92,14 +92,25 @@ class HandMade(Recognizer):
             "body_text": body.decode(),
         }
 
-    def recognize(self, arrival: Arrival) -> Event | Unreadable:
+    def recognize_all(
+        self, arrival: Arrival, order_linked: OrderLinked | None = None
+    ) -> tuple[Event | Unreadable, ...]:
         """Return the hand-made event, or what the wrapped provider reads."""
         made = self._events.get(arrival.body)
         if made is not None:
-            return made._replace(received_at=arrival.received_at)
-        return (
-            super().recognize(arrival) if self._around is None else self._around.recognize(arrival)
-        )
+            return (made._replace(received_at=arrival.received_at),)
+        if self._around is None:
+            return super().recognize_all(arrival, order_linked)
+        return self._around.recognize_all(arrival, order_linked)
+
+    def rederive(self, stored: Stored, body: bytes) -> Event | Unreadable:
+        """Return the hand-made event, or what the wrapped provider reads of a stored one."""
+        made = self._events.get(body)
+        if made is not None:
+            return made._replace(received_at=stored.received_at)
+        if self._around is None:
+            return super().rederive(stored, body)
+        return self._around.rederive(stored, body)
 
     def recall(self, stored: Stored, body: bytes) -> Content:
         """Return the details, faults and fate that a stored event was made with."""

@@ -235,11 +235,11 @@ def test_an_unreadable_arrival_is_quarantined_and_redriven_once_it_is_readable(
     assert list(orders.redrive()) == []
 
     fixed = enveloped("brand_new", "2026-07-07T12:00:00Z")
-    recognize = Recognizer.recognize
+    recognize_all = Recognizer.recognize_all
     monkeypatch.setattr(
         Recognizer,
-        "recognize",
-        lambda self, arrival: recognize(
+        "recognize_all",
+        lambda self, arrival: recognize_all(
             self, arrival._replace(body=fixed) if arrival.body == b"<html>" else arrival
         ),
     )

@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import pickle
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from msgspec import structs
 
-from lifecycle import Arrival, Event, NoReading, Reading, Unreadable, connect, fold, history
+from lifecycle import (
+    Arrival,
+    Event,
+    NoReading,
+    Reading,
+    Unreadable,
+    connect,
+    connect_async,
+    fold,
+    history,
+)
+from lifecycle.audit.export import export
 from lifecycle.audit.replay import replay
+from lifecycle.audit.verify import verify
 from lifecycle.core.definition import Definition
 from lifecycle.core.event import Fault
 from lifecycle.core.recognizer import Recognizer
@@ -329,3 +343,68 @@ def test_marks_that_raise_when_they_are_looked_at_say_nothing():
 def test_a_class_is_no_provider():
     with pytest.raises(ValueError, match="no class"):
         Recognizer(Errands)
+
+
+def test_a_receipt_has_the_others_of_its_body_and_each_counts_for_its_order():
+    with connect("memory:", provider=Errands()) as orders:
+        receipt = orders.record_callback({"events": SEVERAL})
+        assert [each.event.part for each in (receipt, *receipt.others)] == [None, 2, 3]
+        assert [each.outcome for each in (receipt, *receipt.others)] == ["appended"] * 3
+        assert [each.view.order_id for each in receipt.others] == ["o-2", "o-1"]
+        assert (orders.get("o-1").status, orders.get("o-2").status) == ("confirmed", "taken")
+        again = orders.record_callback({"events": SEVERAL})
+        assert [each.outcome for each in (again, *again.others)] == ["duplicate"] * 3
+        assert pickle.loads(pickle.dumps(receipt)).others[0].view == receipt.others[0].view
+        assert replay(orders.log, {"errands": Errands()}).ok
+        assert verify(orders.log).ok
+
+
+def test_a_line_of_a_batch_has_one_receipt_whatever_its_body_holds():
+    lines = [{"kind": "callback", "body": {"events": SEVERAL}}, {"kind": "pigeon"}]
+    with connect("memory:", provider=Errands()) as orders:
+        first, second = orders.record_many(lines)
+        assert (len(first.others), first.outcome, second.outcome) == (2, "appended", "quarantined")
+
+
+def test_what_one_reading_lacks_waits_and_the_others_of_its_body_count():
+    provider = Errands()
+    body = {"events": [*SEVERAL[:1], {"order": "o-3", "state": "taken", "live": False}]}
+    with connect("memory:", provider=provider) as orders:
+        receipt = orders.record_callback(body)
+        assert [each.outcome for each in (receipt, *receipt.others)] == ["appended", "quarantined"]
+        assert orders.get("o-1").status == "taken"
+        assert list(orders.redrive()) == [], "nothing more can be read of it yet"
+        assert [item.reason for item in orders.quarantine()] == ["test_event"]
+        exported = [json.loads(line) for line in export(orders.log)]
+    provider.takes_tests = True
+    with connect("memory:", provider=provider) as orders:
+        orders.record_many(exported)
+        assert orders.get("o-1").events == 1, "an export has each of several events"
+
+
+def test_once_all_of_a_body_can_be_read_it_waits_no_longer():
+    provider = Errands()
+    body = {"events": [*SEVERAL[:1], {"order": "o-3", "state": "taken", "live": False}]}
+    with connect("memory:", provider=provider) as orders:
+        orders.record_callback(body)
+        mended = Errands()
+        mended.takes_tests = True
+        again = type(orders)(orders.log, {}, mended, lambda: AT)
+        (receipt,) = again.redrive()
+        assert [each.event.order_id for each in (receipt, *receipt.others)] == ["o-1", "o-3"]
+        assert list(again.quarantine()) == []
+        assert list(again.redrive()) == []
+        assert again.get("o-3").status == "taken"
+
+
+def test_coroutines_get_the_others_of_a_body_too():
+    async def main():
+        async with connect_async("memory:", provider=Errands()) as orders:
+            receipt = await orders.record_callback({"events": SEVERAL})
+            (line,) = await orders.record_many(
+                [{"kind": "callback", "body": {"events": SEVERAL[1:]}}]
+            )
+            await receipt.others[0].folded()
+            return [len(receipt.others), len(line.others), receipt.others[0].view.order_id]
+
+    assert asyncio.run(main()) == [2, 1, "o-2"]

@@ -133,13 +133,13 @@ def test_a_costly_body_is_read_in_a_thread_and_a_small_one_is_not():
 
     async def run() -> None:
         async with connect_async("memory:") as orders:
-            read = orders._service.arrival_reader.provider.recognize
+            read = orders._service.arrival_reader.provider.recognize_all
 
             class Told:
                 def __getattr__(self, name):
                     return getattr(orders.provider, name)
 
-                def recognize(self, arrival):
+                def recognize_all(self, arrival):
                     threads.append(threading.current_thread().name)
                     return read(arrival)
 

@@ -28,12 +28,14 @@ class Misreading(HandMade):
     def __init__(self):
         super().__init__("instacart", INSTACART.definition, around=INSTACART)
 
+    def recognize_all(self, arrival, order_linked=None):
+        return tuple(self.misread(found, arrival) for found in super().recognize_all(arrival))
+
 
 class TrustsArrival(Misreading):
     """Takes the time of receipt for the time of the event."""
 
-    def recognize(self, arrival):
-        found = super().recognize(arrival)
+    def misread(self, found, arrival):
         if found.kind == "callback":
             return found._replace(occurred_at=arrival.received_at)
         return found
@@ -42,8 +44,7 @@ class TrustsArrival(Misreading):
 class NamesByArrival(Misreading):
     """Makes a new key of every arrival: a repeat is another event."""
 
-    def recognize(self, arrival):
-        found = super().recognize(arrival)
+    def misread(self, found, arrival):
         return found._replace(key=f"{found.key}:{arrival.received_at}")
 
 
@@ -54,8 +55,7 @@ class CountsRequests(Misreading):
         super().__init__()
         self.seen = 0
 
-    def recognize(self, arrival):
-        found = super().recognize(arrival)
+    def misread(self, found, _arrival):
         if found.kind != "request":
             return found
         self.seen += 1

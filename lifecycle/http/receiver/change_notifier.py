@@ -59,6 +59,10 @@ class ChangeNotifier:
 
     def put(self, receipt: Receipt) -> None:
         """Queue a receipt, and return at once."""
+        for each in (receipt, *receipt.others):
+            self._put(each)
+
+    def _put(self, receipt: Receipt) -> None:
         if self._on_change is None:
             return
         if len(self._waiting) >= self._capacity:

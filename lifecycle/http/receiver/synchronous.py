@@ -109,7 +109,8 @@ class SyncReceiver:
             self.health.note(failed)
             raise
         self.health.note(None)
-        call_on_change(self._on_change, receipt)
+        for each in (receipt, *receipt.others):
+            call_on_change(self._on_change, each)
         return receipt
 
     def __call__(
