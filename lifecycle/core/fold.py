@@ -20,7 +20,15 @@ from lifecycle.core.change import Change
 from lifecycle.core.definition import Definition
 from lifecycle.core.event import Event, stream_of
 from lifecycle.core.summary import ODD, Entered, Folded, Judged, summarize, why
-from lifecycle.core.verdict import SortKey, Stage, Taken, first_stage, sort_key, supersedes
+from lifecycle.core.verdict import (
+    SortKey,
+    Stage,
+    Taken,
+    first_stage,
+    sort_key,
+    supersedes,
+    supersedes_by_number,
+)
 from lifecycle.core.view import HistoryEntry, OrderView, Verdict
 from lifecycle.errors import InvalidArgumentError, MixedOrdersError
 
@@ -221,7 +229,7 @@ class Folding:
         rival = self._counted.get(key)
         if rival is None:
             self._counted[key] = event
-        elif supersedes(event, rival):
+        elif (supersedes_by_number if self.definition.numbered else supersedes)(event, rival):
             self._counted[key] = event
             self._evidence.append(rival)
         else:
@@ -260,7 +268,8 @@ class Folding:
         return self._collect(start, at + 1, event.key)
 
     def _step(self, before: Stage, event: Event, lane: int) -> Taken:
-        return before.steps[event.trigger, event.kind, event.occurred_at is not None, lane]
+        at = event.sequence if self.definition.numbered else event.occurred_at
+        return before.steps[event.trigger, event.kind, at is not None, lane]
 
     def _stage_before(self, at: int) -> Stage:
         return self._steps[at - 1].after if at else first_stage(self.definition)

@@ -4,12 +4,14 @@ Both are decided by content alone: never by arrival, and never by comparing two
 machines' clocks. There are three lanes, folded one after the other:
 
 1. creation   requests and responses by attempt, then untimed births
-2. timed      by the provider's clock, rank deciding ties
+2. timed      by the provider's clock, rank deciding ties; or by the provider's number, where
+              the definition says that it numbers the states of an order
 3. snapshots  everything else, by rank
 """
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
@@ -33,16 +35,20 @@ SortKey = tuple[Any, ...]
 
 def sort_key(definition: Definition, event: Event) -> SortKey:
     """Return the place of an event: total, and distinct for distinct events of an order."""
-    rank, kind, occurred_at = definition.rank(event.trigger), event.kind, event.occurred_at
+    rank, kind = definition.rank(event.trigger), event.kind
+    # Where the provider numbers the states of an order, the number is what the time is elsewhere.
+    at = event.sequence if definition.numbered else event.occurred_at
     if event.operation is not None and kind == "request":
         return (SNAPSHOTS, rank, event.key, event.digest)
     if kind == "request" or kind == "response":  # noqa: PLR1714 - twice as fast
         if event.name == ACCEPTED and rank > definition.last_birth_rank:
+            if definition.numbered and at is not None:
+                return (TIMED, at, rank, event.key, event.digest)
             return (SNAPSHOTS, rank, event.key, event.digest)
         within = _WITHIN_ATTEMPT.get(event.name, 0)
         return (CREATION, 0, event.attempt or 0, within, event.key, event.digest)
-    if occurred_at is not None:
-        return (TIMED, occurred_at, rank, event.key, event.digest)
+    if at is not None:
+        return (TIMED, at, rank, event.key, event.digest)
     if definition.state(event.trigger) in definition.birth:
         return (CREATION, 1, rank, event.key, event.digest)
     return (SNAPSHOTS, rank, event.key, event.digest)
@@ -51,6 +57,15 @@ def sort_key(definition: Definition, event: Event) -> SortKey:
 def supersedes(event: Event, other: Event) -> bool:
     """Tell whether, of two contents under one key, `event` is the one that counts."""
     return _weight(event) < _weight(other)
+
+
+def supersedes_by_number(event: Event, other: Event) -> bool:
+    """Tell the same, where the provider numbers the states of an order."""
+    return _numbered_weight(event) < _numbered_weight(other)
+
+
+def _numbered_weight(event: Event) -> tuple[float, str]:
+    return (math.inf if event.sequence is None else event.sequence, event.digest)
 
 
 def _weight(event: Event) -> tuple[datetime, str]:
@@ -76,7 +91,8 @@ class Meaning(NamedTuple):
 
 def judge(definition: Definition, standing: Standing, event: Event, lane: int) -> Verdict:
     """Return what an event means for an order that stands there: the first row that fits."""
-    meaning = Meaning(event.trigger, event.kind, event.occurred_at is not None, lane)
+    at = event.sequence if definition.numbered else event.occurred_at
+    meaning = Meaning(event.trigger, event.kind, at is not None, lane)
     return _judged(definition, standing, meaning)
 
 

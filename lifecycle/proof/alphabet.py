@@ -12,6 +12,9 @@ and some rarities.
 | `at_store`, `at_store@1`, `at_store@2` | a callback: untimed, at one of two instants |
 | `poll at_store@1` | the same said by a dated poll |
 | `at_store@1 ≠` | another content under the key of `at_store@1` |
+
+Where a definition says that its provider numbers the states of an order, what comes at an instant
+has a number too, and the number is what counts.
 """
 
 from __future__ import annotations
@@ -166,7 +169,10 @@ class _Writer:
             name, at = event.name, None
         elif definition.names[event.name] in definition.terminal:
             at = event.occurred_at
-        changed = event._replace(name=name, trigger=name, occurred_at=at, digest=_digest(label))
+        number = numbered_like(at) if definition.numbered else None
+        changed = event._replace(
+            name=name, trigger=name, occurred_at=at, sequence=number, digest=_digest(label)
+        )
         return Letter(label, changed._replace(details=self._told(label, nested=True)))
 
     def _corrections(self) -> Iterable[str]:
@@ -201,6 +207,8 @@ class _Writer:
     ) -> Letter:
         digest = _digest(label + content)
         fields = {"trigger": name, "key": f"{next(self._numbers):03}:{kind}"} | also
+        if self._definition.numbered:
+            fields["sequence"] = numbered_like(also.get("occurred_at"))
         event = Event(
             provider="proof",
             order_id="order",
@@ -227,6 +235,11 @@ class _Places(NamedTuple):
 
     flat: list[tuple[str]]
     nested: list[tuple[str, str]]
+
+
+def numbered_like(at: datetime | None) -> int | None:
+    """Return the number that stands for an instant, where the provider numbers states."""
+    return None if at is None else INSTANTS.index(at) + 1
 
 
 def _digest(text: str) -> str:

@@ -86,6 +86,7 @@ def certify(
         return Certificate(str(lifecycle.name), None, (), 0, (definition,), linted)
     over = alphabet(definition)
     labels = tuple(letter.label for letter in over.wide)
+    rules = sorting.rules_for(definition, rules)
     obligations = sorting.prove(definition, over, rules=rules, scope=scope)
     controls = tuple(
         (fold.name, arrivals.prove(fold, limit=_ENOUGH_FOR_CONTROLS)) for fold in KNOWN_BAD

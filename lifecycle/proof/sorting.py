@@ -20,9 +20,9 @@ from typing import Any, Final, NamedTuple
 from lifecycle.core.definition import Definition
 from lifecycle.core.event import Event
 from lifecycle.core.fold import Folding
-from lifecycle.core.verdict import sort_key, supersedes
+from lifecycle.core.verdict import sort_key, supersedes, supersedes_by_number
 from lifecycle.core.view import OrderView
-from lifecycle.proof.alphabet import INSTANTS, Alphabet, Letter, spoken_names
+from lifecycle.proof.alphabet import INSTANTS, Alphabet, Letter, numbered_like, spoken_names
 from lifecycle.proof.obligation import Counterexample, Obligation, Proved, judged
 from lifecycle.proof.subsets import Sets, Tell, Walk, walk
 
@@ -51,6 +51,12 @@ class Rules(NamedTuple):
 
 SHIPPED: Final = Rules()
 """The rules that this library folds by."""
+
+
+def rules_for(definition: Definition, rules: Rules) -> Rules:
+    """Return the rules to prove a definition by: of those shipped, the ones that it asks for."""
+    shipped = rules.supersedes is supersedes and definition.numbered
+    return rules._replace(supersedes=supersedes_by_number) if shipped else rules
 
 
 class Scope(NamedTuple):
@@ -299,7 +305,7 @@ def _rivals(event: Event) -> Sequence[Event]:
     """Return four contents under one key: at both instants, a tie, and one undated."""
     sooner, later = INSTANTS
     return [
-        event._replace(digest=f"{number}{event.digest}", occurred_at=at)
+        event._replace(digest=f"{number}{event.digest}", occurred_at=at, sequence=numbered_like(at))
         for number, at in enumerate((sooner, later, None, sooner))
     ]
 
