@@ -62,6 +62,7 @@ __all__ = [
     "AsyncReceipt",
     "AsyncSubscription",
     "Awaits",
+    "BegunRequest",
     "Change",
     "DeadLetter",
     "Definition",
@@ -98,6 +99,7 @@ __all__ = [
     "Reading",
     "Receipt",
     "RequestBodyError",
+    "Resumed",
     "Sent",
     "Step",
     "StoreClosedError",
@@ -134,9 +136,11 @@ if _typing.TYPE_CHECKING:
     from lifecycle.projections.stored_views import StoredViews
     from lifecycle.projections.subscription import Subscription
     from lifecycle.service.async_orders import AsyncOrders
+    from lifecycle.service.begun_request import BegunRequest
     from lifecycle.service.orders import Orders
     from lifecycle.service.receipt import AsyncReceipt, QuarantineItem, Receipt
     from lifecycle.service.recording_calls import Sent
+    from lifecycle.service.resumption import Resumed
 else:
     _PLACES = {
         "lifecycle.composition": ("connect", "connect_async"),
@@ -160,9 +164,11 @@ else:
         "lifecycle.projections.stored_views": ("StoredViews",),
         "lifecycle.projections.subscription": ("Subscription",),
         "lifecycle.service.async_orders": ("AsyncOrders",),
+        "lifecycle.service.begun_request": ("BegunRequest",),
         "lifecycle.service.orders": ("Orders",),
         "lifecycle.service.receipt": ("AsyncReceipt", "QuarantineItem", "Receipt"),
         "lifecycle.service.recording_calls": ("Sent",),
+        "lifecycle.service.resumption": ("Resumed",),
     }
     _MODULES = {name: module for module, names in _PLACES.items() for name in names}
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, Unpack
 
 from lifecycle.core.argument import CheckedClock, check_type
 from lifecycle.core.provider import Provider
@@ -14,6 +14,7 @@ from lifecycle.errors import InvalidArgumentError, MissingExtraError, StoreUrlEr
 from lifecycle.log.contract import Guarded, Log, Setting
 from lifecycle.registry import chosen_provider
 from lifecycle.service.orders import Orders
+from lifecycle.service.resumption import Resumed, ResumeOptions
 
 if TYPE_CHECKING:
     from lifecycle.log.event_log import EventLog
@@ -55,7 +56,7 @@ def connect(
     known, chosen = chosen_provider(provider)
     tell = _now if clock is None else CheckedClock(clock)
     log = open_log(url, create=create, clock=tell, telemetry=telemetry, providers=known)
-    return Orders(log, known, chosen, tell)
+    return Orders(log, known, chosen, tell, _resume)
 
 
 def orders_on(log: Log, provider: str | Provider = DEFAULT_PROVIDER) -> Orders:
@@ -64,7 +65,7 @@ def orders_on(log: Log, provider: str | Provider = DEFAULT_PROVIDER) -> Orders:
     Raises:
         InvalidArgumentError: there is no such provider, or it is none.
     """
-    return Orders(log, *chosen_provider(provider), _now)
+    return Orders(log, *chosen_provider(provider), _now, _resume)
 
 
 def connect_async(
@@ -86,7 +87,19 @@ def connect_async(
     open_it = partial(
         open_log, url, create=create, clock=tell, telemetry=telemetry, providers=known
     )
-    return AsyncOrders(open_it, known, chosen, tell)
+    return AsyncOrders(open_it, known, chosen, tell, _resume_async)
+
+
+def _resume(orders: Orders, client: Any, **how: Unpack[ResumeOptions]) -> Resumed:
+    from lifecycle.http.resume import resume
+
+    return resume(orders, client, **how)
+
+
+async def _resume_async(orders: AsyncOrders, client: Any, **how: Unpack[ResumeOptions]) -> Resumed:
+    from lifecycle.http.resume import resume_async
+
+    return await resume_async(orders, client, **how)
 
 
 def open_log(

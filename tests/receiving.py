@@ -13,6 +13,7 @@ from urllib.parse import urlencode
 
 from lifecycle import AsyncOrders
 from lifecycle.http.receiver import Request, Response
+from lifecycle.http.resume import resume_async
 from lifecycle.log.stores.sqlite.log import SQLiteLog
 from lifecycle.registry import known_providers
 
@@ -35,6 +36,7 @@ def orders_on(path: Path, patience: float = 30) -> AsyncOrders:
         providers,
         providers["instacart"],
         lambda: datetime.now(UTC),
+        resume_async,
     )
 
 

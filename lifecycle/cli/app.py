@@ -25,6 +25,7 @@ from lifecycle.cli.output import say, warn
 from lifecycle.cli.picture import diagram, stats
 from lifecycle.cli.providers import providers
 from lifecycle.cli.reconcile import reconcile
+from lifecycle.cli.resume import resume
 from lifecycle.cli.serve import serve
 from lifecycle.cli.simulate import simulate
 from lifecycle.cli.views import views
@@ -33,7 +34,7 @@ from lifecycle.cli.views import views
 _COMMANDS: Final[tuple[Callable[..., None], ...]] = (
     *(demo, ingest, show, history, listing, views, stats, quarantine, watch, verify),
     *(checkpoint, replay),
-    *(export, copy, backup, diagram, check, providers, doctor, serve, reconcile, simulate),
+    *(export, copy, backup, diagram, check, providers, doctor, serve, reconcile, resume, simulate),
 )
 # Where typer brings a click of its own, and where it asks for the one that is installed.
 _UsageError: Final[type] = typer.BadParameter.__bases__[0]

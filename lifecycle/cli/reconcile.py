@@ -88,12 +88,18 @@ def provider_settings(port: ClientPort, environment: Mapping[str, str]) -> dict[
     return port.arguments(environment)
 
 
-def background_of(provider: str, longer_than: timedelta) -> tuple[Any, Any]:
-    """Return a client to keep open, and what runs beside a receiver to reconcile its orders."""
+def background_of(
+    provider: str, longer_than: timedelta | None, *, resumes: bool
+) -> tuple[Any, dict[str, Any]]:
+    """Return a client to keep open, and what runs beside a receiver with it, by name."""
     from lifecycle.http.reconcile import keep_reconciled  # noqa: PLC0415 - as above
+    from lifecycle.http.resume import keep_resumed  # noqa: PLC0415 - as above
 
     port = part_of(provider, "client").CLIENT
     client = port.async_client(**provider_settings(port, os.environ))
-    pause = min(max(longer_than, timedelta(seconds=1)), LONGEST_PAUSE)
-    keep = keep_reconciled(client, every=pause, longer_than=longer_than, interval=pause)
-    return client, keep
+    background = {"resuming": keep_resumed(client)} if resumes else {}
+    if longer_than is not None:
+        pause = min(max(longer_than, timedelta(seconds=1)), LONGEST_PAUSE)
+        keep = keep_reconciled(client, every=pause, longer_than=longer_than, interval=pause)
+        background["reconciliation"] = keep
+    return client, background

@@ -72,6 +72,10 @@ Reconcile = Annotated[
         "--reconcile", "Ask the provider for orders that wait longer than that, such as 15m."
     ),
 ]
+Resume = Annotated[
+    bool,
+    typer.Option("--resume", help="Finish the create requests that a process left, all the time."),
+]
 
 
 def serve(
@@ -80,6 +84,7 @@ def serve(
     port: Port = DEFAULT_PORT,
     credentials: CredentialsFile = None,
     reconcile: Reconcile = None,
+    resume: Resume = False,
     connections: MostConnections = None,
     db: Database = DEFAULT_DATABASE,
     provider: ProviderName = None,
@@ -101,23 +106,24 @@ def serve(
         logging.basicConfig(level=logging.INFO, format=_LOG_LINE, stream=sys.stderr)
         warning = exposure(credentials) if credentials is not None else None
         server = partial(_server, listening, ServerLimits(connections=connections), warning)
-        asyncio.run(_run(receiver, listening, reconcile, provider, server))
+        background = partial(background_of, provider, reconcile, resumes=resume)
+        beside = background if reconcile or resume else None
+        asyncio.run(_run(receiver, listening, beside, server))
 
 
 async def _run(
     receiver: Receiver,
     listening: socket.socket,
-    reconcile: timedelta | None,
-    provider: str,
+    beside: Callable[[], tuple[Any, dict[str, Any]]] | None,
     server: Callable[[Any], Server],
 ) -> None:
     """Serve until a signal comes; then finish what is under way and close the log."""
     from lifecycle.http.receiver import Service  # noqa: PLC0415 - as above
 
     async with AsyncExitStack() as stack:
-        background = {}
-        if reconcile is not None:
-            client, background["reconciliation"] = background_of(provider, reconcile)
+        background: dict[str, Any] = {}
+        if beside is not None:
+            client, background = beside()
             await stack.enter_async_context(client)
         # Opened before the server starts: a store that cannot be opened is one sentence.
         service = await stack.enter_async_context(Service(receiver, background=background))

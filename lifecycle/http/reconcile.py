@@ -12,35 +12,34 @@ pass continues.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Any, Final, Literal, ParamSpec, Protocol
+from typing import Any, Final, Literal, Protocol
 
 from lifecycle.core.argument import type_name
 from lifecycle.core.view import OrderView
-from lifecycle.errors import (
-    InvalidArgumentError,
-    NeverReachedError,
-    NotEnteredError,
-    NoTokenError,
-    OpenedElsewhereError,
-    PoisonedOrdersError,
-    ProviderError,
-    StoreClosedError,
-    StoredFormatError,
-    StoreError,
-    StoreUnavailableError,
-)
+from lifecycle.errors import InvalidArgumentError, NeverReachedError, NoTokenError, ProviderError
 from lifecycle.http.client import Answer
+from lifecycle.http.client.calls import kept_arguments
 from lifecycle.http.client.retries import retry_after
-from lifecycle.http.flow import Flow, folded, run, run_async
+from lifecycle.http.flow import Flow, folded
+from lifecycle.http.order_pass import (
+    call,
+    check_at_once,
+    check_span,
+    folded_views,
+    folded_views_async,
+    guarded,
+    repeated,
+    run_all,
+    run_all_async,
+)
 from lifecycle.service.async_orders import AsyncOrders
+from lifecycle.service.begun_request import BegunRequest
 from lifecycle.service.orders import Orders
 from lifecycle.service.receipt import Receipt
 
@@ -69,14 +68,12 @@ class GettingClient(Protocol):
 
     @property
     def get(self) -> Callable[..., Any]:
-        """Gets an order by its id; takes a customer's `user_id`, too, where `user_of` gives one."""
+        """Gets an order by its id; takes a customer's `user_id`, too, where there is one."""
         ...
 
 
 OnResult = Callable[[str, Result], object]
 """Called with each order's id and result; what it raises is logged."""
-
-P = ParamSpec("P")
 
 # Only we can end these: the provider does not know of them.
 _NOT_THE_PROVIDERS: Final = frozenset({"correction", "resend"})
@@ -119,12 +116,9 @@ class OverdueRule:
     at_once: int = AT_ONCE
 
     def __post_init__(self) -> None:
-        for name in ("longer_than", "interval"):
-            span = getattr(self, name)
-            if not isinstance(span, timedelta) or span < timedelta(0):
-                raise InvalidArgumentError(name, "a timedelta, not negative")
-        if not isinstance(self.at_once, int) or self.at_once < 1:
-            raise InvalidArgumentError("at_once", "an integer from 1")
+        check_span("longer_than", self.longer_than)
+        check_span("interval", self.interval)
+        check_at_once(self.at_once)
 
 
 def is_overdue(view: OrderView, now: datetime, rule: OverdueRule) -> bool:
@@ -161,7 +155,7 @@ def reconcile(
         interval: how long nothing, not even a poll, may have been recorded of it.
         at_once: how many orders are polled at a time.
         user_of: takes an order's view and returns the customer's id at the provider, None for
-            the client's own; see `UserOf`.
+            the client's own; see `UserOf`. By default the id that was kept with the request.
         now: the time that waiting is measured at; the current time by default.
         on_result: takes an order's id and result; called from any thread.
 
@@ -171,11 +165,10 @@ def reconcile(
     """
     rule = OverdueRule(longer_than, interval, at_once)
     at = now or datetime.now(UTC)
-    due = [view for view in _folded(orders.find(now=at)) if is_overdue(view, at, rule)]
+    found = folded_views(LOG, orders.find(now=at))
+    due = [view for view in found if is_overdue(view, at, rule)]
     one_pass = _Pass(orders, client, user_of, on_result)
-    with ThreadPoolExecutor(rule.at_once) as threads:
-        results = list(threads.map(lambda one: run(one_pass.poll(one)), due))
-    return one_pass.summary(results)
+    return one_pass.summary(run_all(map(one_pass.poll, due), rule.at_once))
 
 
 async def reconcile_async(
@@ -192,20 +185,10 @@ async def reconcile_async(
     """As `reconcile`, with a client for coroutines."""
     rule = OverdueRule(longer_than, interval, at_once)
     at = now or datetime.now(UTC)
-    found = _folded_async(orders.find(now=at))
+    found = folded_views_async(LOG, orders.find(now=at))
     due = [view async for view in found if is_overdue(view, at, rule)]
-    one_pass, gate = _Pass(orders, client, user_of, on_result), asyncio.Semaphore(rule.at_once)
-
-    async def poll(one: OrderView) -> Result:
-        async with gate:
-            return await run_async(one_pass.poll(one))
-
-    try:
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(poll(one)) for one in due]
-    except* StoreError as failed:
-        raise failed.exceptions[0] from None
-    return one_pass.summary([task.result() for task in tasks])
+    one_pass = _Pass(orders, client, user_of, on_result)
+    return one_pass.summary(await run_all_async(map(one_pass.poll, due), rule.at_once))
 
 
 def keep_reconciled(
@@ -228,39 +211,20 @@ def keep_reconciled(
     if not isinstance(every, timedelta) or every <= timedelta(0):
         raise InvalidArgumentError("every", "a timedelta above 0")
 
-    async def keep(orders: AsyncOrders) -> None:
-        while True:
-            running = reconcile_async(
-                orders,
-                client,
-                longer_than=longer_than,
-                interval=interval,
-                at_once=at_once,
-                user_of=user_of,
-            )
-            found = await _run_pass(running)
-            if on_pass is not None and found is not None:
-                _call("on_pass", on_pass, found)
-            requested = (found and found.retry_after) or 0.0
-            await asyncio.sleep(max(every.total_seconds(), min(requested, LONGEST_PAUSE)))
+    run_pass = partial(
+        reconcile_async,
+        client=client,
+        longer_than=longer_than,
+        interval=interval,
+        at_once=at_once,
+        user_of=user_of,
+    )
 
-    return keep
+    def pause(found: Reconciled | None) -> float:
+        requested = (found and found.retry_after) or 0.0
+        return max(every.total_seconds(), min(requested, LONGEST_PAUSE))
 
-
-async def _run_pass(running: Awaitable[Reconciled]) -> Reconciled | None:
-    """Return the result of a pass, and log it; None: it failed."""
-    try:
-        found = await running
-    except (StoreClosedError, NotEnteredError, OpenedElsewhereError):
-        raise
-    except StoreUnavailableError as failed:
-        LOG.warning("the pass ended: %s", failed)
-        return None
-    except Exception as failed:  # noqa: BLE001 - its text may be personal, and a later pass may succeed
-        LOG.error("the pass ended: unexpected %s", type_name(failed))  # noqa: TRY400 - as above
-        return None
-    _log(found)
-    return found
+    return repeated(LOG, run_pass, _log, on_pass, pause)
 
 
 def _log(found: Reconciled) -> None:
@@ -271,35 +235,6 @@ def _log(found: Reconciled) -> None:
         LOG.warning("%d of %d overdue orders were not answered: %s", unanswered, found.overdue, why)
     elif found.overdue:
         LOG.info("%d orders were overdue, %d of them moved", found.overdue, found.moved)
-
-
-def _folded(views: Iterable[OrderView]) -> Iterator[OrderView]:
-    """Yield all views; `find` raises for orders without one after all others."""
-    try:
-        yield from views
-    except PoisonedOrdersError as poisoned:
-        _log_poisoned(poisoned)
-
-
-async def _folded_async(views: AsyncIterator[OrderView]) -> AsyncIterator[OrderView]:
-    """As `_folded`."""
-    try:
-        async for view in views:
-            yield view
-    except PoisonedOrdersError as poisoned:
-        _log_poisoned(poisoned)
-
-
-def _log_poisoned(poisoned: PoisonedOrdersError) -> None:
-    LOG.error("orders that cannot be folded and are not asked for: %d", poisoned.count)
-
-
-def _call(name: str, function: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> None:
-    """Call a function of the user's, and log what it raises."""
-    try:
-        function(*args, **kwargs)
-    except Exception as failed:  # noqa: BLE001 - its text may be personal
-        LOG.error("%s failed with %s", name, type_name(failed))  # noqa: TRY400 - as above
 
 
 class _Pass:
@@ -326,17 +261,18 @@ class _Pass:
         Raises:
             StoreError: the log failed, which concerns every order.
         """
-        try:
-            result = yield from self._poll(due)
-        except StoredFormatError:
-            result = self._failed("what is stored of it is damaged")
-        except (StoreError, OpenedElsewhereError, NotEnteredError):
-            raise
-        except Exception as failed:  # noqa: BLE001 - one order must not stop the others
-            result = self._failed(f"unexpected {type_name(failed)}")
+        result: Result = yield from guarded(self._poll(due), self._failed)
         if self._on_result is not None:
-            _call("on_result", self._on_result, due.order_id, result)
+            call(LOG, "on_result", self._on_result, due.order_id, result)
         return result
+
+    def _where(self, due: OrderView) -> Flow[dict[str, Any]]:
+        """Return what the call takes beside the order: by `user_of`, else by its request."""
+        if self._user_of is not None:
+            user_id = self._user_of(due)
+            return {} if user_id is None else {"user_id": user_id}
+        begun: BegunRequest | None = yield partial(self._orders.last_request, due.order_id)
+        return {} if begun is None else kept_arguments(self._client, begun.context)
 
     def _failed(self, why: str) -> Result:
         self._why = f"an order could not be asked for: {why}"
@@ -351,10 +287,9 @@ class _Pass:
     def _poll(self, due: OrderView) -> Flow[Result]:
         if self._ended:
             return "not_asked"
-        user_id = None if self._user_of is None else self._user_of(due)
-        if user_id is not None and not isinstance(user_id, str):
+        where = yield from self._where(due)
+        if not isinstance(user_id := where.get("user_id", ""), str):
             return self._failed(f"user_of returned {type_name(user_id)}, expected text or None")
-        where = {} if user_id is None else {"user_id": user_id}
         try:
             answer: Answer = yield partial(self._client.get, due.order_id, **where)
         except ProviderError as failure:

@@ -31,6 +31,9 @@ Body = bytes | bytearray | memoryview | str | Mapping[str, Any] | None
 Entries = tuple[Event | Unreadable, ...]
 """What one body says: mostly one event; several, or why something in it cannot be read."""
 
+Context = bytes | str | Mapping[str, Any] | None
+"""What the caller keeps with a thing: never sent; a mapping becomes compact JSON."""
+
 Line = bytes | str | Mapping[str, Any]
 """One recording: a line of JSON, or the object that it spells."""
 
@@ -48,7 +51,7 @@ class ArrivalFields(TypedDict, total=False):
     headers: Headers
     received_at: datetime | None
     client: str | None
-    context: bytes | str | None
+    context: Context
     operation: str | None
     number: int | None
 
@@ -76,7 +79,7 @@ class ArrivalReader:
         headers: Headers = None,
         received_at: datetime | None = None,
         client: str | None = None,
-        context: bytes | str | None = None,
+        context: Context = None,
         operation: str | None = None,
         number: int | None = None,
     ) -> Entries:
@@ -145,8 +148,8 @@ class ArrivalReader:
         return self.providers[name].recognize_all(arrival)
 
 
-def as_bytes(body: Body) -> bytes:
-    """Return a body as the bytes to store.
+def as_bytes(body: Body, argument: str = "body") -> bytes:
+    """Return a body, or what else `argument` names, as the bytes to store.
 
     Raises:
         InvalidArgumentError: it is none of the forms of `Body`, or a mapping that is no JSON.
@@ -161,10 +164,10 @@ def as_bytes(body: Body) -> bytes:
         try:
             return compact(dict(body))
         except (TypeError, ValueError, RecursionError):
-            raise InvalidArgumentError("body", "a mapping that is JSON throughout") from None
+            raise InvalidArgumentError(argument, "a mapping that is JSON throughout") from None
     if isinstance(body, bytes | bytearray | memoryview):
         return bytes(body)
-    raise InvalidArgumentError("body", "bytes, text, a mapping or None")
+    raise InvalidArgumentError(argument, "bytes, text, a mapping or None")
 
 
 def checked_lines(recordings: object, first_line: object) -> Iterator[Line]:
@@ -208,9 +211,10 @@ def _checked_text(argument: str, text: object) -> str:
 
 
 def _checked_context(context: object) -> bytes | None:
-    kept = as_bytes(context) if isinstance(context, bytes | str) else None
+    kept = as_bytes(context, "context") if isinstance(context, bytes | str | Mapping) else None
     if kept is None or len(kept) > MAX_CONTEXT_BYTES:
-        raise InvalidArgumentError("context", f"bytes or text, {MAX_CONTEXT_BYTES} bytes at most")
+        wanted = f"bytes, text or a mapping, {MAX_CONTEXT_BYTES} bytes at most"
+        raise InvalidArgumentError("context", wanted)
     return kept or None
 
 

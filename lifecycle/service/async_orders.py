@@ -29,15 +29,18 @@ from lifecycle.projections.subscription import Subscription
 from lifecycle.service.arrival_reader import (
     ArrivalFields,
     Body,
+    Context,
     Entries,
     Line,
     as_bytes,
     checked_lines,
 )
+from lifecycle.service.begun_request import BegunRequest
 from lifecycle.service.costly_bodies import is_costly, uncollected
 from lifecycle.service.order_service import OrderService, is_first, pass_over
 from lifecycle.service.receipt import AsyncReceipt, QuarantineItem, receipts_of
 from lifecycle.service.recording_calls import Sent, Writes
+from lifecycle.service.resumption import Resumed, ResumeOptions
 
 _BATCH: Final = 500
 
@@ -62,6 +65,7 @@ class AsyncOrders(Writes[Awaitable[AsyncReceipt]]):
         providers: Mapping[str, Provider],
         provider: Provider,
         clock: Callable[[], datetime],
+        resume: Callable[..., Awaitable[Resumed]],
     ) -> None:
         self.provider = provider
         self.log = cast("Log", _NotEntered())
@@ -69,6 +73,7 @@ class AsyncOrders(Writes[Awaitable[AsyncReceipt]]):
         self._service = cast("OrderService", _NotEntered())
         self._providers = providers
         self._clock = clock
+        self._resume = resume
 
     @property
     def is_open(self) -> bool:
@@ -101,12 +106,17 @@ class AsyncOrders(Writes[Awaitable[AsyncReceipt]]):
         self._reader.shutdown(wait=False)
 
     async def begin_request(
-        self, order_id: str | int, body: Body, *, received_at: datetime | None = None
+        self,
+        order_id: str | int,
+        body: Body,
+        *,
+        received_at: datetime | None = None,
+        context: Context = None,
     ) -> Sent[Awaitable[AsyncReceipt]]:
         """Return a create request that is durable; as `Orders.begin_request`."""
         while True:
             event, version = await asyncio.to_thread(
-                self._service.next_request, order_id, body, received_at
+                self._service.next_request, order_id, body, received_at, context
             )
             try:
                 appended = await self.log.append_async(event, expected_version=version)
@@ -114,6 +124,14 @@ class AsyncOrders(Writes[Awaitable[AsyncReceipt]]):
                 continue
             if await asyncio.to_thread(self._service.holds, event, appended, body):
                 return Sent(self, self._receipt(event, appended), event)
+
+    async def last_request(self, order_id: str | int) -> BegunRequest | None:
+        """Return the newest create request of an order; as `Orders.last_request`."""
+        return await asyncio.to_thread(self._service.last_request, order_id)
+
+    async def resume(self, client: object, **how: Unpack[ResumeOptions]) -> Resumed:
+        """Finish, or look up, each create request of unknown outcome; as `Orders.resume`."""
+        return await self._resume(self, client, **how)
 
     async def record_many(
         self, recordings: Iterable[Line], *, first_line: int = 1

@@ -32,7 +32,14 @@ from lifecycle.projections.fold_cache import FoldCache, why_unfoldable
 from lifecycle.projections.stats import Tally
 from lifecycle.projections.stored_views import StoredViews
 from lifecycle.projections.view_query import ViewQuery
-from lifecycle.service.arrival_reader import ArrivalReader, Body, checked_order_id, checked_time
+from lifecycle.service.arrival_reader import (
+    ArrivalReader,
+    Body,
+    Context,
+    checked_order_id,
+    checked_time,
+)
+from lifecycle.service.begun_request import BegunRequest, newest_request
 from lifecycle.service.receipt import DAMAGED, QuarantineItem, Receipt, is_before
 
 LOG: Final = logging.getLogger("lifecycle.orders")
@@ -71,22 +78,26 @@ class OrderService:
         return Receipt(entry, appended, self)
 
     def next_request(
-        self, order_id: str | int, body: Body, received_at: datetime | None
+        self,
+        order_id: str | int,
+        body: Body,
+        received_at: datetime | None,
+        context: Context = None,
     ) -> tuple[Event, int | None]:
         """Return the request to append and the version it holds for; None: it is stored.
 
         Raises:
             InvalidArgumentError: the order id or the body cannot be a request.
         """
-        first = self._request(order_id, body, 1, received_at)
+        first = self._request(order_id, body, 1, received_at, context)
         records = self.log.read(first.stream)
         # What the provider makes of the bodies does not matter here, so its faults do not either.
         events = [decode_event(record) for record in records]
         newest = max((event.attempt or 0 for event in events), default=0)
         if newest and _is_unanswered(events, newest, first.digest):
-            return self._request(order_id, body, newest, received_at), None
+            return self._request(order_id, body, newest, received_at, context), None
         version = records[-1].version if records else 0
-        return self._request(order_id, body, newest + 1, received_at), version
+        return self._request(order_id, body, newest + 1, received_at, context), version
 
     def holds(self, event: Event, appended: Append, body: Body) -> bool:
         """Tell whether a begun request still is the one to send.
@@ -96,6 +107,11 @@ class OrderService:
         if appended.outcome is not Outcome.DUPLICATE:
             return True
         return self.next_request(event.order_id, body, event.received_at)[0].key == event.key
+
+    def last_request(self, order_id: str | int) -> BegunRequest | None:
+        """Return the newest create request of an order; None: none is stored."""
+        stream = stream_of(self.provider.name, checked_order_id(order_id))
+        return newest_request(map(decode_event, self.log.read(stream)))
 
     def look(
         self,
@@ -254,10 +270,15 @@ class OrderService:
         return self._fold_cache.view(provider, appended.stream, event, appended.version)
 
     def _request(
-        self, order_id: str | int, body: Body, attempt: int, received_at: datetime | None
+        self,
+        order_id: str | int,
+        body: Body,
+        attempt: int,
+        received_at: datetime | None,
+        context: Context,
     ) -> Event:
         (entry,) = self.arrival_reader.arrival(
-            "request", order_id, body, attempt=attempt, received_at=received_at
+            "request", order_id, body, attempt=attempt, received_at=received_at, context=context
         )
         if isinstance(entry, Unreadable):
             raise InvalidArgumentError(

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from itertools import chain, islice
 from threading import Event as Signal
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, Self, Unpack
 
 from lifecycle.core.argument import check_callable
 from lifecycle.core.fold import Folding
@@ -25,10 +25,12 @@ from lifecycle.projections.change_feed import EVERY_SECONDS, OrderChange, change
 from lifecycle.projections.stats import LogStats
 from lifecycle.projections.stored_views import StoredViews
 from lifecycle.projections.subscription import Handler, Subscription
-from lifecycle.service.arrival_reader import Body, Entries, Line, checked_lines
+from lifecycle.service.arrival_reader import Body, Context, Entries, Line, checked_lines
+from lifecycle.service.begun_request import BegunRequest
 from lifecycle.service.order_service import OrderService, is_first, pass_over
 from lifecycle.service.receipt import QuarantineItem, Receipt, receipts_of
 from lifecycle.service.recording_calls import Sent, Writes
+from lifecycle.service.resumption import Resumed, ResumeOptions
 
 _BATCH: Final = 500
 
@@ -46,10 +48,12 @@ class Orders(Writes[Receipt]):
         providers: Mapping[str, Provider],
         provider: Provider,
         clock: Callable[[], datetime],
+        resume: Callable[..., Resumed],
     ) -> None:
         self.log = log
         self.provider = provider
         self._service = OrderService(log, providers, provider, clock)
+        self._resume = resume
 
     def __enter__(self) -> Self:
         return self
@@ -72,25 +76,55 @@ class Orders(Writes[Receipt]):
         self.log.close()
 
     def begin_request(
-        self, order_id: str | int, body: Body, *, received_at: datetime | None = None
+        self,
+        order_id: str | int,
+        body: Body,
+        *,
+        received_at: datetime | None = None,
+        context: Context = None,
     ) -> Sent[Receipt]:
         """Return a create request that is durable, so that it may be sent.
 
         It takes the next attempt; or the same one again while the same body has had no
-        answer, as when a service crashed and begins anew.
+        answer, as when a service crashed and begins anew. `context` is kept with it and never
+        sent: what it takes to go on after a crash, such as a customer's `user_id`.
 
         Raises:
             InvalidArgumentError: the order id or the body cannot be a request; a body that is
                 no JSON object is none that any provider takes.
         """
         while True:
-            event, version = self._service.next_request(order_id, body, received_at)
+            event, version = self._service.next_request(order_id, body, received_at, context)
             try:
                 appended = self.log.append(event, expected_version=version)
             except VersionConflictError:
                 continue
             if self._service.holds(event, appended, body):
                 return Sent(self, self._service.receipt(event, appended), event)
+
+    def last_request(self, order_id: str | int) -> BegunRequest | None:
+        """Return the newest create request of an order, and what was kept with it.
+
+        None: none is stored. Whichever process began it.
+        """
+        return self._service.last_request(order_id)
+
+    def resume(self, client: object, **how: Unpack[ResumeOptions]) -> Resumed:
+        """Finish, or look up, each create request whose outcome is not known.
+
+        Whoever began it, and however that process ended. The provider is asked for the order;
+        only where it has none, and once the request can no longer be on its way, it is sent
+        again, by one caller. Needs the extra `http`.
+
+        Args:
+            client: how the provider is reached, as for `create_order`.
+            how: see `ResumeOptions`.
+
+        Raises:
+            InvalidArgumentError: an argument is of no use.
+            StoreError: the log failed; what was recorded stays.
+        """
+        return self._resume(self, client, **how)
 
     def record_many(self, recordings: Iterable[Line], *, first_line: int = 1) -> list[Receipt]:
         """Record many recordings, a commit per few hundred; blank lines are skipped.

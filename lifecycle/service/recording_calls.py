@@ -13,7 +13,7 @@ from uuid import uuid4
 from lifecycle.core.event import Event, Kind
 from lifecycle.log.contract import Outcome
 from lifecycle.log.jsonl import Headers
-from lifecycle.service.arrival_reader import ArrivalFields, Body, Entries
+from lifecycle.service.arrival_reader import ArrivalFields, Body, Context, Entries
 from lifecycle.service.order_service import OrderService
 from lifecycle.service.receipt import Receipt
 
@@ -55,7 +55,7 @@ class Writes(Generic[R]):
         headers: Headers = None,
         received_at: datetime | None = None,
         client: str | None = None,
-        context: bytes | str | None = None,
+        context: Context = None,
     ) -> R:
         """Record a create request whose attempt the caller keeps; see `begin_request`.
 
@@ -86,7 +86,7 @@ class Writes(Generic[R]):
         received_at: datetime | None = None,
         expected_version: int | None = None,
         client: str | None = None,
-        context: bytes | str | None = None,
+        context: Context = None,
     ) -> R:
         """Record the response to a create request; `http_status` None: no answer came.
 
@@ -122,7 +122,7 @@ class Writes(Generic[R]):
         headers: Headers = None,
         received_at: datetime | None = None,
         client: str | None = None,
-        context: bytes | str | None = None,
+        context: Context = None,
         operation: str | None = None,
     ) -> R:
         """Record any other answer that shows the order: GET, update, stage, cancel, tip.
@@ -155,7 +155,7 @@ class Writes(Generic[R]):
         headers: Headers = None,
         received_at: datetime | None = None,
         client: str | None = None,
-        context: bytes | str | None = None,
+        context: Context = None,
     ) -> R:
         """Record a callback as it came: pass the raw bytes of the HTTP body.
 

@@ -35,7 +35,7 @@ from lifecycle.diagram import draw_definition, draw_order, draw_stats
 from lifecycle.diagram import mermaid as mermaid_module
 from lifecycle.diagram import timeline as timeline_module
 from lifecycle.diagram.mermaid import mermaid
-from lifecycle.http import body, create_order, receiver, reconcile, server
+from lifecycle.http import body, create_order, receiver, reconcile, resume, server
 from lifecycle.http import client as http_client
 from lifecycle.http.receiver import django as receiver_django
 from lifecycle.projections.stats import LogStats
@@ -181,7 +181,7 @@ def api() -> str:
         "## Writing a provider",
         functions_table(identity, instant, strict_json),
     ]
-    for module in (diagram, proof, testing, server, http_client, create_order, reconcile):
+    for module in (diagram, proof, testing, server, http_client, create_order, reconcile, resume):
         parts += [f"## {module.__name__}", module_table(module)]
     for module in (receiver, receiver_django, simulators, request, client, simulator, recordings):
         parts += [f"## {module.__name__}", module_table(module)]

@@ -426,7 +426,7 @@ def test_a_provider_with_an_endless_retry_after_is_polled_again_within_the_hour(
         return Reconciled(3, refused=1, not_asked=2, retry_after=1e9)
 
     monkeypatch.setattr(reconciling, "reconcile_async", busy)
-    monkeypatch.setattr(reconciling.asyncio, "sleep", rest)
+    monkeypatch.setattr(asyncio, "sleep", rest)
     with pytest.raises(asyncio.CancelledError):
         asyncio.run(keep_reconciled(None)(None))
     assert paused == [3600]
@@ -495,3 +495,29 @@ def test_the_command_says_what_the_environment_lacks_and_no_secret(tmp_path):
     refused = run_script("reconcile", cwd=tmp_path, env=some)
     assert (refused.code, "no LIFECYCLE_PROVIDER_USER_ID;" in refused.err) == (2, True)
     assert "retailer-secret" not in refused.err
+
+
+def test_the_command_resumes_what_a_process_began_under_its_customer(
+    tmp_path, client, provider, monkeypatch
+):
+    with connect(f"sqlite:///{tmp_path}/orders.db") as orders:
+        create(orders, client, "made", record=False)
+        orders.begin_request("lost", REQUEST | {"order_id": "lost"}, context={"user_id": "ann"})
+    arguments = ("--db", "sqlite:///orders.db")
+    set_here = ENVIRONMENT | {"LIFECYCLE_PROVIDER_URL": provider.url}
+
+    first = run_script("resume", *arguments, "--json", cwd=tmp_path, env=set_here)
+
+    counts = {"begun": 2, "created": 1, "correctable": 0, "refused": 0, "unknown": 1}
+    assert (first.code, first.value) == (1, counts | {"waiting": 0, "failed": 0})
+    assert "run it again in a minute" in first.err
+    shown = run("show", "made", "--json", "--db", "sqlite:///orders.db", cwd=tmp_path)
+    assert shown.value["status"] == "created"
+
+
+def test_resuming_when_nothing_was_left_is_done(tmp_path, client, provider):
+    with connect(f"sqlite:///{tmp_path}/orders.db") as orders:
+        create(orders, client, "made")
+    set_here = ENVIRONMENT | {"LIFECYCLE_PROVIDER_URL": provider.url}
+    found = run_script("resume", "--db", "sqlite:///orders.db", cwd=tmp_path, env=set_here)
+    assert (found.code, found.out.split()[:2]) == (0, ["begun", "0"])

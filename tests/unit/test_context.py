@@ -107,7 +107,7 @@ def test_a_line_of_an_odd_client_names_none(fields):
         ("client", 7),
         ("client", "x" * 256),
         ("context", 7),
-        ("context", {"a": 1}),
+        ("context", {"a": {1}}),
         ("context", b"x" * (LONGEST + 1)),
     ],
 )

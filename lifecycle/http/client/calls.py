@@ -12,9 +12,9 @@ class AsyncClient(AsyncHttpClient, ShopCalls[Awaitable[Answer]]): ...
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import TracebackType
-from typing import Any, Final, Generic, Self, TypedDict, TypeVar, Unpack
+from typing import Any, ClassVar, Final, Generic, Self, TypedDict, TypeVar, Unpack
 
 from lifecycle.http.client.authorization import Authorization
 from lifecycle.http.client.exchange import Answer, Call
@@ -68,6 +68,9 @@ class Calls(Generic[R]):
     | `_once` | returned or raised | returned; the next call is authorized anew |
     """
 
+    context_arguments: ClassVar[frozenset[str]] = frozenset()
+    """Names of the arguments of calls that are kept with a create request, to go on with it."""
+
     _operations: Operations
     base_url: str
 
@@ -91,6 +94,18 @@ class Calls(Generic[R]):
 
     def _retried(self, call: Call, tries: int | None = None) -> R:
         return self._run(self._operations.retried(call, tries))
+
+
+def context_arguments(client: object) -> frozenset[str]:
+    """Return what calls of a client take of a request's context; nothing where it names none."""
+    names: frozenset[str] = getattr(client, "context_arguments", Calls.context_arguments)
+    return names
+
+
+def kept_arguments(client: object, context: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a request's context holds for the calls of a client: texts alone."""
+    found = {name: context.get(name) for name in context_arguments(client)}
+    return {name: value for name, value in found.items() if isinstance(value, str)}
 
 
 class _Connected:

@@ -4,7 +4,7 @@
      ↑     (durable)  ↑              ├─ 429, never opened: wait, claim ──┐
      │                └──────────────┼───────────────────────────────────┘
      │                               └─ no answer, 408, 5xx: get ─→ Created or Unknown
-     └── called again after a crash or Unknown: get ─→ 404, and long enough ago: claim, send
+     └── called again or resumed, after a crash or Unknown: get ─→ 404, long enough ago: claim, send
 
 A provider may have no idempotency key, so the log prevents a request from being sent twice.
 Before the first sending of an attempt its request is recorded; before every other one a
@@ -19,10 +19,11 @@ later than that.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, Final
 
-from lifecycle.http.create_order.creation import CreateRequest, CreatingClient, OrderCreation
+from lifecycle.http.create_order.creation import OrderCreation
 from lifecycle.http.create_order.outcome import (
     Correctable,
     Created,
@@ -30,6 +31,7 @@ from lifecycle.http.create_order.outcome import (
     Refused,
     Unknown,
 )
+from lifecycle.http.create_order.port import CreateRequest, CreatingClient
 from lifecycle.http.flow import run, run_async
 from lifecycle.service.async_orders import AsyncOrders
 from lifecycle.service.orders import Orders
@@ -57,6 +59,7 @@ def create_order(
     request: CreateRequest,
     *,
     settle_after: timedelta = SETTLE_AFTER,
+    context: Mapping[str, Any] | None = None,
     **where: Any,
 ) -> CreationOutcome:
     """Create an order, and return what became of it.
@@ -71,15 +74,16 @@ def create_order(
         request: what to create.
         settle_after: how long a request may be on its way; never less than one
             exchange of this client takes.
-        where: what the client's calls take beside, such as a customer's `user_id`.
+        context: what to keep with the request, never sent: see `Orders.last_request`.
+        where: what the client's calls take beside, such as a customer's `user_id`. What
+            `resume` needs of it is kept with the request.
 
     Raises:
         InvalidArgumentError: an argument is of no use.
         StoreError: the log failed; call again, and what was sent is found out first.
     """
-    return run(
-        OrderCreation.of(orders, client, request.order_id, where, settle_after).create(request)
-    )
+    creation = OrderCreation.of(orders, client, request.order_id, where, settle_after)
+    return run(creation.create(request, context))
 
 
 async def create_order_async(
@@ -88,11 +92,12 @@ async def create_order_async(
     request: CreateRequest,
     *,
     settle_after: timedelta = SETTLE_AFTER,
+    context: Mapping[str, Any] | None = None,
     **where: Any,
 ) -> CreationOutcome:
     """Create an order, and return what became of it; as `create_order`."""
     creation = OrderCreation.of(orders, client, request.order_id, where, settle_after)
-    return await run_async(creation.create(request))
+    return await run_async(creation.create(request, context))
 
 
 def find_outcome(

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from hashlib import sha256
 from itertools import count
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple
 from uuid import uuid4
 
 from lifecycle.core.definition import Definition
@@ -23,6 +23,7 @@ from lifecycle.errors import (
     UnknownOrderError,
     VersionConflictError,
 )
+from lifecycle.http.client.calls import context_arguments
 from lifecycle.http.client.exchange import Answer
 from lifecycle.http.client.retries import is_temporary, retry_after
 from lifecycle.http.create_order.outcome import (
@@ -38,6 +39,7 @@ from lifecycle.http.create_order.outcome import (
     settled_outcome,
     unknown_why,
 )
+from lifecycle.http.create_order.port import CreateRequest, CreatingClient
 from lifecycle.http.create_order.request_state import RequestState
 from lifecycle.http.flow import Flow, folded
 from lifecycle.service.async_orders import AsyncOrders
@@ -48,53 +50,6 @@ from lifecycle.service.recording_calls import Sent
 _SendResult = Answer | NeverReachedError | NoAnswerError | NoTokenError
 
 _MOST_CLAIMS: Final = 20
-
-
-class CreateRequest(Protocol):
-    """A create request, checked and ready to be sent."""
-
-    @property
-    def order_id(self) -> str:
-        """The id that the order is to have."""
-        ...
-
-    def body(self) -> bytes:
-        """Return the bytes to send: always the same for one request."""
-        ...
-
-
-class CreatingClient(Protocol):
-    """A client that can create and get; each call returns its result, or an awaitable of it.
-
-    `create` and `get` take what `create_order` was given as `where`, too.
-    """
-
-    @property
-    def longest_seconds(self) -> float:
-        """How long one exchange may take, connecting included."""
-        ...
-
-    @property
-    def create(self) -> Callable[..., Any]:
-        """Sends the bytes of a request once, and returns the `Answer`."""
-        ...
-
-    @property
-    def get(self) -> Callable[..., Any]:
-        """Gets an order by its id, at most `tries` times, and returns the `Answer`."""
-        ...
-
-    def authorize(self) -> Any:
-        """Get what the next call needs, so that it is sent at once."""
-        ...
-
-    def pause(self, answer: Answer | None, tried: int) -> Any:
-        """Wait before a create is sent again; False: do not send it again."""
-        ...
-
-    def is_absent(self, answer: Answer) -> bool:
-        """Tell whether an answer to a get says that the provider has no such order."""
-        ...
 
 
 class Polled(NamedTuple):
@@ -153,7 +108,9 @@ class OrderCreation:
     def _correctable(self, view: OrderView | None) -> Correctable | None:
         return correctable(view, self._definition)
 
-    def create(self, request: CreateRequest) -> Flow[CreationOutcome]:
+    def create(
+        self, request: CreateRequest, context: Mapping[str, Any] | None = None
+    ) -> Flow[CreationOutcome]:
         """Create the order, or find the outcome of earlier requests."""
         body = request.body()
         state = yield from self._state()
@@ -161,9 +118,19 @@ class OrderCreation:
         outcome = self._settled(state.view) or (yield from self._authorize(state.view))
         if outcome is not None:
             return outcome
+        begin = partial(self._begin, body, {**(context or {}), **self._kept()})
         if state.may_send_at_once:
-            return (yield from self._begin(body, state))
-        return (yield from self._resume(body))
+            return (yield from begin(state))
+        return (yield from self._resume(body, begin))
+
+    def resume(self, body: bytes) -> Flow[CreationOutcome]:
+        """Find the outcome of the newest request, which has this body; begin no other."""
+        state = yield from self._state()
+        shown = self._settled(state.view) or self._correctable(state.view)
+        outcome = shown or (yield from self._authorize(state.view))
+        if outcome is not None:
+            return outcome
+        return (yield from self._resume(body, self._begun_elsewhere))
 
     def find(self) -> Flow[CreationOutcome]:
         """Poll the order, and return its outcome."""
@@ -174,9 +141,24 @@ class OrderCreation:
         view = (yield from self._state()).view
         return self._settled(view) or self._correctable(view) or polled.open_outcome(view)
 
-    def _begin(self, body: bytes, before: RequestState) -> Flow[CreationOutcome]:
+    def _kept(self) -> dict[str, Any]:
+        """Return what of the arguments of calls another process needs to go on."""
+        names = context_arguments(self.client)
+        return {name: self.where[name] for name in self.where if name in names}
+
+    def _begun_elsewhere(self, state: RequestState) -> Flow[CreationOutcome]:
+        """Leave the newest request to whoever began it: it is not the one to resume."""
+        still = Unknown("in_flight", state.view, self.settle_after.total_seconds())
+        return self._correctable(state.view) or still
+        yield  # makes this a generator
+
+    def _begin(
+        self, body: bytes, context: Mapping[str, Any], before: RequestState
+    ) -> Flow[CreationOutcome]:
         """Record a request and send it, unless another caller did so at the same moment."""
-        sent: Sent[Any] = yield partial(self.orders.begin_request, self.order_id, body)
+        sent: Sent[Any] = yield partial(
+            self.orders.begin_request, self.order_id, body, context=context or None
+        )
         key = _key(sent.receipt)
         after = yield from self._state()
         outcome = self._settled(after.view)
@@ -188,8 +170,10 @@ class OrderCreation:
             return Unknown("in_flight", after.view, self.settle_after.total_seconds())
         return (yield from self._send(body, after, sent.attempt, sent.exchange_id))
 
-    def _resume(self, body: bytes) -> Flow[CreationOutcome]:
-        """Find the outcome of earlier requests; else send this one."""
+    def _resume(
+        self, body: bytes, begin: Callable[[RequestState], Flow[CreationOutcome]]
+    ) -> Flow[CreationOutcome]:
+        """Find the outcome of earlier requests; else send this one, if need be as a new attempt."""
         polled = yield from self._poll(1)
         state = yield from self._state()
         outcome = self._settled(state.view)
@@ -202,7 +186,7 @@ class OrderCreation:
             return Unknown("in_flight", state.view, seconds_in_flight)
         if state.body == sha256(body).hexdigest() and not self._correctable(state.view):
             return (yield from self._claim_and_send(body, state, state.attempt))
-        return (yield from self._begin(body, state))
+        return (yield from begin(state))
 
     def _claim_and_send(
         self, body: bytes, state: RequestState, attempt: int

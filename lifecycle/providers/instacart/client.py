@@ -32,6 +32,8 @@ class InstacartCalls(Calls[R]):
     Each raises a `ProviderError` if no answer came, or no token.
     """
 
+    context_arguments = frozenset({"user_id"})
+
     _endpoint: Endpoint
 
     def create(self, request: bytes | CreateOrder, *, user_id: str | None = None) -> R:

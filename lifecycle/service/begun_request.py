@@ -1,0 +1,52 @@
+"""What a caller needs to go on with a create request that a process began, maybe another one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from lifecycle.core.event import Event
+from lifecycle.core.strict_json import parse
+from lifecycle.errors import JsonError
+
+
+@dataclass(frozen=True)
+class BegunRequest:
+    """The newest create request of an order, as it is stored.
+
+    `context` is what was kept with it, or with the newest one before it that had any; empty
+    where that is no JSON object. `begun_at` is when it was recorded first.
+    """
+
+    order_id: str
+    attempt: int
+    begun_at: datetime
+    body: bytes = field(repr=False)
+    context: Mapping[str, Any] = field(repr=False)
+
+
+def newest_request(events: Iterable[Event]) -> BegunRequest | None:
+    """Return the newest create request among the events of one order; None: there is none.
+
+    Of several contents of one attempt it is the one that counts for the view.
+    """
+    requests = [event for event in events if event.kind == "request" and event.attempt]
+    if not requests:
+        return None
+    # The attempt is always there: without one it is the request of an operation.
+    newest = min(requests, key=lambda event: (-(event.attempt or 0), event.digest))
+    requests.sort(key=lambda event: event.attempt or 0)
+    kept = next((event.context for event in reversed(requests) if event.context), None)
+    attempt = newest.attempt or 1
+    begun_at = min(event.received_at for event in requests if event.attempt == attempt)
+    return BegunRequest(newest.order_id, attempt, begun_at, newest.body, _object_in(kept))
+
+
+def _object_in(context: bytes | None) -> Mapping[str, Any]:
+    try:
+        found = None if context is None else parse(context)
+    except JsonError:
+        return {}
+    return found if isinstance(found, dict) else {}
