@@ -36,7 +36,7 @@ def resume(
     provider: ProviderName = None,
     json: Json = False,
 ) -> None:
-    """Finish, or look up, the create requests whose outcome is not known."""
+    """Finish the create requests that a process left."""
     name = provider or provider_of_a_log(db, "resume")
     client_port = part_of(name, "client").CLIENT
     settings = provider_settings(client_port, os.environ)
