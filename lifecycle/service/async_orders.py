@@ -37,7 +37,8 @@ from lifecycle.service.arrival_reader import (
 )
 from lifecycle.service.begun_request import BegunRequest
 from lifecycle.service.costly_bodies import is_costly, uncollected
-from lifecycle.service.order_service import OrderService, is_first, pass_over
+from lifecycle.service.order_service import OrderService, is_first
+from lifecycle.service.quarantine import pass_over
 from lifecycle.service.receipt import AsyncReceipt, QuarantineItem, receipts_of
 from lifecycle.service.recording_calls import Sent, Writes
 from lifecycle.service.resumption import Resumed, ResumeOptions

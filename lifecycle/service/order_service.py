@@ -6,7 +6,6 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from hashlib import sha256
 from itertools import islice
 from typing import Final, TypeVar
 
@@ -24,8 +23,8 @@ from lifecycle.errors import (
     StoredFormatError,
     UnknownOrderError,
 )
-from lifecycle.log.codec import decode, decode_event
-from lifecycle.log.contract import CONTROL, ORDERS, QUARANTINE, Append, Log, Outcome, Record
+from lifecycle.log.codec import decode_event
+from lifecycle.log.contract import ORDERS, Append, Log, Outcome, Record
 from lifecycle.log.view_store import Conditions
 from lifecycle.projections.change_feed import Feed
 from lifecycle.projections.fold_cache import FoldCache, why_unfoldable
@@ -40,7 +39,8 @@ from lifecycle.service.arrival_reader import (
     checked_time,
 )
 from lifecycle.service.begun_request import BegunRequest, newest_request
-from lifecycle.service.receipt import DAMAGED, QuarantineItem, Receipt, is_before
+from lifecycle.service.quarantine import pass_over, quarantine_items, stored_items
+from lifecycle.service.receipt import QuarantineItem, Receipt, is_before
 
 LOG: Final = logging.getLogger("lifecycle.orders")
 
@@ -207,11 +207,7 @@ class OrderService:
 
     def quarantine(self, *, include_redriven: bool) -> Iterator[QuarantineItem]:
         """Yield the quarantine's items in the order they came, those too that are damaged."""
-        for record, item, redriven in self._items():
-            if isinstance(item, StoredFormatError):
-                yield _damaged(record, item)
-            elif include_redriven or redriven is None:
-                yield _shown(record, item, redriven)
+        return quarantine_items(self.log, include_redriven=include_redriven)
 
     def readable_again(self) -> Iterator[tuple[list[Event], list[Entry]]]:
         """Yield the events of each waiting item that today's rules can read, and what to append.
@@ -221,7 +217,7 @@ class OrderService:
         Items of a provider that is not known here stay, and make one log line.
         """
         unknown = Counter[str]()
-        for record, item, redriven in self._items():
+        for record, item, redriven in stored_items(self.log):
             if redriven is not None:
                 continue
             if isinstance(item, StoredFormatError):
@@ -287,40 +283,6 @@ class OrderService:
         _check_is_object(entry.body)
         return entry
 
-    def _items(self) -> Iterator[tuple[Record, Unreadable | StoredFormatError, str | None]]:
-        """Yield the items, or why they cannot be read, and the key of what each became, if any."""
-        marks = self._marks()
-        for record in self.log.walk(QUARANTINE):
-            yield record, _item_in(record), marks.get(record.version)
-
-    def _marks(self) -> dict[int, str]:
-        """Return the key of what each item became that was re-driven."""
-        marks: dict[int, str] = {}
-        for record in self.log.walk(CONTROL):
-            try:
-                mark = decode(record)
-            except StoredFormatError as damaged:
-                pass_over(damaged)
-                continue
-            if isinstance(mark, Redriven):
-                marks[mark.item] = mark.key
-        return marks
-
-
-def _item_in(record: Record) -> Unreadable | StoredFormatError:
-    try:
-        item = decode(record)
-    except StoredFormatError as damaged:
-        return damaged
-    if isinstance(item, Unreadable):
-        return item
-    return StoredFormatError(record.stream, record.version, "it holds no item of the quarantine")
-
-
-def pass_over(damaged: StoredFormatError) -> None:
-    """Log a record that stands in the way of one item; the others go on."""
-    LOG.error("%s; passed over", damaged)
-
 
 def is_first(appended: Sequence[Append]) -> bool:
     """Tell whether an item was re-driven by this append, and not by somebody before it."""
@@ -354,48 +316,3 @@ def _is_unanswered(events: Iterable[Event], attempt: int, digest: str) -> bool:
         for event in same
     )
     return asked and not answered
-
-
-def _damaged(record: Record, damaged: StoredFormatError) -> QuarantineItem:
-    """Return how a record is shown that cannot be read: its bytes are all there is to say."""
-    return QuarantineItem(
-        item=_number(record.version),
-        position=record.position,
-        provider="",
-        reason=DAMAGED,
-        detail=damaged.found,
-        kind=None,
-        order_id=None,
-        line_number=None,
-        received_at=None,
-        recorded_at=None,
-        sha256=sha256(record.state).hexdigest(),
-        size=len(record.state),
-        redriven=None,
-        body=record.state,
-    )
-
-
-def _number(version: object) -> int:
-    """Return a version, 0 for one that is no number."""
-    return version if isinstance(version, int) else 0
-
-
-def _shown(record: Record, item: Unreadable, redriven: str | None) -> QuarantineItem:
-    arrival = item.arrival
-    return QuarantineItem(
-        item=record.version,
-        position=record.position,
-        provider=item.provider,
-        reason=item.reason,
-        detail=item.detail,
-        kind=None if arrival is None else arrival.kind,
-        order_id=None if arrival is None else arrival.order_id,
-        line_number=item.line_number,
-        received_at=item.received_at,
-        recorded_at=item.recorded_at,
-        sha256=sha256(item.body).hexdigest(),
-        size=len(item.body),
-        redriven=redriven,
-        body=item.body,
-    )

@@ -27,7 +27,8 @@ from lifecycle.projections.stored_views import StoredViews
 from lifecycle.projections.subscription import Handler, Subscription
 from lifecycle.service.arrival_reader import Body, Context, Entries, Line, checked_lines
 from lifecycle.service.begun_request import BegunRequest
-from lifecycle.service.order_service import OrderService, is_first, pass_over
+from lifecycle.service.order_service import OrderService, is_first
+from lifecycle.service.quarantine import pass_over
 from lifecycle.service.receipt import QuarantineItem, Receipt, receipts_of
 from lifecycle.service.recording_calls import Sent, Writes
 from lifecycle.service.resumption import Resumed, ResumeOptions

@@ -1,0 +1,101 @@
+"""What lies in the quarantine, and what became of it: read off two streams of the log."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from hashlib import sha256
+from typing import Final
+
+from lifecycle.core.event import Entry, Redriven, Unreadable
+from lifecycle.errors import StoredFormatError
+from lifecycle.log.codec import decode
+from lifecycle.log.contract import CONTROL, QUARANTINE, Log, Record
+from lifecycle.service.receipt import DAMAGED, QuarantineItem
+
+LOG: Final = logging.getLogger("lifecycle.orders")
+
+
+def quarantine_items(log: Log, *, include_redriven: bool) -> Iterator[QuarantineItem]:
+    """Yield the quarantine's items in the order they came, those too that are damaged."""
+    for record, item, redriven in stored_items(log):
+        if isinstance(item, StoredFormatError):
+            yield _damaged(record, item)
+        elif include_redriven or redriven is None:
+            yield _shown(record, item, redriven)
+
+
+def stored_items(log: Log) -> Iterator[tuple[Record, Unreadable | StoredFormatError, str | None]]:
+    """Yield the items, or why they cannot be read, and the key of what each became, if any."""
+    marks = {mark.item: mark.key for mark in control_entries(log) if isinstance(mark, Redriven)}
+    for record in log.walk(QUARANTINE):
+        yield record, _item_in(record), marks.get(record.version)
+
+
+def control_entries(log: Log) -> Iterator[Entry]:
+    """Yield what the records say that are about no one order; damaged ones are logged."""
+    for record in log.walk(CONTROL):
+        try:
+            yield decode(record)
+        except StoredFormatError as damaged:
+            pass_over(damaged)
+
+
+def _item_in(record: Record) -> Unreadable | StoredFormatError:
+    try:
+        item = decode(record)
+    except StoredFormatError as damaged:
+        return damaged
+    if isinstance(item, Unreadable):
+        return item
+    return StoredFormatError(record.stream, record.version, "it holds no item of the quarantine")
+
+
+def pass_over(damaged: StoredFormatError) -> None:
+    """Log a record that stands in the way of one item; the others go on."""
+    LOG.error("%s; passed over", damaged)
+
+
+def _damaged(record: Record, damaged: StoredFormatError) -> QuarantineItem:
+    """Return how a record is shown that cannot be read: its bytes are all there is to say."""
+    return QuarantineItem(
+        item=_number(record.version),
+        position=record.position,
+        provider="",
+        reason=DAMAGED,
+        detail=damaged.found,
+        kind=None,
+        order_id=None,
+        line_number=None,
+        received_at=None,
+        recorded_at=None,
+        sha256=sha256(record.state).hexdigest(),
+        size=len(record.state),
+        redriven=None,
+        body=record.state,
+    )
+
+
+def _number(version: object) -> int:
+    """Return a version, 0 for one that is no number."""
+    return version if isinstance(version, int) else 0
+
+
+def _shown(record: Record, item: Unreadable, redriven: str | None) -> QuarantineItem:
+    arrival = item.arrival
+    return QuarantineItem(
+        item=record.version,
+        position=record.position,
+        provider=item.provider,
+        reason=item.reason,
+        detail=item.detail,
+        kind=None if arrival is None else arrival.kind,
+        order_id=None if arrival is None else arrival.order_id,
+        line_number=item.line_number,
+        received_at=item.received_at,
+        recorded_at=item.recorded_at,
+        sha256=sha256(item.body).hexdigest(),
+        size=len(item.body),
+        redriven=redriven,
+        body=item.body,
+    )
