@@ -1,6 +1,6 @@
 """Recordings: the interchange format, JSON Lines, one event a line.
 
-`{"kind":"callback","received_at":"2022-06-04T10:00:09Z","body":{"id":"x","status":"brand_new"}}`
+`{"kind":"callback","received_at":"2022-06-04T10:00:09Z","body":{"id":"x","status":"packed"}}`
 
 line ─→ read_line ─→ Arrival ─→ provider.recognize ─→ Event ─→ write_line ─→ line
 

@@ -8,10 +8,10 @@ and some rarities.
 | letter | is |
 |---|---|
 | `request 1` | our create request, attempt 1 |
-| `accepted 1`, `rejected 1 to validation_failed`, `failed 1` | what came of it |
-| `at_store`, `at_store@1`, `at_store@2` | a callback: untimed, at one of two instants |
-| `poll at_store@1` | the same said by a dated poll |
-| `at_store@1 ≠` | another content under the key of `at_store@1` |
+| `accepted 1`, `rejected 1 to refused`, `failed 1` | what came of it |
+| `arrived`, `arrived@1`, `arrived@2` | a callback: untimed, at one of two instants |
+| `poll arrived@1` | the same said by a dated poll |
+| `arrived@1 ≠` | another content under the key of `arrived@1` |
 
 Where a definition says that its provider numbers the states of an order, what comes at an instant
 has a number too, and the number is what counts.

@@ -22,12 +22,12 @@ class Said(NamedTuple):
 
 
 _FITTING: Final = {
-    ("nothing", "brand_new"): "brand_new",
-    ("brand_new", "at_store"): "at_store",
-    ("at_store", "delivered"): "delivered",
+    ("nothing", "confirmed"): "confirmed",
+    ("confirmed", "arrived"): "arrived",
+    ("arrived", "delivered"): "delivered",
 }
-_WAY: Final = (Said("brand_new", 1), Said("at_store", 2), Said("delivered", 3))
-_TIE: Final = (Said("brand_new", 1), Said("bags_verified", 2), Said("delivering", 2))
+_WAY: Final = (Said("confirmed", 1), Said("arrived", 2), Said("delivered", 3))
+_TIE: Final = (Said("confirmed", 1), Said("boxed", 2), Said("moving", 2))
 _MINUTE: Final = 60
 
 

@@ -1,6 +1,6 @@
 """The promise as an assertion: order, repeats and losses of events do not change the view.
 
-    assert_any_order([request(), accepted(), callback("brand_new", at=9)], {"status": "brand_new"})
+    assert_any_order([request(), accepted(), callback("packed", at=9)], {"status": "packed"})
 
 Events are recorded one by one in a memory log. Each result is compared with that of the
 same events, each once, in the order given.

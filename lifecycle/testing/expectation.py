@@ -1,6 +1,6 @@
 """Compares what a test expects with what it found; only named fields count.
 
-    {"status": "at_store", "path": ["brand_new", "at_store"], "fulfillment_details": {...}}
+    {"status": "packed", "path": ["created", "packed"], "window": {...}}
 
 Of an object the named fields are compared, of a list every item. A text in a list stands for
 an object of that name: a step's status, a milestone's name, an anomaly's code.

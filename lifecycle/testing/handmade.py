@@ -1,6 +1,6 @@
 """Hand-made events, for tests of a definition without a provider's bodies.
 
-    event("at_store", at=60) ─→ HandMade.recording ─→ a recording that stands for it
+    event("packed", at=60) ─→ HandMade.recording ─→ a recording that stands for it
                                        └→ recognized as that event, with its details
 
 Hand-made events pass through the same log and receipts as real ones.

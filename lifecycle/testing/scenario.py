@@ -1,7 +1,7 @@
 """Scenario tests: given recordings, when one more arrives, then the order is as expected.
 
-    given(request(), accepted()).when(callback("brand_new", at=9)).then(
-        status="brand_new", change=("created", "brand_new"), verdict="applied"
+    given(request(), accepted()).when(callback("packed", at=9)).then(
+        status="packed", change=("created", "packed"), verdict="applied"
     )
 
 Each step returns a new value, so that one start can continue in many ways. All recordings

@@ -36,7 +36,7 @@ _MALFORMED: Final = (
     b'{"id":"x","id":"y"}',
     b"\xef\xbb\xbf{}",
     b'{"id":"\xff"}',
-    b'{"id":"\\ud800","status":"brand_new"}',
+    b'{"id":"\\ud800","status":"packed"}',
     b"<html>502 Bad Gateway</html>",
     b"[" * (MAX_DEPTH + 1) + b"]" * (MAX_DEPTH + 1),
     b'{"id":' + b"9" * 401 + b"}",

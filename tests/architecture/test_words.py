@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import re
+from importlib import import_module
 from pathlib import Path
+from pkgutil import iter_modules
+
+import pytest
+
+from lifecycle import providers
 
 ROOT = Path(__file__).parents[2]
 FOLDERS = ("lifecycle", "docs", "examples", ".ci", "benchmarks", "campaigns")
@@ -63,3 +69,47 @@ def test_the_scan_sees_what_it_looks_for():
         assert strangers(stray), stray
     for fine in ("sqlite:///orders.db", "POST /v2/orders", "https://api.example/orders", "a/tmp/b"):
         assert strangers(fine) == [], fine
+
+
+PACKAGE = ROOT / "lifecycle"
+PROVIDERS = [module.name for module in iter_modules(providers.__path__)]
+DEFAULT = 'DEFAULT_PROVIDER: Final = "instacart"'
+"""The one line that may name a provider: what `connect` takes by default."""
+
+
+def provider_words(name: str) -> frozenset[str]:
+    """Return the words that a provider's folder says are its own."""
+    return import_module(f"{providers.__name__}.{name}").DISTINCTIVE
+
+
+def said_of(words: frozenset[str], text: str) -> list[str]:
+    """Return which of these words stand in a text, as words or in a name."""
+    longest_first = sorted(words, key=len, reverse=True)
+    found = re.findall(rf"(?i)(?<![a-z0-9])(?:{'|'.join(longest_first)})", text)
+    return sorted({word.lower() for word in found})
+
+
+@pytest.mark.parametrize("name", PROVIDERS)
+def test_nothing_outside_of_a_providers_folder_says_its_words(name):
+    folder = PACKAGE / "providers" / name
+    found = {
+        str(path.relative_to(PACKAGE)): said
+        for path in sorted(PACKAGE.rglob("*.py"))
+        if folder not in path.parents
+        and (said := said_of(provider_words(name), path.read_text().replace(DEFAULT, "")))
+    }
+    assert found == {}
+
+
+@pytest.mark.parametrize("name", PROVIDERS)
+def test_a_provider_names_words_that_its_own_folder_says(name):
+    """The positive control: the search sees each of them where it stands."""
+    folder = PACKAGE / "providers" / name
+    texts = [path.read_text() for path in folder.rglob("*.py")]
+    text = "\n".join(each.partition("DISTINCTIVE: Final")[0] for each in texts)
+    assert said_of(provider_words(name), text) == sorted(provider_words(name))
+    assert name.partition("_")[0] in provider_words(name)
+
+
+def test_the_default_provider_is_named_once():
+    assert (PACKAGE / "composition.py").read_text().count(DEFAULT) == 1

@@ -24,7 +24,7 @@ from lifecycle.proof.quotient import FunctionFold
 from lifecycle.proof.unsorted import Heard, unordered, unsorted
 from lifecycle.providers.instacart.definition import LAST_MILE
 
-RANKS = {"brand_new": 1, "at_store": 2, "delivered": 3}
+RANKS = {"confirmed": 1, "arrived": 2, "delivered": 3}
 
 
 def fold(
@@ -40,34 +40,28 @@ def furthest(state: str, event: str) -> str:
 
 BAD = {
     "last arrival wins": (
-        ("brand_new@1", "at_store@2"),
-        "brand_new@1, at_store@2 gives at_store; at_store@2, brand_new@1 gives brand_new",
+        ("confirmed@1", "arrived@2"),
+        "confirmed@1, arrived@2 gives arrived; arrived@2, confirmed@1 gives confirmed",
     ),
     "first arrival wins": (
-        ("brand_new@1", "at_store@2"),
-        "brand_new@1, at_store@2 gives brand_new; at_store@2, brand_new@1 gives at_store",
+        ("confirmed@1", "arrived@2"),
+        "confirmed@1, arrived@2 gives confirmed; arrived@2, confirmed@1 gives arrived",
     ),
     "reject what does not fit": (
-        ("brand_new@1", "at_store@2"),
-        "brand_new@1, at_store@2 gives at_store; at_store@2, brand_new@1 gives brand_new",
+        ("confirmed@1", "arrived@2"),
+        "confirmed@1, arrived@2 gives arrived; arrived@2, confirmed@1 gives confirmed",
     ),
     "timestamp without tie-break": (
-        ("bags_verified@2", "delivering@2"),
-        (
-            "bags_verified@2, delivering@2 gives delivering; "
-            "delivering@2, bags_verified@2 gives bags_verified"
-        ),
+        ("boxed@2", "moving@2"),
+        ("boxed@2, moving@2 gives moving; moving@2, boxed@2 gives boxed"),
     ),
     "attempt counter without ids": (
         ("request",),
         "request gives 1; request, request gives 2",
     ),
     "stable sort on a coarse clock": (
-        ("brand_new@1", "bags_verified@2"),
-        (
-            "brand_new@1, bags_verified@2 gives bags_verified; "
-            "bags_verified@2, brand_new@1 gives brand_new"
-        ),
+        ("confirmed@1", "boxed@2"),
+        ("confirmed@1, boxed@2 gives boxed; boxed@2, confirmed@1 gives confirmed"),
     ),
 }
 
@@ -184,9 +178,9 @@ def test_states_without_an_end_can_still_be_refuted_near_the_start() -> None:
 @pytest.mark.parametrize(
     ("take", "says"),
     [
-        (lambda state, event: {}[event], "after nothing, brand_new raises KeyError"),
+        (lambda state, event: {}[event], "after nothing, confirmed raises KeyError"),
         (lambda state, event: [event], "raises TypeError: unhashable"),
-        (lambda state, event: object(), "after nothing, brand_new gives two answers"),
+        (lambda state, event: object(), "after nothing, confirmed gives two answers"),
     ],
     ids=["raises", "unhashable", "two answers"],
 )
@@ -256,7 +250,7 @@ def test_pairs_that_commute_without_sorting_do_so_in_every_short_sequence() -> N
     over = alphabet(LAST_MILE)
     found = unordered(LAST_MILE, over)
     commuting = {frozenset(pair) for pair in found.commuting}
-    wanted = ("request 1", "created", "at_store@1", "staged@2", "canceled@1", "order_location@1")
+    wanted = ("request 1", "created", "arrived@1", "staged@2", "canceled@1", "order_location@1")
     letters = [letter for letter in over.wide if letter.label in wanted]
     heard = [Heard(each, sort_key(LAST_MILE, each.event)[0]) for each in letters]
     machine = unsorted(LAST_MILE, heard)

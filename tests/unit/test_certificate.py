@@ -89,12 +89,10 @@ SORTED = [
     obligation("folds that are known to be wrong are refuted", 6, "the prover can tell"),
 ]
 CONTROLS = {
-    "last arrival wins": swapped("brand_new@1", "at_store@2", "at_store", "brand_new"),
-    "first arrival wins": swapped("brand_new@1", "at_store@2", "brand_new", "at_store"),
-    "reject what does not fit": swapped("brand_new@1", "at_store@2", "at_store", "brand_new"),
-    "timestamp without tie-break": swapped(
-        "bags_verified@2", "delivering@2", "delivering", "bags_verified"
-    ),
+    "last arrival wins": swapped("confirmed@1", "arrived@2", "arrived", "confirmed"),
+    "first arrival wins": swapped("confirmed@1", "arrived@2", "confirmed", "arrived"),
+    "reject what does not fit": swapped("confirmed@1", "arrived@2", "arrived", "confirmed"),
+    "timestamp without tie-break": swapped("boxed@2", "moving@2", "moving", "boxed"),
     "attempt counter without ids": {
         "prefix": [],
         "one": ["request"],
@@ -103,9 +101,7 @@ CONTROLS = {
         "one_gives": "1",
         "other_gives": "2",
     },
-    "stable sort on a coarse clock": swapped(
-        "brand_new@1", "bags_verified@2", "bags_verified", "brand_new"
-    ),
+    "stable sort on a coarse clock": swapped("confirmed@1", "boxed@2", "boxed", "confirmed"),
 }
 
 
@@ -326,29 +322,29 @@ def test_a_prover_that_misses_a_fold_that_is_known_to_be_wrong_proves_nothing(
 TOLD: dict[str, tuple[str, list[str], list[object]]] = {
     "last arrival wins": (
         "nothing",
-        ["brand_new@1", "at_store@2", "delivered@3"],
-        ["nothing", "brand_new", "at_store", "delivered", "delivered", "brand_new"],
+        ["confirmed@1", "arrived@2", "delivered@3"],
+        ["nothing", "confirmed", "arrived", "delivered", "delivered", "confirmed"],
     ),
     "first arrival wins": (
         "nothing",
-        ["brand_new@1", "at_store@2", "delivered@3"],
-        ["nothing", "brand_new", "at_store", "delivered", "brand_new", "delivered"],
+        ["confirmed@1", "arrived@2", "delivered@3"],
+        ["nothing", "confirmed", "arrived", "delivered", "confirmed", "delivered"],
     ),
     "reject what does not fit": (
         "nothing",
-        ["brand_new@1", "at_store@2", "delivered@3"],
-        ["nothing", "brand_new", "nothing", "nothing", "delivered", "brand_new"],
+        ["confirmed@1", "arrived@2", "delivered@3"],
+        ["nothing", "confirmed", "nothing", "nothing", "delivered", "confirmed"],
     ),
     "timestamp without tie-break": (
         "nothing@0",
-        ["brand_new@1", "bags_verified@2", "delivering@2"],
-        ["nothing", "brand_new", "bags_verified", "delivering", "delivering", "bags_verified"],
+        ["confirmed@1", "boxed@2", "moving@2"],
+        ["nothing", "confirmed", "boxed", "moving", "moving", "boxed"],
     ),
     "attempt counter without ids": ("0", ["request", "rejected"], [0, 1, 0, 1, 1]),
     "stable sort on a coarse clock": (
         "()",
-        ["brand_new@1", "bags_verified@2", "delivering@2"],
-        ["nothing", "brand_new", "bags_verified", "delivering", "delivering", "brand_new"],
+        ["confirmed@1", "boxed@2", "moving@2"],
+        ["nothing", "confirmed", "boxed", "moving", "moving", "confirmed"],
     ),
 }
 

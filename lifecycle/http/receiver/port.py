@@ -15,7 +15,7 @@ from lifecycle.http.receiver.routes import Routes
 class ReceiverPort:
     """How a provider's callbacks come in; its folder exports one as `receiver.RECEIVER`.
 
-        RECEIVER = ReceiverPort(SignatureFormat("x-postmates-signature").gate)
+        RECEIVER = ReceiverPort(SignatureFormat("x-signature").gate)
 
     Attributes:
         gate: makes the gate from the credentials of a deployment.

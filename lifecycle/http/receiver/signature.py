@@ -40,7 +40,7 @@ _MILLISECONDS: Final = 10**12
 class SignatureFormat:
     """How a provider signs its bodies.
 
-        SignatureFormat("x-postmates-signature")                       # hex, SHA-256
+        SignatureFormat("x-signature")                       # hex, SHA-256
         SignatureFormat("x-signature", encoding="base64", hash="sha512")
         SignatureFormat("stripe-signature", field="v1", time_field="t")
         SignatureFormat("x-onfleet-signature", hash="sha512", key="hex")

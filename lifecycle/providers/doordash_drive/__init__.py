@@ -35,3 +35,12 @@ class DoorDashDrive:
 
 
 PROVIDER: Final = DoorDashDrive()
+
+DISTINCTIVE: Final = frozenset(
+    {
+        "dasher",
+        "doordash",
+        "external_delivery_id",
+    }
+)
+"""Words that are this provider's alone: nothing outside of its folder may say them."""

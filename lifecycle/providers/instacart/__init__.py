@@ -64,3 +64,25 @@ PREREQUISITES: Final = (
     "the Brand New callback is enabled for that workflow",
 )
 """What must be in place before orders can be created; your Instacart representative can help."""
+
+DISTINCTIVE: Final = frozenset(
+    {
+        "acknowledged_for_delivery",
+        "arrival_at_customer",
+        "at_store",
+        "bags_verified",
+        "brand_new",
+        "customer_mia",
+        "customer_missing",
+        "instacart",
+        "instacartplus",
+        "late_delivery",
+        "order_location",
+        "rating_reminder",
+        "rating_updated",
+        "staged_for_delivery",
+        "tip_adjustment",
+        "waiting_for_delivery",
+    }
+)
+"""Words that are this provider's alone: nothing outside of its folder may say them."""

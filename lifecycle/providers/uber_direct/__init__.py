@@ -42,3 +42,12 @@ class UberDirect:
 PROVIDER: Final = UberDirect()
 TESTING: Final = UberDirect(takes_tests=True)
 """For an account in test mode: `--provider lifecycle.providers.uber_direct:TESTING`."""
+
+DISTINCTIVE: Final = frozenset(
+    {
+        "courier_imminent",
+        "uber",
+        "undeliverable_reason",
+    }
+)
+"""Words that are this provider's alone: nothing outside of its folder may say them."""
