@@ -38,6 +38,7 @@ class ExchangeReader:
         details: returns the details in an order object.
         request_id: the field of a create request that has the order's id, if it is another.
         name: our name for a status; None where it says nothing.
+        links: returns the provider's own ids of the order in an order object.
         taken: the HTTP status by which a create request learns that there is such an order
             already: what became of that one, only a look at it tells.
     """
@@ -51,6 +52,7 @@ class ExchangeReader:
     details: Callable[[JsonObject], Mapping[str, Any]]
     request_id: str | None = None
     name: Callable[[object], str | None] = spoken_word
+    links: Callable[[JsonObject], tuple[str, ...]] = lambda _: ()
     taken: int | None = None
 
     def read(self, arrival: Arrival, body: JsonObject | None) -> Reading:
@@ -95,5 +97,6 @@ class ExchangeReader:
             order_id=id_text(said.get(self.order_id)),
             status=None if state is None else as_kept(said[self.status]),
             details=self.details(said),
+            links=self.links(said),
             **more,
         )

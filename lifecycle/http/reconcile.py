@@ -24,7 +24,7 @@ from lifecycle.core.argument import type_name
 from lifecycle.core.view import OrderView
 from lifecycle.errors import InvalidArgumentError, NeverReachedError, NoTokenError, ProviderError
 from lifecycle.http.client import Answer
-from lifecycle.http.client.calls import kept_arguments
+from lifecycle.http.client.calls import kept_arguments, shown_arguments
 from lifecycle.http.client.retries import retry_after
 from lifecycle.http.flow import Flow, folded
 from lifecycle.http.order_pass import (
@@ -267,12 +267,13 @@ class _Pass:
         return result
 
     def _where(self, due: OrderView) -> Flow[dict[str, Any]]:
-        """Return what the call takes beside the order: by `user_of`, else by its request."""
+        """Return what the call takes beside the order: by its view, `user_of`, or its request."""
+        shown = dict(shown_arguments(self._client, due))
         if self._user_of is not None:
             user_id = self._user_of(due)
-            return {} if user_id is None else {"user_id": user_id}
+            return shown if user_id is None else {**shown, "user_id": user_id}
         begun: BegunRequest | None = yield partial(self._orders.last_request, due.order_id)
-        return {} if begun is None else kept_arguments(self._client, begun.context)
+        return shown if begun is None else shown | kept_arguments(self._client, begun.context)
 
     def _failed(self, why: str) -> Result:
         self._why = f"an order could not be asked for: {why}"

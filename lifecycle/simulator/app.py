@@ -122,6 +122,8 @@ class Simulator:
                 return self._answers.wrong_method
             case "create":
                 return await self._order_api.create(request, route.account)
+            case "list":
+                return await self._order_api.list_orders(request, route.account)
             case other:
                 return await self._order_api.about_order(other, route.order_id, route.account)
 

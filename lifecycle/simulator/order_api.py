@@ -87,6 +87,25 @@ class OrderApi:
 
         return await self._with_faults(order, operation, answer)
 
+    async def list_orders(self, request: Request, account: str) -> Reply:
+        """Return the answer to a request for the orders of an account."""
+        everyone = self._order("")
+        everyone.count("list")
+
+        async def answer(_marks: frozenset[str]) -> Reply:
+            if self._provider.listing is None:
+                return self._provider.answers.not_found
+            now = self.clock.now()
+            made = [one for order in self.orders.values() for one in order.created_orders]
+            shown = [
+                one.order_at(now)
+                for one in made
+                if self.orders[one.plan.order_id].account == account
+            ]
+            return self._provider.listing(request, shown[::-1])._replace(at=now)
+
+        return await self._with_faults(everyone, "list", answer)
+
     def show(self, created: CreatedOrder) -> Reply:
         """Return the current order."""
         # One instant for both: a later `Date` would claim a later look.

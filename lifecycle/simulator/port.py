@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 class Route(NamedTuple):
     """What a request is about: an operation, on an order of an account.
 
-    `create` and `get` are every provider's; others are listed in `operations`. `not_found` and
-    `wrong_method` are answered so, once the caller is known. `account` is whose order it is: an
+    `create` and `get` are every provider's; others are listed in `operations`. `list` is about
+    all orders of the account. `not_found` and `wrong_method` are answered so, once the caller
+    is known. `account` is whose order it is: an
     order is shown to the account alone that made it.
     """
 
@@ -75,6 +76,7 @@ _USUAL: Final = {
 
 Reject = Callable[["OrderApi", "Order", Mapping[str, Any], frozenset[str]], Reply | None]
 Operation = Callable[["OrderApi", "Order", "CreatedOrder"], Reply]
+Listing = Callable[[Request, list[Body]], Reply]
 AnswerCreated = Callable[["OrderApi", "CreatedOrder"], Awaitable[Reply]]
 
 
@@ -97,6 +99,7 @@ class SimulatedProvider:
             a refusal that it forces, and where its order id is taken.
         answer_created: the answer to a create request that made an order; else the order.
         operations: what can be done to an order beside getting it, by name.
+        listing: the answer to a request for the list of orders, the newest first.
         retried_ways: the ways of an order whose create is answered with a server error.
         mixed_ways: the weights of ways for `hostile` settings.
         stamp: the time in a callback's body; None: it has none.
@@ -119,6 +122,7 @@ class SimulatedProvider:
     reject: Reject = lambda *_: None
     answer_created: AnswerCreated | None = None
     operations: Mapping[str, Operation] = field(default_factory=dict)
+    listing: Listing | None = None
     retried_ways: tuple[str, ...] = ()
     mixed_ways: Mapping[str, int] = field(default_factory=dict)
     stamp: Callable[[Mapping[str, Any]], str | None] = lambda _: None

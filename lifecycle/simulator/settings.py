@@ -34,6 +34,8 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     scenarios: ClassVar[Mapping[str, Scenario]] = {}
+    fetches_token: ClassVar[bool] = True
+    """Whether callbacks carry a token; if not, the provider makes other use of the secret."""
 
     client_id: str = Field("retailer", min_length=1, description="who may call")
     client_secret: SecretStr = Field(
@@ -46,7 +48,7 @@ class Settings(BaseModel):
     )
     callback_client_id: str = Field("provider", description="as whom it fetches a token")
     callback_client_secret: SecretStr | None = Field(
-        None, description="the secret for that; none: callbacks carry no token"
+        None, description="the secret for that, or to sign with; none: callbacks carry nothing"
     )
     callback_seconds: Seconds = Field(10, description="how long it waits for an answer")
     retries: int = Field(6, ge=0, description="how often a callback is sent again without a 2xx")
@@ -124,9 +126,17 @@ class Settings(BaseModel):
     @property
     def token_url(self) -> str | None:
         """Where the simulator fetches its token; None: it needs none."""
-        if self.callback_url is None or self.callback_client_secret is None:
+        if not self.fetches_token or self.callback_url is None:
+            return None
+        if self.callback_client_secret is None:
             return None
         return self.callback_token_url or urljoin(self.callback_url, "/oauth/token")
+
+    @property
+    def callback_secret(self) -> str:
+        """The secret that callbacks are signed or sent with; empty if there is none."""
+        secret = self.callback_client_secret
+        return "" if secret is None else secret.get_secret_value()
 
     @classmethod
     def hostile(cls, rate: float) -> dict[str, Any]:

@@ -16,6 +16,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 from types import ModuleType
@@ -30,6 +31,7 @@ from lifecycle.audit import export as export_module
 from lifecycle.audit import verify as verify_module
 from lifecycle.cli.demo import DEFAULT_ORDERS, DEFAULT_SEED
 from lifecycle.core import identity, instant, strict_json
+from lifecycle.core.definition import Definition
 from lifecycle.diagram import dot as dot_module
 from lifecycle.diagram import draw_definition, draw_order, draw_stats
 from lifecycle.diagram import mermaid as mermaid_module
@@ -49,6 +51,7 @@ from lifecycle.providers.instacart import (
 from lifecycle.providers.instacart.definition import LAST_MILE
 from lifecycle.providers.instacart.simulated_scenarios import SCENARIOS
 from lifecycle.providers.instacart.simulator import Settings
+from lifecycle.registry import known_providers, part_of
 from lifecycle.simulator import Attempt, OrderTruth, PastEvent, SentCallback
 
 ROOT = Path(__file__).parents[2]
@@ -74,20 +77,26 @@ def first_line(value: object) -> str:
     return "" if not lines or lines[0].startswith("dict(") else lines[0]
 
 
-def picture() -> str:
-    """Return the definition as a Mermaid diagram."""
-    return f"```mermaid\n{mermaid(LAST_MILE).rstrip()}\n```"
+def picture(drawn: Definition) -> str:
+    """Return a definition as a Mermaid diagram."""
+    return f"```mermaid\n{mermaid(drawn).rstrip()}\n```"
 
 
-def definition() -> str:
-    """Return the states, the moves and the informational names of the last mile."""
+def definition_of(provider: str) -> Callable[[], str]:
+    """Return what writes the states, the moves and the informational names of a provider."""
+    return partial(definition, known_providers()[provider].definition)
+
+
+def definition(shown: Definition) -> str:
+    """Return the states, the moves and the informational names of a lifecycle."""
     marks = {
-        "initial": {LAST_MILE.initial},
-        "birth": LAST_MILE.birth,
-        "side": LAST_MILE.side,
-        "main line": set(LAST_MILE.main_line),
-        "terminal": LAST_MILE.terminal,
+        "initial": {shown.initial},
+        "birth": shown.birth,
+        "side": shown.side,
+        "main line": set(shown.main_line),
+        "terminal": shown.terminal,
     }
+    ranks = shown.ranks
     states = table(
         ("rank", "state", "it is", "moves to a higher rank", "steps back to"),
         (
@@ -95,17 +104,17 @@ def definition() -> str:
                 str(rank),
                 f"`{state}`",
                 ", ".join(mark for mark, marked in marks.items() if state in marked) or "-",
-                code(s for s in LAST_MILE.states if rank < LAST_MILE.ranks[s] and leads(state, s)),
-                code(s for s in LAST_MILE.states if rank > LAST_MILE.ranks[s] and leads(state, s)),
+                code(s for s in shown.states if rank < ranks[s] and leads(shown, state, s)),
+                code(s for s in shown.states if rank > ranks[s] and leads(shown, state, s)),
             )
-            for rank, state in enumerate(LAST_MILE.states)
+            for rank, state in enumerate(shown.states)
         ),
     )
-    names = "\n".join(f"- `{name}`" for name in sorted(LAST_MILE.informational))
+    names = "\n".join(f"- `{name}`" for name in sorted(shown.informational))
     return "\n\n".join(
         (
             "## The picture",
-            picture(),
+            picture(shown),
             "## States and moves",
             states,
             "## Informational names",
@@ -113,14 +122,25 @@ def definition() -> str:
             names,
             "## Fingerprint",
             "It names this very definition in every view, and changes with anything above:",
-            f"`{LAST_MILE.fingerprint}`",
+            f"`{shown.fingerprint}`",
         )
     )
 
 
-def leads(state: str, target: str) -> bool:
-    """Tell whether the definition has a move between two states."""
-    return target in {move.dest for move in LAST_MILE.moves if move.source == state}
+def leads(shown: Definition, state: str, target: str) -> bool:
+    """Tell whether a definition has a move between two states."""
+    return target in {move.dest for move in shown.moves if move.source == state}
+
+
+def ways_of(provider: str) -> Callable[[], str]:
+    """Return what writes the ways that orders go at a simulated provider."""
+
+    def ways() -> str:
+        scenarios = part_of(provider, "simulator").SIMULATED.scenarios.values()
+        rows = ((f"`{one.name}`", one.description) for one in scenarios if one.kind == "way")
+        return table(("way", "what happens"), rows)
+
+    return ways
 
 
 def all_errors() -> str:
@@ -354,7 +374,11 @@ def mutations() -> str:
 
 
 PARTS: dict[str, Callable[[], str]] = {
-    "definition": definition,
+    "definition": definition_of("instacart"),
+    "doordash_drive": definition_of("doordash_drive"),
+    "doordash_drive_ways": ways_of("doordash_drive"),
+    "uber_direct": definition_of("uber_direct"),
+    "uber_direct_ways": ways_of("uber_direct"),
     "errors": all_errors,
     "api": api,
     "decisions": decisions,

@@ -193,6 +193,19 @@ def test_an_own_word_of_ours_in_the_providers_mouth_names_nothing(orders):
     assert (view.path, [one.code for one in view.anomalies]) == ((), ["unrecognized"])
 
 
+def test_a_callback_that_names_only_the_providers_own_id_waits_for_its_order(orders):
+    refund = about("event.refund_request", 3, {"total_uber_refund": 650}, external_id="")
+    assert orders.record_callback(refund).outcome == "quarantined"
+    assert [item.reason for item in orders.quarantine()] == ["unlinked"]
+
+
+def test_what_names_an_order_links_the_providers_ids_to_it(orders):
+    receipt = create(orders, 200, delivery("pending"))
+    assert receipt.event.links == (UBERS,)
+    receipt = orders.record_callback(changed("returned", 2, **{"return": {"id": "ret_9"}}))
+    assert receipt.event.links == (UBERS, "ret_9")
+
+
 @pytest.mark.parametrize(
     ("body", "reason"),
     [

@@ -96,6 +96,8 @@ BEHAVIOR = {
 """Public classes that are no plain values, and why."""
 
 NO_VALUES = {
+    "Access": "a function",
+    "Bodies": "functions",
     "ExchangeReader": "functions",
     "ClientPort": "functions",
     "SimulatedProvider": "functions",

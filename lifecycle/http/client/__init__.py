@@ -10,13 +10,14 @@ Needs the extra `http`.
 """
 
 from lifecycle.http.client.authorization import Authorization, FixedHeaders, SignedCalls
-from lifecycle.http.client.calls import AsyncHttpClient, Calls, HttpClient, Pacing
+from lifecycle.http.client.calls import Access, AsyncHttpClient, Calls, HttpClient, Pacing
 from lifecycle.http.client.exchange import Answer, Call
 from lifecycle.http.client.port import ClientPort
 from lifecycle.http.client.token import ClientCredentials, client_credentials
 from lifecycle.http.client.url import checked_text, checked_url, json_call, segment, token_call
 
 __all__ = [
+    "Access",
     "Answer",
     "AsyncHttpClient",
     "Authorization",

@@ -14,8 +14,9 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from types import TracebackType
-from typing import Any, ClassVar, Final, Generic, Self, TypedDict, TypeVar, Unpack
+from typing import Any, ClassVar, Final, Generic, NamedTuple, Self, TypedDict, TypeVar, Unpack
 
+from lifecycle.core.view import OrderView
 from lifecycle.http.client.authorization import Authorization
 from lifecycle.http.client.exchange import Answer, Call
 from lifecycle.http.client.operations import Operations
@@ -39,6 +40,16 @@ LONGEST_WAIT: Final = 10.0
 
 AuthorizationOf = Callable[[Http, RetryPolicy], Authorization]
 """Makes the authorization of a client, which may exchange something over its connections."""
+
+
+class Access(NamedTuple):
+    """Where a provider's API is for us, and how calls are authorized."""
+
+    base_url: str
+    authorize: AuthorizationOf | Authorization
+
+    def __repr__(self) -> str:
+        return f"<Access to {self.base_url}>"
 
 
 class Pacing(TypedDict, total=False):
@@ -82,6 +93,10 @@ class Calls(Generic[R]):
         """How long one exchange may take, connecting included."""
         return self._operations.longest_seconds
 
+    def where(self, view: OrderView) -> Mapping[str, Any]:  # noqa: ARG002 - for those that need it
+        """Return what `get` takes beside the id of this order, as its view tells; often nothing."""
+        return {}
+
     def is_absent(self, answer: Answer) -> bool:
         """Tell whether an answer to a get says that the provider has no such order."""
         return answer.http_status == 404
@@ -100,6 +115,12 @@ def context_arguments(client: object) -> frozenset[str]:
     """Return what calls of a client take of a request's context; nothing where it names none."""
     names: frozenset[str] = getattr(client, "context_arguments", Calls.context_arguments)
     return names
+
+
+def shown_arguments(client: object, view: OrderView) -> Mapping[str, Any]:
+    """Return what calls of a client about an order take, as its view tells; often nothing."""
+    where: Callable[[OrderView], Mapping[str, Any]] | None = getattr(client, "where", None)
+    return {} if where is None else where(view)
 
 
 def kept_arguments(client: object, context: Mapping[str, Any]) -> dict[str, Any]:

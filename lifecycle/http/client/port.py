@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from lifecycle.errors import InvalidArgumentError
+from lifecycle.http.client.calls import Access
 
 ENVIRONMENT: Final = "LIFECYCLE_PROVIDER_"
 
@@ -31,6 +32,28 @@ class ClientPort:
     def __repr__(self) -> str:
         return f"<ClientPort of {', '.join(self.settings)}>"
 
+    @classmethod
+    def of(
+        cls,
+        client: Callable[..., Any],
+        async_client: Callable[..., Any],
+        access: Callable[..., Access],
+        *,
+        needed: Iterable[str],
+        optional: Iterable[str] = (),
+    ) -> Self:
+        """Return the port of clients that are made from an `Access`, and that from the settings.
+
+        An argument `key_id` is in the variable `LIFECYCLE_PROVIDER_KEY_ID`; `base_url` is in
+        `LIFECYCLE_PROVIDER_URL`.
+        """
+        return cls(
+            lambda **settings: client(*access(**settings)),
+            lambda **settings: async_client(*access(**settings)),
+            {_variable(argument): argument for argument in needed},
+            {_variable(argument): argument for argument in optional},
+        )
+
     def missing(self, environment: Mapping[str, str]) -> list[str]:
         """Return the variables that are needed and have no value."""
         return [
@@ -50,3 +73,7 @@ class ClientPort:
             for name, argument in {**self.settings, **self.optional}.items()
             if environment.get(ENVIRONMENT + name)
         }
+
+
+def _variable(argument: str) -> str:
+    return argument.removeprefix("base_").upper()

@@ -8,11 +8,12 @@ Dasher unassigned: `created` is seen in answers, and otherwise the next Dasher c
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from lifecycle.core.definition import Awaits, Definition
 from lifecycle.core.details import Details
 from lifecycle.core.event import FAILED, POLL_FAILED
+from lifecycle.core.moves import awaits_of_creation, move, moves_of
 
 CREATION: Final = ("requested", "validation_failed", "resubmitted")
 BEFORE_PICKUP: Final = ("created", "confirmed", "enroute_to_pickup", "arrived_at_pickup")
@@ -54,24 +55,14 @@ class DeliveryDetails(Details):
     cancellation_reason_message: str | None = None
 
 
-def _moves() -> list[dict[str, Any]]:
-    onward = [
-        {"trigger": dest, "source": source, "dest": dest}
-        for source, dests in ONWARD.items()
-        for dest in dests
-    ]
-    unassigned = [
-        {"trigger": dest, "source": BEFORE_PICKUP[rank + 1 :], "dest": dest}
-        for rank, dest in enumerate(BEFORE_PICKUP[:-1])
-    ]
-    # From a return too: with the reason `failed_to_return`.
-    return [*onward, *unassigned, {"trigger": "cancelled", "source": ACTIVE, "dest": "cancelled"}]
-
-
+UNASSIGNED: Final = (
+    move(BEFORE_PICKUP[rank + 1 :], dest) for rank, dest in enumerate(BEFORE_PICKUP[:-1])
+)
 DELIVERY: Final = Definition.write(
     "doordash_drive.delivery",
     states=(*ACTIVE, "delivered", "returned", "cancelled"),
-    moves=_moves(),
+    # `cancelled` from a return too: with the reason `failed_to_return`.
+    moves=[*moves_of(ONWARD), *UNASSIGNED, move(ACTIVE, "cancelled")],
     terminal=("delivered", "returned", "cancelled"),
     aborts=("returned", "cancelled"),
     birth=("created",),
@@ -79,12 +70,11 @@ DELIVERY: Final = Definition.write(
     # `quote`: the delivery has a price, and nobody ordered it.
     informational=(FAILED, POLL_FAILED, "quote", "delivery_batched"),
     awaits={
-        "requested": Awaits(("response",), ("resend",), ("confirmed", "cancelled")),
-        "resubmitted": Awaits(("response",), ("resend",), ("confirmed", "cancelled")),
-        "validation_failed": Awaits(("correction",), unanswered_before=("confirmed", "cancelled")),
+        **awaits_of_creation("validation_failed", "confirmed", "cancelled"),
         "created": Awaits(("confirmed", "cancelled")),
         "enroute_to_return": Awaits(("arrived_at_return", "cancelled")),
         "arrived_at_return": Awaits(("returned", "cancelled")),
     },
     details=DeliveryDetails,
+    confirmed="confirmed",
 )

@@ -16,8 +16,6 @@ from typing import Any, NamedTuple
 from lifecycle.core.event import Fault, opaque_id
 from lifecycle.core.identity import id_text
 from lifecycle.core.instant import parse_event_time
-from lifecycle.core.strict_json import parse
-from lifecycle.errors import JsonError
 
 JsonObject = dict[str, Any]
 
@@ -61,15 +59,6 @@ def read_callback(body: JsonObject) -> Callback:
         occurred_at is None and timestamp is not None and timestamp != "",
         metadata,
     )
-
-
-def object_in(body: bytes) -> JsonObject | None:
-    """Return the JSON object that bytes spell; None where they spell none."""
-    try:
-        value = parse(body)
-    except JsonError:
-        return None
-    return value if type(value) is dict else None
 
 
 def is_error(body: object) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable
 from typing import Final, TypeVar, Unpack
 
+from lifecycle.core.strict_json import object_in
 from lifecycle.http.client import (
     Answer,
     AsyncHttpClient,
@@ -16,7 +17,7 @@ from lifecycle.http.client import (
     token_call,
 )
 from lifecycle.http.client.transport import AsyncTransport, SyncTransport
-from lifecycle.providers.instacart.bodies import is_error, object_in
+from lifecycle.providers.instacart.bodies import is_error
 from lifecycle.providers.instacart.endpoint import Endpoint
 from lifecycle.providers.instacart.request import CreateOrder
 from lifecycle.service.arrival_reader import Body

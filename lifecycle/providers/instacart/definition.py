@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from lifecycle.core.definition import Awaits, Definition
 from lifecycle.core.event import FAILED, POLL_FAILED
+from lifecycle.core.moves import awaits_of_creation, move, moves_of
 from lifecycle.providers.instacart.details import OrderDetails
 
 CREATION: Final = ("requested", "validation_failed", "resubmitted", "created", "brand_new")
@@ -59,18 +60,9 @@ ONWARD: Final[dict[str, tuple[str, ...]]] = {
 
 
 def _moves() -> list[dict[str, Any]]:
-    onward = [
-        {"trigger": dest, "source": source, "dest": dest}
-        for source, dests in ONWARD.items()
-        for dest in dests
-    ]
     # A shopper may drop out at any point; the order then steps back and repeats states.
-    back = [
-        {"trigger": dest, "source": SHOPPER[rank:], "dest": dest}
-        for rank, dest in enumerate(("rescheduled", *SHOPPER[:-1]))
-    ]
-    cancel = [{"trigger": "canceled", "source": ACTIVE, "dest": "canceled"}]
-    return onward + back + cancel
+    back = (move(SHOPPER[rank:], dest) for rank, dest in enumerate(("rescheduled", *SHOPPER[:-1])))
+    return [*moves_of(ONWARD), *back, move(ACTIVE, "canceled")]
 
 
 LAST_MILE: Final = Definition.write(
@@ -92,9 +84,7 @@ LAST_MILE: Final = Definition.write(
     ),
     informational=INFORMATIONAL,
     awaits={
-        "requested": Awaits(("response",), ("resend",), ("brand_new", "canceled")),
-        "resubmitted": Awaits(("response",), ("resend",), ("brand_new", "canceled")),
-        "validation_failed": Awaits(("correction",), unanswered_before=("brand_new", "canceled")),
+        **awaits_of_creation("validation_failed", "brand_new", "canceled"),
         "created": Awaits(("brand_new", "canceled")),
     },
     details=OrderDetails,

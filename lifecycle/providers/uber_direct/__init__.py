@@ -36,7 +36,7 @@ class UberDirect:
 
     def read(self, arrival: Arrival, body: JsonObject | None) -> Reading | NoReading:
         """Return what an arrival says, or why it says nothing."""
-        return read(arrival, body, takes_tests=self.takes_tests)
+        return read(arrival, body)
 
 
 PROVIDER: Final = UberDirect()

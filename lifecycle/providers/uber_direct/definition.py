@@ -6,18 +6,19 @@ so that `pending` comes again, no page says; the move is declared since no page 
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from lifecycle.core.definition import Awaits, Definition
 from lifecycle.core.details import Details
 from lifecycle.core.event import FAILED, POLL_FAILED
+from lifecycle.core.moves import awaits_of_creation, move, moves_of
 
 ACTIVE: Final = (
     *("requested", "validation_failed", "resubmitted"),
     *("pending", "pickup", "pickup_complete", "dropoff"),
 )
 
-MOVES: Final[dict[str, tuple[str, ...]]] = {
+ONWARD: Final[dict[str, tuple[str, ...]]] = {
     "requested": ("pending", "validation_failed", "resubmitted"),
     "validation_failed": ("resubmitted",),
     "resubmitted": ("pending", "validation_failed"),
@@ -51,19 +52,10 @@ class DeliveryDetails(Details):
     total_partner_refund: int | None = None
 
 
-def _moves() -> list[dict[str, Any]]:
-    named = [
-        {"trigger": dest, "source": source, "dest": dest}
-        for source, dests in MOVES.items()
-        for dest in dests
-    ]
-    return [*named, {"trigger": "canceled", "source": ACTIVE, "dest": "canceled"}]
-
-
 DELIVERY: Final = Definition.write(
     "uber_direct.delivery",
     states=(*ACTIVE, "delivered", "returned", "canceled"),
-    moves=_moves(),
+    moves=[*moves_of(ONWARD), move(ACTIVE, "canceled")],
     terminal=("delivered", "returned", "canceled"),
     aborts=("returned", "canceled"),
     birth=("pending",),
@@ -73,10 +65,9 @@ DELIVERY: Final = Definition.write(
         *("courier_update", "delivery_return", "refund_request", "shopping_progress"),
     ),
     awaits={
-        "requested": Awaits(("response",), ("resend",), ("pending", "canceled")),
-        "resubmitted": Awaits(("response",), ("resend",), ("pending", "canceled")),
-        "validation_failed": Awaits(("correction",), unanswered_before=("pending", "canceled")),
+        **awaits_of_creation("validation_failed", "pending", "canceled"),
         "pending": Awaits(("pickup", "canceled")),
     },
     details=DeliveryDetails,
+    confirmed="pickup",
 )

@@ -31,17 +31,14 @@ _PREFIX: Final = "event."
 _LEAVES: Final = leaves_of(DeliveryDetails)
 _REFUND: Final = tuple(leaf for leaf in _LEAVES if leaf[0].endswith("_refund"))
 _NO_NAME: Final = NoReading("no_name", "the body says no kind or status, or too long a one")
-_TEST: Final = NoReading("test_event", "it is about a test delivery, and only live ones count")
 
 
-def read(arrival: Arrival, body: JsonObject | None, *, takes_tests: bool) -> Reading | NoReading:
+def read(arrival: Arrival, body: JsonObject | None) -> Reading | NoReading:
     """Return what an arrival says; `body` is None where its bytes are no JSON object."""
-    if arrival.kind != "callback":
-        return EXCHANGES.read(arrival, body)
-    return _callback(body or {}, takes_tests=takes_tests)
+    return _callback(body or {}) if arrival.kind == "callback" else EXCHANGES.read(arrival, body)
 
 
-def _callback(said: JsonObject, *, takes_tests: bool) -> Reading | NoReading:
+def _callback(said: JsonObject) -> Reading | NoReading:
     kind, data, at = spoken_word(said.get("kind")), _object(said.get("data")), said.get("created")
     name = (kind or "").removeprefix(_PREFIX)
     if name == STATUS:
@@ -49,17 +46,20 @@ def _callback(said: JsonObject, *, takes_tests: bool) -> Reading | NoReading:
         name = RETURN if is_return else (spoken_word(said.get("status")) or "")
     if not name:
         return _NO_NAME
-    if said.get("live_mode") is False and not takes_tests:
-        return _TEST
+    order_id = _order_in(data) or _order_in(said)
     occurred_at = parse_event_time(at) if type(at) is str else None
+    details = _told(name, said, data)
     return Reading(
         name,
-        order_id=_order_in(data) or _order_in(said),
+        order_id=order_id,
         status=verbatim_word(said.get("status")) if name not in {RETURN, REFUND} else None,
         event_id=opaque_id(said.get("id")),
         occurred_at=occurred_at,
-        details=_told(name, said, data),
+        details=details,
         problems=("bad_time",) if occurred_at is None and at not in {None, ""} else (),
+        is_test=said.get("live_mode") is False,
+        links=_links(details),
+        refers_to=None if order_id else opaque_id(said.get("delivery_id")),
     )
 
 
@@ -76,6 +76,11 @@ def _details(delivery: JsonObject) -> Mapping[str, Any]:
     back = _object(delivery.get("return")).get("id")
     found = read_leaves(_LEAVES, delivery)
     return {**found, **_ids(delivery_id=delivery.get("id"), return_id=back)} or NOTHING
+
+
+def _links(details: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the ids by which later callbacks may name the order alone."""
+    return tuple(details[each] for each in ("delivery_id", "return_id") if each in details)
 
 
 def _ids(**ids: object) -> dict[str, str]:
@@ -121,5 +126,6 @@ EXCHANGES: Final = ExchangeReader(
     is_error=_is_error,
     faults=_faults,
     details=_details,
+    links=lambda delivery: _links(_details(delivery)),
     taken=409,
 )

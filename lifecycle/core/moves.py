@@ -1,0 +1,34 @@
+"""Moves written shortly: each is named by the state that it leads to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from lifecycle.core.definition import Awaits
+from lifecycle.core.event import REQUESTED, RESUBMITTED
+
+
+def moves_of(onward: Mapping[str, Iterable[str]]) -> list[dict[str, Any]]:
+    """Return the moves from each state to the ones named for it."""
+    return [move(source, dest) for source, dests in onward.items() for dest in dests]
+
+
+def move(source: str | Iterable[str], dest: str) -> dict[str, Any]:
+    """Return the move from a state, or from each of several."""
+    return {
+        "trigger": dest,
+        "source": source if isinstance(source, str) else list(source),
+        "dest": dest,
+    }
+
+
+def awaits_of_creation(rejected: str, *heard: str) -> dict[str, Awaits]:
+    """Return what is expected while an order is created.
+
+    `rejected` is the state of a request that has to be corrected; `heard` are the callbacks by
+    which an order shows whose request went unanswered.
+    """
+    sent = Awaits(("response",), ("resend",), heard)
+    correction = Awaits(("correction",), unanswered_before=heard)
+    return {REQUESTED: sent, RESUBMITTED: sent, rejected: correction}
