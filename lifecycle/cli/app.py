@@ -19,6 +19,7 @@ from lifecycle.cli.checkpoint import checkpoint
 from lifecycle.cli.demo import demo
 from lifecycle.cli.doctor import DISTRIBUTION, doctor
 from lifecycle.cli.failure import DONE, USAGE, ending_of
+from lifecycle.cli.letters import drop, handed, letters, redrive, show_letter
 from lifecycle.cli.log import backup, copy, export, ingest, init
 from lifecycle.cli.orders import history, listing, show, watch
 from lifecycle.cli.output import say, warn
@@ -92,6 +93,22 @@ for _command in _COMMANDS:
     app.command("list" if _command is listing else None)(_guarded(_command))
 database.command("init")(_guarded(init))
 app.add_typer(database, name="db")
+
+_LETTERS: Final[dict[str, Callable[..., None]]] = {
+    "list": letters,
+    "show": show_letter,
+    "redrive": redrive,
+    "drop": drop,
+    "handed": handed,
+}
+dead_letters = typer.Typer(
+    help="See what subscriptions did not take, and what they took.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+for _name, _command in _LETTERS.items():
+    dead_letters.command(_name)(_guarded(_command))
+app.add_typer(dead_letters, name="letters")
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -216,8 +216,10 @@ def _feed(end: int, feed: SubscriptionPosition) -> Check:
     name = f"feed {feed.name}"
     behind = max(end - feed.position, 0)
     found = f"{counted(behind, 'record')} behind, {counted(feed.letters, 'dead letter')}"
+    if feed.retries:
+        found += f", {counted(feed.retries, 'change')} to be handed over again"
     if feed.letters:
-        advice = "look at Subscription.letters(), mend the handler, then: Subscription.redrive()"
+        advice = "run: lifecycle letters list; after a fix: lifecycle letters redrive"
         return Check(name, Level.ATTENTION, found, advice)
     if behind > FAR_BEHIND:
         return Check(name, Level.NOTE, found, "see that whoever follows it runs")

@@ -109,13 +109,13 @@ def _measured(measure: _Measure, _: CallbackOptions) -> list[Observation]:
 
 def _feed_lag(watched: Telemetry) -> Iterator[_Measured]:
     end = watched.log.last_position()
-    for name, position, _ in watched.log.feeds.positions():
-        yield max(end - position, 0), _FEED, name
+    for feed in watched.log.feeds.positions():
+        yield max(end - feed.position, 0), _FEED, feed.name
 
 
 def _dead_letters(watched: Telemetry) -> Iterator[_Measured]:
-    for name, _, letters in watched.log.feeds.positions():
-        yield letters, _FEED, name
+    for feed in watched.log.feeds.positions():
+        yield feed.letters, _FEED, feed.name
 
 
 def _views_lag(watched: Telemetry) -> Iterator[_Measured]:

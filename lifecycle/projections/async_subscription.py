@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 
 from lifecycle.core.argument import check_callable, check_type
-from lifecycle.log.feed_store import DeadLetter
-from lifecycle.projections.change_feed import EVERY_SECONDS, OrderChange, checked_seconds
-from lifecycle.projections.subscription import Flow, Hand, Pause, Subscription, step
+from lifecycle.log.feed_store import Letter
+from lifecycle.projections.change_feed import EVERY_SECONDS, checked_seconds
+from lifecycle.projections.handover import Flow, Hand, TooLateError
+from lifecycle.projections.subscription import Subscription, step, surviving
 
-AwaitedHandler = Callable[[OrderChange], Awaitable[object]]
-"""Takes a change, and is awaited."""
+AwaitedHandler = Callable[..., Awaitable[object]]
+"""Takes a change, and with `exactly_once` the driver's connection too; it is awaited."""
 
 
 class AsyncSubscription:
-    """One named reader of the change feed, for coroutines; as `Subscription`, at least once."""
+    """One named reader of the change feed, for coroutines; as `Subscription`.
+
+    A handler that does not return in time is canceled, and its change is retried.
+    """
 
     def __init__(self, subscription: Subscription, handler: AwaitedHandler) -> None:
         check_type("subscription", subscription, Subscription)
@@ -26,43 +29,59 @@ class AsyncSubscription:
         self._handler = handler
 
     async def catch_up(self) -> int:
-        """Hand over every change there is, and return how many were taken."""
-        return await self._driven(self._subscription.flow())
+        """Hand over every change that is due, and return how many were taken."""
+        flow = self._subscription.flow()
+        try:
+            do = await _stepped(flow, None)
+            while not isinstance(do, int):
+                do = await _stepped(flow, await self._called(do))
+            return do
+        finally:
+            flow.close()
 
     async def follow(self, *, every: float = EVERY_SECONDS) -> None:
         """Hand over the changes there are and those to come, until the task is canceled."""
         checked_seconds("every", every)
         while True:
-            await self.catch_up()
+            with surviving(self.name):
+                await self.catch_up()
             await asyncio.sleep(every)
 
-    async def letters(self) -> list[DeadLetter]:
-        """Return what the handler did not take, in the order of the log."""
-        return await asyncio.to_thread(lambda: list(self._subscription.letters()))
+    async def letters(self, *, all: bool = False) -> list[Letter]:
+        """Return the dead letters and what waits behind them; as `Subscription.letters`."""
+        return await asyncio.to_thread(lambda: list(self._subscription.letters(all=all)))
 
     async def redrive(self) -> int:
         """Hand the dead letters over again, and return how many were taken."""
-        return await self._driven(self._subscription.flow_of_letters())
+        await asyncio.to_thread(self._subscription.revive)
+        return await self.catch_up()
 
-    async def _driven(self, flow: Flow) -> int:
+    async def _called(self, hand: Hand) -> Exception | None:
+        terms = self._subscription.terms
         try:
-            do = await asyncio.to_thread(step, flow, None)
-            while not isinstance(do, int):
-                if isinstance(do, Pause):
-                    await asyncio.sleep(do.seconds)
-                failure = await self._hand_over(do) if isinstance(do, Hand) else None
-                do = await asyncio.to_thread(step, flow, failure)
-            return do
-        finally:
-            with suppress(ValueError):  # canceled while a thread is in it
-                flow.close()
-
-    async def _hand_over(self, hand: Hand) -> Exception | None:
-        try:
-            await self._handler(hand.change)
+            async with asyncio.timeout(terms.timeout) as limit:
+                await self._handler(hand.change, *((hand.connection,) * terms.exactly_once))
+        except TimeoutError as raised:
+            if not limit.expired():
+                return raised
+            self._subscription.cut_off(hand)  # a thread of its own may go on
+            return TooLateError()
         except Exception as raised:  # noqa: BLE001 - the handler's trouble becomes a letter
             return raised
+        except BaseException:
+            self._subscription.cut_off(hand)
+            raise
         return None
 
     def __repr__(self) -> str:
         return f"<AsyncSubscription {ascii(self.name)[1:-1]}>"
+
+
+async def _stepped(flow: Flow, failure: Exception | None) -> Hand | int:
+    """Go one step in a thread; a task that is canceled waits for it, so that it can be closed."""
+    going = asyncio.ensure_future(asyncio.to_thread(step, flow, failure))
+    try:
+        return await asyncio.shield(going)
+    except asyncio.CancelledError:
+        await asyncio.wait([going])
+        raise

@@ -23,6 +23,8 @@ from lifecycle.errors import NotEnteredError, StoredFormatError, VersionConflict
 from lifecycle.log.contract import Append, Log
 from lifecycle.projections.async_subscription import AsyncSubscription, AwaitedHandler
 from lifecycle.projections.change_feed import EVERY_SECONDS, OrderChange, changes, checked_seconds
+from lifecycle.projections.handover import ATTEMPTS, PAUSE, TIMEOUT, Terms
+from lifecycle.projections.letters import Letters
 from lifecycle.projections.stats import LogStats
 from lifecycle.projections.stored_views import StoredViews
 from lifecycle.projections.subscription import Subscription
@@ -100,6 +102,11 @@ class AsyncOrders(Writes[Awaitable[AsyncReceipt]]):
     def views(self) -> StoredViews:
         """The stored views; as `Orders.views`. Its calls wait: use `asyncio.to_thread`."""
         return self._service.views
+
+    @property
+    def letters(self) -> Letters:
+        """What subscriptions did not take; as `Orders.letters`. Its calls wait, like `views`."""
+        return Letters(self.log.feeds, self._clock)
 
     async def close(self) -> None:
         """Close the log; what was acknowledged stays."""
@@ -228,20 +235,21 @@ class AsyncOrders(Writes[Awaitable[AsyncReceipt]]):
         handler: AwaitedHandler,
         *,
         after: int = 0,
-        attempts: int = 3,
-        pause: float = 0.1,
+        exactly_once: bool = False,
+        attempts: int = ATTEMPTS,
+        pause: float = PAUSE,
+        timeout: float = TIMEOUT,
     ) -> AsyncSubscription:
         """Return a named reader of the changes, its handler awaited; as `Orders.subscription`.
 
-        At least once: a transaction is no place to wait in, so `exactly_once` is for `Orders`.
+        With `exactly_once` the handler gets the driver's own connection, which is not awaited:
+        keep to short statements, or run longer ones by `asyncio.to_thread`.
         """
-        store, open_feed = self.log.feeds, self._service.feed
-        return AsyncSubscription(
-            Subscription(
-                name, handler, store, open_feed, after=after, attempts=attempts, pause=pause
-            ),
-            handler,
+        terms = Terms(exactly_once, attempts, pause, timeout, after)
+        subscription = Subscription(
+            name, handler, self.log.feeds, self._service.feed, self._clock, terms=terms
         )
+        return AsyncSubscription(subscription, handler)
 
     async def quarantine(self, *, all: bool = False) -> AsyncIterator[QuarantineItem]:
         """Yield what could not be read and still waits; as `Orders.quarantine`."""

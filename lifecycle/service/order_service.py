@@ -67,7 +67,7 @@ class OrderService:
         self.arrival_reader = ArrivalReader(self._providers, self.provider, clock)
         self._fold_cache = FoldCache(log, self._providers)
         self.views = StoredViews(log, self._fold_cache, self.provider)
-        self._clock = clock
+        self.clock = clock
 
     def feed(self, after: int) -> Feed:
         """Return a way through the log, from a position on."""
@@ -180,7 +180,7 @@ class OrderService:
         wanted = Conditions.of(
             status=status,
             waiting_longer_than=waiting_longer_than,
-            now=self._clock() if now is None else checked_time("now", now),
+            now=self.clock() if now is None else checked_time("now", now),
             anomalies=anomalies,
             received_since=_checked_or_none("received_since", received_since),
             received_before=_checked_or_none("received_before", received_before),

@@ -22,6 +22,8 @@ from lifecycle.core.view import HistoryEntry, OrderView
 from lifecycle.errors import StoredFormatError, VersionConflictError
 from lifecycle.log.contract import Log
 from lifecycle.projections.change_feed import EVERY_SECONDS, OrderChange, changes, followed
+from lifecycle.projections.handover import ATTEMPTS, PAUSE, TIMEOUT, Terms
+from lifecycle.projections.letters import Letters
 from lifecycle.projections.stats import LogStats
 from lifecycle.projections.stored_views import StoredViews
 from lifecycle.projections.subscription import Handler, Subscription
@@ -71,6 +73,11 @@ class Orders(Writes[Receipt]):
     def views(self) -> StoredViews:
         """The stored views, which make `find` fast: to be built once, and kept up."""
         return self._service.views
+
+    @property
+    def letters(self) -> Letters:
+        """What subscriptions did not take and what they took; no handler is needed."""
+        return Letters(self.log.feeds, self._service.clock)
 
     def close(self) -> None:
         """Close the log; what was acknowledged stays."""
@@ -253,8 +260,9 @@ class Orders(Writes[Receipt]):
         *,
         after: int = 0,
         exactly_once: bool = False,
-        attempts: int = 3,
-        pause: float = 0.1,
+        attempts: int = ATTEMPTS,
+        pause: float = PAUSE,
+        timeout: float = TIMEOUT,
     ) -> Subscription:
         """Return a named reader of the changes, which remembers beside the log how far it is.
 
@@ -263,23 +271,19 @@ class Orders(Writes[Receipt]):
             handler: is called with each `OrderChange`, in order; what it returns is ignored.
             after: where a subscription that is new begins.
             exactly_once: call it with the database's own connection besides, within the
-                transaction that moves the position: what it writes there is written once.
-            attempts: how often a change is handed over before it becomes a dead letter.
-            pause: seconds before the second attempt; doubled before each further one.
+                transaction that notes the change as taken: what it writes there is written once.
+            attempts: calls before a change becomes a dead letter, those that ended the process
+                too; by default they take some four hours.
+            pause: seconds before the second attempt; doubled before each further one up to ten
+                minutes, with random jitter down to half.
+            timeout: seconds after which a handler hangs: others are then handed over beside it.
 
         Raises:
             InvalidArgumentError: an argument is of no use.
         """
-        return Subscription(
-            name,
-            handler,
-            self.log.feeds,
-            self._service.feed,
-            after=after,
-            exactly_once=exactly_once,
-            attempts=attempts,
-            pause=pause,
-        )
+        terms = Terms(exactly_once, attempts, pause, timeout, after)
+        service = self._service
+        return Subscription(name, handler, self.log.feeds, service.feed, service.clock, terms=terms)
 
     def quarantine(self, *, all: bool = False) -> Iterator[QuarantineItem]:
         """Yield what could not be read and still waits; `all` includes what was re-driven."""

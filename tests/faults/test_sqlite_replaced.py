@@ -19,6 +19,7 @@ from lifecycle.audit.verify import verify
 from lifecycle.errors import StoreUnavailableError
 from lifecycle.log.codec import decode_event
 from lifecycle.log.contract import Outcome, Record
+from lifecycle.log.feed_store import EPOCH, Handed, Letter
 from lifecycle.log.stores.sqlite import files as sqlite_files
 from lifecycle.log.stores.sqlite.files import LOOK_SECONDS, OpenFiles
 from lifecycle.log.stores.sqlite.log import SQLiteLog
@@ -249,6 +250,9 @@ def test_control_without_the_check_of_the_file_acknowledged_events_are_lost(log,
 
 # Views and feeds on the same file
 
+WAITING = Letter("mail", 1, "xyz", "why", 1, EPOCH)
+TAKEN = Handed("mail", 1, "xyz", EPOCH, 1)
+
 
 def test_a_feed_takes_no_position_in_another_file(log, path, change):
     log.feeds.begin("mail", 0)
@@ -259,7 +263,7 @@ def test_a_feed_takes_no_position_in_another_file(log, path, change):
         log.feeds.move("mail", 1, 2)
     with (
         pytest.raises(StoreUnavailableError, match=CHANGED),
-        log.feeds.moving("mail", 1, 2) as connection,
+        log.feeds.settling(WAITING, TAKEN) as connection,
     ):
         connection.execute("CREATE TABLE written_by_a_handler (x)")
 
@@ -268,8 +272,12 @@ def test_a_feed_whose_file_changes_during_its_transaction_raises(log, path, chan
     if change is replace_by_a_backup_after_a_checkpoint:
         change = replace_by_a_backup  # there is no checkpoint while somebody writes
     log.feeds.begin("mail", 0)
+    assert log.feeds.park(0, WAITING)
 
-    with pytest.raises(StoreUnavailableError, match=CHANGED), log.feeds.moving("mail", 0, 1):
+    with (
+        pytest.raises(StoreUnavailableError, match=CHANGED),
+        log.feeds.settling(WAITING, TAKEN),
+    ):
         change(path)
 
 

@@ -9,7 +9,9 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from collections import Counter, defaultdict
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
@@ -132,6 +134,14 @@ def test_one_damaged_order_does_not_stop_the_feed(tmp_path, caplog):
 # Subscriptions
 
 
+def caught_up(reader) -> Iterator[int]:
+    """Let a subscription try everything again that it will, and yield how many it took."""
+    yield reader.catch_up()
+    while any(letter.state == "retry" for letter in reader.letters(all=True)):
+        time.sleep(0.002)
+        yield reader.catch_up()
+
+
 def test_a_subscription_hands_over_every_change_and_goes_on_where_it_stopped(url, tmp_path):
     with connect(url) as orders:
         told = record_badly(orders)
@@ -171,13 +181,14 @@ def test_a_change_that_is_not_taken_is_tried_again_and_then_kept_as_a_dead_lette
             raise ValueError("Canary Street 1")
 
     reader = orders.subscription("notify", handler, attempts=3, pause=0.001)
-    assert reader.catch_up() == 2
+    assert sum(caught_up(reader)) == 2
     assert calls == {"good": 1, "bad": 3, "better": 1}
     first, second = reader.letters()
     assert (first.reason, first.attempts) == ("the handler raised ValueError", 3)
     assert (second.reason, second.attempts) == ("an earlier change of this order waits", 0)
     assert reader.redrive() == 0
-    assert [letter.attempts for letter in reader.letters()] == [6, 0]
+    assert sum(caught_up(reader)) == 0
+    assert [letter.attempts for letter in reader.letters()] == [3, 0]
     broken = False
     assert reader.redrive() == 2
     assert list(reader.letters()) == []
@@ -194,13 +205,19 @@ def test_a_handler_that_fails_once_is_called_again_and_no_letter_is_kept(orders)
             raise OSError
 
     reader = orders.subscription("notify", handler, pause=0.001)
-    assert reader.catch_up() == 1
+    assert sum(caught_up(reader)) == 1
     assert len(calls) == 2
     assert list(reader.letters()) == []
 
 
 def test_invalid_arguments_are_refused(orders):
-    for wrong in ({"attempts": 0}, {"attempts": True}, {"pause": 0}, {"pause": "1"}):
+    for wrong in (
+        {"attempts": 0},
+        {"attempts": True},
+        {"pause": 0},
+        {"pause": "1"},
+        {"timeout": 0},
+    ):
         with pytest.raises(InvalidArgumentError):
             orders.subscription("notify", print, **wrong)
     for name in ("", "x" * 101, "a\nb", 7):
@@ -230,8 +247,7 @@ class Ledger:
         return [row["position"] for row in rows]
 
     def _execute(self, statement: str):
-        at = self._feeds.begin("the test", 0)
-        with self._feeds.moving("the test", at, at) as connection:
+        with self._feeds._database.writing() as (_, connection):
             return connection.execute(statement)
 
 
@@ -268,7 +284,7 @@ def test_the_writes_of_a_failing_handler_are_rolled_back(ledger):
         table.note(change, connection)
         raise ValueError
 
-    reader = orders.subscription("ledger", fail, exactly_once=True, attempts=2, pause=0.001)
+    reader = orders.subscription("ledger", fail, exactly_once=True, attempts=1)
     assert reader.catch_up() == 0
     assert table.positions == []
     healed = orders.subscription("ledger", table.note, exactly_once=True)
@@ -380,7 +396,7 @@ def test_an_awaited_handler_that_fails_leaves_a_letter(url):
                 if broken[0]:
                     raise ValueError
 
-            reader = orders.subscription("notify", take, attempts=2, pause=0.001)
+            reader = orders.subscription("notify", take, attempts=1)
             taken = await reader.catch_up()
             letters = [letter.reason for letter in await reader.letters()]
             broken[0] = False
@@ -464,4 +480,4 @@ def test_doctor_says_how_far_each_subscription_is(tmp_path):
     checks = run("doctor", "--json", "--db", url, cwd=tmp_path).value["checks"]
     (feed,) = [check for check in checks if check["name"] == "feed notify"]
     assert feed["found"] == "1 record behind, 1 dead letter"
-    assert "redrive" in feed["advice"]
+    assert "lifecycle letters redrive" in feed["advice"]

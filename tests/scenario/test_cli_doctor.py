@@ -163,7 +163,7 @@ def test_a_dead_letter_needs_a_person_until_it_was_taken(tmp_path):
         told = checks["feed mails"]
         assert told["level"] == "attention"
         assert "3 dead letters" in told["found"]
-        assert "Subscription.redrive()" in told["advice"]
+        assert "lifecycle letters redrive" in told["advice"]
         works.append(True)
         subscription.redrive()
     assert examine(tmp_path, "--db", url)[:2] == (0, True)

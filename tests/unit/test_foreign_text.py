@@ -89,6 +89,8 @@ def shown() -> Iterator[object]:
         letters.catch_up()
         assert len(list(letters.letters())) == 3
         yield from letters.letters()
+        yield orders.letters.drop("mail", next(letters.letters()).position, reason="né")
+        yield orders.letters
         with pytest.raises(UnknownOrderError) as unknown:
             orders.get(LINES + "?")
         yield unknown.value

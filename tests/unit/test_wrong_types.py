@@ -22,6 +22,7 @@ from lifecycle import (
     Definition,
     Folding,
     InvalidArgumentError,
+    Letters,
     LifecycleError,
     Orders,
     StoredViews,
@@ -95,6 +96,7 @@ def methods(orders: Orders) -> list[Call]:
     sought = {"received_since": NOON, "received_before": NOON, "now": NOON}
     sought |= {"status": "created", "waiting_longer_than": timedelta(1), "anomalies": False}
     followed = {"name": "n", "handler": print, "after": 0, "attempts": 3, "pause": 0.1}
+    followed |= {"timeout": 1.0}
     sent, views = orders.begin_request("q", {}), orders.views
     subscription = orders.subscription("s", lambda _: None)
     return [
@@ -117,8 +119,14 @@ def methods(orders: Orders) -> list[Call]:
         (sent.unanswered, {"received_at": NOON}),
         (subscription.follow, {"stop": stopped(), "every": 1}),
         (subscription.catch_up, {}),
-        (subscription.letters, {}),
+        (subscription.letters, {"all": False}),
         (subscription.redrive, {}),
+        (subscription.revive, {}),
+        (orders.letters.list, {"subscription": "s", "all": True}),
+        (orders.letters.get, {"subscription": "s", "position": 1}),
+        (orders.letters.redrive, {"subscription": "s", "position": 1}),
+        (orders.letters.drop, {"subscription": "s", "position": 1, "reason": "why"}),
+        (orders.letters.handed, {"order_id": "o"}),
         (views.rebuild, {"progress": None}),
         (views.catch_up, {"progress": None}),
         (views.follow, {"stop": stopped(), "progress": None}),
@@ -169,9 +177,9 @@ def test_every_public_function_and_method_is_tried() -> None:
     public = {name for name in lifecycle.__all__ if inspect.isfunction(getattr(lifecycle, name))}
     assert public == {call.__name__ for call, _ in functions()} & public
     names = {call.__qualname__ for call, _ in methods(recorded())}
-    for cls in (Orders, Subscription, StoredViews):
+    for cls in (Orders, Letters, Subscription, StoredViews):
         for name, method in inspect.getmembers(cls, inspect.isfunction):
-            if not name.startswith("_") and name not in {"close", "flow", "flow_of_letters"}:
+            if not name.startswith("_") and name not in {"close", "cut_off", "flow"}:
                 assert method.__qualname__ in names, method.__qualname__
     for call, fitting in functions() + methods(recorded()):
         asked = {name for name in inspect.signature(call).parameters if name != "as_of"}

@@ -125,6 +125,10 @@ class LogDatastore(PostgresDatastore):
         with self.begun(self.tables.create_lock, writes=True) as connection:
             yield Transaction(connection.tuples, connection)
 
+    def cut_off(self, connection: LogConnection) -> None:
+        """Roll back what a thread does in `writing`, and refuse what it goes on to do."""
+        connection.close()
+
     @contextmanager
     def writing_views(self) -> Iterator[Transaction]:
         """Yield a transaction that holds the lock of all who write views."""

@@ -27,7 +27,7 @@ _READS_ALL: Final = _READS | {("SELECT", table.name) for table in BESIDE}
 _FOLLOWS: Final = (
     _READS_ALL
     | {(right, table.name) for table in BESIDE for right in ("INSERT", "UPDATE", "DELETE")}
-) - {("DELETE", "feeds")}
+) - {("DELETE", "feeds"), ("UPDATE", "feed_handed"), ("DELETE", "feed_handed")}
 
 _MAKE: Final = qualified(
     """DO $role$ BEGIN

@@ -73,6 +73,10 @@ class Database(Protocol):
         """Return a transaction, kept if its block ends well."""
         ...
 
+    def cut_off(self, connection: Any) -> None:
+        """Roll back what a thread does in `writing`, and refuse what it goes on to do."""
+        ...
+
     def writing_views(self) -> AbstractContextManager[Transaction]:
         """Return a transaction in which nobody else writes views."""
         ...

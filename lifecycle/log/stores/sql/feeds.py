@@ -1,24 +1,40 @@
-"""Subscriptions in two tables beside the log: what SQLite and PostgreSQL share.
+"""Subscriptions in three tables beside the log: what SQLite and PostgreSQL share.
 
-Every move says from where: a position that is no longer there shows that another reader was
-first, and nothing of that transaction is kept.
+Every change says from what: a position or a letter that is no longer so shows that another
+reader was first, and nothing of that transaction is kept.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
-from typing import Any, NamedTuple
+from contextlib import ExitStack, contextmanager
+from datetime import datetime, timedelta
+from typing import Any, Final, NamedTuple
 
 from lifecycle.errors import StoreUnavailableError
-from lifecycle.log.feed_store import DeadLetter, FeedStore, MovedOnError, SubscriptionPosition
+from lifecycle.log.feed_store import (
+    EPOCH,
+    FeedStore,
+    Handed,
+    Letter,
+    MovedOnError,
+    SubscriptionPosition,
+)
 from lifecycle.log.recorder import TryAgainError
 from lifecycle.log.retry_policy import retried, retrying
 from lifecycle.log.stores.sql.database import Database
 from lifecycle.log.stores.sql.tables import FEEDS
+from lifecycle.log.view_store import microseconds
 
 Statement = tuple[str, Sequence[object]]
 """A statement and its values."""
+
+_NEVER: Final = 2**63 - 1
+_PARTS: Final = {
+    "letter": "feed, position, order_id, reason, attempts, due_at, reader",
+    "dead": "EXISTS (SELECT 1 FROM feed_letters dead WHERE dead.feed = l.feed "
+    "AND dead.order_id = l.order_id AND dead.due_at = 9223372036854775807)",
+}
 
 
 class FeedStatements(NamedTuple):
@@ -27,34 +43,58 @@ class FeedStatements(NamedTuple):
     begin: str = "INSERT INTO feeds (name, position) VALUES (?, ?) ON CONFLICT (name) DO NOTHING"
     position: str = "SELECT position FROM feeds WHERE name = ?"
     positions: str = (
-        "SELECT name, position, (SELECT count(*) FROM feed_letters WHERE feed = name) "
+        "SELECT name, position, "
+        "(SELECT count(*) FROM feed_letters l WHERE l.feed = name AND {dead}), "
+        "(SELECT count(*) FROM feed_letters l WHERE l.feed = name AND NOT {dead}) "
         "FROM feeds ORDER BY name"
     )
     move: str = "UPDATE feeds SET position = ? WHERE name = ? AND position = ? RETURNING position"
-    park: str = (
-        "INSERT INTO feed_letters (feed, position, order_id, reason, attempts) "
-        "VALUES (?, ?, ?, ?, ?)"
-    )
-    letters: str = (
-        "SELECT position, order_id, reason, attempts FROM feed_letters "
-        "WHERE feed = ? AND position > ? ORDER BY position LIMIT ?"
-    )
+    park: str = "INSERT INTO feed_letters ({letter}) VALUES (?, ?, ?, ?, ?, ?, ?)"
     waits: str = "SELECT 1 FROM feed_letters WHERE feed = ? AND order_id = ? LIMIT 1"
-    drop: str = "DELETE FROM feed_letters WHERE feed = ? AND position = ? RETURNING position"
-    retried: str = (
-        "UPDATE feed_letters SET reason = ?, attempts = attempts + ? "
-        "WHERE feed = ? AND position = ? RETURNING position"
+    letters: str = (
+        "SELECT {letter} FROM feed_letters l WHERE feed = ? AND position > ? AND {dead} "
+        "ORDER BY position LIMIT ?"
+    )
+    all_letters: str = (
+        "SELECT {letter} FROM feed_letters WHERE feed = ? AND position > ? "
+        "ORDER BY position LIMIT ?"
+    )
+    due: str = (
+        "SELECT {letter} FROM feed_letters l WHERE feed = ? AND position > ? "
+        "AND (due_at <= ? OR reader <> '') "
+        "AND NOT EXISTS (SELECT 1 FROM feed_letters first WHERE first.feed = l.feed "
+        "AND first.order_id = l.order_id AND first.position < l.position) "
+        "ORDER BY position LIMIT ?"
+    )
+    replace: str = (
+        "UPDATE feed_letters SET reason = ?, attempts = ?, due_at = ?, reader = ? "
+        "WHERE feed = ? AND position = ? AND attempts = ? AND reader = ? RETURNING position"
+    )
+    remove: str = (
+        "DELETE FROM feed_letters WHERE feed = ? AND position = ? AND attempts = ? AND reader = ? "
+        "RETURNING position"
+    )
+    keep: str = (
+        "INSERT INTO feed_handed (feed, position, order_id, handed_at, attempts, outcome, reason) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?)"
+    )
+    handed: str = (
+        "SELECT feed, position, order_id, handed_at, attempts, outcome, reason FROM feed_handed "
+        "WHERE order_id = ? AND (feed > ? OR (feed = ? AND position > ?)) "
+        "ORDER BY feed, position LIMIT ?"
     )
 
 
 class TableFeeds(FeedStore):
-    """A `FeedStore` in two tables of the log's database, whose connection a handler gets."""
+    """A `FeedStore` in tables of the log's database, whose connection a handler gets."""
 
     def __init__(self, database: Database) -> None:
         self.url = database.url
         self.retry_timeout = database.retry_timeout
         self._database = database
-        self._sql = FeedStatements._make(map(database.spelled, FeedStatements()))
+        self._sql = FeedStatements._make(
+            database.spelled(each.format(**_PARTS)) for each in FeedStatements()
+        )
 
     @retried
     def begin(self, name: str, position: int) -> int:
@@ -77,22 +117,11 @@ class TableFeeds(FeedStore):
         """Move a position; False if it is no longer at `before`."""
         return self._do((self._sql.move, (after, name, before)))
 
-    def moving(self, name: str, before: int, after: int) -> AbstractContextManager[Any]:
-        """Return a transaction that yields the driver's connection and moves the position."""
-        return self.shared((self._sql.move, (after, name, before)))
-
     @retried
-    def park(self, name: str, before: int, letter: DeadLetter) -> bool:
+    def park(self, before: int, letter: Letter) -> bool:
         """Keep a letter and move the position to it."""
-        return self._do(
-            (self._sql.move, (letter.position, name, before)), (self._sql.park, (name, *letter))
-        )
-
-    @retried
-    def letters(self, name: str, after: int, at_most: int) -> list[DeadLetter]:
-        """Return the next letters with positions above `after`, by position."""
-        found = self._found(self._sql.letters, name, after, at_most)
-        return list(map(DeadLetter._make, found))
+        moved = (letter.position, letter.subscription, before)
+        return self._do((self._sql.move, moved), (self._sql.park, _row(letter)))
 
     @retried
     def waits(self, name: str, order_id: str) -> bool:
@@ -100,45 +129,70 @@ class TableFeeds(FeedStore):
         return bool(self._database.ask(self._sql.waits, name, order_id))
 
     @retried
-    def drop(self, name: str, position: int) -> bool:
-        """Forget a letter; False if it is there no longer."""
-        return self._do((self._sql.drop, (name, position)))
-
-    def dropping(self, name: str, position: int) -> AbstractContextManager[Any]:
-        """Return a transaction that yields the driver's connection and forgets the letter."""
-        return self.shared((self._sql.drop, (name, position)))
+    def letters(self, name: str, after: int, at_most: int, *, all: bool = False) -> list[Letter]:
+        """Return the next letters with positions above `after`, by position."""
+        statement = self._sql.all_letters if all else self._sql.letters
+        return list(map(_letter, self._found(statement, name, after, at_most)))
 
     @retried
-    def retried(self, name: str, position: int, reason: str, attempts: int) -> None:
-        """Add handings over to a letter that still was not taken."""
-        self._do((self._sql.retried, (reason, attempts, name, position)))
+    def due(self, name: str, now: datetime, after: int, at_most: int) -> list[Letter]:
+        """Return the first letters of their orders that are due, or in somebody's hands."""
+        found = self._database.ask(self._sql.due, name, after, microseconds(now), at_most)
+        return list(map(_letter, found))
+
+    @retried
+    def replace(self, before: Letter, after: Letter) -> bool:
+        """Change a letter; False if it is no longer as `before`."""
+        return self._do((self._sql.replace, (*_row(after)[3:], *_key(before))))
+
+    @retried
+    def settle(self, letter: Letter, handed: Handed) -> bool:
+        """Keep what was handed over instead of its letter; False if that has changed."""
+        return self._do(*self._settled(letter, handed))
 
     @contextmanager
-    def shared(self, first: Statement) -> Iterator[Any]:
-        """Yield the driver's connection once the first statement found what it moves.
+    def settling(self, letter: Letter, handed: Handed) -> Iterator[Any]:
+        """Yield the driver's connection in a transaction that settles a letter.
 
         Raises:
-            MovedOnError: it found nothing; another reader was first.
-            StoreUnavailableError: nothing was kept, or nobody knows: the position shows it.
+            MovedOnError: it has changed; another reader was first.
+            StoreUnavailableError: nothing was kept, or nobody knows: the letter shows it.
         """
+        remove, keep = self._settled(letter, handed)
         # Only beginning is asked again: what is done with the connection is not ours to repeat.
-        begun, connection = retrying(self.url, self.retry_timeout, self._begun, first)
+        begun, connection = retrying(self.url, self.retry_timeout, self._begun, remove, keep)
         try:
             with begun:
                 yield connection
         except TryAgainError as again:
             raise StoreUnavailableError(self.url, again.found) from again
 
+    def cut_off(self, connection: Any) -> None:
+        """Roll back what `settling` yielded and let it write nothing more, from another thread."""
+        self._database.cut_off(connection)
+
+    @retried
+    def handed(self, order_id: str, after: tuple[str, int], at_most: int) -> list[Handed]:
+        """Return the next handings over of an order, by subscription and position."""
+        feed, position = after
+        found = self._found(self._sql.handed, order_id, feed, feed, position, at_most)
+        return [Handed._make((*row[:3], _time(row[3]), *row[4:])) for row in found]
+
+    def _settled(self, letter: Letter, handed: Handed) -> tuple[Statement, Statement]:
+        row = (*handed[:3], microseconds(handed.handed_at), *handed[4:])
+        return (self._sql.remove, _key(letter)), (self._sql.keep, row)
+
     def _found(self, statement: str, *parameters: object) -> list[Any]:
         """Return all rows of a statement; none where nobody ever subscribed."""
         return self._database.ask(statement, *parameters) if self._database.holds(FEEDS) else []
 
-    def _begun(self, first: Statement) -> tuple[ExitStack, Any]:
-        """Return a transaction to be ended, once the first statement found what it moves."""
+    def _begun(self, first: Statement, second: Statement) -> tuple[ExitStack, Any]:
+        """Return a transaction to be ended, once the first statement found what it changes."""
         with ExitStack() as stack:
             transaction = stack.enter_context(self._database.writing())
             if transaction.cursor.execute(*first).fetchone() is None:
                 raise MovedOnError
+            transaction.cursor.execute(*second)
             return stack.pop_all(), transaction.connection
 
     def _do(self, first: Statement, *others: Statement) -> bool:
@@ -152,3 +206,20 @@ class TableFeeds(FeedStore):
             for statement in others:
                 transaction.cursor.execute(*statement)
         return True
+
+
+def _key(letter: Letter) -> tuple[object, ...]:
+    return letter.subscription, letter.position, letter.attempts, letter.reader
+
+
+def _row(letter: Letter) -> tuple[object, ...]:
+    due = _NEVER if letter.due_at is None else microseconds(letter.due_at)
+    return (*letter[:5], due, letter.reader)
+
+
+def _letter(row: Sequence[Any]) -> Letter:
+    return Letter._make((*row[:5], None if row[5] == _NEVER else _time(row[5]), row[6]))
+
+
+def _time(microseconds: int) -> datetime:
+    return EPOCH + timedelta(microseconds=microseconds)

@@ -116,9 +116,28 @@ FEEDS: Final = (
             text("order_id"),
             shown("reason"),
             number("attempts"),
+            number("due_at"),
+            text("reader"),
         ),
         "feed, position",
-        (Index("feed_letters_order", "feed, order_id"),),
+        (
+            Index("feed_letters_order", "feed, order_id, position"),
+            Index("feed_letters_due", "feed, due_at"),
+            Index("feed_letters_held", "feed", "reader <> ''::text"),
+        ),
+    ),
+    Table(
+        "feed_handed",
+        (
+            text("feed"),
+            number("position"),
+            text("order_id"),
+            number("handed_at"),
+            number("attempts"),
+            shown("outcome"),
+            shown("reason"),
+        ),
+        "order_id, feed, position",
     ),
 )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from eventsourcing.sqlite import SQLiteDatastore
@@ -77,3 +77,18 @@ class LogDatastore(SQLiteDatastore):
             yield Transaction(connection.tuples, connection.driver)
 
     writing_views = writing
+
+    def cut_off(self, connection: sqlite3.Connection) -> None:
+        """Roll back what a thread does in `writing`, and refuse what it goes on to do.
+
+        It is not closed: with the last connection the write-ahead file would go.
+        """
+        connection.set_authorizer(_may_only_roll_back)
+        connection.interrupt()
+        with suppress(sqlite3.Error):
+            connection.execute("ROLLBACK")
+
+
+def _may_only_roll_back(action: int, words: str | None, *_: object) -> int:
+    rolls_back = action == sqlite3.SQLITE_TRANSACTION and words == "ROLLBACK"
+    return sqlite3.SQLITE_OK if rolls_back else sqlite3.SQLITE_DENY
