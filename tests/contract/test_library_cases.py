@@ -30,6 +30,7 @@ from eventsourcing.persistence import (
 
 from lifecycle.log.stores.memory.log import MemoryLog
 from lifecycle.log.stores.postgres.log import PostgresLog
+from lifecycle.log.stores.sqlite.connection import SETTINGS
 from lifecycle.log.stores.sqlite.log import SQLiteLog
 from lifecycle.persistence import PolledSubscription
 
@@ -110,10 +111,12 @@ OTHERS = {
 
 
 @pytest.fixture(params=["memory", "sqlite", "postgres"])
-def log(request, tmp_path):
+def log(request, tmp_path, monkeypatch):
     if request.param == "memory":
         made = MemoryLog()
     elif request.param == "sqlite":
+        # Ten writers at once: a busy machine lets the last wait longer than a second.
+        monkeypatch.setitem(SETTINGS, "busy_timeout", 30_000)
         made = SQLiteLog(tmp_path / "orders.db")
     else:
         made = PostgresLog(request.getfixturevalue("postgres").new_url())
