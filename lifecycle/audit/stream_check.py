@@ -145,7 +145,13 @@ def _recognized(
         chain.tell(record, field, None, found)
         return None
     _compare(again, header, record, chain)
-    return again._replace(version=record.version, position=record.position)
+    return again._replace(
+        version=record.version,
+        position=record.position,
+        recorded_at=header.recorded_at,
+        redriven_from=header.redriven_from,
+        replayed=header.replayed,
+    )
 
 
 def _compare(again: Event, header: EventHeader, record: Record, chain: Chain) -> None:

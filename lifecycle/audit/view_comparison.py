@@ -18,6 +18,8 @@ Differing = tuple[str, Any, Any]
 
 _OF_THE_DEFINITION: Final = frozenset({"definition", "digest"})
 _TIMES: Final = ("first_received_at", "last_received_at", "waiting_since")
+_IF_ANY: Final = ("delayed", "replayed")
+"""Facts of an arrival that are written down only where there are any."""
 
 
 def differing(
@@ -78,7 +80,8 @@ def _time(text: Any) -> datetime | None:
 
 def _held(view: OrderView) -> dict[str, Any]:
     """Return what a view holds, as `_read` returns it."""
-    held = {**vars(view), "arrival": vars(view.arrival)}
+    arrival = {n: fact for n, fact in vars(view.arrival).items() if fact or n not in _IF_ANY}
+    held = {**vars(view), "arrival": arrival}
     held.pop("digest", None)
     for name in ("path", "milestones", "errors"):
         held[name] = list(map(vars, held[name]))

@@ -10,9 +10,12 @@ from typing import Annotated, Any, Final
 import typer
 
 from lifecycle.core.instant import parse_instant
+from lifecycle.log.contract import MAX_POSITION
+from lifecycle.log.log_time import LogTime
 
 DEFAULT_DATABASE: Final = "sqlite:///lifecycle.db"
 MAX_DAYS: Final = 36_500
+_DIGITS: Final = 19
 
 _DURATION: Final = re.compile(r"([0-9]{1,12})\s*([smhd])")
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
@@ -40,6 +43,14 @@ def read_duration(text: str) -> timedelta:
     if span > timedelta(days=MAX_DAYS):
         raise typer.BadParameter(f"{text!a} is too long; expected at most {MAX_DAYS}d")
     return span
+
+
+def read_log_time(text: str) -> LogTime:
+    """Return the position or the time by the log's clock that a value of `--log-at` names."""
+    said = text.strip()
+    if said.isascii() and said.isdigit():
+        return min(int(said[:_DIGITS]), MAX_POSITION) if len(said) <= _DIGITS else MAX_POSITION
+    return read_time(said)
 
 
 def time_option(name: str, says: str) -> Any:
@@ -75,10 +86,22 @@ ProviderName = Annotated[
     ),
 ]
 AsAt = Annotated[
-    datetime | None, time_option("--as-at", "What we knew then: events received up to TIME.")
+    datetime | None,
+    time_option(
+        "--as-at", "What we knew then: events received up to TIME, as whoever recorded them said."
+    ),
 ]
 AsOf = Annotated[
     datetime | None, time_option("--as-of", "What was so then: events that had occurred by TIME.")
+]
+LogAt = Annotated[
+    Any,
+    typer.Option(
+        "--log-at",
+        metavar="TIME|POSITION",
+        parser=read_log_time,
+        help="What the log held then, by its own clock, or up to that position.",
+    ),
 ]
 ReceivedSince = Annotated[
     datetime | None,

@@ -9,7 +9,8 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from lifecycle.cli.choice import log_at, orders_of_one, orders_with
+from lifecycle.cli.choice import log_at as opened_log
+from lifecycle.cli.choice import orders_of_one, orders_with
 from lifecycle.cli.listing import HEADINGS, Listing
 from lifecycle.cli.option import (
     DEFAULT_DATABASE,
@@ -17,6 +18,7 @@ from lifecycle.cli.option import (
     AsOf,
     Database,
     Json,
+    LogAt,
     OrderId,
     ProviderName,
     ReceivedBefore,
@@ -64,7 +66,10 @@ Ascii = Annotated[
     bool, typer.Option("--ascii", help="Draw in plain ASCII, the timeline as in a pipe.")
 ]
 
-_EVENT_HEADINGS: Final = ("occurred", "received", "name", "verdict", "state", "reason")
+_EVENT_HEADINGS: Final = (
+    *("occurred", "received", "recorded", "position"),
+    *("name", "verdict", "state", "reason"),
+)
 _PAGE_WIDTH: Final = 100
 _HEAD: Final = ("order_id", "status", "terminal")
 
@@ -74,6 +79,7 @@ def show(
     *,
     as_at: AsAt = None,
     as_of: AsOf = None,
+    log_at: LogAt = None,
     db: Database = DEFAULT_DATABASE,
     provider: ProviderName = None,
     ascii_only: Ascii = False,
@@ -81,7 +87,7 @@ def show(
 ) -> None:
     """Print the view of one order: everything known about it."""
     with orders_with(db, provider, order) as orders:
-        view, entries = seen_at_once(orders, order, as_at=as_at, as_of=as_of)
+        view, entries = seen_at_once(orders, order, as_at=as_at, as_of=as_of, log_at=log_at)
     if json:
         print_json(view.model_dump(mode="json"))
         return
@@ -95,6 +101,7 @@ def history(
     *,
     as_at: AsAt = None,
     as_of: AsOf = None,
+    log_at: LogAt = None,
     db: Database = DEFAULT_DATABASE,
     provider: ProviderName = None,
     ascii_only: Ascii = False,
@@ -102,7 +109,7 @@ def history(
 ) -> None:
     """Print every event of one order, its verdict and the reason."""
     with orders_with(db, provider, order) as orders:
-        view, entries = seen_at_once(orders, order, as_at=as_at, as_of=as_of)
+        view, entries = seen_at_once(orders, order, as_at=as_at, as_of=as_of, log_at=log_at)
     items = [entry.model_dump(mode="json") for entry in entries]
     if json:
         print_json_array(items)
@@ -139,7 +146,8 @@ def _event(item: Mapping[str, Any], to: str) -> tuple[Any, ...]:
     before, after, verdict = item["from"], item["to"], item["verdict"]
     state = after if before == after else f"{before or '-'} {to} {after}"
     styled_verdict = Cell(verdict, VERDICT_STYLES.get(verdict, ""))
-    times = item["occurred_at"], item["received_at"]
+    recorded = " ".join(filter(None, (item["recorded_at"], item["recording"]))) or None
+    times = item["occurred_at"], item["received_at"], recorded, item["position"]
     return (*times, item["name"], styled_verdict, state or "-", item["reason"])
 
 
@@ -166,6 +174,7 @@ def listing(
     ] = False,
     received_since: ReceivedSince = None,
     received_before: ReceivedBefore = None,
+    log_at: LogAt = None,
     db: Database = DEFAULT_DATABASE,
     provider: ProviderName = None,
     json: Json = False,
@@ -177,9 +186,10 @@ def listing(
         "anomalies": anomalies or None,
         "received_since": received_since,
         "received_before": received_before,
+        "log_at": log_at,
     }
     wanted = {name: value for name, value in wanted.items() if value is not None}
-    with log_at(db, provider) as log:
+    with opened_log(db, provider) as log:
         listed = Listing(log, provider, wanted)
         if json:
             print_json_array(listed.as_json())

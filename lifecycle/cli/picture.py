@@ -25,6 +25,7 @@ from lifecycle.cli.option import (
     AsOf,
     Database,
     Json,
+    LogAt,
     Output,
     ProviderName,
 )
@@ -133,11 +134,12 @@ def diagram(
     output: Output = STDOUT,
     as_at: AsAt = None,
     as_of: AsOf = None,
+    log_at: LogAt = None,
     db: Database = DEFAULT_DATABASE,
     provider: ProviderName = None,
 ) -> None:
     """Draw the states and moves, or what happened to one order."""
-    asked = {"--view": view, "--as-at": as_at, "--as-of": as_of}
+    asked = {"--view": view, "--as-at": as_at, "--as-of": as_of, "--log-at": log_at}
     if order is None and (given := [name for name, value in asked.items() if value is not None]):
         raise Refusal(f"{given[0]} is about an order; name one with --order ORDER")
     shown = view or "path"
@@ -146,7 +148,9 @@ def diagram(
         picture = draw_definition(drawn.definition, narrow=narrow)
     else:
         with orders_with(db, provider, order) as orders:
-            picture = draw_order(orders, order, shown, as_at=as_at, as_of=as_of, narrow=narrow)
+            picture = draw_order(
+                orders, order, shown, as_at=as_at, as_of=as_of, log_at=log_at, narrow=narrow
+            )
     # A definition is no secret; what became of an order is.
     mode = ORDINARY if order is None else PRIVATE
     write_picture(picture, form_of(form, output) or _USUAL[shown], theme, output, mode=mode)

@@ -10,7 +10,7 @@ bytes it came as. Both are plain values: nothing here reads a clock, a file or a
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any, Final, Literal, NamedTuple, Protocol, Self
 
@@ -26,6 +26,10 @@ nobody knows whether it did."""
 
 Problem = Literal["bad_time", "unreadable_body", "unrecognized"]
 """What was odd about an event's content: an anomaly's code. A definition may add its own."""
+
+Recording = Literal["delayed", "replayed"]
+"""How an event came to be recorded, where it was not as it came: long after the time at which
+the caller says it was received, or by replaying a recording or an item of the quarantine."""
 
 KINDS: Final[tuple[Kind, ...]] = ("request", "response", "callback", "poll")
 
@@ -56,6 +60,9 @@ MAX_ATTEMPT: Final = 1_000_000
 
 MAX_CONTEXT_BYTES: Final = 64 * 1024
 """A larger context is refused: it is stored with every event that it came with."""
+
+LONGEST_DELAY: Final = timedelta(minutes=5)
+"""Something that is recorded later than this after it was received is `delayed`."""
 
 _LONGEST_WORD: Final = 40
 _BEYOND_USUAL_IDS: Final = 1 << 64
@@ -184,6 +191,16 @@ class Event(Value, frozen=True, gc=False):
     def stream(self) -> str:
         """The order's stream in the log."""
         return stream_of(self.provider, self.order_id)
+
+    @property
+    def recording(self) -> Recording | None:
+        """How it came to be recorded; None where that was as it came, or is not known."""
+        if self.replayed or self.redriven_from is not None:
+            return "replayed"
+        recorded_at = self.recorded_at
+        if recorded_at is not None and recorded_at - self.received_at > LONGEST_DELAY:
+            return "delayed"
+        return None
 
     def __repr__(self) -> str:
         # A name that is no plain word may be anything that somebody sent.

@@ -345,6 +345,9 @@ class Folding:
             occurred_at=event.occurred_at,
             received_at=event.received_at,
             sha256=event.sha256,
+            position=event.position,
+            recorded_at=event.recorded_at,
+            recording=event.recording,
         )
 
 

@@ -132,12 +132,15 @@ def _arrivals(folded: Folded) -> dict[str, Any]:
     events = [*folded.events, *folded.evidence] if folded.evidence else folded.events
     received = [event.received_at for event in events]
     first = min(received)
+    recordings = [event.recording for event in events]
     return {
         "first_received_at": first,
         "last_received_at": max(received),
         "version": max([event.version or 0 for event in events]),
         "late": _late(folded.events),
         "waiting_since": _waiting_since(folded, first),
+        "delayed": recordings.count("delayed"),
+        "replayed": recordings.count("replayed"),
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import operator
 from datetime import datetime
 from enum import StrEnum
 from functools import cached_property
@@ -20,7 +21,7 @@ from pydantic import (
 )
 
 from lifecycle.core.definition import NoDetails
-from lifecycle.core.event import Kind
+from lifecycle.core.event import Kind, Recording
 from lifecycle.core.instant import format_instant
 from lifecycle.core.strict_json import canonical
 
@@ -107,7 +108,9 @@ class Arrivals(FrozenValue):
     """Everything that depends on delivery, and so is outside the promise.
 
     `late` counts events recorded after one that they precede; `waiting_since` is when
-    the order entered its present state, by the provider's clock where it has one.
+    the order entered its present state, by the provider's clock where it has one. `delayed`
+    counts events recorded more than five minutes after `received_at`, which the caller gave;
+    `replayed` those that came from a recording or the quarantine. Neither is printed if none.
     """
 
     first_received_at: Instant
@@ -115,13 +118,17 @@ class Arrivals(FrozenValue):
     version: int
     late: int
     waiting_since: Instant
+    delayed: int = Field(default=0, exclude_if=operator.not_)
+    replayed: int = Field(default=0, exclude_if=operator.not_)
 
 
 class HistoryEntry(FrozenValue):
     """One event in canonical order: what it meant, and why.
 
     `from` and `to` (in Python `from_`) are states; `received_at` and `sha256` describe the
-    copy that was stored first.
+    copy that was stored first, `position` and `recorded_at` where the log has it and when it
+    took it, by its own clock; None of an event that no log holds. `recording` says where that
+    was not as it came: `delayed`, more than five minutes after `received_at`, or `replayed`.
     """
 
     model_config = ConfigDict(validate_by_name=True, serialize_by_alias=True)
@@ -136,6 +143,9 @@ class HistoryEntry(FrozenValue):
     occurred_at: Instant | None
     received_at: Instant
     sha256: str
+    position: int | None = None
+    recorded_at: Instant | None = None
+    recording: Recording | None = None
 
 
 class OrderView(FrozenValue):

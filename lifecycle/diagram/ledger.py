@@ -12,7 +12,7 @@ from lifecycle.diagram.harmless import spoken
 from lifecycle.diagram.metrics import broken, fitted, text_width
 from lifecycle.diagram.moments import Moment, Order
 from lifecycle.diagram.scene import Area, Box, Item, Line, Text, moved
-from lifecycle.diagram.wording import MARKS, arrival, meaning, remarks, shown_time
+from lifecycle.diagram.wording import MARKS, arrival, meaning, recorded, remarks, shown_time
 
 _SIZE: Final = 11.0
 _ROW: Final = 21.0
@@ -23,8 +23,16 @@ _MOST_LINES: Final = 4
 _LEAST_MEANT: Final = 165.0
 _MEANT_ALONE: Final = 280.0
 _APART: Final = 2 * _GAP
-_WIDEST: Final = (60.0, 150.0, 230.0, 560.0, 90.0, 190.0)
-_HEADS: Final = ("event", "occurred, UTC", "what came", "what it meant", "stayed", "arrived")
+_WIDEST: Final = (60.0, 150.0, 230.0, 560.0, 90.0, 190.0, 210.0)
+_HEADS: Final = (
+    "event",
+    "occurred, UTC",
+    "what came",
+    "what it meant",
+    "stayed",
+    "arrived",
+    "recorded",
+)
 
 
 class _Row(NamedTuple):
@@ -43,6 +51,8 @@ def ledger(order: Order, room: float) -> Part:
     longer than its column goes on in further lines.
     """
     rows = [*_rows(order)]
+    if not any(row.cells[-1] for row in rows):  # no log holds it
+        rows = [row._replace(cells=row.cells[:-1]) for row in rows]
     for count in range(min(len(rows) // _MOST_ROWS, _MOST_COLUMNS), 1, -1):
         meant = _left_for_meaning(rows, room, count)
         if meant >= _LEAST_MEANT:
@@ -61,7 +71,8 @@ def _left_for_meaning(rows: Sequence[_Row], room: float, count: int) -> float:
 def _widths(rows: Sequence[_Row], meant: float) -> list[float]:
     """Return the widths of all columns: what they hold asks for, up to what each may have."""
     widths = [max(text_width(_HEADS[0], _SIZE), *(pill_width(row.number) for row in rows))]
-    for column, (head, most) in enumerate(zip(_HEADS[1:], _WIDEST[1:], strict=True)):
+    columns = zip(_HEADS[1:], _WIDEST[1:], rows[0].cells, strict=False)
+    for column, (head, most, _) in enumerate(columns):
         cells = (text_width(row.cells[column], _SIZE, bold=column == 1) for row in rows)
         limit = meant if column == 2 else most
         widths.append(max(text_width(head, _SIZE), min(max(cells), limit)))
@@ -86,7 +97,7 @@ def _in_lines(row: _Row, meant: float) -> Iterator[_Row]:
     first, *others = broken(row.cells[2], meant, _SIZE, most=_MOST_LINES)
     yield row._replace(cells=(*row.cells[:2], first, *row.cells[3:]))
     for line in others:
-        yield _Row("", ("", "", line, "", ""), row.ink)
+        yield _Row("", ("", "", line, *[""] * (len(row.cells) - 3)), row.ink)
 
 
 def _shared_out(lines: Sequence[_Row], count: int) -> Iterator[Sequence[_Row]]:
@@ -118,15 +129,15 @@ def _rows(order: Order) -> Iterator[_Row]:
         meant = f"{MARKS[moment.verdict]} {meaning(moment)}".lstrip()
         yield _Row(
             f"{moment.number}",
-            (at, _name(moment), meant, moment.stay, arrival(moment)),
+            (at, _name(moment), meant, moment.stay, arrival(moment), recorded(moment)),
             moment.look,
             moment.late,
         )
         for remark in remarks(moment):
-            yield _Row("", ("", "", remark, "", ""), "odd")
+            yield _Row("", ("", "", remark, "", "", ""), "odd")
     for state in order.view.missing:
         said = "missing: no event about it ever came"
-        yield _Row("?", ("never", spoken(state), said, "", ""), "odd")
+        yield _Row("?", ("never", spoken(state), said, "", "", ""), "odd")
 
 
 def _name(moment: Moment) -> str:
@@ -137,7 +148,7 @@ def _name(moment: Moment) -> str:
 def _drawn(
     rows: Sequence[_Row], lefts: Sequence[float], room: Sequence[float], whole: float
 ) -> Iterator[Item]:
-    for left, head in zip(lefts, _HEADS, strict=True):
+    for left, head in zip(lefts, _HEADS, strict=False):
         yield Text(left, _ROW - 6, head, _SIZE, "faint")
     yield Line(((0, _ROW), (whole, _ROW)), "grid")
     event = -1
@@ -152,8 +163,8 @@ def _drawn(
 def _row(row: _Row, top: float, lefts: Sequence[float], room: Sequence[float]) -> Iterator[Item]:
     if row.number:
         yield from pill(lefts[0] + room[0] / 2, top + _ROW / 2, row.number, row.ink)
-    inks = ("faint", "ink", row.ink, "ink", "odd" if row.late else "faint")
-    for column, (text, ink) in enumerate(zip(row.cells, inks, strict=True), 1):
+    inks = ("faint", "ink", row.ink, "ink", "odd" if row.late else "faint", "faint")
+    for column, (text, ink) in enumerate(zip(row.cells, inks, strict=False), 1):
         if text:
             bold = column == 2
             shown = fitted(text, room[column], _SIZE, bold=bold)

@@ -198,6 +198,9 @@ def _remarks(
             yield f"skipped ahead from {entry.from_ or 'the start'}"
         case verdict if full or verdict not in {*_QUIET, Verdict.APPLIED}:
             yield entry.reason
+    if entry.recording == "delayed" and entry.recorded_at is not None:
+        delay = lasting(entry.recorded_at - entry.received_at)
+        yield f"delayed: recorded {delay} after the time at which it claims to be received"
     if entry.verdict is Verdict.DIVERGENT:
         return
     for anomaly in problems.get(entry.key, ()):

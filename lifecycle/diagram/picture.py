@@ -23,6 +23,7 @@ from lifecycle.diagram.scene import Scene
 from lifecycle.diagram.svg import rendered, written
 from lifecycle.diagram.theme import Theme
 from lifecycle.errors import InvalidArgumentError
+from lifecycle.log.log_time import LogTime
 from lifecycle.projections.stats import LogStats
 
 OrderPicture = Literal["path", "timeline", "sequence"]
@@ -38,13 +39,23 @@ class Source(Protocol):
     provider: Provider
 
     def get(
-        self, order_id: str, *, as_at: datetime | None = None, as_of: datetime | None = None
+        self,
+        order_id: str,
+        *,
+        as_at: datetime | None = None,
+        as_of: datetime | None = None,
+        log_at: LogTime | None = None,
     ) -> OrderView:
         """Return the view of an order."""
         ...
 
     def history(
-        self, order_id: str, *, as_at: datetime | None = None, as_of: datetime | None = None
+        self,
+        order_id: str,
+        *,
+        as_at: datetime | None = None,
+        as_of: datetime | None = None,
+        log_at: LogTime | None = None,
     ) -> tuple[HistoryEntry, ...]:
         """Return every event of an order."""
         ...
@@ -149,9 +160,10 @@ def draw_order(
     *,
     as_at: datetime | None = None,
     as_of: datetime | None = None,
+    log_at: LogTime | None = None,
     narrow: bool = False,
 ) -> Picture:
-    """Return what happened to an order as a picture, now or as at and as of a time.
+    """Return what happened to an order as a picture, now or as at, as of and log at a time.
 
     A `narrow` path breaks into shorter rows, for a page of about 900 pixels.
 
@@ -160,8 +172,8 @@ def draw_order(
         UnknownOrderError: nothing is stored about the order, or nothing before that time.
     """
     _check(view)
-    seen, history = seen_at_once(orders, order_id, as_at=as_at, as_of=as_of)
-    asked = _asked(as_at, as_of)
+    seen, history = seen_at_once(orders, order_id, as_at=as_at, as_of=as_of, log_at=log_at)
+    asked = _asked(as_at, as_of, log_at)
     return draw_history(orders.provider.definition, seen, history, view, asked=asked, narrow=narrow)
 
 
@@ -171,6 +183,7 @@ def seen_at_once(
     *,
     as_at: datetime | None = None,
     as_of: datetime | None = None,
+    log_at: LogTime | None = None,
 ) -> tuple[OrderView, tuple[HistoryEntry, ...]]:
     """Return the view of an order and its events, both of the same moment.
 
@@ -183,8 +196,8 @@ def seen_at_once(
         if not callable(asked) or iscoroutinefunction(asked):
             raise InvalidArgumentError("orders", "Orders, those of connect")
     while True:
-        seen = orders.get(order_id, as_at=as_at, as_of=as_of)
-        history = orders.history(order_id, as_at=as_at, as_of=as_of)
+        seen = orders.get(order_id, as_at=as_at, as_of=as_of, log_at=log_at)
+        history = orders.history(order_id, as_at=as_at, as_of=as_of, log_at=log_at)
         # Nothing is ever taken away: as many events are the same events.
         if len(history) == seen.events:
             return seen, history
@@ -227,8 +240,10 @@ def _check(view: str) -> None:
         raise InvalidArgumentError("view", "one of " + ", ".join(ORDER_PICTURES), found=view)
 
 
-def _asked(as_at: datetime | None, as_of: datetime | None) -> str:
+def _asked(as_at: datetime | None, as_of: datetime | None, log_at: LogTime | None) -> str:
+    held = format_instant(log_at) if isinstance(log_at, datetime) else f"position {log_at}"
     told = (
+        f"as the log held it at {held}" if log_at is not None else "",
         f"as it was known at {format_instant(as_at)}" if as_at is not None else "",
         f"as it was at {format_instant(as_of)}" if as_of is not None else "",
     )

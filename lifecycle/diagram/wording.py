@@ -92,6 +92,18 @@ def arrival(moment: Moment) -> str:
     return f"#{moment.arrived[0]}{lag}{' late' if moment.late else ''}"
 
 
+def recorded(moment: Moment) -> str:
+    """Return where the log has it, and when it took it by its own clock; empty if none did."""
+    entry = moment.entry
+    if entry.position is None or entry.recorded_at is None:
+        return ""
+    day = (
+        "" if date(entry.recorded_at) == date(entry.received_at) else f"{date(entry.recorded_at)} "
+    )
+    how = f" {entry.recording}" if entry.recording else ""
+    return f"{entry.position} at {day}{clock(entry.recorded_at)}{how}"
+
+
 def shown_time(moment: Moment) -> str:
     """Return when it occurred; by our clock, marked `~`, where it tells no time."""
     return f"{'~' if moment.ours else ''}{clock(moment.at)}"

@@ -29,7 +29,7 @@ from lifecycle.errors import (
     StoreError,
 )
 from lifecycle.log.codec import event_of, event_parts
-from lifecycle.log.contract import ORDERS, Log, Record
+from lifecycle.log.contract import ORDERS, Append, Log, Record
 
 _KEPT_ORDERS: Final = 4096
 KEPT_BYTES: Final = 64 * 1024 * 1024
@@ -99,23 +99,39 @@ class FoldCache:
         self._give(stream, kept)
         return seen
 
-    def change(self, provider: Provider, stream: str, event: Event, version: int) -> Change | None:
+    def change(
+        self,
+        provider: Provider,
+        stream: str,
+        event: Event,
+        version: int,
+        appended: Append | None = None,
+    ) -> Change | None:
         """Return what the event that is stored at `version` changed; None if it changed nothing.
+
+        `appended` tells where and when it was stored, of an event that was not read from there.
 
         Raises:
             ProviderFaultError: the provider's code cannot read what is stored before it.
         """
         try:
             kept = self._take(provider, stream, version - 1)
-            change = self._step(kept, stream, event, version)
+            change = self._step(kept, stream, event, version, appended)
         except Exception as raised:
             raise_if_unfoldable(raised, provider.name, stream)
             raise
         self._give(stream, kept)
         return change
 
-    def view(self, provider: Provider, stream: str, event: Event, version: int) -> OrderView:
-        """Return the view that the event made that is stored at `version`.
+    def view(
+        self,
+        provider: Provider,
+        stream: str,
+        event: Event,
+        version: int,
+        appended: Append | None = None,
+    ) -> OrderView:
+        """Return the view that the event made that is stored at `version`; as `change`.
 
         Raises:
             ProviderFaultError: the provider's code cannot read what is stored before it.
@@ -123,7 +139,7 @@ class FoldCache:
         try:
             kept = self._take(provider, stream, version)
             if kept.version < version:
-                self._step(kept, stream, event, version)
+                self._step(kept, stream, event, version, appended)
             view = kept.folding.view()
         except Exception as raised:
             raise_if_unfoldable(raised, provider.name, stream)
@@ -131,12 +147,23 @@ class FoldCache:
         self._give(stream, kept)
         return view
 
-    def _step(self, kept: _Kept, stream: str, event: Event, version: int) -> Change | None:
+    def _step(
+        self, kept: _Kept, stream: str, event: Event, version: int, appended: Append | None
+    ) -> Change | None:
         """Fold what comes before the event at `version`, and then the event."""
         if kept.version < version - 1:
             self._advance(kept, self._log.read(stream, after=kept.version, until=version - 1))
         kept.size += _size_of(event, event.body)
-        change = kept.folding.add(structs.replace(event, version=version, body=b""))
+        stored: Append | Event = event if appended is None else appended
+        change = kept.folding.add(
+            structs.replace(
+                event,
+                version=version,
+                position=stored.position,
+                recorded_at=stored.recorded_at,
+                body=b"",
+            )
+        )
         kept.version = version
         return change
 

@@ -65,11 +65,18 @@ class ViewQuery:
     """One search: pages of views in the order of their ids, a page at a time."""
 
     def __init__(
-        self, log: Log, fold_cache: FoldCache, provider: Provider, wanted: Conditions
+        self,
+        log: Log,
+        fold_cache: FoldCache,
+        provider: Provider,
+        wanted: Conditions,
+        *,
+        until: int | None = None,
     ) -> None:
         self._log = log
         self._fold_cache = fold_cache
         self._provider = provider
+        self._until = until
         self.definition = provider.definition
         self.wanted = wanted
         self._poisoned: dict[str, str] = {}
@@ -98,6 +105,8 @@ class ViewQuery:
 
     def _stored_pages(self) -> _StoredPages | None:
         """Return what of the stored views can be used; None: fold the log."""
+        if self._until is not None:  # they are views of the whole log
+            return None
         live = live_generation(self._log, self._provider)
         if live is None or self._log.views is None:
             return None
@@ -117,9 +126,12 @@ class ViewQuery:
             streams = [prefix + order_id for order_id in order_ids[start : start + ORDERS_AT_ONCE]]
             records = self._log.read_many(streams)
             for stream in streams:
-                outcome = from_records(
-                    self._fold_cache, self._provider, stream, records.get(stream, ())
-                )
+                held = records.get(stream, [])
+                if self._until is not None:
+                    held = [record for record in held if record.position <= self._until]
+                    if not held:
+                        continue
+                outcome = from_records(self._fold_cache, self._provider, stream, held)
                 if isinstance(outcome, Poisoned):
                     self.note(outcome)
                 else:

@@ -21,6 +21,7 @@ from lifecycle.core.provider import Provider
 from lifecycle.core.view import HistoryEntry, OrderView
 from lifecycle.errors import NotEnteredError, StoredFormatError, VersionConflictError
 from lifecycle.log.contract import Append, Log
+from lifecycle.log.log_time import LogTime
 from lifecycle.projections.async_subscription import AsyncSubscription, AwaitedHandler
 from lifecycle.projections.change_feed import EVERY_SECONDS, OrderChange, changes, checked_seconds
 from lifecycle.projections.handover import ATTEMPTS, PAUSE, TIMEOUT, Terms
@@ -163,9 +164,11 @@ class AsyncOrders(Writes[Awaitable[AsyncReceipt]]):
         *,
         as_at: datetime | None = None,
         as_of: datetime | None = None,
+        log_at: LogTime | None = None,
     ) -> OrderView:
         """Return the view of an order, proved current; as `Orders.get`."""
-        return await asyncio.to_thread(self._service.look, order_id, as_at, as_of, Folding.view)
+        look = self._service.look
+        return await asyncio.to_thread(look, order_id, as_at, as_of, log_at, Folding.view)
 
     async def history(
         self,
@@ -173,9 +176,11 @@ class AsyncOrders(Writes[Awaitable[AsyncReceipt]]):
         *,
         as_at: datetime | None = None,
         as_of: datetime | None = None,
+        log_at: LogTime | None = None,
     ) -> tuple[HistoryEntry, ...]:
         """Return every event with verdict and reason; as `Orders.history`."""
-        return await asyncio.to_thread(self._service.look, order_id, as_at, as_of, Folding.history)
+        look = self._service.look
+        return await asyncio.to_thread(look, order_id, as_at, as_of, log_at, Folding.history)
 
     async def find(
         self,
@@ -186,6 +191,7 @@ class AsyncOrders(Writes[Awaitable[AsyncReceipt]]):
         received_since: datetime | None = None,
         received_before: datetime | None = None,
         now: datetime | None = None,
+        log_at: LogTime | None = None,
     ) -> AsyncIterator[OrderView]:
         """Yield the views for which every condition given holds; as `Orders.find`."""
         pages = self._service.find(
@@ -195,6 +201,7 @@ class AsyncOrders(Writes[Awaitable[AsyncReceipt]]):
             received_since=received_since,
             received_before=received_before,
             now=now,
+            log_at=log_at,
         )
         while (page := await asyncio.to_thread(next, pages, None)) is not None:
             for view in page:

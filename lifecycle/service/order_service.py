@@ -25,6 +25,7 @@ from lifecycle.errors import (
 )
 from lifecycle.log.codec import decode_event
 from lifecycle.log.contract import ORDERS, Append, Log, Outcome, Record
+from lifecycle.log.log_time import LogTime, last_position
 from lifecycle.log.view_store import Conditions
 from lifecycle.projections.change_feed import Feed
 from lifecycle.projections.fold_cache import FoldCache, why_unfoldable
@@ -118,21 +119,22 @@ class OrderService:
         order_id: str | int,
         as_at: datetime | None,
         as_of: datetime | None,
+        log_at: LogTime | None,
         look: Callable[[Folding], T],
     ) -> T:
-        """Return what `look` sees of an order now, or as at and as of a time.
+        """Return what `look` sees of an order now, or as at, as of and log at a time.
 
         Raises:
             UnknownOrderError: nothing is stored about it, or nothing before that time.
         """
         wanted = order_id if isinstance(order_id, str) else checked_order_id(order_id)
-        if as_at is None and as_of is None:
+        if as_at is None and as_of is None and log_at is None:
             stream = stream_of(self.provider.name, wanted)
             seen = self._fold_cache.now(self.provider, stream, look)
             if seen is None:
                 raise UnknownOrderError(self.provider.name, wanted)
             return seen
-        return self._look_back(wanted, look, as_at, as_of)
+        return self._look_back(wanted, look, as_at, as_of, log_at)
 
     def _look_back(
         self,
@@ -140,19 +142,24 @@ class OrderService:
         look: Callable[[Folding], T],
         as_at: datetime | None,
         as_of: datetime | None,
+        log_at: LogTime | None,
     ) -> T:
         as_at = _checked_or_none("as_at", as_at)
         as_of = _checked_or_none("as_of", as_of)
+        until = last_position(self.log, log_at)
 
         def look_back(folding: Folding) -> T | None:
-            chosen = [e for e in folding.events if is_before(e, as_at=as_at, as_of=as_of)]
+            chosen = [
+                e for e in folding.events if is_before(e, as_at=as_at, as_of=as_of, until=until)
+            ]
             return look(Folding.of(self.provider.definition, chosen)) if chosen else None
 
         stream = stream_of(self.provider.name, wanted)
         seen = self._fold_cache.now(self.provider, stream, look_back)
         if seen is None:
-            times = [format_instant(time) for time in (as_at, as_of) if time is not None]
-            before = min(times, default=None)
+            at = log_at if isinstance(log_at, datetime) else None
+            times = [format_instant(time) for time in (as_at, as_of, at) if time is not None]
+            before = min(times, default=f"position {until}, that one included")
             raise UnknownOrderError(self.provider.name, wanted, before=before)
         return seen
 
@@ -165,6 +172,7 @@ class OrderService:
         received_since: datetime | None,
         received_before: datetime | None,
         now: datetime | None,
+        log_at: LogTime | None,
     ) -> Iterator[list[OrderView]]:
         """Yield the views for which every condition holds, a page at a time, by order id.
 
@@ -177,6 +185,8 @@ class OrderService:
             raise InvalidArgumentError("status", "one of " + ", ".join(states), found=status)
         if waiting_longer_than is not None and not isinstance(waiting_longer_than, timedelta):
             raise InvalidArgumentError("waiting_longer_than", "a timedelta")
+        if now is None and isinstance(log_at, datetime):
+            now = log_at
         wanted = Conditions.of(
             status=status,
             waiting_longer_than=waiting_longer_than,
@@ -185,7 +195,8 @@ class OrderService:
             received_since=_checked_or_none("received_since", received_since),
             received_before=_checked_or_none("received_before", received_before),
         )
-        return ViewQuery(self.log, self._fold_cache, self.provider, wanted).pages()
+        until = last_position(self.log, log_at)
+        return ViewQuery(self.log, self._fold_cache, self.provider, wanted, until=until).pages()
 
     def tally(self) -> Tally:
         """Return figures of this provider's orders before any was counted."""
@@ -256,14 +267,14 @@ class OrderService:
         if appended.outcome is Outcome.DUPLICATE:
             return None
         provider = self._providers[event.provider]
-        return self._fold_cache.change(provider, appended.stream, event, appended.version)
+        return self._fold_cache.change(provider, appended.stream, event, appended.version, appended)
 
     def view(self, event: Event, appended: Append) -> OrderView | None:
         """Return the view that an event made, of a duplicate the one now; folds."""
         provider = self._providers[event.provider]
         if appended.outcome is Outcome.DUPLICATE:
             return self._fold_cache.now(provider, appended.stream, Folding.view)
-        return self._fold_cache.view(provider, appended.stream, event, appended.version)
+        return self._fold_cache.view(provider, appended.stream, event, appended.version, appended)
 
     def _request(
         self,

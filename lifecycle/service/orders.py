@@ -21,6 +21,7 @@ from lifecycle.core.provider import Provider
 from lifecycle.core.view import HistoryEntry, OrderView
 from lifecycle.errors import StoredFormatError, VersionConflictError
 from lifecycle.log.contract import Log
+from lifecycle.log.log_time import LogTime
 from lifecycle.projections.change_feed import EVERY_SECONDS, OrderChange, changes, followed
 from lifecycle.projections.handover import ATTEMPTS, PAUSE, TIMEOUT, Terms
 from lifecycle.projections.letters import Letters
@@ -156,16 +157,18 @@ class Orders(Writes[Receipt]):
         *,
         as_at: datetime | None = None,
         as_of: datetime | None = None,
+        log_at: LogTime | None = None,
     ) -> OrderView:
         """Return the view of an order, proved current against the log.
 
-        `as_at` shows what was known then (received by that time), `as_of` what was so then
-        (by the provider's clock); both need a zone and may be combined.
+        `as_at` shows what was known then (received by that time, which whoever recorded an
+        event gave), `as_of` what was so then (by the provider's clock), `log_at` what the log
+        held then by its own clock, or up to a position. Times need a zone; all may be combined.
 
         Raises:
             UnknownOrderError: nothing is stored about it, or nothing before that time.
         """
-        return self._service.look(order_id, as_at, as_of, Folding.view)
+        return self._service.look(order_id, as_at, as_of, log_at, Folding.view)
 
     def history(
         self,
@@ -173,13 +176,14 @@ class Orders(Writes[Receipt]):
         *,
         as_at: datetime | None = None,
         as_of: datetime | None = None,
+        log_at: LogTime | None = None,
     ) -> tuple[HistoryEntry, ...]:
         """Return every event of an order in canonical order, with verdict and reason.
 
         Raises:
             UnknownOrderError: nothing is stored about it, or nothing before that time.
         """
-        return self._service.look(order_id, as_at, as_of, Folding.history)
+        return self._service.look(order_id, as_at, as_of, log_at, Folding.history)
 
     def find(
         self,
@@ -190,6 +194,7 @@ class Orders(Writes[Receipt]):
         received_since: datetime | None = None,
         received_before: datetime | None = None,
         now: datetime | None = None,
+        log_at: LogTime | None = None,
     ) -> Iterator[OrderView]:
         """Yield the views of the orders for which every condition given holds, by order id.
 
@@ -203,7 +208,8 @@ class Orders(Writes[Receipt]):
             anomalies: those that a person should look at.
             received_since: those about which something was received then or later.
             received_before: those about which nothing was received since before then.
-            now: when waiting ends; the clock's time by default.
+            now: when waiting ends; the clock's time by default, or `log_at` if that is a time.
+            log_at: of what the log held then by its own clock, or up to a position; folds all.
 
         Raises:
             InvalidArgumentError: an unknown status, a time without a zone.
@@ -216,6 +222,7 @@ class Orders(Writes[Receipt]):
             received_since=received_since,
             received_before=received_before,
             now=now,
+            log_at=log_at,
         ):
             yield from page
 

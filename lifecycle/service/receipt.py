@@ -173,7 +173,14 @@ class QuarantineItem(FrozenValue):
     body: bytes = Field(repr=False, exclude=True)
 
 
-def is_before(event: Event, *, as_at: datetime | None, as_of: datetime | None) -> bool:
-    """Tell whether an event was known at `as_at` and had happened at `as_of`."""
+def is_before(
+    event: Event, *, as_at: datetime | None, as_of: datetime | None, until: int | None
+) -> bool:
+    """Tell whether an event was known at `as_at`, had happened at `as_of`, and lies `until` there.
+
+    `until` is a position of the log.
+    """
+    if until is not None and (event.position is None or event.position > until):
+        return False
     known = as_at is None or event.received_at <= as_at
     return known and (as_of is None or (event.occurred_at or event.received_at) <= as_of)

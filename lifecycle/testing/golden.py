@@ -20,7 +20,9 @@ from lifecycle.testing.expectation import as_json
 
 _NAME: Final = re.compile(r"[\w][\w.\-]*")
 _UNSTABLE_VIEW_FIELDS: Final = frozenset({"arrival", "definition", "digest"})
-_UNSTABLE_HISTORY_FIELDS: Final = frozenset({"reason", "received_at", "sha256"})
+_UNSTABLE_HISTORY_FIELDS: Final = frozenset(
+    {"reason", "received_at", "sha256", "position", "recorded_at", "recording"}
+)
 
 
 class Golden:

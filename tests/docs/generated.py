@@ -15,6 +15,7 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
 from enum import Enum
 from functools import partial
 from itertools import groupby
@@ -391,8 +392,12 @@ PARTS: dict[str, Callable[[], str]] = {
 
 def pictures() -> dict[Path, str]:
     """Return every drawn picture of our pages, by where it lies."""
-    with lifecycle.connect("memory:") as orders:
-        orders.record_many(delivered_badly())
+    arriving = delivered_badly()
+    now = [datetime.min.replace(tzinfo=UTC)]
+    with lifecycle.connect("memory:", clock=lambda: now[0]) as orders:
+        for recording in arriving:  # recorded as it comes
+            now[0] = datetime.fromisoformat(recording.pop("received_at"))
+            orders.record_many([recording])
         drawn = {
             "lifecycle": draw_definition(LAST_MILE),
             "lifecycle-narrow": draw_definition(LAST_MILE, narrow=True),

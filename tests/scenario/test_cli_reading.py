@@ -59,6 +59,9 @@ TOLD = {
     "occurred_at",
     "received_at",
     "sha256",
+    "position",
+    "recorded_at",
+    "recording",
 }
 
 

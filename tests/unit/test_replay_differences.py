@@ -433,9 +433,7 @@ def test_a_recognized_event_has_its_record_s_position():
 
     assert told == []
     assert events == [
-        decode_event(record)._replace(
-            recorded_at=None, details=event.details, faults=event.faults, fate=event.fate
-        )
+        decode_event(record)._replace(details=event.details, faults=event.faults, fate=event.fate)
         for record, event in zip(records, events, strict=True)
     ]
     assert [(event.version, event.position) for event in events] == [
