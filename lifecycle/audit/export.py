@@ -64,6 +64,15 @@ def export_whole(log: Log) -> Iterator[bytes]:
     yield compact({"kind": CONTROL, "control": "checkpoint", **checkpoint}) + b"\n"
 
 
+def line_of(record: Record) -> bytes:
+    """Return the line of one record, with its place.
+
+    Raises:
+        StoredFormatError: it cannot be read.
+    """
+    return _line(_recording(decode(record)), record)
+
+
 def _recording(entry: Entry) -> Mapping[str, Any] | bytes:
     if isinstance(entry, Event):
         return write_line(entry)

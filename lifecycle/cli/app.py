@@ -18,6 +18,7 @@ from lifecycle.cli.check import check
 from lifecycle.cli.checkpoint import checkpoint
 from lifecycle.cli.demo import demo
 from lifecycle.cli.doctor import DISTRIBUTION, doctor
+from lifecycle.cli.evidence import evidence
 from lifecycle.cli.failure import DONE, USAGE, ending_of
 from lifecycle.cli.letters import drop, handed, letters, redrive, show_letter
 from lifecycle.cli.log import backup, copy, export, ingest, init
@@ -34,7 +35,7 @@ from lifecycle.cli.views import views
 # In the order of the help.
 _COMMANDS: Final[tuple[Callable[..., None], ...]] = (
     *(demo, ingest, show, history, listing, views, stats, quarantine, watch, verify),
-    *(checkpoint, replay),
+    *(checkpoint, evidence, replay),
     *(export, copy, backup, diagram, check, providers, doctor, serve, reconcile, resume, simulate),
 )
 # Where typer brings a click of its own, and where it asks for the one that is installed.

@@ -6,18 +6,21 @@ import json as json_module
 import os
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
 
 from lifecycle.audit import replay as replaying
 from lifecycle.audit import verify as verification
-from lifecycle.audit.difference import Difference
+from lifecycle.audit.difference import MOST_LISTED, Difference
 from lifecycle.audit.finding import Finding
 from lifecycle.audit.range_replay import ChangedDefinition
-from lifecycle.cli.checkpoint import read_checkpoint
+from lifecycle.cli.checkpoint import public_key, read_checkpoint
 from lifecycle.cli.choice import log_at, open_orders
+from lifecycle.cli.evidence import verify_evidence
 from lifecycle.cli.failure import NO, Refusal
 from lifecycle.cli.option import DEFAULT_DATABASE, Database, Json, ProviderName
 from lifecycle.cli.output import (
@@ -34,6 +37,7 @@ from lifecycle.cli.output import (
 from lifecycle.composition import open_log
 from lifecycle.core.event import Event
 from lifecycle.log.contract import ORDERS, Log
+from lifecycle.log.order_stream import provider_in
 from lifecycle.registry import known_providers, providers_with
 from lifecycle.service.orders import Orders
 from lifecycle.service.receipt import QuarantineItem
@@ -49,13 +53,31 @@ def verify(
             help="An earlier one, or its file, kept elsewhere: what it saw must still be there.",
         ),
     ] = None,
+    evidence: Annotated[
+        Path | None,
+        typer.Option(
+            "--evidence", metavar="FILE", help="Verify this file of evidence, and no database."
+        ),
+    ] = None,
+    key: Annotated[
+        str | None,
+        typer.Option("--key", metavar="KEY", help="The only public key to trust for signatures."),
+    ] = None,
     db: Database = DEFAULT_DATABASE,
     json: Json = False,
 ) -> None:
     """Check that nothing stored was changed; print a checkpoint."""
-    held = [read_checkpoint(text) for text in checkpoint or []]
-    with log_at(db) as log, progress("verify"):
-        found = verification.verify(log, checkpoints=held, providers=known_providers())
+    if evidence is not None:
+        verify_evidence(evidence, key, json=json)
+        return
+    held = [read_checkpoint(text, public_key(key)) for text in checkpoint or []]
+    with log_at(db) as log:
+        with progress("verify"):
+            found = verification.verify(log, checkpoints=held, providers=known_providers())
+        odd = _odd_views(log, db)
+    found = replace(
+        found, findings=(*found.findings, *odd)[:MOST_LISTED], found=found.found + len(odd)
+    )
     if json:
         print_json(
             {
@@ -69,6 +91,21 @@ def verify(
         _print_verification(found, held=bool(held))
     if not found.ok:
         raise typer.Exit(NO)
+
+
+def _odd_views(log: Log, url: str) -> list[Finding]:
+    """Return the stored views that are not what their records come to under the same rules."""
+    if log.views is None or not any(map(log.views.generations, known_providers())):
+        return []
+    replayed = _replayed(log, url, 0, None)
+    other_rules = {change.provider for change in replayed.changed}
+    return [
+        Finding(each.stream, None, None, f"its stored view is not what it comes to: {each.field}")
+        for each in replayed.differences
+        if each.version is None
+        and each.field != "provider"
+        and provider_in(each.stream) not in other_rules
+    ]
 
 
 def _print_verification(found: verification.Verification, *, held: bool) -> None:

@@ -12,7 +12,7 @@ import typer
 from lifecycle.audit.checkpoint import Checkpoint, Contradiction, take
 from lifecycle.audit.delivery import Handed, to_command, to_witness
 from lifecycle.audit.key_file import key_at
-from lifecycle.audit.note import Note, PrivateKey
+from lifecycle.audit.note import Note, PrivateKey, PublicKey
 from lifecycle.audit.tree import LogTree
 from lifecycle.cli.choice import log_at
 from lifecycle.cli.failure import NO, Refusal, unusable
@@ -120,17 +120,34 @@ def taken(log: Log, key: PrivateKey, files: list[Path]) -> Note:
     return note
 
 
-def read_checkpoint(text: str) -> Checkpoint:
+def public_key(text: str | None) -> PublicKey | None:
+    """Return the key that a value of `--key` is.
+
+    Raises:
+        BadParameter: it is none.
+    """
+    try:
+        return None if text is None else PublicKey.parse(text)
+    except InvalidArgumentError as refused:
+        raise typer.BadParameter(f"{text!a} is no key; expected {refused.expected}") from None
+
+
+def read_checkpoint(text: str, trusted: PublicKey | None = None) -> Checkpoint:
     """Return the checkpoint that a value of `--checkpoint` is, or that its file holds.
 
     Raises:
         BadParameter: it is neither.
+        Refusal: it is not signed with the key that is `trusted`.
     """
+    written = _written(text)
     try:
-        return Checkpoint.read(_written(text))
+        checkpoint = Checkpoint.read(written)
+        if trusted is not None and not trusted.has_signed(Note.parse(written)):
+            raise Refusal(f"{text!a} is not signed with the key {trusted.name!a}", NO)
     except InvalidArgumentError:
         expected = "a file with a signed checkpoint, or SIZE:ROOT as verify prints it"
         raise typer.BadParameter(f"{text!a} is no checkpoint; expected {expected}") from None
+    return checkpoint
 
 
 def _written(text: str) -> str:

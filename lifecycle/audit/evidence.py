@@ -1,0 +1,155 @@
+"""Evidence: one order in one file, which a stranger verifies without the log and without us.
+
+    records ─→ inclusion proofs ─→ checkpoint ─→ signature
+    view, history, picture, ... ─→ SHA-256 each ─→ seal ─→ signature of the same key
+
+It proves that these records stood in the log, in this order, when the checkpoint was signed. That
+no record of the order is missing is shown by a second signed root, over the end of every stream.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping, Sequence
+from hashlib import sha256
+from itertools import islice
+from typing import Any, Final
+
+from lifecycle.audit.checkpoint import Checkpoint
+from lifecycle.audit.export import line_of
+from lifecycle.audit.merkle import head_of, inclusion, leaf_hash
+from lifecycle.audit.note import Note, PrivateKey
+from lifecycle.audit.stream_check import Chain, Links, rederived
+from lifecycle.audit.tree import LogTree
+from lifecycle.core.event import stream_of
+from lifecycle.core.fold import Folding
+from lifecycle.core.provider import Provider
+from lifecycle.core.strict_json import canonical
+from lifecycle.diagram.picture import draw_history
+from lifecycle.errors import UnknownOrderError
+from lifecycle.log.codec import hash_of, split
+from lifecycle.log.contract import Log, Record
+
+FORM: Final = "lifecycle-evidence/1"
+SEAL: Final = "seal"
+
+_BODIES: Final = ("body_text", "body_base64", "context", "context_base64")
+_PROVES: Final = (
+    "These records stood in the log, in this order and just as they are, when the checkpoint was "
+    "signed. The seal shows that whoever holds the key stands by every other part of this file."
+)
+_COMPLETE: Final = (
+    "The second signed root is over the last record of every order: no further record of this "
+    "order was in the log then, by the word of whoever holds the key."
+)
+_INCOMPLETE: Final = (
+    "That no other record of this order was in the log is not shown: that takes a file made with "
+    "--complete, or an export of the whole log."
+)
+
+
+def make_evidence(
+    log: Log,
+    provider: Provider,
+    order_id: str,
+    key: PrivateKey,
+    note: Note,
+    *,
+    bodies: bool = True,
+    complete: bool = False,
+) -> dict[str, Any]:
+    """Return the evidence of one order as a JSON object, under a checkpoint of this key.
+
+    Args:
+        log: that the checkpoint is of.
+        provider: whose order it is.
+        order_id: the order.
+        key: seals the file.
+        note: the checkpoint; records that came after it are left out.
+        bodies: whether what was sent and received is in it; the proofs hold without.
+        complete: whether to show that no record of the order is missing; reads the whole log.
+
+    Raises:
+        UnknownOrderError: the checkpoint saw nothing about it.
+    """
+    size, tree = Checkpoint.parse(note.text).head.size, LogTree(log)
+    stream = stream_of(provider.name, order_id)
+    indexes = {tree.index_of(record): record for record in log.read(stream)}
+    placed = {index: one for index, one in indexes.items() if index is not None and index < size}
+    if not placed:
+        raise UnknownOrderError(provider.name, order_id)
+    file: dict[str, Any] = {
+        "form": FORM,
+        "proves": [_PROVES, _COMPLETE if complete else _INCOMPLETE],
+        "order": {"provider": provider.name, "order_id": order_id, "stream": stream},
+        "records": [
+            _line(record, index, tree.inclusion(index, size), bodies=bodies)
+            for index, record in placed.items()
+        ],
+        "checkpoint": str(note),
+        "complete": _ends(log, stream, size, key) if complete else None,
+        **told_of(provider, stream, list(placed.values())),
+        "key": str(key.public),
+    }
+    return {**file, SEAL: str(key.sign(seal_text(file)))}
+
+
+def told_of(provider: Provider, stream: str, records: Sequence[Record]) -> dict[str, Any]:
+    """Return what the records of an order come to: its view, its history and its picture."""
+    events = rederived(provider, records, Chain(stream, Links(0), lambda _: None))
+    folding = Folding.of(provider.definition, events)
+    view, history = folding.view(), folding.history()
+    return {
+        "rules": {"fingerprint": provider.definition.fingerprint},
+        "view": view.model_dump(mode="json"),
+        "history": [entry.model_dump(mode="json") for entry in history],
+        "picture": draw_history(provider.definition, view, history).svg(),
+    }
+
+
+def seal_text(file: Mapping[str, Any]) -> str:
+    """Return what is signed over a file: the SHA-256 of each other part, as canonical JSON."""
+    origin = Note.parse(file["checkpoint"]).text.partition("\n")[0]
+    parts = sorted(name for name in file if name != SEAL)
+    hashes = [f"{name} {sha256(canonical(file[name])).hexdigest()}\n" for name in parts]
+    return f"{origin}/evidence\n{''.join(hashes)}"
+
+
+def end_leaf(stream: str, version: int, header_hash: str) -> bytes:
+    """Return the leaf that the end of a stream has in the second tree."""
+    return leaf_hash(canonical([stream, version, header_hash]))
+
+
+def ends_origin(origin: str) -> str:
+    """Return the origin of the checkpoint that is signed over the ends of streams."""
+    return f"{origin}/streams"
+
+
+def _line(record: Record, index: int, proof: Sequence[bytes], *, bodies: bool) -> dict[str, Any]:
+    line: dict[str, Any] = json.loads(line_of(record))
+    if not bodies:
+        line = {name: value for name, value in line.items() if name not in _BODIES}
+    return {**line, "index": index, "proof": [base64.b64encode(each).decode() for each in proof]}
+
+
+def _ends(log: Log, stream: str, size: int, key: PrivateKey) -> dict[str, Any]:
+    """Return the signed root over the end of every stream, and the proof for one."""
+    ends = {
+        record.stream: (record.version, hash_of(split(record)[0]))
+        for record in islice(log.scan(), size)
+    }
+    names = sorted(ends)
+    leaves = [end_leaf(name, *ends[name]) for name in names]
+    index = names.index(stream)
+    proof = inclusion(_over(leaves), index, len(leaves))
+    text = Checkpoint(head_of(leaves), ends_origin(key.public.name)).text + f"log-size {size}\n"
+    return {
+        "note": str(key.sign(text)),
+        "index": index,
+        "proof": [base64.b64encode(each).decode() for each in proof],
+    }
+
+
+def _over(leaves: Sequence[bytes]) -> Any:
+    return lambda level, index: head_of(leaves[index << level : (index + 1) << level]).root
