@@ -73,10 +73,8 @@ def make_evidence(
     Raises:
         UnknownOrderError: the checkpoint saw nothing about it.
     """
-    size, tree = Checkpoint.parse(note.text).head.size, LogTree(log)
-    stream = stream_of(provider.name, order_id)
-    indexes = {tree.index_of(record): record for record in log.read(stream)}
-    placed = {index: one for index, one in indexes.items() if index is not None and index < size}
+    size, stream = Checkpoint.parse(note.text).head.size, stream_of(provider.name, order_id)
+    placed = _placed(log, stream, size)
     if not placed:
         raise UnknownOrderError(provider.name, order_id)
     file: dict[str, Any] = {
@@ -84,7 +82,7 @@ def make_evidence(
         "proves": [_PROVES, _COMPLETE if complete else _INCOMPLETE],
         "order": {"provider": provider.name, "order_id": order_id, "stream": stream},
         "records": [
-            _line(record, index, tree.inclusion(index, size), bodies=bodies)
+            _line(record, index, LogTree(log).inclusion(index, size), bodies=bodies)
             for index, record in placed.items()
         ],
         "checkpoint": str(note),
@@ -124,6 +122,13 @@ def end_leaf(stream: str, version: int, header_hash: str) -> bytes:
 def ends_origin(origin: str) -> str:
     """Return the origin of the checkpoint that is signed over the ends of streams."""
     return f"{origin}/streams"
+
+
+def _placed(log: Log, stream: str, size: int) -> dict[int, Record]:
+    """Return the records of a stream that a checkpoint saw, by which leaf they are."""
+    tree = LogTree(log)
+    found = [(tree.index_of(record), record) for record in log.read(stream)]
+    return {index: record for index, record in found if index is not None and index < size}
 
 
 def _line(record: Record, index: int, proof: Sequence[bytes], *, bodies: bool) -> dict[str, Any]:

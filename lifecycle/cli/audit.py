@@ -43,26 +43,29 @@ from lifecycle.service.orders import Orders
 from lifecycle.service.receipt import QuarantineItem
 
 
+_Held = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--checkpoint",
+        metavar="CHECKPOINT",
+        help="An earlier one, or its file, kept elsewhere: what it saw must still be there.",
+    ),
+]
+_Evidence = Annotated[
+    Path | None,
+    typer.Option("--evidence", metavar="FILE", help="Verify this evidence, and no database."),
+]
+_Trusted = Annotated[
+    str | None,
+    typer.Option("--key", metavar="KEY", help="The only public key to trust for signatures."),
+]
+
+
 def verify(
     *,
-    checkpoint: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--checkpoint",
-            metavar="CHECKPOINT",
-            help="An earlier one, or its file, kept elsewhere: what it saw must still be there.",
-        ),
-    ] = None,
-    evidence: Annotated[
-        Path | None,
-        typer.Option(
-            "--evidence", metavar="FILE", help="Verify this file of evidence, and no database."
-        ),
-    ] = None,
-    key: Annotated[
-        str | None,
-        typer.Option("--key", metavar="KEY", help="The only public key to trust for signatures."),
-    ] = None,
+    checkpoint: _Held = None,
+    evidence: _Evidence = None,
+    key: _Trusted = None,
     db: Database = DEFAULT_DATABASE,
     json: Json = False,
 ) -> None:

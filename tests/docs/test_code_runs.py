@@ -13,6 +13,7 @@ import io
 import itertools
 import os
 import subprocess
+import shutil
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -90,6 +91,8 @@ def database(request, monkeypatch):
 def test_the_code_on_the_page_runs_and_prints_what_it_says(page, tmp_path, monkeypatch, request):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("LIFECYCLE_DB", raising=False)
+    for beside in page.parent.glob("*.py"):
+        shutil.copy(beside, tmp_path)
     if page.stem == "run-on-postgresql":
         request.getfixturevalue("database")
     # A module, as libraries look up what a page defines where it says it was defined.

@@ -9,6 +9,7 @@ import pytest
 from tests.docs.fences import PAGES, ROOT, blocks_of, named
 
 KINDS = {
+    "auditors": "For auditors",
     "tutorial": "Tutorial",
     "how-to": "How-to",
     "reference": "Reference",

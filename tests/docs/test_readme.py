@@ -88,7 +88,7 @@ def test_the_continuous_integration_installs_the_programs_that_are_missing(tmp_p
     assert done.stdout.splitlines()[-1] == "third"
     if os.geteuid() == 0:
         asked_for = (tmp_path / "asked").read_text().splitlines()[-1]
-        assert asked_for.endswith(" chromium pgbouncer")
+        assert asked_for.endswith(" chromium pgbouncer golang-go golang-golang-x-mod-dev")
     else:
         assert "will be skipped" in done.stderr
 
