@@ -42,7 +42,6 @@ from lifecycle.registry import known_providers, providers_with
 from lifecycle.service.orders import Orders
 from lifecycle.service.receipt import QuarantineItem
 
-
 _Held = Annotated[
     list[str] | None,
     typer.Option(

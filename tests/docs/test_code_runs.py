@@ -12,8 +12,8 @@ import doctest
 import io
 import itertools
 import os
-import subprocess
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
