@@ -62,10 +62,8 @@ def make_evidence(
     """Return the evidence of one order as a JSON object, under a checkpoint of this key.
 
     Args:
-        log: that the checkpoint is of.
-        provider: whose order it is.
-        order_id: the order.
-        key: seals the file.
+        log: what the checkpoint is of.
+        provider, order_id, key: whose order it is, which one, and what seals the file.
         note: the checkpoint; records that came after it are left out.
         bodies: whether what was sent and received is in it; the proofs hold without.
         complete: whether to show that no record of the order is missing; reads the whole log.
