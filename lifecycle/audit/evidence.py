@@ -63,7 +63,9 @@ def make_evidence(
 
     Args:
         log: what the checkpoint is of.
-        provider, order_id, key: whose order it is, which one, and what seals the file.
+        provider: whose order it is.
+        order_id: which one.
+        key: seals the file.
         note: the checkpoint; records that came after it are left out.
         bodies: whether what was sent and received is in it; the proofs hold without.
         complete: whether to show that no record of the order is missing; reads the whole log.
@@ -72,17 +74,13 @@ def make_evidence(
         UnknownOrderError: the checkpoint saw nothing about it.
     """
     size, stream = Checkpoint.parse(note.text).head.size, stream_of(provider.name, order_id)
-    placed = _placed(log, stream, size)
-    if not placed:
+    if not (placed := _placed(log, stream, size)):
         raise UnknownOrderError(provider.name, order_id)
     file: dict[str, Any] = {
         "form": FORM,
         "proves": [_PROVES, _COMPLETE if complete else _INCOMPLETE],
         "order": {"provider": provider.name, "order_id": order_id, "stream": stream},
-        "records": [
-            _line(record, index, LogTree(log).inclusion(index, size), bodies=bodies)
-            for index, record in placed.items()
-        ],
+        "records": _lines(log, placed, size, bodies=bodies),
         "checkpoint": str(note),
         "complete": _ends(log, stream, size, key) if complete else None,
         **told_of(provider, stream, list(placed.values())),
@@ -129,11 +127,17 @@ def _placed(log: Log, stream: str, size: int) -> dict[int, Record]:
     return {index: record for index, record in found if index is not None and index < size}
 
 
-def _line(record: Record, index: int, proof: Sequence[bytes], *, bodies: bool) -> dict[str, Any]:
-    line: dict[str, Any] = json.loads(line_of(record))
-    if not bodies:
-        line = {name: value for name, value in line.items() if name not in _BODIES}
-    return {**line, "index": index, "proof": [base64.b64encode(each).decode() for each in proof]}
+def _lines(
+    log: Log, placed: Mapping[int, Record], size: int, *, bodies: bool
+) -> list[dict[str, Any]]:
+    """Return the exported line of each record, with the proof that it stood in the log."""
+    lines = []
+    for index, record in placed.items():
+        line = json.loads(line_of(record))
+        kept = {name: line[name] for name in line if bodies or name not in _BODIES}
+        proof = [base64.b64encode(each).decode() for each in LogTree(log).inclusion(index, size)]
+        lines.append({**kept, "index": index, "proof": proof})
+    return lines
 
 
 def _ends(log: Log, stream: str, size: int, key: PrivateKey) -> dict[str, Any]:
