@@ -22,19 +22,19 @@ from typing import Any, Final
 
 import uvicorn
 
+from campaigns.accounts import ACCOUNTS, OURS, Account
 from lifecycle.composition import connect_async
 from lifecycle.core.event import Entry, Event
 from lifecycle.errors import ProviderError
-from lifecycle.http.create_order import Refused, Unknown, create_order_async
-from lifecycle.http.receiver import BearerTokens, Receiver, Service
+from lifecycle.http.create_order import CreateRequest, Refused, Unknown, create_order_async
+from lifecycle.http.receiver import Credentials, Receiver, Service
 from lifecycle.http.reconcile import keep_reconciled
 from lifecycle.log.contract import QUARANTINE, Append
 from lifecycle.log.stores.sqlite import log as sqlite
-from lifecycle.providers.instacart.client import AsyncClient
-from lifecycle.providers.instacart.request import Address, CreateOrder
+from lifecycle.registry import part_of
 from lifecycle.service.async_orders import AsyncOrders
 
-CLIENT: Final = "instacart"
+CLIENT: Final = "the-provider"
 SECRET: Final = "a secret of the campaign, 32 bytes and more"  # noqa: S105 - it guards nothing
 SETTLE_AFTER: Final = timedelta(seconds=2)
 EVERY: Final = timedelta(seconds=1)
@@ -43,10 +43,10 @@ TIMEOUT: Final = 1.0
 LAG: Final = 3.0
 BLIND_TRIES: Final = 5
 
-Create = Callable[[AsyncOrders, AsyncClient, CreateOrder], Awaitable[dict[str, Any]]]
+Create = Callable[[AsyncOrders, Any, CreateRequest], Awaitable[dict[str, Any]]]
 
 
-async def create(orders: AsyncOrders, client: AsyncClient, request: CreateOrder) -> dict[str, Any]:
+async def create(orders: AsyncOrders, client: Any, request: CreateRequest) -> dict[str, Any]:
     """Return what became of a create request."""
     outcome = await create_order_async(orders, client, request, settle_after=SETTLE_AFTER)
     answer: dict[str, Any] = {"outcome": type(outcome).__name__.lower()}
@@ -58,13 +58,13 @@ async def create(orders: AsyncOrders, client: AsyncClient, request: CreateOrder)
 
 
 async def create_blindly(
-    orders: AsyncOrders, client: AsyncClient, request: CreateOrder
+    orders: AsyncOrders, client: Any, request: CreateRequest
 ) -> dict[str, Any]:
     """Broken on purpose: what was not answered with success is simply sent again."""
     await orders.begin_request(request.order_id, request.body())
     for _ in range(BLIND_TRIES):
         try:
-            answer = await client.create(request)
+            answer = await client.create(request.body())
         except ProviderError:
             continue
         if answer.http_status // 100 == 2:
@@ -94,8 +94,9 @@ class HastyLog(sqlite.SQLiteLog):
 class OrderRoute:
     """Takes create requests; an ASGI app to mount beside the receiver."""
 
-    def __init__(self, orders: AsyncOrders, client: AsyncClient, make: Create) -> None:
+    def __init__(self, orders: AsyncOrders, account: Account, client: Any, make: Create) -> None:
         self._orders = orders
+        self._account = account
         self._client = client
         self._make = make
 
@@ -107,8 +108,8 @@ class OrderRoute:
             body += message.get("body", b"")
             if not message.get("more_body", False):
                 break
-        fields = json.loads(body)
-        request = CreateOrder(**fields | {"address": Address(**fields["address"])})
+        asked = json.loads(body)
+        request = self._account.request(asked["order_id"], asked["right"])
         answer = json.dumps(await self._make(self._orders, self._client, request)).encode()
         headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(answer))]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
@@ -117,22 +118,17 @@ class OrderRoute:
 
 async def serve(options: argparse.Namespace) -> None:
     """Serve until SIGTERM."""
-    receiver = Receiver(
-        connect_async(f"sqlite:///{options.db}"), BearerTokens({CLIENT: SECRET}, [SECRET])
-    )
-    client = AsyncClient(
-        options.provider,
-        client_id="retailer",
-        client_secret="retailer-secret",  # noqa: S106 - the simulator's own default
-        user_id="kamal",
-        timeout=TIMEOUT,
-        first_wait=0.05,
-    )
+    name, account = options.provider, ACCOUNTS[options.provider]
+    gate = part_of(name, "receiver").RECEIVER.gate(Credentials({CLIENT: [SECRET]}, [SECRET]))
+    receiver = Receiver(connect_async(f"sqlite:///{options.db}", provider=name), gate)
+    settings = account.settings(options.provider_url, OURS)
+    make_client = part_of(name, "client").CLIENT.async_client
+    client = make_client(**settings, timeout=TIMEOUT, first_wait=0.05)
     make = create_blindly if options.variant == "blind" else create
     keep = keep_reconciled(client, every=EVERY, longer_than=OVERDUE, interval=OVERDUE)
     service = Service(
         receiver,
-        mounts={"/orders": OrderRoute(receiver.orders, client, make)},
+        mounts={"/orders": OrderRoute(receiver.orders, account, client, make)},
         background={"reconciliation": keep},
     )
     listener = socket.create_server(("127.0.0.1", options.port))
@@ -146,7 +142,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--db", required=True)
     parser.add_argument("--port", type=int, required=True)
-    parser.add_argument("--provider", required=True, help="the provider's base URL")
+    parser.add_argument("--provider", required=True, choices=tuple(ACCOUNTS))
+    parser.add_argument("--provider-url", required=True, help="the provider's base URL")
     parser.add_argument("--variant", default="sound", choices=("sound", "hasty", "blind"))
     options = parser.parse_args()
     if options.variant == "hasty":

@@ -8,7 +8,7 @@ created twice though the provider would allow it, and every callback that was an
 the log. The controls are a service that acknowledges before it commits, and one that resends
 create requests without polling first.
 
-    python -m campaigns.three_processes --orders 500
+    python -m campaigns.three_processes --orders 500 --provider uber_direct
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from typing import Any, Final, NamedTuple
 
 import httpx2
 
+from campaigns.accounts import ACCOUNTS
 from campaigns.example_service import CLIENT, SECRET
 from campaigns.scratch_folder import scratch
 from campaigns.verdict import Campaign, Figures
@@ -66,10 +67,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "percent": (10, "how often each fault befalls what it can befall"),
         },
     )
+    campaign.parser.add_argument("--provider", default="instacart", choices=tuple(ACCOUNTS))
     options = campaign.parse(arguments)
 
     def run(variant: str, orders: int, percent: int) -> Figures:
-        plan = Plan(variant, options.seed, orders, options.kills, percent / 100)
+        plan = Plan(options.provider, variant, options.seed, orders, options.kills, percent / 100)
         return Run(campaign, plan).figures()
 
     # Beside each other: they wait for sockets and clocks, hardly for a processor.
@@ -81,12 +83,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "acknowledges before it commits": hasty.result(),
         "resends without asking": blind.result(),
     }
-    return campaign.verdict("three processes", subject.result(), controls)
+    return campaign.verdict(f"three processes, {options.provider}", subject.result(), controls)
 
 
 class Plan(NamedTuple):
-    """How large a run is, and which variant of the service it tries."""
+    """How large a run is, with which provider, and which variant of the service it tries."""
 
+    provider: str
     variant: str
     seed: int
     orders: int
@@ -114,13 +117,14 @@ class Run:
         """Return what the run found."""
         with scratch() as folder:
             port = free_port()
-            with provider(self._plan.seed, self._plan.rate, port) as url:
-                service = Shop(folder / "shop.db", port, url, self._plan.variant)
+            with provider(self._plan, port) as url:
+                service = Shop(folder / "shop.db", port, url, self._plan)
                 try:
                     truths = asyncio.run(self._drive(service, url))
                 finally:
                     service.stop()
-            with connect(f"sqlite:///{folder / 'shop.db'}") as orders:
+            url = f"sqlite:///{folder / 'shop.db'}"
+            with connect(url, provider=self._plan.provider) as orders:
                 compare(orders, truths, self._figures)
         return self._figures
 
@@ -152,7 +156,7 @@ class Run:
             if told["outcome"] == "created" or told.get("why") == "canceled":
                 break
             if told["outcome"] == "correctable" and not corrected:
-                corrected, request = True, request | {"address": ADDRESS}
+                corrected, request = True, request | {"right": True}
             else:
                 await asyncio.sleep(min(told.get("retry_after") or PAUSE, 3.0))
         async with self._progress:
@@ -185,7 +189,8 @@ class Run:
         """Wait until reconciliation has nothing left to ask for, or long enough."""
         deadline = asyncio.get_running_loop().time() + END_SECONDS / 4
         while asyncio.get_running_loop().time() < deadline:
-            with connect(f"sqlite:///{service.db}", create=False) as orders:
+            url, name = f"sqlite:///{service.db}", self._plan.provider
+            with connect(url, provider=name, create=False) as orders:
                 if all(is_true(seen(orders, truth), truth) for truth in truths):
                     return
             self._tell("reconciling")
@@ -195,7 +200,7 @@ class Run:
 class Shop:
     """The service: a process that is started, killed, and started again."""
 
-    def __init__(self, db: Path, port: int, provider_url: str, variant: str) -> None:
+    def __init__(self, db: Path, port: int, provider_url: str, plan: Plan) -> None:
         self.db = db
         self.url = f"http://127.0.0.1:{port}"
         self._command = [
@@ -208,7 +213,14 @@ class Shop:
                 "--port",
                 str(port),
             ),
-            *("--provider", provider_url, "--variant", variant),
+            *(
+                "--provider",
+                plan.provider,
+                "--provider-url",
+                provider_url,
+                "--variant",
+                plan.variant,
+            ),
         ]
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -241,12 +253,12 @@ class Shop:
 
 
 @contextmanager
-def provider(seed: int, rate: float, port: int) -> Iterator[str]:
+def provider(plan: Plan, port: int) -> Iterator[str]:
     """Run a provider that calls the service back, and yield its base URL."""
     settings = {
         "callback_client_id": CLIENT,
         "callback_client_secret": SECRET,
-        "seed": seed,
+        "seed": plan.seed,
         "speed": SPEED,
         "slow_seconds": 1.5,
         "retries": 9,
@@ -255,7 +267,7 @@ def provider(seed: int, rate: float, port: int) -> Iterator[str]:
     named = [part for name, value in settings.items() for part in ("--set", f"{name}={value}")]
     callbacks = ("--callback-url", f"http://127.0.0.1:{port}/callbacks")
     command = [sys.executable, "-m", "lifecycle", "simulate", "--port", "0", *callbacks]
-    command += ["--hostile", str(rate), *named]
+    command += ["--provider", plan.provider, "--hostile", str(plan.rate), *named]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)  # noqa: S603
     try:
         told = (process.stderr.readline() if process.stderr else "").split()
@@ -265,23 +277,10 @@ def provider(seed: int, rate: float, port: int) -> Iterator[str]:
         process.wait()
 
 
-ADDRESS: Final = {"address_line_1": "50 Beale St", "postal_code": "94105"}
-
-
 def first_request(order_id: str, seed: int) -> dict[str, Any]:
-    """Return an order's request; one in seven has to be corrected."""
+    """Return what an order's first request is like; one in seven has to be corrected."""
     wrong = sum(order_id.encode()) % 7 == seed % 7
-    return {
-        "order_id": order_id,
-        "service_option_hold_id": 42,
-        "location_code": "1003",
-        "first_name": "Kamal",
-        "last_name": "Singh",
-        "user_phone": "+18005550101",
-        "items_count": 12,
-        "items_weight": 15,
-        "address": ADDRESS | {"postal_code": "nowhere"} if wrong else ADDRESS,
-    }
+    return {"order_id": order_id, "right": not wrong}
 
 
 async def asked(

@@ -6,11 +6,9 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
+from campaigns.accounts import ACCOUNTS
 from lifecycle import connect, connect_async
 from lifecycle.http.receiver import Credentials, Receiver
-from lifecycle.providers.doordash_drive.client import CreateDelivery as CreateAtDoorDash
-from lifecycle.providers.instacart.request import Address, CreateOrder
-from lifecycle.providers.uber_direct.client import CreateDelivery as CreateAtUber
 from lifecycle.registry import part_of
 from lifecycle.simulator import RunningSimulator, Simulator
 from tests.serving import asgi_server
@@ -22,81 +20,24 @@ OURS = "cmV0YWlsZXItc2VjcmV0LW9mLXRoZS10ZXN0cy0zMi1ieXRlcw"
 
 
 class Shop(NamedTuple):
-    """How one provider is met: our account, a request, and one that has to be corrected."""
+    """How one provider is met: our account, a request, and the status of an order just made."""
 
     name: str
     account: Callable[[str], Mapping[str, str]]
     request: Callable[..., Any]
     made: str
-    """The status of an order that was just made."""
 
 
-def at_instacart(order_id: str, *, right: bool = True) -> Any:
-    address = Address(address_line_1="50 Beale St", postal_code="94105" if right else "nowhere")
-    return CreateOrder(
-        order_id=order_id,
-        service_option_hold_id=42,
-        location_code="1003",
-        first_name="Kamal",
-        last_name="Singh",
-        user_phone="+18005550101",
-        items_count=12,
-        items_weight=15,
-        address=address,
-    )
+def shop_of(name: str) -> Shop:
+    settings, request, made = ACCOUNTS[name]
+
+    def requested(order_id: str, *, right: bool = True) -> Any:
+        return request(order_id, right)
+
+    return Shop(name, lambda url: settings(url, OURS), requested, made)
 
 
-def at_doordash(order_id: str, *, right: bool = True) -> Any:
-    address = "1201 3rd Avenue, Seattle, WA 98101" if right else " "
-    fields = {"dropoff_address": address, "dropoff_phone_number": "+16505550112"}
-    return CreateAtDoorDash(order_id, fields)
-
-
-def at_uber(order_id: str, *, right: bool = True) -> Any:
-    fields = {
-        "dropoff_name": "Kim Placeholder",
-        "dropoff_address": "30 Lincoln Center Plaza, New York, NY 10023" if right else "",
-        "dropoff_phone_number": "+15555550102",
-    }
-    return CreateAtUber(order_id, fields)
-
-
-SHOPS = {
-    "instacart": Shop(
-        "instacart",
-        lambda url: {
-            "base_url": url,
-            "client_id": "retailer",
-            "client_secret": OURS,
-            "user_id": "kamal",
-        },
-        at_instacart,
-        "created",
-    ),
-    "doordash_drive": Shop(
-        "doordash_drive",
-        lambda url: {
-            "base_url": url,
-            "developer_id": "retailer",
-            "key_id": "key-1",
-            "signing_secret": OURS,
-        },
-        at_doordash,
-        "created",
-    ),
-    "uber_direct": Shop(
-        "uber_direct",
-        lambda url: {
-            "base_url": url,
-            "token_url": f"{url}/oauth/v2/token",
-            "customer_id": "cus_1",
-            "client_id": "retailer",
-            "client_secret": OURS,
-        },
-        at_uber,
-        "pending",
-    ),
-}
+SHOPS = {name: shop_of(name) for name in ACCOUNTS}
 
 
 class World(NamedTuple):

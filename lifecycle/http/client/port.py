@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final, Self
 
 from lifecycle.errors import InvalidArgumentError
-from lifecycle.http.client.calls import Access
+from lifecycle.http.client.calls import Access, Pacing
 
 ENVIRONMENT: Final = "LIFECYCLE_PROVIDER_"
 
@@ -48,8 +49,8 @@ class ClientPort:
         `LIFECYCLE_PROVIDER_URL`.
         """
         return cls(
-            lambda **settings: client(*access(**settings)),
-            lambda **settings: async_client(*access(**settings)),
+            partial(_made, client, access),
+            partial(_made, async_client, access),
             {_variable(argument): argument for argument in needed},
             {_variable(argument): argument for argument in optional},
         )
@@ -77,3 +78,8 @@ class ClientPort:
 
 def _variable(argument: str) -> str:
     return argument.removeprefix("base_").upper()
+
+
+def _made(client: Callable[..., Any], access: Callable[..., Access], **given: Any) -> Any:
+    pacing = {name: given.pop(name) for name in Pacing.__annotations__ if name in given}
+    return client(*access(**given), **pacing)
