@@ -22,6 +22,7 @@ from lifecycle.cli.evidence import evidence
 from lifecycle.cli.failure import DONE, USAGE, ending_of
 from lifecycle.cli.letters import drop, handed, letters, redrive, show_letter
 from lifecycle.cli.log import backup, copy, export, ingest, init
+from lifecycle.cli.new_provider import new
 from lifecycle.cli.orders import history, listing, show, watch
 from lifecycle.cli.output import say, warn
 from lifecycle.cli.picture import diagram, stats
@@ -90,8 +91,15 @@ database = typer.Typer(
     help="Prepare the database.", no_args_is_help=True, pretty_exceptions_enable=False
 )
 
+packages = typer.Typer(invoke_without_command=True, pretty_exceptions_enable=False)
+
 for _command in _COMMANDS:
-    app.command("list" if _command is listing else None)(_guarded(_command))
+    if _command is providers:
+        packages.callback()(_guarded(providers))
+        packages.command("new")(_guarded(new))
+        app.add_typer(packages, name="providers")
+    else:
+        app.command("list" if _command is listing else None)(_guarded(_command))
 database.command("init")(_guarded(init))
 app.add_typer(database, name="db")
 

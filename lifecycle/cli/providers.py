@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
+import typer
+
 from lifecycle.cli.option import Json
 from lifecycle.cli.output import Cell, print_json_array, print_table
 from lifecycle.registry import BrokenProvider, FoundProvider, found_providers
@@ -13,8 +15,10 @@ HEADINGS: Final = ("name", "from", "definition", "fingerprint", "offers")
 _FINGERPRINT_SHOWN: Final = 12
 
 
-def providers(*, json: Json = False) -> None:
+def providers(context: typer.Context, *, json: Json = False) -> None:
     """List the providers that are installed, broken ones too."""
+    if context.invoked_subcommand is not None:
+        return
     if json:
         print_json_array(map(_as_json, found_providers()))
     else:

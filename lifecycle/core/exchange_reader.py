@@ -12,12 +12,39 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from lifecycle.core.definition import Definition
-from lifecycle.core.event import ACCEPTED, FAILED, POLL_FAILED, REJECTED, Arrival, Fault, Problem
-from lifecycle.core.identity import as_kept, id_text, spoken_word
+from lifecycle.core.event import (
+    ACCEPTED,
+    FAILED,
+    NOTHING,
+    POLL_FAILED,
+    REJECTED,
+    Arrival,
+    Fault,
+    Problem,
+)
+from lifecycle.core.identity import as_kept, id_text, plain_text, spoken_word
 from lifecycle.core.provider import JsonObject, Reading
 from lifecycle.core.response import accepted_state, fate_of, is_success, response_name
 
 _NOTHING_SAID: Final[JsonObject] = {}
+
+
+def fault_in(
+    message: str, *, code: str | None = None, key: str | None = None
+) -> Callable[[JsonObject], tuple[Fault, ...]]:
+    """Return a function that reads the one error of a body, by the names of its fields.
+
+    A body whose `message` is no text has no error.
+    """
+
+    def read(body: JsonObject) -> tuple[Fault, ...]:
+        said = plain_text(body.get(message))
+        if said is None:
+            return ()
+        named = None if key is None else plain_text(body.get(key))
+        return (Fault(said, None if code is None else id_text(body.get(code)), named),)
+
+    return read
 
 
 @dataclass(frozen=True)
@@ -25,15 +52,14 @@ class ExchangeReader:
     """Reads requests, responses and polls, by the shapes of a provider's bodies.
 
         EXCHANGES = ExchangeReader(PARCEL, order_id="parcel", status="state", rejected="refused",
-                                   is_error=lambda body: "problem" in body,
-                                   faults=read_faults, details=read_details)
+                                   faults=fault_in("problem", code="code"))
 
     Attributes:
         definition: the provider's lifecycle.
         order_id: the field of an order object that has the order's id.
         status: the field of an order object that has its status.
         rejected: the state of an order whose create request was rejected.
-        is_error: tells whether a body is an error.
+        is_error: tells whether a body is an error, where its HTTP status does not.
         faults: returns the errors in a body; none if it is no error.
         details: returns the details in an order object.
         request_id: the field of a create request that has the order's id, if it is another.
@@ -47,9 +73,9 @@ class ExchangeReader:
     order_id: str
     status: str
     rejected: str
-    is_error: Callable[[JsonObject], bool]
-    faults: Callable[[JsonObject], tuple[Fault, ...]]
-    details: Callable[[JsonObject], Mapping[str, Any]]
+    is_error: Callable[[JsonObject], bool] = lambda _: False
+    faults: Callable[[JsonObject], tuple[Fault, ...]] = lambda _: ()
+    details: Callable[[JsonObject], Mapping[str, Any]] = lambda _: NOTHING
     request_id: str | None = None
     name: Callable[[object], str | None] = spoken_word
     links: Callable[[JsonObject], tuple[str, ...]] = lambda _: ()

@@ -119,6 +119,11 @@ def id_text(value: object) -> str | None:
     return str(value) if type(value) is int else None
 
 
+def plain_text(value: object) -> str | None:
+    """Return a text that says something, None where `value` is none or empty."""
+    return value if type(value) is str and value else None
+
+
 def is_order_id(text: str) -> bool:
     """Tell whether a text can name an order: 1 to 255 bytes, no C0 control, DEL, surrogate."""
     if not text or len(text) > MAX_ID_BYTES:

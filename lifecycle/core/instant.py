@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
-from typing import Final
+from datetime import UTC, datetime, timedelta
+from typing import Final, Literal
 
 from lifecycle.errors import InvalidArgumentError
 
@@ -17,6 +17,8 @@ _MONTHS: Final = (
     *("Jul", "Aug", "Sep", "Oct", "Nov", "Dec"),
 )
 _TWO_DIGITS: Final = tuple(f"{number:02}" for number in range(60))
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 # Year 1, 1970 and 9999 stand where somebody had no time to say: they would order events and
 # end orders.
@@ -57,6 +59,35 @@ def parse_event_time(text: str) -> datetime | None:
     """
     instant = parse_instant(text)
     return None if instant is None or is_placeholder(instant) else instant
+
+
+def read_event_time(
+    value: object, *, per_second: int | None = None
+) -> tuple[datetime | None, tuple[Literal["bad_time"], ...]]:
+    """Return the instant that a field of a body names, and what is odd about it.
+
+        occurred_at, problems = read_event_time(body.get("time"), per_second=1000)
+
+    Text is read as `parse_event_time` does. Where `per_second` is given, the field is a number
+    instead, which counts so many a second since 1970. Nothing there is nothing odd.
+    """
+    if value is None or value == "":
+        return None, ()
+    if per_second is None:
+        found = parse_event_time(value) if isinstance(value, str) else None
+    else:
+        found = _counted(value, per_second)
+    return (None, ("bad_time",)) if found is None else (found, ())
+
+
+def _counted(number: object, per_second: int) -> datetime | None:
+    if type(number) is not int and type(number) is not float:
+        return None
+    try:
+        instant = _EPOCH + timedelta(seconds=1) * number / per_second
+    except (OverflowError, ValueError):  # beyond all years, or not a number
+        return None
+    return None if is_placeholder(instant) else instant
 
 
 def is_placeholder(instant: datetime) -> bool:

@@ -7,7 +7,8 @@
 | module | holds |
 |---|---|
 | `port` | what a provider says of itself: `SimulatedProvider` |
-| `requests`, `status_plan` | what most providers are put together from: routes, plans |
+| `requests` | routes as a table, and cancellation |
+| `bodies`, `stepped`, `recordings` | providers whose orders go in plain steps |
 | `settings`, `scenarios` | credentials, callbacks, faults, clock; what can happen |
 | `app` | `Simulator`: the ASGI application |
 | `server` | `serve` on a socket, `RunningSimulator` in a thread |
@@ -29,7 +30,6 @@ from lifecycle.simulator.requests import cancel_to, route_by
 from lifecycle.simulator.scenarios import ANSWERS, CALLBACKS, Scenario, with_faults
 from lifecycle.simulator.server import RunningSimulator, serve
 from lifecycle.simulator.settings import Settings
-from lifecycle.simulator.status_plan import StatusPlans
 from lifecycle.simulator.truth import Attempt, OrderTruth, PastEvent, SentCallback
 
 __all__ = [
@@ -51,7 +51,6 @@ __all__ = [
     "Settings",
     "SimulatedProvider",
     "Simulator",
-    "StatusPlans",
     "cancel_to",
     "route_by",
     "serve",

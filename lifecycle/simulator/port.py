@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
+from lifecycle.core.identity import plain_text
 from lifecycle.simulator.http import Reply, Request
 from lifecycle.simulator.plan import Body, Plan, PlanRequest
 from lifecycle.simulator.scenarios import Scenario, names_of_kind
@@ -95,8 +96,9 @@ class SimulatedProvider:
         token_path: where it grants tokens, split; None: it checks `is_authorized` instead.
         is_authorized: tells whether a request may be made, where no tokens are granted.
         forced: the names of the scenarios that a create request asks for.
-        reject: the answer that rejects a create request, or None: then it is rejected only by
-            a refusal that it forces, and where its order id is taken.
+        needed: the texts that a create request is rejected without.
+        reject: the answer that rejects a create request for another reason, or None: then it is
+            rejected only by a refusal that it forces, and where its order id is taken.
         answer_created: the answer to a create request that made an order; else the order.
         operations: what can be done to an order beside getting it, by name.
         listing: the answer to a request for the list of orders, the newest first.
@@ -119,6 +121,7 @@ class SimulatedProvider:
     token_path: tuple[str, ...] | None = None
     is_authorized: Callable[[Request, Any], bool] | None = None
     forced: Callable[[Mapping[str, Any]], frozenset[str]] = lambda _: frozenset()
+    needed: tuple[str, ...] = ()
     reject: Reject = lambda *_: None
     answer_created: AnswerCreated | None = None
     operations: Mapping[str, Operation] = field(default_factory=dict)
@@ -142,7 +145,8 @@ class SimulatedProvider:
         rejected = self.reject(api, order, body, forced)
         if rejected is not None:
             return rejected
-        if names_of_kind(forced, "refusal", self.scenarios):
+        missing = [name for name in self.needed if plain_text(body.get(name)) is None]
+        if missing or names_of_kind(forced, "refusal", self.scenarios):
             return self.answers.rejected
         is_taken = order.created_orders and api.settings.on_repeat == "refuse"
         return self.answers.repeated if is_taken else None

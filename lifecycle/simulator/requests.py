@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 
 from lifecycle.simulator.http import Reply, Request
 from lifecycle.simulator.order import CreatedOrder, Order
@@ -13,15 +13,15 @@ _OF_ORDER = "{order_id}"
 _OF_ACCOUNT = "{account}"
 
 
-def route_by(table: Mapping[str, str]) -> Callable[[Request], Route | None]:
+def route_by(**routes: str) -> Callable[[Request], Route | None]:
     """Return a function that tells what a request is about.
 
-        route_by({"create": "POST /parcels", "get": "GET /parcels/{order_id}"})
+        route_by(create="POST /parcels", get="GET /parcels/{order_id}")
 
     Each operation has a method and a path, in which `{order_id}` and `{account}` stand for a
     part each. Another method on such a path is answered as the wrong one.
     """
-    rows = [(name, *route.split(" /")) for name, route in table.items()]
+    rows = [(name, *route.split(" /")) for name, route in routes.items()]
     known = [(name, method, tuple(path.split("/"))) for name, method, path in rows]
 
     def route(request: Request) -> Route | None:

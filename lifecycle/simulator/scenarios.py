@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Final, Literal, NamedTuple
 
+from lifecycle.errors import InvalidArgumentError
+
 Kind = Literal["way", "refusal", "answer", "callbacks"]
 
 
@@ -51,8 +53,17 @@ FAULTS: Final = frozenset(scenario.name for scenario in (*ANSWERS, *CALLBACKS))
 
 
 def by_name(scenarios: Iterable[Scenario]) -> Mapping[str, Scenario]:
-    """Return scenarios by their names."""
-    return {scenario.name: scenario for scenario in scenarios}
+    """Return scenarios by their names.
+
+    Raises:
+        InvalidArgumentError: two have the same, as a way that is called as a fault is.
+    """
+    named: dict[str, Scenario] = {}
+    for scenario in scenarios:
+        if named.setdefault(scenario.name, scenario) is not scenario:
+            one = "a name of its own for each scenario"
+            raise InvalidArgumentError("the name", one, found=scenario.name)
+    return named
 
 
 def with_faults(*own: Scenario) -> Mapping[str, Scenario]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from random import Random
-from typing import Any, Final, NamedTuple
+from typing import Any, ClassVar, Final, NamedTuple
 
 from lifecycle.simulator.bodies import Bodies
 from lifecycle.simulator.http import Reply
@@ -14,6 +14,7 @@ from lifecycle.simulator.order_api import OrderApi
 from lifecycle.simulator.plan import Body, Plan, PlannedEvent, PlanRequest
 from lifecycle.simulator.port import Reject
 from lifecycle.simulator.scenarios import Scenario, with_faults
+from lifecycle.simulator.settings import Settings
 
 _SHORTEST_STEP: Final = 20
 _LONGEST_STEP: Final = 600
@@ -73,6 +74,21 @@ def planned(bodies: Bodies, ways: Mapping[str, Way]) -> Callable[[Any, PlanReque
 def scenarios_of(ways: Mapping[str, Way]) -> Mapping[str, Scenario]:
     """Return the scenarios of these ways, and every fault."""
     return with_faults(*(Scenario(name, "way", way.description) for name, way in ways.items()))
+
+
+def settings_of(ways: Mapping[str, Way]) -> type[Settings]:
+    """Return the class of settings of a provider with these ways that has no others.
+
+    Its callbacks carry no token: `callback_client_secret` may sign them.
+    """
+
+    class SteppedSettings(Settings):
+        """How the provider behaves; see `lifecycle.simulator.Settings`."""
+
+        scenarios: ClassVar[Mapping[str, Scenario]] = scenarios_of(ways)
+        fetches_token: ClassVar[bool] = False
+
+    return SteppedSettings
 
 
 def requiring(fields: Iterable[str], rejection: Callable[..., Reply]) -> Reject:

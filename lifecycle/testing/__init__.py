@@ -10,6 +10,7 @@
                └→ Coverage                                             what is tested
 
     simulated ─→ a provider on a real socket, with callbacks and its truth
+    receiving ─→ a receiver of callbacks on another
 
 The pytest plugin `pytest_lifecycle` is installed with the distribution. Each provider builds
 its own recordings, in a module `recordings` of its package.
@@ -22,7 +23,7 @@ from lifecycle.testing.golden import Golden
 from lifecycle.testing.handmade import HandMade, Recording, event
 from lifecycle.testing.recordings import load_recordings, memory_orders, received_in_order
 from lifecycle.testing.scenario import Given, When, given
-from lifecycle.testing.simulation import Simulated, simulated
+from lifecycle.testing.simulation import Simulated, receiving, simulated
 from lifecycle.testing.strategies import (
     definitions,
     deliveries,
@@ -56,6 +57,7 @@ __all__ = [
     "load_recordings",
     "memory_orders",
     "received_in_order",
+    "receiving",
     "simulated",
     "walks_to_moves",
     "walks_to_states",

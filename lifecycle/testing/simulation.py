@@ -1,14 +1,20 @@
-"""A simulated provider on a real socket."""
+"""A simulated provider on a real socket, and a receiver for its callbacks on another."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Protocol
+from threading import Thread
+from typing import TYPE_CHECKING, Any, Protocol
+from wsgiref.simple_server import WSGIRequestHandler, make_server
 
 from lifecycle.composition import DEFAULT_PROVIDER
 from lifecycle.registry import part_of
+from lifecycle.service.orders import Orders
 from lifecycle.simulator import RunningSimulator, Simulator
+
+if TYPE_CHECKING:
+    from lifecycle.http.receiver import Gate
 
 
 class Simulated(Protocol):
@@ -32,6 +38,33 @@ class Simulated(Protocol):
     def close(self) -> None:
         """Stop, and cancel what is pending."""
         ...
+
+
+@contextmanager
+def receiving(orders: Orders, gate: Gate) -> Iterator[str]:
+    """Yield the URL at which callbacks for these orders come in, on a free port of the loopback.
+
+    Raises:
+        MissingExtraError: the extra `http` is not installed.
+    """
+    from lifecycle.http.receiver import SyncReceiver
+
+    receiver = SyncReceiver(orders, gate)
+    with make_server("127.0.0.1", 0, receiver, handler_class=_Silent) as server:
+        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}/callbacks"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+class _Silent(WSGIRequestHandler):
+    """Keeps its log of requests to itself."""
+
+    def log_message(self, *_: object) -> None:
+        """Log nothing."""
 
 
 @contextmanager

@@ -31,6 +31,7 @@ from lifecycle import simulator as simulators
 from lifecycle.audit import export as export_module
 from lifecycle.audit import verify as verify_module
 from lifecycle.cli.demo import DEFAULT_ORDERS, DEFAULT_SEED
+from lifecycle.cli.new_provider import SKELETON, package_of
 from lifecycle.core import identity, instant, strict_json
 from lifecycle.core.definition import Definition
 from lifecycle.diagram import dot as dot_module
@@ -374,6 +375,12 @@ def mutations() -> str:
     return "\n\n".join(parts)
 
 
+def skeleton(module: str) -> str:
+    """Return a module of the package that `lifecycle providers new` writes."""
+    (text,) = (text for path, text in package_of(SKELETON) if path.name == module)
+    return f"```python\n{text}```"
+
+
 PARTS: dict[str, Callable[[], str]] = {
     "definition": definition_of("instacart"),
     "doordash_drive": definition_of("doordash_drive"),
@@ -387,6 +394,10 @@ PARTS: dict[str, Callable[[], str]] = {
     "simulator_settings": simulator_settings,
     "truth": truth,
     "mutations": mutations,
+    "skeleton_reader": partial(skeleton, "__init__.py"),
+    "skeleton_receiver": partial(skeleton, "receiver.py"),
+    "skeleton_client": partial(skeleton, "client.py"),
+    "skeleton_simulator": partial(skeleton, "simulator.py"),
 }
 
 

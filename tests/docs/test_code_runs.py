@@ -20,6 +20,7 @@ from types import ModuleType
 
 import pytest
 
+from lifecycle.registry import found_providers, known_providers
 from tests.docs.fences import PAGES, ROOT, Block, blocks_of, named
 from tests.postgres_server import SUPERUSER
 
@@ -54,10 +55,16 @@ def commands_of(text: str) -> list[tuple[str, str]]:
     return [(piece.partition("\n")[0], piece.partition("\n")[2]) for piece in pieces]
 
 
-def run_console(command: str) -> str:
-    """Run one command with this environment's programs first and return what it printed."""
+def run_console(command: str, packages: Path) -> str:
+    """Run one command with this environment's programs first and return what it printed.
+
+    What it installs goes to a folder of its own, and comes from nowhere else than here.
+    """
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
     environment = os.environ | {"PATH": path, "NO_COLOR": "1", "COLUMNS": "100"}
+    environment |= {"PIP_TARGET": str(packages), "PYTHONPATH": str(packages)}
+    environment |= dict.fromkeys(("PIP_NO_INDEX", "PIP_NO_DEPS"), "1")
+    environment["PIP_NO_BUILD_ISOLATION"] = "0"  # as pip has it: there shall be none
     done = subprocess.run(
         command,
         shell=True,
@@ -83,12 +90,34 @@ def database(request, monkeypatch):
     server.execute("DROP DATABASE orders")
 
 
+@pytest.fixture
+def packages(tmp_path_factory, monkeypatch):
+    """Return a folder for what a page installs, from where it is imported too."""
+    folder = tmp_path_factory.mktemp("packages")
+    before = {*sys.modules}
+    monkeypatch.syspath_prepend(folder)
+    forget_providers()
+    yield folder
+    forget_providers()
+    for name in {*sys.modules} - before:
+        if str(folder) in str(getattr(sys.modules[name], "__file__", "")):
+            del sys.modules[name]
+
+
+def forget_providers():
+    """Forget which providers were found, as a new process would not know them."""
+    found_providers.cache_clear()
+    known_providers.cache_clear()
+
+
 @pytest.mark.parametrize(
     "page",
     [pytest.param(page, marks=[pytest.mark.long] * (page.stem in LONG)) for page in RUNNABLE],
     ids=named,
 )
-def test_the_code_on_the_page_runs_and_prints_what_it_says(page, tmp_path, monkeypatch, request):
+def test_the_code_on_the_page_runs_and_prints_what_it_says(
+    page, tmp_path, monkeypatch, request, packages
+):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("LIFECYCLE_DB", raising=False)
     for beside in page.parent.glob("*.py"):
@@ -107,7 +136,7 @@ def test_the_code_on_the_page_runs_and_prints_what_it_says(page, tmp_path, monke
                 assert same(following.text, printed), f"line {following.line}: it prints\n{printed}"
         elif block.language == "console":
             for command, wanted in commands_of(block.text):
-                printed = run_console(command)
+                printed = run_console(command, packages)
                 assert same(wanted, printed) or not wanted.strip(), f"$ {command}\n{printed}"
 
 

@@ -2,8 +2,7 @@
 
 class ShopCalls(Calls[R]):
     def get(self, order_id: str, *, tries: int | None = None) -> R:
-        url = f"{self.base_url}/orders/{segment('order_id', order_id)}"
-        return self._retried(json_call("get", "GET", url), tries)
+        return self._retried(json_call("get", "GET", self.url_of("orders", order_id)), tries)
 
 class Client(HttpClient, ShopCalls[Answer]): ...
 class AsyncClient(AsyncHttpClient, ShopCalls[Awaitable[Answer]]): ...
@@ -28,7 +27,7 @@ from lifecycle.http.client.transport import (
     SyncHttp,
     SyncTransport,
 )
-from lifecycle.http.client.url import checked_url
+from lifecycle.http.client.url import checked_url, segment
 from lifecycle.http.flow import Flow, run, run_async
 
 R = TypeVar("R")
@@ -96,6 +95,16 @@ class Calls(Generic[R]):
     def where(self, view: OrderView) -> Mapping[str, Any]:  # noqa: ARG002 - for those that need it
         """Return what `get` takes beside the id of this order, as its view tells; often nothing."""
         return {}
+
+    def url_of(self, *parts: str | int) -> str:
+        """Return the URL of a path under `base_url`; each part is escaped.
+
+        Raises:
+            InvalidArgumentError: a part is no Unicode.
+        """
+        return "/".join(
+            (self.base_url, *(segment("a part of a path", str(part)) for part in parts))
+        )
 
     def is_absent(self, answer: Answer) -> bool:
         """Tell whether an answer to a get says that the provider has no such order."""

@@ -31,7 +31,7 @@ from lifecycle.http.create_order.outcome import (
     Refused,
     Unknown,
 )
-from lifecycle.http.create_order.port import CreateRequest, CreatingClient
+from lifecycle.http.create_order.port import CreateRequest, CreatingClient, JsonRequest
 from lifecycle.http.flow import run, run_async
 from lifecycle.service.async_orders import AsyncOrders
 from lifecycle.service.orders import Orders
@@ -42,6 +42,7 @@ __all__ = [
     "Created",
     "CreatingClient",
     "CreationOutcome",
+    "JsonRequest",
     "Refused",
     "Unknown",
     "create_order",

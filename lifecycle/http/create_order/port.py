@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from lifecycle.core.strict_json import compact
 from lifecycle.http.client.exchange import Answer
 
 
@@ -19,6 +21,18 @@ class CreateRequest(Protocol):
     def body(self) -> bytes:
         """Return the bytes to send: always the same for one request."""
         ...
+
+
+@dataclass(frozen=True)
+class JsonRequest:
+    """A create request of any provider: `fields` are its JSON object."""
+
+    order_id: str
+    fields: Mapping[str, Any] = field(repr=False)
+
+    def body(self) -> bytes:
+        """Return the bytes to send."""
+        return compact(self.fields)
 
 
 class CreatingClient(Protocol):

@@ -107,11 +107,9 @@ def _basic(_body: bytes, settings: Settings) -> Mapping[str, str]:
 SIMULATED: Final = SimulatedProvider(
     settings=Settings,
     route=route_by(
-        {
-            "create": "POST /deliveries",
-            "get": "GET /deliveries/{order_id}",
-            "cancel": "PUT /deliveries/{order_id}/cancel",
-        }
+        create="POST /deliveries",
+        get="GET /deliveries/{order_id}",
+        cancel="PUT /deliveries/{order_id}/cancel",
     ),
     is_authorized=_is_authorized,
     answers=Answers.worded(_error),

@@ -106,12 +106,10 @@ def _route(request: Request) -> Route | None:
 
 
 _ROUTES: Final = route_by(
-    {
-        "create": "POST /customers/{account}/deliveries",
-        "list": "GET /customers/{account}/deliveries",
-        "get": "GET /customers/{account}/deliveries/{order_id}",
-        "cancel": "POST /customers/{account}/deliveries/{order_id}/cancel",
-    }
+    create="POST /customers/{account}/deliveries",
+    list="GET /customers/{account}/deliveries",
+    get="GET /customers/{account}/deliveries/{order_id}",
+    cancel="POST /customers/{account}/deliveries/{order_id}/cancel",
 )
 
 
