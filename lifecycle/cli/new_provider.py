@@ -31,7 +31,7 @@ _LONGEST_NAME: Final = 40
 _DASHED: Final = re.compile(rf"(?<=x-){SKELETON}|{SKELETON}(?=-lifecycle)")
 
 Name = Annotated[
-    str, typer.Argument(metavar="NAME", help="What the provider is called, such as uber_direct.")
+    str, typer.Argument(metavar="NAME", help="What the provider is called, such as pigeon_post.")
 ]
 Into = Annotated[
     Path, typer.Option("--into", metavar="FOLDER", help="Where the folder NAME is made.")

@@ -32,7 +32,7 @@ from lifecycle.audit import export as export_module
 from lifecycle.audit import verify as verify_module
 from lifecycle.cli.demo import DEFAULT_ORDERS, DEFAULT_SEED
 from lifecycle.cli.new_provider import SKELETON, package_of
-from lifecycle.core import identity, instant, strict_json
+from lifecycle.core import exchange_reader, identity, instant, moves, strict_json
 from lifecycle.core.definition import Definition
 from lifecycle.diagram import dot as dot_module
 from lifecycle.diagram import draw_definition, draw_order, draw_stats
@@ -54,7 +54,8 @@ from lifecycle.providers.instacart.definition import LAST_MILE
 from lifecycle.providers.instacart.simulated_scenarios import SCENARIOS
 from lifecycle.providers.instacart.simulator import Settings
 from lifecycle.registry import known_providers, part_of
-from lifecycle.simulator import Attempt, OrderTruth, PastEvent, SentCallback
+from lifecycle.simulator import Attempt, OrderTruth, PastEvent, SentCallback, bodies, stepped
+from lifecycle.simulator import recordings as simulated_recordings
 
 ROOT = Path(__file__).parents[2]
 PICTURES = ROOT / "docs" / "pictures"
@@ -201,8 +202,10 @@ def api() -> str:
         "## Reading a request",
         functions_table(body),
         "## Writing a provider",
-        functions_table(identity, instant, strict_json),
+        functions_table(identity, instant, moves, strict_json),
     ]
+    for module in (exchange_reader, bodies, stepped, simulated_recordings):
+        parts += [f"## {module.__name__}", module_table(module)]
     for module in (diagram, proof, testing, server, http_client, create_order, reconcile, resume):
         parts += [f"## {module.__name__}", module_table(module)]
     for module in (receiver, receiver_django, simulators, request, client, simulator, recordings):
