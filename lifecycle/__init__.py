@@ -61,6 +61,7 @@ __all__ = [
     "AsyncOrders",
     "AsyncReceipt",
     "AsyncSubscription",
+    "AttentionItem",
     "Awaits",
     "BegunRequest",
     "Change",
@@ -102,6 +103,7 @@ __all__ = [
     "Receipt",
     "RequestBodyError",
     "Resumed",
+    "Review",
     "Sent",
     "Step",
     "StoreClosedError",
@@ -139,6 +141,7 @@ if _typing.TYPE_CHECKING:
     from lifecycle.projections.stored_views import StoredViews
     from lifecycle.projections.subscription import Subscription
     from lifecycle.service.async_orders import AsyncOrders
+    from lifecycle.service.attention import AttentionItem, Review
     from lifecycle.service.begun_request import BegunRequest
     from lifecycle.service.orders import Orders
     from lifecycle.service.receipt import AsyncReceipt, QuarantineItem, Receipt
@@ -168,6 +171,7 @@ else:
         "lifecycle.projections.stored_views": ("StoredViews",),
         "lifecycle.projections.subscription": ("Subscription",),
         "lifecycle.service.async_orders": ("AsyncOrders",),
+        "lifecycle.service.attention": ("AttentionItem", "Review"),
         "lifecycle.service.begun_request": ("BegunRequest",),
         "lifecycle.service.orders": ("Orders",),
         "lifecycle.service.receipt": ("AsyncReceipt", "QuarantineItem", "Receipt"),

@@ -16,7 +16,7 @@ from typing import Any
 
 from lifecycle.audit.merkle import Frontier
 from lifecycle.audit.tree import leaf_of
-from lifecycle.core.event import Entry, Event, Unreadable, stream_of
+from lifecycle.core.event import Entry, Event, Reviewed, Unreadable, stream_of
 from lifecycle.core.instant import format_instant
 from lifecycle.core.strict_json import compact
 from lifecycle.log.codec import decode, split
@@ -78,6 +78,15 @@ def _recording(entry: Entry) -> Mapping[str, Any] | bytes:
         return write_line(entry)
     if isinstance(entry, Unreadable):
         return write_item(entry)
+    if isinstance(entry, Reviewed):
+        return {
+            "kind": CONTROL,
+            "control": "reviewed",
+            "subject": entry.subject,
+            "by": entry.by,
+            "why": entry.why,
+            "at": format_instant(entry.reviewed_at),
+        }
     return {
         "kind": CONTROL,
         "control": "redriven",

@@ -17,7 +17,7 @@ from lifecycle.audit.merkle import Frontier, TreeHead
 from lifecycle.audit.tree import TILE, leaf_of, size_of, split
 from lifecycle.errors import InvalidArgumentError
 from lifecycle.log.contract import Log, Record
-from lifecycle.log.header import ControlHeader, Header
+from lifecycle.log.header import Bodiless, Header
 from lifecycle.log.tree_store import TreeStore
 
 TOLERANCE: Final = timedelta(minutes=5)
@@ -109,7 +109,7 @@ class Held:
 
 def _claimed(header: Header) -> datetime:
     """Return the earliest time that a record gives itself; what was replayed is older by right."""
-    if isinstance(header, ControlHeader) or header.replayed:
+    if isinstance(header, Bodiless) or header.replayed:
         return header.recorded_at
     return min(header.recorded_at, header.received_at)
 

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 from lifecycle.errors import StoredFormatError
 from lifecycle.log.codec import hash_of, is_intact, parse_header
 from lifecycle.log.contract import Record
-from lifecycle.log.header import ControlHeader, Header, sections
+from lifecycle.log.header import Bodiless, Header, sections
 
 _NOTHING: Final = sha256(b"").hexdigest()
 
@@ -41,7 +41,7 @@ def check_record(record: Record) -> CheckedRecord:
         return CheckedRecord(None, hash_of(raw), body, "its header was changed")
     body, context = sections(header, body)
     found = sha256(body).hexdigest()
-    if isinstance(header, ControlHeader):
+    if isinstance(header, Bodiless):
         return CheckedRecord(header, hash_of(raw), body, None, _NOTHING, found)
     stated = header.stored_sha256 or header.sha256
     if context is not None and stated == found:

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Final
 import typer
 from typer.main import get_command
 
+from lifecycle.cli.attention import attention
 from lifecycle.cli.audit import quarantine, replay, verify
 from lifecycle.cli.check import check
 from lifecycle.cli.checkpoint import checkpoint
@@ -35,7 +36,7 @@ from lifecycle.cli.views import views
 
 # In the order of the help.
 _COMMANDS: Final[tuple[Callable[..., None], ...]] = (
-    *(demo, ingest, show, history, listing, views, stats, quarantine, watch, verify),
+    *(demo, ingest, show, history, listing, views, stats, attention, quarantine, watch, verify),
     *(checkpoint, evidence, replay),
     *(export, copy, backup, diagram, check, providers, doctor, serve, reconcile, resume, simulate),
 )

@@ -9,8 +9,7 @@ import platform
 import re
 import sys
 from collections import Counter
-from collections.abc import Iterator
-from functools import partial
+from collections.abc import Container, Iterator
 from importlib.metadata import PackageNotFoundError, metadata, requires, version
 from typing import Final
 
@@ -26,6 +25,7 @@ from lifecycle.errors import StoreError, StoreUrlError
 from lifecycle.log.contract import ORDERS, Level, Log, Setting
 from lifecycle.log.feed_store import SubscriptionPosition
 from lifecycle.registry import FoundProvider, find_provider, found_providers, known_providers
+from lifecycle.service.attention import dead_letters_in, letter_of, quarantined_of, reviews_in
 from lifecycle.service.orders import Orders
 from lifecycle.service.receipt import DAMAGED
 
@@ -132,10 +132,15 @@ def checks_of_log(log: Log, provider: str | None = None) -> Iterator[Check]:
     for name in names:
         if name not in known:
             yield _without_provider(log, name)
-    yield from map(partial(_feed, log.last_position()), log.feeds.positions())
+    reviews = reviews_in(log)
+    letters = Counter(
+        letter.subscription for letter in dead_letters_in(log) if letter_of(letter) not in reviews
+    )
+    for feed in log.feeds.positions():
+        yield _feed(log.last_position(), feed._replace(letters=letters[feed.name]))
     # Whichever reads: the quarantine is one for all.
     for name in (*known, *known_providers())[:1]:
-        yield _quarantine(orders_on(log, name))
+        yield _quarantine(orders_on(log, name), reviews)
 
 
 def checks_of_registry() -> Iterator[Check]:
@@ -191,22 +196,27 @@ def _setting(setting: Setting) -> Check:
     return Check(name, level, found, None if level is Level.OK else meaning, meaning)
 
 
-def _quarantine(orders: Orders) -> Check:
+def _quarantine(orders: Orders, reviews: Container[str]) -> Check:
     reasons: Counter[str] = Counter()
     damaged: list[str] = []
+    reviewed = 0
     for item in orders.quarantine():
+        if quarantined_of(item.item) in reviews:
+            reviewed += 1
+            continue
         reasons[item.reason] += 1
         if item.reason == DAMAGED and len(damaged) < MOST_NAMED:
             damaged.append(f"record {item.item} at position {item.position}")
+    waiting = f"{reasons.total()} waiting" + (f", {reviewed} reviewed" if reviewed else "")
     if not reasons:
-        return Check("quarantine", Level.OK, "0 waiting")
+        return Check("quarantine", Level.OK, waiting)
     why = ", ".join(f"{reason} {count}" for reason, count in sorted(reasons.items()))
     if damaged:
         why = f"{why}; cannot be read: {', '.join(damaged)}"
     return Check(
         "quarantine",
         Level.ATTENTION,
-        f"{reasons.total()} waiting",
+        waiting,
         "run: lifecycle quarantine, and after a fix: lifecycle quarantine --redrive",
         why,
     )

@@ -325,7 +325,23 @@ class Redriven(Value, frozen=True, gc=False):
     redriven_at: datetime
 
 
-Entry = Event | Unreadable | Redriven
+class Reviewed(Value, frozen=True, gc=False):
+    """That a person looked at what wanted attention: who, why, and when.
+
+    `subject` names it and what was known of it then, so that what comes later is not reviewed.
+    There is one a subject at most: the first stays.
+    """
+
+    subject: str
+    by: str
+    why: str
+    reviewed_at: datetime
+
+    def __repr__(self) -> str:
+        return f"<Reviewed {self.subject!a}>"
+
+
+Entry = Event | Unreadable | Redriven | Reviewed
 """What the log can append."""
 
 

@@ -27,6 +27,7 @@ from lifecycle.core.event import (
     Entry,
     Event,
     Redriven,
+    Reviewed,
     Unreadable,
 )
 from lifecycle.errors import InvalidArgumentError, StoredFormatError
@@ -34,13 +35,15 @@ from lifecycle.log.contract import CONTROL, ORDERS, QUARANTINE, Append, Record
 from lifecycle.log.header import (
     FORMAT,
     ControlFields,
-    ControlHeader,
     EventFields,
     EventHeader,
     Header,
     ItemFields,
     ItemHeader,
+    ReviewFields,
+    ReviewHeader,
     mark_key,
+    review_key,
     sections,
     storable,
     why_misplaced,
@@ -55,11 +58,10 @@ _WRONG_FIELD: Final = "a field of its header is missing or of a wrong type"
 _UNREADABLE: Final = (MsgspecError, UnicodeDecodeError, RecursionError)
 
 _encode: Final = json.Encoder().encode
-_parse: Final[Callable[[bytes], Header]] = json.Decoder(
-    EventHeader | ItemHeader | ControlHeader
-).decode
+_Fields = EventFields | ItemFields | ControlFields | ReviewFields
+_parse: Final[Callable[[bytes], Header]] = json.Decoder(Header).decode
 # Decode the fields once before they are stored: whatever is stored can be decoded.
-_check_fields: Final = json.Decoder(EventFields | ItemFields | ControlFields).decode
+_check_fields: Final = json.Decoder(EventFields | ItemFields | ControlFields | ReviewFields).decode
 
 
 def prepare(entry: Entry) -> Append:
@@ -76,7 +78,7 @@ def prepare(entry: Entry) -> Append:
             return _prepared(_encodable(entry))
     except (MsgspecError, TypeError, ValueError, AttributeError, OverflowError):
         raise InvalidArgumentError(
-            "the entry", "an Event, an Unreadable or a Redriven, its times with a zone"
+            "the entry", "an Event, an Unreadable, a Redriven or a Reviewed, its times with a zone"
         ) from None
 
 
@@ -159,6 +161,8 @@ def decode(record: Record) -> Entry:
             fields.line_number,
             fields.recorded_at,
         )
+    if isinstance(fields, ReviewHeader):
+        return Reviewed(fields.subject, fields.by, fields.why, fields.at)
     return Redriven(fields.item, fields.stream, fields.key, fields.at)
 
 
@@ -221,18 +225,18 @@ def _prepared(entry: Entry) -> Append:
         opening = _opening(_item_fields(entry))
         context = None if entry.arrival is None else entry.arrival.context
         return Append(QUARANTINE, ItemHeader.TOPIC, "", "", opening, entry.body, context)
+    if isinstance(entry, Reviewed):
+        at = _utc(entry.reviewed_at)
+        review = ReviewFields(v=FORMAT, subject=entry.subject, by=entry.by, why=entry.why, at=at)
+        return Append(CONTROL, "reviewed", review_key(review.subject), "", _opening(review), b"")
+    item, at = entry.item, _utc(entry.redriven_at)
     mark = ControlFields(
-        v=FORMAT,
-        kind="redriven",
-        item=entry.item,
-        stream=entry.stream,
-        key=entry.key,
-        at=_utc(entry.redriven_at),
+        v=FORMAT, kind="redriven", item=item, stream=entry.stream, key=entry.key, at=at
     )
     return Append(CONTROL, mark.kind, mark_key(entry.item), "", _opening(mark), b"")
 
 
-def _opening(fields: EventFields | ItemFields | ControlFields) -> bytes:
+def _opening(fields: _Fields) -> bytes:
     encoded = _encode(fields)
     _check_fields(encoded)
     return encoded[:-1]
@@ -387,7 +391,7 @@ def _encodable(value: Any) -> Any:
     match value:
         case str():
             return value.encode("utf-8", "backslashreplace").decode()
-        case Event() | Unreadable() | Redriven() | Arrival():
+        case Event() | Unreadable() | Redriven() | Reviewed() | Arrival():
             return type(value)(*map(_encodable, structs.astuple(value)))
         case tuple():
             return tuple(map(_encodable, value))

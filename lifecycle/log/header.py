@@ -35,6 +35,11 @@ def mark_key(item: int) -> str:
     return f"redriven:{item}"
 
 
+def review_key(subject: str) -> str:
+    """Return what a review is known by: there is one a subject."""
+    return f"reviewed:{subject}"
+
+
 class _Fields(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, tag_field="record"):
     v: Literal[2]
 
@@ -108,6 +113,15 @@ class ControlFields(
     at: Time
 
 
+class ReviewFields(_Fields, frozen=True, kw_only=True, omit_defaults=True, gc=False, tag="review"):
+    """What is known of a review before it has a place."""
+
+    subject: str
+    by: str
+    why: str
+    at: Time
+
+
 class EventHeader(
     EventFields, frozen=True, kw_only=True, omit_defaults=True, gc=False, tag="event"
 ):
@@ -177,12 +191,35 @@ class ControlHeader(
         return mark_key(self.item), ""
 
 
-Header = EventHeader | ItemHeader | ControlHeader
+class ReviewHeader(
+    ReviewFields, frozen=True, kw_only=True, omit_defaults=True, gc=False, tag="review"
+):
+    """The header of a review."""
+
+    TOPIC: ClassVar = "reviewed"
+    stored_in: ClassVar = CONTROL
+    kind_of_record: ClassVar = TOPIC
+
+    recorded_at: Time
+    version: int
+    previous: str | None = None
+    after: Link | None = None
+
+    @property
+    def identity(self) -> tuple[str, str]:
+        """The key and the digest of the record in its stream."""
+        return review_key(self.subject), ""
+
+
+Bodiless = ControlHeader | ReviewHeader
+"""The header of a record that is about no one order."""
+
+Header = EventHeader | ItemHeader | Bodiless
 
 
 def sections(header: Header, stored: bytes) -> tuple[bytes, bytes | None]:
     """Return the body and the context of a record."""
-    if isinstance(header, ControlHeader) or header.size is None:
+    if isinstance(header, Bodiless) or header.size is None:
         return stored, None
     return stored[: header.size], stored[header.size :]
 

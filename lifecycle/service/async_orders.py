@@ -20,7 +20,7 @@ from lifecycle.core.fold import Folding
 from lifecycle.core.provider import Provider
 from lifecycle.core.view import HistoryEntry, OrderView
 from lifecycle.errors import NotEnteredError, StoredFormatError, VersionConflictError
-from lifecycle.log.contract import Append, Log
+from lifecycle.log.contract import Append, Log, Outcome
 from lifecycle.log.log_time import LogTime
 from lifecycle.projections.async_subscription import AsyncSubscription, AwaitedHandler
 from lifecycle.projections.change_feed import EVERY_SECONDS, OrderChange, changes, checked_seconds
@@ -38,6 +38,7 @@ from lifecycle.service.arrival_reader import (
     as_bytes,
     checked_lines,
 )
+from lifecycle.service.attention import OVERDUE_AFTER, AttentionItem
 from lifecycle.service.begun_request import BegunRequest
 from lifecycle.service.costly_bodies import is_costly, uncollected
 from lifecycle.service.order_service import OrderService, is_first
@@ -257,6 +258,22 @@ class AsyncOrders(Writes[Awaitable[AsyncReceipt]]):
             name, handler, self.log.feeds, self._service.feed, self._clock, terms=terms
         )
         return AsyncSubscription(subscription, handler)
+
+    async def attention(
+        self,
+        *,
+        all: bool = False,
+        overdue_after: timedelta = OVERDUE_AFTER,
+        now: datetime | None = None,
+    ) -> list[AttentionItem]:
+        """Return what wants a person's attention; as `Orders.attention`."""
+        look = partial(self._service.attention, overdue_after, now, include_reviewed=all)
+        return await asyncio.to_thread(look)
+
+    async def review(self, subject: AttentionItem | str, *, by: str, why: str) -> bool:
+        """Record that somebody looked at something; as `Orders.review`."""
+        review = await asyncio.to_thread(self._service.review, subject, by, why)
+        return (await self.log.append_async(review)).outcome is Outcome.APPENDED
 
     async def quarantine(self, *, all: bool = False) -> AsyncIterator[QuarantineItem]:
         """Yield what could not be read and still waits; as `Orders.quarantine`."""

@@ -10,7 +10,7 @@ from itertools import islice
 from typing import Final, TypeVar
 
 from lifecycle.core.change import Change
-from lifecycle.core.event import FAILED, Entry, Event, Redriven, Unreadable, stream_of
+from lifecycle.core.event import FAILED, Entry, Event, Redriven, Reviewed, Unreadable, stream_of
 from lifecycle.core.fold import Folding
 from lifecycle.core.instant import format_instant
 from lifecycle.core.provider import Provider
@@ -39,6 +39,7 @@ from lifecycle.service.arrival_reader import (
     checked_order_id,
     checked_time,
 )
+from lifecycle.service.attention import Attention, AttentionItem, AttentionRule, checked_review
 from lifecycle.service.begun_request import BegunRequest, newest_request
 from lifecycle.service.quarantine import pass_over, quarantine_items, stored_items
 from lifecycle.service.receipt import QuarantineItem, Receipt, is_before
@@ -69,6 +70,7 @@ class OrderService:
         self._fold_cache = FoldCache(log, self._providers)
         self.views = StoredViews(log, self._fold_cache, self.provider)
         self.clock = clock
+        self._attention = Attention(log, self._fold_cache, self.provider)
 
     def feed(self, after: int) -> Feed:
         """Return a way through the log, from a position on."""
@@ -176,6 +178,8 @@ class OrderService:
     ) -> Iterator[list[OrderView]]:
         """Yield the views for which every condition holds, a page at a time, by order id.
 
+        Of those with anomalies, the ones that nobody looked at.
+
         Raises:
             InvalidArgumentError: an unknown status, a span that is no timedelta, a time
                 without a zone.
@@ -196,7 +200,38 @@ class OrderService:
             received_before=_checked_or_none("received_before", received_before),
         )
         until = last_position(self.log, log_at)
-        return ViewQuery(self.log, self._fold_cache, self.provider, wanted, until=until).pages()
+        query = ViewQuery(self.log, self._fold_cache, self.provider, wanted, until=until)
+        pages = query.pages()
+        return self._attention.unreviewed(pages, until) if anomalies else pages
+
+    def attention(
+        self, overdue_after: timedelta, now: datetime | None, *, include_reviewed: bool
+    ) -> list[AttentionItem]:
+        """Return what wants a person's attention, the worst first.
+
+        Raises:
+            InvalidArgumentError: a span that is no timedelta, a time without a zone.
+        """
+        if not isinstance(overdue_after, timedelta):
+            raise InvalidArgumentError("overdue_after", "a timedelta")
+        at = self.clock() if now is None else checked_time("now", now)
+        rule = AttentionRule(overdue_after, at)
+        return self._attention.items(rule, include_reviewed=include_reviewed)
+
+    def review(self, subject: AttentionItem | str, by: str, why: str) -> Reviewed:
+        """Return the review to append.
+
+        Raises:
+            InvalidArgumentError: nothing of this name wants attention now, or it is not said by
+                whom or why.
+        """
+        name = subject.subject if isinstance(subject, AttentionItem) else subject
+        review = checked_review(name, by, why, self.clock())
+        if not isinstance(subject, AttentionItem):
+            listed = self.attention(timedelta(0), None, include_reviewed=True)
+            if name not in {item.subject for item in listed}:
+                raise InvalidArgumentError("subject", "one that attention lists now")
+        return review
 
     def tally(self) -> Tally:
         """Return figures of this provider's orders before any was counted."""

@@ -20,7 +20,7 @@ from lifecycle.core.fold import Folding
 from lifecycle.core.provider import Provider
 from lifecycle.core.view import HistoryEntry, OrderView
 from lifecycle.errors import StoredFormatError, VersionConflictError
-from lifecycle.log.contract import Log
+from lifecycle.log.contract import Log, Outcome
 from lifecycle.log.log_time import LogTime
 from lifecycle.projections.change_feed import EVERY_SECONDS, OrderChange, changes, followed
 from lifecycle.projections.handover import ATTEMPTS, PAUSE, TIMEOUT, Terms
@@ -29,6 +29,7 @@ from lifecycle.projections.stats import LogStats
 from lifecycle.projections.stored_views import StoredViews
 from lifecycle.projections.subscription import Handler, Subscription
 from lifecycle.service.arrival_reader import Body, Context, Entries, Line, checked_lines
+from lifecycle.service.attention import OVERDUE_AFTER, AttentionItem
 from lifecycle.service.begun_request import BegunRequest
 from lifecycle.service.order_service import OrderService, is_first
 from lifecycle.service.quarantine import pass_over
@@ -205,7 +206,7 @@ class Orders(Writes[Receipt]):
             status: the orders that stand there.
             waiting_longer_than: those that entered their present state longer ago, and have
                 not ended.
-            anomalies: those that a person should look at.
+            anomalies: those that a person should look at, and nobody did yet; see `review`.
             received_since: those about which something was received then or later.
             received_before: those about which nothing was received since before then.
             now: when waiting ends; the clock's time by default, or `log_at` if that is a time.
@@ -291,6 +292,37 @@ class Orders(Writes[Receipt]):
         terms = Terms(exactly_once, attempts, pause, timeout, after)
         service = self._service
         return Subscription(name, handler, self.log.feeds, service.feed, service.clock, terms=terms)
+
+    def attention(
+        self,
+        *,
+        all: bool = False,
+        overdue_after: timedelta = OVERDUE_AFTER,
+        now: datetime | None = None,
+    ) -> list[AttentionItem]:
+        """Return what wants a person's attention, the worst first; `all` includes the reviewed.
+
+        Orders that cannot be folded, dead letters, the quarantine, anomalies, and orders that
+        wait for longer than `overdue_after`, or 15 minutes where nobody knows whether there is
+        an order. The letters and the quarantine are those of the whole log.
+
+        Raises:
+            InvalidArgumentError: an argument is of no use.
+        """
+        return self._service.attention(overdue_after, now, include_reviewed=all)
+
+    def review(self, subject: AttentionItem | str, *, by: str, why: str) -> bool:
+        """Record that somebody looked at an item of `attention`, or at what its `subject` names.
+
+        It is not listed any more, and `find(anomalies=True)` passes it by, until something new is
+        recorded of it. False: it was reviewed before, which stays.
+
+        Raises:
+            InvalidArgumentError: nothing of this name wants attention now, or it is not said by
+                whom or why.
+        """
+        review = self._service.review(subject, by, why)
+        return self.log.append(review).outcome is Outcome.APPENDED
 
     def quarantine(self, *, all: bool = False) -> Iterator[QuarantineItem]:
         """Yield what could not be read and still waits; `all` includes what was re-driven."""

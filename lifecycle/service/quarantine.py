@@ -32,9 +32,14 @@ def stored_items(log: Log) -> Iterator[tuple[Record, Unreadable | StoredFormatEr
         yield record, _item_in(record), marks.get(record.version)
 
 
-def control_entries(log: Log) -> Iterator[Entry]:
-    """Yield what the records say that are about no one order; damaged ones are logged."""
+def control_entries(log: Log, until: int | None = None) -> Iterator[Entry]:
+    """Yield what the records say that are about no one order; damaged ones are logged.
+
+    Those alone that stand up to the position `until`, if one is given.
+    """
     for record in log.walk(CONTROL):
+        if until is not None and record.position > until:
+            continue
         try:
             yield decode(record)
         except StoredFormatError as damaged:

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 
-from lifecycle.core.event import Arrival, Entry, Event, Redriven, Unreadable
+from lifecycle.core.event import Arrival, Entry, Event, Redriven, Reviewed, Unreadable
 from lifecycle.errors import InvalidArgumentError, StoredFormatError
 from lifecycle.log.codec import (
     decode,
@@ -93,6 +93,7 @@ FULL_ITEM = Unreadable(
 )
 LINE = Unreadable("instacart", "bad_line", "two bodies", b"{}", NOON, None, 17)
 MARK = Redriven(4, "order:instacart:xyz", "callback:1", NOON)
+REVIEW = Reviewed("anomaly:instacart:xyz@3", "ann", "known", NOON)
 
 # What format 2 is. These bytes lie in databases: they are added to, never edited.
 STORED_EVENT = (
@@ -184,6 +185,16 @@ STORED_MARK = (
 )
 HASH_MARK = "612a518053f9a9f385891260f3e4b5248939bcbe5374acc70cc9da5f4f57d17f"
 
+STORED_REVIEW = (
+    b'{"record":"review","v":2,"subject":"anomaly:instacart:xyz@3","by":"ann","why":"known",'
+    b'"at":"2026-07-07T12:00:00Z","recorded_at":"2026-07-07T12:00:03.000004Z","version":3,'
+    b'"previous":"d4735e3a265e16eee03f59718b9b5d03019c07d8b6c51f90da3a666eec13ab35",'
+    b'"after":["order:instacart:abc",2,'
+    b'"d4735e3a265e16eee03f59718b9b5d03019c07d8b6c51f90da3a666eec13ab35"],'
+    b'"check":"31403bd7"}\n'
+)
+HASH_REVIEW = "46bb6c8cbf1bebf2b3c8fffd06db0a2d3ae4be808c6f27bcedc983c899c3eb37"
+
 GOLDEN = {
     "event": (EVENT, STORED_EVENT, HASH_EVENT),
     "bare event": (BARE, STORED_BARE, HASH_BARE),
@@ -191,6 +202,7 @@ GOLDEN = {
     "full item": (FULL_ITEM, STORED_FULL_ITEM, HASH_FULL_ITEM),
     "line": (LINE, STORED_LINE, HASH_LINE),
     "mark": (MARK, STORED_MARK, HASH_MARK),
+    "review": (REVIEW, STORED_REVIEW, HASH_REVIEW),
 }
 golden = pytest.mark.parametrize(("entry", "stored", "header_hash"), GOLDEN.values(), ids=GOLDEN)
 
@@ -234,7 +246,7 @@ def test_format_2_is_read_as_it_always_was(entry, stored, header_hash):
     expected = {"recorded_at": NOON + timedelta(seconds=3, microseconds=4)}
     if isinstance(entry, Event):
         expected |= {"version": 1 if entry is BARE else 3, "position": 9}
-    if isinstance(entry, Redriven):
+    if isinstance(entry, Redriven | Reviewed):
         expected = {}
     assert read == entry._replace(**expected)
 
@@ -309,7 +321,9 @@ def test_the_error_for_an_unreadable_record_names_it_and_the_reason(damage, foun
         assert "xyz" not in raised.value.found
 
 
-@pytest.mark.parametrize("stored", [STORED_ITEM, STORED_FULL_ITEM, STORED_LINE, STORED_MARK])
+@pytest.mark.parametrize(
+    "stored", [STORED_ITEM, STORED_FULL_ITEM, STORED_LINE, STORED_MARK, STORED_REVIEW]
+)
 def test_a_value_that_is_no_event_is_not_taken_for_one(stored):
     item = record(stored)
     with pytest.raises(StoredFormatError) as raised:
@@ -361,6 +375,7 @@ def test_a_header_without_a_check_is_not_intact(header):
         (STORED_BARE, ("order:instacart:xyz", "callback")),
         (STORED_ITEM, (QUARANTINE, "quarantined")),
         (STORED_MARK, (CONTROL, "redriven")),
+        (STORED_REVIEW, (CONTROL, "reviewed")),
     ],
 )
 def test_a_header_says_where_its_record_belongs(stored, place):
@@ -461,6 +476,8 @@ def test_a_value_that_is_no_entry_is_refused_without_being_quoted(wrong):
         ITEM._replace(body=bytearray(b"text")),
         ITEM._replace(arrival="callback"),
         MARK._replace(redriven_at="now"),
+        REVIEW._replace(reviewed_at="now"),
+        REVIEW._replace(by=7),
     ],
 )
 def test_an_entry_with_a_field_of_a_wrong_type_is_refused_without_being_quoted(wrong):
@@ -468,7 +485,7 @@ def test_an_entry_with_a_field_of_a_wrong_type_is_refused_without_being_quoted(w
         prepare(wrong)
 
     assert refused.value.argument == "the entry"
-    expected = "an Event, an Unreadable or a Redriven, its times with a zone"
+    expected = "an Event, an Unreadable, a Redriven or a Reviewed, its times with a zone"
     assert refused.value.expected == expected
 
 

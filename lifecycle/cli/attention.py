@@ -1,0 +1,98 @@
+"""`lifecycle attention`: what a person should look at, worst first, and that somebody did."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import Annotated
+
+import typer
+
+from lifecycle.cli.choice import log_at, providers_asked
+from lifecycle.cli.failure import NO, Refusal
+from lifecycle.cli.option import DEFAULT_DATABASE, Database, Json, ProviderName, span_option
+from lifecycle.cli.output import Cell, print_json_array, print_table, say
+from lifecycle.composition import orders_on
+from lifecycle.core.instant import format_instant
+from lifecycle.registry import known_providers
+from lifecycle.service.attention import AttentionItem, worst_first
+from lifecycle.service.orders import Orders
+
+_STYLES = {"anomaly": "yellow", "overdue": "yellow"}
+_HEADINGS = ("subject", "since", "order", "found", "what to do")
+
+OverdueAfter = Annotated[
+    timedelta, span_option("--overdue-after", "How long an order may wait for the provider.")
+]
+
+Subject = Annotated[
+    str | None, typer.Option("--review", metavar="SUBJECT", help="Mark this as reviewed.")
+]
+By = Annotated[str | None, typer.Option("--by", metavar="NAME", help="Who looked at it.")]
+Why = Annotated[str | None, typer.Option("--why", metavar="TEXT", help="Why it is dealt with.")]
+
+
+def attention(
+    *,
+    all: Annotated[bool, typer.Option("--all", help="Also what was reviewed.")] = False,
+    overdue_after: OverdueAfter = "1d",  # type: ignore[assignment]  # typer parses it
+    review: Annotated[
+        str | None, typer.Option("--review", metavar="SUBJECT", help="Mark this as reviewed.")
+    ] = None,
+    by: Annotated[
+        str | None, typer.Option("--by", metavar="NAME", help="Who looked at it.")
+    ] = None,
+    why: Annotated[
+        str | None, typer.Option("--why", metavar="TEXT", help="Why it is dealt with.")
+    ] = None,
+    db: Database = DEFAULT_DATABASE,
+    provider: ProviderName = None,
+    json: Json = False,
+) -> None:
+    """List what a person should look at, or mark it as reviewed."""
+    if (review, by, why).count(None) not in (0, 3):
+        raise Refusal("a review needs all of --review SUBJECT, --by NAME and --why TEXT")
+    with log_at(db, provider) as log:
+        names = [name for name in providers_asked(log, provider) if _is_usable(name, provider)]
+        asked = [orders_on(log, name) for name in names or list(known_providers())[:1]]
+        if review is not None:
+            _review(asked, review, by or "", why or "")
+            return
+        found = {
+            item.subject: item
+            for orders in asked
+            for item in orders.attention(all=all, overdue_after=overdue_after)
+        }
+        items = sorted(found.values(), key=worst_first)
+    _show(items, json=json)
+    if any(item.review is None for item in items):
+        raise typer.Exit(NO)
+
+
+def _is_usable(name: str, asked: str | None) -> bool:
+    return name == asked or name in known_providers()
+
+
+def _review(asked: Iterable[Orders], subject: str, by: str, why: str) -> None:
+    for orders in asked:
+        for item in orders.attention(all=True, overdue_after=timedelta(0)):
+            if item.subject == subject:
+                first = orders.review(item, by=by, why=why)
+                say("reviewed" if first else "it was reviewed before, and that stays")
+                return
+    raise Refusal(f"nothing wants attention as {subject!a}; run: lifecycle attention", NO)
+
+
+def _show(items: list[AttentionItem], *, json: bool) -> None:
+    if json:
+        print_json_array(item.model_dump(mode="json") for item in items)
+    elif not print_table(_HEADINGS, map(_row, items)):
+        say("nothing wants attention", "green")
+
+
+def _row(item: AttentionItem) -> tuple[object, ...]:
+    style = _STYLES.get(item.kind, "red") if item.review is None else "dim"
+    since = "-" if item.since is None else format_instant(item.since)
+    done = item.review and f"reviewed by {item.review.by}: {item.review.why}"
+    subject = Cell(item.subject, style)
+    return subject, since, item.order_id or "-", item.found, done or item.advice

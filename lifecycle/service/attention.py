@@ -1,0 +1,273 @@
+"""What wants a person's attention, as one list: worst first, with what to do.
+
+    orders that cannot be folded ┐
+    dead letters                 │
+    the quarantine               ┼─→ AttentionItem ─→ review: by whom, and why
+    anomalies                    │       ↑                │
+    overdue orders               ┘       └── control ←────┘
+
+An item's `subject` names what was known when it was looked at, of an order its version. So a
+review is of just that: with the next event the order wants attention again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime, timedelta
+from typing import Any, Final, Literal, NamedTuple, get_args
+
+from lifecycle.core.event import Reviewed
+from lifecycle.core.provider import Provider
+from lifecycle.core.view import FrozenValue, Instant, OrderView
+from lifecycle.errors import InvalidArgumentError, PoisonedOrdersError
+from lifecycle.log.contract import Log
+from lifecycle.log.feed_store import Letter
+from lifecycle.log.view_store import Conditions
+from lifecycle.projections.fold_cache import FoldCache
+from lifecycle.projections.view_query import ViewQuery
+from lifecycle.service.quarantine import control_entries, quarantine_items
+
+AttentionKind = Literal[
+    "unreadable", "dead_letter", "quarantined", "linked_twice", "anomaly", "overdue"
+]
+"""Why something wants attention, the worst first."""
+
+OVERDUE_AFTER: Final = timedelta(days=1)
+NOT_CREATED_AFTER: Final = timedelta(minutes=15)
+"""How long nobody may know whether an order was made."""
+
+MAX_BY: Final = 255
+MAX_WHY: Final = 1000
+
+_WORST: Final = {kind: place for place, kind in enumerate(get_args(AttentionKind))}
+_LETTERS: Final = 1000
+_OURS: Final = {"correction"}
+
+_ADVICE: Final[Mapping[str, str]] = {
+    "unreadable": "run: lifecycle verify",
+    "dead_letter": "see: lifecycle letters list, mend the handler, then: lifecycle letters redrive",
+    "quarantined": "run: lifecycle quarantine, and after a fix: lifecycle quarantine --redrive",
+    "linked_twice": "ask the provider whose id it is",
+    "anomaly": "run: lifecycle history ORDER",
+    "overdue": "run: lifecycle reconcile",
+}
+_NOT_CREATED: Final = "run: lifecycle resume"
+_RESEND: Final = "see why it was refused, then run: lifecycle resume"
+
+
+class Review(FrozenValue):
+    """Who looked at something, why it is dealt with, and when."""
+
+    by: str
+    why: str
+    at: Instant
+
+
+class AttentionItem(FrozenValue):
+    """One thing that a person should look at.
+
+    `subject` names it to `review`. `since` is when it began, None where nobody knows. `found`
+    says what it is, and `advice` what to do. `review` is None until somebody looked at it.
+    """
+
+    subject: str
+    kind: AttentionKind
+    provider: str | None
+    order_id: str | None
+    found: str
+    advice: str
+    since: Instant | None
+    review: Review | None = None
+
+
+class AttentionRule(NamedTuple):
+    """What counts as overdue: waiting for the provider for longer than that, at `now`."""
+
+    overdue_after: timedelta
+    now: datetime
+
+    def is_overdue(self, view: OrderView, provider: Provider) -> bool:
+        """Tell whether an order waits for too long for anybody but us."""
+        limit = self.overdue_after
+        if _is_not_created(view, provider):
+            limit = min(limit, NOT_CREATED_AFTER)
+        waits = not _OURS.issuperset(view.awaiting)
+        return waits and self.now - view.arrival.waiting_since > limit
+
+
+class Attention:
+    """Looks for what wants attention in one log, among the orders of one provider."""
+
+    def __init__(self, log: Log, fold_cache: FoldCache, provider: Provider) -> None:
+        self._log = log
+        self._fold_cache = fold_cache
+        self._provider = provider
+
+    def items(self, rule: AttentionRule, *, include_reviewed: bool) -> list[AttentionItem]:
+        """Return what wants attention, the worst first, and what was dealt with if wanted."""
+        reviews = reviews_in(self._log)
+        found = (
+            _reviewed(item, reviews)
+            for part in (self._letters(), self._quarantine(), self._orders(rule))
+            for item in part
+        )
+        wanted = [item for item in found if include_reviewed or item.review is None]
+        return sorted(wanted, key=worst_first)
+
+    def unreviewed(
+        self, pages: Iterable[list[OrderView]], until: int | None
+    ) -> Iterator[list[OrderView]]:
+        """Yield the views of those orders whose anomalies nobody looked at by a position."""
+        reviews = reviews_in(self._log, until)
+        for page in pages:
+            yield [view for view in page if anomaly_of(view) not in reviews]
+
+    def _letters(self) -> Iterator[AttentionItem]:
+        for letter in dead_letters_in(self._log):
+            name, position = letter.subscription, letter.position
+            found = f"{name} did not take the change at position {position}"
+            yield _item(
+                "dead_letter",
+                letter_of(letter),
+                f"{found}: {letter.reason}",
+                order_id=letter.order_id,
+            )
+
+    def _quarantine(self) -> Iterator[AttentionItem]:
+        for item in quarantine_items(self._log, include_redriven=False):
+            yield _item(
+                "linked_twice" if item.reason == "linked_twice" else "quarantined",
+                quarantined_of(item.item),
+                f"item {item.item}: {item.reason}: {item.detail}",
+                provider=item.provider,
+                order_id=item.order_id,
+                since=item.recorded_at,
+            )
+
+    def _orders(self, rule: AttentionRule) -> Iterator[AttentionItem]:
+        odd, waiting = Conditions(anomalies=True), self._waiting(rule)
+        try:
+            for view in self._views(odd):
+                yield _anomaly(view)
+        except PoisonedOrdersError as poisoned:
+            yield _unreadable(poisoned)
+        try:
+            for view in self._views(waiting):
+                if rule.is_overdue(view, self._provider):
+                    yield _overdue(view, self._provider)
+        except PoisonedOrdersError:
+            return  # told above
+
+    def _views(self, wanted: Conditions) -> Iterator[OrderView]:
+        query = ViewQuery(self._log, self._fold_cache, self._provider, wanted)
+        for page in query.pages():
+            yield from page
+
+    def _waiting(self, rule: AttentionRule) -> Conditions:
+        return Conditions.of(
+            status=None,
+            waiting_longer_than=min(rule.overdue_after, NOT_CREATED_AFTER),
+            now=rule.now,
+            anomalies=False,
+            received_since=None,
+            received_before=None,
+        )
+
+
+def reviews_in(log: Log, until: int | None = None) -> dict[str, Reviewed]:
+    """Return the reviews that a log holds up to a position, by their subjects."""
+    entries = control_entries(log, until)
+    return {each.subject: each for each in entries if isinstance(each, Reviewed)}
+
+
+def dead_letters_in(log: Log) -> Iterator[Letter]:
+    """Yield the dead letters of a log; what only waits behind one of them is left out."""
+    for name, *_ in log.feeds.positions():
+        after = 0
+        while page := log.feeds.letters(name, after, _LETTERS):
+            yield from (letter for letter in page if letter.state == "dead")
+            after = page[-1].position
+
+
+def anomaly_of(view: OrderView) -> str:
+    """Return the subject of an order's anomalies, as they are now."""
+    return _subject("anomaly", view)
+
+
+def letter_of(letter: Letter) -> str:
+    """Return the subject of a dead letter."""
+    return f"dead_letter:{letter.subscription}@{letter.position}"
+
+
+def quarantined_of(item: int) -> str:
+    """Return the subject of an item of the quarantine."""
+    return f"quarantined:{item}"
+
+
+def checked_review(subject: str, by: object, why: object, at: datetime) -> Reviewed:
+    """Return the review to append.
+
+    Raises:
+        InvalidArgumentError: it does not say by whom, or why.
+    """
+    return Reviewed(subject, _text("by", by, MAX_BY), _text("why", why, MAX_WHY), at)
+
+
+def _text(argument: str, text: object, most: int) -> str:
+    if isinstance(text, str) and text.strip() and len(text) <= most:
+        return text
+    raise InvalidArgumentError(argument, f"text of 1 to {most} characters")
+
+
+def _subject(kind: str, view: OrderView) -> str:
+    return f"{kind}:{view.provider}:{view.order_id}@{view.arrival.version}"
+
+
+def _item(kind: AttentionKind, subject: str, found: str, **more: Any) -> AttentionItem:
+    told = {"provider": None, "order_id": None, "since": None, "advice": _ADVICE[kind]} | more
+    return AttentionItem(kind=kind, subject=subject, found=found, **told)
+
+
+def _anomaly(view: OrderView) -> AttentionItem:
+    codes = ", ".join(dict.fromkeys(anomaly.code for anomaly in view.anomalies))
+    since = view.arrival.last_received_at
+    return _of_order("anomaly", view, f"{view.status}, with {codes}", since=since)
+
+
+def _overdue(view: OrderView, provider: Provider) -> AttentionItem:
+    found = f"{view.status}, waits for {', '.join(view.awaiting)}"
+    advice = _ADVICE["overdue"]
+    if _is_not_created(view, provider):
+        advice = _RESEND if view.awaiting == ("resend",) else _NOT_CREATED
+    return _of_order("overdue", view, found, since=view.arrival.waiting_since, advice=advice)
+
+
+def _of_order(kind: AttentionKind, view: OrderView, found: str, **more: Any) -> AttentionItem:
+    whose = {"provider": view.provider, "order_id": view.order_id}
+    return _item(kind, _subject(kind, view), found, **whose, **more)
+
+
+def _unreadable(poisoned: PoisonedOrdersError) -> AttentionItem:
+    found = f"{poisoned.count} orders cannot be folded, as this one: {poisoned.found}"
+    subject = f"unreadable:{poisoned.provider}:{poisoned.order_id}@{poisoned.count}"
+    whose = {"provider": poisoned.provider, "order_id": poisoned.order_id}
+    return _item("unreadable", subject, found, **whose)
+
+
+def _is_not_created(view: OrderView, provider: Provider) -> bool:
+    definition = provider.definition
+    return definition.rank(view.status) < definition.birth_rank
+
+
+def _reviewed(item: AttentionItem, reviews: Mapping[str, Reviewed]) -> AttentionItem:
+    review = reviews.get(item.subject)
+    if review is None:
+        return item
+    dealt_with = Review(by=review.by, why=review.why, at=review.reviewed_at)
+    return item.model_copy(update={"review": dealt_with})
+
+
+def worst_first(item: AttentionItem) -> tuple[int, bool, float, str]:
+    """Return what items are sorted by: how bad they are, then the oldest first."""
+    since = 0.0 if item.since is None else item.since.timestamp()
+    return _WORST[item.kind], item.since is None, since, item.subject
