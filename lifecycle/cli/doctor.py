@@ -25,7 +25,7 @@ from lifecycle.errors import StoreError, StoreUrlError
 from lifecycle.log.contract import ORDERS, Level, Log, Setting
 from lifecycle.log.feed_store import SubscriptionPosition
 from lifecycle.registry import FoundProvider, find_provider, found_providers, known_providers
-from lifecycle.service.attention import dead_letters_in, letter_of, quarantined_of, reviews_in
+from lifecycle.service.attention import quarantined_of, reviews_in, unreviewed_letters
 from lifecycle.service.orders import Orders
 from lifecycle.service.receipt import DAMAGED
 
@@ -133,9 +133,7 @@ def checks_of_log(log: Log, provider: str | None = None) -> Iterator[Check]:
         if name not in known:
             yield _without_provider(log, name)
     reviews = reviews_in(log)
-    letters = Counter(
-        letter.subscription for letter in dead_letters_in(log) if letter_of(letter) not in reviews
-    )
+    letters = unreviewed_letters(log, reviews)
     for feed in log.feeds.positions():
         yield _feed(log.last_position(), feed._replace(letters=letters[feed.name]))
     # Whichever reads: the quarantine is one for all.

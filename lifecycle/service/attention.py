@@ -12,7 +12,8 @@ review is of just that: with the next event the order wants attention again.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Container, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal, NamedTuple, get_args
 
@@ -123,7 +124,9 @@ class Attention:
             yield [view for view in page if anomaly_of(view) not in reviews]
 
     def _letters(self) -> Iterator[AttentionItem]:
-        for letter in dead_letters_in(self._log):
+        for letter in letters_in(self._log):
+            if letter.state != "dead":
+                continue  # it waits behind one
             name, position = letter.subscription, letter.position
             found = f"{name} did not take the change at position {position}"
             yield _item(
@@ -180,13 +183,25 @@ def reviews_in(log: Log, until: int | None = None) -> dict[str, Reviewed]:
     return {each.subject: each for each in entries if isinstance(each, Reviewed)}
 
 
-def dead_letters_in(log: Log) -> Iterator[Letter]:
-    """Yield the dead letters of a log; what only waits behind one of them is left out."""
+def letters_in(log: Log) -> Iterator[Letter]:
+    """Yield the dead letters of a log, and what waits behind each of them."""
     for name, *_ in log.feeds.positions():
         after = 0
         while page := log.feeds.letters(name, after, _LETTERS):
-            yield from (letter for letter in page if letter.state == "dead")
+            yield from page
             after = page[-1].position
+
+
+def unreviewed_letters(log: Log, reviews: Container[str]) -> Counter[str]:
+    """Count the letters by subscription, but for the reviewed and what waits behind them."""
+    counts, reviewed = Counter[str](), set[tuple[str, str]]()
+    for letter in letters_in(log):
+        order = letter.subscription, letter.order_id
+        if letter.state == "dead" and letter_of(letter) in reviews:
+            reviewed.add(order)
+        elif order not in reviewed:
+            counts[letter.subscription] += 1
+    return counts
 
 
 def anomaly_of(view: OrderView) -> str:
