@@ -143,6 +143,14 @@ def test_a_review_of_what_was_seen_does_not_cover_what_came_meanwhile(orders):
     assert subjects(orders.attention()) == ["anomaly:instacart:odd@3"]
 
 
+def test_what_the_log_held_before_a_review_is_not_reviewed(orders):
+    odd(orders)
+    before = orders.log.last_position()
+    orders.review("anomaly:instacart:odd@2", **BY)
+    assert [view.order_id for view in orders.find(anomalies=True, log_at=before)] == ["odd"]
+    assert list(orders.find(anomalies=True, log_at=before + 1)) == []
+
+
 def test_the_first_review_stays(orders):
     odd(orders)
     [item] = orders.attention()
