@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from threading import Event as Signal
-from threading import Lock, Timer
-from typing import Final
+from threading import Lock, Thread
+from typing import Final, Self
 
 from lifecycle.core.argument import check_callable, check_signal
 from lifecycle.errors import InvalidArgumentError, StoreClosedError, StoreUnavailableError
@@ -64,13 +65,14 @@ class Subscription:
         One that the handler does not take is due again after a pause, in a later call.
         """
         flow = self.flow()
-        try:
-            do = step(flow, None)
-            while not isinstance(do, int):
-                do = step(flow, self._called(do))
-            return do
-        finally:
-            flow.close()
+        with _Watch(self.terms.timeout, self._stand_in) as watch:
+            try:
+                do = step(flow, None)
+                while not isinstance(do, int):
+                    do = step(flow, self._called(watch, do))
+                return do
+            finally:
+                flow.close()
 
     def follow(self, stop: Signal, *, every: float = EVERY_SECONDS) -> None:
         """Hand over the changes there are and those to come, until `stop` is set.
@@ -109,18 +111,14 @@ class Subscription:
         """See to it that a handler which goes on writes nothing more with its connection."""
         self._handover.cut_off(hand)
 
-    def _called(self, hand: Hand) -> Exception | None:
+    def _called(self, watch: _Watch, hand: Hand) -> Exception | None:
         """Return what the handler raised; while it hangs, others are handed over."""
-        call = _Call(hand, self.cut_off)
-        timer = Timer(self.terms.timeout, self._stand_in, (call,))
-        timer.daemon = True
-        timer.start()
+        call = watch.begun(_Call(hand, self.cut_off))
         try:
             self._handler(hand.change, *((hand.connection,) if self.terms.exactly_once else ()))
         except Exception as raised:  # noqa: BLE001 - the handler's trouble becomes a letter
             return raised
         finally:
-            timer.cancel()
             cut_off = call.end()
         return TooLateError() if cut_off else None
 
@@ -140,6 +138,35 @@ class Subscription:
         return f"<Subscription {ascii(self.name)[1:-1]}>"
 
 
+class _Watch:
+    """Looks after the calls of one reader, one after the other: one thread for all of them."""
+
+    def __init__(self, timeout: float, stand_in: Callable[[_Call], None]) -> None:
+        self._timeout = timeout
+        self._stand_in = stand_in
+        self._call: _Call | None = None
+        self._done = Signal()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._done.set()
+
+    def begun(self, call: _Call) -> _Call:
+        """Watch a call from now on, and return it."""
+        if self._call is None:
+            Thread(target=self._look, daemon=True).start()
+        self._call = call
+        return call
+
+    def _look(self) -> None:
+        while not self._done.wait(min(self._timeout / 4, EVERY_SECONDS)):
+            call = self._call
+            if call is not None and call.age >= self._timeout and not call.ended.is_set():
+                self._stand_in(call)
+
+
 class _Call:
     """One call of a handler, which may hang."""
 
@@ -149,6 +176,12 @@ class _Call:
         self.ended = Signal()
         self._lock = Lock()
         self._is_cut_off = False
+        self._began = time.monotonic()
+
+    @property
+    def age(self) -> float:
+        """For how many seconds it has been going on."""
+        return time.monotonic() - self._began
 
     def end(self) -> bool:
         """Tell whether its connection was closed before it ended."""

@@ -120,11 +120,7 @@ FEEDS: Final = (
             text("reader"),
         ),
         "feed, position",
-        (
-            Index("feed_letters_order", "feed, order_id, position"),
-            Index("feed_letters_due", "feed, due_at"),
-            Index("feed_letters_held", "feed", "reader <> ''::text"),
-        ),
+        (Index("feed_letters_order", "feed, order_id, position, due_at"),),
     ),
     Table(
         "feed_handed",
