@@ -20,6 +20,7 @@ from lifecycle.cli.checkpoint import checkpoint
 from lifecycle.cli.demo import demo
 from lifecycle.cli.doctor import DISTRIBUTION, doctor
 from lifecycle.cli.evidence import evidence
+from lifecycle.cli.explain import explain
 from lifecycle.cli.failure import DONE, USAGE, ending_of
 from lifecycle.cli.letters import drop, handed, letters, redrive, show_letter
 from lifecycle.cli.log import backup, copy, export, ingest, init
@@ -36,7 +37,8 @@ from lifecycle.cli.views import views
 
 # In the order of the help.
 _COMMANDS: Final[tuple[Callable[..., None], ...]] = (
-    *(demo, ingest, show, history, listing, views, stats, attention, quarantine, watch, verify),
+    *(demo, ingest, show, history, explain, listing, views, stats, attention),
+    *(quarantine, watch, verify),
     *(checkpoint, evidence, replay),
     *(export, copy, backup, diagram, check, providers, doctor, serve, reconcile, resume, simulate),
 )

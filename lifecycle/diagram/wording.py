@@ -50,7 +50,7 @@ def facts_of(order: Order, asked: str = "") -> tuple[str, ...]:
         asked,
         " \u00b7 ".join(fact for fact in counts if fact),
         *(f"error {harmless(said_of(error))}" for error in view.errors),
-        *_reasons(view),
+        *reasons_of(view),
         f"never seen: {_listed(view.missing)}" if view.missing else "",
         f"waiting for: {_listed(view.awaiting)}" if view.awaiting else "",
     ]
@@ -139,7 +139,7 @@ def summary_of(order: Order, facts: Iterable[str]) -> str:
     return "\n".join(lines)
 
 
-def _reasons(view: OrderView) -> Iterator[str]:
+def reasons_of(view: OrderView) -> Iterator[str]:
     """Yield the reasons that the provider gave, such as why an order was canceled."""
     for name in type(view.details).model_fields:
         said = getattr(view.details, name)
