@@ -27,6 +27,7 @@ from lifecycle.core.event import Redriven
 from lifecycle.errors import StoredFormatError
 from lifecycle.log.contract import Log, Record
 from lifecycle.log.stores.postgres.url import parse_url
+from lifecycle.registry import known_providers
 from tests.contract.entries import event, stream, unreadable
 from tests.tampered import header_hash, resealed
 
@@ -139,7 +140,7 @@ class Scene:
         return Checkpoint.parse(self.held.text)
 
     def verified(self) -> Verification:
-        return verify(self.log, checkpoints=[self.checkpoint])
+        return verify(self.log, checkpoints=[self.checkpoint], providers=known_providers())
 
     def standalone(self) -> str | None:
         """Return what the standalone verifier finds in an export; None if nothing."""

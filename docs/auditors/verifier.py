@@ -27,9 +27,7 @@ def add(a, b):
     return x * pow(1 + k, -1, P) % P, y * pow(1 - k, -1, P) % P
 
 def times(number, point):
-    if number == 0:
-        return 0, 1
-    double = times(number >> 1, add(point, point))
+    double = times(number >> 1, add(point, point)) if number > 1 else (0, 1)
     return add(double, point) if number & 1 else double
 
 def point_at(encoded):
@@ -80,15 +78,18 @@ def root_by(proof, hashed, index, size):
         return sha256(b"\1" + root_by(proof[:-1], hashed, index, half) + last).digest()
     return sha256(b"\1" + last + root_by(proof[:-1], hashed, index - half, size - half)).digest()
 
+def content(line, text, exact="context_base64", raw=None):
+    return b64decode(line[exact]) if exact in line else line[text].encode() if text in line else raw
+
 def checked(line, ends, body=None):
     """Return a record's header and stream; its body, and the one before it, are what it says."""
     says = json.loads(header := b64decode(line["header_base64"]))
     stream = {"item": "quarantine", "control": "control"}.get(says["record"])
     stream = stream or f"order:{says['provider']}:{says['order_id']}"
-    body = line["body_text"].encode() if "body_text" in line else body
-    body = b64decode(line["body_base64"]) if "body_base64" in line else body
+    body, context = content(line, "body_text", "body_base64", body), content(line, "context")
     (version, before), what = ends.get(stream, (0, None)), f"record {says['version']} of {stream}"
     same = body is None or sha256(body).hexdigest() == says.get("stored_sha256", says.get("sha256"))
+    same &= context is None or sha256(context).hexdigest() == says.get("context_sha256")
     need(same, f"{what} has another body than was recorded")
     follows = (says["version"], says.get("previous")) == (version + 1, before)
     need(follows, f"{what} does not follow the one before it")
@@ -107,10 +108,9 @@ def verify_evidence(file, key):
         need(top == b64decode(root), f"record {line['version']} was not in the log")
         need(stream == order and line["index"] > last, f"record {line['version']} is out of place")
         last = line["index"]
-    parts = sorted(name for name in file if name != "seal")
-    hashes = [f"{name} {sha256(canonical(file[name])).hexdigest()}" for name in parts]
-    sealed = [f"{origin}/evidence", *hashes]
-    need(signed_lines(file["seal"], key) == sealed, "a part was changed since it was sealed")
+    sealed = signed_lines(file.pop("seal"), key)
+    hashes = [f"{name} {sha256(canonical(file[name])).hexdigest()}" for name in sorted(file)]
+    need(sealed == [f"{origin}/evidence", *hashes], "a part was changed since it was sealed")
     if complete:
         name, count, root, *more = signed_lines(complete["note"], key)
         end = leaf(canonical([order, *ends[order]]))

@@ -113,10 +113,12 @@ def _stream(item: Unreadable) -> str | None:
 def _line(fields: Mapping[str, Any] | bytes, record: Record) -> bytes:
     if isinstance(fields, bytes):
         return fields + b"\n"
-    header, _ = split(record)
-    place = {
+    header, body = split(record)
+    place: dict[str, Any] = {
         "position": record.position,
         "version": record.version,
         "header_base64": base64.b64encode(header).decode(),
     }
+    if record.stream == CONTROL and body:  # it has none, unless somebody put one there
+        place["body_base64"] = base64.b64encode(body).decode()
     return compact({**fields, **place}) + b"\n"

@@ -28,6 +28,7 @@ SAMPLES = {
     "kills": "--kills 40 --control-kills 6",
     "full_disk": "--rounds 8 --control-rounds 2",
     "any_order": "--sets 2 --size 4 --through-orders 20 --lattices 1 --lattice-size 7",
+    "tampering": "--instances 1 --clean 4",
     "races": "--rounds 1 --processes 4 --events 400",
     "three_processes": "--orders 12 --control-orders 12 --kills 1",
     "million": "--events 3000",
