@@ -94,7 +94,7 @@ def _reads_as(item: Unreadable, mark: ControlHeader, known: Mapping[str, Recogni
 def _odd_letters(log: Log, feed: str, position: int) -> Iterator[Finding]:
     """Yield the letters of a subscription that are about no event of the log."""
     after = -1
-    while page := log.feeds.letters(feed, after, _LETTERS_AT_ONCE):
+    while page := log.feeds.letters(feed, after, _LETTERS_AT_ONCE, all=True):
         for letter in page:
             after = letter.position
             records = list(log.scan(after=after - 1, until=after))

@@ -11,6 +11,7 @@ from lifecycle.audit.checkpoint import Checkpoint, Contradiction, is_continued, 
 from lifecycle.audit.note import Note
 from lifecycle.audit.tree import LogTree
 from lifecycle.audit.verify import verify
+from lifecycle.log.feed_store import Letter
 from lifecycle.log.stores.postgres.log import PostgresLog
 from lifecycle.log.stores.sqlite.log import SQLiteLog
 from tests.insider import (
@@ -94,6 +95,19 @@ def test_a_subscription_that_was_moved_is_named(make, seed):
 
     (finding,) = seen.verified().findings
     assert "subscription 'notify' says it is at" in finding.sentence
+
+
+@pytest.mark.parametrize("due_at", [None, datetime(2026, 7, 7, tzinfo=UTC)])
+def test_a_letter_about_no_event_is_named_whether_dead_or_to_be_handed_over_again(make, due_at):
+    seen = make(1)
+    seen.log.feeds.begin("mail", 0)
+    end = seen.log.last_position()
+    assert seen.log.feeds.park(0, Letter("mail", end, "nobody", "why", 1, due_at))
+
+    (finding,) = seen.verified().findings
+
+    assert finding.position == end
+    assert "subscription 'mail' holds a letter about no event" in finding.sentence
 
 
 @pytest.mark.parametrize("seed", SEEDS)
