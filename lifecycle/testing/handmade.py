@@ -19,8 +19,7 @@ from lifecycle.core.event import NO_CONTENT, Arrival, Content, Event, Stored, Un
 from lifecycle.core.instant import format_instant
 from lifecycle.core.provider import NoReading, Provider
 from lifecycle.core.recognizer import OrderLinked, Recognizer, recognizer_of
-from lifecycle.errors import InvalidArgumentError
-from lifecycle.registry import known_providers
+from lifecycle.registry import find_provider
 from lifecycle.testing.clock import STARTS_AT, Time, moment
 
 Recording = dict[str, Any]
@@ -141,10 +140,7 @@ def provider_named(provider: str | Provider) -> Provider:
     """
     if not isinstance(provider, str):
         return provider
-    known = known_providers()
-    if provider not in known:
-        raise InvalidArgumentError("provider", "one of " + ", ".join(sorted(known)), found=provider)
-    return known[provider]
+    return find_provider(provider).provider
 
 
 def as_recordings(entries: Iterable[Any], provider: str | Provider) -> tuple[list[Any], Provider]:

@@ -4,42 +4,15 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from lifecycle.cli.new_provider import package_of
 from tests.scenario.command_line import run, run_script
+from tests.wheels import execute, installed
 
 ROOT = Path(__file__).parents[2]
-
-
-def execute(*arguments, cwd, path=(), code=0):
-    """Run a module of this interpreter, with folders on its path; return what it printed."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
-    done = subprocess.run(
-        [sys.executable, "-m", *arguments],
-        cwd=cwd,
-        env=kept | {"PYTHONPATH": os.pathsep.join(map(str, path))},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-    )
-    assert done.returncode == code, done.stdout + done.stderr
-    return done.stdout
-
-
-def installed(package, where):
-    """Build a package as a wheel, install it with pip into a folder, and return that."""
-    execute("hatchling", "build", "-t", "wheel", "-d", str(where), cwd=package)
-    (wheel,) = where.glob("*.whl")
-    target = where / "installed"
-    pip = ("pip", "install", "--no-deps", "--no-index", "--target", str(target))
-    execute(*pip, str(wheel), cwd=where)
-    return target
 
 
 def ran_tests_of(package, target, where, *more, code=0):
@@ -78,7 +51,7 @@ def test_the_package_is_built_installed_by_pip_and_passes_its_own_tests(name, tm
     ],
 )
 def test_the_tests_of_the_package_fail_where_its_code_is_wrong(module, right, wrong, tmp_path):
-    """The positive control. What client and simulator agree on is the gate's to notice."""
+    """The positive control."""
     assert run("providers", "new", "drone", cwd=tmp_path).code == 0
     file = tmp_path / "drone" / "drone_lifecycle" / f"{module}.py"
     assert right in file.read_text()
