@@ -44,7 +44,7 @@ def explain(
     db: Database = DEFAULT_DATABASE,
     provider: ProviderName = None,
 ) -> None:
-    """Tell the story of one order in plain sentences, with both clocks."""
+    """Tell the story of one order in sentences, with both clocks."""
     with orders_with(db, provider, order) as orders:
         view, entries = seen_at_once(orders, order, as_at=as_at, as_of=as_of, log_at=log_at)
         times = [time for time in (as_at, log_at) if isinstance(time, datetime)]
