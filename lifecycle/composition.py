@@ -41,7 +41,8 @@ def connect(
         url: `sqlite:///relative.db`, `sqlite:////absolute.db`, `postgresql://host/database`,
             or `memory:` for tests.
         provider: a name, `package.module:NAME`, or a value that is a provider.
-        create: make the log if there is none; a reader passes False.
+        create: make the log if there is none, and read again what waited for links; a reader
+            passes False.
         clock: tells the time of what is recorded without one; the system's by default.
         telemetry: trace and measure what is recorded, by the OpenTelemetry API.
 
@@ -56,7 +57,7 @@ def connect(
     known, chosen = chosen_provider(provider)
     tell = _now if clock is None else CheckedClock(clock)
     log = open_log(url, create=create, clock=tell, telemetry=telemetry, providers=known)
-    return Orders(log, known, chosen, tell, _resume)
+    return Orders(log, known, chosen, tell, _resume, redrives=create)
 
 
 def orders_on(log: Log, provider: str | Provider = DEFAULT_PROVIDER) -> Orders:
@@ -87,7 +88,7 @@ def connect_async(
     open_it = partial(
         open_log, url, create=create, clock=tell, telemetry=telemetry, providers=known
     )
-    return AsyncOrders(open_it, known, chosen, tell, _resume_async)
+    return AsyncOrders(open_it, known, chosen, tell, _resume_async, redrives=create)
 
 
 def _resume(orders: Orders, client: Any, **how: Unpack[ResumeOptions]) -> Resumed:
@@ -148,6 +149,8 @@ def initialize(
 ) -> str:
     """Make the log at `url`, or what is missing of it, guard it, and return where it lies.
 
+    What the index of links lacks is added to it, for which the whole log is read.
+
     On PostgreSQL roles are made if need be: `role` may then read and append, `follower` build
     the stored views and follow the log, `reader` read everything, and none may do more; who
     may do all of it is named three times. `revoke_public` keeps everybody else out of the
@@ -164,12 +167,14 @@ def initialize(
 
         with closing(PostgresLog(url)) as log:
             log.initialize(Grants(role, follower, reader, revoke_public))
+            log.index_links()
             return log.url
     if revoke_public or (role, follower, reader) != (None, None, None):
         raise InvalidArgumentError("role", "none: only PostgreSQL has roles")
     with closing(open_log(url)) as opened:
         if isinstance(opened, Guarded):
             opened.put_back_guards()
+        opened.index_links()
         return opened.url
 
 

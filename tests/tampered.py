@@ -10,6 +10,7 @@ from zlib import crc32
 
 from lifecycle.log.contract import Record
 from lifecycle.log.stores.memory.feeds import MemoryFeeds
+from lifecycle.log.stores.memory.links import MemoryLinks
 from lifecycle.log.stores.memory.tree import MemoryTree
 
 
@@ -34,6 +35,7 @@ class Shelf:
     gapless: bool = True
     feeds: MemoryFeeds = field(default_factory=MemoryFeeds)
     tree: MemoryTree = field(default_factory=MemoryTree)
+    links: MemoryLinks = field(default_factory=MemoryLinks)
 
     def last_position(self) -> int:
         return max([record.position for record in self.records], default=0)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final, TypeGuard
 
 from lifecycle.audit.finding import Finding
-from lifecycle.core.event import Entry, Event, Unreadable
+from lifecycle.core.event import Entry, Event, Unreadable, stream_of
 from lifecycle.core.provider import Provider
 from lifecycle.core.recognizer import Recognizer, recognizers_of
 from lifecycle.errors import StoredFormatError
@@ -14,8 +14,17 @@ from lifecycle.log.codec import decode
 from lifecycle.log.contract import QUARANTINE, Log, Record
 from lifecycle.log.header import ControlHeader
 from lifecycle.log.jsonl import read_line
+from lifecycle.log.link_store import OrderLink
+from lifecycle.log.stored_links import links_in
 
 _LETTERS_AT_ONCE: Final = 500
+_LINKS_AT_ONCE: Final = 500
+
+_LACKS_LINK: Final = "the index of links lacks one that it tells of; to add it: lifecycle db init"
+_UNTOLD_LINK: Final = (
+    "the index of links gives it an id that no event of it tells of; "
+    "to make the index anew, drop its table order_links, then run: lifecycle db init"
+)
 
 
 def check_marks(
@@ -44,6 +53,23 @@ def check_feeds(log: Log, seen: Mapping[str, int]) -> Iterator[Finding]:
         yield Finding(None, None, None, f"subscription {name!a} is gone; a checkpoint saw it")
 
 
+def check_links(log: Log, told: Mapping[OrderLink, Record]) -> Iterator[Finding]:
+    """Yield where the index of links is not what records tell; `told` is what they told at first.
+
+    What was appended meanwhile is looked up.
+    """
+    lacking, after = dict(told), None
+    while page := log.links.page(after, _LINKS_AT_ONCE):
+        for link in page:
+            after = link
+            if lacking.pop(link, None) is None:
+                stream = stream_of(link.provider, link.order_id)
+                if link not in links_in(log.read(stream)):
+                    yield Finding(stream, None, None, _UNTOLD_LINK)
+    for record in lacking.values():
+        yield Finding(record.stream, record.version, record.position, _LACKS_LINK)
+
+
 def _why_forged(log: Log, mark: ControlHeader, known: Mapping[str, Recognizer]) -> str | None:
     """Return why an item cannot have been re-driven as its mark says; None if it can."""
     items = log.read(QUARANTINE, after=mark.item - 1, until=mark.item) if mark.item > 0 else []
@@ -56,7 +82,7 @@ def _why_forged(log: Log, mark: ControlHeader, known: Mapping[str, Recognizer]) 
     came = any(event.redriven_from == mark.item or event.body == item.body for event in found)
     return (
         None
-        if came or _reads_as(item, mark, known)
+        if came or _reads_as(item, mark, found, known)
         else (
             f"it says that item {mark.item} was re-driven into an event that did not come from it"
         )
@@ -74,7 +100,12 @@ def _decoded(record: Record) -> Entry | None:
         return None  # it is accused already
 
 
-def _reads_as(item: Unreadable, mark: ControlHeader, known: Mapping[str, Recognizer]) -> bool:
+def _reads_as(
+    item: Unreadable,
+    mark: ControlHeader,
+    found: Sequence[Event],
+    known: Mapping[str, Recognizer],
+) -> bool:
     """Tell whether an item may be read as what its mark names; nobody knows without a provider."""
     if item.provider not in known:
         return True
@@ -87,8 +118,11 @@ def _reads_as(item: Unreadable, mark: ControlHeader, known: Mapping[str, Recogni
         if read is None or isinstance(read, Unreadable):
             return False
         name, arrival = read
-    event = known[name].recognize(arrival)
-    return isinstance(event, Event) and (event.stream, event.key) == (mark.stream, mark.key)
+    orders = [event.order_id for event in found]  # where a link, checked elsewhere, may lead
+    return any(
+        isinstance(event, Event) and (event.stream, event.key) == (mark.stream, mark.key)
+        for event in known[name].recognize_all(arrival, lambda _: orders[:1])
+    )
 
 
 def _odd_letters(log: Log, feed: str, position: int) -> Iterator[Finding]:

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
-from lifecycle.audit.beside import check_feeds, check_marks
+from lifecycle.audit.beside import check_feeds, check_links, check_marks
 from lifecycle.audit.checkpoint import Checkpoint
 from lifecycle.audit.difference import Listed
 from lifecycle.audit.finding import Finding
@@ -27,7 +27,8 @@ from lifecycle.audit.merkle import TreeHead
 from lifecycle.audit.record_check import CheckedRecord, check_record
 from lifecycle.core.provider import Provider
 from lifecycle.log.contract import ORDERS, Log, Record
-from lifecycle.log.header import ControlHeader, Link, why_misplaced
+from lifecycle.log.header import ControlHeader, EventHeader, Link, why_misplaced
+from lifecycle.log.link_store import OrderLink, links_of
 
 NO_PROVIDERS: Final[Mapping[str, Provider]] = MappingProxyType({})
 
@@ -112,6 +113,7 @@ class _Walk:
         self._findings = Listed[Finding]()
         self._notes = Listed[Finding]()
         self._marks: list[tuple[Record, ControlHeader]] = []
+        self._links: dict[OrderLink, Record] = {}
 
     def step(self, record: Record) -> None:
         """Look at the next record of the log."""
@@ -131,6 +133,9 @@ class _Walk:
             self._notes.add(Finding(seen.stream, seen.version, seen.position, odd))
         if isinstance(header, ControlHeader):
             self._marks.append((record, header))
+        elif isinstance(header, EventHeader) and header.links:
+            place = record._replace(state=b"")
+            self._links.update(dict.fromkeys(links_of(header), place))
         self._records += 1
         self._last_but_one, self._last = self._last, seen
         if isinstance(seen.version, int):
@@ -161,6 +166,8 @@ class _Walk:
         for finding in self._held.missed(end):
             self._findings.add(finding)
         for finding in check_marks(log, marks, providers):
+            self._findings.add(finding)
+        for finding in check_links(log, self._links):
             self._findings.add(finding)
         for finding in check_feeds(log, self._held.feeds):
             self._findings.add(finding)

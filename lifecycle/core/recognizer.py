@@ -75,8 +75,13 @@ _BAD_ORDER_ID: Final = NoReading(
 _TEST_EVENT: Final = NoReading(
     "test_event", "the provider marks it as a test, and is not configured for tests here"
 )
+UNLINKED: Final = "unlinked"
+
 _UNLINKED: Final = NoReading(
-    "unlinked", "it names an order by an id of the provider's own that no order is linked to"
+    UNLINKED, "it names an order by an id of the provider's own that no order is linked to"
+)
+_LINKED_TWICE: Final = NoReading(
+    "linked_twice", "several orders are linked to the id by which it names its order"
 )
 _BAD_OPERATION: Final = NoReading(
     "bad_operation", "the operation is no short word in lower case, or has no number"
@@ -91,8 +96,8 @@ _SAYS_NOTHING: Final = Reading()
 Seen = tuple[str, datetime | None, int | None]
 """The digest of what arrived, what its `Date` header says, and which reading of it this is."""
 
-OrderLinked = Callable[[str], str | None]
-"""Tells which order an id of the provider's own is of, None where nobody said so."""
+OrdersLinked = Callable[[str], Sequence[str]]
+"""Tells which orders an id of the provider's own was said to be of."""
 
 
 class Recognizer:
@@ -119,14 +124,15 @@ class Recognizer:
         return self.recognize_all(arrival)[0]
 
     def recognize_all(
-        self, arrival: Arrival, order_linked: OrderLinked | None = None
+        self, arrival: Arrival, orders_linked: OrdersLinked | None = None
     ) -> tuple[Event | Unreadable, ...]:
         """Return the events that an arrival holds; where some cannot be read, once why.
 
-        `order_linked` tells which order a provider's own id is of. Raises no `Exception`.
+        `orders_linked` is asked where a body names its order by such an id alone; without it, or
+        without an order, the item is `unlinked`. Raises no `Exception` but what that raises.
         """
         arrival = ready(arrival)
-        found = self._recognized(arrival, order_linked, takes_tests=self._takes_tests)
+        found = self._recognized(arrival, orders_linked, takes_tests=self._takes_tests)
         first = found[0]
         return (
             (first,) if len(found) == 1 and isinstance(first, Event) else self._told(arrival, found)
@@ -188,12 +194,14 @@ class Recognizer:
         events = tuple([each for each in found if isinstance(each, Event)])
         if len(events) == len(found):
             return events
-        why = next(each for each in found if isinstance(each, NoReading))
+        # What a link makes readable is read once there is one, whatever else stays unreadable.
+        faults = [each for each in found if isinstance(each, NoReading)]
+        why = _UNLINKED if _UNLINKED in faults else faults[0]
         came = (arrival.body, arrival.received_at, arrival)
         return (*events, Unreadable(self.name, why.reason, why.detail, *came))
 
     def _recognized(
-        self, arrival: Arrival, order_linked: OrderLinked | None, *, takes_tests: bool
+        self, arrival: Arrival, orders_linked: OrdersLinked | None, *, takes_tests: bool
     ) -> Sequence[Event | NoReading]:
         stated = arrival.order_id
         if len(arrival.body) > MAX_BODY_BYTES:
@@ -211,7 +219,7 @@ class Recognizer:
         found: list[Event | NoReading] = []
         readings = self.read(arrival, body)
         for number, said in enumerate(readings, 1):
-            whose = _whose(arrival, said, order_linked, takes_tests=takes_tests)
+            whose = _whose(arrival, said, orders_linked, takes_tests=takes_tests)
             if isinstance(whose, NoReading):
                 found.append(whose)
             elif isinstance(said, Reading):
@@ -326,7 +334,7 @@ def _object_in(arrival: Arrival) -> JsonObject | NoReading | None:
 def _whose(
     arrival: Arrival,
     said: Reading | NoReading,
-    order_linked: OrderLinked | None,
+    orders_linked: OrdersLinked | None,
     *,
     takes_tests: bool,
 ) -> str | NoReading:
@@ -335,11 +343,11 @@ def _whose(
         return said
     if said.is_test and arrival.kind == "callback" and not takes_tests:
         return _TEST_EVENT
-    return _order_of(arrival.order_id, said, order_linked)
+    return _order_of(arrival.order_id, said, orders_linked)
 
 
 def _order_of(
-    stated: str | None, said: Reading, order_linked: OrderLinked | None
+    stated: str | None, said: Reading, orders_linked: OrdersLinked | None
 ) -> str | NoReading:
     """Return the order id that the arrival and the body agree on.
 
@@ -352,8 +360,10 @@ def _order_of(
         return named if is_order_id(named) else _BAD_ORDER_ID
     if said.refers_to is None:
         return _NO_ORDER
-    linked = None if order_linked is None else order_linked(said.refers_to)
-    return _UNLINKED if linked is None else linked
+    linked = () if orders_linked is None else orders_linked(said.refers_to)
+    if len(linked) == 1:
+        return linked[0]
+    return _LINKED_TWICE if linked else _UNLINKED
 
 
 def _content(kind: Kind, name: str, said: Reading) -> Content:

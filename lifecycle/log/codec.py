@@ -48,6 +48,7 @@ from lifecycle.log.header import (
     storable,
     why_misplaced,
 )
+from lifecycle.log.link_store import links_of
 
 MAX_STORED_BYTES: Final = 900_000_000
 """A larger body is refused; SQLite holds no value above a billion bytes."""
@@ -220,7 +221,9 @@ def _prepared(entry: Entry) -> Append:
         fields = _event_fields(entry)
         stream = storable(f"{ORDERS}{entry.provider}:{entry.order_id}")
         body, context = entry.body, entry.context
-        return Append(stream, entry.kind, entry.key, entry.digest, _opening(fields), body, context)
+        what = (stream, entry.kind, entry.key, entry.digest)
+        links = links_of(entry) if entry.links else ()
+        return Append(*what, _opening(fields), body, context, links)
     if isinstance(entry, Unreadable):
         opening = _opening(_item_fields(entry))
         context = None if entry.arrival is None else entry.arrival.context

@@ -16,6 +16,7 @@ from typing import Any, Final, NamedTuple, Protocol, runtime_checkable
 
 from lifecycle.core.event import Entry
 from lifecycle.log.feed_store import FeedStore
+from lifecycle.log.link_store import LinkStore, OrderLink
 from lifecycle.log.tree_store import TreeStore
 from lifecycle.log.view_store import ViewStore
 
@@ -58,6 +59,7 @@ class Append:
         "context",
         "digest",
         "key",
+        "links",
         "opening",
         "outcome",
         "place",
@@ -76,6 +78,7 @@ class Append:
         opening: bytes,
         body: bytes,
         context: bytes | None = None,
+        links: tuple[OrderLink, ...] = (),
     ) -> None:
         self.stream = stream
         self.topic = topic
@@ -84,6 +87,7 @@ class Append:
         self.opening = opening
         self.body = body
         self.context = context
+        self.links = links
         self.outcome = Outcome.APPENDED
         self.place = _NOWHERE
         self.recorded_at: datetime | None = None
@@ -104,9 +108,8 @@ class Append:
 
         A copy would be what crosses processes: what became of the entry, without the entry.
         """
-        return Append(
-            self.stream, self.topic, self.key, self.digest, self.opening, self.body, self.context
-        )
+        what = (self.stream, self.topic, self.key, self.digest)
+        return Append(*what, self.opening, self.body, self.context, self.links)
 
     def __repr__(self) -> str:
         where = f"{self.version} of {self.stream!a}"
@@ -213,6 +216,15 @@ class Log(Protocol):
     @property
     def tree(self) -> TreeStore:
         """Where the Merkle tree over the records is kept, and the checkpoints of it."""
+        ...
+
+    @property
+    def links(self) -> LinkStore:
+        """Which orders the provider's own ids were said to be of."""
+        ...
+
+    def index_links(self) -> None:
+        """Add to the index what it lacks of the links that the log holds; reads all of the log."""
         ...
 
     def append(self, entry: Entry, *, expected_version: int | None = None) -> Append:

@@ -16,8 +16,10 @@ from lifecycle.log.codec import prepare
 from lifecycle.log.contract import MAX_POSITION, ORDERS, Append, Record, Setting
 from lifecycle.log.feed_store import FeedStore
 from lifecycle.log.header import storable
+from lifecycle.log.link_store import LinkStore, OrderLink
 from lifecycle.log.recorder import STREAMS_AT_ONCE, Recorder, TryAgainError
 from lifecycle.log.retry_policy import retrying
+from lifecycle.log.stored_links import links_in
 from lifecycle.log.tree_store import TreeStore
 from lifecycle.log.view_store import ViewStore
 from lifecycle.log.writer import Writer
@@ -68,10 +70,12 @@ class EventLog:
         *,
         feeds: FeedStore,
         tree: TreeStore,
+        links: LinkStore,
         views: ViewStore | None = None,
     ) -> None:
         self.feeds = feeds
         self.tree = tree
+        self.links = links
         self.views = views
         self.on_append: Callable[[int], Watched] | None = None
         self._recorder = recorder
@@ -136,9 +140,19 @@ class EventLog:
             self._refuse()
         try:
             with self._recorder.writing() as transaction:
-                transaction.insert(records)
+                transaction.insert(records, links_in(records))
         except TryAgainError as again:  # what is stored already stays in the way
             raise StoreUnavailableError(self.url, again.found) from again
+
+    def index_links(self) -> None:
+        """Add to the index what it lacks of the links that the log holds; reads all of the log."""
+        for record in self.scan():
+            if links := links_in([record]):
+                self._ask(self._index, links)
+
+    def _index(self, links: Sequence[OrderLink]) -> None:
+        with self._recorder.writing(exclusive=True) as transaction:
+            transaction.insert((), links)
 
     def read(self, stream: str, *, after: int = 0, until: int | None = None) -> list[Record]:
         """Return a stream's records with versions above `after`, up to `until`.

@@ -11,6 +11,7 @@ from eventsourcing import persistence
 
 from lifecycle.errors import InvalidArgumentError, LifecycleError, StoreClosedError
 from lifecycle.log.contract import Record, Setting
+from lifecycle.log.link_store import OrderLink
 
 STREAMS_AT_ONCE: Final = 256
 """A recorder is never asked about more streams than this in one call."""
@@ -114,8 +115,8 @@ class Transaction(Protocol):
         """The end of the log; None where the store cannot know it."""
         ...
 
-    def insert(self, rows: Sequence[Row]) -> Sequence[int]:
-        """Insert records, once in a block, and return their positions."""
+    def insert(self, rows: Sequence[Row], links: Sequence[OrderLink] = ()) -> Sequence[int]:
+        """Insert records, once in a block, with the links they tell; return their positions."""
         ...
 
 

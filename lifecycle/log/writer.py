@@ -28,6 +28,7 @@ from lifecycle.errors import (
 from lifecycle.log.append_queue import Batch
 from lifecycle.log.codec import link, seal
 from lifecycle.log.contract import Append, Outcome
+from lifecycle.log.link_store import OrderLink
 from lifecycle.log.recorder import InDoubtError, Recorder, Tip, TryAgainError
 from lifecycle.log.retry_policy import RetryPolicy
 from lifecycle.log.stream_tails import StreamTail, StreamTails, Tails
@@ -42,11 +43,12 @@ _DUPLICATE: Final = Outcome.DUPLICATE
 class AppendPlan:
     """What to insert (`new`) and what to answer for a group of batches, given the stream tails."""
 
-    __slots__ = ("_answers", "_tails_of_new", "is_sealed", "new", "tails")
+    __slots__ = ("_answers", "_tails_of_new", "is_sealed", "links", "new", "tails")
 
     def __init__(self, group: Sequence[Batch], tails: Tails) -> None:
         self.tails = tails
         self.new: list[Append] = []
+        self.links: list[OrderLink] = []
         self.is_sealed = False
         self._tails_of_new: list[StreamTail] = []
         self._answers: list[tuple[Batch, list[Append], StoreError | None]] = []
@@ -63,6 +65,8 @@ class AppendPlan:
                 if append.outcome is not _DUPLICATE:
                     self.new.append(append)
                     self._tails_of_new.append(tail)
+                    if append.links:
+                        self.links += append.links
 
     def seal(self, tip: Tip | None, recorded_at: datetime, printed: str) -> None:
         """Encode the new entries, and chain them to the log that ends at `tip`."""
@@ -164,7 +168,7 @@ class Writer:
                 else:
                     plan = plan or self._decide(group)
                     plan.seal(transaction.tip, recorded_at, printed)
-                    positions = transaction.insert(plan.new)
+                    positions = transaction.insert(plan.new, plan.links)
         except InDoubtError:
             if plan is not None and plan.is_sealed and plan not in doubts:
                 doubts.append(plan)

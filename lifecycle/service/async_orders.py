@@ -6,7 +6,7 @@ Concurrent tasks share one commit; no call takes a thread of its own.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from functools import partial
@@ -19,7 +19,7 @@ from lifecycle.core.event import Event, Kind, Unreadable
 from lifecycle.core.fold import Folding
 from lifecycle.core.provider import Provider
 from lifecycle.core.view import HistoryEntry, OrderView
-from lifecycle.errors import NotEnteredError, StoredFormatError, VersionConflictError
+from lifecycle.errors import NotEnteredError, StoredFormatError, StoreError, VersionConflictError
 from lifecycle.log.contract import Append, Log, Outcome
 from lifecycle.log.log_time import LogTime
 from lifecycle.projections.async_subscription import AsyncSubscription, AwaitedHandler
@@ -41,8 +41,8 @@ from lifecycle.service.arrival_reader import (
 from lifecycle.service.attention import OVERDUE_AFTER, AttentionItem
 from lifecycle.service.begun_request import BegunRequest
 from lifecycle.service.costly_bodies import is_costly, uncollected
-from lifecycle.service.order_service import OrderService, is_first
-from lifecycle.service.quarantine import pass_over
+from lifecycle.service.order_service import OrderService, ReadAgain, is_first
+from lifecycle.service.quarantine import pass_over, wait_on
 from lifecycle.service.receipt import AsyncReceipt, QuarantineItem, receipts_of
 from lifecycle.service.recording_calls import Sent, Writes
 from lifecycle.service.resumption import Resumed, ResumeOptions
@@ -71,6 +71,8 @@ class AsyncOrders(Writes[Awaitable[AsyncReceipt]]):
         provider: Provider,
         clock: Callable[[], datetime],
         resume: Callable[..., Awaitable[Resumed]],
+        *,
+        redrives: bool = False,
     ) -> None:
         self.provider = provider
         self.log = cast("Log", _NotEntered())
@@ -79,6 +81,7 @@ class AsyncOrders(Writes[Awaitable[AsyncReceipt]]):
         self._providers = providers
         self._clock = clock
         self._resume = resume
+        self._redrives = redrives
 
     @property
     def is_open(self) -> bool:
@@ -90,6 +93,8 @@ class AsyncOrders(Writes[Awaitable[AsyncReceipt]]):
         self._service = OrderService(self.log, self._providers, self.provider, self._clock)
         # One thread: bodies that take long to read must not do so several at a time.
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="lifecycle-reader")
+        if self._redrives:
+            await self._append_linked(self._service.linked())
         return self
 
     async def __aexit__(
@@ -154,9 +159,7 @@ class AsyncOrders(Writes[Awaitable[AsyncReceipt]]):
                 self._service.arrival_reader.lines, batch, first_line=first_line
             )
             first_line += len(batch)
-            entries = list(chain.from_iterable(bodies))
-            appended = await asyncio.to_thread(self.log.append_many, entries)
-            receipts += receipts_of(bodies, appended, self._receipt)
+            receipts += await self._append(bodies)
         return receipts
 
     async def get(
@@ -283,16 +286,9 @@ class AsyncOrders(Writes[Awaitable[AsyncReceipt]]):
 
     async def redrive(self) -> AsyncIterator[AsyncReceipt]:
         """Read every waiting item again; as `Orders.redrive`."""
-        readable = self._service.readable_again()
-        while (found := await asyncio.to_thread(next, readable, None)) is not None:
-            events, entries = found
-            try:
-                appended = await asyncio.to_thread(self.log.append_many, entries)
-            except StoredFormatError as damaged:
-                pass_over(damaged)
-                continue
-            if is_first(appended):
-                yield receipts_of([events], appended, self._receipt)[0]
+        for found in (self._service.readable_again(), self._service.linked()):
+            async for receipt in self._append_again(found):
+                yield receipt
 
     def _arrived(
         self,
@@ -323,11 +319,41 @@ class AsyncOrders(Writes[Awaitable[AsyncReceipt]]):
             return self._service.arrival_reader.arrival(kind, order_id, body, **told)
 
     async def _record(self, entries: Entries, expected_version: int | None = None) -> AsyncReceipt:
+        if len(entries) > 1 or isinstance(entries[0], Unreadable):
+            entries = await asyncio.to_thread(self._service.links.resolve, entries)
         if len(entries) > 1:
-            appended = await asyncio.to_thread(self.log.append_many, list(entries))
-            return receipts_of([entries], appended, self._receipt)[0]
-        alone = await self.log.append_async(entries[0], expected_version=expected_version)
-        return self._receipt(entries[0], alone)
+            return (await self._append([entries]))[0]
+        entry = entries[0]
+        alone = await self.log.append_async(entry, expected_version=expected_version)
+        if isinstance(entry, Unreadable) or entry.links:
+            await self._append_linked(self._service.linked_by(entries))
+        return self._receipt(entry, alone)
+
+    async def _append(self, several: list[Entries]) -> list[AsyncReceipt]:
+        resolve = self._service.links.resolve
+        several = await asyncio.to_thread(lambda: list(map(resolve, several)))
+        entries = list(chain.from_iterable(several))
+        appended = await asyncio.to_thread(self.log.append_many, entries)
+        await self._append_linked(self._service.linked_by(entries))
+        return receipts_of(several, appended, self._receipt)
+
+    async def _append_linked(self, found: Iterator[ReadAgain]) -> None:
+        try:
+            async for _ in self._append_again(found):
+                pass
+        except StoreError as failed:
+            wait_on(failed)
+
+    async def _append_again(self, found: Iterator[ReadAgain]) -> AsyncIterator[AsyncReceipt]:
+        while (read := await asyncio.to_thread(next, found, None)) is not None:
+            events, entries = read
+            try:
+                appended = await asyncio.to_thread(self.log.append_many, entries)
+            except StoredFormatError as damaged:
+                pass_over(damaged)
+                continue
+            if is_first(appended):
+                yield receipts_of([events], appended, self._receipt)[0]
 
     def _receipt(self, entry: Event | Unreadable, appended: Append) -> AsyncReceipt:
         return AsyncReceipt(entry, appended, self._service)

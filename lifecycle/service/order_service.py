@@ -41,6 +41,7 @@ from lifecycle.service.arrival_reader import (
 )
 from lifecycle.service.attention import Attention, AttentionItem, AttentionRule, checked_review
 from lifecycle.service.begun_request import BegunRequest, newest_request
+from lifecycle.service.order_links import OrderLinks
 from lifecycle.service.quarantine import pass_over, quarantine_items, stored_items
 from lifecycle.service.receipt import QuarantineItem, Receipt, is_before
 
@@ -51,6 +52,9 @@ _OBJECT: Final = "a JSON object, as every create request is"
 _PAGE: Final = 200
 
 T = TypeVar("T")
+
+ReadAgain = tuple[list[Event], list[Entry]]
+"""The events of an item that can be read by now, and what to append: them, and its mark."""
 
 
 class OrderService:
@@ -67,6 +71,7 @@ class OrderService:
         self.provider = recognizer_of(provider)
         self._providers = recognizers_of({**providers, self.provider.name: self.provider})
         self.arrival_reader = ArrivalReader(self._providers, self.provider, clock)
+        self.links = OrderLinks(log, self._providers)
         self._fold_cache = FoldCache(log, self._providers)
         self.views = StoredViews(log, self._fold_cache, self.provider)
         self.clock = clock
@@ -253,12 +258,12 @@ class OrderService:
 
     def quarantine(self, *, include_redriven: bool) -> Iterator[QuarantineItem]:
         """Yield the quarantine's items in the order they came, those too that are damaged."""
-        return quarantine_items(self.log, include_redriven=include_redriven)
+        return quarantine_items(self.log, self.links.as_now, include_redriven=include_redriven)
 
-    def readable_again(self) -> Iterator[tuple[list[Event], list[Entry]]]:
-        """Yield the events of each waiting item that today's rules can read, and what to append.
+    def readable_again(self) -> Iterator[ReadAgain]:
+        """Yield each waiting item that today's rules can read.
 
-        The mark that it waits no longer is among it once all of the item can be read.
+        The mark that it waits no longer is appended once all of the item can be read.
 
         Items of a provider that is not known here stay, and make one log line.
         """
@@ -272,20 +277,32 @@ class OrderService:
             if not self.arrival_reader.knows(item):
                 unknown[item.provider] += 1
                 continue
-            read = self.arrival_reader.again(item)
-            events = [
-                e._replace(redriven_from=record.version) for e in read if isinstance(e, Event)
-            ]
-            if events and len(events) == len(read):
-                first = events[0]
-                mark = Redriven(record.version, first.stream, first.key, first.received_at)
-                yield events, [*events, mark]
-            elif events:
-                yield events, [*events]
+            yield from self._read_again(record, item)
         for provider, count in unknown.items():
             LOG.warning(
                 "provider %a is not known here: quarantined items left: %d", provider, count
             )
+
+    def linked_by(self, entries: Iterable[Event | Unreadable]) -> Iterator[ReadAgain]:
+        """Yield, as `readable_again`, what waited for a link that these stored entries told."""
+        for record, item in self.links.after(entries):
+            yield from self._read_again(record, item)
+
+    def linked(self) -> Iterator[ReadAgain]:
+        """Yield, as `readable_again`, the items for which there is a link by now."""
+        for record, item in self.links.waiting():
+            yield from self._read_again(record, item)
+
+    def _read_again(self, record: Record, item: Unreadable) -> Iterator[ReadAgain]:
+        """Yield an item's events and what to append, if today's rules can read it."""
+        read = self.links.resolve(self.arrival_reader.again(item))
+        events = [e._replace(redriven_from=record.version) for e in read if isinstance(e, Event)]
+        if events and len(events) == len(read):
+            first = events[0]
+            mark = Redriven(record.version, first.stream, first.key, first.received_at)
+            yield events, [*events, mark]
+        elif events:
+            yield events, [*events]
 
     def _folded(self, records: Sequence[Record]) -> Folding | None:
         """Return the folding of one order, None if it cannot be folded."""

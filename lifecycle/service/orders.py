@@ -16,10 +16,11 @@ from types import TracebackType
 from typing import Final, Self, Unpack
 
 from lifecycle.core.argument import check_callable
+from lifecycle.core.event import Unreadable
 from lifecycle.core.fold import Folding
 from lifecycle.core.provider import Provider
 from lifecycle.core.view import HistoryEntry, OrderView
-from lifecycle.errors import StoredFormatError, VersionConflictError
+from lifecycle.errors import StoredFormatError, StoreError, VersionConflictError
 from lifecycle.log.contract import Log, Outcome
 from lifecycle.log.log_time import LogTime
 from lifecycle.projections.change_feed import EVERY_SECONDS, OrderChange, changes, followed
@@ -31,8 +32,8 @@ from lifecycle.projections.subscription import Handler, Subscription
 from lifecycle.service.arrival_reader import Body, Context, Entries, Line, checked_lines
 from lifecycle.service.attention import OVERDUE_AFTER, AttentionItem
 from lifecycle.service.begun_request import BegunRequest
-from lifecycle.service.order_service import OrderService, is_first
-from lifecycle.service.quarantine import pass_over
+from lifecycle.service.order_service import OrderService, ReadAgain, is_first
+from lifecycle.service.quarantine import pass_over, wait_on
 from lifecycle.service.receipt import QuarantineItem, Receipt, receipts_of
 from lifecycle.service.recording_calls import Sent, Writes
 from lifecycle.service.resumption import Resumed, ResumeOptions
@@ -54,11 +55,15 @@ class Orders(Writes[Receipt]):
         provider: Provider,
         clock: Callable[[], datetime],
         resume: Callable[..., Resumed],
+        *,
+        redrives: bool = False,
     ) -> None:
         self.log = log
         self.provider = provider
         self._service = OrderService(log, providers, provider, clock)
         self._resume = resume
+        if redrives:
+            self._append_linked(self._service.linked())
 
     def __enter__(self) -> Self:
         return self
@@ -336,7 +341,38 @@ class Orders(Writes[Receipt]):
         the event is received now and says which item it came from. Of several who re-drive at
         once, one gets the receipt. An item whose order's stream is damaged is logged and stays.
         """
-        for events, entries in self._service.readable_again():
+        yield from self._append_again(self._service.readable_again())
+        yield from self._append_again(self._service.linked())
+
+    def _record(self, entries: Entries, expected_version: int | None = None) -> Receipt:
+        if len(entries) > 1 or isinstance(entries[0], Unreadable):
+            entries = self._service.links.resolve(entries)
+        if len(entries) > 1:
+            return self._append([entries])[0]
+        entry = entries[0]
+        appended = self.log.append(entry, expected_version=expected_version)
+        if isinstance(entry, Unreadable) or entry.links:
+            self._append_linked(self._service.linked_by(entries))
+        return Receipt(entry, appended, self._service)
+
+    def _append(self, several: list[Entries]) -> list[Receipt]:
+        """Append what some bodies say in one commit, and return a receipt for each body."""
+        several = [self._service.links.resolve(each) for each in several]
+        entries = list(chain.from_iterable(several))
+        appended = self.log.append_many(entries)
+        self._append_linked(self._service.linked_by(entries))
+        return receipts_of(several, appended, self._service.receipt)
+
+    def _append_linked(self, found: Iterator[ReadAgain]) -> None:
+        """Append what waited for a link; where the store fails, it waits for the next opening."""
+        try:
+            for _ in self._append_again(found):
+                pass
+        except StoreError as failed:
+            wait_on(failed)
+
+    def _append_again(self, found: Iterator[ReadAgain]) -> Iterator[Receipt]:
+        for events, entries in found:
             try:
                 appended = self.log.append_many(entries)
             except StoredFormatError as damaged:
@@ -344,14 +380,3 @@ class Orders(Writes[Receipt]):
                 continue
             if is_first(appended):
                 yield receipts_of([events], appended, self._service.receipt)[0]
-
-    def _record(self, entries: Entries, expected_version: int | None = None) -> Receipt:
-        if len(entries) > 1:
-            return self._append([entries])[0]
-        appended = self.log.append(entries[0], expected_version=expected_version)
-        return Receipt(entries[0], appended, self._service)
-
-    def _append(self, several: list[Entries]) -> list[Receipt]:
-        """Append what some bodies say in one commit, and return a receipt for each body."""
-        appended = self.log.append_many(list(chain.from_iterable(several)))
-        return receipts_of(several, appended, self._service.receipt)

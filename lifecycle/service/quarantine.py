@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from hashlib import sha256
 from typing import Final
 
 from lifecycle.core.event import Entry, Redriven, Unreadable
-from lifecycle.errors import StoredFormatError
+from lifecycle.errors import StoredFormatError, StoreError
 from lifecycle.log.codec import decode
 from lifecycle.log.contract import CONTROL, QUARANTINE, Log, Record
 from lifecycle.service.receipt import DAMAGED, QuarantineItem
@@ -16,13 +16,18 @@ from lifecycle.service.receipt import DAMAGED, QuarantineItem
 LOG: Final = logging.getLogger("lifecycle.orders")
 
 
-def quarantine_items(log: Log, *, include_redriven: bool) -> Iterator[QuarantineItem]:
-    """Yield the quarantine's items in the order they came, those too that are damaged."""
+def quarantine_items(
+    log: Log, as_now: Callable[[Unreadable], Unreadable], *, include_redriven: bool
+) -> Iterator[QuarantineItem]:
+    """Yield the quarantine's items in the order they came, those too that are damaged.
+
+    Those that wait have the reason that `as_now` gives them.
+    """
     for record, item, redriven in stored_items(log):
         if isinstance(item, StoredFormatError):
             yield _damaged(record, item)
         elif include_redriven or redriven is None:
-            yield _shown(record, item, redriven)
+            yield _shown(record, as_now(item) if redriven is None else item, redriven)
 
 
 def stored_items(log: Log) -> Iterator[tuple[Record, Unreadable | StoredFormatError, str | None]]:
@@ -59,6 +64,11 @@ def _item_in(record: Record) -> Unreadable | StoredFormatError:
 def pass_over(damaged: StoredFormatError) -> None:
     """Log a record that stands in the way of one item; the others go on."""
     LOG.error("%s; passed over", damaged)
+
+
+def wait_on(failed: StoreError) -> None:
+    """Log why items that could be read now stay in the quarantine for the time being."""
+    LOG.error("%s; items that a link makes readable wait: lifecycle quarantine --redrive", failed)
 
 
 def _damaged(record: Record, damaged: StoredFormatError) -> QuarantineItem:

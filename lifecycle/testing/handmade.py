@@ -18,7 +18,7 @@ from lifecycle.core.definition import Definition
 from lifecycle.core.event import NO_CONTENT, Arrival, Content, Event, Stored, Unreadable, stream_of
 from lifecycle.core.instant import format_instant
 from lifecycle.core.provider import NoReading, Provider
-from lifecycle.core.recognizer import OrderLinked, Recognizer, recognizer_of
+from lifecycle.core.recognizer import OrdersLinked, Recognizer, recognizer_of
 from lifecycle.registry import find_provider
 from lifecycle.testing.clock import STARTS_AT, Time, moment
 
@@ -92,15 +92,15 @@ class HandMade(Recognizer):
         }
 
     def recognize_all(
-        self, arrival: Arrival, order_linked: OrderLinked | None = None
+        self, arrival: Arrival, orders_linked: OrdersLinked | None = None
     ) -> tuple[Event | Unreadable, ...]:
         """Return the hand-made event, or what the wrapped provider reads."""
         made = self._events.get(arrival.body)
         if made is not None:
             return (made._replace(received_at=arrival.received_at),)
         if self._around is None:
-            return super().recognize_all(arrival, order_linked)
-        return self._around.recognize_all(arrival, order_linked)
+            return super().recognize_all(arrival, orders_linked)
+        return self._around.recognize_all(arrival, orders_linked)
 
     def rederive(self, stored: Stored, body: bytes) -> Event | Unreadable:
         """Return the hand-made event, or what the wrapped provider reads of a stored one."""

@@ -28,7 +28,7 @@ class Misreading(HandMade):
     def __init__(self):
         super().__init__("instacart", INSTACART.definition, around=INSTACART)
 
-    def recognize_all(self, arrival, order_linked=None):
+    def recognize_all(self, arrival, orders_linked=None):
         return tuple(self.misread(found, arrival) for found in super().recognize_all(arrival))
 
 

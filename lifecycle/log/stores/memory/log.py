@@ -14,9 +14,11 @@ from lifecycle.errors import StoreClosedError
 from lifecycle.log.codec import hash_of, link
 from lifecycle.log.contract import Record, Setting
 from lifecycle.log.event_log import Clock, EventLog, now
+from lifecycle.log.link_store import OrderLink
 from lifecycle.log.recorder import Head, Row, Tip, TryAgainError
 from lifecycle.log.retry_policy import RETRY_SECONDS
 from lifecycle.log.stores.memory.feeds import MemoryFeeds
+from lifecycle.log.stores.memory.links import MemoryLinks
 from lifecycle.log.stores.memory.tree import MemoryTree
 from lifecycle.log.stores.memory.views import MemoryViews
 
@@ -36,6 +38,7 @@ class MemoryLog(EventLog):
             feeds=MemoryFeeds(),
             views=MemoryViews(),
             tree=MemoryTree(),
+            links=self.recorder.links,
         )
 
 
@@ -46,9 +49,10 @@ class _Transaction:
         self.tip = tip
         self._recorder = recorder
         self.rows: Sequence[Row] = ()
+        self.links: Sequence[OrderLink] = ()
 
-    def insert(self, rows: Sequence[Row]) -> Sequence[int]:
-        self.rows = rows
+    def insert(self, rows: Sequence[Row], links: Sequence[OrderLink] = ()) -> Sequence[int]:
+        self.rows, self.links = rows, links
         return self._recorder.insert(rows)
 
 
@@ -58,6 +62,10 @@ class MemoryRecorder(POPOApplicationRecorder):
     url = "memory:"
     gapless = True
     _closed = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.links = MemoryLinks()
 
     @contextmanager
     def writing(self, *, exclusive: bool = False) -> Iterator[_Transaction]:
@@ -74,6 +82,7 @@ class MemoryRecorder(POPOApplicationRecorder):
             except BaseException:
                 self._cut(transaction)
                 raise
+            self.links.add(transaction.links)
         self._notify_listeners()
 
     def insert(self, rows: Sequence[Row]) -> Sequence[int]:

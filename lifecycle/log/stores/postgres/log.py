@@ -17,6 +17,7 @@ from psycopg.types.numeric import Int8
 from lifecycle.errors import InvalidArgumentError, StoreMissingError, StoreUnavailableError
 from lifecycle.log.contract import Record, Setting
 from lifecycle.log.event_log import Clock, EventLog, now
+from lifecycle.log.link_store import OrderLink
 from lifecycle.log.recorder import Row
 from lifecycle.log.retry_policy import retrying
 from lifecycle.log.stores.postgres.array import bigint_array, bytea_array, text_array
@@ -27,11 +28,12 @@ from lifecycle.log.stores.postgres.fault import translated_errors
 from lifecycle.log.stores.postgres.inspection import check_shape, guard_setting, schema_setting
 from lifecycle.log.stores.postgres.rights import Grants, Role, let_in, role_settings, told_of
 from lifecycle.log.stores.postgres.settings import REPORT, settings_of
-from lifecycle.log.stores.postgres.statements import record_statements
+from lifecycle.log.stores.postgres.statements import link_statement, record_statements
 from lifecycle.log.stores.postgres.tables import TABLE, LogTables
 from lifecycle.log.stores.postgres.url import Target, parse_url
 from lifecycle.log.stores.postgres.views import PostgresViews
 from lifecycle.log.stores.sql.feeds import TableFeeds
+from lifecycle.log.stores.sql.links import TableLinks
 from lifecycle.log.stores.sql.records import PAGE, PAGE_BYTES, TableRecorder
 from lifecycle.log.stores.sql.tree import TableTree
 
@@ -61,6 +63,7 @@ class PostgresLog(EventLog):
             feeds=TableFeeds(datastore),
             views=PostgresViews(datastore),
             tree=TableTree(datastore),
+            links=TableLinks(datastore),
         )
 
     def initialize(self, grants: Grants) -> None:
@@ -85,8 +88,13 @@ class _Transaction:
         self._recorder = recorder
         self._connection = connection
 
-    def insert(self, rows: Sequence[Row]) -> Sequence[int]:
-        return self._recorder.insert(self._connection, rows)
+    def insert(self, rows: Sequence[Row], links: Sequence[OrderLink] = ()) -> Sequence[int]:
+        if not links:
+            return self._recorder.insert(self._connection, rows)
+        with self._connection.transaction():
+            positions = self._recorder.insert(self._connection, rows)
+            self._recorder.add_links(self._connection, links)
+            return positions
 
 
 class PostgresRecorder(TableRecorder, PostgresApplicationRecorder):
@@ -104,6 +112,7 @@ class PostgresRecorder(TableRecorder, PostgresApplicationRecorder):
         self._pool = datastore.connections
         self._prepare = target.prepares
         self.statements = record_statements(target.tables)
+        self._add_links = link_statement(target.tables)
         # Who writes alone, and its connection; one writer at a time.
         self._alone: tuple[int, LogConnection] | None = None
 
@@ -211,6 +220,11 @@ class PostgresRecorder(TableRecorder, PostgresApplicationRecorder):
             return self._insert(connection, rows)
         with connection.transaction():
             return [place for chunk in chunks for place in self._insert(connection, chunk)]
+
+    def add_links(self, connection: LogConnection, links: Sequence[OrderLink]) -> None:
+        """Add to the index of links, on the connection that inserts who told of them."""
+        columns = [text_array(column) for column in zip(*links, strict=True)]
+        connection.tuples.execute(self._add_links, columns, prepare=self._prepare)
 
     def _insert(self, connection: LogConnection, rows: Sequence[Row]) -> list[int]:
         parameters = (

@@ -13,7 +13,7 @@ from lifecycle.log.contract import Level, Setting
 from lifecycle.log.stores.postgres.catalog import Catalog
 from lifecycle.log.stores.postgres.qualified import qualified
 from lifecycle.log.stores.postgres.tables import LOG, TABLE, TABLES, LogTables, is_plain_name
-from lifecycle.log.stores.sql.tables import BESIDE
+from lifecycle.log.stores.sql.tables import BESIDE, LINKS
 
 Right = tuple[str, str]
 """What may be done, and to what: a table, or `its schema`."""
@@ -22,8 +22,12 @@ INSERTED: Final = tuple(column.name for column in LOG.columns if not column.is_i
 """The columns of the log that an append fills."""
 
 _READS: Final = frozenset({("SELECT", TABLE)})
-_APPENDS: Final = _READS | {("INSERT", TABLE)}
-_READS_ALL: Final = _READS | {("SELECT", table.name) for table in BESIDE}
+_APPENDS: Final = (
+    _READS
+    | {("INSERT", TABLE)}
+    | {(right, table.name) for table in LINKS for right in ("SELECT", "INSERT")}
+)
+_READS_ALL: Final = _READS | {("SELECT", table.name) for table in (*LINKS, *BESIDE)}
 _FOLLOWS: Final = (
     _READS_ALL
     | {(right, table.name) for table in BESIDE for right in ("INSERT", "UPDATE", "DELETE")}

@@ -30,6 +30,12 @@ _INSERT: Final = (
 )
 
 
+_ADD_LINKS: Final = (
+    "INSERT INTO order_links (provider, link, order_id) SELECT told.* FROM ROWS FROM ("
+    "unnest($1::text[]), unnest($2::text[]), unnest($3::text[])) AS told ON CONFLICT DO NOTHING"
+)
+
+
 def _page_of(table: str, condition: str, order: str) -> str:
     """Return a statement for a page: the first record whatever its size, others with room."""
     return (  # the parts are our own
@@ -38,6 +44,11 @@ def _page_of(table: str, condition: str, order: str) -> str:
         f"AS bytes_before FROM {table} WHERE {condition} ORDER BY {order} LIMIT $3) AS page "
         f"WHERE bytes_before <= $4 ORDER BY {order}"
     )
+
+
+def link_statement(tables: LogTables) -> str:
+    """Return the statement that adds to the index of links."""
+    return translated(_ADD_LINKS, tables.quoted_schema)
 
 
 def record_statements(tables: LogTables) -> RecordStatements:

@@ -19,7 +19,16 @@ from typing import Final, NamedTuple
 
 from lifecycle.log.contract import MAX_POSITION
 from lifecycle.log.stores.postgres.qualified import qualified
-from lifecycle.log.stores.sql.tables import BESIDE, TRACKING, Column, Index, Table, number, text
+from lifecycle.log.stores.sql.tables import (
+    BESIDE,
+    LINKS,
+    TRACKING,
+    Column,
+    Index,
+    Table,
+    number,
+    text,
+)
 
 TABLE: Final = "stored_events"
 
@@ -54,7 +63,7 @@ LOG: Final = Table(
     ),
 )
 
-TABLES: Final = (LOG, *BESIDE)
+TABLES: Final = (LOG, *LINKS, *BESIDE)
 
 # How the library knows a tracking table that holds one row a name.
 _MARK: Final = (

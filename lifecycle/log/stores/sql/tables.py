@@ -1,8 +1,9 @@
 """The tables beside the log, described once: each database makes them in its own words.
 
-Beside the log lie stored views, the positions of whoever builds them, subscriptions, and the
-Merkle tree with its checkpoints. A condition is spelled as PostgreSQL shows it again, so that
-what is found compares with it.
+Beside the log lie the index of links, which whoever appends writes; stored views, the positions
+of whoever builds them, subscriptions, and the Merkle tree with its checkpoints, which whoever
+follows the log writes. A condition is spelled as PostgreSQL shows it again, so that what is found
+compares with it.
 """
 
 from __future__ import annotations
@@ -146,6 +147,15 @@ TREE: Final = (
     ),
     Table("checkpoints", (number("size"), shown("note")), "size"),
 )
+
+LINKS: Final = (
+    Table(
+        "order_links",
+        (text("provider"), text("link"), text("order_id")),
+        "provider, link, order_id",
+    ),
+)
+"""Written in the transaction of the append that tells of a link, by whoever appends."""
 
 BESIDE: Final = (*VIEWS, *FEEDS, *TREE)
 """What lies beside the log: whoever follows it writes there."""

@@ -20,11 +20,13 @@ from lifecycle.errors import InvalidArgumentError, StoreMissingError, StoreUnava
 from lifecycle.log.codec import hash_of, link
 from lifecycle.log.contract import Record, Setting
 from lifecycle.log.event_log import Clock, EventLog, now
+from lifecycle.log.link_store import OrderLink
 from lifecycle.log.recorder import STREAMS_AT_ONCE, Head, Row, Tip
 from lifecycle.log.retry_policy import RETRY_SECONDS, retrying
 from lifecycle.log.stores.sql.feeds import TableFeeds
+from lifecycle.log.stores.sql.links import TableLinks
 from lifecycle.log.stores.sql.records import PAGE, PAGE_BYTES, TableRecorder, named
-from lifecycle.log.stores.sql.tables import FEEDS, TREE
+from lifecycle.log.stores.sql.tables import FEEDS, LINKS, TREE
 from lifecycle.log.stores.sql.tree import TableTree
 from lifecycle.log.stores.sqlite.backup import back_up
 from lifecycle.log.stores.sqlite.checkup import (
@@ -37,7 +39,12 @@ from lifecycle.log.stores.sqlite.connection import MEANINGS, Lent, LogConnection
 from lifecycle.log.stores.sqlite.datastore import LogDatastore
 from lifecycle.log.stores.sqlite.fault import is_undecodable, translated_errors
 from lifecycle.log.stores.sqlite.schema import COLUMNS, SCHEMA, TABLE, create_statements
-from lifecycle.log.stores.sqlite.statements import INSERT_UNPLACED, LAST_HEAD, STATEMENTS
+from lifecycle.log.stores.sqlite.statements import (
+    ADD_LINK,
+    INSERT_UNPLACED,
+    LAST_HEAD,
+    STATEMENTS,
+)
 from lifecycle.log.stores.sqlite.views import SQLiteViews
 
 _STATEMENT_SIZES: Final = (1, 8, 64, STREAMS_AT_ONCE)
@@ -67,13 +74,21 @@ class SQLiteLog(EventLog):
         self.recorder = _opened(name, create=create, retry_timeout=retry_timeout)
         datastore = self.recorder.datastore
         feeds, views = TableFeeds(datastore), SQLiteViews(datastore)
-        tree = TableTree(datastore)
         self.recorder.optional = (
             create_statements(FEEDS),
             create_statements(TREE),
+            create_statements(LINKS),
             tuple(views.create_table_statements),
         )
-        super().__init__(self.recorder, clock, retry_timeout, feeds=feeds, views=views, tree=tree)
+        super().__init__(
+            self.recorder,
+            clock,
+            retry_timeout,
+            feeds=feeds,
+            views=views,
+            tree=TableTree(datastore),
+            links=TableLinks(datastore),
+        )
 
     def backup(self, path: str) -> None:
         """Write all that is stored into a new file at `path`; others go on meanwhile.
@@ -109,7 +124,7 @@ class _Transaction:
             raise
         return self
 
-    def insert(self, rows: Sequence[Row]) -> Sequence[int]:
+    def insert(self, rows: Sequence[Row], links: Sequence[OrderLink] = ()) -> Sequence[int]:
         positions = range(self.tip.position + 1, self.tip.position + 1 + len(rows))
         values = [
             (position, row.stream, row.version, row.topic, row.state)
@@ -124,7 +139,14 @@ class _Transaction:
         if values:
             position, stream, version, _, state = values[-1]
             self._written = Head(stream, version, position, state.partition(b"\n")[0])
+        if links:
+            self._add_links(links)
         return positions
+
+    def _add_links(self, links: Sequence[OrderLink]) -> None:
+        for statement in create_statements(LINKS):
+            self._connection.driver.execute(statement)
+        self._connection.driver.executemany(ADD_LINK, links)
 
     def __exit__(
         self,

@@ -37,4 +37,7 @@ INSERT_UNPLACED: Final = (
     "INSERT INTO stored_events (originator_id, originator_version, topic, state) "
     "VALUES (?, ?, ?, ?)"
 )
+ADD_LINK: Final = (
+    "INSERT INTO order_links (provider, link, order_id) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
+)
 LAST_HEAD: Final = f"{_COLUMNS.head}WHERE rowid <= {MAX_POSITION} ORDER BY rowid DESC LIMIT 1"
