@@ -138,9 +138,10 @@ class EventLog:
         """
         if self._closed or self._pid != os.getpid():
             self._refuse()
+        rows = list(records)
         try:
             with self._recorder.writing() as transaction:
-                transaction.insert(records, links_in(records))
+                transaction.insert(rows, links_in(rows))
         except TryAgainError as again:  # what is stored already stays in the way
             raise StoreUnavailableError(self.url, again.found) from again
 

@@ -312,7 +312,7 @@ def test_an_operation_without_a_usable_name_or_number_is_quarantined(operation, 
 def test_an_event_that_names_only_the_providers_own_id_is_resolved_by_its_link():
     body = {"delivery": "d-9", "state": "taken"}
     assert one(body).reason == "unlinked"
-    (event,) = Recognizer(Errands()).recognize_all(arrival(body), {"d-9": "o-1"}.get)
+    (event,) = Recognizer(Errands()).recognize_all(arrival(body), {"d-9": ["o-1"]}.__getitem__)
     assert (type(event), event.order_id) == (Event, "o-1")
     assert Recognizer(Errands()).rederive(event, event.body).order_id == "o-1"
     told = one({"order": "o-1", "state": "taken", "links": ["d-9", "d-9"]})

@@ -89,9 +89,12 @@ class AsyncReceiver:
 
     async def orders_of(self, callback: Callback) -> tuple[str | None, ...]:
         """Return the ids of the orders that a callback is about."""
-        if is_costly(callback.body):
-            return await asyncio.to_thread(orders_named, self.orders.provider, callback)
-        return orders_named(self.orders.provider, callback)
+        provider, links = self.orders.provider, self.orders.log.links
+        if not is_costly(callback.body):
+            found = orders_named(provider, callback)
+            if None not in found:
+                return found
+        return await asyncio.to_thread(orders_named, provider, callback, links)
 
     def probe(self) -> Awaitable[list[str]]:
         """Return the problems; see `Health.probe`."""

@@ -79,7 +79,7 @@ class SyncReceiver:
 
     def orders_of(self, callback: Callback) -> tuple[str | None, ...]:
         """Return the ids of the orders that a callback is about."""
-        return orders_named(self.orders.provider, callback)
+        return orders_named(self.orders.provider, callback, self.orders.log.links)
 
     def probe(self) -> list[str]:
         """Return the problems, and ask the store."""
