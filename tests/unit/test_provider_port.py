@@ -25,6 +25,7 @@ from lifecycle import (
 from lifecycle.audit.export import export
 from lifecycle.audit.replay import replay
 from lifecycle.audit.verify import verify
+from lifecycle.composition import orders_on
 from lifecycle.core.definition import Definition
 from lifecycle.core.event import Fault
 from lifecycle.core.recognizer import Recognizer
@@ -389,7 +390,7 @@ def test_once_all_of_a_body_can_be_read_it_waits_no_longer():
         orders.record_callback(body)
         mended = Errands()
         mended.takes_tests = True
-        again = type(orders)(orders.log, {}, mended, lambda: AT)
+        again = orders_on(orders.log, mended)
         (receipt,) = again.redrive()
         assert [each.event.order_id for each in (receipt, *receipt.others)] == ["o-1", "o-3"]
         assert list(again.quarantine()) == []
