@@ -218,12 +218,10 @@ def _why_no_header(header: bytes) -> str:
 
 def _prepared(entry: Entry) -> Append:
     if isinstance(entry, Event):
-        fields = _event_fields(entry)
+        opening = _opening(_event_fields(entry))
         stream = storable(f"{ORDERS}{entry.provider}:{entry.order_id}")
-        body, context = entry.body, entry.context
-        what = (stream, entry.kind, entry.key, entry.digest)
-        links = links_of(entry) if entry.links else ()
-        return Append(*what, _opening(fields), body, context, links)
+        what = (stream, entry.kind, entry.key, entry.digest, opening, entry.body, entry.context)
+        return Append(*what, links_of(entry) if entry.links else ())
     if isinstance(entry, Unreadable):
         opening = _opening(_item_fields(entry))
         context = None if entry.arrival is None else entry.arrival.context
@@ -232,11 +230,9 @@ def _prepared(entry: Entry) -> Append:
         at = _utc(entry.reviewed_at)
         review = ReviewFields(v=FORMAT, subject=entry.subject, by=entry.by, why=entry.why, at=at)
         return Append(CONTROL, "reviewed", review_key(review.subject), "", _opening(review), b"")
-    item, at = entry.item, _utc(entry.redriven_at)
-    mark = ControlFields(
-        v=FORMAT, kind="redriven", item=item, stream=entry.stream, key=entry.key, at=at
-    )
-    return Append(CONTROL, mark.kind, mark_key(entry.item), "", _opening(mark), b"")
+    item, stream, at = entry.item, entry.stream, _utc(entry.redriven_at)
+    mark = ControlFields(v=FORMAT, kind="redriven", item=item, stream=stream, key=entry.key, at=at)
+    return Append(CONTROL, mark.kind, mark_key(item), "", _opening(mark), b"")
 
 
 def _opening(fields: _Fields) -> bytes:

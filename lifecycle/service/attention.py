@@ -26,6 +26,7 @@ from lifecycle.log.feed_store import Letter
 from lifecycle.log.view_store import Conditions
 from lifecycle.projections.fold_cache import FoldCache
 from lifecycle.projections.view_query import ViewQuery
+from lifecycle.service.order_links import OrderLinks
 from lifecycle.service.quarantine import control_entries, quarantine_items
 
 AttentionKind = Literal[
@@ -99,10 +100,13 @@ class AttentionRule(NamedTuple):
 class Attention:
     """Looks for what wants attention in one log, among the orders of one provider."""
 
-    def __init__(self, log: Log, fold_cache: FoldCache, provider: Provider) -> None:
+    def __init__(
+        self, log: Log, fold_cache: FoldCache, provider: Provider, links: OrderLinks
+    ) -> None:
         self._log = log
         self._fold_cache = fold_cache
         self._provider = provider
+        self._links = links
 
     def items(self, rule: AttentionRule, *, include_reviewed: bool) -> list[AttentionItem]:
         """Return what wants attention, the worst first, and what was dealt with if wanted."""
@@ -137,7 +141,7 @@ class Attention:
             )
 
     def _quarantine(self) -> Iterator[AttentionItem]:
-        for item in quarantine_items(self._log, include_redriven=False):
+        for item in quarantine_items(self._log, self._links.as_now, include_redriven=False):
             yield _item(
                 "linked_twice" if item.reason == "linked_twice" else "quarantined",
                 quarantined_of(item.item),

@@ -75,7 +75,7 @@ class OrderService:
         self._fold_cache = FoldCache(log, self._providers)
         self.views = StoredViews(log, self._fold_cache, self.provider)
         self.clock = clock
-        self._attention = Attention(log, self._fold_cache, self.provider)
+        self._attention = Attention(log, self._fold_cache, self.provider, self.links)
 
     def feed(self, after: int) -> Feed:
         """Return a way through the log, from a position on."""

@@ -173,6 +173,7 @@ def test_an_item_that_two_orders_claim_while_it_waits_says_so(orders: Orders) ->
     orders.record_many([{"kind": "callback", "body": json.loads(each)} for each in (LINK, OTHER)])
 
     assert waiting(orders) == [(1, "linked_twice")]
+    assert [item.kind for item in orders.attention()] == ["linked_twice"]
 
 
 def test_an_event_that_was_given_to_an_order_stays_there(orders: Orders) -> None:
