@@ -105,6 +105,7 @@ __all__ = [
     "Resumed",
     "Review",
     "Sent",
+    "SentOperation",
     "Step",
     "StoreClosedError",
     "StoreError",
@@ -145,7 +146,7 @@ if _typing.TYPE_CHECKING:
     from lifecycle.service.begun_request import BegunRequest
     from lifecycle.service.orders import Orders
     from lifecycle.service.receipt import AsyncReceipt, QuarantineItem, Receipt
-    from lifecycle.service.recording_calls import Sent
+    from lifecycle.service.recording_calls import Sent, SentOperation
     from lifecycle.service.resumption import Resumed
 else:
     _PLACES = {
@@ -175,7 +176,7 @@ else:
         "lifecycle.service.begun_request": ("BegunRequest",),
         "lifecycle.service.orders": ("Orders",),
         "lifecycle.service.receipt": ("AsyncReceipt", "QuarantineItem", "Receipt"),
-        "lifecycle.service.recording_calls": ("Sent",),
+        "lifecycle.service.recording_calls": ("Sent", "SentOperation"),
         "lifecycle.service.resumption": ("Resumed",),
     }
     _MODULES = {name: module for module, names in _PLACES.items() for name in names}

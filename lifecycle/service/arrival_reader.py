@@ -42,6 +42,13 @@ _ONE_RECORDING: Final = (bytes, bytearray, memoryview, str, Mapping)
 _MOST_LINES: Final = 1 << 62
 
 
+class Kept(TypedDict, total=False):
+    """What a caller may tell of the request of an operation: when it was, what is kept with it."""
+
+    received_at: datetime | None
+    context: Context
+
+
 class ArrivalFields(TypedDict, total=False):
     """What a caller may tell of an arrival beside its kind, its order and its body."""
 
@@ -93,13 +100,13 @@ class ArrivalReader:
             body if type(body) is bytes else as_bytes(body),
             self.clock() if received_at is None else checked_time("received_at", received_at),
             None if order_id is None or order_id == "" else checked_order_id(order_id),
-            _checked_attempt(attempt),
+            checked_count("attempt", attempt),
             None if exchange_id is None else opaque_id(exchange_id),
             None if http_status is None else _checked_status(http_status),
             keep_headers(headers, self.provider.kept_headers) if headers else NO_HEADERS,
             client=None if client is None else _checked_text("client", client),
             operation=None if operation is None else _checked_text("operation", operation),
-            number=number,
+            number=None if number is None else checked_count("number", number),
             context=None if context is None else _checked_context(context),
         )
         return self.provider.recognize_all(arrival)
@@ -200,10 +207,15 @@ def checked_order_id(order_id: object) -> str:
     raise InvalidArgumentError("order_id", "text that is not empty")
 
 
-def _checked_attempt(attempt: object) -> int:
-    if isinstance(attempt, int) and not isinstance(attempt, bool) and 1 <= attempt <= MAX_ATTEMPT:
-        return attempt
-    raise InvalidArgumentError("attempt", f"an integer from 1 to {MAX_ATTEMPT}")
+def checked_count(argument: str, count: object) -> int:
+    """Return an attempt, or the number of an operation.
+
+    Raises:
+        InvalidArgumentError: it is no integer from 1 to a million.
+    """
+    if isinstance(count, int) and not isinstance(count, bool) and 1 <= count <= MAX_ATTEMPT:
+        return count
+    raise InvalidArgumentError(argument, f"an integer from 1 to {MAX_ATTEMPT}")
 
 
 def _checked_text(argument: str, text: object) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import chain, islice
@@ -34,6 +35,7 @@ from lifecycle.service.arrival_reader import (
     Body,
     Context,
     Entries,
+    Kept,
     Line,
     as_bytes,
     checked_lines,
@@ -44,7 +46,7 @@ from lifecycle.service.costly_bodies import is_costly, uncollected
 from lifecycle.service.order_service import OrderService, ReadAgain, is_first
 from lifecycle.service.quarantine import pass_over, wait_on
 from lifecycle.service.receipt import AsyncReceipt, QuarantineItem, receipts_of
-from lifecycle.service.recording_calls import Sent, Writes
+from lifecycle.service.recording_calls import Sent, SentOperation, Writes
 from lifecycle.service.resumption import Resumed, ResumeOptions
 
 _BATCH: Final = 500
@@ -139,6 +141,17 @@ class AsyncOrders(Writes[Awaitable[AsyncReceipt]]):
                 continue
             if await asyncio.to_thread(self._service.holds, event, appended, body):
                 return Sent(self, self._receipt(event, appended), event)
+
+    async def begin_operation(
+        self, order_id: str | int, operation: str, body: Body = None, **kept: Unpack[Kept]
+    ) -> SentOperation[Awaitable[AsyncReceipt]]:
+        """Return the request of an operation, durable; as `Orders.begin_operation`."""
+        choose = partial(self._service.next_operation, order_id, operation, body, **kept)
+        while True:
+            event, version = await asyncio.to_thread(choose)
+            with suppress(VersionConflictError):
+                appended = await self.log.append_async(event, expected_version=version)
+                return SentOperation(self, self._receipt(event, appended), event)
 
     async def last_request(self, order_id: str | int) -> BegunRequest | None:
         """Return the newest create request of an order; as `Orders.last_request`."""

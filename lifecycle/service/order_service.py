@@ -7,11 +7,12 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import islice
-from typing import Final, TypeVar
+from typing import Final, TypeVar, Unpack
 
 from lifecycle.core.change import Change
 from lifecycle.core.event import FAILED, Entry, Event, Redriven, Reviewed, Unreadable, stream_of
 from lifecycle.core.fold import Folding
+from lifecycle.core.identity import number_in
 from lifecycle.core.instant import format_instant
 from lifecycle.core.provider import Provider
 from lifecycle.core.recognizer import recognizer_of, recognizers_of
@@ -36,6 +37,7 @@ from lifecycle.service.arrival_reader import (
     ArrivalReader,
     Body,
     Context,
+    Kept,
     checked_order_id,
     checked_time,
 )
@@ -106,6 +108,23 @@ class OrderService:
             return self._request(order_id, body, newest, received_at, context), None
         version = records[-1].version if records else 0
         return self._request(order_id, body, newest + 1, received_at, context), version
+
+    def next_operation(
+        self, order_id: str | int, operation: str, body: Body, **kept: Unpack[Kept]
+    ) -> tuple[Event, int]:
+        """Return the request of an operation to append, and the version it holds for.
+
+        Raises:
+            InvalidArgumentError: an argument cannot be part of a request.
+        """
+        records = self.log.read(stream_of(self.provider.name, checked_order_id(order_id)))
+        before = [event for event in map(decode_event, records) if event.kind == "request"]
+        numbers = [number_in(each.key) or 0 for each in before if each.operation == operation]
+        number = max(numbers, default=0) + 1
+        entries = self.arrival_reader.arrival(
+            "request", order_id, body, operation=operation, number=number, **kept
+        )
+        return _as_request(entries[0]), records[-1].version if records else 0
 
     def holds(self, event: Event, appended: Append, body: Body) -> bool:
         """Tell whether a begun request still is the one to send.
@@ -234,7 +253,7 @@ class OrderService:
         review = checked_review(name, by, why, self.clock())
         if not isinstance(subject, AttentionItem):
             listed = self.attention(timedelta(0), None, include_reviewed=True)
-            if name not in {item.subject for item in listed}:
+            if name not in [item.subject for item in listed]:  # it may be unhashable
                 raise InvalidArgumentError("subject", "one that attention lists now")
         return review
 
@@ -339,17 +358,26 @@ class OrderService:
         (entry,) = self.arrival_reader.arrival(
             "request", order_id, body, attempt=attempt, received_at=received_at, context=context
         )
-        if isinstance(entry, Unreadable):
-            raise InvalidArgumentError(
-                "the request", f"one that can be recorded ({entry.reason}: {entry.detail})"
-            )
-        _check_is_object(entry.body)
-        return entry
+        event = _as_request(entry)
+        _check_is_object(event.body)
+        return event
 
 
 def is_first(appended: Sequence[Append]) -> bool:
     """Tell whether an item was re-driven by this append, and not by somebody before it."""
     return appended[-1].outcome is not Outcome.DUPLICATE
+
+
+def _as_request(entry: Event | Unreadable) -> Event:
+    """Return the request that an entry is.
+
+    Raises:
+        InvalidArgumentError: it is none.
+    """
+    if isinstance(entry, Event):
+        return entry
+    wanted = f"one that can be recorded ({entry.reason}: {entry.detail})"
+    raise InvalidArgumentError("the request", wanted)
 
 
 def _check_is_object(body: bytes) -> None:

@@ -9,6 +9,7 @@ changes, subscribe, subscription ─→ OrderChange
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from datetime import datetime, timedelta
 from itertools import chain, islice
 from threading import Event as Signal
@@ -29,13 +30,13 @@ from lifecycle.projections.letters import Letters
 from lifecycle.projections.stats import LogStats
 from lifecycle.projections.stored_views import StoredViews
 from lifecycle.projections.subscription import Handler, Subscription
-from lifecycle.service.arrival_reader import Body, Context, Entries, Line, checked_lines
+from lifecycle.service.arrival_reader import Body, Context, Entries, Kept, Line, checked_lines
 from lifecycle.service.attention import OVERDUE_AFTER, AttentionItem
 from lifecycle.service.begun_request import BegunRequest
 from lifecycle.service.order_service import OrderService, ReadAgain, is_first
 from lifecycle.service.quarantine import pass_over, wait_on
 from lifecycle.service.receipt import QuarantineItem, Receipt, receipts_of
-from lifecycle.service.recording_calls import Sent, Writes
+from lifecycle.service.recording_calls import Sent, SentOperation, Writes
 from lifecycle.service.resumption import Resumed, ResumeOptions
 
 _BATCH: Final = 500
@@ -116,6 +117,22 @@ class Orders(Writes[Receipt]):
                 continue
             if self._service.holds(event, appended, body):
                 return Sent(self, self._service.receipt(event, appended), event)
+
+    def begin_operation(
+        self, order_id: str | int, operation: str, body: Body = None, **kept: Unpack[Kept]
+    ) -> SentOperation[Receipt]:
+        """Return the request of an operation, as `cancel`, durable, so that it may be sent.
+
+        It takes the next number of this operation, and moves nothing: its answer may.
+
+        Raises:
+            InvalidArgumentError: an argument cannot be part of a request.
+        """
+        while True:
+            event, version = self._service.next_operation(order_id, operation, body, **kept)
+            with suppress(VersionConflictError):
+                appended = self.log.append(event, expected_version=version)
+                return SentOperation(self, self._service.receipt(event, appended), event)
 
     def last_request(self, order_id: str | int) -> BegunRequest | None:
         """Return the newest create request of an order, and what was kept with it.

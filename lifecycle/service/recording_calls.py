@@ -11,6 +11,7 @@ from typing import Generic, TypeVar, Unpack
 from uuid import uuid4
 
 from lifecycle.core.event import Event, Kind
+from lifecycle.core.identity import number_in
 from lifecycle.log.contract import Outcome
 from lifecycle.log.jsonl import Headers
 from lifecycle.service.arrival_reader import ArrivalFields, Body, Context, Entries
@@ -56,8 +57,12 @@ class Writes(Generic[R]):
         received_at: datetime | None = None,
         client: str | None = None,
         context: Context = None,
+        operation: str | None = None,
+        number: int | None = None,
     ) -> R:
         """Record a create request whose attempt the caller keeps; see `begin_request`.
+
+        With an `operation` it is the request of that, the `number`th; see `begin_operation`.
 
         Raises:
             InvalidArgumentError: an argument is of no use; bodies never raise.
@@ -72,6 +77,8 @@ class Writes(Generic[R]):
             received_at=received_at,
             client=client,
             context=context,
+            operation=operation,
+            number=number,
         )
 
     def record_response(
@@ -227,3 +234,45 @@ class Sent(Generic[R]):
             exchange_id=self.exchange_id,
             received_at=received_at,
         )
+
+
+class SentOperation(Generic[R]):
+    """The request of an operation that is durable and may be sent now.
+
+    Record what became of it with `answered` or `unanswered`; both may be called from
+    another process later, with `Orders.record_poll`, the `operation` and the `exchange_id`.
+    """
+
+    def __init__(self, orders: Writes[R], receipt: Receipt, event: Event) -> None:
+        self._orders = orders
+        self.receipt = receipt
+        self.order_id = event.order_id
+        self.operation = event.operation
+        self.number = number_in(event.key)
+        self.exchange_id = uuid4().hex
+
+    def __repr__(self) -> str:
+        return f"<SentOperation {self.operation} number={self.number}>"
+
+    def answered(
+        self,
+        http_status: int | None,
+        body: Body = None,
+        *,
+        headers: Headers = None,
+        received_at: datetime | None = None,
+    ) -> R:
+        """Record the answer; durable when it returns. Pass `headers`: they hold its time."""
+        return self._orders.record_poll(
+            self.order_id,
+            http_status,
+            body,
+            exchange_id=self.exchange_id,
+            headers=headers,
+            received_at=received_at,
+            operation=self.operation,
+        )
+
+    def unanswered(self, *, received_at: datetime | None = None) -> R:
+        """Record that no answer came: nobody knows whether it was done."""
+        return self.answered(None, received_at=received_at)

@@ -53,6 +53,7 @@ LIVE = {
     "Receiver": "it holds a log",
     "RunningSimulator": "it is a server",
     "Sent": "it records what comes of it",
+    "SentOperation": "it records what comes of it",
     "StandardWebhooks": "it holds secrets",
     "StaticToken": "it holds secrets",
     "StoredViews": "it holds a log",
