@@ -151,7 +151,8 @@ class AsyncOrders(Writes[Awaitable[AsyncReceipt]]):
             event, version = await asyncio.to_thread(choose)
             with suppress(VersionConflictError):
                 appended = await self.log.append_async(event, expected_version=version)
-                return SentOperation(self, self._receipt(event, appended), event)
+                if appended.outcome is Outcome.APPENDED:
+                    return SentOperation(self, self._receipt(event, appended), event)
 
     async def last_request(self, order_id: str | int) -> BegunRequest | None:
         """Return the newest create request of an order; as `Orders.last_request`."""

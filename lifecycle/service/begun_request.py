@@ -1,4 +1,4 @@
-"""What a caller needs to go on with a create request that a process began, maybe another one."""
+"""Requests that were begun: what it takes to go on with one, maybe in another process."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from lifecycle.core.event import Event
+from lifecycle.core.event import Event, Unreadable
+from lifecycle.core.identity import is_operation, number_in
 from lifecycle.core.strict_json import parse
-from lifecycle.errors import JsonError
+from lifecycle.errors import InvalidArgumentError, JsonError
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,30 @@ def newest_request(events: Iterable[Event]) -> BegunRequest | None:
     attempt = newest.attempt or 1
     begun_at = min(event.received_at for event in requests if event.attempt == attempt)
     return BegunRequest(newest.order_id, attempt, begun_at, newest.body, _object_in(kept))
+
+
+def next_number(events: Iterable[Event], operation: str) -> int:
+    """Return which request of an operation is the next one of an order.
+
+    Raises:
+        InvalidArgumentError: this can name no operation.
+    """
+    if not is_operation(operation):
+        raise InvalidArgumentError("operation", "a short word in lower case, as cancel")
+    asked = [each for each in events if each.kind == "request" and each.operation == operation]
+    return max([number_in(each.key) or 0 for each in asked], default=0) + 1
+
+
+def as_request(entry: Event | Unreadable) -> Event:
+    """Return the request that an entry is.
+
+    Raises:
+        InvalidArgumentError: it is none.
+    """
+    if isinstance(entry, Event):
+        return entry
+    wanted = f"one that can be recorded ({entry.reason}: {entry.detail})"
+    raise InvalidArgumentError("the request", wanted)
 
 
 def _object_in(context: bytes | None) -> Mapping[str, Any]:

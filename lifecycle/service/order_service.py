@@ -12,7 +12,6 @@ from typing import Final, TypeVar, Unpack
 from lifecycle.core.change import Change
 from lifecycle.core.event import FAILED, Entry, Event, Redriven, Reviewed, Unreadable, stream_of
 from lifecycle.core.fold import Folding
-from lifecycle.core.identity import number_in
 from lifecycle.core.instant import format_instant
 from lifecycle.core.provider import Provider
 from lifecycle.core.recognizer import recognizer_of, recognizers_of
@@ -42,7 +41,7 @@ from lifecycle.service.arrival_reader import (
     checked_time,
 )
 from lifecycle.service.attention import Attention, AttentionItem, AttentionRule, checked_review
-from lifecycle.service.begun_request import BegunRequest, newest_request
+from lifecycle.service.begun_request import BegunRequest, as_request, newest_request, next_number
 from lifecycle.service.order_links import OrderLinks
 from lifecycle.service.quarantine import pass_over, quarantine_items, stored_items
 from lifecycle.service.receipt import QuarantineItem, Receipt, is_before
@@ -118,13 +117,11 @@ class OrderService:
             InvalidArgumentError: an argument cannot be part of a request.
         """
         records = self.log.read(stream_of(self.provider.name, checked_order_id(order_id)))
-        before = [event for event in map(decode_event, records) if event.kind == "request"]
-        numbers = [number_in(each.key) or 0 for each in before if each.operation == operation]
-        number = max(numbers, default=0) + 1
-        entries = self.arrival_reader.arrival(
+        number = next_number(map(decode_event, records), operation)
+        (entry,) = self.arrival_reader.arrival(
             "request", order_id, body, operation=operation, number=number, **kept
         )
-        return _as_request(entries[0]), records[-1].version if records else 0
+        return as_request(entry), records[-1].version if records else 0
 
     def holds(self, event: Event, appended: Append, body: Body) -> bool:
         """Tell whether a begun request still is the one to send.
@@ -358,7 +355,7 @@ class OrderService:
         (entry,) = self.arrival_reader.arrival(
             "request", order_id, body, attempt=attempt, received_at=received_at, context=context
         )
-        event = _as_request(entry)
+        event = as_request(entry)
         _check_is_object(event.body)
         return event
 
@@ -366,18 +363,6 @@ class OrderService:
 def is_first(appended: Sequence[Append]) -> bool:
     """Tell whether an item was re-driven by this append, and not by somebody before it."""
     return appended[-1].outcome is not Outcome.DUPLICATE
-
-
-def _as_request(entry: Event | Unreadable) -> Event:
-    """Return the request that an entry is.
-
-    Raises:
-        InvalidArgumentError: it is none.
-    """
-    if isinstance(entry, Event):
-        return entry
-    wanted = f"one that can be recorded ({entry.reason}: {entry.detail})"
-    raise InvalidArgumentError("the request", wanted)
 
 
 def _check_is_object(body: bytes) -> None:

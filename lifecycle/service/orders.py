@@ -132,7 +132,8 @@ class Orders(Writes[Receipt]):
             event, version = self._service.next_operation(order_id, operation, body, **kept)
             with suppress(VersionConflictError):
                 appended = self.log.append(event, expected_version=version)
-                return SentOperation(self, self._service.receipt(event, appended), event)
+                if appended.outcome is Outcome.APPENDED:  # else somebody took the number
+                    return SentOperation(self, Receipt(event, appended, self._service), event)
 
     def last_request(self, order_id: str | int) -> BegunRequest | None:
         """Return the newest create request of an order, and what was kept with it.
