@@ -68,6 +68,7 @@ __all__ = [
     "Definition",
     "DefinitionError",
     "Event",
+    "Figures",
     "Folding",
     "Handed",
     "HistoryEntry",
@@ -144,6 +145,7 @@ if _typing.TYPE_CHECKING:
     from lifecycle.service.async_orders import AsyncOrders
     from lifecycle.service.attention import AttentionItem, Review
     from lifecycle.service.begun_request import BegunRequest
+    from lifecycle.service.figures import Figures
     from lifecycle.service.orders import Orders
     from lifecycle.service.receipt import AsyncReceipt, QuarantineItem, Receipt
     from lifecycle.service.recording_calls import Sent, SentOperation
@@ -174,6 +176,7 @@ else:
         "lifecycle.service.async_orders": ("AsyncOrders",),
         "lifecycle.service.attention": ("AttentionItem", "Review"),
         "lifecycle.service.begun_request": ("BegunRequest",),
+        "lifecycle.service.figures": ("Figures",),
         "lifecycle.service.orders": ("Orders",),
         "lifecycle.service.receipt": ("AsyncReceipt", "QuarantineItem", "Receipt"),
         "lifecycle.service.recording_calls": ("Sent", "SentOperation"),

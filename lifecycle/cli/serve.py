@@ -10,6 +10,7 @@ import socket
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack, closing, contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from importlib.util import find_spec
@@ -76,6 +77,9 @@ Resume = Annotated[
     bool,
     typer.Option("--resume", help="Finish the create requests that a process left, all the time."),
 ]
+Metrics = Annotated[
+    bool, typer.Option("--metrics", help="Answer GET /metrics, for monitors inside your network.")
+]
 
 
 def serve(
@@ -85,6 +89,7 @@ def serve(
     credentials: CredentialsFile = None,
     reconcile: Reconcile = None,
     resume: Resume = False,
+    metrics: Metrics = False,
     connections: MostConnections = None,
     db: Database = DEFAULT_DATABASE,
     provider: ProviderName = None,
@@ -99,7 +104,8 @@ def serve(
 
     gate = _gate(callbacks, credentials)
     orders = connect_async(db, provider=provider)
-    receiver = Receiver(orders, gate, routes=callbacks.routes)
+    routes = replace(callbacks.routes, metrics="/metrics" if metrics else None)
+    receiver = Receiver(orders, gate, routes=routes)
     with _listening(host, port) as listening:
         signal.signal(signal.SIGTERM, _end)
         signal.signal(signal.SIGINT, _interrupt)

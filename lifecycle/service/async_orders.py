@@ -43,6 +43,7 @@ from lifecycle.service.arrival_reader import (
 from lifecycle.service.attention import OVERDUE_AFTER, AttentionItem
 from lifecycle.service.begun_request import BegunRequest
 from lifecycle.service.costly_bodies import is_costly, uncollected
+from lifecycle.service.figures import Figures
 from lifecycle.service.order_service import OrderService, ReadAgain, is_first
 from lifecycle.service.quarantine import pass_over, wait_on
 from lifecycle.service.receipt import AsyncReceipt, QuarantineItem, receipts_of
@@ -286,6 +287,10 @@ class AsyncOrders(Writes[Awaitable[AsyncReceipt]]):
         """Return what wants a person's attention; as `Orders.attention`."""
         look = partial(self._service.attention, overdue_after, now, include_reviewed=all)
         return await asyncio.to_thread(look)
+
+    async def figures(self) -> Figures:
+        """Return what a monitor watches; as `Orders.figures`."""
+        return await asyncio.to_thread(self._service.figures)
 
     async def review(self, subject: AttentionItem | str, *, by: str, why: str) -> bool:
         """Record that somebody looked at something; as `Orders.review`."""

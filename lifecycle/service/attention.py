@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Container, Iterable, Iterator, Mapping
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal, NamedTuple, get_args
 
@@ -41,7 +42,9 @@ NOT_CREATED_AFTER: Final = timedelta(minutes=15)
 MAX_BY: Final = 255
 MAX_WHY: Final = 1000
 
-_WORST: Final = {kind: place for place, kind in enumerate(get_args(AttentionKind))}
+KINDS: Final[tuple[AttentionKind, ...]] = get_args(AttentionKind)
+
+_WORST: Final = {kind: place for place, kind in enumerate(KINDS)}
 _LETTERS: Final = 1000
 _OURS: Final = {"correction"}
 
@@ -93,8 +96,7 @@ class AttentionRule(NamedTuple):
         limit = self.overdue_after
         if _is_not_created(view, provider):
             limit = min(limit, NOT_CREATED_AFTER)
-        waits = not _OURS.issuperset(view.awaiting)
-        return waits and self.now - view.arrival.waiting_since > limit
+        return waits_for_others(view) and self.now - view.arrival.waiting_since > limit
 
 
 class Attention:
@@ -154,18 +156,20 @@ class Attention:
     def _orders(self, rule: AttentionRule) -> Iterator[AttentionItem]:
         odd, waiting = Conditions(anomalies=True), self._waiting(rule)
         try:
-            for view in self._views(odd):
+            for view in self._asked(odd):
                 yield _anomaly(view)
         except PoisonedOrdersError as poisoned:
             yield _unreadable(poisoned)
-        try:
-            for view in self._views(waiting):
-                if rule.is_overdue(view, self._provider):
-                    yield _overdue(view, self._provider)
-        except PoisonedOrdersError:
-            return  # told above
+        for view in self.views(waiting):
+            if rule.is_overdue(view, self._provider):
+                yield _overdue(view, self._provider)
 
-    def _views(self, wanted: Conditions) -> Iterator[OrderView]:
+    def views(self, wanted: Conditions) -> Iterator[OrderView]:
+        """Yield the views of the orders that can be folded and for which the conditions hold."""
+        with suppress(PoisonedOrdersError):
+            yield from self._asked(wanted)
+
+    def _asked(self, wanted: Conditions) -> Iterator[OrderView]:
         query = ViewQuery(self._log, self._fold_cache, self._provider, wanted)
         for page in query.pages():
             yield from page
@@ -179,6 +183,11 @@ class Attention:
             received_since=None,
             received_before=None,
         )
+
+
+def waits_for_others(view: OrderView) -> bool:
+    """Tell whether an order waits for anybody but us, who may have to correct it."""
+    return not _OURS.issuperset(view.awaiting)
 
 
 def reviews_in(log: Log, until: int | None = None) -> dict[str, Reviewed]:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
-from lifecycle.core.event import Event, Unreadable
+from lifecycle.core.event import FAILED, Event, Unreadable
 from lifecycle.core.identity import is_operation, number_in
 from lifecycle.core.strict_json import parse
 from lifecycle.errors import InvalidArgumentError, JsonError
+
+_OBJECT: Final = "a JSON object, as every create request is"
 
 
 @dataclass(frozen=True)
@@ -75,3 +77,28 @@ def _object_in(context: bytes | None) -> Mapping[str, Any]:
     except JsonError:
         return {}
     return found if isinstance(found, dict) else {}
+
+
+def check_is_object(body: bytes) -> None:
+    """Refuse what no provider takes for a create request: it is the caller who is about to send it.
+
+    Raises:
+        InvalidArgumentError: it is no JSON object.
+    """
+    try:
+        is_object = isinstance(parse(body), dict)
+    except JsonError as wrong:
+        raise InvalidArgumentError("body", f"{_OBJECT} ({wrong.why})") from None
+    if not is_object:
+        raise InvalidArgumentError("body", _OBJECT)
+
+
+def is_unanswered(events: Iterable[Event], attempt: int, digest: str) -> bool:
+    """Tell whether the request of `attempt` has this body and no answer came to it."""
+    same = [event for event in events if event.attempt == attempt]
+    asked = any(event.kind == "request" and event.digest == digest for event in same)
+    answered = any(
+        event.kind == "response" and (event.name != FAILED or event.http_status is not None)
+        for event in same
+    )
+    return asked and not answered

@@ -10,16 +10,14 @@ from itertools import islice
 from typing import Final, TypeVar, Unpack
 
 from lifecycle.core.change import Change
-from lifecycle.core.event import FAILED, Entry, Event, Redriven, Reviewed, Unreadable, stream_of
+from lifecycle.core.event import Entry, Event, Redriven, Reviewed, Unreadable, stream_of
 from lifecycle.core.fold import Folding
 from lifecycle.core.instant import format_instant
 from lifecycle.core.provider import Provider
 from lifecycle.core.recognizer import recognizer_of, recognizers_of
-from lifecycle.core.strict_json import parse
 from lifecycle.core.view import OrderView
 from lifecycle.errors import (
     InvalidArgumentError,
-    JsonError,
     StoredFormatError,
     UnknownOrderError,
 )
@@ -40,15 +38,28 @@ from lifecycle.service.arrival_reader import (
     checked_order_id,
     checked_time,
 )
-from lifecycle.service.attention import Attention, AttentionItem, AttentionRule, checked_review
-from lifecycle.service.begun_request import BegunRequest, as_request, newest_request, next_number
+from lifecycle.service.attention import (
+    OVERDUE_AFTER,
+    Attention,
+    AttentionItem,
+    AttentionRule,
+    checked_review,
+)
+from lifecycle.service.begun_request import (
+    BegunRequest,
+    as_request,
+    check_is_object,
+    is_unanswered,
+    newest_request,
+    next_number,
+)
+from lifecycle.service.figures import Figures, figures_of
 from lifecycle.service.order_links import OrderLinks
 from lifecycle.service.quarantine import pass_over, quarantine_items, stored_items
 from lifecycle.service.receipt import QuarantineItem, Receipt, is_before
 
 LOG: Final = logging.getLogger("lifecycle.orders")
 
-_OBJECT: Final = "a JSON object, as every create request is"
 
 _PAGE: Final = 200
 
@@ -103,7 +114,7 @@ class OrderService:
         # What the provider makes of the bodies does not matter here, so its faults do not either.
         events = [decode_event(record) for record in records]
         newest = max((event.attempt or 0 for event in events), default=0)
-        if newest and _is_unanswered(events, newest, first.digest):
+        if newest and is_unanswered(events, newest, first.digest):
             return self._request(order_id, body, newest, received_at, context), None
         version = records[-1].version if records else 0
         return self._request(order_id, body, newest + 1, received_at, context), version
@@ -239,6 +250,11 @@ class OrderService:
         rule = AttentionRule(overdue_after, at)
         return self._attention.items(rule, include_reviewed=include_reviewed)
 
+    def figures(self) -> Figures:
+        """Return what a monitor watches."""
+        rule = AttentionRule(OVERDUE_AFTER, self.clock())
+        return figures_of(self.log, self._attention, self.views, rule)
+
     def review(self, subject: AttentionItem | str, by: str, why: str) -> Reviewed:
         """Return the review to append.
 
@@ -356,7 +372,7 @@ class OrderService:
             "request", order_id, body, attempt=attempt, received_at=received_at, context=context
         )
         event = as_request(entry)
-        _check_is_object(event.body)
+        check_is_object(event.body)
         return event
 
 
@@ -365,30 +381,5 @@ def is_first(appended: Sequence[Append]) -> bool:
     return appended[-1].outcome is not Outcome.DUPLICATE
 
 
-def _check_is_object(body: bytes) -> None:
-    """Refuse what no provider takes for a create request: it is the caller who is about to send it.
-
-    Raises:
-        InvalidArgumentError: it is no JSON object.
-    """
-    try:
-        is_object = isinstance(parse(body), dict)
-    except JsonError as wrong:
-        raise InvalidArgumentError("body", f"{_OBJECT} ({wrong.why})") from None
-    if not is_object:
-        raise InvalidArgumentError("body", _OBJECT)
-
-
 def _checked_or_none(argument: str, time: datetime | None) -> datetime | None:
     return None if time is None else checked_time(argument, time)
-
-
-def _is_unanswered(events: Iterable[Event], attempt: int, digest: str) -> bool:
-    """Tell whether the request of `attempt` has this body and no answer came to it."""
-    same = [event for event in events if event.attempt == attempt]
-    asked = any(event.kind == "request" and event.digest == digest for event in same)
-    answered = any(
-        event.kind == "response" and (event.name != FAILED or event.http_status is not None)
-        for event in same
-    )
-    return asked and not answered

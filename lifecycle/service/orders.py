@@ -13,7 +13,6 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from itertools import chain, islice
 from threading import Event as Signal
-from types import TracebackType
 from typing import Final, Self, Unpack
 
 from lifecycle.core.argument import check_callable
@@ -33,6 +32,7 @@ from lifecycle.projections.subscription import Handler, Subscription
 from lifecycle.service.arrival_reader import Body, Context, Entries, Kept, Line, checked_lines
 from lifecycle.service.attention import OVERDUE_AFTER, AttentionItem
 from lifecycle.service.begun_request import BegunRequest
+from lifecycle.service.figures import Figures
 from lifecycle.service.order_service import OrderService, ReadAgain, is_first
 from lifecycle.service.quarantine import pass_over, wait_on
 from lifecycle.service.receipt import QuarantineItem, Receipt, receipts_of
@@ -69,12 +69,7 @@ class Orders(Writes[Receipt]):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        failed: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *failed: object) -> None:
         self.close()
 
     @property
@@ -333,6 +328,10 @@ class Orders(Writes[Receipt]):
             InvalidArgumentError: an argument is of no use.
         """
         return self._service.attention(overdue_after, now, include_reviewed=all)
+
+    def figures(self) -> Figures:
+        """Return what a monitor watches: lags, letters, what is late, missing, or waits."""
+        return self._service.figures()
 
     def review(self, subject: AttentionItem | str, *, by: str, why: str) -> bool:
         """Record that somebody looked at an item of `attention`, or at what its `subject` names.

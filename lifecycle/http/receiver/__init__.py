@@ -3,6 +3,7 @@
     POST /callbacks    any body   ─→ gate ─→ durable ─→ 200 ─→ on_change
     POST /oauth/token  where the gate grants tokens
     GET  /health       ─→ 200, or 503 and the problems
+    GET  /metrics      where the routes have one
 
 | module | holds |
 |---|---|
@@ -15,6 +16,7 @@
 | `asynchronous`, `synchronous` | the receivers over `AsyncOrders` and `Orders` |
 | `asgi`, `django`, `service` | mounts, and what `lifecycle serve` runs |
 | `change_notifier`, `fair_queue`, `health` | `on_change`, turns for costly bodies, problems |
+| `metrics` | what a monitor reads |
 | `orders_named` | which orders a callback is about |
 
 Needs the extra `http`.

@@ -17,6 +17,7 @@ from lifecycle.http.receiver.request_flow import Callback, MayRecord, RequestFlo
 from lifecycle.http.receiver.routes import ReceiverLimits, Routes
 from lifecycle.service.async_orders import AsyncOrders
 from lifecycle.service.costly_bodies import is_costly
+from lifecycle.service.figures import Figures
 from lifecycle.service.receipt import Receipt
 
 Read = Callable[[int, Reserve], Awaitable[bytes]]
@@ -99,6 +100,10 @@ class AsyncReceiver:
     def probe(self) -> Awaitable[list[str]]:
         """Return the problems; see `Health.probe`."""
         return self.health.probe(self.orders.log)
+
+    def figures(self) -> Awaitable[Figures]:
+        """Return the figures of the log; see `AsyncOrders.figures`."""
+        return self.orders.figures()
 
     async def record(self, callback: Callback) -> Receipt:
         """Return the receipt of a callback once it is durable.

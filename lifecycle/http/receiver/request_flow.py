@@ -14,7 +14,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Generator, Sequence
 from functools import partial
-from typing import Any, Final, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, TypeVar
 
 from lifecycle.core.event import MAX_KEPT_BYTES
 from lifecycle.errors import RequestBodyError
@@ -27,6 +27,9 @@ from lifecycle.http.receiver.message import Head, Response, as_json
 from lifecycle.http.receiver.routes import ReceiverLimits, Routes
 from lifecycle.log.contract import Outcome
 from lifecycle.service.receipt import Receipt
+
+if TYPE_CHECKING:
+    from lifecycle.http.receiver.metrics import ReceiverMetrics
 
 LOG: Final = logging.getLogger("lifecycle.receiver")
 MAX_TOKEN_REQUEST: Final = 64 * 1024
@@ -75,6 +78,10 @@ class Effects(Protocol):
         """Return the problems of the receiver and its store."""
         ...
 
+    def figures(self) -> Any:
+        """Return the figures of the log."""
+        ...
+
 
 class RequestFlow:
     """Decides the response to every request; holds no connection and no store."""
@@ -96,6 +103,9 @@ class RequestFlow:
         self._routes: dict[str, tuple[tuple[str, ...], Callable[..., Flow[Response]]]] = {
             routes.health: (("GET", "HEAD"), self._health),
         }
+        self._metrics = None if routes.metrics is None else _metrics()
+        if routes.metrics is not None:
+            self._routes[routes.metrics] = (("GET",), self._measured)
         if self._pattern is None:
             self._routes[routes.callbacks] = (("POST",), self._callback)
         if isinstance(gate, GrantsTokens):
@@ -169,6 +179,19 @@ class RequestFlow:
         found = as_json(503 if wrong else 200, {"ok": not wrong, "wrong": list(wrong)})
         return Response(found.status, found.headers) if head.method == "HEAD" else found
 
+    def _measured(self, head: Head, _read: Read, effects: Effects, _: None) -> Flow[Response]:
+        metrics = self._metrics
+        assert metrics is not None  # noqa: S101 - the route is there with it alone
+        if metrics.begin():
+            figures = None
+            try:
+                figures = yield effects.figures
+            except Exception as failed:  # noqa: BLE001 - its text may be personal
+                self.log.warning("no figures: %s", type(failed).__name__)
+            finally:
+                metrics.take(figures)
+        return metrics.page(b", ".join(head.values(b"accept")).decode("latin-1"))
+
     def _let_in(self, decide: Callable[..., object], *asked: object) -> str | Refusal:
         """Return what the gate decides: a gate that fails lets nobody in."""
         found = self._safely("gate", decide, *asked)
@@ -214,12 +237,20 @@ class RequestFlow:
             raise NotAdmittedError(503, "the store cannot be used now") from None
 
     def _recorded(self, receipt: Receipt) -> Response:
+        if self._metrics is not None:
+            self._metrics.count(receipt)
         if receipt.outcome is Outcome.QUARANTINED:
             self.log.warning(
                 "callback quarantined at %d: see lifecycle quarantine", receipt.position
             )
         known = _RECORDED[receipt.outcome]
         return Response(known.status, known.headers, known.body, receipt)
+
+
+def _metrics() -> ReceiverMetrics:
+    from lifecycle.http.receiver.metrics import ReceiverMetrics  # noqa: PLC0415 - the extra may not be installed
+
+    return ReceiverMetrics()
 
 
 def _whole_body(head: Head, read: Read, ticket: AnyTicket, limit: int) -> Flow[bytes]:

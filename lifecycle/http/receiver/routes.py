@@ -19,19 +19,24 @@ class Routes:
 
     The path of callbacks may have the part `{order_id}`, as in `/orders/{order_id}/events`: the
     order is then known even where the body does not name it. The token's is there only for a
-    gate that grants tokens.
+    gate that grants tokens, the one of metrics only where it has a path, such as `/metrics`.
     """
 
     token: str = "/oauth/token"  # noqa: S105 - a path
     callbacks: str = "/callbacks"
     health: str = "/health"
+    metrics: str | None = None
 
     def __post_init__(self) -> None:
-        paths = {self.token, self.callbacks, self.health}
-        if len(paths) != 3 or not all(path.startswith("/") for path in paths):
-            raise InvalidArgumentError("routes", "three different ones, each with a leading slash")
+        named = [self.token, self.callbacks, self.health, *filter(None, (self.metrics,))]
+        paths = set(named)
+        if len(paths) != len(named) or not all(path.startswith("/") for path in paths):
+            raise InvalidArgumentError("routes", "different ones, each with a leading slash")
         parts = self.callbacks.split("/")
-        if "{" in self.token + self.health or sum("{" in part for part in parts) > 1:
+        if (
+            "{" in self.token + self.health + (self.metrics or "")
+            or sum("{" in part for part in parts) > 1
+        ):
             raise InvalidArgumentError("routes", _ONE_ORDER)
         if "{" in self.callbacks and ORDER_ID not in parts:
             raise InvalidArgumentError("routes", _ONE_ORDER)

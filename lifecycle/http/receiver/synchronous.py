@@ -19,6 +19,7 @@ from lifecycle.http.receiver.orders_named import orders_named
 from lifecycle.http.receiver.request_flow import Callback, MayRecord, RequestFlow, Reserve
 from lifecycle.http.receiver.routes import ReceiverLimits, Routes
 from lifecycle.service.costly_bodies import is_costly, uncollected
+from lifecycle.service.figures import Figures
 from lifecycle.service.orders import Orders
 from lifecycle.service.receipt import Receipt
 
@@ -84,6 +85,10 @@ class SyncReceiver:
     def probe(self) -> list[str]:
         """Return the problems, and ask the store."""
         return self.health.probe_now(self.orders.log)
+
+    def figures(self) -> Figures:
+        """Return the figures of the log; see `Orders.figures`."""
+        return self.orders.figures()
 
     def record(self, callback: Callback) -> Receipt:
         """Return the receipt of a callback once it is durable; one costly body at a time."""

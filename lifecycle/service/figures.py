@@ -1,0 +1,61 @@
+"""What a monitor watches of one log, in figures."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+from typing import Final, NamedTuple
+
+from lifecycle.core.view import OrderView
+from lifecycle.log.contract import Log
+from lifecycle.log.feed_store import SubscriptionPosition
+from lifecycle.log.view_store import Conditions, microseconds
+from lifecycle.projections.stored_views import StoredViews
+from lifecycle.service.attention import Attention, AttentionRule, waits_for_others
+
+HEARD_WITHIN: Final = timedelta(days=1)
+
+
+class Figures(NamedTuple):
+    """What a monitor watches.
+
+    `late` are the events that were recorded after one that they precede, `missing` the states
+    that no event named, both of orders heard of within a day. `feeds` are the subscriptions,
+    `end` is the last position. `views_lag` counts the records that stored views lack, None
+    without any. `attention` counts by kind what nobody reviewed. `oldest_waiting` is in
+    seconds: how long the order waits that waits longest for anybody but us.
+    """
+
+    late: int
+    missing: int
+    feeds: tuple[SubscriptionPosition, ...]
+    end: int
+    views_lag: int | None
+    attention: Mapping[str, int]
+    oldest_waiting: float
+
+
+def figures_of(log: Log, attention: Attention, views: StoredViews, rule: AttentionRule) -> Figures:
+    """Return the figures of a log, and of the orders of one provider in it."""
+    since = microseconds(rule.now - HEARD_WITHIN)
+    heard = [
+        (view.arrival.late, len(view.missing))
+        for view in attention.views(Conditions(received_since=since))
+    ]
+    waiting = attention.views(Conditions(waiting_before=microseconds(rule.now)))
+    status = views.status()
+    return Figures(
+        sum(late for late, _ in heard),
+        sum(missing for _, missing in heard),
+        tuple(log.feeds.positions()),
+        log.last_position(),
+        None if status.live is None else status.behind,
+        Counter(item.kind for item in attention.items(rule, include_reviewed=False)),
+        _longest(waiting, rule.now),
+    )
+
+
+def _longest(waiting: Iterable[OrderView], now: datetime) -> float:
+    since = (view.arrival.waiting_since for view in waiting if waits_for_others(view))
+    return (now - min(since, default=now)).total_seconds()
