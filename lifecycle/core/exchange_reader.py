@@ -22,7 +22,7 @@ from lifecycle.core.event import (
     Fault,
     Problem,
 )
-from lifecycle.core.identity import as_kept, id_text, plain_text, spoken_word
+from lifecycle.core.identity import id_text, plain_text, spoken_word, verbatim_word
 from lifecycle.core.provider import JsonObject, Reading
 from lifecycle.core.response import accepted_state, fate_of, is_success, response_name
 
@@ -57,7 +57,8 @@ class ExchangeReader:
     Attributes:
         definition: the provider's lifecycle.
         order_id: the field of an order object that has the order's id.
-        status: the field of an order object that has its status.
+        status: the field of an order object that has its status, or a function that returns the
+            status that an order object shows, where it is no text or stands in several fields.
         rejected: the state of an order whose create request was rejected.
         is_error: tells whether a body is an error, where its HTTP status does not.
         faults: returns the errors in a body; none if it is no error.
@@ -71,7 +72,7 @@ class ExchangeReader:
 
     definition: Definition
     order_id: str
-    status: str
+    status: str | Callable[[JsonObject], object]
     rejected: str
     is_error: Callable[[JsonObject], bool] = lambda _: False
     faults: Callable[[JsonObject], tuple[Fault, ...]] = lambda _: ()
@@ -91,7 +92,7 @@ class ExchangeReader:
         return self._response(arrival, body, said)
 
     def _response(self, arrival: Arrival, body: JsonObject | None, said: JsonObject) -> Reading:
-        status, state = arrival.http_status, self.name(said.get(self.status))
+        status, state = arrival.http_status, self.name(self._word(said))
         name = response_name(status, is_error=self.is_error(said), shows_order=state is not None)
         if name == ACCEPTED:
             trigger, problems = self._accepted(body, state)
@@ -102,9 +103,13 @@ class ExchangeReader:
         trigger = self.rejected if name == REJECTED else FAILED
         return Reading(name, trigger, named, faults=self.faults(said), fate=fate_of(status))
 
+    def _word(self, said: JsonObject) -> object:
+        """Return the status that an order object shows, in the provider's words."""
+        return self.status(said) if callable(self.status) else said.get(self.status)
+
     def _poll(self, arrival: Arrival, said: JsonObject) -> Reading:
         status = arrival.http_status
-        state = None if self.is_error(said) else self.name(said.get(self.status))
+        state = None if self.is_error(said) else self.name(self._word(said))
         if state is None or not (status is None or is_success(status)):
             named = id_text(said.get(self.order_id)) if arrival.order_id is None else None
             return Reading(POLL_FAILED, POLL_FAILED, named)
@@ -121,7 +126,7 @@ class ExchangeReader:
         return Reading(
             name,
             order_id=id_text(said.get(self.order_id)),
-            status=None if state is None else as_kept(said[self.status]),
+            status=None if state is None else verbatim_word(self._word(said)),
             details=self.details(said),
             links=self.links(said),
             **more,

@@ -19,8 +19,9 @@ def ran_tests_of(package, target, where, *more, code=0):
     """Run the tests of a package on what was installed, far from its source."""
     alone = where / "tests"
     shutil.copytree(package / "tests", alone, dirs_exist_ok=True)
+    files = sorted(map(str, alone.glob("*_*.py")))
     options = ("-q", "-p", "no:cacheprovider", "--import-mode=importlib", "-c", os.devnull)
-    return execute("pytest", *options, *more, str(alone), cwd=where, path=[target], code=code)
+    return execute("pytest", *options, *more, *files, cwd=where, path=[target], code=code)
 
 
 @pytest.mark.parametrize("name", ["drone", pytest.param("pigeon_post_2", marks=pytest.mark.long)])
@@ -37,6 +38,14 @@ def test_the_package_is_built_installed_by_pip_and_passes_its_own_tests(name, tm
     assert found["ok"]
     assert found["offers"] == ["reader", "client", "receiver", "recordings", "simulator"]
     assert found["from"] == f"entry point of {name.replace('_', '-')}-lifecycle 0.1.0"
+
+
+@pytest.mark.long
+def test_what_somebody_wrote_by_the_how_to_passes_its_own_tests(tmp_path):
+    """Onfleet: no text as status, no event id, times in milliseconds, a key in hex."""
+    package = ROOT / "tests" / "provider_packages" / "onfleet"
+    target = installed(package, tmp_path)
+    assert "16 passed" in ran_tests_of(package, target, tmp_path / "away")
 
 
 @pytest.mark.long

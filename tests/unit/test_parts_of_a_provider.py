@@ -98,6 +98,21 @@ def test_a_reader_of_exchanges_needs_no_errors_and_no_details():
     assert (accepted.name, accepted.order_id, dict(accepted.details)) == ("accepted", "o-1", {})
 
 
+def test_a_status_that_is_no_text_is_read_by_a_function():
+    def status_of(order):
+        states = {1: "created", 2: "BRAND_NEW"}
+        return states.get(order.get("state"), order.get("state"))
+
+    read = ExchangeReader(LAST_MILE, "id", status_of, rejected="validation_failed").read
+    shown = read(Arrival("poll", b"", AT, http_status=200), {"id": "o-1", "state": 2})
+    assert (shown.name, shown.status, shown.order_id) == ("brand_new", "BRAND_NEW", "o-1")
+    accepted = read(Arrival("response", b"", AT, http_status=201), {"id": "o-1", "state": 1})
+    assert (accepted.name, accepted.trigger, accepted.status) == ("accepted", "created", "created")
+    for nothing in (7, None, 0.5):
+        told = {"id": "o-1", "state": nothing}
+        assert read(Arrival("poll", b"", AT, http_status=200), told).name == "poll_failed"
+
+
 def test_a_request_is_the_same_bytes_every_time_and_shows_nothing_of_whom_it_is_about():
     request = JsonRequest("o-1", {"order": "o-1", "name": "Kamal Singh"})
     assert request.body() == request.body()

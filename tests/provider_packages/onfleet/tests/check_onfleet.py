@@ -1,0 +1,125 @@
+"""What `onfleet` promises: of its definition, of its bodies, and over real sockets."""
+
+import hmac
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from onfleet_lifecycle import PROVIDER, TASK
+from onfleet_lifecycle.client import CLIENT
+from onfleet_lifecycle.receiver import RECEIVER, SIGNATURE
+from onfleet_lifecycle.recordings import recordings_for
+from onfleet_lifecycle.simulator import WAYS
+
+from lifecycle import connect
+from lifecycle.http.create_order import Correctable, Created, JsonRequest, create_order
+from lifecycle.http.receiver import Credentials
+from lifecycle.http.reconcile import reconcile
+from lifecycle.proof import lint
+from lifecycle.testing import assert_any_order, receiving, simulated
+
+NAME = "onfleet_lifecycle:PROVIDER"
+SECRET = "0123456789abcdef" * 4
+REQUEST = JsonRequest("p-1", {"id": "p-1", "to": "1 Example St"})
+
+
+class World(NamedTuple):
+    """Our orders, a client of the provider, and the provider."""
+
+    orders: Any
+    client: Any
+    provider: Any
+
+
+@contextmanager
+def world(secret: str = SECRET, **settings: Any) -> Iterator[World]:
+    """Connect a receiver that knows a secret with a provider that signs with its own."""
+    gate = RECEIVER.gate(Credentials({"onfleet": [secret]}))
+    signs = {"callback_client_secret": SECRET, "retry_seconds": 0.01, **settings}
+    with (
+        connect("memory:", provider=NAME) as orders,
+        receiving(orders, gate) as url,
+        simulated(provider=NAME, callback_url=url, **signs) as provider,
+        CLIENT.client(base_url=provider.url, key="retailer-secret") as client,
+    ):
+        yield World(orders, client, provider)
+
+
+def test_nothing_is_wrong_with_the_definition():
+    assert lint(TASK).findings == ()
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_callbacks_may_come_in_any_order_and_twice(way):
+    names = ("requested", *WAYS[way].names)
+    view = {"status": names[-1]}
+    assert_any_order(recordings_for(names), view, provider=NAME, samples=30)
+
+
+def test_the_documented_body_is_read_whole():
+    with connect("memory:", provider=PROVIDER) as orders:
+        event = orders.record_callback(
+            Path(__file__).with_name("completed.json").read_bytes()
+        ).event
+        assert (event.order_id, event.name) == ("11z1BFspwhBYDvIH_FrJfWMm", "completed")
+        assert (event.status, event.event_id) == ("taskCompleted", None)
+        assert event.occurred_at == datetime(2026, 5, 25, 17, 26, 40, tzinfo=UTC)
+        assert orders.get(event.order_id).details.shortId == "8f983639"
+
+
+def test_bodies_are_signed_as_the_provider_signs_them():
+    mac = hmac.new(bytes.fromhex(SECRET), b"{}", "sha512").hexdigest()
+    assert SIGNATURE.sign(SECRET, b"{}") == {"x-onfleet-signature": mac}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_an_order_is_created_and_signed_callbacks_tell_what_becomes_of_it(way):
+    with world(ways={way: 1}) as there:
+        assert isinstance(create_order(there.orders, there.client, REQUEST), Created)
+        there.provider.settle()
+        assert there.orders.get("p-1").status == there.provider.truth["p-1"].status
+        assert there.orders.get("p-1").terminal
+
+
+def test_a_request_that_is_rejected_can_be_corrected():
+    with world() as there:
+        wrong = JsonRequest("p-1", {"id": "p-1"})
+        assert isinstance(create_order(there.orders, there.client, wrong), Correctable)
+        assert isinstance(create_order(there.orders, there.client, REQUEST), Created)
+        assert there.provider.truth["p-1"].creates == 1
+
+
+def test_an_order_is_canceled():
+    with world() as there:
+        create_order(there.orders, there.client, REQUEST)
+        assert there.client.cancel("p-1").http_status == 200
+        there.provider.settle()
+        assert there.orders.get("p-1").status == "deleted"
+
+
+def test_lost_callbacks_are_replaced_by_answers():
+    with world(faults={"lost": 1}) as there:
+        create_order(there.orders, there.client, REQUEST)
+        there.provider.settle()
+        assert there.orders.get("p-1").status == "unassigned"
+        reconcile(there.orders, there.client, now=datetime.now(UTC) + timedelta(days=1))
+        assert there.orders.get("p-1").status == "completed"
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_no_fault_makes_a_view_differ_from_the_truth(seed):
+    faults = dict.fromkeys(("repeated", "reordered", "divergent", "skewed"), 0.5)
+    with world(seed=seed, faults=faults) as there:
+        create_order(there.orders, there.client, REQUEST)
+        there.provider.settle()
+        assert there.orders.get("p-1").status == there.provider.truth["p-1"].status
+
+
+def test_a_callback_that_somebody_else_signed_is_never_recorded():
+    with world(secret="fedcba9876543210" * 4, retries=0) as there:
+        create_order(there.orders, there.client, REQUEST)
+        there.provider.settle()
+        assert {entry.kind for entry in there.orders.history("p-1")} == {"request", "response"}
