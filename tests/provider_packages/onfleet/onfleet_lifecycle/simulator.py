@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from lifecycle.core.identity import id_text
-from lifecycle.simulator import Answers, SimulatedProvider, cancel_to, route_by
+from lifecycle.simulator import Answers, Request, SimulatedProvider, cancel_to, route_by
 from lifecycle.simulator.bodies import Bodies
 from lifecycle.simulator.stepped import Way, planned, settings_of
 from onfleet_lifecycle import STATES, TASK, status_of
@@ -46,7 +46,7 @@ def callback(order: dict[str, Any], name: str, at: datetime, _own: str) -> dict[
     return {**said, "workerId": None, "data": {"task": order}}
 
 
-def is_authorized(request: Any, settings: Any) -> bool:
+def is_authorized(request: Request, settings: Any) -> bool:
     """Tell whether a request comes with the key, as the user of HTTP Basic."""
     return request.basic() == (settings.client_secret.get_secret_value(), "")
 
