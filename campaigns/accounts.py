@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple
 
 from lifecycle.http.create_order import CreateRequest
-from lifecycle.providers.doordash_drive.client import CreateDelivery as CreateAtDoorDash
+from lifecycle.providers.doordash_drive.client import create_request as doordash_request
 from lifecycle.providers.instacart.request import Address, CreateOrder
-from lifecycle.providers.uber_direct.client import CreateDelivery as CreateAtUber
+from lifecycle.providers.uber_direct.client import create_request as uber_request
 
 US: Final = "retailer"
 OURS: Final = "retailer-secret"
@@ -45,7 +45,7 @@ def _at_instacart(order_id: str, right: bool) -> CreateRequest:  # noqa: FBT001 
 def _at_doordash(order_id: str, right: bool) -> CreateRequest:  # noqa: FBT001 - as above
     address = "1201 3rd Avenue, Seattle, WA 98101" if right else " "
     fields = {"dropoff_address": address, "dropoff_phone_number": "+16505550112"}
-    return CreateAtDoorDash(order_id, fields)
+    return doordash_request(order_id, fields)
 
 
 def _at_uber(order_id: str, right: bool) -> CreateRequest:  # noqa: FBT001 - as above
@@ -54,7 +54,7 @@ def _at_uber(order_id: str, right: bool) -> CreateRequest:  # noqa: FBT001 - as 
         "dropoff_address": "30 Lincoln Center Plaza, New York, NY 10023" if right else "",
         "dropoff_phone_number": "+15555550102",
     }
-    return CreateAtUber(order_id, fields)
+    return uber_request(order_id, fields)
 
 
 ACCOUNTS: Final = {

@@ -29,6 +29,16 @@ class Details(BaseModel):
     __str__ = __repr__
 
 
+def text_in(value: object) -> str | None:
+    """Return a text that says something; None for all else."""
+    return value if type(value) is str and value else None
+
+
+def object_or_empty(value: object) -> dict[str, Any]:
+    """Return a JSON object; an empty one for all else."""
+    return value if type(value) is dict else {}
+
+
 Leaves = tuple[tuple[str, type], ...]
 """Fields with the types that they must have."""
 

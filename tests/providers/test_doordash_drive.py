@@ -221,3 +221,9 @@ def test_a_look_that_shows_no_delivery_changes_nothing(orders, body):
     orders.record_callback(event("DASHER_CONFIRMED", 1))
     receipt = orders.record_poll(ORDER, 404, body)
     assert (receipt.event.name, receipt.change) == ("poll_failed", None)
+
+
+@pytest.mark.parametrize("time", [[], {}, 7, True, "0001-01-01T00:00:00Z"])
+def test_a_time_of_a_wrong_type_is_an_anomaly_and_no_fault_of_ours(orders, time):
+    receipt = orders.record_callback(event("DASHER_CONFIRMED", 1) | {"created_at": time})
+    assert [one.code for one in receipt.view.anomalies] == ["bad_time"]

@@ -231,3 +231,9 @@ def test_a_list_is_no_look_at_one_delivery(orders):
     orders.record_callback(changed("pickup", 1))
     receipt = orders.record_poll(ORDER, 200, {"object": "list", "data": [], "url": "/"})
     assert (receipt.event.name, receipt.change) == ("poll_failed", None)
+
+
+@pytest.mark.parametrize("time", [[], {}, 7, True, "0001-01-01T00:00:00Z"])
+def test_a_time_of_a_wrong_type_is_an_anomaly_and_no_fault_of_ours(orders, time):
+    receipt = orders.record_callback(changed("pickup", 1) | {"created": time})
+    assert [one.code for one in receipt.view.anomalies] == ["bad_time"]

@@ -35,6 +35,7 @@ from tests import samples
 LIVE = {
     "AsyncClient": "it holds connections",
     "Basic": "it holds secrets",
+    "BasicOrToken": "it holds secrets",
     "BearerTokens": "it holds secrets",
     "AsyncHttpClient": "it holds connections",
     "AsyncOrders": "it holds a log",

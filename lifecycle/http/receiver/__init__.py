@@ -32,11 +32,12 @@ from lifecycle.http.receiver.routes import ReceiverLimits, Routes
 from lifecycle.http.receiver.service import Service
 from lifecycle.http.receiver.signature import HmacSignatures, SignatureFormat
 from lifecycle.http.receiver.standard_webhooks import StandardWebhooks
-from lifecycle.http.receiver.static import Basic, StaticToken, StaticTokenFormat
+from lifecycle.http.receiver.static import Basic, BasicOrToken, StaticToken, StaticTokenFormat
 from lifecycle.http.receiver.synchronous import SyncReceiver
 
 __all__ = [
     "Basic",
+    "BasicOrToken",
     "BearerTokens",
     "Credentials",
     "Gate",

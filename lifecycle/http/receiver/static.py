@@ -96,6 +96,20 @@ class StaticToken(_SecretGate):
         return token.strip() if scheme.lower() == self._scheme else b""
 
 
+class BasicOrToken(Basic):
+    """Identifies clients by HTTP Basic, or by their secret as a bearer token."""
+
+    def __init__(self, clients: Mapping[str, Secrets]) -> None:
+        super().__init__(clients)
+        self._token = StaticToken(clients)
+
+    def claim(self, head: Head) -> str | Refusal:
+        """Return the client whose password or token the request carries."""
+        given = head.values(b"authorization")
+        is_token = any(value.strip().lower().startswith(b"bearer ") for value in given)
+        return self._token.claim(head) if is_token else super().claim(head)
+
+
 @dataclass(frozen=True)
 class StaticTokenFormat:
     """How a provider sends its static token; see `StaticToken`."""

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Mapping
-from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
-from lifecycle.core.strict_json import compact
 from lifecycle.errors import MissingExtraError
 from lifecycle.http.client import (
     Access,
@@ -23,6 +21,7 @@ from lifecycle.http.client import (
     json_call,
     segment,
 )
+from lifecycle.http.create_order import JsonRequest
 
 try:
     import jwt
@@ -32,16 +31,9 @@ except ModuleNotFoundError:
 R = TypeVar("R")
 
 
-@dataclass(frozen=True)
-class CreateDelivery:
-    """A create request: `fields` are those of the provider's reference."""
-
-    order_id: str
-    fields: Mapping[str, Any] = field(repr=False)
-
-    def body(self) -> bytes:
-        """Return the bytes to send."""
-        return compact({**self.fields, "external_delivery_id": self.order_id})
+def create_request(order_id: str, fields: Mapping[str, Any]) -> JsonRequest:
+    """Return a create request of the fields in the provider's reference."""
+    return JsonRequest(order_id, {**fields, "external_delivery_id": order_id})
 
 
 class DriveCalls(Calls[R]):

@@ -14,11 +14,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from lifecycle.core.details import leaves_of, read_leaves
+from lifecycle.core.details import leaves_of, read_leaves, text_in
 from lifecycle.core.event import NOTHING, Arrival, Fault
 from lifecycle.core.exchange_reader import ExchangeReader
 from lifecycle.core.identity import id_text, spoken_word, verbatim_word
-from lifecycle.core.instant import parse_event_time
+from lifecycle.core.instant import read_event_time
 from lifecycle.core.provider import JsonObject, NoReading, Reading
 from lifecycle.providers.doordash_drive.definition import DELIVERY, DeliveryDetails
 
@@ -49,17 +49,17 @@ def read(arrival: Arrival, body: JsonObject | None) -> Reading | NoReading:
 
 
 def _callback(said: JsonObject) -> Reading | NoReading:
-    word, at = spoken_word(said.get("event_name")), said.get("created_at")
+    word = spoken_word(said.get("event_name"))
     if word is None:
         return _NO_NAME
-    occurred_at = parse_event_time(at) if type(at) is str else None
+    occurred_at, problems = read_event_time(said.get("created_at"))
     return Reading(
         EVENTS.get(word, word),
         order_id=id_text(said.get("external_delivery_id")),
         status=verbatim_word(said.get("event_name")),
         occurred_at=occurred_at,
         details=_details(said),
-        problems=("bad_time",) if occurred_at is None and at not in {None, ""} else (),
+        problems=problems,
     )
 
 
@@ -79,15 +79,11 @@ def _faults(said: JsonObject) -> tuple[Fault, ...]:
     """Return an error for each field that has one, else the error of the whole request."""
     if not _is_error(said):
         return ()
-    code, listed = _text(said.get("code")), said.get("field_errors")
+    code, listed = text_in(said.get("code")), said.get("field_errors")
     fields = [each for each in listed if type(each) is dict] if type(listed) is list else []
     return tuple(
-        Fault(_text(each.get("error")), code, _text(each.get("field"))) for each in fields
-    ) or (Fault(_text(said.get("message")), code),)
-
-
-def _text(value: object) -> str | None:
-    return value if type(value) is str and value else None
+        Fault(text_in(each.get("error")), code, text_in(each.get("field"))) for each in fields
+    ) or (Fault(text_in(said.get("message")), code),)
 
 
 EXCHANGES: Final = ExchangeReader(

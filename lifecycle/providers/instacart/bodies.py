@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from lifecycle.core.event import Fault, opaque_id
 from lifecycle.core.identity import id_text
-from lifecycle.core.instant import parse_event_time
+from lifecycle.core.instant import read_event_time
 
 JsonObject = dict[str, Any]
 
@@ -50,13 +50,13 @@ def read_callback(body: JsonObject) -> Callback:
         return Callback(_text(get("status")), id_text(get("id")), order=body)
     timestamp = get("event_timestamp")
     named = id_text(metadata.get("order_id")) if type(metadata) is dict else None
-    occurred_at = parse_event_time(timestamp) if type(timestamp) is str else None
+    occurred_at, problems = read_event_time(timestamp)
     return Callback(
         _text(word),
         named or id_text(get("order_id")),
         opaque_id(get("event_id")),
         occurred_at,
-        occurred_at is None and timestamp is not None and timestamp != "",
+        bool(problems),
         metadata,
     )
 

@@ -7,10 +7,9 @@ create request that went unanswered made one.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Mapping
-from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
-from lifecycle.core.strict_json import compact, object_in
+from lifecycle.core.strict_json import object_in
 from lifecycle.core.view import OrderView
 from lifecycle.http.client import (
     Access,
@@ -26,6 +25,7 @@ from lifecycle.http.client import (
     segment,
     token_call,
 )
+from lifecycle.http.create_order import JsonRequest
 from lifecycle.http.flow import Flow
 
 SCOPE: Final = "eats.deliveries"
@@ -34,17 +34,12 @@ MOST_PAGES: Final = 20
 R = TypeVar("R")
 
 
-@dataclass(frozen=True)
-class CreateDelivery:
-    """A create request: `fields` are those of the provider's reference."""
+def create_request(order_id: str, fields: Mapping[str, Any]) -> JsonRequest:
+    """Return a create request of the fields in the provider's reference.
 
-    order_id: str
-    fields: Mapping[str, Any] = field(repr=False)
-
-    def body(self) -> bytes:
-        """Return the bytes to send; sent twice, they make one delivery for an hour at least."""
-        ids = {"external_id": self.order_id, "idempotency_key": self.order_id}
-        return compact({**self.fields, **ids})
+    Sent twice, it makes one delivery: the provider keeps the key for an hour.
+    """
+    return JsonRequest(order_id, {**fields, "external_id": order_id, "idempotency_key": order_id})
 
 
 class DirectCalls(Calls[R]):

@@ -15,11 +15,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from lifecycle.core.details import leaves_of, read_leaves
+from lifecycle.core.details import leaves_of, object_or_empty, read_leaves, text_in
 from lifecycle.core.event import NOTHING, Arrival, Fault, opaque_id
 from lifecycle.core.exchange_reader import ExchangeReader
 from lifecycle.core.identity import id_text, spoken_word, verbatim_word
-from lifecycle.core.instant import parse_event_time
+from lifecycle.core.instant import read_event_time
 from lifecycle.core.provider import JsonObject, NoReading, Reading
 from lifecycle.providers.uber_direct.definition import DELIVERY, DeliveryDetails
 
@@ -39,15 +39,15 @@ def read(arrival: Arrival, body: JsonObject | None) -> Reading | NoReading:
 
 
 def _callback(said: JsonObject) -> Reading | NoReading:
-    kind, data, at = spoken_word(said.get("kind")), _object(said.get("data")), said.get("created")
-    name = (kind or "").removeprefix(_PREFIX)
+    data = object_or_empty(said.get("data"))
+    name = (spoken_word(said.get("kind")) or "").removeprefix(_PREFIX)
     if name == STATUS:
         is_return = _is_return(said.get("delivery_id")) or _is_return(data.get("id"))
         name = RETURN if is_return else (spoken_word(said.get("status")) or "")
     if not name:
         return _NO_NAME
     order_id = _order_in(data) or _order_in(said)
-    occurred_at = parse_event_time(at) if type(at) is str else None
+    occurred_at, problems = read_event_time(said.get("created"))
     details = _told(name, said, data)
     return Reading(
         name,
@@ -56,7 +56,7 @@ def _callback(said: JsonObject) -> Reading | NoReading:
         event_id=opaque_id(said.get("id")),
         occurred_at=occurred_at,
         details=details,
-        problems=("bad_time",) if occurred_at is None and at not in {None, ""} else (),
+        problems=problems,
         is_test=said.get("live_mode") is False,
         links=_links(details),
         refers_to=None if order_id else opaque_id(said.get("delivery_id")),
@@ -73,14 +73,15 @@ def _told(name: str, said: JsonObject, data: JsonObject) -> Mapping[str, Any]:
 
 
 def _details(delivery: JsonObject) -> Mapping[str, Any]:
-    back = _object(delivery.get("return")).get("id")
+    back = object_or_empty(delivery.get("return")).get("id")
     found = read_leaves(_LEAVES, delivery)
     return {**found, **_ids(delivery_id=delivery.get("id"), return_id=back)} or NOTHING
 
 
 def _links(details: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the ids by which later callbacks may name the order alone."""
-    return tuple(details[each] for each in ("delivery_id", "return_id") if each in details)
+    ids = (opaque_id(details.get(each)) for each in ("delivery_id", "return_id"))
+    return tuple(each for each in ids if each is not None)
 
 
 def _ids(**ids: object) -> dict[str, str]:
@@ -95,27 +96,15 @@ def _is_return(delivery_id: object) -> bool:
     return type(delivery_id) is str and delivery_id.startswith("ret_")
 
 
-def _is_error(said: JsonObject) -> bool:
-    return said.get("kind") == "error"
-
-
 def _faults(said: JsonObject) -> tuple[Fault, ...]:
     """Return an error for each field that has one, else the error of the whole request."""
-    if not _is_error(said):
+    if said.get("kind") != "error":
         return ()
-    code, fields = _text(said.get("code")), _object(said.get("metadata"))
-    named = tuple(
-        Fault(text, code, field) for field, reason in fields.items() if (text := _text(reason))
+    code, fields = text_in(said.get("code")), object_or_empty(said.get("metadata"))
+    named = ((text_in(reason), field) for field, reason in fields.items())
+    return tuple(Fault(text, code, field) for text, field in named if text) or (
+        Fault(text_in(said.get("message")), code),
     )
-    return named or (Fault(_text(said.get("message")), code),)
-
-
-def _object(value: object) -> JsonObject:
-    return value if type(value) is dict else {}
-
-
-def _text(value: object) -> str | None:
-    return value if type(value) is str and value else None
 
 
 EXCHANGES: Final = ExchangeReader(
@@ -123,7 +112,7 @@ EXCHANGES: Final = ExchangeReader(
     order_id="external_id",
     status="status",
     rejected="validation_failed",
-    is_error=_is_error,
+    is_error=lambda said: said.get("kind") == "error",
     faults=_faults,
     details=_details,
     links=lambda delivery: _links(_details(delivery)),
