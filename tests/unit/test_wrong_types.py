@@ -92,15 +92,20 @@ def methods(orders: Orders) -> list[Call]:
     came = {"headers": {}, "received_at": NOON}
     kept = {"client": "c", "context": "k"}
     exchange = {"order_id": "p", "body": {}, "attempt": 1, "exchange_id": "e", **came, **kept}
-    back = {"order_id": "o", "as_at": None, "as_of": None}
+    back = {"order_id": "o", "as_at": None, "as_of": None, "log_at": None}
     sought = {"received_since": NOON, "received_before": NOON, "now": NOON}
-    sought |= {"status": "created", "waiting_longer_than": timedelta(1), "anomalies": False}
+    sought |= {
+        "status": "created",
+        "waiting_longer_than": timedelta(1),
+        "anomalies": False,
+        "log_at": 1,
+    }
     followed = {"name": "n", "handler": print, "after": 0, "attempts": 3, "pause": 0.1}
     followed |= {"timeout": 1.0}
     sent, views = orders.begin_request("q", {}), orders.views
     subscription = orders.subscription("s", lambda _: None)
     return [
-        (orders.begin_request, {"order_id": "r", "body": {}, "received_at": NOON}),
+        (orders.begin_request, {"order_id": "r", "body": {}, "received_at": NOON, "context": "k"}),
         (orders.record_request, exchange),
         (orders.record_response, exchange | {"http_status": 200, "expected_version": None}),
         (orders.record_poll, exchange | {"http_status": 200, "operation": "cancel"}),
@@ -110,6 +115,9 @@ def methods(orders: Orders) -> list[Call]:
         (orders.history, back),
         (orders.find, sought),
         (orders.stats, {"on_progress": None}),
+        (orders.last_request, {"order_id": "o"}),
+        (orders.review, {"subject": "order:instacart:o", "by": "me", "why": "seen"}),
+        (orders.attention, {"all": True, "overdue_after": timedelta(1), "now": NOON}),
         (orders.changes, {"after": 0}),
         (orders.subscribe, {"after": 0, "stop": stopped(), "every": 1}),
         (orders.subscription, followed | {"exactly_once": False}),
@@ -135,7 +143,10 @@ def methods(orders: Orders) -> list[Call]:
         (views.status, {}),
         (views.poisoned, {}),
         (diagram.draw_definition, {"definition": LAST_MILE}),
-        (diagram.draw_order, {"orders": orders, "order_id": "o", "view": "path", "as_at": None}),
+        (
+            diagram.draw_order,
+            {"orders": orders, "order_id": "o", "view": "path", "as_at": None, "log_at": 1},
+        ),
         (diagram.draw_stats, {"definition": LAST_MILE, "stats": orders.stats()}),
         (diagram.draw_order(orders, "o").svg, {"theme": "auto"}),
         (diagram.draw_order(orders, "o").png, {"theme": "light", "scale": 1}),
@@ -179,7 +190,7 @@ def test_every_public_function_and_method_is_tried() -> None:
     names = {call.__qualname__ for call, _ in methods(recorded())}
     for cls in (Orders, Letters, Subscription, StoredViews):
         for name, method in inspect.getmembers(cls, inspect.isfunction):
-            if not name.startswith("_") and name not in {"close", "cut_off", "flow"}:
+            if not name.startswith("_") and name not in {"close", "cut_off", "flow", "resume"}:
                 assert method.__qualname__ in names, method.__qualname__
     for call, fitting in functions() + methods(recorded()):
         asked = {name for name in inspect.signature(call).parameters if name != "as_of"}
