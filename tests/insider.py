@@ -23,7 +23,7 @@ from lifecycle.audit.checkpoint import Checkpoint, take
 from lifecycle.audit.export import export_whole
 from lifecycle.audit.note import Note, PrivateKey
 from lifecycle.audit.verify import Verification, verify
-from lifecycle.core.event import Redriven
+from lifecycle.core.event import Redriven, Reviewed
 from lifecycle.errors import StoredFormatError
 from lifecycle.log.contract import Log, Record
 from lifecycle.log.stores.postgres.url import parse_url
@@ -161,6 +161,7 @@ def fill(log: Log, chance: random.Random) -> None:
     log.append_many([unreadable(), unreadable(b"{"), unreadable(b"\xff\n\xff", arrival=None)])
     again = event("o0", 1000, redriven_from=1, received_at=datetime.now(UTC))
     log.append_many([again, Redriven(1, again.stream, again.key, datetime.now(UTC))])
+    log.append(Reviewed("item:1", "anna", "looked at", datetime.now(UTC)))
     log.feeds.begin("notify", 0)
     log.feeds.move("notify", 0, chance.randrange(3, log.last_position()))
 

@@ -84,7 +84,7 @@ def content(line, text, exact="context_base64", raw=None):
 def checked(line, ends, body=None):
     """Return a record's header and stream; its body, and the one before it, are what it says."""
     says = json.loads(header := b64decode(line["header_base64"]))
-    stream = {"item": "quarantine", "control": "control"}.get(says["record"])
+    stream = {"item": "quarantine", "event": None}.get(says["record"], "control")
     stream = stream or f"order:{says['provider']}:{says['order_id']}"
     body, context = content(line, "body_text", "body_base64", body), content(line, "context")
     (version, before), what = ends.get(stream, (0, None)), f"record {says['version']} of {stream}"

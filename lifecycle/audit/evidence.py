@@ -17,6 +17,7 @@ from itertools import islice
 from typing import Any, Final
 
 from lifecycle.audit.checkpoint import Checkpoint
+from lifecycle.audit.explain import explain_order
 from lifecycle.audit.export import line_of
 from lifecycle.audit.merkle import head_of, inclusion, leaf_hash
 from lifecycle.audit.note import Note, PrivateKey
@@ -90,7 +91,7 @@ def make_evidence(
 
 
 def told_of(provider: Provider, stream: str, records: Sequence[Record]) -> dict[str, Any]:
-    """Return what the records of an order come to: its view, its history and its picture."""
+    """Return what the records of an order come to: its view, history, story and picture."""
     events = rederived(provider, records, Chain(stream, Links(0), lambda _: None))
     folding = Folding.of(provider.definition, events)
     view, history = folding.view(), folding.history()
@@ -98,6 +99,7 @@ def told_of(provider: Provider, stream: str, records: Sequence[Record]) -> dict[
         "rules": {"fingerprint": provider.definition.fingerprint},
         "view": view.model_dump(mode="json"),
         "history": [entry.model_dump(mode="json") for entry in history],
+        "story": explain_order(view, history).text(),
         "picture": draw_history(provider.definition, view, history).svg(),
     }
 

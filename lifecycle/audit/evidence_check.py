@@ -17,7 +17,7 @@ from lifecycle.errors import LifecycleError
 from lifecycle.log.codec import hash_of, parse_header
 from lifecycle.log.contract import Record
 
-_TOLD: Final = ("view", "history", "picture")
+_TOLD: Final = ("view", "history", "story", "picture")
 _MALFORMED: Final = (LookupError, TypeError, ValueError, AttributeError, LifecycleError)
 
 

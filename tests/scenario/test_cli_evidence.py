@@ -18,7 +18,7 @@ from lifecycle.registry import known_providers
 from tests.insider import VERIFIER
 from tests.scenario.command_line import DATABASE, ORDER, lines, run, story
 
-PARTS = ("proves", "order", "rules", "view", "history", "picture", "complete", "form")
+PARTS = ("proves", "order", "rules", "view", "history", "story", "picture", "complete", "form")
 
 
 @pytest.fixture
@@ -82,6 +82,7 @@ def test_it_holds_what_show_and_history_print_and_a_picture(folder):
     assert file["view"] == shown
     assert file["history"] == told
     assert file["picture"].startswith("<svg")
+    assert file["story"].startswith(f"Order {ORDER}")
 
 
 def test_the_dispute_over_a_late_cancellation_is_settled(tmp_path):
