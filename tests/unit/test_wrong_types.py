@@ -106,7 +106,9 @@ def methods(orders: Orders) -> list[Call]:
     subscription = orders.subscription("s", lambda _: None)
     return [
         (orders.begin_request, {"order_id": "r", "body": {}, "received_at": NOON, "context": "k"}),
-        (orders.record_request, exchange),
+        (orders.figures, {}),
+        (orders.begin_operation, {"order_id": "r", "operation": "cancel", "body": {}}),
+        (orders.record_request, exchange | {"operation": None, "number": None}),
         (orders.record_response, exchange | {"http_status": 200, "expected_version": None}),
         (orders.record_poll, exchange | {"http_status": 200, "operation": "cancel"}),
         (orders.record_callback, {"body": {}, "order_id": "p", **came, **kept}),
