@@ -196,7 +196,7 @@ def test_every_public_function_and_method_is_tried() -> None:
                 assert method.__qualname__ in names, method.__qualname__
     for call, fitting in functions() + methods(recorded()):
         asked = {name for name in inspect.signature(call).parameters if name != "as_of"}
-        assert asked - set(fitting) <= {"narrow", "theme", "scale"}, call.__qualname__
+        assert asked - set(fitting) <= {"kept", "narrow", "theme", "scale"}, call.__qualname__
 
 
 def test_the_search_notices_a_foreign_error() -> None:
