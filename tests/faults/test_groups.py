@@ -33,6 +33,7 @@ from lifecycle.log.append_queue import (
 )
 from lifecycle.log.codec import prepare
 from lifecycle.log.contract import Outcome, Record, StreamPosition
+from lifecycle.log.link_store import OrderLink
 from lifecycle.log.recorder import Row, Transaction, TryAgainError
 from lifecycle.log.retry_policy import retrying
 from lifecycle.log.stores.memory.log import MemoryLog, MemoryRecorder
@@ -119,9 +120,9 @@ class Counted:
         self._transaction = transaction
         self._written = written
 
-    def insert(self, rows: Sequence[Row]) -> Sequence[int]:
+    def insert(self, rows: Sequence[Row], links: Sequence[OrderLink] = ()) -> Sequence[int]:
         self._written.append(len(rows))
-        return self._transaction.insert(rows)
+        return self._transaction.insert(rows, links)
 
 
 def insert(recorder: Any, *rows: Row) -> Sequence[int]:

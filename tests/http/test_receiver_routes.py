@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import closing
 from statistics import median
 from time import perf_counter
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
@@ -146,12 +146,16 @@ def lived(app: App) -> list[dict[str, Any]]:
     return told
 
 
+async def never_resumed(*_: object) -> NoReturn:
+    raise AssertionError("nothing is resumed here")
+
+
 def orders_that_fail(failure: Exception) -> AsyncOrders:
     def fail() -> Any:
         raise failure
 
     providers = known_providers()
-    return AsyncOrders(fail, providers, providers["instacart"], lambda: None)
+    return AsyncOrders(fail, providers, providers["instacart"], lambda: None, never_resumed)
 
 
 @pytest.mark.parametrize(
@@ -176,7 +180,9 @@ def test_orders_that_cannot_be_closed_fail_the_shutdown():
             raise OSError("hush-hush")
 
     known = connect_async("memory:")
-    orders = Unclosable(known._open_log, known._providers, known.provider, known._clock)
+    orders = Unclosable(
+        known._open_log, known._providers, known.provider, known._clock, never_resumed
+    )
     told = lived(Receiver(orders, BearerTokens(**SETUP)))
     assert [each["type"] for each in told] == [
         "lifespan.startup.complete",

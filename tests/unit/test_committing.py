@@ -21,6 +21,7 @@ from lifecycle.errors import (
 from lifecycle.log.append_queue import ThreadBatch
 from lifecycle.log.codec import prepare
 from lifecycle.log.contract import CONTROL, QUARANTINE, Outcome, Record
+from lifecycle.log.link_store import OrderLink
 from lifecycle.log.recorder import Head, InDoubtError, Row, Transaction, TryAgainError
 from lifecycle.log.stores.memory.log import MemoryRecorder
 from lifecycle.log.writer import Writer
@@ -87,8 +88,8 @@ class Refusing:
         self._transaction = transaction
         self._most = most
 
-    def insert(self, rows: Sequence[Row]) -> Sequence[int]:
-        return self._transaction.insert(rows[: self._most])
+    def insert(self, rows: Sequence[Row], links: Sequence[OrderLink] = ()) -> Sequence[int]:
+        return self._transaction.insert(rows[: self._most], links)
 
 
 def losing_all_but(most: int) -> Trouble:
@@ -511,7 +512,8 @@ def test_an_interrupt_propagates_and_settles_no_entry():
 @pytest.mark.parametrize("answer", [(1,), (1, 2, 3), ()])
 def test_a_store_that_miscounts_acknowledges_nothing(answer):
     class Miscounting(Refusing):
-        def insert(self, rows: Sequence[Row]) -> Sequence[int]:
+        def insert(self, rows: Sequence[Row], links: Sequence[OrderLink] = ()) -> Sequence[int]:
+            del links
             super().insert(rows)
             return answer
 
