@@ -129,7 +129,7 @@ def _happened(moment: Moment) -> str:
     entry = moment.entry
     when = f"At {format_instant(moment.at)}"
     lag = "" if moment.lag is None else f" ({_apart(moment)})"
-    occurred = f"{when}, by our clock as it tells no time" if moment.ours else f"{when}"
+    occurred = f"{when}, by our clock (the event names no time)" if moment.ours else f"{when}"
     changed = f"{_changed(entry)}: {harmless(entry.reason)}"
     stayed = f" It stayed there {moment.stay}." if moment.stay else ""
     return (

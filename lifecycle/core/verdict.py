@@ -72,8 +72,8 @@ def _weight(event: Event) -> tuple[datetime, str]:
     return (event.occurred_at or _NEVER, event.digest)
 
 
-class Standing(NamedTuple):
-    """Where an order stands: its state (None before the start) and its highest rank ever."""
+class Progress(NamedTuple):
+    """How far an order has come: its state (None before the start), its rank, its highest rank."""
 
     status: str | None = None
     rank: int = -1
@@ -89,16 +89,16 @@ class Meaning(NamedTuple):
     lane: int
 
 
-def judge(definition: Definition, standing: Standing, event: Event, lane: int) -> Verdict:
+def judge(definition: Definition, progress: Progress, event: Event, lane: int) -> Verdict:
     """Return what an event means for an order that stands there: the first row that fits."""
     at = event.sequence if definition.numbered else event.occurred_at
     meaning = Meaning(event.trigger, event.kind, at is not None, lane)
-    return _judged(definition, standing, meaning)
+    return _judged(definition, progress, meaning)
 
 
-def _judged(definition: Definition, standing: Standing, meaning: Meaning) -> Verdict:
+def _judged(definition: Definition, progress: Progress, meaning: Meaning) -> Verdict:
     trigger, kind, is_timed, lane = meaning
-    status = standing.status
+    status = progress.status
     if trigger in definition.informational or (kind == "request" and lane == SNAPSHOTS):
         return Verdict.NOTED  # as the request of an operation is
     target = definition.state(trigger)
@@ -107,15 +107,15 @@ def _judged(definition: Definition, standing: Standing, meaning: Meaning) -> Ver
     if target == status:
         return Verdict.REPEATED
     rank = definition.ranks[target]
-    ahead = rank > standing.rank
+    ahead = rank > progress.rank
     if target in definition.side and not ahead:
         return Verdict.NOTED
-    if lane == CREATION and not ahead and standing.rank >= definition.birth_rank:
+    if lane == CREATION and not ahead and progress.rank >= definition.birth_rank:
         return Verdict.STALE if kind in ("callback", "poll") else Verdict.NOTED
     if status in definition.terminal:
         lags = not is_timed or kind == "poll"
         return Verdict.STALE if lags and target not in definition.terminal else Verdict.REFUSED
-    if lane == SNAPSHOTS and rank <= standing.highest:
+    if lane == SNAPSHOTS and rank <= progress.highest:
         return Verdict.STALE
     if _is_move(definition, status, trigger):
         return Verdict.APPLIED if ahead or not is_timed else Verdict.REVERTED
@@ -162,15 +162,15 @@ class Taken(NamedTuple):
 class Stage:
     """Where an order stands, and every step from there: judged once, looked up thereafter.
 
-    A definition has one stage for each standing that an order can reach, so two foldings
+    A definition has one stage for each progress that an order can make, so two orders
     stand alike where their stages are the same object. Stages are few and remember only
     triggers that the definition knows: what strangers send cannot make them grow.
     """
 
     __slots__ = ("highest", "rank", "status", "steps")
 
-    def __init__(self, standing: Standing, steps: _Steps) -> None:
-        self.status, self.rank, self.highest = standing
+    def __init__(self, progress: Progress, steps: _Steps) -> None:
+        self.status, self.rank, self.highest = progress
         self.steps = steps
 
     def __repr__(self) -> str:
@@ -178,24 +178,24 @@ class Stage:
 
 
 class _Steps(dict[tuple[str | None, Kind, bool, int], Taken]):
-    """The steps from one standing, by `Meaning`."""
+    """The steps from one progress, by `Meaning`."""
 
-    __slots__ = ("_definition", "_stages", "_standing")
+    __slots__ = ("_definition", "_progress", "_stages")
 
     def __init__(
-        self, definition: Definition, standing: Standing, stages: dict[Standing, Stage]
+        self, definition: Definition, progress: Progress, stages: dict[Progress, Stage]
     ) -> None:
         self._definition = definition
-        self._standing = standing
+        self._progress = progress
         self._stages = stages
 
     def __missing__(self, key: tuple[str | None, Kind, bool, int]) -> Taken:
         definition, meaning = self._definition, Meaning(*key)
-        verdict = _judged(definition, self._standing, meaning)
-        standing = _entered(definition, self._standing, meaning) if verdict in MOVES else None
+        verdict = _judged(definition, self._progress, meaning)
+        progress = _entered(definition, self._progress, meaning) if verdict in MOVES else None
         taken = Taken(
             verdict,
-            _stage(definition, standing or self._standing, self._stages),
+            _stage(definition, progress or self._progress, self._stages),
             overwrites(verdict, meaning.lane),
             definition.side_state(meaning.trigger) if verdict is Verdict.NOTED else None,
         )
@@ -208,15 +208,15 @@ class _Steps(dict[tuple[str | None, Kind, bool, int], Taken]):
 @lru_cache(maxsize=64)
 def first_stage(definition: Definition) -> Stage:
     """Return the stage before the start; all others are reached from it."""
-    return _stage(definition, Standing(), {})
+    return _stage(definition, Progress(), {})
 
 
-def _stage(definition: Definition, standing: Standing, stages: dict[Standing, Stage]) -> Stage:
-    return stages.setdefault(standing, Stage(standing, _Steps(definition, standing, stages)))
+def _stage(definition: Definition, progress: Progress, stages: dict[Progress, Stage]) -> Stage:
+    return stages.setdefault(progress, Stage(progress, _Steps(definition, progress, stages)))
 
 
-def _entered(definition: Definition, standing: Standing, meaning: Meaning) -> Standing:
+def _entered(definition: Definition, progress: Progress, meaning: Meaning) -> Progress:
     state = definition.names[meaning.trigger or ""]
     rank = definition.ranks[state]
-    lifted = standing.highest if state in definition.aborts else rank
-    return Standing(state, rank, max(standing.highest, lifted))
+    lifted = progress.highest if state in definition.aborts else rank
+    return Progress(state, rank, max(progress.highest, lifted))

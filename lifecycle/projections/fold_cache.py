@@ -1,4 +1,4 @@
-"""The foldings of recently used orders, so that one more event costs one more step.
+"""The fold of each recently used order, so that one more event costs one more step.
 
 A stream only ever grows, so a folding of its first n events stays right for ever: what
 is kept is brought up to date by reading what came after version n, never by trust.
@@ -44,7 +44,7 @@ T = TypeVar("T")
 
 
 class FoldCache:
-    """Foldings by stream, bounded in number and in bytes; safe for many threads."""
+    """Folds by stream, bounded in number and in bytes; safe for many threads."""
 
     def __init__(
         self,

@@ -29,7 +29,7 @@ _NOTHING_FOUND: Final = Linted((), {})
 class Certificate:
     """What was proved of a definition, or of a fold over arrivals.
 
-    `states` counts the states that were looked at: of foldings, one for each set of events;
+    `states` counts the states that were looked at: of an order's fold, one for each set of events;
     of a fold over arrivals, all that can be reached. `beside` holds further events that
     smaller sets range over too. `fingerprint` is None where no definition could be built,
     and for folds.

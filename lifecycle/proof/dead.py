@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from lifecycle.core.definition import Definition, Move
 from lifecycle.core.event import Event
-from lifecycle.core.verdict import Standing, judge, sort_key
+from lifecycle.core.verdict import Progress, judge, sort_key
 from lifecycle.core.view import Verdict
 from lifecycle.proof.alphabet import alphabet
 from lifecycle.proof.sketch import Row, Sketch
@@ -35,8 +35,8 @@ def dead_moves(drawn: Sketch) -> Iterator[tuple[Row, Verdict]]:
 
 def _verdicts(definition: Definition, row: Row, events: Sequence[Event]) -> list[Verdict]:
     rank = definition.ranks[row.source]
-    standing = Standing(row.source, rank, rank)
-    return [judge(definition, standing, event, sort_key(definition, event)[0]) for event in events]
+    progress = Progress(row.source, rank, rank)
+    return [judge(definition, progress, event, sort_key(definition, event)[0]) for event in events]
 
 
 def _without(definition: Definition, row: Row) -> Definition:

@@ -136,7 +136,7 @@ def walk(walks: Sequence[Walk], *, workers: int = 0, tell: Tell | None = None) -
 
 
 def difference(one: Folding, other: Folding) -> tuple[str, ...]:
-    """Return the names of what differs in the inner states of two foldings."""
+    """Return the names of what differs in the inner states of two folds."""
     mine, theirs = vars(one), vars(other)
     if mine == theirs:
         return ()
@@ -176,7 +176,7 @@ def _copied_dict(value: dict[Any, Any]) -> dict[Any, Any]:
 
 
 class Sets:
-    """Looks at sets of one walk, and keeps the foldings of the parts that they share."""
+    """Looks at sets of one walk, and keeps the folds of the parts that they share."""
 
     def __init__(self, walk: Walk) -> None:
         self._walk = walk
@@ -260,7 +260,7 @@ def _begin(walks: Sequence[Walk]) -> None:
 def _begin_worker(walks: Sequence[Walk]) -> None:
     # Ctrl-C reaches every process of the terminal; the one that asked ends the others.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # Foldings hold no circles: looking for some takes a tenth of the time.
+    # Folds hold no circles: looking for some takes a tenth of the time.
     gc.disable()
     _begin(walks)
 

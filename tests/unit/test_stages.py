@@ -13,7 +13,7 @@ from lifecycle.core.verdict import (
     MOVES,
     SNAPSHOTS,
     TIMED,
-    Standing,
+    Progress,
     Verdict,
     first_stage,
     judge,
@@ -32,8 +32,8 @@ MEANINGS = [
 ]
 
 
-def standing_of(stage):
-    return Standing(stage.status, stage.rank, stage.highest)
+def progress_of(stage):
+    return Progress(stage.status, stage.rank, stage.highest)
 
 
 def reached(definition):
@@ -52,12 +52,12 @@ def heard(meaning):
     return event(trigger=word, kind=kind, occurred_at=NOON if is_timed else None)
 
 
-def expected_after(standing, verdict, word):
+def expected_after(progress, verdict, word):
     """Return where an order stands after a verdict, reckoned from the definition alone."""
     if verdict not in MOVES:
-        return standing
+        return progress
     rank = LAST_MILE.states.index(word)
-    return Standing(word, rank, max(standing.highest, -1 if word == "canceled" else rank))
+    return Progress(word, rank, max(progress.highest, -1 if word == "canceled" else rank))
 
 
 @pytest.fixture(scope="module")
@@ -69,13 +69,13 @@ def stages():
 def test_a_step_is_what_judge_says_wherever_an_order_can_stand(stages):
     assert len(stages) > len(LAST_MILE.states)
     for stage in stages:
-        standing = standing_of(stage)
+        progress = progress_of(stage)
         for meaning in MEANINGS:
             taken = stage.steps[meaning]
-            verdict = judge(LAST_MILE, standing, heard(meaning), meaning[-1])
-            assert taken.verdict is verdict, (standing, meaning)
+            verdict = judge(LAST_MILE, progress, heard(meaning), meaning[-1])
+            assert taken.verdict is verdict, (progress, meaning)
             assert taken.overwrites == overwrites(verdict, meaning[-1])
-            assert standing_of(taken.after) == expected_after(standing, verdict, meaning[0])
+            assert progress_of(taken.after) == expected_after(progress, verdict, meaning[0])
 
 
 def test_only_a_move_leads_to_another_stage(stages):
@@ -85,8 +85,8 @@ def test_only_a_move_leads_to_another_stage(stages):
             assert (taken.after is not stage) == (taken.verdict in MOVES)
 
 
-def test_a_standing_has_one_stage_whatever_the_path_to_it(stages):
-    assert len({standing_of(stage) for stage in stages}) == len(stages)
+def test_a_progress_has_one_stage_whatever_the_path_to_it(stages):
+    assert len({progress_of(stage) for stage in stages}) == len(stages)
 
 
 def test_a_late_side_state_is_noted_as_a_milestone(stages):

@@ -50,7 +50,7 @@ class LogDatastore(PostgresDatastore):
         self.conninfo = target.conninfo
         self.url = target.url
         self.tables = target.tables
-        self.retry_timeout = target.limits.patience
+        self.retry_timeout = target.limits.retry_timeout
         self.connections = LogConnectionPool(target, create=create)
 
     @contextmanager

@@ -289,7 +289,7 @@ def _opened(target: Target, *, create: bool) -> PostgresRecorder:
         )
     recorder = PostgresRecorder(LogDatastore(target, create=create), target)
     try:
-        retrying(target.url, target.limits.patience, recorder.prepare, create=create)
+        retrying(target.url, target.limits.retry_timeout, recorder.prepare, create=create)
     except BaseException:
         recorder.close()
         raise

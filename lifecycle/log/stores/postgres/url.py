@@ -32,7 +32,7 @@ class TimeLimits(NamedTuple):
     statement_timeout: float = 30.0
     lock_timeout: float = 10.0
     idle_in_transaction_session_timeout: float = 10.0
-    patience: float = RETRY_SECONDS
+    retry_timeout: float = RETRY_SECONDS
     pool_size: int = 8
 
 
@@ -80,7 +80,7 @@ def _conninfo(url: str, address: str) -> dict[str, Any]:
 def _target(conninfo: dict[str, Any], read: dict[str, Any]) -> Target:
     tables = LogTables(read.pop("schema", LogTables().schema))
     prepares = read.pop("prepare", True)
-    limits = TimeLimits(**read)
+    limits = TimeLimits(**{_FIELDS.get(name, name): value for name, value in read.items()})
     conninfo.setdefault("application_name", "lifecycle")
     conninfo["client_encoding"] = "UTF8"
     # Of libpq, in whole seconds, of which it takes at least two.
@@ -132,3 +132,5 @@ _READERS: Final[Mapping[str, tuple[Callable[[str], Any], str]]] = {
     "patience": _SECONDS,
     "prepare": ({"on": True, "off": False}.__getitem__, "on or off"),
 }
+_FIELDS: Final = {"patience": "retry_timeout"}
+"""Parameters that have another name in a URL than in `TimeLimits`."""
