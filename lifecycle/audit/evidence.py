@@ -1,10 +1,11 @@
-"""Evidence: one order in one file, which a stranger verifies without the log and without us.
+"""Evidence: one order in one file, which a stranger verifies without the log.
 
     records ─→ inclusion proofs ─→ checkpoint ─→ signature
     view, history, picture, ... ─→ SHA-256 each ─→ seal ─→ signature of the same key
 
-It proves that these records stood in the log, in this order, when the checkpoint was signed. That
-no record of the order is missing is shown by a second signed root, over the end of every stream.
+It proves that these records stood in the log, in this sequence, when the checkpoint was signed.
+With `complete`, a second signed root over the end of every stream attests that none is missing.
+The key in the file proves nothing by itself: the reader has to know it from elsewhere.
 """
 
 from __future__ import annotations
@@ -36,12 +37,19 @@ FORM: Final = "lifecycle-evidence/1"
 SEAL: Final = "seal"
 
 _BODIES: Final = ("body_text", "body_base64", "context", "context_base64")
-_PROVES: Final = (
-    "These records stood in the log, in this order and just as they are, when the checkpoint was "
-    "signed. The seal shows that whoever holds the key stands by every other part of this file."
+_WHOLE: Final = (
+    "These records stood in the log, in this sequence, with these headers and bodies, when the "
+    "checkpoint was signed. "
+)
+_HEADERS: Final = (
+    "Records with these headers stood in the log, in this sequence, when the checkpoint was "
+    "signed. Their bodies are left out; each header holds the SHA-256 of its own. "
+)
+_SEALED: Final = (
+    "The seal shows that whoever holds the key stands by every other part of this file."
 )
 _COMPLETE: Final = (
-    "The second signed root is over the last record of every order: no further record of this "
+    "The second signed root is over the last record of every stream: no further record of this "
     "order was in the log then, by the word of whoever holds the key."
 )
 _INCOMPLETE: Final = (
@@ -60,26 +68,27 @@ def make_evidence(
     bodies: bool = True,
     complete: bool = False,
 ) -> dict[str, Any]:
-    """Return the evidence of one order as a JSON object, under a checkpoint of this key.
+    """Return the evidence of one order as a JSON object.
 
     Args:
-        log: what the checkpoint is of.
-        provider: whose order it is.
-        order_id: which one.
-        key: seals the file.
-        note: the checkpoint; records that came after it are left out.
+        log: the log that the checkpoint is about.
+        provider: the order's provider.
+        order_id: the order's id.
+        key: seals the file, and signs the root over the ends of streams.
+        note: the checkpoint, signed by `key`; records that came after it are left out.
         bodies: whether what was sent and received is in it; the proofs hold without.
-        complete: whether to show that no record of the order is missing; reads the whole log.
+        complete: whether to show that no record of the order is missing; reads the log up to
+            the checkpoint.
 
     Raises:
-        UnknownOrderError: the checkpoint saw nothing about it.
+        UnknownOrderError: the checkpoint covers no record of the order.
     """
     size, stream = Checkpoint.parse(note.text).head.size, stream_of(provider.name, order_id)
     if not (placed := _placed(log, stream, size)):
         raise UnknownOrderError(provider.name, order_id)
     file: dict[str, Any] = {
         "form": FORM,
-        "proves": [_PROVES, _COMPLETE if complete else _INCOMPLETE],
+        "proves": _proves(bodies=bodies, complete=complete),
         "order": {"provider": provider.name, "order_id": order_id, "stream": stream},
         "records": _lines(log, placed, size, bodies=bodies),
         "checkpoint": str(note),
@@ -90,8 +99,12 @@ def make_evidence(
     return {**file, SEAL: str(key.sign(seal_text(file)))}
 
 
+def _proves(*, bodies: bool, complete: bool) -> list[str]:
+    return [(_WHOLE if bodies else _HEADERS) + _SEALED, _COMPLETE if complete else _INCOMPLETE]
+
+
 def told_of(provider: Provider, stream: str, records: Sequence[Record]) -> dict[str, Any]:
-    """Return what the records of an order come to: its view, history, story and picture."""
+    """Return what is derived from an order's records: rules, view, history, story and picture."""
     events = rederived(provider, records, Chain(stream, Links(0), lambda _: None))
     folding = Folding.of(provider.definition, events)
     view, history = folding.view(), folding.history()
@@ -123,7 +136,7 @@ def ends_origin(origin: str) -> str:
 
 
 def _placed(log: Log, stream: str, size: int) -> dict[int, Record]:
-    """Return the records of a stream that a checkpoint saw, by which leaf they are."""
+    """Return the records of a stream that a checkpoint covers, keyed by leaf index."""
     tree = LogTree(log)
     found = [(tree.index_of(record), record) for record in log.read(stream)]
     return {index: record for index, record in found if index is not None and index < size}

@@ -1,12 +1,12 @@
-"""How one reader hands changes over: kept as a letter first, settled after the call.
+"""Delivers changes to one subscriber: records each, calls the handler, settles what came of it.
 
     feed ─→ letter in hand ─→ call ─→ taken: kept as handed over
                  ↑              │ failed, hung, or its process ended
                  └─── retry ────┤
                                 └─→ after the last attempt: a dead letter
 
-Later changes of an order queue up behind its letter, and other orders go on. Written once, as a
-generator that yields what to hand over and is sent what came of it: it knows no handler.
+Later changes of an order queue up behind its letter, and other orders go on. It is
+a generator that yields each change and receives the result; the caller runs the handler.
 """
 
 from __future__ import annotations
@@ -129,7 +129,7 @@ class Handover:
             self.store.cut_off(hand.connection)
 
     def flow(self) -> Flow:
-        """Hand over what is due again and what is new, until there is neither."""
+        """Hand over what is new, then what is due again; return how many were taken."""
         with named_reader() as reader:
             taken, done = 0, False
             while not done:
@@ -190,7 +190,7 @@ class Handover:
 
     def _again(self, reader: str, letter: Letter) -> Flow:
         if letter.attempts >= self.terms.attempts:
-            # Its process ended in the last of them.
+            # The last reader is gone without a word, or fewer attempts are allowed now.
             self._put(letter, self._dead(letter, letter.reason))
             return 0
         passed = self._passed_at(letter.position)
@@ -204,7 +204,7 @@ class Handover:
         return 0
 
     def _picked_up(self, letter: Letter, passed: Passed | None, reader: str) -> Letter:
-        """Return a letter as it stands while its change is handed over; dead if that cannot be."""
+        """Return a letter in hand; a dead one where its change cannot be folded."""
         if isinstance(passed, Unfolded):
             return self._dead(letter, passed.reason)
         return letter._replace(

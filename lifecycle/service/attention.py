@@ -143,7 +143,9 @@ class Attention:
             )
 
     def _quarantine(self) -> Iterator[AttentionItem]:
-        for item in quarantine_items(self._log, self._links.as_now, include_redriven=False):
+        for item in quarantine_items(
+            self._log, self._links.with_current_reason, include_redriven=False
+        ):
             yield _item(
                 "linked_twice" if item.reason == "linked_twice" else "quarantined",
                 quarantined_of(item.item),

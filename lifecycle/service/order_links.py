@@ -1,11 +1,11 @@
-"""Events that name their order by an id of the provider's own alone: whose they are.
+"""Matches quarantined items to orders by the provider's own id, where they name nothing else.
 
-    unlinked item ─→ one order told of that id ─→ its events
+    unlinked item ─→ exactly one order has that id ─→ its events
                   └→ none: it waits in the quarantine    several: it stays there, for a person
     a link is committed, or the log is opened ─→ the items that wait for it are read again
 
-An item is looked up again once it is stored: whoever committed the link meanwhile could not
-see it yet.
+An item is looked up once more after it was stored: a link that was committed meanwhile could not
+have found it.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Reference = tuple[str, str]
 """A provider, and an id of its own by which an item names its order."""
 
 Stored = tuple[Record, Unreadable]
-"""An item of the quarantine, and its record."""
+"""The record of a quarantined item, and the item."""
 
 _MOST_SETTLED: Final = 10_000
 
@@ -43,24 +43,24 @@ class OrderLinks:
         self._settled: set[OrderLink] = set()
 
     def resolve(self, entries: Entries) -> Entries:
-        """Return what a body says, once it is asked of whose order it is."""
+        """Return what an unlinked body says by today's links; other entries as they are."""
         item = entries[-1]
-        provider = self._reader_of(item)
+        provider = self._recognizer_of(item)
         if provider is None or not isinstance(item, Unreadable) or item.arrival is None:
             return entries
         return provider.recognize_all(item.arrival, partial(self._log.links.orders, item.provider))
 
-    def as_now(self, item: Unreadable) -> Unreadable:
-        """Return an item with the reason for which it stays: two orders may be linked by now."""
+    def with_current_reason(self, item: Unreadable) -> Unreadable:
+        """Return an item with today's reason: two orders may have its id by now."""
         now = self.resolve((item,))[-1]
         if not isinstance(now, Unreadable):
             return item
         return item._replace(reason=now.reason, detail=now.detail)
 
-    def after(self, entries: Iterable[Event | Unreadable]) -> Iterator[Stored]:
-        """Yield the items that can be read now that these entries are stored.
+    def unblocked_by(self, entries: Iterable[Event | Unreadable]) -> Iterator[Stored]:
+        """Yield the items of which an id leads to exactly one order, now that these are stored.
 
-        Those too that wait for what a yielded item tells.
+        Append each item's events before the next is taken: items that wait for their links follow.
         """
         wanted, told = set[Reference](), set[OrderLink]()
         for entry in entries:
@@ -73,13 +73,13 @@ class OrderLinks:
             yield from self._linked(wanted | {link[:2] for link in told})
             self._settle(told)
 
-    def waiting(self) -> Iterator[Stored]:
-        """Yield all items that can be read by now; a log without a link is not read."""
+    def resolvable(self) -> Iterator[Stored]:
+        """Yield all items of which an id leads to exactly one order."""
         if self._log.links.page(None, 1):
             yield from self._linked(self._waiting.references())
 
     def _settle(self, told: AbstractSet[OrderLink]) -> None:
-        """Remember links for which nothing waits: what comes later finds them in the index."""
+        """Remember links that were processed: what comes later finds them in the index."""
         if len(self._settled) > _MOST_SETTLED:
             self._settled = set()
         self._settled |= told
@@ -98,23 +98,23 @@ class OrderLinks:
                         told = [each for each in self.resolve((item,)) if isinstance(each, Event)]
                         wanted.update(link[:2] for event in told for link in links_of(event))
 
-    def _reader_of(self, item: Event | Unreadable) -> Recognizer | None:
-        """Return who reads an item that names its order by a link alone."""
+    def _recognizer_of(self, item: Event | Unreadable) -> Recognizer | None:
+        """Return the recognizer of an item that names its order by a link alone."""
         if isinstance(item, Event) or item.reason != UNLINKED:
             return None
         return self._providers.get(item.provider)
 
     def _references(self, item: Unreadable) -> set[Reference]:
         """Return the ids by which an item names its orders."""
-        provider, asked = self._reader_of(item), set[Reference]()
+        provider, asked = self._recognizer_of(item), set[Reference]()
         if provider is None or item.arrival is None:
             return asked
 
-        def note(link: str) -> tuple[()]:
+        def ask(link: str) -> tuple[()]:
             asked.add((item.provider, link))
             return ()
 
-        provider.recognize_all(item.arrival, note)
+        provider.recognize_all(item.arrival, ask)
         return asked
 
 
@@ -156,4 +156,4 @@ class _WaitingItems:
             try:
                 yield record, decode(record)
             except StoredFormatError:
-                continue  # whoever lists the quarantine is told of it
+                continue  # verify, and whoever lists the quarantine, report it

@@ -290,7 +290,9 @@ class OrderService:
 
     def quarantine(self, *, include_redriven: bool) -> Iterator[QuarantineItem]:
         """Yield the quarantine's items in the order they came, those too that are damaged."""
-        return quarantine_items(self.log, self.links.as_now, include_redriven=include_redriven)
+        return quarantine_items(
+            self.log, self.links.with_current_reason, include_redriven=include_redriven
+        )
 
     def readable_again(self) -> Iterator[ReadAgain]:
         """Yield each waiting item that today's rules can read.
@@ -317,12 +319,12 @@ class OrderService:
 
     def linked_by(self, entries: Iterable[Event | Unreadable]) -> Iterator[ReadAgain]:
         """Yield, as `readable_again`, what waited for a link that these stored entries told."""
-        for record, item in self.links.after(entries):
+        for record, item in self.links.unblocked_by(entries):
             yield from self._read_again(record, item)
 
     def linked(self) -> Iterator[ReadAgain]:
         """Yield, as `readable_again`, the items for which there is a link by now."""
-        for record, item in self.links.waiting():
+        for record, item in self.links.resolvable():
             yield from self._read_again(record, item)
 
     def _read_again(self, record: Record, item: Unreadable) -> Iterator[ReadAgain]:

@@ -17,17 +17,17 @@ LOG: Final = logging.getLogger("lifecycle.orders")
 
 
 def quarantine_items(
-    log: Log, as_now: Callable[[Unreadable], Unreadable], *, include_redriven: bool
+    log: Log, with_current_reason: Callable[[Unreadable], Unreadable], *, include_redriven: bool
 ) -> Iterator[QuarantineItem]:
     """Yield the quarantine's items in the order they came, those too that are damaged.
 
-    Those that wait have the reason that `as_now` gives them.
+    Those that wait have the reason that `with_current_reason` gives them.
     """
     for record, item, redriven in stored_items(log):
         if isinstance(item, StoredFormatError):
             yield _damaged(record, item)
         elif include_redriven or redriven is None:
-            yield _shown(record, as_now(item) if redriven is None else item, redriven)
+            yield _shown(record, with_current_reason(item) if redriven is None else item, redriven)
 
 
 def stored_items(log: Log) -> Iterator[tuple[Record, Unreadable | StoredFormatError, str | None]]:
