@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextvars import copy_context
+from functools import partial
 
 from lifecycle.core.argument import check_callable, check_type
 from lifecycle.log.feed_store import Letter
@@ -78,10 +80,16 @@ class AsyncSubscription:
 
 
 async def _stepped(flow: Flow, failure: Exception | None) -> Hand | int:
-    """Go one step in a thread; a task that is canceled waits for it, so that it can be closed."""
-    going = asyncio.ensure_future(asyncio.to_thread(step, flow, failure))
-    try:
-        return await asyncio.shield(going)
-    except asyncio.CancelledError:
-        await asyncio.wait([going])
-        raise
+    """Go one step in a thread; however often the task is canceled, wait for it before closing."""
+    run = partial(copy_context().run, step, flow, failure)
+    # A future, not a task: a loop that shuts down cancels all tasks, and the thread would go on.
+    going = asyncio.get_running_loop().run_in_executor(None, run)
+    canceled: asyncio.CancelledError | None = None
+    while not going.done():
+        try:
+            await asyncio.wait([going])
+        except asyncio.CancelledError as raised:
+            canceled = raised
+    if canceled is not None:
+        raise canceled
+    return going.result()
