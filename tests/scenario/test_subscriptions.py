@@ -297,7 +297,7 @@ def test_an_awaited_handler_that_hangs_is_canceled_and_its_change_tried_again(da
             reader = orders.subscription("mail", take, timeout=0.2, pause=0.01)
             following = asyncio.create_task(reader.follow(every=0.01))
             await asyncio.to_thread(until, lambda: mailbox.has("good bad"))
-            while await reader.letters(all=True):  # taken; the note of it may take a moment
+            while await reader.letters(all=True):  # noqa: ASYNC110 - the note of it takes a moment
                 await asyncio.sleep(0.01)
             following.cancel()
             with suppress(asyncio.CancelledError):
