@@ -100,7 +100,8 @@ async def serve_request(
         await _send(send, _TOO_MANY_HEADERS)
         return
     address = (scope.get("client") or (None,))[0]
-    head = Head(scope["method"], path_under_mount(scope), scope["headers"], address)
+    query = scope.get("query_string", b"").decode("latin-1")
+    head = Head(scope["method"], path_under_mount(scope), scope["headers"], address, query)
     if scope.get("http_version") == "1.1" and len(head.values(b"host")) != 1:
         await _send(send, _NO_HOST)
         return

@@ -72,8 +72,8 @@ def _read(request: HttpRequest, limit: int) -> bytes:
 
 
 def _head(request: HttpRequest, rest: str) -> Head:
-    address = request.META.get("REMOTE_ADDR")
-    return Head(request.method or "", f"/{rest}", request.headers, address)
+    address, query = request.META.get("REMOTE_ADDR"), request.META.get("QUERY_STRING", "")
+    return Head(request.method or "", f"/{rest}", request.headers, address, query)
 
 
 def _answered(response: Response) -> HttpResponse:

@@ -23,7 +23,7 @@ from lifecycle.http.flow import Flow
 from lifecycle.http.log_limit import LimitedLogger
 from lifecycle.http.receiver.admission import Admission, AnyTicket, NotAdmittedError
 from lifecycle.http.receiver.gate import Gate, GrantsTokens, Refusal, check_gate
-from lifecycle.http.receiver.message import Head, Response, as_json
+from lifecycle.http.receiver.message import Head, Response, as_json, as_text
 from lifecycle.http.receiver.routes import ReceiverLimits, Routes
 from lifecycle.log.contract import Outcome
 from lifecycle.service.receipt import Receipt
@@ -35,7 +35,12 @@ LOG: Final = logging.getLogger("lifecycle.receiver")
 MAX_TOKEN_REQUEST: Final = 64 * 1024
 """Bytes: a token request is a few short fields."""
 
+_LONGEST_HANDSHAKE: Final = 1024
+
 T = TypeVar("T")
+
+Route = tuple[tuple[str, ...], Callable[..., Flow[Response]]]
+"""The methods of a path, and what answers them."""
 
 Reserve = Callable[[int], None]
 """Counts bytes of a body that are in memory; raises where there is no room for them."""
@@ -100,14 +105,17 @@ class RequestFlow:
         self.admission = Admission(limits, len(gate.clients))
         self.log = LimitedLogger(LOG)
         self._pattern = routes.pattern()
-        self._routes: dict[str, tuple[tuple[str, ...], Callable[..., Flow[Response]]]] = {
+        self._handshake = routes.handshake
+        methods = ("POST",) if routes.handshake is None else ("POST", "GET")
+        self._of_callbacks: Route = (methods, self._callback)
+        self._routes: dict[str, Route] = {
             routes.health: (("GET", "HEAD"), self._health),
         }
         self._metrics = None if routes.metrics is None else _metrics()
         if routes.metrics is not None:
             self._routes[routes.metrics] = (("GET",), self._measured)
         if self._pattern is None:
-            self._routes[routes.callbacks] = (("POST",), self._callback)
+            self._routes[routes.callbacks] = self._of_callbacks
         if isinstance(gate, GrantsTokens):
             self._routes[routes.token] = (("POST",), partial(self._token, gate))
 
@@ -121,7 +129,7 @@ class RequestFlow:
         if route is None and self._pattern is not None:
             found = self._pattern.fullmatch(head.path)
             if found is not None:
-                order_id, route = found[1], (("POST",), self._callback)
+                order_id, route = found[1], self._of_callbacks
         if route is None:
             return _answer_now(as_json(404, {"error": "not found"}))
         methods, flow = route
@@ -133,6 +141,8 @@ class RequestFlow:
     def _callback(
         self, head: Head, read: Read, effects: Effects, order_id: str | None
     ) -> Flow[Response]:
+        if head.method == "GET":
+            return self._shaken(head)
         ticket: AnyTicket | None = None
         try:
             claimed = self._let_in(self._gate.claim, head)
@@ -158,6 +168,13 @@ class RequestFlow:
         finally:
             if ticket is not None:
                 ticket.release()
+
+    def _shaken(self, head: Head) -> Response:
+        """Return what a provider asked to have back, which shows it that the URL is ours."""
+        told = head.asked(self._handshake or "")
+        if told is None or len(told) > _LONGEST_HANDSHAKE:
+            return as_json(400, {"error": f"expected {self._handshake!a} in the query, and short"})
+        return as_text(told)
 
     def _token(
         self, gate: GrantsTokens, head: Head, read: Read, _effects: Effects, _: None

@@ -20,18 +20,24 @@ class Routes:
     The path of callbacks may have the part `{order_id}`, as in `/orders/{order_id}/events`: the
     order is then known even where the body does not name it. The token's is there only for a
     gate that grants tokens, the one of metrics only where it has a path, such as `/metrics`.
+
+    `handshake` is for a provider that asks first whether the URL is ours: the parameter of a
+    query, of which a GET of the callbacks' path answers the value.
     """
 
     token: str = "/oauth/token"  # noqa: S105 - a path
     callbacks: str = "/callbacks"
     health: str = "/health"
     metrics: str | None = None
+    handshake: str | None = None
 
     def __post_init__(self) -> None:
         named = [self.token, self.callbacks, self.health, *filter(None, (self.metrics,))]
         paths = set(named)
         if len(paths) != len(named) or not all(path.startswith("/") for path in paths):
             raise InvalidArgumentError("routes", "different ones, each with a leading slash")
+        if self.handshake is not None and (type(self.handshake) is not str or not self.handshake):
+            raise InvalidArgumentError("routes", "a handshake that names a parameter of a query")
         parts = self.callbacks.split("/")
         if (
             "{" in self.token + self.health + (self.metrics or "")

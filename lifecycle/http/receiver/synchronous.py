@@ -142,4 +142,5 @@ def head_of(environ: Mapping[str, Any]) -> Head:
         path.decode("utf-8", "surrogateescape"),
         headers,
         environ.get("REMOTE_ADDR"),
+        environ.get("QUERY_STRING", ""),
     )

@@ -16,7 +16,7 @@ from onfleet_lifecycle.simulator import WAYS
 
 from lifecycle import connect
 from lifecycle.http.create_order import Correctable, Created, JsonRequest, create_order
-from lifecycle.http.receiver import Credentials
+from lifecycle.http.receiver import Credentials, Request, SyncReceiver
 from lifecycle.http.reconcile import reconcile
 from lifecycle.proof import lint
 from lifecycle.testing import assert_any_order, receiving, simulated
@@ -116,6 +116,14 @@ def test_no_fault_makes_a_view_differ_from_the_truth(seed):
         create_order(there.orders, there.client, REQUEST)
         there.provider.settle()
         assert there.orders.get("p-1").status == there.provider.truth["p-1"].status
+
+
+def test_the_url_is_ours_as_the_provider_asks():
+    with connect("memory:", provider=NAME) as orders:
+        gate = RECEIVER.gate(Credentials({"onfleet": [SECRET]}))
+        receiver = SyncReceiver(orders, gate, routes=RECEIVER.routes)
+        answer = receiver.handle(Request("GET", "/callbacks", query="check=abc"))
+        assert (answer.status, answer.body) == (200, b"abc")
 
 
 def test_a_callback_that_somebody_else_signed_is_never_recorded():
