@@ -32,7 +32,7 @@ from lifecycle.audit import export as export_module
 from lifecycle.audit import verify as verify_module
 from lifecycle.cli.demo import DEFAULT_ORDERS, DEFAULT_SEED
 from lifecycle.cli.new_provider import SKELETON, package_of
-from lifecycle.core import exchange_reader, identity, instant, moves, strict_json
+from lifecycle.core import details, exchange_reader, identity, instant, moves, strict_json
 from lifecycle.core.definition import Definition
 from lifecycle.diagram import dot as dot_module
 from lifecycle.diagram import draw_definition, draw_order, draw_stats
@@ -204,7 +204,7 @@ def api() -> str:
         "## Writing a provider",
         functions_table(identity, instant, moves, strict_json),
     ]
-    for module in (exchange_reader, bodies, stepped, simulated_recordings):
+    for module in (details, exchange_reader, bodies, stepped, simulated_recordings):
         parts += [f"## {module.__name__}", module_table(module)]
     for module in (diagram, proof, testing, server, http_client, create_order, reconcile, resume):
         parts += [f"## {module.__name__}", module_table(module)]
