@@ -254,10 +254,10 @@ def grouped(server: Server, callbacks: Callbacks, few: Callbacks, rounds: int) -
     )
     limit = "raw, unnest of 100"
     return [
-        measured.row(many, limit, of="raw", to="batches", reach=0.55),
+        measured.row(many, limit, of="raw", to="batches", reach=0.5),
         measured.row(many, "bare unnest of 100", of="bare", to="batches"),
-        measured.row(many, "the obvious way", of="obvious", to="batches", reach=70),
-        measured.row(tasks, limit, of="raw", to="callers", reach=0.45),
+        measured.row(many, "the obvious way", of="obvious", to="batches", reach=90),
+        measured.row(tasks, limit, of="raw", to="callers", reach=0.4),
         measured.row("the floor on PostgreSQL", limit, of="raw", to="floor"),
     ]
 

@@ -145,14 +145,14 @@ def rows(options: argparse.Namespace) -> list[Row]:
     busy = grouped.on_the_processor()
     return [
         singly.row(one, "bare insert, one transaction each", of="bare", to="ours", reach=0.65),
-        grouped.row(many, limit, of="raw", to="batches", reach=0.6),
+        grouped.row(many, limit, of="raw", to="batches", reach=0.45),
         busy.row(many, f"{limit}, CPU time", of="raw", to="batches"),
         grouped.row(many, "bare insert, 100 a transaction", of="bare", to="batches"),
         grouped.row(many, "the floor, 100 a transaction", of="floor", to="batches"),
-        grouped.row(many, "the obvious way", of="obvious", to="batches", reach=40),
-        grouped.row(tasks, limit, of="raw", to="callers", reach=0.45),
+        grouped.row(many, "the obvious way", of="obvious", to="batches", reach=70),
+        grouped.row(tasks, limit, of="raw", to="callers", reach=0.35),
         busy.row(tasks, f"{limit}, CPU time", of="raw", to="callers"),
-        grouped.row(tasks, "the obvious way", of="obvious", to="callers", reach=30),
+        grouped.row(tasks, "the obvious way", of="obvious", to="callers", reach=55),
         grouped.row("the floor", limit, of="raw", to="floor"),
         busy.row("the floor", f"{limit}, CPU time", of="raw", to="floor"),
     ]

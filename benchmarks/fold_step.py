@@ -115,7 +115,7 @@ def rows(options: argparse.Namespace) -> list[Row]:
     )
     machine = "transitions, a shared machine"
     return [
-        found.row("fold step", machine, of="trigger", to="step", reach=60),
+        found.row("fold step", machine, of="trigger", to="step", reach=70),
         found.row("fold, all of it for an event", machine, of="trigger", to="fold"),
     ]
 

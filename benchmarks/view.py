@@ -146,9 +146,9 @@ def rows(options: argparse.Namespace) -> list[Row]:
     one, again = "view, from its rows", "view, warm and proved current"
     get = "the obvious way's get"
     return [
-        found.row(one, get, of="obvious", to="rows", reach=30),
+        found.row(one, get, of="obvious", to="rows", reach=25),
         found.row(one, "the floor: SELECT and parse of the rows", of="floor", to="rows"),
-        found.row(again, get, of="obvious", to="warm", reach=80),
+        found.row(again, get, of="obvious", to="warm", reach=200),
         found.row("the floor", get, of="obvious", to="floor"),
         found.row("the bare SELECT", get, of="obvious", to="select"),
         found.row("the building of its machine", get, of="machine", to="obvious"),
