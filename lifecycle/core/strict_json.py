@@ -42,18 +42,17 @@ _STRING: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL
 _LONG_NUMBER: Final = re.compile(rb"(?<![-+.0-9eE])[-+.0-9eE]{%d}" % (MAX_NUMBER_CHARACTERS + 1))
 # The fast writer spells floats otherwise below 1e-4 and from 1e16 on: they are written with an
 # exponent, with four zeros behind the point, or with 17 digits before it. What stands in a
-# text may look alike, and then costs time alone. Here what numbers are made of becomes `0`, and
-# what comes before a value `:`.
-_NUMBERS: Final = {
-    **dict.fromkeys(b"0123456789.-", b"0"),
-    **dict.fromkeys(b"eE", b"e"),
-    **dict.fromkeys(b":,[ \t\r\n", b":"),
-}
-_NUMBER_OUTLINE: Final = b"".join(_NUMBERS.get(code, b" ") for code in range(256))
-_EXPONENT: Final = b"0e"
+# text may look alike, and then costs time alone.
+# Without what else a number is made of, an exponent follows what comes before a value, here
+# `:` for all of it, at once.
+_BEFORE_A_VALUE: Final = b":,[ \t\r\n"
+_MANTISSA: Final = b"0123456789.-"
+_EXPONENTS: Final = bytes.maketrans(_BEFORE_A_VALUE + b"E", b":" * len(_BEFORE_A_VALUE) + b"e")
+_EXPONENT: Final = b":e"
+_MAYBE_EXPONENT: Final = re.compile(rb"[:,\[\s][-.0-9]++[eE]")
 _SMALL: Final = b"0.0000"
-_SEVENTEEN_DIGITS: Final = b"0" * 17
-_LARGE: Final = re.compile(rb"[0-9]{17}\.")
+_DIGITS: Final = bytes.maketrans(b"123456789", b"000000000")
+_LARGE: Final = b"0" * 17 + b"."
 _NO_NUMBER: Final = re.compile(rb"NaN|Infinity")
 _DUPLICATE: Final = re.compile(r"Detected duplicate key .* at (line \d+ column \d+)$")
 _PLACE: Final = re.compile(r"at (line \d+ column \d+)$")
@@ -155,13 +154,9 @@ def canonical_body(body: bytes, value: Any) -> bytes:
 
 def _has_odd_floats(body: bytes) -> bool:
     """Tell whether a float may stand in a body that the fast writer spells otherwise."""
-    outline = body.translate(_NUMBER_OUTLINE)
-    at = outline.find(_EXPONENT)
-    while at >= 0:
-        if outline[: at + 1].rstrip(b"0").endswith(b":"):
-            return True
-        at = outline.find(_EXPONENT, at + 2)
-    return _SMALL in body or (_SEVENTEEN_DIGITS in outline and _LARGE.search(body) is not None)
+    if _EXPONENT in body.translate(_EXPONENTS, _MANTISSA) and _MAYBE_EXPONENT.search(body):
+        return True
+    return _SMALL in body or _LARGE in body.translate(_DIGITS)
 
 
 def compact(value: Any) -> bytes:

@@ -14,6 +14,7 @@ import json
 import math
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -153,20 +154,17 @@ def _read(
 ) -> tuple[str, Arrival]:
     get = fields.get
     name = _provider(get("provider"), providers, provider)
-    return name, Arrival(
-        _kind(get("kind")),
-        _body(fields),
-        _received_at(get("received_at")) or received_at,
-        stated_order_id(get("order_id")),
-        _integer("attempt", get("attempt"), 1, MAX_ATTEMPT) or 1,
-        opaque_id(get("exchange_id")),
-        _integer("http_status", get("http_status"), 100, 599),
-        _headers(get("headers"), providers[name].kept_headers),
-        client=opaque_id(get("client")),
-        operation=_operation(get("operation")),
-        number=_integer("number", get("number"), 1, MAX_ATTEMPT),
-        context=_context(get("context"), get("context_base64")),
-    )
+    kind, body = _kind(get("kind")), _body(fields)
+    told = {
+        field: _FIELDS[field](value)
+        for field, value in fields.items()
+        if value is not None and field in _FIELDS
+    }
+    if (headers := get("headers")) is not None:
+        told["headers"] = _headers(headers, providers[name].kept_headers)
+    if (context := _context(get("context"), get("context_base64"))) is not None:
+        told["context"] = context
+    return name, Arrival(kind, body, told.pop("received_at", received_at), **told)
 
 
 def _parsed(line: object) -> Mapping[str, Any]:
@@ -231,17 +229,13 @@ def _provider(value: object, providers: Mapping[str, Provider], usual: str) -> s
     raise _BadLineError(f"its provider is none of {', '.join(sorted(providers))}")
 
 
-def _integer(field: str, value: object, least: int, most: int) -> int | None:
-    if value is None:
-        return None
+def _integer(value: object, field: str, least: int, most: int) -> int:
     if isinstance(value, int) and not isinstance(value, bool) and least <= value <= most:
         return int(value)
     raise _BadLineError(f"its {field} is no integer from {least} to {most}")
 
 
-def _received_at(value: object) -> datetime | None:
-    if value is None:
-        return None
+def _received_at(value: object) -> datetime:
     found = _instant(value)
     if found is None:
         raise _BadLineError("its received_at is no RFC 3339 time with a zone")
@@ -260,19 +254,34 @@ def _instant(value: object) -> datetime | None:
 
 
 def _headers(value: object, also: frozenset[str]) -> Mapping[str, str]:
-    if value is not None and not isinstance(value, Mapping):
+    if not isinstance(value, Mapping):
         raise _BadLineError("its headers are no object")
     return keep_headers(value, also)
 
 
 def _operation(value: object) -> str | None:
-    if value is None or isinstance(value, str):
+    if isinstance(value, str):
         return value or None
     raise _BadLineError("its operation is no text")
 
 
+_FIELDS: Final[Mapping[str, Callable[[object], Any]]] = {
+    "received_at": _received_at,
+    "order_id": stated_order_id,
+    "attempt": partial(_integer, field="attempt", least=1, most=MAX_ATTEMPT),
+    "exchange_id": opaque_id,
+    "http_status": partial(_integer, field="http_status", least=100, most=599),
+    "client": opaque_id,
+    "operation": _operation,
+    "number": partial(_integer, field="number", least=1, most=MAX_ATTEMPT),
+}
+"""What a line may tell of an arrival, and what reads it where it is not null."""
+
+
 def _context(text: object, exact: object) -> bytes | None:
     """Return what the caller keeps with an event; None where it is nothing."""
+    if text is None and exact is None:
+        return None
     try:
         context = _text_body("" if text is None else text) if exact is None else _base64_body(exact)
     except _BadLineError:
