@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from operator import attrgetter
 from typing import Any, Final
 
 from lifecycle.audit.difference import Difference
@@ -156,6 +157,8 @@ def _recognized(
 
 def _compare(again: Event, header: EventHeader, record: Record, chain: Chain) -> None:
     """Tell in which fields a record's header and its body do not agree."""
+    if _compared(header) == _compared(again) and header.triggered == again.trigger:
+        return  # as nearly all
     for field in _COMPARED:
         was = header.triggered if field == "trigger" else getattr(header, field)
         is_now = getattr(again, field)
@@ -185,6 +188,7 @@ _COMPARED: Final = (
     "part",
     "links",
 )
+_compared: Final = attrgetter(*(field for field in _COMPARED if field != "trigger"))
 
 
 def folded(provider: Provider, events: Sequence[Event]) -> OrderView | str:
