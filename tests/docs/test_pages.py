@@ -75,6 +75,12 @@ def test_every_page_can_be_reached_from_the_index():
     assert orphans == []
 
 
+def test_every_decision_has_a_number_of_its_own():
+    numbers = [page.name[:4] for page in sorted((ROOT / "docs" / "adr").glob("*.md"))]
+
+    assert numbers == [f"{number:04}" for number in range(1, len(numbers) + 1)]
+
+
 def test_the_changelog_lists_unreleased_and_released_changes():
     text = (ROOT / "CHANGELOG.md").read_text()
     assert "keepachangelog.com" in text
