@@ -9,7 +9,8 @@ judges, stores nothing, and takes recordings, the dicts that stand in a line of 
     history(recordings)   what `history --json` prints, but for `reason`, `received_at`, `sha256`
     totals(recordings)    how many would be appended, duplicate, divergent and quarantined
 
-`view_of` and `history_of` take events that are already identified.
+`view_of` and `history_of` take events that are already identified, of another provider too:
+`lifecycle` has what is written by hand of each, and `peers` reads their recordings.
 """
 
 from __future__ import annotations
@@ -18,13 +19,12 @@ from collections.abc import Iterable
 from typing import Any
 
 from .judging import Fold, contents, fold
-from .recognition import FLAGS, TEXTS, WINDOW, Event, Recording, identify
-from .words import MAIN_LINE, RANK, TERMINAL
+from .lifecycle import LAST_MILE, Lifecycle
+from .recognition import Event, Recording, identify
 
 __all__ = ["Event", "history", "history_of", "identify", "totals", "view", "view_of"]
 
 NEVER_VALIDATED = {401, 403, 429}
-PERHAPS_CREATED = {None, 408}
 
 
 def view(recordings: Iterable[Recording]) -> dict[str, Any]:
@@ -51,28 +51,32 @@ def totals(recordings: Iterable[Recording]) -> dict[str, int]:
     }
 
 
-def history_of(events: Iterable[Event]) -> list[dict[str, Any]]:
+def history_of(events: Iterable[Event], lifecycle: Lifecycle = LAST_MILE) -> list[dict[str, Any]]:
     """Return the history that these events make."""
-    return fold(contents(events))[0].lines
+    return fold(contents(events), lifecycle)[0].lines
 
 
-def view_of(events: Iterable[Event]) -> dict[str, Any]:
+def view_of(events: Iterable[Event], lifecycle: Lifecycle = LAST_MILE) -> dict[str, Any]:
     """Return the view that these events make; a `LookupError` if they are not about one order."""
     stored = contents(events)
     orders = {event.order_id for event in stored}
     if len(orders) != 1:
         raise LookupError(f"found {len(orders)} orders, expected 1")
-    known, counted = fold(stored)
-    status = known.here or "requested"
+    known, counted = fold(stored, lifecycle)
+    status = known.here or lifecycle.states[0]
+    grouped = {
+        group: {name: known.details.get(name) for name in names}
+        for group, names in lifecycle.grouped.items()
+    }
     return {
         "order_id": orders.pop(),
         "status": status,
-        "terminal": status in TERMINAL,
+        "terminal": status in lifecycle.terminal,
         "attempt": _newest_attempt(counted),
-        **{name: known.details.get(name) for name in TEXTS + FLAGS},
-        "fulfillment_details": {name: known.details.get(name) for name in WINDOW},
+        **{name: known.details.get(name) for name in lifecycle.fields},
+        **grouped,
         "errors": _errors(known, counted),
-        "awaiting": _awaiting(status, counted),
+        "awaiting": _awaiting(status, counted, lifecycle),
         "path": known.path,
         "missing": _missing(known, counted),
         "milestones": known.milestones,
@@ -91,8 +95,9 @@ def _newest_attempt(events: Iterable[Event]) -> int:
 
 
 def _errors(known: Fold, events: list[Event]) -> list[Any]:
-    entered = {RANK[str(stop["status"])] for stop in known.path}
-    if any(RANK["created"] <= rank <= RANK["delivered"] for rank in entered):
+    states, rank = known.lifecycle.states, known.lifecycle.rank
+    had = states[min(map(states.index, known.lifecycle.birth)) : rank[known.lifecycle.goal] + 1]
+    if any(stop["status"] in had for stop in known.path):
         return []
     bad = [event for event in events if event.name in {"failed", "rejected"} and event.errors]
     newest = _newest_attempt(bad)
@@ -101,23 +106,25 @@ def _errors(known: Fold, events: list[Event]) -> list[Any]:
 
 def _missing(known: Fold, events: list[Event]) -> list[str]:
     named = {event.state for event in events}
-    return [state for state in MAIN_LINE if RANK[state] < known.ever and state not in named]
+    main_line, rank = known.lifecycle.main_line, known.lifecycle.rank
+    return [state for state in main_line if rank[state] < known.ever and state not in named]
 
 
-def _awaiting(status: str, events: list[Event]) -> list[str]:
-    if status in TERMINAL:
+def _awaiting(status: str, events: list[Event], lifecycle: Lifecycle) -> list[str]:
+    rank, heard = lifecycle.rank, list(lifecycle.heard)
+    if status in lifecycle.terminal:
         return []
-    if status in {"requested", "resubmitted"}:
-        return _awaiting_an_answer(events)
-    if status == "validation_failed":
-        return ["correction", *(["brand_new", "canceled"] if _went_unanswered(events) else [])]
-    if status == "created":
-        return ["brand_new", "canceled"]
-    ahead = [state for state in (*MAIN_LINE, "delivered") if RANK[state] > RANK[status]]
+    if heard and status in {"requested", "resubmitted"}:
+        return _awaiting_an_answer(events, lifecycle)
+    if heard and status == "validation_failed":
+        return ["correction", *(heard if _went_unanswered(events, lifecycle) else [])]
+    if status in lifecycle.awaited:
+        return list(lifecycle.awaited[status])
+    ahead = [s for s in (*lifecycle.main_line, lifecycle.goal) if rank[s] > rank[status]]
     return ahead[:1]
 
 
-def _awaiting_an_answer(events: list[Event]) -> list[str]:
+def _awaiting_an_answer(events: list[Event], lifecycle: Lifecycle) -> list[str]:
     newest = _newest_attempt(events)
     failures = [
         event.http_status
@@ -125,22 +132,23 @@ def _awaiting_an_answer(events: list[Event]) -> list[str]:
         if event.name == "failed" and event.kind == "response" and event.attempt == newest
     ]
     resend = any(code in NEVER_VALIDATED or _is_redirect(code) for code in failures)
-    perhaps = any(code in PERHAPS_CREATED or _is_server_error(code) for code in failures)
-    found = ["resend"] * resend + ["brand_new", "canceled"] * perhaps
+    unknown = lifecycle.perhaps_created
+    perhaps = any(code in unknown or _is_server_error(code) for code in failures)
+    found = ["resend"] * resend + list(lifecycle.heard) * perhaps
     return found or ["response"]
 
 
-def _went_unanswered(events: list[Event]) -> bool:
+def _went_unanswered(events: list[Event], lifecycle: Lifecycle) -> bool:
     """Tell whether nobody knows what became of an attempt before the newest.
 
     A timeout, a 408 and a server error leave that open; so does a request without a trace
     of an answer. One that was turned away before validation does not.
     """
-    newest = _newest_attempt(events)
+    newest, unknown = _newest_attempt(events), lifecycle.perhaps_created
     for attempt in {event.attempt for event in events if event.attempt is not None}:
         names = {event.name for event in events if event.attempt == attempt}
         codes = [e.http_status for e in events if e.attempt == attempt and e.name == "failed"]
-        perhaps = any(code in PERHAPS_CREATED or _is_server_error(code) for code in codes)
+        perhaps = any(code in unknown or _is_server_error(code) for code in codes)
         turned_away = any(code in NEVER_VALIDATED or _is_redirect(code) for code in codes)
         open_end = perhaps or not turned_away
         if attempt < newest and not names & {"accepted", "rejected"} and open_end:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from .lifecycle import FLAGS, TEXTS, WINDOW
 from .strict import (
     NotStrictJsonError,
     content,
@@ -27,10 +28,6 @@ MAX_BODY = 1024 * 1024
 MAX_ID = 255
 MAX_ATTEMPT = 1_000_000
 
-TEXTS = ("order_url", "created_at", "cancellation_reason", "locale")
-FLAGS = ("is_express", "is_instacartplus", "is_fallback_window")
-WINDOW = ("store_location", "window_starts_at", "window_ends_at")
-
 
 class Event(NamedTuple):
     """One thing that was sent or that arrived, as far as the view depends on it."""
@@ -42,11 +39,12 @@ class Event(NamedTuple):
     kind: str
     state: str | None = None
     occurred_at: datetime | None = None
+    sequence: int | None = None
     attempt: int | None = None
     http_status: int | None = None
     informational: bool = False
     problems: tuple[str, ...] = ()
-    details: Mapping[str, str | bool] = {}
+    details: Mapping[str, object] = {}
     errors: tuple[Mapping[str, object], ...] = ()
 
 
@@ -61,15 +59,20 @@ class QuarantinedError(Exception):
 def identify(recording: Recording) -> Event | str:
     """Return the event that a recording is, or the reason of its quarantine."""
     try:
-        raw = _bytes(recording)
-        _check_line(recording, len(raw))
-        line = _order_of_line(recording.get("order_id"))
+        raw, line = body_of(recording)
         return READERS[recording["kind"]](recording, raw, line)
     except QuarantinedError as refusal:
         return refusal.reason
 
 
 # The line
+
+
+def body_of(recording: Recording) -> tuple[bytes, str | None]:
+    """Return the bytes of a recording's body, and the order that its line names."""
+    raw = _bytes(recording)
+    _check_line(recording, len(raw))
+    return raw, _order_of_line(recording.get("order_id"))
 
 
 def _bytes(recording: Recording) -> bytes:
@@ -110,9 +113,9 @@ def _check_line(recording: Recording, size: int) -> None:
     received_at = recording.get("received_at")
     if str(recording.get("kind")) not in READERS:
         raise QuarantinedError("bad_line")
-    if attempt is not None and not (_is_integer(attempt) and 1 <= attempt <= MAX_ATTEMPT):
+    if attempt is not None and not (is_integer(attempt) and 1 <= attempt <= MAX_ATTEMPT):
         raise QuarantinedError("bad_line")
-    if status is not None and not (_is_integer(status) and 100 <= status <= 599):
+    if status is not None and not (is_integer(status) and 100 <= status <= 599):
         raise QuarantinedError("bad_line")
     if received_at is not None and rfc3339(received_at) is None:
         raise QuarantinedError("bad_line")
@@ -120,14 +123,14 @@ def _check_line(recording: Recording, size: int) -> None:
         raise QuarantinedError("too_big")
 
 
-def _is_integer(value: object) -> bool:
+def is_integer(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
 # Identifiers
 
 
-def _opaque(value: object) -> str | None:
+def opaque(value: object) -> str | None:
     """Return an event's or an exchange's id: an integer's digits or a text of 1 to 255 bytes."""
     if isinstance(value, int) and not isinstance(value, bool):
         value = str(value)
@@ -136,9 +139,9 @@ def _opaque(value: object) -> str | None:
     return value if 1 <= len(value.encode("utf-8", "surrogatepass")) <= MAX_ID else None
 
 
-def _order_id(value: object) -> str | None:
+def usable_order_id(value: object) -> str | None:
     """Return a usable order id, else none."""
-    text = _opaque(value)
+    text = opaque(value)
     if text is None or any(
         ord(char) < 0x20 or ord(char) == 0x7F or 0xD800 <= ord(char) <= 0xDFFF for char in text
     ):
@@ -146,27 +149,27 @@ def _order_id(value: object) -> str | None:
     return text
 
 
-def _says_an_id(value: object) -> bool:
+def says_an_id(value: object) -> bool:
     """Tell whether a body names an order here, however badly."""
-    return _is_integer(value) or (isinstance(value, str) and value != "")
+    return is_integer(value) or (isinstance(value, str) and value != "")
 
 
 def _order_of_line(value: object) -> str | None:
     if value is None or value == "":
         return None
-    found = _order_id(value)
+    found = usable_order_id(value)
     if found is None:
         raise QuarantinedError("bad_order_id")
     return found
 
 
-def _order(line: str | None, named: object) -> str:
+def order_of(line: str | None, named: object) -> str:
     """Return the order that the line and the body agree on."""
-    found = _order_id(named)
+    found = usable_order_id(named)
     if line is None and found is not None:
         return found
     if line is None:
-        raise QuarantinedError("bad_order_id" if _says_an_id(named) else "no_order")
+        raise QuarantinedError("bad_order_id" if says_an_id(named) else "no_order")
     if found is not None and found != line:
         raise QuarantinedError("order_mismatch")
     return line
@@ -194,11 +197,11 @@ def _enveloped(body: dict[str, Any], line: str | None) -> Event:
     metadata = body.get("event_metadata")
     metadata = metadata if isinstance(metadata, dict) else {}
     named = metadata.get("order_id")
-    order_id = _order(line, named if _says_an_id(named) else body.get("order_id"))
+    order_id = order_of(line, named if says_an_id(named) else body.get("order_id"))
     time = body.get("event_timestamp")
     occurred_at = event_time(time)
     bad_time = time is not None and time != "" and occurred_at is None
-    event_id = _opaque(body.get("event_id"))
+    event_id = opaque(body.get("event_id"))
     word = in_a_key(body.get("event_name"))
     digest = digest_of(body)
     return Event(
@@ -219,7 +222,7 @@ def _flat(body: dict[str, Any], line: str | None) -> Event:
     name = normalized(body.get("status"))
     if name is None:
         raise QuarantinedError("no_name")
-    order_id = _order(line, body.get("id"))
+    order_id = order_of(line, body.get("id"))
     digest = digest_of(body)
     return Event(
         order_id,
@@ -238,29 +241,32 @@ def _flat(body: dict[str, Any], line: str | None) -> Event:
 
 def _request(recording: Recording, raw: bytes, line: str | None) -> Event:
     body = parsed_object(raw)
-    attempt = recording.get("attempt") or 1
+    return requested(recording, raw, order_of(line, (body or {}).get("order_id")))
+
+
+def requested(recording: Recording, raw: bytes, order_id: str) -> Event:
+    """Return our own request: of an order, or of an operation on one."""
+    digest = digest_of(content(raw, parsed_object(raw)))
+    operation, attempt = recording.get("operation"), recording.get("attempt") or 1
+    if operation is not None:
+        key, name = f"operation:{operation}:{recording['number']}", f"{operation}_requested"
+        return Event(order_id, key, digest, name, "request", informational=True)
     name = "requested" if attempt == 1 else "resubmitted"
-    return Event(
-        _order(line, (body or {}).get("order_id")),
-        f"request:{attempt}",
-        digest_of(content(raw, body)),
-        name,
-        "request",
-        state=name,
-        attempt=attempt,
-    )
+    key = f"request:{attempt}"
+    return Event(order_id, key, digest, name, "request", state=name, attempt=attempt)
 
 
 def _response(recording: Recording, raw: bytes, line: str | None) -> Event:
     status = recording.get("http_status")
     body = parsed_object(raw)
-    name = _response_name(status, body)
+    shows_order = body is not None and normalized(body.get("status")) is not None
+    name = response_name(status, is_error=_is_error(body), shows_order=shows_order)
     named = (body or {}).get("id")
     digest = digest_of(status, content(raw, body))
     attempt = recording.get("attempt") or 1
-    exchange_id = _opaque(recording.get("exchange_id")) or ""
+    exchange_id = opaque(recording.get("exchange_id")) or ""
     event = Event(
-        _order(line, named if name == "accepted" or line is None else None),
+        order_of(line, named if name == "accepted" or line is None else None),
         f"response:{attempt}:{exchange_id}:{digest}",
         digest,
         name,
@@ -277,14 +283,14 @@ def _response(recording: Recording, raw: bytes, line: str | None) -> Event:
     )
 
 
-def _response_name(status: int | None, body: dict[str, Any] | None) -> str:
+def response_name(status: int | None, *, is_error: bool, shows_order: bool) -> str:
+    """Return what a response to a create request is, by its HTTP status."""
     if status is None:
-        if _is_error(body):
+        if is_error:
             return "rejected"
-        says_status = body is not None and normalized(body.get("status")) is not None
-        return "accepted" if says_status else "failed"
+        return "accepted" if shows_order else "failed"
     if 200 <= status <= 299:
-        return "rejected" if _is_error(body) else "accepted"
+        return "rejected" if is_error else "accepted"
     if 400 <= status <= 499 and status not in {401, 403, 408, 429}:
         return "rejected"
     return "failed"
@@ -329,14 +335,14 @@ def _leaves(body: dict[str, Any]) -> list[tuple[str | None, int | None, str | No
     """Return (message, code, key) of the innermost errors."""
     error = body["error"]
     meta = body.get("meta")
-    key = _text(meta.get("key")) if isinstance(meta, dict) else None
+    key = text(meta.get("key")) if isinstance(meta, dict) else None
     if isinstance(error, str):
         return [(error, None, key)]
     nested = error.get("errors")
     inner = nested if isinstance(nested, list) else []
     found = [leaf for item in inner if _is_error(item) for leaf in _leaves(item)]
     code = error.get("code")
-    return found or [(_text(error.get("message")), code if _is_integer(code) else None, key)]
+    return found or [(text(error.get("message")), code if is_integer(code) else None, key)]
 
 
 # Polls
@@ -347,13 +353,13 @@ def _poll(recording: Recording, raw: bytes, line: str | None) -> Event:
     body = parsed_object(raw)
     word = normalized((body or {}).get("status"))
     answered = status is None or 200 <= status <= 299
-    occurred_at = http_date(_header(recording, "date"))
+    occurred_at = http_date(header(recording, "date"))
     digest = digest_of(status, printed(occurred_at), content(raw, body))
     if body is None or word is None or _is_error(body) or not answered:
         named = (body or {}).get("id") if line is None else None
-        event = Event(_order(line, named), f"poll:{digest}", digest, "poll_failed", "poll")
+        event = Event(order_of(line, named), f"poll:{digest}", digest, "poll_failed", "poll")
         return event._replace(occurred_at=occurred_at, http_status=status, informational=True)
-    event = Event(_order(line, body.get("id")), f"poll:{digest}", digest, word, "poll")
+    event = Event(order_of(line, body.get("id")), f"poll:{digest}", digest, word, "poll")
     return event._replace(
         state=state_named(word),
         occurred_at=occurred_at,
@@ -363,7 +369,7 @@ def _poll(recording: Recording, raw: bytes, line: str | None) -> Event:
     )
 
 
-def _header(recording: Recording, wanted: str) -> object:
+def header(recording: Recording, wanted: str) -> object:
     headers = recording.get("headers")
     if not isinstance(headers, dict):
         return None
@@ -377,14 +383,14 @@ def _details(source: dict[str, Any]) -> dict[str, str | bool]:
     """Return every detail that an order object or an event's metadata says."""
     inner = source.get("fulfillment_details")
     inner = inner if isinstance(inner, dict) else {}
-    texts = {name: _text(source.get(name)) for name in TEXTS}
+    texts = {name: text(source.get(name)) for name in TEXTS}
     flags = {name: _flag(source.get(name)) for name in FLAGS}
-    window = {name: _text(inner.get(name)) or _text(source.get(name)) for name in WINDOW}
+    window = {name: text(inner.get(name)) or text(source.get(name)) for name in WINDOW}
     said = texts | flags | window
     return {name: value for name, value in said.items() if value is not None}
 
 
-def _text(value: object) -> str | None:
+def text(value: object) -> str | None:
     return value if isinstance(value, str) and value != "" else None
 
 

@@ -39,6 +39,7 @@ def alphabet(order_id: str = ORDER) -> list[Recording]:
         *timed(order_id),
         *untimed(order_id),
         *polls(order_id),
+        *operations(order_id),
         *divergent(order_id),
         *one_id(order_id),
         *placeholders(order_id),
@@ -192,6 +193,26 @@ def polls(order_id: str) -> list[Recording]:
         poll(order_id, "delivered", http_date(60), error="gone"),
         recorded("poll", order_id=order_id, http_status=502, body_text="<html></html>"),
         recorded("poll", order_id=order_id, http_status=200),
+    ]
+
+
+def operations(order_id: str) -> list[Recording]:
+    """Return requests of operations beside creation, and their answers."""
+
+    def asked(operation: str, number: int, body: object) -> Recording:
+        told = {"operation": operation, "number": number, "body": body}
+        return recorded("request", order_id=order_id, **told)
+
+    answers = {"operation": "cancel", "exchange_id": "x-1"}
+    return [
+        asked("cancel", 1, {"reason": "late", "locale": "en-US"}),
+        asked("cancel", 1, {"reason": "another"}),
+        asked("cancel", 2, {"reason": "late"}),
+        asked("quote", 1, {"order_id": order_id, "to": "here"}),
+        asked("created", 1, {"status": "canceled"}),
+        {**poll(order_id, "canceled", http_date(70), locale="by cancel"), **answers},
+        {**poll(order_id, "delivering", http_status=409), **answers},
+        {**recorded("poll", order_id=order_id, http_status=None), **answers},
     ]
 
 
