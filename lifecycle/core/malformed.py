@@ -120,8 +120,15 @@ def _not_names(part: str, names: Any) -> Iterator[str]:
     for name in names:
         if not is_name(name):
             yield f"{part} holds {_kind(name)}, expected {_NAME}"
-        elif part == "states" and name in _WILDCARDS:
-            yield f"states holds {name!a}, which `transitions` reads as a wildcard"
+    if part == "states":
+        yield from wildcards(name for name in names if is_name(name))
+
+
+def wildcards(states: Iterable[str]) -> Iterator[str]:
+    """Yield a sentence for each state that a machine would take for all of them."""
+    for state in states:
+        if state in _WILDCARDS:
+            yield f"states holds {state!a}, which `transitions` reads as a wildcard"
 
 
 def _not_moves(moves: Any) -> Iterator[str]:

@@ -17,7 +17,7 @@ from typing import Any, Final, NamedTuple
 from pydantic import BaseModel
 
 from lifecycle.core.definition import Awaits, Definition, Move, NoDetails, Written
-from lifecycle.core.malformed import is_name
+from lifecycle.core.malformed import is_name, wildcards
 
 EVERYWHERE: Final = "*"
 _PARTS: Final = frozenset({"trigger", "source", "dest"})
@@ -89,6 +89,7 @@ def sketch(written: Written) -> Sketch:
     """Return a written lifecycle, sorted into what can be used and what cannot."""
     malformed: list[str] = []
     named = list(_texts("states", written.states, malformed))
+    malformed += wildcards(named)
     states = tuple(dict.fromkeys(named))
     rows = tuple(_rows(written.moves, states, malformed))
     sound = tuple(row for row in rows if row.source in states and row.dest in states)

@@ -274,6 +274,7 @@ def test_no_states_at_all_is_a_finding() -> None:
         ({"moves": [move("a", 3)]}, "a value of type int as its"),
         ({"states": "abc"}, "states is a value of type str, expected a list"),
         ({"states": ["a", 7]}, "states holds a value of type int"),
+        ({"states": ["a", "*"]}, "states holds '*', which `transitions` reads as a wildcard"),
         ({"terminal": "done"}, "terminal is a value of type str"),
         ({"awaits": ["a"]}, "awaits is nothing, expected"),
         ({"details": dict}, "details is a value of type type"),
