@@ -11,7 +11,7 @@ OUTBOX = """CREATE TABLE IF NOT EXISTS outbox
 
 
 def write(change: OrderChange, connection: sqlite3.Connection) -> None:
-    """Write an e-mail in the transaction that notes the change as taken: once for each."""
+    """Write an e-mail in the transaction that settles the delivery: once for each."""
     message_id = f"<{change.position}@shop.example>"
     text = f"Your order {change.order_id} is {change.after}."
     insert = "INSERT INTO outbox (message_id, text) VALUES (?, ?)"

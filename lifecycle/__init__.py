@@ -65,18 +65,18 @@ __all__ = [
     "Awaits",
     "BegunRequest",
     "Change",
+    "DeadLetters",
     "Definition",
     "DefinitionError",
+    "Delivery",
+    "DeliveryRecord",
     "Event",
     "Figures",
     "Folding",
-    "Handed",
     "HistoryEntry",
     "InvalidArgumentError",
     "InvalidRequestError",
     "JsonError",
-    "Letter",
-    "Letters",
     "LifecycleError",
     "LostWorkerError",
     "MissingExtraError",
@@ -136,10 +136,10 @@ if _typing.TYPE_CHECKING:
     from lifecycle.core.provider import NoReading, Provider, Reading
     from lifecycle.core.view import Anomaly, HistoryEntry, OrderError, OrderView, Step, Verdict
     from lifecycle.log.contract import Outcome
-    from lifecycle.log.feed_store import Handed, Letter
+    from lifecycle.log.feed_store import Delivery, DeliveryRecord
     from lifecycle.projections.async_subscription import AsyncSubscription
     from lifecycle.projections.change_feed import OrderChange
-    from lifecycle.projections.letters import Letters
+    from lifecycle.projections.dead_letters import DeadLetters
     from lifecycle.projections.stored_views import StoredViews
     from lifecycle.projections.subscription import Subscription
     from lifecycle.service.async_orders import AsyncOrders
@@ -167,10 +167,10 @@ else:
             "Verdict",
         ),
         "lifecycle.log.contract": ("Outcome",),
-        "lifecycle.log.feed_store": ("Handed", "Letter"),
+        "lifecycle.log.feed_store": ("DeliveryRecord", "Delivery"),
         "lifecycle.projections.async_subscription": ("AsyncSubscription",),
         "lifecycle.projections.change_feed": ("OrderChange",),
-        "lifecycle.projections.letters": ("Letters",),
+        "lifecycle.projections.dead_letters": ("DeadLetters",),
         "lifecycle.projections.stored_views": ("StoredViews",),
         "lifecycle.projections.subscription": ("Subscription",),
         "lifecycle.service.async_orders": ("AsyncOrders",),

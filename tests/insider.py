@@ -163,7 +163,7 @@ def fill(log: Log, chance: random.Random) -> None:
     log.append_many([again, Redriven(1, again.stream, again.key, datetime.now(UTC))])
     log.append(Reviewed("item:1", "anna", "looked at", datetime.now(UTC)))
     log.feeds.begin("notify", 0)
-    log.feeds.move("notify", 0, chance.randrange(3, log.last_position()))
+    log.feeds.advance("notify", 0, chance.randrange(3, log.last_position()))
 
 
 def scene(log: Log, raw: Raw, seed: int) -> Scene:

@@ -17,7 +17,7 @@ from lifecycle.log.jsonl import read_line
 from lifecycle.log.link_store import OrderLink
 from lifecycle.log.stored_links import links_in
 
-_LETTERS_AT_ONCE: Final = 500
+_DELIVERIES_AT_ONCE: Final = 500
 _LINKS_AT_ONCE: Final = 500
 
 _LACKS_LINK: Final = "the index of links lacks one that it tells of; to add it: lifecycle db init"
@@ -48,7 +48,7 @@ def check_feeds(log: Log, seen: Mapping[str, int]) -> Iterator[Finding]:
             told = f"subscription {feed.name!a} says it is at {feed.position}"
             bounds = f"expected one from {least} to {end}"
             yield Finding(None, None, feed.position, f"{told}; {bounds}")
-        yield from _odd_letters(log, feed.name, feed.position)
+        yield from _odd_deliveries(log, feed.name, feed.position)
     for name in seen.keys() - {feed.name for feed in feeds}:
         yield Finding(None, None, None, f"subscription {name!a} is gone; a checkpoint saw it")
 
@@ -125,16 +125,16 @@ def _reads_as(
     )
 
 
-def _odd_letters(log: Log, feed: str, position: int) -> Iterator[Finding]:
-    """Yield the letters of a subscription that are about no event of the log."""
+def _odd_deliveries(log: Log, feed: str, position: int) -> Iterator[Finding]:
+    """Yield the deliveries of a subscription that are about no event of the log."""
     after = -1
-    while page := log.feeds.letters(feed, after, _LETTERS_AT_ONCE, all=True):
-        for letter in page:
-            after = letter.position
+    while page := log.feeds.undelivered(feed, after, _DELIVERIES_AT_ONCE, all=True):
+        for delivery in page:
+            after = delivery.position
             records = list(log.scan(after=after - 1, until=after))
             events = [_decoded(record) for record in records]
             if after > position or not any(
-                isinstance(event, Event) and event.order_id == letter.order_id for event in events
+                isinstance(event, Event) and event.order_id == delivery.order_id for event in events
             ):
-                told = f"subscription {feed!a} holds a letter about no event at {after}"
+                told = f"subscription {feed!a} holds a delivery of no event at {after}"
                 yield Finding(None, None, after, told)

@@ -1,6 +1,6 @@
 """The story of one order in plain sentences, with both clocks: as text, Markdown and HTML.
 
-    view, history, what was handed over ─→ Story ─→ text / markdown / html
+    view, history, what was delivered ─→ Story ─→ text / markdown / html
 
 It says what happened, when it was known, what each event changed or why not, what subscribers
 were told, what is missing and what is suspicious. Whatever others wrote shows as harmless text.
@@ -20,7 +20,7 @@ from lifecycle.diagram.clock import lasting
 from lifecycle.diagram.harmless import harmless, spoken
 from lifecycle.diagram.moments import MOVES, Moment, Order, order_of, said_of
 from lifecycle.diagram.wording import counted, reasons_of, title_of
-from lifecycle.log.feed_store import TAKEN, Handed, Letter
+from lifecycle.log.feed_store import DELIVERED, Delivery, DeliveryRecord
 
 _MARKDOWN: Final = re.compile(r"([\\`*_{}\[\]()<>#+!|~&-])")
 _PAGE: Final = """<!DOCTYPE html>
@@ -76,8 +76,8 @@ class Story(NamedTuple):
 def explain_order(
     view: OrderView,
     history: Sequence[HistoryEntry],
-    handed: Iterable[Handed] = (),
-    letters: Iterable[Letter] = (),
+    delivered: Iterable[DeliveryRecord] = (),
+    undelivered: Iterable[Delivery] = (),
     *,
     until: datetime | None = None,
 ) -> Story:
@@ -86,15 +86,15 @@ def explain_order(
     Args:
         view: of the order.
         history: of the same order and the same time.
-        handed: what subscriptions took of it.
-        letters: what they did not take.
-        until: leaves out what they took later.
+        delivered: what was delivered of it, and to whom.
+        undelivered: what was not.
+        until: leaves out what was delivered later.
     """
     order = order_of(view, history)
     positions = {entry.position for entry in history}
-    told = [each for each in handed if each.position in positions]
-    told = [each for each in told if until is None or each.handed_at <= until]
-    waiting = [each for each in letters if each.position in positions]
+    told = [each for each in delivered if each.position in positions]
+    told = [each for each in told if until is None or each.at <= until]
+    waiting = [each for each in undelivered if each.position in positions]
     return Story(
         title_of(order),
         (
@@ -157,20 +157,20 @@ def _recorded(entry: HistoryEntry) -> str:
     return f" and recorded at {format_instant(entry.recorded_at)}{how}, position {entry.position}"
 
 
-def _told(handed: Sequence[Handed], letters: Sequence[Letter]) -> Iterator[str]:
-    for each in handed:
-        name, at = harmless(each.subscription), format_instant(each.handed_at)
+def _told(delivered: Sequence[DeliveryRecord], undelivered: Sequence[Delivery]) -> Iterator[str]:
+    for each in delivered:
+        name, at = harmless(each.subscription), format_instant(each.at)
         calls = counted(each.attempts, "attempt")
-        if each.outcome == TAKEN:
+        if each.outcome == DELIVERED:
             yield f"{name} was told of position {each.position} at {at}, in {calls}."
         else:
             why = harmless(each.reason)
             yield f"{name} was never told of position {each.position}: dropped at {at} ({why})."
-    for letter in letters:
-        name, calls = harmless(letter.subscription), counted(letter.attempts, "attempt")
-        state = f"{letter.state}, after {calls}" if letter.attempts else letter.state
-        yield f"{name} was not told of position {letter.position}: the letter is {state}."
-    if not handed and not letters:
+    for waiting in undelivered:
+        name, calls = harmless(waiting.subscription), counted(waiting.attempts, "attempt")
+        state = f"{waiting.state}, after {calls}" if waiting.attempts else waiting.state
+        yield f"{name} was not told of position {waiting.position}: its delivery is {state}."
+    if not delivered and not undelivered:
         yield "No subscription noted that it was told of this order."
 
 

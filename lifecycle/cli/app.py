@@ -22,7 +22,7 @@ from lifecycle.cli.doctor import DISTRIBUTION, doctor
 from lifecycle.cli.evidence import evidence
 from lifecycle.cli.explain import explain
 from lifecycle.cli.failure import DONE, USAGE, ending_of
-from lifecycle.cli.letters import drop, handed, letters, redrive, show_letter
+from lifecycle.cli.letters import delivered, drop, letters, redrive, show_letter
 from lifecycle.cli.log import backup, copy, export, ingest, init
 from lifecycle.cli.new_provider import new
 from lifecycle.cli.orders import history, listing, show, watch
@@ -111,10 +111,10 @@ _LETTERS: Final[dict[str, Callable[..., None]]] = {
     "show": show_letter,
     "redrive": redrive,
     "drop": drop,
-    "handed": handed,
+    "delivered": delivered,
 }
 dead_letters = typer.Typer(
-    help="See what subscriptions did not take, and what they took.",
+    help="See what was not delivered to subscriptions, and what was.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )

@@ -25,7 +25,7 @@ from lifecycle.errors import StoreError, StoreUrlError
 from lifecycle.log.contract import ORDERS, Level, Log, Setting
 from lifecycle.log.feed_store import SubscriptionPosition
 from lifecycle.registry import FoundProvider, find_provider, found_providers, known_providers
-from lifecycle.service.attention import quarantined_of, reviews_in, unreviewed_letters
+from lifecycle.service.attention import quarantined_of, reviews_in, unreviewed_dead_letters
 from lifecycle.service.orders import Orders
 from lifecycle.service.receipt import DAMAGED
 
@@ -133,9 +133,9 @@ def checks_of_log(log: Log, provider: str | None = None) -> Iterator[Check]:
         if name not in known:
             yield _without_provider(log, name)
     reviews = reviews_in(log)
-    letters = unreviewed_letters(log, reviews)
+    dead = unreviewed_dead_letters(log, reviews)
     for feed in log.feeds.positions():
-        yield _feed(log.last_position(), feed._replace(letters=letters[feed.name]))
+        yield _feed(log.last_position(), feed._replace(dead_letters=dead[feed.name]))
     # Whichever reads: the quarantine is one for all.
     for name in (*known, *known_providers())[:1]:
         yield _quarantine(orders_on(log, name), reviews)
@@ -223,10 +223,10 @@ def _quarantine(orders: Orders, reviews: Container[str]) -> Check:
 def _feed(end: int, feed: SubscriptionPosition) -> Check:
     name = f"feed {feed.name}"
     behind = max(end - feed.position, 0)
-    found = f"{counted(behind, 'record')} behind, {counted(feed.letters, 'dead letter')}"
+    found = f"{counted(behind, 'record')} behind, {counted(feed.dead_letters, 'dead letter')}"
     if feed.retries:
-        found += f", {counted(feed.retries, 'change')} to be handed over again"
-    if feed.letters:
+        found += f", {counted(feed.retries, 'change')} to be delivered again"
+    if feed.dead_letters:
         advice = "run: lifecycle letters list; after a fix: lifecycle letters redrive"
         return Check(name, Level.ATTENTION, found, advice)
     if behind > FAR_BEHIND:

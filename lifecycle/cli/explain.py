@@ -48,9 +48,9 @@ def explain(
     with orders_with(db, provider, order) as orders:
         view, entries = seen_at_once(orders, order, as_at=as_at, as_of=as_of, log_at=log_at)
         times = [time for time in (as_at, log_at) if isinstance(time, datetime)]
-        letters = (each for each in orders.letters.list(all=True) if each.order_id == order)
-        handed = orders.letters.handed(order)
-        story = explain_order(view, entries, handed, letters, until=min(times, default=None))
+        undelivered = (each for each in orders.letters.list(all=True) if each.order_id == order)
+        delivered = orders.letters.delivered(order)
+        story = explain_order(view, entries, delivered, undelivered, until=min(times, default=None))
     written = _written(story, form or _SUFFIXES.get(Path(output).suffix.lower(), "text"))
     if output == STDOUT:
         print_text(written)

@@ -1,4 +1,4 @@
-"""`lifecycle letters`: what subscriptions did not take, and what they took and when."""
+"""`lifecycle letters`: what was not delivered to subscriptions, and what was and when."""
 
 from __future__ import annotations
 
@@ -22,39 +22,41 @@ from lifecycle.cli.output import (
     say,
     visible,
 )
-from lifecycle.log.feed_store import Letter
-from lifecycle.projections.letters import Letters
+from lifecycle.log.feed_store import Delivery
+from lifecycle.projections.dead_letters import DeadLetters
 
-_Name = Annotated[str, typer.Argument(metavar="SUBSCRIPTION", help="Whose letter it is.")]
+_Name = Annotated[str, typer.Argument(metavar="SUBSCRIPTION", help="Whose delivery it is.")]
 _Position = Annotated[
     int, typer.Argument(metavar="POSITION", min=1, help="Where its event is in the log.")
 ]
-_STYLES = {"dead": "bold red", "behind": "yellow", "in hand": "cyan", "retry": "cyan"}
+_STYLES = {"dead": "bold red", "blocked": "yellow", "in progress": "cyan", "retrying": "cyan"}
 
 
 @contextmanager
-def _letters_at(db: str) -> Iterator[Letters]:
+def _letters_at(db: str) -> Iterator[DeadLetters]:
     with log_at(db) as log:
-        yield Letters(log.feeds, lambda: datetime.now(UTC))
+        yield DeadLetters(log.feeds, lambda: datetime.now(UTC))
 
 
 def letters(
     *,
     name: Annotated[
         str | None,
-        typer.Option("--subscription", metavar="NAME", help="Only letters of this one."),
+        typer.Option(
+            "--subscription", metavar="NAME", help="Only what was to be delivered to this one."
+        ),
     ] = None,
     all: Annotated[
-        bool, typer.Option("--all", help="Also what will be handed over again by itself.")
+        bool, typer.Option("--all", help="Also what will be delivered again by itself.")
     ] = False,
     db: Database = DEFAULT_DATABASE,
     json: Json = False,
 ) -> None:
-    """List the dead letters, and the changes that wait behind them."""
+    """List the dead letters, and the changes that they block."""
     with _letters_at(db) as kept:
         found = kept.list(name, all=all)
         if json:
-            print_json_array(letter.as_json() for letter in found)
+            print_json_array(each.as_json() for each in found)
         elif not print_table(_HEADINGS, map(_row, found)):
             say("no letters")
 
@@ -62,37 +64,38 @@ def letters(
 _HEADINGS = ("subscription", "position", "order", "state", "attempts", "next attempt", "why")
 
 
-def _row(letter: Letter) -> tuple[Any, ...]:
-    told = letter.as_json()
+def _row(delivery: Delivery) -> tuple[Any, ...]:
+    told = delivery.as_json()
     return (
-        letter.subscription,
-        letter.position,
-        letter.order_id,
-        Cell(letter.state, _STYLES[letter.state]),
-        letter.attempts,
+        delivery.subscription,
+        delivery.position,
+        delivery.order_id,
+        Cell(delivery.state, _STYLES[delivery.state]),
+        delivery.attempts,
         told["due_at"],
-        letter.reason,
+        delivery.reason,
     )
 
 
 def show_letter(
     name: _Name, position: _Position, *, db: Database = DEFAULT_DATABASE, json: Json = False
 ) -> None:
-    """Show one letter."""
+    """Show one dead letter, or another change that is not delivered yet."""
     with _letters_at(db) as kept:
-        letter = kept.get(name, position)
-    if letter is None:
+        delivery = kept.get(name, position)
+    if delivery is None:
         raise _no_letter(name, position)
     if json:
-        print_json(letter.as_json())
+        print_json(delivery.as_json())
         return
-    print_fields(letter.as_json())
-    say(visible(f"what the order went through: lifecycle history {letter.order_id}"))
+    print_fields(delivery.as_json())
+    say(visible(f"what the order went through: lifecycle history {delivery.order_id}"))
 
 
 def redrive(
     name: Annotated[
-        str | None, typer.Argument(metavar="[SUBSCRIPTION]", help="Only letters of this one.")
+        str | None,
+        typer.Argument(metavar="[SUBSCRIPTION]", help="Only what was to be delivered to this one."),
     ] = None,
     position: Annotated[
         int | None, typer.Argument(metavar="[POSITION]", min=1, help="Only the letter there.")
@@ -101,7 +104,7 @@ def redrive(
     db: Database = DEFAULT_DATABASE,
     json: Json = False,
 ) -> None:
-    """Make dead letters due: whatever follows the subscription hands them over again."""
+    """Make dead letters due: whatever follows the subscription delivers them."""
     with _letters_at(db) as kept:
         count = kept.redrive(name, position)
         if name is not None and position is not None and kept.get(name, position) is None:
@@ -109,7 +112,7 @@ def redrive(
     if json:
         print_json({"redriven": count})
     else:
-        say(f"{counted(count, 'letter')} due; they are handed over where the subscription runs")
+        say(f"{counted(count, 'letter')} due; they are delivered where the subscription runs")
 
 
 def drop(
@@ -120,7 +123,7 @@ def drop(
     db: Database = DEFAULT_DATABASE,
     json: Json = False,
 ) -> None:
-    """Take a letter out for good; what waits behind it is due then."""
+    """Give one up for good; what it blocks is due then."""
     with _letters_at(db) as kept:
         dropped = kept.drop(name, position, reason=reason)
     if dropped is None:
@@ -128,22 +131,22 @@ def drop(
     if json:
         print_json(dropped.as_json())
     else:
-        say(visible(f"the change at position {position} will not be handed over to {name}"))
+        say(visible(f"the change at position {position} will not be delivered to {name}"))
 
 
-def handed(order: OrderId, *, db: Database = DEFAULT_DATABASE, json: Json = False) -> None:
-    """List which changes of an order were handed over: to which subscription, and when."""
+def delivered(order: OrderId, *, db: Database = DEFAULT_DATABASE, json: Json = False) -> None:
+    """List which changes of an order were delivered: to which subscription, and when."""
     with _letters_at(db) as kept:
-        found = (each.as_json() for each in kept.handed(order))
+        found = (each.as_json() for each in kept.delivered(order))
         if json:
             print_json_array(found)
-        elif not print_table(_HANDED, ([each[name] for name in _HANDED] for each in found)):
-            say("nothing of this order was handed over")
+        elif not print_table(_DELIVERED, ([each[name] for name in _DELIVERED] for each in found)):
+            say("nothing of this order was delivered")
 
 
-_HANDED = ("subscription", "position", "handed_at", "attempts", "outcome", "reason")
+_DELIVERED = ("subscription", "position", "at", "attempts", "outcome", "reason")
 
 
 def _no_letter(name: str, position: int) -> Refusal:
-    found = f"subscription {name!a} has no letter at position {position}"
+    found = f"subscription {name!a} has nothing undelivered at position {position}"
     return Refusal(f"{found}; run: lifecycle letters list --all", NO)

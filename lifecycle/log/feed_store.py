@@ -1,7 +1,7 @@
-"""The port to where subscriptions keep how far they are, what waits, and what was handed over.
+"""The port to where subscriptions keep how far they are, what waits, and what was delivered.
 
-A change is kept as a letter before its handler is called: a process that ends in the call leaves
-it there, with its attempts. Of several readers, whoever changes a letter first has it.
+A change is kept as a delivery before its handler is called: a process that ends in the call leaves
+it there, with its attempts. Of several readers, whoever changes a delivery first has it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from lifecycle.core.instant import format_instant
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 """Due as soon as no earlier change of the order waits."""
 
-TAKEN: Final = "taken"
+DELIVERED: Final = "delivered"
 DROPPED: Final = "dropped"
 
 
@@ -23,12 +23,12 @@ class MovedOnError(Exception):
     """Another reader of the same subscription was first; never leaves `feed`."""
 
 
-class Letter(NamedTuple):
-    """A change that a handler has not taken: it is handed over again, or it is a dead letter.
+class Delivery(NamedTuple):
+    """A change that its handler has not dealt with: it is delivered again, or is a dead letter.
 
     `position` is that of the event in the log; `reason` names what went wrong, without any
     payload; `attempts` counts the calls, one that never returned too. `due_at` is when the next
-    call may be, None for a dead letter. `reader` is who is handing it over just now.
+    call may be, None for a dead letter. `reader` is who is delivering it just now.
     """
 
     subscription: str
@@ -41,61 +41,61 @@ class Letter(NamedTuple):
 
     @property
     def state(self) -> str:
-        """What it waits for: `dead`, `behind` another, `in hand`, or the time of a `retry`."""
+        """`dead`, `blocked` by an earlier change of its order, `in progress`, or `retrying`."""
         if self.due_at is None:
             return "dead"
         if self.reader:
-            return "in hand"
-        return "behind" if self.due_at == EPOCH else "retry"
+            return "in progress"
+        return "blocked" if self.due_at == EPOCH else "retrying"
 
     def as_json(self) -> dict[str, Any]:
         """Return what there is to tell, as JSON values."""
         told = self._asdict() | {"state": self.state}
-        shown = self.state in {"in hand", "retry"} and self.due_at is not None
+        shown = self.state in {"in progress", "retrying"} and self.due_at is not None
         told["due_at"] = format_instant(self.due_at) if shown and self.due_at else None
         del told["reader"]
         return told
 
     def __repr__(self) -> str:
-        return f"<Letter {self.state}, of {self.order_id!a} at {self.position}: {self.reason!a}>"
+        return f"<Delivery {self.state}, of {self.order_id!a} at {self.position}: {self.reason!a}>"
 
 
-class Handed(NamedTuple):
-    """What a subscription's handler took and when; or what a person dropped, and why.
+class DeliveryRecord(NamedTuple):
+    """What was delivered to a subscription, and when; or what a person dropped, and why.
 
-    `handed_at` is when the call began that was the last.
+    `at` is when the last call began, or when it was dropped.
     """
 
     subscription: str
     position: int
     order_id: str
-    handed_at: datetime
+    at: datetime
     attempts: int
-    outcome: str = TAKEN
+    outcome: str = DELIVERED
     reason: str = ""
 
     def as_json(self) -> dict[str, Any]:
         """Return what there is to tell, as JSON values."""
-        return self._asdict() | {"handed_at": format_instant(self.handed_at)}
+        return self._asdict() | {"at": format_instant(self.at)}
 
     def __repr__(self) -> str:
-        return f"<Handed {self.outcome}, of {self.order_id!a} at {self.position}>"
+        return f"<DeliveryRecord {self.outcome}, of {self.order_id!a} at {self.position}>"
 
 
 class SubscriptionPosition(NamedTuple):
-    """A subscription: how far it is in the log, and how many letters are dead or will be retried.
+    """A subscription: how far it is in the log, how many dead letters and retries it has.
 
-    What waits behind a dead letter of its order is counted with the dead ones.
+    What a dead letter blocks is counted with the dead ones.
     """
 
     name: str
     position: int
-    letters: int
+    dead_letters: int
     retries: int = 0
 
 
 class FeedStore(Protocol):
-    """Positions, letters and what was handed over. Every method raises `StoreError`.
+    """Positions, deliveries and what was delivered. Every method raises `StoreError`.
 
     A position only ever moves from where its reader found it, so of two readers one is first.
     """
@@ -108,42 +108,44 @@ class FeedStore(Protocol):
         """Return all subscriptions, by name; none where nobody ever subscribed."""
         ...
 
-    def move(self, name: str, before: int, after: int) -> bool:
-        """Move a position; False if it is no longer at `before`."""
+    def advance(self, name: str, before: int, after: int) -> bool:
+        """Advance a position; False if it is no longer at `before`."""
         ...
 
-    def park(self, before: int, letter: Letter) -> bool:
-        """Keep a letter and move the position to it; False if it is no longer at `before`."""
+    def enqueue(self, before: int, delivery: Delivery) -> bool:
+        """Keep a delivery and advance the position to it; False if it is no longer at `before`."""
         ...
 
-    def waits(self, name: str, order_id: str) -> bool:
-        """Tell whether a letter of this order waits."""
+    def has_undelivered(self, name: str, order_id: str) -> bool:
+        """Tell whether an earlier change of this order is not delivered yet."""
         ...
 
-    def letters(self, name: str, after: int, at_most: int, *, all: bool = False) -> list[Letter]:
-        """Return the next letters with positions above `after`, by position.
+    def undelivered(
+        self, name: str, after: int, at_most: int, *, all: bool = False
+    ) -> list[Delivery]:
+        """Return the next deliveries with positions above `after`, by position.
 
-        The dead ones, and those that wait behind them; with `all` those to be retried too.
+        The dead letters, and what they block; with `all` those to be retried too.
         """
         ...
 
-    def due(self, name: str, now: datetime, after: int, at_most: int) -> list[Letter]:
-        """Return the first letters of their orders that are due, or in somebody's hands."""
+    def due(self, name: str, now: datetime, after: int, at_most: int) -> list[Delivery]:
+        """Return the first deliveries of their orders that are due, or in progress."""
         ...
 
-    def replace(self, before: Letter, after: Letter) -> bool:
-        """Change a letter; False if it is no longer as `before`."""
+    def replace(self, before: Delivery, after: Delivery) -> bool:
+        """Change a delivery; False if it is no longer as `before`."""
         ...
 
-    def settle(self, letter: Letter, handed: Handed) -> bool:
-        """Keep what was handed over instead of its letter; False if that has changed."""
+    def settle(self, delivery: Delivery, record: DeliveryRecord) -> bool:
+        """Keep the record of a delivery instead of it; False if that has changed."""
         ...
 
-    def settling(self, letter: Letter, handed: Handed) -> AbstractContextManager[Any]:
+    def settling(self, delivery: Delivery, record: DeliveryRecord) -> AbstractContextManager[Any]:
         """Return a transaction that settles, and yields the driver's connection.
 
         Raises:
-            MovedOnError: the letter has changed; nothing of the transaction is kept.
+            MovedOnError: the delivery has changed; nothing of the transaction is kept.
         """
         ...
 
@@ -151,6 +153,8 @@ class FeedStore(Protocol):
         """Roll back what `settling` yielded and let it write nothing more, from another thread."""
         ...
 
-    def handed(self, order_id: str, after: tuple[str, int], at_most: int) -> list[Handed]:
-        """Return the next handings over of an order, by subscription and position."""
+    def delivered(
+        self, order_id: str, after: tuple[str, int], at_most: int
+    ) -> list[DeliveryRecord]:
+        """Return the next records of an order, by subscription and position."""
         ...

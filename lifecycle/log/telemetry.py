@@ -6,7 +6,7 @@
 | `lifecycle.append.duration` | histogram, seconds | until it is durable, or failed |
 | `lifecycle.appended` | counter | entries, by `lifecycle.outcome` |
 | `lifecycle.feed.lag`, `lifecycle.views.lag` | gauges, records | how far readers are behind |
-| `lifecycle.feed.dead_letters` | gauge, changes | those that a handler did not take |
+| `lifecycle.feed.dead_letters` | gauge, changes | dead letters, and what they block |
 | `lifecycle.anomalies` | gauge, orders | of the stored views, those to look at |
 
 Attributes name the store's kind, never an order and never what a body says.
@@ -86,7 +86,7 @@ class _Instruments:
         )
         for name, unit, measure, description in (
             ("feed.lag", "{record}", _feed_lag, "Records that a subscription has to pass."),
-            ("feed.dead_letters", "{change}", _dead_letters, "Changes that were not taken."),
+            ("feed.dead_letters", "{change}", _dead_letters, "Dead letters, and what they block."),
             ("views.lag", "{record}", _views_lag, "Records that stored views lack."),
             ("anomalies", "{order}", _anomalies, "Orders that a person should look at."),
         ):
@@ -115,7 +115,7 @@ def _feed_lag(watched: Telemetry) -> Iterator[_Measured]:
 
 def _dead_letters(watched: Telemetry) -> Iterator[_Measured]:
     for feed in watched.log.feeds.positions():
-        yield feed.letters, _FEED, feed.name
+        yield feed.dead_letters, _FEED, feed.name
 
 
 def _views_lag(watched: Telemetry) -> Iterator[_Measured]:

@@ -8,10 +8,10 @@ from contextvars import copy_context
 from functools import partial
 
 from lifecycle.core.argument import check_callable, check_type
-from lifecycle.log.feed_store import Letter
+from lifecycle.log.feed_store import Delivery
 from lifecycle.projections.change_feed import EVERY_SECONDS, checked_seconds
-from lifecycle.projections.handover import Flow, Hand, TooLateError
-from lifecycle.projections.subscription import Subscription, step, surviving
+from lifecycle.projections.dispatcher import HandlerCall, HandlerCalls, HandlerTimeoutError
+from lifecycle.projections.subscription import Subscription, next_call, surviving
 
 AwaitedHandler = Callable[..., Awaitable[object]]
 """Takes a change, and with `exactly_once` the driver's connection too; it is awaited."""
@@ -31,47 +31,48 @@ class AsyncSubscription:
         self._handler = handler
 
     async def catch_up(self) -> int:
-        """Hand over every change that is due, and return how many were taken."""
-        flow = self._subscription.flow()
+        """Deliver every change that is due, and return how many were delivered."""
+        calls = self._subscription.dispatcher.calls()
         try:
-            do = await _stepped(flow, None)
-            while not isinstance(do, int):
-                do = await _stepped(flow, await self._called(do))
-            return do
+            call = await _next_call(calls, None)
+            while not isinstance(call, int):
+                call = await _next_call(calls, await self._called(call))
+            return call
         finally:
-            flow.close()
+            calls.close()
 
     async def follow(self, *, every: float = EVERY_SECONDS) -> None:
-        """Hand over the changes there are and those to come, until the task is canceled."""
+        """Deliver the changes there are and those to come, until the task is canceled."""
         checked_seconds("every", every)
         while True:
             with surviving(self.name):
                 await self.catch_up()
             await asyncio.sleep(every)
 
-    async def letters(self, *, all: bool = False) -> list[Letter]:
-        """Return the dead letters and what waits behind them; as `Subscription.letters`."""
+    async def letters(self, *, all: bool = False) -> list[Delivery]:
+        """Return the dead letters and what they block; as `Subscription.letters`."""
         return await asyncio.to_thread(lambda: list(self._subscription.letters(all=all)))
 
     async def redrive(self) -> int:
-        """Hand the dead letters over again, and return how many were taken."""
-        await asyncio.to_thread(self._subscription.revive)
+        """Deliver the dead letters again, and return how many were delivered."""
+        await asyncio.to_thread(self._subscription.dead_letters.redrive, self.name)
         return await self.catch_up()
 
-    async def _called(self, hand: Hand) -> Exception | None:
-        terms = self._subscription.terms
+    async def _called(self, call: HandlerCall) -> Exception | None:
+        dispatcher = self._subscription.dispatcher
+        policy = dispatcher.policy
         try:
-            async with asyncio.timeout(terms.timeout) as limit:
-                await self._handler(hand.change, *((hand.connection,) * terms.exactly_once))
+            async with asyncio.timeout(policy.timeout) as limit:
+                await self._handler(call.change, *((call.connection,) * policy.exactly_once))
         except TimeoutError as raised:
             if not limit.expired():
                 return raised
-            self._subscription.cut_off(hand)  # a thread of its own may go on
-            return TooLateError()
-        except Exception as raised:  # noqa: BLE001 - the handler's trouble becomes a letter
+            dispatcher.cut_off(call)  # a thread of its own may go on
+            return HandlerTimeoutError()
+        except Exception as raised:  # noqa: BLE001 - the handler's trouble becomes a retry
             return raised
         except BaseException:
-            self._subscription.cut_off(hand)
+            dispatcher.cut_off(call)
             raise
         return None
 
@@ -79,9 +80,9 @@ class AsyncSubscription:
         return f"<AsyncSubscription {ascii(self.name)[1:-1]}>"
 
 
-async def _stepped(flow: Flow, failure: Exception | None) -> Hand | int:
+async def _next_call(calls: HandlerCalls, failure: Exception | None) -> HandlerCall | int:
     """Go one step in a thread; however often the task is canceled, wait for it before closing."""
-    run = partial(copy_context().run, step, flow, failure)
+    run = partial(copy_context().run, next_call, calls, failure)
     # A future, not a task: a loop that shuts down cancels all tasks, and the thread would go on.
     going = asyncio.get_running_loop().run_in_executor(None, run)
     canceled: asyncio.CancelledError | None = None

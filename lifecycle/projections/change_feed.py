@@ -48,7 +48,7 @@ class OrderChange(NamedTuple):
         return f"<OrderChange {moved}{mark} at {self.position}>"
 
 
-class Unfolded(NamedTuple):
+class UnfoldableRecord(NamedTuple):
     """A record whose order cannot be folded; `reason` says why, without any payload."""
 
     position: int
@@ -56,8 +56,8 @@ class Unfolded(NamedTuple):
     reason: str
 
 
-Passed = OrderChange | Unfolded | int
-"""A record that was passed: what it changed, why that cannot be known, or, of one that
+FeedEntry = OrderChange | UnfoldableRecord | int
+"""What the feed says of one record: what it changed, why nobody can know, or, of one that
 changed nothing, its position."""
 
 
@@ -74,33 +74,33 @@ class Feed:
         # Its own: those of a writer are further on, and would be folded again for every record.
         self._fold_cache = FoldCache(log, providers)
 
-    def pass_by(self, until: int | None = None) -> Iterator[Passed]:
+    def read(self, until: int | None = None) -> Iterator[FeedEntry]:
         """Yield what each of the next records changed, up to the end of the log as it is now."""
         end = self._log.last_position() if until is None else until
         if not self.position:
-            self._tell_of_strays()
+            self._log_strays()
         for record in self._log.scan(after=self.position, until=end):
-            passed = self._look(record)
+            entry = self._entry(record)
             self.position = record.position
-            yield passed
+            yield entry
         self.position = max(self.position, end)
 
-    def _tell_of_strays(self) -> None:
-        """Tell which orders have records that no position leads to: no reader can keep theirs."""
+    def _log_strays(self) -> None:
+        """Log which orders have records that no position leads to: no reader can keep theirs."""
         for record in self._log.strays():
             if record.stream.startswith(self._prefix):
                 LOG.error("an order cannot be folded at position %d: skipped", record.position)
 
-    def _look(self, record: Record) -> Passed:
+    def _entry(self, record: Record) -> FeedEntry:
         if not record.stream.startswith(self._prefix):
             return record.position
         order_id = record.stream.removeprefix(self._prefix)
         try:
             return self._changed(record)
         except Exception as trouble:  # noqa: BLE001 - one order's trouble is no other's
-            return Unfolded(record.position, order_id, why_unfoldable(trouble))
+            return UnfoldableRecord(record.position, order_id, why_unfoldable(trouble))
 
-    def _changed(self, record: Record) -> Passed:
+    def _changed(self, record: Record) -> FeedEntry:
         event = self._fold_cache.event(record, with_body=True)
         here = (self._provider, record.stream, event, record.version)
         change = self._fold_cache.change(*here)
@@ -112,11 +112,11 @@ class Feed:
 
 def changes(feed: Feed, until: int | None = None) -> Iterator[OrderChange]:
     """Yield the changes that a feed passes; what cannot be folded makes a log line."""
-    for passed in feed.pass_by(until):
-        if isinstance(passed, OrderChange):
-            yield passed
-        elif isinstance(passed, Unfolded):
-            LOG.error("an order cannot be folded at position %d: skipped", passed.position)
+    for entry in feed.read(until):
+        if isinstance(entry, OrderChange):
+            yield entry
+        elif isinstance(entry, UnfoldableRecord):
+            LOG.error("an order cannot be folded at position %d: skipped", entry.position)
 
 
 def followed(feed: Feed, stop: Signal, every: float) -> Iterator[OrderChange]:

@@ -1,7 +1,7 @@
-"""Who hands changes over: by a reader's name others tell whether it still does.
+"""Who delivers changes: by a reader's name others tell whether it is alive.
 
-A name holds where the process runs, its number and its start, so that a change in the hands of a
-process that ended is taken over at once, and one in the hands of a slow handler is not.
+A name holds where the process runs, its number and its start, so that what was
+in progress in a process that ended is taken over at once, and what a slow handler does is not.
 """
 
 from __future__ import annotations
@@ -14,29 +14,29 @@ from pathlib import Path
 from secrets import token_hex
 from typing import Final
 
-_HANDING_OVER: Final[set[str]] = set()
+_ALIVE: Final[set[str]] = set()
 """The readers of this process that are not done."""
 
 
 @contextmanager
 def named_reader() -> Iterator[str]:
-    """Yield the name of a new reader, which hands changes over within the block."""
+    """Yield the name of a new reader, which delivers within the block."""
     pid = os.getpid()
     name = f"{_host()} {pid} {_started(pid)} {token_hex(8)}"
-    _HANDING_OVER.add(name)
+    _ALIVE.add(name)
     try:
         yield name
     finally:
-        _HANDING_OVER.discard(name)
+        _ALIVE.discard(name)
 
 
-def is_handing_over(name: str) -> bool | None:
-    """Tell whether a reader still hands over; None if it ran on another host, and nobody knows."""
+def is_alive(name: str) -> bool | None:
+    """Tell whether a reader still delivers; None if it ran on another host, and nobody knows."""
     host, pid, started, _ = name.split(" ")
     if host != _host():
         return None
     if int(pid) == os.getpid():
-        return name in _HANDING_OVER
+        return name in _ALIVE
     return _started(int(pid)) == started if started else _may_live(int(pid))
 
 

@@ -1,4 +1,4 @@
-"""Handlers for side effects: every change handed over, in the order of its order, and none lost."""
+"""Handlers for side effects: every change delivered, each order's in its order, and none lost."""
 
 from __future__ import annotations
 
@@ -12,10 +12,16 @@ from typing import Final, Self
 
 from lifecycle.core.argument import check_callable, check_signal
 from lifecycle.errors import InvalidArgumentError, StoreClosedError, StoreUnavailableError
-from lifecycle.log.feed_store import FeedStore, Letter
+from lifecycle.log.feed_store import Delivery, FeedStore
 from lifecycle.projections.change_feed import EVERY_SECONDS, LOG, Feed, checked_seconds
-from lifecycle.projections.handover import Flow, Hand, Handover, Terms, TooLateError
-from lifecycle.projections.letters import Letters
+from lifecycle.projections.dead_letters import DeadLetters
+from lifecycle.projections.dispatcher import (
+    DeliveryPolicy,
+    Dispatcher,
+    HandlerCall,
+    HandlerCalls,
+    HandlerTimeoutError,
+)
 
 MAX_NAME_BYTES: Final = 100
 _MOST_HUNG: Final = 20
@@ -31,9 +37,9 @@ class Subscription:
     """One named reader of the change feed, that goes on where it stopped.
 
     Made by `Orders.subscription`. The handler is called at least once for every change, and of
-    one order in the order of the log: again after a crash between its return and the note of it.
+    one order in the order of the log: again after a crash between its return and the record of it.
     With `exactly_once` it gets the database's own connection besides, within the transaction that
-    notes the change as taken: what it writes there is written exactly once.
+    settles the delivery: what it writes there is written exactly once.
     """
 
     def __init__(
@@ -44,38 +50,37 @@ class Subscription:
         open_feed: OpenFeed,
         clock: Callable[[], datetime],
         *,
-        terms: Terms,
+        policy: DeliveryPolicy,
     ) -> None:
         self.name = _checked_name(name)
         check_callable("handler", handler)
-        self.terms = terms
         self._handler = handler
-        self._letters = Letters(store, clock)
-        self._handover = Handover(name, store, open_feed, clock, terms=terms)
+        self.dispatcher = Dispatcher(name, store, open_feed, clock, policy=policy)
+        self.dead_letters = DeadLetters(store, clock)
         self._hung = 0
 
     @property
     def position(self) -> int:
         """How far it is in the log."""
-        return self._handover.position
+        return self.dispatcher.position
 
     def catch_up(self) -> int:
-        """Hand over every change that is due, and return how many were taken.
+        """Deliver every change that is due, and return how many were delivered.
 
-        One that the handler does not take is due again after a pause, in a later call.
+        One that the handler fails on is due again after a pause, in a later call.
         """
-        flow = self.flow()
-        with _Watch(self.terms.timeout, self._stand_in) as watch:
+        calls = self.dispatcher.calls()
+        with _Watch(self.dispatcher.policy.timeout, self._deliver_meanwhile) as watch:
             try:
-                do = step(flow, None)
-                while not isinstance(do, int):
-                    do = step(flow, self._called(watch, do))
-                return do
+                call = next_call(calls, None)
+                while not isinstance(call, int):
+                    call = next_call(calls, self._called(watch, call))
+                return call
             finally:
-                flow.close()
+                calls.close()
 
     def follow(self, stop: Signal, *, every: float = EVERY_SECONDS) -> None:
-        """Hand over the changes there are and those to come, until `stop` is set.
+        """Deliver the changes there are and those to come, until `stop` is set.
 
         Looks for more `every` so many seconds. While the store cannot be reached it logs a
         warning and goes on asking.
@@ -87,49 +92,39 @@ class Subscription:
                 self.catch_up()
             stop.wait(every)
 
-    def letters(self, *, all: bool = False) -> Iterator[Letter]:
-        """Yield the dead letters and what waits behind them, in the order of the log.
+    def letters(self, *, all: bool = False) -> Iterator[Delivery]:
+        """Yield the dead letters and what they block, in the order of the log.
 
-        With `all` what will be handed over again by itself too.
+        With `all` what will be delivered again by itself too.
         """
-        return self._letters.list(self.name, all=all)
+        return self.dead_letters.list(self.name, all=all)
 
     def redrive(self) -> int:
-        """Hand the dead letters over again, as if they were new; return how many were taken."""
-        self.revive()
+        """Deliver the dead letters again, as if they were new; return how many were delivered."""
+        self.dead_letters.redrive(self.name)
         return self.catch_up()
 
-    def revive(self) -> int:
-        """Make the dead letters due, and return how many there are."""
-        return self._letters.redrive(self.name)
-
-    def flow(self) -> Flow:
-        """Return what there is to hand over, from where the subscription stands."""
-        return self._handover.flow()
-
-    def cut_off(self, hand: Hand) -> None:
-        """See to it that a handler which goes on writes nothing more with its connection."""
-        self._handover.cut_off(hand)
-
-    def _called(self, watch: _Watch, hand: Hand) -> Exception | None:
-        """Return what the handler raised; while it hangs, others are handed over."""
-        call = watch.begun(_Call(hand, self.cut_off))
+    def _called(self, watch: _Watch, call: HandlerCall) -> Exception | None:
+        """Return what the handler raised; while it hangs, others are delivered."""
+        running = watch.begun(_RunningCall(call, self.dispatcher.cut_off))
+        connection = (call.connection,) * self.dispatcher.policy.exactly_once
         try:
-            self._handler(hand.change, *((hand.connection,) if self.terms.exactly_once else ()))
-        except Exception as raised:  # noqa: BLE001 - the handler's trouble becomes a letter
+            self._handler(call.change, *connection)
+        except Exception as raised:  # noqa: BLE001 - the handler's trouble becomes a retry
             return raised
         finally:
-            cut_off = call.end()
-        return TooLateError() if cut_off else None
+            cut_off = running.end()
+        return HandlerTimeoutError() if cut_off else None
 
-    def _stand_in(self, call: _Call) -> None:
-        """Hand over what there is for other orders until a call that hangs returns."""
-        if not call.cut_off() or self._hung >= _MOST_HUNG:
+    def _deliver_meanwhile(self, running: _RunningCall) -> None:
+        """Deliver the changes of other orders until a call that hangs returns."""
+        if not running.cut_off() or self._hung >= _MOST_HUNG:
             return
         self._hung += 1
-        LOG.warning("%s: the handler hangs at position %d", self.name, call.hand.change.position)
+        position = running.call.change.position
+        LOG.warning("%s: the handler hangs at position %d", self.name, position)
         with suppress(StoreClosedError):
-            while not call.ended.wait(EVERY_SECONDS):
+            while not running.ended.wait(EVERY_SECONDS):
                 with surviving(self.name):
                     self.catch_up()
         self._hung -= 1
@@ -141,10 +136,10 @@ class Subscription:
 class _Watch:
     """Looks after the calls of one reader, one after the other: one thread for all of them."""
 
-    def __init__(self, timeout: float, stand_in: Callable[[_Call], None]) -> None:
+    def __init__(self, timeout: float, on_timeout: Callable[[_RunningCall], None]) -> None:
         self._timeout = timeout
-        self._stand_in = stand_in
-        self._call: _Call | None = None
+        self._on_timeout = on_timeout
+        self._running: _RunningCall | None = None
         self._done = Signal()
 
     def __enter__(self) -> Self:
@@ -153,25 +148,25 @@ class _Watch:
     def __exit__(self, *_: object) -> None:
         self._done.set()
 
-    def begun(self, call: _Call) -> _Call:
+    def begun(self, running: _RunningCall) -> _RunningCall:
         """Watch a call from now on, and return it."""
-        if self._call is None:
+        if self._running is None:
             Thread(target=self._look, daemon=True).start()
-        self._call = call
-        return call
+        self._running = running
+        return running
 
     def _look(self) -> None:
         while not self._done.wait(min(self._timeout / 4, EVERY_SECONDS)):
-            call = self._call
-            if call is not None and call.age >= self._timeout and not call.ended.is_set():
-                self._stand_in(call)
+            running = self._running
+            if running and running.age >= self._timeout and not running.ended.is_set():
+                self._on_timeout(running)
 
 
-class _Call:
+class _RunningCall:
     """One call of a handler, which may hang."""
 
-    def __init__(self, hand: Hand, cut_off: Callable[[Hand], None]) -> None:
-        self.hand = hand
+    def __init__(self, call: HandlerCall, cut_off: Callable[[HandlerCall], None]) -> None:
+        self.call = call
         self._cut_off = cut_off
         self.ended = Signal()
         self._lock = Lock()
@@ -187,7 +182,7 @@ class _Call:
         """Tell whether its connection was closed before it ended."""
         with self._lock:
             self.ended.set()
-            return self._is_cut_off and self.hand.connection is not None
+            return self._is_cut_off and self.call.connection is not None
 
     def cut_off(self) -> bool:
         """Close its connection; False if it has ended."""
@@ -195,7 +190,7 @@ class _Call:
             if self.ended.is_set():
                 return False
             self._is_cut_off = True
-            self._cut_off(self.hand)
+            self._cut_off(self.call)
             return True
 
 
@@ -208,10 +203,10 @@ def surviving(name: str) -> Iterator[None]:
         LOG.warning("%s: the store cannot be reached; asking again", name)
 
 
-def step(flow: Flow, failure: Exception | None) -> Hand | int:
-    """Return what to hand over next, or how many changes were taken. The first sends None."""
+def next_call(calls: HandlerCalls, failure: Exception | None) -> HandlerCall | int:
+    """Return the next call to make, or how many changes were delivered. The first sends None."""
     try:
-        return flow.send(failure)
+        return calls.send(failure)
     except StopIteration as ended:
         return int(ended.value)
 

@@ -25,8 +25,8 @@ from lifecycle.log.contract import Append, Log, Outcome
 from lifecycle.log.log_time import LogTime
 from lifecycle.projections.async_subscription import AsyncSubscription, AwaitedHandler
 from lifecycle.projections.change_feed import EVERY_SECONDS, OrderChange, changes, checked_seconds
-from lifecycle.projections.handover import ATTEMPTS, PAUSE, TIMEOUT, Terms
-from lifecycle.projections.letters import Letters
+from lifecycle.projections.dead_letters import DeadLetters
+from lifecycle.projections.dispatcher import ATTEMPTS, PAUSE, TIMEOUT, DeliveryPolicy
 from lifecycle.projections.stats import LogStats
 from lifecycle.projections.stored_views import StoredViews
 from lifecycle.projections.subscription import Subscription
@@ -114,9 +114,9 @@ class AsyncOrders(Writes[Awaitable[AsyncReceipt]]):
         return self._service.views
 
     @property
-    def letters(self) -> Letters:
-        """What subscriptions did not take; as `Orders.letters`. Its calls wait, like `views`."""
-        return Letters(self.log.feeds, self._clock)
+    def letters(self) -> DeadLetters:
+        """What was not delivered, and what was; as `Orders.letters`. Its calls wait, as `views`."""
+        return DeadLetters(self.log.feeds, self._clock)
 
     async def close(self) -> None:
         """Close the log; what was acknowledged stays."""
@@ -271,9 +271,9 @@ class AsyncOrders(Writes[Awaitable[AsyncReceipt]]):
         With `exactly_once` the handler gets the driver's own connection, which is not awaited:
         keep to short statements, or run longer ones by `asyncio.to_thread`.
         """
-        terms = Terms(exactly_once, attempts, pause, timeout, after)
+        policy = DeliveryPolicy(exactly_once, attempts, pause, timeout, after)
         subscription = Subscription(
-            name, handler, self.log.feeds, self._service.feed, self._clock, terms=terms
+            name, handler, self.log.feeds, self._service.feed, self._clock, policy=policy
         )
         return AsyncSubscription(subscription, handler)
 

@@ -23,8 +23,9 @@ from lifecycle.core.provider import Provider
 from lifecycle.core.view import FrozenValue, Instant, OrderView
 from lifecycle.errors import InvalidArgumentError, PoisonedOrdersError
 from lifecycle.log.contract import Log
-from lifecycle.log.feed_store import Letter
+from lifecycle.log.feed_store import Delivery
 from lifecycle.log.view_store import Conditions
+from lifecycle.projections.dead_letters import undelivered
 from lifecycle.projections.fold_cache import FoldCache
 from lifecycle.projections.view_query import ViewQuery
 from lifecycle.service.order_links import OrderLinks
@@ -45,7 +46,6 @@ MAX_WHY: Final = 1000
 KINDS: Final[tuple[AttentionKind, ...]] = get_args(AttentionKind)
 
 _WORST: Final = {kind: place for place, kind in enumerate(KINDS)}
-_LETTERS: Final = 1000
 _OURS: Final = {"correction"}
 
 _ADVICE: Final[Mapping[str, str]] = {
@@ -115,7 +115,7 @@ class Attention:
         reviews = reviews_in(self._log)
         found = (
             _reviewed(item, reviews)
-            for part in (self._letters(), self._quarantine(), self._orders(rule))
+            for part in (self._dead_letters(), self._quarantine(), self._orders(rule))
             for item in part
         )
         wanted = [item for item in found if include_reviewed or item.review is None]
@@ -129,17 +129,17 @@ class Attention:
         for page in pages:
             yield [view for view in page if anomaly_of(view) not in reviews]
 
-    def _letters(self) -> Iterator[AttentionItem]:
-        for letter in letters_in(self._log):
-            if letter.state != "dead":
-                continue  # it waits behind one
-            name, position = letter.subscription, letter.position
-            found = f"{name} did not take the change at position {position}"
+    def _dead_letters(self) -> Iterator[AttentionItem]:
+        for each in undelivered(self._log.feeds):
+            if each.state != "dead":
+                continue  # one blocks it
+            name, position = each.subscription, each.position
+            found = f"{name} did not deal with the change at position {position}"
             yield _item(
                 "dead_letter",
-                letter_of(letter),
-                f"{found}: {letter.reason}",
-                order_id=letter.order_id,
+                dead_letter_of(each),
+                f"{found}: {each.reason}",
+                order_id=each.order_id,
             )
 
     def _quarantine(self) -> Iterator[AttentionItem]:
@@ -198,24 +198,15 @@ def reviews_in(log: Log, until: int | None = None) -> dict[str, Reviewed]:
     return {each.subject: each for each in entries if isinstance(each, Reviewed)}
 
 
-def letters_in(log: Log) -> Iterator[Letter]:
-    """Yield the dead letters of a log, and what waits behind each of them."""
-    for name, *_ in log.feeds.positions():
-        after = 0
-        while page := log.feeds.letters(name, after, _LETTERS):
-            yield from page
-            after = page[-1].position
-
-
-def unreviewed_letters(log: Log, reviews: Container[str]) -> Counter[str]:
-    """Count the letters by subscription, but for the reviewed and what waits behind them."""
+def unreviewed_dead_letters(log: Log, reviews: Container[str]) -> Counter[str]:
+    """Count the dead letters, with what they block, by subscription; not those reviewed."""
     counts, reviewed = Counter[str](), set[tuple[str, str]]()
-    for letter in letters_in(log):
-        order = letter.subscription, letter.order_id
-        if letter.state == "dead" and letter_of(letter) in reviews:
+    for each in undelivered(log.feeds):
+        order = each.subscription, each.order_id
+        if each.state == "dead" and dead_letter_of(each) in reviews:
             reviewed.add(order)
         elif order not in reviewed:
-            counts[letter.subscription] += 1
+            counts[each.subscription] += 1
     return counts
 
 
@@ -224,9 +215,9 @@ def anomaly_of(view: OrderView) -> str:
     return _subject("anomaly", view)
 
 
-def letter_of(letter: Letter) -> str:
+def dead_letter_of(delivery: Delivery) -> str:
     """Return the subject of a dead letter."""
-    return f"dead_letter:{letter.subscription}@{letter.position}"
+    return f"dead_letter:{delivery.subscription}@{delivery.position}"
 
 
 def quarantined_of(item: int) -> str:

@@ -24,8 +24,8 @@ from lifecycle.errors import StoredFormatError, StoreError, VersionConflictError
 from lifecycle.log.contract import Log, Outcome
 from lifecycle.log.log_time import LogTime
 from lifecycle.projections.change_feed import EVERY_SECONDS, OrderChange, changes, followed
-from lifecycle.projections.handover import ATTEMPTS, PAUSE, TIMEOUT, Terms
-from lifecycle.projections.letters import Letters
+from lifecycle.projections.dead_letters import DeadLetters
+from lifecycle.projections.dispatcher import ATTEMPTS, PAUSE, TIMEOUT, DeliveryPolicy
 from lifecycle.projections.stats import LogStats
 from lifecycle.projections.stored_views import StoredViews
 from lifecycle.projections.subscription import Handler, Subscription
@@ -78,9 +78,9 @@ class Orders(Writes[Receipt]):
         return self._service.views
 
     @property
-    def letters(self) -> Letters:
-        """What subscriptions did not take and what they took; no handler is needed."""
-        return Letters(self.log.feeds, self._service.clock)
+    def letters(self) -> DeadLetters:
+        """What was not delivered to subscriptions, and what was; no handler is needed."""
+        return DeadLetters(self.log.feeds, self._service.clock)
 
     def close(self) -> None:
         """Close the log; what was acknowledged stays."""
@@ -297,19 +297,20 @@ class Orders(Writes[Receipt]):
             handler: is called with each `OrderChange`, in order; what it returns is ignored.
             after: where a subscription that is new begins.
             exactly_once: call it with the database's own connection besides, within the
-                transaction that notes the change as taken: what it writes there is written once.
-            attempts: calls before a change becomes a dead letter, those that ended the process
-                too; by default they take some four hours.
-            pause: seconds before the second attempt; doubled before each further one up to ten
-                minutes, with random jitter down to half.
-            timeout: seconds after which a handler hangs: others are then handed over beside it.
+                transaction that settles the delivery: what it writes there is written once.
+            attempts: before a change becomes a dead letter; by default they take four hours.
+            pause: seconds before the second attempt; doubled before each further one, never more
+                than ten minutes, with random jitter down to half.
+            timeout: seconds after which a handler hangs: others are then delivered beside it.
 
         Raises:
             InvalidArgumentError: an argument is of no use.
         """
-        terms = Terms(exactly_once, attempts, pause, timeout, after)
+        policy = DeliveryPolicy(exactly_once, attempts, pause, timeout, after)
         service = self._service
-        return Subscription(name, handler, self.log.feeds, service.feed, service.clock, terms=terms)
+        return Subscription(
+            name, handler, self.log.feeds, service.feed, service.clock, policy=policy
+        )
 
     def attention(
         self,

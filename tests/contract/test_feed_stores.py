@@ -12,7 +12,7 @@ from lifecycle.composition import open_log
 from lifecycle.errors import StoreUnavailableError
 from lifecycle.log.stores.memory.feeds import MemoryFeeds
 from lifecycle.log.stores.postgres.rights import Grants
-from tests.contract.feed_store_contract import FeedStoreContract, handed, keep, letter
+from tests.contract.feed_store_contract import FeedStoreContract, delivery, keep, record
 
 
 class TestMemoryFeeds(FeedStoreContract):
@@ -30,7 +30,7 @@ class TestSQLiteFeeds(FeedStoreContract):
     @pytest.fixture
     def rival(self, store, tmp_path):
         """Another process's connection, in the middle of writing."""
-        keep(store, letter(1))
+        keep(store, delivery(1))
         where = f"{tmp_path}/orders.db"
         driver = sqlite3.connect(where, isolation_level=None, check_same_thread=False)
         with closing(driver) as rival:
@@ -39,9 +39,9 @@ class TestSQLiteFeeds(FeedStoreContract):
 
     def test_a_transaction_waits_for_whoever_writes(self, store, rival):
         Timer(1.5, rival.execute, ("ROLLBACK",)).start()  # later than SQLite itself would wait
-        with store.settling(letter(1), handed(letter(1))):
+        with store.settling(delivery(1), record(delivery(1))):
             pass
-        assert not store.waits("notify", "xyz")
+        assert not store.has_undelivered("notify", "xyz")
 
     def test_a_transaction_that_can_not_begin_in_time_is_a_store_that_is_not_available(
         self, store, rival
@@ -49,11 +49,11 @@ class TestSQLiteFeeds(FeedStoreContract):
         store.retry_timeout = 0.1
         with (
             pytest.raises(StoreUnavailableError, match="another process holds its lock"),
-            store.settling(letter(1), handed(letter(1))),
+            store.settling(delivery(1), record(delivery(1))),
         ):
             pytest.fail("somebody else writes")
         rival.execute("ROLLBACK")
-        assert store.waits("notify", "xyz")
+        assert store.has_undelivered("notify", "xyz")
 
 
 class TestPostgresFeeds(FeedStoreContract):
@@ -75,10 +75,10 @@ class TestPostgresFeeds(FeedStoreContract):
     def test_a_transaction_that_is_refused_at_its_end_is_a_store_that_is_not_available(
         self, store, postgres
     ):
-        keep(store, letter(1))
+        keep(store, delivery(1))
         with (
             pytest.raises(StoreUnavailableError, match="other transactions were always first"),
-            store.settling(letter(1), handed(letter(1))) as connection,
+            store.settling(delivery(1), record(delivery(1))) as connection,
         ):
             connection.execute(
                 "CREATE FUNCTION pg_temp.refuse() RETURNS trigger LANGUAGE plpgsql AS "
@@ -87,15 +87,15 @@ class TestPostgresFeeds(FeedStoreContract):
                 "CREATE CONSTRAINT TRIGGER late AFTER INSERT ON told DEFERRABLE INITIALLY DEFERRED "
                 "FOR EACH ROW EXECUTE FUNCTION pg_temp.refuse(); INSERT INTO told VALUES (5)"
             )
-        assert store.waits("notify", "xyz")
+        assert store.has_undelivered("notify", "xyz")
 
     def test_a_transaction_that_is_lost_before_its_end_is_a_store_that_is_not_available(
         self, store, postgres
     ):
-        keep(store, letter(1))
+        keep(store, delivery(1))
         with (
             pytest.raises(StoreUnavailableError, match="the server ended the connection"),
-            store.settling(letter(1), handed(letter(1))) as connection,
+            store.settling(delivery(1), record(delivery(1))) as connection,
         ):
             postgres.execute(f"SELECT pg_terminate_backend({connection.info.backend_pid}, 5000)")
-        assert store.waits("notify", "xyz")
+        assert store.has_undelivered("notify", "xyz")

@@ -184,7 +184,7 @@ def follow(orders) -> None:
     )
     assert healed.redrive()
     assert list(orders.letters.list(all=True)) == []
-    assert any(list(orders.letters.handed(change.order_id)) for change in handed)
+    assert any(list(orders.letters.delivered(change.order_id)) for change in handed)
     assert len(handed) >= 1
 
 

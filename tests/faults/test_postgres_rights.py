@@ -476,7 +476,7 @@ CHANGED = {
     "ALTER TABLE {table} ADD CHECK (topic <> 'x')": "CHECK",
     "CREATE RULE quiet AS ON INSERT TO {table} DO INSTEAD NOTHING": "with rules",
     "CREATE TABLE {schema}.child () INHERITS ({table})": "inherits",
-    "DROP TABLE {schema}.feed_letters": "table feed_letters is missing",
+    "DROP TABLE {schema}.feed_deliveries": "table feed_deliveries is missing",
     "DROP INDEX {schema}.order_views_waiting": "order_views_waiting is missing",
     "ALTER TABLE {schema}.order_views ALTER body TYPE text USING ''": "order_views.body",
     "ALTER TABLE {schema}.feeds SET UNLOGGED": "lost in a crash",

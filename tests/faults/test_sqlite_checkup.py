@@ -54,7 +54,7 @@ CHANGES = {
         "trigger 't' on order_views is strange"
     ),
     "DROP TABLE tracking": "table tracking is missing",
-    "DROP INDEX feed_letters_order": "index feed_letters_order is missing",
+    "DROP INDEX feed_deliveries_order": "index feed_deliveries_order is missing",
     "DROP TABLE feeds; CREATE TABLE feeds (name TEXT, position INTEGER)": (
         "table feeds was changed"
     ),

@@ -19,7 +19,7 @@ from lifecycle.audit.verify import verify
 from lifecycle.errors import StoreUnavailableError
 from lifecycle.log.codec import decode_event
 from lifecycle.log.contract import Outcome, Record
-from lifecycle.log.feed_store import EPOCH, Handed, Letter
+from lifecycle.log.feed_store import EPOCH, Delivery, DeliveryRecord
 from lifecycle.log.stores.sqlite import files as sqlite_files
 from lifecycle.log.stores.sqlite.files import LOOK_SECONDS, OpenFiles
 from lifecycle.log.stores.sqlite.log import SQLiteLog
@@ -250,20 +250,20 @@ def test_control_without_the_check_of_the_file_acknowledged_events_are_lost(log,
 
 # Views and feeds on the same file
 
-WAITING = Letter("mail", 1, "xyz", "why", 1, EPOCH)
-TAKEN = Handed("mail", 1, "xyz", EPOCH, 1)
+WAITING = Delivery("mail", 1, "xyz", "why", 1, EPOCH)
+RECORD = DeliveryRecord("mail", 1, "xyz", EPOCH, 1)
 
 
 def test_a_feed_takes_no_position_in_another_file(log, path, change):
     log.feeds.begin("mail", 0)
-    assert log.feeds.move("mail", 0, 1)
+    assert log.feeds.advance("mail", 0, 1)
     change(path)
 
     with pytest.raises(StoreUnavailableError, match=CHANGED):
-        log.feeds.move("mail", 1, 2)
+        log.feeds.advance("mail", 1, 2)
     with (
         pytest.raises(StoreUnavailableError, match=CHANGED),
-        log.feeds.settling(WAITING, TAKEN) as connection,
+        log.feeds.settling(WAITING, RECORD) as connection,
     ):
         connection.execute("CREATE TABLE written_by_a_handler (x)")
 
@@ -272,11 +272,11 @@ def test_a_feed_whose_file_changes_during_its_transaction_raises(log, path, chan
     if change is replace_by_a_backup_after_a_checkpoint:
         change = replace_by_a_backup  # there is no checkpoint while somebody writes
     log.feeds.begin("mail", 0)
-    assert log.feeds.park(0, WAITING)
+    assert log.feeds.enqueue(0, WAITING)
 
     with (
         pytest.raises(StoreUnavailableError, match=CHANGED),
-        log.feeds.settling(WAITING, TAKEN),
+        log.feeds.settling(WAITING, RECORD),
     ):
         change(path)
 

@@ -11,7 +11,7 @@ from lifecycle.audit.checkpoint import Checkpoint, Contradiction, is_continued, 
 from lifecycle.audit.note import Note
 from lifecycle.audit.tree import LogTree
 from lifecycle.audit.verify import verify
-from lifecycle.log.feed_store import Letter
+from lifecycle.log.feed_store import Delivery
 from lifecycle.log.stores.postgres.log import PostgresLog
 from lifecycle.log.stores.sqlite.log import SQLiteLog
 from tests.insider import (
@@ -102,12 +102,12 @@ def test_a_letter_about_no_event_is_named_whether_dead_or_to_be_handed_over_agai
     seen = make(1)
     seen.log.feeds.begin("mail", 0)
     end = seen.log.last_position()
-    assert seen.log.feeds.park(0, Letter("mail", end, "nobody", "why", 1, due_at))
+    assert seen.log.feeds.enqueue(0, Delivery("mail", end, "nobody", "why", 1, due_at))
 
     (finding,) = seen.verified().findings
 
     assert finding.position == end
-    assert "subscription 'mail' holds a letter about no event" in finding.sentence
+    assert "subscription 'mail' holds a delivery of no event" in finding.sentence
 
 
 @pytest.mark.parametrize("seed", SEEDS)

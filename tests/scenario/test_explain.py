@@ -89,7 +89,7 @@ def test_the_story_says_what_subscribers_were_told_of_this_order_and_when(folder
     assert "No subscription noted" in part("--log-at", "2026-07-07T12:05:00Z")
 
 
-def test_the_story_says_what_a_subscription_did_not_take(folder):
+def test_the_story_says_what_was_not_delivered_to_a_subscription(folder):
     def fails(change):
         raise OSError
 
@@ -97,7 +97,8 @@ def test_the_story_says_what_a_subscription_did_not_take(folder):
         orders.subscription("broken", fails, attempts=1).catch_up()
 
     assert (
-        "broken was not told of position 1: the letter is dead, after 1 attempt" in told(folder).out
+        "broken was not told of position 1: its delivery is dead, after 1 attempt"
+        in told(folder).out
     )
 
 

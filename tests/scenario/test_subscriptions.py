@@ -1,7 +1,7 @@
 """A handler that raises, hangs, dies and recovers: nothing missed, nothing out of order.
 
 Each order's changes come one after the other, whatever happens to the handler, and those of other
-orders come on time. What is written with the connection that is handed over is written once.
+orders come on time. What is written with the connection that a handler gets is written once.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from random import Random
 import pytest
 
 from lifecycle import InvalidArgumentError, Orders, connect, connect_async
-from lifecycle.log.feed_store import Letter
+from lifecycle.log.feed_store import Delivery
 from lifecycle.projections.change_feed import OrderChange
-from lifecycle.projections.feed_reader import is_handing_over, named_reader
-from lifecycle.projections.handover import Terms
+from lifecycle.projections.dispatcher import DeliveryPolicy
+from lifecycle.projections.feed_reader import is_alive, named_reader
 from tests.faults.children import Child
 from tests.scenario.command_line import run
 
@@ -146,7 +146,7 @@ def test_the_changes_of_other_orders_do_not_wait_for_one_that_fails(orders, cloc
 
 
 def test_pauses_double_up_to_ten_minutes_and_differ():
-    terms = Terms(exactly_once=False, attempts=40, pause=1.0, timeout=60)
+    terms = DeliveryPolicy(exactly_once=False, attempts=40, pause=1.0, timeout=60)
     for attempts, longest in ((1, 1), (2, 2), (5, 16), (11, 600), (99, 600)):
         pauses = [terms.pause_after(attempts).total_seconds() for _ in range(50)]
         assert longest / 2 <= min(pauses) < max(pauses) <= longest
@@ -169,13 +169,13 @@ def test_by_default_a_change_is_tried_for_more_than_two_hours(orders, clock):
     assert tried[-1] - tried[0] > timedelta(hours=2)
 
 
-def test_control_a_reader_that_does_not_ask_who_waits_hands_over_out_of_order(
+def test_control_a_reader_that_does_not_ask_what_waits_delivers_out_of_order(
     orders, clock, monkeypatch
 ):
     mailbox = Mailbox()
     mailbox.is_down = lambda change: change.after == "brand_new" and clock.now == NOON
     record(orders, "xyz")
-    monkeypatch.setattr(type(orders.log.feeds), "waits", lambda *_: False)
+    monkeypatch.setattr(type(orders.log.feeds), "has_undelivered", lambda *_: False)
     reader = orders.subscription("mail", mailbox.take)
     for _ in range(3):
         reader.catch_up()
@@ -225,7 +225,7 @@ def test_while_a_handler_hangs_other_orders_go_on_and_its_own_waits(database):
             until(lambda: mailbox.has("good better"))
             assert mailbox.got["bad"] == []
             (first, *_) = orders.letters.list(all=True)
-            assert (first.order_id, first.state, first.attempts) == ("bad", "in hand", 1)
+            assert (first.order_id, first.state, first.attempts) == ("bad", "in progress", 1)
             record(orders, "later")
             until(lambda: mailbox.has("later"))
             mailbox.go.set()
@@ -349,7 +349,7 @@ def test_a_loop_that_shuts_down_waits_for_the_step_of_a_reader(database, caplog)
 
 
 def died(url: str, attempts: int) -> tuple[int, list[str]]:
-    """Hand over in a process that one order's changes end; return how it ended and what it took."""
+    """Deliver in a process that one order's changes end; return how it ended and what it got."""
 
     def read(sending: int) -> None:
         def take(change: OrderChange) -> None:
@@ -381,41 +381,41 @@ def test_a_handler_that_ends_the_process_becomes_a_dead_letter_and_others_go_on(
         dead, *behind = orders.letters.list()
         assert (dead.state, dead.attempts) == ("dead", 3)
         assert dead.reason == "the handler has not returned, or its process ended"
-        assert [letter.state for letter in behind] == ["behind"] * 4
+        assert [letter.state for letter in behind] == ["blocked"] * 4
 
 
 def test_a_reader_is_known_to_live_while_its_process_does():
     with named_reader() as here:
-        assert is_handing_over(here)
+        assert is_alive(here)
         _, *rest = here.split(" ")
-        assert is_handing_over(" ".join(["elsewhere", *rest])) is None
-    assert is_handing_over(here) is False
+        assert is_alive(" ".join(["elsewhere", *rest])) is None
+    assert is_alive(here) is False
 
 
 def test_a_reader_is_known_to_be_gone_before_anybody_has_waited_for_its_process():
-    def hand_over(sending: int) -> None:
+    def deliver(sending: int) -> None:
         with named_reader() as name:
             os.write(sending, name.encode())
             time.sleep(60)
 
-    child = Child(hand_over)
+    child = Child(deliver)
     name = child.first_bytes().decode()
-    assert is_handing_over(name)
+    assert is_alive(name)
     child.kill()
-    until(lambda: is_handing_over(name) is False)
+    until(lambda: is_alive(name) is False)
     child.collect()
-    assert is_handing_over(name) is False
+    assert is_alive(name) is False
 
 
-def test_what_a_reader_on_another_host_has_in_its_hands_is_taken_over_when_its_time_is_up(
+def test_what_a_reader_on_another_host_has_in_progress_is_taken_over_when_its_time_is_up(
     orders, clock
 ):
     mailbox = Mailbox()
     record(orders, "xyz", STEPS[:1])
     reader = orders.subscription("mail", mailbox.take, timeout=60)
     reader.position  # noqa: B018 - it begins there
-    elsewhere = Letter("mail", 1, "xyz", "why", 1, clock.now + timedelta(minutes=2), "far 1 2 3")
-    assert orders.log.feeds.park(0, elsewhere)
+    elsewhere = Delivery("mail", 1, "xyz", "why", 1, clock.now + timedelta(minutes=2), "far 1 2 3")
+    assert orders.log.feeds.enqueue(0, elsewhere)
     assert reader.catch_up() == 0
     clock.wait(minutes=2)
     assert reader.catch_up() == 1
@@ -430,9 +430,9 @@ def called(url: str, write: Write, *, exactly_once: bool) -> None:
 
 
 def awaited(url: str, write: Write, *, exactly_once: bool) -> None:
-    async def take(*handed: object) -> None:
+    async def take(*given: object) -> None:
         await asyncio.sleep(0)
-        write(*handed)
+        write(*given)
 
     async def read() -> None:
         async with connect_async(url) as orders:
@@ -492,15 +492,17 @@ def test_under_kills_everything_is_written_once_and_in_order(database, ledger, w
         wanted = [(change.position, change.order_id) for change in orders.changes()]
         assert written(orders, table) == wanted
         for order_id in MANY.split():
-            took = list(orders.letters.handed(order_id))
-            assert [(each.outcome, each.subscription) for each in took] == [("taken", "ledger")] * 5
+            took = list(orders.letters.delivered(order_id))
+            assert [(each.outcome, each.subscription) for each in took] == [
+                ("delivered", "ledger")
+            ] * 5
         assert list(orders.letters.list(all=True)) == []
 
 
 def test_control_with_a_connection_of_its_own_a_killed_handler_writes_something_twice(tmp_path):
     url, own = f"sqlite:///{tmp_path}/orders.db", f"{tmp_path}/own.db"
     with connect(url) as orders:
-        record(orders, MANY)
+        record(orders, "a b c d")
     with closing(sqlite3.connect(own)) as connection:
         connection.execute("CREATE TABLE ledger (position integer)")
 
@@ -509,14 +511,14 @@ def test_control_with_a_connection_of_its_own_a_killed_handler_writes_something_
             os.write(sending, b".")
             with closing(sqlite3.connect(own, isolation_level=None)) as connection:
                 connection.execute("INSERT INTO ledger VALUES (?)", (change.position,))
-            time.sleep(0.02)  # written and not yet noted as taken: some kills come here
+            time.sleep(0.02)  # written and not yet settled: some kills come here
 
         called(url, write, exactly_once=False)
 
     killed_at_random(read)
     with closing(sqlite3.connect(own)) as connection:
         rows = [position for (position,) in connection.execute("SELECT position FROM ledger")]
-    assert set(rows) == set(range(1, 5 * len(MANY.split()) + 1))
+    assert set(rows) == set(range(1, 21))
     assert len(rows) > len(set(rows))
 
 
@@ -539,7 +541,7 @@ def test_letters_are_listed_and_shown_without_any_handler(stuck, tmp_path):
     listed = run("letters", "list", "--json", "--db", stuck, cwd=tmp_path).value
     assert [(each["position"], each["state"], each["attempts"]) for each in listed] == [
         (2, "dead", 1),
-        (4, "behind", 0),
+        (4, "blocked", 0),
     ]
     shown = run("letters", "show", "mail", "2", "--json", "--db", stuck, cwd=tmp_path).value
     assert shown == listed[0]
@@ -558,7 +560,7 @@ def test_letters_are_listed_and_shown_without_any_handler(stuck, tmp_path):
     assert "lifecycle history bad" in text
 
 
-def test_what_is_redriven_at_the_command_line_is_handed_over_where_the_subscription_runs(
+def test_what_is_redriven_at_the_command_line_is_delivered_where_the_subscription_runs(
     stuck, tmp_path
 ):
     told = run("letters", "redrive", "mail", "2", "--json", "--db", stuck, cwd=tmp_path)
@@ -581,14 +583,15 @@ def test_what_is_dropped_is_kept_with_its_reason_and_the_next_goes_on(stuck, tmp
     with connect(stuck) as orders:
         mailbox = Mailbox()
         assert orders.subscription("mail", mailbox.take).catch_up() == 1
-    told = run("letters", "handed", "bad", "--json", "--db", stuck, cwd=tmp_path).value
+    told = run("letters", "delivered", "bad", "--json", "--db", stuck, cwd=tmp_path).value
     assert [(each["position"], each["outcome"], each["reason"]) for each in told] == [
         (2, "dropped", "the customer called"),
-        (4, "taken", ""),
+        (4, "delivered", ""),
     ]
-    assert "the customer called" in run("letters", "handed", "bad", "--db", stuck, cwd=tmp_path).out
-    nothing = run("letters", "handed", "nobody", "--db", stuck, cwd=tmp_path)
-    assert nothing.out == "nothing of this order was handed over\n"
+    told = run("letters", "delivered", "bad", "--db", stuck, cwd=tmp_path)
+    assert "the customer called" in told.out
+    nothing = run("letters", "delivered", "nobody", "--db", stuck, cwd=tmp_path)
+    assert nothing.out == "nothing of this order was delivered\n"
 
 
 @pytest.mark.parametrize(
@@ -598,7 +601,7 @@ def test_what_is_dropped_is_kept_with_its_reason_and_the_next_goes_on(stuck, tmp
 def test_a_letter_that_is_none_is_the_answer_no(stuck, tmp_path, command):
     answer = run("letters", *command, "--db", stuck, cwd=tmp_path)
     assert answer.code == 1
-    assert "subscription 'mail' has no letter at position 1" in answer.err
+    assert "subscription 'mail' has nothing undelivered at position 1" in answer.err
 
 
 def test_a_letter_is_not_dropped_without_a_reason(stuck):
@@ -610,7 +613,7 @@ def test_a_letter_is_not_dropped_without_a_reason(stuck):
         assert orders.letters.drop("mail", 2, reason="why").reason == "why"
 
 
-def test_what_was_handed_over_says_to_whom_and_when(orders, clock):
+def test_what_was_delivered_says_to_whom_and_when(orders, clock):
     mailbox = Mailbox()
     mailbox.is_down = lambda _: clock.now == NOON
     record(orders, "xyz", STEPS[:1])
@@ -620,7 +623,7 @@ def test_what_was_handed_over_says_to_whom_and_when(orders, clock):
     for name in ("mail", "label"):
         orders.subscription(name, mailbox.take).catch_up()
     hour_later = NOON + timedelta(hours=1)
-    assert [each[:5] for each in orders.letters.handed("xyz")] == [
+    assert [each[:5] for each in orders.letters.delivered("xyz")] == [
         ("label", 1, "xyz", hour_later, 2),
         ("mail", 1, "xyz", hour_later, 2),
     ]

@@ -46,7 +46,7 @@ LIVE = {
     "FixedHeaders": "it holds secrets",
     "HmacSignatures": "it holds secrets",
     "HttpClient": "it holds connections",
-    "Letters": "it holds a log",
+    "DeadLetters": "it holds a log",
     "LogMapper": "it belongs to the application of a log",
     "OrderLog": "it holds a log",
     "OrderRecorder": "it holds a log",

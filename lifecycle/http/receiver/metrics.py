@@ -32,8 +32,8 @@ _GAUGES: Final = {
     "late_events": ("Events recorded after one that they precede; orders of a day.", ()),
     "missing_events": ("States that no event named; orders of a day.", ()),
     "feed_lag_records": ("Records that a subscription has to pass.", ("feed",)),
-    "feed_dead_letters": ("Changes that were not taken.", ("feed",)),
-    "feed_retries": ("Changes to be handed over again.", ("feed",)),
+    "feed_dead_letters": ("Dead letters, and what they block.", ("feed",)),
+    "feed_retries": ("Changes to be delivered again.", ("feed",)),
     "views_lag_records": ("Records that stored views lack.", ()),
     "attention_items": ("What nobody reviewed.", ("kind",)),
     "oldest_waiting_seconds": ("How long the order waits that waits longest.", ()),
@@ -94,7 +94,7 @@ class ReceiverMetrics:
         gauges["oldest_waiting_seconds"].set(figures.oldest_waiting)
         for feed in figures.feeds:
             gauges["feed_lag_records"].labels(feed.name).set(max(figures.end - feed.position, 0))
-            gauges["feed_dead_letters"].labels(feed.name).set(feed.letters)
+            gauges["feed_dead_letters"].labels(feed.name).set(feed.dead_letters)
             gauges["feed_retries"].labels(feed.name).set(feed.retries)
         for kind in KINDS:
             gauges["attention_items"].labels(kind).set(figures.attention.get(kind, 0))

@@ -8,9 +8,9 @@ from datetime import datetime
 from threading import RLock
 
 from lifecycle.log.feed_store import (
+    Delivery,
+    DeliveryRecord,
     FeedStore,
-    Handed,
-    Letter,
     MovedOnError,
     SubscriptionPosition,
 )
@@ -22,8 +22,8 @@ class MemoryFeeds(FeedStore):
     def __init__(self) -> None:
         self._lock = RLock()
         self._positions: dict[str, int] = {}
-        self._letters: dict[tuple[str, int], Letter] = {}
-        self._handed: list[Handed] = []
+        self._deliveries: dict[tuple[str, int], Delivery] = {}
+        self._records: list[DeliveryRecord] = []
 
     def begin(self, name: str, position: int) -> int:
         """Return where a subscription stands; a new one begins at `position`."""
@@ -35,86 +35,90 @@ class MemoryFeeds(FeedStore):
         with self._lock:
             return [self._standing(*each) for each in sorted(self._positions.items())]
 
-    def move(self, name: str, before: int, after: int) -> bool:
-        """Move a position; False if it is no longer at `before`."""
+    def advance(self, name: str, before: int, after: int) -> bool:
+        """Advance a position; False if it is no longer at `before`."""
         with self._lock:
             if self._positions.get(name) != before:
                 return False
             self._positions[name] = after
             return True
 
-    def park(self, before: int, letter: Letter) -> bool:
-        """Keep a letter and move the position to it."""
+    def enqueue(self, before: int, delivery: Delivery) -> bool:
+        """Keep a delivery and advance the position to it."""
         with self._lock:
-            if not self.move(letter.subscription, before, letter.position):
+            if not self.advance(delivery.subscription, before, delivery.position):
                 return False
-            self._letters[letter.subscription, letter.position] = letter
+            self._deliveries[delivery.subscription, delivery.position] = delivery
             return True
 
-    def waits(self, name: str, order_id: str) -> bool:
-        """Tell whether a letter of this order waits."""
+    def has_undelivered(self, name: str, order_id: str) -> bool:
+        """Tell whether an earlier change of this order is not delivered yet."""
         with self._lock:
             return any(each.order_id == order_id for each in self._kept(name))
 
-    def letters(self, name: str, after: int, at_most: int, *, all: bool = False) -> list[Letter]:
-        """Return the next letters with positions above `after`, by position."""
+    def undelivered(
+        self, name: str, after: int, at_most: int, *, all: bool = False
+    ) -> list[Delivery]:
+        """Return the next deliveries with positions above `after`, by position."""
         with self._lock:
             found = self._kept(name) if all else self._dead(name)
             return [each for each in found if each.position > after][:at_most]
 
-    def due(self, name: str, now: datetime, after: int, at_most: int) -> list[Letter]:
-        """Return the first letters of their orders that are due, or in somebody's hands."""
-        firsts: dict[str, Letter] = {}
+    def due(self, name: str, now: datetime, after: int, at_most: int) -> list[Delivery]:
+        """Return the first deliveries of their orders that are due, or in progress."""
+        firsts: dict[str, Delivery] = {}
         with self._lock:
-            for letter in self._kept(name):
-                firsts.setdefault(letter.order_id, letter)
+            for delivery in self._kept(name):
+                firsts.setdefault(delivery.order_id, delivery)
         return [
             each
             for each in firsts.values()
             if each.position > after and each.due_at and (each.due_at <= now or each.reader)
         ][:at_most]
 
-    def replace(self, before: Letter, after: Letter) -> bool:
-        """Change a letter; False if it is no longer as `before`."""
+    def replace(self, before: Delivery, after: Delivery) -> bool:
+        """Change a delivery; False if it is no longer as `before`."""
         with self._lock:
-            if self._letters.get(before[:2]) != before:
+            if self._deliveries.get(before[:2]) != before:
                 return False
-            self._letters[before[:2]] = after
+            self._deliveries[before[:2]] = after
             return True
 
-    def settle(self, letter: Letter, handed: Handed) -> bool:
-        """Keep what was handed over instead of its letter; False if that has changed."""
+    def settle(self, delivery: Delivery, record: DeliveryRecord) -> bool:
+        """Keep the record of a delivery instead of it; False if that has changed."""
         with self._lock:
-            if self._letters.get(letter[:2]) != letter:
+            if self._deliveries.get(delivery[:2]) != delivery:
                 return False
-            del self._letters[letter[:2]]
-            self._handed.append(handed)
+            del self._deliveries[delivery[:2]]
+            self._records.append(record)
             return True
 
     @contextmanager
-    def settling(self, letter: Letter, handed: Handed) -> Iterator[None]:
+    def settling(self, delivery: Delivery, record: DeliveryRecord) -> Iterator[None]:
         """Settle once the block is done; there is nothing to write with."""
         yield None
-        if not self.settle(letter, handed):
+        if not self.settle(delivery, record):
             raise MovedOnError
 
     def cut_off(self, connection: object) -> None:
         """Do nothing: there is no connection."""
 
-    def handed(self, order_id: str, after: tuple[str, int], at_most: int) -> list[Handed]:
-        """Return the next handings over of an order, by subscription and position."""
+    def delivered(
+        self, order_id: str, after: tuple[str, int], at_most: int
+    ) -> list[DeliveryRecord]:
+        """Return the next records of an order, by subscription and position."""
         with self._lock:
-            found = sorted(each for each in self._handed if each.order_id == order_id)
+            found = sorted(each for each in self._records if each.order_id == order_id)
         return [each for each in found if each[:2] > after][:at_most]
 
     def _standing(self, name: str, position: int) -> SubscriptionPosition:
         dead = len(self._dead(name))
         return SubscriptionPosition(name, position, dead, len(self._kept(name)) - dead)
 
-    def _kept(self, name: str) -> list[Letter]:
-        return [each for key, each in sorted(self._letters.items()) if key[0] == name]
+    def _kept(self, name: str) -> list[Delivery]:
+        return [each for key, each in sorted(self._deliveries.items()) if key[0] == name]
 
-    def _dead(self, name: str) -> list[Letter]:
+    def _dead(self, name: str) -> list[Delivery]:
         kept = self._kept(name)
         orders = {each.order_id for each in kept if each.due_at is None}
         return [each for each in kept if each.order_id in orders]

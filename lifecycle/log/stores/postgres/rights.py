@@ -31,7 +31,7 @@ _READS_ALL: Final = _READS | {("SELECT", table.name) for table in (*LINKS, *BESI
 _FOLLOWS: Final = (
     _READS_ALL
     | {(right, table.name) for table in BESIDE for right in ("INSERT", "UPDATE", "DELETE")}
-) - {("DELETE", "feeds"), ("UPDATE", "feed_handed"), ("DELETE", "feed_handed")}
+) - {("DELETE", "feeds"), ("UPDATE", "feed_delivered"), ("DELETE", "feed_delivered")}
 
 _MAKE: Final = qualified(
     """DO $role$ BEGIN

@@ -1,6 +1,6 @@
 """Subscriptions in three tables beside the log: what SQLite and PostgreSQL share.
 
-Every change says from what: a position or a letter that is no longer so shows that another
+Every change says from what: a position or a delivery that is no longer so shows that another
 reader was first, and nothing of that transaction is kept.
 """
 
@@ -14,9 +14,9 @@ from typing import Any, Final, NamedTuple
 from lifecycle.errors import StoreUnavailableError
 from lifecycle.log.feed_store import (
     EPOCH,
+    Delivery,
+    DeliveryRecord,
     FeedStore,
-    Handed,
-    Letter,
     MovedOnError,
     SubscriptionPosition,
 )
@@ -31,8 +31,8 @@ Statement = tuple[str, Sequence[object]]
 
 _NEVER: Final = 2**63 - 1
 _PARTS: Final = {
-    "letter": "feed, position, order_id, reason, attempts, due_at, reader",
-    "dead": "EXISTS (SELECT 1 FROM feed_letters dead WHERE dead.feed = l.feed "
+    "delivery": "feed, position, order_id, reason, attempts, due_at, reader",
+    "dead": "EXISTS (SELECT 1 FROM feed_deliveries dead WHERE dead.feed = l.feed "
     "AND dead.order_id = l.order_id AND dead.due_at = 9223372036854775807)",
 }
 
@@ -44,42 +44,44 @@ class FeedStatements(NamedTuple):
     position: str = "SELECT position FROM feeds WHERE name = ?"
     positions: str = (
         "SELECT name, position, "
-        "(SELECT count(*) FROM feed_letters l WHERE l.feed = name AND {dead}), "
-        "(SELECT count(*) FROM feed_letters l WHERE l.feed = name AND NOT {dead}) "
+        "(SELECT count(*) FROM feed_deliveries l WHERE l.feed = name AND {dead}), "
+        "(SELECT count(*) FROM feed_deliveries l WHERE l.feed = name AND NOT {dead}) "
         "FROM feeds ORDER BY name"
     )
-    move: str = "UPDATE feeds SET position = ? WHERE name = ? AND position = ? RETURNING position"
-    park: str = "INSERT INTO feed_letters ({letter}) VALUES (?, ?, ?, ?, ?, ?, ?)"
-    waits: str = "SELECT 1 FROM feed_letters WHERE feed = ? AND order_id = ? LIMIT 1"
-    letters: str = (
-        "SELECT {letter} FROM feed_letters l WHERE feed = ? AND position > ? AND {dead} "
+    advance: str = (
+        "UPDATE feeds SET position = ? WHERE name = ? AND position = ? RETURNING position"
+    )
+    enqueue: str = "INSERT INTO feed_deliveries ({delivery}) VALUES (?, ?, ?, ?, ?, ?, ?)"
+    has_undelivered: str = "SELECT 1 FROM feed_deliveries WHERE feed = ? AND order_id = ? LIMIT 1"
+    dead: str = (
+        "SELECT {delivery} FROM feed_deliveries l WHERE feed = ? AND position > ? AND {dead} "
         "ORDER BY position LIMIT ?"
     )
-    all_letters: str = (
-        "SELECT {letter} FROM feed_letters WHERE feed = ? AND position > ? "
+    undelivered: str = (
+        "SELECT {delivery} FROM feed_deliveries WHERE feed = ? AND position > ? "
         "ORDER BY position LIMIT ?"
     )
     due: str = (
-        "SELECT {letter} FROM feed_letters l WHERE feed = ? AND position > ? "
+        "SELECT {delivery} FROM feed_deliveries l WHERE feed = ? AND position > ? "
         "AND (due_at <= ? OR reader <> '') "
-        "AND NOT EXISTS (SELECT 1 FROM feed_letters first WHERE first.feed = l.feed "
+        "AND NOT EXISTS (SELECT 1 FROM feed_deliveries first WHERE first.feed = l.feed "
         "AND first.order_id = l.order_id AND first.position < l.position) "
         "ORDER BY position LIMIT ?"
     )
     replace: str = (
-        "UPDATE feed_letters SET reason = ?, attempts = ?, due_at = ?, reader = ? "
+        "UPDATE feed_deliveries SET reason = ?, attempts = ?, due_at = ?, reader = ? "
         "WHERE feed = ? AND position = ? AND attempts = ? AND reader = ? RETURNING position"
     )
     remove: str = (
-        "DELETE FROM feed_letters WHERE feed = ? AND position = ? AND attempts = ? AND reader = ? "
-        "RETURNING position"
+        "DELETE FROM feed_deliveries "
+        "WHERE feed = ? AND position = ? AND attempts = ? AND reader = ? RETURNING position"
     )
     keep: str = (
-        "INSERT INTO feed_handed (feed, position, order_id, handed_at, attempts, outcome, reason) "
+        "INSERT INTO feed_delivered (feed, position, order_id, at, attempts, outcome, reason) "
         "VALUES (?, ?, ?, ?, ?, ?, ?)"
     )
-    handed: str = (
-        "SELECT feed, position, order_id, handed_at, attempts, outcome, reason FROM feed_handed "
+    delivered: str = (
+        "SELECT feed, position, order_id, at, attempts, outcome, reason FROM feed_delivered "
         "WHERE order_id = ? AND (feed > ? OR (feed = ? AND position > ?)) "
         "ORDER BY feed, position LIMIT ?"
     )
@@ -113,52 +115,54 @@ class TableFeeds(FeedStore):
         return list(map(SubscriptionPosition._make, self._found(self._sql.positions)))
 
     @retried
-    def move(self, name: str, before: int, after: int) -> bool:
-        """Move a position; False if it is no longer at `before`."""
-        return self._do((self._sql.move, (after, name, before)))
+    def advance(self, name: str, before: int, after: int) -> bool:
+        """Advance a position; False if it is no longer at `before`."""
+        return self._do((self._sql.advance, (after, name, before)))
 
     @retried
-    def park(self, before: int, letter: Letter) -> bool:
-        """Keep a letter and move the position to it."""
-        moved = (letter.position, letter.subscription, before)
-        return self._do((self._sql.move, moved), (self._sql.park, _row(letter)))
+    def enqueue(self, before: int, delivery: Delivery) -> bool:
+        """Keep a delivery and advance the position to it."""
+        advanced = (delivery.position, delivery.subscription, before)
+        return self._do((self._sql.advance, advanced), (self._sql.enqueue, _row(delivery)))
 
     @retried
-    def waits(self, name: str, order_id: str) -> bool:
-        """Tell whether a letter of this order waits."""
-        return bool(self._database.ask(self._sql.waits, name, order_id))
+    def has_undelivered(self, name: str, order_id: str) -> bool:
+        """Tell whether an earlier change of this order is not delivered yet."""
+        return bool(self._database.ask(self._sql.has_undelivered, name, order_id))
 
     @retried
-    def letters(self, name: str, after: int, at_most: int, *, all: bool = False) -> list[Letter]:
-        """Return the next letters with positions above `after`, by position."""
-        statement = self._sql.all_letters if all else self._sql.letters
-        return list(map(_letter, self._found(statement, name, after, at_most)))
+    def undelivered(
+        self, name: str, after: int, at_most: int, *, all: bool = False
+    ) -> list[Delivery]:
+        """Return the next deliveries with positions above `after`, by position."""
+        statement = self._sql.undelivered if all else self._sql.dead
+        return list(map(_delivery, self._found(statement, name, after, at_most)))
 
     @retried
-    def due(self, name: str, now: datetime, after: int, at_most: int) -> list[Letter]:
-        """Return the first letters of their orders that are due, or in somebody's hands."""
+    def due(self, name: str, now: datetime, after: int, at_most: int) -> list[Delivery]:
+        """Return the first deliveries of their orders that are due, or in progress."""
         found = self._database.ask(self._sql.due, name, after, microseconds(now), at_most)
-        return list(map(_letter, found))
+        return list(map(_delivery, found))
 
     @retried
-    def replace(self, before: Letter, after: Letter) -> bool:
-        """Change a letter; False if it is no longer as `before`."""
+    def replace(self, before: Delivery, after: Delivery) -> bool:
+        """Change a delivery; False if it is no longer as `before`."""
         return self._do((self._sql.replace, (*_row(after)[3:], *_key(before))))
 
     @retried
-    def settle(self, letter: Letter, handed: Handed) -> bool:
-        """Keep what was handed over instead of its letter; False if that has changed."""
-        return self._do(*self._settled(letter, handed))
+    def settle(self, delivery: Delivery, record: DeliveryRecord) -> bool:
+        """Keep the record of a delivery instead of it; False if that has changed."""
+        return self._do(*self._settled(delivery, record))
 
     @contextmanager
-    def settling(self, letter: Letter, handed: Handed) -> Iterator[Any]:
-        """Yield the driver's connection in a transaction that settles a letter.
+    def settling(self, delivery: Delivery, record: DeliveryRecord) -> Iterator[Any]:
+        """Yield the driver's connection in a transaction that settles a delivery.
 
         Raises:
             MovedOnError: it has changed; another reader was first.
-            StoreUnavailableError: nothing was kept, or nobody knows: the letter shows it.
+            StoreUnavailableError: nothing was kept, or nobody knows: the delivery shows it.
         """
-        remove, keep = self._settled(letter, handed)
+        remove, keep = self._settled(delivery, record)
         # Only beginning is asked again: what is done with the connection is not ours to repeat.
         begun, connection = retrying(self.url, self.retry_timeout, self._begun, remove, keep)
         try:
@@ -172,15 +176,17 @@ class TableFeeds(FeedStore):
         self._database.cut_off(connection)
 
     @retried
-    def handed(self, order_id: str, after: tuple[str, int], at_most: int) -> list[Handed]:
-        """Return the next handings over of an order, by subscription and position."""
+    def delivered(
+        self, order_id: str, after: tuple[str, int], at_most: int
+    ) -> list[DeliveryRecord]:
+        """Return the next records of an order, by subscription and position."""
         feed, position = after
-        found = self._found(self._sql.handed, order_id, feed, feed, position, at_most)
-        return [Handed._make((*row[:3], _time(row[3]), *row[4:])) for row in found]
+        found = self._found(self._sql.delivered, order_id, feed, feed, position, at_most)
+        return [DeliveryRecord._make((*row[:3], _time(row[3]), *row[4:])) for row in found]
 
-    def _settled(self, letter: Letter, handed: Handed) -> tuple[Statement, Statement]:
-        row = (*handed[:3], microseconds(handed.handed_at), *handed[4:])
-        return (self._sql.remove, _key(letter)), (self._sql.keep, row)
+    def _settled(self, delivery: Delivery, record: DeliveryRecord) -> tuple[Statement, Statement]:
+        row = (*record[:3], microseconds(record.at), *record[4:])
+        return (self._sql.remove, _key(delivery)), (self._sql.keep, row)
 
     def _found(self, statement: str, *parameters: object) -> list[Any]:
         """Return all rows of a statement; none where nobody ever subscribed."""
@@ -208,17 +214,17 @@ class TableFeeds(FeedStore):
         return True
 
 
-def _key(letter: Letter) -> tuple[object, ...]:
-    return letter.subscription, letter.position, letter.attempts, letter.reader
+def _key(delivery: Delivery) -> tuple[object, ...]:
+    return delivery.subscription, delivery.position, delivery.attempts, delivery.reader
 
 
-def _row(letter: Letter) -> tuple[object, ...]:
-    due = _NEVER if letter.due_at is None else microseconds(letter.due_at)
-    return (*letter[:5], due, letter.reader)
+def _row(delivery: Delivery) -> tuple[object, ...]:
+    due = _NEVER if delivery.due_at is None else microseconds(delivery.due_at)
+    return (*delivery[:5], due, delivery.reader)
 
 
-def _letter(row: Sequence[Any]) -> Letter:
-    return Letter._make((*row[:5], None if row[5] == _NEVER else _time(row[5]), row[6]))
+def _delivery(row: Sequence[Any]) -> Delivery:
+    return Delivery._make((*row[:5], None if row[5] == _NEVER else _time(row[5]), row[6]))
 
 
 def _time(microseconds: int) -> datetime:

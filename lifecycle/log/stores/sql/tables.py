@@ -110,7 +110,7 @@ VIEWS: Final = (GENERATIONS, ORDER_VIEWS, POISONED, TRACKING)
 FEEDS: Final = (
     Table("feeds", (text("name"), number("position")), "name"),
     Table(
-        "feed_letters",
+        "feed_deliveries",
         (
             text("feed"),
             number("position"),
@@ -121,15 +121,15 @@ FEEDS: Final = (
             text("reader"),
         ),
         "feed, position",
-        (Index("feed_letters_order", "feed, order_id, position, due_at"),),
+        (Index("feed_deliveries_order", "feed, order_id, position, due_at"),),
     ),
     Table(
-        "feed_handed",
+        "feed_delivered",
         (
             text("feed"),
             number("position"),
             text("order_id"),
-            number("handed_at"),
+            number("at"),
             number("attempts"),
             shown("outcome"),
             shown("reason"),
