@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing, contextmanager
-from datetime import UTC, datetime
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Unpack
 
 from lifecycle.core.argument import CheckedClock, check_type
 from lifecycle.core.provider import Provider
-from lifecycle.errors import InvalidArgumentError, MissingExtraError, StoreUrlError
+from lifecycle.errors import (
+    InvalidArgumentError,
+    MissingExtraError,
+    PoisonedOrdersError,
+    StoreUrlError,
+)
 from lifecycle.log.contract import Guarded, Log, Setting
 from lifecycle.registry import chosen_provider
+from lifecycle.service.attention import OVERDUE_AFTER, reviews_in, unreviewed_feeds
 from lifecycle.service.orders import Orders
 from lifecycle.service.resumption import Resumed, ResumeOptions
 
@@ -34,6 +41,7 @@ def connect(
     create: bool = True,
     clock: Clock | None = None,
     telemetry: bool = False,
+    overdue_after: timedelta = OVERDUE_AFTER,
 ) -> Orders:
     """Return the orders of the log at `url`; close it, or use it as a context manager.
 
@@ -45,19 +53,20 @@ def connect(
             passes False.
         clock: tells the time of what is recorded without one; the system's by default.
         telemetry: trace and measure what is recorded, by the OpenTelemetry API.
+        overdue_after: how long an order may wait for the provider until it wants attention.
 
     Raises:
         StoreUrlError: no store answers to `url`.
         StoreMissingError: there is no log and `create` is False.
         StoreUnavailableError: the store cannot be opened.
         MissingExtraError: the packages of the store, or of telemetry, are not installed.
-        InvalidArgumentError: there is no such provider, or it is none; `url` is no text, or
-            `clock` no clock.
+        InvalidArgumentError: there is no such provider, or it is none; `url` is no text,
+            `clock` no clock, or `overdue_after` no timedelta.
     """
     known, chosen = chosen_provider(provider)
     tell = _now if clock is None else CheckedClock(clock)
     log = open_log(url, create=create, clock=tell, telemetry=telemetry, providers=known)
-    return Orders(log, known, chosen, tell, _resume, redrives=create)
+    return Orders(log, known, chosen, tell, _resume, redrives=create, overdue_after=overdue_after)
 
 
 def orders_on(log: Log, provider: str | Provider = DEFAULT_PROVIDER) -> Orders:
@@ -76,6 +85,7 @@ def connect_async(
     create: bool = True,
     clock: Clock | None = None,
     telemetry: bool = False,
+    overdue_after: timedelta = OVERDUE_AFTER,
 ) -> AsyncOrders:
     """Return the same orders for coroutines: enter them with `async with`.
 
@@ -88,7 +98,9 @@ def connect_async(
     open_it = partial(
         open_log, url, create=create, clock=tell, telemetry=telemetry, providers=known
     )
-    return AsyncOrders(open_it, known, chosen, tell, _resume_async, redrives=create)
+    return AsyncOrders(
+        open_it, known, chosen, tell, _resume_async, redrives=create, overdue_after=overdue_after
+    )
 
 
 def _resume(orders: Orders, client: Any, **how: Unpack[ResumeOptions]) -> Resumed:
@@ -109,15 +121,33 @@ def open_log(
     create: bool = True,
     clock: Clock | None = None,
     telemetry: bool = False,
-    providers: Iterable[str] = (),
+    providers: Mapping[str, Provider] | None = None,
 ) -> Log:
-    """Return the log at `url`; as `connect`. Telemetry looks at the views of `providers`."""
+    """Return the log at `url`; as `connect`. Telemetry looks at the orders of `providers`."""
     log = _open_store(url, create=create, clock=clock or _now)
     if telemetry:
         from lifecycle.log.telemetry import observe
 
-        observe(log, providers)
+        known = providers or {}
+        observe(log, known, partial(_dead_letters, log), partial(_anomalies, log, known))
     return log
+
+
+def _dead_letters(log: Log) -> dict[str, int]:
+    return {feed.name: feed.dead_letters for feed in unreviewed_feeds(log, reviews_in(log))}
+
+
+def _anomalies(log: Log, providers: Mapping[str, Provider]) -> dict[str, int]:
+    """Count by provider the orders with anomalies that nobody reviewed, where views are stored."""
+    counts: Counter[str] = Counter()
+    for name, provider in providers.items():
+        orders = Orders(log, providers, provider, _now, _resume)
+        if orders.views.status().live is not None:
+            counts[name] = 0
+            with suppress(PoisonedOrdersError):
+                for _ in orders.find(anomalies=True):
+                    counts[name] += 1
+    return counts
 
 
 def _open_store(url: str, *, create: bool, clock: Clock) -> EventLog:

@@ -22,7 +22,7 @@ from lifecycle.cli.doctor import DISTRIBUTION, doctor
 from lifecycle.cli.evidence import evidence
 from lifecycle.cli.explain import explain
 from lifecycle.cli.failure import DONE, USAGE, ending_of
-from lifecycle.cli.letters import delivered, drop, letters, redrive, show_letter
+from lifecycle.cli.letters import delivered, drop, letters, prune, redrive, show_letter
 from lifecycle.cli.log import backup, copy, export, ingest, init
 from lifecycle.cli.new_provider import new
 from lifecycle.cli.orders import history, listing, show, watch
@@ -112,6 +112,7 @@ _LETTERS: Final[dict[str, Callable[..., None]]] = {
     "redrive": redrive,
     "drop": drop,
     "delivered": delivered,
+    "prune": prune,
 }
 dead_letters = typer.Typer(
     help="See what was not delivered to subscriptions, and what was.",

@@ -10,7 +10,7 @@ import typer
 
 from lifecycle.cli.choice import log_at, providers_asked
 from lifecycle.cli.failure import NO, Refusal
-from lifecycle.cli.option import DEFAULT_DATABASE, Database, Json, ProviderName, span_option
+from lifecycle.cli.option import DEFAULT_DATABASE, Database, Json, OverdueAfter, ProviderName
 from lifecycle.cli.output import Cell, print_json_array, print_table, say
 from lifecycle.composition import orders_on
 from lifecycle.core.instant import format_instant
@@ -20,10 +20,6 @@ from lifecycle.service.orders import Orders
 
 _STYLES = {"anomaly": "yellow", "overdue": "yellow"}
 _HEADINGS = ("subject", "since", "order", "found", "what to do")
-
-OverdueAfter = Annotated[
-    timedelta, span_option("--overdue-after", "How long an order may wait for the provider.")
-]
 
 Subject = Annotated[
     str | None, typer.Option("--review", metavar="SUBJECT", help="Mark this as reviewed.")

@@ -10,6 +10,7 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Container, Iterator
+from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, metadata, requires, version
 from typing import Final
 
@@ -25,7 +26,13 @@ from lifecycle.errors import StoreError, StoreUrlError
 from lifecycle.log.contract import ORDERS, Level, Log, Setting
 from lifecycle.log.feed_store import SubscriptionPosition
 from lifecycle.registry import FoundProvider, find_provider, found_providers, known_providers
-from lifecycle.service.attention import quarantined_of, reviews_in, unreviewed_dead_letters
+from lifecycle.service.attention import (
+    hung_deliveries,
+    hung_handler_of,
+    quarantined_of,
+    reviews_in,
+    unreviewed_feeds,
+)
 from lifecycle.service.orders import Orders
 from lifecycle.service.receipt import DAMAGED
 
@@ -133,9 +140,13 @@ def checks_of_log(log: Log, provider: str | None = None) -> Iterator[Check]:
         if name not in known:
             yield _without_provider(log, name)
     reviews = reviews_in(log)
-    dead = unreviewed_dead_letters(log, reviews)
-    for feed in log.feeds.positions():
-        yield _feed(log.last_position(), feed._replace(dead_letters=dead[feed.name]))
+    hung = Counter(
+        each.subscription
+        for each in hung_deliveries(log, datetime.now(UTC))
+        if hung_handler_of(each) not in reviews
+    )
+    for feed in unreviewed_feeds(log, reviews):
+        yield _feed(log.last_position(), feed, hung[feed.name])
     # Whichever reads: the quarantine is one for all.
     for name in (*known, *known_providers())[:1]:
         yield _quarantine(orders_on(log, name), reviews)
@@ -220,12 +231,16 @@ def _quarantine(orders: Orders, reviews: Container[str]) -> Check:
     )
 
 
-def _feed(end: int, feed: SubscriptionPosition) -> Check:
+def _feed(end: int, feed: SubscriptionPosition, hung: int) -> Check:
     name = f"feed {feed.name}"
     behind = max(end - feed.position, 0)
     found = f"{counted(behind, 'record')} behind, {counted(feed.dead_letters, 'dead letter')}"
     if feed.retries:
         found += f", {counted(feed.retries, 'change')} to be delivered again"
+    if hung:
+        found += f", {counted(hung, 'call')} that did not return"
+        advice = "see what the handler waits for, and restart the process that follows it"
+        return Check(name, Level.ATTENTION, found, advice)
     if feed.dead_letters:
         advice = "run: lifecycle letters list; after a fix: lifecycle letters redrive"
         return Check(name, Level.ATTENTION, found, advice)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
 import typer
 
 from lifecycle.cli.choice import log_at
 from lifecycle.cli.failure import NO, Refusal
-from lifecycle.cli.option import DEFAULT_DATABASE, Database, Json, OrderId
+from lifecycle.cli.option import DEFAULT_DATABASE, Database, Json, OrderId, span_option
 from lifecycle.cli.output import (
     Cell,
     counted,
@@ -142,6 +142,21 @@ def delivered(order: OrderId, *, db: Database = DEFAULT_DATABASE, json: Json = F
             print_json_array(found)
         elif not print_table(_DELIVERED, ([each[name] for name in _DELIVERED] for each in found)):
             say("nothing of this order was delivered")
+
+
+def prune(
+    *,
+    older_than: Annotated[timedelta, span_option("--older-than", "How long ago it was, as 90d.")],
+    db: Database = DEFAULT_DATABASE,
+    json: Json = False,
+) -> None:
+    """Delete old records of what was delivered or dropped."""
+    with _letters_at(db) as kept:
+        pruned = kept.prune(older_than=older_than)
+    if json:
+        print_json({"pruned": pruned})
+    else:
+        say(f"{counted(pruned, 'record')} deleted")
 
 
 _DELIVERED = ("subscription", "position", "at", "attempts", "outcome", "reason")

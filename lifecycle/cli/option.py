@@ -58,9 +58,9 @@ def time_option(name: str, says: str) -> Any:
     return typer.Option(name, metavar="TIME", parser=read_time, help=says)
 
 
-def span_option(name: str, says: str) -> Any:
+def span_option(name: str, says: str, envvar: str | None = None) -> Any:
     """Return an option whose value is a span of time."""
-    return typer.Option(name, metavar="SPAN", parser=read_duration, help=says)
+    return typer.Option(name, metavar="SPAN", parser=read_duration, help=says, envvar=envvar)
 
 
 def read_provider(name: str) -> str:
@@ -113,6 +113,14 @@ ReceivedBefore = Annotated[
     datetime | None,
     time_option(
         "--received-before", "Only orders about which nothing was received since before then."
+    ),
+]
+OverdueAfter = Annotated[
+    timedelta,
+    span_option(
+        "--overdue-after",
+        "How long an order may wait for the provider until it wants attention.",
+        "LIFECYCLE_OVERDUE_AFTER",
     ),
 ]
 OrderId = Annotated[str, typer.Argument(metavar="ORDER", help="The order's id.")]

@@ -23,6 +23,7 @@ from lifecycle.cli.failure import DONE, Refusal
 from lifecycle.cli.option import (
     DEFAULT_DATABASE,
     Database,
+    OverdueAfter,
     ProviderName,
     span_option,
 )
@@ -90,6 +91,7 @@ def serve(
     reconcile: Reconcile = None,
     resume: Resume = False,
     metrics: Metrics = False,
+    overdue_after: OverdueAfter = "1d",  # type: ignore[assignment]  # typer parses it
     connections: MostConnections = None,
     db: Database = DEFAULT_DATABASE,
     provider: ProviderName = None,
@@ -103,7 +105,7 @@ def serve(
     from lifecycle.http.receiver import Receiver  # noqa: PLC0415 - `http` may not be installed
 
     gate = _gate(callbacks, credentials)
-    orders = connect_async(db, provider=provider)
+    orders = connect_async(db, provider=provider, overdue_after=overdue_after)
     routes = replace(callbacks.routes, metrics="/metrics" if metrics else None)
     receiver = Receiver(orders, gate, routes=routes)
     with _listening(host, port) as listening:

@@ -141,8 +141,12 @@ class FeedStore(Protocol):
         """Keep the record of a delivery instead of it; False if that has changed."""
         ...
 
-    def settling(self, delivery: Delivery, record: DeliveryRecord) -> AbstractContextManager[Any]:
+    def settling(
+        self, delivery: Delivery, record: DeliveryRecord, idle: float
+    ) -> AbstractContextManager[Any]:
         """Return a transaction that settles, and yields the driver's connection.
+
+        It may be `idle` for so many seconds, while the handler does something else.
 
         Raises:
             MovedOnError: the delivery has changed; nothing of the transaction is kept.
@@ -151,6 +155,10 @@ class FeedStore(Protocol):
 
     def cut_off(self, connection: Any) -> None:
         """Roll back what `settling` yielded and let it write nothing more, from another thread."""
+        ...
+
+    def prune(self, before: datetime, at_most: int) -> int:
+        """Delete records of before a time, and return how many."""
         ...
 
     def delivered(

@@ -6,8 +6,8 @@
 | `lifecycle.append.duration` | histogram, seconds | until it is durable, or failed |
 | `lifecycle.appended` | counter | entries, by `lifecycle.outcome` |
 | `lifecycle.feed.lag`, `lifecycle.views.lag` | gauges, records | how far readers are behind |
-| `lifecycle.feed.dead_letters` | gauge, changes | dead letters, and what they block |
-| `lifecycle.anomalies` | gauge, orders | of the stored views, those to look at |
+| `lifecycle.feed.dead_letters` | gauge, changes | dead letters, and what they block, not reviewed |
+| `lifecycle.anomalies` | gauge, orders | of the stored views, those to look at, not reviewed |
 
 Attributes name the store's kind, never an order and never what a body says.
 """
@@ -15,7 +15,7 @@ Attributes name the store's kind, never an order and never what a body says.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from functools import partial
 from time import perf_counter
@@ -26,7 +26,7 @@ from weakref import WeakSet
 from lifecycle.errors import LifecycleError, MissingExtraError
 from lifecycle.log.contract import Append
 from lifecycle.log.event_log import EventLog
-from lifecycle.log.view_store import Generation, Phase, ViewStore
+from lifecycle.log.view_store import Generation, Phase
 
 try:
     from opentelemetry.metrics import CallbackOptions, Observation, get_meter
@@ -43,6 +43,9 @@ _ERROR: Final = "error.type"
 _FEED: Final = "lifecycle.feed"
 _PROVIDER: Final = "lifecycle.provider"
 
+Count = Callable[[], Mapping[str, int]]
+"""Counts by name what nobody reviewed, when somebody asks."""
+
 _Measured = tuple[int, str, str]
 """A figure, and the attribute that says of what."""
 
@@ -50,8 +53,12 @@ _Measured = tuple[int, str, str]
 class Telemetry:
     """What watches one log; see `observe`."""
 
-    def __init__(self, log: EventLog, providers: Iterable[str] = ()) -> None:
+    def __init__(
+        self, log: EventLog, providers: Iterable[str], dead_letters: Count, anomalies: Count
+    ) -> None:
         self.log = log
+        self.dead_letters = dead_letters
+        self.anomalies = anomalies
         self.store = log.url.partition(":")[0]
         self.providers = tuple(providers)
         _OPEN.add(self)
@@ -61,9 +68,12 @@ class Telemetry:
         return _Watched(self.store, entries)
 
 
-def observe(log: EventLog, providers: Iterable[str] = ()) -> None:
-    """Have the appends of a log traced and measured, and its lags with the views of `providers`."""
-    log.on_append = Telemetry(log, providers).on_append
+def observe(log: EventLog, providers: Iterable[str], dead_letters: Count, anomalies: Count) -> None:
+    """Have the appends of a log traced and measured, and its lags with the views of `providers`.
+
+    `dead_letters` counts by subscription, `anomalies` by provider.
+    """
+    log.on_append = Telemetry(log, providers, dead_letters, anomalies).on_append
 
 
 _OPEN: Final = WeakSet[Telemetry]()
@@ -114,29 +124,29 @@ def _feed_lag(watched: Telemetry) -> Iterator[_Measured]:
 
 
 def _dead_letters(watched: Telemetry) -> Iterator[_Measured]:
-    for feed in watched.log.feeds.positions():
-        yield feed.dead_letters, _FEED, feed.name
+    for name, count in watched.dead_letters().items():
+        yield count, _FEED, name
 
 
 def _views_lag(watched: Telemetry) -> Iterator[_Measured]:
     end = watched.log.last_position()
-    for _, live in _live(watched):
+    for live in _live(watched):
         yield max(end - live.position, 0), _PROVIDER, live.provider
 
 
 def _anomalies(watched: Telemetry) -> Iterator[_Measured]:
-    for store, live in _live(watched):
-        yield store.odd(live), _PROVIDER, live.provider
+    for name, count in watched.anomalies().items():
+        yield count, _PROVIDER, name
 
 
-def _live(watched: Telemetry) -> Iterator[tuple[ViewStore, Generation]]:
+def _live(watched: Telemetry) -> Iterator[Generation]:
     store = watched.log.views
     if store is None:
         return
     for provider in watched.providers:
         for generation in store.generations(provider):
             if generation.phase is Phase.LIVE:
-                yield store, generation
+                yield generation
 
 
 class _Watched:

@@ -204,10 +204,6 @@ class ViewStore(Protocol):
         """Return the views of all orders above `after`, up to `until`."""
         ...
 
-    def odd(self, generation: Generation) -> int:
-        """Return how many orders show an anomaly."""
-        ...
-
     def poisoned(self, generation: Generation, after: str, at_most: int) -> list[Poisoned]:
         """Return the next orders above `after` that could not be folded, by order id."""
         ...

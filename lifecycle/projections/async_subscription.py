@@ -92,5 +92,6 @@ async def _next_call(calls: HandlerCalls, failure: Exception | None) -> HandlerC
         except asyncio.CancelledError as raised:
             canceled = raised
     if canceled is not None:
+        going.exception()  # else the loop reports it as never retrieved
         raise canceled
     return going.result()

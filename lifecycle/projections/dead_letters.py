@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from lifecycle.core.argument import check_type
@@ -13,6 +13,7 @@ from lifecycle.projections.change_feed import checked_position
 
 MAX_REASON_BYTES: Final = 500
 _PAGE: Final = 100
+_PRUNED_AT_ONCE: Final = 5000
 
 
 class DeadLetters:
@@ -74,6 +75,22 @@ class DeadLetters:
         while page := self._store.delivered(str(order_id), after, _PAGE):
             yield from page
             after = page[-1][:2]
+
+    def prune(self, *, older_than: timedelta) -> int:
+        """Delete the records of what was delivered or dropped longer ago; return how many.
+
+        They are kept for ever unless somebody prunes. On PostgreSQL this is for the owner of the
+        tables: no other role may take away what was recorded.
+
+        Raises:
+            InvalidArgumentError: it is no timedelta of a second or more.
+        """
+        if not isinstance(older_than, timedelta) or older_than < timedelta(seconds=1):
+            raise InvalidArgumentError("older_than", "a timedelta of a second or more")
+        before, pruned = self._clock() - older_than, 0
+        while more := self._store.prune(before, _PRUNED_AT_ONCE):
+            pruned += more
+        return pruned
 
     def _revive(self, delivery: Delivery) -> bool:
         if delivery.due_at is not None:

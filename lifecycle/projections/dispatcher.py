@@ -240,7 +240,7 @@ class Dispatcher:
                 failure = yield HandlerCall(change)
                 _roll_back_if(failure)
                 return int(self.store.settle(delivery, record))
-            with self.store.settling(delivery, record) as connection:
+            with self.store.settling(delivery, record, 2 * self.policy.timeout) as connection:
                 failure = yield HandlerCall(change, connection)
                 _roll_back_if(failure)
         except MovedOnError:

@@ -118,11 +118,14 @@ class Subscription:
 
     def _deliver_meanwhile(self, running: _RunningCall) -> None:
         """Deliver the changes of other orders until a call that hangs returns."""
-        if not running.cut_off() or self._hung >= _MOST_HUNG:
+        if not running.cut_off():
             return
-        self._hung += 1
         position = running.call.change.position
         LOG.warning("%s: the handler hangs at position %d", self.name, position)
+        if self._hung >= _MOST_HUNG:
+            LOG.error("%s: %d calls hang; nothing is delivered here", self.name, self._hung)
+            return
+        self._hung += 1
         with suppress(StoreClosedError):
             while not running.ended.wait(EVERY_SECONDS):
                 with surviving(self.name):

@@ -40,7 +40,7 @@ from lifecycle.service.arrival_reader import (
     as_bytes,
     checked_lines,
 )
-from lifecycle.service.attention import OVERDUE_AFTER, AttentionItem
+from lifecycle.service.attention import OVERDUE_AFTER, AttentionItem, checked_span
 from lifecycle.service.begun_request import BegunRequest
 from lifecycle.service.costly_bodies import is_costly, uncollected
 from lifecycle.service.figures import Figures
@@ -76,6 +76,7 @@ class AsyncOrders(Writes[Awaitable[AsyncReceipt]]):
         resume: Callable[..., Awaitable[Resumed]],
         *,
         redrives: bool = False,
+        overdue_after: timedelta = OVERDUE_AFTER,
     ) -> None:
         self.provider = provider
         self.log = cast("Log", _NotEntered())
@@ -85,6 +86,7 @@ class AsyncOrders(Writes[Awaitable[AsyncReceipt]]):
         self._clock = clock
         self._resume = resume
         self._redrives = redrives
+        self._overdue_after = checked_span(overdue_after)
 
     @property
     def is_open(self) -> bool:
@@ -93,7 +95,9 @@ class AsyncOrders(Writes[Awaitable[AsyncReceipt]]):
 
     async def __aenter__(self) -> Self:
         self.log = await asyncio.to_thread(self._open_log)
-        self._service = OrderService(self.log, self._providers, self.provider, self._clock)
+        self._service = OrderService(
+            self.log, self._providers, self.provider, self._clock, self._overdue_after
+        )
         # One thread: bodies that take long to read must not do so several at a time.
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="lifecycle-reader")
         if self._redrives:
@@ -281,7 +285,7 @@ class AsyncOrders(Writes[Awaitable[AsyncReceipt]]):
         self,
         *,
         all: bool = False,
-        overdue_after: timedelta = OVERDUE_AFTER,
+        overdue_after: timedelta | None = None,
         now: datetime | None = None,
     ) -> list[AttentionItem]:
         """Return what wants a person's attention; as `Orders.attention`."""

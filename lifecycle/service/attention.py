@@ -2,6 +2,7 @@
 
     orders that cannot be folded ┐
     dead letters                 │
+    handlers that hang           │
     the quarantine               ┼─→ AttentionItem ─→ review: by whom, and why
     anomalies                    │       ↑                │
     overdue orders               ┘       └── control ←────┘
@@ -23,7 +24,7 @@ from lifecycle.core.provider import Provider
 from lifecycle.core.view import FrozenValue, Instant, OrderView
 from lifecycle.errors import InvalidArgumentError, PoisonedOrdersError
 from lifecycle.log.contract import Log
-from lifecycle.log.feed_store import Delivery
+from lifecycle.log.feed_store import Delivery, SubscriptionPosition
 from lifecycle.log.view_store import Conditions
 from lifecycle.projections.dead_letters import undelivered
 from lifecycle.projections.fold_cache import FoldCache
@@ -32,7 +33,7 @@ from lifecycle.service.order_links import OrderLinks
 from lifecycle.service.quarantine import control_entries, quarantine_items
 
 AttentionKind = Literal[
-    "unreadable", "dead_letter", "quarantined", "linked_twice", "anomaly", "overdue"
+    "unreadable", "dead_letter", "hung_handler", "quarantined", "linked_twice", "anomaly", "overdue"
 ]
 """Why something wants attention, the worst first."""
 
@@ -46,11 +47,13 @@ MAX_WHY: Final = 1000
 KINDS: Final[tuple[AttentionKind, ...]] = get_args(AttentionKind)
 
 _WORST: Final = {kind: place for place, kind in enumerate(KINDS)}
+_PAGE: Final = 500
 _OURS: Final = {"correction"}
 
 _ADVICE: Final[Mapping[str, str]] = {
     "unreadable": "run: lifecycle verify",
     "dead_letter": "see: lifecycle letters list, mend the handler, then: lifecycle letters redrive",
+    "hung_handler": "see what the handler waits for, and restart the process that follows",
     "quarantined": "run: lifecycle quarantine, and after a fix: lifecycle quarantine --redrive",
     "linked_twice": "ask the provider whose id it is",
     "anomaly": "run: lifecycle history ORDER",
@@ -115,7 +118,12 @@ class Attention:
         reviews = reviews_in(self._log)
         found = (
             _reviewed(item, reviews)
-            for part in (self._dead_letters(), self._quarantine(), self._orders(rule))
+            for part in (
+                self._dead_letters(),
+                self._hung_handlers(rule.now),
+                self._quarantine(),
+                self._orders(rule),
+            )
             for item in part
         )
         wanted = [item for item in found if include_reviewed or item.review is None]
@@ -141,6 +149,12 @@ class Attention:
                 f"{found}: {each.reason}",
                 order_id=each.order_id,
             )
+
+    def _hung_handlers(self, now: datetime) -> Iterator[AttentionItem]:
+        for each in hung_deliveries(self._log, now):
+            found = f"{each.subscription} has not returned from the change at {each.position}"
+            subject = hung_handler_of(each)
+            yield _item("hung_handler", subject, found, order_id=each.order_id, since=each.due_at)
 
     def _quarantine(self) -> Iterator[AttentionItem]:
         for item in quarantine_items(
@@ -198,8 +212,8 @@ def reviews_in(log: Log, until: int | None = None) -> dict[str, Reviewed]:
     return {each.subject: each for each in entries if isinstance(each, Reviewed)}
 
 
-def unreviewed_dead_letters(log: Log, reviews: Container[str]) -> Counter[str]:
-    """Count the dead letters, with what they block, by subscription; not those reviewed."""
+def unreviewed_feeds(log: Log, reviews: Container[str]) -> list[SubscriptionPosition]:
+    """Return the subscriptions; reviewed dead letters, and what they block, are not counted."""
     counts, reviewed = Counter[str](), set[tuple[str, str]]()
     for each in undelivered(log.feeds):
         order = each.subscription, each.order_id
@@ -207,7 +221,16 @@ def unreviewed_dead_letters(log: Log, reviews: Container[str]) -> Counter[str]:
             reviewed.add(order)
         elif order not in reviewed:
             counts[each.subscription] += 1
-    return counts
+    return [feed._replace(dead_letters=counts[feed.name]) for feed in log.feeds.positions()]
+
+
+def hung_deliveries(log: Log, now: datetime) -> Iterator[Delivery]:
+    """Yield what has been in progress for twice the handler's timeout, or longer."""
+    for feed in log.feeds.positions():
+        after = 0
+        while page := log.feeds.due(feed.name, now, after, _PAGE):
+            after = page[-1].position
+            yield from (each for each in page if each.reader and (each.due_at or now) <= now)
 
 
 def anomaly_of(view: OrderView) -> str:
@@ -220,9 +243,25 @@ def dead_letter_of(delivery: Delivery) -> str:
     return f"dead_letter:{delivery.subscription}@{delivery.position}"
 
 
+def hung_handler_of(delivery: Delivery) -> str:
+    """Return the subject of a call that did not return: of this attempt only."""
+    return f"hung_handler:{delivery.subscription}@{delivery.position}.{delivery.attempts}"
+
+
 def quarantined_of(item: int) -> str:
     """Return the subject of an item of the quarantine."""
     return f"quarantined:{item}"
+
+
+def checked_span(overdue_after: object) -> timedelta:
+    """Return how long an order may wait.
+
+    Raises:
+        InvalidArgumentError: it is no timedelta.
+    """
+    if isinstance(overdue_after, timedelta):
+        return overdue_after
+    raise InvalidArgumentError("overdue_after", "a timedelta")
 
 
 def checked_review(subject: str, by: object, why: object, at: datetime) -> Reviewed:

@@ -12,7 +12,13 @@ from lifecycle.log.contract import Log
 from lifecycle.log.feed_store import SubscriptionPosition
 from lifecycle.log.view_store import Conditions, microseconds
 from lifecycle.projections.stored_views import StoredViews
-from lifecycle.service.attention import Attention, AttentionRule, waits_for_others
+from lifecycle.service.attention import (
+    Attention,
+    AttentionRule,
+    reviews_in,
+    unreviewed_feeds,
+    waits_for_others,
+)
 
 HEARD_WITHIN: Final = timedelta(days=1)
 
@@ -22,9 +28,10 @@ class Figures(NamedTuple):
 
     `late` are the events that were recorded after one that they precede, `missing` the states
     that no event named, both of orders heard of within a day. `feeds` are the subscriptions,
-    `end` is the last position. `views_lag` counts the records that stored views lack, None
-    without any. `attention` counts by kind what nobody reviewed. `oldest_waiting` is in
-    seconds: how long the order waits that waits longest for anybody but us.
+    their dead letters counted without those reviewed; `end` is the last position. `views_lag`
+    counts the records that stored views lack, None without any. `attention` counts by kind
+    what nobody reviewed. `oldest_waiting` is in seconds: how long the order waits that waits
+    longest for anybody but us.
     """
 
     late: int
@@ -48,7 +55,7 @@ def figures_of(log: Log, attention: Attention, views: StoredViews, rule: Attenti
     return Figures(
         sum(late for late, _ in heard),
         sum(missing for _, missing in heard),
-        tuple(log.feeds.positions()),
+        tuple(unreviewed_feeds(log, reviews_in(log))),
         log.last_position(),
         None if status.live is None else status.behind,
         Counter(item.kind for item in attention.items(rule, include_reviewed=False)),

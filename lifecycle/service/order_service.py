@@ -44,6 +44,7 @@ from lifecycle.service.attention import (
     AttentionItem,
     AttentionRule,
     checked_review,
+    checked_span,
 )
 from lifecycle.service.begun_request import (
     BegunRequest,
@@ -78,6 +79,7 @@ class OrderService:
         providers: Mapping[str, Provider],
         provider: Provider,
         clock: Callable[[], datetime],
+        overdue_after: timedelta = OVERDUE_AFTER,
     ) -> None:
         self.log = log
         self.provider = recognizer_of(provider)
@@ -87,6 +89,7 @@ class OrderService:
         self._fold_cache = FoldCache(log, self._providers)
         self.views = StoredViews(log, self._fold_cache, self.provider)
         self.clock = clock
+        self._overdue_after = checked_span(overdue_after)
         self._attention = Attention(log, self._fold_cache, self.provider, self.links)
 
     def feed(self, after: int) -> Feed:
@@ -237,22 +240,21 @@ class OrderService:
         return self._attention.unreviewed(pages, until) if anomalies else pages
 
     def attention(
-        self, overdue_after: timedelta, now: datetime | None, *, include_reviewed: bool
+        self, overdue_after: timedelta | None, now: datetime | None, *, include_reviewed: bool
     ) -> list[AttentionItem]:
         """Return what wants a person's attention, the worst first.
 
         Raises:
             InvalidArgumentError: a span that is no timedelta, a time without a zone.
         """
-        if not isinstance(overdue_after, timedelta):
-            raise InvalidArgumentError("overdue_after", "a timedelta")
+        span = self._overdue_after if overdue_after is None else checked_span(overdue_after)
         at = self.clock() if now is None else checked_time("now", now)
-        rule = AttentionRule(overdue_after, at)
+        rule = AttentionRule(span, at)
         return self._attention.items(rule, include_reviewed=include_reviewed)
 
     def figures(self) -> Figures:
         """Return what a monitor watches."""
-        rule = AttentionRule(OVERDUE_AFTER, self.clock())
+        rule = AttentionRule(self._overdue_after, self.clock())
         return figures_of(self.log, self._attention, self.views, rule)
 
     def review(self, subject: AttentionItem | str, by: str, why: str) -> Reviewed:

@@ -58,10 +58,11 @@ class Orders(Writes[Receipt]):
         resume: Callable[..., Resumed],
         *,
         redrives: bool = False,
+        overdue_after: timedelta = OVERDUE_AFTER,
     ) -> None:
         self.log = log
         self.provider = provider
-        self._service = OrderService(log, providers, provider, clock)
+        self._service = OrderService(log, providers, provider, clock, overdue_after)
         self._resume = resume
         if redrives:
             self._append_linked(self._service.linked())
@@ -307,23 +308,21 @@ class Orders(Writes[Receipt]):
             InvalidArgumentError: an argument is of no use.
         """
         policy = DeliveryPolicy(exactly_once, attempts, pause, timeout, after)
-        service = self._service
-        return Subscription(
-            name, handler, self.log.feeds, service.feed, service.clock, policy=policy
-        )
+        feeds, service = self.log.feeds, self._service
+        return Subscription(name, handler, feeds, service.feed, service.clock, policy=policy)
 
     def attention(
         self,
         *,
         all: bool = False,
-        overdue_after: timedelta = OVERDUE_AFTER,
+        overdue_after: timedelta | None = None,
         now: datetime | None = None,
     ) -> list[AttentionItem]:
         """Return what wants a person's attention, the worst first; `all` includes the reviewed.
 
-        Orders that cannot be folded, dead letters, the quarantine, anomalies, and orders that
-        wait for longer than `overdue_after`, or 15 minutes where nobody knows whether there is
-        an order. The letters and the quarantine are those of the whole log.
+        Orders wait too long after `overdue_after`, by default what `connect` was told, or after
+        15 minutes where nobody knows whether there is an order. Dead letters, handlers that hang
+        and the quarantine are those of the whole log.
 
         Raises:
             InvalidArgumentError: an argument is of no use.
@@ -331,7 +330,7 @@ class Orders(Writes[Receipt]):
         return self._service.attention(overdue_after, now, include_reviewed=all)
 
     def figures(self) -> Figures:
-        """Return what a monitor watches: lags, letters, what is late, missing, or waits."""
+        """Return what a monitor watches: lags, dead letters, what is late, missing, or waits."""
         return self._service.figures()
 
     def review(self, subject: AttentionItem | str, *, by: str, why: str) -> bool:

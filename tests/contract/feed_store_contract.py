@@ -114,7 +114,7 @@ class FeedStoreContract:
         assert store.replace(kept, after)
         assert not store.replace(kept, after)
         assert not store.settle(kept, record(kept))
-        with pytest.raises(MovedOnError), store.settling(kept, record(kept)):
+        with pytest.raises(MovedOnError), store.settling(kept, record(kept), 60):
             pass
         assert store.undelivered("notify", 0, 9, all=True) == [after]
         assert store.settle(after, record(after))
@@ -122,11 +122,11 @@ class FeedStoreContract:
     def test_a_transaction_settles_when_it_is_done_and_not_when_it_fails(self, store):
         kept = delivery(1)
         keep(store, kept)
-        with pytest.raises(ZeroDivisionError), store.settling(kept, record(kept)):
+        with pytest.raises(ZeroDivisionError), store.settling(kept, record(kept), 60):
             _ = 1 / 0
         assert store.has_undelivered("notify", "xyz")
         assert store.delivered("xyz", ("", 0), 9) == []
-        with store.settling(kept, record(kept)):
+        with store.settling(kept, record(kept), 60):
             pass
         assert not store.has_undelivered("notify", "xyz")
         assert store.delivered("xyz", ("", 0), 9) == [record(kept)]
@@ -144,3 +144,13 @@ class FeedStoreContract:
         assert store.delivered("xyz", ("", 0), 2) == told[:2]
         assert store.delivered("xyz", told[1][:2], 2) == told[2:]
         assert store.delivered("xy", ("", 0), 2) == []
+
+    def test_old_records_are_pruned_a_page_at_a_time_and_the_rest_stay(self, store):
+        assert store.prune(LATER, 9) == 0
+        deliveries = [delivery(position) for position in (1, 2, 5)]
+        keep(store, *deliveries)
+        for each, at in zip(deliveries, (NOON, NOON, LATER), strict=True):
+            assert store.settle(each, record(each, at=at))
+        assert store.prune(NOON, 9) == 0
+        assert [store.prune(LATER, 1) for _ in range(3)] == [1, 1, 0]
+        assert store.delivered("xyz", ("", 0), 9) == [record(deliveries[2], at=LATER)]

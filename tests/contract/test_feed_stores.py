@@ -39,7 +39,7 @@ class TestSQLiteFeeds(FeedStoreContract):
 
     def test_a_transaction_waits_for_whoever_writes(self, store, rival):
         Timer(1.5, rival.execute, ("ROLLBACK",)).start()  # later than SQLite itself would wait
-        with store.settling(delivery(1), record(delivery(1))):
+        with store.settling(delivery(1), record(delivery(1)), 60):
             pass
         assert not store.has_undelivered("notify", "xyz")
 
@@ -49,7 +49,7 @@ class TestSQLiteFeeds(FeedStoreContract):
         store.retry_timeout = 0.1
         with (
             pytest.raises(StoreUnavailableError, match="another process holds its lock"),
-            store.settling(delivery(1), record(delivery(1))),
+            store.settling(delivery(1), record(delivery(1)), 60),
         ):
             pytest.fail("somebody else writes")
         rival.execute("ROLLBACK")
@@ -78,7 +78,7 @@ class TestPostgresFeeds(FeedStoreContract):
         keep(store, delivery(1))
         with (
             pytest.raises(StoreUnavailableError, match="other transactions were always first"),
-            store.settling(delivery(1), record(delivery(1))) as connection,
+            store.settling(delivery(1), record(delivery(1)), 60) as connection,
         ):
             connection.execute(
                 "CREATE FUNCTION pg_temp.refuse() RETURNS trigger LANGUAGE plpgsql AS "
@@ -95,7 +95,7 @@ class TestPostgresFeeds(FeedStoreContract):
         keep(store, delivery(1))
         with (
             pytest.raises(StoreUnavailableError, match="the server ended the connection"),
-            store.settling(delivery(1), record(delivery(1))) as connection,
+            store.settling(delivery(1), record(delivery(1)), 60) as connection,
         ):
             postgres.execute(f"SELECT pg_terminate_backend({connection.info.backend_pid}, 5000)")
         assert store.has_undelivered("notify", "xyz")

@@ -69,12 +69,6 @@ class ViewStoreContract:
     def found(self, store: ViewStore, live: Generation, **wanted: object) -> list[str]:
         return [one.order_id for one in store.find(live, Conditions(**wanted), "", 1000)]
 
-    def test_orders_that_show_an_anomaly_are_counted(self, store, live):
-        assert store.odd(live) == 0
-        views = [view("a"), view("b", anomalies=2), view("c", anomalies=1)]
-        assert store.write(live, Batch(views, position=1))
-        assert store.odd(self.newest(store)) == 2
-
     # Generations
 
     def test_nothing_is_there_before_it_is_created(self, store):

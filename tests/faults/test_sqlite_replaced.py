@@ -263,7 +263,7 @@ def test_a_feed_takes_no_position_in_another_file(log, path, change):
         log.feeds.advance("mail", 1, 2)
     with (
         pytest.raises(StoreUnavailableError, match=CHANGED),
-        log.feeds.settling(WAITING, RECORD) as connection,
+        log.feeds.settling(WAITING, RECORD, 60) as connection,
     ):
         connection.execute("CREATE TABLE written_by_a_handler (x)")
 
@@ -276,7 +276,7 @@ def test_a_feed_whose_file_changes_during_its_transaction_raises(log, path, chan
 
     with (
         pytest.raises(StoreUnavailableError, match=CHANGED),
-        log.feeds.settling(WAITING, RECORD),
+        log.feeds.settling(WAITING, RECORD, 60),
     ):
         change(path)
 

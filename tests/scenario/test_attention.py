@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -12,6 +13,7 @@ from lifecycle import InvalidArgumentError, connect, connect_async
 from lifecycle.audit.export import export_whole
 from lifecycle.audit.log_copy import copy
 from lifecycle.audit.verify import verify
+from lifecycle.cli.doctor import checks_of_log
 from lifecycle.log.codec import decode
 from lifecycle.log.contract import CONTROL
 from lifecycle.providers.instacart import details
@@ -51,10 +53,13 @@ def trouble(orders):
     subscription.catch_up()
 
 
-@pytest.fixture
-def orders():
+@pytest.fixture(params=["memory", "postgresql"])
+def orders(request):
     now = [NOON + timedelta(hours=30)]
-    with connect("memory:", clock=lambda: now[0]) as opened:
+    url = "memory:"
+    if request.param == "postgresql":
+        url = request.getfixturevalue("postgres").new_url()
+    with connect(url, clock=lambda: now[0]) as opened:
         opened.now = now
         yield opened
 
@@ -84,7 +89,7 @@ def test_all_of_it_is_one_list_worst_first_with_what_to_do(orders):
         ("overdue:instacart:lost@1", "lost"),
     ]
     assert {letter.order_id for letter in letters} >= {"late", "odd"}
-    assert all("mail did not take the change" in letter.found for letter in letters)
+    assert all("mail did not deal with the change" in letter.found for letter in letters)
     advice = {item.order_id or item.kind: item.advice for item in rest}
     assert advice["lost"] == "run: lifecycle resume"
     assert advice["late"] == "run: lifecycle reconcile"
@@ -101,6 +106,61 @@ def test_where_nobody_knows_whether_there_is_an_order_a_quarter_of_an_hour_is_ov
     assert subjects(orders.attention(now=later)) == ["overdue:instacart:lost@1"]
     both = orders.attention(now=later, overdue_after=timedelta(minutes=1))
     assert {item.order_id for item in both} == {"late", "lost"}
+
+
+def test_how_long_an_order_may_wait_is_set_once_for_the_list_and_the_figures():
+    hour_later = NOON + timedelta(hours=1)
+    with connect(
+        "memory:", clock=lambda: hour_later, overdue_after=timedelta(minutes=30)
+    ) as orders:
+        callback(orders, "late", "brand_new", NOON)
+        assert subjects(orders.attention()) == ["overdue:instacart:late@1"]
+        assert orders.figures().attention == {"overdue": 1}
+        assert orders.attention(overdue_after=timedelta(days=1)) == []
+    with pytest.raises(InvalidArgumentError, match="overdue_after"):
+        connect("memory:", overdue_after=30)
+
+
+def test_a_handler_that_does_not_return_is_named_until_it_does(orders):
+    callback(orders, "xyz", "brand_new")
+    started, go = threading.Event(), threading.Event()
+
+    def hang(_change):
+        started.set()
+        go.wait(60)
+
+    reader = orders.subscription("mail", hang)
+    reading = threading.Thread(target=reader.catch_up)
+    reading.start()
+    started.wait(60)
+    assert orders.attention() == []
+    orders.now[0] += timedelta(minutes=3)
+    (item,) = orders.attention()
+    assert (item.kind, item.subject, item.order_id) == (
+        "hung_handler",
+        "hung_handler:mail@1.1",
+        "xyz",
+    )
+    (feed,) = (check for check in checks_of_log(orders.log) if check.name == "feed mail")
+    assert not feed.ok
+    assert "1 call that did not return" in feed.found
+    assert orders.figures().attention == {"hung_handler": 1}
+    assert orders.review(item, **BY)
+    assert orders.attention() == []
+    go.set()
+    reading.join()
+    assert orders.attention(all=True) == []
+
+
+def test_what_was_reviewed_is_counted_nowhere(orders):
+    odd(orders)
+    orders.subscription("mail", taking_nothing, attempts=1).catch_up()
+    assert [feed.dead_letters for feed in orders.figures().feeds] == [1]
+    for item in orders.attention():
+        orders.review(item, **BY)
+    assert [feed.dead_letters for feed in orders.figures().feeds] == [0]
+    assert orders.figures().attention == {}
+    assert all(check.ok for check in checks_of_log(orders.log) if check.name == "feed mail")
 
 
 def test_an_order_that_only_the_customer_can_go_on_with_is_never_overdue(orders):

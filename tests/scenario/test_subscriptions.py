@@ -345,6 +345,27 @@ def test_a_loop_that_shuts_down_waits_for_the_step_of_a_reader(database, caplog)
     assert "generator already executing" not in caplog.text
 
 
+@pytest.mark.parametrize("way", ["called", "awaited"])
+def test_a_handler_may_be_idle_in_its_transaction_for_longer_than_the_server_lets_others(
+    postgres, way
+):
+    """The limit for appends is half a second here; the handler's own timeout is two."""
+    url = f"{postgres.new_url()}&idle_in_transaction_session_timeout=0.5"
+    with connect(url) as orders:
+        record(orders, "xyz", STEPS[:1])
+    table = f"ledger_{os.urandom(6).hex()}"
+
+    def write(change: OrderChange, connection) -> None:
+        connection.execute(f"CREATE TABLE {table} (position integer)")
+        time.sleep(1)
+        connection.execute(f"INSERT INTO {table} VALUES (%s)", (change.position,))
+
+    {"called": called, "awaited": awaited}[way](url, write, exactly_once=True)
+    with connect(url) as orders:
+        assert written(orders, table, "position") == [(1,)]
+        assert [each.attempts for each in orders.letters.delivered("xyz")] == [1]
+
+
 # Its process ends
 
 
@@ -457,10 +478,11 @@ def killed_at_random(read: Callable[[int], None], seed: int = 5) -> int:
     raise AssertionError("it never came to the end")
 
 
-def written(orders: Orders, table: str) -> list[tuple[int, str]]:
+def written(orders: Orders, table: str, *columns: str) -> list[tuple[object, ...]]:
+    columns = columns or ("position", "order_id")
     with orders.log.feeds._database.writing() as (_, connection):
-        rows = connection.execute(f"SELECT position, order_id FROM {table} ORDER BY position")
-        return [(row["position"], row["order_id"]) for row in rows.fetchall()]
+        rows = connection.execute(f"SELECT {', '.join(columns)} FROM {table} ORDER BY position")
+        return [tuple(row[column] for column in columns) for row in rows.fetchall()]
 
 
 @pytest.fixture
@@ -526,15 +548,14 @@ def test_control_with_a_connection_of_its_own_a_killed_handler_writes_something_
 
 
 @pytest.fixture
-def stuck(tmp_path) -> str:
-    """The URL of a log with a dead letter, and a change that waits behind it."""
-    url = f"sqlite:///{tmp_path}/orders.db"
+def stuck(database) -> str:
+    """The URL of a log with a dead letter, and a change that it blocks."""
     mailbox = Mailbox()
     mailbox.is_down = lambda change: change.order_id == "bad"
-    with connect(url) as orders:
+    with connect(database) as orders:
         record(orders, "good bad", STEPS[:2])
         orders.subscription("mail", mailbox.take, attempts=1).catch_up()
-    return url
+    return database
 
 
 def test_letters_are_listed_and_shown_without_any_handler(stuck, tmp_path):
@@ -627,3 +648,20 @@ def test_what_was_delivered_says_to_whom_and_when(orders, clock):
         ("label", 1, "xyz", hour_later, 2),
         ("mail", 1, "xyz", hour_later, 2),
     ]
+
+
+def test_old_records_of_deliveries_are_pruned_only_where_somebody_asks(stuck, tmp_path):
+    nothing = run("letters", "prune", "--older-than", "1d", "--db", stuck, cwd=tmp_path)
+    assert nothing.out == "0 records deleted\n"
+    with connect(stuck, clock=lambda: datetime.now(UTC) + timedelta(days=91)) as orders:
+        assert orders.letters.prune(older_than=timedelta(days=90)) == 2
+        assert list(orders.letters.delivered("good")) == []
+        assert len(list(orders.letters.list())) == 2
+    told = run("letters", "prune", "--older-than", "1s", "--json", "--db", stuck, cwd=tmp_path)
+    assert told.value == {"pruned": 0}
+
+
+@pytest.mark.parametrize("span", [timedelta(0), timedelta(days=-1), 90, None])
+def test_nobody_prunes_what_was_just_delivered(orders, span):
+    with pytest.raises(InvalidArgumentError, match="older_than"):
+        orders.letters.prune(older_than=span)

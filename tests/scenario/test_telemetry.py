@@ -143,6 +143,11 @@ def test_readers_that_are_behind_dead_letters_and_anomalies_are_gauges(observed,
             name: {key: point.value for key, point in points(reader, f"lifecycle.{name}").items()}
             for name in ("feed.lag", "feed.dead_letters", "views.lag", "anomalies")
         }
+        for item in orders.attention():
+            orders.review(item, by="ann", why="looked at it")
+        for name, label in (("feed.dead_letters", "notify"), ("anomalies", "instacart")):
+            reviewed = points(reader, f"lifecycle.{name}")
+            assert {key: point.value for key, point in reviewed.items()} == {(label, "sqlite"): 0}
     assert told == {
         "feed.lag": {("notify", "sqlite"): 1},
         "feed.dead_letters": {("notify", "sqlite"): 2},

@@ -135,6 +135,7 @@ def methods(orders: Orders) -> list[Call]:
         (orders.letters.get, {"subscription": "s", "position": 1}),
         (orders.letters.redrive, {"subscription": "s", "position": 1}),
         (orders.letters.drop, {"subscription": "s", "position": 1, "reason": "why"}),
+        (orders.letters.prune, {"older_than": timedelta(days=1)}),
         (orders.letters.delivered, {"order_id": "o"}),
         (views.rebuild, {"progress": None}),
         (views.catch_up, {"progress": None}),

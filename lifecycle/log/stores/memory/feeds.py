@@ -94,14 +94,22 @@ class MemoryFeeds(FeedStore):
             return True
 
     @contextmanager
-    def settling(self, delivery: Delivery, record: DeliveryRecord) -> Iterator[None]:
+    def settling(self, delivery: Delivery, record: DeliveryRecord, idle: float) -> Iterator[None]:
         """Settle once the block is done; there is nothing to write with."""
+        del idle
         yield None
         if not self.settle(delivery, record):
             raise MovedOnError
 
     def cut_off(self, connection: object) -> None:
         """Do nothing: there is no connection."""
+
+    def prune(self, before: datetime, at_most: int) -> int:
+        """Delete records of before a time, and return how many."""
+        with self._lock:
+            old = [each for each in self._records if each.at < before][:at_most]
+            self._records = [each for each in self._records if each not in old]
+            return len(old)
 
     def delivered(
         self, order_id: str, after: tuple[str, int], at_most: int

@@ -112,10 +112,6 @@ class MemoryViews(POPOTrackingRecorder):
             wanted = (id_ for id_ in views if id_ > after and (until is None or id_ <= until))
             return [views[order_id] for order_id in sorted(wanted)]
 
-    def odd(self, generation: Generation) -> int:
-        """Return how many orders show an anomaly."""
-        return sum(view.anomalies > 0 for view in self.between(generation, "", None))
-
     def poisoned(self, generation: Generation, after: str, at_most: int) -> list[Poisoned]:
         """Return the next orders above `after` that could not be folded, by order id."""
         with self._database_lock:

@@ -21,6 +21,7 @@ from lifecycle.log.stores.postgres.catalog import Catalog
 from lifecycle.log.stores.postgres.connection import LogConnection, LogConnectionPool, lent
 from lifecycle.log.stores.postgres.fault import LockWaitError, translated_errors
 from lifecycle.log.stores.postgres.qualified import qualified, translated
+from lifecycle.log.stores.postgres.settings import idle_statement
 from lifecycle.log.stores.postgres.tables import lock_statement
 from lifecycle.log.stores.postgres.url import Target
 from lifecycle.log.stores.sql.database import Transaction
@@ -120,9 +121,11 @@ class LogDatastore(PostgresDatastore):
             yield cursor
 
     @contextmanager
-    def writing(self) -> Iterator[Transaction]:
+    def writing(self, idle: float | None = None) -> Iterator[Transaction]:
         """Yield a transaction; whether it was kept is in doubt if the reply to it is lost."""
         with self.begun(self.tables.create_lock, writes=True) as connection:
+            if idle is not None:
+                connection.execute(idle_statement(idle).encode())
             yield Transaction(connection.tuples, connection)
 
     def cut_off(self, connection: LogConnection) -> None:

@@ -53,6 +53,12 @@ REPORT: Final = qualified(
 """Asks for what `settings_of` tells."""
 
 
+def idle_statement(seconds: float) -> str:
+    """Return the statement that lets a transaction wait for whoever writes in it."""
+    milliseconds = round(seconds * 1000)
+    return f"SET LOCAL idle_in_transaction_session_timeout = {milliseconds:d}"
+
+
 def session_statement(limits: TimeLimits) -> str:
     """Return the statement that sets a session's limits and reads the server's settings.
 

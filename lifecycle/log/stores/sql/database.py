@@ -69,8 +69,8 @@ class Database(Protocol):
         """Return a block whose statements all see one state of the tables."""
         ...
 
-    def writing(self) -> AbstractContextManager[Transaction]:
-        """Return a transaction, kept if its block ends well."""
+    def writing(self, idle: float | None = None) -> AbstractContextManager[Transaction]:
+        """Return a transaction, kept if its block ends well; it may be `idle` so many seconds."""
         ...
 
     def cut_off(self, connection: Any) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, Final, NamedTuple
 
 from lifecycle.errors import StoreUnavailableError
@@ -85,6 +86,11 @@ class FeedStatements(NamedTuple):
         "WHERE order_id = ? AND (feed > ? OR (feed = ? AND position > ?)) "
         "ORDER BY feed, position LIMIT ?"
     )
+    prune: str = (
+        "DELETE FROM feed_delivered WHERE (order_id, feed, position) IN "
+        "(SELECT order_id, feed, position FROM feed_delivered WHERE at < ? ORDER BY at LIMIT ?) "
+        "RETURNING position"
+    )
 
 
 class TableFeeds(FeedStore):
@@ -155,7 +161,7 @@ class TableFeeds(FeedStore):
         return self._do(*self._settled(delivery, record))
 
     @contextmanager
-    def settling(self, delivery: Delivery, record: DeliveryRecord) -> Iterator[Any]:
+    def settling(self, delivery: Delivery, record: DeliveryRecord, idle: float) -> Iterator[Any]:
         """Yield the driver's connection in a transaction that settles a delivery.
 
         Raises:
@@ -164,7 +170,8 @@ class TableFeeds(FeedStore):
         """
         remove, keep = self._settled(delivery, record)
         # Only beginning is asked again: what is done with the connection is not ours to repeat.
-        begun, connection = retrying(self.url, self.retry_timeout, self._begun, remove, keep)
+        begin = partial(self._begun, idle)
+        begun, connection = retrying(self.url, self.retry_timeout, begin, remove, keep)
         try:
             with begun:
                 yield connection
@@ -174,6 +181,15 @@ class TableFeeds(FeedStore):
     def cut_off(self, connection: Any) -> None:
         """Roll back what `settling` yielded and let it write nothing more, from another thread."""
         self._database.cut_off(connection)
+
+    @retried
+    def prune(self, before: datetime, at_most: int) -> int:
+        """Delete records of before a time, and return how many."""
+        if not self._database.holds(FEEDS):
+            return 0
+        with self._database.writing() as transaction:
+            found = transaction.cursor.execute(self._sql.prune, (microseconds(before), at_most))
+            return len(found.fetchall())
 
     @retried
     def delivered(
@@ -192,10 +208,10 @@ class TableFeeds(FeedStore):
         """Return all rows of a statement; none where nobody ever subscribed."""
         return self._database.ask(statement, *parameters) if self._database.holds(FEEDS) else []
 
-    def _begun(self, first: Statement, second: Statement) -> tuple[ExitStack, Any]:
+    def _begun(self, idle: float, first: Statement, second: Statement) -> tuple[ExitStack, Any]:
         """Return a transaction to be ended, once the first statement found what it changes."""
         with ExitStack() as stack:
-            transaction = stack.enter_context(self._database.writing())
+            transaction = stack.enter_context(self._database.writing(idle))
             if transaction.cursor.execute(*first).fetchone() is None:
                 raise MovedOnError
             transaction.cursor.execute(*second)

@@ -135,6 +135,7 @@ FEEDS: Final = (
             shown("reason"),
         ),
         "order_id, feed, position",
+        (Index("feed_delivered_by_time", "at"),),
     ),
 )
 

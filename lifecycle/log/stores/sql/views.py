@@ -64,7 +64,6 @@ class ViewStatements(NamedTuple):
         "INSERT INTO poisoned_orders (generation, order_id, reason) VALUES (?, ?, ?) "
         "ON CONFLICT (generation, order_id) DO UPDATE SET reason = excluded.reason"
     )
-    odd: str = "SELECT count(*) FROM order_views WHERE generation = ? AND anomalies > 0"
     heal: str = "DELETE FROM poisoned_orders WHERE generation = ? AND order_id = ?"
     poisoned: str = (
         "SELECT order_id, reason FROM poisoned_orders "
@@ -231,12 +230,6 @@ class TrackedViews:
         """Return the views of all orders above `after`, up to `until`."""
         rows = self._database.ask(self._sql.between, generation.number, after, until)
         return list(map(StoredView._make, rows))
-
-    @retried
-    def odd(self, generation: Generation) -> int:
-        """Return how many orders show an anomaly."""
-        ((found,),) = self._database.ask(self._sql.odd, generation.number) or [(0,)]
-        return int(found)
 
     @retried
     def poisoned(self, generation: Generation, after: str, at_most: int) -> list[Poisoned]:

@@ -68,8 +68,9 @@ class LogDatastore(SQLiteDatastore):
                 connection.driver.execute("ROLLBACK")
 
     @contextmanager
-    def writing(self) -> Iterator[Transaction]:
+    def writing(self, idle: float | None = None) -> Iterator[Transaction]:
         """Yield a transaction that holds the lock of all who write."""
+        del idle  # no limit is set
         with (
             Lent(self.pool, translated=True) as connection,
             connection.transaction(commit=True),
