@@ -8,7 +8,7 @@ from typing import Final
 
 from lifecycle.core.argument import check_type
 from lifecycle.errors import InvalidArgumentError
-from lifecycle.log.feed_store import DROPPED, Delivery, DeliveryRecord, FeedStore
+from lifecycle.log.feed_store import DROPPED, EPOCH, Delivery, DeliveryRecord, FeedStore
 from lifecycle.projections.change_feed import checked_position
 
 MAX_REASON_BYTES: Final = 500
@@ -87,7 +87,8 @@ class DeadLetters:
         """
         if not isinstance(older_than, timedelta) or older_than < timedelta(seconds=1):
             raise InvalidArgumentError("older_than", "a timedelta of a second or more")
-        before, pruned = self._clock() - older_than, 0
+        now, pruned = self._clock(), 0
+        before = now - min(older_than, now - EPOCH)
         while more := self._store.prune(before, _PRUNED_AT_ONCE):
             pruned += more
         return pruned

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from functools import partial
 
 import psycopg
@@ -81,6 +82,10 @@ def test_db_init_makes_every_table_that_any_role_needs(postgres, url):
     assert {name for (name,) in found} == {table.name for table in TABLES}
 
 
+def in_a_year() -> datetime:
+    return datetime.now(UTC) + timedelta(days=365)
+
+
 def test_a_follower_builds_views_and_subscribes_and_may_create_nothing(postgres, url):
     initialize(url, **ROLES)
     with connect(user(url, "appends")) as orders:
@@ -89,8 +94,8 @@ def test_a_follower_builds_views_and_subscribes_and_may_create_nothing(postgres,
         orders.views.rebuild()
         orders.views.catch_up()
         assert orders.views.status().ok
-        handed = []
-        assert orders.subscription("notify", handed.append).catch_up() == 1
+        delivered = []
+        assert orders.subscription("notify", delivered.append).catch_up() == 1
         with pytest.raises(StoreUnavailableError, match="42501"):
             orders.record_callback(b'{"id": "other", "status": "brand_new"}')
     with connect(user(url, "reads"), create=False) as orders:
@@ -99,6 +104,14 @@ def test_a_follower_builds_views_and_subscribes_and_may_create_nothing(postgres,
         assert [standing.name for standing in orders.log.feeds.positions()] == ["notify"]
         with pytest.raises(StoreUnavailableError, match="lifecycle db init"):
             orders.views.rebuild()
+    for name in ("follows", "reads"):
+        with (
+            connect(user(url, name), create=False, clock=in_a_year) as orders,
+            pytest.raises(StoreUnavailableError, match="42501"),
+        ):
+            orders.letters.prune(older_than=timedelta(days=90))
+    with connect(url, clock=in_a_year) as orders:
+        assert orders.letters.prune(older_than=timedelta(days=90)) == 1
     for name in ROLES.values():
         with postgres.connect(user=name) as session, pytest.raises(psycopg.Error):
             session.execute(f"CREATE TABLE {place(url).quoted_schema}.other (x int)")

@@ -69,8 +69,8 @@ def functions() -> list[Call]:
     opened = {"url": "memory:", "provider": "instacart", "create": True, "telemetry": False}
     folded: dict[str, Any] = {"definition": LAST_MILE, "events": [event]}
     return [
-        (connect, opened | {"clock": lambda: NOON}),
-        (connect_async, opened | {"clock": lambda: NOON}),
+        (connect, opened | {"clock": lambda: NOON, "overdue_after": timedelta(1)}),
+        (connect_async, opened | {"clock": lambda: NOON, "overdue_after": timedelta(1)}),
         (fold, folded),
         (history, folded),
         (Folding, {"definition": LAST_MILE}),
