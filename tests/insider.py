@@ -126,6 +126,15 @@ class RawPostgres:
             self._raw.execute(f"DELETE FROM {self._tables.quoted_schema}.{table}")
 
 
+def standalone(function: str, written: bytes, held: str | None = None) -> str | None:
+    """Return what the standalone verifier finds in a file; None if nothing."""
+    try:
+        _verifier[function](written, str(KEY.public), held)
+    except (ValueError, LookupError, TypeError, AttributeError) as found:
+        return str(found)
+    return None
+
+
 @dataclass
 class Scene:
     """A log, its tables, and the checkpoint that somebody took away."""
@@ -146,10 +155,9 @@ class Scene:
         """Return what the standalone verifier finds in an export; None if nothing."""
         try:
             whole = b"".join(export_whole(self.log))
-            _verifier["verify_export"](whole, str(KEY.public), str(self.held))
-        except (StoredFormatError, ValueError, LookupError) as found:
+        except StoredFormatError as found:
             return str(found)
-        return None
+        return standalone("verify_export", whole, str(self.held))
 
 
 def fill(log: Log, chance: random.Random) -> None:

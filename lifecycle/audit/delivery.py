@@ -1,4 +1,4 @@
-"""Handing a checkpoint to others, who may sign it too: a command, or a witness over HTTP.
+"""Handing a checkpoint to others, who may sign it too: a command, an HTTP endpoint, a witness.
 
 A witness is asked as C2SP `tlog-witness` says: it gets the size that it saw last, a proof that
 the log only grew since, and the checkpoint; it answers with its own signature.
@@ -45,6 +45,14 @@ def to_command(command: str, note: Note) -> Handed:
     if done.returncode:
         return Handed((), f"the command ended with {done.returncode}")
     return Handed(read_signatures(done.stdout))
+
+
+def to_endpoint(url: str, note: Note) -> Handed:
+    """Return what an HTTP endpoint made of a checkpoint that it got by POST; it may sign it."""
+    status, answer = _post(url, str(note).encode())
+    if not HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
+        return Handed((), f"the endpoint answered {status or 'nothing'}")
+    return Handed(read_signatures(answer))
 
 
 def to_witness(url: str, tree: LogTree, size: int, note: Note, seen: int) -> Handed:

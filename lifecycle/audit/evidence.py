@@ -4,7 +4,8 @@
     view, history, picture, ... ─→ SHA-256 each ─→ seal ─→ signature of the same key
 
 It proves that these records stood in the log, in this sequence, when the checkpoint was signed.
-With `complete`, a second signed root over the end of every stream attests that none is missing.
+With `complete`, a second signed root over the end of every stream attests that none is missing;
+with `since`, a proof shows that the log only grew since a checkpoint that somebody holds.
 The key in the file proves nothing by itself: the reader has to know it from elsewhere.
 """
 
@@ -15,28 +16,35 @@ import json
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from itertools import islice
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from lifecycle.audit.checkpoint import Checkpoint
 from lifecycle.audit.explain import explain_order
 from lifecycle.audit.export import line_of
-from lifecycle.audit.merkle import head_of, inclusion, leaf_hash
+from lifecycle.audit.masking import masked
+from lifecycle.audit.merkle import Nodes, head_of, inclusion, leaf_hash
 from lifecycle.audit.note import Note, PrivateKey
 from lifecycle.audit.stream_check import Chain, Links, rederived
 from lifecycle.audit.tree import LogTree
+from lifecycle.core.definition import NoDetails
 from lifecycle.core.event import stream_of
 from lifecycle.core.fold import Folding
 from lifecycle.core.provider import Provider
 from lifecycle.core.strict_json import canonical
+from lifecycle.core.view import OrderView
 from lifecycle.diagram.picture import draw_history
-from lifecycle.errors import UnknownOrderError
+from lifecycle.errors import InvalidArgumentError, UnknownOrderError
 from lifecycle.log.codec import hash_of, split
 from lifecycle.log.contract import Log, Record
 
-FORM: Final = "lifecycle-evidence/1"
+FORMAT: Final = "lifecycle-evidence/1"
 SEAL: Final = "seal"
 
-_BODIES: Final = ("body_text", "body_base64", "context", "context_base64")
+BODY_FIELDS: Final = ("body_text", "body_base64", "context", "context_base64")
+
+Bodies = Literal["whole", "masked", "left out"]
+"""How what was sent and received stands in the file."""
+
 _WHOLE: Final = (
     "These records stood in the log, in this sequence, with these headers and bodies, when the "
     "checkpoint was signed. "
@@ -45,12 +53,21 @@ _HEADERS: Final = (
     "Records with these headers stood in the log, in this sequence, when the checkpoint was "
     "signed. Their bodies are left out; each header holds the SHA-256 of its own. "
 )
+_MASKED: Final = (
+    "Records with these headers stood in the log, in this sequence, when the checkpoint was "
+    "signed. Each header holds the SHA-256 of its body; of the body only the shape is here, and "
+    "what the header says too. "
+)
 _SEALED: Final = (
     "The seal shows that whoever holds the key stands by every other part of this file."
 )
 _COMPLETE: Final = (
     "The second signed root is over the last record of every stream: no further record of this "
     "order was in the log then, by the word of whoever holds the key."
+)
+_GROWN: Final = (
+    "A proof shows that the log only grew since the checkpoint of `since`: whoever holds that one "
+    "knows that nothing before it was changed."
 )
 _INCOMPLETE: Final = (
     "That no other record of this order was in the log is not shown: that takes a file made with "
@@ -65,8 +82,9 @@ def make_evidence(
     key: PrivateKey,
     note: Note,
     *,
-    bodies: bool = True,
+    bodies: Bodies = "whole",
     complete: bool = False,
+    since: Note | None = None,
 ) -> dict[str, Any]:
     """Return the evidence of one order as a JSON object.
 
@@ -76,38 +94,49 @@ def make_evidence(
         order_id: the order's id.
         key: seals the file, and signs the root over the ends of streams.
         note: the checkpoint, signed by `key`; records that came after it are left out.
-        bodies: whether what was sent and received is in it; the proofs hold without.
+        bodies: how what was sent and received stands in it; the proofs hold however. Where it
+            does not stand there whole, neither do the provider's details and messages.
         complete: whether to show that no record of the order is missing; reads the log up to
             the checkpoint.
+        since: an earlier checkpoint that somebody holds, to show that the log only grew since.
 
     Raises:
         UnknownOrderError: the checkpoint covers no record of the order.
+        InvalidArgumentError: `key` did not sign `note`, or the log at `note` does not go on
+            from `since`.
     """
-    size, stream = Checkpoint.parse(note.text).head.size, stream_of(provider.name, order_id)
-    if not (placed := _placed(log, stream, size)):
+    size, stream = _size_signed(note, key), stream_of(provider.name, order_id)
+    if not (found := _records_by_index(log, stream, size)):
         raise UnknownOrderError(provider.name, order_id)
     file: dict[str, Any] = {
-        "form": FORM,
-        "proves": _proves(bodies=bodies, complete=complete),
+        "format": FORMAT,
+        "proves": what_it_proves(bodies, complete=complete, grown=since is not None),
         "order": {"provider": provider.name, "order_id": order_id, "stream": stream},
-        "records": _lines(log, placed, size, bodies=bodies),
+        "records": _lines(log, found, size, bodies),
         "checkpoint": str(note),
+        "since": None if since is None else _growth(log, since, size),
         "complete": _ends(log, stream, size, key) if complete else None,
-        **told_of(provider, stream, list(placed.values())),
+        **derived_from(provider, stream, list(found.values()), bodies),
         "key": str(key.public),
     }
     return {**file, SEAL: str(key.sign(seal_text(file)))}
 
 
-def _proves(*, bodies: bool, complete: bool) -> list[str]:
-    return [(_WHOLE if bodies else _HEADERS) + _SEALED, _COMPLETE if complete else _INCOMPLETE]
+def what_it_proves(bodies: Bodies, *, complete: bool, grown: bool) -> list[str]:
+    """Return the sentences that tell a reader what a file proves and what not."""
+    records = {"whole": _WHOLE, "masked": _MASKED, "left out": _HEADERS}[bodies]
+    further = _COMPLETE if complete else _INCOMPLETE
+    return [records + _SEALED, further, *([_GROWN] if grown else [])]
 
 
-def told_of(provider: Provider, stream: str, records: Sequence[Record]) -> dict[str, Any]:
+def derived_from(
+    provider: Provider, stream: str, records: Sequence[Record], bodies: Bodies = "whole"
+) -> dict[str, Any]:
     """Return what is derived from an order's records: rules, view, history, story and picture."""
     events = rederived(provider, records, Chain(stream, Links(0), lambda _: None))
     folding = Folding.of(provider.definition, events)
     view, history = folding.view(), folding.history()
+    view = view if bodies == "whole" else _without_words(view)
     return {
         "rules": {"fingerprint": provider.definition.fingerprint},
         "view": view.model_dump(mode="json"),
@@ -135,7 +164,20 @@ def ends_origin(origin: str) -> str:
     return f"{origin}/streams"
 
 
-def _placed(log: Log, stream: str, size: int) -> dict[int, Record]:
+def _size_signed(note: Note, key: PrivateKey) -> int:
+    if not key.public.has_signed(note):
+        raise InvalidArgumentError("note", "a checkpoint that the key has signed")
+    return Checkpoint.parse(note.text).head.size
+
+
+def _without_words(view: OrderView) -> OrderView:
+    """Return a view without what bodies say; its digest stays that of the whole."""
+    errors = tuple(error.model_copy(update={"message": None}) for error in view.errors)
+    kept = {"details": NoDetails(), "errors": errors, "digest": view.digest}
+    return view.model_copy(update=kept)
+
+
+def _records_by_index(log: Log, stream: str, size: int) -> dict[int, Record]:
     """Return the records of a stream that a checkpoint covers, keyed by leaf index."""
     tree = LogTree(log)
     found = [(tree.index_of(record), record) for record in log.read(stream)]
@@ -143,16 +185,34 @@ def _placed(log: Log, stream: str, size: int) -> dict[int, Record]:
 
 
 def _lines(
-    log: Log, placed: Mapping[int, Record], size: int, *, bodies: bool
+    log: Log, found: Mapping[int, Record], size: int, bodies: Bodies
 ) -> list[dict[str, Any]]:
     """Return the exported line of each record, with the proof that it stood in the log."""
-    lines = []
-    for index, record in placed.items():
-        line = json.loads(line_of(record))
-        kept = {name: line[name] for name in line if bodies or name not in _BODIES}
-        proof = [base64.b64encode(each).decode() for each in LogTree(log).inclusion(index, size)]
-        lines.append({**kept, "index": index, "proof": proof})
-    return lines
+    tree = LogTree(log)
+    return [
+        {**_line(record, bodies), "index": index, "proof": _written(tree.inclusion(index, size))}
+        for index, record in found.items()
+    ]
+
+
+def _line(record: Record, bodies: Bodies) -> dict[str, Any]:
+    line: dict[str, Any] = json.loads(line_of(record))
+    if bodies == "whole":
+        return line
+    kept = {name: value for name, value in line.items() if name not in BODY_FIELDS}
+    return kept | ({"body_masked": masked(record)} if bodies == "masked" else {})
+
+
+def _growth(log: Log, since: Note, size: int) -> dict[str, Any]:
+    """Return the proof that the log went on from an earlier checkpoint up to `size` records."""
+    old, tree = Checkpoint.parse(since.text).head, LogTree(log)
+    if old.size > size or tree.head(old.size) != old:
+        raise InvalidArgumentError("since", "a checkpoint that the log goes on from")
+    return {"checkpoint": str(since), "proof": _written(tree.consistency(old.size, size))}
+
+
+def _written(hashes: Sequence[bytes]) -> list[str]:
+    return [base64.b64encode(each).decode() for each in hashes]
 
 
 def _ends(log: Log, stream: str, size: int, key: PrivateKey) -> dict[str, Any]:
@@ -164,14 +224,14 @@ def _ends(log: Log, stream: str, size: int, key: PrivateKey) -> dict[str, Any]:
     names = sorted(ends)
     leaves = [end_leaf(name, *ends[name]) for name in names]
     index = names.index(stream)
-    proof = inclusion(_over(leaves), index, len(leaves))
+    proof = inclusion(_subtrees(leaves), index, len(leaves))
     text = Checkpoint(head_of(leaves), ends_origin(key.public.name)).text + f"log-size {size}\n"
     return {
         "note": str(key.sign(text)),
         "index": index,
-        "proof": [base64.b64encode(each).decode() for each in proof],
+        "proof": _written(proof),
     }
 
 
-def _over(leaves: Sequence[bytes]) -> Any:
+def _subtrees(leaves: Sequence[bytes]) -> Nodes:
     return lambda level, index: head_of(leaves[index << level : (index + 1) << level]).root

@@ -3,26 +3,43 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator, Mapping, Sequence
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from lifecycle.audit.checkpoint import Checkpoint
+from lifecycle.audit.checkpoint import Checkpoint, is_continued
 from lifecycle.audit.difference import Difference
-from lifecycle.audit.evidence import SEAL, end_leaf, ends_origin, seal_text, told_of
+from lifecycle.audit.evidence import (
+    BODY_FIELDS,
+    FORMAT,
+    SEAL,
+    Bodies,
+    derived_from,
+    end_leaf,
+    ends_origin,
+    seal_text,
+    what_it_proves,
+)
+from lifecycle.audit.export import line_of
 from lifecycle.audit.merkle import TreeHead, is_included, leaf_hash
 from lifecycle.audit.note import Note, PublicKey
 from lifecycle.audit.stream_check import Chain, Links, check
+from lifecycle.core.event import stream_of
 from lifecycle.core.provider import Provider
 from lifecycle.errors import LifecycleError
 from lifecycle.log.codec import hash_of, parse_header
 from lifecycle.log.contract import Record
 
-_TOLD: Final = ("view", "history", "story", "picture")
+_DERIVED: Final = ("view", "history", "story", "picture")
+_BESIDE: Final = {*BODY_FIELDS, "body_masked", "index", "proof"}
 _MALFORMED: Final = (LookupError, TypeError, ValueError, AttributeError, LifecycleError)
 
 
 def check_evidence(
-    file: Mapping[str, Any], providers: Mapping[str, Provider], key: PublicKey | None = None
+    file: Mapping[str, Any],
+    providers: Mapping[str, Provider],
+    key: PublicKey | None = None,
+    held: Iterable[Checkpoint] = (),
 ) -> list[str]:
     """Return a sentence for each thing that does not hold; none if the evidence does.
 
@@ -30,38 +47,117 @@ def check_evidence(
         file: what `make_evidence` returned, read from JSON.
         providers: who can fold again what the bodies say; without its provider it is not.
         key: the only key that is trusted; any by default.
+        held: checkpoints, kept elsewhere, that the file has to go by or to go on from.
     """
     try:
-        return list(_faults(file, providers, key))
+        signer = PublicKey.parse(file["key"])
+        return [
+            *_unsigned(file, signer, key),
+            *_misled(file),
+            *_unproved(file, signer),
+            *_not_from(file, signer, held),
+            *_derived_otherwise(file, providers),
+        ]
     except _MALFORMED as trouble:
         return [f"a part of it is missing or is not what it should be ({type(trouble).__name__})"]
 
 
-def _faults(
-    file: Mapping[str, Any], providers: Mapping[str, Provider], key: PublicKey | None
-) -> Iterator[str]:
-    signer = PublicKey.parse(file["key"])
+def why_not_folded(file: Mapping[str, Any], providers: Mapping[str, Provider]) -> str | None:
+    """Return why nobody here can fold the records again; None if it is done."""
+    provider = providers.get(file["order"]["provider"])
+    if not all(map(_has_body, file["records"])):
+        return "the bodies are not in the file"
+    if provider is None:
+        return "the provider is not known here"
+    if file["rules"] != {"fingerprint": provider.definition.fingerprint}:
+        return "it was made under other rules than those of this release"
+    return None
+
+
+def _unsigned(file: Mapping[str, Any], signer: PublicKey, key: PublicKey | None) -> Iterator[str]:
+    """Yield what the key has not signed."""
     note, seal = Note.parse(file["checkpoint"]), Note.parse(file[SEAL])
-    checkpoint = Checkpoint.parse(note.text)
     if key not in (None, signer):
         yield f"it is signed with the key {signer}, not with {key}"
-    if not signer.has_signed(note) or checkpoint.origin != signer.name:
+    if not signer.has_signed(note) or Checkpoint.parse(note.text).origin != signer.name:
         yield "the checkpoint is not signed with the key that the file names"
     if not signer.has_signed(seal):
         yield "the seal is not signed with the key that the file names"
+    if len(seal.signatures) != 1 or str(seal) != file[SEAL]:
+        yield "the seal is more than what was signed"
     if seal.text != seal_text(file):
         changed = set(seal_text(file).splitlines()) ^ set(seal.text.splitlines())
         parts = sorted({line.partition(" ")[0] for line in changed})
         yield f"changed since it was sealed: {', '.join(parts)}"
+
+
+def _misled(file: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what a reader is told that is not so, whoever sealed it."""
+    order, lines = file["order"], file["records"]
+    if file["format"] != FORMAT:
+        yield f"it has another format; this release reads {FORMAT}"
+    if order["stream"] != stream_of(order["provider"], order["order_id"]):
+        yield "the order that it names is not the one of its records"
+    complete, grown = file["complete"] is not None, file["since"] is not None
+    if file["proves"] != what_it_proves(_bodies_of(lines), complete=complete, grown=grown):
+        yield "it says that it proves something else than it does"
+    for line in lines:
+        written = json.loads(line_of(_record(line, order["stream"])))
+        names = sorted(
+            name
+            for name in (line.keys() | written.keys()) - _BESIDE
+            if line.get(name) != written.get(name)
+        )
+        if names:
+            yield f"record {line['version']}: its header says otherwise: {', '.join(names)}"
+
+
+def _bodies_of(lines: Sequence[Mapping[str, Any]]) -> Bodies:
+    if all(map(_has_body, lines)):
+        return "whole"
+    return "masked" if any("body_masked" in line for line in lines) else "left out"
+
+
+def _unproved(file: Mapping[str, Any], signer: PublicKey) -> Iterator[str]:
+    """Yield what the proofs do not show of the records."""
+    checkpoint = Checkpoint.parse(Note.parse(file["checkpoint"]).text)
     lines, stream = file["records"], file["order"]["stream"]
     records = [_record(line, stream) for line in lines]
     yield from _misplaced(lines, records, checkpoint.head)
     yield from _broken(lines, records, stream)
     if file["complete"] is not None:
         yield from _incomplete(file["complete"], records[-1], checkpoint, signer)
-    provider = providers.get(file["order"]["provider"])
-    if provider is not None and all(map(_has_body, lines)):
-        yield from _otherwise(file, told_of(provider, stream, records))
+
+
+def _not_from(
+    file: Mapping[str, Any], signer: PublicKey, held: Iterable[Checkpoint]
+) -> Iterator[str]:
+    """Yield which earlier checkpoints the file is not shown to go on from."""
+    checkpoint, since = Checkpoint.parse(Note.parse(file["checkpoint"]).text), file["since"]
+    heads = [checkpoint.head]
+    if since is not None:
+        note = Note.parse(since["checkpoint"])
+        heads.append(Checkpoint.parse(note.text).head)
+        if not signer.has_signed(note):
+            yield "the checkpoint of `since` is not signed with the key"
+        if not is_continued(Checkpoint.parse(note.text), checkpoint, _hashes(since["proof"])):
+            yield "the log of the checkpoint did not go on from the one of `since`"
+    for each in held:
+        if each.head not in heads:
+            told = f"the checkpoint over {each.head.size} records that is held"
+            yield f"it does not show that its log goes on from {told}; ask for it with --since"
+
+
+def _derived_otherwise(file: Mapping[str, Any], providers: Mapping[str, Provider]) -> Iterator[str]:
+    """Yield what the records do not come to when they are folded again."""
+    if why_not_folded(file, providers) is not None:
+        return
+    provider, stream = providers[file["order"]["provider"]], file["order"]["stream"]
+    records = [_record(line, stream) for line in file["records"]]
+    again = derived_from(provider, stream, records)
+    for part in _DERIVED:
+        if file[part] != again[part]:
+            yield f"the {part} is not what the records come to"
 
 
 def _record(line: Mapping[str, Any], stream: str) -> Record:
@@ -90,8 +186,7 @@ def _misplaced(
     last = -1
     for line, record in zip(lines, records, strict=True):
         index, leaf = line["index"], leaf_hash(record.state.partition(b"\n")[0])
-        proof = [base64.b64decode(each, validate=True) for each in line["proof"]]
-        if not is_included(leaf, index, head, proof):
+        if not is_included(leaf, index, head, _hashes(line["proof"])):
             yield f"record {record.version} was not in the log that the checkpoint is of"
         if index <= last:
             yield f"record {record.version} does not stand after the one before it"
@@ -116,19 +211,13 @@ def _incomplete(
     note = Note.parse(proof["note"])
     ends = Checkpoint.parse(note.text)
     leaf = end_leaf(last.stream, last.version, hash_of(last.state.partition(b"\n")[0]))
-    hashes = [base64.b64decode(each, validate=True) for each in proof["proof"]]
     if not signer.has_signed(note) or ends.origin != ends_origin(checkpoint.origin):
         yield "the root over the ends of all streams is not signed with the key"
     if f"log-size {checkpoint.head.size}" not in note.text.splitlines()[3:]:
         yield "the root over the ends of all streams is of another moment than the checkpoint"
-    if not is_included(leaf, proof["index"], ends.head, hashes):
+    if not is_included(leaf, proof["index"], ends.head, _hashes(proof["proof"])):
         yield "the last record here was not the last of its order"
 
 
-def _otherwise(file: Mapping[str, Any], again: Mapping[str, Any]) -> Iterator[str]:
-    """Yield what the records do not come to when they are folded again."""
-    if file["rules"] != again["rules"]:
-        return  # this release has other rules: what they come to says nothing of the file
-    for part in _TOLD:
-        if file[part] != again[part]:
-            yield f"the {part} is not what the records come to"
+def _hashes(proof: Sequence[str]) -> list[bytes]:
+    return [base64.b64decode(each, validate=True) for each in proof]

@@ -15,7 +15,8 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any, Final, NamedTuple, Self
 
@@ -24,6 +25,9 @@ from lifecycle.errors import InvalidArgumentError, MissingExtraError
 _ED25519: Final = 1
 _COSIGNATURE: Final = 4
 _KEY_BYTES: Final = 32
+_LATEST: Final = 253_402_300_799
+"""Seconds up to the end of the year 9999."""
+
 _NAME: Final = re.compile(r"[^\s+]+")
 _LINE: Final = re.compile(r"— ([^\s+]+) ([A-Za-z0-9+/]+=*)")
 _PRIVATE: Final = "PRIVATE+KEY+"
@@ -97,7 +101,18 @@ class PublicKey(NamedTuple):
 
     def has_signed(self, note: Note) -> bool:
         """Tell whether one of the signatures is this key's, and holds."""
-        return any(self._holds(each, note.text.encode()) for each in note.signatures)
+        return any(self._held(note))
+
+    def cosigned_at(self, note: Note) -> datetime | None:
+        """Return when a witness with this key signed, by its own clock; None if it did not."""
+        if self.kind != _COSIGNATURE:
+            return None
+        times = [int.from_bytes(each.made[:8], "big") for each in self._held(note)]
+        return datetime.fromtimestamp(min(*times, _LATEST), UTC) if times else None
+
+    def _held(self, note: Note) -> Iterator[Signature]:
+        """Yield the signatures of this key that hold."""
+        return (each for each in note.signatures if self._holds(each, note.text.encode()))
 
     def _holds(self, signature: Signature, text: bytes) -> bool:
         if (signature.name, signature.key_id) != (self.name, self.key_id):

@@ -18,7 +18,7 @@ from lifecycle.audit import verify as verification
 from lifecycle.audit.difference import MOST_LISTED, Difference
 from lifecycle.audit.finding import Finding
 from lifecycle.audit.range_replay import ChangedDefinition
-from lifecycle.cli.checkpoint import public_key, read_checkpoint
+from lifecycle.cli.checkpoint import WitnessKeys, public_key, read_checkpoint, witness_keys
 from lifecycle.cli.choice import log_at, open_orders
 from lifecycle.cli.evidence import verify_evidence
 from lifecycle.cli.failure import NO, Refusal
@@ -65,14 +65,17 @@ def verify(
     checkpoint: _Held = None,
     evidence: _Evidence = None,
     key: _Trusted = None,
+    witness_key: WitnessKeys = None,
     db: Database = DEFAULT_DATABASE,
     json: Json = False,
 ) -> None:
     """Check that nothing stored was changed; print a checkpoint."""
+    trusted, witnesses = public_key(key), witness_keys(witness_key)
+    signers = witnesses if trusted is None else [trusted, *witnesses]
+    held = [read_checkpoint(text, signers) for text in checkpoint or []]
     if evidence is not None:
-        verify_evidence(evidence, key, json=json)
+        verify_evidence(evidence, trusted, held, witnesses, json=json)
         return
-    held = [read_checkpoint(text, public_key(key)) for text in checkpoint or []]
     with log_at(db) as log:
         with progress("verify"):
             found = verification.verify(log, checkpoints=held, providers=known_providers())

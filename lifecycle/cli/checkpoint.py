@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Final
@@ -10,9 +11,9 @@ from typing import Annotated, Final
 import typer
 
 from lifecycle.audit.checkpoint import Checkpoint, Contradiction, take
-from lifecycle.audit.delivery import Handed, to_command, to_witness
+from lifecycle.audit.delivery import Handed, to_command, to_endpoint, to_witness
 from lifecycle.audit.key_file import key_at
-from lifecycle.audit.note import Note, PrivateKey, PublicKey
+from lifecycle.audit.note import Note, PrivateKey, PublicKey, Signature
 from lifecycle.audit.tree import LogTree
 from lifecycle.cli.choice import log_at
 from lifecycle.cli.failure import NO, Refusal, unusable
@@ -21,7 +22,7 @@ from lifecycle.cli.option import DEFAULT_DATABASE, Database, Json, span_option
 from lifecycle.cli.output import print_json, print_text, visible, warn
 from lifecycle.errors import InvalidArgumentError
 from lifecycle.log.contract import Log
-from lifecycle.log.private_file import ORDINARY
+from lifecycle.log.private_file import ORDINARY, exposure
 from lifecycle.log.tree_store import Signed
 
 _FILE_URL: Final = "sqlite:///"
@@ -37,6 +38,10 @@ KeyFile = Annotated[
         show_default="beside a SQLite log",
     ),
 ]
+WitnessKeys = Annotated[
+    list[str] | None,
+    typer.Option("--witness-key", metavar="KEY", help="A witness that must have signed it too."),
+]
 Every = Annotated[timedelta | None, span_option("--every", "Go on, and sign again so often.")]
 
 
@@ -51,34 +56,40 @@ def checkpoint(
         list[str] | None,
         typer.Option("--run", metavar="COMMAND", help="Also hand it to this command."),
     ] = None,
+    post: Annotated[
+        list[str] | None,
+        typer.Option("--post", metavar="URL", help="Also send it there by HTTP POST."),
+    ] = None,
     witness: Annotated[
         list[str] | None,
         typer.Option("--witness", metavar="URL", help="Also have this witness sign it."),
     ] = None,
+    witness_key: WitnessKeys = None,
     every: Every = None,
     db: Database = DEFAULT_DATABASE,
     json: Json = False,
 ) -> None:
     """Sign what is stored, so that nobody can change it unseen."""
+    witnesses = witness_keys(witness_key)
     with log_at(db) as log:
         signer = signing_key(log, key)
         while True:
             seen = log.tree.last_checkpoint()
             note = taken(log, signer, to or [])
-            handed = _handed(log, note, 0 if seen is None else seen.size, run, witness)
-            note = note.with_signatures([each for one in handed for each in one.signatures])
-            log.tree.keep(Signed(Checkpoint.parse(note.text).head.size, str(note)))
+            handed = _handed(log, note, 0 if seen is None else seen.size, run, post, witness)
+            note = _keep(log, note, [each for one in handed for each in one.signatures])
             for path in to or []:
                 with whole_or_not_there(path, "checkpoint", ORDINARY) as file:
                     file.write(str(note).encode())
             _print(note, signer, json=json)
-            for each in handed:
-                if each.trouble is not None:
-                    warn(f"lifecycle: the checkpoint was kept, but {each.trouble}")
+            troubles = [each.trouble for each in handed if each.trouble is not None]
+            troubles += [f"{name!a} did not sign it" for name in unsigned(note, witnesses)]
+            for trouble in troubles:
+                warn(f"lifecycle: the checkpoint was kept, but {trouble}")
             if every is None:
                 break
             time.sleep(every.total_seconds())
-    if any(each.trouble for each in handed):
+    if troubles:
         raise typer.Exit(NO)
 
 
@@ -98,6 +109,8 @@ def signing_key(log: Log, path: Path | None) -> PrivateKey:
         raise Refusal(unusable(path, failure)) from None
     except InvalidArgumentError as refused:
         raise Refusal(f"{str(path)!a} holds no key: expected {refused.expected}") from None
+    if (exposed := exposure(path)) is not None:
+        warn(f"lifecycle: {visible(str(path))}: {exposed}")
     if is_new:
         warn(f"lifecycle: a key was made in {visible(str(path))}; its public part: {key.public}")
     return key
@@ -132,22 +145,50 @@ def public_key(text: str | None) -> PublicKey | None:
         raise typer.BadParameter(f"{text!a} is no key; expected {refused.expected}") from None
 
 
-def read_checkpoint(text: str, trusted: PublicKey | None = None) -> Checkpoint:
+def witness_keys(texts: list[str] | None) -> list[PublicKey]:
+    """Return the keys that the values of `--witness-key` are.
+
+    Raises:
+        BadParameter: one is none.
+    """
+    return [key for text in texts or [] if (key := public_key(text)) is not None]
+
+
+def unsigned(note: Note, keys: Sequence[PublicKey]) -> list[str]:
+    """Return the names of the keys that have not signed a note."""
+    return [key.name for key in keys if not key.has_signed(note)]
+
+
+def read_checkpoint(text: str, trusted: Sequence[PublicKey] = ()) -> Checkpoint:
     """Return the checkpoint that a value of `--checkpoint` is, or that its file holds.
 
     Raises:
         BadParameter: it is neither.
-        Refusal: it is not signed with the key that is `trusted`.
+        Refusal: one of the keys that are `trusted` has not signed it.
     """
     written = _written(text)
     try:
         checkpoint = Checkpoint.read(written)
-        if trusted is not None and not trusted.has_signed(Note.parse(written)):
-            raise Refusal(f"{text!a} is not signed with the key {trusted.name!a}", NO)
+        for name in unsigned(Note.parse(written), trusted) if trusted else []:
+            raise Refusal(f"{text!a} is not signed with the key {name!a}", NO)
     except InvalidArgumentError:
         expected = "a file with a signed checkpoint, or SIZE:ROOT as verify prints it"
         raise typer.BadParameter(f"{text!a} is no checkpoint; expected {expected}") from None
     return checkpoint
+
+
+def read_note(path: Path) -> Note:
+    """Return the signed checkpoint that a file holds.
+
+    Raises:
+        BadParameter: it holds none.
+    """
+    try:
+        note = Note.parse(_written(str(path)))
+        Checkpoint.parse(note.text)
+    except InvalidArgumentError:
+        raise typer.BadParameter(f"{str(path)!a} holds no signed checkpoint") from None
+    return note
 
 
 def _written(text: str) -> str:
@@ -162,11 +203,30 @@ def _written(text: str) -> str:
 
 
 def _handed(
-    log: Log, note: Note, seen: int, commands: list[str] | None, witnesses: list[str] | None
+    log: Log,
+    note: Note,
+    seen: int,
+    commands: list[str] | None,
+    endpoints: list[str] | None,
+    witnesses: list[str] | None,
 ) -> list[Handed]:
     tree, size = LogTree(log), Checkpoint.parse(note.text).head.size
-    asked = [to_command(command, note) for command in commands or []]
-    return asked + [to_witness(url, tree, size, note, seen) for url in witnesses or []]
+    return [
+        *(to_command(command, note) for command in commands or []),
+        *(to_endpoint(url, note) for url in endpoints or []),
+        *(to_witness(url, tree, size, note, seen) for url in witnesses or []),
+    ]
+
+
+def _keep(log: Log, note: Note, signatures: Sequence[Signature]) -> Note:
+    """Keep a checkpoint with further signatures, those that others kept meanwhile too."""
+    size, last = Checkpoint.parse(note.text).head.size, log.tree.last_checkpoint()
+    others = () if last is None or last.size != size else Note.parse(last.note)
+    if others and others.text == note.text:
+        note = note.with_signatures(others.signatures)
+    note = note.with_signatures(signatures)
+    log.tree.keep(Signed(size, str(note)))
+    return note
 
 
 def _print(note: Note, signer: PrivateKey, *, json: bool) -> None:

@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
-from lifecycle.audit.evidence import make_evidence
-from lifecycle.audit.evidence_check import check_evidence
-from lifecycle.cli.checkpoint import KeyFile, public_key, signing_key, taken
+from lifecycle.audit.checkpoint import Checkpoint
+from lifecycle.audit.evidence import Bodies, make_evidence
+from lifecycle.audit.evidence_check import check_evidence, why_not_folded
+from lifecycle.audit.note import Note, PublicKey
+from lifecycle.cli.checkpoint import KeyFile, read_note, signing_key, taken, unsigned
 from lifecycle.cli.choice import orders_with
 from lifecycle.cli.failure import NO, Refusal, unusable
 from lifecycle.cli.file import STDOUT, whole_or_not_there
 from lifecycle.cli.option import DEFAULT_DATABASE, Database, OrderId, Output, ProviderName
 from lifecycle.cli.output import print_json, print_text, say, visible
+from lifecycle.core.instant import format_instant
+from lifecycle.core.strict_json import MAX_DEPTH, parse
+from lifecycle.errors import JsonError
 from lifecycle.registry import known_providers
+
+_MAX_DEPTH: Final = MAX_DEPTH + 3
+"""That of a body, and of the list of lines around it."""
 
 
 def evidence(
@@ -26,21 +35,46 @@ def evidence(
     without_bodies: Annotated[
         bool, typer.Option("--without-bodies", help="Leave out what was sent and received.")
     ] = False,
+    mask_bodies: Annotated[
+        bool, typer.Option("--mask-bodies", help="Show only the shape of what was sent.")
+    ] = False,
     complete: Annotated[
         bool, typer.Option("--complete", help="Also show that no record of the order is missing.")
     ] = False,
+    checkpoint: Annotated[
+        Path | None,
+        typer.Option(
+            "--checkpoint", metavar="FILE", help="Prove it by this one, which somebody holds."
+        ),
+    ] = None,
+    since: Annotated[
+        Path | None,
+        typer.Option(
+            "--since", metavar="FILE", help="Also show that the log only grew since this one."
+        ),
+    ] = None,
     key: KeyFile = None,
     db: Database = DEFAULT_DATABASE,
     provider: ProviderName = None,
 ) -> None:
     """Write one order into a file that a stranger can verify."""
+    if mask_bodies and without_bodies:
+        raise Refusal("--mask-bodies and --without-bodies do not go together; choose one")
+    bodies: Bodies = "left out" if without_bodies else "masked" if mask_bodies else "whole"
     with orders_with(db, provider, order) as orders:
         orders.get(order)
         signer = signing_key(orders.log, key)
-        note = taken(orders.log, signer, [])
-        bodies = not without_bodies
+        held = [path for path in (checkpoint, since) if path is not None]
+        note = taken(orders.log, signer, held)
         file = make_evidence(
-            orders.log, orders.provider, order, signer, note, bodies=bodies, complete=complete
+            orders.log,
+            orders.provider,
+            order,
+            signer,
+            note if checkpoint is None else _signed(checkpoint, signer.public),
+            bodies=bodies,
+            complete=complete,
+            since=None if since is None else read_note(since),
         )
     text = json.dumps(file, indent=1, ensure_ascii=False) + "\n"
     if output == STDOUT:
@@ -50,14 +84,24 @@ def evidence(
         written.write(text.encode())
 
 
-def verify_evidence(path: Path, key: str | None, *, json: bool) -> None:
+def verify_evidence(
+    path: Path,
+    key: PublicKey | None,
+    held: Sequence[Checkpoint],
+    witnesses: Sequence[PublicKey],
+    *,
+    json: bool,
+) -> None:
     """Verify a file of evidence, and print what it shows; nothing else is needed.
 
     Raises:
         Refusal: it cannot be read.
     """
     file = _read(path)
-    faults = check_evidence(file, known_providers(), public_key(key))
+    faults = check_evidence(file, known_providers(), key, held)
+    if not faults:
+        note = Note.parse(file["checkpoint"])
+        faults = [f"{name!a} did not sign the checkpoint" for name in unsigned(note, witnesses)]
     if json:
         print_json({"ok": not faults, "findings": faults, "key": file.get("key")})
     elif faults:
@@ -67,16 +111,33 @@ def verify_evidence(path: Path, key: str | None, *, json: bool) -> None:
         say(f"{len(file['records'])} records: each stood in the log, and nothing was changed since")
         for sentence in (*file["proves"], f"signed with the key {file['key']}"):
             say(visible(sentence))
+        if (why := why_not_folded(file, known_providers())) is not None:
+            say(f"what the records come to was not folded again: {why}")
+        for witness in witnesses:
+            if (at := witness.cosigned_at(note)) is not None:
+                say(f"{visible(witness.name)} signed the checkpoint too, at {format_instant(at)}")
     if faults:
         raise typer.Exit(NO)
 
 
+def _signed(path: Path, key: PublicKey) -> Note:
+    """Return the checkpoint of a file that has to be signed with the key of the evidence.
+
+    Raises:
+        Refusal: it is not.
+    """
+    note = read_note(path)
+    if unsigned(note, [key]):
+        raise Refusal(f"{str(path)!a} is not signed with the key {key.name!a}", NO)
+    return note
+
+
 def _read(path: Path) -> dict[str, Any]:
     try:
-        file = json.loads(path.read_bytes())
+        file = parse(path.read_bytes(), max_depth=_MAX_DEPTH)
     except OSError as failure:
         raise Refusal(unusable(path, failure)) from None
-    except ValueError:
+    except JsonError:
         file = None
     if not isinstance(file, dict):
         raise Refusal(f"{str(path)!a} holds no evidence; expected a file of lifecycle evidence")

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from stat import S_IMODE
+from typing import TypeVar
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -18,8 +19,10 @@ from lifecycle.audit.checkpoint import Checkpoint
 from lifecycle.audit.merkle import is_extension
 from lifecycle.audit.note import Note, PublicKey
 from tests.polling import wait_until
-from tests.scenario.command_line import DATABASE, SCRIPT, environment, lines, run, story
+from tests.scenario.command_line import DATABASE, ORDER, SCRIPT, environment, lines, run, story
 from tests.scenario.test_cli_verify import tamper
+
+Other = TypeVar("Other", "Endpoint", "Witness")
 
 
 @pytest.fixture
@@ -36,6 +39,19 @@ def checkpoint(folder, *arguments):
     return run("checkpoint", "--db", DATABASE, *arguments, cwd=folder)
 
 
+class Endpoint:
+    """Something over HTTP that keeps what it gets."""
+
+    def __init__(self) -> None:
+        self.got: list[str] = []
+        self.status = 204
+
+    def answer(self, path: str, body: str) -> tuple[int, str]:
+        assert path == "/held/last"
+        self.got.append(body)
+        return self.status, ""
+
+
 class Witness:
     """A C2SP witness in a few lines: it signs what goes on from what it saw, and no other."""
 
@@ -46,7 +62,8 @@ class Witness:
         public = self.key.public_key().public_bytes_raw()
         self.public = PublicKey("witness.example", 4, public)
 
-    def answer(self, body: str) -> tuple[int, str]:
+    def answer(self, path: str, body: str) -> tuple[int, str]:
+        assert path == "/add-checkpoint"
         request, _, written = body.partition("\n\n")
         old, *proof = request.split("\n")
         note = Note.parse(written)
@@ -65,13 +82,21 @@ class Witness:
 
 @pytest.fixture
 def witness() -> Iterator[tuple[Witness, str]]:
-    witness = Witness()
+    yield from served(Witness())
+
+
+@pytest.fixture
+def endpoint() -> Iterator[tuple[Endpoint, str]]:
+    yield from served(Endpoint())
+
+
+def served(other: Other) -> Iterator[tuple[Other, str]]:
+    """Yield somebody who answers to POST, and where."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            assert self.path == "/add-checkpoint"
             body = self.rfile.read(int(self.headers["content-length"])).decode()
-            status, text = witness.answer(body)
+            status, text = other.answer(self.path, body)
             self.send_response(status)
             self.end_headers()
             self.wfile.write(text.encode())
@@ -81,7 +106,7 @@ def witness() -> Iterator[tuple[Witness, str]]:
 
     with HTTPServer(("127.0.0.1", 0), Handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield witness, f"http://127.0.0.1:{server.server_port}/"
+        yield other, f"http://127.0.0.1:{server.server_port}/"
         server.shutdown()
 
 
@@ -144,6 +169,65 @@ def test_a_witness_signs_it_and_its_signature_is_kept(folder, witness):
         assert seen.public.has_signed(Note.parse(answer.out))
     assert seen.sizes == [0, 6]
     assert checkpoint(folder).out == second.out
+
+
+def test_whoever_knows_the_witness_checks_that_it_signed(folder, witness):
+    seen, url = witness
+    known, stranger = str(seen.public), str(PublicKey("witness.example", 4, bytes(32)))
+    alone = checkpoint(folder, "--to", "alone.txt", "--witness-key", known)
+    both = checkpoint(folder, "--to", "both.txt", "--witness", url, "--witness-key", known)
+
+    def verify(file: str, key: str):
+        arguments = ("--checkpoint", file, "--witness-key", key)
+        return run("verify", "--db", DATABASE, *arguments, cwd=folder)
+
+    assert (alone.code, both.code) == (1, 0)
+    assert "the checkpoint was kept, but 'witness.example' did not sign it" in alone.err
+    assert verify("both.txt", known).code == 0
+    assert verify("both.txt", stranger).code == verify("alone.txt", known).code == 1
+    assert "is not signed with the key 'witness.example'" in verify("alone.txt", known).err
+    assert verify("both.txt", "x").code == 2
+
+
+def test_evidence_says_when_a_witness_signed_its_checkpoint(folder, witness):
+    seen, url = witness
+    checkpoint(folder, "--witness", url)
+    run("evidence", ORDER, "--db", DATABASE, "-o", "e.json", cwd=folder)
+
+    told = run("verify", "--evidence", "e.json", "--witness-key", str(seen.public), cwd=folder)
+    other = PublicKey("witness.example", 4, bytes(32))
+    refused = run("verify", "--evidence", "e.json", "--witness-key", str(other), cwd=folder)
+
+    assert "witness.example signed the checkpoint too, at 2023-11-14T22:13:20Z" in told.out
+    assert (told.code, refused.code) == (0, 1)
+    assert "'witness.example' did not sign the checkpoint" in refused.out
+
+
+def test_what_a_witness_signed_for_another_process_meanwhile_is_kept(folder, witness):
+    seen, url = witness
+
+    told = checkpoint(folder, "--run", f"{SCRIPT} checkpoint --db {DATABASE} --witness {url}")
+
+    assert seen.public.has_signed(Note.parse(told.out))
+
+
+def test_an_endpoint_gets_it_by_post_and_one_that_refuses_it_is_told(folder, endpoint):
+    seen, url = endpoint
+
+    told = checkpoint(folder, "--post", f"{url}held/last")
+    seen.status = 503
+    refused = checkpoint(folder, "--post", f"{url}held/last")
+
+    assert (told.code, seen.got) == (0, [told.out, told.out])
+    assert refused.code == 1
+    assert "the checkpoint was kept, but the endpoint answered 503" in refused.err
+
+
+def test_a_key_that_others_may_read_is_warned_of(folder):
+    checkpoint(folder, "--key", "key")
+    (folder / "key").chmod(0o644)
+
+    assert "others than its owner may read it" in checkpoint(folder, "--key", "key").err
 
 
 def test_a_witness_that_is_behind_says_so_and_gets_the_proof_that_it_needs(folder, witness):

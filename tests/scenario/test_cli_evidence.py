@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,10 @@ from lifecycle.registry import known_providers
 from tests.insider import VERIFIER
 from tests.scenario.command_line import DATABASE, ORDER, lines, run, story
 
-PARTS = ("proves", "order", "rules", "view", "history", "story", "picture", "complete", "form")
+PARTS = (
+    *("format", "proves", "order", "rules", "view", "history"),
+    *("story", "picture", "since", "complete"),
+)
 
 
 @pytest.fixture
@@ -56,7 +60,8 @@ def rewrite(folder: Path, file: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    "options", [[], ["--complete"], ["--without-bodies"], ["--complete", "--without-bodies"]]
+    "options",
+    [[], ["--complete"], ["--without-bodies"], ["--mask-bodies"], ["--complete", "--mask-bodies"]],
 )
 def test_a_file_is_verified_without_a_database_by_us_and_with_python_alone(folder, options):
     file = evidence(folder, *options)
@@ -71,7 +76,7 @@ def test_a_file_is_verified_without_a_database_by_us_and_with_python_alone(folde
     assert ("no other of it" in theirs.stdout) is ("--complete" in options)
     assert ("no further record of this order" in ours.out) is ("--complete" in options)
     whole = "body_text" in json.dumps(file["records"])
-    assert whole is ("--without-bodies" not in options)
+    assert whole is {"--without-bodies", "--mask-bodies"}.isdisjoint(options)
 
 
 def test_it_holds_what_show_and_history_print_and_a_picture(folder):
@@ -237,13 +242,61 @@ def test_another_key_than_the_one_that_is_trusted_is_refused(folder):
     assert alone(folder, "e.json", "--key", other).returncode == 1
 
 
-@pytest.mark.parametrize("value", [{}, {"form": 1}, {"records": []}, {"key": None}])
+@pytest.mark.parametrize("value", [{}, {"format": 1}, {"records": []}, {"key": None}])
 def test_what_is_no_evidence_is_not_verified_and_breaks_nothing(folder, value):
     rewrite(folder, value)
 
     assert verify(folder).code == 1
     assert alone(folder, "e.json").returncode == 1
     assert check_evidence(value, known_providers()) != []
+
+
+def test_a_checkpoint_that_somebody_holds_is_what_the_file_goes_by(folder):
+    run("checkpoint", "--db", DATABASE, "--to", "held", cwd=folder)
+    run("ingest", "-", "--db", DATABASE, cwd=folder, stdin=lines(story("d")))
+    run("checkpoint", "--db", DATABASE, "--to", "later", cwd=folder)
+
+    by = evidence(folder, "--checkpoint", "held")
+
+    assert by["checkpoint"] == (folder / "held").read_text(encoding="utf-8")
+    assert alone(folder, "e.json", "--checkpoint", "held").returncode == 0
+    assert alone(folder, "e.json", "--checkpoint", "later").returncode == 1
+    assert verify(folder, "--checkpoint", "held").code == 0
+    assert verify(folder, "--checkpoint", "later").code == 1
+    evidence(folder, "--since", "held")
+    assert verify(folder, "--checkpoint", "held", "--checkpoint", "later").code == 0
+    told = verify(folder).out
+    assert "the log only grew since the checkpoint of `since`" in told
+
+
+def test_a_checkpoint_of_another_log_or_key_makes_no_evidence(folder, tmp_path_factory):
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    run("ingest", "-", "--db", DATABASE, cwd=elsewhere, stdin=lines(story()))
+    run("checkpoint", "--db", DATABASE, "--to", str(folder / "other"), cwd=elsewhere)
+    run("checkpoint", "--db", DATABASE, "--key", "key", "--to", "ours", cwd=folder)
+    make = partial(run, "evidence", ORDER, "--db", DATABASE, cwd=folder)
+
+    for arguments in (("--since", "other"), ("--checkpoint", "other")):
+        assert make(*arguments).code == 1
+    assert "is not signed with the key" in make("--checkpoint", "ours").err
+    assert make("--since", "e.json").code == 2
+    assert make("--mask-bodies", "--without-bodies").code == 2
+
+
+def test_of_records_that_are_not_folded_again_it_is_said(folder):
+    evidence(folder, "--mask-bodies")
+
+    assert "not folded again: the bodies are not in the file" in verify(folder).out
+
+
+def test_a_part_that_stands_twice_is_refused(folder):
+    evidence(folder)
+    written = (folder / "e.json").read_text(encoding="utf-8")
+    twice = written.replace('"view": {', '"view": {"status": "canceled"}, "view": {', 1)
+    (folder / "e.json").write_text(twice, encoding="utf-8")
+
+    assert verify(folder).code == 2
+    assert alone(folder, "e.json").returncode == 1
 
 
 def test_a_file_that_is_not_there_or_holds_no_json_is_wrong_usage(folder):

@@ -1,0 +1,39 @@
+"""A body of which only the shape is shown, and what its header says besides."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final
+
+from lifecycle.core.strict_json import parse
+from lifecycle.errors import JsonError
+from lifecycle.log.codec import header_and_body
+from lifecycle.log.contract import Record
+from lifecycle.log.header import sections
+
+MASK: Final = "***"
+
+
+def masked(record: Record) -> Any:
+    """Return a record's JSON body with its texts and numbers masked; None where it is no JSON.
+
+    What stands in the header as well is shown: it is no secret where headers are.
+    """
+    header, stored = header_and_body(record)
+    said = json.loads(record.state.partition(b"\n")[0])
+    shown = {value for value in said.values() if isinstance(value, str)}
+    try:
+        return _masked(parse(sections(header, stored)[0]), shown)
+    except JsonError:
+        return None
+
+
+def _masked(value: Any, shown: set[str]) -> Any:
+    match value:
+        case dict():
+            return {name: _masked(item, shown) for name, item in value.items()}
+        case list():
+            return [_masked(item, shown) for item in value]
+        case None | bool():
+            return value
+    return value if str(value) in shown else MASK
