@@ -36,6 +36,7 @@ from lifecycle.diagram.picture import draw_history
 from lifecycle.errors import InvalidArgumentError, UnknownOrderError
 from lifecycle.log.codec import hash_of, split
 from lifecycle.log.contract import Log, Record
+from lifecycle.log.order_stream import order_in, provider_in
 
 FORMAT: Final = "lifecycle-evidence/1"
 SEAL: Final = "seal"
@@ -86,28 +87,23 @@ def make_evidence(
     complete: bool = False,
     since: Note | None = None,
 ) -> dict[str, Any]:
-    """Return the evidence of one order as a JSON object.
+    """Return the evidence of a provider's order as a JSON object.
 
     Args:
         log: the log that the checkpoint is about.
-        provider: the order's provider.
-        order_id: the order's id.
+        provider: who reads the order.
         key: seals the file, and signs the root over the ends of streams.
         note: the checkpoint, signed by `key`; records that came after it are left out.
-        bodies: how what was sent and received stands in it; the proofs hold however. Where it
-            does not stand there whole, neither do the provider's details and messages.
-        complete: whether to show that no record of the order is missing; reads the log up to
-            the checkpoint.
+        bodies: how they stand in it; unless `whole`, without the provider's details and messages.
+        complete: whether to show that no record of the order is missing; reads the whole log.
         since: an earlier checkpoint that somebody holds, to show that the log only grew since.
 
     Raises:
         UnknownOrderError: the checkpoint covers no record of the order.
-        InvalidArgumentError: `key` did not sign `note`, or the log at `note` does not go on
-            from `since`.
+        InvalidArgumentError: `key` did not sign `note`, or `note` does not go on from `since`.
     """
     size, stream = _size_signed(note, key), stream_of(provider.name, order_id)
-    if not (found := _records_by_index(log, stream, size)):
-        raise UnknownOrderError(provider.name, order_id)
+    found = _records_by_index(log, stream, size)
     file: dict[str, Any] = {
         "format": FORMAT,
         "proves": what_it_proves(bodies, complete=complete, grown=since is not None),
@@ -180,8 +176,11 @@ def _without_words(view: OrderView) -> OrderView:
 def _records_by_index(log: Log, stream: str, size: int) -> dict[int, Record]:
     """Return the records of a stream that a checkpoint covers, keyed by leaf index."""
     tree = LogTree(log)
-    found = [(tree.index_of(record), record) for record in log.read(stream)]
-    return {index: record for index, record in found if index is not None and index < size}
+    placed = [(tree.index_of(record), record) for record in log.read(stream)]
+    found = {index: record for index, record in placed if index is not None and index < size}
+    if not found:
+        raise UnknownOrderError(provider_in(stream), order_in(stream))
+    return found
 
 
 def _lines(

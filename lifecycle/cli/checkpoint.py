@@ -43,27 +43,31 @@ WitnessKeys = Annotated[
     typer.Option("--witness-key", metavar="KEY", help="A witness that must have signed it too."),
 ]
 Every = Annotated[timedelta | None, span_option("--every", "Go on, and sign again so often.")]
+_To = Annotated[
+    list[Path] | None,
+    typer.Option("--to", metavar="FILE", help="Also write it there, if the log only grew."),
+]
+_Run = Annotated[
+    list[str] | None,
+    typer.Option("--run", metavar="COMMAND", help="Also hand it to this command."),
+]
+_Post = Annotated[
+    list[str] | None,
+    typer.Option("--post", metavar="URL", help="Also send it there by HTTP POST."),
+]
+_Witness = Annotated[
+    list[str] | None,
+    typer.Option("--witness", metavar="URL", help="Also have this witness sign it."),
+]
 
 
 def checkpoint(
     *,
     key: KeyFile = None,
-    to: Annotated[
-        list[Path] | None,
-        typer.Option("--to", metavar="FILE", help="Also write it there, if the log only grew."),
-    ] = None,
-    run: Annotated[
-        list[str] | None,
-        typer.Option("--run", metavar="COMMAND", help="Also hand it to this command."),
-    ] = None,
-    post: Annotated[
-        list[str] | None,
-        typer.Option("--post", metavar="URL", help="Also send it there by HTTP POST."),
-    ] = None,
-    witness: Annotated[
-        list[str] | None,
-        typer.Option("--witness", metavar="URL", help="Also have this witness sign it."),
-    ] = None,
+    to: _To = None,
+    run: _Run = None,
+    post: _Post = None,
+    witness: _Witness = None,
     witness_key: WitnessKeys = None,
     every: Every = None,
     db: Database = DEFAULT_DATABASE,
@@ -82,10 +86,7 @@ def checkpoint(
                 with whole_or_not_there(path, "checkpoint", ORDINARY) as file:
                     file.write(str(note).encode())
             _print(note, signer, json=json)
-            troubles = [each.trouble for each in handed if each.trouble is not None]
-            troubles += [f"{name!a} did not sign it" for name in unsigned(note, witnesses)]
-            for trouble in troubles:
-                warn(f"lifecycle: the checkpoint was kept, but {trouble}")
+            troubles = _warn(handed, unsigned(note, witnesses))
             if every is None:
                 break
             time.sleep(every.total_seconds())
@@ -227,6 +228,15 @@ def _keep(log: Log, note: Note, signatures: Sequence[Signature]) -> Note:
     note = note.with_signatures(signatures)
     log.tree.keep(Signed(size, str(note)))
     return note
+
+
+def _warn(handed: Sequence[Handed], without: Sequence[str]) -> bool:
+    """Say what went wrong, and return whether anything did."""
+    troubles = [each.trouble for each in handed if each.trouble is not None]
+    troubles += [f"{name!a} did not sign it" for name in without]
+    for trouble in troubles:
+        warn(f"lifecycle: the checkpoint was kept, but {trouble}")
+    return bool(troubles)
 
 
 def _print(note: Note, signer: PrivateKey, *, json: bool) -> None:

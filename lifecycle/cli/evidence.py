@@ -28,31 +28,38 @@ _MAX_DEPTH: Final = MAX_DEPTH + 3
 """That of a body, and of the list of lines around it."""
 
 
+_WithoutBodies = Annotated[
+    bool, typer.Option("--without-bodies", help="Leave out what was sent and received.")
+]
+_MaskBodies = Annotated[
+    bool, typer.Option("--mask-bodies", help="Show only the shape of what was sent.")
+]
+_Complete = Annotated[
+    bool, typer.Option("--complete", help="Also show that no record of the order is missing.")
+]
+_Checkpoint = Annotated[
+    Path | None,
+    typer.Option(
+        "--checkpoint", metavar="FILE", help="Prove it by this one, which somebody holds."
+    ),
+]
+_Since = Annotated[
+    Path | None,
+    typer.Option(
+        "--since", metavar="FILE", help="Also show that the log only grew since this one."
+    ),
+]
+
+
 def evidence(
     order: OrderId,
     *,
     output: Output = STDOUT,
-    without_bodies: Annotated[
-        bool, typer.Option("--without-bodies", help="Leave out what was sent and received.")
-    ] = False,
-    mask_bodies: Annotated[
-        bool, typer.Option("--mask-bodies", help="Show only the shape of what was sent.")
-    ] = False,
-    complete: Annotated[
-        bool, typer.Option("--complete", help="Also show that no record of the order is missing.")
-    ] = False,
-    checkpoint: Annotated[
-        Path | None,
-        typer.Option(
-            "--checkpoint", metavar="FILE", help="Prove it by this one, which somebody holds."
-        ),
-    ] = None,
-    since: Annotated[
-        Path | None,
-        typer.Option(
-            "--since", metavar="FILE", help="Also show that the log only grew since this one."
-        ),
-    ] = None,
+    without_bodies: _WithoutBodies = False,
+    mask_bodies: _MaskBodies = False,
+    complete: _Complete = False,
+    checkpoint: _Checkpoint = None,
+    since: _Since = None,
     key: KeyFile = None,
     db: Database = DEFAULT_DATABASE,
     provider: ProviderName = None,
@@ -66,12 +73,10 @@ def evidence(
         signer = signing_key(orders.log, key)
         held = [path for path in (checkpoint, since) if path is not None]
         note = taken(orders.log, signer, held)
+        if checkpoint is not None:
+            note = _signed(checkpoint, signer.public)
         file = make_evidence(
-            orders.log,
-            orders.provider,
-            order,
-            signer,
-            note if checkpoint is None else _signed(checkpoint, signer.public),
+            *(orders.log, orders.provider, order, signer, note),
             bodies=bodies,
             complete=complete,
             since=None if since is None else read_note(since),
