@@ -92,6 +92,7 @@ def make_evidence(
     Args:
         log: the log that the checkpoint is about.
         provider: who reads the order.
+        order_id: its id.
         key: seals the file, and signs the root over the ends of streams.
         note: the checkpoint, signed by `key`; records that came after it are left out.
         bodies: how they stand in it; unless `whole`, without the provider's details and messages.
@@ -109,8 +110,7 @@ def make_evidence(
         "proves": what_it_proves(bodies, complete=complete, grown=since is not None),
         "order": {"provider": provider.name, "order_id": order_id, "stream": stream},
         "records": _lines(log, found, size, bodies),
-        "checkpoint": str(note),
-        "since": None if since is None else _growth(log, since, size),
+        **_checkpoints(log, note, since, size),
         "complete": _ends(log, stream, size, key) if complete else None,
         **derived_from(provider, stream, list(found.values()), bodies),
         "key": str(key.public),
@@ -202,12 +202,15 @@ def _line(record: Record, bodies: Bodies) -> dict[str, Any]:
     return kept | ({"body_masked": masked(record)} if bodies == "masked" else {})
 
 
-def _growth(log: Log, since: Note, size: int) -> dict[str, Any]:
-    """Return the proof that the log went on from an earlier checkpoint up to `size` records."""
+def _checkpoints(log: Log, note: Note, since: Note | None, size: int) -> dict[str, Any]:
+    """Return the checkpoint, and the proof that it goes on from an earlier one."""
+    if since is None:
+        return {"checkpoint": str(note), "since": None}
     old, tree = Checkpoint.parse(since.text).head, LogTree(log)
     if old.size > size or tree.head(old.size) != old:
         raise InvalidArgumentError("since", "a checkpoint that the log goes on from")
-    return {"checkpoint": str(since), "proof": _written(tree.consistency(old.size, size))}
+    grown = {"checkpoint": str(since), "proof": _written(tree.consistency(old.size, size))}
+    return {"checkpoint": str(note), "since": grown}
 
 
 def _written(hashes: Sequence[bytes]) -> list[str]:
