@@ -42,7 +42,9 @@ def main(folder: str, broken: str = "") -> None:
         vars(commit)["format_instant"] = lambda at: at.astimezone().isoformat()
     if broken == "hash-order":
         # `lifecycle.fold` is the function; the module of that name is asked for.
-        vars(import_module("lifecycle.core.fold"))["place"] = lambda _, event: (hash(event.key),)
+        fold = import_module("lifecycle.core.fold")
+        right = fold.sort_key
+        vars(fold)["sort_key"] = lambda *of: (right(*of)[0], hash(of[1].key))
     json.dump(replayed(Path(folder)), sys.stdout, indent=2, sort_keys=True)
 
 

@@ -145,7 +145,8 @@ def _in_session(work: _Work) -> list[Trial]:
     for file in left.parent.glob(f"left.{os.getpid()}*"):
         file.unlink()
     if status or not coverage_of(work.suite).exists():
-        raise RuntimeError(f"no tests were collected: see {work.suite.folder / 'session.log'}")
+        said = (work.suite.folder / "session.log").read_text()[-2000:]
+        raise RuntimeError(f"no tests were collected:\n{said}")
     return [trial for trial in work.trials if trial.key in keys]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
@@ -18,6 +19,7 @@ def pytest_configure() -> None:
     share()
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
     """Return one more than there are processors: many tests wait for a server or a disk."""
     return (os.cpu_count() or 1) + 1
@@ -47,6 +49,11 @@ def dying() -> Iterator[Server]:
     with running_or_skipped() as server:
         yield server
 
+
+# The tests start hundreds of processes. Each would compile the library anew, and each of pytest's
+# own all tests, where nobody may keep what was compiled.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 # A shell starts what runs in the background with Ctrl-C ignored, and children inherit that.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import contextlib
 import doctest
+import importlib
 import io
 import itertools
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -23,6 +25,7 @@ import pytest
 from lifecycle.registry import found_providers, known_providers
 from tests.docs.fences import PAGES, ROOT, Block, blocks_of, named
 from tests.postgres_server import SUPERUSER
+from tests.scenario.command_line import run
 
 RUNNABLE = [
     page
@@ -31,6 +34,8 @@ RUNNABLE = [
 ]
 LONG = {"command-line", "draw-pictures"}
 """Pages that start dozens of processes."""
+PLAIN = {"NO_COLOR": "1", "COLUMNS": "100"}
+FOR_A_SHELL = {*"|&;<>()$`\\~*?["}
 
 
 def same(wanted: str, got: str) -> bool:
@@ -56,12 +61,24 @@ def commands_of(text: str) -> list[tuple[str, str]]:
 
 
 def run_console(command: str, packages: Path) -> str:
+    """Run one command and return what it printed: without a shell in this process, if it can be."""
+    is_ours = command.startswith("lifecycle ") and not FOR_A_SHELL.intersection(command)
+    return run_here(command) if is_ours else run_in_a_shell(command, packages)
+
+
+def run_here(command: str) -> str:
+    done = run(*shlex.split(command)[1:], cwd=Path.cwd(), env=PLAIN)
+    assert done.code in {0, 1}, f"$ {command}\n{done.err}"
+    return done.out
+
+
+def run_in_a_shell(command: str, packages: Path) -> str:
     """Run one command with this environment's programs first and return what it printed.
 
     What it installs goes to a folder of its own, and comes from nowhere else than here.
     """
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
-    environment = os.environ | {"PATH": path, "NO_COLOR": "1", "COLUMNS": "100"}
+    environment = os.environ | {"PATH": path} | PLAIN
     environment |= {"PIP_TARGET": str(packages), "PYTHONPATH": str(packages)}
     environment |= dict.fromkeys(("PIP_NO_INDEX", "PIP_NO_DEPS"), "1")
     environment["PIP_NO_BUILD_ISOLATION"] = "0"  # as pip has it: there shall be none
@@ -76,6 +93,7 @@ def run_console(command: str, packages: Path) -> str:
         timeout=120,
     )
     assert done.returncode in {0, 1}, f"$ {command}\n{done.stderr}"
+    forget_providers()  # it may have installed one
     return done.stdout
 
 
@@ -106,6 +124,7 @@ def packages(tmp_path_factory, monkeypatch):
 
 def forget_providers():
     """Forget which providers were found, as a new process would not know them."""
+    importlib.invalidate_caches()
     found_providers.cache_clear()
     known_providers.cache_clear()
 

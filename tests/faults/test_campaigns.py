@@ -35,6 +35,7 @@ SAMPLES = {
     "hostile": "--mutations 120 --control-mutations 15",
     "frameworks": "--mutations 60 --control-mutations 60",
     "server_load": "--attack pipelined --seconds 1 --control-seconds 1",
+    "determinism": "--this-python --stride 11",
 }
 
 LONGER = {

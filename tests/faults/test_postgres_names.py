@@ -61,9 +61,11 @@ class Trapped:
 
     def said(self) -> str:
         """Return what the server wrote since the last time."""
-        text = self._file.read_text()
-        fresh, self._seen = text[self._seen :], len(text)
-        return fresh
+        with self._file.open("rb") as file:
+            file.seek(self._seen)
+            fresh = file.read()
+        self._seen += len(fresh)
+        return fresh.decode()
 
     def sprung(self) -> list[str]:
         """Return which traps sprang since the last time."""

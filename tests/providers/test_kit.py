@@ -53,12 +53,17 @@ def test_every_order_of_five_events_with_repeats_gives_the_same_view(provider):
     assert len(views) == 1
 
 
+@pytest.mark.parametrize(
+    "samples", [6, pytest.param(120, marks=pytest.mark.long)], ids=["some orders", "many orders"]
+)
 @pytest.mark.parametrize("provider", PEERS)
 @QUICK
 @given(data=st.data())
-def test_a_lifecycle_delivered_in_any_order_and_twice_gives_the_view_of_its_set(provider, data):
+def test_a_lifecycle_delivered_in_any_order_and_twice_gives_the_view_of_its_set(
+    provider, samples, data
+):
     whole = data.draw(lifecycles(provider))
-    assert_any_order(whole, provider=provider)
+    assert_any_order(whole, provider=provider, samples=samples)
 
 
 @pytest.mark.parametrize("provider", PEERS)

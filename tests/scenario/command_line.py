@@ -46,7 +46,12 @@ def environment(**also: str) -> dict[str, str]:
     return kept | {"PYTHONUTF8": "1"} | also
 
 
-def run(*arguments: str | Path, stdin: bytes | str = b"", cwd: Path) -> Answer:
+def run(
+    *arguments: str | Path,
+    stdin: bytes | str = b"",
+    cwd: Path,
+    env: Mapping[str, str] | None = None,
+) -> Answer:
     """Run `lifecycle` in this process and return what it said."""
     given = stdin.encode() if isinstance(stdin, str) else stdin
     out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8") for _ in range(2))
@@ -55,7 +60,7 @@ def run(*arguments: str | Path, stdin: bytes | str = b"", cwd: Path) -> Answer:
         contextlib.redirect_stdout(out),
         contextlib.redirect_stderr(err),
         mock.patch.object(sys, "stdin", io.TextIOWrapper(io.BytesIO(given))),
-        mock.patch.dict(os.environ, environment(), clear=True),
+        mock.patch.dict(os.environ, environment(**(env or {})), clear=True),
     ):
         code = app.run([str(argument) for argument in arguments])
     return Answer(code, _written_to(out), _written_to(err))

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import ssl
 import threading
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import cache
 from typing import Any, Final, Protocol
 
 from lifecycle.core.event import MAX_KEPT_BYTES
@@ -104,7 +106,7 @@ class SyncHttp(_Timeouts):
 
     def __init__(self, transport: SyncTransport | None, timeout: float) -> None:
         super().__init__(timeout)
-        self._transport = transport or httpx2.HTTPTransport(limits=_limits())
+        self._transport = transport or httpx2.HTTPTransport(verify=_trusted(), limits=_limits())
         self.lock = threading.Lock()
         self.sleep = time.sleep
 
@@ -141,7 +143,9 @@ class AsyncHttp(_Timeouts):
 
     def __init__(self, transport: AsyncTransport | None, timeout: float) -> None:
         super().__init__(timeout)
-        self._transport = transport or httpx2.AsyncHTTPTransport(limits=_limits())
+        self._transport = transport or httpx2.AsyncHTTPTransport(
+            verify=_trusted(), limits=_limits()
+        )
         self.lock = asyncio.Lock()
         self.sleep = asyncio.sleep
 
@@ -186,6 +190,12 @@ def _library_logs_silenced() -> Iterator[None]:
         yield
     finally:
         _in_our_exchange.reset(before)
+
+
+@cache
+def _trusted() -> ssl.SSLContext:
+    """Return whom we trust: reading the certificates takes longer than many a client lives."""
+    return httpx2.create_ssl_context()
 
 
 def _limits() -> httpx2.Limits:
