@@ -10,12 +10,10 @@ import os
 import runpy
 import signal
 import smtplib
-import socketserver
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
-from email import message_from_bytes
 from email.message import EmailMessage
 from functools import partial
 from pathlib import Path
@@ -24,58 +22,12 @@ import pytest
 
 from lifecycle import connect
 from tests.faults.children import Child
+from tests.mail_server import MailServer, mail_server
 
 EXAMPLE = runpy.run_path(
     str(Path(__file__).parents[2] / "examples" / "09_send_an_email_once.py"), run_name="example"
 )
 ORDER_IDS = ("a", "b", "c", "d")
-
-
-class Session(socketserver.StreamRequestHandler):
-    """One client of the mail server."""
-
-    server: MailServer
-
-    def handle(self) -> None:
-        self.say(b"220 here")
-        while line := self.rfile.readline():
-            verb, _, rest = line.strip().partition(b" ")
-            match verb.upper():
-                case b"DATA":
-                    self.say(b"354 go on")
-                    self.take()
-                case b"VRFY":
-                    self.say(b"250 taken" if rest.decode() in self.server.taken else b"550 no")
-                case b"QUIT":
-                    self.say(b"221 goodbye")
-                case _:
-                    self.say(b"250 fine")
-
-    def take(self) -> None:
-        lines = []
-        while (line := self.rfile.readline()) not in {b".\r\n", b""}:
-            lines.append(line)
-        self.server.taken.append(message_from_bytes(b"".join(lines))["Message-ID"])
-        self.server.on_taken()
-        self.say(b"250 taken")
-
-    def say(self, line: bytes) -> None:
-        try:
-            self.wfile.write(line + b"\r\n")
-        except OSError:
-            self.server.broken += 1
-
-
-class MailServer(socketserver.ThreadingTCPServer):
-    """Keeps what it took, and tells somebody before it replies."""
-
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Session)
-        self.taken: list[str] = []
-        self.broken = 0
-        self.on_taken: Callable[[], object] = bool
 
 
 class Relay:
@@ -98,12 +50,8 @@ class Relay:
 
 @pytest.fixture
 def server() -> Iterator[MailServer]:
-    with MailServer() as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
+    with mail_server() as server:
         yield server
-        server.shutdown()
-        thread.join()
 
 
 @pytest.fixture
