@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
 
@@ -10,6 +12,8 @@ from markdown_it import MarkdownIt
 
 from lifecycle import connect
 from lifecycle.audit.explain import explain_order
+from lifecycle.registry import known_providers
+from lifecycle.service.orders import Orders
 from tests.scenario.command_line import run
 
 ORDER = "xyz123456"
@@ -57,23 +61,25 @@ def test_the_story_says_what_happened_and_when_by_both_clocks(folder):
     said = told(folder)
 
     assert said.code == 0, said
-    assert "Order xyz123456 of instacart stands at canceled and has ended, by 4 events." in said.out
     assert (
-        "3. At 2026-07-07T10:25:00Z: callback canceled. It took the order from "
-        "delivering to canceled: the definition has the move from 'delivering' to 'canceled'. "
-        "It was received at 2026-07-07T10:26:00Z (1m00s later) and recorded at "
-        "2026-07-07T12:00:00Z, delayed, position 3."
+        'Order xyz123456 of instacart stands at "canceled" and has ended, after 4 events.'
+        in said.out
+    )
+    assert (
+        '3. 2026-07-07 10:25:00: the provider reported "canceled". The order went from '
+        '"delivering" to "canceled". It reached us at 10:26:00, 1m00s later. The log recorded '
+        "it at 12:00:00 (delayed), as position 3."
     ) in said.out
-    assert "It did not move the order (refused): the order had ended at 'canceled'" in said.out
+    assert "It was refused. The order had ended at 'canceled'; " in said.out
 
 
 def test_the_story_says_what_is_missing_and_what_is_suspicious(folder):
     said = told(folder).out
 
     missing = said.partition("What is missing")[2].partition("What is suspicious")
-    assert "No event about at store ever came" in missing[0]
-    assert "refused, callback:delivered:4" in missing[2]
-    assert "Event 3 (canceled) was recorded 1h34m after it claims to have come." in missing[2]
+    assert 'No event about "at store" is known, though the order got further.' in missing[0]
+    assert "Event 4, refused: the order had ended at 'canceled'" in missing[2]
+    assert "Event 3 (canceled) was recorded 1h34m after it is said to have come." in missing[2]
 
 
 def test_the_story_says_what_subscribers_were_told_of_this_order_and_when(folder):
@@ -82,11 +88,13 @@ def test_the_story_says_what_subscribers_were_told_of_this_order_and_when(folder
         return said.partition("What subscribers were told")[2].partition("What is missing")[0]
 
     assert part().splitlines()[1:4] == [
-        "- mail was told of position 1 at 2026-07-07T12:10:00Z, in 1 attempt.",
-        "- mail was told of position 2 at 2026-07-07T12:10:00Z, in 1 attempt.",
-        "- mail was told of position 3 at 2026-07-07T12:10:00Z, in 1 attempt.",
+        "- mail was told of event 1 (brand new) at 2026-07-07 12:10:00.",
+        "- mail was told of event 2 (delivering) at 2026-07-07 12:10:00.",
+        "- mail was told of event 3 (canceled) at 2026-07-07 12:10:00.",
     ]
-    assert "No subscription noted" in part("--log-at", "2026-07-07T12:05:00Z")
+    assert "There is no record that a subscriber was told" in part(
+        "--log-at", "2026-07-07T12:05:00Z"
+    )
 
 
 def test_the_story_says_what_was_not_delivered_to_a_subscription(folder):
@@ -97,7 +105,7 @@ def test_the_story_says_what_was_not_delivered_to_a_subscription(folder):
         orders.subscription("broken", fails, attempts=1).catch_up()
 
     assert (
-        "broken was not told of position 1: its delivery is dead, after 1 attempt"
+        "broken was not told of event 1 (brand new): its delivery is dead after 1 attempt."
         in told(folder).out
     )
 
@@ -105,9 +113,9 @@ def test_the_story_says_what_was_not_delivered_to_a_subscription(folder):
 def test_an_order_of_which_nothing_is_odd_is_said_to_be_so(folder):
     said = told(folder, "--log-at", "1").out
 
-    assert "by 1 event." in said
+    assert "after 1 event." in said
     assert "- Nothing is suspicious." in said
-    assert "Awaited next, since 2026-07-07T10:00:00Z: acknowledged for delivery." in said
+    assert 'Next we wait for "acknowledged for delivery", since 2026-07-07 10:00:00.' in said
 
 
 def test_a_file_is_written_in_the_form_that_its_name_tells(folder):
@@ -116,6 +124,143 @@ def test_a_file_is_written_in_the_form_that_its_name_tells(folder):
         assert (folder / name).read_text().startswith(start)
     assert told(folder, "--format", "html").out.startswith("<!DOCTYPE html>")
     assert run("explain", "nobody", "--db", "sqlite:///log.db", cwd=folder).code == 1
+
+
+def told_of(*record: Callable[[Orders, datetime], object]) -> str:
+    """Return the story of an order to which one thing after the other happened, a minute apart."""
+    now = [MORNING]
+    with connect("memory:", clock=lambda: now[0]) as orders:
+        for minute, happens in enumerate(record):
+            now[0] = minutes(minute)
+            happens(orders, now[0])
+        return explain_order(orders.get(ORDER), orders.history(ORDER)).text()
+
+
+def said(name: str, minute: float, event_id: object = None) -> Callable[[Orders, datetime], object]:
+    body = callback(event_id or f"{name} {minute}", name, minute)
+    return lambda orders, now: orders.record_callback(body, received_at=now)
+
+
+def asked(attempt: int) -> Callable[[Orders, datetime], object]:
+    return lambda orders, now: orders.record_request(
+        ORDER, b'{"n":%d}' % attempt, attempt=attempt, received_at=now
+    )
+
+
+def answered(status: int | None, body: bytes, attempt: int) -> Callable[[Orders, datetime], object]:
+    return lambda orders, now: orders.record_response(
+        ORDER, status, body, attempt=attempt, received_at=now
+    )
+
+
+REJECTED = b'{"error":{"message":"no such number","code":1001},"meta":{"key":"user_phone"}}'
+
+
+@pytest.mark.parametrize(
+    ("record", "sentence"),
+    [
+        ([asked(1)], 'we sent the create request. The order began at "requested".'),
+        (
+            [asked(1), answered(400, REJECTED, 1), asked(2)],
+            (
+                "we sent the create request again, as a further attempt. The order went from "
+                '"validation failed" to "resubmitted".'
+            ),
+        ),
+        (
+            [asked(1), answered(400, REJECTED, 1)],
+            (
+                "An error of the last attempt that failed, which can be corrected: HTTP 400, "
+                'code 1001, about user_phone. The provider said: "no such number".'
+            ),
+        ),
+        (
+            [asked(1), answered(None, b"", 1)],
+            (
+                "the create request failed. It did not move the order. No answer came: nobody "
+                "knows yet what became of the request."
+            ),
+        ),
+        (
+            [asked(1), answered(200, b'{"id":"xyz123456","status":"created"}', 1)],
+            'accepted the create request. The order went from "requested" to "created"',
+        ),
+        ([said("delivering", 0)], 'The order is first seen at "delivering".'),
+        (
+            [said("brand_new", 0), said("delivering", 1)],
+            (
+                'The order went ahead from "brand new" to "delivering". What lies between was not '
+                "reported, or not in this order."
+            ),
+        ),
+        (
+            [said("brand_new", 0), said("at_store", 1), said("acknowledged_for_delivery", 2)],
+            'The order went back from "at store" to "acknowledged for delivery", as it may.',
+        ),
+        ([said("delivered", 0), said("canceled", 1)], "It was refused. The order had ended at "),
+        (
+            [said("brand_new", 0), said("late_delivery", 1)],
+            "It did not move the order. 'late_delivery' informs and never changes the state.",
+        ),
+        ([said("exploded", 0)], "The definition does not know 'exploded' from the provider."),
+        (
+            [said("brand_new", 0, 1), said("brand_new", 0.5, 1)],
+            "Events 1, 2, divergent: several contents came under the key",
+        ),
+        (
+            [said("brand_new", 5)],
+            "It reached us at 10:00:00 by our clock, 5m00s before it occurred by the provider's.",
+        ),
+        (
+            [said("delivering", 0), said("brand_new", -1)],
+            (
+                "Event 1 (brand new) came after later ones: before 2026-07-07 10:01:00 nobody here "
+                "knew it."
+            ),
+        ),
+        (
+            [
+                asked(1),
+                lambda orders, now: orders.record_poll(ORDER, 502, b"no", received_at=now),
+            ],
+            (
+                "we asked the provider for the order, and learned nothing. It did not move the "
+                "order. HTTP 502: this look at the order shows no state."
+            ),
+        ),
+        (
+            [asked(1), lambda orders, now: orders.begin_operation(ORDER, "cancel", b"{}")],
+            "we sent a request to cancel. It did not move the order. We asked for 'cancel'",
+        ),
+        (
+            [
+                said("brand_new", 0),
+                lambda orders, now: orders.record_callback(
+                    {"id": ORDER, "status": "delivering"}, received_at=now
+                ),
+            ],
+            'the provider reported "delivering", in a message that tells no time.',
+        ),
+    ],
+)
+def test_each_kind_of_event_has_a_plain_sentence(record, sentence):
+    assert sentence in told_of(*record)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_every_sentence_is_whole_whatever_happened(seed):
+    chance = random.Random(seed)
+    names = [*known_providers()["instacart"].definition.states, "exploded", "order_location"]
+    happens = [asked(1), answered(chance.choice([200, 400, 500, None]), b"{}", 1)]
+    happens += [
+        said(chance.choice(names), chance.randrange(9), chance.choice([1, None])) for _ in range(12)
+    ]
+    chance.shuffle(happens)
+
+    for line in told_of(*happens).splitlines():
+        assert not line.startswith(("- ", "1. ")) or line.endswith((".", "?", "!"))
+        for odd in ("  ", "..", "None", "requested requested", "failed failed", ". .", " ,", "''"):
+            assert odd not in line
 
 
 class Tags(HTMLParser):
