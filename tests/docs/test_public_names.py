@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from importlib import import_module
 from types import ModuleType
 
+import pytest
+
 import lifecycle
 from tests.docs.fences import PAGES, ROOT
 
@@ -18,6 +20,9 @@ EXAMPLES = sorted((ROOT / "examples").rglob("*.py"))
 IMPORTED = re.compile(
     r"^ *from (lifecycle[\w.]*) import (?:\(([\w\s,]*)\)|([\w, ]+))", re.MULTILINE
 )
+
+
+FENCE = re.compile(r"```.*?```", re.DOTALL)
 
 
 def written(text: str) -> set[str]:
@@ -75,6 +80,44 @@ def test_whatever_a_page_or_an_example_imports_stands_in_the_reference() -> None
     }
     assert len(imported) > 30
     assert [pair for pair in sorted(imported) if pair[1] not in TOLD] == []
+
+
+OPERATED = (
+    "react-to-changes",
+    "recover-a-lost-callback",
+    "receive-callbacks",
+    "read-the-doctor",
+    "run-on-postgresql",
+    "upgrade",
+    "observe-a-service",
+    "work-through-what-wants-attention",
+)
+"""Pages for whoever is on call."""
+
+OTHERS = {
+    *("Connection", "Message", "get_data"),  # the drivers', an e-mail's, Flask's
+    *("max_connections", "max_prepared_statements", "pg_dump", "synchronous_standby_names"),
+}
+NAME = re.compile(r"--[a-z-]+|\b(?:[a-z]+_[a-z_]+|[A-Z][a-z]+[A-Za-z]+)\b")
+
+
+def names_on(page: str) -> set[str]:
+    """Return the options, and the names in two parts, that a page sets in code in its text."""
+    return set(NAME.findall(" ".join(re.findall(r"`([^`\n]+)`", FENCE.sub("", page)))))
+
+
+@pytest.mark.parametrize("name", OPERATED)
+def test_every_name_on_a_page_for_whoever_is_on_call_stands_in_the_reference(name):
+    names = names_on((ROOT / "docs" / "how-to" / f"{name}.md").read_text(encoding="utf-8"))
+    reference = "\n".join(page.read_text(encoding="utf-8") for page in REFERENCE)
+    assert names
+    assert sorted(each for each in names - OTHERS if each not in reference) == []
+
+
+def test_a_name_on_such_a_page_is_found():
+    """The positive control: an option, a name in two parts and a class, not what a fence says."""
+    page = "`lifecycle letters --gone`, `lost_metric`, `NoClass`\n```python\nin_a_fence\n```\n"
+    assert names_on(page) == {"--gone", "lost_metric", "NoClass"}
 
 
 def test_a_name_missing_in_the_reference_is_noticed() -> None:

@@ -41,6 +41,8 @@ SAMPLES = {
 LONGER = {
     "dying_database": "--terminated 15 --stops 2 --replies 4 --writers 4 "
     "--control-terminated 25 --control-replies 10",
+    "creation": "--answers 2",
+    "handlers": "--kills 20",
     "io_errors": "--stride 29 --control-stride 80",
     "kills": "--kills 100 --control-kills 6",
     "three_processes": "--orders 30 --control-orders 16 --kills 1",

@@ -184,6 +184,24 @@ def test_control_a_reader_that_does_not_ask_what_waits_delivers_out_of_order(
     assert not mailbox.has("xyz")
 
 
+def test_with_nothing_to_do_a_subscription_writes_nothing(tmp_path):
+    path = tmp_path / "orders.db"
+    with connect(f"sqlite:///{path}") as orders, closing(sqlite3.connect(path)) as other:
+        record(orders, "xyz")
+
+        def version() -> int:
+            return other.execute("PRAGMA data_version").fetchone()[0]
+
+        reader = orders.subscription("mail", Mailbox().take)
+        before = version()
+        reader.catch_up()
+        assert version() != before, "each delivery is a change, which shows here"
+        before = version()
+        for _ in range(20):
+            assert reader.catch_up() == 0
+        assert version() == before
+
+
 # It hangs
 
 
