@@ -14,7 +14,6 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any, Final
 
 from campaigns.scratch_folder import scratch
@@ -58,27 +57,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with scratch() as folder:
         for number, answer in enumerate(ANSWERS[: options.answers]):
             for first, again in WAYS:
-                path = folder / f"{number}-{first.__name__}.db"
-                kill_everywhere(found, path, first, again, answer)
+                log = f"sqlite:///{folder}/{number}-{first.__name__}.db"
+                kill_everywhere(found, log, first, again, answer)
                 campaign.tell(found)
-        kill_everywhere(control, folder / "control.db", create, send_anew, "delivered")
+        kill_everywhere(control, f"sqlite:///{folder}/control.db", create, send_anew, "delivered")
     return campaign.verdict("creation", found, {"sends again what has no answer": control})
 
 
 def kill_everywhere(
     figures: Figures,
-    path: Path,
+    log: str,
     first: Callable[..., None],
     again: Callable[..., None],
     answer: str,
 ) -> None:
     """Kill a service before each effect of an order of its own, start again, and count."""
     with simulated(on_repeat="create", slow_seconds=0.3) as provider:
-        codes = killed_everywhere(path, provider.url, first, answer)
+        codes = killed_everywhere(log, provider.url, first, answer)
         figures.count("services killed", codes.count(-signal.SIGKILL))
         figures.count("let end", ALL_POINTS - codes.count(-signal.SIGKILL))
-        ended(partial(again, path, provider.url))
-        _count(figures, begun_and_made(path, provider), answer)
+        ended(partial(again, log, provider.url))
+        _count(figures, begun_and_made(log, provider), answer)
 
 
 def _count(figures: Figures, made: dict[str, Any], answer: str) -> None:

@@ -76,16 +76,16 @@ def killing(flow: Flow[object], point: int) -> Flow[object]:
     raise AssertionError
 
 
-def create(path, url, wanted: CreateOrder, point: int, _pipe: int) -> None:
-    with connect(f"sqlite:///{path}") as orders, Client(url, **TOLD, **FAST) as client:
+def create(log, url, wanted: CreateOrder, point: int, _pipe: int) -> None:
+    with connect(log) as orders, Client(url, **TOLD, **FAST) as client:
         creation = OrderCreation.of(orders, client, wanted.order_id, WHERE, SETTLE_AFTER)
         run(killing(creation.create(wanted), point))
 
 
-def create_async(path, url, wanted: CreateOrder, point: int, _pipe: int) -> None:
+def create_async(log, url, wanted: CreateOrder, point: int, _pipe: int) -> None:
     async def created() -> None:
         async with (
-            connect_async(f"sqlite:///{path}") as orders,
+            connect_async(log) as orders,
             AsyncClient(url, **TOLD, **FAST) as client,
         ):
             creation = OrderCreation.of(orders, client, wanted.order_id, WHERE, SETTLE_AFTER)
@@ -94,34 +94,34 @@ def create_async(path, url, wanted: CreateOrder, point: int, _pipe: int) -> None
     asyncio.run(created())
 
 
-def start_again(path, url, _pipe: int) -> None:
+def start_again(log, url, _pipe: int) -> None:
     with Client(url, **TOLD, **FAST) as client:
         for span in PASSES:
-            with connect(f"sqlite:///{path}", clock=partial(after, span)) as orders:
+            with connect(log, clock=partial(after, span)) as orders:
                 assert orders.resume(client, now=after(span)).failed == 0
 
 
-def start_again_async(path, url, _pipe: int) -> None:
+def start_again_async(log, url, _pipe: int) -> None:
     async def resumed() -> None:
         async with AsyncClient(url, **TOLD, **FAST) as client:
             for span in PASSES:
-                async with connect_async(f"sqlite:///{path}", clock=partial(after, span)) as orders:
+                async with connect_async(log, clock=partial(after, span)) as orders:
                     assert (await orders.resume(client, now=after(span))).failed == 0
 
     asyncio.run(resumed())
 
 
-def send_anew(path, url, _pipe: int) -> None:
+def send_anew(log, url, _pipe: int) -> None:
     """Broken on purpose: send again whatever has no recorded answer."""
-    with connect(f"sqlite:///{path}") as orders, Client(url, **TOLD, **FAST) as client:
+    with connect(log) as orders, Client(url, **TOLD, **FAST) as client:
         for view in orders.find(status="requested"):
             client.create(orders.last_request(view.order_id).body)
 
 
-def killed_everywhere(path, url, first, simulate="delivered") -> list[int]:
+def killed_everywhere(log, url, first, simulate="delivered") -> list[int]:
     """Create an order for each point to be killed at; return how these processes ended."""
     children = [
-        Child(partial(first, path, url, request(f"o{point}", simulate), point))
+        Child(partial(first, log, url, request(f"o{point}", simulate), point))
         for point in range(ALL_POINTS)
     ]
     return [child.collect()[0] for child in children]
@@ -133,9 +133,9 @@ def ended(work: Callable[[int], None]) -> int:
     return code
 
 
-def begun_and_made(path, provider) -> dict[str, int]:
+def begun_and_made(log, provider) -> dict[str, int]:
     """Return of each order that was begun how often it was made."""
-    with connect(f"sqlite:///{path}", create=False) as orders:
+    with connect(log, create=False) as orders:
         begun = [view.order_id for view in orders.find()]
     truth = provider.truth
     assert set(truth) <= set(begun), "nothing is made that the log does not know"
@@ -163,11 +163,11 @@ WAYS = pytest.mark.parametrize(
 def test_killed_before_each_effect_and_started_again_every_begun_order_is_made_once(
     tmp_path, first, again, simulate
 ):
-    path = tmp_path / "orders.db"
+    log = f"sqlite:///{tmp_path}/orders.db"
     with simulated(on_repeat="create") as provider:
-        codes = killed_everywhere(path, provider.url, first, simulate)
-        assert ended(partial(again, path, provider.url)) == 0
-        made = begun_and_made(path, provider)
+        codes = killed_everywhere(log, provider.url, first, simulate)
+        assert ended(partial(again, log, provider.url)) == 0
+        made = begun_and_made(log, provider)
     assert codes.count(-signal.SIGKILL) > 5
     assert set(made.values()) == {1}
     # The others were killed before anything was begun: their callers were told nothing.
@@ -175,39 +175,48 @@ def test_killed_before_each_effect_and_started_again_every_begun_order_is_made_o
 
 
 @WAYS
+def test_so_it_is_on_postgresql(postgres, first, again):
+    log = postgres.new_url()
+    with simulated(on_repeat="create") as provider:
+        assert killed_everywhere(log, provider.url, first).count(-signal.SIGKILL) > 5
+        assert ended(partial(again, log, provider.url)) == 0
+        assert set(begun_and_made(log, provider).values()) == {1}
+
+
+@WAYS
 def test_killed_while_the_answer_is_on_its_way_and_started_again_it_is_made_once(
     tmp_path, first, again
 ):
-    path = tmp_path / "orders.db"
+    log = f"sqlite:///{tmp_path}/orders.db"
     with simulated(on_repeat="create", slow_seconds=1.0) as provider:
-        child = Child(partial(first, path, provider.url, request("o1", "slow"), -1))
+        child = Child(partial(first, log, provider.url, request("o1", "slow"), -1))
         wait_until(lambda: "o1" in provider.truth)
         child.kill()
         assert child.collect()[0] == -signal.SIGKILL
-        assert ended(partial(again, path, provider.url)) == 0
-        assert begun_and_made(path, provider) == {"o1": 1}
+        assert ended(partial(again, log, provider.url)) == 0
+        assert begun_and_made(log, provider) == {"o1": 1}
 
 
 @pytest.mark.long
 def test_several_that_start_again_at_once_make_one_order(tmp_path):
-    path = tmp_path / "orders.db"
+    log = f"sqlite:///{tmp_path}/orders.db"
     with simulated(on_repeat="create") as provider:
-        killed_everywhere(path, provider.url, create)
-        children = [Child(partial(start_again, path, provider.url)) for _ in range(4)]
+        killed_everywhere(log, provider.url, create)
+        children = [Child(partial(start_again, log, provider.url)) for _ in range(4)]
         assert [child.collect()[0] for child in children] == [0] * 4
-        assert set(begun_and_made(path, provider).values()) == {1}
+        assert set(begun_and_made(log, provider).values()) == {1}
 
 
 def test_control_a_service_that_sends_again_what_has_no_answer_makes_some_twice(tmp_path):
-    path = tmp_path / "orders.db"
+    log = f"sqlite:///{tmp_path}/orders.db"
     with simulated(on_repeat="create") as provider:
-        killed_everywhere(path, provider.url, create)
-        assert ended(partial(send_anew, path, provider.url)) == 0
-        assert 2 in begun_and_made(path, provider).values()
+        killed_everywhere(log, provider.url, create)
+        assert ended(partial(send_anew, log, provider.url)) == 0
+        assert 2 in begun_and_made(log, provider).values()
 
 
 def test_control_a_service_that_only_looks_forgets_what_was_never_sent(tmp_path):
-    path = tmp_path / "orders.db"
+    log = f"sqlite:///{tmp_path}/orders.db"
     with simulated(on_repeat="create") as provider:
-        killed_everywhere(path, provider.url, create)
-        assert 0 in begun_and_made(path, provider).values()
+        killed_everywhere(log, provider.url, create)
+        assert 0 in begun_and_made(log, provider).values()
