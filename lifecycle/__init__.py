@@ -28,6 +28,7 @@ from lifecycle.errors import (
     InvalidArgumentError,
     InvalidRequestError,
     JsonError,
+    KeyStoreError,
     LifecycleError,
     LostWorkerError,
     MissingExtraError,
@@ -50,6 +51,7 @@ from lifecycle.errors import (
     StoreMissingError,
     StoreUnavailableError,
     StoreUrlError,
+    UnknownKeyError,
     UnknownOrderError,
     VersionConflictError,
     ViewsLagError,
@@ -77,6 +79,8 @@ __all__ = [
     "InvalidArgumentError",
     "InvalidRequestError",
     "JsonError",
+    "KeyStore",
+    "KeyStoreError",
     "LifecycleError",
     "LostWorkerError",
     "MissingExtraError",
@@ -116,6 +120,7 @@ __all__ = [
     "StoredFormatError",
     "StoredViews",
     "Subscription",
+    "UnknownKeyError",
     "UnknownOrderError",
     "Unreadable",
     "Verdict",
@@ -137,6 +142,7 @@ if _typing.TYPE_CHECKING:
     from lifecycle.core.view import Anomaly, HistoryEntry, OrderError, OrderView, Step, Verdict
     from lifecycle.log.contract import Outcome
     from lifecycle.log.feed_store import Delivery, DeliveryRecord
+    from lifecycle.log.key_store import KeyStore
     from lifecycle.projections.async_subscription import AsyncSubscription
     from lifecycle.projections.change_feed import OrderChange
     from lifecycle.projections.dead_letters import DeadLetters
@@ -168,6 +174,7 @@ else:
         ),
         "lifecycle.log.contract": ("Outcome",),
         "lifecycle.log.feed_store": ("DeliveryRecord", "Delivery"),
+        "lifecycle.log.key_store": ("KeyStore",),
         "lifecycle.projections.async_subscription": ("AsyncSubscription",),
         "lifecycle.projections.change_feed": ("OrderChange",),
         "lifecycle.projections.dead_letters": ("DeadLetters",),

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Unpack
 
 from lifecycle.core.argument import CheckedClock, check_type
 from lifecycle.core.provider import Provider
 from lifecycle.errors import (
     InvalidArgumentError,
+    KeyStoreError,
     MissingExtraError,
     PoisonedOrdersError,
     StoreUrlError,
 )
 from lifecycle.log.contract import Guarded, Log, Setting
+from lifecycle.log.key_store import KeyStore
+from lifecycle.log.retry_policy import RETRY_SECONDS
 from lifecycle.registry import chosen_provider
 from lifecycle.service.attention import OVERDUE_AFTER, reviews_in, unreviewed_feeds
 from lifecycle.service.orders import Orders
@@ -25,10 +30,22 @@ from lifecycle.service.resumption import Resumed, ResumeOptions
 
 if TYPE_CHECKING:
     from lifecycle.log.event_log import EventLog
+    from lifecycle.log.stores.sql.keys import TableKeys
     from lifecycle.service.async_orders import AsyncOrders
 
 DEFAULT_URL: Final = "sqlite:///lifecycle.db"
 DEFAULT_PROVIDER: Final = "instacart"
+
+_SQLITE: Final = "sqlite:///"
+_KEYS: Final = re.compile(r"(?P<kind>file|database):(?P<path>[^?]*)(?:\?master=(?P<master>.+))?")
+
+_NO_KEYS_GIVEN: Final = "it is encrypted, and none are given; pass keys= or set LIFECYCLE_KEYS"
+_IS_PLAIN: Final = (
+    "it is plain and has none; open it without, or encrypt it: lifecycle copy --encrypt"
+)
+
+Keys = str | KeyStore | None
+"""The keys of a log: the name of a store, or a store."""
 
 Clock = Callable[[], datetime]
 """Something that tells the time, with a zone."""
@@ -42,6 +59,7 @@ def connect(
     clock: Clock | None = None,
     telemetry: bool = False,
     overdue_after: timedelta = OVERDUE_AFTER,
+    keys: Keys = None,
 ) -> Orders:
     """Return the orders of the log at `url`; close it, or use it as a context manager.
 
@@ -54,8 +72,13 @@ def connect(
         clock: tells the time of what is recorded without one; the system's by default.
         telemetry: trace and measure what is recorded, by the OpenTelemetry API.
         overdue_after: how long an order may wait for the provider until it wants attention.
+        keys: encrypts bodies and contexts, so that orders can be erased: `file:NAME.keys`, or
+            `database:?master=FILE`, or a `KeyStore` of your own. None: a log is plain, unless it
+            is a SQLite file with a key file beside it.
 
     Raises:
+        KeyStoreError: the log is encrypted and no keys are given, or it is plain and some are, or
+            they cannot be used.
         StoreUrlError: no store answers to `url`.
         StoreMissingError: there is no log and `create` is False.
         StoreUnavailableError: the store cannot be opened.
@@ -65,7 +88,7 @@ def connect(
     """
     known, chosen = chosen_provider(provider)
     tell = _now if clock is None else CheckedClock(clock)
-    log = open_log(url, create=create, clock=tell, telemetry=telemetry, providers=known)
+    log = open_log(url, create=create, clock=tell, telemetry=telemetry, providers=known, keys=keys)
     return Orders(log, known, chosen, tell, _resume, redrives=create, overdue_after=overdue_after)
 
 
@@ -86,6 +109,7 @@ def connect_async(
     clock: Clock | None = None,
     telemetry: bool = False,
     overdue_after: timedelta = OVERDUE_AFTER,
+    keys: Keys = None,
 ) -> AsyncOrders:
     """Return the same orders for coroutines: enter them with `async with`.
 
@@ -96,7 +120,7 @@ def connect_async(
     known, chosen = chosen_provider(provider)
     tell = _now if clock is None else CheckedClock(clock)
     open_it = partial(
-        open_log, url, create=create, clock=tell, telemetry=telemetry, providers=known
+        open_log, url, create=create, clock=tell, telemetry=telemetry, providers=known, keys=keys
     )
     return AsyncOrders(
         open_it, known, chosen, tell, _resume_async, redrives=create, overdue_after=overdue_after
@@ -122,9 +146,19 @@ def open_log(
     clock: Clock | None = None,
     telemetry: bool = False,
     providers: Mapping[str, Provider] | None = None,
+    keys: Keys = None,
+    needs_keys: bool = True,
 ) -> Log:
-    """Return the log at `url`; as `connect`. Telemetry looks at the orders of `providers`."""
+    """Return the log at `url`; as `connect`. Telemetry looks at the orders of `providers`.
+
+    Without `needs_keys` an encrypted log is opened without keys too: headers can be read.
+    """
     log = _open_store(url, create=create, clock=clock or _now)
+    try:
+        _give_keys(log, url, keys, create=create, needs_keys=needs_keys)
+    except BaseException:
+        log.close()
+        raise
     if telemetry:
         from lifecycle.log.telemetry import observe
 
@@ -167,6 +201,63 @@ def _open_store(url: str, *, create: bool, clock: Clock) -> EventLog:
 
         return PostgresLog(url, create=create, clock=clock)
     raise StoreUrlError(url, "sqlite:///file.db, postgresql://host/database or memory:")
+
+
+def _give_keys(log: EventLog, url: str, keys: Keys, *, create: bool, needs_keys: bool) -> None:
+    """Have a log encrypt and decrypt, if that is how it is stored; finish what was being erased."""
+    is_encrypted = log.is_encrypted()
+    if keys is None and is_encrypted is not False:
+        keys = _keys_beside(url)
+    if keys is None and not (is_encrypted and needs_keys):
+        return
+    if keys is None or is_encrypted is False:
+        raise KeyStoreError(log.url, _NO_KEYS_GIVEN if is_encrypted else _IS_PLAIN)
+    if isinstance(keys, str):
+        keys = open_key_store(keys, log, create=create and is_encrypted is None)
+    log.use_keys(keys)
+    if create and log.cipher is not None:
+        log.cipher.finish()
+
+
+def _keys_beside(url: str) -> str | None:
+    """Return the key file that lies beside a log in a file, if there is one."""
+    path = f"{url.removeprefix(_SQLITE)}.keys"
+    return f"file:{path}" if url.startswith(_SQLITE) and Path(path).exists() else None
+
+
+def open_key_store(named: str, log: Any, *, create: bool) -> TableKeys:
+    """Return the key store of that name: a file, or a table in the database of the log.
+
+    Raises:
+        InvalidArgumentError: it is no name of a key store.
+        KeyStoreError: there is none, and none is to be made.
+    """
+    from lifecycle.log.master_key import MasterKey
+    from lifecycle.log.stores.sql.keys import TableKeys
+
+    found = _KEYS.fullmatch(named)
+    if found is None or (found["kind"] == "database") != (not found["path"]):
+        raise InvalidArgumentError("keys", "file:NAME, file:NAME?master=FILE or database:?master=")
+    path, master = found["path"], MasterKey(found["master"] or f"{found['path']}.master")
+    if not path:
+        store = TableKeys(_database_of(log), master)
+    elif not create and not Path(path).exists():
+        found_nothing = "it is not there; restore it: without it nothing encrypted can be read"
+        raise KeyStoreError(path, found_nothing)
+    else:
+        from lifecycle.log.stores.sqlite.key_file import KeyFile
+
+        store = TableKeys(KeyFile(path, RETRY_SECONDS), master)
+    if create:
+        store.create()
+    return store
+
+
+def _database_of(log: Any) -> Any:
+    datastore = getattr(log.recorder, "datastore", None)
+    if datastore is None:
+        raise InvalidArgumentError("keys", "a file, or an object: this store has no tables")
+    return datastore
 
 
 def initialize(

@@ -22,10 +22,12 @@ LifecycleError
     ├── StoreUrlError         no store answers to this URL
     ├── StoreMissingError     there is no log at this URL
     ├── StoreUnavailableError the store cannot be reached or does not answer
+    │   └── KeyStoreError     the keys of a log are missing, or of no use
     ├── StoreClosedError      the log was closed
     ├── VersionConflictError  the order moved on since the caller read it
     ├── OtherRecordsError     a log to copy to holds other records
     ├── StoredFormatError     a stored record cannot be read
+    │   └── UnknownKeyError   the key store does not know the key of its body
     ├── PoisonedOrdersError   some orders cannot be folded; all others were given
     ├── NoViewsError          no views are stored that could be used
     └── ViewsLagError         the stored views did not get there in time
@@ -40,20 +42,12 @@ import pickle
 import re
 from typing import Any, Final
 
+from lifecycle.portable_error import PortableError, rebuilt
+
 # Who logs in and how: before the host, or among the parameters.
 _SECRET: Final = re.compile(r"(?<=://).*(?=@)|(?<=:)(?!//).*(?=@)|(?<=password=)[^&]*")
 
 _LONGEST_WORD: Final = 60
-
-
-class PortableError(Exception):
-    """An exception that survives pickling and copying: type, fields, text and notes.
-
-    Cause, context and traceback stay behind, as of every exception.
-    """
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _rebuilt, (type(self), self.args), self.__dict__ or None
 
 
 class LifecycleError(PortableError):
@@ -105,7 +99,7 @@ class DefinitionError(LifecycleError, ValueError):
         try:
             pickle.dumps(self.written)
         except Exception:  # noqa: BLE001 - whatever a caller's value raises
-            return _rebuilt, (type(self), self.args), self.__dict__ | {"written": None}
+            return rebuilt, (type(self), self.args), self.__dict__ | {"written": None}
         return super().__reduce__()
 
 
@@ -301,6 +295,10 @@ class StoreUnavailableError(StoreError):
         super().__init__(f"store {store!a} cannot be used: {found}{advice}")
 
 
+class KeyStoreError(StoreUnavailableError):
+    """The keys of a log are missing, or cannot be read or kept; `found` says why."""
+
+
 class StoreClosedError(StoreError):
     """The log was closed before this call."""
 
@@ -349,6 +347,15 @@ class StoredFormatError(StoreError):
         )
 
 
+class UnknownKeyError(StoredFormatError):
+    """The key store does not know the key of a record's body, which nobody erased."""
+
+    def __init__(self, stream: str, version: int, key_id: str) -> None:
+        self.key_id = key_id
+        super().__init__(stream, version, f"the key store does not know its key {key_id!a}")
+        self.args = (f"{str(self).rpartition(';')[0]}; restore the key store",)
+
+
 class PoisonedOrdersError(StoreError):
     """Some orders cannot be folded; raised after every other order was given.
 
@@ -389,10 +396,3 @@ class ViewsLagError(StoreError, TimeoutError):
             f"the stored views of {provider!a} reached position {reached}, expected {expected}; "
             "run: lifecycle views --follow"
         )
-
-
-def _rebuilt(cls: type[PortableError], arguments: tuple[object, ...]) -> PortableError:
-    """Return an exception without its constructor, which takes fields and no text."""
-    error = cls.__new__(cls, *arguments)
-    super(PortableError, error).__init__(*arguments)  # what Python's own keep, such as `msg`
-    return error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Final, TypeGuard
 
 from lifecycle.audit.finding import Finding
@@ -10,9 +11,11 @@ from lifecycle.core.event import Entry, Event, Unreadable, stream_of
 from lifecycle.core.provider import Provider
 from lifecycle.core.recognizer import Recognizer, recognizers_of
 from lifecycle.errors import StoredFormatError
+from lifecycle.log.cipher import NO_KEYS, Cipher
 from lifecycle.log.codec import decode
 from lifecycle.log.contract import QUARANTINE, Log, Record
 from lifecycle.log.header import ControlHeader
+from lifecycle.log.item_record import ERASED
 from lifecycle.log.jsonl import read_line
 from lifecycle.log.link_store import OrderLink
 from lifecycle.log.stored_links import links_in
@@ -73,16 +76,17 @@ def check_links(log: Log, told: Mapping[OrderLink, Record]) -> Iterator[Finding]
 def _why_forged(log: Log, mark: ControlHeader, known: Mapping[str, Recognizer]) -> str | None:
     """Return why an item cannot have been re-driven as its mark says; None if it can."""
     items = log.read(QUARANTINE, after=mark.item - 1, until=mark.item) if mark.item > 0 else []
-    item = _decoded(items[0]) if items else None
+    item = _decoded(items[0], log.cipher) if items else None
     if not isinstance(item, Unreadable):
         return f"it says that item {mark.item} was re-driven, which the quarantine does not hold"
-    found = [event for event in map(_decoded, log.read(mark.stream)) if _is_marked(event, mark)]
+    entries = [_decoded(record, log.cipher) for record in log.read(mark.stream)]
+    found = [event for event in entries if _is_marked(event, mark)]
     if not found:
         return f"it says that item {mark.item} was re-driven into an event that is not there"
     came = any(event.redriven_from == mark.item or event.body == item.body for event in found)
     return (
         None
-        if came or _reads_as(item, mark, found, known)
+        if came or item.reason == ERASED or _reads_as(item, mark, found, known)
         else (
             f"it says that item {mark.item} was re-driven into an event that did not come from it"
         )
@@ -93,11 +97,12 @@ def _is_marked(event: object, mark: ControlHeader) -> TypeGuard[Event]:
     return isinstance(event, Event) and event.key == mark.key
 
 
-def _decoded(record: Record) -> Entry | None:
-    try:
-        return decode(record)
-    except StoredFormatError:
-        return None  # it is accused already
+def _decoded(record: Record, cipher: Cipher | None) -> Entry | None:
+    """Return what a record holds; without its body where that cannot be decrypted."""
+    for each in (cipher, NO_KEYS):
+        with suppress(StoredFormatError):
+            return decode(record, each)
+    return None  # it is accused already
 
 
 def _reads_as(
@@ -132,7 +137,7 @@ def _odd_deliveries(log: Log, feed: str, position: int) -> Iterator[Finding]:
         for delivery in page:
             after = delivery.position
             records = list(log.scan(after=after - 1, until=after))
-            events = [_decoded(record) for record in records]
+            events = [_decoded(record, log.cipher) for record in records]
             if after > position or not any(
                 isinstance(event, Event) and event.order_id == delivery.order_id for event in events
             ):

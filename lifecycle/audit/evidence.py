@@ -34,6 +34,7 @@ from lifecycle.core.strict_json import canonical
 from lifecycle.core.view import OrderView
 from lifecycle.diagram.picture import draw_history
 from lifecycle.errors import InvalidArgumentError, UnknownOrderError
+from lifecycle.log.cipher import Cipher
 from lifecycle.log.codec import hash_of, split
 from lifecycle.log.contract import Log, Record
 from lifecycle.log.order_stream import order_in, provider_in
@@ -41,7 +42,8 @@ from lifecycle.log.order_stream import order_in, provider_in
 FORMAT: Final = "lifecycle-evidence/1"
 SEAL: Final = "seal"
 
-BODY_FIELDS: Final = ("body_text", "body_base64", "context", "context_base64")
+_CONTEXT: Final = ("context", "context_base64")
+BODY_FIELDS: Final = ("body_text", "body_base64", *_CONTEXT)
 
 Bodies = Literal["whole", "masked", "left out"]
 """How what was sent and received stands in the file."""
@@ -105,14 +107,17 @@ def make_evidence(
     """
     size, stream = _size_signed(note, key), stream_of(provider.name, order_id)
     found = _records_by_index(log, stream, size)
+    lines = _lines(log, found, size, bodies)
+    if any("erased" in line for line in lines):
+        bodies = "left out"
     file: dict[str, Any] = {
         "format": FORMAT,
         "proves": what_it_proves(bodies, complete=complete, grown=since is not None),
         "order": {"provider": provider.name, "order_id": order_id, "stream": stream},
-        "records": _lines(log, found, size, bodies),
+        "records": lines,
         **_checkpoints(log, note, since, size),
         "complete": _ends(log, stream, size, key) if complete else None,
-        **derived_from(provider, stream, list(found.values()), bodies),
+        **derived_from(provider, stream, list(found.values()), bodies, log.cipher),
         "key": str(key.public),
     }
     return {**file, SEAL: str(key.sign(seal_text(file)))}
@@ -126,10 +131,14 @@ def what_it_proves(bodies: Bodies, *, complete: bool, grown: bool) -> list[str]:
 
 
 def derived_from(
-    provider: Provider, stream: str, records: Sequence[Record], bodies: Bodies = "whole"
+    provider: Provider,
+    stream: str,
+    records: Sequence[Record],
+    bodies: Bodies = "whole",
+    cipher: Cipher | None = None,
 ) -> dict[str, Any]:
     """Return what is derived from an order's records: rules, view, history, story and picture."""
-    events = rederived(provider, records, Chain(stream, Links(0), lambda _: None))
+    events = rederived(provider, records, Chain(stream, Links(0), lambda _: None, cipher))
     folding = Folding.of(provider.definition, events)
     view, history = folding.view(), folding.history()
     view = view if bodies == "whole" else _without_words(view)
@@ -189,17 +198,22 @@ def _lines(
     """Return the exported line of each record, with the proof that it stood in the log."""
     tree = LogTree(log)
     return [
-        {**_line(record, bodies), "index": index, "proof": _written(tree.inclusion(index, size))}
+        {
+            **_line(record, bodies, log.cipher),
+            "index": index,
+            "proof": _written(tree.inclusion(index, size)),
+        }
         for index, record in found.items()
     ]
 
 
-def _line(record: Record, bodies: Bodies) -> dict[str, Any]:
-    line: dict[str, Any] = json.loads(line_of(record))
-    if bodies == "whole":
-        return line
-    kept = {name: value for name, value in line.items() if name not in BODY_FIELDS}
-    return kept | ({"body_masked": masked(record)} if bodies == "masked" else {})
+def _line(record: Record, bodies: Bodies, cipher: Cipher | None) -> dict[str, Any]:
+    line: dict[str, Any] = json.loads(line_of(record, cipher))
+    # Nothing in a header vouches for a context that was encrypted.
+    left_out = BODY_FIELDS if bodies != "whole" else () if cipher is None else _CONTEXT
+    kept = {name: value for name, value in line.items() if name not in left_out}
+    is_masked = bodies == "masked" and "erased" not in line
+    return kept | ({"body_masked": masked(record, cipher)} if is_masked else {})
 
 
 def _checkpoints(log: Log, note: Note, since: Note | None, size: int) -> dict[str, Any]:

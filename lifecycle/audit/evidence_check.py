@@ -27,11 +27,12 @@ from lifecycle.audit.stream_check import Chain, Links, check
 from lifecycle.core.event import stream_of
 from lifecycle.core.provider import Provider
 from lifecycle.errors import LifecycleError
+from lifecycle.log.cipher import DECRYPTED
 from lifecycle.log.codec import hash_of, parse_header
 from lifecycle.log.contract import Record
 
 _DERIVED: Final = ("view", "history", "story", "picture")
-_BESIDE: Final = {*BODY_FIELDS, "body_masked", "index", "proof"}
+_BESIDE: Final = {*BODY_FIELDS, "body_masked", "erased", "index", "proof"}
 _MALFORMED: Final = (LookupError, TypeError, ValueError, AttributeError, LifecycleError)
 
 
@@ -102,7 +103,7 @@ def _misled(file: Mapping[str, Any]) -> Iterator[str]:
     if file["proves"] != what_it_proves(_bodies_of(lines), complete=complete, grown=grown):
         yield "it says that it proves something else than it does"
     for line in lines:
-        written = json.loads(line_of(_record(line, order["stream"])))
+        written = json.loads(line_of(_record(line, order["stream"]), DECRYPTED))
         names = sorted(
             name
             for name in (line.keys() | written.keys()) - _BESIDE
@@ -154,7 +155,7 @@ def _derived_otherwise(file: Mapping[str, Any], providers: Mapping[str, Provider
         return
     provider, stream = providers[file["order"]["provider"]], file["order"]["stream"]
     records = [_record(line, stream) for line in file["records"]]
-    again = derived_from(provider, stream, records)
+    again = derived_from(provider, stream, records, cipher=DECRYPTED)
     for part in _DERIVED:
         if file[part] != again[part]:
             yield f"the {part} is not what the records come to"
@@ -198,7 +199,7 @@ def _broken(
 ) -> Iterator[str]:
     """Yield the records that are not what their headers say, or do not follow each other."""
     found: list[Difference] = []
-    check(records, Chain(stream, Links(0), found.append))
+    check(records, Chain(stream, Links(0), found.append, DECRYPTED))
     left_out = {line["version"] for line in lines if not _has_body(line)}
     for each in found:
         if each.field != "body" or each.version not in left_out:

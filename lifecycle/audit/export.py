@@ -16,11 +16,13 @@ from typing import Any
 
 from lifecycle.audit.merkle import Frontier
 from lifecycle.audit.tree import leaf_of
-from lifecycle.core.event import Entry, Event, Reviewed, Unreadable, stream_of
+from lifecycle.core.event import Entry, Erased, Event, Reviewed, Unreadable, stream_of
 from lifecycle.core.instant import format_instant
 from lifecycle.core.strict_json import compact
+from lifecycle.log.cipher import Cipher
 from lifecycle.log.codec import decode, split
 from lifecycle.log.contract import CONTROL, QUARANTINE, Log, Record
+from lifecycle.log.item_record import ERASED
 from lifecycle.log.jsonl import write_item, write_line
 
 
@@ -38,7 +40,7 @@ def export(log: Log, *, stream: str | None = None, quarantine: bool = False) -> 
     for record in _records(log, stream, quarantine=quarantine):
         if record.stream == CONTROL or (record.stream == QUARANTINE and not quarantine):
             continue
-        entry = decode(record)
+        entry = decode(record, log.cipher)
         if not isinstance(entry, Unreadable) or stream is None or _stream(entry) == stream:
             yield _line(_recording(entry), record)
 
@@ -55,7 +57,7 @@ def export_whole(log: Log) -> Iterator[bytes]:
     """
     frontier, signed = Frontier(), log.tree.last_checkpoint()
     for record in _records(log, None, quarantine=True):
-        fields = _recording(decode(record))
+        fields = _recording(decode(record, log.cipher))
         yield _line(fields, record)
         if isinstance(fields, bytes):
             yield _line({"kind": CONTROL, "control": "bad_line"}, record)
@@ -64,20 +66,22 @@ def export_whole(log: Log) -> Iterator[bytes]:
     yield compact({"kind": CONTROL, "control": "checkpoint", **checkpoint}) + b"\n"
 
 
-def line_of(record: Record) -> bytes:
+def line_of(record: Record, cipher: Cipher | None = None) -> bytes:
     """Return the line of one record, with its place.
 
     Raises:
         StoredFormatError: it cannot be read.
     """
-    return _line(_recording(decode(record)), record)
+    return _line(_recording(decode(record, cipher)), record)
 
 
 def _recording(entry: Entry) -> Mapping[str, Any] | bytes:
     if isinstance(entry, Event):
-        return write_line(entry)
+        line = write_line(entry)
+        return _without_body(line) if entry.erased else line
     if isinstance(entry, Unreadable):
-        return write_item(entry)
+        item = write_item(entry)
+        return _without_body(item) if entry.reason == ERASED and isinstance(item, dict) else item
     if isinstance(entry, Reviewed):
         return {
             "kind": CONTROL,
@@ -87,6 +91,16 @@ def _recording(entry: Entry) -> Mapping[str, Any] | bytes:
             "why": entry.why,
             "at": format_instant(entry.reviewed_at),
         }
+    if isinstance(entry, Erased):
+        return {
+            "kind": CONTROL,
+            "control": "erased",
+            "stream": entry.stream,
+            "item": entry.item,
+            "by": entry.by,
+            "why": entry.why,
+            "at": format_instant(entry.erased_at),
+        }
     return {
         "kind": CONTROL,
         "control": "redriven",
@@ -95,6 +109,11 @@ def _recording(entry: Entry) -> Mapping[str, Any] | bytes:
         "key": entry.key,
         "at": format_instant(entry.redriven_at),
     }
+
+
+def _without_body(line: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the line of something that was erased, which reading passes over."""
+    return {name: said for name, said in line.items() if name != "body_text"} | {"erased": True}
 
 
 def _records(log: Log, stream: str | None, *, quarantine: bool) -> Iterator[Record]:

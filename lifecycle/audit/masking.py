@@ -7,23 +7,23 @@ from typing import Any, Final
 
 from lifecycle.core.strict_json import parse
 from lifecycle.errors import JsonError
-from lifecycle.log.codec import header_and_body
+from lifecycle.log.cipher import Cipher
+from lifecycle.log.codec import event_parts
 from lifecycle.log.contract import Record
-from lifecycle.log.header import sections
 
 MASK: Final = "***"
 
 
-def masked(record: Record) -> Any:
+def masked(record: Record, cipher: Cipher | None = None) -> Any:
     """Return a record's JSON body with its texts and numbers masked; None where it is no JSON.
 
     What stands in the header as well is shown: it is no secret where headers are.
     """
-    header, stored = header_and_body(record)
+    _, _, body, _ = event_parts(record, cipher)
     said = json.loads(record.state.partition(b"\n")[0])
     shown = {value for value in said.values() if isinstance(value, str)}
     try:
-        return _masked(parse(sections(header, stored)[0]), shown)
+        return _masked(parse(body or b""), shown)
     except JsonError:
         return None
 

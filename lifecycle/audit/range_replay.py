@@ -76,6 +76,8 @@ class Replayer:
     def replay(self, chosen: Range) -> Part:
         """Return what became of a range."""
         part = Part(Links(self._last))
+        if self._log.cipher is not None:
+            self._log.cipher.catch_up()
         # The views first: what they have taken in is then in the records that are read.
         stored_ranges = self._stored(chosen)
         part.changed |= self._changed(stored_ranges)
@@ -98,7 +100,7 @@ class Replayer:
         part: Part,
     ) -> None:
         part.orders += stream.startswith(ORDERS)
-        chain = Chain(stream, part.links, part.differences.add)
+        chain = Chain(stream, part.links, part.differences.add, self._log.cipher)
         records = _numbered(records, chain)
         name = provider_in(stream)
         provider = self._providers.get(name)
@@ -166,6 +168,9 @@ def _compare(
         part.behind += 1
         events = [event for event in events if (event.version or 0) <= len(known)]
     if stored is None or not known:
+        return
+    if not stored.body and any(event.erased for event in events):
+        part.behind += len(known) == len(records)  # it was emptied, and nobody folded it since
         return
     outcome = folded(provider, events)
     if isinstance(outcome, str):

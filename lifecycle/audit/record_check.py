@@ -28,8 +28,12 @@ class CheckedRecord(NamedTuple):
     found: str | None = None
 
 
-def check_record(record: Record) -> CheckedRecord:
-    """Return what a record says, and what is wrong with it wherever it stands."""
+def check_record(record: Record, *, decrypted: bool = False) -> CheckedRecord:
+    """Return what a record says, and what is wrong with it wherever it stands.
+
+    What is stored encrypted is held against the hash of that; where it was `decrypted`, as in
+    a file of evidence, against that of the plain body, and nothing vouches for its context.
+    """
     raw, newline, body = record.state.partition(b"\n")
     try:
         header = parse_header(raw, record.stream, record.version)
@@ -39,11 +43,14 @@ def check_record(record: Record) -> CheckedRecord:
         return CheckedRecord(None, hash_of(raw), body, "its header has no end")
     if not is_intact(raw):
         return CheckedRecord(None, hash_of(raw), body, "its header was changed")
-    body, context = sections(header, body)
-    found = sha256(body).hexdigest()
     if isinstance(header, Bodiless):
+        found = sha256(body).hexdigest()
         return CheckedRecord(header, hash_of(raw), body, None, _NOTHING, found)
-    stated = header.stored_sha256 or header.sha256
-    if context is not None and stated == found:
+    if header.key_id is not None and not decrypted:
+        found = sha256(body).hexdigest()
+        return CheckedRecord(header, hash_of(raw), body, None, header.stored_sha256, found)
+    body, context = sections(header, body)
+    found, stated = sha256(body).hexdigest(), header.sha256
+    if context is not None and header.context_sha256 is not None and stated == found:
         stated, found = header.context_sha256, sha256(context).hexdigest()
     return CheckedRecord(header, hash_of(raw), body, None, stated, found)

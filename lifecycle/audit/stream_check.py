@@ -9,18 +9,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from hashlib import sha256
 from operator import attrgetter
 from typing import Any, Final
 
 from lifecycle.audit.difference import Difference
 from lifecycle.audit.record_check import CheckedRecord, check_record
-from lifecycle.core.event import Event, Unreadable
+from lifecycle.core.erasure import as_erased
+from lifecycle.core.event import NO_CONTENT, Event, Unreadable
 from lifecycle.core.fold import Folding
 from lifecycle.core.provider import Provider
 from lifecycle.core.recognizer import PROVIDER_FAULT, Recognizer, recognizer_of
 from lifecycle.core.view import OrderView
-from lifecycle.errors import LifecycleError
+from lifecycle.errors import LifecycleError, StoredFormatError
+from lifecycle.log.cipher import DECRYPTED, Cipher
+from lifecycle.log.codec import event_of
 from lifecycle.log.contract import Record
+from lifecycle.log.encrypted_body import decrypted
 from lifecycle.log.header import EventHeader, why_out_of_bounds
 
 Tell = Callable[[Difference], None]
@@ -80,19 +85,29 @@ def _weight(position: int, header_hash: str) -> int:
 
 
 class Chain:
-    """The chain of one stream while it is walked."""
+    """The chain of one stream while it is walked.
 
-    def __init__(self, stream: str, links: Links, tell: Tell) -> None:
+    `cipher` decrypts what is stored.
+    """
+
+    def __init__(
+        self,
+        stream: str,
+        links: Links,
+        tell: Tell,
+        cipher: Cipher | None = None,
+    ) -> None:
         self.stream = stream
         self.version = 0
         self._hash: str | None = None
         self._links = links
         self._tell = tell
+        self._cipher = cipher
 
     def step(self, record: Record) -> CheckedRecord:
         """Return the next record, checked; its header is None where it cannot be trusted."""
         version, position = record.version, record.position
-        checked = check_record(record)
+        checked = check_record(record, decrypted=self._cipher is DECRYPTED)
         out_of_bounds = why_out_of_bounds(version, position)
         if out_of_bounds is not None:
             # No chain leads there, and none goes on from there.
@@ -119,6 +134,22 @@ class Chain:
             self.tell(record, "body", checked.stated, checked.found)
         return checked
 
+    def body_of(self, record: Record, header: EventHeader, stored: bytes) -> bytes | None:
+        """Return the plain body of a record; None where it was erased.
+
+        Raises:
+            StoredFormatError: it cannot be decrypted.
+        """
+        if header.key_id is None:
+            return stored
+        plain = decrypted(header, record, stored, self._cipher)
+        if plain is None:
+            return None
+        found = sha256(plain.body).hexdigest()
+        if found != header.sha256:
+            self.tell(record, "body", header.sha256, found)
+        return plain.body
+
     def tell(self, record: Record, field: str, stored: Any, found: Any) -> None:
         """Tell of a difference in a record."""
         self._tell(Difference(self.stream, field, stored, found, record.version, record.position))
@@ -137,8 +168,15 @@ def rederived(provider: Provider, records: Sequence[Record], chain: Chain) -> li
 
 
 def _recognized(
-    provider: Recognizer, header: EventHeader, body: bytes, record: Record, chain: Chain
+    provider: Recognizer, header: EventHeader, stored: bytes, record: Record, chain: Chain
 ) -> Event | None:
+    try:
+        body = chain.body_of(record, header, stored)
+    except StoredFormatError as unreadable:
+        chain.tell(record, "body", None, unreadable.found)
+        return None
+    if body is None:
+        return as_erased(event_of(header, record, b"", None, NO_CONTENT))
     again = provider.rederive(header, body)
     if isinstance(again, Unreadable):
         is_fault = again.reason == PROVIDER_FAULT

@@ -83,6 +83,8 @@ def _held(view: OrderView) -> dict[str, Any]:
     arrival = {n: fact for n, fact in vars(view.arrival).items() if fact or n not in _IF_ANY}
     held = {**vars(view), "arrival": arrival}
     held.pop("digest", None)
+    if not view.erased:
+        del held["erased"]
     for name in ("path", "milestones", "errors"):
         held[name] = list(map(vars, held[name]))
     for name in ("awaiting", "missing"):

@@ -19,7 +19,7 @@ from lifecycle.audit.difference import MOST_LISTED, Difference
 from lifecycle.audit.finding import Finding
 from lifecycle.audit.range_replay import ChangedDefinition
 from lifecycle.cli.checkpoint import WitnessKeys, public_key, read_checkpoint, witness_keys
-from lifecycle.cli.choice import log_at, open_orders
+from lifecycle.cli.choice import keys_named, log_at, open_orders
 from lifecycle.cli.evidence import verify_evidence
 from lifecycle.cli.failure import NO, Refusal
 from lifecycle.cli.option import DEFAULT_DATABASE, Database, Json, ProviderName
@@ -76,7 +76,7 @@ def verify(
     if evidence is not None:
         verify_evidence(evidence, trusted, held, witnesses, json=json)
         return
-    with log_at(db) as log:
+    with log_at(db, needs_keys=False) as log:
         with progress("verify"):
             found = verification.verify(log, checkpoints=held, providers=known_providers())
         odd = _odd_views(log, db)
@@ -185,7 +185,7 @@ def _replayed(log: Log, url: str, workers: int, provider: str | None) -> replayi
     with progress("replay", last) as advance:
         if workers == 1 or log.url == _IN_MEMORY:
             return replaying.replay(log, known(), advance)
-        source = replaying.Source(partial(open_log, url, create=False), known)
+        source = replaying.Source(partial(open_log, url, create=False, keys=keys_named()), known)
         return replaying.replay_in_processes(log, source, workers, advance)
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from typing import Final
 
 from lifecycle.cli.failure import NO, Refusal
 from lifecycle.composition import DEFAULT_PROVIDER, connect, open_log, orders_on
@@ -13,9 +15,12 @@ from lifecycle.log.order_stream import providers_in, providers_of
 from lifecycle.registry import find_provider, known_providers
 from lifecycle.service.orders import Orders
 
+KEYS: Final = "LIFECYCLE_KEYS"
+"""The variable that names the key store of an encrypted log, as `connect(keys=...)` takes it."""
+
 
 @contextmanager
-def log_at(db: str, provider: str | None = None) -> Iterator[Log]:
+def log_at(db: str, provider: str | None = None, *, needs_keys: bool = True) -> Iterator[Log]:
     """Open a log that is there; it needs no provider, but one that is named has to be there.
 
     Raises:
@@ -23,15 +28,20 @@ def log_at(db: str, provider: str | None = None) -> Iterator[Log]:
     """
     if provider is not None:
         find_provider(provider)
-    with closing(open_log(db, create=False)) as log:
+    with closing(open_log(db, create=False, keys=keys_named(), needs_keys=needs_keys)) as log:
         yield log
+
+
+def keys_named() -> str | None:
+    """Return the key store that the environment names."""
+    return os.environ.get(KEYS) or None
 
 
 def open_orders(db: str, provider: str | None, *, create: bool = False) -> Orders:
     """Open the orders of a provider, by default those that `connect` opens."""
     if provider is None:
-        return connect(db, create=create)
-    return connect(db, provider=provider, create=create)
+        return connect(db, create=create, keys=keys_named())
+    return connect(db, provider=provider, create=create, keys=keys_named())
 
 
 @contextmanager

@@ -18,11 +18,11 @@ from lifecycle.errors import (
     LostWorkerError,
     OpenedElsewhereError,
     OtherRecordsError,
-    PortableError,
     StoreError,
     StoreUrlError,
     UnknownOrderError,
 )
+from lifecycle.portable_error import PortableError
 
 DONE: Final = 0
 NO: Final = 1

@@ -174,7 +174,7 @@ def _ever_came(log: Log, provider: str, state: str) -> bool:
         if not record.stream.startswith(ORDERS):
             continue
         with suppress(StoredFormatError):  # verify tells of it
-            event = decode_event(record)
+            event = decode_event(record, log.cipher)
             if event.provider == provider and event.kind == "callback" and event.name == state:
                 return True
     return False

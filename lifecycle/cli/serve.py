@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn
 
 import typer
 
+from lifecycle.cli.choice import keys_named
 from lifecycle.cli.failure import DONE, Refusal
 from lifecycle.cli.option import (
     DEFAULT_DATABASE,
@@ -105,7 +106,7 @@ def serve(
     from lifecycle.http.receiver import Receiver  # noqa: PLC0415 - `http` may not be installed
 
     gate = _gate(callbacks, credentials)
-    orders = connect_async(db, provider=provider, overdue_after=overdue_after)
+    orders = connect_async(db, provider=provider, overdue_after=overdue_after, keys=keys_named())
     routes = replace(callbacks.routes, metrics="/metrics" if metrics else None)
     receiver = Receiver(orders, gate, routes=routes)
     with _listening(host, port) as listening:

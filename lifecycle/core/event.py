@@ -151,7 +151,8 @@ class Event(Value, frozen=True, gc=False):
     the name itself, the state that an answer shows, or None where the provider used one
     of our own words. `details`, `faults`, `problems` (anomaly codes) and `fate` are read
     from the body. `version` and `position` are None until the event is stored. `client` sent
-    it, `context` is what the caller keeps with it: outside of the digest, and erasable.
+    it, `context` is what the caller keeps with it: outside of the digest, and erasable. Of an
+    `erased` one neither body nor context is there, nor what was read in them.
     """
 
     provider: str
@@ -186,6 +187,7 @@ class Event(Value, frozen=True, gc=False):
     links: tuple[str, ...] = ()
     replayed: bool = False
     context: bytes | None = None
+    erased: bool = False
 
     @property
     def stream(self) -> str:
@@ -341,7 +343,25 @@ class Reviewed(Value, frozen=True, gc=False):
         return f"<Reviewed {self.subject!a}>"
 
 
-Entry = Event | Unreadable | Redriven | Reviewed
+class Erased(Value, frozen=True, gc=False):
+    """That the key was destroyed of what is stored of an order, or of an item of the quarantine.
+
+    `item` is the item's number, None for an order, which `stream` names. `key_id` names the key.
+    There is one an order, and one an item, at most: the first stays.
+    """
+
+    stream: str
+    key_id: str
+    by: str
+    why: str
+    erased_at: datetime
+    item: int | None = None
+
+    def __repr__(self) -> str:
+        return f"<Erased {self.key_id!a}>"
+
+
+Entry = Event | Unreadable | Redriven | Reviewed | Erased
 """What the log can append."""
 
 

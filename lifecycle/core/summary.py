@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
@@ -12,6 +12,7 @@ from msgspec import structs
 
 from lifecycle.core.awaiting import awaiting, missing
 from lifecycle.core.definition import Definition
+from lifecycle.core.erasure import as_erased
 from lifecycle.core.event import FAILED, REJECTED, Event
 from lifecycle.core.reason import reason, shown_key
 from lifecycle.core.verdict import Stage
@@ -61,9 +62,12 @@ def summarize(folded: Folded) -> OrderView:
     Raises:
         MixedOrdersError: there are no events.
     """
-    events, definition, stage = folded.events, folded.definition, folded.stage
-    if not events:
+    if not folded.events:
         raise MixedOrdersError(())
+    erased = True in [event.erased for event in (*folded.events, *folded.evidence)]
+    if erased:
+        folded = replace(folded, events=[*map(as_erased, folded.events)], details={})
+    events, definition, stage = folded.events, folded.definition, folded.stage
     status = stage.status or definition.initial
     attempt = max([event.attempt or 0 for event in events])
     # Nested values are made with it: most of what making them one by one costs is the calls.
@@ -85,6 +89,7 @@ def summarize(folded: Folded) -> OrderView:
             "anomalies": _anomalies(folded) if folded.odd or folded.evidence else (),
             "events": len(events) + len(folded.evidence),
             "definition": definition.fingerprint,
+            "erased": erased,
             "arrival": _arrivals(folded),
         }
     )

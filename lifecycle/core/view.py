@@ -151,8 +151,9 @@ class HistoryEntry(FrozenValue):
 class OrderView(FrozenValue):
     """Everything known about one order.
 
-    A pure function of the set of events received about it, but for `arrival`. The
-    provider's details are a model of their own, printed at the top level.
+    A pure function of the set of events received about it and of whether it was erased, but
+    for `arrival`. The provider's details are a model of their own, printed at the top level.
+    Of an order that is `erased` there are none; `erased` is printed only then.
     """
 
     order_id: str
@@ -169,6 +170,7 @@ class OrderView(FrozenValue):
     anomalies: tuple[Anomaly, ...]
     events: int
     definition: str
+    erased: bool = Field(default=False, exclude_if=operator.not_)
     arrival: Arrivals
 
     @computed_field  # type: ignore[prop-decorator]

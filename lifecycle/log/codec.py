@@ -4,14 +4,14 @@
 
 The header is JSON in UTF-8. `sha256` is the hash of the body, `previous` the hash of the
 preceding header in the stream, `after` names the preceding record in the whole log, `check`
-is a CRC-32 of the header. So a stream's hash chain can be verified without its bodies. Field
-by field: docs/reference/stored-format.md.
+is a CRC-32 of the header. So a stream's hash chain can be verified without its bodies, which
+may be encrypted. Field by field: docs/reference/stored-format.md.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC
 from hashlib import sha256
 from types import MappingProxyType
 from typing import Any, Final
@@ -19,22 +19,28 @@ from zlib import crc32
 
 from msgspec import UNSET, MsgspecError, json, structs
 
+from lifecycle.core.erasure import as_erased
 from lifecycle.core.event import (
     NO_CONTENT,
     NO_HEADERS,
     Arrival,
     Content,
     Entry,
+    Erased,
     Event,
     Redriven,
     Reviewed,
     Unreadable,
 )
 from lifecycle.errors import InvalidArgumentError, StoredFormatError
+from lifecycle.log.cipher import Cipher
 from lifecycle.log.contract import CONTROL, ORDERS, QUARANTINE, Append, Record
+from lifecycle.log.encrypted_body import decrypted, encrypted
 from lifecycle.log.header import (
     FORMAT,
     ControlFields,
+    ErasureFields,
+    ErasureHeader,
     EventFields,
     EventHeader,
     Header,
@@ -42,12 +48,15 @@ from lifecycle.log.header import (
     ItemHeader,
     ReviewFields,
     ReviewHeader,
+    erasure_key,
     mark_key,
     review_key,
     sections,
     storable,
     why_misplaced,
 )
+from lifecycle.log.item_record import erased_item, item_fields, item_of, utc
+from lifecycle.log.key_store import key_id_of, new_key_id
 from lifecycle.log.link_store import links_of
 
 MAX_STORED_BYTES: Final = 900_000_000
@@ -59,10 +68,10 @@ _WRONG_FIELD: Final = "a field of its header is missing or of a wrong type"
 _UNREADABLE: Final = (MsgspecError, UnicodeDecodeError, RecursionError)
 
 _encode: Final = json.Encoder().encode
-_Fields = EventFields | ItemFields | ControlFields | ReviewFields
+_Fields = EventFields | ItemFields | ControlFields | ReviewFields | ErasureFields
 _parse: Final[Callable[[bytes], Header]] = json.Decoder(Header).decode
 # Decode the fields once before they are stored: whatever is stored can be decoded.
-_check_fields: Final = json.Decoder(EventFields | ItemFields | ControlFields | ReviewFields).decode
+_check_fields: Final = json.Decoder(_Fields).decode
 
 
 def prepare(entry: Entry) -> Append:
@@ -79,22 +88,50 @@ def prepare(entry: Entry) -> Append:
             return _prepared(_encodable(entry))
     except (MsgspecError, TypeError, ValueError, AttributeError, OverflowError):
         raise InvalidArgumentError(
-            "the entry", "an Event, an Unreadable, a Redriven or a Reviewed, its times with a zone"
+            "the entry",
+            "an Event, an Unreadable, a Redriven, a Reviewed or an Erased, its times with a zone",
         ) from None
 
 
-def seal(append: Append, previous: str | None, after: bytes | None, recorded_at: str) -> str:
+def prepare_for_encryption(entry: Entry) -> Append:
+    """Encode an entry as `prepare` does, whose body `seal` is to encrypt.
+
+    The hash of a context is left out: what is short can be guessed by it.
+    """
+    append = prepare(entry)
+    if append.stream == CONTROL:
+        return append
+    append.key_id = new_key_id() if append.stream == QUARANTINE else key_id_of(append.stream)
+    if append.context is not None:
+        fields = json.decode(append.opening + b"}")
+        del fields["context_sha256"]
+        append.opening = _encode(fields)[:-1]
+    return append
+
+
+def seal(
+    append: Append,
+    previous: str | None,
+    after: bytes | None,
+    recorded_at: str,
+    cipher: Cipher | None = None,
+) -> str:
     """Encode an entry at its assigned version, and return its header's hash.
 
     `previous` is the hash of the header before it in its stream, `after` the `link` to the
     record before it in the whole log; None where there is none, or the store cannot know.
+    `cipher` encrypts what was prepared for that.
     """
+    opening, body, context = append.opening, append.body, append.context
+    if cipher is not None and append.key_id:
+        body, vouched = encrypted(append, cipher)
+        opening, context = opening + vouched, None
     chained = "" if previous is None else f',"previous":"{previous}"'
     placed = f',"recorded_at":"{recorded_at}","version":{append.place.version}{chained}'
     linked = b"" if after is None else b',"after":%b' % after
-    checked = b"%b%b%b" % (append.opening, placed.encode("ascii"), linked)
+    checked = b"%b%b%b" % (opening, placed.encode("ascii"), linked)
     header = b'%b,"check":"%08x"}' % (checked, crc32(checked))
-    append.state = b"%b\n%b%b" % (header, append.body, append.context or b"")
+    append.state = b"%b\n%b%b" % (header, body, context or b"")
     return sha256(header).hexdigest()
 
 
@@ -138,42 +175,49 @@ def parse_header(header: bytes, stream: str, version: int) -> Header:
         raise StoredFormatError(stream, version, _why_no_header(header)) from None
 
 
-def decode(record: Record) -> Entry:
-    """Decode a record.
+def decode(record: Record, cipher: Cipher | None = None) -> Entry:
+    """Decode a record; `cipher` is the log's.
 
-    An event comes with `version` and `position`, without what its body says: `Content`.
+    An event comes with `version` and `position`, without what its body says: `Content`. Of what
+    was erased comes what its header says.
 
     Raises:
         StoredFormatError: it is damaged, has another format, or stands where it was
-            not written.
+            not written; or its body is encrypted, and its key is not there.
     """
     fields, stored = header_and_body(record)
-    body, context = sections(fields, stored)
     if isinstance(fields, EventHeader):
-        return event_of(fields, record, body, context, NO_CONTENT)
+        return decode_event(record, cipher)
     if isinstance(fields, ItemHeader):
-        return Unreadable(
-            fields.provider,
-            fields.reason,
-            fields.detail,
-            body,
-            fields.received_at,
-            _arrival(fields, body, context),
-            fields.line_number,
-            fields.recorded_at,
-        )
+        body, context = sections(fields, stored)
+        if fields.key_id is not None:
+            plain = decrypted(fields, record, stored, cipher)
+            if plain is None:
+                return erased_item(fields)
+            body, context = plain
+        return item_of(fields, body, context)
     if isinstance(fields, ReviewHeader):
         return Reviewed(fields.subject, fields.by, fields.why, fields.at)
+    if isinstance(fields, ErasureHeader):
+        what = (fields.stream, fields.key_id, fields.by, fields.why, fields.at)
+        return Erased(*what, fields.item)
     return Redriven(fields.item, fields.stream, fields.key, fields.at)
 
 
-def decode_event(record: Record) -> Event:
-    """Decode a record that holds an event."""
-    return event_of(*event_parts(record), NO_CONTENT)
+def decode_event(record: Record, cipher: Cipher | None = None) -> Event:
+    """Decode a record that holds an event; as `decode`."""
+    fields, _, body, context = event_parts(record, cipher)
+    if body is None:
+        return as_erased(event_of(fields, record, b"", None, NO_CONTENT))
+    return event_of(fields, record, body, context, NO_CONTENT)
 
 
-def event_parts(record: Record) -> tuple[EventHeader, Record, bytes, bytes | None]:
+def event_parts(
+    record: Record, cipher: Cipher | None = None
+) -> tuple[EventHeader, Record, bytes | None, bytes | None]:
     """Return what makes up an event: its header, its record, its body and its context.
+
+    There is no body where it was erased.
 
     Raises:
         StoredFormatError: as `decode`; or the record holds no event.
@@ -181,6 +225,8 @@ def event_parts(record: Record) -> tuple[EventHeader, Record, bytes, bytes | Non
     fields, stored = header_and_body(record)
     if not isinstance(fields, EventHeader):
         raise StoredFormatError(record.stream, record.version, "it holds no event")
+    if fields.key_id is not None:
+        return fields, record, *(decrypted(fields, record, stored, cipher) or (None, None))
     if fields.size is None:
         return fields, record, stored, None
     return fields, record, *sections(fields, stored)
@@ -223,16 +269,33 @@ def _prepared(entry: Entry) -> Append:
         what = (stream, entry.kind, entry.key, entry.digest, opening, entry.body, entry.context)
         return Append(*what, links_of(entry) if entry.links else ())
     if isinstance(entry, Unreadable):
-        opening = _opening(_item_fields(entry))
         context = None if entry.arrival is None else entry.arrival.context
+        hashes = _hash(entry.body), None if context is None else _hash(context)
+        opening = _opening(item_fields(entry, *hashes))
         return Append(QUARANTINE, ItemHeader.TOPIC, "", "", opening, entry.body, context)
     if isinstance(entry, Reviewed):
-        at = _utc(entry.reviewed_at)
+        at = utc(entry.reviewed_at)
         review = ReviewFields(v=FORMAT, subject=entry.subject, by=entry.by, why=entry.why, at=at)
         return Append(CONTROL, "reviewed", review_key(review.subject), "", _opening(review), b"")
-    item, stream, at = entry.item, entry.stream, _utc(entry.redriven_at)
+    if isinstance(entry, Erased):
+        erasure = _erasure(entry)
+        key = erasure_key(entry.stream, entry.item)
+        return Append(CONTROL, ErasureHeader.TOPIC, key, "", _opening(erasure), b"")
+    item, stream, at = entry.item, entry.stream, utc(entry.redriven_at)
     mark = ControlFields(v=FORMAT, kind="redriven", item=item, stream=stream, key=entry.key, at=at)
     return Append(CONTROL, mark.kind, mark_key(item), "", _opening(mark), b"")
+
+
+def _erasure(entry: Erased) -> ErasureFields:
+    return ErasureFields(
+        v=FORMAT,
+        stream=entry.stream,
+        item=entry.item,
+        key_id=entry.key_id,
+        by=entry.by,
+        why=entry.why,
+        at=utc(entry.erased_at),
+    )
 
 
 def _opening(fields: _Fields) -> bytes:
@@ -252,13 +315,13 @@ def _event_fields(event: Event) -> EventFields:
         name=name,
         key=event.key,
         digest=event.digest,
-        received_at=received_at if received_at.tzinfo is UTC else _utc(received_at),
+        received_at=received_at if received_at.tzinfo is UTC else utc(received_at),
         trigger=UNSET if event.trigger == name else event.trigger,
         event_id=event.event_id,
         attempt=event.attempt,
         exchange_id=event.exchange_id,
         status=event.status,
-        occurred_at=told_at if told_at is None or told_at.tzinfo is UTC else _utc(told_at),
+        occurred_at=told_at if told_at is None or told_at.tzinfo is UTC else utc(told_at),
         http_status=event.http_status,
         headers=dict(event.headers.items()),
         problems=event.problems,
@@ -273,47 +336,6 @@ def _event_fields(event: Event) -> EventFields:
         size=None if context is None else len(event.body),
         context_sha256=None if context is None else _hash(context),
     )
-
-
-def _item_fields(item: Unreadable) -> ItemFields:
-    fields = ItemFields(
-        v=FORMAT,
-        provider=item.provider,
-        reason=item.reason,
-        detail=item.detail,
-        received_at=_utc(item.received_at),
-        line_number=item.line_number,
-        sha256=_hash(item.body),
-    )
-    return fields if item.arrival is None else _with_arrival(fields, item.arrival)
-
-
-def _with_arrival(item: ItemFields, arrival: Arrival) -> ItemFields:
-    context = arrival.context
-    return structs.replace(
-        item,
-        kind=arrival.kind,
-        order_id=arrival.order_id,
-        attempt=arrival.attempt,
-        exchange_id=arrival.exchange_id,
-        http_status=arrival.http_status,
-        headers=dict(arrival.headers.items()),
-        number=arrival.number,
-        client=arrival.client,
-        operation=arrival.operation,
-        sequence=arrival.sequence,
-        part=arrival.part,
-        links=arrival.links,
-        replayed=arrival.replayed,
-        size=None if context is None else len(arrival.body),
-        context_sha256=None if context is None else _hash(context),
-    )
-
-
-def _utc(time: datetime) -> datetime:
-    if time.utcoffset() is None:
-        raise TypeError
-    return time.astimezone(UTC)
 
 
 def _hash(body: bytes) -> str:
@@ -362,35 +384,12 @@ def event_of(
     )
 
 
-def _arrival(fields: ItemHeader, body: bytes, context: bytes | None) -> Arrival | None:
-    if fields.kind is None:
-        return None
-    return Arrival(
-        fields.kind,
-        body,
-        fields.received_at,
-        fields.order_id,
-        fields.attempt,
-        fields.exchange_id,
-        fields.http_status,
-        MappingProxyType(fields.headers) if fields.headers else NO_HEADERS,
-        fields.client,
-        fields.operation,
-        fields.number,
-        fields.sequence,
-        fields.part,
-        fields.links,
-        fields.replayed,
-        context,
-    )
-
-
 def _encodable(value: Any) -> Any:
     """Return a copy with the lone surrogates in its texts escaped."""
     match value:
         case str():
             return value.encode("utf-8", "backslashreplace").decode()
-        case Event() | Unreadable() | Redriven() | Reviewed() | Arrival():
+        case Event() | Unreadable() | Redriven() | Reviewed() | Erased() | Arrival():
             return type(value)(*map(_encodable, structs.astuple(value)))
         case tuple():
             return tuple(map(_encodable, value))

@@ -15,6 +15,7 @@ from enum import StrEnum
 from typing import Any, Final, NamedTuple, Protocol, runtime_checkable
 
 from lifecycle.core.event import Entry
+from lifecycle.log.cipher import Cipher
 from lifecycle.log.feed_store import FeedStore
 from lifecycle.log.link_store import LinkStore, OrderLink
 from lifecycle.log.tree_store import TreeStore
@@ -52,6 +53,7 @@ class Append:
 
     The codec makes it, the writer decides on its `outcome` and `place`, and seals it: `state` is
     then its stored form. A duplicate has the place of the first copy, and no `recorded_at`.
+    `key_id` names the key that its body is to be encrypted with, "" for none.
     """
 
     __slots__ = (
@@ -59,6 +61,7 @@ class Append:
         "context",
         "digest",
         "key",
+        "key_id",
         "links",
         "opening",
         "outcome",
@@ -88,6 +91,7 @@ class Append:
         self.body = body
         self.context = context
         self.links = links
+        self.key_id = ""
         self.outcome = Outcome.APPENDED
         self.place = _NOWHERE
         self.recorded_at: datetime | None = None
@@ -109,7 +113,9 @@ class Append:
         A copy would be what crosses processes: what became of the entry, without the entry.
         """
         what = (self.stream, self.topic, self.key, self.digest)
-        return Append(*what, self.opening, self.body, self.context, self.links)
+        append = Append(*what, self.opening, self.body, self.context, self.links)
+        append.key_id = self.key_id
+        return append
 
     def __repr__(self) -> str:
         where = f"{self.version} of {self.stream!a}"
@@ -201,6 +207,11 @@ class Log(Protocol):
     @property
     def gapless(self) -> bool:
         """Whether positions have no gaps, and every record names the one before it."""
+        ...
+
+    @property
+    def cipher(self) -> Cipher | None:
+        """What encrypts bodies and contexts; None: they are stored plain."""
         ...
 
     @property

@@ -5,20 +5,30 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Final, NoReturn, ParamSpec, Protocol, Self, TypeVar
 
 from lifecycle.core.event import Entry
-from lifecycle.errors import OpenedElsewhereError, StoreClosedError, StoreUnavailableError
+from lifecycle.errors import (
+    OpenedElsewhereError,
+    StoreClosedError,
+    StoredFormatError,
+    StoreUnavailableError,
+)
 from lifecycle.log.append_queue import AppendQueue, AsyncAppendQueue, ThreadBatch
-from lifecycle.log.codec import prepare
-from lifecycle.log.contract import MAX_POSITION, ORDERS, Append, Record, Setting
+from lifecycle.log.cipher import Cipher
+from lifecycle.log.codec import parse_header, prepare, prepare_for_encryption, split
+from lifecycle.log.contract import CONTROL, MAX_POSITION, ORDERS, Append, Record, Setting
+from lifecycle.log.encrypted_views import EncryptedViews
 from lifecycle.log.feed_store import FeedStore
-from lifecycle.log.header import storable
+from lifecycle.log.header import Bodiless, storable
+from lifecycle.log.key_store import KeyStore
 from lifecycle.log.link_store import LinkStore, OrderLink
 from lifecycle.log.recorder import STREAMS_AT_ONCE, Recorder, TryAgainError
 from lifecycle.log.retry_policy import retrying
+from lifecycle.log.stored_erasures import key_ids_erased
 from lifecycle.log.stored_links import links_in
 from lifecycle.log.tree_store import TreeStore
 from lifecycle.log.view_store import ViewStore
@@ -77,12 +87,15 @@ class EventLog:
         self.tree = tree
         self.links = links
         self.views = views
+        self.cipher: Cipher | None = None
         self.on_append: Callable[[int], Watched] | None = None
+        self._prepare = prepare
         self._recorder = recorder
         self._retry_timeout = retry_timeout
         self._pid = os.getpid()
         self._closed = False
-        self._queue = AppendQueue(Writer(recorder, clock, retry_timeout).commit)
+        self._writer = Writer(recorder, clock, retry_timeout)
+        self._queue = AppendQueue(self._writer.commit)
         self._tasks = AsyncAppendQueue(self._queue)
 
     def __reduce__(self) -> NoReturn:
@@ -97,6 +110,27 @@ class EventLog:
     def gapless(self) -> bool:
         """Whether positions have no gaps, and every record names the one before it."""
         return self._recorder.gapless
+
+    def is_encrypted(self) -> bool | None:
+        """Tell whether bodies are stored encrypted; None where nothing is stored yet."""
+        for until in (1, None):  # nearly always the first record tells
+            for record in self.scan(until=until):
+                with suppress(StoredFormatError):
+                    header = parse_header(split(record)[0], record.stream, record.version)
+                    if not isinstance(header, Bodiless):
+                        return header.key_id is not None
+        return None
+
+    def use_keys(self, keys: KeyStore) -> None:
+        """Encrypt what is stored from now on, and decrypt what was; before anything else is done.
+
+        Raises:
+            MissingExtraError: the package that encrypts is not installed.
+        """
+        self.cipher = self._writer.cipher = Cipher(keys, self._erasures)
+        self._prepare = prepare_for_encryption
+        if self.views is not None:
+            self.views = EncryptedViews(self.views, self.cipher)
 
     def append(self, entry: Entry, *, expected_version: int | None = None) -> Append:
         """Append one entry; concurrent callers share a commit.
@@ -150,6 +184,12 @@ class EventLog:
         for record in self.scan():
             if links := links_in([record]):
                 self._ask(self._index, links)
+
+    def _erasures(self, after: int) -> tuple[list[str], int]:
+        """Return the ids of the keys erased after a version of the control stream, and its last."""
+        records = self.read(CONTROL, after=after)
+        versions = [each.version for each in records if isinstance(each.version, int)]
+        return key_ids_erased(records), max(versions, default=after)
 
     def _index(self, links: Sequence[OrderLink]) -> None:
         with self._recorder.writing(exclusive=True) as transaction:
@@ -226,6 +266,7 @@ class EventLog:
             self._refuse()
         if not entries:
             return []
+        prepare = self._prepare
         appends = [prepare(entry) for entry in entries]
         return self._queue.submit(ThreadBatch(appends, expected_version))
 
@@ -240,7 +281,7 @@ class EventLog:
     ) -> asyncio.Future[list[Append]]:
         if self._closed or self._pid != os.getpid():
             self._refuse()
-        return self._tasks.submit([prepare(entry)], expected_version)
+        return self._tasks.submit([self._prepare(entry)], expected_version)
 
     def _refuse(self) -> NoReturn:
         if self._pid != os.getpid():

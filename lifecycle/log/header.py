@@ -35,6 +35,11 @@ def mark_key(item: int) -> str:
     return f"redriven:{item}"
 
 
+def erasure_key(stream: str, item: int | None) -> str:
+    """Return what an erasure is known by: there is one an order, and one an item."""
+    return f"erased:{stream if item is None else item}"
+
+
 def review_key(subject: str) -> str:
     """Return what a review is known by: there is one a subject."""
     return f"reviewed:{subject}"
@@ -117,6 +122,19 @@ class ReviewFields(_Fields, frozen=True, kw_only=True, omit_defaults=True, gc=Fa
     """What is known of a review before it has a place."""
 
     subject: str
+    by: str
+    why: str
+    at: Time
+
+
+class ErasureFields(
+    _Fields, frozen=True, kw_only=True, omit_defaults=True, gc=False, tag="erasure"
+):
+    """What is known of an erasure before it has a place."""
+
+    stream: str
+    item: int | None = None
+    key_id: str
     by: str
     why: str
     at: Time
@@ -211,7 +229,27 @@ class ReviewHeader(
         return review_key(self.subject), ""
 
 
-Bodiless = ControlHeader | ReviewHeader
+class ErasureHeader(
+    ErasureFields, frozen=True, kw_only=True, omit_defaults=True, gc=False, tag="erasure"
+):
+    """The header of an erasure."""
+
+    TOPIC: ClassVar = "erased"
+    stored_in: ClassVar = CONTROL
+    kind_of_record: ClassVar = TOPIC
+
+    recorded_at: Time
+    version: int
+    previous: str | None = None
+    after: Link | None = None
+
+    @property
+    def identity(self) -> tuple[str, str]:
+        """The key and the digest of the record in its stream."""
+        return erasure_key(self.stream, self.item), ""
+
+
+Bodiless = ControlHeader | ReviewHeader | ErasureHeader
 """The header of a record that is about no one order."""
 
 Header = EventHeader | ItemHeader | Bodiless

@@ -92,14 +92,14 @@ def read_line(
 ) -> tuple[str, Arrival] | Unreadable | None:
     """Return a line's provider and arrival; `Unreadable` where it is no recording.
 
-    None for a line of kind `control`: it tells of a log, and nothing that arrived.
+    None for a line of kind `control`, which tells of a log, and for one of what was erased.
 
     A mapping stands for the line that spells it; in it `received_at` may be a datetime and
     a body may be bytes. `received_at` and `provider` are for lines that name none.
     """
     try:
         fields = _checked(line) if isinstance(line, _OBJECT) else _parsed(line)
-        control = fields.get("kind") == CONTROL
+        control = fields.get("kind") == CONTROL or fields.get("erased") is True
         return None if control else _read(fields, received_at, providers, provider)
     except _BadLineError as bad:
         return Unreadable(

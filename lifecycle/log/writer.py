@@ -14,7 +14,7 @@ callers get the original results.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -26,6 +26,7 @@ from lifecycle.errors import (
     VersionConflictError,
 )
 from lifecycle.log.append_queue import Batch
+from lifecycle.log.cipher import Cipher
 from lifecycle.log.codec import link, seal
 from lifecycle.log.contract import Append, Outcome
 from lifecycle.log.link_store import OrderLink
@@ -68,7 +69,9 @@ class AppendPlan:
                     if append.links:
                         self.links += append.links
 
-    def seal(self, tip: Tip | None, recorded_at: datetime, printed: str) -> None:
+    def seal(
+        self, tip: Tip | None, recorded_at: datetime, printed: str, cipher: Cipher | None
+    ) -> None:
         """Encode the new entries, and chain them to the log that ends at `tip`."""
         self.is_sealed = True
         after = None if tip is None else tip.link
@@ -77,7 +80,7 @@ class AppendPlan:
             if last is not None and tip is not None:
                 after = link(*last)
             append.recorded_at = recorded_at
-            tail.previous = seal(append, tail.previous, after, printed)
+            tail.previous = seal(append, tail.previous, after, printed, cipher)
             last = (append.stream, append.place.version, tail.previous)
 
     def settle(self, positions: Sequence[int]) -> None:
@@ -121,6 +124,7 @@ class Writer:
         self._clock = clock
         self._retry_timeout = retry_timeout
         self._tails = StreamTails(recorder)
+        self.cipher: Cipher | None = None
 
     def commit(self, group: Sequence[Batch]) -> None:
         """Settle every batch. Propagates no `Exception`; interrupted, some may stay unsettled."""
@@ -151,12 +155,17 @@ class Writer:
                     batch.appends = [append.renewed() for append in batch.appends]
 
     def _write(self, group: Sequence[Batch], doubts: list[AppendPlan], *, exclusive: bool) -> None:
-        """Insert the new entries. If `exclusive`, decide under the write lock."""
+        """Insert the new entries. If `exclusive`, decide under the write lock.
+
+        The keys of what is encrypted are durable before: what lacks one could not be read.
+        """
         plan = None if exclusive else self._decide(group)
         if plan is not None and not plan.new:
             self._recorder.confirm()
             plan.settle(())
             return self._tails.keep(plan.tails)
+        if self.cipher is not None:
+            self.cipher.make(_key_ids(plan.new if plan is not None else _appends_of(group)))
         recorded_at = self._clock()
         printed = format_instant(recorded_at)
         try:
@@ -167,7 +176,7 @@ class Writer:
                         break
                 else:
                     plan = plan or self._decide(group)
-                    plan.seal(transaction.tip, recorded_at, printed)
+                    plan.seal(transaction.tip, recorded_at, printed, self.cipher)
                     positions = transaction.insert(plan.new, plan.links)
         except InDoubtError:
             if plan is not None and plan.is_sealed and plan not in doubts:
@@ -198,10 +207,19 @@ class Writer:
         return AppendPlan(group, self._tails.take(streams, expected))
 
 
+def _appends_of(group: Sequence[Batch]) -> list[Append]:
+    return [append for batch in group for append in batch.appends]
+
+
+def _key_ids(appends: Iterable[Append]) -> dict[str, None]:
+    """Return the ids of the keys that bodies are encrypted with, each once."""
+    return dict.fromkeys(append.key_id for append in appends if append.key_id)
+
+
 def _own(failed: StoreError) -> StoreError:
     """Copy a `StoreUnavailableError`, so that threads share no traceback; others as they are."""
     if not isinstance(failed, StoreUnavailableError):
         return failed
-    own = StoreUnavailableError(failed.store, failed.found)
+    own = type(failed)(failed.store, failed.found)
     own.__cause__ = failed.__cause__
     return own

@@ -76,6 +76,7 @@ class Feed:
 
     def read(self, until: int | None = None) -> Iterator[FeedEntry]:
         """Yield what each of the next records changed, up to the end of the log as it is now."""
+        self._fold_cache.catch_up()
         end = self._log.last_position() if until is None else until
         if not self.position:
             self._log_strays()

@@ -16,7 +16,8 @@ from msgspec import structs
 
 from lifecycle.core.argument import type_name
 from lifecycle.core.change import Change
-from lifecycle.core.event import Event
+from lifecycle.core.erasure import as_erased
+from lifecycle.core.event import NO_CONTENT, Event
 from lifecycle.core.fold import Folding
 from lifecycle.core.provider import Provider
 from lifecycle.core.recognizer import recognizers_of
@@ -30,6 +31,7 @@ from lifecycle.errors import (
 )
 from lifecycle.log.codec import event_of, event_parts
 from lifecycle.log.contract import ORDERS, Append, Log, Record
+from lifecycle.log.key_store import key_id_of
 
 _KEPT_ORDERS: Final = 4096
 KEPT_BYTES: Final = 64 * 1024 * 1024
@@ -71,11 +73,13 @@ class FoldCache:
             StoredFormatError: it is damaged, or of a provider that is not known here.
             ProviderFaultError: the provider's code cannot read it.
         """
-        header, _, body, _ = event_parts(record)
+        header, _, body, _ = event_parts(record, self._log.cipher)
         provider = self._providers.get(header.provider)
         if provider is None:
             found = "the provider that it names is not known here"
             raise StoredFormatError(record.stream, record.version, found)
+        if body is None:
+            return as_erased(event_of(header, record, b"", None, NO_CONTENT))
         content = provider.recall(header, body)
         return event_of(header, record, body if with_body else b"", None, content)
 
@@ -88,6 +92,8 @@ class FoldCache:
             ProviderFaultError: the provider's code cannot read what is stored of it.
         """
         try:
+            if self._log.cipher is not None:  # no call where there is none
+                self.catch_up()
             kept = self._take(provider, stream)
             records = self._log.read(stream, after=kept.version)
             if records:
@@ -147,12 +153,19 @@ class FoldCache:
         self._give(stream, kept)
         return view
 
+    def catch_up(self) -> None:
+        """Learn which orders were erased, before some are read in another way than by `now`."""
+        if self._log.cipher is not None:
+            self._log.cipher.catch_up()
+
     def _step(
         self, kept: _Kept, stream: str, event: Event, version: int, appended: Append | None
     ) -> Change | None:
         """Fold what comes before the event at `version`, and then the event."""
         if kept.version < version - 1:
             self._advance(kept, self._log.read(stream, after=kept.version, until=version - 1))
+        if kept.erased:
+            event = as_erased(event)
         kept.size += _size_of(event, event.body)
         stored: Append | Event = event if appended is None else appended
         change = kept.folding.add(
@@ -182,15 +195,21 @@ class FoldCache:
     def _take(self, provider: Provider, stream: str, most: int = _LAST_VERSION) -> _Kept:
         """Take what is kept of an order for one thread's use alone, or a new beginning.
 
-        What is further on than version `most` stays for others.
+        What is further on than version `most` stays for others; what was folded before its order
+        was erased is let go.
         """
+        cipher = self._log.cipher
+        erased = cipher is not None and cipher.is_erased(key_id_of(stream))
         with self._lock:
             kept = self._by_stream.get(stream)
+            if kept is not None and kept.erased is not erased:
+                self._bytes -= self._by_stream.pop(stream).size
+                kept = None
             if kept is not None and kept.version <= most:
                 del self._by_stream[stream]
                 self._bytes -= kept.size
                 return kept
-        return _Kept(Folding(provider.definition))
+        return _Kept(Folding(provider.definition), erased=erased)
 
     def _give(self, stream: str, kept: _Kept) -> None:
         """Keep a folding for the next thread, unless a further one is kept already."""
@@ -207,12 +226,16 @@ class FoldCache:
 
 
 class _Kept:
-    """The folding of an order's first `version` records, and its size in bytes, about."""
+    """The folding of an order's first `version` records, and its size in bytes, about.
 
-    __slots__ = ("folding", "size", "version")
+    `erased` tells whether the order's key was known to be destroyed when it was begun.
+    """
 
-    def __init__(self, folding: Folding) -> None:
+    __slots__ = ("erased", "folding", "size", "version")
+
+    def __init__(self, folding: Folding, *, erased: bool) -> None:
         self.folding = folding
+        self.erased = erased
         self.version = 0
         self.size = 0
 

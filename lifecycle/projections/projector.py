@@ -16,6 +16,7 @@ from typing import Final
 from lifecycle.core.provider import Provider
 from lifecycle.errors import StoredFormatError
 from lifecycle.log.contract import Log
+from lifecycle.log.stored_erasures import stream_about
 from lifecycle.log.view_store import Batch, Generation, Poisoned, ViewStore
 from lifecycle.projections.fold_cache import FoldCache
 from lifecycle.projections.folded_views import Folded, from_log, from_records, prefix_of
@@ -57,6 +58,7 @@ class Follower:
         prefix = prefix_of(self.provider)
         rest = self.log.streams(prefix=prefix, after=prefix + generation.walked)
         streams = list(islice(rest, ORDERS_AT_ONCE))
+        self._fold_cache.catch_up()
         records = self.log.read_many(streams)
         outcomes = [
             from_records(self._fold_cache, self.provider, stream, records.get(stream, ()))
@@ -86,6 +88,11 @@ class Follower:
             after = page[-1].order_id
         return healed
 
+    def fold_anew(self, generation: Generation, stream: str) -> bool:
+        """Write the view of one order; False if the generation moved on since it was read."""
+        outcome = from_log(self.log, self._fold_cache, self.provider, stream)
+        return self.store.write(generation, batch_of([outcome]))
+
     def touched(self, after: int, until: int) -> tuple[list[str], int]:
         """Return the streams of the next records, sorted, and the position they reach to."""
         prefix = prefix_of(self.provider)
@@ -94,8 +101,9 @@ class Follower:
         records = 0
         for record in islice(self.log.scan(after=after, until=until), RECORDS_AT_ONCE):
             records, position = records + 1, record.position
-            if record.stream.startswith(prefix):
-                streams.add(record.stream)
+            stream = stream_about(record)
+            if stream.startswith(prefix):
+                streams.add(stream)
         # A name that ends before the order id is about no order.
         return sorted(streams - {prefix}), position if records == RECORDS_AT_ONCE else until
 

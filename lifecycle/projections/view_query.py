@@ -19,6 +19,7 @@ from lifecycle.core.provider import Provider
 from lifecycle.core.view import OrderView
 from lifecycle.errors import PoisonedOrdersError
 from lifecycle.log.contract import Log
+from lifecycle.log.stored_erasures import stream_about
 from lifecycle.log.view_store import (
     Conditions,
     Generation,
@@ -115,12 +116,14 @@ class ViewQuery:
             return None
         prefix = prefix_of(self._provider)
         tail = chain(self._log.strays(), self._log.scan(after=live.position, until=end))
-        touched = {r.stream.removeprefix(prefix) for r in tail if r.stream.startswith(prefix)}
+        streams = map(stream_about, tail)
+        touched = {name.removeprefix(prefix) for name in streams if name.startswith(prefix)}
         return _StoredPages(self._log.views, live, sorted(touched - {""}), self)
 
     def folded(self, order_ids: Sequence[str]) -> dict[str, OrderView]:
         """Return the views of some orders, folded from the log; notes which are poisoned."""
         prefix = prefix_of(self._provider)
+        self._fold_cache.catch_up()
         found = {}
         for start in range(0, len(order_ids), ORDERS_AT_ONCE):
             streams = [prefix + order_id for order_id in order_ids[start : start + ORDERS_AT_ONCE]]

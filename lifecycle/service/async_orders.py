@@ -43,6 +43,7 @@ from lifecycle.service.arrival_reader import (
 from lifecycle.service.attention import OVERDUE_AFTER, AttentionItem, checked_span
 from lifecycle.service.begun_request import BegunRequest
 from lifecycle.service.costly_bodies import is_costly, uncollected
+from lifecycle.service.erasure import ErasesAsync, Erasure
 from lifecycle.service.figures import Figures
 from lifecycle.service.order_service import OrderService, ReadAgain, is_first
 from lifecycle.service.quarantine import pass_over, wait_on
@@ -60,7 +61,7 @@ class _NotEntered:
         raise NotEnteredError
 
 
-class AsyncOrders(Writes[Awaitable[AsyncReceipt]]):
+class AsyncOrders(Writes[Awaitable[AsyncReceipt]], ErasesAsync):
     """Every order of one log, for coroutines of one event loop.
 
     Made by `lifecycle.connect_async`. Recording folds nothing: where you want to know what
@@ -82,6 +83,7 @@ class AsyncOrders(Writes[Awaitable[AsyncReceipt]]):
         self.log = cast("Log", _NotEntered())
         self._open_log = open_log
         self._service = cast("OrderService", _NotEntered())
+        self._erasure = cast("Erasure", _NotEntered())
         self._providers = providers
         self._clock = clock
         self._resume = resume
@@ -98,6 +100,7 @@ class AsyncOrders(Writes[Awaitable[AsyncReceipt]]):
         self._service = OrderService(
             self.log, self._providers, self.provider, self._clock, self._overdue_after
         )
+        self._erasure = self._service.erasure
         # One thread: bodies that take long to read must not do so several at a time.
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="lifecycle-reader")
         if self._redrives:

@@ -33,10 +33,11 @@ class BegunRequest:
 def newest_request(events: Iterable[Event]) -> BegunRequest | None:
     """Return the newest create request among the events of one order; None: there is none.
 
-    Of several contents of one attempt it is the one that counts for the view.
+    Nor is there one of an order that was erased: what is not known any more is not sent again. Of
+    several contents of one attempt it is the one that counts for the view.
     """
     requests = [event for event in events if event.kind == "request" and event.attempt]
-    if not requests:
+    if not requests or any(event.erased for event in requests):
         return None
     # The attempt is always there: without one it is the request of an operation.
     newest = min(requests, key=lambda event: (-(event.attempt or 0), event.digest))

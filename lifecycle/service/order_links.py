@@ -92,7 +92,7 @@ class OrderLinks:
             wanted = set()
             for version in items:
                 for record in self._log.read(QUARANTINE, after=version - 1, until=version):
-                    item = decode(record)
+                    item = decode(record, self._log.cipher)
                     if isinstance(item, Unreadable):
                         yield record, item
                         told = [each for each in self.resolve((item,)) if isinstance(each, Event)]
@@ -154,6 +154,6 @@ class _WaitingItems:
             if type(record.version) is int:
                 self._seen[stream] = max(record.version, self._seen[stream])
             try:
-                yield record, decode(record)
+                yield record, decode(record, self._log.cipher)
             except StoredFormatError:
                 continue  # verify, and whoever lists the quarantine, report it

@@ -23,6 +23,7 @@ from lifecycle.errors import (
 )
 from lifecycle.log.codec import decode_event
 from lifecycle.log.contract import ORDERS, Append, Log, Outcome, Record
+from lifecycle.log.item_record import ERASED
 from lifecycle.log.log_time import LogTime, last_position
 from lifecycle.log.view_store import Conditions
 from lifecycle.projections.change_feed import Feed
@@ -54,6 +55,7 @@ from lifecycle.service.begun_request import (
     newest_request,
     next_number,
 )
+from lifecycle.service.erasure import Erasure
 from lifecycle.service.figures import Figures, figures_of
 from lifecycle.service.order_links import OrderLinks
 from lifecycle.service.quarantine import pass_over, quarantine_items, stored_items
@@ -89,6 +91,7 @@ class OrderService:
         self._fold_cache = FoldCache(log, self._providers)
         self.views = StoredViews(log, self._fold_cache, self.provider)
         self.clock = clock
+        self.erasure = Erasure(log, self.provider, self.views, clock)
         self._overdue_after = checked_span(overdue_after)
         self._attention = Attention(log, self._fold_cache, self.provider, self.links)
 
@@ -115,7 +118,7 @@ class OrderService:
         first = self._request(order_id, body, 1, received_at, context)
         records = self.log.read(first.stream)
         # What the provider makes of the bodies does not matter here, so its faults do not either.
-        events = [decode_event(record) for record in records]
+        events = [decode_event(record, self.log.cipher) for record in records]
         newest = max((event.attempt or 0 for event in events), default=0)
         if newest and is_unanswered(events, newest, first.digest):
             return self._request(order_id, body, newest, received_at, context), None
@@ -131,7 +134,8 @@ class OrderService:
             InvalidArgumentError: an argument cannot be part of a request.
         """
         records = self.log.read(stream_of(self.provider.name, checked_order_id(order_id)))
-        number = next_number(map(decode_event, records), operation)
+        events = [decode_event(record, self.log.cipher) for record in records]
+        number = next_number(events, operation)
         (entry,) = self.arrival_reader.arrival(
             "request", order_id, body, operation=operation, number=number, **kept
         )
@@ -149,7 +153,10 @@ class OrderService:
     def last_request(self, order_id: str | int) -> BegunRequest | None:
         """Return the newest create request of an order; None: none is stored."""
         stream = stream_of(self.provider.name, checked_order_id(order_id))
-        return newest_request(map(decode_event, self.log.read(stream)))
+        self._fold_cache.catch_up()
+        return newest_request(
+            [decode_event(record, self.log.cipher) for record in self.log.read(stream)]
+        )
 
     def look(
         self,
@@ -280,6 +287,7 @@ class OrderService:
         """Count all orders, and yield for each page how many events they have."""
         streams = self.log.streams(prefix=f"{ORDERS}{self.provider.name}:")
         while page := list(islice(streams, _PAGE)):
+            self._fold_cache.catch_up()
             events = 0
             for records in self.log.read_many(page).values():
                 folding = self._folded(records)
@@ -309,6 +317,8 @@ class OrderService:
                 continue
             if isinstance(item, StoredFormatError):
                 pass_over(item)
+                continue
+            if item.reason == ERASED:
                 continue
             if not self.arrival_reader.knows(item):
                 unknown[item.provider] += 1

@@ -32,6 +32,7 @@ from lifecycle.projections.subscription import Handler, Subscription
 from lifecycle.service.arrival_reader import Body, Context, Entries, Kept, Line, checked_lines
 from lifecycle.service.attention import OVERDUE_AFTER, AttentionItem
 from lifecycle.service.begun_request import BegunRequest
+from lifecycle.service.erasure import Erases
 from lifecycle.service.figures import Figures
 from lifecycle.service.order_service import OrderService, ReadAgain, is_first
 from lifecycle.service.quarantine import pass_over, wait_on
@@ -42,11 +43,10 @@ from lifecycle.service.resumption import Resumed, ResumeOptions
 _BATCH: Final = 500
 
 
-class Orders(Writes[Receipt]):
+class Orders(Writes[Receipt], Erases):
     """Every order of one log; safe to share between threads.
 
-    Made by `lifecycle.connect`. Recording never refuses a fact: what cannot be read comes
-    back as a receipt whose outcome is `quarantined`.
+    Made by `lifecycle.connect`. Recording refuses no fact: what cannot be read is `quarantined`.
     """
 
     def __init__(
@@ -63,6 +63,7 @@ class Orders(Writes[Receipt]):
         self.log = log
         self.provider = provider
         self._service = OrderService(log, providers, provider, clock, overdue_after)
+        self._erasure = self._service.erasure
         self._resume = resume
         if redrives:
             self._append_linked(self._service.linked())
@@ -343,8 +344,7 @@ class Orders(Writes[Receipt]):
             InvalidArgumentError: nothing of this name wants attention now, or it is not said by
                 whom or why.
         """
-        review = self._service.review(subject, by, why)
-        return self.log.append(review).outcome is Outcome.APPENDED
+        return self.log.append(self._service.review(subject, by, why)).outcome is Outcome.APPENDED
 
     def quarantine(self, *, all: bool = False) -> Iterator[QuarantineItem]:
         """Yield what could not be read and still waits; `all` includes what was re-driven."""

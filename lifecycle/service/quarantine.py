@@ -9,8 +9,10 @@ from typing import Final
 
 from lifecycle.core.event import Entry, Redriven, Unreadable
 from lifecycle.errors import StoredFormatError, StoreError
-from lifecycle.log.codec import decode
+from lifecycle.log.codec import decode, header_and_body
 from lifecycle.log.contract import CONTROL, QUARANTINE, Log, Record
+from lifecycle.log.header import ItemHeader
+from lifecycle.log.item_record import ERASED
 from lifecycle.service.receipt import DAMAGED, QuarantineItem
 
 LOG: Final = logging.getLogger("lifecycle.orders")
@@ -21,20 +23,23 @@ def quarantine_items(
 ) -> Iterator[QuarantineItem]:
     """Yield the quarantine's items in the order they came, those too that are damaged.
 
-    Those that wait have the reason that `with_current_reason` gives them.
+    Those that wait have the reason that `with_current_reason` gives them; what was erased waits
+    for nothing.
     """
     for record, item, redriven in stored_items(log):
         if isinstance(item, StoredFormatError):
             yield _damaged(record, item)
-        elif include_redriven or redriven is None:
+        elif include_redriven or (redriven is None and item.reason != ERASED):
             yield _shown(record, with_current_reason(item) if redriven is None else item, redriven)
 
 
 def stored_items(log: Log) -> Iterator[tuple[Record, Unreadable | StoredFormatError, str | None]]:
     """Yield the items, or why they cannot be read, and the key of what each became, if any."""
+    if log.cipher is not None:
+        log.cipher.catch_up()
     marks = {mark.item: mark.key for mark in control_entries(log) if isinstance(mark, Redriven)}
     for record in log.walk(QUARANTINE):
-        yield record, _item_in(record), marks.get(record.version)
+        yield record, _item_in(log, record), marks.get(record.version)
 
 
 def control_entries(log: Log, until: int | None = None) -> Iterator[Entry]:
@@ -46,14 +51,14 @@ def control_entries(log: Log, until: int | None = None) -> Iterator[Entry]:
         if until is not None and record.position > until:
             continue
         try:
-            yield decode(record)
+            yield decode(record, log.cipher)
         except StoredFormatError as damaged:
             pass_over(damaged)
 
 
-def _item_in(record: Record) -> Unreadable | StoredFormatError:
+def _item_in(log: Log, record: Record) -> Unreadable | StoredFormatError:
     try:
-        item = decode(record)
+        item = decode(record, log.cipher)
     except StoredFormatError as damaged:
         return damaged
     if isinstance(item, Unreadable):
@@ -91,6 +96,12 @@ def _damaged(record: Record, damaged: StoredFormatError) -> QuarantineItem:
     )
 
 
+def _stated_hash(record: Record) -> str | None:
+    """Return the hash that the body of an item had which was erased."""
+    header, _ = header_and_body(record)
+    return header.sha256 if isinstance(header, ItemHeader) else None
+
+
 def _number(version: object) -> int:
     """Return a version, 0 for one that is no number."""
     return version if isinstance(version, int) else 0
@@ -98,6 +109,7 @@ def _number(version: object) -> int:
 
 def _shown(record: Record, item: Unreadable, redriven: str | None) -> QuarantineItem:
     arrival = item.arrival
+    stated = _stated_hash(record) if item.reason == ERASED else None
     return QuarantineItem(
         item=record.version,
         position=record.position,
@@ -109,7 +121,7 @@ def _shown(record: Record, item: Unreadable, redriven: str | None) -> Quarantine
         line_number=item.line_number,
         received_at=item.received_at,
         recorded_at=item.recorded_at,
-        sha256=sha256(item.body).hexdigest(),
+        sha256=stated or sha256(item.body).hexdigest(),
         size=len(item.body),
         redriven=redriven,
         body=item.body,

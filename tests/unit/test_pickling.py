@@ -27,8 +27,8 @@ from lifecycle import (
 )
 from lifecycle.core.definition import Written
 from lifecycle.diagram import draw_definition, draw_order, draw_stats
-from lifecycle.errors import PortableError
 from lifecycle.http.receiver import SignatureFormat
+from lifecycle.portable_error import PortableError
 from lifecycle.providers.instacart.definition import LAST_MILE
 from tests import samples
 
@@ -47,6 +47,7 @@ LIVE = {
     "HmacSignatures": "it holds secrets",
     "HttpClient": "it holds connections",
     "DeadLetters": "it holds a log",
+    "KeyStore": "it is a protocol",
     "LogMapper": "it belongs to the application of a log",
     "OrderLog": "it holds a log",
     "OrderRecorder": "it holds a log",

@@ -270,6 +270,7 @@ class Handed:
 
     records: list[Record]
     views: Any = None
+    cipher: None = None
     gapless: bool = True
 
     def last_position(self) -> int:

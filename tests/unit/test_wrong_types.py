@@ -67,6 +67,7 @@ def functions() -> list[Call]:
     """Return every public function with arguments that do."""
     event = recorded().record_callback({"id": "o", "status": "brand_new"}).event
     opened = {"url": "memory:", "provider": "instacart", "create": True, "telemetry": False}
+    opened |= {"keys": None}
     folded: dict[str, Any] = {"definition": LAST_MILE, "events": [event]}
     return [
         (connect, opened | {"clock": lambda: NOON, "overdue_after": timedelta(1)}),
@@ -125,6 +126,8 @@ def methods(orders: Orders) -> list[Call]:
         (orders.subscription, followed | {"exactly_once": False}),
         (orders.quarantine, {"all": False}),
         (orders.redrive, {}),
+        (orders.erase, {"order_id": "o", "reason": "asked", "by": "me"}),
+        (orders.erase_item, {"item": 1, "reason": "asked", "by": "me"}),
         (sent.answered, {"http_status": 200, "body": {}, **came}),
         (sent.unanswered, {"received_at": NOON}),
         (subscription.follow, {"stop": stopped(), "every": 1}),

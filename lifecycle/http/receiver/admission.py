@@ -6,8 +6,8 @@ from threading import Lock
 from typing import Final
 
 from lifecycle.core.event import MAX_KEPT_BYTES
-from lifecycle.errors import PortableError
 from lifecycle.http.receiver.routes import ReceiverLimits
+from lifecycle.portable_error import PortableError
 
 _LEAST_BYTES: Final = MAX_KEPT_BYTES + 1024 * 1024
 """Bytes that a client may always use if they are free: one body of the largest size, and more."""

@@ -139,6 +139,8 @@ class LogDatastore(PostgresDatastore):
         with self.locked(self.tables.views_lock) as connection:
             yield Transaction(connection.tuples, connection)
 
+    overwriting = writing_views  # rows that were replaced are the server's to remove: by vacuum
+
     def catalog(self, connection: LogConnection) -> Catalog:
         """Return what tells of the log's tables, on this connection."""
         return Catalog(connection, self.tables, self.url)

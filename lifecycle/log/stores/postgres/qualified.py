@@ -19,7 +19,7 @@ from functools import cache
 from itertools import count
 from typing import Final
 
-from lifecycle.log.stores.sql.tables import BESIDE, LINKS
+from lifecycle.log.stores.sql.tables import BESIDE, KEYS, LINKS
 
 _TOKEN: Final = re.compile(
     r"""(?P<quoted> '(?:[^']|'')*' | "[^"]*" | %\(\w+\)s )
@@ -38,7 +38,7 @@ _SYNTAX: Final = frozenset({"any", "coalesce", "exists", "position", "substring"
 _TYPES_OF_THE_GRAMMAR: Final = frozenset({"bigint", "boolean", "integer"})
 
 # A table is named as such after FROM, INTO or UPDATE; elsewhere its name is a column's.
-_BESIDE: Final = "|".join(table.name for table in (*BESIDE, *LINKS))
+_BESIDE: Final = "|".join(table.name for table in (*BESIDE, *KEYS, *LINKS))
 _TABLE: Final = re.compile(rf"(?<=FROM )(?:{_BESIDE})\b|(?<=INTO |DATE )(?:{_BESIDE})\b")
 
 

@@ -13,7 +13,7 @@ from lifecycle.log.contract import Level, Setting
 from lifecycle.log.stores.postgres.catalog import Catalog
 from lifecycle.log.stores.postgres.qualified import qualified
 from lifecycle.log.stores.postgres.tables import LOG, TABLE, TABLES, LogTables, is_plain_name
-from lifecycle.log.stores.sql.tables import BESIDE, LINKS
+from lifecycle.log.stores.sql.tables import BESIDE, KEYS, LINKS
 
 Right = tuple[str, str]
 """What may be done, and to what: a table, or `its schema`."""
@@ -25,9 +25,9 @@ _READS: Final = frozenset({("SELECT", TABLE)})
 _APPENDS: Final = (
     _READS
     | {("INSERT", TABLE)}
-    | {(right, table.name) for table in LINKS for right in ("SELECT", "INSERT")}
+    | {(right, table.name) for table in (*LINKS, *KEYS) for right in ("SELECT", "INSERT")}
 )
-_READS_ALL: Final = _READS | {("SELECT", table.name) for table in (*LINKS, *BESIDE)}
+_READS_ALL: Final = _READS | {("SELECT", table.name) for table in (*LINKS, *KEYS, *BESIDE)}
 _FOLLOWS: Final = (
     _READS_ALL
     | {(right, table.name) for table in BESIDE for right in ("INSERT", "UPDATE", "DELETE")}

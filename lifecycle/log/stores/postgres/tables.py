@@ -21,6 +21,7 @@ from lifecycle.log.contract import MAX_POSITION
 from lifecycle.log.stores.postgres.qualified import qualified
 from lifecycle.log.stores.sql.tables import (
     BESIDE,
+    KEYS,
     LINKS,
     TRACKING,
     Column,
@@ -63,7 +64,7 @@ LOG: Final = Table(
     ),
 )
 
-TABLES: Final = (LOG, *LINKS, *BESIDE)
+TABLES: Final = (LOG, *LINKS, *KEYS, *BESIDE)
 
 # How the library knows a tracking table that holds one row a name.
 _MARK: Final = (

@@ -36,8 +36,8 @@ class Transaction(NamedTuple):
     connection: Any
 
 
-class Database(Protocol):
-    """The database of one log. Every method raises `StoreError` or `TryAgainError`."""
+class KeyDatabase(Protocol):
+    """A database that keeps keys. Every method raises `StoreError` or `TryAgainError`."""
 
     @property
     def url(self) -> str:
@@ -65,12 +65,23 @@ class Database(Protocol):
         """Return all rows of a statement."""
         ...
 
-    def reading(self) -> AbstractContextManager[Cursor]:
-        """Return a block whose statements all see one state of the tables."""
-        ...
-
     def writing(self, idle: float | None = None) -> AbstractContextManager[Transaction]:
         """Return a transaction, kept if its block ends well; it may be `idle` so many seconds."""
+        ...
+
+    def overwriting(self) -> AbstractContextManager[Transaction]:
+        """Return a transaction whose writers keep each other out, and which leaves no trace.
+
+        What it replaces is in none of the database's own files afterwards, where it can tell.
+        """
+        ...
+
+
+class Database(KeyDatabase, Protocol):
+    """The database of one log, which may keep its keys, too."""
+
+    def reading(self) -> AbstractContextManager[Cursor]:
+        """Return a block whose statements all see one state of the tables."""
         ...
 
     def cut_off(self, connection: Any) -> None:

@@ -1,6 +1,7 @@
 """The tables beside the log, described once: each database makes them in its own words.
 
-Beside the log lie the index of links, which whoever appends writes; stored views, the positions
+Beside the log lie the index of links and, if they are kept there, the keys of what is encrypted,
+which whoever appends writes; stored views, the positions
 of whoever builds them, subscriptions, and the Merkle tree with its checkpoints, which whoever
 follows the log writes. A condition is spelled as PostgreSQL shows it again, so that what is found
 compares with it.
@@ -157,6 +158,9 @@ LINKS: Final = (
     ),
 )
 """Written in the transaction of the append that tells of a link, by whoever appends."""
+
+KEYS: Final = (Table("data_keys", (text("key_id"), Column("wrapped", "bytea")), "key_id"),)
+"""Where the log's database keeps the keys of what is encrypted: whoever appends makes them."""
 
 BESIDE: Final = (*VIEWS, *FEEDS, *TREE)
 """What lies beside the log: whoever follows it writes there."""

@@ -79,6 +79,18 @@ class LogDatastore(SQLiteDatastore):
 
     writing_views = writing
 
+    @contextmanager
+    def overwriting(self) -> Iterator[Transaction]:
+        """Yield a transaction after which no free page tells.
+
+        The write-ahead file may, until others have overwritten it: it is never cut while it is
+        in use, as that could be somebody's attack.
+        """
+        with Lent(self.pool, translated=True) as connection:
+            connection.tuples.execute("PRAGMA secure_delete=ON").fetchall()
+            with connection.transaction(commit=True):
+                yield Transaction(connection.tuples, connection.driver)
+
     def cut_off(self, connection: sqlite3.Connection) -> None:
         """Roll back what a thread does in `writing`, and refuse what it goes on to do.
 

@@ -26,7 +26,7 @@ from lifecycle.log.retry_policy import RETRY_SECONDS, retrying
 from lifecycle.log.stores.sql.feeds import TableFeeds
 from lifecycle.log.stores.sql.links import TableLinks
 from lifecycle.log.stores.sql.records import PAGE, PAGE_BYTES, TableRecorder, named
-from lifecycle.log.stores.sql.tables import FEEDS, LINKS, TREE
+from lifecycle.log.stores.sql.tables import FEEDS, KEYS, LINKS, TREE
 from lifecycle.log.stores.sql.tree import TableTree
 from lifecycle.log.stores.sqlite.backup import back_up
 from lifecycle.log.stores.sqlite.checkup import (
@@ -78,6 +78,7 @@ class SQLiteLog(EventLog):
             create_statements(FEEDS),
             create_statements(TREE),
             create_statements(LINKS),
+            create_statements(KEYS),
             tuple(views.create_table_statements),
         )
         super().__init__(

@@ -1,0 +1,123 @@
+"""The master key: keys of a log are wrapped with it, so that a copy of them alone opens nothing.
+
+It lies in a file of its own, one line a key; the last one wraps, and while it is rotated the one
+before it still unwraps. What is wrapped says by which.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from hashlib import sha256
+from pathlib import Path
+from secrets import token_bytes
+from typing import Any, Final
+
+from lifecycle.errors import KeyStoreError, MissingExtraError
+from lifecycle.log.key_store import KEY_BYTES
+from lifecycle.log.private_file import part_of, sync_folder
+
+_MARK_BYTES: Final = 8
+_NONCE_BYTES: Final = 12
+
+Stamp = tuple[int, int, int]
+"""What tells one state of a file from all others."""
+
+
+class MasterKey:
+    """The master key in the file at `path`; a change of the file is noticed."""
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self._path = Path(path)
+        self._stamp: Stamp | None = None
+        self._keys: dict[bytes, bytes] = {}
+
+    def make(self) -> None:
+        """Make a key at random, unless there is a file; its owner alone may read it."""
+        if not self._path.exists():
+            self._write([token_bytes(KEY_BYTES)], replace=False)
+
+    def wrap(self, key_id: str, key: bytes) -> bytes:
+        """Return a key as it is kept."""
+        keys = self._read()
+        mark, nonce = next(reversed(keys)), os.urandom(_NONCE_BYTES)
+        return mark + nonce + bytes(_aes(keys[mark]).encrypt(nonce, key, key_id.encode()))
+
+    def unwrap(self, key_id: str, wrapped: bytes) -> bytes:
+        """Return a key that was wrapped.
+
+        Raises:
+            KeyStoreError: it was wrapped with another master key, or was changed.
+        """
+        master = self._read().get(wrapped[:_MARK_BYTES])
+        if master is None:
+            raise self._unusable("the keys were wrapped with another master key than it holds")
+        sealed = wrapped[_MARK_BYTES:]
+        try:
+            return bytes(
+                _aes(master).decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], key_id.encode())
+            )
+        except Exception:  # noqa: BLE001 - the package has its own, and there is one reason
+            raise self._unusable("a key that it wrapped was changed") from None
+
+    def add(self) -> None:
+        """Add a new key, which wraps from now on."""
+        self._write([*self._read().values(), token_bytes(KEY_BYTES)])
+
+    def drop_old(self) -> None:
+        """Keep the last key alone."""
+        self._write([[*self._read().values()][-1]])
+
+    def _read(self) -> dict[bytes, bytes]:
+        """Return the keys by their marks, the one that wraps last.
+
+        Raises:
+            KeyStoreError: there is no such file, or it holds something else.
+        """
+        try:
+            found = self._path.stat()
+            stamp = found.st_ino, found.st_mtime_ns, found.st_size
+            if stamp != self._stamp:
+                lines = self._path.read_text(encoding="ascii").split()
+                self._keys = {_mark(key): key for key in map(bytes.fromhex, lines)}
+                self._stamp = stamp
+        except OSError as failed:
+            raise self._unusable(f"it cannot be read ({failed.strerror})") from None
+        except ValueError:
+            raise self._unusable("it holds no master key") from None
+        if not self._keys or {len(key) for key in self._keys.values()} != {KEY_BYTES}:
+            raise self._unusable("it holds no master key")
+        return self._keys
+
+    def _write(self, keys: list[bytes], *, replace: bool = True) -> None:
+        try:
+            with part_of(self._path) as file:
+                file.write("".join(f"{key.hex()}\n" for key in keys).encode())
+                file.flush()
+                os.fsync(file.fileno())
+                if replace:
+                    Path(file.name).replace(self._path)
+                else:
+                    with suppress(FileExistsError):  # another process was first: its key counts
+                        os.link(file.name, self._path)
+            sync_folder(self._path.parent)
+        except OSError as failed:
+            raise self._unusable(f"it cannot be written ({failed.strerror})") from None
+
+    def _unusable(self, found: str) -> KeyStoreError:
+        return KeyStoreError(str(self._path), found)
+
+    def __repr__(self) -> str:
+        return f"<MasterKey in {str(self._path)!a}>"
+
+
+def _mark(key: bytes) -> bytes:
+    return sha256(b"lifecycle master key " + key).digest()[:_MARK_BYTES]
+
+
+def _aes(key: bytes) -> Any:
+    try:
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # noqa: PLC0415 - an extra
+    except ImportError:
+        raise MissingExtraError("crypto", "cryptography") from None
+    return AESGCM(key)

@@ -1,0 +1,211 @@
+"""Erasing an order, or an item of the quarantine: its key is destroyed, and the log says so.
+
+    what is to be erased ─→ control record ─→ keys destroyed ─→ stored view folded anew
+                                 └→ stopped here: whoever opens the log next to write goes on
+
+From the control record on nobody shows a body any more; once the keys are destroyed nobody can.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
+from typing import Final
+
+from lifecycle.core.argument import is_whole
+from lifecycle.core.event import Erased, Redriven, stream_of
+from lifecycle.core.provider import Provider
+from lifecycle.errors import (
+    InvalidArgumentError,
+    KeyStoreError,
+    StoredFormatError,
+    StoreError,
+    UnknownOrderError,
+)
+from lifecycle.log.cipher import Cipher
+from lifecycle.log.codec import header_and_body
+from lifecycle.log.contract import QUARANTINE, Append, Log, Outcome, Record
+from lifecycle.log.header import ItemHeader
+from lifecycle.log.key_store import key_id_of
+from lifecycle.projections.stored_views import StoredViews
+from lifecycle.service.arrival_reader import checked_order_id
+from lifecycle.service.quarantine import control_entries
+
+LOG: Final = logging.getLogger("lifecycle.orders")
+MAX_WHY_BYTES: Final = 1000
+MAX_BY_BYTES: Final = 255
+
+_PLAIN: Final = "it is plain, so nothing in it can be erased; encrypt it: lifecycle copy --encrypt"
+
+
+class Erasure:
+    """Says what is to be recorded of an erasure, and carries it out once it is; appends nothing."""
+
+    def __init__(
+        self, log: Log, provider: Provider, views: StoredViews, clock: Callable[[], datetime]
+    ) -> None:
+        self._log = log
+        self._provider = provider
+        self._views = views
+        self._clock = clock
+
+    def of_order(self, order_id: str | int, reason: str, by: str) -> list[Erased]:
+        """Return what to append to erase an order, and what came of it in the quarantine.
+
+        Raises:
+            UnknownOrderError: nothing is stored about it.
+            KeyStoreError: the log is plain.
+        """
+        said = self._said(reason, by)
+        wanted = checked_order_id(order_id)
+        stream = stream_of(self._provider.name, wanted)
+        records = self._log.read(stream)
+        if not records:
+            raise UnknownOrderError(self._provider.name, wanted)
+        stream = records[0].stream
+        items = self._items_of(stream, wanted)
+        return [Erased(stream, key_id_of(stream), *said), *self._of_items(items, said)]
+
+    def of_item(self, item: int, reason: str, by: str) -> list[Erased]:
+        """Return what to append to erase an item of the quarantine.
+
+        Raises:
+            InvalidArgumentError: there is no such item.
+            KeyStoreError: the log is plain.
+        """
+        said = self._said(reason, by)
+        found = self._log.read(QUARANTINE, after=item - 1, until=item) if is_whole(item) else []
+        if not found:
+            raise InvalidArgumentError("item", "the number of an item in the quarantine")
+        return list(self._of_items(found, said))
+
+    def carry_out(self, erased: Sequence[Erased]) -> None:
+        """Destroy the keys of what the log says was erased, and what is stored in views of it.
+
+        Raises:
+            KeyStoreError: the key store failed; erase again, or open the log again to write.
+        """
+        self._cipher.erase([each.key_id for each in erased])
+        for each in erased:
+            if each.item is None:
+                self._fold_anew(each)
+
+    def _fold_anew(self, erased: Erased) -> None:
+        try:
+            self._views.fold_anew(erased.stream)
+        except StoreError as failed:  # nobody can read its words, and followers replace it
+            LOG.warning("%s; an erased order is still to be folded: lifecycle views", failed)
+
+    @property
+    def _cipher(self) -> Cipher:
+        if self._log.cipher is None:
+            raise KeyStoreError(self._log.url, _PLAIN)
+        return self._log.cipher
+
+    def _said(self, reason: str, by: str) -> tuple[str, str, datetime]:
+        self._cipher.catch_up()
+        return (
+            _checked("by", by, MAX_BY_BYTES, least=0),
+            _checked("reason", reason, MAX_WHY_BYTES),
+            self._clock(),
+        )
+
+    def _items_of(self, stream: str, order_id: str) -> Iterator[Record]:
+        """Yield the items that became events of an order, or that came under its id."""
+        marks = [mark for mark in control_entries(self._log) if isinstance(mark, Redriven)]
+        redriven = {mark.item for mark in marks if mark.stream == stream}
+        whose = self._provider.name, order_id
+        for record in self._log.walk(QUARANTINE):
+            header = _item_in(record)
+            if header is not None:
+                is_its = (header.provider, header.order_id) == whose
+                if is_its or record.version in redriven:
+                    yield record
+
+    def _of_items(
+        self, items: Sequence[Record] | Iterator[Record], said: tuple[str, str, datetime]
+    ) -> Iterator[Erased]:
+        for record in items:
+            header = _item_in(record)
+            if header is not None and header.key_id is not None:
+                yield Erased(record.stream, header.key_id, *said, record.version)
+
+
+def _item_in(record: Record) -> ItemHeader | None:
+    try:
+        header, _ = header_and_body(record)
+    except StoredFormatError:
+        return None  # verify tells of it
+    return header if isinstance(header, ItemHeader) else None
+
+
+def _checked(argument: str, text: object, most: int, *, least: int = 1) -> str:
+    if (
+        isinstance(text, str)
+        and text.isprintable()
+        and least <= len(text.strip().encode("utf-8", "replace")) <= most
+    ):
+        return text
+    raise InvalidArgumentError(argument, f"a printable text of {least} to {most} bytes")
+
+
+class Erases:
+    """The calls that erase."""
+
+    log: Log
+    _erasure: Erasure
+
+    def erase(self, order_id: str | int, *, reason: str, by: str = "") -> bool:
+        """Make what was sent and received about an order unreadable, for good.
+
+        What came of it in the quarantine too. Its view is then what the headers of its events
+        say, and `erased`; what arrives later is stored as header and hashes alone. `by` and
+        `reason` are kept in the log. False: it was erased before, which stays.
+
+        Raises:
+            UnknownOrderError: nothing is stored about it.
+            KeyStoreError: the log is plain, or the key store failed: then erase again.
+            InvalidArgumentError: `reason` or `by` is of no use.
+        """
+        return self._erased(self._erasure.of_order(order_id, reason, by))
+
+    def erase_item(self, item: int, *, reason: str, by: str = "") -> bool:
+        """Make an item of the quarantine unreadable, for good; as `erase`.
+
+        Raises:
+            InvalidArgumentError: there is no such item, or an argument is of no use.
+            KeyStoreError: the log is plain, or the key store failed: then erase again.
+        """
+        return self._erased(self._erasure.of_item(item, reason, by))
+
+    def _erased(self, erased: Sequence[Erased]) -> bool:
+        appended = self.log.append_many(erased)
+        self._erasure.carry_out(erased)
+        return _is_new(appended)
+
+
+class ErasesAsync:
+    """The calls that erase, for coroutines."""
+
+    log: Log
+    _erasure: Erasure
+
+    async def erase(self, order_id: str | int, *, reason: str, by: str = "") -> bool:
+        """Make what was sent and received about an order unreadable; as `Orders.erase`."""
+        return await self._erased(self._erasure.of_order, order_id, reason, by)
+
+    async def erase_item(self, item: int, *, reason: str, by: str = "") -> bool:
+        """Make an item of the quarantine unreadable; as `Orders.erase_item`."""
+        return await self._erased(self._erasure.of_item, item, reason, by)
+
+    async def _erased(self, find: Callable[..., list[Erased]], *what: object) -> bool:
+        erased = await asyncio.to_thread(find, *what)
+        appended = await asyncio.to_thread(self.log.append_many, erased)
+        await asyncio.to_thread(self._erasure.carry_out, erased)
+        return _is_new(appended)
+
+
+def _is_new(appended: Sequence[Append]) -> bool:
+    return any(each.outcome is Outcome.APPENDED for each in appended)

@@ -1,0 +1,302 @@
+"""Erasing an order: its bodies are gone from every file, and all that is proved of it stays."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+
+import pytest
+
+from lifecycle import KeyStoreError, UnknownKeyError, UnknownOrderError, connect, connect_async
+from lifecycle.audit.export import export
+from lifecycle.audit.replay import replay
+from lifecycle.audit.verify import verify
+from lifecycle.log.codec import decode
+from tests.contract.keys import OwnKeys
+
+CANARIES = {
+    "request": "Canary-Name-Ada",
+    "context": "canary-user-4711",
+    "response": "canary message about a phone",
+    "locale": "canary_LOCALE",
+    "item": "canary in the quarantine",
+    "divergent": "canary_DIVERGENT",
+    "late": "canary_LATE",
+}
+
+
+def callback(order_id, event_id, status, **said):
+    told = {"order_id": order_id, **said}
+    name = {"event_id": event_id, "event_name": status, "event_metadata": told}
+    return json.dumps(name).encode()
+
+
+def tell(orders, order_id="xyz", said=CANARIES):
+    """Record something of an order in every way, each with a canary."""
+    sent = orders.begin_request(
+        order_id, {"order_id": order_id, "name": said["request"]}, context=said["context"]
+    )
+    sent.answered(422, {"error": {"message": said["response"], "code": 4001}})
+    orders.record_callback(callback(order_id, "1", "brand_new", locale=said["locale"]))
+    orders.record_callback(callback(order_id, "1", "brand_new", locale=said["divergent"]))
+    orders.record_callback(callback("other", "2", said["item"]), order_id=order_id)
+    orders.record_callback(callback(f"{order_id}2", "1", "brand_new", locale="en_US"))
+
+
+def found(folder):
+    """Return the canaries that stand in any file of a folder."""
+    held = b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
+    return {name for name, canary in CANARIES.items() if canary.encode() in held}
+
+
+@pytest.fixture
+def url(tmp_path):
+    return f"sqlite:///{tmp_path}/orders.db"
+
+
+def keys_in(folder):
+    return f"file:{folder}/orders.db.keys"
+
+
+@pytest.mark.parametrize("is_encrypted", [True, False])
+def test_after_an_erasure_no_file_holds_anything_of_the_bodies(tmp_path, url, is_encrypted, caplog):
+    with connect(url, keys=keys_in(tmp_path) if is_encrypted else None) as orders:
+        tell(orders)
+        orders.views.rebuild()
+        list(orders.find())
+        if is_encrypted:
+            assert orders.erase("xyz", reason="the customer asked", by="privacy office")
+            orders.record_callback(callback("xyz", "3", "delivered", locale=CANARIES["late"]))
+            orders.views.catch_up()
+            assert [(v.order_id, v.erased) for v in orders.find()] == [
+                ("xyz", True),
+                ("xyz2", False),
+            ]
+            shown = json.dumps([orders.get("xyz").model_dump(mode="json")])
+            shown += json.dumps([entry.model_dump(mode="json") for entry in orders.history("xyz")])
+            assert not [each for each in CANARIES.values() if each in shown + caplog.text]
+        # The positive control: in a plain log they are all there.
+        expected = set() if is_encrypted else set(CANARIES) - {"late"}
+        assert found(tmp_path) == expected
+    assert found(tmp_path) == expected
+
+
+def test_before_it_is_erased_an_order_is_read_whole_and_no_file_tells_it(tmp_path, url):
+    with connect(url, keys=keys_in(tmp_path)) as orders:
+        tell(orders)
+        orders.views.rebuild()
+        assert orders.get("xyz").details.locale in {CANARIES["locale"], CANARIES["divergent"]}
+        assert CANARIES["request"].encode() in orders.last_request("xyz").body
+        assert found(tmp_path) == set()
+    with connect(url) as again:  # the key file lies beside it
+        assert again.get("xyz").details.locale
+        assert [view.details.locale for view in again.find()][1] == "en_US"
+
+
+def test_the_view_of_an_erased_order_is_the_fold_of_its_headers(tmp_path, url):
+    with connect(url, keys=keys_in(tmp_path)) as orders:
+        sent = orders.begin_request("xyz", {"order_id": "xyz"})
+        sent.answered(422, {"error": {"message": "no such street", "code": 4001}})
+        before = orders.get("xyz")
+        orders.erase("xyz", reason="asked")
+        after = orders.get("xyz")
+
+        assert before.errors[0].message == "no such street"
+        assert [error.model_dump() for error in after.errors] == [
+            {"message": None, "code": None, "key": None, "http_status": 422, "correctable": True}
+        ]
+        assert (after.status, after.path, after.awaiting) == (
+            before.status,
+            before.path,
+            before.awaiting,
+        )
+        assert after.model_dump(mode="json")["erased"] is True
+        assert "erased" not in before.model_dump(mode="json")
+        assert after.digest != before.digest
+        assert orders.last_request("xyz") is None
+
+
+def test_everybody_who_has_the_log_open_sees_the_erasure_at_once(tmp_path, url):
+    keys = OwnKeys()
+    with connect(url, keys=keys) as orders, connect(url, keys=keys) as others:
+        tell(orders)
+        assert others.get("xyz").details.locale
+        feed = others.subscribe()
+        next(feed)
+        orders.erase("xyz", reason="asked")
+
+        assert others.get("xyz").erased
+        assert others.get("xyz").details.locale is None
+        late = others.record_callback(callback("xyz", "9", "delivered", locale=CANARIES["late"]))
+        assert late.view.erased
+        assert late.view.details.locale is None
+        assert all(change.view.erased for change in others.changes() if change.order_id == "xyz")
+        assert [view.erased for view in others.find()] == [True, False]
+
+
+def test_what_comes_later_is_stored_without_its_body_and_duplicates_are_still_found(tmp_path, url):
+    with connect(url, keys=keys_in(tmp_path)) as orders:
+        tell(orders)
+        orders.erase("xyz", reason="asked")
+        body = callback("xyz", "3", "delivered", locale=CANARIES["late"])
+        assert orders.record_callback(body).outcome == "appended"
+        assert orders.record_callback(body).outcome == "duplicate"
+        known = callback("xyz", "1", "brand_new", locale=CANARIES["locale"])
+        assert orders.record_callback(known).outcome == "duplicate"
+        assert orders.get("xyz").status == "delivered"
+        record = orders.log.read("order:instacart:xyz")[-1]
+        assert record.state.endswith(b"}\n")
+        assert decode(record, orders.log.cipher).erased
+
+
+def test_proofs_and_views_of_all_orders_go_on(tmp_path, url):
+    with connect(url, keys=keys_in(tmp_path)) as orders:
+        tell(orders)
+        orders.views.rebuild()
+        orders.erase("xyz", reason="asked")
+        assert verify(orders.log, providers={"instacart": orders.provider}).ok
+        replayed = replay(orders.log, {"instacart": orders.provider})
+        assert (replayed.ok, replayed.differences) == (True, ())
+        lines = [json.loads(line) for line in export(orders.log, quarantine=True)]
+        erased = [line for line in lines if line.get("erased")]
+        assert len(erased) == 5
+        assert not any(CANARIES["locale"] in json.dumps(line) for line in lines)
+        with connect("memory:") as others:
+            receipts = others.record_many(map(json.dumps, lines))
+            assert [receipt.event.order_id for receipt in receipts] == ["xyz2"]
+
+
+def test_a_record_that_was_changed_still_shows_after_the_erasure(tmp_path, url):
+    with connect(url, keys=keys_in(tmp_path)) as orders:
+        tell(orders)
+        orders.erase("xyz", reason="asked")
+        records = list(orders.log.scan())
+    with connect("memory:") as forged:
+        state = records[0].state
+        forged.log.restore([records[0]._replace(state=state[:-1] + b"?"), *records[1:]])
+        assert [finding.version for finding in verify(forged.log).findings] == [1]
+
+
+def test_an_erasure_is_recorded_once_with_who_why_and_when(tmp_path, url):
+    with connect(url, keys=keys_in(tmp_path)) as orders:
+        tell(orders)
+        assert orders.erase("xyz", reason="the customer asked", by="privacy office")
+        assert not orders.erase("xyz", reason="again")
+        (said, item) = [decode(record) for record in orders.log.read("control")]
+        assert (said.stream, said.by, said.why) == (
+            "order:instacart:xyz",
+            "privacy office",
+            "the customer asked",
+        )
+        assert item.item == 1
+        assert list(orders.quarantine()) == []
+        assert [each.reason for each in orders.quarantine(all=True)] == ["erased"]
+
+
+def test_an_item_of_the_quarantine_is_erased_alone(tmp_path, url):
+    with connect(url, keys=keys_in(tmp_path)) as orders:
+        tell(orders)
+        assert orders.erase_item(1, reason="asked")
+        assert not orders.erase_item(1, reason="asked")
+        assert list(orders.redrive()) == []
+        assert not orders.get("xyz").erased
+
+
+async def erase_async(url, keys):
+    async with connect_async(url, keys=keys) as orders:
+        await orders.record_callback(callback("xyz", "1", "brand_new", locale="x"))
+        assert await orders.erase("xyz", reason="asked")
+        return await orders.get("xyz")
+
+
+def test_orders_are_erased_from_coroutines_too(url, tmp_path):
+    assert asyncio.run(erase_async(url, keys_in(tmp_path))).erased
+
+
+def test_a_plain_log_and_an_unknown_order_are_refused(url, tmp_path):
+    with connect("memory:") as orders:
+        tell(orders)
+        with pytest.raises(KeyStoreError, match="lifecycle copy --encrypt"):
+            orders.erase("xyz", reason="asked")
+    with connect(url, keys=keys_in(tmp_path)) as orders, pytest.raises(UnknownOrderError):
+        orders.erase("nobody", reason="asked")
+
+
+def test_a_plain_log_takes_no_keys_and_an_encrypted_one_needs_them(url, tmp_path):
+    plain = f"sqlite:///{tmp_path}/plain.db"
+    with connect(plain) as orders:
+        tell(orders)
+    with pytest.raises(KeyStoreError, match="it is plain"):
+        connect(plain, keys=OwnKeys())
+    with connect(url, keys=f"file:{tmp_path}/elsewhere.keys") as orders:
+        tell(orders)
+    with pytest.raises(KeyStoreError, match="LIFECYCLE_KEYS"):
+        connect(url)
+    with pytest.raises(KeyStoreError, match="restore it"):
+        connect(url, keys=f"file:{tmp_path}/lost.keys")
+
+
+def test_a_lost_key_is_told_as_lost_and_not_as_erased(url):
+    keys = OwnKeys()
+    with connect(url, keys=keys) as orders:
+        tell(orders)
+    with (
+        connect(url, keys=OwnKeys()) as orders,
+        pytest.raises(UnknownKeyError, match="the key store does not know its key"),
+    ):
+        orders.get("xyz")
+    with connect(url, keys=keys) as orders:
+        assert not orders.get("xyz").erased
+
+
+def test_a_body_of_another_order_cannot_be_put_in_its_place(url):
+    keys = OwnKeys()
+    with connect(url, keys=keys) as orders:
+        orders.record_callback(callback("a", "1", "brand_new", locale="x"))
+        orders.record_callback(callback("b", "1", "brand_new", locale="y"))
+        (first, second) = orders.log.scan()
+        keys.keys[second_id(second)] = keys.keys[second_id(first)]
+    with connect("memory:", keys=keys) as forged:
+        header = second.state.partition(b"\n")[0]
+        swapped = second._replace(state=header + b"\n" + first.state.partition(b"\n")[2])
+        forged.log.restore([first, swapped])
+        with pytest.raises(Exception, match="not what was encrypted for this place"):
+            forged.get("b")
+
+
+def second_id(record):
+    return json.loads(record.state.partition(b"\n")[0])["key_id"]
+
+
+def test_on_postgresql_no_file_of_the_server_holds_anything_of_the_bodies(postgres, tmp_path):
+    mirrored = {name: canary[::-1] for name, canary in CANARIES.items()}
+    with connect(postgres.new_url()) as plain:
+        tell(plain, said=mirrored)
+    with connect(postgres.new_url(), keys=keys_in(tmp_path)) as orders:
+        tell(orders)
+        orders.views.rebuild()
+        orders.erase("xyz", reason="asked")
+        assert orders.get("xyz").erased
+        assert [view.erased for view in orders.find()] == [True, False]
+    postgres.execute("CHECKPOINT")
+    assert found(tmp_path) == set()
+    assert in_files_of(postgres.folder, CANARIES) == b""
+    # The positive control: of the plain log all are there.
+    assert in_files_of(postgres.folder, mirrored) != b""
+
+
+def in_files_of(folder, canaries):
+    """Return the names of the files of a server that hold one of these."""
+    wanted = [part for canary in canaries.values() for part in ("-e", canary)]
+    return subprocess.run(["grep", "-rlaF", *wanted, folder], stdout=-1, check=False).stdout
+
+
+def test_keys_in_a_table_of_the_database_do_as_well(postgres, tmp_path):
+    url, keys = postgres.new_url(), f"database:?master={tmp_path}/master"
+    with connect(url, keys=keys) as orders:
+        tell(orders)
+        assert orders.get("xyz").details.locale
+        orders.erase("xyz", reason="asked")
+        with connect(url, keys=keys) as others:
+            assert [view.erased for view in others.find()] == [True, False]
