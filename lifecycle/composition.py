@@ -205,6 +205,8 @@ def _open_store(url: str, *, create: bool, clock: Clock) -> EventLog:
 
 def _give_keys(log: EventLog, url: str, keys: Keys, *, create: bool, needs_keys: bool) -> None:
     """Have a log encrypt and decrypt, if that is how it is stored; finish what was being erased."""
+    if not isinstance(keys, str | KeyStore | None):
+        raise InvalidArgumentError("keys", "the name of a key store, a KeyStore, or None")
     is_encrypted = log.is_encrypted()
     if keys is None and is_encrypted is not False:
         keys = _keys_beside(url)

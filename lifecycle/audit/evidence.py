@@ -106,10 +106,7 @@ def make_evidence(
         InvalidArgumentError: `key` did not sign `note`, or `note` does not go on from `since`.
     """
     size, stream = _size_signed(note, key), stream_of(provider.name, order_id)
-    found = _records_by_index(log, stream, size)
-    lines = _lines(log, found, size, bodies)
-    if any("erased" in line for line in lines):
-        bodies = "left out"
+    found, lines, bodies = _told(log, stream, size, bodies)
     file: dict[str, Any] = {
         "format": FORMAT,
         "proves": what_it_proves(bodies, complete=complete, grown=since is not None),
@@ -190,6 +187,15 @@ def _records_by_index(log: Log, stream: str, size: int) -> dict[int, Record]:
     if not found:
         raise UnknownOrderError(provider_in(stream), order_in(stream))
     return found
+
+
+def _told(
+    log: Log, stream: str, size: int, bodies: Bodies
+) -> tuple[dict[int, Record], list[dict[str, Any]], Bodies]:
+    """Return the records, their lines, and how the bodies stand in them: of erased ones not."""
+    found = _records_by_index(log, stream, size)
+    lines = _lines(log, found, size, bodies)
+    return found, lines, "left out" if "erased" in lines[0] else bodies
 
 
 def _lines(

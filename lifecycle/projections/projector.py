@@ -17,10 +17,10 @@ from lifecycle.core.provider import Provider
 from lifecycle.errors import StoredFormatError
 from lifecycle.log.contract import Log
 from lifecycle.log.stored_erasures import stream_about
-from lifecycle.log.view_store import Batch, Generation, Poisoned, ViewStore
+from lifecycle.log.view_store import Batch, Generation, Phase, Poisoned, ViewStore
 from lifecycle.projections.fold_cache import FoldCache
 from lifecycle.projections.folded_views import Folded, from_log, from_records, prefix_of
-from lifecycle.projections.stored_form import to_stored
+from lifecycle.projections.stored_form import FORM, to_stored
 
 RECORDS_AT_ONCE: Final = 1000
 ORDERS_AT_ONCE: Final = 200
@@ -106,6 +106,26 @@ class Follower:
                 streams.add(stream)
         # A name that ends before the order id is about no order.
         return sorted(streams - {prefix}), position if records == RECORDS_AT_ONCE else until
+
+
+def fold_anew(log: Log, fold_cache: FoldCache, provider: Provider, stream: str) -> None:
+    """Fold an order into all stored views that are kept or built, whatever they have taken in."""
+    if log.views is None:
+        return
+    follower = Follower(log, log.views, fold_cache, provider)
+    fits = (provider.definition.fingerprint, FORM)
+    kept = [
+        each for each in log.views.generations(provider.name) if each.phase is not Phase.RETIRED
+    ]
+    for number in [each.number for each in kept if (each.definition, each.form) == fits]:
+        while (generation := _numbered(log.views, provider.name, number)) is not None:
+            if follower.fold_anew(generation, stream):
+                break  # else somebody moved it on meanwhile
+
+
+def _numbered(store: ViewStore, provider: str, number: int) -> Generation | None:
+    found = (each for each in store.generations(provider) if each.number == number)
+    return next(found, None)
 
 
 def batch_of(outcomes: Iterable[Outcome]) -> Batch:

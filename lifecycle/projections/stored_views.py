@@ -157,16 +157,6 @@ class StoredViews:
         """
         return self._follower().redrive(self._live())
 
-    def fold_anew(self, stream: str) -> None:
-        """Fold an order into all that is kept or built of them, whatever they have taken in."""
-        if self._log.views is None:
-            return
-        kept = [each for each in self._store.generations(self._name) if self._fits(each)]
-        for number in [each.number for each in kept if each.phase is not Phase.RETIRED]:
-            while (generation := self._numbered(number)) is not None:
-                if self._follower().fold_anew(generation, stream):
-                    break  # else somebody moved it on meanwhile
-
     def wait(self, position: int, timeout: float = 10.0) -> None:
         """Return once the stored views have taken in `position`, as of a receipt.
 

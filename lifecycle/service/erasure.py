@@ -29,7 +29,8 @@ from lifecycle.log.codec import header_and_body
 from lifecycle.log.contract import QUARANTINE, Append, Log, Outcome, Record
 from lifecycle.log.header import ItemHeader
 from lifecycle.log.key_store import key_id_of
-from lifecycle.projections.stored_views import StoredViews
+from lifecycle.projections.fold_cache import FoldCache
+from lifecycle.projections.projector import fold_anew
 from lifecycle.service.arrival_reader import checked_order_id
 from lifecycle.service.quarantine import control_entries
 
@@ -44,11 +45,11 @@ class Erasure:
     """Says what is to be recorded of an erasure, and carries it out once it is; appends nothing."""
 
     def __init__(
-        self, log: Log, provider: Provider, views: StoredViews, clock: Callable[[], datetime]
+        self, log: Log, provider: Provider, fold_cache: FoldCache, clock: Callable[[], datetime]
     ) -> None:
         self._log = log
         self._provider = provider
-        self._views = views
+        self._fold_cache = fold_cache
         self._clock = clock
 
     def of_order(self, order_id: str | int, reason: str, by: str) -> list[Erased]:
@@ -94,7 +95,7 @@ class Erasure:
 
     def _fold_anew(self, erased: Erased) -> None:
         try:
-            self._views.fold_anew(erased.stream)
+            fold_anew(self._log, self._fold_cache, self._provider, erased.stream)
         except StoreError as failed:  # nobody can read its words, and followers replace it
             LOG.warning("%s; an erased order is still to be folded: lifecycle views", failed)
 

@@ -91,7 +91,7 @@ class OrderService:
         self._fold_cache = FoldCache(log, self._providers)
         self.views = StoredViews(log, self._fold_cache, self.provider)
         self.clock = clock
-        self.erasure = Erasure(log, self.provider, self.views, clock)
+        self.erasure = Erasure(log, self.provider, self._fold_cache, clock)
         self._overdue_after = checked_span(overdue_after)
         self._attention = Attention(log, self._fold_cache, self.provider, self.links)
 
