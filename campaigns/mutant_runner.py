@@ -166,6 +166,7 @@ class _Session:
         self.early.stop()
         self._items = {item.nodeid: item for item in session.items}
         ran = coverage(self._items, self._work.suite)
+        gc.unfreeze()  # the tests freeze what was collected, and functions would not be found
         self._functions = _functions(self._work.suite.about)
         gc.collect()
         gc.freeze()

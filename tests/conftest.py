@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -23,6 +24,12 @@ def pytest_configure() -> None:
 def pytest_xdist_auto_num_workers() -> int:
     """Return one more than there are processors: many tests wait for a server or a disk."""
     return (os.cpu_count() or 1) + 1
+
+
+def pytest_collection_finish() -> None:
+    """Keep the tests themselves out of garbage collections: a forked child would copy them all."""
+    gc.collect()
+    gc.freeze()
 
 
 @contextmanager

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import ast
 import itertools
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
-
-import pytest
 
 ROOT = Path(__file__).parents[2]
 MODULES = sorted((ROOT / "lifecycle").rglob("*.py"))
@@ -29,12 +29,15 @@ LONGEST_MODULE = 400
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
+tree_of = cache(ast.parse)
+
+
 def named(module: Path) -> str:
     return str(module.relative_to(ROOT))
 
 
 def functions(source: str) -> list[Function]:
-    return [node for node in ast.walk(ast.parse(source)) if isinstance(node, Function)]
+    return [node for node in ast.walk(tree_of(source)) if isinstance(node, Function)]
 
 
 def long_functions(source: str) -> list[str]:
@@ -50,7 +53,7 @@ def shown_as_they_came(source: str) -> list[int]:
     """Return the lines where a text reaches people by `repr`, which lets other writings through."""
     return sorted(
         node.lineno
-        for node in ast.walk(ast.parse(source))
+        for node in ast.walk(tree_of(source))
         if (isinstance(node, ast.FormattedValue) and node.conversion == ord("r"))
         or (
             isinstance(node, ast.Call)
@@ -65,13 +68,18 @@ def hollow(source: str) -> list[str]:
     """Return the functions and classes whose body does nothing but `pass`."""
     return [
         node.name
-        for node in ast.walk(ast.parse(source))
+        for node in ast.walk(tree_of(source))
         if isinstance(node, Function | ast.ClassDef)
         and all(
             isinstance(line, ast.Pass) for line in node.body[ast.get_docstring(node) is not None :]
         )
         and any(isinstance(line, ast.Pass) for line in node.body)
     ]
+
+
+def marks(source: str) -> list[str]:
+    """Return the marks of what is still to be done."""
+    return [mark for mark in ("TODO", "FIXME", "XXX") if mark in source]
 
 
 def impurities(source: str) -> list[str]:
@@ -88,7 +96,7 @@ def impurities(source: str) -> list[str]:
     }
     modules = {"time", "random", "secrets", "os", "io", "socket", "pathlib", "uuid", "asyncio"}
     found = []
-    for node in ast.walk(ast.parse(source)):
+    for node in ast.walk(tree_of(source)):
         if isinstance(node, ast.Attribute) and node.attr in attributes:
             found.append(node.attr)
         elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
@@ -102,7 +110,7 @@ def impurities(source: str) -> list[str]:
 
 def undocumented(source: str) -> list[str]:
     """Return the module, the public names and their public methods that have no docstring."""
-    tree = ast.parse(source)
+    tree = tree_of(source)
     classes = [node for node in tree.body if isinstance(node, ast.ClassDef)]
     public = [cls for cls in classes if not cls.name.startswith("_")]
     return ["the module"] * (ast.get_docstring(tree) is None) + [
@@ -114,36 +122,41 @@ def undocumented(source: str) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("module", MODULES, ids=named)
-def test_no_function_is_longer_than_a_page(module):
-    assert long_functions(module.read_text()) == []
+def found_in(modules: list[Path], look: Callable[[str], object]) -> dict[str, object]:
+    """Return what is found, by the module that it is found in."""
+    found = {named(module): look(module.read_text()) for module in modules}
+    return {name: what for name, what in found.items() if what}
 
 
-@pytest.mark.parametrize("module", MODULES, ids=named)
-def test_no_module_is_longer_than_one_sitting(module):
-    assert len(module.read_text().splitlines()) <= LONGEST_MODULE
+def test_no_function_is_longer_than_a_page():
+    assert found_in(MODULES, long_functions) == {}
 
 
-@pytest.mark.parametrize("module", MODULES, ids=named)
-def test_nothing_is_a_stub(module):
-    source = module.read_text()
-    assert hollow(source) == []
-    assert [mark for mark in ("TODO", "FIXME", "XXX") if mark in source] == []
+def test_no_module_is_longer_than_one_sitting():
+    lines = {named(module): len(module.read_text().splitlines()) for module in MODULES}
+    assert {name: count for name, count in lines.items() if count > LONGEST_MODULE} == {}
 
 
-@pytest.mark.parametrize("module", MODULES, ids=named)
-def test_a_text_that_is_quoted_is_quoted_in_ascii(module):
-    assert shown_as_they_came(module.read_text()) == []
+def test_nothing_is_a_stub():
+    assert found_in(MODULES, hollow) == {}
+    assert found_in(MODULES, marks) == {}
 
 
-@pytest.mark.parametrize("module", MODULES, ids=named)
-def test_no_module_is_named_for_nothing_in_particular(module):
-    assert VAGUE.isdisjoint(module.relative_to(ROOT).with_suffix("").parts)
+def test_a_text_that_is_quoted_is_quoted_in_ascii():
+    assert found_in(MODULES, shown_as_they_came) == {}
 
 
-@pytest.mark.parametrize("module", PURE, ids=named)
-def test_the_pure_part_calls_no_clock_no_chance_and_no_machine(module):
-    assert impurities(module.read_text()) == []
+def test_no_module_is_named_for_nothing_in_particular():
+    parts = {named(module): {*module.relative_to(ROOT).with_suffix("").parts} for module in MODULES}
+    assert [name for name, words in parts.items() if words & VAGUE] == []
+
+
+def test_the_pure_part_calls_no_clock_no_chance_and_no_machine():
+    assert found_in(PURE, impurities) == {}
+
+
+def test_every_class_and_function_that_others_see_has_a_docstring():
+    assert found_in(MODULES, undocumented) == {}
 
 
 def test_the_checks_of_shape_see_what_they_look_for():
@@ -155,6 +168,8 @@ def test_the_checks_of_shape_see_what_they_look_for():
     assert undocumented("class Bare:\n    def call(self): ...\n") == ["the module", "Bare", "call"]
     assert shown_as_they_came("f'{name!r}'\nrepr(name)\nlog('%r', name)\nf'{name!a}'") == [1, 2, 3]
     assert hollow("def full():\n    return 1\n") == []
+    assert marks("x = 1  # TODO") == ["TODO"]
+    assert list(found_in([ROOT / "lifecycle" / "__init__.py"], len)) == ["lifecycle/__init__.py"]
     for impure in (
         "datetime.now(UTC)",
         "date.today()",
@@ -179,8 +194,3 @@ def test_no_package_exposes_a_function_named_as_one_of_its_modules():
             for alias in node.names
         }
         assert not bound & inside, package
-
-
-@pytest.mark.parametrize("module", MODULES, ids=named)
-def test_every_class_and_function_that_others_see_has_a_docstring(module):
-    assert undocumented(module.read_text()) == []
