@@ -190,7 +190,8 @@ def _packages() -> Iterator[tuple[str, list[EntryPoint]]]:
     seen = set()
     for package in distributions():
         try:
-            name, entries = _named(package), list(package.entry_points.select(group=GROUP))
+            entries = list(package.entry_points.select(group=GROUP))
+            name = _named(package) if entries else ""  # reading it of every package takes long
         except Exception as damaged:  # noqa: BLE001 - of one package: all others can be read
             LOG.error("entry points of a package cannot be read: %s", type_name(damaged))  # noqa: TRY400 - it is named
             continue

@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from functools import wraps
+from functools import cache, wraps
 from importlib.metadata import version
 from typing import Annotated, Any, Final
 
@@ -128,13 +128,19 @@ def run(arguments: Sequence[str]) -> int:
     """Run one command line and return the exit code; nothing but an exit is ever raised."""
     _open_missing_streams()
     try:
-        code = get_command(app).main(list(arguments), prog_name="lifecycle", standalone_mode=False)
+        code = _parser().main(list(arguments), prog_name="lifecycle", standalone_mode=False)
         sys.stdout.flush()
     except _ClickException as refused:
         return _refuse(refused)
     except (Exception, KeyboardInterrupt) as failure:  # noqa: BLE001 - never a traceback
         return _end(failure)
     return code if isinstance(code, int) else DONE
+
+
+@cache
+def _parser() -> Any:
+    """Return the command line as click has it, made once for all calls of a process."""
+    return get_command(app)
 
 
 def _end(failure: BaseException) -> int:

@@ -22,14 +22,13 @@ def move(source, dest):
 
 
 PARTS = dict(
-    states=("asked", "baking", "sold"),
-    moves=[move("asked", "baking"), move("baking", "sold")],
-    terminal=("sold",),
+    states=("asked", "sold"), moves=[move("asked", "sold")], terminal=("sold",)
 )
 BAKERY = Definition.write("bakery", **PARTS)
 MAPPING = PARTS
 TRAPPED = Written("trapped", ("asked", "baking", "burnt", "sold"),
-                  [*PARTS["moves"], move("baking", "burnt")], ("sold",))
+                  [move("asked", "baking"), move("baking", "sold"), move("baking", "burnt")],
+                  ("sold",))
 
 
 def broken():
