@@ -83,7 +83,7 @@ def test_a_benchmark_prints_a_table_with_the_ratio_its_spread_and_what_to_reach(
     said = run("fold_step", *SIZES["fold_step"], "--rounds", "2")
     assert re.search(r"2 rounds, \d+ cores", said)
     assert re.search(r"what +compared with +ratio +spread +reach", said)
-    step = r"fold step +transitions.* [\d.]+ +[\d.]+ to [\d.]+ +≥ 60 +(reached|short)"
+    step = r"fold step +transitions.* [\d.]+ +[\d.]+ to [\d.]+ +≥ 70 +(reached|short)"
     assert re.search(step, said)
 
 
