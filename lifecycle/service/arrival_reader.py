@@ -23,7 +23,8 @@ from lifecycle.core.event import (
 from lifecycle.core.recognizer import Recognizer
 from lifecycle.core.strict_json import compact
 from lifecycle.errors import InvalidArgumentError
-from lifecycle.log.jsonl import Headers, keep_headers, read_line
+from lifecycle.log.jsonl import read_line
+from lifecycle.log.kept_headers import Headers, keep_headers
 
 Body = bytes | bytearray | memoryview | str | Mapping[str, Any] | None
 """A body: bytes or text verbatim; a mapping becomes compact JSON; None is no body."""

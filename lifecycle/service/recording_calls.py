@@ -13,7 +13,7 @@ from uuid import uuid4
 from lifecycle.core.event import Event, Kind
 from lifecycle.core.identity import number_in
 from lifecycle.log.contract import Outcome
-from lifecycle.log.jsonl import Headers
+from lifecycle.log.kept_headers import Headers
 from lifecycle.service.arrival_reader import ArrivalFields, Body, Context, Entries
 from lifecycle.service.order_service import OrderService
 from lifecycle.service.receipt import Receipt

@@ -15,7 +15,8 @@ from lifecycle.core.event import Arrival, Event, Unreadable
 from lifecycle.core.recognizer import Recognizer
 from lifecycle.core.strict_json import compact
 from lifecycle.errors import InvalidArgumentError
-from lifecycle.log.jsonl import keep_headers, read_line, write_item, write_line
+from lifecycle.log.jsonl import read_line, write_item, write_line
+from lifecycle.log.kept_headers import keep_headers
 from lifecycle.providers.instacart import INSTACART
 from tests.cyclic_values import BOTTOMLESS, CIRCULAR
 from tests.hostile_corpus import CORPUS, FLAT

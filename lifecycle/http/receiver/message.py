@@ -12,7 +12,7 @@ from typing import Final
 from urllib.parse import parse_qs
 
 from lifecycle.http.body import declared_length
-from lifecycle.log.jsonl import Headers
+from lifecycle.log.kept_headers import Headers
 from lifecycle.service.receipt import Receipt
 
 # `dict` first: asking anything else whether it is a `Mapping` is slow.

@@ -9,7 +9,7 @@ from lifecycle.core.event import Arrival, Event
 from lifecycle.core.provider import Provider
 from lifecycle.core.recognizer import recognizer_of
 from lifecycle.http.receiver.request_flow import Callback
-from lifecycle.log.jsonl import keep_headers
+from lifecycle.log.kept_headers import keep_headers
 from lifecycle.log.link_store import LinkStore
 
 
