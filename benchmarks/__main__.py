@@ -19,6 +19,7 @@ BENCHMARKS: Final = (
     "append_sqlite",
     "stages",
     "append_postgres",
+    "append_beside",
     "view",
     "fold_step",
     "long_order",

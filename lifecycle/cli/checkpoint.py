@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, NamedTuple
 
 import typer
 
@@ -20,7 +20,7 @@ from lifecycle.cli.failure import NO, Refusal, unusable
 from lifecycle.cli.file import whole_or_not_there
 from lifecycle.cli.option import DEFAULT_DATABASE, Database, Json, span_option
 from lifecycle.cli.output import print_json, print_text, visible, warn
-from lifecycle.errors import InvalidArgumentError
+from lifecycle.errors import InvalidArgumentError, StoreUnavailableError
 from lifecycle.log.contract import Log
 from lifecycle.log.private_file import ORDINARY, exposure
 from lifecycle.log.tree_store import Signed
@@ -74,24 +74,45 @@ def checkpoint(
     json: Json = False,
 ) -> None:
     """Sign what is stored, so that nobody can change it unseen."""
-    witnesses = witness_keys(witness_key)
+    others = _Others(to or [], run or [], post or [], witness or [], witness_keys(witness_key))
     with log_at(db, needs_keys=False) as log:
         signer = signing_key(log, key)
-        while True:
-            seen = log.tree.last_checkpoint()
-            note = taken(log, signer, to or [])
-            handed = _handed(log, note, 0 if seen is None else seen.size, run, post, witness)
-            note = _keep(log, note, [each for one in handed for each in one.signatures])
-            for path in to or []:
-                with whole_or_not_there(path, "checkpoint", ORDINARY) as file:
-                    file.write(str(note).encode())
-            _print(note, signer, json=json)
-            troubles = _warn(handed, unsigned(note, witnesses))
-            if every is None:
-                break
+        while every is not None:
+            try:
+                _sign(log, signer, others, json=json)
+            except StoreUnavailableError as failure:
+                warn(f"lifecycle: no checkpoint this time: {failure}")
             time.sleep(every.total_seconds())
-    if troubles:
+        done = _sign(log, signer, others, json=json)
+    if not done:
         raise typer.Exit(NO)
+
+
+class _Others(NamedTuple):
+    """Who gets a checkpoint, and which witnesses must have signed it."""
+
+    files: Sequence[Path]
+    commands: Sequence[str]
+    endpoints: Sequence[str]
+    witnesses: Sequence[str]
+    keys: Sequence[PublicKey]
+
+
+def _sign(log: Log, signer: PrivateKey, others: _Others, *, json: bool) -> bool:
+    """Sign what is stored, hand it out, and return whether nothing went wrong."""
+    seen = log.tree.last_checkpoint()
+    note = taken(log, signer, others.files)
+    handed = _handed(log, note, 0 if seen is None else seen.size, others)
+    note = _keep(log, note, [each for one in handed for each in one.signatures])
+    for path in others.files:
+        with whole_or_not_there(path, "checkpoint", ORDINARY) as file:
+            file.write(str(note).encode())
+    _print(note, signer, json=json)
+    troubles = [each.trouble for each in handed if each.trouble is not None]
+    troubles += [f"{name!a} did not sign it" for name in unsigned(note, others.keys)]
+    for trouble in troubles:
+        warn(f"lifecycle: the checkpoint was kept, but {trouble}")
+    return not troubles
 
 
 def signing_key(log: Log, path: Path | None) -> PrivateKey:
@@ -117,7 +138,7 @@ def signing_key(log: Log, path: Path | None) -> PrivateKey:
     return key
 
 
-def taken(log: Log, key: PrivateKey, files: list[Path]) -> Note:
+def taken(log: Log, key: PrivateKey, files: Sequence[Path]) -> Note:
     """Return a checkpoint, signed now, that goes on from those in some files.
 
     Raises:
@@ -203,19 +224,12 @@ def _written(text: str) -> str:
     return text
 
 
-def _handed(
-    log: Log,
-    note: Note,
-    seen: int,
-    commands: list[str] | None,
-    endpoints: list[str] | None,
-    witnesses: list[str] | None,
-) -> list[Handed]:
+def _handed(log: Log, note: Note, seen: int, others: _Others) -> list[Handed]:
     tree, size = LogTree(log), Checkpoint.parse(note.text).head.size
     return [
-        *(to_command(command, note) for command in commands or []),
-        *(to_endpoint(url, note) for url in endpoints or []),
-        *(to_witness(url, tree, size, note, seen) for url in witnesses or []),
+        *(to_command(command, note) for command in others.commands),
+        *(to_endpoint(url, note) for url in others.endpoints),
+        *(to_witness(url, tree, size, note, seen) for url in others.witnesses),
     ]
 
 
@@ -228,15 +242,6 @@ def _keep(log: Log, note: Note, signatures: Sequence[Signature]) -> Note:
     note = note.with_signatures(signatures)
     log.tree.keep(Signed(size, str(note)))
     return note
-
-
-def _warn(handed: Sequence[Handed], without: Sequence[str]) -> bool:
-    """Say what went wrong, and return whether anything did."""
-    troubles = [each.trouble for each in handed if each.trouble is not None]
-    troubles += [f"{name!a} did not sign it" for name in without]
-    for trouble in troubles:
-        warn(f"lifecycle: the checkpoint was kept, but {trouble}")
-    return bool(troubles)
 
 
 def _print(note: Note, signer: PrivateKey, *, json: bool) -> None:

@@ -297,6 +297,22 @@ def test_it_goes_on_and_signs_what_was_appended_since(folder):
             going.terminate()
 
 
+def test_it_goes_on_where_the_log_was_away_for_a_while(folder):
+    held, log = folder / "held.txt", folder / "orders.db"
+    command = [SCRIPT, "checkpoint", "--db", DATABASE, "--every", "1s", "--to", held]
+    streams = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "encoding": "utf-8"}
+    with subprocess.Popen(command, cwd=folder, env=environment(), **streams) as going:
+        try:
+            wait_until(held.exists)
+            ingest(folder, *story("c"))
+            log.rename(folder / "away")
+            assert any("no checkpoint this time" in line for line in going.stderr)
+            (folder / "away").rename(log)
+            wait_until(lambda: Checkpoint.read(held.read_text(encoding="utf-8")).head.size == 9)
+        finally:
+            going.terminate()
+
+
 @pytest.mark.parametrize("content", ["", "no key", "PRIVATE+KEY+a+b+c"])
 def test_a_file_that_holds_no_key_is_wrong_usage(folder, content):
     (folder / "key").write_text(content, encoding="utf-8")
