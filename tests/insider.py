@@ -167,7 +167,7 @@ def fill(log: Log, chance: random.Random) -> None:
         body = json.dumps({"n": number, "text": "x" * chance.randrange(40)}).encode()
         log.append(event(chance.choice(names), number, body, received_at=datetime.now(UTC)))
     log.append_many([unreadable(), unreadable(b"{"), unreadable(b"\xff\n\xff", arrival=None)])
-    again = event("o0", 1000, redriven_from=1, received_at=datetime.now(UTC))
+    again = event("o0", 1000, unreadable().body, redriven_from=1, received_at=datetime.now(UTC))
     log.append_many([again, Redriven(1, again.stream, again.key, datetime.now(UTC))])
     log.append(Reviewed("item:1", "anna", "looked at", datetime.now(UTC)))
     log.feeds.begin("notify", 0)
@@ -311,8 +311,12 @@ def forge_a_mark(seen: Scene) -> None:
     events = [each for each in seen.log.scan() if each.topic == "callback"]
     chosen = seen.chance.choice(events)
     key = json.loads(chosen.state.partition(b"\n")[0])["key"]
-    target, key = seen.chance.choice([(chosen.stream, key), (stream("none"), "callback:none")])
     item = seen.chance.choice([2, 3, 99])
+    made = seen.log.append(event("o0", 4000, redriven_from=item, received_at=datetime.now(UTC)))
+    ours = (made.stream, "callback:4000")
+    target, key = seen.chance.choice(
+        [(chosen.stream, key), (stream("none"), "callback:none"), ours]
+    )
     seen.log.append(Redriven(item, target, key, datetime.now(UTC)))
 
 

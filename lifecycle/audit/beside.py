@@ -83,14 +83,10 @@ def _why_forged(log: Log, mark: ControlHeader, known: Mapping[str, Recognizer]) 
     found = [event for event in entries if _is_marked(event, mark)]
     if not found:
         return f"it says that item {mark.item} was re-driven into an event that is not there"
-    came = any(event.redriven_from == mark.item or event.body == item.body for event in found)
-    return (
-        None
-        if came or item.reason == ERASED or _reads_as(item, mark, found, known)
-        else (
-            f"it says that item {mark.item} was re-driven into an event that did not come from it"
-        )
-    )
+    came = any(event.body == item.body for event in found)
+    if came or item.reason == ERASED or _reads_as(item, mark, found, known):
+        return None
+    return f"it says that item {mark.item} was re-driven into an event that did not come from it"
 
 
 def _is_marked(event: object, mark: ControlHeader) -> TypeGuard[Event]:
@@ -123,6 +119,8 @@ def _reads_as(
         if read is None or isinstance(read, Unreadable):
             return False
         name, arrival = read
+        if any(event.body == arrival.body for event in found):
+            return True
     orders = [event.order_id for event in found]  # where a link, checked elsewhere, may lead
     return any(
         isinstance(event, Event) and (event.stream, event.key) == (mark.stream, mark.key)

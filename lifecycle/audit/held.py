@@ -13,12 +13,12 @@ from typing import Final
 
 from lifecycle.audit.checkpoint import NO_FEEDS, Checkpoint
 from lifecycle.audit.finding import Finding
-from lifecycle.audit.merkle import Frontier, TreeHead
+from lifecycle.audit.merkle import Frontier, TreeHead, head_of
 from lifecycle.audit.tree import TILE, leaf_of, size_of, split
 from lifecycle.errors import InvalidArgumentError
 from lifecycle.log.contract import Log, Record
 from lifecycle.log.header import Bodiless, Header
-from lifecycle.log.tree_store import TreeStore
+from lifecycle.log.tree_store import Tile, TreeStore
 
 TOLERANCE: Final = timedelta(minutes=5)
 """By how much clocks may differ before it is worth a note."""
@@ -33,6 +33,7 @@ class Held:
     def __init__(self, log: Log, checkpoints: Iterable[Checkpoint]) -> None:
         # The ends first: what others add meanwhile is then not missed.
         last = log.tree.last_checkpoint()
+        self._tree = log.tree
         self._tree_size = size_of(log.tree.last(0))
         self._leaves = _leaves(log.tree, self._tree_size)
         self._findings: list[Finding] = []
@@ -75,6 +76,9 @@ class Held:
         """Yield what does not hold, now that every record up to position `end` has passed."""
         yield from self._findings
         size = self._frontier.size
+        if any(_odd_nodes(self._tree, self._tree_size)):
+            told = "the hashes above the leaves of the tree beside the log are not theirs"
+            yield Finding(None, None, None, told)
         if self._tree_size > size:
             told = f"the log ends after {size} records, but its tree has {self._tree_size}"
             yield Finding(None, None, end + 1, told)
@@ -117,9 +121,26 @@ def _claimed(header: Header) -> datetime:
 def _leaves(tree: TreeStore, size: int) -> Iterator[bytes]:
     """Yield the leaves that a tree holds; those that are gone as no hash at all."""
     for number in range(-(-size // TILE)):
-        tile = tree.tile(0, number)
-        leaves = split(tile.hashes) if tile is not None and isinstance(tile.hashes, bytes) else []
-        yield from [*leaves, *[b""] * TILE][: min(TILE, size - number * TILE)]
+        yield from [*_hashes(tree.tile(0, number)), *[b""] * TILE][
+            : min(TILE, size - number * TILE)
+        ]
+
+
+def _odd_nodes(tree: TreeStore, size: int) -> Iterator[bool]:
+    """Yield for each whole tile whether the tile above holds another hash than that of its own."""
+    level, whole = 0, size // TILE
+    while whole:
+        above: list[bytes] = []
+        for number in range(whole):
+            if number % TILE == 0:
+                above = _hashes(tree.tile(level + 1, number // TILE))
+            root = head_of(_hashes(tree.tile(level, number))).root
+            yield above[number % TILE : number % TILE + 1] != [root]
+        level, whole = level + 1, whole // TILE
+
+
+def _hashes(tile: Tile | None) -> list[bytes]:
+    return split(tile.hashes) if tile is not None and isinstance(tile.hashes, bytes) else []
 
 
 def _size(checkpoint: Checkpoint) -> int:

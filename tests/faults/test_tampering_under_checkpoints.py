@@ -12,8 +12,10 @@ from lifecycle.audit.note import Note
 from lifecycle.audit.tree import LogTree
 from lifecycle.audit.verify import verify
 from lifecycle.log.feed_store import Delivery
+from lifecycle.log.stores.memory.log import MemoryLog
 from lifecycle.log.stores.postgres.log import PostgresLog
 from lifecycle.log.stores.sqlite.log import SQLiteLog
+from tests.contract.entries import event
 from tests.insider import (
     KEY,
     RECORDS,
@@ -133,6 +135,20 @@ def test_the_first_record_that_was_rewritten_is_named_by_the_tree(make):
 
     assert (first.position, first.stream) == (records[2].position, records[2].stream)
     assert "the tree beside the log" in first.sentence
+
+
+def test_a_hash_above_the_leaves_that_is_another_is_told():
+    log = MemoryLog()
+    log.append_many([event("o0", number) for number in range(600)])
+    tree = LogTree(log)
+    tree.follow()
+    assert verify(log).ok
+    above = log.tree.last(1)
+
+    log.tree.extend(600, [log.tree.last(0), above._replace(hashes=bytes(32) + above.hashes[32:])])
+
+    (finding,) = verify(log).findings
+    assert finding.sentence.startswith("the hashes above the leaves of the tree")
 
 
 def test_an_insider_with_database_and_key_still_contradicts_what_a_witness_fetched(make):
