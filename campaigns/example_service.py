@@ -119,10 +119,10 @@ class OrderRoute:
 async def serve(options: argparse.Namespace) -> None:
     """Serve until SIGTERM."""
     name, account = options.provider, ACCOUNTS[options.provider]
-    gate = part_of(name, "receiver").RECEIVER.gate(Credentials({CLIENT: [SECRET]}, [SECRET]))
+    gate = part_of(name, "receiver").gate(Credentials({CLIENT: [SECRET]}, [SECRET]))
     receiver = Receiver(connect_async(f"sqlite:///{options.db}", provider=name), gate)
     settings = account.settings(options.provider_url, OURS)
-    make_client = part_of(name, "client").CLIENT.async_client
+    make_client = part_of(name, "client").async_client
     client = make_client(**settings, timeout=TIMEOUT, first_wait=0.05)
     make = create_blindly if options.variant == "blind" else create
     keep = keep_reconciled(client, every=EVERY, longer_than=OVERDUE, interval=OVERDUE)

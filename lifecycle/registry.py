@@ -13,12 +13,12 @@ from __future__ import annotations
 import logging
 import pkgutil
 from collections.abc import Iterator, Mapping
-from functools import cache
+from functools import cache, partial
 from importlib import import_module
 from importlib.metadata import Distribution, EntryPoint, distributions
 from importlib.util import find_spec
 from operator import attrgetter
-from types import MappingProxyType, ModuleType
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 from lifecycle import providers
@@ -32,14 +32,34 @@ LOG: Final = logging.getLogger("lifecycle.provider")
 GROUP: Final = "lifecycle.providers"
 """The group of entry points by which a package offers a provider, each under its name."""
 
+
+class Part(NamedTuple):
+    """A module that a provider's package may have: what it is, what it binds to which name."""
+
+    called: str
+    bound_to: str
+    kind: str
+
+    def is_bound_to(self, value: object) -> bool:
+        """Tell whether a value is what the module has to bind; no code of its class runs."""
+        if not self.kind:
+            return callable(value)
+        module, _, kind = self.kind.partition(":")
+        return issubclass(type(value), getattr(import_module(module), kind))
+
+
 PARTS: Final = {
-    "client": "a client",
-    "receiver": "a receiver",
-    "recordings": "a module of recordings",
-    "sample_orders": "sample orders",
-    "simulator": "a simulator",
+    "client": Part("a client", "CLIENT", "lifecycle.http.client.port:ClientPort"),
+    "receiver": Part("a receiver", "RECEIVER", "lifecycle.http.receiver.port:ReceiverPort"),
+    "recordings": Part("recordings", "recordings_for", ""),
+    "sample_orders": Part(
+        "sample orders", "SAMPLE_ORDERS", "lifecycle.simulator.samples:SampleOrders"
+    ),
+    "simulator": Part("a simulator", "SIMULATED", "lifecycle.simulator.port:SimulatedProvider"),
 }
-"""The modules that a provider's package may have beside its provider, and what each is."""
+"""The parts that a provider's package may offer beside its provider, by the names of modules."""
+
+_RECORDED: Final = frozenset({"recordings", "sample_orders"})
 
 _FOLDERS: Final = providers.__name__
 _BOUND_TO: Final = "PROVIDER"
@@ -136,30 +156,56 @@ def providers_with(provider: str) -> Mapping[str, Provider]:
     return chosen_provider(provider)[0]
 
 
-def part_of(provider: str, part: str) -> ModuleType:
-    """Return a part that a provider may have: a module of the package that it was found in.
+def part_of(provider: str, part: str) -> Any:
+    """Return a part that a provider may offer: what a module of its package binds.
 
-    A `receiver` has `RECEIVER`, a `client` `CLIENT`, a `simulator` `SIMULATED`; `recordings`
-    makes recordings for tests, and `sample_orders` invents orders.
+    A `receiver` binds a `ReceiverPort` to `RECEIVER`, a `client` a `ClientPort` to `CLIENT`, a
+    `simulator` a `SimulatedProvider` to `SIMULATED`; `recordings` has a function
+    `recordings_for`, and `sample_orders` binds `SampleOrders` to `SAMPLE_ORDERS`: most
+    simulators make these two, and no module is needed.
 
     Raises:
         InvalidArgumentError: there is no such provider, it has no such part, or the part
-            cannot be imported.
+            cannot be imported, or is something else.
         MissingExtraError: the extra `http` is not installed: of a client or simulator, when
             one is made.
     """
     is_there = ":" in provider or any(each.name == provider for each in found_providers())
     name = f"{find_provider(provider).package}.{part}" if is_there else ""
-    if not has_module(name):
-        raise InvalidArgumentError("provider", f"one that has {PARTS[part]}", found=provider)
+    if has_module(name):
+        return _offered(provider, part, name)
+    simulated = part_of(provider, "simulator") if part in _RECORDED else None
+    if simulated is None or simulated.recorded is None:
+        raise InvalidArgumentError("provider", f"one that has {PARTS[part].called}", found=provider)
+    return _recorded(simulated, part)
+
+
+def _offered(provider: str, part: str, name: str) -> Any:
+    """Return what the module of a part binds."""
+    wanted = PARTS[part]
     try:
-        return import_module(name)
+        value: Any = getattr(import_module(name), wanted.bound_to, None)
+        is_right = wanted.is_bound_to(value)
     except LifecycleError:
         raise
     except BaseException as raised:
         raise_if_not_its_own(raised)
         can = f"one whose module {part} can be imported; {_told(raised)}"
         raise InvalidArgumentError("provider", can, found=provider) from raised
+    if not is_right:
+        kind = wanted.kind.partition(":")[2] or "function"
+        has = f"one whose module {part} has a {kind} named {wanted.bound_to}"
+        raise InvalidArgumentError("provider", has, found=provider)
+    return value
+
+
+def _recorded(simulated: Any, part: str) -> Any:
+    """Return what a simulator makes without a socket: recordings, or sample orders."""
+    from lifecycle.simulator.samples import SampleOrders, deliver  # noqa: PLC0415 - only tests and demos need it
+
+    if part == "recordings":
+        return simulated.recorded.recordings_for
+    return SampleOrders(simulated.recorded.generate, partial(deliver, diverge=simulated.divergent))
 
 
 def has_module(name: str) -> bool:

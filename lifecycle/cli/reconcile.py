@@ -53,7 +53,7 @@ def reconcile(
     from lifecycle.http.reconcile import reconcile as reconcile_orders  # noqa: PLC0415 - `http` may not be installed
 
     name = provider or provider_of_a_log(db, "reconcile")
-    client_port = part_of(name, "client").CLIENT
+    client_port = part_of(name, "client")
     settings = provider_settings(client_port, os.environ)
     with (
         open_orders(db, name) as orders,
@@ -95,7 +95,7 @@ def background_of(
     from lifecycle.http.reconcile import keep_reconciled  # noqa: PLC0415 - as above
     from lifecycle.http.resume import keep_resumed  # noqa: PLC0415 - as above
 
-    port = part_of(provider, "client").CLIENT
+    port = part_of(provider, "client")
     client = port.async_client(**provider_settings(port, os.environ))
     background = {"resuming": keep_resumed(client)} if resumes else {}
     if longer_than is not None:

@@ -38,7 +38,7 @@ def resume(
 ) -> None:
     """Finish the create requests that a process left."""
     name = provider or provider_of_a_log(db, "resume")
-    client_port = part_of(name, "client").CLIENT
+    client_port = part_of(name, "client")
     settings = provider_settings(client_port, os.environ)
     with (
         open_orders(db, name) as orders,

@@ -99,7 +99,7 @@ def serve(
 ) -> None:
     """Receive callbacks over HTTP, until SIGTERM or Ctrl-C."""
     provider = provider or DEFAULT_PROVIDER
-    callbacks = part_of(provider, "receiver").RECEIVER
+    callbacks = part_of(provider, "receiver")
     for needed in ("uvicorn", "httptools"):
         if find_spec(needed) is None:
             raise MissingExtraError("http", needed)

@@ -63,7 +63,7 @@ def simulate(
     """Play the provider: take orders, deliver them, and call back."""
     from lifecycle.simulator import Simulator, serve  # noqa: PLC0415 - other commands need none
 
-    simulated = part_of(provider or DEFAULT_PROVIDER, "simulator").SIMULATED
+    simulated = part_of(provider or DEFAULT_PROVIDER, "simulator")
     if scenarios:
         print_table(("scenario", "kind", "what happens"), simulated.scenarios.values())
     elif settings:

@@ -1,8 +1,9 @@
-"""Reads what a provider answers: to a create request, and to a look at an order.
+"""Reads what a provider says: its answers to create requests and looks at orders, its callbacks.
 
 create request   our own: only whose it is counts
 response         an order object: accepted; an error: rejected, or failed
 poll             an order object shows a state; all else shows none
+callback         as the provider reads it
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from lifecycle.core.event import (
     Problem,
 )
 from lifecycle.core.identity import id_text, plain_text, spoken_word, verbatim_word
-from lifecycle.core.provider import JsonObject, Reading
+from lifecycle.core.provider import JsonObject, Reading, Said
 from lifecycle.core.response import accepted_state, fate_of, is_success, response_name
 
 _NOTHING_SAID: Final[JsonObject] = {}
@@ -60,31 +61,36 @@ class ExchangeReader:
         status: the field of an order object that has its status, or a function that returns the
             status that an order object shows, where it is no text or stands in several fields.
         rejected: the state of an order whose create request was rejected.
-        is_error: tells whether a body is an error, where its HTTP status does not.
         faults: returns the errors in a body; none if it is no error.
+        is_error: tells whether a body is an error, where its HTTP status does not: by default
+            one that has errors.
         details: returns the details in an order object.
         request_id: the field of a create request that has the order's id, if it is another.
         name: our name for a status; None where it says nothing.
         links: returns the provider's own ids of the order in an order object.
         taken: the HTTP status by which a create request learns that there is such an order
             already: what became of that one, only a look at it tells.
+        callback: reads the body of a callback; None: the provider does so before it asks here.
     """
 
     definition: Definition
     order_id: str
     status: str | Callable[[JsonObject], object]
     rejected: str
-    is_error: Callable[[JsonObject], bool] = lambda _: False
     faults: Callable[[JsonObject], tuple[Fault, ...]] = lambda _: ()
+    is_error: Callable[[JsonObject], bool] | None = None
     details: Callable[[JsonObject], Mapping[str, Any]] = lambda _: NOTHING
     request_id: str | None = None
     name: Callable[[object], str | None] = spoken_word
     links: Callable[[JsonObject], tuple[str, ...]] = lambda _: ()
     taken: int | None = None
+    callback: Callable[[JsonObject], Said] | None = None
 
-    def read(self, arrival: Arrival, body: JsonObject | None) -> Reading:
-        """Return what an arrival that is no callback says; `body` is None where it is no object."""
+    def read(self, arrival: Arrival, body: JsonObject | None) -> Said:
+        """Return what an arrival says; `body` is None where its bytes are no JSON object."""
         said = _NOTHING_SAID if body is None else body
+        if arrival.kind == "callback" and self.callback is not None:
+            return self.callback(said)
         if arrival.kind == "request":
             return Reading(order_id=id_text(said.get(self.request_id or self.order_id)))
         if arrival.kind == "poll":
@@ -93,7 +99,7 @@ class ExchangeReader:
 
     def _response(self, arrival: Arrival, body: JsonObject | None, said: JsonObject) -> Reading:
         status, state = arrival.http_status, self.name(self._word(said))
-        name = response_name(status, is_error=self.is_error(said), shows_order=state is not None)
+        name = response_name(status, is_error=self._is_error(said), shows_order=state is not None)
         if name == ACCEPTED:
             trigger, problems = self._accepted(body, state)
             return self._shown(said, state, name, trigger=trigger, problems=problems)
@@ -103,13 +109,16 @@ class ExchangeReader:
         trigger = self.rejected if name == REJECTED else FAILED
         return Reading(name, trigger, named, faults=self.faults(said), fate=fate_of(status))
 
+    def _is_error(self, said: JsonObject) -> bool:
+        return bool(self.faults(said)) if self.is_error is None else self.is_error(said)
+
     def _word(self, said: JsonObject) -> object:
         """Return the status that an order object shows, in the provider's words."""
         return self.status(said) if callable(self.status) else said.get(self.status)
 
     def _poll(self, arrival: Arrival, said: JsonObject) -> Reading:
         status = arrival.http_status
-        state = None if self.is_error(said) else self.name(self._word(said))
+        state = None if self._is_error(said) else self.name(self._word(said))
         if state is None or not (status is None or is_success(status)):
             named = id_text(said.get(self.order_id)) if arrival.order_id is None else None
             return Reading(POLL_FAILED, POLL_FAILED, named)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -126,3 +127,23 @@ class Provider(Protocol):
         what arrived goes to the quarantine as `provider_fault`.
         """
         ...
+
+
+@dataclass(frozen=True)
+class PlainProvider:
+    """A provider that is a name, a definition and a function.
+
+    PROVIDER = PlainProvider("kitchen", KITCHEN, read)
+
+    `takes_tests`: whether test events count, as where it is configured for tests.
+    """
+
+    name: str
+    definition: Definition
+    reader: Callable[[Arrival, JsonObject | None], Said]
+    kept_headers: frozenset[str] = frozenset()
+    takes_tests: bool = False
+
+    def read(self, arrival: Arrival, body: JsonObject | None) -> Said:
+        """Return what an arrival says, or why it says nothing."""
+        return self.reader(arrival, body)

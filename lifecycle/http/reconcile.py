@@ -85,7 +85,8 @@ class Reconciled:
     """The result of one pass.
 
     Of the `overdue` orders, `moved` have a new status, `unmoved` the same one, `missing` are
-    unknown to the provider (404), `refused` were answered otherwise, `unanswered` not at all.
+    unknown to the provider (404, or not in its list), `refused` were answered otherwise,
+    `unanswered` not at all.
     `not_asked`: the provider was busy or unreachable, and the pass ended; `retry_after` is
     how many seconds it asked to wait, if any. `failed`: an error on our side, as in `user_of`.
     `why` says why an order was not answered; None: all were.
@@ -300,6 +301,8 @@ class _Pass:
         if answer.http_status in _BUSY:
             self._ended = True
             self._retry_after = retry_after(answer)
+        if not answer.about_order:
+            return "missing"
         receipt: Receipt = yield partial(
             self._orders.record_poll,
             due.order_id,

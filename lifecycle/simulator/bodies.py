@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from lifecycle.core.definition import Definition
 from lifecycle.simulator.http import Reply
@@ -41,3 +42,14 @@ class Bodies:
     def birth(self) -> str:
         """The status of an order that was just made."""
         return self.definition.states[self.definition.birth_rank]
+
+
+class Way(NamedTuple):
+    """One course of an order after it was made: the names of what happens, in order.
+
+    Of orders that go in several ways, each is drawn by its `weight`.
+    """
+
+    description: str
+    names: tuple[str, ...]
+    weight: int = 1

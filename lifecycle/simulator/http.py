@@ -8,7 +8,7 @@ import json
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from datetime import UTC, datetime
 from email.utils import format_datetime
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 from urllib.parse import parse_qsl, unquote
 
 from lifecycle.core.strict_json import parse
@@ -23,6 +23,9 @@ TRANSPORT: Final = "transport"
 """The key in the scope's state under which the server puts its transport."""
 
 _MOST_BYTES: Final = 1 << 20
+_USUAL_PAGE: Final = 10
+
+T = TypeVar("T")
 
 
 class Reply(NamedTuple):
@@ -69,6 +72,12 @@ class Request(NamedTuple):
             found = self.json() or {}
             return {name: value for name, value in found.items() if isinstance(value, str)}
         return dict(parse_qsl(self.body.decode("utf-8", "replace")))
+
+    def page(self, listed: list[T]) -> list[T]:
+        """Return the part of a list that the query asks for by `limit`, else ten, and `offset`."""
+        asked = {name: text for name, text in parse_qsl(self.query) if text.isdecimal()}
+        start = int(asked.get("offset", 0))
+        return listed[start : start + int(asked.get("limit", _USUAL_PAGE))]
 
     def basic(self) -> tuple[str, str] | None:
         """Return the client id and secret of an `Authorization: Basic` header."""

@@ -102,7 +102,8 @@ class OrderApi:
                 for one in made
                 if self.orders[one.plan.order_id].account == account
             ]
-            return self._provider.listing(request, shown[::-1])._replace(at=now)
+            page = request.page(shown[::-1])
+            return Reply(200, self._provider.listing(page), at=now)
 
         return await self._with_faults(everyone, "list", answer)
 

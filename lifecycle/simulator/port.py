@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
-from lifecycle.core.identity import plain_text
 from lifecycle.simulator.http import Reply, Request
 from lifecycle.simulator.plan import Body, Plan, PlanRequest
 from lifecycle.simulator.scenarios import Scenario, names_of_kind
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
 
     from lifecycle.simulator.order import CreatedOrder, Order
     from lifecycle.simulator.order_api import OrderApi
+    from lifecycle.simulator.samples import Recording, SampleOrder
 
 
 class Route(NamedTuple):
@@ -75,9 +75,20 @@ _USUAL: Final = {
     "repeated": (409, "there is such an order"),
 }
 
+
+class Recorded(NamedTuple):
+    """What becomes of the orders of a provider, without a socket.
+
+    `recordings_for` returns recordings of events with these names, `generate` invents orders.
+    """
+
+    recordings_for: Callable[..., list[Recording]]
+    generate: Callable[..., tuple[SampleOrder, ...]]
+
+
 Reject = Callable[["OrderApi", "Order", Mapping[str, Any], frozenset[str]], Reply | None]
 Operation = Callable[["OrderApi", "Order", "CreatedOrder"], Reply]
-Listing = Callable[[Request, list[Body]], Reply]
+Listing = Callable[[list[Body]], Body]
 AnswerCreated = Callable[["OrderApi", "CreatedOrder"], Awaitable[Reply]]
 
 
@@ -97,11 +108,14 @@ class SimulatedProvider:
         is_authorized: tells whether a request may be made, where no tokens are granted.
         forced: the names of the scenarios that a create request asks for.
         needed: the texts that a create request is rejected without.
+        lacking: makes the answer to a request without some of them, of their names; else it is
+            that to any request that is rejected.
         reject: the answer that rejects a create request for another reason, or None: then it is
             rejected only by a refusal that it forces, and where its order id is taken.
         answer_created: the answer to a create request that made an order; else the order.
         operations: what can be done to an order beside getting it, by name.
-        listing: the answer to a request for the list of orders, the newest first.
+        listing: the body of a list of orders, given the page of it that is asked for by `limit`
+            and `offset`, the newest first.
         retried_ways: the ways of an order whose create is answered with a server error.
         mixed_ways: the weights of ways for `hostile` settings.
         stamp: the time in a callback's body; None: it has none.
@@ -109,6 +123,7 @@ class SimulatedProvider:
         divergent: a callback's body with other content under the same event id; None where
             that cannot be.
         callback_headers: what is sent with a callback beside its content type: a signature.
+        recorded: makes recordings of an order for tests, and sample orders; None: it does not.
     """
 
     settings: type[Settings]
@@ -122,6 +137,7 @@ class SimulatedProvider:
     is_authorized: Callable[[Request, Any], bool] | None = None
     forced: Callable[[Mapping[str, Any]], frozenset[str]] = lambda _: frozenset()
     needed: tuple[str, ...] = ()
+    lacking: Callable[..., Reply] | None = None
     reject: Reject = lambda *_: None
     answer_created: AnswerCreated | None = None
     operations: Mapping[str, Operation] = field(default_factory=dict)
@@ -132,6 +148,7 @@ class SimulatedProvider:
     restamped: Callable[[Body, datetime], Body] = lambda body, _: body
     divergent: Callable[[Body], Body | None] = lambda _: None
     callback_headers: Callable[[bytes, Any], Mapping[str, str]] = lambda *_: {}
+    recorded: Recorded | None = None
 
     @property
     def scenarios(self) -> Mapping[str, Scenario]:
@@ -145,7 +162,9 @@ class SimulatedProvider:
         rejected = self.reject(api, order, body, forced)
         if rejected is not None:
             return rejected
-        missing = [name for name in self.needed if plain_text(body.get(name)) is None]
+        missing = [name for name in self.needed if not _is_said(body.get(name))]
+        if missing and self.lacking is not None:
+            return self.lacking(*missing)
         if missing or names_of_kind(forced, "refusal", self.scenarios):
             return self.answers.rejected
         is_taken = order.created_orders and api.settings.on_repeat == "refuse"
@@ -161,3 +180,7 @@ class SimulatedProvider:
         """
         ways = {"ways": self.mixed_ways} if self.mixed_ways else {}
         return {**self.settings.hostile(rate), **ways}
+
+
+def _is_said(value: object) -> bool:
+    return isinstance(value, str) and bool(value.strip())

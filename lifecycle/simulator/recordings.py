@@ -1,23 +1,26 @@
-"""Recordings of an order for tests, made of a provider's bodies."""
+"""Recordings of orders for tests, made of a provider's bodies, and sample orders."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
+from random import Random
 from typing import Final
 
 from lifecycle.core.definition import Definition
 from lifecycle.core.event import ACCEPTED, FAILED, POLL_FAILED, REJECTED, REQUESTED, RESUBMITTED
 from lifecycle.core.instant import format_instant
-from lifecycle.simulator.bodies import Bodies
+from lifecycle.simulator.bodies import Bodies, Way
 from lifecycle.simulator.http import http_date
 from lifecycle.simulator.plan import Body
-from lifecycle.simulator.samples import Recording
+from lifecycle.simulator.samples import Recording, SampleOrder
 
 ORDER: Final = "order-1"
 STARTS_AT: Final = datetime.fromisoformat("2022-06-04T10:00:00+00:00")
 
 _STEP: Final = timedelta(minutes=1)
+_BETWEEN_ORDERS: Final = timedelta(seconds=20)
+_CREATED: Final = (*(((ACCEPTED,),) * 7), (REJECTED, RESUBMITTED, ACCEPTED), (FAILED,))
 
 
 def recordings_of(bodies: Bodies) -> Callable[..., list[Recording]]:
@@ -34,6 +37,33 @@ def recordings_of(bodies: Bodies) -> Callable[..., list[Recording]]:
         return [recorder.record(name, starts_at + n * _STEP) for n, name in enumerate(names)]
 
     return recordings_for
+
+
+def generator_of(
+    bodies: Bodies, ways: Mapping[str, Way], recordings_for: Callable[..., list[Recording]]
+) -> Callable[..., tuple[SampleOrder, ...]]:
+    """Return a function `generate(seed, count, *, starts_at)` that invents orders.
+
+    A smaller count returns the first orders of a larger one.
+    """
+    weights = [way.weight for way in ways.values()]
+
+    def sample(seed: int, number: int, starts_at: datetime) -> SampleOrder:
+        random = Random(f"orders:{seed}:{number}")  # noqa: S311 - repeatable on purpose
+        (name,) = random.choices(list(ways), weights)
+        names, order_id = ways[name].names, f"demo-{seed}-{number + 1:04}"
+        happened = (REQUESTED, *random.choice(_CREATED), *names)
+        at = starts_at + number * _BETWEEN_ORDERS
+        recordings = recordings_for(happened, order_id=order_id, starts_at=at)
+        status = [each for each in names if each in bodies.definition.ranks][-1]
+        return SampleOrder(order_id, name, status, tuple(recordings))
+
+    def generate(
+        seed: int, count: int, *, starts_at: datetime = STARTS_AT
+    ) -> tuple[SampleOrder, ...]:
+        return tuple(sample(seed, number, starts_at) for number in range(count))
+
+    return generate
 
 
 class _Recorder:

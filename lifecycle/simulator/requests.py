@@ -19,7 +19,7 @@ def route_by(**routes: str) -> Callable[[Request], Route | None]:
         route_by(create="POST /parcels", get="GET /parcels/{order_id}")
 
     Each operation has a method and a path, in which `{order_id}` and `{account}` stand for a
-    part each. Another method on such a path is answered as the wrong one.
+    part each, or for the end of one. Another method on such a path is answered as the wrong one.
     """
     rows = [(name, *route.split(" /")) for name, route in routes.items()]
     known = [(name, method, tuple(path.split("/"))) for name, method, path in rows]
@@ -40,9 +40,13 @@ def _parts(pattern: tuple[str, ...], path: tuple[str, ...]) -> dict[str, str] | 
     """Return what stands for the parts in braces, None where a path does not fit."""
     if len(pattern) != len(path):
         return None
-    pairs = list(zip(pattern, path, strict=True))
-    parts = {name: part for name, part in pairs if name in {_OF_ORDER, _OF_ACCOUNT}}
-    return parts if all(name in parts or name == part for name, part in pairs) else None
+    parts = {}
+    for wanted, part in zip(pattern, path, strict=True):
+        before, brace, name = wanted.partition("{")
+        if not (part.startswith(before) if brace else part == wanted):
+            return None
+        parts[brace + name] = part.removeprefix(before)
+    return parts
 
 
 def cancel_to(

@@ -97,6 +97,16 @@ def deliver(
     return Delivery(tuple(copy.recording for copy in arrivals), faults)
 
 
+class SampleOrders(NamedTuple):
+    """What a provider invents.
+
+    `generate(seed, count)` returns orders, `deliver(seed, orders)` what arrives of them.
+    """
+
+    generate: Callable[..., tuple[SampleOrder, ...]]
+    deliver: Callable[..., Delivery]
+
+
 class _Copy(NamedTuple):
     """One copy of a recording in transit; `position` is its order number and its index in there."""
 

@@ -1,31 +1,24 @@
-"""Orders that go step by step: their plans, their scenarios, and what their requests need."""
+"""Providers whose orders go step by step: put together from their bodies and their ways."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from random import Random
-from typing import Any, ClassVar, Final, NamedTuple
+from typing import Any, ClassVar, Final
 
-from lifecycle.simulator.bodies import Bodies
-from lifecycle.simulator.http import Reply
-from lifecycle.simulator.order import Order
-from lifecycle.simulator.order_api import OrderApi
+from lifecycle.core.identity import id_text
+from lifecycle.core.instant import format_instant
+from lifecycle.simulator.bodies import Bodies, Way
 from lifecycle.simulator.plan import Body, Plan, PlannedEvent, PlanRequest
-from lifecycle.simulator.port import Reject
+from lifecycle.simulator.port import Recorded, SimulatedProvider
+from lifecycle.simulator.recordings import generator_of, recordings_of
 from lifecycle.simulator.scenarios import Scenario, with_faults
 from lifecycle.simulator.settings import Settings
 
 _SHORTEST_STEP: Final = 20
 _LONGEST_STEP: Final = 600
 _ROUNDED_UP: Final = timedelta(microseconds=999_999)
-
-
-class Way(NamedTuple):
-    """One course of an order after it was made: the names of what happens, in order."""
-
-    description: str
-    names: tuple[str, ...]
 
 
 class SteppedPlan:
@@ -61,7 +54,43 @@ class SteppedPlan:
         return PlannedEvent(at, name, name in self._bodies.definition.ranks, order, body)
 
 
-def planned(bodies: Bodies, ways: Mapping[str, Way]) -> Callable[[Any, PlanRequest], Plan]:
+def stepped(
+    bodies: Bodies,
+    ways: Mapping[str, Way],
+    *,
+    order_id: str,
+    time: str | None = None,
+    **others: Any,
+) -> SimulatedProvider:
+    """Return the simulated provider whose orders go in these ways, step by step.
+
+    `order_id` is the field of a create request that has the order's id, `time` that of a callback
+    which has its time. `others` are attributes of `SimulatedProvider`. Callbacks carry no token:
+    `callback_client_secret` may sign them.
+    """
+    recordings_for = recordings_of(bodies)
+    return SimulatedProvider(
+        **{
+            "settings": _settings_of(ways),
+            "order_id": lambda body: id_text(body.get(order_id)),
+            "plan": _planned(bodies, ways),
+            "ended": bodies.definition.terminal,
+            "mixed_ways": {name: way.weight for name, way in ways.items()},
+            "recorded": Recorded(recordings_for, generator_of(bodies, ways, recordings_for)),
+            **({} if time is None else _timed_by(time)),
+            **others,
+        }
+    )
+
+
+def _timed_by(field: str) -> dict[str, Any]:
+    return {
+        "stamp": lambda body: body.get(field),
+        "restamped": lambda body, at: {**body, field: format_instant(at)},
+    }
+
+
+def _planned(bodies: Bodies, ways: Mapping[str, Way]) -> Callable[[Any, PlanRequest], Plan]:
     """Return what plans an order, in the way that was drawn for it."""
 
     def plan(settings: Any, wanted: PlanRequest) -> SteppedPlan:
@@ -71,41 +100,13 @@ def planned(bodies: Bodies, ways: Mapping[str, Way]) -> Callable[[Any, PlanReque
     return plan
 
 
-def scenarios_of(ways: Mapping[str, Way]) -> Mapping[str, Scenario]:
-    """Return the scenarios of these ways, and every fault."""
-    return with_faults(*(Scenario(name, "way", way.description) for name, way in ways.items()))
-
-
-def settings_of(ways: Mapping[str, Way]) -> type[Settings]:
-    """Return the class of settings of a provider with these ways that has no others.
-
-    Its callbacks carry no token: `callback_client_secret` may sign them.
-    """
+def _settings_of(ways: Mapping[str, Way]) -> type[Settings]:
+    drawn = (Scenario(name, "way", way.description) for name, way in ways.items())
 
     class SteppedSettings(Settings):
         """How the provider behaves; see `lifecycle.simulator.Settings`."""
 
-        scenarios: ClassVar[Mapping[str, Scenario]] = scenarios_of(ways)
+        scenarios: ClassVar[Mapping[str, Scenario]] = with_faults(*drawn)
         fetches_token: ClassVar[bool] = False
 
     return SteppedSettings
-
-
-def requiring(fields: Iterable[str], rejection: Callable[..., Reply]) -> Reject:
-    """Return what rejects a create request for want of a text in one of these fields.
-
-    `rejection` makes the answer of the names of the fields that are missing.
-    """
-    needed = tuple(fields)
-
-    def reject(
-        _api: OrderApi, _order: Order, body: Mapping[str, Any], _forced: frozenset[str]
-    ) -> Reply | None:
-        missing = [name for name in needed if not _is_text(body.get(name))]
-        return rejection(*missing) if missing else None
-
-    return reject
-
-
-def _is_text(value: object) -> bool:
-    return isinstance(value, str) and bool(value.strip())

@@ -77,6 +77,6 @@ def simulated(*, provider: str = DEFAULT_PROVIDER, **settings: Any) -> Iterator[
         InvalidArgumentError: the provider has no simulator, or a setting is invalid.
         MissingExtraError: the extra `http` is not installed.
     """
-    simulated_provider = part_of(provider, "simulator").SIMULATED
+    simulated_provider = part_of(provider, "simulator")
     with RunningSimulator(Simulator(simulated_provider, **settings)) as running:
         yield running

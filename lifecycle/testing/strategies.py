@@ -72,9 +72,7 @@ def lifecycles(
                 move = draw(st.sampled_from(onward))
                 names.append(move.trigger)
                 state = move.dest
-        found: list[Recording] = part_of(provider, "recordings").recordings_for(
-            names, order_id=order_id
-        )
+        found: list[Recording] = part_of(provider, "recordings")(names, order_id=order_id)
         return found
 
     return recordings()

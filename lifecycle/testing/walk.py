@@ -57,7 +57,7 @@ class Walk(NamedTuple):
         Raises:
             InvalidArgumentError: the provider has no recordings; use `events`.
         """
-        recordings_for = part_of(provider, "recordings").recordings_for
+        recordings_for = part_of(provider, "recordings")
         recordings: list[Recording] = recordings_for(
             self.triggers, order_id=order_id, starts_at=starts_at
         )

@@ -32,7 +32,17 @@ from lifecycle.audit import export as export_module
 from lifecycle.audit import verify as verify_module
 from lifecycle.cli.demo import DEFAULT_ORDERS, DEFAULT_SEED
 from lifecycle.cli.new_provider import SKELETON, package_of
-from lifecycle.core import details, exchange_reader, identity, instant, moves, strict_json
+from lifecycle.core import (
+    details,
+    exchange_reader,
+    identity,
+    instant,
+    moves,
+    strict_json,
+)
+from lifecycle.core import (
+    provider as provider_port,
+)
 from lifecycle.core.definition import Definition
 from lifecycle.diagram import dot as dot_module
 from lifecycle.diagram import draw_definition, draw_order, draw_stats
@@ -139,7 +149,7 @@ def ways_of(provider: str) -> Callable[[], str]:
     """Return what writes the ways that orders go at a simulated provider."""
 
     def ways() -> str:
-        scenarios = part_of(provider, "simulator").SIMULATED.scenarios.values()
+        scenarios = part_of(provider, "simulator").scenarios.values()
         rows = ((f"`{one.name}`", one.description) for one in scenarios if one.kind == "way")
         return table(("way", "what happens"), rows)
 
@@ -204,7 +214,7 @@ def api() -> str:
         "## Writing a provider",
         functions_table(identity, instant, moves, strict_json),
     ]
-    for module in (details, exchange_reader, bodies, stepped, simulated_recordings):
+    for module in (provider_port, details, exchange_reader, bodies, stepped, simulated_recordings):
         parts += [f"## {module.__name__}", module_table(module)]
     for module in (diagram, proof, testing, server, http_client, create_order, reconcile, resume):
         parts += [f"## {module.__name__}", module_table(module)]

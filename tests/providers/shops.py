@@ -54,11 +54,11 @@ class World(NamedTuple):
 def world(shop: Shop, folder: Any, *, known: str = SECRET, **settings: Any) -> Iterator[World]:
     """Yield a shop in business; `known` is the secret that our gate knows."""
     url = f"sqlite:///{folder}/orders.db"
-    gate = part_of(shop.name, "receiver").RECEIVER.gate(Credentials({CALLER: [known]}, [known]))
+    gate = part_of(shop.name, "receiver").gate(Credentials({CALLER: [known]}, [known]))
     receiver = Receiver(connect_async(url, provider=shop.name), gate)
     with asgi_server(receiver) as port:
         simulator = Simulator(
-            part_of(shop.name, "simulator").SIMULATED,
+            part_of(shop.name, "simulator"),
             callback_url=f"http://127.0.0.1:{port}/callbacks",
             client_secret=OURS,
             callback_client_id=CALLER,
@@ -69,7 +69,7 @@ def world(shop: Shop, folder: Any, *, known: str = SECRET, **settings: Any) -> I
         with RunningSimulator(simulator) as provider:
             account = shop.account(provider.url)
             with (
-                part_of(shop.name, "client").CLIENT.client(**account) as client,
+                part_of(shop.name, "client").client(**account) as client,
                 connect(url, provider=shop.name) as orders,
             ):
                 yield World(shop, orders, provider, client, receiver)

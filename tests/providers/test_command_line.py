@@ -74,7 +74,7 @@ def in_business(name, folder, *faults):
     ):
         account = SHOPS[name].account(provider)
         with (
-            part_of(name, "client").CLIENT.client(**account) as client,
+            part_of(name, "client").client(**account) as client,
             connect(f"sqlite:///{folder}/lifecycle.db", provider=name) as orders,
         ):
             made = create_order(orders, client, SHOPS[name].request("o-1"))
@@ -100,7 +100,7 @@ def test_reconcile_finds_the_provider_in_the_environment_and_asks_for_what_was_l
 ):
     with in_business(name, tmp_path, "--fault", "lost=1") as provider:
         assert run("list", "--json", cwd=tmp_path).value[0]["status"] == SHOPS[name].made
-        port = part_of(name, "client").CLIENT
+        port = part_of(name, "client")
         account = SHOPS[name].account(provider)
         for variable, argument in {**port.settings, **port.optional}.items():
             if argument in account:

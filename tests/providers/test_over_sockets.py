@@ -45,7 +45,7 @@ def test_an_order_is_created_and_its_callbacks_tell_what_becomes_of_it(shop, tmp
 
 
 def test_every_way_of_an_order_ends_where_the_provider_ends_it(shop, tmp_path):
-    scenarios = part_of(shop.name, "simulator").SIMULATED.scenarios
+    scenarios = part_of(shop.name, "simulator").scenarios
     ways = sorted(name for name, one in scenarios.items() if one.kind == "way")
     for way in ways:
         (tmp_path / way).mkdir()
@@ -83,7 +83,7 @@ def test_coroutines_create_over_the_same_engine(shop, tmp_path):
     with world(shop, tmp_path) as there:
 
         async def main() -> Any:
-            make = part_of(shop.name, "client").CLIENT.async_client
+            make = part_of(shop.name, "client").async_client
             async with (
                 connect_async("memory:", provider=shop.name) as orders,
                 make(**shop.account(there.provider.url)) as client,
@@ -98,7 +98,7 @@ def test_somebody_whom_the_provider_does_not_know_makes_nothing(shop, tmp_path):
         account = dict(shop.account(there.provider.url))
         secret = "client_secret" if "client_secret" in account else "signing_secret"
         account[secret] = OURS[::-1]
-        with part_of(shop.name, "client").CLIENT.client(**account) as stranger:
+        with part_of(shop.name, "client").client(**account) as stranger:
             outcome = create_order(there.orders, stranger, shop.request("o-1"))
         assert isinstance(outcome, Refused)
         assert outcome.why in {"unauthorized", "no_token"}

@@ -36,7 +36,7 @@ def test_the_package_is_built_installed_by_pip_and_passes_its_own_tests(name, tm
     listed = run_script("providers", "--json", cwd=tmp_path, env={"PYTHONPATH": str(target)})
     (found,) = (each for each in listed.value if each["name"] == name)
     assert found["ok"]
-    assert found["offers"] == ["reader", "client", "receiver", "recordings", "simulator"]
+    assert found["offers"] == ["reader", "client", "receiver", "simulator"]
     assert found["from"] == f"entry point of {name.replace('_', '-')}-lifecycle 0.1.0"
 
 

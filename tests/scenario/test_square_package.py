@@ -161,7 +161,7 @@ def test_a_body_without_changes_is_quarantined(body):
 
 
 def test_webhooks_are_signed_over_url_and_body():
-    gate = part_of(SQUARE, "receiver").RECEIVER.gate(Credentials({"square": [SECRET]}, url=URL))
+    gate = part_of(SQUARE, "receiver").gate(Credentials({"square": [SECRET]}, url=URL))
     mac = hmac.digest(SECRET.encode(), URL.encode() + FIRST, "sha256")
     headers = {"X-Square-HmacSha256-Signature": base64.b64encode(mac).decode()}
     with connect("memory:", provider=SQUARE) as orders:

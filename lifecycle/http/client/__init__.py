@@ -10,8 +10,16 @@ Needs the extra `http`.
 """
 
 from lifecycle.http.client.authorization import Authorization, FixedHeaders, SignedCalls
-from lifecycle.http.client.calls import Access, AsyncHttpClient, Calls, HttpClient, Pacing
+from lifecycle.http.client.calls import (
+    Access,
+    AsyncHttpClient,
+    Calls,
+    HttpClient,
+    OrderCalls,
+    Pacing,
+)
 from lifecycle.http.client.exchange import Answer, Call
+from lifecycle.http.client.own_id import OwnIdCalls
 from lifecycle.http.client.port import ClientPort
 from lifecycle.http.client.token import ClientCredentials, client_credentials
 from lifecycle.http.client.url import checked_text, checked_url, json_call, segment, token_call
@@ -27,6 +35,8 @@ __all__ = [
     "ClientPort",
     "FixedHeaders",
     "HttpClient",
+    "OrderCalls",
+    "OwnIdCalls",
     "Pacing",
     "SignedCalls",
     "checked_text",

@@ -27,7 +27,7 @@ from lifecycle.http.client.transport import (
     SyncHttp,
     SyncTransport,
 )
-from lifecycle.http.client.url import checked_url, segment
+from lifecycle.http.client.url import checked_url, json_call, segment
 from lifecycle.http.flow import Flow, run, run_async
 
 R = TypeVar("R")
@@ -108,7 +108,7 @@ class Calls(Generic[R]):
 
     def is_absent(self, answer: Answer) -> bool:
         """Tell whether an answer to a get says that the provider has no such order."""
-        return answer.http_status == 404
+        return answer.http_status == 404 or not answer.about_order
 
     def _once(self, call: Call) -> R:
         return self._run(self._operations.once(call))
@@ -118,6 +118,39 @@ class Calls(Generic[R]):
 
     def _retried(self, call: Call, tries: int | None = None) -> R:
         return self._run(self._operations.retried(call, tries))
+
+
+class OrderCalls(Calls[R]):
+    """The calls of a provider whose orders have a URL each, by the id that they are created under.
+
+    class ShopCalls(OrderCalls[R]):
+        orders, cancels = "deliveries", ("PUT", "cancel")
+
+    `orders` is the path to which create requests are posted; an order is below. `cancels` is the
+    method that cancels one, and what follows its path.
+    """
+
+    orders: ClassVar[str] = "orders"
+    cancels: ClassVar[tuple[str, ...]] = ("DELETE",)
+
+    def create(self, request: bytes) -> R:
+        """Send a create request once; `create_order` is what sends it again."""
+        return self._once(json_call("create", "POST", self.url_of(self.orders), request))
+
+    def get(self, order_id: str | int, *, tries: int | None = None) -> R:
+        """Get an order; retries up to `tries` times where that may help."""
+        return self._retried(self._get(order_id), tries)
+
+    def cancel(self, order_id: str | int) -> R:
+        """Cancel an order, if the provider still allows it."""
+        return self._renewed(self._cancel(order_id))
+
+    def _get(self, order_id: str | int) -> Call:
+        return json_call("get", "GET", self.url_of(self.orders, order_id))
+
+    def _cancel(self, order_id: str | int) -> Call:
+        method, *after = self.cancels
+        return json_call("cancel", method, self.url_of(self.orders, order_id, *after))
 
 
 def context_arguments(client: object) -> frozenset[str]:

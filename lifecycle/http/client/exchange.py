@@ -27,12 +27,14 @@ class Call(NamedTuple):
 class Answer(NamedTuple):
     """The provider's answer: the body verbatim, header names in lower case.
 
-    The values of a repeated header are joined by a comma.
+    The values of a repeated header are joined by a comma. `about_order` is False of one that was
+    looked through for an order and does not have it, as a list: it is not recorded.
     """
 
     http_status: int
     body: bytes
     headers: Mapping[str, str]
+    about_order: bool = True
 
     def __repr__(self) -> str:
         return f"<Answer {self.http_status} of {len(self.body)} bytes>"

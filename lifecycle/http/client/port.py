@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from inspect import Parameter, signature
 from typing import Any, Final, Self
 
 from lifecycle.errors import InvalidArgumentError
@@ -39,15 +40,15 @@ class ClientPort:
         client: Callable[..., Any],
         async_client: Callable[..., Any],
         access: Callable[..., Access],
-        *,
-        needed: Iterable[str],
-        optional: Iterable[str] = (),
     ) -> Self:
-        """Return the port of clients that are made from an `Access`, and that from the settings.
+        """Return the port of clients that are made from what `access` returns.
 
-        An argument `key_id` is in the variable `LIFECYCLE_PROVIDER_KEY_ID`; `base_url` is in
-        `LIFECYCLE_PROVIDER_URL`.
+        Its arguments are the settings; those with a default are optional. An argument `key_id` is
+        in the variable `LIFECYCLE_PROVIDER_KEY_ID`; `base_url` is in `LIFECYCLE_PROVIDER_URL`.
         """
+        arguments = signature(access).parameters.values()
+        needed = [each.name for each in arguments if each.default is Parameter.empty]
+        optional = [each.name for each in arguments if each.name not in needed]
         return cls(
             partial(_made, client, access),
             partial(_made, async_client, access),

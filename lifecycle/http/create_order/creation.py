@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from hashlib import sha256
 from itertools import count
@@ -317,6 +317,8 @@ class OrderCreation:
             )
         except ProviderError:
             return Polled(None)
+        if not answer.about_order:
+            return Polled(answer, datetime.now(UTC), is_absent=True)
         receipt: Receipt = yield partial(
             self.orders.record_poll,
             self.order_id,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Final, Self
@@ -45,6 +46,12 @@ class Basic(_SecretGate):
     def of(cls, credentials: Credentials) -> Self:
         """Return the gate of a deployment's credentials."""
         return cls(credentials.clients)
+
+    @staticmethod
+    def sent_by(user: str, password: str) -> Mapping[str, str]:
+        """Return the headers with which a client sends its password, for tests and simulators."""
+        encoded = base64.b64encode(f"{user}:{password}".encode()).decode()
+        return {"authorization": f"Basic {encoded}"}
 
     def claim(self, head: Head) -> str | Refusal:
         """Return the client whose password the request carries."""

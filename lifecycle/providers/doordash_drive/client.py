@@ -7,20 +7,7 @@ from collections.abc import Awaitable, Mapping
 from typing import Any, Final, TypeVar
 
 from lifecycle.errors import MissingExtraError
-from lifecycle.http.client import (
-    Access,
-    Answer,
-    AsyncHttpClient,
-    Call,
-    Calls,
-    ClientPort,
-    HttpClient,
-    SignedCalls,
-    checked_text,
-    checked_url,
-    json_call,
-    segment,
-)
+from lifecycle.http import client as http
 from lifecycle.http.create_order import JsonRequest
 
 try:
@@ -36,52 +23,35 @@ def create_request(order_id: str, fields: Mapping[str, Any]) -> JsonRequest:
     return JsonRequest(order_id, {**fields, "external_delivery_id": order_id})
 
 
-class DriveCalls(Calls[R]):
-    """The calls, written once; `R` is an `Answer`, or an awaitable of one."""
+class DriveCalls(http.OrderCalls[R]):
+    """The calls, written once; a delivery that a Dasher has is canceled no more."""
 
-    def create(self, request: bytes) -> R:
-        """Send a create request once; `create_order` is what sends it again."""
-        return self._once(json_call("create", "POST", self._url(), request))
-
-    def get(self, order_id: str | int, *, tries: int | None = None) -> R:
-        """Get a delivery; retries up to `tries` times where that may help."""
-        return self._retried(json_call("get", "GET", self._url(order_id)), tries)
-
-    def cancel(self, order_id: str | int) -> R:
-        """Cancel a delivery; the provider refuses once a Dasher has it."""
-        return self._renewed(json_call("cancel", "PUT", self._url(order_id) + "/cancel"))
-
-    def _url(self, *order_id: str | int) -> str:
-        ids = (segment("order_id", str(each)) for each in order_id)
-        return "/".join((self.base_url, "deliveries", *ids))
+    orders, cancels = "deliveries", ("PUT", "cancel")
 
 
-class Client(HttpClient, DriveCalls[Answer]):
+class Client(http.HttpClient, DriveCalls[http.Answer]):
     """The provider's API, for threads: `Client(*access(...))`."""
 
 
-class AsyncClient(AsyncHttpClient, DriveCalls[Awaitable[Answer]]):
+class AsyncClient(http.AsyncHttpClient, DriveCalls[Awaitable[http.Answer]]):
     """As `Client`, for the tasks of one event loop."""
 
 
-def access(base_url: str, developer_id: str, key_id: str, signing_secret: str) -> Access:
+def access(base_url: str, developer_id: str, key_id: str, signing_secret: str) -> http.Access:
     """Return where the API is, its path `/drive/v2` included, and how an access key signs."""
-    issuer, key = checked_text("developer_id", developer_id), checked_text("key_id", key_id)
-    secret = jwt.utils.base64url_decode(checked_text("signing_secret", signing_secret))
+    issuer = http.checked_text("developer_id", developer_id)
+    key = http.checked_text("key_id", key_id)
+    secret = jwt.utils.base64url_decode(http.checked_text("signing_secret", signing_secret))
 
-    def sign(call: Call) -> Call:
+    def sign(call: http.Call) -> http.Call:
         now = int(time.time())
         # Our clock may be ahead of theirs, and no token may be from the future.
         claims = {"aud": "doordash", "iss": issuer, "kid": key, "iat": now - 5, "exp": now + 60}
         token = jwt.encode(claims, secret, "HS256", {"dd-ver": "DD-JWT-V1"})
         return call._replace(headers={**call.headers, "authorization": f"Bearer {token}"})
 
-    return Access(checked_url("base_url", base_url, secure=True), SignedCalls(sign))
+    url = http.checked_url("base_url", base_url, secure=True)
+    return http.Access(url, http.SignedCalls(sign))
 
 
-CLIENT: Final = ClientPort.of(
-    Client,
-    AsyncClient,
-    access,
-    needed=("base_url", "developer_id", "key_id", "signing_secret"),
-)
+CLIENT: Final = http.ClientPort.of(Client, AsyncClient, access)

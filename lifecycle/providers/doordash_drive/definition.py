@@ -13,29 +13,13 @@ from typing import Final
 from lifecycle.core.definition import Awaits, Definition
 from lifecycle.core.details import Details
 from lifecycle.core.event import FAILED, POLL_FAILED
-from lifecycle.core.moves import awaits_of_creation, move, moves_of
+from lifecycle.core.moves import CREATION, along, awaits_of_creation, move, moves_of_creation
 
-CREATION: Final = ("requested", "validation_failed", "resubmitted")
 BEFORE_PICKUP: Final = ("created", "confirmed", "enroute_to_pickup", "arrived_at_pickup")
 DROPOFF: Final = ("picked_up", "enroute_to_dropoff", "arrived_at_dropoff")
 RETURN: Final = ("enroute_to_return", "arrived_at_return")
+AGAIN: Final = [BEFORE_PICKUP[rank:] for rank in range(1, len(BEFORE_PICKUP))]
 ACTIVE: Final = (*CREATION, *BEFORE_PICKUP, *DROPOFF, *RETURN)
-
-ONWARD: Final[dict[str, tuple[str, ...]]] = {
-    "requested": ("created", "validation_failed", "resubmitted"),
-    "validation_failed": ("resubmitted",),
-    "resubmitted": ("created", "validation_failed"),
-    "created": ("confirmed",),
-    # The Dasher's way is told only to accounts that asked for it.
-    "confirmed": ("enroute_to_pickup", "arrived_at_pickup"),
-    "enroute_to_pickup": ("arrived_at_pickup",),
-    "arrived_at_pickup": ("picked_up",),
-    "picked_up": ("enroute_to_dropoff", "arrived_at_dropoff", "enroute_to_return"),
-    "enroute_to_dropoff": ("arrived_at_dropoff", "enroute_to_return"),
-    "arrived_at_dropoff": ("delivered", "enroute_to_return"),
-    "enroute_to_return": ("arrived_at_return",),
-    "arrived_at_return": ("returned",),
-}
 
 
 class DeliveryDetails(Details):
@@ -55,14 +39,19 @@ class DeliveryDetails(Details):
     cancellation_reason_message: str | None = None
 
 
-UNASSIGNED: Final = (
-    move(BEFORE_PICKUP[rank + 1 :], dest) for rank, dest in enumerate(BEFORE_PICKUP[:-1])
-)
 DELIVERY: Final = Definition.write(
     "doordash_drive.delivery",
     states=(*ACTIVE, "delivered", "returned", "cancelled"),
-    # `cancelled` from a return too: with the reason `failed_to_return`.
-    moves=[*moves_of(ONWARD), *UNASSIGNED, move(ACTIVE, "cancelled")],
+    moves=[
+        *moves_of_creation("created"),
+        *along(*BEFORE_PICKUP, *DROPOFF, "delivered"),
+        # The Dasher's way is told only to accounts that asked for it.
+        *(move("confirmed", "arrived_at_pickup"), move("picked_up", "arrived_at_dropoff")),
+        *(move(later, BEFORE_PICKUP[n]) for n, later in enumerate(AGAIN)),
+        *(move(DROPOFF, RETURN[0]), *along(*RETURN, "returned")),
+        # From a return too: with the reason `failed_to_return`.
+        move(ACTIVE, "cancelled"),
+    ],
     terminal=("delivered", "returned", "cancelled"),
     aborts=("returned", "cancelled"),
     birth=("created",),

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from lifecycle.core.details import leaves_of, read_leaves, text_in
-from lifecycle.core.event import NOTHING, Arrival, Fault
+from lifecycle.core.event import NOTHING, Fault
 from lifecycle.core.exchange_reader import ExchangeReader
 from lifecycle.core.identity import id_text, spoken_word, verbatim_word
 from lifecycle.core.instant import read_event_time
@@ -43,11 +43,6 @@ _LEAVES: Final = leaves_of(DeliveryDetails)
 _NO_NAME: Final = NoReading("no_name", "the body says no event name, or too long a one")
 
 
-def read(arrival: Arrival, body: JsonObject | None) -> Reading | NoReading:
-    """Return what an arrival says; `body` is None where its bytes are no JSON object."""
-    return _callback(body or {}) if arrival.kind == "callback" else EXCHANGES.read(arrival, body)
-
-
 def _callback(said: JsonObject) -> Reading | NoReading:
     word = spoken_word(said.get("event_name"))
     if word is None:
@@ -71,13 +66,9 @@ def _details(said: JsonObject) -> Mapping[str, Any]:
     return found or NOTHING
 
 
-def _is_error(said: JsonObject) -> bool:
-    return "delivery_status" not in said and ("code" in said or "field_errors" in said)
-
-
 def _faults(said: JsonObject) -> tuple[Fault, ...]:
     """Return an error for each field that has one, else the error of the whole request."""
-    if not _is_error(said):
+    if "delivery_status" in said or not ("code" in said or "field_errors" in said):
         return ()
     code, listed = text_in(said.get("code")), said.get("field_errors")
     fields = [each for each in listed if type(each) is dict] if type(listed) is list else []
@@ -86,13 +77,13 @@ def _faults(said: JsonObject) -> tuple[Fault, ...]:
     ) or (Fault(text_in(said.get("message")), code),)
 
 
-EXCHANGES: Final = ExchangeReader(
+READER: Final = ExchangeReader(
     DELIVERY,
     order_id="external_delivery_id",
     status="delivery_status",
     rejected="validation_failed",
-    is_error=_is_error,
     faults=_faults,
     details=_details,
     taken=409,
+    callback=_callback,
 )

@@ -1,7 +1,5 @@
 """DoorDash Drive's webhooks: HTTP Basic, or a token that never changes; nothing is signed."""
 
-from __future__ import annotations
-
 from typing import Final
 
 from lifecycle.http.receiver import BasicOrToken, ReceiverPort

@@ -29,7 +29,7 @@ from typing import Any, Final
 
 from lifecycle.core.definition import Definition
 from lifecycle.core.event import Arrival, Kind
-from lifecycle.core.provider import NoReading, Reading
+from lifecycle.core.provider import Said
 from lifecycle.providers.instacart.bodies import JsonObject, order_object
 from lifecycle.providers.instacart.definition import LAST_MILE
 from lifecycle.providers.instacart.details import read_details
@@ -44,7 +44,7 @@ class Instacart:
     definition: Definition = LAST_MILE
     kept_headers: frozenset[str] = frozenset()
 
-    def read(self, arrival: Arrival, body: JsonObject | None) -> Reading | NoReading:
+    def read(self, arrival: Arrival, body: JsonObject | None) -> Said:
         """Return what an arrival says, or why it says nothing."""
         return read(arrival, body)
 

@@ -11,7 +11,7 @@ from typing import Final
 from lifecycle.core.event import Arrival
 from lifecycle.core.exchange_reader import ExchangeReader
 from lifecycle.core.identity import as_kept
-from lifecycle.core.provider import NoReading, Reading
+from lifecycle.core.provider import NoReading, Reading, Said
 from lifecycle.providers.instacart.bodies import JsonObject, is_error, read_callback, read_faults
 from lifecycle.providers.instacart.definition import LAST_MILE
 from lifecycle.providers.instacart.details import read_details
@@ -32,7 +32,7 @@ EXCHANGES: Final = ExchangeReader(
 _NO_NAME: Final = NoReading("no_name", "the body says no event name or status, or too long a one")
 
 
-def read(arrival: Arrival, body: JsonObject | None) -> Reading | NoReading:
+def read(arrival: Arrival, body: JsonObject | None) -> Said:
     """Return what an arrival says; `body` is None where its bytes are no JSON object."""
     return _callback(body or {}) if arrival.kind == "callback" else EXCHANGES.read(arrival, body)
 

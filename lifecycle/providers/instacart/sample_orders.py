@@ -16,7 +16,7 @@ from typing import Final
 from lifecycle.providers.instacart.order_generator import OrderGenerator, divergent
 from lifecycle.providers.instacart.sample_scenarios import DEMO_SCENARIO, draw_scenario
 from lifecycle.simulator import samples
-from lifecycle.simulator.samples import SampleOrder
+from lifecycle.simulator.samples import SampleOrder, SampleOrders
 
 STARTS_AT: Final = datetime(2022, 6, 4, 10, 0, tzinfo=UTC)
 """When the first order is placed by default."""
@@ -51,3 +51,6 @@ def _sample_order(seed: int, number: int, starts_at: datetime) -> SampleOrder:
     return SampleOrder(
         generator.order_id, scenario.name, generator.status, tuple(generator.recordings)
     )
+
+
+SAMPLE_ORDERS: Final = SampleOrders(generate, deliver)

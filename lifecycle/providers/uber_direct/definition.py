@@ -11,22 +11,11 @@ from typing import Final
 from lifecycle.core.definition import Awaits, Definition
 from lifecycle.core.details import Details
 from lifecycle.core.event import FAILED, POLL_FAILED
-from lifecycle.core.moves import awaits_of_creation, move, moves_of
+from lifecycle.core.moves import CREATION, along, awaits_of_creation, move, moves_of_creation
 
-ACTIVE: Final = (
-    *("requested", "validation_failed", "resubmitted"),
-    *("pending", "pickup", "pickup_complete", "dropoff"),
-)
-
-ONWARD: Final[dict[str, tuple[str, ...]]] = {
-    "requested": ("pending", "validation_failed", "resubmitted"),
-    "validation_failed": ("resubmitted",),
-    "resubmitted": ("pending", "validation_failed"),
-    "pending": ("pickup",),
-    "pickup": ("pickup_complete", "pending"),
-    "pickup_complete": ("dropoff", "returned"),
-    "dropoff": ("delivered", "returned"),
-}
+UNDER_WAY: Final = ("pending", "pickup", "pickup_complete", "dropoff")
+ACTIVE: Final = (*CREATION, *UNDER_WAY)
+BESIDE: Final = ("courier_update", "delivery_return", "refund_request", "shopping_progress")
 
 
 class DeliveryDetails(Details):
@@ -55,15 +44,15 @@ class DeliveryDetails(Details):
 DELIVERY: Final = Definition.write(
     "uber_direct.delivery",
     states=(*ACTIVE, "delivered", "returned", "canceled"),
-    moves=[*moves_of(ONWARD), move(ACTIVE, "canceled")],
+    moves=[
+        *(*moves_of_creation("pending"), *along(*UNDER_WAY, "delivered")),
+        *(move("pickup", "pending"), move(UNDER_WAY[2:], "returned"), move(ACTIVE, "canceled")),
+    ],
     terminal=("delivered", "returned", "canceled"),
     aborts=("returned", "canceled"),
     birth=("pending",),
-    main_line=("requested", "pending", "pickup", "pickup_complete", "dropoff"),
-    informational=(
-        *(FAILED, POLL_FAILED),
-        *("courier_update", "delivery_return", "refund_request", "shopping_progress"),
-    ),
+    main_line=("requested", *UNDER_WAY),
+    informational=(FAILED, POLL_FAILED, *BESIDE),
     awaits={
         **awaits_of_creation("validation_failed", "pending", "canceled"),
         "pending": Awaits(("pickup", "canceled")),

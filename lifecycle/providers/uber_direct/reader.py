@@ -16,60 +16,47 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from lifecycle.core.details import leaves_of, object_or_empty, read_leaves, text_in
-from lifecycle.core.event import NOTHING, Arrival, Fault, opaque_id
+from lifecycle.core.event import NOTHING, Fault, opaque_id
 from lifecycle.core.exchange_reader import ExchangeReader
 from lifecycle.core.identity import id_text, spoken_word, verbatim_word
 from lifecycle.core.instant import read_event_time
 from lifecycle.core.provider import JsonObject, NoReading, Reading
 from lifecycle.providers.uber_direct.definition import DELIVERY, DeliveryDetails
 
-STATUS: Final = "delivery_status"
-RETURN: Final = "delivery_return"
-REFUND: Final = "refund_request"
+STATUS, RETURN, REFUND = "delivery_status", "delivery_return", "refund_request"
 
-_PREFIX: Final = "event."
 _LEAVES: Final = leaves_of(DeliveryDetails)
 _REFUND: Final = tuple(leaf for leaf in _LEAVES if leaf[0].endswith("_refund"))
 _NO_NAME: Final = NoReading("no_name", "the body says no kind or status, or too long a one")
 
 
-def read(arrival: Arrival, body: JsonObject | None) -> Reading | NoReading:
-    """Return what an arrival says; `body` is None where its bytes are no JSON object."""
-    return _callback(body or {}) if arrival.kind == "callback" else EXCHANGES.read(arrival, body)
-
-
 def _callback(said: JsonObject) -> Reading | NoReading:
-    data = object_or_empty(said.get("data"))
-    name = (spoken_word(said.get("kind")) or "").removeprefix(_PREFIX)
+    data, own_id = object_or_empty(said.get("data")), said.get("delivery_id")
+    name = (spoken_word(said.get("kind")) or "").removeprefix("event.")
     if name == STATUS:
-        is_return = _is_return(said.get("delivery_id")) or _is_return(data.get("id"))
+        is_return = any(str(each).startswith("ret_") for each in (own_id, data.get("id")))
         name = RETURN if is_return else (spoken_word(said.get("status")) or "")
     if not name:
         return _NO_NAME
-    order_id = _order_in(data) or _order_in(said)
+    if name in {RETURN, REFUND}:  # here `data` is no delivery, or another one
+        back = _ids(return_id=data.get("id") or own_id)
+        details = read_leaves(_REFUND, data) if name == REFUND else back
+    else:
+        details = {**_details(data), **_ids(delivery_id=own_id or data.get("id"))}
+    order_id = id_text(data.get("external_id")) or id_text(said.get("external_id"))
     occurred_at, problems = read_event_time(said.get("created"))
-    details = _told(name, said, data)
     return Reading(
         name,
         order_id=order_id,
-        status=verbatim_word(said.get("status")) if name not in {RETURN, REFUND} else None,
+        status=None if name in {RETURN, REFUND} else verbatim_word(said.get("status")),
         event_id=opaque_id(said.get("id")),
         occurred_at=occurred_at,
         details=details,
         problems=problems,
         is_test=said.get("live_mode") is False,
         links=_links(details),
-        refers_to=None if order_id else opaque_id(said.get("delivery_id")),
+        refers_to=None if order_id else opaque_id(own_id),
     )
-
-
-def _told(name: str, said: JsonObject, data: JsonObject) -> Mapping[str, Any]:
-    """Return the details in a callback; in a refund and in a return `data` is no delivery."""
-    if name == REFUND:
-        return read_leaves(_REFUND, data)
-    if name == RETURN:
-        return _ids(return_id=data.get("id") or said.get("delivery_id"))
-    return {**_details(data), **_ids(delivery_id=said.get("delivery_id") or data.get("id"))}
 
 
 def _details(delivery: JsonObject) -> Mapping[str, Any]:
@@ -88,14 +75,6 @@ def _ids(**ids: object) -> dict[str, str]:
     return {name: each for name, each in ids.items() if type(each) is str and each}
 
 
-def _order_in(said: JsonObject) -> str | None:
-    return id_text(said.get("external_id"))
-
-
-def _is_return(delivery_id: object) -> bool:
-    return type(delivery_id) is str and delivery_id.startswith("ret_")
-
-
 def _faults(said: JsonObject) -> tuple[Fault, ...]:
     """Return an error for each field that has one, else the error of the whole request."""
     if said.get("kind") != "error":
@@ -107,14 +86,14 @@ def _faults(said: JsonObject) -> tuple[Fault, ...]:
     )
 
 
-EXCHANGES: Final = ExchangeReader(
+READER: Final = ExchangeReader(
     DELIVERY,
     order_id="external_id",
     status="status",
     rejected="validation_failed",
-    is_error=lambda said: said.get("kind") == "error",
     faults=_faults,
     details=_details,
     links=lambda delivery: _links(_details(delivery)),
     taken=409,
+    callback=_callback,
 )

@@ -1,7 +1,5 @@
 """Uber Direct's webhooks: signed with the key of the webhook, over the raw body."""
 
-from __future__ import annotations
-
 from typing import Final
 
 from lifecycle.http.receiver import ReceiverPort, SignatureFormat

@@ -8,20 +8,10 @@ from lifecycle.http import client as http
 R = TypeVar("R")
 
 
-class TaskCalls(http.Calls[R]):
+class TaskCalls(http.OrderCalls[R]):
     """The calls; `R` is an answer, or an awaitable of one."""
 
-    def create(self, request: bytes) -> R:
-        """Send a create request once; `create_order` is what sends it again."""
-        return self._once(http.json_call("create", "POST", self.url_of("tasks"), request))
-
-    def get(self, order_id: str | int, *, tries: int | None = None) -> R:
-        """Get a task; retries up to `tries` times where that may help."""
-        return self._retried(http.json_call("get", "GET", self.url_of("tasks", order_id)), tries)
-
-    def cancel(self, order_id: str | int) -> R:
-        """Delete a task, as long as nobody is on the way with it."""
-        return self._renewed(http.json_call("cancel", "DELETE", self.url_of("tasks", order_id)))
+    orders, cancels = "tasks", ("DELETE",)
 
 
 class Client(http.HttpClient, TaskCalls[http.Answer]):
@@ -37,4 +27,4 @@ def access(base_url: str, key: str) -> http.Access:
     return http.Access(base_url, http.FixedHeaders.basic(key, ""))
 
 
-CLIENT = http.ClientPort.of(Client, AsyncClient, access, needed=("base_url", "key"))
+CLIENT = http.ClientPort.of(Client, AsyncClient, access)

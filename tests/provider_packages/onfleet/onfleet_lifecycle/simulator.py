@@ -3,10 +3,9 @@
 from datetime import datetime
 from typing import Any
 
-from lifecycle.core.identity import id_text
-from lifecycle.simulator import Answers, Request, SimulatedProvider, cancel_to, route_by
-from lifecycle.simulator.bodies import Bodies
-from lifecycle.simulator.stepped import Way, planned, settings_of
+from lifecycle.simulator import Answers, Request, cancel_to, route_by
+from lifecycle.simulator.bodies import Bodies, Way
+from lifecycle.simulator.stepped import stepped
 from onfleet_lifecycle import STATES, TASK, status_of
 from onfleet_lifecycle.receiver import SIGNATURE
 
@@ -58,18 +57,17 @@ BODIES = Bodies(
     callback=callback,
     rejection=ANSWERS.rejected,
 )
-SIMULATED = SimulatedProvider(
-    settings=settings_of(WAYS),
+SIMULATED = stepped(
+    BODIES,
+    WAYS,
+    order_id="id",
     route=route_by(
         create="POST /tasks", get="GET /tasks/{order_id}", cancel="DELETE /tasks/{order_id}"
     ),
     is_authorized=is_authorized,
     answers=ANSWERS,
-    order_id=lambda body: id_text(body.get("id")),
     needed=("to",),
-    plan=planned(BODIES, WAYS),
     operations={"cancel": cancel_to("deleted", while_in={"unassigned"}, refused=ANSWERS.repeated)},
     status=lambda order: str(status_of(order)),
-    ended=TASK.terminal,
     callback_headers=lambda body, settings: SIGNATURE.sign(settings.callback_secret, body),
 )

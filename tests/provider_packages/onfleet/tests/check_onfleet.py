@@ -11,8 +11,7 @@ import pytest
 from onfleet_lifecycle import PROVIDER, TASK
 from onfleet_lifecycle.client import CLIENT
 from onfleet_lifecycle.receiver import RECEIVER, SIGNATURE
-from onfleet_lifecycle.recordings import recordings_for
-from onfleet_lifecycle.simulator import WAYS
+from onfleet_lifecycle.simulator import SIMULATED, WAYS
 
 from lifecycle import connect
 from lifecycle.http.create_order import Correctable, Created, JsonRequest, create_order
@@ -56,7 +55,8 @@ def test_nothing_is_wrong_with_the_definition():
 def test_callbacks_may_come_in_any_order_and_twice(way):
     names = ("requested", *WAYS[way].names)
     view = {"status": names[-1]}
-    assert_any_order(recordings_for(names), view, provider=NAME, samples=30)
+    told = SIMULATED.recorded.recordings_for(names)
+    assert_any_order(told, view, provider=NAME, samples=30)
 
 
 def test_the_documented_body_is_read_whole():

@@ -1,8 +1,0 @@
-"""Recordings of this provider for tests; see `lifecycle.simulator.recordings`."""
-
-from typing import Final
-
-from lifecycle.providers.uber_direct.simulator import BODIES
-from lifecycle.simulator.recordings import recordings_of
-
-recordings_for: Final = recordings_of(BODIES)
