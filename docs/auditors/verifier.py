@@ -8,7 +8,7 @@ from hashlib import sha256, sha512
 from pathlib import Path
 
 BESIDE = "position number index proof header_base64 body_text body_base64 body_masked context"
-BESIDE = {*BESIDE.split(), "context_base64"}  # what a line has beside what its header says
+BESIDE = {*BESIDE.split(), "context_base64", "erased"}  # what a line has beside what its header says
 def need(holds, otherwise):
     if not holds:
         raise ValueError(otherwise)
@@ -87,8 +87,8 @@ def checked(line, ends, raw=None):
     other = [name for name in line if name not in BESIDE and line[name] != told.get(name)]
     need(not other, f"{what} tells another {' and '.join(other)} than was recorded")
     body, context = hash_in(line, "body_text", "body_base64", raw), hash_in(line, "context")
-    same = body in (None, says.get("stored_sha256", says.get("sha256")))
-    same &= context in (None, says.get("context_sha256"))
+    same = body in (None, says.get("sha256"), says.get("stored_sha256"))
+    same &= "key_id" in says or context in (None, says.get("context_sha256"))
     need(same, f"{what} has another body than was recorded")
     need((says["version"], says.get("previous")) == (version + 1, before), f"{what} is no next one")
     ends[stream] = (says["version"], sha256(header).hexdigest())

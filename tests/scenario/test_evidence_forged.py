@@ -222,6 +222,27 @@ def test_a_checkpoint_that_the_key_did_not_sign_or_of_another_log_makes_no_evide
         make_evidence(orders.log, orders.provider, ORDER, KEY, signed(orders), since=strange)
 
 
+def test_an_encrypted_log_is_verified_with_python_alone_before_and_after_an_erasure(tmp_path):
+    with connect(f"sqlite:///{tmp_path}/a.db", keys=f"file:{tmp_path}/a.keys") as orders:
+        orders.record_many([b"{", *story(), {**story("b")[0], "context": "theirs"}])
+        orders.record_callback(b"unreadable")
+
+        def verified() -> list[str | None]:
+            note = signed(orders)
+            made = make_evidence(orders.log, orders.provider, ORDER, KEY, note)
+            whole = b"".join(export_whole(orders.log))
+            assert found(made) == []
+            return [alone(made), standalone("verify_export", whole, str(note))]
+
+        assert verified() == [None, None]
+        changed = b"".join(export_whole(orders.log)).replace(b"brand_new", b"delivered", 1)
+        assert standalone("verify_export", changed, str(signed(orders))) is not None
+        orders.erase(ORDER, reason="asked for")
+        for item in (1, 2):
+            orders.erase_item(item, reason="asked for")
+        assert verified() == [None, None]
+
+
 FAKE = b'{"kind":"callback","order_id":"xyz123456","body":{"event_name":"canceled"}}'
 
 
