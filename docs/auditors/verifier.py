@@ -8,7 +8,7 @@ from hashlib import sha256, sha512
 from pathlib import Path
 
 BESIDE = "position number index proof header_base64 body_text body_base64 body_masked context"
-BESIDE = {*BESIDE.split(), "context_base64", "erased"}  # what a line has beside what its header says
+BESIDE = {*BESIDE.split(), "context_base64", "erased"}  # what a line has beside its header
 def need(holds, otherwise):
     if not holds:
         raise ValueError(otherwise)
