@@ -1,10 +1,10 @@
-"""What an append pays for being provable: the log's own time in every record, and followers.
+"""What an append pays for followers beside it: checkpoints, and a subscription.
 
     python benchmarks/append_beside.py
 
 A process beside follows the Merkle tree and signs a checkpoint five times a second; in the last
 rows it keeps a subscription instead, which writes each delivery into the same file. By the
-appending process's CPU time, and by the wall. Without: no time in the records, nobody beside.
+appending process's CPU time, and by the wall.
 """
 
 from __future__ import annotations
@@ -14,9 +14,7 @@ import multiprocessing
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
-from hashlib import sha256
 from typing import Any, Final
-from zlib import crc32
 
 from append_sqlite import BATCH, batches
 from pairs import Peer, Row, Stopwatch, main, measure, new_file, wall
@@ -25,7 +23,6 @@ from workload import Callback, arrivals
 from lifecycle import connect
 from lifecycle.audit.checkpoint import take
 from lifecycle.audit.note import PrivateKey
-from lifecycle.log import writer
 
 PAUSE: Final = 0.2
 KEY: Final = PrivateKey("benchmark", bytes(32))
@@ -33,17 +30,6 @@ KEY: Final = PrivateKey("benchmark", bytes(32))
 _spawn: Final = multiprocessing.get_context("spawn")
 
 Follow = Callable[[str, Any, Any], None]
-
-
-def seal_without_time(append: Any, previous: str | None, after: bytes | None, _: str) -> str:
-    """Encode an entry as the log does, but for the time at which it is recorded."""
-    chained = "" if previous is None else f',"previous":"{previous}"'
-    placed = f',"version":{append.place.version}{chained}'
-    linked = b"" if after is None else b',"after":%b' % after
-    checked = b"%b%b%b" % (append.opening, placed.encode("ascii"), linked)
-    header = b'%b,"check":"%08x"}' % (checked, crc32(checked))
-    append.state = b"%b\n%b%b" % (header, append.body, append.context or b"")
-    return sha256(header).hexdigest()
 
 
 def sign(url: str, ready: Any, stop: Any) -> None:
@@ -77,15 +63,7 @@ def beside(url: str, follow: Follow) -> Iterator[None]:
     process.join()
 
 
-@contextmanager
-def without_time() -> Iterator[None]:
-    """Leave the time out of what is recorded meanwhile."""
-    sealed, writer.seal = writer.seal, seal_without_time
-    yield
-    writer.seal = sealed
-
-
-def appending(callbacks: Sequence[Callback], *followers: Follow, timed: bool = True) -> Peer:
+def appending(callbacks: Sequence[Callback], *followers: Follow) -> Peer:
     """Record a hundred callbacks in one commit, while others follow."""
 
     def run(watch: Stopwatch) -> int:
@@ -94,8 +72,6 @@ def appending(callbacks: Sequence[Callback], *followers: Follow, timed: bool = T
             orders = stack.enter_context(connect(url))
             for follow in followers:
                 stack.enter_context(beside(url, follow))
-            if not timed:
-                stack.enter_context(without_time())
             with watch.running():
                 for batch in batches(callbacks, BATCH):
                     orders.record_many([{"kind": "callback", "body": each.body} for each in batch])
@@ -105,12 +81,11 @@ def appending(callbacks: Sequence[Callback], *followers: Follow, timed: bool = T
 
 
 def rows(options: argparse.Namespace) -> list[Row]:
-    """Return how many times as long an append takes with all of it on."""
+    """Return how many times as long an append takes with followers beside it."""
     callbacks = list(arrivals(options.events))
     found = measure(
         {
-            "without": appending(callbacks, timed=False),
-            "timed": appending(callbacks),
+            "alone": appending(callbacks),
             "signed": appending(callbacks, sign),
             "delivered": appending(callbacks, deliver),
         },
@@ -118,15 +93,14 @@ def rows(options: argparse.Namespace) -> list[Row]:
         rounds=options.rounds,
     )
     busy = found.on_the_processor()
-    what, bare = "provable append, batches of 100", "the same without"
+    what, bare = "append, batches of 100", "nobody beside"
     by_cpu = f"{bare}, CPU time"
     signed, delivered = f"{what}, checkpoints beside", f"{what}, a subscription beside"
     return [
-        busy.row(f"{what}, its time alone", by_cpu, of="timed", to="without"),
-        busy.row(signed, by_cpu, of="signed", to="without", reach=1.1, at_most=True),
-        found.row(signed, bare, of="signed", to="without", reach=1.1, at_most=True),
-        busy.row(delivered, by_cpu, of="delivered", to="without"),
-        found.row(delivered, bare, of="delivered", to="without"),
+        busy.row(signed, by_cpu, of="signed", to="alone", reach=1.1, at_most=True),
+        found.row(signed, bare, of="signed", to="alone", reach=1.1, at_most=True),
+        busy.row(delivered, by_cpu, of="delivered", to="alone"),
+        found.row(delivered, bare, of="delivered", to="alone"),
     ]
 
 
