@@ -28,7 +28,7 @@ from lifecycle.audit.replay import Replay, Source, replay, replay_in_processes
 from lifecycle.composition import open_log
 from lifecycle.core.strict_json import parse, parse_again
 from lifecycle.log.codec import hash_of, split
-from lifecycle.log.contract import Log
+from lifecycle.log.contract import CONTROL, Log, Record
 from lifecycle.registry import known_providers
 
 
@@ -48,6 +48,11 @@ def sound(found: Replay) -> int:
     return found.records
 
 
+def with_bodies(log: Log) -> list[Record]:
+    """Return all records but those about the log itself, which have no bodies."""
+    return [record for record in log.scan() if record.stream != CONTROL]
+
+
 def replaying(log: Log) -> Peer:
     """Replay the whole log, an order after the other."""
 
@@ -60,7 +65,7 @@ def replaying(log: Log) -> Peer:
 
 def parsing(log: Log) -> Peer:
     """Parse every header and every body."""
-    texts = [text for record in log.scan() for text in split(record)]
+    texts = [text for record in with_bodies(log) for text in split(record)]
 
     def run(watch: Stopwatch) -> int:
         with watch.running():
@@ -73,7 +78,7 @@ def parsing(log: Log) -> Peer:
 
 def floor(log: Log) -> Peer:
     """Do what cannot be left out: parse, digest and hash; nothing is folded or compared."""
-    records = list(log.scan())
+    records = with_bodies(log)
 
     def run(watch: Stopwatch) -> int:
         with watch.running():

@@ -9,6 +9,7 @@ from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Unpack
 
 from lifecycle.core.argument import CheckedClock, check_type
@@ -23,7 +24,7 @@ from lifecycle.errors import (
 from lifecycle.log.contract import Guarded, Log, Setting
 from lifecycle.log.key_store import KeyStore
 from lifecycle.log.retry_policy import RETRY_SECONDS
-from lifecycle.registry import chosen_provider
+from lifecycle.registry import chosen_provider, rules_of
 from lifecycle.service.attention import OVERDUE_AFTER, reviews_in, unreviewed_feeds
 from lifecycle.service.orders import Orders
 from lifecycle.service.resumption import Resumed, ResumeOptions
@@ -46,6 +47,8 @@ _IS_PLAIN: Final = (
 
 Keys = str | KeyStore | None
 """The keys of a log: the name of a store, or a store."""
+
+NO_PROVIDERS: Final[Mapping[str, Provider]] = MappingProxyType({})
 
 Clock = Callable[[], datetime]
 """Something that tells the time, with a zone."""
@@ -98,7 +101,9 @@ def orders_on(log: Log, provider: str | Provider = DEFAULT_PROVIDER) -> Orders:
     Raises:
         InvalidArgumentError: there is no such provider, or it is none.
     """
-    return Orders(log, *chosen_provider(provider), _now, _resume)
+    known, chosen = chosen_provider(provider)
+    log.declare_rules(rules_of(known))
+    return Orders(log, known, chosen, _now, _resume)
 
 
 def connect_async(
@@ -145,12 +150,13 @@ def open_log(
     create: bool = True,
     clock: Clock | None = None,
     telemetry: bool = False,
-    providers: Mapping[str, Provider] | None = None,
+    providers: Mapping[str, Provider] = NO_PROVIDERS,
     keys: Keys = None,
     needs_keys: bool = True,
 ) -> Log:
-    """Return the log at `url`; as `connect`. Telemetry looks at the orders of `providers`.
+    """Return the log at `url`; as `connect`.
 
+    The rules of `providers` are recorded with what is appended; telemetry looks at their orders.
     Without `needs_keys` an encrypted log is opened without keys too: headers can be read.
     """
     log = _open_store(url, create=create, clock=clock or _now)
@@ -159,11 +165,11 @@ def open_log(
     except BaseException:
         log.close()
         raise
+    log.declare_rules(rules_of(providers))
     if telemetry:
         from lifecycle.log.telemetry import observe
 
-        known = providers or {}
-        observe(log, known, partial(_dead_letters, log), partial(_anomalies, log, known))
+        observe(log, providers, partial(_dead_letters, log), partial(_anomalies, log, providers))
     return log
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import logging
 import pkgutil
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from functools import cache, partial
 from importlib import import_module
 from importlib.metadata import Distribution, EntryPoint, distributions
@@ -24,9 +25,11 @@ from typing import Any, Final, NamedTuple
 from lifecycle import providers
 from lifecycle.core.argument import type_name
 from lifecycle.core.checked_provider import raise_if_not_its_own
+from lifecycle.core.definition import Definition
 from lifecycle.core.provider import Provider
 from lifecycle.core.recognizer import recognizer_of
 from lifecycle.errors import InvalidArgumentError, LifecycleError
+from lifecycle.log.contract import DeclaredRules
 
 LOG: Final = logging.getLogger("lifecycle.provider")
 GROUP: Final = "lifecycle.providers"
@@ -140,6 +143,23 @@ def find_provider(name: str) -> FoundProvider:
     raise InvalidArgumentError("provider", f"{one}, or package.module:NAME", found=name)
 
 
+def find_definition(name: str) -> Definition:
+    """Return the definition that `package.module:NAME` names, or that of the provider there.
+
+    Raises:
+        InvalidArgumentError: there is none, or it cannot be loaded.
+    """
+    module, _, attribute = name.partition(":")
+    try:
+        found: Any = attrgetter(attribute)(import_module(module))
+    except BaseException as raised:  # noqa: BLE001 - whatever a stranger's module does
+        raise_if_not_its_own(raised)
+        raise InvalidArgumentError("rules", f"a definition; {_told(raised)}", found=name) from None
+    if isinstance(found, Definition):
+        return found
+    return recognizer_of(find_provider(name).provider).definition
+
+
 def chosen_provider(provider: str | Provider) -> tuple[Mapping[str, Provider], Provider]:
     """Return the providers that are known with this one, by name, and this one.
 
@@ -149,6 +169,21 @@ def chosen_provider(provider: str | Provider) -> tuple[Mapping[str, Provider], P
     chosen = find_provider(provider).provider if isinstance(provider, str) else provider
     name = recognizer_of(chosen).name
     return MappingProxyType({**known_providers(), name: chosen}), chosen
+
+
+def rules_of(providers: Mapping[str, Provider]) -> dict[str, DeclaredRules]:
+    """Return the definitions of those providers that can be used, and where they were found."""
+    origins = {
+        id(each.provider): each.origin
+        for each in found_providers()
+        if isinstance(each, FoundProvider)
+    }
+    rules = {}
+    for name, provider in providers.items():
+        with suppress(InvalidArgumentError):  # whoever reads with it tells that it is broken
+            definition = recognizer_of(provider).definition
+            rules[name] = DeclaredRules(definition, origins.get(id(provider)))
+    return rules
 
 
 def providers_with(provider: str) -> Mapping[str, Provider]:

@@ -9,13 +9,15 @@ from typing import Any
 
 from msgspec import structs
 
-from lifecycle import connect
 from lifecycle.audit.replay import Replay, replay
+from lifecycle.audit.stream_check import Chain, Links, rederived
+from lifecycle.core.event import Event
 from lifecycle.log.contract import Record
 from lifecycle.log.stores.memory.log import MemoryLog
 from lifecycle.log.view_store import Generation, StoredView
 from lifecycle.providers.instacart import Instacart
 from lifecycle.registry import known_providers
+from tests.without_rules import connect
 
 PROVIDERS = known_providers()
 Differing = tuple[Any, ...]
@@ -80,3 +82,8 @@ class Shown:
 
     def differences(self, providers: Any = PROVIDERS) -> list[Differing]:
         return [tuple(difference) for difference in self.replay(providers).differences]
+
+
+def rederived_events(records: Sequence[Record]) -> list[Event]:
+    """Return the events of one order's records."""
+    return rederived(PROVIDERS["instacart"], records, Chain("a", Links(0), lambda _: None))

@@ -20,7 +20,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Raw, Struct
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
@@ -46,6 +46,7 @@ PLAIN = {
     BaseModel: LAST_MILE.details(),
     Definition: LAST_MILE,
     Hashable: "hashable",
+    Raw: Raw(b'{"a":1}'),
     Routes: Routes(),
     Provider: INSTACART,
     ReceiverLimits: ReceiverLimits(),

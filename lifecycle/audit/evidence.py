@@ -38,6 +38,7 @@ from lifecycle.log.cipher import Cipher
 from lifecycle.log.codec import hash_of, split
 from lifecycle.log.contract import Log, Record
 from lifecycle.log.order_stream import order_in, provider_in
+from lifecycle.log.recorded_rules import recorded_rules
 
 FORMAT: Final = "lifecycle-evidence/1"
 SEAL: Final = "seal"
@@ -106,12 +107,12 @@ def make_evidence(
         InvalidArgumentError: `key` did not sign `note`, or `note` does not go on from `since`.
     """
     size, stream = _size_signed(note, key), stream_of(provider.name, order_id)
-    found, lines, bodies = _told(log, stream, size, bodies)
+    found, told, bodies = _told(log, stream, size, bodies)
     file: dict[str, Any] = {
         "format": FORMAT,
         "proves": what_it_proves(bodies, complete=complete, grown=since is not None),
         "order": {"provider": provider.name, "order_id": order_id, "stream": stream},
-        "records": lines,
+        **told,
         **_checkpoints(log, note, since, size),
         "complete": _ends(log, stream, size, key) if complete else None,
         **derived_from(provider, stream, list(found.values()), bodies, log.cipher),
@@ -140,7 +141,10 @@ def derived_from(
     view, history = folding.view(), folding.history()
     view = view if bodies == "whole" else _without_words(view)
     return {
-        "rules": {"fingerprint": provider.definition.fingerprint},
+        "rules": {
+            "fingerprint": provider.definition.fingerprint,
+            "definition": json.loads(provider.definition.to_json()),
+        },
         "view": view.model_dump(mode="json"),
         "history": [entry.model_dump(mode="json") for entry in history],
         "story": explain_order(view, history).text(),
@@ -191,11 +195,16 @@ def _records_by_index(log: Log, stream: str, size: int) -> dict[int, Record]:
 
 def _told(
     log: Log, stream: str, size: int, bodies: Bodies
-) -> tuple[dict[int, Record], list[dict[str, Any]], Bodies]:
-    """Return the records, their lines, and how the bodies stand in them: of erased ones not."""
+) -> tuple[dict[int, Record], dict[str, Any], Bodies]:
+    """Return the records, their lines and those of the rules, and how the bodies stand in them.
+
+    Of erased ones they do not.
+    """
     found = _records_by_index(log, stream, size)
     lines = _lines(log, found, size, bodies)
-    return found, lines, "left out" if "erased" in lines[0] else bodies
+    rules = _rules_in_force(log, provider_in(stream), found, size)
+    how: Bodies = "left out" if "erased" in lines[0] else bodies
+    return found, {"records": lines, "in_force": rules}, how
 
 
 def _lines(
@@ -235,6 +244,23 @@ def _checkpoints(log: Log, note: Note, since: Note | None, size: int) -> dict[st
 
 def _written(hashes: Sequence[bytes]) -> list[str]:
     return [base64.b64encode(each).decode() for each in hashes]
+
+
+def _rules_in_force(
+    log: Log, provider: str, found: Mapping[int, Record], size: int
+) -> list[dict[str, Any]]:
+    """Return the lines of the rules that were in force while an order's records were appended."""
+    first, last = (at(found.values(), key=_position).position for at in (min, max))
+    recorded = [each.record for each in recorded_rules(log, last).get(provider, [])]
+    before = [each for each in recorded if each.position < first]
+    meanwhile = [each for each in recorded if each.position > first]
+    placed = {LogTree(log).index_of(each): each for each in (*before[-1:], *meanwhile)}
+    covered = {at: each for at, each in placed.items() if at is not None and at < size}
+    return _lines(log, covered, size, "whole")
+
+
+def _position(record: Record) -> int:
+    return record.position
 
 
 def _ends(log: Log, stream: str, size: int, key: PrivateKey) -> dict[str, Any]:

@@ -24,14 +24,14 @@ from lifecycle.audit.export import line_of
 from lifecycle.audit.merkle import TreeHead, is_included, leaf_hash
 from lifecycle.audit.note import Note, PublicKey
 from lifecycle.audit.stream_check import Chain, Links, check
-from lifecycle.core.event import stream_of
+from lifecycle.core.event import Rules, stream_of
 from lifecycle.core.provider import Provider
 from lifecycle.errors import LifecycleError
 from lifecycle.log.cipher import DECRYPTED
-from lifecycle.log.codec import hash_of, parse_header
-from lifecycle.log.contract import Record
+from lifecycle.log.codec import decode, hash_of, parse_header
+from lifecycle.log.contract import CONTROL, Record
 
-_DERIVED: Final = ("view", "history", "story", "picture")
+_DERIVED: Final = ("rules", "view", "history", "story", "picture")
 _BESIDE: Final = {*BODY_FIELDS, "body_masked", "erased", "index", "proof"}
 _MALFORMED: Final = (LookupError, TypeError, ValueError, AttributeError, LifecycleError)
 
@@ -70,7 +70,7 @@ def why_not_folded(file: Mapping[str, Any], providers: Mapping[str, Provider]) -
         return "the bodies are not in the file"
     if provider is None:
         return "the provider is not known here"
-    if file["rules"] != {"fingerprint": provider.definition.fingerprint}:
+    if file["rules"]["fingerprint"] != provider.definition.fingerprint:
         return "it was made under other rules than those of this release"
     return None
 
@@ -103,14 +103,18 @@ def _misled(file: Mapping[str, Any]) -> Iterator[str]:
     if file["proves"] != what_it_proves(_bodies_of(lines), complete=complete, grown=grown):
         yield "it says that it proves something else than it does"
     for line in lines:
-        written = json.loads(line_of(_record(line, order["stream"]), DECRYPTED))
-        names = sorted(
-            name
-            for name in (line.keys() | written.keys()) - _BESIDE
-            if line.get(name) != written.get(name)
-        )
-        if names:
+        if names := _told_otherwise(line, order["stream"]):
             yield f"record {line['version']}: its header says otherwise: {', '.join(names)}"
+    for line in file["in_force"]:
+        if names := _told_otherwise(line, CONTROL):
+            yield f"rules in force: their header says otherwise: {', '.join(names)}"
+
+
+def _told_otherwise(line: Mapping[str, Any], stream: str) -> list[str]:
+    """Return what a line says that its header does not."""
+    written = json.loads(line_of(_record(line, stream), DECRYPTED))
+    names = (line.keys() | written.keys()) - _BESIDE
+    return sorted(name for name in names if line.get(name) != written.get(name))
 
 
 def _bodies_of(lines: Sequence[Mapping[str, Any]]) -> Bodies:
@@ -125,6 +129,7 @@ def _unproved(file: Mapping[str, Any], signer: PublicKey) -> Iterator[str]:
     lines, stream = file["records"], file["order"]["stream"]
     records = [_record(line, stream) for line in lines]
     yield from _misplaced(lines, records, checkpoint.head)
+    yield from _misplaced_rules(file, checkpoint.head)
     yield from _broken(lines, records, stream)
     if file["complete"] is not None:
         yield from _incomplete(file["complete"], records[-1], checkpoint, signer)
@@ -192,6 +197,18 @@ def _misplaced(
         if index <= last:
             yield f"record {record.version} does not stand after the one before it"
         last = index
+
+
+def _misplaced_rules(file: Mapping[str, Any], head: TreeHead) -> Iterator[str]:
+    """Yield the rules in force that the checkpoint did not see, or that are not this provider's."""
+    provider, lines = file["order"]["provider"], file["in_force"]
+    records = [_record(line, CONTROL) for line in lines]
+    for sentence in _misplaced(lines, records, head):
+        yield f"rules in force: {sentence}"
+    for record in records:
+        rules = decode(record)
+        if not isinstance(rules, Rules) or rules.provider != provider:
+            yield f"rules in force: record {record.version} holds no rules of {provider!a}"
 
 
 def _broken(

@@ -9,6 +9,7 @@ empty log that reads them gives the same views.
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Iterator, Mapping
 from heapq import merge
 from itertools import chain
@@ -16,12 +17,13 @@ from typing import Any
 
 from lifecycle.audit.merkle import Frontier
 from lifecycle.audit.tree import leaf_of
-from lifecycle.core.event import Entry, Erased, Event, Reviewed, Unreadable, stream_of
+from lifecycle.core.event import Entry, Erased, Event, Reviewed, Rules, Unreadable, stream_of
 from lifecycle.core.instant import format_instant
 from lifecycle.core.strict_json import compact
 from lifecycle.log.cipher import Cipher
 from lifecycle.log.codec import decode, split
 from lifecycle.log.contract import CONTROL, QUARANTINE, Log, Record
+from lifecycle.log.control_record import ControlEntry
 from lifecycle.log.item_record import ERASED
 from lifecycle.log.jsonl import write_item, write_line
 
@@ -82,33 +84,33 @@ def _recording(entry: Entry) -> Mapping[str, Any] | bytes:
     if isinstance(entry, Unreadable):
         item = write_item(entry)
         return _without_body(item) if entry.reason == ERASED and isinstance(item, dict) else item
-    if isinstance(entry, Reviewed):
-        return {
-            "kind": CONTROL,
-            "control": "reviewed",
-            "subject": entry.subject,
-            "by": entry.by,
-            "why": entry.why,
-            "at": format_instant(entry.reviewed_at),
-        }
-    if isinstance(entry, Erased):
-        return {
-            "kind": CONTROL,
-            "control": "erased",
-            "stream": entry.stream,
-            "item": entry.item,
-            "by": entry.by,
-            "why": entry.why,
-            "at": format_instant(entry.erased_at),
-        }
+    return {"kind": CONTROL, **_control(entry)}
+
+
+def _control(entry: ControlEntry) -> dict[str, Any]:
+    match entry:
+        case Reviewed():
+            said = _said(entry, "subject", "by", "why")
+            return {"control": "reviewed", **said, "at": format_instant(entry.reviewed_at)}
+        case Erased():
+            said = _said(entry, "stream", "item", "by", "why")
+            return {"control": "erased", **said, "at": format_instant(entry.erased_at)}
+        case Rules():
+            said = _said(entry, "provider", "fingerprint", "release", "origin")
+            schema = None if entry.details is None else json.loads(entry.details)
+            table = {"definition": json.loads(entry.definition), "details": schema}
+            return {"control": "rules", **said, **table}
     return {
-        "kind": CONTROL,
         "control": "redriven",
         "item": entry.item,
         "stream": entry.stream,
         "key": entry.key,
         "at": format_instant(entry.redriven_at),
     }
+
+
+def _said(entry: ControlEntry, *names: str) -> dict[str, Any]:
+    return {name: getattr(entry, name) for name in names}
 
 
 def _without_body(line: Mapping[str, Any]) -> Mapping[str, Any]:

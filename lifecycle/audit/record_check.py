@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 from lifecycle.errors import StoredFormatError
 from lifecycle.log.codec import hash_of, is_intact, parse_header
 from lifecycle.log.contract import Record
-from lifecycle.log.header import Bodiless, Header, sections
+from lifecycle.log.header import Bodiless, Header, RulesHeader, sections
 
 _NOTHING: Final = sha256(b"").hexdigest()
 
@@ -43,6 +43,9 @@ def check_record(record: Record, *, decrypted: bool = False) -> CheckedRecord:
         return CheckedRecord(None, hash_of(raw), body, "its header has no end")
     if not is_intact(raw):
         return CheckedRecord(None, hash_of(raw), body, "its header was changed")
+    if isinstance(header, RulesHeader) and not header.is_sound:
+        damage = "its definition is not the one of its fingerprint"
+        return CheckedRecord(None, hash_of(raw), body, damage)
     if isinstance(header, Bodiless):
         found = sha256(body).hexdigest()
         return CheckedRecord(header, hash_of(raw), body, None, _NOTHING, found)

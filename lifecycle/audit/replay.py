@@ -25,6 +25,7 @@ from lifecycle.audit.stream_check import Links
 from lifecycle.core.provider import Provider
 from lifecycle.errors import LostWorkerError
 from lifecycle.log.contract import Log
+from lifecycle.log.recorded_rules import ReturnedRules, recorded_rules, returned_rules
 
 STREAMS_AT_ONCE: Final = 64
 _RANGES_AHEAD: Final = 4
@@ -48,7 +49,8 @@ class Replay:
     `behind` those whose stored view has not taken in all of their records. `linked` says
     whether each record names the one before it in the log; None where the log cannot tell.
     `changed` says for which providers views were stored under another definition: what differs
-    in their views, that change is the cause of.
+    in their views, that change is the cause of. `returned` are rules that were recorded again
+    after others of their provider: overlapping releases, or one that was taken back.
     """
 
     records: int
@@ -59,6 +61,7 @@ class Replay:
     differences: tuple[Difference, ...]
     found: int
     changed: tuple[ChangedDefinition, ...] = ()
+    returned: tuple[ReturnedRules, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -147,6 +150,7 @@ def _added_up(parts: Iterator[Part], log: Log, last: int, progress: Progress | N
         tuple(whole.differences.listed),
         whole.differences.count,
         tuple(whole.changed[name] for name in sorted(whole.changed)),
+        tuple(returned_rules(recorded_rules(log))),
     )
 
 

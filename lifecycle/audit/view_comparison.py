@@ -47,6 +47,16 @@ def differing(
         yield from _unequal_columns(stored, columns, view.digest)
 
 
+def changed_fields(view: OrderView, other: OrderView) -> Iterator[Differing]:
+    """Yield each field in which views of the same events differ that other rules gave.
+
+    What only names the definition does not count, nor do texts for people.
+    """
+    compared = OrderView.model_fields.keys() - _OF_THE_DEFINITION
+    if any(getattr(view, name) != getattr(other, name) for name in compared):
+        yield from _unequal(_flat(as_json(view)), _flat(as_json(other)), ignoring=True)
+
+
 def _is_same(
     definition: Definition, stored: StoredView, fields: dict[str, Any], view: OrderView
 ) -> bool:

@@ -22,7 +22,7 @@ from lifecycle.cli.checkpoint import WitnessKeys, public_key, read_checkpoint, w
 from lifecycle.cli.choice import keys_named, log_at, open_orders
 from lifecycle.cli.evidence import verify_evidence
 from lifecycle.cli.failure import NO, Refusal
-from lifecycle.cli.option import DEFAULT_DATABASE, Database, Json, ProviderName
+from lifecycle.cli.option import DEFAULT_DATABASE, Database, Json, ProviderName, RulesName
 from lifecycle.cli.output import (
     Cell,
     attributes,
@@ -34,10 +34,12 @@ from lifecycle.cli.output import (
     say,
     warn,
 )
+from lifecycle.cli.rules import shadow_replay
 from lifecycle.composition import open_log
 from lifecycle.core.event import Event
 from lifecycle.log.contract import ORDERS, Log
 from lifecycle.log.order_stream import provider_in
+from lifecycle.log.recorded_rules import ReturnedRules
 from lifecycle.registry import known_providers, providers_with
 from lifecycle.service.orders import Orders
 from lifecycle.service.receipt import QuarantineItem
@@ -153,11 +155,15 @@ def replay(
             "--workers", min=0, metavar="N", help="Processes to use; 0 is one a processor."
         ),
     ] = 0,
+    rules: RulesName = None,
     db: Database = DEFAULT_DATABASE,
     provider: ProviderName = None,
     json: Json = False,
 ) -> None:
     """Derive every view anew from the raw bytes, and compare."""
+    if rules is not None:
+        shadow_replay(db, provider, rules, json=json)
+        return
     with log_at(db, provider) as log:
         found = _replayed(log, db, workers, provider)
     if json:
@@ -168,6 +174,7 @@ def replay(
             attributes(found, "ok", *counts)
             | {"differences": differences}
             | ({"changed": changed} if changed else {})
+            | ({"returned": [each._asdict() for each in found.returned]} if found.returned else {})
         )
     else:
         _print_replay(found)
@@ -198,6 +205,8 @@ def _print_replay(found: replaying.Replay) -> None:
         print_table(headings, map(_difference, found.differences))
     for change in found.changed:
         say(_about_change(change), "yellow")
+    for each in found.returned:
+        say(about_return(each), "yellow")
     say(_about_views(found))
     if found.linked is None:
         say("whether nothing is gone from between the records, only verify can tell")
@@ -208,6 +217,15 @@ def _about_change(change: ChangedDefinition) -> str:
         f"the definition of {change.provider!a} was changed since its views were stored: "
         f"from {change.stored} to {change.found}; where they differ, that is the cause; "
         "to store them anew, run: lifecycle views --rebuild"
+    )
+
+
+def about_return(returned: ReturnedRules) -> str:
+    """Return what it means that rules were recorded again after others."""
+    return (
+        f"rules of {returned.provider!a} came back at position {returned.position}: "
+        f"{returned.fingerprint[:12]} by {returned.release}, after others; "
+        "releases overlapped, or one was taken back"
     )
 
 

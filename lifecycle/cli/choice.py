@@ -9,10 +9,11 @@ from typing import Final
 
 from lifecycle.cli.failure import NO, Refusal
 from lifecycle.composition import DEFAULT_PROVIDER, connect, open_log, orders_on
+from lifecycle.core.definition import Definition
 from lifecycle.errors import StoreError
 from lifecycle.log.contract import Log
 from lifecycle.log.order_stream import providers_in, providers_of
-from lifecycle.registry import find_provider, known_providers
+from lifecycle.registry import find_definition, find_provider, known_providers
 from lifecycle.service.orders import Orders
 
 KEYS: Final = "LIFECYCLE_KEYS"
@@ -53,6 +54,15 @@ def orders_with(db: str, provider: str | None, order: str) -> Iterator[Orders]:
     """
     with log_at(db, provider) as log:
         yield orders_on(log, provider or owner_of(log, order))
+
+
+def named_rules(named: str | None) -> str | Definition | None:
+    """Return the rules that a value of `--rules` names: `package.module:NAME` as a definition.
+
+    Raises:
+        InvalidArgumentError: the module has none of that name.
+    """
+    return named if named is None or ":" not in named else find_definition(named)
 
 
 @contextmanager

@@ -19,12 +19,13 @@ import typer
 from lifecycle.cli.choice import log_at, providers_asked
 from lifecycle.cli.failure import DONE, NO, STORE, USAGE
 from lifecycle.cli.option import DEFAULT_DATABASE, Database, Json, ProviderName
-from lifecycle.cli.order_checks import FAR_BEHIND, Check, checks_of_orders
+from lifecycle.cli.order_checks import FAR_BEHIND, Check, check_of_rules, checks_of_orders
 from lifecycle.cli.output import Cell, attributes, counted, print_json, print_table, progress, say
 from lifecycle.composition import orders_on
 from lifecycle.errors import StoreError, StoreUrlError
 from lifecycle.log.contract import ORDERS, Level, Log, Setting
 from lifecycle.log.feed_store import SubscriptionPosition
+from lifecycle.log.recorded_rules import recorded_rules
 from lifecycle.registry import FoundProvider, find_provider, found_providers, known_providers
 from lifecycle.service.attention import (
     hung_deliveries,
@@ -130,12 +131,14 @@ def checks_of_log(log: Log, provider: str | None = None) -> Iterator[Check]:
     yield Check(
         "records", Level.OK, f"{log.last_position()} in the log, of {counted(streams, 'order')}"
     )
-    names = providers_asked(log, provider)
+    names, recorded = providers_asked(log, provider), recorded_rules(log)
     known = [name for name in names if name == provider or name in known_providers()]
     for name in known:
         of = f" of {name}" if len(known) > 1 else ""
         for check in checks_of_orders(orders_on(log, name), find_provider(name)):
             yield check._replace(name=check.name + of)
+        if name in recorded:
+            yield check_of_rules(recorded[name], find_provider(name))._replace(name=f"rules{of}")
     for name in names:
         if name not in known:
             yield _without_provider(log, name)

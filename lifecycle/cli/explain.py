@@ -9,7 +9,7 @@ from typing import Annotated, Final, Literal
 import typer
 
 from lifecycle.audit.explain import Story, explain_order
-from lifecycle.cli.choice import orders_with
+from lifecycle.cli.choice import named_rules, orders_with
 from lifecycle.cli.file import STDOUT, whole_or_not_there
 from lifecycle.cli.option import (
     DEFAULT_DATABASE,
@@ -20,9 +20,11 @@ from lifecycle.cli.option import (
     OrderId,
     Output,
     ProviderName,
+    RulesName,
 )
 from lifecycle.cli.output import print_text
 from lifecycle.diagram.picture import seen_at_once
+from lifecycle.log.look_options import LookOptions
 
 _Form = Literal["text", "markdown", "html"]
 _SUFFIXES: Final[dict[str, _Form]] = {".md": "markdown", ".html": "html", ".htm": "html"}
@@ -41,12 +43,14 @@ def explain(
     as_at: AsAt = None,
     as_of: AsOf = None,
     log_at: LogAt = None,
+    rules: RulesName = None,
     db: Database = DEFAULT_DATABASE,
     provider: ProviderName = None,
 ) -> None:
     """Tell the story of one order in sentences, with both clocks."""
+    how = LookOptions(as_at=as_at, as_of=as_of, log_at=log_at, rules=named_rules(rules))
     with orders_with(db, provider, order) as orders:
-        view, entries = seen_at_once(orders, order, as_at=as_at, as_of=as_of, log_at=log_at)
+        view, entries = seen_at_once(orders, order, **how)
         times = [time for time in (as_at, log_at) if isinstance(time, datetime)]
         undelivered = (each for each in orders.letters.list(all=True) if each.order_id == order)
         delivered = orders.letters.delivered(order)

@@ -103,6 +103,15 @@ LogAt = Annotated[
         help="What the log held then, by its own clock, or up to that position.",
     ),
 ]
+RulesName = Annotated[
+    str | None,
+    typer.Option(
+        "--rules",
+        metavar="RULES",
+        parser=read_provider,
+        help="then, now, a fingerprint, or package.module:NAME: fold by these rules.",
+    ),
+]
 ReceivedSince = Annotated[
     datetime | None,
     time_option(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from itertools import chain
@@ -15,6 +15,7 @@ from lifecycle.core.view import OrderView
 from lifecycle.errors import PoisonedOrdersError, StoredFormatError
 from lifecycle.log.codec import decode_event
 from lifecycle.log.contract import ORDERS, Level, Log
+from lifecycle.log.recorded_rules import RecordedRules, returned_rules
 from lifecycle.projections.stored_views import ViewsStatus
 from lifecycle.registry import FoundProvider
 from lifecycle.service.orders import Orders
@@ -54,6 +55,20 @@ def checks_of_orders(orders: Orders, found: FoundProvider) -> Iterator[Check]:
     if wanted := found.prerequisites:
         needed = "needed: " + "; ".join(wanted)
         yield Check("prerequisites", Level.NOTE, "cannot be seen from here", needed)
+
+
+def check_of_rules(recorded: Sequence[RecordedRules], found: FoundProvider) -> Check:
+    """Return what there is to say about the rules that the log holds of one provider."""
+    last, today = recorded[-1], found.provider.definition.fingerprint
+    said = f"{last.rules.fingerprint[:12]} since position {last.position}, {last.rules.release}"
+    if back := [each.position for each in returned_rules({found.name: recorded})]:
+        again = f"rules came back after others at position {back[-1]}"
+        meaning = f"{again}: releases overlapped, or one was taken back"
+        return Check("rules", Level.NOTE, said, meaning=meaning)
+    if last.rules.fingerprint == today:
+        return Check("rules", Level.OK, said)
+    meaning = f"today's are {today[:12]}; they are recorded with the next event"
+    return Check("rules", Level.NOTE, said, "run: lifecycle replay --rules then", meaning)
 
 
 def _views(orders: Orders) -> Check:

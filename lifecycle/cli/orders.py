@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from lifecycle.cli.choice import log_at as opened_log
-from lifecycle.cli.choice import orders_of_one, orders_with
+from lifecycle.cli.choice import named_rules, orders_of_one, orders_with
 from lifecycle.cli.listing import HEADINGS, Listing
 from lifecycle.cli.option import (
     DEFAULT_DATABASE,
@@ -23,6 +23,7 @@ from lifecycle.cli.option import (
     ProviderName,
     ReceivedBefore,
     ReceivedSince,
+    RulesName,
     span_option,
 )
 from lifecycle.cli.output import (
@@ -46,6 +47,7 @@ from lifecycle.core.strict_json import compact
 from lifecycle.core.view import HistoryEntry, OrderView
 from lifecycle.diagram.picture import seen_at_once
 from lifecycle.diagram.timeline import timeline
+from lifecycle.log.look_options import LookOptions
 from lifecycle.projections.change_feed import EVERY_SECONDS, OrderChange
 
 VERDICT_STYLES: Final = {
@@ -80,14 +82,16 @@ def show(
     as_at: AsAt = None,
     as_of: AsOf = None,
     log_at: LogAt = None,
+    rules: RulesName = None,
     db: Database = DEFAULT_DATABASE,
     provider: ProviderName = None,
     ascii_only: Ascii = False,
     json: Json = False,
 ) -> None:
     """Print the view of one order: everything known about it."""
+    how = LookOptions(as_at=as_at, as_of=as_of, log_at=log_at, rules=named_rules(rules))
     with orders_with(db, provider, order) as orders:
-        view, entries = seen_at_once(orders, order, as_at=as_at, as_of=as_of, log_at=log_at)
+        view, entries = seen_at_once(orders, order, **how)
     if json:
         print_json(view.model_dump(mode="json"))
         return
@@ -102,14 +106,16 @@ def history(
     as_at: AsAt = None,
     as_of: AsOf = None,
     log_at: LogAt = None,
+    rules: RulesName = None,
     db: Database = DEFAULT_DATABASE,
     provider: ProviderName = None,
     ascii_only: Ascii = False,
     json: Json = False,
 ) -> None:
     """Print every event of one order, its verdict and the reason."""
+    how = LookOptions(as_at=as_at, as_of=as_of, log_at=log_at, rules=named_rules(rules))
     with orders_with(db, provider, order) as orders:
-        view, entries = seen_at_once(orders, order, as_at=as_at, as_of=as_of, log_at=log_at)
+        view, entries = seen_at_once(orders, order, **how)
     items = [entry.model_dump(mode="json") for entry in entries]
     if json:
         print_json_array(items)

@@ -91,6 +91,18 @@ def print_json_array(items: Iterable[Any]) -> None:
     _write("\n]\n")
 
 
+def print_json_report(
+    name: str, items: Iterable[Any], totals: Callable[[], Mapping[str, Any]]
+) -> None:
+    """Print one JSON object in constant memory: under `name` a list of items, then the totals."""
+    between = f'{{\n"{name}": [\n'
+    for item in items:
+        _write(between + _json(item))
+        between = ",\n"
+    _write("\n],\n" if between == ",\n" else f'{{\n"{name}": [],\n')
+    _write(_json(totals(), indent=2).removeprefix("{\n") + "\n")
+
+
 def print_fields(fields: Mapping[str, Any]) -> None:
     """Print names and values under each other."""
     width = max(map(len, fields), default=0)

@@ -12,6 +12,7 @@ import typer
 from lifecycle.cli.choice import (
     check_installed,
     log_at,
+    named_rules,
     only_provider,
     orders_with,
     provider_of_a_log,
@@ -28,6 +29,7 @@ from lifecycle.cli.option import (
     LogAt,
     Output,
     ProviderName,
+    RulesName,
 )
 from lifecycle.cli.output import Cell, counted, print_json, print_table, print_text, progress, say
 from lifecycle.composition import orders_on
@@ -35,6 +37,7 @@ from lifecycle.core.definition import Definition
 from lifecycle.diagram import OrderPicture, Picture, Theme, draw_definition, draw_order, draw_stats
 from lifecycle.diagram.fleet import short
 from lifecycle.log.contract import Log
+from lifecycle.log.look_options import LookOptions
 from lifecycle.log.private_file import ORDINARY, PRIVATE
 from lifecycle.projections.stats import LogStats, StateStats
 from lifecycle.registry import find_provider, known_providers
@@ -135,22 +138,22 @@ def diagram(
     as_at: AsAt = None,
     as_of: AsOf = None,
     log_at: LogAt = None,
+    rules: RulesName = None,
     db: Database = DEFAULT_DATABASE,
     provider: ProviderName = None,
 ) -> None:
     """Draw the states and moves, or what happened to one order."""
-    asked = {"--view": view, "--as-at": as_at, "--as-of": as_of, "--log-at": log_at}
-    if order is None and (given := [name for name, value in asked.items() if value is not None]):
-        raise Refusal(f"{given[0]} is about an order; name one with --order ORDER")
+    how = LookOptions(as_at=as_at, as_of=as_of, log_at=log_at, rules=named_rules(rules))
+    if order is None and (given := [n for n, v in {"view": view, **how}.items() if v is not None]):
+        named = given[0].replace("_", "-")
+        raise Refusal(f"--{named} is about an order; name one with --order ORDER")
     shown = view or "path"
     if order is None:
         drawn = find_provider(provider or provider_of_a_log(db, "draw")).provider
         picture = draw_definition(drawn.definition, narrow=narrow)
     else:
         with orders_with(db, provider, order) as orders:
-            picture = draw_order(
-                orders, order, shown, as_at=as_at, as_of=as_of, log_at=log_at, narrow=narrow
-            )
+            picture = draw_order(orders, order, shown, narrow=narrow, **how)
     # A definition is no secret; what became of an order is.
     mode = ORDINARY if order is None else PRIVATE
     write_picture(picture, form_of(form, output) or _USUAL[shown], theme, output, mode=mode)

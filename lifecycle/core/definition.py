@@ -18,16 +18,17 @@ from typing import Any, Final, NamedTuple, Self
 from pydantic import BaseModel, ConfigDict
 from transitions import Machine
 
+from lifecycle.core.definition_json import NOT_WRITTEN, canonical_form, parts_in
 from lifecycle.core.event import EXCHANGE_NAMES
 from lifecycle.core.malformed import (
     described,
-    is_name,
     listed,
     malformed,
     problems_of_moves,
     unfit_details,
     unnamed,
     wrong_anomalies,
+    wrong_awaits,
     wrong_facts,
 )
 from lifecycle.core.strict_json import canonical
@@ -240,6 +241,13 @@ class Definition:
     @cached_property
     def fingerprint(self) -> str:
         """SHA-256 (hex) of the canonical JSON of everything that can change a view."""
+        return hashlib.sha256(self.to_json().encode()).hexdigest()
+
+    def to_json(self) -> str:
+        """Return everything that can change a view, as canonical JSON.
+
+        Of the details it holds the names alone. Texts for people are not in it.
+        """
         content = {
             "name": self.name,
             "states": self.states,
@@ -253,7 +261,24 @@ class Definition:
             "awaits": dict(self.awaits),
             "details": sorted(self.details.model_fields),
         } | ({"numbered": True} if self.numbered else {})
-        return hashlib.sha256(canonical(content)).hexdigest()
+        return canonical(content).decode()
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Self:
+        """Return the definition that `to_json` wrote, with the same fingerprint.
+
+        Its details take any value under the names that were recorded.
+
+        Raises:
+            DefinitionError: it is not what `to_json` writes, or does not hold together.
+            InvalidArgumentError: it is no text.
+        """
+        parts, details = parts_in(text)
+        awaits = {state: Awaits(*expected) for state, expected in parts.pop("awaits").items()}
+        definition = cls.of(Written(**parts, awaits=awaits, details=details))
+        if definition.to_json() != canonical_form(text):
+            raise DefinitionError(definition.name, (NOT_WRITTEN,))
+        return definition
 
     def rank(self, trigger: str | None) -> int:
         """Return the rank of the state that `trigger` names, `NO_RANK` if it names none."""
@@ -286,7 +311,7 @@ class Definition:
 
 def _problems_of_written(written: Written) -> list[str]:
     """Return what cannot be compiled at all, a sentence each."""
-    problems = [*malformed(vars(written)), *_wrong_awaits(written.awaits)]
+    problems = [*malformed(vars(written)), *wrong_awaits(written.awaits, Awaits)]
     problems += [*wrong_anomalies(written.anomalies), *wrong_facts(vars(written))]
     if problems:
         return problems
@@ -311,18 +336,6 @@ def _compile(states: tuple[str, ...], moves: Sequence[Mapping[str, Any]]) -> tup
         for transitions in event.transitions.values()
         for transition in transitions
     )
-
-
-def _wrong_awaits(awaits: object) -> Iterable[str]:
-    if awaits is not None and not isinstance(awaits, Mapping):
-        yield "awaits is no mapping, expected one from states to Awaits"
-        return
-    for state, expected in (awaits or {}).items():
-        told = isinstance(expected, Awaits) and all(isinstance(names, tuple) for names in expected)
-        if not is_name(state):
-            yield "awaits is for something that is no name, expected states"
-        elif not told or not all(is_name(name) for names in expected for name in names):
-            yield f"awaits of {state!a} is no Awaits, expected one of tuples of names"
 
 
 def _problems_of(definition: Definition) -> list[str]:

@@ -361,7 +361,30 @@ class Erased(Value, frozen=True, gc=False):
         return f"<Erased {self.key_id!a}>"
 
 
-Entry = Event | Unreadable | Redriven | Reviewed | Erased
+class Rules(Value, frozen=True, gc=False):
+    """The definition by which a provider's orders are folded from here on.
+
+    Attributes:
+        provider: whose orders.
+        fingerprint: of the definition: the SHA-256 of its JSON.
+        definition: its canonical JSON, as `Definition.to_json` writes it.
+        release: of this library, which folds.
+        origin: where the provider was found; of a package its name and release.
+        details: the JSON schema of what the provider tells of an order; None if it has none.
+    """
+
+    provider: str
+    fingerprint: str
+    definition: str
+    release: str
+    origin: str | None = None
+    details: str | None = None
+
+    def __repr__(self) -> str:
+        return f"<Rules {self.fingerprint[:12]} of {self.provider!a}>"
+
+
+Entry = Event | Unreadable | Redriven | Reviewed | Erased | Rules
 """What the log can append."""
 
 

@@ -62,6 +62,19 @@ def wrong_anomalies(anomalies: object) -> Iterator[str]:
             yield f"anomaly {code!a} has no sentence of up to {MAX_NAME_BYTES} bytes"
 
 
+def wrong_awaits(awaits: object, kind: type[tuple[Any, ...]]) -> Iterator[str]:
+    """Yield what is wrong with what is expected next; for each state it must be of a `kind`."""
+    if awaits is not None and not isinstance(awaits, Mapping):
+        yield "awaits is no mapping, expected one from states to Awaits"
+        return
+    for state, expected in (awaits or {}).items():
+        told = isinstance(expected, kind) and all(isinstance(names, tuple) for names in expected)
+        if not is_name(state):
+            yield "awaits is for something that is no name, expected states"
+        elif not told or not all(is_name(name) for names in expected for name in names):
+            yield f"awaits of {state!a} is no Awaits, expected one of tuples of names"
+
+
 def wrong_facts(parts: Mapping[str, object]) -> Iterator[str]:
     """Yield what is wrong with the facts of a lifecycle that are no lists."""
     if parts["confirmed"] is not None and not is_name(parts["confirmed"]):

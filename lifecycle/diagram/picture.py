@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from inspect import iscoroutinefunction
-from typing import Final, Literal, Protocol
+from typing import Final, Literal, Protocol, Unpack
 
 from lifecycle.core.definition import Definition
 from lifecycle.core.instant import format_instant
@@ -24,6 +24,7 @@ from lifecycle.diagram.svg import rendered, written
 from lifecycle.diagram.theme import Theme
 from lifecycle.errors import InvalidArgumentError
 from lifecycle.log.log_time import LogTime
+from lifecycle.log.look_options import LookOptions
 from lifecycle.projections.stats import LogStats
 
 OrderPicture = Literal["path", "timeline", "sequence"]
@@ -38,26 +39,18 @@ class Source(Protocol):
 
     provider: Provider
 
-    def get(
-        self,
-        order_id: str,
-        *,
-        as_at: datetime | None = None,
-        as_of: datetime | None = None,
-        log_at: LogTime | None = None,
-    ) -> OrderView:
+    def get(self, order_id: str, **how: Unpack[LookOptions]) -> OrderView:
         """Return the view of an order."""
         ...
 
-    def history(
-        self,
-        order_id: str,
-        *,
-        as_at: datetime | None = None,
-        as_of: datetime | None = None,
-        log_at: LogTime | None = None,
-    ) -> tuple[HistoryEntry, ...]:
+    def history(self, order_id: str, **how: Unpack[LookOptions]) -> tuple[HistoryEntry, ...]:
         """Return every event of an order."""
+        ...
+
+    def definition(
+        self, rules: str | Definition | None = None, *, log_at: LogTime | None = None
+    ) -> Definition:
+        """Return the definition that rules name; today's by default."""
         ...
 
 
@@ -158,46 +151,41 @@ def draw_order(
     order_id: str,
     view: OrderPicture = "path",
     *,
-    as_at: datetime | None = None,
-    as_of: datetime | None = None,
-    log_at: LogTime | None = None,
     narrow: bool = False,
+    **how: Unpack[LookOptions],
 ) -> Picture:
-    """Return what happened to an order as a picture, now or as at, as of and log at a time.
+    """Return what happened to an order as a picture, now or as `how` says: see `LookOptions`.
 
     A `narrow` path breaks into shorter rows, for a page of about 900 pixels.
 
     Raises:
-        InvalidArgumentError: there is no such view.
+        InvalidArgumentError: there is no such view, or rules that nothing names.
         UnknownOrderError: nothing is stored about the order, or nothing before that time.
     """
     _check(view)
-    seen, history = seen_at_once(orders, order_id, as_at=as_at, as_of=as_of, log_at=log_at)
-    asked = _asked(as_at, as_of, log_at)
-    return draw_history(orders.provider.definition, seen, history, view, asked=asked, narrow=narrow)
+    _check_orders(orders)
+    definition = orders.provider.definition
+    if how.get("rules") is not None:
+        how["rules"] = definition = orders.definition(how["rules"], log_at=how.get("log_at"))
+    seen, history = seen_at_once(orders, order_id, **how)
+    return draw_history(definition, seen, history, view, asked=_asked(**how), narrow=narrow)
 
 
 def seen_at_once(
-    orders: Source,
-    order_id: str,
-    *,
-    as_at: datetime | None = None,
-    as_of: datetime | None = None,
-    log_at: LogTime | None = None,
+    orders: Source, order_id: str, **how: Unpack[LookOptions]
 ) -> tuple[OrderView, tuple[HistoryEntry, ...]]:
-    """Return the view of an order and its events, both of the same moment.
+    """Return the view of an order and its events, both of the same moment and by the same rules.
 
     Raises:
-        InvalidArgumentError: the orders are none, or must be awaited.
+        InvalidArgumentError: the orders are none, or must be awaited; rules that nothing names.
         UnknownOrderError: nothing is stored about the order, or nothing before that time.
     """
-    for name in ("get", "history"):
-        asked = getattr(orders, name, None)
-        if not callable(asked) or iscoroutinefunction(asked):
-            raise InvalidArgumentError("orders", "Orders, those of connect")
+    _check_orders(orders)
+    if how.get("rules") is not None:
+        how["rules"] = orders.definition(how["rules"], log_at=how.get("log_at"))
     while True:
-        seen = orders.get(order_id, as_at=as_at, as_of=as_of, log_at=log_at)
-        history = orders.history(order_id, as_at=as_at, as_of=as_of, log_at=log_at)
+        seen = orders.get(order_id, **how)
+        history = orders.history(order_id, **how)
         # Nothing is ever taken away: as many events are the same events.
         if len(history) == seen.events:
             return seen, history
@@ -235,16 +223,30 @@ def draw_history(
     return Picture(scene.title, scene, texts)
 
 
+def _check_orders(orders: object) -> None:
+    for name in ("get", "history"):
+        asked = getattr(orders, name, None)
+        if not callable(asked) or iscoroutinefunction(asked):
+            raise InvalidArgumentError("orders", "Orders, those of connect")
+
+
 def _check(view: str) -> None:
     if view not in ORDER_PICTURES:
         raise InvalidArgumentError("view", "one of " + ", ".join(ORDER_PICTURES), found=view)
 
 
-def _asked(as_at: datetime | None, as_of: datetime | None, log_at: LogTime | None) -> str:
+def _asked(
+    *,
+    as_at: datetime | None = None,
+    as_of: datetime | None = None,
+    log_at: LogTime | None = None,
+    rules: str | Definition | None = None,
+) -> str:
     held = format_instant(log_at) if isinstance(log_at, datetime) else f"position {log_at}"
     told = (
         f"as the log held it at {held}" if log_at is not None else "",
         f"as it was known at {format_instant(as_at)}" if as_at is not None else "",
         f"as it was at {format_instant(as_of)}" if as_of is not None else "",
+        f"by the rules {rules.fingerprint[:12]}" if isinstance(rules, Definition) else "",
     )
     return ", ".join(part for part in told if part)

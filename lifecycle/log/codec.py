@@ -30,27 +30,25 @@ from lifecycle.core.event import (
     Event,
     Redriven,
     Reviewed,
+    Rules,
     Unreadable,
 )
 from lifecycle.errors import InvalidArgumentError, StoredFormatError
 from lifecycle.log.cipher import Cipher
 from lifecycle.log.contract import CONTROL, ORDERS, QUARANTINE, Append, Record
+from lifecycle.log.control_record import entry_in, fields_of
 from lifecycle.log.encrypted_body import decrypted, encrypted
 from lifecycle.log.header import (
     FORMAT,
     ControlFields,
     ErasureFields,
-    ErasureHeader,
     EventFields,
     EventHeader,
     Header,
     ItemFields,
     ItemHeader,
     ReviewFields,
-    ReviewHeader,
-    erasure_key,
-    mark_key,
-    review_key,
+    RulesFields,
     sections,
     storable,
     why_misplaced,
@@ -68,7 +66,7 @@ _WRONG_FIELD: Final = "a field of its header is missing or of a wrong type"
 _UNREADABLE: Final = (MsgspecError, UnicodeDecodeError, RecursionError)
 
 _encode: Final = json.Encoder().encode
-_Fields = EventFields | ItemFields | ControlFields | ReviewFields | ErasureFields
+_Fields = EventFields | ItemFields | ControlFields | ReviewFields | ErasureFields | RulesFields
 _parse: Final[Callable[[bytes], Header]] = json.Decoder(Header).decode
 # Decode the fields once before they are stored: whatever is stored can be decoded.
 _check_fields: Final = json.Decoder(_Fields).decode
@@ -89,7 +87,7 @@ def prepare(entry: Entry) -> Append:
     except (MsgspecError, TypeError, ValueError, AttributeError, OverflowError):
         raise InvalidArgumentError(
             "the entry",
-            "an Event, an Unreadable, a Redriven, a Reviewed or an Erased, its times with a zone",
+            "an Event, Unreadable, Redriven, Reviewed, Erased or Rules, its times with a zone",
         ) from None
 
 
@@ -196,12 +194,7 @@ def decode(record: Record, cipher: Cipher | None = None) -> Entry:
                 return erased_item(fields)
             body, context = plain
         return item_of(fields, body, context)
-    if isinstance(fields, ReviewHeader):
-        return Reviewed(fields.subject, fields.by, fields.why, fields.at)
-    if isinstance(fields, ErasureHeader):
-        what = (fields.stream, fields.key_id, fields.by, fields.why, fields.at)
-        return Erased(*what, fields.item)
-    return Redriven(fields.item, fields.stream, fields.key, fields.at)
+    return entry_in(fields)
 
 
 def decode_event(record: Record, cipher: Cipher | None = None) -> Event:
@@ -273,29 +266,8 @@ def _prepared(entry: Entry) -> Append:
         hashes = _hash(entry.body), None if context is None else _hash(context)
         opening = _opening(item_fields(entry, *hashes))
         return Append(QUARANTINE, ItemHeader.TOPIC, "", "", opening, entry.body, context)
-    if isinstance(entry, Reviewed):
-        at = utc(entry.reviewed_at)
-        review = ReviewFields(v=FORMAT, subject=entry.subject, by=entry.by, why=entry.why, at=at)
-        return Append(CONTROL, "reviewed", review_key(review.subject), "", _opening(review), b"")
-    if isinstance(entry, Erased):
-        erasure = _erasure(entry)
-        key = erasure_key(entry.stream, entry.item)
-        return Append(CONTROL, ErasureHeader.TOPIC, key, "", _opening(erasure), b"")
-    item, stream, at = entry.item, entry.stream, utc(entry.redriven_at)
-    mark = ControlFields(v=FORMAT, kind="redriven", item=item, stream=stream, key=entry.key, at=at)
-    return Append(CONTROL, mark.kind, mark_key(item), "", _opening(mark), b"")
-
-
-def _erasure(entry: Erased) -> ErasureFields:
-    return ErasureFields(
-        v=FORMAT,
-        stream=entry.stream,
-        item=entry.item,
-        key_id=entry.key_id,
-        by=entry.by,
-        why=entry.why,
-        at=utc(entry.erased_at),
-    )
+    fields, (key, digest) = fields_of(entry)
+    return Append(CONTROL, fields.topic, key, digest, _opening(fields), b"")
 
 
 def _opening(fields: _Fields) -> bytes:
@@ -389,7 +361,7 @@ def _encodable(value: Any) -> Any:
     match value:
         case str():
             return value.encode("utf-8", "backslashreplace").decode()
-        case Event() | Unreadable() | Redriven() | Reviewed() | Erased() | Arrival():
+        case Event() | Unreadable() | Redriven() | Reviewed() | Erased() | Rules() | Arrival():
             return type(value)(*map(_encodable, structs.astuple(value)))
         case tuple():
             return tuple(map(_encodable, value))

@@ -3,17 +3,19 @@
 Each order has a stream of its own (`order:<provider>:<order_id>`), with versions
 1, 2, 3, ... without gaps; `position` is the place in the whole log. What could not be
 read lies in the stream `quarantine` of the same log. Records that are about no one order,
-as that item 7 of the quarantine was re-driven, lie in the stream `control`; they have an
-identity as events have one, and to append one again is harmless.
+as that item 7 of the quarantine was re-driven, or by which rules orders are folded from here
+on, lie in the stream `control`; they have an identity as events have one, and to append one
+again is harmless.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final, NamedTuple, Protocol, runtime_checkable
 
+from lifecycle.core.definition import Definition
 from lifecycle.core.event import Entry
 from lifecycle.log.cipher import Cipher
 from lifecycle.log.feed_store import FeedStore
@@ -192,6 +194,13 @@ class Setting(NamedTuple):
     level: Level = Level.OK
 
 
+class DeclaredRules(NamedTuple):
+    """The definition by which a provider's orders are folded, and where the provider was found."""
+
+    definition: Definition
+    origin: str | None = None
+
+
 class Log(Protocol):
     """An append-only log. Every method may be called from any thread.
 
@@ -236,6 +245,14 @@ class Log(Protocol):
 
     def index_links(self) -> None:
         """Add to the index what it lacks of the links that the log holds; reads all of the log."""
+        ...
+
+    def declare_rules(self, rules: Mapping[str, DeclaredRules]) -> None:
+        """Have the rules of providers recorded where they are not the last ones of theirs there.
+
+        With the next event of the provider, in the same commit and before it; once for each
+        opening of the log. They take the place of those declared before.
+        """
         ...
 
     def append(self, entry: Entry, *, expected_version: int | None = None) -> Append:

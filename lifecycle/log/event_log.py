@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from types import TracebackType
@@ -20,7 +20,15 @@ from lifecycle.errors import (
 from lifecycle.log.append_queue import AppendQueue, AsyncAppendQueue, ThreadBatch
 from lifecycle.log.cipher import Cipher
 from lifecycle.log.codec import parse_header, prepare, prepare_for_encryption, split
-from lifecycle.log.contract import CONTROL, MAX_POSITION, ORDERS, Append, Record, Setting
+from lifecycle.log.contract import (
+    CONTROL,
+    MAX_POSITION,
+    ORDERS,
+    Append,
+    DeclaredRules,
+    Record,
+    Setting,
+)
 from lifecycle.log.encrypted_views import EncryptedViews
 from lifecycle.log.feed_store import FeedStore
 from lifecycle.log.header import Bodiless, storable
@@ -131,6 +139,10 @@ class EventLog:
         self._prepare = prepare_for_encryption
         if self.views is not None:
             self.views = EncryptedViews(self.views, self.cipher)
+
+    def declare_rules(self, rules: Mapping[str, DeclaredRules]) -> None:
+        """Have the rules of providers recorded before their next events, where they are new."""
+        self._writer.rules.declare(rules)
 
     def append(self, entry: Entry, *, expected_version: int | None = None) -> Append:
         """Append one entry; concurrent callers share a commit.

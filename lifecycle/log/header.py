@@ -7,9 +7,10 @@ nothing is left out, and a field that a later release adds is passed over.
 from __future__ import annotations
 
 from datetime import datetime
+from hashlib import sha256
 from typing import Annotated, ClassVar, Final, Literal
 
-from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
 from lifecycle.core.event import Kind
 from lifecycle.log.contract import CONTROL, MAX_POSITION, ORDERS, QUARANTINE, Record
@@ -21,6 +22,10 @@ Time = Annotated[datetime, Meta(tz=True)]
 
 Link = tuple[str, int, str]
 """Names a record of the log: its stream, its version and the hash of its header."""
+
+
+RULES: Final = "rules:"
+"""How the keys begin by which rules are known."""
 
 
 def storable(text: str) -> str:
@@ -43,6 +48,11 @@ def erasure_key(stream: str, item: int | None) -> str:
 def review_key(subject: str) -> str:
     """Return what a review is known by: there is one a subject."""
     return f"reviewed:{subject}"
+
+
+def rules_key(provider: str) -> str:
+    """Return what the rules of a provider are known by: the last of them are in force."""
+    return f"{RULES}{provider}"
 
 
 class _Fields(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, tag_field="record"):
@@ -117,9 +127,16 @@ class ControlFields(
     key: str
     at: Time
 
+    @property
+    def topic(self) -> str:
+        """The topic of its record."""
+        return self.kind
+
 
 class ReviewFields(_Fields, frozen=True, kw_only=True, omit_defaults=True, gc=False, tag="review"):
     """What is known of a review before it has a place."""
+
+    topic: ClassVar = "reviewed"
 
     subject: str
     by: str
@@ -132,12 +149,30 @@ class ErasureFields(
 ):
     """What is known of an erasure before it has a place."""
 
+    topic: ClassVar = "erased"
+
     stream: str
     item: int | None = None
     key_id: str
     by: str
     why: str
     at: Time
+
+
+class RulesFields(_Fields, frozen=True, kw_only=True, omit_defaults=True, gc=False, tag="rules"):
+    """What is known of the rules of a provider before they have a place.
+
+    `definition` and `details` stand there as they were written, byte for byte.
+    """
+
+    topic: ClassVar = "rules"
+
+    provider: str
+    fingerprint: str
+    release: str
+    origin: str | None = None
+    definition: Raw
+    details: Raw
 
 
 class EventHeader(
@@ -201,7 +236,7 @@ class ControlHeader(
     @property
     def kind_of_record(self) -> str:
         """The topic that it calls for."""
-        return self.kind
+        return self.topic
 
     @property
     def identity(self) -> tuple[str, str]:
@@ -214,9 +249,8 @@ class ReviewHeader(
 ):
     """The header of a review."""
 
-    TOPIC: ClassVar = "reviewed"
     stored_in: ClassVar = CONTROL
-    kind_of_record: ClassVar = TOPIC
+    kind_of_record: ClassVar = ReviewFields.topic
 
     recorded_at: Time
     version: int
@@ -234,9 +268,8 @@ class ErasureHeader(
 ):
     """The header of an erasure."""
 
-    TOPIC: ClassVar = "erased"
     stored_in: ClassVar = CONTROL
-    kind_of_record: ClassVar = TOPIC
+    kind_of_record: ClassVar = ErasureFields.topic
 
     recorded_at: Time
     version: int
@@ -249,7 +282,31 @@ class ErasureHeader(
         return erasure_key(self.stream, self.item), ""
 
 
-Bodiless = ControlHeader | ReviewHeader | ErasureHeader
+class RulesHeader(
+    RulesFields, frozen=True, kw_only=True, omit_defaults=True, gc=False, tag="rules"
+):
+    """The header of the rules of a provider."""
+
+    stored_in: ClassVar = CONTROL
+    kind_of_record: ClassVar = RulesFields.topic
+
+    recorded_at: Time
+    version: int
+    previous: str | None = None
+    after: Link | None = None
+
+    @property
+    def identity(self) -> tuple[str, str]:
+        """The key and the digest of the record in its stream."""
+        return rules_key(self.provider), self.fingerprint
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether the definition is the one of the fingerprint."""
+        return sha256(self.definition).hexdigest() == self.fingerprint
+
+
+Bodiless = ControlHeader | ReviewHeader | ErasureHeader | RulesHeader
 """The header of a record that is about no one order."""
 
 Header = EventHeader | ItemHeader | Bodiless

@@ -12,7 +12,7 @@ from lifecycle.log.header import ErasureHeader
 
 def erasure_in(record: Record) -> ErasureHeader | None:
     """Return the erasure that a record tells of; None if it tells of none, or cannot be read."""
-    if record.topic != ErasureHeader.TOPIC:
+    if record.topic != ErasureHeader.topic:
         return None
     try:
         header, _ = header_and_body(record)

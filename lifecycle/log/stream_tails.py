@@ -8,7 +8,7 @@ from typing import Final
 from lifecycle.errors import StoredFormatError
 from lifecycle.log.codec import hash_of, parse_header
 from lifecycle.log.contract import CONTROL, MAX_POSITION, QUARANTINE, Outcome, StreamPosition
-from lifecycle.log.header import why_out_of_bounds
+from lifecycle.log.header import RULES, why_out_of_bounds
 from lifecycle.log.recorder import STREAMS_AT_ONCE, Head, Recorder
 
 _LAST_VERSION: Final = 2**63 - 1
@@ -109,9 +109,27 @@ class QuarantineTail(StreamTail):
 
 
 class ControlTail(StreamTail):
-    """Where the control stream stands: a damaged record, one item's matter, is passed over."""
+    """Where the control stream stands: a damaged record, one item's matter, is passed over.
+
+    Of the rules of a provider the last count: the same again after others are new.
+    """
 
     __slots__ = ()
+
+    def place(self, key: str, digest: str) -> tuple[Outcome, StreamPosition]:
+        """Return what an entry is to this stream, and its place: the next one if it is new."""
+        if key.startswith(RULES) and self.find(key, digest) is None:
+            self._forget(key)
+        return super().place(key, digest)
+
+    def put(self, key: str, digest: str, place: StreamPosition) -> None:
+        """Remember where an entry stands."""
+        if key.startswith(RULES):
+            self._forget(key)
+        super().put(key, digest, place)
+
+    def _forget(self, key: str) -> None:
+        self.size -= self._contents.pop(key, None) is not None
 
     def add(self, head: Head) -> None:
         """Take in the next stored record.

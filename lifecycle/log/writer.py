@@ -33,6 +33,7 @@ from lifecycle.log.link_store import OrderLink
 from lifecycle.log.recorder import InDoubtError, Recorder, Tip, TryAgainError
 from lifecycle.log.retry_policy import RetryPolicy
 from lifecycle.log.stream_tails import StreamTail, StreamTails, Tails
+from lifecycle.log.unrecorded_rules import UnrecordedRules
 
 LOG: Final = logging.getLogger("lifecycle.log")
 """Logs what was stored and where; never order ids or content."""
@@ -125,6 +126,7 @@ class Writer:
         self._retry_timeout = retry_timeout
         self._tails = StreamTails(recorder)
         self.cipher: Cipher | None = None
+        self.rules = UnrecordedRules()
 
     def commit(self, group: Sequence[Batch]) -> None:
         """Settle every batch. Propagates no `Exception`; interrupted, some may stay unsettled."""
@@ -144,6 +146,10 @@ class Writer:
     def _commit(self, group: Sequence[Batch]) -> None:
         retries: RetryPolicy | None = None
         doubts: list[AppendPlan] = []
+        if (streams := self.rules.streams) and any(
+            append.stream.startswith(streams) for batch in group for append in batch.appends
+        ):
+            group = [*self.rules.batches_before(group), *group]
         while True:
             try:
                 return self._write(group, doubts, exclusive=retries is not None)

@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import Final, NoReturn, Self, Unpack, cast
 
 from lifecycle.core.argument import check_callable
+from lifecycle.core.definition import Definition
 from lifecycle.core.event import Event, Kind, Unreadable
 from lifecycle.core.fold import Folding
 from lifecycle.core.provider import Provider
@@ -23,6 +24,7 @@ from lifecycle.core.view import HistoryEntry, OrderView
 from lifecycle.errors import NotEnteredError, StoredFormatError, StoreError, VersionConflictError
 from lifecycle.log.contract import Append, Log, Outcome
 from lifecycle.log.log_time import LogTime
+from lifecycle.log.look_options import LookOptions
 from lifecycle.projections.async_subscription import AsyncSubscription, AwaitedHandler
 from lifecycle.projections.change_feed import EVERY_SECONDS, OrderChange, changes, checked_seconds
 from lifecycle.projections.dead_letters import DeadLetters
@@ -42,6 +44,7 @@ from lifecycle.service.arrival_reader import (
 )
 from lifecycle.service.attention import OVERDUE_AFTER, AttentionItem, checked_span
 from lifecycle.service.begun_request import BegunRequest
+from lifecycle.service.chosen_rules import chosen_definition
 from lifecycle.service.costly_bodies import is_costly, uncollected
 from lifecycle.service.erasure import ErasesAsync, Erasure
 from lifecycle.service.figures import Figures
@@ -184,29 +187,24 @@ class AsyncOrders(Writes[Awaitable[AsyncReceipt]], ErasesAsync):
             receipts += await self._append(bodies)
         return receipts
 
-    async def get(
-        self,
-        order_id: str | int,
-        *,
-        as_at: datetime | None = None,
-        as_of: datetime | None = None,
-        log_at: LogTime | None = None,
-    ) -> OrderView:
+    async def get(self, order_id: str | int, **how: Unpack[LookOptions]) -> OrderView:
         """Return the view of an order, proved current; as `Orders.get`."""
-        look = self._service.look
-        return await asyncio.to_thread(look, order_id, as_at, as_of, log_at, Folding.view)
+        return await asyncio.to_thread(partial(self._service.look, order_id, Folding.view, **how))
 
     async def history(
-        self,
-        order_id: str | int,
-        *,
-        as_at: datetime | None = None,
-        as_of: datetime | None = None,
-        log_at: LogTime | None = None,
+        self, order_id: str | int, **how: Unpack[LookOptions]
     ) -> tuple[HistoryEntry, ...]:
         """Return every event with verdict and reason; as `Orders.history`."""
-        look = self._service.look
-        return await asyncio.to_thread(look, order_id, as_at, as_of, log_at, Folding.history)
+        return await asyncio.to_thread(
+            partial(self._service.look, order_id, Folding.history, **how)
+        )
+
+    async def definition(
+        self, rules: str | Definition | None = None, *, log_at: LogTime | None = None
+    ) -> Definition:
+        """Return the definition that `rules` name; as `Orders.definition`."""
+        named = partial(chosen_definition, self.log, self.provider, rules, log_at)
+        return await asyncio.to_thread(named)
 
     async def find(
         self,

@@ -10,6 +10,7 @@ from itertools import islice
 from typing import Final, TypeVar, Unpack
 
 from lifecycle.core.change import Change
+from lifecycle.core.definition import Definition
 from lifecycle.core.event import Entry, Event, Redriven, Reviewed, Unreadable, stream_of
 from lifecycle.core.fold import Folding
 from lifecycle.core.instant import format_instant
@@ -25,6 +26,7 @@ from lifecycle.log.codec import decode_event
 from lifecycle.log.contract import ORDERS, Append, Log, Outcome, Record
 from lifecycle.log.item_record import ERASED
 from lifecycle.log.log_time import LogTime, last_position
+from lifecycle.log.look_options import LookOptions
 from lifecycle.log.view_store import Conditions
 from lifecycle.projections.change_feed import Feed
 from lifecycle.projections.fold_cache import FoldCache, why_unfoldable
@@ -55,6 +57,7 @@ from lifecycle.service.begun_request import (
     newest_request,
     next_number,
 )
+from lifecycle.service.chosen_rules import chosen_definition
 from lifecycle.service.erasure import Erasure
 from lifecycle.service.figures import Figures, figures_of
 from lifecycle.service.order_links import OrderLinks
@@ -159,52 +162,50 @@ class OrderService:
         )
 
     def look(
-        self,
-        order_id: str | int,
-        as_at: datetime | None,
-        as_of: datetime | None,
-        log_at: LogTime | None,
-        look: Callable[[Folding], T],
+        self, order_id: str | int, look: Callable[[Folding], T], **how: Unpack[LookOptions]
     ) -> T:
-        """Return what `look` sees of an order now, or as at, as of and log at a time.
+        """Return what `look` sees of an order now, or as `how` says.
 
         Raises:
             UnknownOrderError: nothing is stored about it, or nothing before that time.
         """
         wanted = order_id if isinstance(order_id, str) else checked_order_id(order_id)
-        if as_at is None and as_of is None and log_at is None:
+        if all(each is None for each in how.values()):
             stream = stream_of(self.provider.name, wanted)
             seen = self._fold_cache.now(self.provider, stream, look)
             if seen is None:
                 raise UnknownOrderError(self.provider.name, wanted)
             return seen
-        return self._look_back(wanted, look, as_at, as_of, log_at)
+        return self._look_back(wanted, look, **how)
 
     def _look_back(
         self,
         wanted: str,
         look: Callable[[Folding], T],
-        as_at: datetime | None,
-        as_of: datetime | None,
-        log_at: LogTime | None,
+        *,
+        as_at: datetime | None = None,
+        as_of: datetime | None = None,
+        log_at: LogTime | None = None,
+        rules: str | Definition | None = None,
     ) -> T:
         as_at = _checked_or_none("as_at", as_at)
         as_of = _checked_or_none("as_of", as_of)
         until = last_position(self.log, log_at)
+        definition = chosen_definition(self.log, self.provider, rules, until)
 
         def look_back(folding: Folding) -> T | None:
             chosen = [
                 e for e in folding.events if is_before(e, as_at=as_at, as_of=as_of, until=until)
             ]
-            return look(Folding.of(self.provider.definition, chosen)) if chosen else None
+            return look(Folding.of(definition, chosen)) if chosen else None
 
         stream = stream_of(self.provider.name, wanted)
         seen = self._fold_cache.now(self.provider, stream, look_back)
         if seen is None:
-            at = log_at if isinstance(log_at, datetime) else None
-            times = [format_instant(time) for time in (as_at, as_of, at) if time is not None]
-            before = min(times, default=f"position {until}, that one included")
-            raise UnknownOrderError(self.provider.name, wanted, before=before)
+            asked = (as_at, as_of, log_at)
+            times = [format_instant(time) for time in asked if isinstance(time, datetime)]
+            end = None if until is None else f"position {until}, that one included"
+            raise UnknownOrderError(self.provider.name, wanted, before=min(times, default=end))
         return seen
 
     def find(

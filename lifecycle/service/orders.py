@@ -16,6 +16,7 @@ from threading import Event as Signal
 from typing import Final, Self, Unpack
 
 from lifecycle.core.argument import check_callable
+from lifecycle.core.definition import Definition
 from lifecycle.core.event import Unreadable
 from lifecycle.core.fold import Folding
 from lifecycle.core.provider import Provider
@@ -23,6 +24,7 @@ from lifecycle.core.view import HistoryEntry, OrderView
 from lifecycle.errors import StoredFormatError, StoreError, VersionConflictError
 from lifecycle.log.contract import Log, Outcome
 from lifecycle.log.log_time import LogTime
+from lifecycle.log.look_options import LookOptions
 from lifecycle.projections.change_feed import EVERY_SECONDS, OrderChange, changes, followed
 from lifecycle.projections.dead_letters import DeadLetters
 from lifecycle.projections.dispatcher import ATTEMPTS, PAUSE, TIMEOUT, DeliveryPolicy
@@ -32,6 +34,7 @@ from lifecycle.projections.subscription import Handler, Subscription
 from lifecycle.service.arrival_reader import Body, Context, Entries, Kept, Line, checked_lines
 from lifecycle.service.attention import OVERDUE_AFTER, AttentionItem
 from lifecycle.service.begun_request import BegunRequest
+from lifecycle.service.chosen_rules import chosen_definition
 from lifecycle.service.erasure import Erases
 from lifecycle.service.figures import Figures
 from lifecycle.service.order_service import OrderService, ReadAgain, is_first
@@ -172,39 +175,35 @@ class Orders(Writes[Receipt], Erases):
             receipts += self._append(entries)
         return receipts
 
-    def get(
-        self,
-        order_id: str | int,
-        *,
-        as_at: datetime | None = None,
-        as_of: datetime | None = None,
-        log_at: LogTime | None = None,
-    ) -> OrderView:
+    def get(self, order_id: str | int, **how: Unpack[LookOptions]) -> OrderView:
         """Return the view of an order, proved current against the log.
 
-        `as_at` shows what was known then (received by that time, which whoever recorded an
-        event gave), `as_of` what was so then (by the provider's clock), `log_at` what the log
-        held then by its own clock, or up to a position. Times need a zone; all may be combined.
+        Args:
+            order_id: the order's id.
+            how: as at, as of and log at a time, and by which rules: see `LookOptions`.
 
         Raises:
             UnknownOrderError: nothing is stored about it, or nothing before that time.
+            InvalidArgumentError: a time without a zone, or rules that nothing names.
         """
-        return self._service.look(order_id, as_at, as_of, log_at, Folding.view)
+        return self._service.look(order_id, Folding.view, **how)
 
-    def history(
-        self,
-        order_id: str | int,
-        *,
-        as_at: datetime | None = None,
-        as_of: datetime | None = None,
-        log_at: LogTime | None = None,
-    ) -> tuple[HistoryEntry, ...]:
+    def history(self, order_id: str | int, **how: Unpack[LookOptions]) -> tuple[HistoryEntry, ...]:
         """Return every event of an order in canonical order, with verdict and reason.
 
-        Raises:
-            UnknownOrderError: nothing is stored about it, or nothing before that time.
+        Arguments and errors are those of `get`.
         """
-        return self._service.look(order_id, as_at, as_of, log_at, Folding.history)
+        return self._service.look(order_id, Folding.history, **how)
+
+    def definition(
+        self, rules: str | Definition | None = None, *, log_at: LogTime | None = None
+    ) -> Definition:
+        """Return the definition that `rules` name, as in `LookOptions`; today's by default.
+
+        Raises:
+            InvalidArgumentError: none are recorded that they name.
+        """
+        return chosen_definition(self.log, self.provider, rules, log_at)
 
     def find(
         self,

@@ -40,7 +40,7 @@ from eventsourcing.sqlite import SQLiteFactory, SQLiteTrackingRecorder
 from eventsourcing.system import Follower, NotificationLogReader
 from eventsourcing.utils import Environment
 
-from lifecycle import Event, StoredFormatError, StoreMissingError, Unreadable, connect
+from lifecycle import Event, StoredFormatError, StoreMissingError, Unreadable
 from lifecycle.audit.export import export
 from lifecycle.audit.replay import replay
 from lifecycle.audit.verify import verify
@@ -48,6 +48,7 @@ from lifecycle.composition import initialize
 from lifecycle.persistence import Factory, LogMapper, OrderLog
 from lifecycle.registry import known_providers
 from tests.contract.test_library_cases import published
+from tests.without_rules import connect
 
 MODULE = {"PERSISTENCE_MODULE": "lifecycle.persistence"}
 STREAM = "order:instacart:xyz"

@@ -21,7 +21,7 @@ from functools import partial
 from itertools import groupby
 from pathlib import Path
 from types import ModuleType
-from typing import Any, ParamSpec, TypeVar, get_args
+from typing import Any, ParamSpec, TypeVar, Unpack, get_args, get_origin, get_type_hints
 
 from pydantic import BaseModel
 
@@ -318,12 +318,34 @@ def parameters(function: Callable[..., object]) -> str:
     """Return a signature without types: the names, and the defaults."""
     signature = inspect.signature(function)
     bare = [
-        parameter.replace(annotation=inspect.Parameter.empty)
+        each.replace(annotation=inspect.Parameter.empty)
         for parameter in signature.parameters.values()
         if parameter.name != "self"
+        for each in unpacked(function, parameter)
     ]
     told = str(signature.replace(parameters=bare, return_annotation=inspect.Signature.empty))
     return re.sub(r"<class '[\w.]*?(\w+)'>|<function (\w+) at \w+>", r"\1\2", told)
+
+
+class LeftOut:
+    """A default that only the options' own description tells."""
+
+    def __repr__(self) -> str:
+        return "..."
+
+
+def unpacked(
+    function: Callable[..., object], parameter: inspect.Parameter
+) -> list[inspect.Parameter]:
+    """Return the options that a parameter stands for; any other parameter as it is."""
+    if parameter.kind is not inspect.Parameter.VAR_KEYWORD:
+        return [parameter]
+    hint = get_type_hints(inspect.unwrap(function)).get(parameter.name)
+    if get_origin(hint) is not Unpack:
+        return [parameter]
+    options = get_type_hints(get_args(hint)[0])
+    only = inspect.Parameter.KEYWORD_ONLY
+    return [inspect.Parameter(name, only, default=LeftOut()) for name in options]
 
 
 def decisions() -> str:

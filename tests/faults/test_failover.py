@@ -11,6 +11,7 @@ import pytest
 from lifecycle import Outcome, connect
 from lifecycle.audit.verify import verify
 from lifecycle.errors import StoreMissingError, StoreUnavailableError
+from lifecycle.log.contract import CONTROL
 from tests.polling import wait_until
 from tests.postgres_programs import NoServerError
 from tests.postgres_server import SUPERUSER, following, running
@@ -93,4 +94,5 @@ def test_writers_go_on_at_the_standby_that_takes_over(pair):
             receipt.position for receipt in before[14:]
         ]
         assert verify(orders.log).ok
-        assert sum(1 for _ in orders.log.scan()) == 40
+        assert orders.log.read(CONTROL)[0].position == 1
+        assert sum(1 for _ in orders.log.scan()) == 1 + 40

@@ -21,7 +21,7 @@ from eventsourcing.sqlite import SQLiteApplicationRecorder, SQLiteDatastore
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lifecycle import Outcome, connect
+from lifecycle import Outcome
 from lifecycle.audit.export import export
 from lifecycle.audit.log_copy import copy
 from lifecycle.audit.replay import replay
@@ -35,6 +35,7 @@ from lifecycle.service.orders import Orders
 from lifecycle.service.receipt import DAMAGED
 from tests.scenario.command_line import run
 from tests.tampered import header_hash, resealed
+from tests.without_rules import connect
 
 PREFIX = "order:instacart:"
 HONEST = ("a", "b", "c")

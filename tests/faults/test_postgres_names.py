@@ -287,7 +287,7 @@ def test_the_sql_that_is_printed_springs_no_trap(trapped):
         for _ in range(2):
             owner.execute(printed.stdout)
     with connect(url.replace("postgres@", "appends@"), create=False) as orders:
-        assert orders.record_callback(b'{"id": "xyz", "status": "brand_new"}').position == 1
+        assert orders.record_callback(b'{"id": "xyz", "status": "brand_new"}').position == 2
         orders.log.settings()
 
 

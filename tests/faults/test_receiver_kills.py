@@ -22,6 +22,7 @@ from lifecycle.audit.verify import verify
 from lifecycle.http.receiver import BearerTokens, Receiver
 from lifecycle.http.receiver.tokens import Tokens
 from lifecycle.log.codec import split
+from lifecycle.log.contract import CONTROL
 from tests.faults.children import Child
 from tests.receiving import BODY, CLIENT, KEY, SETUP
 from tests.serving import ask, connected
@@ -102,7 +103,7 @@ def kill_again_and_again(path: Path, kills: int, how: Callable[[Record], Record]
 def stored(path: Path) -> Counter[bytes]:
     with connect(f"sqlite:///{path}", create=False) as orders:
         assert verify(orders.log).ok
-        return Counter(split(record)[1] for record in orders.log.scan())
+        return Counter(split(record)[1] for record in orders.log.scan() if record.stream != CONTROL)
 
 
 def test_kills_under_load_lose_nothing_acknowledged_and_double_nothing(tmp_path):

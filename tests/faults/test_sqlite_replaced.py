@@ -14,7 +14,6 @@ from typing import Any
 
 import pytest
 
-from lifecycle import connect
 from lifecycle.audit.verify import verify
 from lifecycle.errors import StoreUnavailableError
 from lifecycle.log.codec import decode_event
@@ -26,6 +25,7 @@ from lifecycle.log.stores.sqlite.log import SQLiteLog
 from lifecycle.log.view_store import Generation, Phase
 from tests.contract.entries import event, stream
 from tests.faults.children import Child
+from tests.without_rules import connect
 
 SETTLED_SECONDS = 0.05
 

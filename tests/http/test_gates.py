@@ -40,6 +40,7 @@ from lifecycle.http.receiver import (
     unauthorized,
 )
 from lifecycle.log.codec import split
+from lifecycle.log.contract import CONTROL
 from tests.receiving import BODY, SETUP
 from tests.serving import Answer, asgi_server, ask, bearer, connected, wsgi_server
 from tests.signed_provider import Crates
@@ -212,7 +213,7 @@ def posted(port: int, headers: Mapping[str, str], body: bytes = BODY) -> Answer:
 
 def stored(url: str) -> list[bytes]:
     with connect(url) as orders:
-        return [split(record)[1] for record in orders.log.scan()]
+        return [split(record)[1] for record in orders.log.scan() if record.stream != CONTROL]
 
 
 def test_a_callback_that_passes_the_gate_is_recorded_and_one_without_a_secret_is_not(

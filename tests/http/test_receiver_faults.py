@@ -17,6 +17,7 @@ from lifecycle import connect
 from lifecycle.core.event import MAX_KEPT_BYTES
 from lifecycle.http.receiver import BearerTokens, Receiver, ReceiverLimits, Request, Service
 from lifecycle.log.codec import split
+from lifecycle.log.contract import CONTROL
 from tests.polling import wait_until
 from tests.receiving import BODY, SECRET, SETUP, locked, orders_on
 from tests.serving import Answer, asgi_server, ask, bearer, connected
@@ -49,7 +50,7 @@ def health(port: int) -> tuple[int, list[str]]:
 
 def stored(path: Path) -> list[bytes]:
     with connect(f"sqlite:///{path}", create=False) as orders:
-        return [split(record)[1] for record in orders.log.scan()]
+        return [split(record)[1] for record in orders.log.scan() if record.stream != CONTROL]
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ import pytest
 from lifecycle import connect
 from lifecycle.core.event import MAX_KEPT_BYTES, Event
 from lifecycle.log.codec import decode, split
+from lifecycle.log.contract import CONTROL
 from tests.hostile_corpus import CORPUS, sample
 from tests.http.mounts import MOUNTS, Served
 from tests.receiving import BODY
@@ -53,13 +54,13 @@ def library_told(url: str, bodies: Iterable[bytes]) -> Counter[tuple[int, bytes]
 
 def stored(url: str) -> list[bytes]:
     with connect(url, create=False) as orders:
-        return [split(record)[1] for record in orders.log.scan()]
+        return [split(record)[1] for record in orders.log.scan() if record.stream != CONTROL]
 
 
 def identities(url: str) -> Counter[str]:
     """Return what is stored: events by their identity, all else by its bytes."""
     with connect(url, create=False) as orders:
-        entries = [decode(record) for record in orders.log.scan()]
+        entries = [decode(record) for record in orders.log.scan() if record.stream != CONTROL]
     return Counter(
         f"{entry.stream} {entry.key} {entry.digest}"
         if isinstance(entry, Event)

@@ -19,6 +19,7 @@ from lifecycle import Orders, connect, connect_async
 from lifecycle.http.receiver import BearerTokens, Receiver, Request, SyncReceiver
 from lifecycle.http.receiver.django import async_view, view
 from lifecycle.log.codec import split
+from lifecycle.log.contract import CONTROL
 from tests.http import django_urls
 from tests.receiving import BODY, CLIENT, SETUP
 
@@ -38,7 +39,7 @@ def orders() -> Iterator[Orders]:
 
 
 def bodies(orders: Orders) -> list[bytes]:
-    return [split(record)[1] for record in orders.log.scan()]
+    return [split(record)[1] for record in orders.log.scan() if record.stream != CONTROL]
 
 
 def environ(receiver: SyncReceiver, body: bytes, **said: Any) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from lifecycle.http.receiver import BearerTokens, Receiver, ReceiverLimits
 from lifecycle.http.server import ServerLimits
 from lifecycle.http.server.limits import FILES_FOR_OTHERS, MOST_CONNECTIONS
 from lifecycle.log.codec import split
+from lifecycle.log.contract import CONTROL
 from tests.guarded import guarded, one_answer, raw, told
 from tests.polling import wait_until
 from tests.receiving import BODY, SETUP, orders_on
@@ -41,7 +42,7 @@ def receiver(tmp_path: Path) -> Receiver:
 
 def stored(tmp_path: Path) -> list[bytes]:
     with connect(f"sqlite:///{tmp_path}/orders.db") as orders:
-        return [split(record)[1] for record in orders.log.scan()]
+        return [split(record)[1] for record in orders.log.scan() if record.stream != CONTROL]
 
 
 def status_of(answer: bytes) -> int:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from lifecycle import InvalidArgumentError, connect, connect_async
+from lifecycle import InvalidArgumentError
 from lifecycle.audit.export import export_whole
 from lifecycle.audit.log_copy import copy
 from lifecycle.audit.verify import verify
@@ -18,6 +18,7 @@ from lifecycle.log.codec import decode
 from lifecycle.log.contract import CONTROL
 from lifecycle.providers.instacart import details
 from tests.scenario.command_line import run
+from tests.without_rules import connect, connect_async
 
 NOON = datetime(2026, 7, 7, 12, tzinfo=UTC)
 SECRET = "Kamala 5 Main Street"

@@ -17,10 +17,11 @@ from contextlib import suppress
 
 import pytest
 
-from lifecycle import InvalidArgumentError, Orders, connect, connect_async
+from lifecycle import InvalidArgumentError, Orders
 from lifecycle.projections.change_feed import OrderChange
 from lifecycle.providers.instacart import sample_orders
 from tests.scenario.command_line import SCRIPT, environment, run
+from tests.without_rules import connect, connect_async
 
 SEED, ORDERS = 11, 25
 

@@ -135,25 +135,25 @@ def test_a_file_holds_the_last_one_and_verify_takes_the_file(folder):
     checkpoint(folder, "--to", "held.txt")
     ingest(folder, *story("c"))
     answer = run("verify", "--db", DATABASE, "--checkpoint", "held.txt", "--json", cwd=folder)
-    assert (answer.code, answer.value["records"]) == (0, 9)
+    assert (answer.code, answer.value["records"]) == (0, 10)
 
     told = checkpoint(folder, "--to", "held.txt")
 
     assert (folder / "held.txt").read_text(encoding="utf-8") == told.out
-    assert Checkpoint.read(told.out).head.size == 9
+    assert Checkpoint.read(told.out).head.size == 10
 
 
 def test_a_log_that_does_not_go_on_from_a_held_one_is_not_signed(folder):
     held = checkpoint(folder, "--to", "held.txt").out
     for table in ("tree_tiles", "checkpoints"):
         tamper(folder, f"DELETE FROM {table}")
-    tamper(folder, "DELETE FROM stored_events WHERE rowid = 6")
+    tamper(folder, "DELETE FROM stored_events WHERE rowid = 7")
     ingest(folder, *story("c"))
 
     told = checkpoint(folder, "--to", "held.txt")
 
     assert (told.code, told.out) == (1, "")
-    assert "not signed: of the 6 records that a checkpoint saw" in told.err
+    assert "not signed: of the 7 records that a checkpoint saw" in told.err
     assert (folder / "held.txt").read_text(encoding="utf-8") == held
 
 
@@ -167,7 +167,7 @@ def test_a_witness_signs_it_and_its_signature_is_kept(folder, witness):
     for answer in (first, second):
         assert answer.code == 0
         assert seen.public.has_signed(Note.parse(answer.out))
-    assert seen.sizes == [0, 6]
+    assert seen.sizes == [0, 7]
     assert checkpoint(folder).out == second.out
 
 
@@ -240,7 +240,7 @@ def test_a_witness_that_is_behind_says_so_and_gets_the_proof_that_it_needs(folde
     told = checkpoint(folder, "--witness", url)
 
     assert seen.public.has_signed(Note.parse(told.out))
-    assert seen.sizes == [0, 9, 6]
+    assert seen.sizes == [0, 10, 7]
 
 
 def test_a_witness_that_cannot_be_reached_is_told_and_the_checkpoint_is_kept(folder):
@@ -292,7 +292,7 @@ def test_it_goes_on_and_signs_what_was_appended_since(folder):
             held = folder / "held.txt"
             wait_until(held.exists)
             ingest(folder, *story("c"))
-            wait_until(lambda: Checkpoint.read(held.read_text(encoding="utf-8")).head.size == 9)
+            wait_until(lambda: Checkpoint.read(held.read_text(encoding="utf-8")).head.size == 10)
         finally:
             going.terminate()
 

@@ -46,7 +46,7 @@ def test_it_makes_a_role_that_may_record_and_says_so(tmp_path, postgres):
     assert told.code == 0, told.err
     assert "role till may read and append" in told.out
     with connect(url.replace("postgres@", "till@")) as orders:
-        assert orders.record_callback(b'{"id": "xyz", "status": "brand_new"}').position == 1
+        assert orders.record_callback(b'{"id": "xyz", "status": "brand_new"}').position == 2
 
 
 def test_the_sql_that_it_prints_does_the_same_and_may_be_run_again(tmp_path, postgres):
@@ -57,7 +57,7 @@ def test_the_sql_that_it_prints_does_the_same_and_may_be_run_again(tmp_path, pos
             owner.execute(printed)
 
     with connect(url.replace("postgres@", "till@"), create=False) as orders:
-        assert orders.record_callback(b'{"id": "xyz", "status": "brand_new"}').position == 1
+        assert orders.record_callback(b'{"id": "xyz", "status": "brand_new"}').position == 2
         assert {setting.found for setting in orders.log.settings()} >= {"on", "till"}
 
 

@@ -55,7 +55,7 @@ def test_a_healthy_log_is_well(ingested):
     assert checks["database"]["found"] == DATABASE
     assert checks["journal_mode"]["found"] == "wal"
     assert checks["synchronous"]["found"] == "full"
-    assert checks["records"]["found"] == "3 in the log, of 1 order"
+    assert checks["records"]["found"] == "4 in the log, of 1 order"
     assert checks["eventsourcing"]["found"] == importlib.metadata.version("eventsourcing")
     assert all(
         set(check) == {"name", "level", "ok", "found", "advice", "meaning"}

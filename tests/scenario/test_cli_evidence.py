@@ -320,7 +320,7 @@ def test_a_whole_export_is_verified_with_python_alone(folder):
     told = alone(folder, "whole.jsonl", "--key", note["key"], "--checkpoint", "held")
 
     assert told.returncode == 0
-    assert told.stdout.startswith("VERIFIED: 14 of 14 records are those")
+    assert told.stdout.startswith("VERIFIED: 15 of 15 records are those")
     assert alone(folder, "whole.jsonl").returncode == 1
     whole = (folder / "whole.jsonl").read_bytes()
     for changed in (

@@ -44,16 +44,16 @@ def table(folder):
 def test_a_clean_log_holds(folder):
     code, told = verify(folder)
     assert code == 0
-    assert (told["ok"], told["records"], told["orders"], told["findings"]) == (True, 6, 2, [])
-    assert told["checkpoint"].startswith("6:")
+    assert (told["ok"], told["records"], told["orders"], told["findings"]) == (True, 7, 2, [])
+    assert told["checkpoint"].startswith("7:")
 
 
 def test_a_changed_body_is_named(folder):
     changed = f"UPDATE {table(folder)} SET state = replace(state, 'items_count', 'items_coint')"
-    tamper(folder, f"{changed} WHERE rowid = 1")
+    tamper(folder, f"{changed} WHERE rowid = 2")
     code, told = verify(folder)
     assert (code, told["ok"]) == (1, False)
-    assert told["findings"][0]["position"] == 1
+    assert told["findings"][0]["position"] == 2
     assert told["findings"][0]["stream"] == f"order:instacart:{ORDER}"
     answer = run("verify", "--db", DATABASE, cwd=folder)
     assert answer.code == 1
@@ -62,7 +62,7 @@ def test_a_changed_body_is_named(folder):
 
 def test_a_cut_end_shows_against_a_checkpoint_alone(folder):
     _, before = verify(folder)
-    tamper(folder, f"DELETE FROM {table(folder)} WHERE rowid = 6")
+    tamper(folder, f"DELETE FROM {table(folder)} WHERE rowid = 7")
     assert verify(folder)[0] == 0, "the control: nothing inside the log can tell"
     code, told = verify(folder, "--checkpoint", before["checkpoint"])
     assert (code, told["ok"]) == (1, False)
@@ -72,13 +72,13 @@ def test_a_log_that_only_grew_holds_its_checkpoint(folder):
     _, before = verify(folder)
     run("ingest", "-", "--db", DATABASE, cwd=folder, stdin=lines(story("c")))
     code, told = verify(folder, "--checkpoint", before["checkpoint"])
-    assert (code, told["ok"], told["records"]) == (0, True, 9)
+    assert (code, told["ok"], told["records"]) == (0, True, 10)
 
 
 def test_the_output_for_people_shows_the_checkpoint_to_keep(folder):
     answer = run("verify", "--db", DATABASE, cwd=folder)
     _, told = verify(folder)
-    assert answer.out.splitlines()[0].startswith("6 records of 2 orders: nothing that")
+    assert answer.out.splitlines()[0].startswith("7 records of 2 orders: nothing that")
     assert f"checkpoint {told['checkpoint']}" in answer.out.splitlines()
 
 

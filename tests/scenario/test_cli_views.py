@@ -69,7 +69,7 @@ def test_two_things_at_once_are_refused(folder):
 )
 def test_list_prints_the_same_with_and_without_stored_views(folder, conditions):
     before = listed(folder, *conditions)
-    assert views(folder, "--rebuild").value["live"]["position"] == 9
+    assert views(folder, "--rebuild").value["live"]["position"] == 10
     assert listed(folder, *conditions) == before
 
 
@@ -81,7 +81,7 @@ def test_events_recorded_since_are_listed_and_notified(folder):
     assert '"order_id": "b"' in listed(folder, "--status", "canceled")
     assert views(folder).value["behind"] == 1
     told = run("views", "--db", DATABASE, cwd=folder)
-    assert told.out == "generation 1 at position 9 of 10, 1 record behind\n"
+    assert told.out == "generation 1 at position 10 of 11, 1 record behind\n"
     assert views(folder, "--catch-up").value["behind"] == 0
 
 

@@ -8,12 +8,13 @@ import subprocess
 
 import pytest
 
-from lifecycle import KeyStoreError, UnknownKeyError, UnknownOrderError, connect, connect_async
+from lifecycle import KeyStoreError, UnknownKeyError, UnknownOrderError
 from lifecycle.audit.export import export
 from lifecycle.audit.replay import replay
 from lifecycle.audit.verify import verify
 from lifecycle.log.codec import decode
 from tests.contract.keys import OwnKeys
+from tests.without_rules import connect, connect_async
 
 CANARIES = {
     "request": "Canary-Name-Ada",

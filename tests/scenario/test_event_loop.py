@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from lifecycle import AsyncOrders, NotFoldedError, Outcome, connect, connect_async
+from lifecycle import AsyncOrders, NotFoldedError, Outcome
 from lifecycle.http.create_order import Created, create_order_async
 from lifecycle.http.receiver import BearerTokens, Receiver, Request, Service
 from lifecycle.http.reconcile import Reconciled, reconcile_async
@@ -28,6 +28,7 @@ from lifecycle.providers.instacart.request import CreateOrder
 from lifecycle.testing import simulated
 from tests.polling import wait_until
 from tests.receiving import SETUP
+from tests.without_rules import connect, connect_async
 
 ORDER = "xyz123456"
 FIELDS: dict[str, Any] = {

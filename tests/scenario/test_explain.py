@@ -10,11 +10,11 @@ from html.parser import HTMLParser
 import pytest
 from markdown_it import MarkdownIt
 
-from lifecycle import connect
 from lifecycle.audit.explain import explain_order
 from lifecycle.registry import known_providers
 from lifecycle.service.orders import Orders
 from tests.scenario.command_line import run
+from tests.without_rules import connect
 
 ORDER = "xyz123456"
 MORNING = datetime(2026, 7, 7, 10, tzinfo=UTC)

@@ -17,13 +17,14 @@ from pathlib import Path
 
 import pytest
 
-from lifecycle import Orders, Outcome, Receipt, connect
+from lifecycle import Orders, Outcome, Receipt
 from lifecycle.audit.export import export
 from lifecycle.audit.verify import verify
 from lifecycle.log.codec import split
-from lifecycle.log.contract import ORDERS, QUARANTINE
+from lifecycle.log.contract import CONTROL, ORDERS, QUARANTINE
 from tests.hostile_corpus import CORPUS, sample
 from tests.postgres_server import Server
+from tests.without_rules import connect
 
 NOW = datetime(2026, 7, 7, tzinfo=UTC)
 BODIES = list(CORPUS.values())
@@ -57,7 +58,7 @@ ENTRIES: dict[str, Entry] = {
 
 def stored_bodies(orders: Orders) -> Counter[bytes]:
     """Return every body in the log, the quarantine's too."""
-    return Counter(split(record)[1] for record in orders.log.scan() if record.topic != "redriven")
+    return Counter(split(record)[1] for record in orders.log.scan() if record.stream != CONTROL)
 
 
 def answers(orders: Orders, entry: Entry, bodies: list[bytes]) -> Iterator[tuple[str, str]]:

@@ -8,11 +8,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from lifecycle import InvalidArgumentError, UnknownOrderError, connect, connect_async
+from lifecycle import InvalidArgumentError, UnknownOrderError
 from lifecycle.audit.log_copy import copy
 from lifecycle.composition import open_log
 from lifecycle.diagram import draw_order
 from tests.scenario.command_line import run
+from tests.without_rules import connect, connect_async
 
 ORDER = "xyz123456"
 MORNING = datetime(2026, 7, 7, 10, tzinfo=UTC)

@@ -15,13 +15,14 @@ from typing import Any
 
 import pytest
 
-from lifecycle import Orders, Reading, connect, connect_async
+from lifecycle import Orders, Reading
 from lifecycle.audit.replay import replay
 from lifecycle.audit.verify import verify
 from lifecycle.composition import initialize, open_log
 from lifecycle.core.definition import Definition
 from lifecycle.log.contract import CONTROL
 from lifecycle.log.link_store import OrderLink
+from tests.without_rules import connect, connect_async
 
 AT = datetime(2026, 7, 7, 12, tzinfo=UTC)
 

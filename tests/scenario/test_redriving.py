@@ -18,16 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from lifecycle import (
-    Arrival,
-    Event,
-    NoReading,
-    Outcome,
-    Reading,
-    Receipt,
-    connect,
-    connect_async,
-)
+from lifecycle import Arrival, Event, NoReading, Outcome, Reading, Receipt
 from lifecycle.audit.export import export
 from lifecycle.audit.log_copy import copy
 from lifecycle.audit.replay import replay
@@ -35,13 +26,14 @@ from lifecycle.audit.verify import verify
 from lifecycle.composition import open_log
 from lifecycle.core.event import Redriven
 from lifecycle.core.provider import JsonObject
-from lifecycle.log import codec
+from lifecycle.log import control_record
 from lifecycle.log.codec import decode
 from lifecycle.log.contract import CONTROL, QUARANTINE, Record
 from lifecycle.providers.instacart import INSTACART
 from lifecycle.registry import known_providers
 from lifecycle.service.order_service import is_first
 from tests.scenario.command_line import run
+from tests.without_rules import connect, connect_async
 
 ITEMS = 60
 FLAT = b'{"id":"7","status":"delivered"}'
@@ -119,7 +111,7 @@ def test_without_a_key_of_the_item_marks_are_written_again_and_again(
     """The positive control: every mark is another's."""
     url, numbers = f"sqlite:///{tmp_path}/orders.db", itertools.count()
     filled(url)
-    monkeypatch.setattr(codec, "mark_key", lambda _: f"redriven:{next(numbers)}:odd")
+    monkeypatch.setattr(control_record, "mark_key", lambda _: f"redriven:{next(numbers)}:odd")
     ready = threading.Barrier(3)
 
     def redrive() -> None:

@@ -20,8 +20,6 @@ from lifecycle import (
     StoredFormatError,
     StoreUnavailableError,
     ViewsLagError,
-    connect,
-    connect_async,
 )
 from lifecycle.audit.replay import replay
 from lifecycle.log.stores.postgres.rights import Grants
@@ -32,6 +30,7 @@ from lifecycle.projections import view_query as finding
 from lifecycle.providers.instacart import INSTACART, Instacart
 from lifecycle.registry import known_providers
 from lifecycle.service.orders import Orders
+from tests.without_rules import connect, connect_async
 
 NOON = datetime(2026, 7, 7, 12, tzinfo=UTC)
 NAMES = (

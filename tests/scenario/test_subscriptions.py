@@ -19,13 +19,14 @@ from random import Random
 
 import pytest
 
-from lifecycle import InvalidArgumentError, Orders, connect, connect_async
+from lifecycle import InvalidArgumentError, Orders
 from lifecycle.log.feed_store import Delivery
 from lifecycle.projections.change_feed import OrderChange
 from lifecycle.projections.dispatcher import DeliveryPolicy
 from lifecycle.projections.feed_reader import is_alive, named_reader
 from tests.faults.children import Child
 from tests.scenario.command_line import run
+from tests.without_rules import connect, connect_async
 
 NOON = datetime(2026, 7, 7, 12, tzinfo=UTC)
 

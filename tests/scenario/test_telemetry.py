@@ -14,7 +14,8 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from lifecycle import StoreClosedError, connect, connect_async
+from lifecycle import StoreClosedError
+from tests.without_rules import connect, connect_async
 
 CANARY = "Canary Q. Public, 50 Beale St, 800-555-0101"
 CALLBACK = b'{"event_id": 7, "event_name": "brand_new", "event_metadata": {"order_id": "%s"%s}}'

@@ -6,9 +6,10 @@ import json
 
 import pytest
 
-from lifecycle import Event, InvalidArgumentError, Unreadable, connect
+from lifecycle import Event, InvalidArgumentError, Unreadable
 from lifecycle.audit.export import export
 from lifecycle.log.codec import decode_event
+from tests.without_rules import connect
 
 BODY = b'{"id":"o1","status":"brand_new"}'
 LONGEST = 64 * 1024

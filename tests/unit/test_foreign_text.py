@@ -14,10 +14,10 @@ from lifecycle import (
     InvalidArgumentError,
     LifecycleError,
     UnknownOrderError,
-    connect,
     errors,
 )
 from lifecycle.core.event import Event, Fault, Unreadable
+from tests.without_rules import connect
 
 LINES = "a\u0085ERROR forged line\u2028x\x9b31m\u202eb\u05d0\ufeffé"
 WORD = "evil\x1b[31m\nname\u202e"

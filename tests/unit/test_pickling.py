@@ -23,7 +23,6 @@ from lifecycle import (
     Receipt,
     StoreClosedError,
     UnknownOrderError,
-    connect,
 )
 from lifecycle.core.definition import Written
 from lifecycle.diagram import draw_definition, draw_order, draw_stats
@@ -31,6 +30,7 @@ from lifecycle.http.receiver import SignatureFormat
 from lifecycle.portable_error import PortableError
 from lifecycle.providers.instacart.definition import LAST_MILE
 from tests import samples
+from tests.without_rules import connect
 
 LIVE = {
     "AsyncClient": "it holds connections",

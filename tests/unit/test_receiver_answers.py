@@ -11,7 +11,7 @@ from urllib.parse import quote_plus
 
 import pytest
 
-from lifecycle import InvalidArgumentError, Orders, connect, connect_async
+from lifecycle import InvalidArgumentError, Orders
 from lifecycle.core.event import MAX_KEPT_BYTES
 from lifecycle.http.receiver import (
     BearerTokens,
@@ -36,6 +36,7 @@ from tests.receiving import (
     token_in,
     token_request,
 )
+from tests.without_rules import connect, connect_async
 
 Ask = Callable[[Request], Response]
 

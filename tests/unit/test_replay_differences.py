@@ -282,6 +282,9 @@ class Handed:
     def read_many(self, streams: Sequence[str]) -> dict[str, list[Record]]:
         return {name: [one for one in self.records if one.stream == name] for name in streams}
 
+    def walk(self, stream: str) -> Iterator[Record]:
+        return iter([one for one in self.records if one.stream == stream])
+
 
 @pytest.mark.parametrize("views", [False, True])
 def test_records_whose_version_is_no_number_are_reported_and_left_out(views):
@@ -468,7 +471,8 @@ def test_the_quarantine_is_read_in_pieces(monkeypatch):
 
     def noting(stream: str, version: int, position: int) -> list[Record]:
         page = read(stream, version, position)
-        sizes.append(len(page))
+        if stream == QUARANTINE:
+            sizes.append(len(page))
         return page
 
     monkeypatch.setattr(log.recorder, "page_of_stream", noting)

@@ -93,7 +93,7 @@ def methods(orders: Orders) -> list[Call]:
     came = {"headers": {}, "received_at": NOON}
     kept = {"client": "c", "context": "k"}
     exchange = {"order_id": "p", "body": {}, "attempt": 1, "exchange_id": "e", **came, **kept}
-    back = {"order_id": "o", "as_at": None, "as_of": None, "log_at": None}
+    back = {"order_id": "o", "as_at": None, "as_of": None, "log_at": None, "rules": None}
     sought = {"received_since": NOON, "received_before": NOON, "now": NOON}
     sought |= {
         "status": "created",
@@ -116,6 +116,7 @@ def methods(orders: Orders) -> list[Call]:
         (orders.record_many, {"recordings": [], "first_line": 1}),
         (orders.get, back),
         (orders.history, back),
+        (orders.definition, {"rules": "now", "log_at": 1}),
         (orders.find, sought),
         (orders.stats, {"on_progress": None}),
         (orders.last_request, {"order_id": "o"}),
@@ -199,7 +200,9 @@ def test_every_public_function_and_method_is_tried() -> None:
                 assert method.__qualname__ in names, method.__qualname__
     for call, fitting in functions() + methods(recorded()):
         asked = {name for name in inspect.signature(call).parameters if name != "as_of"}
-        assert asked - set(fitting) <= {"kept", "narrow", "theme", "scale"}, call.__qualname__
+        assert asked - set(fitting) <= {"kept", "how", "narrow", "theme", "scale"}, (
+            call.__qualname__
+        )
 
 
 def test_the_search_notices_a_foreign_error() -> None:

@@ -1,0 +1,95 @@
+"""Shadow replay: every order folded by other rules beside today's, and what would change.
+
+    events of an order ─┬→ folded by today's rules ─┐
+                        └→ folded by the others ────┴→ compared, field by field ─→ ChangedOrder
+
+The events are those that are stored, as their provider reads them now: the rules alone differ.
+It goes from order to order and writes nothing; memory does not grow with the log.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from itertools import islice
+from typing import Any, Final, NamedTuple
+
+from lifecycle.audit.replay import STREAMS_AT_ONCE, Progress
+from lifecycle.audit.view_comparison import Differing, changed_fields
+from lifecycle.core.definition import Definition
+from lifecycle.core.event import Event
+from lifecycle.core.fold import Folding
+from lifecycle.core.provider import Provider
+from lifecycle.core.recognizer import recognizers_of
+from lifecycle.log.contract import ORDERS, Log, Record
+from lifecycle.log.order_stream import order_in
+from lifecycle.projections.fold_cache import FoldCache, why_unfoldable
+
+
+class ChangedOrder(NamedTuple):
+    """An order whose view would be another: each field, as it is today and as it would be."""
+
+    provider: str
+    order_id: str
+    fields: tuple[Differing, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it for programs."""
+        changes = [{"field": name, "today": was, "then": now} for name, was, now in self.fields]
+        return {"provider": self.provider, "order_id": self.order_id, "changes": changes}
+
+
+class ShadowReplay:
+    """One walk through the orders of some providers, each by its rules; see `changes`.
+
+    `orders` were folded twice, `changed` of them would be others, in the fields that `kinds`
+    counts; `unreadable` ones cannot be folded.
+    """
+
+    def __init__(
+        self, log: Log, providers: Mapping[str, Provider], rules: Mapping[str, Definition]
+    ) -> None:
+        self.rules: Final = rules
+        self.orders = 0
+        self.changed = 0
+        self.unreadable = 0
+        self.kinds: Counter[str] = Counter()
+        self._log = log
+        self._providers = recognizers_of(providers)
+        self._reader = FoldCache(log, providers)
+
+    @property
+    def ok(self) -> bool:
+        """Whether every order that was looked at stays as it is."""
+        return not self.changed and not self.unreadable
+
+    def changes(self, progress: Progress = lambda _: None) -> Iterator[ChangedOrder]:
+        """Yield each order that would change; `progress` is told how many more records were read.
+
+        What is appended meanwhile may or may not be looked at.
+        """
+        for provider in sorted(self.rules):
+            streams = self._log.streams(prefix=f"{ORDERS}{provider}:")
+            while page := list(islice(streams, STREAMS_AT_ONCE)):
+                for stream, records in self._log.read_many(page).items():
+                    yield from self._change(provider, stream, records)
+                    progress(len(records))
+
+    def _change(self, provider: str, stream: str, records: list[Record]) -> Iterator[ChangedOrder]:
+        self.orders += 1
+        today = self._providers[provider].definition
+        try:
+            events = [self._reader.event(record) for record in records]
+            fields = tuple(_changes(today, self.rules[provider], events))
+        except Exception as trouble:  # noqa: BLE001 - one order's trouble is no other's
+            why_unfoldable(trouble)
+            self.unreadable += 1
+            return
+        if fields:
+            self.changed += 1
+            self.kinds.update(name for name, _, _ in fields)
+            yield ChangedOrder(provider, order_in(stream), fields)
+
+
+def _changes(today: Definition, rules: Definition, events: list[Event]) -> Iterator[Differing]:
+    return changed_fields(Folding.of(today, events).view(), Folding.of(rules, events).view())

@@ -1,0 +1,96 @@
+"""Records that are about no one order: what goes into their headers, and what is read there."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+
+from msgspec import Raw, json
+
+from lifecycle.core.event import Erased, Redriven, Reviewed, Rules
+from lifecycle.log.header import (
+    FORMAT,
+    Bodiless,
+    ControlFields,
+    ErasureFields,
+    ErasureHeader,
+    ReviewFields,
+    ReviewHeader,
+    RulesFields,
+    RulesHeader,
+    erasure_key,
+    mark_key,
+    review_key,
+    rules_key,
+)
+from lifecycle.log.item_record import utc
+
+ControlEntry = Redriven | Reviewed | Erased | Rules
+"""What is recorded about no one order."""
+
+_Fields = ControlFields | ReviewFields | ErasureFields | RulesFields
+
+Identity = tuple[str, str]
+"""The key and the digest of a record in its stream."""
+
+
+def fields_of(entry: ControlEntry) -> tuple[_Fields, Identity]:
+    """Return what is stored of an entry, and what it is known by.
+
+    Raises:
+        TypeError, ValueError, AttributeError: a field is not what it should be.
+    """
+    if isinstance(entry, Rules):
+        return _rules_fields(entry), (rules_key(entry.provider), entry.fingerprint)
+    if isinstance(entry, Reviewed):
+        subject, at = entry.subject, utc(entry.reviewed_at)
+        review = ReviewFields(v=FORMAT, subject=subject, by=entry.by, why=entry.why, at=at)
+        return review, (review_key(subject), "")
+    if isinstance(entry, Erased):
+        return _erasure_fields(entry), (erasure_key(entry.stream, entry.item), "")
+    item, stream, at = entry.item, entry.stream, utc(entry.redriven_at)
+    mark = ControlFields(v=FORMAT, kind="redriven", item=item, stream=stream, key=entry.key, at=at)
+    return mark, (mark_key(item), "")
+
+
+def entry_in(header: Bodiless) -> ControlEntry:
+    """Return what a header holds."""
+    match header:
+        case ReviewHeader():
+            return Reviewed(header.subject, header.by, header.why, header.at)
+        case ErasureHeader():
+            what = (header.stream, header.key_id, header.by, header.why, header.at)
+            return Erased(*what, header.item)
+        case RulesHeader():
+            definition, details = bytes(header.definition).decode(), bytes(header.details).decode()
+            rules = (header.provider, header.fingerprint, definition, header.release)
+            return Rules(*rules, header.origin, None if details == "null" else details)
+    return Redriven(header.item, header.stream, header.key, header.at)
+
+
+def _erasure_fields(entry: Erased) -> ErasureFields:
+    return ErasureFields(
+        v=FORMAT,
+        stream=entry.stream,
+        item=entry.item,
+        key_id=entry.key_id,
+        by=entry.by,
+        why=entry.why,
+        at=utc(entry.erased_at),
+    )
+
+
+def _rules_fields(rules: Rules) -> RulesFields:
+    definition, details = rules.definition.encode(), (rules.details or "null").encode()
+    if sha256(definition).hexdigest() != rules.fingerprint:
+        raise ValueError
+    for text in (definition, details):
+        json.decode(text)
+    return RulesFields(
+        v=FORMAT,
+        provider=rules.provider,
+        fingerprint=rules.fingerprint,
+        release=rules.release,
+        origin=rules.origin,
+        definition=Raw(definition),
+        details=Raw(details),
+    )
