@@ -8,12 +8,11 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import AsyncExitStack, closing, contextmanager
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, closing, contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn
 
@@ -30,8 +29,15 @@ from lifecycle.cli.option import (
 )
 from lifecycle.cli.output import warn
 from lifecycle.cli.reconcile import background_of
+from lifecycle.cli.serve_pages import (
+    NoCallbacks,
+    PagesAccess,
+    WithPages,
+    check_packages,
+    pages_of,
+)
 from lifecycle.composition import DEFAULT_PROVIDER, connect_async
-from lifecycle.errors import InvalidArgumentError, MissingExtraError
+from lifecycle.errors import InvalidArgumentError
 from lifecycle.http.server import ServerLimits
 from lifecycle.log.private_file import exposure
 from lifecycle.registry import part_of
@@ -39,7 +45,11 @@ from lifecycle.registry import part_of
 if TYPE_CHECKING:
     from uvicorn import Server
 
-    from lifecycle.http.receiver import Gate, Receiver, ReceiverPort
+    from lifecycle.http.receiver import Gate, Receiver, ReceiverPort, Service
+    from lifecycle.http.receiver.asgi import App
+    from lifecycle.service.async_orders import AsyncOrders
+    from lifecycle.web import Pages
+    from lifecycle.web.service import PagesService
 
 LOOPBACK: Final = "127.0.0.1"
 DEFAULT_PORT: Final = 8080
@@ -83,6 +93,9 @@ Metrics = Annotated[
     bool, typer.Option("--metrics", help="Answer GET /metrics, for monitors inside your network.")
 ]
 
+_Make = Callable[[AsyncExitStack], Awaitable[AbstractAsyncContextManager[Any]]]
+"""Makes what is served, and gives the stack what has to be closed after it."""
+
 
 def serve(
     *,
@@ -94,65 +107,105 @@ def serve(
     metrics: Metrics = False,
     overdue_after: OverdueAfter = "1d",  # type: ignore[assignment]  # typer parses it
     connections: MostConnections = None,
+    pages: WithPages = False,
+    pages_access: PagesAccess = None,
+    no_callbacks: NoCallbacks = False,
     db: Database = DEFAULT_DATABASE,
     provider: ProviderName = None,
 ) -> None:
     """Receive callbacks over HTTP, until SIGTERM or Ctrl-C."""
     provider = provider or DEFAULT_PROVIDER
-    callbacks = part_of(provider, "receiver")
-    for needed in ("uvicorn", "httptools"):
-        if find_spec(needed) is None:
-            raise MissingExtraError("http", needed)
-    from lifecycle.http.receiver import Receiver  # noqa: PLC0415 - `http` may not be installed
-
-    gate = _gate(callbacks, credentials)
-    orders = connect_async(db, provider=provider, overdue_after=overdue_after, keys=keys_named())
-    routes = replace(callbacks.routes, metrics="/metrics" if metrics else None)
-    receiver = Receiver(orders, gate, routes=routes)
-    with _listening(host, port) as listening:
-        signal.signal(signal.SIGTERM, _end)
-        signal.signal(signal.SIGINT, _interrupt)
-        logging.basicConfig(level=logging.INFO, format=_LOG_LINE, stream=sys.stderr)
-        warning = exposure(credentials) if credentials is not None else None
-        server = partial(_server, listening, ServerLimits(connections=connections), warning)
+    check_packages("http", "uvicorn", "httptools")
+    if no_callbacks and (not pages or reconcile or resume or metrics):
+        raise Refusal("--no-callbacks leaves the pages alone; give --pages and nothing to receive")
+    make_log, keys = not no_callbacks, keys_named()
+    orders = connect_async(
+        db, provider=provider, create=make_log, overdue_after=overdue_after, keys=keys
+    )
+    shown = pages_of(orders, host, pages_access, overdue_after) if pages else None
+    if no_callbacks and shown is not None:
+        make: _Make = partial(_pages_alone, orders, shown)
+    else:
+        receiver = _receiver(orders, provider, credentials, metrics=metrics)
         background = partial(background_of, provider, reconcile, resumes=resume)
-        beside = background if reconcile or resume else None
-        asyncio.run(_run(receiver, listening, beside, server))
+        make = partial(_service, receiver, shown, background if reconcile or resume else None)
+    with _listening(host, port) as listening:
+        _take_signals()
+        secrets = (file for file in (credentials, pages_access) if file is not None)
+        warnings = [told for file in secrets if (told := exposure(file)) is not None]
+        server = partial(_server, listening, ServerLimits(connections=connections), warnings, shown)
+        asyncio.run(_run(listening, make, server))
 
 
 async def _run(
-    receiver: Receiver,
     listening: socket.socket,
-    beside: Callable[[], tuple[Any, dict[str, Any]]] | None,
+    make: _Make,
     server: Callable[[Any], Server],
 ) -> None:
     """Serve until a signal comes; then finish what is under way and close the log."""
-    from lifecycle.http.receiver import Service  # noqa: PLC0415 - as above
-
     async with AsyncExitStack() as stack:
-        background: dict[str, Any] = {}
-        if beside is not None:
-            client, background = beside()
-            await stack.enter_async_context(client)
         # Opened before the server starts: a store that cannot be opened is one sentence.
-        service = await stack.enter_async_context(Service(receiver, background=background))
+        service = await stack.enter_async_context(await make(stack))
         await server(service).serve([listening])
 
 
+async def _service(
+    receiver: Receiver,
+    pages: Pages | None,
+    beside: Callable[[], tuple[Any, dict[str, Any]]] | None,
+    stack: AsyncExitStack,
+) -> Service:
+    """Return the receiver with what runs beside it, and the pages."""
+    from lifecycle.http.receiver import Service  # noqa: PLC0415 - `http` may not be installed
+
+    background: dict[str, Any] = {}
+    if beside is not None:
+        client, background = beside()
+        await stack.enter_async_context(client)
+    mounts: dict[str, App] = {}
+    if pages is not None:
+        from lifecycle.web import keep_views  # noqa: PLC0415 - `web` may not be installed
+        from lifecycle.web.service import PREFIX  # noqa: PLC0415 - as above
+
+        background, mounts = {**background, "views": keep_views}, {PREFIX: pages}
+    return Service(receiver, mounts=mounts, background=background)
+
+
+async def _pages_alone(orders: AsyncOrders, pages: Pages, _: AsyncExitStack) -> PagesService:
+    from lifecycle.web.service import PagesService  # noqa: PLC0415 - `web` may not be installed
+
+    return PagesService(orders, pages)
+
+
+def _receiver(
+    orders: AsyncOrders, provider: str, credentials: Path | None, *, metrics: bool
+) -> Receiver:
+    from lifecycle.http.receiver import Receiver  # noqa: PLC0415 - `http` may not be installed
+
+    callbacks = part_of(provider, "receiver")
+    routes = replace(callbacks.routes, metrics="/metrics" if metrics else None)
+    return Receiver(orders, _gate(callbacks, credentials), routes=routes)
+
+
 def _server(
-    listening: socket.socket, limits: ServerLimits, warning: str | None, service: Any
+    listening: socket.socket,
+    limits: ServerLimits,
+    warnings: list[str],
+    pages: Pages | None,
+    service: Any,
 ) -> Server:
     from lifecycle.http.server import running  # noqa: PLC0415 - `http` may not be installed
 
     def started() -> None:
         warn(f"listening on {_url_of(listening)}; stop with Ctrl-C")
-        if warning is not None:
+        for warning in warnings:
             warn(warning)
 
     # Its own logger says the same as we do, and less: warnings alone are wanted.
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
     running.limit_log_lines()
-    return running.GuardedServer(service, limits, started=started)
+    stopping = None if pages is None else pages.stop
+    return running.GuardedServer(service, limits, started=started, stopping=stopping)
 
 
 def _gate(port: ReceiverPort, credentials: Path | None) -> Gate:
@@ -190,6 +243,13 @@ def _listening(host: str, port: int) -> Iterator[socket.socket]:
 def _url_of(listening: socket.socket) -> str:
     host, port = listening.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _take_signals() -> None:
+    """End well when this process is told to, and log to stderr until then."""
+    signal.signal(signal.SIGTERM, _end)
+    signal.signal(signal.SIGINT, _interrupt)
+    logging.basicConfig(level=logging.INFO, format=_LOG_LINE, stream=sys.stderr)
 
 
 def _end(*_: object) -> NoReturn:

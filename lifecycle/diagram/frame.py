@@ -45,10 +45,20 @@ class Part(NamedTuple):
 
 
 def framed(
-    title: str, facts: Sequence[str], parts: Sequence[Part], signs: Sequence[Sign], summary: str
+    title: str,
+    facts: Sequence[str],
+    parts: Sequence[Part],
+    signs: Sequence[Sign],
+    summary: str,
+    *,
+    bare: bool = False,
 ) -> Scene:
-    """Return a whole picture: title and facts, then the parts, then the legend."""
-    heads = [*in_lines(title, _LONGEST_TITLE, len)]
+    """Return a whole picture: title and facts, then the parts, then the legend.
+
+    A `bare` one leaves title and facts to the page that it stands on.
+    """
+    heads = [] if bare else [*in_lines(title, _LONGEST_TITLE, len)]
+    facts = () if bare else facts
     widest = max(_FACTS_WIDTH, *(part.width for part in parts))
     lines = [
         line for fact in facts for line in broken(fact, widest, _FACTS, most=_MOST_LINES_OF_A_FACT)

@@ -43,13 +43,19 @@ class _Label(NamedTuple):
     after: float
 
 
-def lanes(view: OrderView, history: Sequence[HistoryEntry], *, asked: str = "") -> Scene:
-    """Return an order in time, in two lanes, with every event in a list below them."""
+def lanes(
+    view: OrderView, history: Sequence[HistoryEntry], *, asked: str = "", bare: bool = False
+) -> Scene:
+    """Return an order in time, in two lanes, with every event in a list below them.
+
+    A `bare` one has neither title nor list.
+    """
     order = order_of(view, history)
     facts = facts_of(order, asked)
     drawn = _Lanes(order).part()
-    parts = [drawn, ledger(order, drawn.width)]
-    return framed(title_of(order), facts, parts, [*_signs(order)], summary_of(order, facts))
+    parts = [drawn] if bare else [drawn, ledger(order, drawn.width)]
+    summary = summary_of(order, facts)
+    return framed(title_of(order), facts, parts, [*_signs(order)], summary, bare=bare)
 
 
 class _Lanes:

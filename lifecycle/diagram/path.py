@@ -35,8 +35,11 @@ def path(
     *,
     asked: str = "",
     narrow: bool = False,
+    bare: bool = False,
 ) -> Scene:
     """Return the path of an order on its definition, with every event in a list below it.
+
+    A `bare` one has neither title nor list.
 
     Raises:
         InvalidArgumentError: the view was folded under another definition.
@@ -52,8 +55,9 @@ def path(
         narrow=narrow,
     )
     facts = facts_of(order, asked)
-    parts = [whole, ledger(order, whole.width)]
-    return framed(title_of(order), facts, parts, [*_signs(order, drawn)], summary_of(order, facts))
+    parts = [whole] if bare else [whole, ledger(order, whole.width)]
+    summary = summary_of(order, facts)
+    return framed(title_of(order), facts, parts, [*_signs(order, drawn)], summary, bare=bare)
 
 
 def _wires(drawn: Outline, order: Order) -> Iterator[Wire]:

@@ -199,11 +199,12 @@ def draw_history(
     *,
     asked: str = "",
     narrow: bool = False,
+    bare: bool = False,
 ) -> Picture:
     """Return a view of an order and its events, both of the same time, as a picture.
 
     `asked` stands above the picture: of which time it is. A `narrow` path breaks into
-    shorter rows.
+    shorter rows. A `bare` picture leaves the title and the list of events to its page.
 
     Raises:
         InvalidArgumentError: there is no such view, or it was folded under another definition.
@@ -213,9 +214,9 @@ def draw_history(
         title = f"Order {harmless(seen.order_id)}"
         return Picture(title, None, {"mermaid": sequence(seen, history)})
     if view == "timeline":
-        scene = lanes(seen, history, asked=asked)
+        scene = lanes(seen, history, asked=asked, bare=bare)
         return Picture(scene.title, scene, {})
-    scene = path(definition, seen, history, asked=asked, narrow=narrow)
+    scene = path(definition, seen, history, asked=asked, narrow=narrow, bare=bare)
     texts = {
         "mermaid": mermaid(definition, seen, history),
         "dot": dot(definition, seen, history),

@@ -20,6 +20,7 @@ from lifecycle.log.view_store import (
     Batch,
     Conditions,
     Generation,
+    Heard,
     Phase,
     Poisoned,
     StoredView,
@@ -68,6 +69,10 @@ class EncryptedViews(ViewStore):
         """Return the next views for which the conditions hold, decrypted."""
         found = self._store.find(generation, wanted, after, at_most)
         return None if found is None else self._decrypted(generation, found)
+
+    def recent(self, generation: Generation, before: Heard, at_most: int) -> list[StoredView]:
+        """Return the next views before a place, decrypted."""
+        return self._decrypted(generation, self._store.recent(generation, before, at_most))
 
     def between(self, generation: Generation, after: str, until: str | None) -> list[StoredView]:
         """Return the views of all orders above `after`, up to `until`, decrypted."""

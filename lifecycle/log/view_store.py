@@ -77,6 +77,18 @@ class StoredView(NamedTuple):
     digest: str
     body: bytes
 
+    @property
+    def heard(self) -> Heard:
+        """Its place where those come first of which something was received last."""
+        return Heard(self.last_received_at, self.order_id)
+
+
+class Heard(NamedTuple):
+    """The place of an order where those come first of which something was received last."""
+
+    last_received_at: int
+    order_id: str
+
 
 class Poisoned(NamedTuple):
     """An order that cannot be folded, and why: a sentence without any payload."""
@@ -198,6 +210,10 @@ class ViewStore(Protocol):
 
         None if the generation is there no longer.
         """
+        ...
+
+    def recent(self, generation: Generation, before: Heard, at_most: int) -> list[StoredView]:
+        """Return the next views before a place, those first of which was heard last."""
         ...
 
     def between(self, generation: Generation, after: str, until: str | None) -> list[StoredView]:

@@ -74,9 +74,9 @@ class ViewQuery:
         *,
         until: int | None = None,
     ) -> None:
-        self._log = log
+        self.log = log
         self._fold_cache = fold_cache
-        self._provider = provider
+        self.provider = provider
         self._until = until
         self.definition = provider.definition
         self.wanted = wanted
@@ -89,52 +89,62 @@ class ViewQuery:
             PoisonedOrdersError: some orders cannot be folded; raised after all others came.
         """
         after: str | None = ""
-        while after is not None and (stored_pages := self._stored_pages()) is not None:
+        while after is not None and (stored_pages := self.stored_pages()) is not None:
             for page, last in stored_pages.pages(after):
                 yield self._fitting(page)
                 after = last
         if after is not None:
             yield from self._folded_pages(after)
-        if self._poisoned:
-            first = min(self._poisoned)
-            raise PoisonedOrdersError(
-                self._provider.name, len(self._poisoned), first, self._poisoned[first]
-            )
+        if (poisoned := self._noted()) is not None:
+            raise poisoned
+
+    def known_poisoned(self) -> PoisonedOrdersError | None:
+        """Return which orders cannot be folded, as far as the stored views know."""
+        if (stored := self.stored_pages()) is not None:
+            stored.note_poisoned()
+        return self._noted()
+
+    def _noted(self) -> PoisonedOrdersError | None:
+        if not self._poisoned:
+            return None
+        first = min(self._poisoned)
+        reason = self._poisoned[first]
+        return PoisonedOrdersError(self.provider.name, len(self._poisoned), first, reason)
 
     def _fitting(self, page: Iterable[OrderView]) -> list[OrderView]:
         return [view for view in page if fits(self.wanted, view)]
 
-    def _stored_pages(self) -> _StoredPages | None:
+    def stored_pages(self) -> StoredPages | None:
         """Return what of the stored views can be used; None: fold the log."""
         if self._until is not None:  # they are views of the whole log
             return None
-        live = live_generation(self._log, self._provider)
-        if live is None or self._log.views is None:
+        live = live_generation(self.log, self.provider)
+        if live is None or self.log.views is None:
             return None
-        end = self._log.last_position()
+        end = self.log.last_position()
         if end - live.position > LONGEST_TAIL:
             return None
-        prefix = prefix_of(self._provider)
-        tail = chain(self._log.strays(), self._log.scan(after=live.position, until=end))
+        prefix = prefix_of(self.provider)
+        tail = chain(self.log.strays(), self.log.scan(after=live.position, until=end))
         streams = map(stream_about, tail)
         touched = {name.removeprefix(prefix) for name in streams if name.startswith(prefix)}
-        return _StoredPages(self._log.views, live, sorted(touched - {""}), self)
+        return StoredPages(self.log.views, live, sorted(touched - {""}), self)
 
     def folded(self, order_ids: Sequence[str]) -> dict[str, OrderView]:
         """Return the views of some orders, folded from the log; notes which are poisoned."""
-        prefix = prefix_of(self._provider)
+        prefix = prefix_of(self.provider)
         self._fold_cache.catch_up()
         found = {}
         for start in range(0, len(order_ids), ORDERS_AT_ONCE):
             streams = [prefix + order_id for order_id in order_ids[start : start + ORDERS_AT_ONCE]]
-            records = self._log.read_many(streams)
+            records = self.log.read_many(streams)
             for stream in streams:
                 held = records.get(stream, [])
                 if self._until is not None:
                     held = [record for record in held if record.position <= self._until]
                     if not held:
                         continue
-                outcome = from_records(self._fold_cache, self._provider, stream, held)
+                outcome = from_records(self._fold_cache, self.provider, stream, held)
                 if isinstance(outcome, Poisoned):
                     self.note(outcome)
                 else:
@@ -146,14 +156,14 @@ class ViewQuery:
         self._poisoned[poisoned.order_id] = poisoned.reason
 
     def _folded_pages(self, after: str) -> Iterator[list[OrderView]]:
-        prefix = prefix_of(self._provider)
-        streams = self._log.streams(prefix=prefix, after=prefix + after)
+        prefix = prefix_of(self.provider)
+        streams = self.log.streams(prefix=prefix, after=prefix + after)
         while page := [name.removeprefix(prefix) for name in islice(streams, ORDERS_AT_ONCE)]:
             found = self.folded(page)
             yield self._fitting(found[order_id] for order_id in page if order_id in found)
 
 
-class _StoredPages(NamedTuple):
+class StoredPages(NamedTuple):
     """The stored views, and the orders among them that may have gone on since."""
 
     store: ViewStore
@@ -173,7 +183,7 @@ class _StoredPages(NamedTuple):
                 return
             last = stored[-1].order_id if len(stored) == ORDERS_AT_ONCE else None
             if last is None:
-                self._note_poisoned()
+                self.note_poisoned()
             yield self._page(stored, begun, last), last
             begun = last
 
@@ -192,7 +202,8 @@ class _StoredPages(NamedTuple):
         found |= self.query.folded(anew)
         return [found[order_id] for order_id in sorted(found)]
 
-    def _note_poisoned(self) -> None:
+    def note_poisoned(self) -> None:
+        """Tell the query which of the stored orders cannot be folded."""
         after, fresh = "", set(self.touched)
         while page := self.store.poisoned(self.live, after, ORDERS_AT_ONCE):
             for poisoned in page:

@@ -17,6 +17,7 @@ from collections import Counter
 from collections.abc import Container, Iterable, Iterator, Mapping
 from contextlib import suppress
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Any, Final, Literal, NamedTuple, get_args
 
 from lifecycle.core.event import Reviewed
@@ -113,21 +114,34 @@ class Attention:
         self._provider = provider
         self._links = links
 
-    def items(self, rule: AttentionRule, *, include_reviewed: bool) -> list[AttentionItem]:
-        """Return what wants attention, the worst first, and what was dealt with if wanted."""
+    def items(
+        self, rule: AttentionRule, *, include_reviewed: bool, limit: int | None = None
+    ) -> list[AttentionItem]:
+        """Return what wants attention, the worst first, and what was dealt with if wanted.
+
+        With a `limit`, no more than so many letters, items, odd orders and overdue orders each.
+        """
         reviews = reviews_in(self._log)
-        found = (
-            _reviewed(item, reviews)
-            for part in (
-                self._dead_letters(),
-                self._hung_handlers(rule.now),
-                self._quarantine(),
-                self._orders(rule),
-            )
-            for item in part
-        )
-        wanted = [item for item in found if include_reviewed or item.review is None]
+        wanted: list[AttentionItem] = []
+        for part in (
+            self._dead_letters(),
+            self._hung_handlers(rule.now),
+            self._quarantine(),
+            self._odd(),
+            self._overdue(rule),
+        ):
+            found = (_reviewed(item, reviews) for item in part)
+            unseen = (item for item in found if include_reviewed or item.review is None)
+            wanted += islice(unseen, limit)
         return sorted(wanted, key=worst_first)
+
+    def of_order(self, view: OrderView, rule: AttentionRule) -> list[AttentionItem]:
+        """Return what wants attention about one order, and what was dealt with."""
+        reviews = reviews_in(self._log)
+        found = [_anomaly(view)] if view.anomalies else []
+        if rule.is_overdue(view, self._provider):
+            found.append(_overdue(view, self._provider))
+        return [_reviewed(item, reviews) for item in found]
 
     def unreviewed(
         self, pages: Iterable[list[OrderView]], until: int | None
@@ -169,26 +183,32 @@ class Attention:
                 since=item.recorded_at,
             )
 
-    def _orders(self, rule: AttentionRule) -> Iterator[AttentionItem]:
-        odd, waiting = Conditions(anomalies=True), self._waiting(rule)
+    def _odd(self) -> Iterator[AttentionItem]:
+        query = self._query(Conditions(anomalies=True))
+        # The worst comes first, so that no limit hides it.
+        known = query.known_poisoned()
+        if known is not None:
+            yield _unreadable(known)
         try:
-            for view in self._asked(odd):
-                yield _anomaly(view)
-        except PoisonedOrdersError as poisoned:
-            yield _unreadable(poisoned)
-        for view in self.views(waiting):
+            for page in query.pages():
+                yield from map(_anomaly, page)
+        except PoisonedOrdersError as found:
+            if known is None:
+                yield _unreadable(found)
+
+    def _overdue(self, rule: AttentionRule) -> Iterator[AttentionItem]:
+        for view in self.views(self._waiting(rule)):
             if rule.is_overdue(view, self._provider):
                 yield _overdue(view, self._provider)
 
     def views(self, wanted: Conditions) -> Iterator[OrderView]:
         """Yield the views of the orders that can be folded and for which the conditions hold."""
         with suppress(PoisonedOrdersError):
-            yield from self._asked(wanted)
+            for page in self._query(wanted).pages():
+                yield from page
 
-    def _asked(self, wanted: Conditions) -> Iterator[OrderView]:
-        query = ViewQuery(self._log, self._fold_cache, self._provider, wanted)
-        for page in query.pages():
-            yield from page
+    def _query(self, wanted: Conditions) -> ViewQuery:
+        return ViewQuery(self._log, self._fold_cache, self._provider, wanted)
 
     def _waiting(self, rule: AttentionRule) -> Conditions:
         return Conditions.of(

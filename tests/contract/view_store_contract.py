@@ -14,6 +14,7 @@ from lifecycle.log.view_store import (
     Batch,
     Conditions,
     Generation,
+    Heard,
     Phase,
     Poisoned,
     StoredView,
@@ -68,6 +69,21 @@ class ViewStoreContract:
 
     def found(self, store: ViewStore, live: Generation, **wanted: object) -> list[str]:
         return [one.order_id for one in store.find(live, Conditions(**wanted), "", 1000)]
+
+    # Those first of which was heard last
+
+    def test_the_order_heard_of_last_comes_first_and_every_page_goes_on_from_the_one_before(
+        self, store, live
+    ):
+        random, names = Random(7), list(NAMES)
+        views = [view(name, last_received_at=random.randrange(-3, 4)) for name in names]
+        assert store.write(live, Batch(views, position=1))
+        expected = sorted(views, key=lambda each: (each.last_received_at, each.order_id.encode()))
+        found, before = [], Heard(2**63 - 1, "")
+        while page := store.recent(live, before, 3):
+            found += page
+            before = page[-1].heard
+        assert found == expected[::-1]
 
     # Generations
 

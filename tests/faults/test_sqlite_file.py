@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 from eventsourcing.sqlite import SQLiteApplicationRecorder, SQLiteDatastore
 
+from lifecycle import connect
 from lifecycle.audit.verify import verify
 from lifecycle.errors import (
     InvalidArgumentError,
@@ -650,3 +651,14 @@ def test_a_fork_in_the_middle_of_a_call_refuses_to_open_the_file(log, path):
     assert Child(connect).collect() == (0, b"")
     pool.put_connection(used)
     assert log.append(event()).outcome is Outcome.APPENDED
+
+
+def test_the_first_callback_of_a_log_is_stored_while_its_views_are_built(tmp_path):
+    """A connection that gives up closes its files while another one opens them."""
+    for number in range(30):
+        with connect(f"sqlite:///{tmp_path}/{number}.db") as orders:
+            building = threading.Thread(target=orders.views.rebuild)
+            building.start()
+            outcome = orders.record_callback({"id": "a", "status": "brand_new"}).outcome
+            building.join()
+            assert (outcome, orders.get("a").status) == ("appended", "brand_new")

@@ -214,3 +214,61 @@ def test_a_missing_extra_is_a_sentence_that_names_it(package, tmp_path):
 def test_the_environment_is_read_by_the_names_on_the_page():
     page = (Path(__file__).parents[2] / "docs" / "reference" / "receiver.md").read_text()
     assert all(f"`{name}`" in page for name in SECRETS)
+
+
+PAGES = ("--pages", "--no-callbacks")
+RECORDING = b'{"kind":"callback","received_at":"2026-07-07T12:00:00Z","body":' + BODY + b"}\n"
+
+
+def test_the_pages_are_served_beside_the_receiver_and_show_what_came(tmp_path):
+    with serving(tmp_path, "--pages") as server, connected(server.port) as connection:
+        token = bearer(server.port)
+        assert ask(connection, "POST", "/callbacks", BODY, token).status == 200
+        page = ask(connection, "GET", "/pages/orders")
+        assert (page.status, b"xyz123456" in page.body) == (200, True)
+        assert ask(connection, "GET", "/pages").status in {200, 303, 307}
+        assert ask(connection, "GET", "/health").status == 200
+
+
+def test_the_pages_alone_need_no_credentials_and_a_stop_ends_open_streams_at_once(tmp_path):
+    run("ingest", "-", "--db", "sqlite:///orders.db", cwd=tmp_path, stdin=RECORDING)
+    with serving(tmp_path, *PAGES, env={}) as server, connected(server.port) as connection:
+        assert b"xyz123456" in ask(connection, "GET", "/pages/orders").body
+        assert ask(connection, "POST", "/callbacks", BODY).status in {404, 405}
+        with socket.create_connection(("127.0.0.1", server.port)) as stream:
+            stream.sendall(b"GET /pages/events HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert b"text/event-stream" in stream.recv(4096)
+            begun = perf_counter()
+            server.end()
+        assert perf_counter() - begun < 5
+        assert server.process.returncode == 0
+
+
+def test_pages_that_other_machines_reach_need_somebody_who_says_who_may_see_them(tmp_path):
+    for host in ("0.0.0.0", "::", "192.0.2.7", "orders.example"):
+        answer = run_script("serve", *PAGES, "--host", host, "--port", "0", cwd=tmp_path)
+        assert (answer.code, answer.out) == (2, "")
+        assert "--pages-access" in answer.err
+    run("ingest", "-", "--db", "sqlite:///orders.db", cwd=tmp_path, stdin=RECORDING)
+    access = tmp_path / "access.toml"
+    access.write_text(f'[users]\nann = "{SECRET}"\n')
+    options = (*PAGES, "--pages-access", "access.toml", "--db", "sqlite:///orders.db")
+    with serving(tmp_path, *options, env={}) as server, connected(server.port) as connection:
+        refused = ask(connection, "GET", "/pages/orders")
+        assert (refused.status, b"xyz" in refused.body) == (401, False)
+        assert refused.headers["www-authenticate"].startswith('Basic realm="orders"')
+        shown = ask(connection, "GET", "/pages/orders", None, {"Authorization": f"Bearer {SECRET}"})
+        assert b"xyz123456" in shown.body
+        server.process.terminate()
+        said = server.process.stderr.read()
+    assert SECRET not in said
+    access.write_text("[users]\n")
+    answer = run_script("serve", *options, cwd=tmp_path)
+    assert (answer.code, answer.err.count("\n")) == (2, 1)
+
+
+def test_what_cannot_be_served_together_is_refused(tmp_path):
+    for options in (("--no-callbacks",), (*PAGES, "--metrics"), (*PAGES, "--resume")):
+        assert run_script("serve", *options, cwd=tmp_path).code == 2
+    assert run_script("serve", *PAGES, "--port", "0", cwd=tmp_path).code == 3
+    assert not (tmp_path / "orders.db").exists()

@@ -39,7 +39,8 @@ _NO_FILES: Final = frozenset({errno.EMFILE, errno.ENFILE})
 class GuardedServer(Server):
     """Serves an ASGI app that is already entered, within limits.
 
-    `started` is called once connections are accepted.
+    `started` is called once connections are accepted, `stopping` before requests in progress
+    are waited for.
     """
 
     def __init__(
@@ -48,10 +49,11 @@ class GuardedServer(Server):
         limits: ServerLimits,
         *,
         started: Callable[[], None],
+        stopping: Callable[[], None] | None = None,
         finish_seconds: int = SECONDS_TO_FINISH,
     ) -> None:
         self._connections = Connections(limits)
-        self._started = started
+        self._started, self._stopping = started, stopping
         self._sweeping: asyncio.Task[None] | None = None
         super().__init__(
             Config(
@@ -84,6 +86,8 @@ class GuardedServer(Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Finish requests in progress."""
+        if self._stopping is not None:
+            self._stopping()
         await super().shutdown(sockets)
         if self._sweeping is not None:
             self._sweeping.cancel()

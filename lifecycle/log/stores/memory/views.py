@@ -8,7 +8,15 @@ from eventsourcing.persistence import IntegrityError, Tracking
 from eventsourcing.popo import POPOTrackingRecorder
 
 from lifecycle.log.stores.sql.views import tracking_name
-from lifecycle.log.view_store import Batch, Conditions, Generation, Phase, Poisoned, StoredView
+from lifecycle.log.view_store import (
+    Batch,
+    Conditions,
+    Generation,
+    Heard,
+    Phase,
+    Poisoned,
+    StoredView,
+)
 
 
 @dataclass
@@ -103,6 +111,11 @@ class MemoryViews(POPOTrackingRecorder):
                 return None
             found = self.between(generation, after, None)
             return [view for view in found if _fits(wanted, view)][:at_most]
+
+    def recent(self, generation: Generation, before: Heard, at_most: int) -> list[StoredView]:
+        """Return the next views before a place, those first of which was heard last."""
+        found = [view for view in self.between(generation, "", None) if view.heard < before]
+        return sorted(found, key=lambda view: view.heard, reverse=True)[:at_most]
 
     def between(self, generation: Generation, after: str, until: str | None) -> list[StoredView]:
         """Return the views of all orders above `after`, up to `until`."""

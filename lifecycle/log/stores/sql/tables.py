@@ -92,6 +92,7 @@ ORDER_VIEWS: Final = Table(
         Index("order_views_waiting", "generation, order_id, waiting_since", "awaiting <> ''::text"),
         Index("order_views_odd", "generation, order_id", "anomalies > 0"),
         Index("order_views_by_time", "generation, order_id, last_received_at"),
+        Index("order_views_recent", "generation, last_received_at, order_id"),
     ),
 )
 POISONED: Final = Table(

@@ -4,9 +4,10 @@ The position of a generation is a row of the library's own tracking table, under
 `views:<provider>:<number>`; it moves in the transaction that writes the views. The library
 lets it only grow: whoever comes second finds that the generation moved on, and writes nothing.
 
-Every index leads by order id within its generation, so that any query is walked page by page
-and nothing is sorted: what is read is an index of the orders that wait, that have a status,
-or that show an anomaly. Times are whole microseconds since 1970. Text compares bytewise.
+Every index but one leads by order id within its generation, so that any query is walked page by
+page and nothing is sorted: what is read is an index of the orders that wait, that have a status,
+or that show an anomaly. One leads by when an order was heard of last. Times are whole
+microseconds since 1970. Text compares bytewise.
 """
 
 from __future__ import annotations
@@ -20,7 +21,15 @@ from eventsourcing.persistence import IntegrityError, Tracking
 from lifecycle.log.retry_policy import retried
 from lifecycle.log.stores.sql.database import Cursor, Database
 from lifecycle.log.stores.sql.tables import VIEWS
-from lifecycle.log.view_store import Batch, Conditions, Generation, Phase, Poisoned, StoredView
+from lifecycle.log.view_store import (
+    Batch,
+    Conditions,
+    Generation,
+    Heard,
+    Phase,
+    Poisoned,
+    StoredView,
+)
 
 COLUMNS: Final = StoredView._fields
 
@@ -76,6 +85,10 @@ class ViewStatements(NamedTuple):
     sweep_poisoned: str = "DELETE FROM poisoned_orders WHERE generation = ?"
     sweep_generation: str = "DELETE FROM view_generations WHERE number = ?"
     sweep_tracking: str = "DELETE FROM tracking WHERE application_name = ?"
+    recent: str = (
+        f"{_SELECT}WHERE generation = ? AND (last_received_at, order_id) < (?, ?) "
+        "ORDER BY last_received_at DESC, order_id DESC LIMIT ?"
+    )
     between: str = (
         f"{_SELECT}WHERE generation = ? AND order_id > ? AND order_id <= coalesce(?, order_id) "
         "ORDER BY order_id"
@@ -224,6 +237,12 @@ class TrackedViews:
                 return None
             cursor.execute(statement, (generation.number, after, *values, at_most))
             return list(map(StoredView._make, cursor.fetchall()))
+
+    @retried
+    def recent(self, generation: Generation, before: Heard, at_most: int) -> list[StoredView]:
+        """Return the next views before a place, those first of which was heard last."""
+        rows = self._database.ask(self._sql.recent, generation.number, *before, at_most)
+        return list(map(StoredView._make, rows))
 
     @retried
     def between(self, generation: Generation, after: str, until: str | None) -> list[StoredView]:

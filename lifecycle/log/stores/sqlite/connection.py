@@ -216,13 +216,16 @@ class LogConnectionPool:
 
     def put_connection(self, connection: LogConnection) -> None:
         """Take a connection back; one that was closed is forgotten."""
-        if self._closed:
-            connection.close()
-        if connection.closed:
-            with suppress(ValueError):
-                self._opened.remove(connection)
-        else:
+        if self._closed and not connection.closed:
+            self.discard(connection)
+        elif not connection.closed:
             self._idle.append(connection)
+
+    def discard(self, connection: LogConnection) -> None:
+        """Close a connection; as the last one, it takes the write-ahead file with it."""
+        with suppress(ValueError):
+            self._opened.remove(connection)
+        connection.close()
 
     def close(self) -> None:
         """Close what is idle; what is in use is closed when it is put back."""
@@ -261,19 +264,26 @@ class LogConnectionPool:
     def _new_connection(self) -> LogConnection:
         """Open the file, which must be the one that others of this pool opened."""
         others = self._opened[:1]
-        for other in others:
-            other.files.look()
+        self._look(others)
         before = self.file.first_look()
         driver = _connected(self.db_name, self.file.url)
         try:
             self.file.second_look(before)
             connection = LogConnection(driver, self.file)
-            for other in others:
-                other.files.look()
+            self._look(others)
         except BaseException:
             driver.close()
             raise
         return connection
+
+    def _look(self, connections: list[LogConnection]) -> None:
+        """Check what connections have open, but for those that are discarded meanwhile."""
+        for connection in connections:
+            try:
+                connection.files.look()
+            except StoreUnavailableError:
+                if connection in self._opened:
+                    raise
 
 
 class Lent:
@@ -315,7 +325,7 @@ class Lent:
                 with suppress(sqlite3.Error):
                     connection.driver.execute("ROLLBACK")
             if connection.driver.in_transaction or not is_harmless(fault):
-                connection.close()
+                self._pool.discard(connection)
         finally:
             self._pool.put_connection(connection)
         self._told(fault)

@@ -1,0 +1,31 @@
+"""Pages on which people look at orders: what needs them, one order, all of them.
+
+    serve --pages, or a mount ─→ Pages ─→ access ─→ visit ─→ one page ─→ HTML, JSON, CSV
+
+| module | holds |
+|---|---|
+| `pages` | the ASGI app: addresses, and what answers them |
+| `access`, `visit` | who may look; sessions, and forms that nobody can forge |
+| `log_source` | the orders of the log, by provider |
+| `attention_page`, `order_list`, `order_page`, `worklists` | what each page says |
+| `order_pictures` | its pictures |
+| `masking` | bodies and headers without what is about a person |
+| `actions` | review, redrive, drop |
+| `live` | server-sent events |
+| `answers`, `addresses`, `failures` | HTML, JSON and CSV; where pages are; why there is none |
+
+Needs the extra `web`.
+"""
+
+from lifecycle.errors import MissingExtraError
+
+try:
+    import jinja2  # noqa: F401 - told here, before a part of it is missing
+    import starlette  # noqa: F401 - as above
+except ModuleNotFoundError as missing:
+    raise MissingExtraError("web", missing.name or "starlette") from None
+
+from lifecycle.web.access import Access, TrustedHeader, read_access
+from lifecycle.web.pages import Pages, keep_views
+
+__all__ = ["Access", "Pages", "TrustedHeader", "keep_views", "read_access"]

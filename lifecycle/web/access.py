@@ -1,0 +1,148 @@
+"""Who may see the pages: a gate of the receiver, a proxy that is trusted, or this machine alone."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Collection
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Final, Protocol
+
+from lifecycle.errors import InvalidArgumentError
+from lifecycle.http.receiver import BasicOrToken, Head, Refusal
+from lifecycle.http.receiver.message import as_json
+
+LOCAL_NAMES: Final = frozenset({"localhost", "127.0.0.1", "[::1]"})
+MAX_USER: Final = 255
+
+_FILE: Final = (
+    "a TOML file with a table `[users]` of names and secrets, or a table `[proxy]` with `header` "
+    "and `addresses`"
+)
+_PASSED_ON: Final = (b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-real-ip")
+
+
+class Access(Protocol):
+    """Tells who asks: `Basic`, `StaticToken` and `BasicOrToken` of `lifecycle.http.receiver` do."""
+
+    def claim(self, head: Head) -> str | Refusal:
+        """Return the user, or why nothing is shown."""
+        ...
+
+
+class TrustedHeader:
+    """The user whom a proxy names in a header, once it has found out who asks.
+
+    Args:
+        header: the name of the header, such as `x-remote-user`; the proxy has to remove it from
+            what it passes on.
+        addresses: those of the proxy. From anywhere else nothing is shown.
+
+    Raises:
+        InvalidArgumentError: no header is named, or an address is none.
+    """
+
+    def __init__(self, header: str, *, addresses: Collection[str]) -> None:
+        if not header or isinstance(addresses, str) or not addresses:
+            raise InvalidArgumentError("the header", "a name, and the addresses of the proxy")
+        self._header = header.lower().encode("latin-1", "replace")
+        self._addresses = frozenset(map(_checked_address, addresses))
+
+    def claim(self, head: Head) -> str | Refusal:
+        """Return the user, or why nothing is shown."""
+        named = head.values(self._header)
+        user = named[0].decode("utf-8", "replace").strip() if len(named) == 1 else ""
+        if _address_of(head) not in self._addresses or not 0 < len(user) <= MAX_USER:
+            return _NOT_NAMED
+        return user
+
+    def __repr__(self) -> str:
+        return f"<TrustedHeader {self._header.decode()!a}>"
+
+
+class ThisMachine:
+    """Everybody on this machine, and nobody else; no user is named.
+
+    A page of another site must not reach it under a name of its own, so `Host` has to name this
+    machine; what a proxy passed on may come from anywhere.
+    """
+
+    def claim(self, head: Head) -> str | Refusal:
+        """Return no name, or why nothing is shown."""
+        hosts = [_without_port(value.decode("latin-1").lower()) for value in head.values(b"host")]
+        is_local = len(hosts) == 1 and hosts[0] in LOCAL_NAMES and is_loopback(head.address)
+        if not is_local or any(head.values(name) for name in _PASSED_ON):
+            return _ELSEWHERE
+        return ""
+
+
+def read_access(path: str | os.PathLike[str]) -> Access:
+    """Return who may see the pages, as a TOML file says.
+
+    It has a table `[users]` of names and their secrets, each a password and a bearer token, or a
+    table `[proxy]` with the `header` in which the proxy at `addresses` names the user.
+
+    Raises:
+        InvalidArgumentError: it holds something else; the message quotes nothing.
+        OSError: it cannot be read.
+    """
+    try:
+        found = tomllib.loads(Path(path).read_bytes().decode())
+        ((table, given),) = found.items()
+        if table == "proxy":
+            return TrustedHeader(str(given["header"]), addresses=list(given["addresses"]))
+        if table == "users":
+            return BasicOrToken({str(name): _secrets(given[name]) for name in given})
+    except InvalidArgumentError:
+        raise
+    except (ValueError, KeyError, TypeError, AttributeError):
+        pass
+    raise InvalidArgumentError("the access", _FILE)
+
+
+def is_loopback(address: str | None) -> bool:
+    """Tell whether an address is one that no other machine reaches."""
+    try:
+        found = ip_address(address or "")
+    except ValueError:
+        return address == "localhost"
+    mapped = getattr(found, "ipv4_mapped", None)
+    return (mapped or found).is_loopback
+
+
+def _secrets(given: object) -> list[str]:
+    several = given if isinstance(given, list) else [given]
+    secrets = [secret for secret in several if isinstance(secret, str)]
+    if secrets != several:
+        raise TypeError
+    return secrets
+
+
+def _checked_address(address: str) -> str:
+    try:
+        return str(ip_address(address))
+    except ValueError:
+        raise InvalidArgumentError("addresses", "IP addresses of the proxy") from None
+
+
+def _address_of(head: Head) -> str:
+    try:
+        found = ip_address(head.address or "")
+    except ValueError:
+        return ""
+    return str(getattr(found, "ipv4_mapped", None) or found)
+
+
+def _without_port(host: str) -> str:
+    name, colon, port = host.rpartition(":")
+    return name if colon and port.isdigit() else host
+
+
+_NOT_NAMED: Final = Refusal(
+    "the proxy named no user", as_json(403, {"error": "the proxy named no user"})
+)
+_ELSEWHERE: Final = Refusal(
+    "no authentication is set up, and it is not this machine that asks",
+    as_json(403, {"error": "without authentication the pages are for this machine alone"}),
+)

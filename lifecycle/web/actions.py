@@ -1,0 +1,77 @@
+"""The few things that the pages change: a review, a redrive, a letter that is dropped."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from lifecycle.errors import InvalidArgumentError
+from lifecycle.service.attention import MAX_BY
+from lifecycle.web.log_source import LogSource, OrderName
+
+
+def review(source: LogSource, form: Mapping[str, str], by: str) -> str:
+    """Record that somebody looked at what wants attention; return what to tell.
+
+    Raises:
+        InvalidArgumentError: it wants attention no longer, or it is not said why or by whom.
+    """
+    subject = form.get("subject", "")
+    listed = source.attention()
+    if form.get("provider"):
+        name = OrderName(form["provider"], form.get("order_id", ""))
+        listed += source.attention_of(source.orders_of(name.provider).get(name.order_id))
+    for item in listed:
+        if item.subject == subject:
+            is_first = source.any_orders().review(item, by=by, why=form.get("why", ""))
+            return "Reviewed." if is_first else "Somebody had reviewed it before."
+    expected = "one that wants attention now; something new may have come"
+    raise InvalidArgumentError("subject", expected)
+
+
+def redrive_quarantine(source: LogSource, form: Mapping[str, str], by: str) -> str:  # noqa: ARG001 - as every action
+    """Read the quarantine again; return what to tell."""
+    count = sum(1 for _ in source.any_orders().redrive())
+    return f"{count} of the items became events." if count else "None of the items can be read yet."
+
+
+def redrive_letters(source: LogSource, form: Mapping[str, str], by: str) -> str:  # noqa: ARG001 - as above
+    """Make one dead letter due, or all of them; return what to tell."""
+    letters = source.any_orders().letters
+    name, position = form.get("subscription") or None, _position(form)
+    count = letters.redrive(name, position)
+    return f"{count} of the letters are due now." if count else "There is no dead letter."
+
+
+def drop_letter(source: LogSource, form: Mapping[str, str], by: str) -> str:
+    """Take a letter out for good; return what to tell.
+
+    Raises:
+        InvalidArgumentError: it is not said why.
+    """
+    letters = source.any_orders().letters
+    position = _position(form)
+    reason = form.get("why", "").strip()
+    if not reason:
+        raise InvalidArgumentError("why", "the reason, which is kept")
+    told = f"{reason} (dropped by {by})"
+    dropped = letters.drop(form.get("subscription", ""), position or 0, reason=told)
+    return "The letter was dropped." if dropped else "There is no such letter any more."
+
+
+def said_by(user: str, form: Mapping[str, str]) -> str:
+    """Return who does something: the user, or where nobody was asked, who says so.
+
+    Raises:
+        InvalidArgumentError: nobody says so.
+    """
+    by = user or form.get("by", "").strip()
+    if not 0 < len(by) <= MAX_BY:
+        raise InvalidArgumentError("by", f"your name, in 1 to {MAX_BY} characters")
+    return by
+
+
+def _position(form: Mapping[str, str]) -> int | None:
+    text = form.get("position", "")
+    if text and not (text.isdecimal() and len(text) < 20):
+        raise InvalidArgumentError("position", "a position in the log")
+    return int(text) if text else None

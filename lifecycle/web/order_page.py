@@ -1,0 +1,218 @@
+"""One order: where it stands, what happened, what each event said, and the same as of before."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from functools import cached_property
+from typing import Any, Final, NamedTuple
+
+from lifecycle.audit.explain import Story, explain_order
+from lifecycle.core.event import Event
+from lifecycle.core.view import HistoryEntry, OrderView
+from lifecycle.diagram.harmless import spoken
+from lifecycle.diagram.moments import Moment, order_of, said_of
+from lifecycle.diagram.picture import seen_at_once
+from lifecycle.diagram.wording import meaning, remarks
+from lifecycle.errors import UnknownOrderError
+from lifecycle.log.feed_store import Delivery, DeliveryRecord
+from lifecycle.service.orders import Orders
+from lifecycle.web.answers import Page, Table
+from lifecycle.web.attention_page import ADVICE, CODES, LABELS, words
+from lifecycle.web.log_source import LogSource, OrderName, StoredEvent
+from lifecycle.web.masking import ShownBody, harmless_fields, masked_headers, shown_body
+
+_HEADINGS: Final = (
+    *("number", "name", "kind", "verdict", "reason", "from", "to", "occurred_at"),
+    *("received_at", "recorded_at", "position", "key", "sha256"),
+)
+_NOT_COMPARED: Final = frozenset({"digest", "arrival", "definition", "order_id", "provider"})
+
+
+class Shown(NamedTuple):
+    """One event as its page shows it; `stored` is None where its record cannot be read."""
+
+    moment: Moment
+    stored: Event | None
+    body: ShownBody | None
+    headers: dict[str, str]
+
+    @property
+    def entry(self) -> HistoryEntry:
+        """What it meant."""
+        return self.moment.entry
+
+    @property
+    def means(self) -> str:
+        """What it meant, in a few words."""
+        return meaning(self.moment)
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What is wrong with it beside what it meant."""
+        return remarks(self.moment)
+
+    def told(self) -> dict[str, Any]:
+        """Return what is shown of it, as JSON."""
+        body = self.body
+        return {
+            "number": self.moment.number,
+            **self.entry.model_dump(mode="json"),
+            "late": self.moment.late,
+            "headers": self.headers,
+            "body": None if body is None else body.text,
+            "masked": body is not None and body.is_masked,
+            "cut": body is not None and body.is_cut,
+            "size": None if body is None else body.size,
+        }
+
+
+class Change(NamedTuple):
+    """One thing that is otherwise now than it was then."""
+
+    what: str
+    then: str
+    now: str
+
+
+class OrderAt:
+    """One order, now or as the log held it after the first `version` of its events.
+
+    Raises:
+        UnknownOrderError: nothing is stored about it.
+    """
+
+    def __init__(self, source: LogSource, name: OrderName, version: int | None) -> None:
+        self.name = name
+        self.orders: Orders = source.orders_of(name.provider)
+        self.stored: list[StoredEvent] = list(source.events(name))
+        if not self.stored:
+            raise UnknownOrderError(*name)
+        self.last = len(self.stored)
+        self.version = self.last if version is None else min(max(version, 1), self.last)
+        self.is_back = self.version < self.last
+        self.position = self.stored[self.version - 1].position
+        until = self.position if self.is_back else None
+        self.view, self.history = seen_at_once(self.orders, name.order_id, log_at=until)
+
+    @property
+    def at(self) -> datetime | None:
+        """When the log took the last event that counts, by its own clock."""
+        event = self.stored[self.version - 1].event
+        return None if event is None else event.recorded_at
+
+    @cached_property
+    def now(self) -> OrderView:
+        """The order as it is now."""
+        return self.orders.get(self.name.order_id) if self.is_back else self.view
+
+    @cached_property
+    def delivered(self) -> tuple[DeliveryRecord, ...]:
+        """What was delivered of it, and to whom."""
+        return tuple(self.orders.letters.delivered(self.name.order_id))
+
+    @cached_property
+    def undelivered(self) -> tuple[Delivery, ...]:
+        """What was not."""
+        every = self.orders.letters.list(all=True)
+        return tuple(each for each in every if each.order_id == self.name.order_id)
+
+    @cached_property
+    def story(self) -> Story:
+        """Its story in sentences."""
+        until = self.at if self.is_back else None
+        return explain_order(self.view, self.history, self.delivered, self.undelivered, until=until)
+
+    def shown(self, *, masked: bool) -> list[Shown]:
+        """Return its events in canonical order."""
+        fields = harmless_fields(self.orders.provider.definition.details)
+        by_position = {each.position: each.event for each in self.stored}
+        return [
+            _shown(moment, by_position.get(moment.entry.position or 0), fields, masked=masked)
+            for moment in order_of(self.view, self.history).moments
+        ]
+
+    def changes(self) -> list[Change]:
+        """Return what is otherwise now."""
+        then, now = (view.model_dump(mode="json") for view in (self.view, self.now))
+        return [
+            Change(spoken(name), _said(then[name]), _said(now[name]))
+            for name in then
+            if name not in _NOT_COMPARED and then[name] != now[name]
+        ]
+
+
+def order_page(source: LogSource, order: OrderAt, *, masked: bool = True) -> Page:
+    """Return the page of an order."""
+    events, view = order.shown(masked=masked), order.view
+    attention = source.attention_of(order.now)
+    changes = order.changes() if order.is_back else []
+    shown = {
+        "order": order,
+        "view": view,
+        "events": events,
+        "details": [*_details(view.details.model_dump(mode="json"))],
+        "errors": [said_of(error) for error in view.errors],
+        "changes": changes,
+        "story": order.story,
+        "attention": attention,
+        "labels": LABELS,
+        "advice": ADVICE,
+        "words": words,
+        "codes": CODES,
+        "numbers": {event.entry.key: event.moment.number for event in events},
+        "is_masked": masked,
+    }
+    told = {
+        "view": view.model_dump(mode="json"),
+        "version": order.version,
+        "versions": order.last,
+        "position": order.position,
+        "changes_since": [change._asdict() for change in changes],
+        "attention": attention,
+        "events": [event.told() for event in events],
+        "delivered": [each.as_json() for each in order.delivered],
+        "undelivered": [each.as_json() for each in order.undelivered],
+        "story": [chapter._asdict() for chapter in order.story.chapters],
+    }
+    rows = ([event.told()[name] for name in _HEADINGS] for event in events)
+    provider, order_id = order.name
+    live = f"{provider}/{order_id}" if masked and not order.is_back else ""
+    return Page("order.html", order_id, shown, told, Table(_HEADINGS, rows), live=live)
+
+
+def _shown(moment: Moment, event: Event | None, fields: frozenset[str], *, masked: bool) -> Shown:
+    if event is None or event.erased:
+        return Shown(moment, event, None, {})
+    headers = masked_headers(event.headers) if masked else dict(event.headers)
+    return Shown(moment, event, shown_body(event.body, fields, masked=masked), headers)
+
+
+def _details(details: dict[str, Any], of: str = "") -> Iterator[tuple[str, str]]:
+    """Yield what the provider told, by names as people read them; what nobody said is left out."""
+    for name, value in details.items():
+        if isinstance(value, dict):
+            yield from _details(value, f"{of}{spoken(name)}: ")
+        elif value is not None:
+            yield f"{of}{spoken(name)}", _said(value)
+
+
+def _said(value: Any) -> str:
+    """Return a value of a view in a few words."""
+    match value:
+        case None | [] | ():
+            return "\N{EN DASH}"
+        case bool():
+            return "yes" if value else "no"
+        case list():
+            return ", ".join(_part(each) for each in value)
+        case dict():
+            return ", ".join(f"{name}: {_said(inner)}" for name, inner in value.items())
+    return spoken(value) if isinstance(value, str) else str(value)
+
+
+def _part(value: Any) -> str:
+    if not isinstance(value, dict):
+        return spoken(str(value))
+    named: Iterable[str] = ("status", "name", "code", "message")
+    return next((spoken(str(value[name])) for name in named if value.get(name)), "1")

@@ -1,0 +1,257 @@
+"""The pages as an ASGI app: run by `lifecycle serve --pages`, or mounted in a service of yours.
+
+request ─→ access ─→ visit ─→ page ─→ HTML, JSON or CSV
+                └→ 401, 403: nothing else is told
+
+app = FastAPI()
+app.mount("/pages", Pages(orders))
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from datetime import timedelta
+from threading import Event
+from typing import Any, Final
+
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response, StreamingResponse
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from lifecycle.errors import InvalidArgumentError, StoreError
+from lifecycle.http.receiver import Head, Refusal
+from lifecycle.http.receiver.asgi import mount_path, path_under_mount
+from lifecycle.projections.stored_views import StoredViews
+from lifecycle.service.async_orders import AsyncOrders
+from lifecycle.service.attention import OVERDUE_AFTER, checked_span
+from lifecycle.service.orders import Orders
+from lifecycle.web.access import Access, ThisMachine
+from lifecycle.web.actions import (
+    drop_letter,
+    redrive_letters,
+    redrive_quarantine,
+    review,
+    said_by,
+)
+from lifecycle.web.addresses import Addresses
+from lifecycle.web.answers import FOLDER, Form, Page, answer, done, form_asked
+from lifecycle.web.attention_page import attention_page
+from lifecycle.web.failures import FAILURES, refused
+from lifecycle.web.live import LiveLog, stream_named
+from lifecycle.web.log_source import LogSource, OrderName
+from lifecycle.web.order_list import find_orders, found_page, orders_page
+from lifecycle.web.order_page import OrderAt, order_page
+from lifecycle.web.order_pictures import order_picture
+from lifecycle.web.visit import VISIT, Visit, read_form, visit_of
+from lifecycle.web.worklists import checkpoints_page, letters_page, quarantine_page
+
+LOG: Final = logging.getLogger("lifecycle.pages")
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+Make = Callable[[LogSource, Mapping[str, str]], Page]
+"""Makes the page of a list from what its address asks for."""
+
+Act = Callable[[LogSource, Mapping[str, str], str], str]
+"""Does what a form asks for, by whom, and returns what to tell."""
+
+_SECONDS_AFTER_A_FAILURE: Final = 60.0
+
+_POLICY: Final = (
+    "default-src 'none'; img-src 'self'; style-src 'self'; script-src 'self'; "
+    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+_HEADERS: Final = {
+    b"content-security-policy": _POLICY.encode(),
+    b"x-content-type-options": b"nosniff",
+    b"referrer-policy": b"same-origin",
+    b"cross-origin-opener-policy": b"same-origin",
+    b"cross-origin-resource-policy": b"same-origin",
+    b"cache-control": b"no-store",
+}
+
+
+class Pages:
+    """The pages of one log, as an ASGI app that can be mounted under any prefix.
+
+    Args:
+        orders: of the log; open them before, and close them after. Orders of all providers that
+            are installed are shown, whatever the provider of these.
+        access: who may see them, as `BasicOrToken` or `TrustedHeader` tell. Without it nobody
+            but this machine may.
+        overdue_after: how long an order may wait for the provider until it wants attention.
+    """
+
+    def __init__(
+        self,
+        orders: Orders | AsyncOrders,
+        *,
+        access: Access | None = None,
+        overdue_after: timedelta = OVERDUE_AFTER,
+    ) -> None:
+        self._source = LogSource(orders, checked_span(overdue_after))
+        self._access: Access = ThisMachine() if access is None else access
+        self._live = LiveLog(self._source)
+        self._app = Starlette(routes=self._routes(), exception_handlers=FAILURES)
+
+    def __repr__(self) -> str:
+        return "<Pages>"
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request; nothing is told to whom `access` does not know."""
+        if scope["type"] != "http":
+            return
+        root = mount_path(scope)
+        below = "/" if scope["path"] == root else path_under_mount(scope)
+        scope = {**scope, "root_path": root, "path": root + below}
+        address = (scope.get("client") or (None,))[0]
+        user = self._access.claim(Head(scope["method"], scope["path"], scope["headers"], address))
+        request = Request(scope, receive)
+        if isinstance(user, Refusal):
+            LOG.warning("a page was refused: %s", user.why)
+            await refused(user)(scope, receive, _guarded(send))
+            return
+        state = {**scope.get("state", {}), VISIT: Visit.of(request, user)}
+        await self._app({**scope, "state": state}, receive, _guarded(send))
+
+    def stop(self) -> None:
+        """End the streams of events, so that a server that stops waits for none."""
+        self._live.stop()
+
+    def _routes(self) -> list[BaseRoute]:
+        lists: dict[str, Make] = {
+            "attention": attention_page,
+            "quarantine": quarantine_page,
+            "letters": letters_page,
+            "checkpoints": checkpoints_page,
+        }
+        actions: dict[str, Act] = {
+            "attention/review": review,
+            "quarantine/redrive": redrive_quarantine,
+            "letters/redrive": redrive_letters,
+            "letters/drop": drop_letter,
+        }
+        every = [(name, self._listed(make)) for name, make in lists.items()]
+        return [
+            Route("/", _first_page),
+            Route("/events", self._events),
+            *(
+                Route(f"/{name}{suffix}", endpoint)
+                for name, endpoint in [*every, ("orders", self._orders)]
+                for suffix in ("", ".json", ".csv")
+            ),
+            *(
+                Route(f"/{name}", self._done(act), methods=["POST"])
+                for name, act in actions.items()
+            ),
+            Route("/orders/{provider}/{order_id:path}", self._order),
+            Route("/pictures/{kind}/{provider}/{order_id:path}", self._picture),
+            Mount("/static", StaticFiles(directory=FOLDER / "static")),
+        ]
+
+    def _listed(self, make: Make) -> Callable[[Request], Response]:
+        def endpoint(request: Request) -> Response:
+            return answer(request, make(self._source, request.query_params))
+
+        return endpoint
+
+    def _done(self, act: Act) -> Callable[[Request], Awaitable[Response]]:
+        async def endpoint(request: Request) -> Response:
+            form, visit = await read_form(request), visit_of(request)
+            if not visit.allows(request, form):
+                raise HTTPException(403, "this form is not from one of these pages, or too old")
+            by = said_by(visit.user, form)
+            told = await run_in_threadpool(act, self._source, form, by)
+            return done(request, form, told)
+
+        return endpoint
+
+    def _orders(self, request: Request) -> Response:
+        text = request.query_params.get("q", "").strip()
+        if not text:
+            return answer(request, orders_page(self._source, request.query_params))
+        found = find_orders(self._source, text)
+        if found.only is not None and form_asked(request) == "html":
+            return RedirectResponse(Addresses.of(request).order(*found.only), 303)
+        return answer(request, found_page(self._source, found))
+
+    def _order(self, request: Request) -> Response:
+        order, form = self._order_at(request)
+        return answer(request, order_page(self._source, order), form)
+
+    def _picture(self, request: Request) -> Response:
+        order, _ = self._order_at(request)
+        narrow = request.query_params.get("narrow") == "1"
+        return order_picture(order, request.path_params["kind"], narrow=narrow)
+
+    def _order_at(self, request: Request) -> tuple[OrderAt, Form]:
+        """Return the order that an address names, and the form that it asks for.
+
+        What looks like the ending of a form may be part of the id.
+        """
+        provider, order_id = request.path_params["provider"], request.path_params["order_id"]
+        name = OrderName(provider, order_id or request.query_params.get("id", ""))
+        form, ending = form_asked(request), order_id.endswith((".json", ".csv"))
+        if ending and name not in self._source.named(order_id):
+            name = OrderName(provider, order_id.rpartition(".")[0])
+        elif ending:
+            form = "html"
+        text = request.query_params.get("version", "")
+        if text and not (text.isdecimal() and len(text) < 10):
+            raise InvalidArgumentError("version", "the number of one of the order's events")
+        return OrderAt(self._source, name, int(text) if text else None), form
+
+    async def _events(self, request: Request) -> Response:
+        seen = request.headers.get("last-event-id", "")
+        stream = stream_named(request.query_params.get("order"))
+        events = self._live.events(stream, int(seen) if seen.isdecimal() else None)
+        return StreamingResponse(events, media_type="text/event-stream")
+
+
+async def keep_views(orders: AsyncOrders) -> None:
+    """Build the stored views that lists are made of, and keep them up until canceled.
+
+    A failing store is tried again after a minute; the pages fold what the views lack.
+    """
+    ended = Event()
+    try:
+        while True:
+            try:
+                await asyncio.to_thread(_follow, orders.views, ended)
+            except StoreError as failed:
+                LOG.warning("the stored views are not kept up: %s", failed)
+            await asyncio.sleep(_SECONDS_AFTER_A_FAILURE)
+    finally:
+        ended.set()
+
+
+def _follow(views: StoredViews, ended: Event) -> None:
+    status = views.status()
+    if status.live is None or not status.fits:
+        views.rebuild()
+    views.follow(ended)
+
+
+def _first_page(request: Request) -> Response:
+    return RedirectResponse(Addresses.of(request).page("attention"), 303)
+
+
+def _guarded(send: Send) -> Send:
+    """Return a `send` that adds the headers of every answer, where it has not its own."""
+
+    async def guarded(message: MutableMapping[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            given = {name for name, _ in message["headers"]}
+            more = [(name, value) for name, value in _HEADERS.items() if name not in given]
+            message = {**message, "headers": [*message["headers"], *more]}
+        await send(message)
+
+    return guarded

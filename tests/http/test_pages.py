@@ -1,0 +1,592 @@
+"""The pages: what they show and to whom, that foreign text stays text, and what they change."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import csv
+import io
+import json
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from time import perf_counter, process_time
+from urllib.parse import quote
+
+import pytest
+
+from lifecycle import InvalidArgumentError, UnknownOrderError, connect, connect_async
+from lifecycle.core.event import Reviewed
+from lifecycle.http.receiver import Basic, BasicOrToken
+from lifecycle.log.codec import decode
+from lifecycle.log.contract import CONTROL
+from lifecycle.providers.instacart import sample_orders
+from lifecycle.web import Pages, TrustedHeader, keep_views, read_access
+from lifecycle.web.live import LiveLog
+from lifecycle.web.log_source import LogSource
+from tests.paging import LOCAL, Browser, ask
+from tests.pictures import HOSTILE, long_story
+from tests.polling import wait_until
+
+LISTS = ("/attention", "/orders", "/quarantine", "/letters", "/checkpoints")
+SECRET = "a password of many letters"
+CANARIES = ("Kamala Nadir", "5 Main Street", "+1 555 0100", "kamala@example.org", "37.78123")
+PERSONAL = {
+    "user": {"name": CANARIES[0], "phone": CANARIES[2], "email": CANARIES[3]},
+    "address": {"lines": [CANARIES[1]], "latitude": float(CANARIES[4])},
+    CANARIES[0]: "a name of a field",
+}
+
+
+@contextmanager
+def sample(count=8, *more):
+    with connect("memory:") as orders:
+        told = sample_orders.generate(3, count)
+        orders.record_many(sample_orders.deliver(3, told, divergent=0.3, delayed=0.2).recordings)
+        orders.record_many(list(more))
+        yield orders
+
+
+@pytest.fixture(scope="module")
+def filled():
+    """A log with orders, some odd, and two items in the quarantine."""
+    with sample(12) as orders:
+        orders.record_callback(b"no json at all")
+        orders.record_callback({"status": "brand_new", **PERSONAL})
+        orders.record_callback({"id": "kamala", "status": "brand_new", **PERSONAL})
+        yield orders
+
+
+@pytest.fixture(scope="module")
+def addresses(filled):
+    every = [f"/orders/instacart/{view.order_id}" for view in filled.find()]
+    pictures = [f"/pictures/{kind}/instacart/kamala" for kind in ("path", "timeline")]
+    files = ["/static/pages.css", "/static/pages.js", "/static/icon.svg"]
+    forms = [f"{name}.{form}" for name in LISTS for form in ("json", "csv")]
+    return [*LISTS, *forms, *every, "/orders?q=demo", *pictures, *files, "/", "/events"]
+
+
+# What is shown
+
+
+def test_the_first_page_is_what_needs_a_person_and_names_each_order(filled):
+    pages = Pages(filled)
+    first = ask(pages, "/")
+    assert (first.status, first.headers["location"]) == (303, "/attention")
+    page = ask(pages, "/attention").page
+    for item in filled.attention():
+        assert item.order_id is None or item.order_id in page.text
+
+
+@pytest.mark.parametrize("prefix", ["", "/pages", "/a/b c"])
+def test_every_link_of_every_page_leads_to_a_page_under_the_prefix(filled, prefix):
+    pages, seen, waiting = Pages(filled), set(), ["/attention"]
+    while waiting and len(seen) < 60:
+        address = waiting.pop()
+        seen.add(address)
+        answer = ask(pages, address, prefix=prefix)
+        assert answer.status in {200, 303}, address
+        for link in answer.page.links() if "html" in answer.headers.get("content-type", "") else ():
+            if link.startswith("#"):
+                continue
+            assert link.startswith(f"{quote(prefix)}/"), link
+            below = link.removeprefix(quote(prefix)).partition("#")[0]
+            if below not in seen | set(waiting):
+                waiting.append(below)
+    assert len(seen) > 30
+
+
+def test_an_order_is_shown_as_the_log_held_it_after_each_of_its_events(filled):
+    pages, records = Pages(filled), filled.log.read("order:instacart:demo-3-0001")
+    for record in records:
+        asked = f"/orders/instacart/demo-3-0001.json?version={record.version}"
+        told = json.loads(ask(pages, asked).text)
+        view = filled.get("demo-3-0001", log_at=record.position)
+        assert told["view"] == view.model_dump(mode="json")
+        assert len(told["events"]) == view.events
+    back = ask(pages, "/orders/instacart/demo-3-0001?version=3").page
+    assert "You look at the past" in back.text
+    assert "What changed since" in back.text
+    now = ask(pages, "/orders/instacart/demo-3-0001").page
+    assert "You look at the past" not in now.text
+
+
+def test_a_list_is_told_as_json_and_as_csv_at_the_same_address(filled):
+    pages = Pages(filled)
+    told = json.loads(ask(pages, "/orders.json?limit=1000").text)["orders"]
+    assert {each["order_id"] for each in told} == {view.order_id for view in filled.find()}
+    accepted = ask(pages, "/orders?limit=1000", headers={**LOCAL, "accept": "application/json"})
+    assert json.loads(accepted.text)["orders"] == told
+    rows = [*csv.DictReader(io.StringIO(ask(pages, "/orders.csv?limit=1000").text))]
+    assert [row["order_id"] for row in rows] == [each["order_id"] for each in told]
+    assert ask(pages, "/orders/instacart/kamala", headers={**LOCAL, "accept": "text/csv"}).text
+
+
+def test_no_cell_of_a_csv_is_a_formula():
+    with connect("memory:") as orders:
+        orders.record_callback({"id": "=cmd|' /C calc'!A0", "status": "brand_new"})
+        row = ask(Pages(orders), "/orders.csv").text.splitlines()[1]
+    assert "'=cmd" in row
+
+
+@pytest.mark.parametrize("build", [False, True])
+def test_the_pages_of_the_list_hold_every_order_once_the_one_heard_of_last_first(filled, build):
+    with sample(40) as orders:
+        if build:
+            orders.views.rebuild()
+        told = sample_orders.generate(4, 6)
+        orders.record_many(
+            sample_orders.deliver(4, told, delayed=0.2).recordings
+        )  # not yet in them
+        pages, found, before = Pages(orders), [], ""
+        while before is not None:
+            asked = ask(pages, f"/orders.json?limit=7&before={quote(before)}")
+            page = json.loads(asked.text)
+            found += page["orders"]
+            before = page["before"]
+        expected = sorted(
+            orders.find(), key=lambda v: (v.arrival.last_received_at, v.order_id), reverse=True
+        )
+        assert found == [view.model_dump(mode="json") for view in expected]
+
+
+def test_the_filters_of_the_list_are_those_of_find():
+    with sample(40) as orders:
+        orders.views.rebuild()
+        pages = Pages(orders)
+        for asked, wanted in (
+            ("status=delivered", {"status": "delivered"}),
+            ("odd=1", {"anomalies": True}),
+            ("waiting=1h", {"waiting_longer_than": timedelta(hours=1)}),
+        ):
+            told = json.loads(ask(pages, f"/orders.json?limit=1000&{asked}").text)
+            found = {view.order_id for view in orders.find(**wanted)}
+            assert found
+            assert {each["order_id"] for each in told["orders"]} == found
+        assert json.loads(ask(pages, "/orders.json?heard=1h").text)["orders"] == []
+
+
+def test_a_search_leads_to_the_only_order_or_lists_those_that_begin_so(filled):
+    pages = Pages(filled)
+    exact = ask(pages, "/orders?q=demo-3-0001")
+    assert exact.headers["location"] == "/orders/instacart/demo-3-0001"
+    only = ask(pages, "/orders?q=kama")
+    assert only.headers["location"] == "/orders/instacart/kamala"
+    several = ask(pages, "/orders?q=demo-3-000")
+    assert "9 orders found" in several.page.text
+    assert "No order has such an id" in ask(pages, "/orders?q=nobody").page.text
+
+
+@pytest.mark.parametrize("order_id", ["a/b", ".", "..", "x.json", "x.csv", "a%2Fb", "?&#=", "é//"])
+def test_an_order_of_any_id_has_an_address(order_id):
+    with connect("memory:") as orders:
+        for each in {order_id, "x"}:
+            orders.record_callback({"id": each, "status": "brand_new"})
+        pages = Pages(orders)
+        (link,) = [
+            link
+            for link in ask(pages, "/orders").page.links()
+            if "/orders/" in link and not link.endswith("/x")
+        ] or ["/orders/instacart/x"]
+        assert "/../" not in link
+        assert "/./" not in link
+        assert order_id in ask(pages, link).page.text
+        as_json = ask(pages, link, headers={**LOCAL, "accept": "application/json"})
+        assert as_json.status == 200
+
+
+def test_an_order_that_is_not_there_and_a_wrong_question_are_told_in_a_sentence(filled):
+    pages = Pages(filled)
+    for address, status in (
+        ("/orders/instacart/nobody", 404),
+        ("/orders/nobody/kamala", 404),
+        ("/orders?status=nowhere", 400),
+        ("/orders?before=x", 400),
+        ("/orders?limit=0", 400),
+        ("/orders?waiting=soon", 400),
+        ("/attention?kind=all", 400),
+        ("/orders/instacart/kamala?version=one", 400),
+        ("/pictures/sequence/instacart/kamala", 400),
+        ("/nowhere", 404),
+        ("/static/../pages.py", 404),
+    ):
+        answer = ask(pages, address)
+        assert answer.status == status, address
+        assert "Traceback" not in answer.text
+        told = ask(pages, address, headers={**LOCAL, "accept": "application/json"})
+        assert (told.status, [*json.loads(told.text)]) == (status, ["error"])
+
+
+# To whom
+
+
+def basic(user="ann", secret=SECRET):
+    return "Basic " + base64.b64encode(f"{user}:{secret}".encode()).decode()
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"authorization": basic(secret="wrong password here")},
+        {"authorization": basic(user="eve")},
+        {"authorization": "Bearer wrong token of letters"},
+        {"authorization": "Basic"},
+        {"x-remote-user": "ann"},
+    ],
+)
+def test_without_credentials_nothing_is_told(filled, addresses, headers):
+    pages = Pages(filled, access=BasicOrToken({"ann": [SECRET]}))
+    for address in addresses:
+        answer = ask(pages, address, headers={**LOCAL, **headers})
+        assert answer.status in {401, 429}, address
+        assert json.loads(answer.text).keys() == {"error"}
+        assert "kamala" not in answer.text
+    form = ask(pages, "/quarantine/redrive", form={}, headers={**LOCAL, **headers})
+    assert form.status in {401, 429}
+
+
+def test_with_credentials_everything_is_told(filled, addresses):
+    """The positive control of the test above."""
+    pages = Pages(filled, access=BasicOrToken({"ann": [SECRET]}))
+    for authorization in (basic(), f"Bearer {SECRET}"):
+        for address in set(addresses) - {"/events"}:
+            headers = {**LOCAL, "authorization": authorization}
+            assert ask(pages, address, headers=headers).status in {200, 303}, address
+
+
+def test_without_access_the_pages_are_for_this_machine_alone(filled):
+    pages = Pages(filled)
+    assert ask(pages, "/orders").status == 200
+    assert ask(pages, "/orders", client="::1", headers={"host": "[::1]:80"}).status == 200
+    for headers, client in (
+        ({"host": "evil.example"}, "127.0.0.1"),
+        ({"host": "127.0.0.1.evil.example"}, "127.0.0.1"),
+        ({}, "127.0.0.1"),
+        (LOCAL, "192.0.2.7"),
+        (LOCAL, ""),
+        ({**LOCAL, "x-forwarded-for": "192.0.2.7"}, "127.0.0.1"),
+        ({**LOCAL, "forwarded": "for=192.0.2.7"}, "127.0.0.1"),
+    ):
+        assert ask(pages, "/orders", headers=headers, client=client).status == 403
+
+
+def test_a_proxy_names_the_user_and_nobody_else_may(filled):
+    pages = Pages(filled, access=TrustedHeader("X-Remote-User", addresses=["10.0.0.1"]))
+    named = {"host": "orders.example", "x-remote-user": "Ann"}
+    assert "Signed in as Ann" in ask(pages, "/orders", headers=named, client="10.0.0.1").page.text
+    assert ask(pages, "/orders", headers=named, client="10.0.0.2").status == 403
+    assert ask(pages, "/orders", headers=named, client="::ffff:10.0.0.1").status == 200
+    assert ask(pages, "/orders", headers={"host": "h"}, client="10.0.0.1").status == 403
+    for header, proxies in (("", ["10.0.0.1"]), ("x", []), ("x", "10.0.0.1"), ("x", ["proxy"])):
+        with pytest.raises(InvalidArgumentError):
+            TrustedHeader(header, addresses=proxies)
+
+
+def test_a_file_says_who_may_see_the_pages(tmp_path):
+    file = tmp_path / "access.toml"
+    file.write_text(f'[users]\nann = "{SECRET}"\nbob = ["{SECRET[::-1]}"]\n')
+    assert isinstance(read_access(file), BasicOrToken)
+    file.write_text('[proxy]\nheader = "x-user"\naddresses = ["127.0.0.1"]\n')
+    assert isinstance(read_access(file), TrustedHeader)
+    for wrong in ("", "[users]\nann = 1\n", "[users]\nann = 'short'\n", "[proxy]\n", "[a]", "\x00"):
+        file.write_text(wrong)
+        with pytest.raises(InvalidArgumentError) as refused:
+            read_access(file)
+        assert "short" not in str(refused.value)
+
+
+# Foreign text
+
+
+def tags_of(page):
+    return {tag for tag, _ in page.elements}
+
+
+def test_markup_of_others_shows_as_text_on_every_page():
+    hostile = [text for text in HOSTILE if text.strip()]
+    with sample(1) as orders:
+        usual = set()
+        for address in (*LISTS, "/orders/instacart/demo-3-0001"):
+            usual |= tags_of(ask(Pages(orders), address).page)
+    with connect("memory:") as orders:
+        for number, text in enumerate(hostile):
+            order_id = f"{text}{number}" if text.isprintable() else f"order {number}"
+            body = {"id": order_id, "status": "brand_new", "cancellation_reason": text, text: text}
+            orders.record_callback(body, headers={"user-agent": text.encode("ascii", "ignore")})
+            orders.record_callback({"id": order_id, "status": text})
+            orders.record_callback(text.encode())
+            orders.record_callback({"id": text * 200, "status": "brand_new"})
+        pages = Pages(orders)
+        every = [each for each in ask(pages, "/orders").page.links() if "/orders/" in each]
+        assert len(every) > 10
+        for address in (*LISTS, *every):
+            page = ask(pages, address).page
+            # `iframe`, `b` and the like would show; so would a handler or a style.
+            assert tags_of(page) <= usual | {"s", "strong", "b", "code", "option", "select"}
+            for tag, named in page.elements:
+                assert not [name for name in named if name.startswith("on") or name == "style"]
+                assert tag != "script" or named == {"src": "/static/pages.js", "defer": None}
+                assert tag != "img" or named["src"].startswith(("/static/", "/pictures/"))
+        assert "<b>bold</b><img src=x onerror=alert(1)>" in ask(pages, "/orders").page.text
+        assert "\u202e" not in ask(pages, "/orders").text
+
+
+def test_what_is_about_a_person_is_masked(filled, addresses):
+    pages = Pages(filled)
+    for address in set(addresses) - {"/events"}:
+        answer = ask(pages, address)
+        for canary in CANARIES:
+            assert canary not in answer.text, address
+    assert "•••" in ask(pages, "/orders/instacart/kamala").page.text
+
+
+def test_nothing_is_inline_and_no_page_may_be_kept_or_framed(filled, addresses):
+    for address in set(addresses) - {"/events"}:
+        answer = ask(Pages(filled), address)
+        policy = answer.headers["content-security-policy"]
+        is_page = "html" in answer.headers.get("content-type", "")
+        assert ("unsafe-inline" in policy) == (address.startswith("/pictures/")), address
+        assert not is_page or "frame-ancestors 'none'" in policy
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert not is_page or answer.headers["cache-control"] == "no-store"
+        assert not [tag for tag, _ in answer.page.elements if is_page and tag == "style"]
+
+
+# What is changed
+
+
+def reviews(orders):
+    found = (decode(record) for record in orders.log.walk(CONTROL))
+    return [entry for entry in found if isinstance(entry, Reviewed)]
+
+
+def test_a_review_is_recorded_with_who_and_why_and_something_new_brings_the_order_back():
+    with sample(12) as orders:
+        browser = Browser(Pages(orders))
+        (item, *_) = (each for each in orders.attention() if each.kind == "anomaly")
+        browser.get("/attention")
+        done = browser.post(
+            "/attention/review", subject=item.subject, why="called them", back="/attention?all=1"
+        )
+        assert (done.status, done.headers["location"]) == (303, "/attention?all=1")
+        assert "Reviewed." in browser.get("/attention").page.text
+        (review,) = reviews(orders)
+        assert (review.subject, review.by, review.why) == (item.subject, "Ann", "called them")
+        assert item.subject not in [each.subject for each in orders.attention()]
+        orders.record_callback({"id": item.order_id, "status": "rescheduled"})
+        again = browser.post("/attention/review", subject=item.subject, why="again")
+        assert again.status == 400
+        assert len(reviews(orders)) == 1
+
+
+def test_the_name_of_the_user_who_is_known_stands_in_the_review():
+    with sample(12) as orders:
+        (item, *_) = (each for each in orders.attention() if each.kind == "anomaly")
+        access = TrustedHeader("x-user", addresses=["127.0.0.1"])
+        browser = Browser(Pages(orders, access=access), **{"x-user": "Eve"})
+        browser.get("/attention")
+        assert (
+            browser.post("/attention/review", subject=item.subject, why="w", by="Ann").status == 303
+        )
+        assert reviews(orders)[0].by == "Eve"
+
+
+def test_the_quarantine_is_read_again():
+    with connect("memory:") as orders:
+        orders.record_callback({"status": "brand_new"})
+        browser = Browser(Pages(orders))
+        assert "no order" not in browser.get("/quarantine").page.text
+        browser.post("/quarantine/redrive", back="/quarantine")
+        assert "None of the items can be read yet." in browser.get("/quarantine").page.text
+
+
+def test_dead_letters_are_redriven_and_dropped_with_a_reason():
+    with sample(2) as orders:
+
+        def fail(_change):
+            raise RuntimeError
+
+        for _ in range(2):
+            orders.subscription("mail", fail, attempts=1).catch_up()
+        dead = [letter for letter in orders.letters.list() if letter.state == "dead"]
+        assert dead
+        browser = Browser(Pages(orders))
+        assert "mail" in browser.get("/letters").page.text
+        where = {"subscription": "mail", "position": str(dead[0].position), "back": "/letters"}
+        browser.post("/letters/redrive", **where)
+        assert orders.letters.get("mail", dead[0].position).due_at is not None
+        assert browser.post("/letters/drop", **where).status == 400
+        assert browser.post("/letters/drop", why="sent by hand", **where).status == 303
+        (dropped,) = (one for one in orders.letters.delivered(dead[0].order_id) if one.reason)
+        assert dropped.reason == "sent by hand (dropped by Ann)"
+        assert "dropped" in browser.get("/letters").page.text
+
+
+@pytest.fixture
+def odd():
+    with sample(12) as orders:
+        (item, *_) = (each for each in orders.attention() if each.kind == "anomaly")
+        yield orders, item.subject
+
+
+@pytest.mark.parametrize(
+    ("form", "headers"),
+    [
+        ({"form-token": ""}, {}),
+        ({"form-token": "0" * 64}, {}),
+        ({}, {"origin": "https://evil.example"}),
+        ({}, {"origin": "null"}),
+        ({}, {"sec-fetch-site": "cross-site"}),
+        ({}, {"sec-fetch-site": "same-site"}),
+        ({}, {"cookie": ""}),
+        ({}, {"cookie": "lifecycle-session=" + "x" * 43}),
+    ],
+)
+def test_a_forged_form_changes_nothing(odd, form, headers):
+    orders, subject = odd
+    browser = Browser(Pages(orders))
+    browser.get("/attention")
+    for address in (
+        "/attention/review",
+        "/quarantine/redrive",
+        "/letters/redrive",
+        "/letters/drop",
+    ):
+        told = {"form-token": browser.token, "by": "Eve", "why": "w", "subject": subject}
+        sent = {**browser._sent(), **headers}
+        assert ask(browser.pages, address, form={**told, **form}, headers=sent).status == 403
+    assert reviews(orders) == []
+    own = {**browser._sent(), "origin": "http://127.0.0.1:8080", "sec-fetch-site": "same-origin"}
+    answer = ask(browser.pages, "/attention/review", form=told, headers=own)
+    assert (answer.status, len(reviews(orders))) == (303, 1)  # the positive control
+
+
+def test_a_token_of_another_user_or_session_is_none():
+    with sample(12) as orders:
+        access = Basic({"ann": [SECRET], "eve": [SECRET[::-1]]})
+        pages = Pages(orders, access=access)
+        ann = Browser(pages, authorization=basic())
+        eve = Browser(pages, authorization=basic("eve", SECRET[::-1]))
+        ann.get("/attention")
+        eve.get("/attention")
+        assert ann.token != eve.token
+        eve.token = ann.token
+        assert eve.post("/quarantine/redrive").status == 403
+        assert ann.post("/quarantine/redrive").status == 303
+        ann.cookies |= eve.cookies
+        assert ann.post("/quarantine/redrive").status == 403
+
+
+def test_a_program_with_a_token_needs_no_session(odd):
+    orders, subject = odd
+    pages = Pages(orders, access=BasicOrToken({"robot": [SECRET]}))
+    headers = {"host": "h", "authorization": f"Bearer {SECRET}", "accept": "application/json"}
+    form = {"subject": subject, "why": "seen by a script"}
+    answer = ask(pages, "/attention/review", form=form, headers=headers)
+    assert (answer.status, json.loads(answer.text)) == (200, {"done": "Reviewed."})
+    assert reviews(orders)[0].by == "robot"
+
+
+@pytest.mark.parametrize(
+    "back", ["https://evil.example/", "//evil.example/", "", "/\\evil.example"]
+)
+def test_a_form_leads_back_to_these_pages_alone(back):
+    with connect("memory:") as orders:
+        orders.record_callback(b"no json")
+        browser = Browser(Pages(orders))
+        browser.get("/quarantine")
+        location = browser.post("/quarantine/redrive", back=back).headers["location"]
+        assert location.startswith("/")
+        assert not location.startswith(("//", "/\\", "/%5C"))
+
+
+@pytest.mark.parametrize("pieces", [[b"x" * 70_000], [b"\xff"], [b"a=1&" * 100]])
+def test_a_body_that_is_no_form_is_refused(pieces):
+    with sample(1) as orders:
+        answer = ask(Pages(orders), "/quarantine/redrive", form={}, pieces=pieces)
+        assert answer.status in {400, 403, 413}
+
+
+# Live, and fast
+
+
+async def first_event(live, stream, record):
+    events = live.events(stream, None)
+    assert b"retry" in await anext(events)
+    told = asyncio.create_task(anext(events))
+    await asyncio.sleep(0.05)
+    begun = perf_counter()
+    await asyncio.to_thread(record)
+    try:
+        async with asyncio.timeout(1.5):
+            said = await told
+    except TimeoutError:
+        said = b""
+    await events.aclose()
+    return said, perf_counter() - begun
+
+
+def test_whoever_looks_at_an_order_is_told_within_a_second_of_a_change(filled):
+    def record(order_id):
+        body = {"id": order_id, "status": "rescheduled", "now": datetime.now(UTC).isoformat()}
+        return lambda: filled.record_callback(body)
+
+    live = LiveLog(LogSource(filled))
+    said, seconds = asyncio.run(first_event(live, "order:instacart:kamala", record("kamala")))
+    assert said.startswith(b"id: ")
+    assert seconds < 1
+    said, seconds = asyncio.run(first_event(live, None, record("demo-3-0002")))
+    assert said
+    said, _ = asyncio.run(first_event(live, "order:instacart:kamala", record("demo-3-0002")))
+    assert said == b""
+
+
+def test_a_browser_that_comes_again_is_told_what_it_missed_and_a_stop_ends_every_stream(filled):
+    async def missed():
+        live = LiveLog(LogSource(filled))
+        events = live.events(None, 1)
+        await anext(events)
+        said = await anext(events)
+        waiting = asyncio.create_task(anext(events, b"the end"))
+        await asyncio.sleep(0.01)
+        live.stop()
+        return said, await waiting
+
+    said, ended = asyncio.run(missed())
+    assert f"id: {filled.log.last_position()}".encode() in said
+    assert ended == b"the end"
+
+
+def test_an_order_of_sixty_events_is_made_in_less_than_150_milliseconds():
+    with connect("memory:") as orders:
+        orders.record_many(long_story("sixty", 60))
+        pages, took = Pages(orders), []
+        for _ in range(7):
+            begun = process_time()
+            assert ask(pages, "/orders/instacart/sixty").status == 200
+            took.append(process_time() - begun)
+    assert min(took) < 0.15
+
+
+def kept_up(views):
+    """Wait until views are stored, and lack nothing."""
+    wait_until(lambda: (status := views.status()).live is not None and not status.behind)
+
+
+def test_views_are_built_and_kept_up_while_the_pages_are_served(tmp_path):
+    async def served():
+        async with connect_async(f"sqlite:///{tmp_path}/orders.db") as orders:
+            keeping = asyncio.create_task(keep_views(orders))
+            await orders.record_callback({"id": "a", "status": "brand_new"})
+            async with asyncio.timeout(20):
+                await asyncio.to_thread(kept_up, orders.views)
+            keeping.cancel()
+            await asyncio.wait([keeping])
+            return keeping.cancelled()
+
+    assert asyncio.run(served())
+
+
+def test_an_unknown_provider_has_no_orders(filled):
+    with pytest.raises(UnknownOrderError):
+        LogSource(filled).orders_of("nobody")
