@@ -349,24 +349,27 @@ class AsyncOrders(Writes[Awaitable[AsyncReceipt]], ErasesAsync):
             return (await self._append([entries]))[0]
         entry = entries[0]
         alone = await self.log.append_async(entry, expected_version=expected_version)
+        receipt = self._receipt(entry, alone)
         if isinstance(entry, Unreadable) or entry.links:
-            await self._append_linked(self._service.linked_by(entries))
-        return self._receipt(entry, alone)
+            receipt.linked = await self._append_linked(self._service.linked_by(entries))
+        return receipt
 
     async def _append(self, several: list[Entries]) -> list[AsyncReceipt]:
         resolve = self._service.links.resolve
         several = await asyncio.to_thread(lambda: list(map(resolve, several)))
         entries = list(chain.from_iterable(several))
         appended = await asyncio.to_thread(self.log.append_many, entries)
-        await self._append_linked(self._service.linked_by(entries))
-        return receipts_of(several, appended, self._receipt)
+        linked = await self._append_linked(self._service.linked_by(entries))
+        return receipts_of(several, appended, self._receipt, linked)
 
-    async def _append_linked(self, found: Iterator[ReadAgain]) -> None:
+    async def _append_linked(self, found: Iterator[ReadAgain]) -> tuple[AsyncReceipt, ...]:
+        linked: list[AsyncReceipt] = []
         try:
-            async for _ in self._append_again(found):
-                pass
+            async for receipt in self._append_again(found):
+                linked.append(receipt)  # noqa: PERF401 - those before a failure count
         except StoreError as failed:
             wait_on(failed)
+        return tuple(linked)
 
     async def _append_again(self, found: Iterator[ReadAgain]) -> AsyncIterator[AsyncReceipt]:
         while (read := await asyncio.to_thread(next, found, None)) is not None:

@@ -106,8 +106,7 @@ class Orders(Writes[Receipt], Erases):
         sent: what it takes to go on after a crash, such as a customer's `user_id`.
 
         Raises:
-            InvalidArgumentError: the order id or the body cannot be a request; a body that is
-                no JSON object is none that any provider takes.
+            InvalidArgumentError: the order id or the body cannot be a request: no JSON object.
         """
         while True:
             event, version = self._service.next_request(order_id, body, received_at, context)
@@ -367,25 +366,27 @@ class Orders(Writes[Receipt], Erases):
             return self._append([entries])[0]
         entry = entries[0]
         appended = self.log.append(entry, expected_version=expected_version)
+        receipt = Receipt(entry, appended, self._service)
         if isinstance(entry, Unreadable) or entry.links:
-            self._append_linked(self._service.linked_by(entries))
-        return Receipt(entry, appended, self._service)
+            receipt.linked = self._append_linked(self._service.linked_by(entries))
+        return receipt
 
     def _append(self, several: list[Entries]) -> list[Receipt]:
         """Append what some bodies say in one commit, and return a receipt for each body."""
         several = [self._service.links.resolve(each) for each in several]
         entries = list(chain.from_iterable(several))
         appended = self.log.append_many(entries)
-        self._append_linked(self._service.linked_by(entries))
-        return receipts_of(several, appended, self._service.receipt)
+        linked = self._append_linked(self._service.linked_by(entries))
+        return receipts_of(several, appended, self._service.receipt, linked)
 
-    def _append_linked(self, found: Iterator[ReadAgain]) -> None:
+    def _append_linked(self, found: Iterator[ReadAgain]) -> tuple[Receipt, ...]:
         """Append what waited for a link; where the store fails, it waits for the next opening."""
+        linked: list[Receipt] = []
         try:
-            for _ in self._append_again(found):
-                pass
+            linked += self._append_again(found)
         except StoreError as failed:
             wait_on(failed)
+        return tuple(linked)
 
     def _append_again(self, found: Iterator[ReadAgain]) -> Iterator[Receipt]:
         for events, entries in found:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any, Final, NoReturn, Protocol, Self, TypeVar
 
@@ -36,14 +36,16 @@ class Receipt:
     `change` and `view` are folded when first read, at the version that this event made:
     later events do not show in them. Pickling and copying read them first: what arrives in
     another process is whole, and asks no log. `others` are the receipts for what else the same
-    body held, where it held several events.
+    body held, where it held several events; `linked` those for what waited in the quarantine for
+    a link that this told, and was recorded with it: of several at once the last has them.
     """
 
-    __slots__ = ("_appended", "_change", "_folds", "_view", "event", "others")
+    __slots__ = ("_appended", "_change", "_folds", "_view", "event", "linked", "others")
 
     def __init__(self, event: Event | Unreadable, appended: Append, folds: Folds) -> None:
         self.event = event
         self.others: tuple[Self, ...] = ()
+        self.linked: tuple[Self, ...] = ()
         self._appended = appended
         self._folds = folds
         self._change: Change | UnsetType | None = UNSET
@@ -82,15 +84,21 @@ class Receipt:
             self._view = view(event, self._appended) if isinstance(event, Event) else None
         return self._view
 
+    def whole(self) -> Iterator[Self]:
+        """Yield this receipt, and every other that came of the same body."""
+        yield self
+        for other in (*self.others, *self.linked):
+            yield from other.whole()
+
     def __repr__(self) -> str:
         return f"<Receipt {self.outcome.value} at {self.position}>"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        known = (self.change, self.view, self.others)
+        known = (self.change, self.view, self.others, self.linked)
         return Receipt, (self.event, self._appended, _NotFolded()), known
 
-    def __setstate__(self, known: tuple[Change | None, OrderView | None, tuple[Self, ...]]) -> None:
-        self._change, self._view, self.others = known
+    def __setstate__(self, known: tuple[Any, ...]) -> None:
+        self._change, self._view, self.others, self.linked = known
 
 
 class _NotFolded:
@@ -134,14 +142,17 @@ def receipts_of(
     bodies: Iterable[Sequence[Event | Unreadable]],
     appended: Iterable[Append],
     receipt: Callable[[Event | Unreadable, Append], R],
+    linked: tuple[R, ...] = (),
 ) -> list[R]:
-    """Return a receipt for each body, with those for what else it held."""
+    """Return a receipt for each body, with those for what else it held; the last has `linked`."""
     answers, receipts = iter(appended), []
     for entries in bodies:
         first, *others = [receipt(entry, next(answers)) for entry in entries]
         if others:
             first.others = tuple(others)
         receipts.append(first)
+    if linked:
+        receipts[-1].linked = linked
     return receipts
 
 

@@ -234,7 +234,7 @@ def test_opening_for_writing_reads_again_what_waited(
     with connected() as orders:
         if orders.log.url == "memory:":
             pytest.skip("a log in memory is opened once")
-        monkeypatch.setattr(orders, "_append_linked", lambda _: None)
+        monkeypatch.setattr(orders, "_append_linked", lambda _: ())
         orders.record_callback(EVENT)
         orders.record_callback(LINK)
         assert waiting(orders) == [(1, "unlinked")]
@@ -250,7 +250,7 @@ def test_what_waited_can_be_read_again_by_hand(
     orders: Orders, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as crashed:
-        crashed.setattr(orders, "_append_linked", lambda _: None)
+        crashed.setattr(orders, "_append_linked", lambda _: ())
         orders.record_callback(EVENT)
         orders.record_callback(LINK)
 

@@ -59,7 +59,7 @@ class ChangeNotifier:
 
     def put(self, receipt: Receipt) -> None:
         """Queue a receipt, and return at once."""
-        for each in (receipt, *receipt.others):
+        for each in receipt.whole():
             self._put(each)
 
     def _put(self, receipt: Receipt) -> None:

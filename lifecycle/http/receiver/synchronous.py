@@ -114,7 +114,7 @@ class SyncReceiver:
             self.health.note(failed)
             raise
         self.health.note(None)
-        for each in (receipt, *receipt.others):
+        for each in receipt.whole():
             call_on_change(self._on_change, each)
         return receipt
 
