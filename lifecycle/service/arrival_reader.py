@@ -32,6 +32,9 @@ Body = bytes | bytearray | memoryview | str | Mapping[str, Any] | None
 Entries = tuple[Event | Unreadable, ...]
 """What one body says: mostly one event; several, or why something in it cannot be read."""
 
+Admit = Callable[[tuple[str | None, ...]], object]
+"""Takes the ids of the orders that a body is about, and raises where it may not be recorded."""
+
 Context = bytes | str | Mapping[str, Any] | None
 """What the caller keeps with a thing: never sent; a mapping becomes compact JSON."""
 
@@ -156,6 +159,11 @@ class ArrivalReader:
         # What tells when it was received was received before: it comes from a recording.
         replayed = arrival.received_at != now
         return self.providers[name].recognize_all(arrival._replace(replayed=replayed))
+
+
+def order_ids(entries: Entries) -> tuple[str | None, ...]:
+    """Return the ids of the orders that a body is about; None stands for what is unreadable."""
+    return tuple([each.order_id if isinstance(each, Event) else None for each in entries])
 
 
 def as_bytes(body: Body, argument: str = "body") -> bytes:

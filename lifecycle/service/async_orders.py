@@ -33,6 +33,7 @@ from lifecycle.projections.stats import LogStats
 from lifecycle.projections.stored_views import StoredViews
 from lifecycle.projections.subscription import Subscription
 from lifecycle.service.arrival_reader import (
+    Admit,
     ArrivalFields,
     Body,
     Context,
@@ -41,6 +42,7 @@ from lifecycle.service.arrival_reader import (
     Line,
     as_bytes,
     checked_lines,
+    order_ids,
 )
 from lifecycle.service.attention import OVERDUE_AFTER, AttentionItem, checked_span
 from lifecycle.service.begun_request import BegunRequest
@@ -321,20 +323,27 @@ class AsyncOrders(Writes[Awaitable[AsyncReceipt]], ErasesAsync):
         body: Body,
         *,
         expected_version: int | None = None,
+        admit: Admit | None = None,
         **told: Unpack[ArrivalFields],
     ) -> Awaitable[AsyncReceipt]:
         raw = as_bytes(body)
-        if not is_costly(raw):
+        if admit is None and not is_costly(raw):
             return super()._arrived(kind, order_id, raw, expected_version=expected_version, **told)
         if told.get("received_at") is None:
             told["received_at"] = self._clock()
-        return self._arrived_large(partial(self._read, kind, order_id, raw, told), expected_version)
+        read = partial(self._read, kind, order_id, raw, told)
+        return self._read_apart(read, expected_version, admit)
 
-    async def _arrived_large(
-        self, read: Callable[[], Entries], expected_version: int | None
+    async def _read_apart(
+        self, read: Callable[[], Entries], expected_version: int | None, admit: Admit | None
     ) -> AsyncReceipt:
+        """Read in a thread what is costly, or is looked at before it is recorded."""
         loop = asyncio.get_running_loop()
-        return await self._record(await loop.run_in_executor(self._reader, read), expected_version)
+        entries = await loop.run_in_executor(self._reader, read)
+        if admit is not None:
+            entries = await asyncio.to_thread(self._service.links.resolve, entries)
+            admit(order_ids(entries))
+        return await self._record(entries, expected_version)
 
     def _read(
         self, kind: Kind, order_id: str | int | None, body: bytes, told: ArrivalFields

@@ -14,7 +14,7 @@ from lifecycle.core.event import Event, Kind
 from lifecycle.core.identity import number_in
 from lifecycle.log.contract import Outcome
 from lifecycle.log.kept_headers import Headers
-from lifecycle.service.arrival_reader import ArrivalFields, Body, Context, Entries
+from lifecycle.service.arrival_reader import Admit, ArrivalFields, Body, Context, Entries, order_ids
 from lifecycle.service.order_service import OrderService
 from lifecycle.service.receipt import Receipt
 
@@ -40,10 +40,14 @@ class Writes(Generic[R]):
         body: Body,
         *,
         expected_version: int | None = None,
+        admit: Admit | None = None,
         **told: Unpack[ArrivalFields],
     ) -> R:
         """Read what came, and record it."""
         entries = self._service.arrival_reader.arrival(kind, order_id, body, **told)
+        if admit is not None:
+            entries = self._service.links.resolve(entries)
+            admit(order_ids(entries))
         return self._record(entries, expected_version)
 
     def record_request(
@@ -163,11 +167,15 @@ class Writes(Generic[R]):
         received_at: datetime | None = None,
         client: str | None = None,
         context: Context = None,
+        admit: Admit | None = None,
     ) -> R:
         """Record a callback as it came: pass the raw bytes of the HTTP body.
 
         Answer the provider 2xx once this returns, whatever the outcome: a duplicate and
         what cannot be read are stored facts, and sending them again helps nobody.
+
+        `admit` is called with the ids of the orders that the body is about, None for what cannot
+        be read: what it raises propagates, and nothing is recorded.
         """
         return self._arrived(
             "callback",
@@ -177,6 +185,7 @@ class Writes(Generic[R]):
             received_at=received_at,
             client=client,
             context=context,
+            admit=admit,
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import hmac
@@ -656,3 +657,34 @@ def test_what_a_format_signs_passes_its_own_gate_until_it_is_too_old(form):
         assert status(form.sign(secret, BODY)) == 200
         assert status(form.sign(secret, BODY, at=time.time() - 3600)) == 401
         assert status(form.sign(secret, BODY + b" ")) == 401
+
+
+class Counting(Crates):
+    """Counts how often it reads."""
+
+    def __init__(self) -> None:
+        self.bodies: list[Any] = []
+
+    def read(self, arrival: Any, body: Any) -> Any:
+        self.bodies.append(body)
+        return super().read(arrival, body)
+
+
+@pytest.mark.parametrize("allowed", [True, False])
+@pytest.mark.parametrize("asks", [True, False])
+def test_a_callback_is_read_once_whoever_is_asked(allowed, asks):
+    body = b'{"crate": "c-1", "state": "booked"}'
+    may_record = (lambda _client, _order_id: allowed) if asks else None
+
+    async def run(provider: Any) -> int:
+        async with connect_async("memory:", provider=provider) as orders:
+            receiver = Receiver(orders, Broken("", None), may_record=may_record)
+            return (await receiver.handle(Request("POST", "/callbacks", None, body))).status
+
+    threads, tasks = Counting(), Counting()
+    with connect("memory:", provider=threads) as orders:
+        receiver = SyncReceiver(orders, Broken("", None), may_record=may_record)
+        status = receiver.handle(Request("POST", "/callbacks", None, body)).status
+        assert receiver.health.probe_now(orders.log) == []
+    assert status == asyncio.run(run(tasks)) == (200 if allowed or not asks else 403)
+    assert len(threads.bodies) == len(tasks.bodies) == 1

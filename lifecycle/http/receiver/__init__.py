@@ -17,7 +17,6 @@
 | `asgi`, `django`, `service` | mounts, and what `lifecycle serve` runs |
 | `change_notifier`, `fair_queue`, `health` | `on_change`, turns for costly bodies, problems |
 | `metrics` | what a monitor reads |
-| `orders_named` | which orders a callback is about |
 
 Needs the extra `http`.
 """

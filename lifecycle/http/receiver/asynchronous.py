@@ -12,7 +12,6 @@ from lifecycle.http.receiver.fair_queue import FairQueue, QueueTimeoutError
 from lifecycle.http.receiver.gate import Gate
 from lifecycle.http.receiver.health import Health
 from lifecycle.http.receiver.message import Head, Request, Response
-from lifecycle.http.receiver.orders_named import orders_named
 from lifecycle.http.receiver.request_flow import Callback, MayRecord, RequestFlow, Reserve
 from lifecycle.http.receiver.routes import ReceiverLimits, Routes
 from lifecycle.service.async_orders import AsyncOrders
@@ -88,15 +87,6 @@ class AsyncReceiver:
         self.admission.closing = True
         await self.settled()
 
-    async def orders_of(self, callback: Callback) -> tuple[str | None, ...]:
-        """Return the ids of the orders that a callback is about."""
-        provider, links = self.orders.provider, self.orders.log.links
-        if not is_costly(callback.body):
-            found = orders_named(provider, callback)
-            if None not in found:
-                return found
-        return await asyncio.to_thread(orders_named, provider, callback, links)
-
     def probe(self) -> Awaitable[list[str]]:
         """Return the problems; see `Health.probe`."""
         return self.health.probe(self.orders.log)
@@ -135,6 +125,7 @@ class AsyncReceiver:
             order_id=callback.order_id,
             client=callback.client,
             headers=callback.head.headers,
+            admit=callback.admit,
         )
 
     async def _record_costly(self, callback: Callback) -> Receipt:

@@ -12,7 +12,7 @@ body goes into the quarantine.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, TypeVar
 
@@ -26,6 +26,7 @@ from lifecycle.http.receiver.gate import Gate, GrantsTokens, Refusal, check_gate
 from lifecycle.http.receiver.message import Head, Response, as_json, as_text
 from lifecycle.http.receiver.routes import ReceiverLimits, Routes
 from lifecycle.log.contract import Outcome
+from lifecycle.service.arrival_reader import Admit
 from lifecycle.service.receipt import Receipt
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ class Callback(NamedTuple):
     client: str
     order_id: str | None
     ticket: AnyTicket
+    admit: Admit | None = None
 
     def __repr__(self) -> str:
         return f"<Callback {len(self.body)} bytes>"
@@ -70,10 +72,6 @@ class Callback(NamedTuple):
 
 class Effects(Protocol):
     """What a flow asks for; each returns its result, or an awaitable of it."""
-
-    def orders_of(self, callback: Callback) -> Any:
-        """Return the ids of the orders that a callback is about, None for what is unreadable."""
-        ...
 
     def record(self, callback: Callback) -> Any:
         """Return the receipt of a callback once it is durable."""
@@ -153,9 +151,7 @@ class RequestFlow:
             client = self._let_in(self._gate.verify, head, body, claimed)
             if isinstance(client, Refusal):
                 return self._unauthorized(client)
-            callback = Callback(body, head, client, order_id, ticket)
-            if self._may_record is not None:
-                yield from self._check_orders(callback, effects, self._may_record)
+            callback = Callback(body, head, client, order_id, ticket, self._admit(client))
             receipt: Receipt = yield from self._stored(partial(effects.record, callback))
             return self._recorded(receipt)
         except NotAdmittedError as refused:
@@ -217,15 +213,19 @@ class RequestFlow:
         self.log.error("the gate returned %s; answered 503", type(found).__name__)
         raise NotAdmittedError(503, _NO_DECISION)
 
-    def _check_orders(
-        self, callback: Callback, effects: Effects, may_record: MayRecord
-    ) -> Generator[Any, Any, None]:
-        """Refuse a callback about an order that is not its client's."""
-        orders = yield from self._stored(partial(effects.orders_of, callback))
-        for order_id in orders:
-            if self._safely("may_record", may_record, callback.client, order_id) is not True:
-                self.log.warning("callback refused: not for this client to say; answered 403")
-                raise NotAdmittedError(403, "this client may not speak of this order")
+    def _admit(self, client: str) -> Admit | None:
+        """Return what refuses a callback about an order that is not its client's."""
+        may_record = self._may_record
+        if may_record is None:
+            return None
+
+        def admit(orders: tuple[str | None, ...]) -> None:
+            for order_id in orders:
+                if self._safely("may_record", may_record, client, order_id) is not True:
+                    self.log.warning("callback refused: not for this client to say; answered 403")
+                    raise NotAdmittedError(403, "this client may not speak of this order")
+
+        return admit
 
     def _safely(self, name: str, ask: Callable[..., T], *asked: object) -> T:
         try:

@@ -15,7 +15,6 @@ from lifecycle.http.receiver.change_notifier import OnChange, call_on_change
 from lifecycle.http.receiver.gate import Gate
 from lifecycle.http.receiver.health import Health
 from lifecycle.http.receiver.message import Head, Request, Response
-from lifecycle.http.receiver.orders_named import orders_named
 from lifecycle.http.receiver.request_flow import Callback, MayRecord, RequestFlow, Reserve
 from lifecycle.http.receiver.routes import ReceiverLimits, Routes
 from lifecycle.service.costly_bodies import is_costly, uncollected
@@ -78,10 +77,6 @@ class SyncReceiver:
 
         return run(self._flow.answer(head, reserved, self))
 
-    def orders_of(self, callback: Callback) -> tuple[str | None, ...]:
-        """Return the ids of the orders that a callback is about."""
-        return orders_named(self.orders.provider, callback, self.orders.log.links)
-
     def probe(self) -> list[str]:
         """Return the problems, and ask the store."""
         return self.health.probe_now(self.orders.log)
@@ -109,7 +104,10 @@ class SyncReceiver:
                 order_id=callback.order_id,
                 client=callback.client,
                 headers=callback.head.headers,
+                admit=callback.admit,
             )
+        except NotAdmittedError:
+            raise
         except Exception as failed:
             self.health.note(failed)
             raise
