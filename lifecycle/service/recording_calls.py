@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Generic, TypeVar, Unpack
 from uuid import uuid4
 
+from lifecycle.core.argument import check_callable
 from lifecycle.core.event import Event, Kind
 from lifecycle.core.identity import number_in
 from lifecycle.log.contract import Outcome
@@ -177,6 +178,8 @@ class Writes(Generic[R]):
         `admit` is called with the ids of the orders that the body is about, None for what cannot
         be read: what it raises propagates, and nothing is recorded.
         """
+        if admit is not None:
+            check_callable("admit", admit)
         return self._arrived(
             "callback",
             order_id,

@@ -112,7 +112,7 @@ def methods(orders: Orders) -> list[Call]:
         (orders.record_request, exchange | {"operation": None, "number": None}),
         (orders.record_response, exchange | {"http_status": 200, "expected_version": None}),
         (orders.record_poll, exchange | {"http_status": 200, "operation": "cancel"}),
-        (orders.record_callback, {"body": {}, "order_id": "p", **came, **kept}),
+        (orders.record_callback, {"body": {}, "order_id": "p", "admit": print, **came, **kept}),
         (orders.record_many, {"recordings": [], "first_line": 1}),
         (orders.get, back),
         (orders.history, back),
