@@ -23,7 +23,6 @@ from lifecycle.errors import (
 )
 from lifecycle.log.contract import Guarded, Log, Setting
 from lifecycle.log.key_store import KeyStore
-from lifecycle.log.retry_policy import RETRY_SECONDS
 from lifecycle.registry import chosen_provider, rules_of
 from lifecycle.service.attention import OVERDUE_AFTER, reviews_in, unreviewed_feeds
 from lifecycle.service.orders import Orders
@@ -227,6 +226,19 @@ def _give_keys(log: EventLog, url: str, keys: Keys, *, create: bool, needs_keys:
         log.cipher.finish()
 
 
+def rotate_master_key(url: str, keys: str | None) -> int:
+    """Wrap the keys of the log at `url` with a new master key, and return how many there are.
+
+    Raises:
+        KeyStoreError: it has no key store of ours, or that cannot be used.
+    """
+    with closing(_open_store(url, create=False, clock=_now)) as log:
+        named = keys or _keys_beside(url)
+        if named is None:
+            raise KeyStoreError(log.url, _NO_KEYS_GIVEN)
+        return open_key_store(named, log, create=False).rotate()
+
+
 def _keys_beside(url: str) -> str | None:
     """Return the key file that lies beside a log in a file, if there is one."""
     path = f"{url.removeprefix(_SQLITE)}.keys"
@@ -253,6 +265,7 @@ def open_key_store(named: str, log: Any, *, create: bool) -> TableKeys:
         found_nothing = "it is not there; restore it: without it nothing encrypted can be read"
         raise KeyStoreError(path, found_nothing)
     else:
+        from lifecycle.log.retry_policy import RETRY_SECONDS
         from lifecycle.log.stores.sqlite.key_file import KeyFile
 
         store = TableKeys(KeyFile(path, RETRY_SECONDS), master)

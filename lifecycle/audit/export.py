@@ -17,7 +17,16 @@ from typing import Any
 
 from lifecycle.audit.merkle import Frontier
 from lifecycle.audit.tree import leaf_of
-from lifecycle.core.event import Entry, Erased, Event, Reviewed, Rules, Unreadable, stream_of
+from lifecycle.core.event import (
+    Encrypted,
+    Entry,
+    Erased,
+    Event,
+    Reviewed,
+    Rules,
+    Unreadable,
+    stream_of,
+)
 from lifecycle.core.instant import format_instant
 from lifecycle.core.strict_json import compact
 from lifecycle.log.cipher import Cipher
@@ -95,6 +104,9 @@ def _control(entry: ControlEntry) -> dict[str, Any]:
         case Erased():
             said = _said(entry, "stream", "item", "by", "why")
             return {"control": "erased", **said, "at": format_instant(entry.erased_at)}
+        case Encrypted():
+            at = format_instant(entry.encrypted_at)
+            return {"control": "encrypted", **_said(entry, "checkpoint"), "at": at}
         case Rules():
             said = _said(entry, "provider", "fingerprint", "release", "origin")
             schema = None if entry.details is None else json.loads(entry.details)

@@ -49,21 +49,21 @@ def copy(source: Log, target: Log, *, advance: Advance = lambda _: None) -> Copi
         StoredFormatError: a record of the source stands where no log can hold it.
         StoreError: a store fails; copy again, and it goes on from there.
     """
-    coming = _sound(source)
+    coming = sound_records(source)
     present = _skip_present(coming, target, advance)
     written = 0
-    for page in _pages(coming):
+    for page in pages_of(coming):
         try:
             target.restore(page)
         except StoreUnavailableError:
-            _refuse_repeated(page, target)
+            refuse_repeated(page, target)
             raise
         written += len(page)
         advance(len(page))
     return Copied(written, present, verify(target))
 
 
-def _sound(source: Log) -> Iterator[Record]:
+def sound_records(source: Log) -> Iterator[Record]:
     """Yield the records of a log, up to its end as it is now.
 
     Raises:
@@ -92,7 +92,7 @@ def _why_nowhere(record: Record, place: int) -> str | None:
     return None
 
 
-def _refuse_repeated(page: list[Record], target: Log) -> None:
+def refuse_repeated(page: list[Record], target: Log) -> None:
     """Say which record kept a page from being written, if one has the place of another."""
     seen = set()
     for record in page:
@@ -118,7 +118,8 @@ def _content(record: Record) -> tuple[str, int, str, bytes]:
     return record.stream, record.version, record.topic, record.state
 
 
-def _pages(records: Iterable[Record]) -> Iterator[list[Record]]:
+def pages_of(records: Iterable[Record]) -> Iterator[list[Record]]:
+    """Yield records, as many at a time as are written at once."""
     page: list[Record] = []
     size = 0
     for record in records:

@@ -19,6 +19,7 @@ from lifecycle.cli.check import check
 from lifecycle.cli.checkpoint import checkpoint
 from lifecycle.cli.demo import demo
 from lifecycle.cli.doctor import DISTRIBUTION, doctor
+from lifecycle.cli.erasure import erase, rotate
 from lifecycle.cli.evidence import evidence
 from lifecycle.cli.explain import explain
 from lifecycle.cli.failure import DONE, USAGE, ending_of
@@ -40,7 +41,20 @@ _COMMANDS: Final[tuple[Callable[..., None], ...]] = (
     *(demo, ingest, show, history, explain, listing, views, stats, attention),
     *(quarantine, watch, verify),
     *(checkpoint, evidence, replay),
-    *(export, copy, backup, diagram, check, providers, doctor, serve, reconcile, resume, simulate),
+    *(
+        export,
+        copy,
+        backup,
+        erase,
+        diagram,
+        check,
+        providers,
+        doctor,
+        serve,
+        reconcile,
+        resume,
+        simulate,
+    ),
 )
 # Where typer brings a click of its own, and where it asks for the one that is installed.
 _UsageError: Final[type] = typer.BadParameter.__bases__[0]
@@ -105,6 +119,14 @@ for _command in _COMMANDS:
         app.command("list" if _command is listing else None)(_guarded(_command))
 database.command("init")(_guarded(init))
 app.add_typer(database, name="db")
+
+key_store = typer.Typer(
+    help="Look after the keys of an encrypted log.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+key_store.command("rotate")(_guarded(rotate))
+app.add_typer(key_store, name="keys")
 
 _LETTERS: Final[dict[str, Callable[..., None]]] = {
     "list": letters,

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Iterable
-from contextlib import closing
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
 from lifecycle.audit import export as exporter
 from lifecycle.audit.log_copy import Copied
 from lifecycle.audit.log_copy import copy as copy_log
+from lifecycle.audit.log_encryption import encrypt as encrypt_log
 from lifecycle.audit.verify import Verification
-from lifecycle.cli.choice import log_at, open_orders, owner_of
+from lifecycle.cli.choice import KEYS, keys_named, log_at, open_orders, owner_of
 from lifecycle.cli.failure import NO, Refusal
 from lifecycle.cli.file import STDOUT, check_files, read_batches, whole_or_not_there
 from lifecycle.cli.option import (
@@ -35,6 +36,7 @@ from lifecycle.cli.output import (
     progress,
     say,
     visible,
+    warn,
 )
 from lifecycle.composition import (
     initialize,
@@ -45,6 +47,8 @@ from lifecycle.composition import (
 )
 from lifecycle.core.event import Event, stream_of
 from lifecycle.log.contract import BacksUp, Level, Log, Outcome, Setting
+
+_SQLITE: Final = "sqlite:///"
 
 _Role = Annotated[
     str | None,
@@ -185,15 +189,19 @@ def copy(
     target: Annotated[
         str, typer.Option("--to", metavar="URL", help="An empty store, or an earlier copy.")
     ],
+    encrypt: Annotated[
+        bool, typer.Option("--encrypt", help="Encrypt a plain log, so that orders can be erased.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Copy a log to another store, chains and all, and verify it."""
+    keys = _keys_for(target) if encrypt else None
     with (
-        log_at(source) as old,
-        closing(open_log(target)) as new,
+        _copied_from(source, encrypt) as old,
+        closing(open_log(target, keys=keys, needs_keys=False)) as new,
         progress("copy", old.last_position()) as advance,
     ):
-        done = copy_log(old, new, advance=advance)
+        done = (encrypt_log if encrypt else copy_log)(old, new, advance=advance)
     found = done.verification
     if json:
         counts = attributes(found, "ok") | attributes(done, "written", "present")
@@ -203,6 +211,27 @@ def copy(
         _print_copied(done, found)
     if not found.ok:
         raise typer.Exit(NO)
+
+
+@contextmanager
+def _copied_from(source: str, encrypt: bool) -> Iterator[Log]:
+    """Open the log to copy from: a plain one has no keys, and of others they are not needed."""
+    with closing(open_log(source, create=False, needs_keys=False)) as log:
+        if encrypt and log.cipher is not None:
+            raise Refusal("the log to copy is encrypted already; copy it without --encrypt")
+        yield log
+
+
+def _keys_for(target: str) -> str:
+    """Return the key store of the log to make: the one that is named, or a file beside it."""
+    named = keys_named()
+    if named is not None:
+        return named
+    if not target.startswith(_SQLITE):
+        raise Refusal(f"name the key store of the new log: {KEYS}=file:NAME.keys")
+    path = f"{target.removeprefix(_SQLITE)}.keys"
+    warn(f"the keys are in {path} and {path}.master: back them up, apart from the log")
+    return f"file:{path}"
 
 
 def _print_copied(done: Copied, found: Verification) -> None:

@@ -384,7 +384,14 @@ class Rules(Value, frozen=True, gc=False):
         return f"<Rules {self.fingerprint[:12]} of {self.provider!a}>"
 
 
-Entry = Event | Unreadable | Redriven | Reviewed | Erased | Rules
+class Encrypted(Value, frozen=True, gc=False):
+    """That what stands before it came from a plain log, of which this is the checkpoint."""
+
+    checkpoint: str
+    encrypted_at: datetime
+
+
+Entry = Event | Unreadable | Redriven | Reviewed | Erased | Rules | Encrypted
 """What the log can append."""
 
 

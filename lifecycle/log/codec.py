@@ -23,15 +23,11 @@ from lifecycle.core.erasure import as_erased
 from lifecycle.core.event import (
     NO_CONTENT,
     NO_HEADERS,
-    Arrival,
     Content,
     Entry,
-    Erased,
     Event,
-    Redriven,
-    Reviewed,
-    Rules,
     Unreadable,
+    Value,
 )
 from lifecycle.errors import InvalidArgumentError, StoredFormatError
 from lifecycle.log.cipher import Cipher
@@ -41,6 +37,7 @@ from lifecycle.log.encrypted_body import decrypted, encrypted
 from lifecycle.log.header import (
     FORMAT,
     ControlFields,
+    EncryptionFields,
     ErasureFields,
     EventFields,
     EventHeader,
@@ -66,7 +63,15 @@ _WRONG_FIELD: Final = "a field of its header is missing or of a wrong type"
 _UNREADABLE: Final = (MsgspecError, UnicodeDecodeError, RecursionError)
 
 _encode: Final = json.Encoder().encode
-_Fields = EventFields | ItemFields | ControlFields | ReviewFields | ErasureFields | RulesFields
+_Fields = (
+    EventFields
+    | ItemFields
+    | ControlFields
+    | ReviewFields
+    | ErasureFields
+    | RulesFields
+    | EncryptionFields
+)
 _parse: Final[Callable[[bytes], Header]] = json.Decoder(Header).decode
 # Decode the fields once before they are stored: whatever is stored can be decoded.
 _check_fields: Final = json.Decoder(_Fields).decode
@@ -86,23 +91,26 @@ def prepare(entry: Entry) -> Append:
             return _prepared(_encodable(entry))
     except (MsgspecError, TypeError, ValueError, AttributeError, OverflowError):
         raise InvalidArgumentError(
-            "the entry",
-            "an Event, Unreadable, Redriven, Reviewed, Erased or Rules, its times with a zone",
+            "the entry", "an Event, an Unreadable or a control entry, its times with a zone"
         ) from None
 
 
 def prepare_for_encryption(entry: Entry) -> Append:
-    """Encode an entry as `prepare` does, whose body `seal` is to encrypt.
+    """Encode an entry as `prepare` does, whose body `seal` is to encrypt."""
+    return for_encryption(prepare(entry))
+
+
+def for_encryption(append: Append) -> Append:
+    """Name the key that `seal` is to encrypt the body of an entry with.
 
     The hash of a context is left out: what is short can be guessed by it.
     """
-    append = prepare(entry)
     if append.stream == CONTROL:
         return append
     append.key_id = new_key_id() if append.stream == QUARANTINE else key_id_of(append.stream)
     if append.context is not None:
         fields = json.decode(append.opening + b"}")
-        del fields["context_sha256"]
+        fields.pop("context_sha256", None)
         append.opening = _encode(fields)[:-1]
     return append
 
@@ -361,7 +369,7 @@ def _encodable(value: Any) -> Any:
     match value:
         case str():
             return value.encode("utf-8", "backslashreplace").decode()
-        case Event() | Unreadable() | Redriven() | Reviewed() | Erased() | Rules() | Arrival():
+        case Value():
             return type(value)(*map(_encodable, structs.astuple(value)))
         case tuple():
             return tuple(map(_encodable, value))

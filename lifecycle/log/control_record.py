@@ -6,17 +6,20 @@ from hashlib import sha256
 
 from msgspec import Raw, json
 
-from lifecycle.core.event import Erased, Redriven, Reviewed, Rules
+from lifecycle.core.event import Encrypted, Erased, Redriven, Reviewed, Rules
 from lifecycle.log.header import (
     FORMAT,
     Bodiless,
     ControlFields,
+    EncryptionFields,
+    EncryptionHeader,
     ErasureFields,
     ErasureHeader,
     ReviewFields,
     ReviewHeader,
     RulesFields,
     RulesHeader,
+    encryption_key,
     erasure_key,
     mark_key,
     review_key,
@@ -24,10 +27,10 @@ from lifecycle.log.header import (
 )
 from lifecycle.log.item_record import utc
 
-ControlEntry = Redriven | Reviewed | Erased | Rules
+ControlEntry = Redriven | Reviewed | Erased | Rules | Encrypted
 """What is recorded about no one order."""
 
-_Fields = ControlFields | ReviewFields | ErasureFields | RulesFields
+_Fields = ControlFields | ReviewFields | ErasureFields | RulesFields | EncryptionFields
 
 Identity = tuple[str, str]
 """The key and the digest of a record in its stream."""
@@ -45,6 +48,10 @@ def fields_of(entry: ControlEntry) -> tuple[_Fields, Identity]:
         subject, at = entry.subject, utc(entry.reviewed_at)
         review = ReviewFields(v=FORMAT, subject=subject, by=entry.by, why=entry.why, at=at)
         return review, (review_key(subject), "")
+    if isinstance(entry, Encrypted):
+        at = utc(entry.encrypted_at)
+        move = EncryptionFields(v=FORMAT, checkpoint=entry.checkpoint, at=at)
+        return move, (encryption_key(entry.checkpoint), "")
     if isinstance(entry, Erased):
         return _erasure_fields(entry), (erasure_key(entry.stream, entry.item), "")
     item, stream, at = entry.item, entry.stream, utc(entry.redriven_at)
@@ -60,6 +67,8 @@ def entry_in(header: Bodiless) -> ControlEntry:
         case ErasureHeader():
             what = (header.stream, header.key_id, header.by, header.why, header.at)
             return Erased(*what, header.item)
+        case EncryptionHeader():
+            return Encrypted(header.checkpoint, header.at)
         case RulesHeader():
             definition, details = bytes(header.definition).decode(), bytes(header.details).decode()
             rules = (header.provider, header.fingerprint, definition, header.release)

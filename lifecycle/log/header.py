@@ -45,6 +45,11 @@ def erasure_key(stream: str, item: int | None) -> str:
     return f"erased:{stream if item is None else item}"
 
 
+def encryption_key(checkpoint: str) -> str:
+    """Return what the move from a plain log is known by."""
+    return f"encrypted:{checkpoint}"
+
+
 def review_key(subject: str) -> str:
     """Return what a review is known by: there is one a subject."""
     return f"reviewed:{subject}"
@@ -173,6 +178,17 @@ class RulesFields(_Fields, frozen=True, kw_only=True, omit_defaults=True, gc=Fal
     origin: str | None = None
     definition: Raw
     details: Raw
+
+
+class EncryptionFields(
+    _Fields, frozen=True, kw_only=True, omit_defaults=True, gc=False, tag="encryption"
+):
+    """What is known, before it has a place, of having moved from a plain log."""
+
+    topic: ClassVar = "encrypted"
+
+    checkpoint: str
+    at: Time
 
 
 class EventHeader(
@@ -306,7 +322,26 @@ class RulesHeader(
         return sha256(self.definition).hexdigest() == self.fingerprint
 
 
-Bodiless = ControlHeader | ReviewHeader | ErasureHeader | RulesHeader
+class EncryptionHeader(
+    EncryptionFields, frozen=True, kw_only=True, omit_defaults=True, gc=False, tag="encryption"
+):
+    """The header of what links an encrypted log to the plain one that it was moved from."""
+
+    stored_in: ClassVar = CONTROL
+    kind_of_record: ClassVar = EncryptionFields.topic
+
+    recorded_at: Time
+    version: int
+    previous: str | None = None
+    after: Link | None = None
+
+    @property
+    def identity(self) -> tuple[str, str]:
+        """The key and the digest of the record in its stream."""
+        return encryption_key(self.checkpoint), ""
+
+
+Bodiless = ControlHeader | ReviewHeader | ErasureHeader | RulesHeader | EncryptionHeader
 """The header of a record that is about no one order."""
 
 Header = EventHeader | ItemHeader | Bodiless

@@ -4,6 +4,7 @@ It is written from the rules alone and as naively as they read: it imports nothi
 judges, stores nothing, and takes recordings, the dicts that stand in a line of JSON.
 
     identify(recording)   the event it is, or the reason of its quarantine
+    erased(recordings)    the same of an order whose bodies were erased
     view(recordings)      what `show --json` prints of one order, but for `arrival`, `definition`,
                           `digest` and the anomalies' `detail`, a text for people
     history(recordings)   what `history --json` prints, but for `reason`, `received_at`, `sha256`
@@ -22,7 +23,7 @@ from .judging import Fold, contents, fold
 from .lifecycle import LAST_MILE, Lifecycle
 from .recognition import Event, Recording, identify
 
-__all__ = ["Event", "history", "history_of", "identify", "totals", "view", "view_of"]
+__all__ = ["Event", "erased", "history", "history_of", "identify", "totals", "view", "view_of"]
 
 NEVER_VALIDATED = {401, 403, 429}
 
@@ -30,6 +31,26 @@ NEVER_VALIDATED = {401, 403, 429}
 def view(recordings: Iterable[Recording]) -> dict[str, Any]:
     """Return the view of the one order that these recordings are about."""
     return view_of(_identified(recordings))
+
+
+def erased(recordings: Iterable[Recording], lifecycle: Lifecycle = LAST_MILE) -> dict[str, Any]:
+    """Return the view of the one order that these recordings are about, once it was erased."""
+    shown, grouped = view(recordings), lifecycle.grouped
+    unsaid = {"message": None, "code": None, "key": None}
+    known, counted = fold(contents(_identified(recordings)), lifecycle)
+    bare = [event for event in counted if event.name in {"failed", "rejected"}]
+    newest = _newest_attempt(bare)
+    return {
+        **shown,
+        **dict.fromkeys(lifecycle.fields),
+        **{group: dict.fromkeys(names) for group, names in grouped.items()},
+        "errors": [
+            {**unsaid, "http_status": each.http_status, "correctable": each.name == "rejected"}
+            for each in bare
+            if each.attempt == newest and _errors(known, counted)
+        ],
+        "erased": True,
+    }
 
 
 def history(recordings: Iterable[Recording]) -> list[dict[str, Any]]:

@@ -485,7 +485,7 @@ def test_an_entry_with_a_field_of_a_wrong_type_is_refused_without_being_quoted(w
         prepare(wrong)
 
     assert refused.value.argument == "the entry"
-    expected = "an Event, Unreadable, Redriven, Reviewed, Erased or Rules, its times with a zone"
+    expected = "an Event, an Unreadable or a control entry, its times with a zone"
     assert refused.value.expected == expected
 
 

@@ -1,0 +1,87 @@
+"""Moving a plain log into an encrypted one: every record sealed anew, and the two linked.
+
+    plain ─→ what the target holds already tells the same? ─→ the rest, encrypted, a page at a time
+          ─→ a control record with the checkpoint of the plain log ─→ verify
+
+The chain of the target is its own, as it runs over what is stored. That it tells the same as the
+plain log its last record says, by the checkpoint of that one. One that was interrupted goes on
+where it stopped. The plain log stays as it is: whoever moved away from it removes it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+
+from lifecycle.audit.log_copy import Advance, Copied, pages_of, refuse_repeated, sound_records
+from lifecycle.audit.merkle import Frontier
+from lifecycle.audit.tree import leaf_of
+from lifecycle.audit.verify import verify
+from lifecycle.core.event import Encrypted
+from lifecycle.errors import KeyStoreError, OtherRecordsError, StoreUnavailableError
+from lifecycle.log.contract import Log, Record
+from lifecycle.log.header import EncryptionHeader
+from lifecycle.log.resealing import Resealer, facts_of
+
+
+def encrypt(
+    source: Log,
+    target: Log,
+    *,
+    advance: Advance = lambda _: None,
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+) -> Copied:
+    """Return what was moved from a plain log into one that was opened with keys.
+
+    What is appended to the source meanwhile is lost to the target: stop whoever appends. Nobody
+    else may write to the target. Needs memory per order.
+
+    Raises:
+        KeyStoreError: the target has no keys, or the key store failed.
+        OtherRecordsError: the target is neither empty nor the beginning of the same.
+        StoredFormatError: a record of the source is damaged.
+        StoreError: a store fails; encrypt again, and it goes on from there.
+    """
+    if target.cipher is None:
+        raise KeyStoreError(target.url, "none are given, and it is to be encrypted")
+    resealer, frontier = Resealer(target.cipher, linked=target.gapless), Frontier()
+    coming = _counted(sound_records(source), frontier)
+    present, linked = _skip_present(coming, target, resealer, advance)
+    written = 0
+    for page in pages_of(coming):
+        sealed = list(resealer.reseal(page))
+        try:
+            target.restore(sealed)
+        except StoreUnavailableError:
+            refuse_repeated(sealed, target)
+            raise
+        written += len(page)
+        advance(len(page))
+    if linked is None:
+        target.append(Encrypted(str(frontier.head), clock()))
+    elif linked != str(frontier.head):
+        raise OtherRecordsError(target.url, "control", 1)
+    return Copied(written, present, verify(target))
+
+
+def _counted(records: Iterator[Record], frontier: Frontier) -> Iterator[Record]:
+    for record in records:
+        frontier.add(leaf_of(record))
+        yield record
+
+
+def _skip_present(
+    coming: Iterator[Record], target: Log, resealer: Resealer, advance: Advance
+) -> tuple[int, str | None]:
+    """Pass what the target holds already; return how much, and the checkpoint if it is whole."""
+    present = 0
+    for held in target.scan():
+        record = next(coming, None)
+        if held.topic == EncryptionHeader.kind_of_record and record is None:
+            return present, facts_of(held)[3]["checkpoint"]
+        if record is None or facts_of(record) != facts_of(held):
+            raise OtherRecordsError(target.url, held.stream, held.version)
+        resealer.pass_by(held)
+        present += 1
+        advance(1)
+    return present, None
