@@ -54,10 +54,8 @@ def erase(
     """Make an order's bodies unreadable by destroying its key."""
     if [order, item, older_than].count(None) != 2:
         raise Refusal("expected one of ORDER, --item N and --older-than SPAN")
-    if dry_run and older_than is None:
-        raise Refusal("--dry-run is of --older-than SPAN; expected it with that")
-    if reason is None and not dry_run:
-        raise Refusal("an erasure needs --reason TEXT, which is kept in the log")
+    if (dry_run and older_than is None) or (reason is None and not dry_run):
+        raise Refusal("expected --reason TEXT, or of --older-than SPAN --dry-run")
     said = {"reason": reason or "", "by": _login() if by is None else by}
     with log_at(db, provider) as log:
         if item is not None:

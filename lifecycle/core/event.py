@@ -17,12 +17,10 @@ from typing import Any, Final, Literal, NamedTuple, Protocol, Self
 from msgspec import Struct, structs
 
 Kind = Literal["request", "response", "callback", "poll"]
-"""How an event came: our create request, its response, a callback, or any other
-answer that shows the order."""
+"""How an event came: our create request, its response, a callback, or any other answer."""
 
 Fate = Literal["not_reached", "unknown"]
-"""What a failed exchange says about the request: it never reached validation, or
-nobody knows whether it did."""
+"""What a failed exchange says of its request: it was not validated, or nobody knows."""
 
 Problem = Literal["bad_time", "unreadable_body", "unrecognized"]
 """What was odd about an event's content: an anomaly's code. A definition may add its own."""
@@ -151,8 +149,7 @@ class Event(Value, frozen=True, gc=False):
     the name itself, the state that an answer shows, or None where the provider used one
     of our own words. `details`, `faults`, `problems` (anomaly codes) and `fate` are read
     from the body. `version` and `position` are None until the event is stored. `client` sent
-    it, `context` is what the caller keeps with it: outside of the digest, and erasable. Of an
-    `erased` one neither body nor context is there, nor what was read in them.
+    it, `context` is what the caller keeps with it: outside of the digest, and erasable.
     """
 
     provider: str
@@ -344,11 +341,7 @@ class Reviewed(Value, frozen=True, gc=False):
 
 
 class Erased(Value, frozen=True, gc=False):
-    """That the key was destroyed of what is stored of an order, or of an item of the quarantine.
-
-    `item` is the item's number, None for an order, which `stream` names. `key_id` names the key.
-    There is one an order, and one an item, at most: the first stays.
-    """
+    """That the key was destroyed of the order of `stream`, or of `item` in the quarantine."""
 
     stream: str
     key_id: str
