@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from contextlib import closing
 from hashlib import sha256
 
 import pytest
@@ -21,6 +22,7 @@ from lifecycle.audit.merkle import (
 from lifecycle.audit.tree import LogTree, leaf_of
 from lifecycle.log.contract import Record
 from lifecycle.log.stores.memory.log import MemoryLog
+from lifecycle.log.stores.sqlite.log import SQLiteLog
 from tests.contract.entries import event
 
 MOST = 70
@@ -127,6 +129,18 @@ def test_the_tree_of_a_log_is_the_same_however_it_was_followed(log, steps):
 
     assert head == head_of([leaf_of(record) for record in log.scan()])
     assert [tile.hashes for tile in log.tree._tiles.values() if len(tile.hashes) > 256 * 32] == []
+
+
+def test_a_follower_of_several_tiles_goes_on_while_others_append(tmp_path):
+    path = tmp_path / "orders.db"
+    with closing(SQLiteLog(path)) as log, closing(SQLiteLog(path, retry_timeout=1)) as beside:
+        append(log, 600)
+        tree = LogTree(beside)
+        assert tree.follow().size == 600
+
+        append(log, 300)
+
+        assert tree.follow() == head_of([leaf_of(record) for record in log.scan()])
 
 
 def test_proofs_come_out_of_the_tiles(log):

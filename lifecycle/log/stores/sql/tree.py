@@ -17,7 +17,8 @@ _EXTEND: Final = (
     "SET position = excluded.position, hashes = excluded.hashes WHERE held.position = ? "
     "RETURNING number"
 )
-_PUT: Final = _EXTEND.replace("WHERE held.position = ? ", "")
+# Nothing is returned: a row that nobody fetches would keep SQLite at the state of that moment.
+_PUT: Final = _EXTEND.partition(" WHERE held.position")[0]
 _KEEP: Final = (
     "INSERT INTO checkpoints (size, note) VALUES (?, ?) "
     "ON CONFLICT (size) DO UPDATE SET note = excluded.note"
