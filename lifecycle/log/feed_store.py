@@ -1,7 +1,7 @@
-"""The port to where subscriptions keep how far they are, what waits, and what was delivered.
+"""The port to the store of subscriptions: positions, open deliveries, and what was delivered.
 
-A change is kept as a delivery before its handler is called: a process that ends in the call leaves
-it there, with its attempts. Of several readers, whoever changes a delivery first has it.
+A change is stored as a delivery before its handler is called, so a process that ends during the
+call leaves it there, its attempt counted. Exactly one reader wins each change of a delivery.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ class MovedOnError(Exception):
 
 
 class Delivery(NamedTuple):
-    """A change that its handler has not dealt with: it is delivered again, or is a dead letter.
+    """A change that is not delivered yet: it will be retried, or is a dead letter.
 
     `position` is that of the event in the log; `reason` names what went wrong, without any
-    payload; `attempts` counts the calls, one that never returned too. `due_at` is when the next
-    call may be, None for a dead letter. `reader` is who is delivering it just now.
+    payload; `attempts` counts the calls, also one that never returned. `due_at` is the earliest
+    time of the next call, None for a dead letter. `reader` is who is delivering it now.
     """
 
     subscription: str
@@ -61,7 +61,7 @@ class Delivery(NamedTuple):
 
 
 class DeliveryRecord(NamedTuple):
-    """What was delivered to a subscription, and when; or what a person dropped, and why.
+    """A change that a subscription delivered, or that a person dropped, with the reason.
 
     `at` is when the last call began, or when it was dropped.
     """
@@ -83,9 +83,9 @@ class DeliveryRecord(NamedTuple):
 
 
 class SubscriptionPosition(NamedTuple):
-    """A subscription: how far it is in the log, how many dead letters and retries it has.
+    """A subscription: its position in the log, and how many dead letters and retries it has.
 
-    What a dead letter blocks is counted with the dead ones.
+    Changes that a dead letter blocks count as dead letters.
     """
 
     name: str
@@ -95,17 +95,17 @@ class SubscriptionPosition(NamedTuple):
 
 
 class FeedStore(Protocol):
-    """Positions, deliveries and what was delivered. Every method raises `StoreError`.
+    """Positions, deliveries and delivery records. Every method raises `StoreError`.
 
-    A position only ever moves from where its reader found it, so of two readers one is first.
+    A position advances only from the value its reader saw, so exactly one of two readers wins.
     """
 
     def begin(self, name: str, position: int) -> int:
-        """Return where a subscription stands; a new one begins at `position`."""
+        """Return the position of a subscription; a new one begins at `position`."""
         ...
 
     def positions(self) -> list[SubscriptionPosition]:
-        """Return all subscriptions, by name; none where nobody ever subscribed."""
+        """Return all subscriptions, by name; none before the first subscription."""
         ...
 
     def advance(self, name: str, before: int, after: int) -> bool:
@@ -113,7 +113,7 @@ class FeedStore(Protocol):
         ...
 
     def enqueue(self, before: int, delivery: Delivery) -> bool:
-        """Keep a delivery and advance the position to it; False if it is no longer at `before`."""
+        """Store a delivery and advance the position to it; False if that is not at `before` now."""
         ...
 
     def has_undelivered(self, name: str, order_id: str) -> bool:
@@ -125,12 +125,12 @@ class FeedStore(Protocol):
     ) -> list[Delivery]:
         """Return the next deliveries with positions above `after`, by position.
 
-        The dead letters, and what they block; with `all` those to be retried too.
+        These are dead letters and what they block; with `all`, also those that will be retried.
         """
         ...
 
     def due(self, name: str, now: datetime, after: int, at_most: int) -> list[Delivery]:
-        """Return the first deliveries of their orders that are due, or in progress."""
+        """Return the deliveries that are due or in progress and are the first of their order."""
         ...
 
     def replace(self, before: Delivery, after: Delivery) -> bool:
@@ -138,15 +138,15 @@ class FeedStore(Protocol):
         ...
 
     def settle(self, delivery: Delivery, record: DeliveryRecord) -> bool:
-        """Keep the record of a delivery instead of it; False if that has changed."""
+        """Replace a delivery by its record; False if the delivery has changed."""
         ...
 
     def settling(
         self, delivery: Delivery, record: DeliveryRecord, idle: float
     ) -> AbstractContextManager[Any]:
-        """Return a transaction that settles, and yields the driver's connection.
+        """Return a transaction that settles the delivery and yields the driver's connection.
 
-        It may be `idle` for so many seconds, while the handler does something else.
+        It may be idle for `idle` seconds, while the handler does something else.
 
         Raises:
             MovedOnError: the delivery has changed; nothing of the transaction is kept.
@@ -154,11 +154,11 @@ class FeedStore(Protocol):
         ...
 
     def cut_off(self, connection: Any) -> None:
-        """Roll back what `settling` yielded and let it write nothing more, from another thread."""
+        """Roll back and close the connection that `settling` yielded; called by another thread."""
         ...
 
     def prune(self, before: datetime, at_most: int) -> int:
-        """Delete records of before a time, and return how many."""
+        """Delete the records from before a time, and return how many."""
         ...
 
     def delivered(

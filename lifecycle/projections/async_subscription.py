@@ -1,4 +1,4 @@
-"""The same subscription for coroutines: its handler is awaited, its store asked in a thread."""
+"""A subscription for asyncio: the handler is awaited, the store is used in a thread."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from lifecycle.projections.dispatcher import HandlerCall, HandlerCalls, HandlerT
 from lifecycle.projections.subscription import Subscription, next_call, surviving
 
 AwaitedHandler = Callable[..., Awaitable[object]]
-"""Takes a change, and with `exactly_once` the driver's connection too; it is awaited."""
+"""Takes a change and, with `exactly_once`, the driver's connection; it is awaited."""
 
 
 class AsyncSubscription:
-    """One named reader of the change feed, for coroutines; as `Subscription`.
+    """One named reader of the change feed, for asyncio; delivers as `Subscription` does.
 
     A handler that does not return in time is canceled, and its change is retried.
     """
@@ -50,7 +50,10 @@ class AsyncSubscription:
             await asyncio.sleep(every)
 
     async def letters(self, *, all: bool = False) -> list[Delivery]:
-        """Return the dead letters and what they block; as `Subscription.letters`."""
+        """Return the dead letters and the changes they block, in the order of the log.
+
+        With `all`, also the deliveries that are retried without help.
+        """
         return await asyncio.to_thread(lambda: list(self._subscription.letters(all=all)))
 
     async def redrive(self) -> int:
@@ -67,7 +70,7 @@ class AsyncSubscription:
         except TimeoutError as raised:
             if not limit.expired():
                 return raised
-            dispatcher.cut_off(call)  # a thread of its own may go on
+            dispatcher.cut_off(call)  # a thread that the handler started may go on
             return HandlerTimeoutError()
         except Exception as raised:  # noqa: BLE001 - the handler's trouble becomes a retry
             return raised
@@ -81,7 +84,7 @@ class AsyncSubscription:
 
 
 async def _next_call(calls: HandlerCalls, failure: Exception | None) -> HandlerCall | int:
-    """Go one step in a thread; however often the task is canceled, wait for it before closing."""
+    """Make one step in a thread, and wait for it even if the task is canceled, however often."""
     run = partial(copy_context().run, next_call, calls, failure)
     # A future, not a task: a loop that shuts down cancels all tasks, and the thread would go on.
     going = asyncio.get_running_loop().run_in_executor(None, run)

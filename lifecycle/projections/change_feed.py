@@ -1,7 +1,7 @@
-"""What each record of the log changed in its order, one after the other.
+"""The change feed: what each record of the log changed in its order, by position.
 
-Positions order the feed, and an order's records come in the order of their versions. A late
-event that rewrites a path already told is a change like any other, marked `corrected`.
+The records of one order come by version. A late event that rewrites a path already reported is
+a change like any other, marked `corrected`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from lifecycle.projections.fold_cache import FoldCache, why_unfoldable
 
 LOG: Final = logging.getLogger("lifecycle.feed")
 EVERY_SECONDS: Final = 0.5
-"""How often a feed that is at the end of the log looks for more."""
+"""How often a feed at the end of the log looks for more, in seconds."""
 
 _LARGEST: Final = 2**63 - 1
 
@@ -28,10 +28,10 @@ _LARGEST: Final = 2**63 - 1
 class OrderChange(NamedTuple):
     """What one event changed in its order.
 
-    `before` and `after` are statuses (`before` None at first), `cause` is the event's key;
-    `corrected` is true when a path already told was rewritten, not just continued.
-    `position` is the event's in the log: keep it once the change is dealt with. `view` is the
-    order as this event made it, which later events may have changed since.
+    `before` and `after` are statuses (`before` is None at first), `cause` is the event's key;
+    `corrected` is true when a path already reported was rewritten, not just continued.
+    `position` is that of the event in the log: store it once you have handled the change. `view`
+    is the order as of this event; later events may have changed it since.
     """
 
     position: int
@@ -57,12 +57,12 @@ class UnfoldableRecord(NamedTuple):
 
 
 FeedEntry = OrderChange | UnfoldableRecord | int
-"""What the feed says of one record: what it changed, why nobody can know, or, of one that
-changed nothing, its position."""
+"""One record in the feed: what it changed, why its order cannot be folded, or only its position
+if it changed nothing."""
 
 
 class Feed:
-    """One reader's way through the log; not for several threads at once."""
+    """One reader's pass over the log; not for several threads at once."""
 
     def __init__(
         self, log: Log, providers: Mapping[str, Provider], provider: Provider, after: int
@@ -71,7 +71,7 @@ class Feed:
         self._log = log
         self._provider = provider
         self._prefix = f"{ORDERS}{provider.name}:"
-        # Its own: those of a writer are further on, and would be folded again for every record.
+        # Its own cache: that of the writer is ahead, so it would fold again for every record.
         self._fold_cache = FoldCache(log, providers)
 
     def read(self, until: int | None = None) -> Iterator[FeedEntry]:
@@ -87,7 +87,7 @@ class Feed:
         self.position = max(self.position, end)
 
     def _log_strays(self) -> None:
-        """Log which orders have records that no position leads to: no reader can keep theirs."""
+        """Log the records that no position leads to: a reader cannot resume after them."""
         for record in self._log.strays():
             if record.stream.startswith(self._prefix):
                 LOG.error("an order cannot be folded at position %d: skipped", record.position)
@@ -112,7 +112,7 @@ class Feed:
 
 
 def changes(feed: Feed, until: int | None = None) -> Iterator[OrderChange]:
-    """Yield the changes that a feed passes; what cannot be folded makes a log line."""
+    """Yield the changes of a feed; log each order that cannot be folded."""
     for entry in feed.read(until):
         if isinstance(entry, OrderChange):
             yield entry
@@ -136,7 +136,7 @@ def checked_position(argument: str, position: object) -> int:
     """Return a position in the log.
 
     Raises:
-        InvalidArgumentError: it is no integer from 0 on.
+        InvalidArgumentError: it is not an integer of 0 or more.
     """
     if is_whole(position) and 0 <= position <= _LARGEST:  # type: ignore[operator]
         return int(position)  # type: ignore[call-overload,no-any-return]
@@ -144,10 +144,10 @@ def checked_position(argument: str, position: object) -> int:
 
 
 def checked_seconds(argument: str, seconds: float) -> None:
-    """Refuse a pause that would never end, or be none.
+    """Refuse a pause that is not a number of seconds above 0, up to a day.
 
     Raises:
-        InvalidArgumentError: it is no positive number up to a day.
+        InvalidArgumentError: it is not.
     """
     if not (isinstance(seconds, int | float) and 0 < seconds <= 86_400):
         raise InvalidArgumentError(argument, "a number of seconds above 0, up to a day")

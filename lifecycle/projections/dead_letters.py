@@ -1,4 +1,4 @@
-"""The dead letters of all subscriptions, for whoever looks after them: no handler is needed."""
+"""The dead letters of all subscriptions, for operators: no handler is needed."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _PRUNED_AT_ONCE: Final = 5000
 
 
 class DeadLetters:
-    """What was not delivered to subscriptions, and what was; as `Orders.letters`.
+    """What subscriptions have not delivered, and what they have; as `Orders.letters`.
 
-    To deliver a dead letter again is the matter of whoever has the handler: `redrive` marks it
-    as due, and a subscription that follows delivers it.
+    `redrive` only marks a dead letter as due: the running subscription, which has the handler,
+    delivers it.
     """
 
     def __init__(self, store: FeedStore, clock: Callable[[], datetime]) -> None:
@@ -28,9 +28,9 @@ class DeadLetters:
         self._clock = clock
 
     def list(self, subscription: str | None = None, *, all: bool = False) -> Iterator[Delivery]:
-        """Iterate over the dead letters and what they block, by subscription and position.
+        """Iterate over the dead letters and the changes they block, by subscription and position.
 
-        With `all` what will be delivered again by itself too.
+        With `all`, also the deliveries that are retried without help.
         """
         if subscription is not None:
             check_type("subscription", subscription, str)
@@ -38,16 +38,16 @@ class DeadLetters:
         return undelivered(self._store, all=all)
 
     def get(self, subscription: str, position: int) -> Delivery | None:
-        """Return what is not delivered at a position in the log, a dead letter or not, if any."""
+        """Return the undelivered change at a position, dead letter or not, or None."""
         check_type("subscription", subscription, str)
         at = checked_position("position", position)
         found = self._store.undelivered(subscription, max(at - 1, 0), 1, all=True)
         return next((delivery for delivery in found if delivery.position == at), None)
 
     def redrive(self, subscription: str | None = None, position: int | None = None) -> int:
-        """Make dead letters due, with all their attempts before them, and return how many.
+        """Make dead letters due, their attempts counted from zero, and return how many.
 
-        Those of all subscriptions, of one, or only the one at a position.
+        Of all subscriptions, of one, or only the dead letter at one position.
         """
         if subscription is None or position is None:
             return sum(map(self._revive, self.list(subscription)))
@@ -55,12 +55,12 @@ class DeadLetters:
         return 0 if delivery is None else int(self._revive(delivery))
 
     def drop(self, subscription: str, position: int, *, reason: str) -> DeliveryRecord | None:
-        """Give a delivery up for good, and return what is kept of it, with the reason.
+        """Give up a delivery for good, and return the record that is kept, with the reason.
 
-        None where there is none, or it was just delivered. What it blocked is due.
+        None where there is no such delivery, or it was just delivered. What it blocked becomes due.
 
         Raises:
-            InvalidArgumentError: the reason is none.
+            InvalidArgumentError: the reason is empty, too long or not printable.
         """
         why = _checked_reason(reason)
         delivery = self.get(subscription, position)
@@ -70,20 +70,23 @@ class DeadLetters:
         return dropped if self._store.settle(delivery, dropped) else None
 
     def delivered(self, order_id: str | int) -> Iterator[DeliveryRecord]:
-        """Yield what was delivered of an order, or dropped, by subscription and position."""
+        """Yield the changes of an order that were delivered or dropped.
+
+        They come by subscription and position.
+        """
         after = ("", 0)
         while page := self._store.delivered(str(order_id), after, _PAGE):
             yield from page
             after = page[-1][:2]
 
     def prune(self, *, older_than: timedelta) -> int:
-        """Delete the records of what was delivered or dropped longer ago; return how many.
+        """Delete the records of deliveries that are older, and return how many.
 
-        They are kept for ever unless somebody prunes. On PostgreSQL this is for the owner of the
-        tables: no other role may take away what was recorded.
+        Without pruning they are kept for ever. On PostgreSQL only the owner of the tables may
+        prune: no other role may delete what was recorded.
 
         Raises:
-            InvalidArgumentError: it is no timedelta of a second or more.
+            InvalidArgumentError: `older_than` is not a timedelta of a second or more.
         """
         if not isinstance(older_than, timedelta) or older_than < timedelta(seconds=1):
             raise InvalidArgumentError("older_than", "a timedelta of a second or more")
@@ -105,7 +108,7 @@ class DeadLetters:
 def undelivered(
     store: FeedStore, subscriptions: Iterable[str] | None = None, *, all: bool = False
 ) -> Iterator[Delivery]:
-    """Yield what `DeadLetters.list` does, by default of every subscription."""
+    """Yield the dead letters and the changes they block, by default of every subscription."""
     names = (each.name for each in store.positions()) if subscriptions is None else subscriptions
     for name in names:
         after = 0

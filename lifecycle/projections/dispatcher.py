@@ -1,12 +1,12 @@
-"""Delivers changes to one subscriber: counts an attempt, calls the handler, settles the delivery.
+"""Delivers changes to one subscriber: counts the attempt, calls the handler, settles the delivery.
 
-    feed ─→ delivery in progress ─→ handler returns: settled, kept as delivered
+    feed ─→ delivery in progress ─→ handler returns: settled, recorded as delivered
                     ↑                │ it raises, hangs, or its process ends
                     └──── retry ─────┤
                                      └─→ after the last attempt: a dead letter
 
-Later changes of an order are blocked by its delivery, and other orders go on. It is a
-generator that yields each call and receives the result; the caller runs the handler.
+An unsettled delivery blocks the later changes of its order; other orders go on. The dispatcher
+is a generator that yields each call and receives the result; the caller runs the handler.
 """
 
 from __future__ import annotations
@@ -40,13 +40,13 @@ from lifecycle.projections.change_feed import (
 from lifecycle.projections.feed_reader import is_alive, named_reader
 
 ATTEMPTS: Final = 40
-"""With the pauses between them, four hours or so."""
+"""With the pauses between them, about four hours."""
 
 MOST_ATTEMPTS: Final = 100
 PAUSE: Final = 1.0
 LONGEST_PAUSE: Final = 600.0
 TIMEOUT: Final = 60.0
-"""Seconds, as the pauses are."""
+"""In seconds, like the pauses."""
 
 _RANDOM: Final = SystemRandom()
 _RECORDS_BETWEEN_ADVANCES: Final = 1000
@@ -59,7 +59,7 @@ _UNCHANGED: Final = "under today's rules its event changes nothing"
 
 
 class HandlerCall(NamedTuple):
-    """What to call the handler with: a change, and the connection if there is one."""
+    """The arguments of one call of the handler: a change, and the connection if there is one."""
 
     change: OrderChange
     connection: Any = None
@@ -74,7 +74,7 @@ class _HandlerFailedError(Exception):
 
 
 HandlerCalls = Generator[HandlerCall, Exception | None, int]
-"""Yields each call to make, is sent None or what went wrong; returns how many were delivered."""
+"""Yields each call to make, receives its failure or None, returns how many were delivered."""
 
 
 @dataclass(frozen=True)
@@ -95,21 +95,21 @@ class DeliveryPolicy:
         checked_seconds("timeout", self.timeout)
 
     def pause_after(self, attempts: int) -> timedelta:
-        """Return how long to wait after so many attempts.
+        """Return how long to wait after this number of attempts.
 
-        Doubled each time up to ten minutes; with jitter, between half of that and all of it.
+        The pause doubles each time, up to ten minutes; jitter takes away up to half of it.
         """
         doubled = min(self.pause * 2.0 ** (attempts - 1), LONGEST_PAUSE)
         return timedelta(seconds=doubled * _RANDOM.uniform(0.5, 1))
 
     @property
     def lease(self) -> timedelta:
-        """How long a delivery is left to a reader on another host that says nothing."""
+        """How long a delivery belongs to a reader on another host, which cannot be observed."""
         return timedelta(seconds=2 * self.timeout)
 
 
 class Dispatcher:
-    """Delivers the changes of one subscription, from wherever it stands."""
+    """Delivers the changes of one subscription, from its stored position on."""
 
     def __init__(
         self,
@@ -133,7 +133,7 @@ class Dispatcher:
         return self.store.begin(self.name, self.policy.after)
 
     def cut_off(self, call: HandlerCall) -> None:
-        """See to it that a handler which goes on writes nothing more with its connection."""
+        """Close the connection of a call, so that a handler that goes on writes nothing more."""
         if call.connection is not None:
             self.store.cut_off(call.connection)
 
@@ -149,7 +149,10 @@ class Dispatcher:
     def _deliver_new(
         self, reader: str, feed: Feed
     ) -> Generator[HandlerCall, Exception | None, tuple[int, bool]]:
-        """Return how many were delivered, and whether that was all; else another was first."""
+        """Return how many were delivered, and whether the feed was read to its end.
+
+        It was not where another reader of the subscription advanced first.
+        """
         delivered, before = 0, feed.position
         try:
             for entry in feed.read():
@@ -180,7 +183,7 @@ class Dispatcher:
         return 0
 
     def _deliver_due(self, reader: str) -> HandlerCalls:
-        """Deliver what is due again, with what it blocked."""
+        """Deliver again what is due, and then what it blocked."""
         delivered, more = 0, True
         while more:
             at_first = delivered
@@ -203,7 +206,7 @@ class Dispatcher:
 
     def _retry(self, reader: str, delivery: Delivery) -> HandlerCalls:
         if delivery.attempts >= self.policy.attempts:
-            # The last reader is gone without a word, or fewer attempts are allowed now.
+            # The process of the last attempt ended, or the policy now allows fewer attempts.
             self.store.replace(delivery, self._dead_letter(delivery, delivery.reason))
             return 0
         entry = self._entry_at(delivery.position)
@@ -218,7 +221,7 @@ class Dispatcher:
         return 0
 
     def _claimed(self, delivery: Delivery, entry: FeedEntry | None, reader: str) -> Delivery:
-        """Return a delivery in progress; a dead letter where its order cannot be folded."""
+        """Return the delivery as claimed; as a dead letter if its order cannot be folded."""
         if isinstance(entry, UnfoldableRecord):
             return self._dead_letter(delivery, entry.reason)
         return delivery._replace(
@@ -232,7 +235,7 @@ class Dispatcher:
         return next(self._open_feed(position - 1).read(position), None)
 
     def _deliver(self, change: OrderChange, delivery: Delivery) -> HandlerCalls:
-        """Have the handler called once; return how many were delivered."""
+        """Yield one call of the handler and settle its delivery; return how many were delivered."""
         failure: Exception | None = None
         record = self._record(delivery)
         try:

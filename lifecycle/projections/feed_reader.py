@@ -1,7 +1,7 @@
-"""Who delivers changes: by a reader's name others tell whether it is alive.
+"""Names of the readers that deliver changes: other readers see from a name whether it is alive.
 
-A name holds where the process runs, its number and its start, so that what was
-in progress in a process that ended is taken over at once, and what a slow handler does is not.
+A name holds the host, the process id and the start of the process. So others take over at once
+what an ended process had in progress, and leave alone what a slow handler is working on.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from secrets import token_hex
 from typing import Final
 
 _ALIVE: Final[set[str]] = set()
-"""The readers of this process that are not done."""
+"""The readers of this process that still deliver."""
 
 
 @contextmanager
 def named_reader() -> Iterator[str]:
-    """Yield the name of a new reader, which delivers within the block."""
+    """Yield the name of a new reader, which is alive within the block."""
     pid = os.getpid()
     name = f"{_host()} {pid} {_started(pid)} {token_hex(8)}"
     _ALIVE.add(name)
@@ -31,7 +31,7 @@ def named_reader() -> Iterator[str]:
 
 
 def is_alive(name: str) -> bool | None:
-    """Tell whether a reader still delivers; None if it ran on another host, and nobody knows."""
+    """Tell whether a reader still delivers; None if it runs on another host."""
     host, pid, started, _ = name.split(" ")
     if host != _host():
         return None
@@ -41,7 +41,7 @@ def is_alive(name: str) -> bool | None:
 
 
 def _host() -> str:
-    """Return where a process number means something: the host, and there the container."""
+    """Return where a process id is unique: the host, and the container on it."""
     space = ""
     with suppress(OSError):
         space = os.readlink("/proc/self/ns/pid")  # noqa: PTH115 - it names no file
@@ -49,7 +49,7 @@ def _host() -> str:
 
 
 def _started(pid: int) -> str:
-    """Return when a process started, by the kernel's clock; nothing if it ended or nobody says."""
+    """Return when a process started, by the kernel's clock; "" if it ended or this is unknown."""
     try:
         state, *fields = Path(f"/proc/{pid}/stat").read_text("latin-1").rpartition(")")[2].split()
     except OSError:

@@ -1,4 +1,4 @@
-"""One order from its records: its view, or why there is none. One order stops no other."""
+"""The view of one order from its records, or why there is none: one bad order stops no other."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ class Folded(NamedTuple):
 
 
 def prefix_of(provider: Provider) -> str:
-    """Return how the names of all streams of a provider's orders begin."""
+    """Return the prefix of the streams of a provider's orders."""
     return f"{ORDERS}{provider.name}:"
 
 
 def from_records(
     fold_cache: FoldCache, provider: Provider, stream: str, records: Sequence[Record]
 ) -> Folded | Poisoned:
-    """Return what the records of one stream come to.
+    """Return the view that the records of one stream fold to.
 
-    There is at least one, unless the stream has a name that no log gives.
+    No records means that the stream has a name that no log gives.
     """
     if not records:
         return Poisoned(stream.removeprefix(prefix_of(provider)), _NO_NAME)
@@ -49,13 +49,13 @@ def from_records(
 
 
 def from_log(log: Log, fold_cache: FoldCache, provider: Provider, stream: str) -> Folded | Poisoned:
-    """Return what a stream that holds something comes to, read where it is not at hand."""
+    """Return the view of a stream that holds records, from the cache if it is there."""
 
     def fold() -> tuple[OrderView, int]:
         view = fold_cache.now(provider, stream, Folding.view)
         if view is None:
             raise MixedOrdersError(())
-        # A folding may know an event that was recorded here, which nobody told its position.
+        # A cached event that this process recorded may not have its position yet.
         version = view.arrival.version
         return view, log.read(stream, after=version - 1, until=version)[0].position
 

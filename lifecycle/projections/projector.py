@@ -1,10 +1,10 @@
-"""Keeping a generation up: the orders that were touched since its position, folded anew.
+"""Keeps a generation of views up to date: folds the orders touched since its position again.
 
     position ─→ the next records ─→ their orders ─→ fold ─→ views and position, one transaction
 
-A batch names the orders; each is folded as far as the log goes by then. So a view may be
-ahead of the position, never behind it, and taking in the same records twice changes nothing.
-Of several followers at once each batch is one's: the others find that the position moved on.
+Each order of a batch is folded to the end of the log as it is then. So a view may be ahead of
+the position, never behind it, and reading the same records twice changes nothing. Exactly one
+follower wins each batch: the others find that the position moved on.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Outcome = Folded | Poisoned
 
 
 class Follower:
-    """Works on the views of one provider; as many as like may work at once."""
+    """Keeps the stored views of one provider up to date; several may run at once."""
 
     def __init__(
         self, log: Log, store: ViewStore, fold_cache: FoldCache, provider: Provider
@@ -40,9 +40,9 @@ class Follower:
         self._fold_cache = fold_cache
 
     def follow(self, generation: Generation, until: int) -> int:
-        """Take in the next records up to `until`; return the position reached, or begun at.
+        """Fold the orders of the next records up to `until`, and return the position reached.
 
-        The position it began at comes back where another follower was first.
+        That is the position of `generation` if another follower was first.
         """
         touched, position = self.touched(generation.position, until)
         outcomes = [
@@ -54,7 +54,7 @@ class Follower:
         return generation.position
 
     def walk(self, generation: Generation) -> int:
-        """Take in the next orders, unless another walker was first; return how many there are."""
+        """Fold the next orders by id, unless another walker was first; return how many."""
         prefix = prefix_of(self.provider)
         rest = self.log.streams(prefix=prefix, after=prefix + generation.walked)
         streams = list(islice(rest, ORDERS_AT_ONCE))
@@ -64,7 +64,7 @@ class Follower:
             from_records(self._fold_cache, self.provider, stream, records.get(stream, ()))
             for stream in streams
         ]
-        # Of a name that no log gives nobody knows what comes after it.
+        # A name that no log gives has no place in the sequence, so the walk cannot resume at it.
         known = [stream for stream in streams if stream in records]
         if len(streams) == ORDERS_AT_ONCE and not known:
             raise StoredFormatError(streams[0], 1, "its stream has a name that no log gives")
@@ -74,7 +74,7 @@ class Follower:
         return len(known)
 
     def redrive(self, generation: Generation) -> int:
-        """Fold every poisoned order again; return how many are healed."""
+        """Fold every poisoned order again, and return how many could be folded."""
         healed, after = 0, ""
         while page := self.store.poisoned(generation, after, ORDERS_AT_ONCE):
             prefix = prefix_of(self.provider)
@@ -104,12 +104,12 @@ class Follower:
             stream = stream_about(record)
             if stream.startswith(prefix):
                 streams.add(stream)
-        # A name that ends before the order id is about no order.
+        # A stream without an order id is about no order.
         return sorted(streams - {prefix}), position if records == RECORDS_AT_ONCE else until
 
 
 def fold_anew(log: Log, fold_cache: FoldCache, provider: Provider, stream: str) -> None:
-    """Fold an order into all stored views that are kept or built, whatever they have taken in."""
+    """Fold an order again in every generation of stored views, whatever its position."""
     if log.views is None:
         return
     follower = Follower(log, log.views, fold_cache, provider)
@@ -120,7 +120,7 @@ def fold_anew(log: Log, fold_cache: FoldCache, provider: Provider, stream: str) 
     for number in [each.number for each in kept if (each.definition, each.form) == fits]:
         while (generation := _numbered(log.views, provider.name, number)) is not None:
             if follower.fold_anew(generation, stream):
-                break  # else somebody moved it on meanwhile
+                break  # else another process advanced the generation meanwhile
 
 
 def _numbered(store: ViewStore, provider: str, number: int) -> Generation | None:
@@ -129,7 +129,7 @@ def _numbered(store: ViewStore, provider: str, number: int) -> Generation | None
 
 
 def batch_of(outcomes: Iterable[Outcome]) -> Batch:
-    """Return what is to be written of some orders."""
+    """Return the batch that writes the outcomes of some orders."""
     views, poisoned = [], []
     for outcome in outcomes:
         if isinstance(outcome, Poisoned):

@@ -1,4 +1,4 @@
-"""Orders by when they were heard of last, newest first, a page at a time.
+"""Orders by the time of their last event, newest first, a page at a time.
 
     stored views before a place ─┐
     orders touched since ─→ folded ─┴─→ by the time of their last event ─→ those that fit
@@ -22,10 +22,10 @@ from lifecycle.projections.stored_form import to_view
 from lifecycle.projections.view_query import StoredPages, ViewQuery, fits
 
 MOST_LOOKED_AT: Final = 5_000
-"""Orders that one page looks at, where few fit what is asked."""
+"""How many orders one page looks at, where few match the query."""
 
 MOST_FOLDED: Final = 1_000
-"""Orders that are folded where no views are stored."""
+"""How many orders are folded where no views are stored."""
 
 _Seen = tuple[Heard, OrderView | None]
 """The place of an order that was looked at, and its view if it fits."""
@@ -55,7 +55,7 @@ def recent_views(
         query: whose orders, and the conditions.
         before: where the page begins.
         at_most: how many orders a page has.
-        until: the page ends with the orders heard of before this time, in microseconds.
+        until: the page ends at orders whose last event is before this time, in microseconds.
     """
     stored = query.stored_pages()
     if stored is None:
@@ -68,7 +68,7 @@ def recent_views(
 
 
 def heard_of(view: OrderView) -> Heard:
-    """Return the place of an order."""
+    """Return the place of an order in this sequence."""
     return Heard(microseconds(view.arrival.last_received_at), view.order_id)
 
 

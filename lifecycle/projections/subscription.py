@@ -1,4 +1,4 @@
-"""Handlers for side effects: every change delivered, each order's in its order, and none lost."""
+"""Handlers for side effects: no change is lost, and each order's changes come in log order."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ MAX_NAME_BYTES: Final = 100
 _MOST_HUNG: Final = 20
 
 OpenFeed = Callable[[int], Feed]
-"""Opens a feed after a position."""
+"""Opens a feed that begins after a position."""
 
 Handler = Callable[..., object]
-"""Takes a change, and with `exactly_once` the driver's connection too."""
+"""Takes a change and, with `exactly_once`, the driver's connection."""
 
 
 class Subscription:
-    """One named reader of the change feed, that goes on where it stopped.
+    """One named reader of the change feed, which resumes where it stopped.
 
-    Made by `Orders.subscription`. The handler is called at least once for every change, and of
-    one order in the order of the log: again after a crash between its return and the record of it.
-    With `exactly_once` it gets the database's own connection besides, within the transaction that
-    settles the delivery: what it writes there is written exactly once.
+    Made by `Orders.subscription`. The handler is called at least once for every change: once more
+    after a crash between its return and the record of the delivery. The changes of one order come
+    in the order of the log. With `exactly_once` the handler also gets the database connection,
+    within the transaction that settles the delivery: what it writes there is written exactly once.
     """
 
     def __init__(
@@ -61,13 +61,13 @@ class Subscription:
 
     @property
     def position(self) -> int:
-        """How far it is in the log."""
+        """The position in the log up to which changes were taken in."""
         return self.dispatcher.position
 
     def catch_up(self) -> int:
         """Deliver every change that is due, and return how many were delivered.
 
-        One that the handler fails on is due again after a pause, in a later call.
+        A change on which the handler fails is retried after a pause, by a later call.
         """
         calls = self.dispatcher.calls()
         with _Watch(self.dispatcher.policy.timeout, self._deliver_meanwhile) as watch:
@@ -82,8 +82,11 @@ class Subscription:
     def follow(self, stop: Signal, *, every: float = EVERY_SECONDS) -> None:
         """Deliver the changes there are and those to come, until `stop` is set.
 
-        Looks for more `every` so many seconds. While the store cannot be reached it logs a
-        warning and goes on asking.
+        Args:
+            stop: ends the loop.
+            every: seconds between looks for new changes.
+
+        While the store cannot be reached, it logs a warning and keeps asking.
         """
         checked_seconds("every", every)
         check_signal("stop", stop)
@@ -93,9 +96,9 @@ class Subscription:
             stop.wait(every)
 
     def letters(self, *, all: bool = False) -> Iterator[Delivery]:
-        """Yield the dead letters and what they block, in the order of the log.
+        """Yield the dead letters and the changes they block, in the order of the log.
 
-        With `all` what will be delivered again by itself too.
+        With `all`, also the deliveries that are retried without help.
         """
         return self.dead_letters.list(self.name, all=all)
 
@@ -105,7 +108,7 @@ class Subscription:
         return self.catch_up()
 
     def _called(self, watch: _Watch, call: HandlerCall) -> Exception | None:
-        """Return what the handler raised; while it hangs, others are delivered."""
+        """Call the handler, and return what it raised; while it hangs, other orders go on."""
         running = watch.begun(_RunningCall(call, self.dispatcher.cut_off))
         connection = (call.connection,) * self.dispatcher.policy.exactly_once
         try:
@@ -117,7 +120,7 @@ class Subscription:
         return HandlerTimeoutError() if cut_off else None
 
     def _deliver_meanwhile(self, running: _RunningCall) -> None:
-        """Deliver the changes of other orders until a call that hangs returns."""
+        """Deliver the changes of other orders until the hanging call returns."""
         if not running.cut_off():
             return
         position = running.call.change.position
@@ -137,7 +140,7 @@ class Subscription:
 
 
 class _Watch:
-    """Looks after the calls of one reader, one after the other: one thread for all of them."""
+    """Notices when a call of one reader takes too long: one thread for all of its calls."""
 
     def __init__(self, timeout: float, on_timeout: Callable[[_RunningCall], None]) -> None:
         self._timeout = timeout
@@ -178,17 +181,17 @@ class _RunningCall:
 
     @property
     def age(self) -> float:
-        """For how many seconds it has been going on."""
+        """Seconds since the call began."""
         return time.monotonic() - self._began
 
     def end(self) -> bool:
-        """Tell whether its connection was closed before it ended."""
+        """Mark the call as ended, and tell whether its connection was closed before."""
         with self._lock:
             self.ended.set()
             return self._is_cut_off and self.call.connection is not None
 
     def cut_off(self) -> bool:
-        """Close its connection; False if it has ended."""
+        """Close the connection of the call; False if the call has ended."""
         with self._lock:
             if self.ended.is_set():
                 return False
@@ -199,7 +202,7 @@ class _RunningCall:
 
 @contextmanager
 def surviving(name: str) -> Iterator[None]:
-    """Log that the store cannot be reached, and go on."""
+    """Log when the store cannot be reached, and go on."""
     try:
         yield
     except StoreUnavailableError:
@@ -207,7 +210,10 @@ def surviving(name: str) -> Iterator[None]:
 
 
 def next_call(calls: HandlerCalls, failure: Exception | None) -> HandlerCall | int:
-    """Return the next call to make, or how many changes were delivered. The first sends None."""
+    """Return the next call to make, or how many changes were delivered at the end.
+
+    `failure` is that of the call before; None for the first.
+    """
     try:
         return calls.send(failure)
     except StopIteration as ended:

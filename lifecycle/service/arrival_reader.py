@@ -1,4 +1,4 @@
-"""From what a caller hands over to what the log appends: arguments checked, bodies read."""
+"""Turns what a caller passes into entries of the log: arguments checked, bodies read."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ Body = bytes | bytearray | memoryview | str | Mapping[str, Any] | None
 """A body: bytes or text verbatim; a mapping becomes compact JSON; None is no body."""
 
 Entries = tuple[Event | Unreadable, ...]
-"""What one body says: mostly one event; several, or why something in it cannot be read."""
+"""What one body holds: usually one event, sometimes several, or why it cannot be read."""
 
 Admit = Callable[[tuple[str | None, ...]], object]
-"""Takes the ids of the orders that a body is about, and raises where it may not be recorded."""
+"""Takes the ids of the orders that a body is about, and raises if it may not be recorded."""
 
 Context = bytes | str | Mapping[str, Any] | None
-"""What the caller keeps with a thing: never sent; a mapping becomes compact JSON."""
+"""What the caller stores with a request: never sent; a mapping becomes compact JSON."""
 
 Line = bytes | str | Mapping[str, Any]
 """One recording: a line of JSON, or the object that it spells."""
@@ -47,14 +47,14 @@ _MOST_LINES: Final = 1 << 62
 
 
 class Kept(TypedDict, total=False):
-    """What a caller may tell of the request of an operation: when it was, what is kept with it."""
+    """Optional arguments of the request of an operation: its time and its context."""
 
     received_at: datetime | None
     context: Context
 
 
 class ArrivalFields(TypedDict, total=False):
-    """What a caller may tell of an arrival beside its kind, its order and its body."""
+    """Optional arguments of an arrival, beside its kind, its order and its body."""
 
     attempt: int
     exchange_id: str | int | None
@@ -94,10 +94,10 @@ class ArrivalReader:
         operation: str | None = None,
         number: int | None = None,
     ) -> Entries:
-        """Return the events that these arguments hold, mostly one, or why they cannot be read.
+        """Return the events in a body, usually one, or why it cannot be read.
 
         Raises:
-            InvalidArgumentError: an argument is of no use; bodies never raise.
+            InvalidArgumentError: an argument is of no use; a body never raises.
         """
         arrival = Arrival(
             kind,
@@ -116,7 +116,7 @@ class ArrivalReader:
         return self.provider.recognize_all(arrival)
 
     def lines(self, lines: Iterable[Line], *, first_line: int = 1) -> list[Entries]:
-        """Return what recordings say, without blank and control lines; bad ones: `Unreadable`."""
+        """Return the entries of recordings; blank and control lines have none, bad ones do."""
         now = self.clock()
         entries = []
         for number, line in enumerate(lines, first_line):
@@ -128,13 +128,13 @@ class ArrivalReader:
         return entries
 
     def knows(self, item: Unreadable) -> bool:
-        """Tell whether the provider that an item came to can read it here."""
+        """Tell whether the provider of an item is installed."""
         return item.provider in self.providers
 
     def again(self, item: Unreadable) -> Entries:
-        """Return what a quarantined item says under today's rules of its provider, received now.
+        """Return the entries of a quarantined item as its provider reads it today, received now.
 
-        An item of a provider that is not known here comes back as it is.
+        An item whose provider is not installed comes back as it is.
         """
         provider, now = self.providers.get(item.provider), self.clock()
         if provider is None:
@@ -145,7 +145,7 @@ class ArrivalReader:
         return provider.recognize_all(item.arrival._replace(received_at=now))
 
     def _line(self, line: Line, number: int, now: datetime, usual: str) -> Entries:
-        """Return what one line says; `usual` is the provider of a line that names none."""
+        """Return the entries of one line; `usual` is the provider of a line that names none."""
         read = read_line(
             line,
             received_at=now,
@@ -156,21 +156,21 @@ class ArrivalReader:
         if read is None or isinstance(read, Unreadable):
             return () if read is None else (read,)
         name, arrival = read
-        # What tells when it was received was received before: it comes from a recording.
+        # A line with its own time of receipt comes from a recording.
         replayed = arrival.received_at != now
         return self.providers[name].recognize_all(arrival._replace(replayed=replayed))
 
 
 def order_ids(entries: Entries) -> tuple[str | None, ...]:
-    """Return the ids of the orders that a body is about; None stands for what is unreadable."""
+    """Return the id of the order of each entry; None where it is unreadable."""
     return tuple([each.order_id if isinstance(each, Event) else None for each in entries])
 
 
 def as_bytes(body: Body, argument: str = "body") -> bytes:
-    """Return a body, or what else `argument` names, as the bytes to store.
+    """Return a body, or the value of another `argument`, as the bytes to store.
 
     Raises:
-        InvalidArgumentError: it is none of the forms of `Body`, or a mapping that is no JSON.
+        InvalidArgumentError: it has no form of `Body`, or is a mapping that is not JSON.
     """
     if type(body) is bytes:
         return body
@@ -192,8 +192,8 @@ def checked_lines(recordings: object, first_line: object) -> Iterator[Line]:
     """Return the recordings, one after the other.
 
     Raises:
-        InvalidArgumentError: they are one recording, whose characters would each be a bad
-            line, or nothing that can be iterated; or lines cannot be counted so.
+        InvalidArgumentError: `recordings` is a single recording, or cannot be iterated; or
+            `first_line` is not an integer from 0.
     """
     if not is_whole(first_line) or not 0 <= first_line < _MOST_LINES:  # type: ignore[operator]
         raise InvalidArgumentError("first_line", "an integer from 0")
@@ -220,7 +220,7 @@ def checked_count(argument: str, count: object) -> int:
     """Return an attempt, or the number of an operation.
 
     Raises:
-        InvalidArgumentError: it is no integer from 1 to a million.
+        InvalidArgumentError: it is not an integer from 1 to a million.
     """
     if isinstance(count, int) and not isinstance(count, bool) and 1 <= count <= MAX_ATTEMPT:
         return count
@@ -251,7 +251,7 @@ def checked_time(argument: str, time: object) -> datetime:
     """Return a time in UTC.
 
     Raises:
-        InvalidArgumentError: it is no datetime with a zone, or out of the calendar in UTC.
+        InvalidArgumentError: it is not a datetime with a zone, or UTC has no such date.
     """
     if isinstance(time, datetime) and time.utcoffset() is not None:
         with suppress(OverflowError):

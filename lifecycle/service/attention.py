@@ -1,4 +1,4 @@
-"""What wants a person's attention, as one list: worst first, with what to do.
+"""One list of what needs a person's attention: worst first, each item with advice.
 
     orders that cannot be folded ┐
     dead letters                 │
@@ -7,8 +7,8 @@
     anomalies                    │       ↑                │
     overdue orders               ┘       └── control ←────┘
 
-An item's `subject` names what was known when it was looked at, of an order its version. So a
-review is of just that: with the next event the order wants attention again.
+The `subject` of an item names what the review covers; that of an order holds its version. So
+with the next event the order needs attention again.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ from lifecycle.service.quarantine import control_entries, quarantine_items
 AttentionKind = Literal[
     "unreadable", "dead_letter", "hung_handler", "quarantined", "linked_twice", "anomaly", "overdue"
 ]
-"""Why something wants attention, the worst first."""
+"""Why something needs attention, worst first."""
 
 OVERDUE_AFTER: Final = timedelta(days=1)
 NOT_CREATED_AFTER: Final = timedelta(minutes=15)
-"""How long nobody may know whether an order was made."""
+"""How long it may be unknown whether the provider has an order."""
 
 MAX_BY: Final = 255
 MAX_WHY: Final = 1000
@@ -75,8 +75,8 @@ class Review(FrozenValue):
 class AttentionItem(FrozenValue):
     """One thing that a person should look at.
 
-    `subject` names it to `review`. `since` is when it began, None where nobody knows. `found`
-    says what it is, and `advice` what to do. `review` is None until somebody looked at it.
+    `subject` names it to `review`. `since` is when it began, None if that is unknown. `found`
+    says what it is, and `advice` what to do. `review` is None until a person reviewed it.
     """
 
     subject: str
@@ -90,13 +90,13 @@ class AttentionItem(FrozenValue):
 
 
 class AttentionRule(NamedTuple):
-    """What counts as overdue: waiting for the provider for longer than that, at `now`."""
+    """When an order is overdue: it waits for the provider longer than `overdue_after`, at `now`."""
 
     overdue_after: timedelta
     now: datetime
 
     def is_overdue(self, view: OrderView, provider: Provider) -> bool:
-        """Tell whether an order waits for too long for anybody but us."""
+        """Tell whether an order has waited too long for the provider."""
         limit = self.overdue_after
         if _is_not_created(view, provider):
             limit = min(limit, NOT_CREATED_AFTER)
@@ -104,7 +104,7 @@ class AttentionRule(NamedTuple):
 
 
 class Attention:
-    """Looks for what wants attention in one log, among the orders of one provider."""
+    """Finds what needs attention in one log, among the orders of one provider."""
 
     def __init__(
         self, log: Log, fold_cache: FoldCache, provider: Provider, links: OrderLinks
@@ -117,9 +117,10 @@ class Attention:
     def items(
         self, rule: AttentionRule, *, include_reviewed: bool, limit: int | None = None
     ) -> list[AttentionItem]:
-        """Return what wants attention, the worst first, and what was dealt with if wanted.
+        """Return what needs attention, worst first, with the reviewed items if wanted.
 
-        With a `limit`, no more than so many letters, items, odd orders and overdue orders each.
+        `limit` bounds each kind: dead letters, hanging handlers, quarantined items, anomalies and
+        overdue orders.
         """
         reviews = reviews_in(self._log)
         wanted: list[AttentionItem] = []
@@ -136,7 +137,7 @@ class Attention:
         return sorted(wanted, key=worst_first)
 
     def of_order(self, view: OrderView, rule: AttentionRule) -> list[AttentionItem]:
-        """Return what wants attention about one order, and what was dealt with."""
+        """Return what needs attention about one order, reviewed items included."""
         reviews = reviews_in(self._log)
         found = [_anomaly(view)] if view.anomalies else []
         if rule.is_overdue(view, self._provider):
@@ -146,7 +147,7 @@ class Attention:
     def unreviewed(
         self, pages: Iterable[list[OrderView]], until: int | None
     ) -> Iterator[list[OrderView]]:
-        """Yield the views of those orders whose anomalies nobody looked at by a position."""
+        """Yield the views of the orders whose anomalies were not reviewed up to a position."""
         reviews = reviews_in(self._log, until)
         for page in pages:
             yield [view for view in page if anomaly_of(view) not in reviews]
@@ -154,7 +155,7 @@ class Attention:
     def _dead_letters(self) -> Iterator[AttentionItem]:
         for each in undelivered(self._log.feeds):
             if each.state != "dead":
-                continue  # one blocks it
+                continue  # a dead letter blocks it, and is listed itself
             name, position = each.subscription, each.position
             found = f"{name} did not deal with the change at position {position}"
             yield _item(
@@ -185,7 +186,7 @@ class Attention:
 
     def _odd(self) -> Iterator[AttentionItem]:
         query = self._query(Conditions(anomalies=True))
-        # The worst comes first, so that no limit hides it.
+        # The worst comes first, so that `limit` does not hide it.
         known = query.known_poisoned()
         if known is not None:
             yield _unreadable(known)
@@ -222,18 +223,18 @@ class Attention:
 
 
 def waits_for_others(view: OrderView) -> bool:
-    """Tell whether an order waits for anybody but us, who may have to correct it."""
+    """Tell whether an order waits for the provider, and not only for a correction of ours."""
     return not _OURS.issuperset(view.awaiting)
 
 
 def reviews_in(log: Log, until: int | None = None) -> dict[str, Reviewed]:
-    """Return the reviews that a log holds up to a position, by their subjects."""
+    """Return the reviews in a log, up to a position, by subject."""
     entries = control_entries(log, until)
     return {each.subject: each for each in entries if isinstance(each, Reviewed)}
 
 
 def unreviewed_feeds(log: Log, reviews: Container[str]) -> list[SubscriptionPosition]:
-    """Return the subscriptions; reviewed dead letters, and what they block, are not counted."""
+    """Return the subscriptions, without reviewed dead letters and what these block."""
     counts, reviewed = Counter[str](), set[tuple[str, str]]()
     for each in undelivered(log.feeds):
         order = each.subscription, each.order_id
@@ -245,7 +246,7 @@ def unreviewed_feeds(log: Log, reviews: Container[str]) -> list[SubscriptionPosi
 
 
 def hung_deliveries(log: Log, now: datetime) -> Iterator[Delivery]:
-    """Yield what has been in progress for twice the handler's timeout, or longer."""
+    """Yield the deliveries in progress for at least twice the handler's timeout."""
     for feed in log.feeds.positions():
         after = 0
         while page := log.feeds.due(feed.name, now, after, _PAGE):
@@ -264,7 +265,7 @@ def dead_letter_of(delivery: Delivery) -> str:
 
 
 def hung_handler_of(delivery: Delivery) -> str:
-    """Return the subject of a call that did not return: of this attempt only."""
+    """Return the subject of a call that did not return; another attempt has another one."""
     return f"hung_handler:{delivery.subscription}@{delivery.position}.{delivery.attempts}"
 
 
@@ -277,7 +278,7 @@ def checked_span(overdue_after: object) -> timedelta:
     """Return how long an order may wait.
 
     Raises:
-        InvalidArgumentError: it is no timedelta.
+        InvalidArgumentError: it is not a timedelta.
     """
     if isinstance(overdue_after, timedelta):
         return overdue_after
@@ -288,7 +289,7 @@ def checked_review(subject: str, by: object, why: object, at: datetime) -> Revie
     """Return the review to append.
 
     Raises:
-        InvalidArgumentError: it does not say by whom, or why.
+        InvalidArgumentError: `by` or `why` is empty or too long.
     """
     return Reviewed(subject, _text("by", by, MAX_BY), _text("why", why, MAX_WHY), at)
 
@@ -348,6 +349,6 @@ def _reviewed(item: AttentionItem, reviews: Mapping[str, Reviewed]) -> Attention
 
 
 def worst_first(item: AttentionItem) -> tuple[int, bool, float, str]:
-    """Return what items are sorted by: how bad they are, then the oldest first."""
+    """Return the sort key of an item: worst kind first, then oldest first."""
     since = 0.0 if item.since is None else item.since.timestamp()
     return _WORST[item.kind], item.since is None, since, item.subject

@@ -1,4 +1,4 @@
-"""Requests that were begun: what it takes to go on with one, maybe in another process."""
+"""Requests that were begun: what a service needs to go on with one, even in another process."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ _OBJECT: Final = "a JSON object, as every create request is"
 class BegunRequest:
     """The newest create request of an order, as it is stored.
 
-    `context` is what was kept with it, or with the newest one before it that had any; empty
-    where that is no JSON object. `begun_at` is when it was recorded first.
+    `context` was stored with it, or with the newest earlier request that has one; it is empty if
+    it is not a JSON object. `begun_at` is when this attempt was first received.
     """
 
     order_id: str
@@ -31,15 +31,15 @@ class BegunRequest:
 
 
 def newest_request(events: Iterable[Event]) -> BegunRequest | None:
-    """Return the newest create request among the events of one order; None: there is none.
+    """Return the newest create request among the events of one order, or None.
 
-    Nor is there one of an order that was erased: what is not known any more is not sent again. Of
-    several contents of one attempt it is the one that counts for the view.
+    An erased order has none: its body is gone, so it cannot be sent again. If one attempt has
+    several contents, it is the one that counts for the view.
     """
     requests = [event for event in events if event.kind == "request" and event.attempt]
     if not requests or any(event.erased for event in requests):
         return None
-    # The attempt is always there: without one it is the request of an operation.
+    # A create request always has an attempt; the request of an operation has none.
     newest = min(requests, key=lambda event: (-(event.attempt or 0), event.digest))
     requests.sort(key=lambda event: event.attempt or 0)
     kept = next((event.context for event in reversed(requests) if event.context), None)
@@ -49,10 +49,10 @@ def newest_request(events: Iterable[Event]) -> BegunRequest | None:
 
 
 def next_number(events: Iterable[Event], operation: str) -> int:
-    """Return which request of an operation is the next one of an order.
+    """Return the number of the next request of an operation.
 
     Raises:
-        InvalidArgumentError: this can name no operation.
+        InvalidArgumentError: `operation` is not the name of an operation.
     """
     if not is_operation(operation):
         raise InvalidArgumentError("operation", "a short word in lower case, as cancel")
@@ -61,10 +61,10 @@ def next_number(events: Iterable[Event], operation: str) -> int:
 
 
 def as_request(entry: Event | Unreadable) -> Event:
-    """Return the request that an entry is.
+    """Return an entry that must be a request.
 
     Raises:
-        InvalidArgumentError: it is none.
+        InvalidArgumentError: it could not be read as one.
     """
     if isinstance(entry, Event):
         return entry
@@ -81,10 +81,10 @@ def _object_in(context: bytes | None) -> Mapping[str, Any]:
 
 
 def check_is_object(body: bytes) -> None:
-    """Refuse what no provider takes for a create request: it is the caller who is about to send it.
+    """Refuse a body that no provider accepts as a create request, before the caller sends it.
 
     Raises:
-        InvalidArgumentError: it is no JSON object.
+        InvalidArgumentError: it is not a JSON object.
     """
     try:
         is_object = isinstance(parse(body), dict)
@@ -95,7 +95,7 @@ def check_is_object(body: bytes) -> None:
 
 
 def is_unanswered(events: Iterable[Event], attempt: int, digest: str) -> bool:
-    """Tell whether the request of `attempt` has this body and no answer came to it."""
+    """Tell whether the request of `attempt` has this body and no answer."""
     same = [event for event in events if event.attempt == attempt]
     asked = any(event.kind == "request" and event.digest == digest for event in same)
     answered = any(

@@ -24,12 +24,12 @@ def chosen_definition(
 ) -> Definition:
     """Return the definition that `rules` name, to fold the events of a provider.
 
-    Details are as the provider tells them now. Those of other names than the recorded ones give
-    the definition a fingerprint of its own.
+    Its details are those of the provider now. If their fields differ from the recorded ones, the
+    fingerprint of the definition differs too.
 
     Raises:
-        InvalidArgumentError: none are recorded that these words name, or `log_at` is no time.
-        DefinitionError: what is recorded is no definition to this release.
+        InvalidArgumentError: no recorded rules have that name, or `log_at` is not a time.
+        DefinitionError: this release cannot read the recorded definition.
     """
     today = provider.definition
     if rules is None or rules == NOW:

@@ -1,9 +1,9 @@
-"""Erasing an order, or an item of the quarantine: its key is destroyed, and the log says so.
+"""Erases an order or a quarantined item: the log records it, then the key is destroyed.
 
-    what is to be erased ─→ control record ─→ keys destroyed ─→ stored view folded anew
-                                 └→ stopped here: whoever opens the log next to write goes on
+    order or item ─→ control record ─→ keys destroyed ─→ stored view folded again
+                           └→ stopped here: the next process that opens the log to write goes on
 
-From the control record on nobody shows a body any more; once the keys are destroyed nobody can.
+After the control record nothing shows the body any more; without the key nothing can.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _PLAIN: Final = "it is plain, so nothing in it can be erased; encrypt it: lifecy
 
 
 class Erasure:
-    """Says what is to be recorded of an erasure, and carries it out once it is; appends nothing."""
+    """Returns what to record of an erasure, and carries out a recorded one; appends nothing."""
 
     def __init__(
         self, log: Log, provider: Provider, fold_cache: FoldCache, clock: Callable[[], datetime]
@@ -53,7 +53,7 @@ class Erasure:
         self._clock = clock
 
     def of_order(self, order_id: str | int, reason: str, by: str) -> list[Erased]:
-        """Return what to append to erase an order, and what came of it in the quarantine.
+        """Return what to append to erase an order and its items in the quarantine.
 
         Raises:
             UnknownOrderError: nothing is stored about it.
@@ -83,7 +83,7 @@ class Erasure:
         return list(self._of_items(found, said))
 
     def carry_out(self, erased: Sequence[Erased]) -> None:
-        """Destroy the keys of what the log says was erased, and what is stored in views of it.
+        """Destroy the keys of recorded erasures, and fold the stored views of the orders again.
 
         Raises:
             KeyStoreError: the key store failed; erase again, or open the log again to write.
@@ -96,7 +96,7 @@ class Erasure:
     def _fold_anew(self, erased: Erased) -> None:
         try:
             fold_anew(self._log, self._fold_cache, self._provider, erased.stream)
-        except StoreError as failed:  # nobody can read its words, and followers replace it
+        except StoreError as failed:  # its texts are unreadable by now, and followers replace it
             LOG.warning("%s; an erased order is still to be folded: lifecycle views", failed)
 
     @property
@@ -114,7 +114,7 @@ class Erasure:
         )
 
     def _items_of(self, stream: str, order_id: str) -> Iterator[Record]:
-        """Yield the items that became events of an order, or that came under its id."""
+        """Yield the items that became events of an order, or that arrived under its id."""
         marks = [mark for mark in control_entries(self._log) if isinstance(mark, Redriven)]
         redriven = {mark.item for mark in marks if mark.stream == stream}
         whose = self._provider.name, order_id
@@ -138,7 +138,7 @@ def _item_in(record: Record) -> ItemHeader | None:
     try:
         header, _ = header_and_body(record)
     except StoredFormatError:
-        return None  # verify tells of it
+        return None  # verify reports it
     return header if isinstance(header, ItemHeader) else None
 
 

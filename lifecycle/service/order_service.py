@@ -1,4 +1,4 @@
-"""Where sync and async orders meet: what needs no waiting for a commit, written once."""
+"""What sync and async orders share: everything that does not wait for a commit."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ _PAGE: Final = 200
 T = TypeVar("T")
 
 ReadAgain = tuple[list[Event], list[Entry]]
-"""The events of an item that can be read by now, and what to append: them, and its mark."""
+"""The events of an item that can now be read, and what to append: these and the item's mark."""
 
 
 class OrderService:
@@ -99,7 +99,7 @@ class OrderService:
         self._attention = Attention(log, self._fold_cache, self.provider, self.links)
 
     def feed(self, after: int) -> Feed:
-        """Return a way through the log, from a position on."""
+        """Return a feed of the log that begins after a position."""
         return Feed(self.log, self._providers, self.provider, after)
 
     def receipt(self, entry: Event | Unreadable, appended: Append) -> Receipt:
@@ -113,14 +113,14 @@ class OrderService:
         received_at: datetime | None,
         context: Context = None,
     ) -> tuple[Event, int | None]:
-        """Return the request to append and the version it holds for; None: it is stored.
+        """Return the request to append, and the version that it expects; None if it is stored.
 
         Raises:
             InvalidArgumentError: the order id or the body cannot be a request.
         """
         first = self._request(order_id, body, 1, received_at, context)
         records = self.log.read(first.stream)
-        # What the provider makes of the bodies does not matter here, so its faults do not either.
+        # The provider does not read the bodies here, so its faults do not matter.
         events = [decode_event(record, self.log.cipher) for record in records]
         newest = max((event.attempt or 0 for event in events), default=0)
         if newest and is_unanswered(events, newest, first.digest):
@@ -131,7 +131,7 @@ class OrderService:
     def next_operation(
         self, order_id: str | int, operation: str, body: Body, **kept: Unpack[Kept]
     ) -> tuple[Event, int]:
-        """Return the request of an operation to append, and the version it holds for.
+        """Return the request of an operation to append, and the version that it expects.
 
         Raises:
             InvalidArgumentError: an argument cannot be part of a request.
@@ -145,16 +145,16 @@ class OrderService:
         return as_request(entry), records[-1].version if records else 0
 
     def holds(self, event: Event, appended: Append, body: Body) -> bool:
-        """Tell whether a begun request still is the one to send.
+        """Tell whether a begun request is still the one to send.
 
-        One that was stored before may have been answered since it was chosen.
+        One that was stored before may have been answered in the meantime.
         """
         if appended.outcome is not Outcome.DUPLICATE:
             return True
         return self.next_request(event.order_id, body, event.received_at)[0].key == event.key
 
     def last_request(self, order_id: str | int) -> BegunRequest | None:
-        """Return the newest create request of an order; None: none is stored."""
+        """Return the newest create request of an order; None if none is stored."""
         stream = stream_of(self.provider.name, checked_order_id(order_id))
         self._fold_cache.catch_up()
         return newest_request(
@@ -164,7 +164,7 @@ class OrderService:
     def look(
         self, order_id: str | int, look: Callable[[Folding], T], **how: Unpack[LookOptions]
     ) -> T:
-        """Return what `look` sees of an order now, or as `how` says.
+        """Return what `look` returns for an order, now or as `how` says.
 
         Raises:
             UnknownOrderError: nothing is stored about it, or nothing before that time.
@@ -221,11 +221,11 @@ class OrderService:
     ) -> Iterator[list[OrderView]]:
         """Yield the views for which every condition holds, a page at a time, by order id.
 
-        Of those with anomalies, the ones that nobody looked at.
+        `anomalies` leaves out orders whose anomalies were reviewed.
 
         Raises:
-            InvalidArgumentError: an unknown status, a span that is no timedelta, a time
-                without a zone.
+            InvalidArgumentError: the status is unknown, a span is not a timedelta, or a time
+                has no zone.
         """
         states = self.provider.definition.states
         if status is not None and status not in states:
@@ -250,10 +250,10 @@ class OrderService:
     def attention(
         self, overdue_after: timedelta | None, now: datetime | None, *, include_reviewed: bool
     ) -> list[AttentionItem]:
-        """Return what wants a person's attention, the worst first.
+        """Return what needs a person's attention, worst first.
 
         Raises:
-            InvalidArgumentError: a span that is no timedelta, a time without a zone.
+            InvalidArgumentError: a span is not a timedelta, or a time has no zone.
         """
         span = self._overdue_after if overdue_after is None else checked_span(overdue_after)
         at = self.clock() if now is None else checked_time("now", now)
@@ -261,7 +261,7 @@ class OrderService:
         return self._attention.items(rule, include_reviewed=include_reviewed)
 
     def figures(self) -> Figures:
-        """Return what a monitor watches."""
+        """Return the figures for a monitor."""
         rule = AttentionRule(self._overdue_after, self.clock())
         return figures_of(self.log, self._attention, self.views, rule)
 
@@ -269,8 +269,8 @@ class OrderService:
         """Return the review to append.
 
         Raises:
-            InvalidArgumentError: nothing of this name wants attention now, or it is not said by
-                whom or why.
+            InvalidArgumentError: no item of this name needs attention now, or `by` or `why` is
+                empty or too long.
         """
         name = subject.subject if isinstance(subject, AttentionItem) else subject
         review = checked_review(name, by, why, self.clock())
@@ -281,11 +281,11 @@ class OrderService:
         return review
 
     def tally(self) -> Tally:
-        """Return figures of this provider's orders before any was counted."""
+        """Return an empty tally for the orders of this provider."""
         return Tally(self.provider.name, self.provider.definition)
 
     def counted(self, tally: Tally) -> Iterator[int]:
-        """Count all orders, and yield for each page how many events they have."""
+        """Add all orders to a tally, and yield the number of events of each page of orders."""
         streams = self.log.streams(prefix=f"{ORDERS}{self.provider.name}:")
         while page := list(islice(streams, _PAGE)):
             self._fold_cache.catch_up()
@@ -300,7 +300,7 @@ class OrderService:
             yield events
 
     def quarantine(self, *, include_redriven: bool) -> Iterator[QuarantineItem]:
-        """Yield the quarantine's items in the order they came, those too that are damaged."""
+        """Yield the items of the quarantine in the order of arrival, damaged ones included."""
         return quarantine_items(
             self.log, self.links.with_current_reason, include_redriven=include_redriven
         )
@@ -308,9 +308,8 @@ class OrderService:
     def readable_again(self) -> Iterator[ReadAgain]:
         """Yield each waiting item that today's rules can read.
 
-        The mark that it waits no longer is appended once all of the item can be read.
-
-        Items of a provider that is not known here stay, and make one log line.
+        An item is marked as re-driven once all of it can be read. Items whose provider is not
+        installed stay, and are logged in one line.
         """
         unknown = Counter[str]()
         for record, item, redriven in stored_items(self.log):
@@ -331,12 +330,12 @@ class OrderService:
             )
 
     def linked_by(self, entries: Iterable[Event | Unreadable]) -> Iterator[ReadAgain]:
-        """Yield, as `readable_again`, what waited for a link that these stored entries told."""
+        """Yield, as `readable_again`, the items that waited for a link in these stored entries."""
         for record, item in self.links.unblocked_by(entries):
             yield from self._read_again(record, item)
 
     def linked(self) -> Iterator[ReadAgain]:
-        """Yield, as `readable_again`, the items for which there is a link by now."""
+        """Yield, as `readable_again`, the items that waited for a link that is stored by now."""
         for record, item in self.links.resolvable():
             yield from self._read_again(record, item)
 
@@ -362,14 +361,14 @@ class OrderService:
             return None
 
     def change(self, event: Event, appended: Append) -> Change | None:
-        """Return what an event changed; folds."""
+        """Return what an event changed, by folding its order."""
         if appended.outcome is Outcome.DUPLICATE:
             return None
         provider = self._providers[event.provider]
         return self._fold_cache.change(provider, appended.stream, event, appended.version, appended)
 
     def view(self, event: Event, appended: Append) -> OrderView | None:
-        """Return the view that an event made, of a duplicate the one now; folds."""
+        """Return the view as of an event, or as it is now for a duplicate, by folding its order."""
         provider = self._providers[event.provider]
         if appended.outcome is Outcome.DUPLICATE:
             return self._fold_cache.now(provider, appended.stream, Folding.view)
@@ -392,7 +391,7 @@ class OrderService:
 
 
 def is_first(appended: Sequence[Append]) -> bool:
-    """Tell whether an item was re-driven by this append, and not by somebody before it."""
+    """Tell whether this append re-drove an item, and not an earlier one."""
     return appended[-1].outcome is not Outcome.DUPLICATE
 
 

@@ -1,4 +1,4 @@
-"""What a service embeds: record what was sent and what came, ask for the view.
+"""The orders of one log, for a service to embed: record requests and callbacks, read views.
 
 begin_request ─→ Sent ─→ answered / unanswered ─┐
 record_callback, record_poll, record_many ──────┴─→ Receipt ─→ change, view
@@ -79,12 +79,12 @@ class Orders(Writes[Receipt], Erases):
 
     @property
     def views(self) -> StoredViews:
-        """The stored views, which make `find` fast: to be built once, and kept up."""
+        """The stored views, which make `find` fast: build them once, then keep them up to date."""
         return self._service.views
 
     @property
     def letters(self) -> DeadLetters:
-        """What was not delivered to subscriptions, and what was; no handler is needed."""
+        """What subscriptions have not delivered, and what they have; no handler is needed."""
         return DeadLetters(self.log.feeds, self._service.clock)
 
     def close(self) -> None:
@@ -99,14 +99,14 @@ class Orders(Writes[Receipt], Erases):
         received_at: datetime | None = None,
         context: Context = None,
     ) -> Sent[Receipt]:
-        """Return a create request that is durable, so that it may be sent.
+        """Return a create request that is stored durably; send it only now.
 
-        It takes the next attempt; or the same one again while the same body has had no
-        answer, as when a service crashed and begins anew. `context` is kept with it and never
-        sent: what it takes to go on after a crash, such as a customer's `user_id`.
+        It takes the next attempt, or the same one again while the same body has no answer, as
+        when a service crashed and starts again. `context` is stored with it and never sent: what
+        you need to go on after a crash, such as a customer's `user_id`.
 
         Raises:
-            InvalidArgumentError: the order id or the body cannot be a request: no JSON object.
+            InvalidArgumentError: the order id is unusable, or the body is not a JSON object.
         """
         while True:
             event, version = self._service.next_request(order_id, body, received_at, context)
@@ -120,9 +120,9 @@ class Orders(Writes[Receipt], Erases):
     def begin_operation(
         self, order_id: str | int, operation: str, body: Body = None, **kept: Unpack[Kept]
     ) -> SentOperation[Receipt]:
-        """Return the request of an operation, as `cancel`, durable, so that it may be sent.
+        """Return the request of an operation, such as `cancel`, stored durably; send it only now.
 
-        It takes the next number of this operation, and moves nothing: its answer may.
+        It takes the next number of this operation. It changes no status: its answer may.
 
         Raises:
             InvalidArgumentError: an argument cannot be part of a request.
@@ -135,18 +135,18 @@ class Orders(Writes[Receipt], Erases):
                     return SentOperation(self, Receipt(event, appended, self._service), event)
 
     def last_request(self, order_id: str | int) -> BegunRequest | None:
-        """Return the newest create request of an order, and what was kept with it.
+        """Return the newest create request of an order with its context; None if none is stored.
 
-        None: none is stored. Whichever process began it.
+        Any process may have begun it.
         """
         return self._service.last_request(order_id)
 
     def resume(self, client: object, **how: Unpack[ResumeOptions]) -> Resumed:
         """Finish, or look up, each create request whose outcome is not known.
 
-        Whoever began it, and however that process ended. The provider is asked for the order;
-        only where it has none, and once the request can no longer be on its way, it is sent
-        again, by one caller. Needs the extra `http`.
+        It does not matter which process began the request, and how that process ended. The
+        provider is asked for the order. Only if it has none, and the request can no longer be on
+        its way, exactly one caller sends it again. Needs the extra `http`.
 
         Args:
             client: how the provider is reached, as for `create_order`.
@@ -159,12 +159,12 @@ class Orders(Writes[Receipt], Erases):
         return self._resume(self, client, **how)
 
     def record_many(self, recordings: Iterable[Line], *, first_line: int = 1) -> list[Receipt]:
-        """Record many recordings, a commit per few hundred; blank lines are skipped.
+        """Record many recordings, a few hundred in each commit; blank lines are skipped.
 
         `first_line` is the number that the first line gets in the quarantine.
 
         Raises:
-            InvalidArgumentError: they are one recording, or nothing that can be iterated.
+            InvalidArgumentError: `recordings` is a single recording, or cannot be iterated.
         """
         receipts: list[Receipt] = []
         lines = checked_lines(recordings, first_line)
@@ -183,7 +183,7 @@ class Orders(Writes[Receipt], Erases):
 
         Raises:
             UnknownOrderError: nothing is stored about it, or nothing before that time.
-            InvalidArgumentError: a time without a zone, or rules that nothing names.
+            InvalidArgumentError: a time has no zone, or `rules` name no known rules.
         """
         return self._service.look(order_id, Folding.view, **how)
 
@@ -200,7 +200,7 @@ class Orders(Writes[Receipt], Erases):
         """Return the definition that `rules` name, as in `LookOptions`; today's by default.
 
         Raises:
-            InvalidArgumentError: none are recorded that they name.
+            InvalidArgumentError: no recorded rules have that name.
         """
         return chosen_definition(self.log, self.provider, rules, log_at)
 
@@ -217,22 +217,22 @@ class Orders(Writes[Receipt], Erases):
     ) -> Iterator[OrderView]:
         """Yield the views of the orders for which every condition given holds, by order id.
 
-        Asks the stored views where they are there (see `views`), and folds what they lack;
-        without them it folds the whole log. Constant memory, and never older than the log.
+        Reads the stored views if there are any (see `views`), and folds what they lack; without
+        them it folds the whole log. Memory is constant, and the answer is never older than the log.
 
         Args:
-            status: the orders that stand there.
-            waiting_longer_than: those that entered their present state longer ago, and have
-                not ended.
-            anomalies: those that a person should look at, and nobody did yet; see `review`.
-            received_since: those about which something was received then or later.
-            received_before: those about which nothing was received since before then.
-            now: when waiting ends; the clock's time by default, or `log_at` if that is a time.
-            log_at: of what the log held then by its own clock, or up to a position; folds all.
+            status: only orders with this status.
+            waiting_longer_than: only open orders that entered their present state longer ago.
+            anomalies: only orders with anomalies that nobody has reviewed; see `review`.
+            received_since: only orders about which something was received then or later.
+            received_before: only orders about which nothing was received then or later.
+            now: the time up to which waiting is counted; by default that of the clock, or
+                `log_at` if that is a time.
+            log_at: what the log held then by its own clock, or up to a position; folds all.
 
         Raises:
-            InvalidArgumentError: an unknown status, a time without a zone.
-            PoisonedOrdersError: some orders cannot be folded; after all others were yielded.
+            InvalidArgumentError: the status is unknown, or a time has no zone.
+            PoisonedOrdersError: some orders cannot be folded; raised after all others.
         """
         for page in self._service.find(
             status,
@@ -246,10 +246,10 @@ class Orders(Writes[Receipt], Erases):
             yield from page
 
     def stats(self, *, on_progress: Callable[[int], object] | None = None) -> LogStats:
-        """Return the whole log in figures: counts of moves, and how long orders stayed.
+        """Return figures of the whole log: counts of moves, and how long orders stayed in states.
 
-        Folds the whole log, in memory that does not grow with it; `on_progress` is called
-        with how many more events were counted.
+        Folds the whole log in constant memory; `on_progress` is called with the number of events
+        counted since its last call.
         """
         if on_progress is not None:
             check_callable("on_progress", on_progress)
@@ -262,20 +262,21 @@ class Orders(Writes[Receipt], Erases):
     def changes(self, *, after: int = 0) -> Iterator[OrderChange]:
         """Yield what each event changed after a position, up to the end of the log.
 
-        In the order of recording; what changed neither status nor path is left out. Keep the
-        `position` of what you dealt with, and go on `after` it: at least once, nothing missed.
+        They come in the order of recording, without events that changed neither status nor path.
+        Store the `position` of the last change that you handled and go on `after` it: so you see
+        every change at least once.
 
         Raises:
-            InvalidArgumentError: `after` is no position.
+            InvalidArgumentError: `after` is not a position.
         """
         return changes(self._service.feed(after))
 
     def subscribe(
         self, *, after: int = 0, stop: Signal | None = None, every: float = EVERY_SECONDS
     ) -> Iterator[OrderChange]:
-        """Yield the changes there are after a position, then those to come, without end.
+        """Yield the changes after a position, then those to come, until `stop` is set.
 
-        Looks for more `every` so many seconds. `stop`, once set, ends it.
+        `every` is the number of seconds between looks for new changes.
         """
         return followed(self._service.feed(after), Signal() if stop is None else stop, every)
 
@@ -290,18 +291,18 @@ class Orders(Writes[Receipt], Erases):
         pause: float = PAUSE,
         timeout: float = TIMEOUT,
     ) -> Subscription:
-        """Return a named reader of the changes, which remembers beside the log how far it is.
+        """Return a named reader of the changes, whose position is stored beside the log.
 
         Args:
-            name: what it is known by, for ever.
+            name: identifies the subscription, for ever.
             handler: is called with each `OrderChange`, in order; what it returns is ignored.
-            after: where a subscription that is new begins.
-            exactly_once: call it with the database's own connection besides, within the
-                transaction that settles the delivery: what it writes there is written once.
-            attempts: before a change becomes a dead letter; by default they take four hours.
-            pause: seconds before the second attempt; doubled before each further one, never more
-                than ten minutes, with random jitter down to half.
-            timeout: seconds after which a handler hangs: others are then delivered beside it.
+            after: the position where a new subscription begins.
+            exactly_once: also pass the handler the database connection, within the transaction
+                that settles the delivery: what it writes there is written exactly once.
+            attempts: calls before a change becomes a dead letter; 40 take about four hours.
+            pause: seconds before the second attempt; doubles before each further one, up to ten
+                minutes, less a random part of up to half.
+            timeout: seconds after which a call counts as hanging: other orders then go on.
 
         Raises:
             InvalidArgumentError: an argument is of no use.
@@ -317,11 +318,11 @@ class Orders(Writes[Receipt], Erases):
         overdue_after: timedelta | None = None,
         now: datetime | None = None,
     ) -> list[AttentionItem]:
-        """Return what wants a person's attention, the worst first; `all` includes the reviewed.
+        """Return what needs a person's attention, worst first; `all` includes reviewed items.
 
-        Orders wait too long after `overdue_after`, by default what `connect` was told, or after
-        15 minutes where nobody knows whether there is an order. Dead letters, handlers that hang
-        and the quarantine are those of the whole log.
+        An order is overdue after `overdue_after`, by default the value given to `connect`, or
+        after 15 minutes while it is not known whether the provider has it. Dead letters, hanging
+        handlers and the quarantine are those of the whole log.
 
         Raises:
             InvalidArgumentError: an argument is of no use.
@@ -329,32 +330,32 @@ class Orders(Writes[Receipt], Erases):
         return self._service.attention(overdue_after, now, include_reviewed=all)
 
     def figures(self) -> Figures:
-        """Return what a monitor watches: lags, dead letters, what is late, missing, or waits."""
+        """Return the figures for a monitor: lags, dead letters, what is late, missing or waits."""
         return self._service.figures()
 
     def review(self, subject: AttentionItem | str, *, by: str, why: str) -> bool:
-        """Record that somebody looked at an item of `attention`, or at what its `subject` names.
+        """Record that a person has dealt with an item of `attention`, given as item or `subject`.
 
-        It is not listed any more, and `find(anomalies=True)` passes it by, until something new is
-        recorded of it. False: it was reviewed before, which stays.
+        `attention` and `find(anomalies=True)` leave it out until something new is recorded about
+        it. Returns False if it was reviewed before; that review stays.
 
         Raises:
-            InvalidArgumentError: nothing of this name wants attention now, or it is not said by
-                whom or why.
+            InvalidArgumentError: no item of this name needs attention now, or `by` or `why` is
+                empty or too long.
         """
         return self.log.append(self._service.review(subject, by, why)).outcome is Outcome.APPENDED
 
     def quarantine(self, *, all: bool = False) -> Iterator[QuarantineItem]:
-        """Yield what could not be read and still waits; `all` includes what was re-driven."""
+        """Yield what could not be read and still waits; `all` includes re-driven items."""
         return self._service.quarantine(include_redriven=all)
 
     def redrive(self) -> Iterator[Receipt]:
-        """Read every waiting item again and yield a receipt for each that became an event.
+        """Read every waiting item again, and yield a receipt for each that became an event.
 
-        Each is read by the provider that it came to; what still cannot be read stays as it is,
-        and so does what came to a provider that is not known here. An item keeps its own time;
-        the event is received now and says which item it came from. Of several who re-drive at
-        once, one gets the receipt. An item whose order's stream is damaged is logged and stays.
+        Each item is read by its own provider. It stays in the quarantine if it still cannot be
+        read, if that provider is not installed, or if the stream of its order is damaged, which
+        is logged. The item keeps its time; the event is received now and names its item. If
+        several callers re-drive at once, exactly one of them gets the receipt.
         """
         yield from self._append_again(self._service.readable_again())
         yield from self._append_again(self._service.linked())
@@ -380,7 +381,7 @@ class Orders(Writes[Receipt], Erases):
         return receipts_of(several, appended, self._service.receipt, linked)
 
     def _append_linked(self, found: Iterator[ReadAgain]) -> tuple[Receipt, ...]:
-        """Append what waited for a link; where the store fails, it waits for the next opening."""
+        """Append the items that waited for a link; if the store fails, the next opening does it."""
         linked: list[Receipt] = []
         try:
             linked += self._append_again(found)

@@ -1,4 +1,4 @@
-"""What lies in the quarantine, and what became of it: read off two streams of the log."""
+"""The items of the quarantine and what became of them, read from two streams of the log."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ LOG: Final = logging.getLogger("lifecycle.orders")
 def quarantine_items(
     log: Log, with_current_reason: Callable[[Unreadable], Unreadable], *, include_redriven: bool
 ) -> Iterator[QuarantineItem]:
-    """Yield the quarantine's items in the order they came, those too that are damaged.
+    """Yield the items of the quarantine in the order of arrival, damaged ones included.
 
-    Those that wait have the reason that `with_current_reason` gives them; what was erased waits
-    for nothing.
+    A waiting item has the reason that `with_current_reason` gives it; an erased one no longer
+    waits.
     """
     for record, item, redriven in stored_items(log):
         if isinstance(item, StoredFormatError):
@@ -43,9 +43,9 @@ def stored_items(log: Log) -> Iterator[tuple[Record, Unreadable | StoredFormatEr
 
 
 def control_entries(log: Log, until: int | None = None) -> Iterator[Entry]:
-    """Yield what the records say that are about no one order; damaged ones are logged.
+    """Yield the entries of the control stream, up to position `until` if it is given.
 
-    Those alone that stand up to the position `until`, if one is given.
+    Damaged records are logged and left out.
     """
     for record in log.walk(CONTROL):
         if until is not None and record.position > until:

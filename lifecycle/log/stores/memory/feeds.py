@@ -26,7 +26,7 @@ class MemoryFeeds(FeedStore):
         self._records: list[DeliveryRecord] = []
 
     def begin(self, name: str, position: int) -> int:
-        """Return where a subscription stands; a new one begins at `position`."""
+        """Return the position of a subscription; a new one begins at `position`."""
         with self._lock:
             return self._positions.setdefault(name, position)
 
@@ -44,7 +44,7 @@ class MemoryFeeds(FeedStore):
             return True
 
     def enqueue(self, before: int, delivery: Delivery) -> bool:
-        """Keep a delivery and advance the position to it."""
+        """Store a delivery and advance the position to it."""
         with self._lock:
             if not self.advance(delivery.subscription, before, delivery.position):
                 return False
@@ -65,7 +65,7 @@ class MemoryFeeds(FeedStore):
             return [each for each in found if each.position > after][:at_most]
 
     def due(self, name: str, now: datetime, after: int, at_most: int) -> list[Delivery]:
-        """Return the first deliveries of their orders that are due, or in progress."""
+        """Return the deliveries that are due or in progress and are the first of their order."""
         firsts: dict[str, Delivery] = {}
         with self._lock:
             for delivery in self._kept(name):
@@ -85,7 +85,7 @@ class MemoryFeeds(FeedStore):
             return True
 
     def settle(self, delivery: Delivery, record: DeliveryRecord) -> bool:
-        """Keep the record of a delivery instead of it; False if that has changed."""
+        """Replace a delivery by its record; False if the delivery has changed."""
         with self._lock:
             if self._deliveries.get(delivery[:2]) != delivery:
                 return False
@@ -105,7 +105,7 @@ class MemoryFeeds(FeedStore):
         """Do nothing: there is no connection."""
 
     def prune(self, before: datetime, at_most: int) -> int:
-        """Delete records of before a time, and return how many."""
+        """Delete the records from before a time, and return how many."""
         with self._lock:
             old = [each for each in self._records if each.at < before][:at_most]
             self._records = [each for each in self._records if each not in old]

@@ -106,7 +106,7 @@ class TableFeeds(FeedStore):
 
     @retried
     def begin(self, name: str, position: int) -> int:
-        """Return where a subscription stands; a new one begins at `position`."""
+        """Return the position of a subscription; a new one begins at `position`."""
         found = self._found(self._sql.position, name)
         if not found:
             with self._database.writing() as transaction:
@@ -127,7 +127,7 @@ class TableFeeds(FeedStore):
 
     @retried
     def enqueue(self, before: int, delivery: Delivery) -> bool:
-        """Keep a delivery and advance the position to it."""
+        """Store a delivery and advance the position to it."""
         advanced = (delivery.position, delivery.subscription, before)
         return self._do((self._sql.advance, advanced), (self._sql.enqueue, _row(delivery)))
 
@@ -146,7 +146,7 @@ class TableFeeds(FeedStore):
 
     @retried
     def due(self, name: str, now: datetime, after: int, at_most: int) -> list[Delivery]:
-        """Return the first deliveries of their orders that are due, or in progress."""
+        """Return the deliveries that are due or in progress and are the first of their order."""
         found = self._database.ask(self._sql.due, name, after, microseconds(now), at_most)
         return list(map(_delivery, found))
 
@@ -157,7 +157,7 @@ class TableFeeds(FeedStore):
 
     @retried
     def settle(self, delivery: Delivery, record: DeliveryRecord) -> bool:
-        """Keep the record of a delivery instead of it; False if that has changed."""
+        """Replace a delivery by its record; False if the delivery has changed."""
         return self._do(*self._settled(delivery, record))
 
     @contextmanager
@@ -184,7 +184,7 @@ class TableFeeds(FeedStore):
 
     @retried
     def prune(self, before: datetime, at_most: int) -> int:
-        """Delete records of before a time, and return how many."""
+        """Delete the records from before a time, and return how many."""
         if not self._database.holds(FEEDS):
             return 0
         with self._database.writing() as transaction:
@@ -205,7 +205,7 @@ class TableFeeds(FeedStore):
         return (self._sql.remove, _key(delivery)), (self._sql.keep, row)
 
     def _found(self, statement: str, *parameters: object) -> list[Any]:
-        """Return all rows of a statement; none where nobody ever subscribed."""
+        """Return all rows of a statement; none before the first subscription."""
         return self._database.ask(statement, *parameters) if self._database.holds(FEEDS) else []
 
     def _begun(self, idle: float, first: Statement, second: Statement) -> tuple[ExitStack, Any]:
