@@ -24,6 +24,7 @@ from lifecycle.core.event import (
     Event,
     Reviewed,
     Rules,
+    Unmasked,
     Unreadable,
     stream_of,
 )
@@ -107,6 +108,9 @@ def _control(entry: ControlEntry) -> dict[str, Any]:
         case Encrypted():
             at = format_instant(entry.encrypted_at)
             return {"control": "encrypted", **_said(entry, "checkpoint"), "at": at}
+        case Unmasked():
+            said = _said(entry, "stream", "item", "by")
+            return {"control": "unmasked", **said, "at": format_instant(entry.unmasked_at)}
         case Rules():
             said = _said(entry, "provider", "fingerprint", "release", "origin")
             schema = None if entry.details is None else json.loads(entry.details)

@@ -45,11 +45,11 @@ from lifecycle.registry import part_of
 if TYPE_CHECKING:
     from uvicorn import Server
 
+    from lifecycle.cli.pages_service import PagesService
     from lifecycle.http.receiver import Gate, Receiver, ReceiverPort, Service
     from lifecycle.http.receiver.asgi import App
     from lifecycle.service.async_orders import AsyncOrders
     from lifecycle.web import Pages
-    from lifecycle.web.service import PagesService
 
 LOOPBACK: Final = "127.0.0.1"
 DEFAULT_PORT: Final = 8080
@@ -164,15 +164,15 @@ async def _service(
         await stack.enter_async_context(client)
     mounts: dict[str, App] = {}
     if pages is not None:
+        from lifecycle.cli.pages_service import PREFIX  # noqa: PLC0415 - as above
         from lifecycle.web import keep_views  # noqa: PLC0415 - `web` may not be installed
-        from lifecycle.web.service import PREFIX  # noqa: PLC0415 - as above
 
         background, mounts = {**background, "views": keep_views}, {PREFIX: pages}
     return Service(receiver, mounts=mounts, background=background)
 
 
 async def _pages_alone(orders: AsyncOrders, pages: Pages, _: AsyncExitStack) -> PagesService:
-    from lifecycle.web.service import PagesService  # noqa: PLC0415 - `web` may not be installed
+    from lifecycle.cli.pages_service import PagesService  # noqa: PLC0415 - `web` may not be installed
 
     return PagesService(orders, pages)
 

@@ -7,8 +7,9 @@ from types import MappingProxyType
 from msgspec import structs
 
 from lifecycle.core import identity
-from lifecycle.core.event import Arrival, Stored
+from lifecycle.core.event import Arrival
 from lifecycle.core.identity import stated_order_id
+from lifecycle.core.stored import Stored
 
 
 def ready(arrival: Arrival) -> Arrival:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from types import MappingProxyType
-from typing import Any, Final, Literal, NamedTuple, Protocol, Self
+from typing import Any, Final, Literal, NamedTuple, Self
 
 from msgspec import Struct, structs
 
@@ -222,75 +222,6 @@ class Content(NamedTuple):
 NO_CONTENT: Final = Content(NOTHING, (), None)
 
 
-class Stored(Protocol):
-    """What is stored of an event beside its body: an `Event`, or the header of its record."""
-
-    @property
-    def provider(self) -> str:
-        """The short name of the provider."""
-        ...
-
-    @property
-    def order_id(self) -> str:
-        """The order."""
-        ...
-
-    @property
-    def kind(self) -> Kind:
-        """How it came."""
-        ...
-
-    @property
-    def name(self) -> str:
-        """What happened, in our vocabulary."""
-        ...
-
-    @property
-    def key(self) -> str:
-        """What it is deduplicated by."""
-        ...
-
-    @property
-    def digest(self) -> str:
-        """The digest of its content."""
-        ...
-
-    @property
-    def received_at(self) -> datetime:
-        """When it came, by our clock."""
-        ...
-
-    @property
-    def attempt(self) -> int | None:
-        """The attempt, of a request or response."""
-        ...
-
-    @property
-    def exchange_id(self) -> str | None:
-        """The HTTP exchange."""
-        ...
-
-    @property
-    def http_status(self) -> int | None:
-        """The status of the answer."""
-        ...
-
-    @property
-    def headers(self) -> Mapping[str, str]:
-        """The headers that were kept."""
-        ...
-
-    @property
-    def operation(self) -> str | None:
-        """What was asked of the provider beside creation, or what this answers."""
-        ...
-
-    @property
-    def part(self) -> int | None:
-        """Which of several readings of its body it is; None for the first."""
-        ...
-
-
 class Unreadable(Value, frozen=True, gc=False):
     """Something that arrived and could not be read as an event: kept whole.
 
@@ -384,7 +315,22 @@ class Encrypted(Value, frozen=True, gc=False):
     encrypted_at: datetime
 
 
-Entry = Event | Unreadable | Redriven | Reviewed | Erased | Rules | Encrypted
+class Unmasked(Value, frozen=True, gc=False):
+    """That a person looked at what is masked: the bodies of an order, or of a quarantined item.
+
+    `item` is the item's number, None for an order, which `stream` names.
+    """
+
+    stream: str
+    by: str
+    unmasked_at: datetime
+    item: int | None = None
+
+    def __repr__(self) -> str:
+        return f"<Unmasked {self.stream!a}>"
+
+
+Entry = Event | Unreadable | Redriven | Reviewed | Erased | Rules | Encrypted | Unmasked
 """What the log can append."""
 
 

@@ -51,13 +51,13 @@ from lifecycle.core.event import (
     Event,
     Fault,
     Kind,
-    Stored,
     Unreadable,
     opaque_id,
 )
 from lifecycle.core.identity import is_order_id
 from lifecycle.core.instant import parse_http_date
 from lifecycle.core.provider import JsonObject, NoReading, Provider, Reading
+from lifecycle.core.stored import Stored
 from lifecycle.core.strict_json import parse, parse_again
 from lifecycle.errors import InvalidArgumentError, JsonError, ProviderFaultError
 

@@ -46,6 +46,7 @@ from lifecycle.log.header import (
     ItemHeader,
     ReviewFields,
     RulesFields,
+    UnmaskingFields,
     sections,
     storable,
     why_misplaced,
@@ -71,6 +72,7 @@ _Fields = (
     | ErasureFields
     | RulesFields
     | EncryptionFields
+    | UnmaskingFields
 )
 _parse: Final[Callable[[bytes], Header]] = json.Decoder(Header).decode
 # Decode the fields once before they are stored: whatever is stored can be decoded.

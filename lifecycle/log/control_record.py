@@ -6,7 +6,15 @@ from hashlib import sha256
 
 from msgspec import Raw, json
 
-from lifecycle.core.event import Encrypted, Erased, Redriven, Reviewed, Rules
+from lifecycle.core.event import Encrypted, Erased, Redriven, Reviewed, Rules, Unmasked
+from lifecycle.log.control_key import (
+    encryption_key,
+    erasure_key,
+    mark_key,
+    review_key,
+    rules_key,
+    unmasking_key,
+)
 from lifecycle.log.header import (
     FORMAT,
     Bodiless,
@@ -19,18 +27,17 @@ from lifecycle.log.header import (
     ReviewHeader,
     RulesFields,
     RulesHeader,
-    encryption_key,
-    erasure_key,
-    mark_key,
-    review_key,
-    rules_key,
+    UnmaskingFields,
+    UnmaskingHeader,
 )
 from lifecycle.log.item_record import utc
 
-ControlEntry = Redriven | Reviewed | Erased | Rules | Encrypted
+ControlEntry = Redriven | Reviewed | Erased | Rules | Encrypted | Unmasked
 """What is recorded about no one order."""
 
-_Fields = ControlFields | ReviewFields | ErasureFields | RulesFields | EncryptionFields
+_Fields = (
+    ControlFields | ReviewFields | ErasureFields | RulesFields | EncryptionFields | UnmaskingFields
+)
 
 Identity = tuple[str, str]
 """The key and the digest of a record in its stream."""
@@ -54,6 +61,10 @@ def fields_of(entry: ControlEntry) -> tuple[_Fields, Identity]:
         return move, (encryption_key(entry.checkpoint), "")
     if isinstance(entry, Erased):
         return _erasure_fields(entry), (erasure_key(entry.stream, entry.item), "")
+    if isinstance(entry, Unmasked):
+        stream, item, by, at = entry.stream, entry.item, entry.by, utc(entry.unmasked_at)
+        seen = UnmaskingFields(v=FORMAT, stream=stream, item=item, by=by, at=at)
+        return seen, (unmasking_key(stream, item, by, at), "")
     item, stream, at = entry.item, entry.stream, utc(entry.redriven_at)
     mark = ControlFields(v=FORMAT, kind="redriven", item=item, stream=stream, key=entry.key, at=at)
     return mark, (mark_key(item), "")
@@ -69,6 +80,8 @@ def entry_in(header: Bodiless) -> ControlEntry:
             return Erased(*what, header.item)
         case EncryptionHeader():
             return Encrypted(header.checkpoint, header.at)
+        case UnmaskingHeader():
+            return Unmasked(header.stream, header.by, header.at, header.item)
         case RulesHeader():
             definition, details = bytes(header.definition).decode(), bytes(header.details).decode()
             rules = (header.provider, header.fingerprint, definition, header.release)

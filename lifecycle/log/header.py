@@ -14,6 +14,14 @@ from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
 from lifecycle.core.event import Kind
 from lifecycle.log.contract import CONTROL, MAX_POSITION, ORDERS, QUARANTINE, Record
+from lifecycle.log.control_key import (
+    encryption_key,
+    erasure_key,
+    mark_key,
+    review_key,
+    rules_key,
+    unmasking_key,
+)
 
 FORMAT: Final = 2
 """The format that is written and read."""
@@ -24,40 +32,11 @@ Link = tuple[str, int, str]
 """Names a record of the log: its stream, its version and the hash of its header."""
 
 
-RULES: Final = "rules:"
-"""How the keys begin by which rules are known."""
-
-
 def storable(text: str) -> str:
     """Return a stream's name as every store can hold it: NUL and lone surrogates escaped."""
     if text.isascii():
         return text.replace("\x00", "\\x00") if "\x00" in text else text
     return text.replace("\x00", "\\x00").encode("utf-8", "backslashreplace").decode()
-
-
-def mark_key(item: int) -> str:
-    """Return what a mark is known by: whoever re-drives an item makes the same one."""
-    return f"redriven:{item}"
-
-
-def erasure_key(stream: str, item: int | None) -> str:
-    """Return what an erasure is known by: there is one an order, and one an item."""
-    return f"erased:{stream if item is None else item}"
-
-
-def encryption_key(checkpoint: str) -> str:
-    """Return what the move from a plain log is known by."""
-    return f"encrypted:{checkpoint}"
-
-
-def review_key(subject: str) -> str:
-    """Return what a review is known by: there is one a subject."""
-    return f"reviewed:{subject}"
-
-
-def rules_key(provider: str) -> str:
-    """Return what the rules of a provider are known by: the last of them are in force."""
-    return f"{RULES}{provider}"
 
 
 class _Fields(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, tag_field="record"):
@@ -161,6 +140,19 @@ class ErasureFields(
     key_id: str
     by: str
     why: str
+    at: Time
+
+
+class UnmaskingFields(
+    _Fields, frozen=True, kw_only=True, omit_defaults=True, gc=False, tag="unmasking"
+):
+    """What is known of an unmasking before it has a place."""
+
+    topic: ClassVar = "unmasked"
+
+    stream: str
+    item: int | None = None
+    by: str
     at: Time
 
 
@@ -298,6 +290,25 @@ class ErasureHeader(
         return erasure_key(self.stream, self.item), ""
 
 
+class UnmaskingHeader(
+    UnmaskingFields, frozen=True, kw_only=True, omit_defaults=True, gc=False, tag="unmasking"
+):
+    """The header of an unmasking."""
+
+    stored_in: ClassVar = CONTROL
+    kind_of_record: ClassVar = UnmaskingFields.topic
+
+    recorded_at: Time
+    version: int
+    previous: str | None = None
+    after: Link | None = None
+
+    @property
+    def identity(self) -> tuple[str, str]:
+        """The key and the digest of the record in its stream."""
+        return unmasking_key(self.stream, self.item, self.by, self.at), ""
+
+
 class RulesHeader(
     RulesFields, frozen=True, kw_only=True, omit_defaults=True, gc=False, tag="rules"
 ):
@@ -341,7 +352,9 @@ class EncryptionHeader(
         return encryption_key(self.checkpoint), ""
 
 
-Bodiless = ControlHeader | ReviewHeader | ErasureHeader | RulesHeader | EncryptionHeader
+Bodiless = (
+    ControlHeader | ReviewHeader | ErasureHeader | RulesHeader | EncryptionHeader | UnmaskingHeader
+)
 """The header of a record that is about no one order."""
 
 Header = EventHeader | ItemHeader | Bodiless

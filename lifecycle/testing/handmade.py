@@ -15,10 +15,11 @@ from typing import Any, Final, Self
 
 from lifecycle.composition import DEFAULT_PROVIDER
 from lifecycle.core.definition import Definition
-from lifecycle.core.event import NO_CONTENT, Arrival, Content, Event, Stored, Unreadable, stream_of
+from lifecycle.core.event import NO_CONTENT, Arrival, Content, Event, Unreadable, stream_of
 from lifecycle.core.instant import format_instant
 from lifecycle.core.provider import NoReading, Provider
 from lifecycle.core.recognizer import OrdersLinked, Recognizer, recognizer_of
+from lifecycle.core.stored import Stored
 from lifecycle.registry import find_provider
 from lifecycle.testing.clock import STARTS_AT, Time, moment
 

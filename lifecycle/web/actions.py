@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from lifecycle.core.event import Unmasked, stream_of
 from lifecycle.errors import InvalidArgumentError
+from lifecycle.log.contract import QUARANTINE
 from lifecycle.service.attention import MAX_BY
 from lifecycle.web.log_source import LogSource, OrderName
 
@@ -56,6 +58,16 @@ def drop_letter(source: LogSource, form: Mapping[str, str], by: str) -> str:
     told = f"{reason} (dropped by {by})"
     dropped = letters.drop(form.get("subscription", ""), position or 0, reason=told)
     return "The letter was dropped." if dropped else "There is no such letter any more."
+
+
+def unmask(source: LogSource, name: OrderName, by: str) -> None:
+    """Record that somebody sees what an order's events said, before it is shown."""
+    source.log.append(Unmasked(stream_of(*name), by, source.now))
+
+
+def unmask_item(source: LogSource, item: int, by: str) -> None:
+    """Record that somebody sees what an item of the quarantine holds, before it is shown."""
+    source.log.append(Unmasked(QUARANTINE, by, source.now, item))
 
 
 def said_by(user: str, form: Mapping[str, str]) -> str:

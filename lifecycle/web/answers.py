@@ -18,6 +18,7 @@ from starlette.responses import RedirectResponse, Response
 
 from lifecycle.core.instant import format_instant
 from lifecycle.diagram.clock import lasting
+from lifecycle.diagram.fleet import short
 from lifecycle.diagram.harmless import harmless, spoken
 from lifecycle.web.addresses import Addresses
 from lifecycle.web.visit import Visit, visit_of
@@ -167,7 +168,7 @@ def _templates() -> Environment:
         lstrip_blocks=True,
     )
     templates.filters |= {"moment": moment, "spoken": spoken, "lasting": lasting}
-    templates.globals |= {"ago": ago}
+    templates.globals |= {"ago": ago, "span": short}
     return templates
 
 

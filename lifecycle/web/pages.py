@@ -24,6 +24,7 @@ from starlette.responses import RedirectResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from lifecycle.diagram.picture import draw_definition
 from lifecycle.errors import InvalidArgumentError, StoreError
 from lifecycle.http.receiver import Head, Refusal
 from lifecycle.http.receiver.asgi import mount_path, path_under_mount
@@ -38,18 +39,32 @@ from lifecycle.web.actions import (
     redrive_quarantine,
     review,
     said_by,
+    unmask,
+    unmask_item,
 )
 from lifecycle.web.addresses import Addresses
 from lifecycle.web.answers import FOLDER, Form, Page, answer, done, form_asked
 from lifecycle.web.attention_page import attention_page
+from lifecycle.web.definitions import (
+    Prover,
+    definition_named,
+    definition_page,
+    definitions_page,
+)
 from lifecycle.web.failures import FAILURES, refused
+from lifecycle.web.fleet import FleetCounter, fleet_page
 from lifecycle.web.live import LiveLog, stream_named
 from lifecycle.web.log_source import LogSource, OrderName
 from lifecycle.web.order_list import find_orders, found_page, orders_page
 from lifecycle.web.order_page import OrderAt, order_page
-from lifecycle.web.order_pictures import order_picture
+from lifecycle.web.order_pictures import as_svg, fleet_picture, order_picture
 from lifecycle.web.visit import VISIT, Visit, read_form, visit_of
-from lifecycle.web.worklists import checkpoints_page, letters_page, quarantine_page
+from lifecycle.web.worklists import (
+    checkpoints_page,
+    letters_page,
+    quarantine_page,
+    whole_number,
+)
 
 LOG: Final = logging.getLogger("lifecycle.pages")
 
@@ -100,6 +115,7 @@ class Pages:
         self._source = LogSource(orders, checked_span(overdue_after))
         self._access: Access = ThisMachine() if access is None else access
         self._live = LiveLog(self._source)
+        self._counter, self._prover = FleetCounter(self._source), Prover()
         self._app = Starlette(routes=self._routes(), exception_handlers=FAILURES)
 
     def __repr__(self) -> str:
@@ -125,6 +141,7 @@ class Pages:
     def stop(self) -> None:
         """End the streams of events, so that a server that stops waits for none."""
         self._live.stop()
+        self._prover.stop()
 
     def _routes(self) -> list[BaseRoute]:
         lists: dict[str, Make] = {
@@ -132,6 +149,8 @@ class Pages:
             "quarantine": quarantine_page,
             "letters": letters_page,
             "checkpoints": checkpoints_page,
+            "fleet": lambda source, _: fleet_page(source, self._counter),
+            "definitions": lambda source, _: definitions_page(source),
         }
         actions: dict[str, Act] = {
             "attention/review": review,
@@ -152,6 +171,11 @@ class Pages:
                 Route(f"/{name}", self._done(act), methods=["POST"])
                 for name, act in actions.items()
             ),
+            Route("/quarantine/unmask", self._unmask_item, methods=["POST"]),
+            Route("/fleet/{provider}/{kind}.svg", self._fleet_picture),
+            Route("/definitions/{fingerprint}/picture.svg", self._definition_picture),
+            Route("/definitions/{fingerprint}", self._definition),
+            Route("/unmask/{provider}/{order_id:path}", self._unmask, methods=["POST"]),
             Route("/orders/{provider}/{order_id:path}", self._order),
             Route("/pictures/{kind}/{provider}/{order_id:path}", self._picture),
             Mount("/static", StaticFiles(directory=FOLDER / "static")),
@@ -165,14 +189,32 @@ class Pages:
 
     def _done(self, act: Act) -> Callable[[Request], Awaitable[Response]]:
         async def endpoint(request: Request) -> Response:
-            form, visit = await read_form(request), visit_of(request)
-            if not visit.allows(request, form):
-                raise HTTPException(403, "this form is not from one of these pages, or too old")
-            by = said_by(visit.user, form)
+            form, by = await own_form(request)
             told = await run_in_threadpool(act, self._source, form, by)
             return done(request, form, told)
 
         return endpoint
+
+    async def _unmask(self, request: Request) -> Response:
+        _, by = await own_form(request)
+
+        def shown() -> Response:
+            order, form = self._order_at(request)
+            unmask(self._source, order.name, by)
+            return answer(request, order_page(self._source, order, masked=False), form)
+
+        return await run_in_threadpool(shown)
+
+    async def _unmask_item(self, request: Request) -> Response:
+        form, by = await own_form(request)
+
+        def shown() -> Response:
+            item = whole_number(form, "item")
+            unmask_item(self._source, item, by)
+            asked = {"all": "1", "after": str(max(item - 1, 0))}
+            return answer(request, quarantine_page(self._source, asked, unmask=item))
+
+        return await run_in_threadpool(shown)
 
     def _orders(self, request: Request) -> Response:
         text = request.query_params.get("q", "").strip()
@@ -191,6 +233,24 @@ class Pages:
         order, _ = self._order_at(request)
         narrow = request.query_params.get("narrow") == "1"
         return order_picture(order, request.path_params["kind"], narrow=narrow)
+
+    def _fleet_picture(self, request: Request) -> Response:
+        provider, kind = request.path_params["provider"], request.path_params["kind"]
+        counted = self._counter.latest(provider) if provider in self._source.known else None
+        if counted is None:
+            raise HTTPException(404, "the orders are not counted yet, or there is no such picture")
+        narrow = request.query_params.get("narrow") == "1"
+        definition = self._source.known[provider].definition
+        return fleet_picture(definition, counted, kind, narrow=narrow)
+
+    def _definition(self, request: Request) -> Response:
+        fingerprint = request.path_params["fingerprint"].removesuffix(".json")
+        return answer(request, definition_page(self._source, self._prover, fingerprint))
+
+    def _definition_picture(self, request: Request) -> Response:
+        definition, _ = definition_named(self._source, request.path_params["fingerprint"])
+        narrow = request.query_params.get("narrow") == "1"
+        return as_svg(draw_definition(definition, narrow=narrow).svg())
 
     def _order_at(self, request: Request) -> tuple[OrderAt, Form]:
         """Return the order that an address names, and the form that it asks for.
@@ -214,6 +274,14 @@ class Pages:
         stream = stream_named(request.query_params.get("order"))
         events = self._live.events(stream, int(seen) if seen.isdecimal() else None)
         return StreamingResponse(events, media_type="text/event-stream")
+
+
+async def own_form(request: Request) -> tuple[dict[str, str], str]:
+    """Return the fields of a form of one of our own pages, and who sent it."""
+    form, visit = await read_form(request), visit_of(request)
+    if not visit.allows(request, form):
+        raise HTTPException(403, "this form is not from one of these pages, or too old")
+    return form, said_by(visit.user, form)
 
 
 async def keep_views(orders: AsyncOrders) -> None:

@@ -44,7 +44,7 @@ def quarantine_page(source: LogSource, asked: Mapping[str, str], *, unmask: int 
     Raises:
         InvalidArgumentError: the address asks for what there is not.
     """
-    is_all, after = asked.get("all", "") not in {"", "0"}, _number(asked, "after")
+    is_all, after = asked.get("all", "") not in {"", "0"}, whole_number(asked, "after")
     waiting = source.any_orders().quarantine(all=is_all)
     items = [*islice((item for item in waiting if item.item > after), AT_ONCE + 1)]
     listed = items[:AT_ONCE]
@@ -59,7 +59,7 @@ def quarantine_page(source: LogSource, asked: Mapping[str, str], *, unmask: int 
 def letters_page(source: LogSource, asked: Mapping[str, str]) -> Page:
     """Return the list of what was not delivered to subscriptions, and how far each is."""
     is_all, name = asked.get("all", "") not in {"", "0"}, asked.get("subscription") or None
-    skipped = _number(asked, "after")
+    skipped = whole_number(asked, "after")
     found = source.any_orders().letters.list(name, all=is_all)
     letters = [*islice(found, skipped, skipped + AT_ONCE + 1)]
     listed = letters[:AT_ONCE]
@@ -90,7 +90,7 @@ def letters_page(source: LogSource, asked: Mapping[str, str]) -> Page:
 
 def checkpoints_page(source: LogSource, asked: Mapping[str, str]) -> Page:
     """Return the list of checkpoints, the newest first."""
-    before = _number(asked, "before")
+    before = whole_number(asked, "before")
     kept = [*_checkpoints(source)]
     kept = [each for each in reversed(kept) if not before or each["size"] < before]
     listed = kept[:AT_ONCE]
@@ -140,7 +140,12 @@ def _letter_row(letter: Delivery) -> list[Any]:
     return [told[name] for name in _LETTER]
 
 
-def _number(asked: Mapping[str, str], name: str) -> int:
+def whole_number(asked: Mapping[str, str], name: str) -> int:
+    """Return a number that is asked for, 0 where none is.
+
+    Raises:
+        InvalidArgumentError: it is none.
+    """
     text = asked.get(name, "")
     if text and not (text.isdecimal() and len(text) < 19):
         raise InvalidArgumentError(name, "a number")

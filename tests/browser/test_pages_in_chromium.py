@@ -19,7 +19,9 @@ from starlette.applications import Starlette
 from starlette.routing import Mount
 
 from lifecycle import connect
+from lifecycle.log.contract import CONTROL
 from lifecycle.providers.instacart import sample_orders
+from lifecycle.providers.instacart.definition import LAST_MILE
 from lifecycle.web import Pages
 from tests import chromium
 from tests.pictures import HOSTILE, long_story
@@ -33,7 +35,8 @@ WIDE, NARROW = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 SECONDS = 5_000
 ORDER = "/orders/instacart/demo-5-0001"
 PAGES = (
-    *("/attention", "/orders", "/orders?q=demo", "/quarantine", "/letters", "/checkpoints"),
+    *("/attention", "/orders", "/fleet", "/quarantine", "/letters", "/checkpoints"),
+    *("/orders?q=demo", "/definitions", f"/definitions/{LAST_MILE.fingerprint}"),
     *(ORDER, f"{ORDER}?version=5", "/orders/instacart/sixty", "/orders/instacart/nobody"),
 )
 
@@ -129,13 +132,20 @@ def test_an_order_is_found_opened_and_seen_as_it_was_before(shop, watched):
     expect(page.get_by_text("This is now")).to_be_visible()
 
 
-def test_an_event_is_opened_and_what_is_about_a_person_is_masked(shop, watched):
-    _, url = shop
+def test_what_is_about_a_person_is_masked_until_somebody_asks_which_is_recorded(shop, watched):
+    orders, url = shop
     page = watched.page
     page.goto(f"{url}/orders/instacart/kamala")
     page.locator(".events summary").first.click()
     expect(page.locator(".events pre").first).to_contain_text("•••")
     assert "Kamala Nadir" not in page.content()
+    page.locator("#unmask summary").click()
+    page.locator("#unmask").get_by_label("Your name").fill("Ann")
+    page.locator("#unmask").get_by_role("button", name="Show it").click()
+    expect(page.locator(".events pre").first).to_contain_text("Kamala Nadir")
+    assert "unmasked" in [record.topic for record in orders.log.walk(CONTROL)]
+    page.get_by_role("link", name="Mask it again").click()
+    expect(page.locator(".events pre").first).not_to_contain_text("Kamala Nadir")
 
 
 def test_an_anomaly_is_reviewed_and_is_listed_no_more(shop, watched):
@@ -159,7 +169,7 @@ def test_the_quarantine_is_read_again(shop, watched):
     orders.record_callback({"status": "brand_new"})
     page = watched.page
     page.goto(f"{url}/quarantine")
-    page.get_by_label("Your name").fill("Ann")
+    page.locator(".head").get_by_label("Your name").fill("Ann")
     page.get_by_role("button", name="Read all again").click()
     expect(page.get_by_role("status")).to_contain_text("None of the items can be read yet.")
 

@@ -15,19 +15,26 @@ from urllib.parse import quote
 import pytest
 
 from lifecycle import InvalidArgumentError, UnknownOrderError, connect, connect_async
-from lifecycle.core.event import Reviewed
+from lifecycle.audit.verify import verify
+from lifecycle.core.event import Reviewed, Unmasked
+from lifecycle.errors import StoreUnavailableError
 from lifecycle.http.receiver import Basic, BasicOrToken
 from lifecycle.log.codec import decode
 from lifecycle.log.contract import CONTROL
 from lifecycle.providers.instacart import sample_orders
 from lifecycle.web import Pages, TrustedHeader, keep_views, read_access
+from lifecycle.web.definitions import Prover
+from lifecycle.web.fleet import MOST_HOURS, count
 from lifecycle.web.live import LiveLog
 from lifecycle.web.log_source import LogSource
 from tests.paging import LOCAL, Browser, ask
 from tests.pictures import HOSTILE, long_story
 from tests.polling import wait_until
 
-LISTS = ("/attention", "/orders", "/quarantine", "/letters", "/checkpoints")
+LISTS = (
+    *("/attention", "/orders", "/fleet", "/quarantine", "/letters"),
+    *("/definitions", "/checkpoints"),
+)
 SECRET = "a password of many letters"
 CANARIES = ("Kamala Nadir", "5 Main Street", "+1 555 0100", "kamala@example.org", "37.78123")
 PERSONAL = {
@@ -81,7 +88,7 @@ def test_the_first_page_is_what_needs_a_person_and_names_each_order(filled):
 def test_every_link_of_every_page_leads_to_a_page_under_the_prefix(filled, prefix):
     pages, seen, waiting = Pages(filled), set(), ["/attention"]
     while waiting and len(seen) < 60:
-        address = waiting.pop()
+        address = waiting.pop(0)
         seen.add(address)
         answer = ask(pages, address, prefix=prefix)
         assert answer.status in {200, 303}, address
@@ -326,7 +333,9 @@ def test_markup_of_others_shows_as_text_on_every_page():
             for tag, named in page.elements:
                 assert not [name for name in named if name.startswith("on") or name == "style"]
                 assert tag != "script" or named == {"src": "/static/pages.js", "defer": None}
-                assert tag != "img" or named["src"].startswith(("/static/", "/pictures/"))
+                assert tag != "img" or named["src"].startswith(
+                    ("/static/", "/pictures/", "/fleet/")
+                )
         assert "<b>bold</b><img src=x onerror=alert(1)>" in ask(pages, "/orders").page.text
         assert "\u202e" not in ask(pages, "/orders").text
 
@@ -350,6 +359,70 @@ def test_nothing_is_inline_and_no_page_may_be_kept_or_framed(filled, addresses):
         assert answer.headers["x-content-type-options"] == "nosniff"
         assert not is_page or answer.headers["cache-control"] == "no-store"
         assert not [tag for tag, _ in answer.page.elements if is_page and tag == "style"]
+
+
+def test_the_fleet_is_counted_and_told_by_the_hour():
+    with sample(12) as orders:
+        pages = Pages(orders)
+        told = json.loads(ask(pages, "/fleet.json").text)["providers"]["instacart"]
+        assert told["stats"] == orders.stats().model_dump(mode="json")
+        views = [*orders.find()]
+        for name, expected in (
+            ("events", sum(view.events for view in views)),
+            ("late", sum(view.arrival.late for view in views)),
+            ("missing", sum(len(view.missing) for view in views)),
+            ("begun", len(views)),
+            ("ended", sum(view.terminal for view in views)),
+        ):
+            assert sum(hour[name] for hour in told["hours"]) == expected, name
+        rows = [*csv.DictReader(io.StringIO(ask(pages, "/fleet.csv").text))]
+        assert len(rows) == len(told["hours"])
+        for kind in ("rates", "diagram"):
+            picture = ask(pages, f"/fleet/instacart/{kind}.svg")
+            assert picture.headers["content-type"].startswith("image/svg+xml")
+        assert ask(pages, "/fleet/instacart/other.svg").status == 400
+        assert ask(pages, "/fleet/nobody/rates.svg").status == 404
+
+
+def test_hours_are_kept_for_two_weeks_and_none_is_left_out():
+    with connect("memory:") as orders:
+        for number in range(60):
+            at = datetime(2026, 7, 1, tzinfo=UTC) + timedelta(hours=number * 24)
+            orders.record_callback({"id": f"{number}", "status": "brand_new"}, received_at=at)
+        hours = count(orders.log, {"instacart": orders.provider}, orders.provider).hours
+        assert (len(hours), hours[-1].hour) == (MOST_HOURS, at)
+        assert sum(hour.events for hour in hours) == MOST_HOURS / 24
+
+
+def test_an_order_that_cannot_be_folded_stops_no_count():
+    with sample(3) as orders:
+        counted = count(orders.log, {"instacart": orders.provider}, orders.provider)
+        assert (counted.stats.orders, counted.stats.unfoldable) == (3, 0)
+        counted = count(orders.log, {}, orders.provider)  # nobody can read their events
+        assert (counted.stats.orders, counted.stats.unfoldable, counted.hours) == (0, 3, ())
+
+
+def test_a_definition_is_shown_with_its_states_and_proved_beside_the_pages(filled):
+    fingerprint = filled.provider.definition.fingerprint
+    pages = Pages(filled)
+    try:
+        page = ask(pages, f"/definitions/{fingerprint}").page
+        assert "being proved" in page.text
+        assert "bags verified" in page.text
+        told = json.loads(ask(pages, f"/definitions/{fingerprint}.json").text)
+        assert told["definition"]["states"] == list(filled.provider.definition.states)
+        assert ask(pages, f"/definitions/{fingerprint}/picture.svg").text.startswith("<svg")
+        assert ask(pages, "/definitions/0000").status == 400
+    finally:
+        pages.stop()
+
+
+@pytest.mark.long
+def test_the_proof_of_a_definition_is_shown_once_it_is_there(filled):
+    prover = Prover()
+    wait_until(lambda: prover.proof(filled.provider.definition) is not None, seconds=300)
+    assert prover.proof(filled.provider.definition)["ok"]
+    prover.stop()
 
 
 # What is changed
@@ -420,6 +493,50 @@ def test_dead_letters_are_redriven_and_dropped_with_a_reason():
         (dropped,) = (one for one in orders.letters.delivered(dead[0].order_id) if one.reason)
         assert dropped.reason == "sent by hand (dropped by Ann)"
         assert "dropped" in browser.get("/letters").page.text
+
+
+def unmaskings(orders):
+    found = (decode(record) for record in orders.log.walk(CONTROL))
+    return [entry for entry in found if isinstance(entry, Unmasked)]
+
+
+def test_what_is_masked_is_shown_to_who_asks_and_that_is_recorded_first():
+    with connect("memory:") as orders:
+        orders.record_callback({"id": "kamala", "status": "brand_new", **PERSONAL})
+        orders.record_callback({"status": "brand_new", **PERSONAL})
+        browser = Browser(Pages(orders))
+        assert CANARIES[0] not in browser.get("/orders/instacart/kamala").text
+        shown = browser.post("/unmask/instacart/kamala")
+        assert shown.status == 200
+        assert not [canary for canary in CANARIES if canary not in shown.text]
+        assert browser.get("/orders/instacart/kamala").text.count(CANARIES[0]) == 0
+        item = browser.post("/quarantine/unmask", item="1")
+        assert CANARIES[1] in item.text
+        assert [(each.stream, each.by, each.item) for each in unmaskings(orders)] == [
+            ("order:instacart:kamala", "Ann", None),
+            ("quarantine", "Ann", 1),
+        ]
+        assert verify(orders.log).ok
+        browser.token = "forged"
+        refused = browser.post("/unmask/instacart/kamala")
+        assert (refused.status, CANARIES[0] in refused.text) == (403, False)
+        assert len(unmaskings(orders)) == 2
+
+
+def test_nothing_is_unmasked_where_it_cannot_be_recorded(tmp_path):
+    with connect(f"sqlite:///{tmp_path}/orders.db") as orders:
+        orders.record_callback({"id": "kamala", "status": "brand_new", **PERSONAL})
+        browser = Browser(Pages(orders))
+        browser.get("/orders/instacart/kamala")
+        for order_id in ("kamala", "nobody"):
+            orders.log.append = refuse  # the store, as a reader has it
+            answer = browser.post(f"/unmask/instacart/{order_id}")
+            assert answer.status in {404, 503}
+            assert CANARIES[0] not in answer.text
+
+
+def refuse(*_):
+    raise StoreUnavailableError("sqlite:///orders.db", "it is read-only")
 
 
 @pytest.fixture
