@@ -308,7 +308,7 @@ def test_it_goes_on_where_the_log_was_away_for_a_while(folder):
             log.rename(folder / "away")
             assert any("no checkpoint this time" in line for line in going.stderr)
             (folder / "away").rename(log)
-            wait_until(lambda: Checkpoint.read(held.read_text(encoding="utf-8")).head.size == 9)
+            wait_until(lambda: Checkpoint.read(held.read_text(encoding="utf-8")).head.size == 10)
         finally:
             going.terminate()
 
