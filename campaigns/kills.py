@@ -59,6 +59,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = campaign.parse(arguments)
     settings: dict[str, object] = SETTINGS  # type: ignore[assignment]
     settings["wal_autocheckpoint"] = CHECKPOINT_PAGES
+    with connect("memory:") as orders:
+        orders.record_callback(callback(0))  # what is made once must not shorten a life
     gc.freeze()
     subject = killed(connect, options.kills, options.seed, campaign)
     control = killed(connect_hastily, options.control_kills, options.seed, campaign)

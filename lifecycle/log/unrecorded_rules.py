@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from threading import Lock
 from typing import Final
@@ -19,7 +20,6 @@ from lifecycle.core.argument import type_name
 from lifecycle.core.definition import Definition
 from lifecycle.core.event import Rules
 from lifecycle.core.strict_json import canonical
-from lifecycle.errors import InvalidArgumentError
 from lifecycle.log.append_queue import Batch
 from lifecycle.log.codec import prepare
 from lifecycle.log.contract import ORDERS, Append, DeclaredRules
@@ -68,8 +68,8 @@ class UnrecordedRules:
             return
         try:
             append = prepare(_as_entry(*rules))
-        except InvalidArgumentError as refused:
-            LOG.error("rules are not recorded: %s", refused)  # noqa: TRY400 - it is no crash
+        except Exception as raised:  # noqa: BLE001 - a provider's own model may raise anything
+            LOG.error("rules of %a are not recorded: %s", rules[0], type_name(raised))  # noqa: TRY400 - it is no crash
             self.settle(streams, rules)
         else:
             yield _RulesBatch(append, lambda: self.settle(streams, rules))
@@ -98,6 +98,7 @@ class _RulesBatch(Batch):
         """Do nothing: nobody sleeps."""
 
 
+@lru_cache(maxsize=64)
 def _as_entry(provider: str, declared: DeclaredRules) -> Rules:
     definition = declared.definition
     what = (provider, definition.fingerprint, definition.to_json(), _release(), declared.origin)

@@ -204,6 +204,16 @@ def test_details_without_a_schema_do_not_keep_events_from_being_recorded(opened)
     assert recorded_rules(log)["instacart"][0].rules.details is None
 
 
+def test_rules_that_cannot_be_written_do_not_keep_events_from_being_recorded(caplog):
+    broken = replace(LAST_MILE, moves=((object(),),))  # made around `Definition.write`
+    with closing(open_log("memory:")) as log:
+        declare(log, broken).append(event("a", 1))
+        log.append(event("a", 2))
+
+        assert streams(log) == [stream("a")] * 2
+    assert caplog.text.count("rules of 'instacart' are not recorded: TypeError") == 1
+
+
 def test_the_memory_log_records_them_as_the_others_do():
     with closing(open_log("memory:")) as log:
         declare(log, LAST_MILE).append(event("a", 1))

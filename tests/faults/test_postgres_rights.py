@@ -212,7 +212,7 @@ def test_the_owner_of_a_log_without_tables_makes_them_when_they_are_needed(postg
         orders.record_callback(BRAND_NEW)
         orders.views.rebuild()
         assert orders.subscription("notify", lambda change: None).catch_up() == 1
-        assert LogTree(orders.log).follow().size == 1
+        assert LogTree(orders.log).follow().size == 2
     assert row(url, "schema").level is Level.OK
 
 

@@ -19,6 +19,7 @@ from lifecycle import (
     connect_async,
 )
 from lifecycle.audit.replay import replay
+from lifecycle.audit.shadow_replay import ShadowReplay
 from lifecycle.audit.verify import verify
 from lifecycle.core.definition import Definition
 from lifecycle.diagram import draw_order
@@ -288,6 +289,25 @@ def test_a_forged_definition_is_named_by_verify_and_by_replay():
     assert (CONTROL, "header") in {
         (each.stream, each.field) for each in replay(forged, known_providers()).differences
     }
+
+
+def test_an_encrypted_log_holds_the_rules_plain_and_goes_by_them_after_an_erasure(tmp_path):
+    url, keys = f"sqlite:///{tmp_path}/orders.db", f"file:{tmp_path}/orders.db.keys"
+    with connect(url, provider=Ruled(), keys=keys) as orders:
+        orders.record_many(back_to_the_store())
+    with connect(url, keys=keys) as orders:
+        assert orders.log.is_encrypted() is True
+        rules = orders.log.read(CONTROL)[0]
+        assert NO_WAY_BACK.to_json().encode() in rules.state
+        assert [orders.get("a", rules=each).status for each in ("then", "now")] == [
+            "delivering",
+            "at_store",
+        ]
+        orders.erase("a", reason="asked", by="me")
+        walk = ShadowReplay(orders.log, known_providers(), {"instacart": NO_WAY_BACK})
+        (changed,) = walk.changes()
+
+    assert ("status", "at_store", "delivering") in changed.fields
 
 
 def test_a_copy_and_an_export_hold_the_rules(folder):
