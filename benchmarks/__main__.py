@@ -21,6 +21,7 @@ BENCHMARKS: Final = (
     "append_postgres",
     "append_beside",
     "view",
+    "encryption",
     "fold_step",
     "long_order",
     "growth",

@@ -313,7 +313,7 @@ def initialize(
             return log.url
     if revoke_public or (role, follower, reader) != (None, None, None):
         raise InvalidArgumentError("role", "none: only PostgreSQL has roles")
-    with closing(open_log(url)) as opened:
+    with closing(open_log(url, needs_keys=False)) as opened:
         if isinstance(opened, Guarded):
             opened.put_back_guards()
         opened.index_links()

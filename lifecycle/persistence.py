@@ -41,6 +41,7 @@ from eventsourcing.utils import Environment, EnvType, resolve_topic, strtobool
 
 from lifecycle.composition import DEFAULT_URL, open_log
 from lifecycle.errors import StoreError
+from lifecycle.log.cipher import Cipher
 from lifecycle.log.codec import decode
 from lifecycle.log.contract import Log, Record
 from lifecycle.log.recorder import in_library_words
@@ -93,6 +94,7 @@ class OrderRecorder(ApplicationRecorder):
     def __init__(self, log: Any) -> None:
         self._log: Log = log
         self._recorder: ApplicationRecorder = log.recorder
+        self.cipher: Cipher | None = log.cipher
 
     def insert_events(self, *_: Any, **__: Any) -> NoReturn:
         """Refuse: what is recorded this way is neither deduplicated nor chained.
@@ -137,7 +139,10 @@ class LogMapper(Mapper[TAggregateID]):
     """Decodes our records to what `lifecycle` reads them as; maps all other events as usual.
 
     A topic of that library names a module and a class, with a colon between them; ours have none.
+    `bodies` decrypts what the log holds, which an `OrderLog` gives it.
     """
+
+    bodies: Cipher | None = None
 
     def to_domain_event(self, stored_event: StoredEvent) -> Any:
         """Return an `Event`, an `Unreadable` or a mark for a record of ours.
@@ -149,7 +154,8 @@ class LogMapper(Mapper[TAggregateID]):
             return super().to_domain_event(stored_event)
         stream, version = str(stored_event.originator_id), stored_event.originator_version
         position = getattr(stored_event, "id", 0)
-        return decode(Record(stream, version, stored_event.topic, position, stored_event.state))
+        record = Record(stream, version, stored_event.topic, position, stored_event.state)
+        return decode(record, self.bodies)
 
 
 class Factory(InfrastructureFactory[TrackingRecorder]):
@@ -230,7 +236,8 @@ class Factory(InfrastructureFactory[TrackingRecorder]):
         url = self.env.get("LIFECYCLE_DB") or DEFAULT_URL
         if url.startswith("memory:"):
             raise InfrastructureFactoryError("a log in memory cannot be shared; use a file")
-        return open_log(url, create=self._makes_tables)
+        keys = self.env.get("LIFECYCLE_KEYS") or None
+        return open_log(url, create=self._makes_tables, keys=keys)
 
 
 class OrderLog(Application[str]):
@@ -247,7 +254,10 @@ class OrderLog(Application[str]):
 
     def construct_recorder(self) -> OrderRecorder:
         """Return the recorder of the log."""
-        return cast("Factory", self.factory).order_recorder()
+        recorder = cast("Factory", self.factory).order_recorder()
+        if isinstance(self.mapper, LogMapper):
+            self.mapper.bodies = recorder.cipher
+        return recorder
 
 
 class _OwnTables(SQLiteDatastore):

@@ -18,6 +18,7 @@ import typer
 
 from lifecycle.cli.choice import log_at, providers_asked
 from lifecycle.cli.failure import DONE, NO, STORE, USAGE
+from lifecycle.cli.key_checks import checks_of_keys
 from lifecycle.cli.option import DEFAULT_DATABASE, Database, Json, ProviderName
 from lifecycle.cli.order_checks import FAR_BEHIND, Check, check_of_rules, checks_of_orders
 from lifecycle.cli.output import Cell, attributes, counted, print_json, print_table, progress, say
@@ -131,6 +132,7 @@ def checks_of_log(log: Log, provider: str | None = None) -> Iterator[Check]:
     yield Check(
         "records", Level.OK, f"{log.last_position()} in the log, of {counted(streams, 'order')}"
     )
+    yield from checks_of_keys(log)
     names, recorded = providers_asked(log, provider), recorded_rules(log)
     known = [name for name in names if name == provider or name in known_providers()]
     for name in known:

@@ -91,7 +91,8 @@ def _head(view: OrderView, late: int, width: int, strokes: Strokes) -> Iterator[
 
 def _foot(view: OrderView, width: int, strokes: Strokes) -> Iterator[Line]:
     """Yield what is awaited, what never came, and what went wrong."""
-    said = [(f"error {strokes.text(said_of(error))}", Ink.WRONG) for error in view.errors]
+    said = [("erased: only what headers say is known", Ink.ODD)] if view.erased else []
+    said += [(f"error {strokes.text(said_of(error))}", Ink.WRONG) for error in view.errors]
     if view.missing:
         said.append((f"never seen: {strokes.text(', '.join(view.missing))}", Ink.ODD))
     if view.awaiting:

@@ -49,6 +49,7 @@ def facts_of(order: Order, asked: str = "") -> tuple[str, ...]:
     lines = [
         asked,
         " \u00b7 ".join(fact for fact in counts if fact),
+        "erased: only what headers say is known" if view.erased else "",
         *(f"error {harmless(said_of(error))}" for error in view.errors),
         *reasons_of(view),
         f"never seen: {_listed(view.missing)}" if view.missing else "",

@@ -110,10 +110,24 @@ class Cipher:
             KeyStoreError: the store failed.
         """
         self.catch_up()
-        kept = self._asked(self._store.find, sorted(self._erased))
-        left = [key_id for key_id, key in kept.items() if key is not None]
-        if left:
+        if left := self.unfinished():
             self.erase(left)
+
+    def unfinished(self) -> list[str]:
+        """Return the keys that were erased, as far as was looked, and that the store still has."""
+        kept = self._asked(self._store.find, sorted(self._erased))
+        return [key_id for key_id, key in kept.items() if key is not None]
+
+    def missing(self, key_ids: Iterable[str]) -> list[str]:
+        """Return which of these keys the store knows nothing of, nor of their destruction."""
+        wanted = list(key_ids)
+        known = self._asked(self._store.find, wanted)
+        return [key_id for key_id in wanted if key_id not in known]
+
+    @property
+    def erasures(self) -> int:
+        """How many keys were destroyed, as far as was looked."""
+        return len(self._erased)
 
     def _key(self, key_id: str) -> Any | None:
         if key_id in self._erased:

@@ -24,6 +24,7 @@ SIZES = {
     "append_postgres": ("--events", "40"),
     "append_beside": ("--events", "40"),
     "view": ("--orders", "4"),
+    "encryption": ("--orders", "4"),
     "fold_step": ("--orders", "4"),
     "long_order": ("--events", "40"),
     "growth": ("--events", "80", "--step", "8"),

@@ -686,3 +686,16 @@ def test_what_the_module_stands_on_is_loaded_by_those_who_import_it_alone():
     )
     done = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True)
     assert "lifecycle.persistence" not in done.stdout
+
+
+def test_an_encrypted_log_is_read_with_the_keys_that_the_environment_names(tmp_path):
+    keys, url = f"file:{tmp_path}/keys", f"sqlite:///{tmp_path}/encrypted.db"
+    with connect(url, keys=keys) as orders:
+        body = orders.record_callback(b'{"id": "xyz", "status": "brand_new"}').event.body
+    with closing(OrderLog(env={"LIFECYCLE_DB": url, "LIFECYCLE_KEYS": keys})) as log:
+        bodies = [
+            log.mapper.to_domain_event(each).body
+            for each in log.recorder.select_notifications(1, 10)
+            if each.topic == "callback"
+        ]
+    assert bodies == [body]

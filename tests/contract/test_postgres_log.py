@@ -4,6 +4,7 @@ import pytest
 
 from lifecycle.composition import initialize
 from lifecycle.log.stores.postgres.log import PostgresLog
+from tests.contract.keys import encrypted
 from tests.contract.log_contract import LogContract
 
 
@@ -16,3 +17,8 @@ class TestPostgresLog(LogContract):
 
     def open(self, folder, clock):
         return PostgresLog(self.url, clock=clock)
+
+
+class TestEncryptedPostgresLog(TestPostgresLog):
+    def open(self, folder, clock):
+        return encrypted(super().open(folder, clock))

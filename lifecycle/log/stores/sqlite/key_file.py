@@ -2,7 +2,7 @@
 
 A write-ahead file would keep what was overwritten until others overwrite it. Here a commit is on
 the disk when it returns, replaced values are zeroed in the file, and the journal is gone with
-the commit. Few write at a time, and readers ask once a key: connections are opened as needed.
+the commit. Few write at a time, and readers ask once a key: one connection does.
 """
 
 from __future__ import annotations
@@ -10,9 +10,10 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Final
+from threading import RLock
+from typing import Any, Final, NamedTuple
 
 from lifecycle.errors import KeyStoreError
 from lifecycle.log.private_file import PRIVATE
@@ -32,11 +33,13 @@ _BUSY_SECONDS: Final = 1.0
 
 
 class KeyFile:
-    """The database of one key store; what `TableKeys` asks of it."""
+    """The database of one key store; what `TableKeys` asks of it. Safe for threads and forks."""
 
     def __init__(self, path: str, retry_timeout: float) -> None:
         self.url = path
         self.retry_timeout = retry_timeout
+        self._lock = RLock()
+        self._opened: _Opened | None = None
 
     def spelled(self, statement: str, index: str = "") -> str:
         """Return a statement as it is."""
@@ -57,7 +60,7 @@ class KeyFile:
 
     def ask(self, statement: str, *parameters: object) -> list[Any]:
         """Return all rows of a statement."""
-        with self._opened() as connection:
+        with self._lent() as connection:
             return connection.execute(statement, parameters).fetchall()
 
     @contextmanager
@@ -66,32 +69,87 @@ class KeyFile:
         del idle
         with suppress(FileExistsError):
             os.close(os.open(self.url, os.O_CREAT | os.O_EXCL | os.O_RDWR, PRIVATE))
-        with self._opened() as connection:
+        with self._lent() as connection:
             connection.execute("BEGIN IMMEDIATE")
             yield Transaction(connection.cursor(), connection)
             connection.execute("COMMIT")
+            if self._is_stale():  # what was written is in a file that has no name any more
+                raise TryAgainError("it was replaced while it was written")
 
     overwriting = writing
 
     @contextmanager
-    def _opened(self) -> Iterator[sqlite3.Connection]:
-        """Yield a connection, closed at the end; what was not committed is rolled back.
+    def _lent(self) -> Iterator[sqlite3.Connection]:
+        """Yield the connection, for one thread at a time; after an error it is opened anew.
 
         Raises:
             KeyStoreError: the file cannot be used.
             TryAgainError: others wrote for too long.
         """
-        uri = f"{Path(self.url).absolute().as_uri()}?mode=rw"
-        try:
-            with closing(
-                sqlite3.connect(uri, uri=True, timeout=_BUSY_SECONDS, isolation_level=None)
-            ) as connection:
-                for setting in _SETTINGS:
-                    connection.execute(setting).fetchall()
-                yield connection
-        except sqlite3.OperationalError as failed:
-            if failed.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-                raise TryAgainError("others write to it for too long") from failed
-            raise KeyStoreError(self.url, f"SQLite says {failed.sqlite_errorname}") from failed
-        except sqlite3.Error as failed:
-            raise KeyStoreError(self.url, f"SQLite says {type(failed).__name__}") from failed
+        with self._lock:
+            try:
+                if self._is_stale():
+                    self._close()
+                    self._opened = _open(self.url)
+                yield self._opened.connection  # type: ignore[union-attr]
+            except BaseException as failed:
+                self._close()
+                if isinstance(failed, sqlite3.Error):
+                    raise _translated(self.url, failed) from failed
+                raise
+
+    def _is_stale(self) -> bool:
+        """Tell whether the connection is another process's, or of a file that was replaced."""
+        opened = self._opened
+        return opened is None or (opened.pid, opened.file) != (os.getpid(), _identity(self.url))
+
+    def _close(self) -> None:
+        """Close the connection; a fork leaves its parent's alone, with the locks that it has."""
+        opened, self._opened = self._opened, None
+        if opened is not None and opened.pid == os.getpid():
+            opened.connection.close()
+        elif opened is not None:
+            _OF_PARENTS.append(opened)
+
+    def __repr__(self) -> str:
+        return f"<KeyFile {self.url!a}>"
+
+
+class _Opened(NamedTuple):
+    connection: sqlite3.Connection
+    pid: int
+    file: tuple[int, int] | None
+
+
+_OF_PARENTS: Final[list[_Opened]] = []
+"""Never closed here: closing a file gives up the locks that the parent has on it."""
+
+
+def _open(path: str) -> _Opened:
+    before = _identity(path)
+    uri = f"{Path(path).absolute().as_uri()}?mode=rw"
+    connection = sqlite3.connect(
+        uri, uri=True, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
+    )
+    try:
+        for setting in _SETTINGS:
+            connection.execute(setting).fetchall()
+    except BaseException:
+        connection.close()
+        raise
+    return _Opened(connection, os.getpid(), before)
+
+
+def _identity(path: str) -> tuple[int, int] | None:
+    """Return what tells a file from all others; None if there is none."""
+    with suppress(OSError):
+        found = os.stat(path)  # noqa: PTH116 - a Path would take as long as the call
+        return found.st_ino, found.st_dev
+    return None
+
+
+def _translated(path: str, failed: sqlite3.Error) -> Exception:
+    name = str(getattr(failed, "sqlite_errorname", type(failed).__name__))
+    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+        return TryAgainError("others write to it for too long")
+    return KeyStoreError(path, f"SQLite says {name}")
