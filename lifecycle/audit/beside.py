@@ -1,4 +1,4 @@
-"""What marks say of the quarantine, and how far subscriptions say they are: is it so?"""
+"""Checks what `verify` reads beside the chains: re-drive marks, subscriptions, links of orders."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _UNTOLD_LINK: Final = (
 def check_marks(
     log: Log, marks: Iterable[tuple[Record, ControlHeader]], providers: Mapping[str, Provider]
 ) -> Iterator[Finding]:
-    """Yield the marks that say of an item what is not so."""
+    """Yield a finding for each mark whose item cannot have become the event that it names."""
     known = recognizers_of(providers)
     for record, mark in marks:
         odd = _why_forged(log, mark, known)
@@ -42,7 +42,10 @@ def check_marks(
 
 
 def check_feeds(log: Log, seen: Mapping[str, int]) -> Iterator[Finding]:
-    """Yield the subscriptions that cannot be where they say; `seen` is where they were before."""
+    """Yield a finding for each subscription whose position is impossible.
+
+    `seen` holds the positions that a checkpoint saw.
+    """
     feeds = log.feeds.positions()
     end = log.last_position()
     for feed in feeds:
@@ -57,9 +60,9 @@ def check_feeds(log: Log, seen: Mapping[str, int]) -> Iterator[Finding]:
 
 
 def check_links(log: Log, told: Mapping[OrderLink, Record]) -> Iterator[Finding]:
-    """Yield where the index of links is not what records tell; `told` is what they told at first.
+    """Yield a finding for each difference between the index of links and the records.
 
-    What was appended meanwhile is looked up.
+    `told` holds the links of the records that were read; newer ones are looked up.
     """
     lacking, after = dict(told), None
     while page := log.links.page(after, _LINKS_AT_ONCE):
@@ -94,11 +97,11 @@ def _is_marked(event: object, mark: ControlHeader) -> TypeGuard[Event]:
 
 
 def _decoded(record: Record, cipher: Cipher | None) -> Entry | None:
-    """Return what a record holds; without its body where that cannot be decrypted."""
+    """Return the entry of a record; without its body if that cannot be decrypted."""
     for each in (cipher, NO_KEYS):
         with suppress(StoredFormatError):
             return decode(record, each)
-    return None  # it is accused already
+    return None  # the record has a finding already
 
 
 def _reads_as(
@@ -107,7 +110,7 @@ def _reads_as(
     found: Sequence[Event],
     known: Mapping[str, Recognizer],
 ) -> bool:
-    """Tell whether an item may be read as what its mark names; nobody knows without a provider."""
+    """Tell whether an item can be read as the event of its mark; True without its provider."""
     if item.provider not in known:
         return True
     arrival = item.arrival
@@ -121,7 +124,7 @@ def _reads_as(
         name, arrival = read
         if any(event.body == arrival.body for event in found):
             return True
-    orders = [event.order_id for event in found]  # where a link, checked elsewhere, may lead
+    orders = [event.order_id for event in found]  # where a link may lead: links are checked apart
     return any(
         isinstance(event, Event) and (event.stream, event.key) == (mark.stream, mark.key)
         for event in known[name].recognize_all(arrival, lambda _: orders[:1])

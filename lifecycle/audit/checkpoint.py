@@ -1,6 +1,6 @@
-"""Checkpoints: how many records a log has and the root over them, to be kept where the log is not.
+"""Checkpoints: the number of records in a log and the root over them, to be kept elsewhere.
 
-    origin                    who speaks: the name of the key
+    origin                    who signs: the name of the key
     24                        how many records
     <root, in base64>         over their headers, by RFC 9162
     taken-at <time>           when, by the clock of whoever signed
@@ -35,7 +35,7 @@ _FEEDS: Final = "feeds "
 
 
 class Checkpoint(NamedTuple):
-    """What was signed; one that was written by hand has neither origin nor time."""
+    """What a checkpoint says; one written as `SIZE:ROOT` has neither origin nor time."""
 
     head: TreeHead
     origin: str = ""
@@ -55,10 +55,10 @@ class Checkpoint(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Return the checkpoint whose text this is; extension lines of others are passed over.
+        """Return the checkpoint in a text; unknown extension lines are skipped.
 
         Raises:
-            InvalidArgumentError: it is none.
+            InvalidArgumentError: the text is not a checkpoint.
         """
         try:
             origin, size, root, *more = text.splitlines()
@@ -73,7 +73,7 @@ class Checkpoint(NamedTuple):
     def read(cls, written: str) -> Self:
         """Return a checkpoint from a signed note, or from `SIZE:ROOT` as verify prints it.
 
-        No signature is looked at.
+        It verifies no signature.
 
         Raises:
             InvalidArgumentError: it is neither.
@@ -84,7 +84,7 @@ class Checkpoint(NamedTuple):
 
 
 class Contradiction(NamedTuple):
-    """A checkpoint that the log no longer goes on from: nothing was signed."""
+    """A held checkpoint that the log contradicts, so that nothing was signed."""
 
     held: Checkpoint
     found: TreeHead
@@ -93,10 +93,10 @@ class Contradiction(NamedTuple):
 def take(
     log: Log, key: PrivateKey, now: Callable[[], datetime], held: Sequence[Checkpoint] = ()
 ) -> Note | Contradiction:
-    """Return a signed checkpoint over all that is stored, and keep it beside the log.
+    """Return a signed checkpoint over all records, and store it beside the log.
 
-    Where nothing was appended since the last one, that comes back, with its cosignatures. A log
-    that does not go on from every checkpoint that is `held` is not signed.
+    If nothing was appended since the last one, that is returned, with its cosignatures. If the
+    log contradicts one of the `held` checkpoints, nothing is signed.
     """
     feeds = {each.name: each.position for each in log.feeds.positions()}
     tree = LogTree(log)
@@ -113,7 +113,7 @@ def take(
 
 
 def is_continued(old: Checkpoint, new: Checkpoint, proof: Sequence[bytes]) -> bool:
-    """Tell whether a proof shows that a newer checkpoint is of the same log, grown."""
+    """Tell whether a proof shows that the log only grew between two checkpoints."""
     return old.origin == new.origin and is_extension(old.head, new.head, proof)
 
 

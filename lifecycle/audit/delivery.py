@@ -1,7 +1,7 @@
-"""Handing a checkpoint to others, who may sign it too: a command, an HTTP endpoint, a witness.
+"""Hands a checkpoint to others, who may cosign it: a command, an HTTP endpoint, a witness.
 
-A witness is asked as C2SP `tlog-witness` says: it gets the size that it saw last, a proof that
-the log only grew since, and the checkpoint; it answers with its own signature.
+A witness is called as C2SP `tlog-witness` specifies: it gets the size that it saw last, a proof
+that the log only grew since, and the checkpoint; it answers with its own signature.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ _MOST_BYTES: Final = 65_536
 
 
 class Handed(NamedTuple):
-    """What became of a checkpoint that was handed over: signatures, or the trouble."""
+    """The answer to a checkpoint that was handed over: signatures, or what went wrong."""
 
     signatures: tuple[Signature, ...]
     trouble: str | None = None
 
 
 def to_command(command: str, note: Note) -> Handed:
-    """Return what a command made of a checkpoint: it reads it, and may print signature lines."""
+    """Run a command with a checkpoint as its input, and return the signatures that it printed."""
     try:
         done = subprocess.run(  # noqa: S603 - whoever runs us names it
             shlex.split(command),
@@ -48,7 +48,7 @@ def to_command(command: str, note: Note) -> Handed:
 
 
 def to_endpoint(url: str, note: Note) -> Handed:
-    """Return what an HTTP endpoint made of a checkpoint that it got by POST; it may sign it."""
+    """POST a checkpoint to an HTTP endpoint, and return the signatures in its answer."""
     status, answer = _post(url, str(note).encode())
     if not HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
         return Handed((), f"the endpoint answered {status or 'nothing'}")
@@ -56,13 +56,13 @@ def to_endpoint(url: str, note: Note) -> Handed:
 
 
 def to_witness(url: str, tree: LogTree, size: int, note: Note, seen: int) -> Handed:
-    """Return how a witness answered that probably saw the first `seen` records before."""
+    """Send a checkpoint to a witness that saw the first `seen` records, and return its answer."""
     for _ in range(2):
         proof = tree.consistency(seen, size)
         status, answer = _post(f"{url.rstrip('/')}/add-checkpoint", _request(seen, proof, note))
         if status != HTTPStatus.CONFLICT or not answer.strip().isdecimal():
             break
-        seen = min(int(answer), size)  # it says itself how far it is
+        seen = min(int(answer), size)  # the witness says how many records it saw
     if status != HTTPStatus.OK:
         return Handed((), f"the witness answered {status or 'nothing'}")
     return Handed(read_signatures(answer))
@@ -74,7 +74,7 @@ def _request(seen: int, proof: Sequence[bytes], note: Note) -> bytes:
 
 
 def _post(url: str, body: bytes) -> tuple[int, str]:
-    """Return the status, 0 if there was no answer, and what was answered."""
+    """Return the status and the text of an answer; status 0 if there was none."""
     try:
         request = Request(url, body, {"content-type": "text/plain"}, method="POST")  # noqa: S310
         with urlopen(request, timeout=SECONDS) as answer:  # noqa: S310 - whoever runs us names it

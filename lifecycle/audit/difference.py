@@ -1,11 +1,11 @@
-"""What an audit lists: where something is other than it should be, by order and field."""
+"""Differences that an audit found, by order and field."""
 
 from __future__ import annotations
 
 from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 MOST_LISTED: Final = 100
-"""Further ones are counted, not kept."""
+"""Further ones are only counted."""
 
 T = TypeVar("T")
 
@@ -13,8 +13,8 @@ T = TypeVar("T")
 class Difference(NamedTuple):
     """One field that differs: what is stored, and what was found instead.
 
-    Of a record `version` and `position` say which one; of a view they are None. Where nobody can
-    know a value it is None.
+    `version` and `position` name the record; they are None for a view. A value that cannot be
+    known is None.
     """
 
     stream: str
@@ -26,7 +26,7 @@ class Difference(NamedTuple):
 
 
 class Listed(Generic[T]):
-    """All that was found, counted; the first of them kept."""
+    """A count of all items that were found, and the first hundred of them."""
 
     def __init__(self) -> None:
         self.listed: list[T] = []
@@ -39,6 +39,6 @@ class Listed(Generic[T]):
             self.listed.append(found)
 
     def take(self, other: Listed[T]) -> None:
-        """Count all of another's."""
+        """Add the items of another list."""
         self.count += other.count
         self.listed += other.listed[: MOST_LISTED - len(self.listed)]

@@ -1,12 +1,12 @@
-"""Evidence: one order in one file, which a stranger verifies without the log.
+"""Evidence: one order in one file that anybody can verify without the log.
 
     records ─→ inclusion proofs ─→ checkpoint ─→ signature
     view, history, picture, ... ─→ SHA-256 each ─→ seal ─→ signature of the same key
 
 It proves that these records stood in the log, in this sequence, when the checkpoint was signed.
-With `complete`, a second signed root over the end of every stream attests that none is missing;
-with `since`, a proof shows that the log only grew since a checkpoint that somebody holds.
-The key in the file proves nothing by itself: the reader has to know it from elsewhere.
+With `complete`, a second signed root over the last record of every stream attests that no record
+is missing. With `since`, a proof shows that the log only grew since an earlier checkpoint.
+The key in the file proves nothing by itself: readers need it from another source.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ _CONTEXT: Final = ("context", "context_base64")
 BODY_FIELDS: Final = ("body_text", "body_base64", *_CONTEXT)
 
 Bodies = Literal["whole", "masked", "left out"]
-"""How what was sent and received stands in the file."""
+"""How much of the bodies the file holds."""
 
 _WHOLE: Final = (
     "These records stood in the log, in this sequence, with these headers and bodies, when the "
@@ -94,17 +94,17 @@ def make_evidence(
 
     Args:
         log: the log that the checkpoint is about.
-        provider: who reads the order.
-        order_id: its id.
+        provider: the provider of the order.
+        order_id: the id of the order.
         key: seals the file, and signs the root over the ends of streams.
-        note: the checkpoint, signed by `key`; records that came after it are left out.
-        bodies: how they stand in it; unless `whole`, without the provider's details and messages.
+        note: the checkpoint, signed by `key`; later records are left out.
+        bodies: how much of them to include; unless `whole`, details and messages are left out.
         complete: whether to show that no record of the order is missing; reads the whole log.
-        since: an earlier checkpoint that somebody holds, to show that the log only grew since.
+        since: an earlier checkpoint, to show that the log only grew since.
 
     Raises:
         UnknownOrderError: the checkpoint covers no record of the order.
-        InvalidArgumentError: `key` did not sign `note`, or `note` does not go on from `since`.
+        InvalidArgumentError: `key` did not sign `note`, or the log contradicts `since`.
     """
     size, stream = _size_signed(note, key), stream_of(provider.name, order_id)
     found, told, bodies = _told(log, stream, size, bodies)
@@ -122,7 +122,7 @@ def make_evidence(
 
 
 def what_it_proves(bodies: Bodies, *, complete: bool, grown: bool) -> list[str]:
-    """Return the sentences that tell a reader what a file proves and what not."""
+    """Return sentences for the reader: what a file proves and what it does not."""
     records = {"whole": _WHOLE, "masked": _MASKED, "left out": _HEADERS}[bodies]
     further = _COMPLETE if complete else _INCOMPLETE
     return [records + _SEALED, further, *([_GROWN] if grown else [])]
@@ -153,7 +153,7 @@ def derived_from(
 
 
 def seal_text(file: Mapping[str, Any]) -> str:
-    """Return what is signed over a file: the SHA-256 of each other part, as canonical JSON."""
+    """Return the text that the seal signs: the SHA-256 of every other part, as canonical JSON."""
     origin = Note.parse(file["checkpoint"]).text.partition("\n")[0]
     parts = sorted(name for name in file if name != SEAL)
     hashes = [f"{name} {sha256(canonical(file[name])).hexdigest()}\n" for name in parts]
@@ -161,12 +161,12 @@ def seal_text(file: Mapping[str, Any]) -> str:
 
 
 def end_leaf(stream: str, version: int, header_hash: str) -> bytes:
-    """Return the leaf that the end of a stream has in the second tree."""
+    """Return the leaf for the last record of a stream in the tree of stream ends."""
     return leaf_hash(canonical([stream, version, header_hash]))
 
 
 def ends_origin(origin: str) -> str:
-    """Return the origin of the checkpoint that is signed over the ends of streams."""
+    """Return the origin of the checkpoint over the ends of streams."""
     return f"{origin}/streams"
 
 
@@ -177,7 +177,7 @@ def _size_signed(note: Note, key: PrivateKey) -> int:
 
 
 def _without_words(view: OrderView) -> OrderView:
-    """Return a view without what bodies say; its digest stays that of the whole."""
+    """Return a view without what bodies say; its digest stays that of the full view."""
     errors = tuple(error.model_copy(update={"message": None}) for error in view.errors)
     kept = {"details": NoDetails(), "errors": errors, "digest": view.digest}
     return view.model_copy(update=kept)
@@ -196,9 +196,9 @@ def _records_by_index(log: Log, stream: str, size: int) -> dict[int, Record]:
 def _told(
     log: Log, stream: str, size: int, bodies: Bodies
 ) -> tuple[dict[int, Record], dict[str, Any], Bodies]:
-    """Return the records, their lines and those of the rules, and how the bodies stand in them.
+    """Return the records, their lines and those of the rules, and how much of the bodies they hold.
 
-    Of erased ones they do not.
+    The bodies of an erased order are left out.
     """
     found = _records_by_index(log, stream, size)
     lines = _lines(log, found, size, bodies)
@@ -224,7 +224,7 @@ def _lines(
 
 def _line(record: Record, bodies: Bodies, cipher: Cipher | None) -> dict[str, Any]:
     line: dict[str, Any] = json.loads(line_of(record, cipher))
-    # Nothing in a header vouches for a context that was encrypted.
+    # No header holds the hash of an encrypted context.
     left_out = BODY_FIELDS if bodies != "whole" else () if cipher is None else _CONTEXT
     kept = {name: value for name, value in line.items() if name not in left_out}
     is_masked = bodies == "masked" and "erased" not in line

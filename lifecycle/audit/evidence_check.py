@@ -1,4 +1,4 @@
-"""Verifying evidence: nothing but the file and, to fold again, its provider."""
+"""Verifies evidence: needs only the file and, to fold its records again, its provider."""
 
 from __future__ import annotations
 
@@ -42,13 +42,14 @@ def check_evidence(
     key: PublicKey | None = None,
     held: Iterable[Checkpoint] = (),
 ) -> list[str]:
-    """Return a sentence for each thing that does not hold; none if the evidence does.
+    """Return a sentence for each part of the evidence that does not hold; empty if all holds.
 
     Args:
         file: what `make_evidence` returned, read from JSON.
-        providers: who can fold again what the bodies say; without its provider it is not.
-        key: the only key that is trusted; any by default.
-        held: checkpoints, kept elsewhere, that the file has to go by or to go on from.
+        providers: the installed ones; without that of the order, nothing is folded again.
+        key: the only trusted key; by default any key is.
+        held: checkpoints from elsewhere; the file must show that its log is the same, or grew
+            from theirs.
     """
     try:
         signer = PublicKey.parse(file["key"])
@@ -64,7 +65,7 @@ def check_evidence(
 
 
 def why_not_folded(file: Mapping[str, Any], providers: Mapping[str, Provider]) -> str | None:
-    """Return why nobody here can fold the records again; None if it is done."""
+    """Return why the records cannot be folded again here; None if they can."""
     provider = providers.get(file["order"]["provider"])
     if not all(map(_has_body, file["records"])):
         return "the bodies are not in the file"
@@ -76,7 +77,7 @@ def why_not_folded(file: Mapping[str, Any], providers: Mapping[str, Provider]) -
 
 
 def _unsigned(file: Mapping[str, Any], signer: PublicKey, key: PublicKey | None) -> Iterator[str]:
-    """Yield what the key has not signed."""
+    """Yield a sentence for each part that the key has not signed."""
     note, seal = Note.parse(file["checkpoint"]), Note.parse(file[SEAL])
     if key not in (None, signer):
         yield f"it is signed with the key {signer}, not with {key}"
@@ -93,7 +94,7 @@ def _unsigned(file: Mapping[str, Any], signer: PublicKey, key: PublicKey | None)
 
 
 def _misled(file: Mapping[str, Any]) -> Iterator[str]:
-    """Yield what a reader is told that is not so, whoever sealed it."""
+    """Yield a sentence for each false claim to the reader, even one that is properly sealed."""
     order, lines = file["order"], file["records"]
     if file["format"] != FORMAT:
         yield f"it has another format; this release reads {FORMAT}"
@@ -111,7 +112,7 @@ def _misled(file: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _told_otherwise(line: Mapping[str, Any], stream: str) -> list[str]:
-    """Return what a line says that its header does not."""
+    """Return the fields of a line that differ from its header."""
     written = json.loads(line_of(_record(line, stream), DECRYPTED))
     names = (line.keys() | written.keys()) - _BESIDE
     return sorted(name for name in names if line.get(name) != written.get(name))
@@ -124,7 +125,7 @@ def _bodies_of(lines: Sequence[Mapping[str, Any]]) -> Bodies:
 
 
 def _unproved(file: Mapping[str, Any], signer: PublicKey) -> Iterator[str]:
-    """Yield what the proofs do not show of the records."""
+    """Yield a sentence for each record that the proofs do not cover."""
     checkpoint = Checkpoint.parse(Note.parse(file["checkpoint"]).text)
     lines, stream = file["records"], file["order"]["stream"]
     records = [_record(line, stream) for line in lines]
@@ -138,7 +139,7 @@ def _unproved(file: Mapping[str, Any], signer: PublicKey) -> Iterator[str]:
 def _not_from(
     file: Mapping[str, Any], signer: PublicKey, held: Iterable[Checkpoint]
 ) -> Iterator[str]:
-    """Yield which earlier checkpoints the file is not shown to go on from."""
+    """Yield a sentence for each earlier checkpoint that the log is not shown to have grown from."""
     checkpoint, since = Checkpoint.parse(Note.parse(file["checkpoint"]).text), file["since"]
     heads = [checkpoint.head]
     if since is not None:
@@ -155,7 +156,7 @@ def _not_from(
 
 
 def _derived_otherwise(file: Mapping[str, Any], providers: Mapping[str, Provider]) -> Iterator[str]:
-    """Yield what the records do not come to when they are folded again."""
+    """Yield a sentence for each derived part that differs when the records are folded again."""
     if why_not_folded(file, providers) is not None:
         return
     provider, stream = providers[file["order"]["provider"]], file["order"]["stream"]
@@ -188,7 +189,7 @@ def _has_body(line: Mapping[str, Any]) -> bool:
 def _misplaced(
     lines: Sequence[Mapping[str, Any]], records: Sequence[Record], head: TreeHead
 ) -> Iterator[str]:
-    """Yield the records that the checkpoint did not see, or not in this order."""
+    """Yield a sentence for each record that the checkpoint does not cover at this index."""
     last = -1
     for line, record in zip(lines, records, strict=True):
         index, leaf = line["index"], leaf_hash(record.state.partition(b"\n")[0])
@@ -200,7 +201,7 @@ def _misplaced(
 
 
 def _misplaced_rules(file: Mapping[str, Any], head: TreeHead) -> Iterator[str]:
-    """Yield the rules in force that the checkpoint did not see, or that are not this provider's."""
+    """Yield a sentence for each rules record that is not covered, or is another provider's."""
     provider, lines = file["order"]["provider"], file["in_force"]
     records = [_record(line, CONTROL) for line in lines]
     for sentence in _misplaced(lines, records, head):
@@ -214,7 +215,7 @@ def _misplaced_rules(file: Mapping[str, Any], head: TreeHead) -> Iterator[str]:
 def _broken(
     lines: Sequence[Mapping[str, Any]], records: Sequence[Record], stream: str
 ) -> Iterator[str]:
-    """Yield the records that are not what their headers say, or do not follow each other."""
+    """Yield a sentence for each record that differs from its header or breaks the chain."""
     found: list[Difference] = []
     check(records, Chain(stream, Links(0), found.append, DECRYPTED))
     left_out = {line["version"] for line in lines if not _has_body(line)}

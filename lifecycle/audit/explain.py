@@ -2,8 +2,8 @@
 
     view, history, what was delivered ─→ Story ─→ text / markdown / html
 
-It says what happened, when it was known, what each event changed or why not, what subscribers
-were told, what is missing and what is suspicious. Whatever others wrote shows as harmless text.
+It says what happened, when it was known, what each event changed or why it changed nothing, what
+subscribers were told, what is missing and what is suspicious. Text from outside is shown harmless.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ li{{margin:.4em 0}}
 
 
 class Chapter(NamedTuple):
-    """Some sentences under a heading; in the order of time where they are `numbered`."""
+    """Sentences under a heading; in the order of time if `numbered`."""
 
     heading: str
     sentences: tuple[str, ...]
@@ -50,21 +50,21 @@ class Chapter(NamedTuple):
 
 
 class Story(NamedTuple):
-    """What is to be told of an order, the same in every form."""
+    """The story of one order, the same in every form."""
 
     title: str
     chapters: tuple[Chapter, ...]
 
     def text(self) -> str:
-        """Return it as plain text."""
+        """Return the story as plain text."""
         return "\n".join(self._lines("{}", "\n{}", str)) + "\n"
 
     def markdown(self) -> str:
-        """Return it as Markdown; nothing that others wrote is taken for markup."""
+        """Return the story as Markdown; text from outside is escaped."""
         return "\n".join(self._lines("# {}", "\n## {}\n", _in_markdown)) + "\n"
 
     def html(self) -> str:
-        """Return it as a page of its own that loads nothing."""
+        """Return the story as one HTML page that loads nothing else."""
         parts = [f"<h1>{html.escape(self.title)}</h1>"]
         for chapter in self.chapters:
             kind = "ol" if chapter.numbered else "ul"
@@ -92,11 +92,11 @@ def explain_order(
     """Return the story of an order.
 
     Args:
-        view: of the order.
-        history: of the same order and the same time.
-        delivered: what was delivered of it, and to whom.
-        undelivered: what was not.
-        until: leaves out what was delivered later.
+        view: that of the order.
+        history: that of the same order at the same time.
+        delivered: the deliveries of its changes to subscriptions.
+        undelivered: its changes that are not delivered yet.
+        until: leaves out later deliveries.
     """
     order = order_of(view, history)
     positions = {entry.position for entry in history}
@@ -116,7 +116,7 @@ def explain_order(
 
 
 def _in_markdown(text: str) -> str:
-    """Return text in which nothing is markup."""
+    """Return text with its markup escaped."""
     return _MARKDOWN.sub(r"\\\1", text)
 
 

@@ -1,4 +1,4 @@
-"""Export: everything that is stored, as recordings that `ingest` reads again.
+"""Exports a log as recordings that `ingest` can read again.
 
     log.scan ─→ Record ─→ Event ─→ a line, with its place in the log and its stored header
 
@@ -39,12 +39,12 @@ from lifecycle.log.jsonl import write_item, write_line
 
 
 def export(log: Log, *, stream: str | None = None, quarantine: bool = False) -> Iterator[bytes]:
-    """Yield recordings, a line each with its line break, in constant memory.
+    """Yield each stored event as one line of a recording, in constant memory.
 
     Args:
-        log: what to read.
-        stream: only this order's.
-        quarantine: also what could not be read; each such line ends there again.
+        log: the log to read.
+        stream: only the events of this stream.
+        quarantine: also the quarantined items; when ingested they are quarantined again.
 
     Raises:
         StoredFormatError: a stored record cannot be read.
@@ -58,11 +58,11 @@ def export(log: Log, *, stream: str | None = None, quarantine: bool = False) -> 
 
 
 def export_whole(log: Log) -> Iterator[bytes]:
-    """Yield a line for every record of a log, and in the end one with its checkpoints.
+    """Yield a line for every record of a log, and a last line with its checkpoints.
 
-    What is no recording is of kind `control`, which reading passes over. A bad line stands as it
-    came, and the control line after it gives its place. The checkpoint is over all of it; the
-    signed one is the last that was kept.
+    A record that is not a recording becomes a line of kind `control`, which `ingest` skips. A
+    quarantined line is written as it came, and a control line after it gives its place. The last
+    line holds the checkpoint over all records and the last signed one.
 
     Raises:
         StoredFormatError: a stored record cannot be read.
@@ -79,10 +79,10 @@ def export_whole(log: Log) -> Iterator[bytes]:
 
 
 def line_of(record: Record, cipher: Cipher | None = None) -> bytes:
-    """Return the line of one record, with its place.
+    """Return the line of one record, with its place in the log.
 
     Raises:
-        StoredFormatError: it cannot be read.
+        StoredFormatError: the record cannot be read.
     """
     return _line(_recording(decode(record, cipher)), record)
 
@@ -130,7 +130,7 @@ def _said(entry: ControlEntry, *names: str) -> dict[str, Any]:
 
 
 def _without_body(line: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the line of something that was erased, which reading passes over."""
+    """Return the line of something erased, which `ingest` skips."""
     return {name: said for name, said in line.items() if name != "body_text"} | {"erased": True}
 
 
@@ -156,6 +156,6 @@ def _line(fields: Mapping[str, Any] | bytes, record: Record) -> bytes:
         "version": record.version,
         "header_base64": base64.b64encode(header).decode(),
     }
-    if record.stream == CONTROL and body:  # it has none, unless somebody put one there
+    if record.stream == CONTROL and body:  # a control record has no body unless it was forged
         place["body_base64"] = base64.b64encode(body).decode()
     return compact({**fields, **place}) + b"\n"

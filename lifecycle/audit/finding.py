@@ -1,4 +1,4 @@
-"""What `verify` says of one record."""
+"""One finding of `verify`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class Finding(NamedTuple):
-    """One record that does not hold, or that is gone; None where nobody can know."""
+    """A record that was changed or is gone; fields that cannot be known are None."""
 
     stream: str | None
     version: int | None

@@ -1,7 +1,7 @@
-"""What was signed or kept of a log before, held against the log while it is read.
+"""Compares a log, while it is read, with its earlier checkpoints and the tree beside it.
 
-record ─→ leaf ─→ the leaf that the tree beside the log holds there?
-              └─→ the root, wherever a checkpoint saw one
+record ─→ leaf ─→ is it the leaf that the tree beside the log holds there?
+              └─→ root, compared with each checkpoint of that size
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from lifecycle.log.header import Bodiless, Header
 from lifecycle.log.tree_store import Tile, TreeStore
 
 TOLERANCE: Final = timedelta(minutes=5)
-"""By how much clocks may differ before it is worth a note."""
+"""How far clocks may differ before `verify` notes it."""
 
 _NOTES_AT_ONCE: Final = 500
 _ANOTHER: Final = "it is not the record that the tree beside the log took in here"
 
 
 class Held:
-    """Checkpoints and the kept tree, while the records pass."""
+    """The checkpoints and the tree beside the log, compared with each record in turn."""
 
     def __init__(self, log: Log, checkpoints: Iterable[Checkpoint]) -> None:
-        # The ends first: what others add meanwhile is then not missed.
+        # The ends are read first, so that nothing added meanwhile counts as missing.
         last = log.tree.last_checkpoint()
         self._tree = log.tree
         self._tree_size = size_of(log.tree.last(0))
@@ -43,27 +43,27 @@ class Held:
         self._coming = merge(outside, kept, key=_size)
         self._next = next(self._coming, None)
         self._frontier = Frontier()
-        self._latest: datetime | None = None  # of what was recorded
-        self._bound: datetime | None = None  # of the checkpoints that were passed
+        self._latest: datetime | None = None  # the latest time of recording so far
+        self._bound: datetime | None = None  # the latest time of a checkpoint so far
         self._compare(0)
 
     @property
     def head(self) -> TreeHead:
-        """The head of what has passed."""
+        """The head over the records taken in so far."""
         return self._frontier.head
 
     def why_another(self, record: Record) -> str | None:
-        """Take in the next record; return why the tree says that it is another's place."""
+        """Take in the next record; return why it is not the one that the tree holds there."""
         leaf, expected = leaf_of(record), next(self._leaves, None)
         self._frontier.add(leaf)
         self._compare(record.position)
         if expected in (None, leaf):
             return None
-        self._leaves = iter(())  # those that follow are shifted, or as they should be
+        self._leaves = iter(())  # later leaves may only be shifted: one finding is enough
         return _ANOTHER
 
     def why_odd_time(self, header: Header) -> str | None:
-        """Return why the times of the next record are worth a note, before it is taken in."""
+        """Return why the times of the next record deserve a note; call it before taking it in."""
         recorded, latest = header.recorded_at, self._latest
         self._latest = recorded if latest is None else max(latest, recorded)
         if self._bound is not None and _claimed(header) < self._bound - TOLERANCE:
@@ -73,7 +73,7 @@ class Held:
         return None
 
     def missed(self, end: int) -> Iterator[Finding]:
-        """Yield what does not hold, now that every record up to position `end` has passed."""
+        """Yield the findings of all comparisons; `end` is the position of the last record."""
         yield from self._findings
         size = self._frontier.size
         if any(_odd_nodes(self._tree, self._tree_size)):
@@ -88,7 +88,7 @@ class Held:
             self._next = next(self._coming, None)
 
     def _compare(self, position: int) -> None:
-        """Compare with every checkpoint that saw just as many records."""
+        """Compare with every checkpoint over as many records as were taken in."""
         while self._next is not None and _size(self._next) <= self._frontier.size:
             if self._next.head != self._frontier.head:
                 told = "the records up to here are not those that the checkpoint saw"
@@ -112,14 +112,14 @@ class Held:
 
 
 def _claimed(header: Header) -> datetime:
-    """Return the earliest time that a record gives itself; what was replayed is older by right."""
+    """Return the earliest time in a header; a replayed record may rightly be older."""
     if isinstance(header, Bodiless) or header.replayed:
         return header.recorded_at
     return min(header.recorded_at, header.received_at)
 
 
 def _leaves(tree: TreeStore, size: int) -> Iterator[bytes]:
-    """Yield the leaves that a tree holds; those that are gone as no hash at all."""
+    """Yield the leaves of a tree, b"" for each one that is gone."""
     for number in range(-(-size // TILE)):
         yield from [*_hashes(tree.tile(0, number)), *[b""] * TILE][
             : min(TILE, size - number * TILE)
@@ -127,7 +127,7 @@ def _leaves(tree: TreeStore, size: int) -> Iterator[bytes]:
 
 
 def _odd_nodes(tree: TreeStore, size: int) -> Iterator[bool]:
-    """Yield for each whole tile whether the tile above holds another hash than that of its own."""
+    """Yield for each whole tile whether the hash in the tile above it is wrong."""
     level, whole = 0, size // TILE
     while whole:
         above: list[bytes] = []

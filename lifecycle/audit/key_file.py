@@ -1,4 +1,4 @@
-"""The key that signs checkpoints, in a file that its owner alone may read."""
+"""The key that signs checkpoints, in a file that only its owner may read."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ _SEED_BYTES: Final = 32
 
 
 def key_at(path: Path) -> tuple[PrivateKey, bool]:
-    """Return the key in a file, made at first use, and whether it was made now.
+    """Return the key in a file, made if there is none, and whether it was made now.
 
     Raises:
-        OSError: it cannot be read or made.
-        InvalidArgumentError: what stands there is no key.
+        OSError: the file cannot be read or made.
+        InvalidArgumentError: the file does not hold a key.
     """
     was_there = path.exists()
     if not was_there:

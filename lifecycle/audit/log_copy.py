@@ -1,9 +1,9 @@
-"""Copying a log from one store to another: every record just as it is.
+"""Copies a log from one store to another, every record unchanged.
 
-    source ─→ what the target holds already is the same? ─→ the rest, a page at a time ─→ verify
+    source ─→ is what the target already holds the same? ─→ the rest, a page at a time ─→ verify
 
-Chains and hashes go along untouched, so a copy proves itself. One that was interrupted goes
-on where it stopped. Positions are the target's own: they count what is there.
+Chains and hashes are copied too, so a copy proves itself. An interrupted copy resumes where it
+stopped. The target assigns its own positions.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ _PAGE_BYTES: Final = 4 * 1024 * 1024
 _NOWHERE: Final = "it stands where no record can"
 
 Advance = Callable[[int], None]
-"""Tells how many more records were passed."""
+"""Is told how many more records were copied or skipped."""
 
 
 @dataclass(frozen=True, slots=True)
 class Copied:
-    """What a copy did: records written now, and those that were there before.
+    """What a copy did: how many records it wrote, and how many were there before.
 
-    `verification` is of the target, as it is now.
+    `verification` is that of the target afterwards.
     """
 
     written: int
@@ -39,15 +39,15 @@ class Copied:
 
 
 def copy(source: Log, target: Log, *, advance: Advance = lambda _: None) -> Copied:
-    """Return what was copied from one log to another, and whether the target holds together.
+    """Copy one log to another, and return the counts and the verification of the target.
 
-    What is appended to the source meanwhile is left to the next copy. Nobody else may write
-    to the target. Memory does not grow with the log.
+    Records appended to the source meanwhile are left to the next copy. Nothing else may write to
+    the target. Memory does not grow with the log.
 
     Raises:
         OtherRecordsError: the target is neither empty nor the beginning of the source.
-        StoredFormatError: a record of the source stands where no log can hold it.
-        StoreError: a store fails; copy again, and it goes on from there.
+        StoredFormatError: a record of the source has a place that no log can hold.
+        StoreError: a store failed; copy again, and it resumes there.
     """
     coming = sound_records(source)
     present = _skip_present(coming, target, advance)
@@ -67,7 +67,7 @@ def sound_records(source: Log) -> Iterator[Record]:
     """Yield the records of a log, up to its end as it is now.
 
     Raises:
-        StoredFormatError: one stands where none can, and no table would take it.
+        StoredFormatError: a record has a place that no log can hold.
     """
     for stray in source.strays():
         raise StoredFormatError(stray.stream, stray.version, _why_nowhere(stray, 0) or _NOWHERE)
@@ -79,7 +79,7 @@ def sound_records(source: Log) -> Iterator[Record]:
 
 
 def _why_nowhere(record: Record, place: int) -> str | None:
-    """Return why no log takes a record as its `place`th."""
+    """Return why no log can hold a record at this place; None if one can."""
     out_of_bounds = why_out_of_bounds(record.version, record.position)
     if out_of_bounds is not None:
         return out_of_bounds
@@ -93,7 +93,11 @@ def _why_nowhere(record: Record, place: int) -> str | None:
 
 
 def refuse_repeated(page: list[Record], target: Log) -> None:
-    """Say which record kept a page from being written, if one has the place of another."""
+    """Refuse a page in which a record has the place of another, and name that record.
+
+    Raises:
+        StoredFormatError: there is such a record.
+    """
     seen = set()
     for record in page:
         stream, version = record[:2]
@@ -103,7 +107,7 @@ def refuse_repeated(page: list[Record], target: Log) -> None:
 
 
 def _skip_present(coming: Iterator[Record], target: Log, advance: Advance) -> int:
-    """Pass the records that the target holds already, and return how many there are."""
+    """Skip the records that the target already holds, and return how many there are."""
     present = 0
     for held in target.scan():
         record = next(coming, None)
@@ -119,7 +123,7 @@ def _content(record: Record) -> tuple[str, int, str, bytes]:
 
 
 def pages_of(records: Iterable[Record]) -> Iterator[list[Record]]:
-    """Yield records, as many at a time as are written at once."""
+    """Yield records in pages, each written at once."""
     page: list[Record] = []
     size = 0
     for record in records:

@@ -1,11 +1,11 @@
-"""Moving a plain log into an encrypted one: every record sealed anew, and the two linked.
+"""Copies a plain log into an encrypted one: every record is sealed again.
 
-    plain ─→ what the target holds already tells the same? ─→ the rest, encrypted, a page at a time
+    plain ─→ does the target already hold the same facts? ─→ the rest, encrypted, a page at a time
           ─→ a control record with the checkpoint of the plain log ─→ verify
 
-The chain of the target is its own, as it runs over what is stored. That it tells the same as the
-plain log its last record says, by the checkpoint of that one. One that was interrupted goes on
-where it stopped. The plain log stays as it is: whoever moved away from it removes it.
+The target has its own chain, since hashes cover what is stored. Its last record names the
+checkpoint of the plain log that it was made from. An interrupted run resumes where it stopped.
+The plain log is left unchanged: remove it yourself.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ def encrypt(
     advance: Advance = lambda _: None,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> Copied:
-    """Return what was moved from a plain log into one that was opened with keys.
+    """Copy a plain log into one that was opened with keys, and return the counts.
 
-    What is appended to the source meanwhile is lost to the target: stop whoever appends. Nobody
-    else may write to the target. Needs memory per order.
+    Stop every process that appends to the source: the target lacks what it appends meanwhile.
+    Nothing else may write to the target. Memory grows with the number of orders.
 
     Raises:
         KeyStoreError: the target has no keys, or the key store failed.
-        OtherRecordsError: the target is neither empty nor the beginning of the same.
+        OtherRecordsError: the target is neither empty nor the beginning of the source.
         StoredFormatError: a record of the source is damaged.
-        StoreError: a store fails; encrypt again, and it goes on from there.
+        StoreError: a store failed; encrypt again, and it resumes there.
     """
     if target.cipher is None:
         raise KeyStoreError(target.url, "none are given, and it is to be encrypted")
@@ -73,7 +73,7 @@ def _counted(records: Iterator[Record], frontier: Frontier) -> Iterator[Record]:
 def _skip_present(
     coming: Iterator[Record], target: Log, resealer: Resealer, advance: Advance
 ) -> tuple[int, str | None]:
-    """Pass what the target holds already; return how much, and the checkpoint if it is whole."""
+    """Skip what the target already holds; return how much, and the checkpoint if that is all."""
     present = 0
     for held in target.scan():
         record = next(coming, None)

@@ -1,4 +1,4 @@
-"""A body of which only the shape is shown, and what its header says besides."""
+"""Masked bodies: their shape, and only those values that the header shows anyway."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ MASK: Final = "***"
 
 
 def masked(record: Record, cipher: Cipher | None = None) -> Any:
-    """Return a record's JSON body with its texts and numbers masked; None where it is no JSON.
+    """Return a record's JSON body with its texts and numbers masked; None if it is not JSON.
 
-    What stands in the header as well is shown: it is no secret where headers are.
+    Values that are in the header too stay readable: whoever has headers knows them.
     """
     _, _, body, _ = event_parts(record, cipher)
     said = json.loads(record.state.partition(b"\n")[0])

@@ -2,8 +2,8 @@
 
     leaf = SHA-256(0x00 || entry)        node = SHA-256(0x01 || left || right)
 
-A proof is a handful of hashes. Whoever holds the root and one entry computes from them what
-the root must be; whoever holds an old root and a new one, that nothing before was changed.
+A proof is a short list of hashes. With one entry it shows that the entry is under a root; with
+an old root and a new one it shows that nothing before was changed.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class TreeHead(NamedTuple):
         """Return the head that `str(head)` wrote.
 
         Raises:
-            InvalidArgumentError: it is none.
+            InvalidArgumentError: the text is not a tree head.
         """
         found = _WRITTEN.fullmatch(text.strip())
         if found is None:
@@ -56,14 +56,14 @@ def node_hash(left: bytes, right: bytes) -> bytes:
 
 
 class Frontier:
-    """The tree while it grows: one hash for each whole subtree, from the largest on."""
+    """A growing tree: one hash for each complete subtree, largest first."""
 
     def __init__(self) -> None:
         self.size = 0
         self._peaks: list[bytes] = []
 
     def add(self, leaf: bytes) -> None:
-        """Take in the next leaf."""
+        """Add the next leaf."""
         merged, size = leaf, self.size
         while size & 1:
             merged, size = node_hash(self._peaks.pop(), merged), size >> 1
@@ -174,7 +174,7 @@ def _root_from(leaf: bytes, index: int, size: int, proof: Sequence[bytes]) -> by
 def _roots_from(
     root: bytes, old: int, new: int, proof: Sequence[bytes], *, is_known: bool
 ) -> tuple[bytes, bytes]:
-    """Return the old and the new root that a proof leads to."""
+    """Return the old and the new root that a proof yields."""
     if old == new:
         if is_known:
             return (root, root) if not proof else (b"", b"")

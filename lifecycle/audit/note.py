@@ -34,7 +34,7 @@ _PRIVATE: Final = "PRIVATE+KEY+"
 
 
 class Signature(NamedTuple):
-    """One line below a note: who signed, four bytes that name the key, and what was made."""
+    """One line below a note: who signed, the four bytes of the key's id, and the signature."""
 
     name: str
     key_id: bytes
@@ -55,10 +55,10 @@ class Note(NamedTuple):
 
     @classmethod
     def parse(cls, written: str) -> Self:
-        """Return the note that `str(note)` wrote; nothing is verified yet.
+        """Return the note that `str(note)` wrote, without verifying it.
 
         Raises:
-            InvalidArgumentError: it is none.
+            InvalidArgumentError: the text is not a signed note.
         """
         text, separator, lines = written.rpartition("\n\n")
         signatures = read_signatures(lines)
@@ -67,12 +67,12 @@ class Note(NamedTuple):
         return cls(f"{text}\n", signatures)
 
     def with_signatures(self, more: Sequence[Signature]) -> Self:
-        """Return the note with further signatures, each once."""
+        """Return the note with further signatures, without repeats."""
         return self._replace(signatures=tuple(dict.fromkeys([*self.signatures, *more])))
 
 
 class PublicKey(NamedTuple):
-    """A key that checks signatures; its text is what others are given."""
+    """A key that verifies signatures; its text may be given to anybody."""
 
     name: str
     kind: int
@@ -80,7 +80,7 @@ class PublicKey(NamedTuple):
 
     @property
     def key_id(self) -> bytes:
-        """The four bytes by which signatures name it."""
+        """The four bytes by which signatures name this key."""
         return sha256(b"%b\n%c%b" % (self.name.encode(), self.kind, self.public)).digest()[:4]
 
     def __str__(self) -> str:
@@ -91,7 +91,7 @@ class PublicKey(NamedTuple):
         """Return the key that `str(key)` wrote.
 
         Raises:
-            InvalidArgumentError: it is none, or its id is another's.
+            InvalidArgumentError: the text is not a key, or its id belongs to another key.
         """
         name, key_id, kind, public = _read_key(text)
         key = cls(name, kind, public)
@@ -100,7 +100,7 @@ class PublicKey(NamedTuple):
         return key
 
     def has_signed(self, note: Note) -> bool:
-        """Tell whether one of the signatures is this key's, and holds."""
+        """Tell whether the note has a valid signature of this key."""
         return any(self._held(note))
 
     def cosigned_at(self, note: Note) -> datetime | None:
@@ -111,7 +111,7 @@ class PublicKey(NamedTuple):
         return datetime.fromtimestamp(min(*times, _LATEST), UTC) if times else None
 
     def _held(self, note: Note) -> Iterator[Signature]:
-        """Yield the signatures of this key that hold."""
+        """Yield the valid signatures of this key."""
         return (each for each in note.signatures if self._holds(each, note.text.encode()))
 
     def _holds(self, signature: Signature, text: bytes) -> bool:
@@ -145,7 +145,7 @@ class PrivateKey:
         """Return the key that `written` wrote.
 
         Raises:
-            InvalidArgumentError: it is none.
+            InvalidArgumentError: the text is not a private key.
         """
         name, key_id, kind, seed = _read_key(text.strip().removeprefix(_PRIVATE))
         key = cls(name, seed)

@@ -1,4 +1,4 @@
-"""Replaying one range of streams, in whatever process: constant memory, nothing written."""
+"""Replays one range of streams, in any process: constant memory, nothing written."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _RECORDS_AT_ONCE: Final = 500
 
 
 class Range(NamedTuple):
-    """Some neighboring streams: all above `after`, up to the last; to the end if `is_last`."""
+    """Neighboring streams: all above `after`, up to the last one, or to the end if `is_last`."""
 
     after: str
     streams: Sequence[str]
@@ -30,7 +30,7 @@ class Range(NamedTuple):
 
 
 class ChangedDefinition(NamedTuple):
-    """Stored views of a provider were made under another definition than today's: fingerprints."""
+    """The fingerprints of two definitions: that of the stored views and that of today."""
 
     provider: str
     stored: str
@@ -39,7 +39,7 @@ class ChangedDefinition(NamedTuple):
 
 @dataclass
 class Part:
-    """What became of some ranges; parts add up."""
+    """The result of some ranges; the parts of a log add up to the whole."""
 
     links: Links
     orders: int = 0
@@ -74,11 +74,11 @@ class Replayer:
         self._last = last
 
     def replay(self, chosen: Range) -> Part:
-        """Return what became of a range."""
+        """Return the result of a range."""
         part = Part(Links(self._last))
         if self._log.cipher is not None:
             self._log.cipher.catch_up()
-        # The views first: what they have taken in is then in the records that are read.
+        # The views are read first: so all records that they cover are among those read after.
         stored_ranges = self._stored(chosen)
         part.changed |= self._changed(stored_ranges)
         long = [stream for stream in chosen.streams if stream in (QUARANTINE, CONTROL)]
@@ -115,14 +115,14 @@ class Replayer:
             part.differences.add(Difference(stream, "view", None, outcome))
 
     def _walk(self, stream: str, part: Part) -> None:
-        """Check a stream that may be too long to be held at once."""
+        """Check a stream that may not fit in memory."""
         chain = Chain(stream, part.links, part.differences.add)
         records = self._log.walk(stream)
         while page := list(islice(records, _RECORDS_AT_ONCE)):
             check(_numbered(page, chain), chain)
 
     def _changed(self, stored_ranges: Mapping[str, StoredRange]) -> dict[str, ChangedDefinition]:
-        """Return whose stored views were made under another definition."""
+        """Return the providers whose stored views were made under another definition."""
         changed = {}
         for name, stored_range in stored_ranges.items():
             was = stored_range.generation.definition
@@ -132,7 +132,7 @@ class Replayer:
         return changed
 
     def _stored(self, chosen: Range) -> dict[str, StoredRange]:
-        """Return what is stored of a range, by provider."""
+        """Return the stored views of a range, by provider."""
         if self._log.views is None:
             return {}
         found = {name: _stored_range(self._log.views, name, chosen) for name in self._providers}
@@ -142,7 +142,7 @@ class Replayer:
 
 
 def _numbered(records: Sequence[Record], chain: Chain) -> Sequence[Record]:
-    """Return the records whose version is a number; tells of all others."""
+    """Return the records whose version is a number, and report all others."""
     for record in records:
         if not isinstance(record.version, int):
             chain.tell(record, "version", None, record.version)
@@ -156,7 +156,7 @@ def _compare(
     events: Sequence[Event],
     part: Part,
 ) -> None:
-    """Hold the stored view of an order against what the records that it has taken in come to."""
+    """Compare the stored view of an order with the view that its records fold to."""
     stream, tell = records[0].stream, part.differences.add
     stored = stored_range.views.pop(stream, None)
     known = [] if stored is None else [one for one in records if one.version <= stored.version]
@@ -170,7 +170,7 @@ def _compare(
     if stored is None or not known:
         return
     if not stored.body and any(event.erased for event in events):
-        part.behind += len(known) == len(records)  # it was emptied, and nobody folded it since
+        part.behind += len(known) == len(records)  # emptied by the erasure, not folded since
         return
     outcome = folded(provider, events)
     if isinstance(outcome, str):
@@ -185,12 +185,12 @@ def _compare(
 
 
 def _stored_range(store: ViewStore, provider: str, chosen: Range) -> StoredRange | None:
-    """Return what is stored of a provider in a range; None if no views are in use."""
+    """Return the stored views of a provider in a range; None if none are live."""
     live = _live(store, provider)
     while live is not None:
         views = _between(store, live, f"{ORDERS}{provider}:", chosen)
         again = _live(store, provider)
-        # One that was retired meanwhile may have been swept, and looks empty.
+        # A generation that was retired meanwhile may have been swept and look empty.
         if again is not None and again.number == live.number:
             return StoredRange(live, views)
         live = again

@@ -1,4 +1,4 @@
-"""One record by itself: can its header be trusted, and is its body the one that it vouches for?"""
+"""Checks one record by itself: is its header intact, and is its body the one it was hashed from?"""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ _NOTHING: Final = sha256(b"").hexdigest()
 class CheckedRecord(NamedTuple):
     """A record that was checked.
 
-    `header` is None where it cannot be trusted, and `damage` says why. `stated` is the hash of
-    the body as the header gives it, `found` what the body's is.
+    `header` is None if it cannot be trusted, and `damage` says why. `stated` is the hash of the
+    body in the header, `found` that of the body itself.
     """
 
     header: Header | None
@@ -29,10 +29,10 @@ class CheckedRecord(NamedTuple):
 
 
 def check_record(record: Record, *, decrypted: bool = False) -> CheckedRecord:
-    """Return what a record says, and what is wrong with it wherever it stands.
+    """Return the parsed record, and what is wrong with it apart from its place.
 
-    What is stored encrypted is held against the hash of that; where it was `decrypted`, as in
-    a file of evidence, against that of the plain body, and nothing vouches for its context.
+    An encrypted body is compared with its stored hash. If it is `decrypted`, as in a file of
+    evidence, it is compared with the hash of the plain body; its context has no hash.
     """
     raw, newline, body = record.state.partition(b"\n")
     try:

@@ -1,11 +1,11 @@
-"""Replay: every view derived anew from the raw bytes, and compared with what is stored.
+"""Replay: derives every view again from the raw bytes, and compares it with what is stored.
 
     streams ─→ ranges of them ─→ each record re-derived ─→ folded ─→ compared ─→ Part ┐
                (any process)                                                          ├─→ Replay
                                                              Part, Part, ... ─────────┘
 
-It goes from order to order, so that it needs memory for a range of orders and no more, and
-ranges go to as many processes as there are. It reads; it never writes.
+It goes from order to order, so it needs memory only for a range of orders, and ranges are shared
+among processes. It reads and never writes.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ STREAMS_AT_ONCE: Final = 64
 _RANGES_AHEAD: Final = 4
 
 Progress = Callable[[int], None]
-"""Told how many more records were replayed."""
+"""Is told how many more records were replayed."""
 
 
 class Source(NamedTuple):
-    """How another process opens the same log and finds the same providers; both are pickled."""
+    """How another process opens the same log and finds the same providers; must be picklable."""
 
     open_log: Callable[[], Log]
     providers: Callable[[], Mapping[str, Provider]]
@@ -45,12 +45,11 @@ class Source(NamedTuple):
 class Replay:
     """What `replay` found; `differences` are the first hundred, `found` counts them all.
 
-    `compared` counts the orders whose stored view was held against the one derived anew,
-    `behind` those whose stored view has not taken in all of their records. `linked` says
-    whether each record names the one before it in the log; None where the log cannot tell.
-    `changed` says for which providers views were stored under another definition: what differs
-    in their views, that change is the cause of. `returned` are rules that were recorded again
-    after others of their provider: overlapping releases, or one that was taken back.
+    `compared` counts the orders whose stored view was compared, `behind` those whose stored view
+    lacks some of their records. `linked` says whether each record names the one before it in the
+    log; None if the log cannot tell. `changed` lists the providers whose views were stored under
+    another definition, which explains their differences. `returned` are rules that were recorded
+    again after others of their provider: releases overlapped, or one was rolled back.
     """
 
     records: int
@@ -70,16 +69,16 @@ class Replay:
 
 
 def replay(log: Log, providers: Mapping[str, Provider], progress: Progress | None = None) -> Replay:
-    """Return how the log, derived anew from its bytes, compares with all that is stored.
+    """Return the differences between a log derived again from its bytes and what is stored.
 
     Every body is recognized again by today's rules, and its key, digest, name and times are
-    held against the record's header; every header against its chain; every view against
-    the stored one, if views are stored. What is appended meanwhile may or may not be looked at.
+    compared with the header; every header with its chain; every view with the stored one, if
+    views are stored. Records appended meanwhile may or may not be read.
 
     Args:
-        log: what to read.
-        providers: whose orders can be read, by name; those of others are told as differences.
-        progress: told how many more records were replayed.
+        log: the log to read.
+        providers: the installed ones, by name; orders of others count as differences.
+        progress: is told how many more records were replayed.
     """
     last = log.last_position()
     replayer = Replayer(log, providers, last)
@@ -89,10 +88,10 @@ def replay(log: Log, providers: Mapping[str, Provider], progress: Progress | Non
 def replay_in_processes(
     log: Log, source: Source, workers: int, progress: Progress | None = None
 ) -> Replay:
-    """Return the same as `replay`, by several processes that each open the log anew.
+    """Return what `replay` returns, using several processes that each open the log.
 
     Raises:
-        LostWorkerError: one of them ended in the middle of its work.
+        LostWorkerError: one of the processes ended in the middle of its work.
     """
     last = log.last_position()
     # Spawned: a fork would inherit connections, and what other threads hold locked.
@@ -104,7 +103,7 @@ def replay_in_processes(
 
 
 def _replayed(pool: ProcessPoolExecutor, ranges: Iterator[Range], workers: int) -> Iterator[Part]:
-    """Yield the parts in the order of their ranges, a few of them under way at a time."""
+    """Yield the parts in the order of their ranges, with a few ranges in progress at a time."""
     under_way: deque[Future[Part]] = deque()
     try:
         for chosen in ranges:
@@ -119,7 +118,7 @@ def _replayed(pool: ProcessPoolExecutor, ranges: Iterator[Range], workers: int) 
 
 
 def _ranges(log: Log) -> Iterator[Range]:
-    """Yield all streams, whatever their names, the last range open to the end."""
+    """Yield ranges that cover all streams; the last one is open to the end."""
     names, after = log.streams(prefix=""), ""
     streams = list(islice(names, STREAMS_AT_ONCE))
     while True:
@@ -156,7 +155,7 @@ def _added_up(parts: Iterator[Part], log: Log, last: int, progress: Progress | N
 
 _sources: Final[list[tuple[Source, int]]] = []
 _replayers: Final[list[Replayer]] = []
-"""What this process opens and replays with, if it is a worker."""
+"""The source and the replayer of this process, if it is a worker."""
 
 
 def _begin(source: Source, last: int) -> None:
@@ -164,7 +163,7 @@ def _begin(source: Source, last: int) -> None:
 
 
 def _replay_here(chosen: Range) -> Part:
-    # Opened by the first range, not by `_begin`: what fails there never reaches the caller.
+    # Opened by the first range, not by `_begin`, whose errors never reach the caller.
     if not _replayers:
         source, last = _sources[0]
         _replayers.append(Replayer(source.open_log(), source.providers(), last))

@@ -1,6 +1,6 @@
 """Sentences about one order: what happened, what it changed, when it was known, what is odd.
 
-Times are UTC, to the second; a history has them exactly. Whatever others wrote is harmless text.
+Times are UTC, to the second; a history has them exactly. Text from outside is shown harmless.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ _ASKED: Final = "_requested"
 
 
 def at(time: datetime, beside: datetime | None = None) -> str:
-    """Return a time as a story tells it; without the day where that is the one `beside` it."""
+    """Return a time for a story, without the day if that is the day of `beside`."""
     is_same = beside is not None and date(time) == date(beside)
     return clock(time) if is_same else f"{date(time)} {clock(time)}"
 
 
 def about_event(moment: Moment) -> str:
-    """Return what one event was, what it changed, and when it was known."""
+    """Return sentences on one event: what it was, what it changed, and when it was known."""
     sentences = [f"{at(moment.at)}: {_came(moment)}.", _changed(moment), *_known(moment)]
     return " ".join(sentences)
 
@@ -44,7 +44,7 @@ def about_event(moment: Moment) -> str:
 def about_deliveries(
     order: Order, delivered: Sequence[DeliveryRecord], undelivered: Sequence[Delivery]
 ) -> Iterator[str]:
-    """Yield what each subscription was told, and what it was not."""
+    """Yield a sentence for each change that a subscription was told of, or was not."""
     events = {moment.entry.position: _named(moment) for moment in order.moments}
     for each in delivered:
         name, about = harmless(each.subscription), events[each.position]
@@ -63,7 +63,7 @@ def about_deliveries(
 
 
 def about_missing(view: OrderView) -> Iterator[str]:
-    """Yield the steps that nobody reported, and what is waited for."""
+    """Yield a sentence for each step that was not reported, and for what the order waits for."""
     for state in view.missing:
         yield f'No event about "{spoken(state)}" is known, though the order got further.'
     if view.awaiting:
@@ -72,7 +72,7 @@ def about_missing(view: OrderView) -> Iterator[str]:
 
 
 def about_suspicions(order: Order) -> Iterator[str]:
-    """Yield errors, anomalies, and events that were known late."""
+    """Yield a sentence for each error, each anomaly, and each event that was known late."""
     yield from map(_said_by, order.view.errors)
     for anomaly in order.view.anomalies:
         numbers = [each.number for each in order.moments if each.entry.key in anomaly.events]
@@ -93,7 +93,7 @@ def _named(moment: Moment) -> str:
 
 
 def _came(moment: Moment) -> str:
-    """Return who did what; an event without a time of its own stands where it came."""
+    """Return who did what."""
     entry, said = moment.entry, f'"{spoken(moment.entry.name)}"'
     if entry.name in _OURS and entry.kind != "callback":
         return _OURS[entry.name]
@@ -164,7 +164,7 @@ def _recorded(entry: HistoryEntry, recorded_at: datetime) -> str:
 
 
 def _said_by(error: OrderError) -> str:
-    """Return what an error of the newest attempt that failed says, and what can be done."""
+    """Return a sentence on an error of the newest failed attempt."""
     told = [
         f"HTTP {error.http_status}" if error.http_status is not None else "no answer came",
         f"code {error.code}" if error.code is not None else "",

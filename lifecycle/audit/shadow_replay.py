@@ -1,9 +1,9 @@
-"""Shadow replay: every order folded by other rules beside today's, and what would change.
+"""Shadow replay: folds every order by today's rules and by others, and lists what would change.
 
     events of an order ─┬→ folded by today's rules ─┐
                         └→ folded by the others ────┴→ compared, field by field ─→ ChangedOrder
 
-The events are those that are stored, as their provider reads them now: the rules alone differ.
+The events are the stored ones, as their provider reads them now: only the rules differ.
 It goes from order to order and writes nothing; memory does not grow with the log.
 """
 
@@ -27,23 +27,23 @@ from lifecycle.projections.fold_cache import FoldCache, why_unfoldable
 
 
 class ChangedOrder(NamedTuple):
-    """An order whose view would be another: each field, as it is today and as it would be."""
+    """An order whose view would change: each field, as it is today and as it would be."""
 
     provider: str
     order_id: str
     fields: tuple[Differing, ...]
 
     def as_json(self) -> dict[str, Any]:
-        """Return it for programs."""
+        """Return the change as JSON values."""
         changes = [{"field": name, "today": was, "then": now} for name, was, now in self.fields]
         return {"provider": self.provider, "order_id": self.order_id, "changes": changes}
 
 
 class ShadowReplay:
-    """One walk through the orders of some providers, each by its rules; see `changes`.
+    """One pass over the orders of some providers, each under its other rules; see `changes`.
 
-    `orders` were folded twice, `changed` of them would be others, in the fields that `kinds`
-    counts; `unreadable` ones cannot be folded.
+    `orders` counts those that were folded twice, `changed` those that would change, `kinds` the
+    fields that would, and `unreadable` the orders that cannot be folded.
     """
 
     def __init__(
@@ -60,13 +60,13 @@ class ShadowReplay:
 
     @property
     def ok(self) -> bool:
-        """Whether every order that was looked at stays as it is."""
+        """Whether no order would change, and every order could be folded."""
         return not self.changed and not self.unreadable
 
     def changes(self, progress: Progress = lambda _: None) -> Iterator[ChangedOrder]:
         """Yield each order that would change; `progress` is told how many more records were read.
 
-        What is appended meanwhile may or may not be looked at.
+        Records appended meanwhile may or may not be read.
         """
         for provider in sorted(self.rules):
             streams = self._log.streams(prefix=f"{ORDERS}{provider}:")

@@ -1,7 +1,7 @@
-"""One stream, derived anew from its bytes: is each record what it was, and says it the same?
+"""Checks one stream: is every record unchanged, and does its body still give what its header says?
 
 record ─→ header: its check, its place, the hash of the header before it
-       └→ body:   its hash ─→ recognized anew ─→ key, digest, name, ... as the header says
+       └→ body:   its hash ─→ recognized again ─→ key, digest, name, ... as the header says
                                               └→ folded: the view
 """
 
@@ -31,17 +31,16 @@ from lifecycle.log.header import EventHeader, why_out_of_bounds
 Tell = Callable[[Difference], None]
 
 
-# What a header says that nobody can read: no name of any record, and not nothing either.
+# Stands for the link in an unreadable header: it names no record, but is not absent.
 _UNREADABLE: Final = ("", 0, "")
 
 
 class Links:
-    """Whether every record names the one before it in the whole log, whatever order they come in.
+    """Checks that every record names the one before it in the whole log, in any reading order.
 
-    Each record says where it stands and what it is; the next one says the same of it. What all
-    say of themselves and what all say of others must come to the same sum: that takes no memory,
-    and parts of a log can be added up anywhere. A sum does not say which record is wrong:
-    `verify` does.
+    Each record has a position and a hash, and the next record repeats both. The sum over all
+    records must equal the sum over all repetitions: that takes constant memory, and parts of a
+    log can be added up in any process. A sum does not say which record is wrong: `verify` does.
     """
 
     def __init__(self, last: int) -> None:
@@ -51,7 +50,7 @@ class Links:
         self._balance = 0
 
     def add(self, position: int, header_hash: str, after: tuple[str, int, str] | None) -> None:
-        """Take in a record; those outside of positions 1 to `last` do not count."""
+        """Add a record; those outside of positions 1 to `last` do not count."""
         if not 0 < position <= self._last:
             return
         self.records += 1
@@ -63,21 +62,21 @@ class Links:
             self.unlinked += 1
 
     def take(self, other: Links) -> None:
-        """Take in what another has added up."""
+        """Add the sums of another part."""
         self.records += other.records
         self.unlinked += other.unlinked
         self._balance += other._balance
 
     @property
     def hold(self) -> bool | None:
-        """Whether they do; None if some records name none, as in a log that was copied."""
+        """Whether all links hold; None if records have no links, as in a copied log."""
         if self.unlinked > min(1, self.records):
             return None
         return self._balance == 0
 
 
 def _weight(position: int, header_hash: str) -> int:
-    # Different at every place, so that two cannot change theirs.
+    # Different at every position, so that two records cannot be swapped.
     try:
         return int(header_hash, 16) * (position + 1)
     except ValueError:
@@ -85,10 +84,7 @@ def _weight(position: int, header_hash: str) -> int:
 
 
 class Chain:
-    """The chain of one stream while it is walked.
-
-    `cipher` decrypts what is stored.
-    """
+    """Follows the hash chain of one stream, record by record; `cipher` decrypts bodies."""
 
     def __init__(
         self,
@@ -105,7 +101,7 @@ class Chain:
         self._cipher = cipher
 
     def step(self, record: Record) -> CheckedRecord:
-        """Return the next record, checked; its header is None where it cannot be trusted."""
+        """Return the next record, checked; its header is None if it cannot be trusted."""
         version, position = record.version, record.position
         checked = check_record(record, decrypted=self._cipher is DECRYPTED)
         out_of_bounds = why_out_of_bounds(version, position)
@@ -135,7 +131,7 @@ class Chain:
         return checked
 
     def body_of(self, record: Record, header: EventHeader, stored: bytes) -> bytes | None:
-        """Return the plain body of a record; None where it was erased.
+        """Return the plain body of a record; None if it was erased.
 
         Raises:
             StoredFormatError: it cannot be decrypted.
@@ -151,12 +147,12 @@ class Chain:
         return plain.body
 
     def tell(self, record: Record, field: str, stored: Any, found: Any) -> None:
-        """Tell of a difference in a record."""
+        """Report a difference in a record."""
         self._tell(Difference(self.stream, field, stored, found, record.version, record.position))
 
 
 def rederived(provider: Provider, records: Sequence[Record], chain: Chain) -> list[Event]:
-    """Return the events of a stream as their bytes say them today; tells all that differs."""
+    """Return the events of a stream, recognized again from their bytes; report all differences."""
     events, reader = [], recognizer_of(provider)
     for record in records:
         checked = chain.step(record)
@@ -194,9 +190,9 @@ def _recognized(
 
 
 def _compare(again: Event, header: EventHeader, record: Record, chain: Chain) -> None:
-    """Tell in which fields a record's header and its body do not agree."""
+    """Report the fields in which a record's header and its body differ."""
     if _compared(header) == _compared(again) and header.triggered == again.trigger:
-        return  # as nearly all
+        return  # the usual case, compared at once
     for field in _COMPARED:
         was = header.triggered if field == "trigger" else getattr(header, field)
         is_now = getattr(again, field)
@@ -230,7 +226,7 @@ _compared: Final = attrgetter(*(field for field in _COMPARED if field != "trigge
 
 
 def folded(provider: Provider, events: Sequence[Event]) -> OrderView | str:
-    """Return the view that events come to, or why there is none."""
+    """Return the view that events fold to, or why there is none."""
     try:
         return Folding.of(provider.definition, events).view()
     except LifecycleError as trouble:
@@ -240,6 +236,6 @@ def folded(provider: Provider, events: Sequence[Event]) -> OrderView | str:
 
 
 def check(records: Sequence[Record], chain: Chain) -> None:
-    """Check the next records of a stream that is no order's: chain and bodies."""
+    """Check chain and bodies of the next records of a stream, without recognizing them."""
     for record in records:
         chain.step(record)

@@ -1,4 +1,4 @@
-"""The Merkle tree over a log: kept up by whoever asks for a checkpoint, never by an append.
+"""The Merkle tree over a log, extended when a checkpoint is taken and never by an append.
 
     log.scan ─→ header ─→ leaf ─→ tiles of 256 hashes, 8 levels apart ─→ head, proofs
 
@@ -33,12 +33,12 @@ _TILES_HELD: Final = 256
 
 
 def leaf_of(record: Record) -> bytes:
-    """Return the leaf that a record has in the tree."""
+    """Return the leaf of a record."""
     return leaf_hash(record.state.partition(b"\n")[0])
 
 
 class LogTree:
-    """The tree over a log as far as it was followed."""
+    """The tree over the records that were taken in so far."""
 
     def __init__(self, log: Log) -> None:
         self._log = log
@@ -65,7 +65,7 @@ class LogTree:
         return consistency(_Nodes(self._store), old, new)
 
     def index_of(self, record: Record) -> int | None:
-        """Return which leaf a record is, None if the tree does not hold it."""
+        """Return the leaf index of a record; None if the tree does not hold it."""
         tile = self._store.around(record.position)
         leaf = leaf_of(record)
         leaves = [] if tile is None else split(tile.hashes)
@@ -89,12 +89,12 @@ def split(hashes: bytes) -> list[bytes]:
 
 
 def size_of(last: Tile | None) -> int:
-    """Return how many records a tree holds whose last tile of leaves this is."""
+    """Return the size of a tree from its last tile of leaves."""
     return 0 if last is None else last.number * TILE + len(last.hashes) // HASH_BYTES
 
 
 def _grown(store: TreeStore, last: Tile | None, records: Iterable[Record]) -> Iterable[Tile]:
-    """Yield the tiles that some more records change, leaves first."""
+    """Yield the tiles that further records change, leaves first."""
     added = [(leaf_of(record), record.position) for record in records]
     level = 0
     while added:
@@ -119,7 +119,7 @@ def _filled(level: int, last: Tile | None, added: list[tuple[bytes, int]]) -> It
 
 
 class _Nodes:
-    """The hashes of whole subtrees, out of tiles."""
+    """The hashes of complete subtrees, computed from tiles."""
 
     def __init__(self, store: TreeStore) -> None:
         self._tile = lru_cache(_TILES_HELD)(store.tile)

@@ -1,14 +1,13 @@
-"""Verify: nothing that is stored was changed, and nothing is gone.
+"""Verify: checks that no stored record was changed and none is gone.
 
     record ─→ its own header and body ─→ its stream's chain ─→ the record before it ─→ checkpoints
                                                   what marks say, where subscriptions are ─┘
 
-Every header vouches for itself and for its body, for the header before it in its stream,
-and, where the store knows it, for the record before it in the whole log. The walk reads
-the log once, in the order of recording, and names the record that does not hold. What no
-record can vouch for is the end of the log, or a log written anew from some point on: for
-that a person keeps checkpoints elsewhere. The tree beside the log says which record is not the
-one that was there when it was followed.
+Every header holds the hash of its body, of the header before it in its stream and, where the
+store knows it, of the record before it in the whole log. `verify` reads the log once, in the
+order of recording, and names each record that does not fit. No record shows that the end of the
+log was cut off, or that the log was rewritten from some point on: for that, keep checkpoints
+elsewhere. The tree beside the log shows which record was replaced since the tree last grew.
 """
 
 from __future__ import annotations
@@ -37,8 +36,8 @@ NO_PROVIDERS: Final[Mapping[str, Provider]] = MappingProxyType({})
 class Verification:
     """What `verify` found; `findings` are the first hundred, `found` counts them all.
 
-    `notes` are worth knowing, and no failure. `checkpoint` is for the log as it was read: keep it
-    elsewhere, and pass it next time.
+    `notes` are worth knowing but are not failures. `checkpoint` covers the log as it was read:
+    keep it elsewhere, and pass it next time.
     """
 
     records: int
@@ -60,14 +59,14 @@ def verify(
     checkpoints: Iterable[Checkpoint | TreeHead] = (),
     providers: Mapping[str, Provider] = NO_PROVIDERS,
 ) -> Verification:
-    """Return whether everything that is stored is as it was written, and what is not.
+    """Return whether every record is as it was written, and each one that is not.
 
-    Needs memory per order, not per event. What is appended meanwhile is not looked at.
+    Memory grows with the number of orders, not of events. Records appended meanwhile are not read.
 
     Args:
-        log: what to read.
-        checkpoints: earlier ones, kept elsewhere; what they saw must still be there.
-        providers: who can say what a quarantined item was re-driven into.
+        log: the log to read.
+        checkpoints: earlier ones, kept elsewhere; what they cover must still be there.
+        providers: the installed ones, to check what quarantined items were re-driven into.
     """
     walk = _Walk(Held(log, map(_as_checkpoint, checkpoints)), gapless=log.gapless)
     for record in log.strays():
@@ -83,7 +82,7 @@ def _as_checkpoint(held: Checkpoint | TreeHead) -> Checkpoint:
 
 
 class _Seen:
-    """A record that the walk has passed; `accused` if a finding is about it."""
+    """A record that was read; `accused` if there is a finding about it."""
 
     __slots__ = ("accused", "hash", "position", "stream", "version")
 
@@ -95,12 +94,12 @@ class _Seen:
         self.accused = False
 
     def is_named(self, link: Link | None) -> bool:
-        """Tell whether `link` names this record, whatever hash it gives."""
+        """Tell whether `link` names this record, with any hash."""
         return link is not None and link[:2] == (self.stream, self.version)
 
 
 class _Walk:
-    """One walk through a log: what is remembered of it, and what was found."""
+    """One pass over a log: what it remembers, and what it found."""
 
     def __init__(self, held: Held, *, gapless: bool) -> None:
         self._held = held
@@ -142,13 +141,13 @@ class _Walk:
             self._ends[seen.stream] = seen
 
     def pass_by(self, record: Record) -> None:
-        """Look at a record that stands outside of the log's order: no chain leads there."""
+        """Check a record at a position that no log assigns: no chain leads there."""
         fault = _why_untrusted(record, check_record(record))
         self._accuse(_Seen(record, ""), fault or "it stands where no record can")
         self._records += 1
 
     def result(self) -> Verification:
-        """Return what the walk found, now that it is at the end."""
+        """Return what was found; call it after the last record."""
         return Verification(
             records=self._records,
             orders=sum(stream.startswith(ORDERS) for stream in self._ends),
@@ -159,9 +158,9 @@ class _Walk:
         )
 
     def look_beside(self, log: Log, providers: Mapping[str, Provider]) -> None:
-        """Look at what checkpoints say, at marks, and at what lies beside the log."""
+        """Check checkpoints, re-drive marks, links of orders and subscriptions."""
         end = self._last.position if self._last is not None else 0
-        # What a mark says is about other records: it can be judged where all of them hold.
+        # A mark is about other records, so it can be judged only if all of those hold.
         marks = [] if self._findings.count else self._marks
         for finding in self._held.missed(end):
             self._findings.add(finding)
@@ -209,7 +208,7 @@ class _Walk:
             if previous is not None:
                 self._accuse(seen, "it is the first of its stream, but names one before it")
         elif previous != end.hash and not end.accused:
-            # Where the log is linked, the record before was vouched for already.
+            # In a linked log the link has already confirmed the record before.
             self._accuse(seen if self._gapless else end, "the chain of its stream breaks here")
 
     def _report_gap(self, seen: _Seen, last: int, after: Link | None) -> None:
@@ -239,7 +238,7 @@ class _Walk:
 
 
 def _why_untrusted(record: Record, checked: CheckedRecord) -> str | None:
-    """Return why what a record says cannot be trusted there; None if it can."""
+    """Return why a record cannot be trusted at its place; None if it can."""
     if checked.header is None:
         return checked.damage
     return why_misplaced(record, checked.header)

@@ -1,4 +1,4 @@
-"""A view that was derived anew, compared with the one that is stored, field by field."""
+"""Compares a stored view with one derived again, field by field."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Differing = tuple[str, Any, Any]
 _OF_THE_DEFINITION: Final = frozenset({"definition", "digest"})
 _TIMES: Final = ("first_received_at", "last_received_at", "waiting_since")
 _IF_ANY: Final = ("delayed", "replayed")
-"""Facts of an arrival that are written down only where there are any."""
+"""Fields of `arrival` that are stored only if they are true."""
 
 
 def differing(
@@ -32,8 +32,8 @@ def differing(
 ) -> Iterator[Differing]:
     """Yield each field that differs; `position` is that of the last record about the order.
 
-    Texts for people do not count. Where the stored view is `of_another` definition, what only
-    names the definition does not count either: the rest shows what other rules change.
+    Texts for people do not count. If the stored view is `of_another` definition, fields that only
+    name the definition do not count either: the rest shows what other rules change.
     """
     fields = fields_of(stored)
     if fields is None:
@@ -48,9 +48,9 @@ def differing(
 
 
 def changed_fields(view: OrderView, other: OrderView) -> Iterator[Differing]:
-    """Yield each field in which views of the same events differ that other rules gave.
+    """Yield each field in which two views of the same events under different rules differ.
 
-    What only names the definition does not count, nor do texts for people.
+    Fields that only name the definition and texts for people do not count.
     """
     compared = OrderView.model_fields.keys() - _OF_THE_DEFINITION
     if any(getattr(view, name) != getattr(other, name) for name in compared):
@@ -60,7 +60,7 @@ def changed_fields(view: OrderView, other: OrderView) -> Iterator[Differing]:
 def _is_same(
     definition: Definition, stored: StoredView, fields: dict[str, Any], view: OrderView
 ) -> bool:
-    """Tell quickly that nothing differs; False says nothing."""
+    """Tell quickly that nothing differs; after False, compare field by field."""
     digest = fields.get("digest")
     try:
         return (
@@ -68,13 +68,13 @@ def _is_same(
             and _read(definition, fields) == _held(view)
             and digest == _digest(fields)
         )
-    except Exception:  # noqa: BLE001 - whatever is stored there: field by field it is told
+    except Exception:  # noqa: BLE001 - anything may be stored: the fields are compared one by one
         return False
 
 
-# As models neither is worth making: that, and comparing them, takes four times as long.
+# Dicts, not models: making and comparing models takes four times as long.
 def _read(definition: Definition, fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a stored view's fields but for its digest, times as times."""
+    """Return the fields of a stored view without its digest, with times as datetimes."""
     read = {name: value for name, value in fields.items() if name != "digest"}
     read["details"] = definition.details.model_validate(fields["details"])
     for name in ("path", "milestones"):
@@ -89,7 +89,7 @@ def _time(text: Any) -> datetime | None:
 
 
 def _held(view: OrderView) -> dict[str, Any]:
-    """Return what a view holds, as `_read` returns it."""
+    """Return the fields of a view in the form of `_read`."""
     arrival = {n: fact for n, fact in vars(view.arrival).items() if fact or n not in _IF_ANY}
     held = {**vars(view), "arrival": arrival}
     held.pop("digest", None)
@@ -104,7 +104,7 @@ def _held(view: OrderView) -> dict[str, Any]:
 
 
 def _digest(fields: Mapping[str, Any]) -> str:
-    """Return the digest of a stored view's own words: that of an equal view."""
+    """Return the digest computed from the fields of a stored view."""
     content = {**fields, **fields["details"]}
     for name in ("details", "arrival", "digest"):
         del content[name]
@@ -149,7 +149,7 @@ def _unequal(
 def _unequal_columns(
     stored: StoredView, columns: tuple[Any, ...], digest: str
 ) -> Iterator[Differing]:
-    # The last field is the body, which is compared word by word.
+    # The last field is the body, which is compared field by field.
     for name, was, is_now in zip(StoredView._fields, stored, (*columns, digest), strict=False):
         if was != is_now:
             yield f"column {name}", was, is_now

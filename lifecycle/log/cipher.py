@@ -1,10 +1,10 @@
-"""Encrypts what is stored of an order with a key of its own, which can be destroyed: AES-256-GCM.
+"""Encrypts bodies with AES-256-GCM, each order with its own key, which can be destroyed.
 
     body + context ─→ nonce + ciphertext      bound to the stream, the key and the digest of its
-                                              record, so that none can be put in another's place
+                                              record, so that it fits in no other place
 
-Which keys were destroyed is read off the erasures in the log before anything is shown or
-written: a key that is remembered here never outlives them.
+Before anything is shown or written, the erasures in the log are read, and the keys that they
+destroyed are dropped from this cache.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ last version."""
 
 
 class CannotDecryptError(Exception):
-    """What is stored was not encrypted with its key, or stood elsewhere; never leaves `log`."""
+    """A ciphertext is not of this key or not of this place; never leaves `log`."""
 
 
 class Cipher:
@@ -42,14 +42,14 @@ class Cipher:
         self._lock = Lock()
 
     def catch_up(self) -> None:
-        """Forget the keys that were erased since the last look, by whatever process."""
+        """Forget the keys that any process erased since the last look."""
         key_ids, seen = self._erasures(self._seen)
         with self._lock:
             self._seen = max(seen, self._seen)
             self._forget(key_ids)
 
     def make(self, key_ids: Iterable[str]) -> None:
-        """Have the keys of these ids in the store before anything is written with them.
+        """Make sure that the store holds the keys of these ids, before they encrypt anything.
 
         Raises:
             KeyStoreError: the store failed.
@@ -62,11 +62,11 @@ class Cipher:
             self._take_in(self._asked(self._store.make, missing))
 
     def is_erased(self, key_id: str) -> bool:
-        """Tell whether a key was destroyed, as far as was looked."""
+        """Tell whether a key was destroyed by the last `catch_up`."""
         return key_id in self._erased
 
     def encrypt(self, key_id: str, plain: bytes, about: bytes) -> bytes | None:
-        """Return what is to be stored for something plain; None where its key was destroyed.
+        """Return a plain text encrypted; None if its key was destroyed.
 
         Raises:
             LookupError: the store does not know the key.
@@ -78,11 +78,11 @@ class Cipher:
         return nonce + bytes(key.encrypt(nonce, plain, about))
 
     def decrypt(self, key_id: str, stored: bytes, about: bytes) -> bytes | None:
-        """Return what was encrypted; None where its key was destroyed.
+        """Return the plain text of a ciphertext; None if its key was destroyed.
 
         Raises:
             LookupError: the store does not know the key.
-            CannotDecryptError: it was not encrypted with this key, about this.
+            CannotDecryptError: it was not encrypted with this key and for this place.
         """
         key = self._key(key_id)
         if key is None:
@@ -93,7 +93,7 @@ class Cipher:
             raise CannotDecryptError from failed
 
     def erase(self, key_ids: Iterable[str]) -> None:
-        """Destroy keys in the store, and forget them here; once more does no harm.
+        """Destroy keys in the store, and forget them here; may be repeated.
 
         Raises:
             KeyStoreError: the store failed.
@@ -104,7 +104,7 @@ class Cipher:
         self._asked(self._store.destroy, erased)
 
     def finish(self) -> None:
-        """Destroy what the log says was erased, where whoever began that was stopped.
+        """Destroy the keys of recorded erasures that were interrupted.
 
         Raises:
             KeyStoreError: the store failed.
@@ -151,7 +151,7 @@ class Cipher:
             self._keys.pop(key_id, None)
 
     def _asked(self, ask: Callable[[list[str]], Any], key_ids: list[str]) -> Any:
-        """Return what the store answers; it may be anybody's, and its words are not passed on."""
+        """Return the answer of the store; its own messages may hold secrets and are dropped."""
         try:
             return ask(key_ids)
         except LifecycleError:
@@ -165,10 +165,10 @@ class Cipher:
 
 
 class _NoKeys(Cipher):
-    """Reads whatever is encrypted as if it were erased: for who looks at headers alone."""
+    """Treats everything encrypted as erased: for readers that need only headers."""
 
     def __init__(self) -> None:
-        """Ask no store."""
+        """Use no key store."""
 
     def decrypt(self, key_id: str, stored: bytes, about: bytes) -> bytes | None:
         """Return None."""
@@ -180,10 +180,10 @@ NO_KEYS: Final = _NoKeys()
 
 
 class _Decrypted(_NoKeys):
-    """Reads what was decrypted already, as in a file of evidence."""
+    """Passes through what is already decrypted, as in a file of evidence."""
 
     def decrypt(self, key_id: str, stored: bytes, about: bytes) -> bytes | None:
-        """Return what is stored."""
+        """Return it unchanged."""
         del key_id, about
         return stored
 

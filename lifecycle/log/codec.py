@@ -1,4 +1,4 @@
-"""The stored form of a record, format 2: a header of one line, a newline, the body, the context.
+"""Encodes and decodes records, format 2: a header of one line, a newline, the body, the context.
 
     {"record":"event","v":2,"provider":…,"sha256":…,"version":3,"previous":…,"check":…}⏎body
 
@@ -75,12 +75,12 @@ _Fields = (
     | UnmaskingFields
 )
 _parse: Final[Callable[[bytes], Header]] = json.Decoder(Header).decode
-# Decode the fields once before they are stored: whatever is stored can be decoded.
+# Fields are decoded once before they are stored, so everything stored can be decoded.
 _check_fields: Final = json.Decoder(_Fields).decode
 
 
 def prepare(entry: Entry) -> Append:
-    """Encode all of an entry that does not depend on its version.
+    """Return an entry encoded, but for what depends on its version.
 
     Raises:
         InvalidArgumentError: a field has the wrong type, a time has no zone, or
@@ -98,14 +98,14 @@ def prepare(entry: Entry) -> Append:
 
 
 def prepare_for_encryption(entry: Entry) -> Append:
-    """Encode an entry as `prepare` does, whose body `seal` is to encrypt."""
+    """Return an entry encoded as by `prepare`, marked so that `seal` encrypts its body."""
     return for_encryption(prepare(entry))
 
 
 def for_encryption(append: Append) -> Append:
-    """Name the key that `seal` is to encrypt the body of an entry with.
+    """Set the key with which `seal` encrypts the body of an entry, and return the entry.
 
-    The hash of a context is left out: what is short can be guessed by it.
+    The header leaves out the hash of a context: short texts can be guessed from it.
     """
     if append.stream == CONTROL:
         return append
@@ -124,11 +124,11 @@ def seal(
     recorded_at: str,
     cipher: Cipher | None = None,
 ) -> str:
-    """Encode an entry at its assigned version, and return its header's hash.
+    """Encode an entry at its assigned version, and return the hash of its header.
 
     `previous` is the hash of the header before it in its stream, `after` the `link` to the
-    record before it in the whole log; None where there is none, or the store cannot know.
-    `cipher` encrypts what was prepared for that.
+    record before it in the whole log; None if there is none, or the store cannot know.
+    `cipher` encrypts the body of an entry that was prepared for encryption.
     """
     opening, body, context = append.opening, append.body, append.context
     if cipher is not None and append.key_id:
@@ -149,7 +149,7 @@ def link(stream: str, version: int, header_hash: str) -> bytes:
 
 
 def split(record: Record) -> tuple[bytes, bytes]:
-    """Return the header of a record, and what comes after it.
+    """Return the header of a record, and the rest.
 
     Raises:
         StoredFormatError: there is no header.
@@ -161,18 +161,18 @@ def split(record: Record) -> tuple[bytes, bytes]:
 
 
 def hash_of(header: bytes) -> str:
-    """Return the hash that the next record of the stream carries: SHA-256, hex."""
+    """Return the hash of a header, which the next record of the stream holds: SHA-256, hex."""
     return sha256(header).hexdigest()
 
 
 def is_intact(header: bytes) -> bool:
-    """Tell whether a header's own `check` holds."""
+    """Tell whether the `check` of a header matches."""
     checked, found, check = header.rpartition(_CHECK)
     return found == _CHECK and check == b'"%08x"}' % crc32(checked)
 
 
 def parse_header(header: bytes, stream: str, version: int) -> Header:
-    """Return what a header says.
+    """Return the fields of a header.
 
     Raises:
         StoredFormatError: it is damaged, or has another format.
@@ -184,14 +184,14 @@ def parse_header(header: bytes, stream: str, version: int) -> Header:
 
 
 def decode(record: Record, cipher: Cipher | None = None) -> Entry:
-    """Decode a record; `cipher` is the log's.
+    """Return the entry in a record; `cipher` is that of the log.
 
-    An event comes with `version` and `position`, without what its body says: `Content`. Of what
-    was erased comes what its header says.
+    An event has its `version` and `position`, but not its `Content`, which its provider reads
+    from the body. An erased entry has only what its header says.
 
     Raises:
-        StoredFormatError: it is damaged, has another format, or stands where it was
-            not written; or its body is encrypted, and its key is not there.
+        StoredFormatError: the record is damaged, has another format, or was written for another
+            place; or its body is encrypted, and the key is missing.
     """
     fields, stored = header_and_body(record)
     if isinstance(fields, EventHeader):
@@ -208,7 +208,7 @@ def decode(record: Record, cipher: Cipher | None = None) -> Entry:
 
 
 def decode_event(record: Record, cipher: Cipher | None = None) -> Event:
-    """Decode a record that holds an event; as `decode`."""
+    """Return the event in a record, decoded as by `decode`."""
     fields, _, body, context = event_parts(record, cipher)
     if body is None:
         return as_erased(event_of(fields, record, b"", None, NO_CONTENT))
@@ -218,9 +218,9 @@ def decode_event(record: Record, cipher: Cipher | None = None) -> Event:
 def event_parts(
     record: Record, cipher: Cipher | None = None
 ) -> tuple[EventHeader, Record, bytes | None, bytes | None]:
-    """Return what makes up an event: its header, its record, its body and its context.
+    """Return the parts of an event: its header, its record, its body and its context.
 
-    There is no body where it was erased.
+    The body is None if it was erased.
 
     Raises:
         StoredFormatError: as `decode`; or the record holds no event.
@@ -236,7 +236,7 @@ def event_parts(
 
 
 def header_and_body(record: Record) -> tuple[Header, bytes]:
-    """Return a record's header, decoded, and what follows it.
+    """Return the decoded header of a record, and the rest.
 
     Raises:
         StoredFormatError: as `decode`.
@@ -329,7 +329,7 @@ def _hash(body: bytes) -> str:
 def event_of(
     fields: EventHeader, record: Record, body: bytes, context: bytes | None, content: Content
 ) -> Event:
-    """Return a stored event; `content` is what its provider reads in its body."""
+    """Return a stored event; `content` is what its provider reads from its body."""
     return Event(
         fields.provider,
         fields.order_id,
@@ -367,7 +367,7 @@ def event_of(
 
 
 def _encodable(value: Any) -> Any:
-    """Return a copy with the lone surrogates in its texts escaped."""
+    """Return a copy whose texts have their lone surrogates escaped."""
     match value:
         case str():
             return value.encode("utf-8", "backslashreplace").decode()

@@ -1,4 +1,4 @@
-"""Records that are about no one order: what goes into their headers, and what is read there."""
+"""Converts control entries, which are about no single order, to and from record headers."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from lifecycle.log.header import (
 from lifecycle.log.item_record import utc
 
 ControlEntry = Redriven | Reviewed | Erased | Rules | Encrypted | Unmasked
-"""What is recorded about no one order."""
+"""An entry of the control stream, about no single order."""
 
 _Fields = (
     ControlFields | ReviewFields | ErasureFields | RulesFields | EncryptionFields | UnmaskingFields
@@ -44,10 +44,10 @@ Identity = tuple[str, str]
 
 
 def fields_of(entry: ControlEntry) -> tuple[_Fields, Identity]:
-    """Return what is stored of an entry, and what it is known by.
+    """Return the header fields of an entry, and its identity.
 
     Raises:
-        TypeError, ValueError, AttributeError: a field is not what it should be.
+        TypeError, ValueError, AttributeError: a field has a wrong type or value.
     """
     if isinstance(entry, Rules):
         return _rules_fields(entry), (rules_key(entry.provider), entry.fingerprint)
@@ -71,7 +71,7 @@ def fields_of(entry: ControlEntry) -> tuple[_Fields, Identity]:
 
 
 def entry_in(header: Bodiless) -> ControlEntry:
-    """Return what a header holds."""
+    """Return the entry in a header."""
     match header:
         case ReviewHeader():
             return Reviewed(header.subject, header.by, header.why, header.at)

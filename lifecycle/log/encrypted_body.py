@@ -1,9 +1,9 @@
-"""How body and context lie in an encrypted log: one ciphertext, which the header vouches for.
+"""Encrypts body and context of a record into one ciphertext, whose hash the header holds.
 
-    header: …,"sha256":<of the plain body>,…,"stored_sha256":<of what is stored>,"key_id":…
-    stored: nonce, then what AES-256-GCM makes of body + context
+    header: …,"sha256":<of the plain body>,…,"stored_sha256":<of the ciphertext>,"key_id":…
+    stored: nonce, then the AES-256-GCM ciphertext of body + context
 
-What arrives about an order that was erased is stored as its header alone.
+An event that arrives about an erased order is stored as its header alone.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ from lifecycle.log.header import EventHeader, ItemHeader, sections
 
 
 class Stored(NamedTuple):
-    """What is stored after a header, and the fields that vouch for it, as JSON."""
+    """What is stored after a header, and the header fields about it, as JSON."""
 
     body: bytes
     fields: bytes
 
 
 class Plain(NamedTuple):
-    """What was encrypted: a body, and a context if there is one."""
+    """A decrypted body, and its context if there is one."""
 
     body: bytes
     context: bytes | None
 
 
 def encrypted(append: Append, cipher: Cipher) -> Stored:
-    """Return what is to be stored of a body and its context.
+    """Return a body and its context encrypted, as they are stored.
 
     Raises:
         UnknownKeyError: there is no key for it.
@@ -50,11 +50,11 @@ def encrypted(append: Append, cipher: Cipher) -> Stored:
 def decrypted(
     fields: EventHeader | ItemHeader, record: Record, stored: bytes, cipher: Cipher | None
 ) -> Plain | None:
-    """Return what was stored encrypted; None where it was erased.
+    """Return the decrypted body and context; None if they were erased.
 
     Raises:
-        UnknownKeyError: nobody erased it, but its key is not there.
-        StoredFormatError: there are no keys, or it is not what was encrypted.
+        UnknownKeyError: it was not erased, but its key is missing.
+        StoredFormatError: the log was opened without keys, or the ciphertext is not of this place.
     """
     stream, version, key_id = record.stream, record.version, fields.key_id or ""
     if cipher is None:
@@ -71,5 +71,5 @@ def decrypted(
 
 
 def _about(stream: str, key: str, digest: str) -> bytes:
-    """Return what a ciphertext is bound to: it cannot stand in another record's place."""
+    """Return the associated data of a ciphertext, which binds it to the place of its record."""
     return f"{stream}\n{key}\n{digest}".encode("utf-8", "backslashreplace")

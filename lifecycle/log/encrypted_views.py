@@ -1,8 +1,8 @@
-"""Stored views of an encrypted log: the words of each encrypted with the key of its order.
+"""Stored views of an encrypted log: the body of each is encrypted with the key of its order.
 
-So what an erasure destroys is gone from them too, whoever writes them at that moment. A view whose
-words cannot be read is empty, and folded anew by whoever asks. That of an erased order holds
-nothing to hide, and is stored as it is.
+So an erasure makes them unreadable too, even those being written at that moment. A view that
+cannot be decrypted has an empty body, and its readers fold the order again. The view of an erased
+order holds no personal data and is stored plain.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _ENCRYPTED: Final = b"\x01"
 
 
 class EncryptedViews(ViewStore):
-    """A `ViewStore` that hands plain views to its caller, and encrypted ones to `store`."""
+    """A `ViewStore` that takes and returns plain views, and keeps encrypted ones in `store`."""
 
     def __init__(self, store: ViewStore, cipher: Cipher) -> None:
         self._store = store
@@ -43,7 +43,7 @@ class EncryptedViews(ViewStore):
         self._store.create()
 
     def generations(self, provider: str) -> list[Generation]:
-        """Return what is kept of a provider, oldest first."""
+        """Return the generations of a provider, oldest first."""
         return self._store.generations(provider)
 
     def begin(self, new: Generation) -> bool:
@@ -88,9 +88,9 @@ class EncryptedViews(ViewStore):
         key_id, about = _key_of(generation, view)
         try:
             body = self._cipher.encrypt(key_id, view.body, about)
-        except LookupError:  # the key store is not the one that the order was written with
+        except LookupError:  # this is not the key store that the order was written with
             body = None
-        # What was folded just before its order was erased is not kept.
+        # A view folded just before its order was erased is stored empty.
         return view._replace(body=b"" if body is None else _ENCRYPTED + body)
 
     def _decrypted(self, generation: Generation, found: Sequence[StoredView]) -> list[StoredView]:

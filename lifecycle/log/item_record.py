@@ -1,4 +1,4 @@
-"""What is stored of a quarantined item beside its body, and what it is read as again."""
+"""Converts quarantined items to and from record headers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lifecycle.core.event import NO_HEADERS, Arrival, Unreadable
 from lifecycle.log.header import FORMAT, ItemFields, ItemHeader
 
 ERASED: Final = "erased"
-"""The reason of an item whose body was erased: why it could not be read no longer matters."""
+"""The reason of an item whose body was erased; it replaces the first reason."""
 
 _ERASED_DETAIL: Final = "what came was erased; the log says when and why"
 
@@ -29,7 +29,7 @@ def utc(time: datetime) -> datetime:
 
 
 def item_fields(item: Unreadable, sha256: str, context_sha256: str | None) -> ItemFields:
-    """Return what is known of an item before it has a place."""
+    """Return the header fields of an item, before it has a place in the log."""
     fields = ItemFields(
         v=FORMAT,
         provider=item.provider,
@@ -57,7 +57,7 @@ def item_of(fields: ItemHeader, body: bytes, context: bytes | None) -> Unreadabl
 
 
 def erased_item(fields: ItemHeader) -> Unreadable:
-    """Return what is left of an item that was erased."""
+    """Return an erased item: what its header says, without a body."""
     return item_of(fields, b"", None)._replace(reason=ERASED, detail=_ERASED_DETAIL)
 
 

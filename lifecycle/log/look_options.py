@@ -1,4 +1,4 @@
-"""How an order is looked at: as at, as of and log at a time, and by which rules."""
+"""Options for reading an order: as at, as of and log at a time, and by which rules."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from lifecycle.log.log_time import LogTime
 
 
 class LookOptions(TypedDict, total=False):
-    """As when an order is looked at, and by which rules; all may be combined.
+    """The time as of which an order is read, and the rules; all may be combined.
 
-    `as_at`: what was known then: received by that time, which whoever recorded an event gave.
+    `as_at`: what was known then, by the time of receipt, which the recording service gave.
     `as_of`: what was so then, by the provider's clock. `log_at`: what the log held then by its
-    own clock, or up to a position. Times need a zone. `rules`: "now", those of today, by
-    default; "then", the last ones recorded, up to `log_at` if that is given; how the fingerprint
-    of recorded ones begins, in 8 digits or more; or a `Definition`. Bodies are read by the
-    provider as it is now: the states and moves alone are those of the rules.
+    own clock, or up to a position. Times need a zone. `rules`: "now" for today's (the default);
+    "then" for the last recorded ones, up to `log_at` if that is given; the first 8 or more digits
+    of the fingerprint of recorded rules; or a `Definition`. The provider reads the bodies as it
+    does now: only states and moves are those of the rules.
     """
 
     as_at: datetime | None

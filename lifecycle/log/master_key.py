@@ -1,7 +1,7 @@
-"""The master key: keys of a log are wrapped with it, so that a copy of them alone opens nothing.
+"""The master key wraps the keys of a log: a copy of the wrapped keys alone decrypts nothing.
 
-It lies in a file of its own, one line a key; the last one wraps, and while it is rotated the one
-before it still unwraps. What is wrapped says by which.
+It is in a file of its own, one key in each line. The last key wraps; during a rotation the one
+before it still unwraps. A wrapped key names the master key that wrapped it.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ _MARK_BYTES: Final = 8
 _NONCE_BYTES: Final = 12
 
 Stamp = tuple[int, int, int]
-"""What tells one state of a file from all others."""
+"""Identifies one state of a file: inode, time of change and size."""
 
 
 class MasterKey:
-    """The master key in the file at `path`; a change of the file is noticed."""
+    """The master key in the file at `path`; it is read again when the file changes."""
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self._path = Path(path)
@@ -33,18 +33,18 @@ class MasterKey:
         self._keys: dict[bytes, bytes] = {}
 
     def make(self) -> None:
-        """Make a key at random, unless there is a file; its owner alone may read it."""
+        """Make the file with a random key, unless it exists; only its owner may read it."""
         if not self._path.exists():
             self._write([token_bytes(KEY_BYTES)], replace=False)
 
     def wrap(self, key_id: str, key: bytes) -> bytes:
-        """Return a key as it is kept."""
+        """Return a key wrapped, as it is stored."""
         keys = self._read()
         mark, nonce = next(reversed(keys)), os.urandom(_NONCE_BYTES)
         return mark + nonce + bytes(_aes(keys[mark]).encrypt(nonce, key, key_id.encode()))
 
     def unwrap(self, key_id: str, wrapped: bytes) -> bytes:
-        """Return a key that was wrapped.
+        """Return the key in a wrapped one.
 
         Raises:
             KeyStoreError: it was wrapped with another master key, or was changed.
@@ -61,18 +61,18 @@ class MasterKey:
             raise self._unusable("a key that it wrapped was changed") from None
 
     def add(self) -> None:
-        """Add a new key, which wraps from now on."""
+        """Add a new random key, which wraps from now on."""
         self._write([*self._read().values(), token_bytes(KEY_BYTES)])
 
     def drop_old(self) -> None:
-        """Keep the last key alone."""
+        """Remove all keys but the last."""
         self._write([[*self._read().values()][-1]])
 
     def _read(self) -> dict[bytes, bytes]:
-        """Return the keys by their marks, the one that wraps last.
+        """Return the keys by their marks; the last one wraps.
 
         Raises:
-            KeyStoreError: there is no such file, or it holds something else.
+            KeyStoreError: there is no such file, or it holds no master key.
         """
         try:
             found = self._path.stat()

@@ -1,4 +1,4 @@
-"""The rules that a log holds: by which definition orders were folded, and from where on."""
+"""The rules recorded in a log: by which definition orders were folded, from which position on."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LOG: Final = logging.getLogger("lifecycle.log")
 
 
 class RecordedRules(NamedTuple):
-    """Rules as they were recorded: what comes after their position was recorded under them."""
+    """Rules as they were recorded: later records of their provider were made under them."""
 
     record: Record
     recorded_at: datetime
@@ -30,7 +30,7 @@ class RecordedRules(NamedTuple):
 
 
 class ReturnedRules(NamedTuple):
-    """Rules that were recorded again: releases overlapped, or one was taken back."""
+    """Rules that were recorded again: releases overlapped, or one was rolled back."""
 
     provider: str
     fingerprint: str
@@ -59,8 +59,8 @@ def recorded_rules(log: Log, until: int | None = None) -> dict[str, list[Recorde
 def returned_rules(recorded: Mapping[str, Sequence[RecordedRules]]) -> Iterator[ReturnedRules]:
     """Yield the rules that were recorded again after others of their provider.
 
-    A process that recorded its rules once, and goes on after another release has recorded its
-    own, is not seen.
+    They do not show a process that recorded its rules once and kept running after another release
+    recorded other rules.
     """
     for provider in sorted(recorded):
         seen: set[str] = set()

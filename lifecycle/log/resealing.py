@@ -1,4 +1,4 @@
-"""A plain record sealed anew for an encrypted log: the same facts, under a chain of their own."""
+"""Seals plain records again for an encrypted log: the same facts in a new hash chain."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _OF_THE_BODY: Final = ("stored_sha256", "key_id", "context_sha256")
 class Resealer:
     """Seals the records of a plain log one after the other; remembers the end of each stream.
 
-    `linked` tells that each record names the one before it in the whole log.
+    With `linked`, each record names the one before it in the whole log.
     """
 
     def __init__(self, cipher: Cipher, *, linked: bool) -> None:
@@ -30,10 +30,10 @@ class Resealer:
         self._after: bytes | None = None
 
     def reseal(self, records: Iterable[Record]) -> Iterator[Record]:
-        """Yield some records sealed anew; their keys are in the store before the first comes.
+        """Yield records sealed again; before the first, all their keys are in the key store.
 
         Raises:
-            StoredFormatError: one is damaged.
+            StoredFormatError: a record is damaged.
             KeyStoreError: the key store failed.
         """
         appends = [_prepared(record) for record in records]
@@ -45,7 +45,7 @@ class Resealer:
             yield Record(append.stream, append.version, append.topic, 0, append.state)
 
     def pass_by(self, record: Record) -> None:
-        """Take in a record that was sealed anew before."""
+        """Take note of a record that an earlier run sealed again."""
         self._note(record.stream, record.version, hash_of(split(record)[0]))
 
     def _note(self, stream: str, version: int, hashed: str) -> None:
@@ -54,10 +54,10 @@ class Resealer:
 
 
 def facts_of(record: Record) -> tuple[str, int, str, dict[str, Any]]:
-    """Return what a record and its resealed twin have in common.
+    """Return what a plain record and its resealed form have in common.
 
     Raises:
-        StoredFormatError: it is damaged.
+        StoredFormatError: the record is damaged.
     """
     header, _ = split(record)
     parse_header(header, record.stream, record.version)
@@ -70,7 +70,7 @@ def facts_of(record: Record) -> tuple[str, int, str, dict[str, Any]]:
 def _prepared(record: Record) -> tuple[Append, str]:
     raw, stored = split(record)
     header = parse_header(raw, record.stream, record.version)
-    # Byte for byte: of some fields the hash is told elsewhere.
+    # Byte for byte: other records hold hashes of some fields.
     opening, _, placed = raw.rpartition(_PLACED)
     recorded_at = placed.partition(b'"')[0].decode()
     body, context = sections(header, stored)

@@ -1,4 +1,4 @@
-"""What stored records say of erasures: which keys were destroyed, and of which order."""
+"""Reads the erasures in a log: which keys were destroyed, and of which order."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lifecycle.log.header import ErasureHeader
 
 
 def erasure_in(record: Record) -> ErasureHeader | None:
-    """Return the erasure that a record tells of; None if it tells of none, or cannot be read."""
+    """Return the erasure in a record; None if it holds none, or cannot be read."""
     if record.topic != ErasureHeader.topic:
         return None
     try:
@@ -22,11 +22,11 @@ def erasure_in(record: Record) -> ErasureHeader | None:
 
 
 def key_ids_erased(records: Iterable[Record]) -> list[str]:
-    """Return the ids of the keys that records say were destroyed."""
+    """Return the ids of the keys that the erasures among records destroyed."""
     return [found.key_id for found in map(erasure_in, records) if found is not None]
 
 
 def stream_about(record: Record) -> str:
-    """Return the stream that a record changes something of: of an erasure that of the order."""
+    """Return the stream that a record changes: for an erasure, that of the erased order."""
     found = erasure_in(record)
     return record.stream if found is None else found.stream

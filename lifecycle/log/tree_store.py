@@ -1,6 +1,6 @@
 """The port to the Merkle tree beside the log, and to the checkpoints that were signed over it.
 
-The tree is kept in tiles: up to 256 neighboring hashes of one level, 8 levels of the tree apart.
+The tree is stored in tiles: up to 256 neighboring hashes of one level, 8 levels of the tree apart.
 Level 0 holds the leaves, one for each record in the order of positions.
 """
 
@@ -11,7 +11,7 @@ from typing import NamedTuple, Protocol
 
 
 class Tile(NamedTuple):
-    """Neighboring hashes, one after the other; `position` is that of the last record below."""
+    """Neighboring hashes of one level; `position` is that of the last record below them."""
 
     level: int
     number: int
@@ -20,7 +20,7 @@ class Tile(NamedTuple):
 
 
 class Signed(NamedTuple):
-    """A checkpoint as it was signed, and over how many records."""
+    """A signed checkpoint, and the number of records it covers."""
 
     size: int
     note: str
@@ -30,26 +30,26 @@ class TreeStore(Protocol):
     """Tiles and checkpoints. Every method raises `StoreError`."""
 
     def last(self, level: int) -> Tile | None:
-        """Return the last tile of a level, None if there is none."""
+        """Return the last tile of a level; None if there is none."""
         ...
 
     def tile(self, level: int, number: int) -> Tile | None:
-        """Return one tile, None if it is not there."""
+        """Return one tile; None if it does not exist."""
         ...
 
     def around(self, position: int) -> Tile | None:
-        """Return the first tile of leaves that reaches to a position, None if none does."""
+        """Return the first tile of leaves that reaches a position; None if none does."""
         ...
 
     def extend(self, before: int, tiles: Sequence[Tile]) -> bool:
-        """Keep tiles in one transaction; False if the tree no longer ended at `before`.
+        """Store tiles in one transaction; False if the tree no longer ended at `before`.
 
-        The first is the tile of leaves that the tree ended in, or the next one.
+        The first is the last tile of leaves of the tree, extended, or the next one.
         """
         ...
 
     def keep(self, signed: Signed) -> None:
-        """Keep a checkpoint, instead of another one of the same size."""
+        """Store a checkpoint; it replaces one of the same size."""
         ...
 
     def checkpoints(self, after: int, at_most: int) -> list[Signed]:
@@ -57,5 +57,5 @@ class TreeStore(Protocol):
         ...
 
     def last_checkpoint(self) -> Signed | None:
-        """Return the checkpoint over the most records, None if there is none."""
+        """Return the checkpoint over the most records; None if there is none."""
         ...

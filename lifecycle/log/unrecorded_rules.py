@@ -1,10 +1,11 @@
-"""The rules that an opening of the log has still to record, each before the first event they judge.
+"""Declared rules that this process has not recorded yet: each is recorded before its first event.
 
-    declare ─→ unrecorded ─→ the first event of their provider is committed ─→ recorded, or found
-                                in its transaction, before it                  to be the last there
+    declare ─→ unrecorded ─→ a first event of the provider is committed ─→ recorded before it in
+                                                                           the same transaction
 
-Whether the last rules of the provider are the same is decided as duplicates are: against the
-control stream, by the writer, so that of several processes one records them.
+Rules that equal the last recorded ones of the provider are a duplicate, and nothing is written.
+The writer decides this against the control stream, so exactly one of several processes records
+them.
 """
 
 from __future__ import annotations
@@ -31,11 +32,11 @@ DISTRIBUTION: Final = "order-lifecycle"
 
 
 _Rules = tuple[str, DeclaredRules]
-"""A provider, and its rules."""
+"""The name of a provider, and its rules."""
 
 
 class UnrecordedRules:
-    """What was declared and not recorded yet, by the beginning of the streams that it judges."""
+    """The declared rules that are not recorded yet, by the prefix of their provider's streams."""
 
     def __init__(self) -> None:
         self.streams: tuple[str, ...] = ()
@@ -44,20 +45,20 @@ class UnrecordedRules:
         self._done: dict[str, _Rules] = {}
 
     def declare(self, rules: Mapping[str, DeclaredRules]) -> None:
-        """Have these rules recorded, in place of those declared before, if they are new."""
+        """Declare the rules to record, in place of those declared before."""
         declared = {storable(f"{ORDERS}{name}:"): (name, each) for name, each in rules.items()}
         with self._lock:
             self._declared = declared
             self.streams = tuple(s for s, each in declared.items() if self._done.get(s) != each)
 
     def batches_before(self, group: Sequence[Batch]) -> list[Batch]:
-        """Return what has to be committed before a group, in the same transaction."""
+        """Return the batches of rules to commit before a group, in the same transaction."""
         named = [append.stream for batch in group for append in batch.appends]
         first = [each for each in self.streams if any(name.startswith(each) for name in named)]
         return [batch for streams in first for batch in self._batches(streams)]
 
     def settle(self, streams: str, rules: _Rules) -> None:
-        """Take it that the rules are recorded, or cannot be."""
+        """Take these rules off the list: they are recorded, or cannot be."""
         with self._lock:
             self._done[streams] = rules
             if self._declared.get(streams) == rules:
@@ -76,7 +77,7 @@ class UnrecordedRules:
 
 
 class _RulesBatch(Batch):
-    """A batch that nobody waits for."""
+    """A batch that no caller waits for."""
 
     __slots__ = ("_settled",)
 
@@ -90,12 +91,12 @@ class _RulesBatch(Batch):
 
     def settle(self, error: Exception | None = None) -> None:
         super().settle(error)
-        if error is not None:  # the end of the control stream is damaged: facts are stored even so
+        if error is not None:  # the control stream ends damaged: events are stored all the same
             LOG.error("rules are not recorded: %s", error)
         self._settled()
 
     def wake(self) -> None:
-        """Do nothing: nobody sleeps."""
+        """Do nothing: no caller waits."""
 
 
 @lru_cache(maxsize=64)
@@ -106,7 +107,7 @@ def _as_entry(provider: str, declared: DeclaredRules) -> Rules:
 
 
 def _schema(definition: Definition) -> str | None:
-    """Return the JSON schema of a provider's details; None where the model has none."""
+    """Return the JSON schema of a provider's details; None if the model has none."""
     try:
         return canonical(definition.details.model_json_schema()).decode()
     except Exception as raised:  # noqa: BLE001 - a provider's own types may raise anything

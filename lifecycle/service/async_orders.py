@@ -1,6 +1,6 @@
-"""The same orders for coroutines: the same names, awaited, on the same engine.
+"""The orders of one log for asyncio: the same names as `Orders`, awaited, on the same engine.
 
-Concurrent tasks share one commit; no call takes a thread of its own.
+Concurrent tasks share one commit, and recording starts no thread of its own.
 """
 
 from __future__ import annotations
@@ -60,17 +60,17 @@ _BATCH: Final = 500
 
 
 class _NotEntered:
-    """Stands where service and log will be, so that a forgotten `async with` is told."""
+    """Stands in for service and log until they are open, so that a missing `async with` raises."""
 
     def __getattr__(self, name: str) -> NoReturn:
         raise NotEnteredError
 
 
 class AsyncOrders(Writes[Awaitable[AsyncReceipt]], ErasesAsync):
-    """Every order of one log, for coroutines of one event loop.
+    """Every order of one log, for the tasks of one event loop.
 
-    Made by `lifecycle.connect_async`. Recording folds nothing: where you want to know what
-    changed, `await receipt.folded()`, and `change` and `view` are there.
+    Made by `lifecycle.connect_async`. Recording folds nothing: to learn what changed, first
+    `await receipt.folded()`, then read its `change` and `view`.
     """
 
     def __init__(
@@ -97,7 +97,7 @@ class AsyncOrders(Writes[Awaitable[AsyncReceipt]], ErasesAsync):
 
     @property
     def is_open(self) -> bool:
-        """Whether they were entered, and may be used."""
+        """Whether `async with` was entered."""
         return isinstance(self._service, OrderService)
 
     async def __aenter__(self) -> Self:
@@ -122,12 +122,12 @@ class AsyncOrders(Writes[Awaitable[AsyncReceipt]], ErasesAsync):
 
     @property
     def views(self) -> StoredViews:
-        """The stored views; as `Orders.views`. Its calls wait: use `asyncio.to_thread`."""
+        """The stored views; as `Orders.views`. Its calls block: use `asyncio.to_thread`."""
         return self._service.views
 
     @property
     def letters(self) -> DeadLetters:
-        """What was not delivered, and what was; as `Orders.letters`. Its calls wait, as `views`."""
+        """What is not delivered, and what is; as `Orders.letters`. Its calls block, as `views`."""
         return DeadLetters(self.log.feeds, self._clock)
 
     async def close(self) -> None:
@@ -143,7 +143,7 @@ class AsyncOrders(Writes[Awaitable[AsyncReceipt]], ErasesAsync):
         received_at: datetime | None = None,
         context: Context = None,
     ) -> Sent[Awaitable[AsyncReceipt]]:
-        """Return a create request that is durable; as `Orders.begin_request`."""
+        """Return a create request that is stored durably; as `Orders.begin_request`."""
         while True:
             event, version = await asyncio.to_thread(
                 self._service.next_request, order_id, body, received_at, context
@@ -158,7 +158,7 @@ class AsyncOrders(Writes[Awaitable[AsyncReceipt]], ErasesAsync):
     async def begin_operation(
         self, order_id: str | int, operation: str, body: Body = None, **kept: Unpack[Kept]
     ) -> SentOperation[Awaitable[AsyncReceipt]]:
-        """Return the request of an operation, durable; as `Orders.begin_operation`."""
+        """Return the request of an operation, stored durably; as `Orders.begin_operation`."""
         choose = partial(self._service.next_operation, order_id, operation, body, **kept)
         while True:
             event, version = await asyncio.to_thread(choose)
@@ -178,7 +178,7 @@ class AsyncOrders(Writes[Awaitable[AsyncReceipt]], ErasesAsync):
     async def record_many(
         self, recordings: Iterable[Line], *, first_line: int = 1
     ) -> list[AsyncReceipt]:
-        """Record many recordings, a commit per few hundred; as `Orders.record_many`."""
+        """Record many recordings, a few hundred in each commit; as `Orders.record_many`."""
         receipts: list[AsyncReceipt] = []
         lines = checked_lines(recordings, first_line)
         while batch := list(islice(lines, _BATCH)):
@@ -234,7 +234,7 @@ class AsyncOrders(Writes[Awaitable[AsyncReceipt]], ErasesAsync):
                 yield view
 
     async def stats(self, *, on_progress: Callable[[int], object] | None = None) -> LogStats:
-        """Return the whole log in figures; as `Orders.stats`."""
+        """Return figures of the whole log; as `Orders.stats`."""
         if on_progress is not None:
             check_callable("on_progress", on_progress)
         tally = self._service.tally()
@@ -275,8 +275,8 @@ class AsyncOrders(Writes[Awaitable[AsyncReceipt]], ErasesAsync):
     ) -> AsyncSubscription:
         """Return a named reader of the changes, its handler awaited; as `Orders.subscription`.
 
-        With `exactly_once` the handler gets the driver's own connection, which is not awaited:
-        keep to short statements, or run longer ones by `asyncio.to_thread`.
+        With `exactly_once` the handler gets the driver's connection, whose calls block: keep to
+        short statements, or run longer ones with `asyncio.to_thread`.
         """
         policy = DeliveryPolicy(exactly_once, attempts, pause, timeout, after)
         subscription = Subscription(
@@ -291,16 +291,16 @@ class AsyncOrders(Writes[Awaitable[AsyncReceipt]], ErasesAsync):
         overdue_after: timedelta | None = None,
         now: datetime | None = None,
     ) -> list[AttentionItem]:
-        """Return what wants a person's attention; as `Orders.attention`."""
+        """Return what needs a person's attention; as `Orders.attention`."""
         look = partial(self._service.attention, overdue_after, now, include_reviewed=all)
         return await asyncio.to_thread(look)
 
     async def figures(self) -> Figures:
-        """Return what a monitor watches; as `Orders.figures`."""
+        """Return the figures for a monitor; as `Orders.figures`."""
         return await asyncio.to_thread(self._service.figures)
 
     async def review(self, subject: AttentionItem | str, *, by: str, why: str) -> bool:
-        """Record that somebody looked at something; as `Orders.review`."""
+        """Record that a person has dealt with an item of attention; as `Orders.review`."""
         review = await asyncio.to_thread(self._service.review, subject, by, why)
         return (await self.log.append_async(review)).outcome is Outcome.APPENDED
 
@@ -337,7 +337,7 @@ class AsyncOrders(Writes[Awaitable[AsyncReceipt]], ErasesAsync):
     async def _read_apart(
         self, read: Callable[[], Entries], expected_version: int | None, admit: Admit | None
     ) -> AsyncReceipt:
-        """Read in a thread what is costly, or is looked at before it is recorded."""
+        """Record a body that is read in a thread: it is costly, or `admit` decides on it first."""
         loop = asyncio.get_running_loop()
         entries = await loop.run_in_executor(self._reader, read)
         if admit is not None:

@@ -159,16 +159,16 @@ class Erases:
     _erasure: Erasure
 
     def erase(self, order_id: str | int, *, reason: str, by: str = "") -> bool:
-        """Make what was sent and received about an order unreadable, for good.
+        """Make all that was sent and received about an order unreadable, for good.
 
-        What came of it in the quarantine too. Its view is then what the headers of its events
-        say, and `erased`; what arrives later is stored as header and hashes alone. `by` and
-        `reason` are kept in the log. False: it was erased before, which stays.
+        This includes its items in the quarantine. Its view then shows only what the headers of
+        its events say, and is marked `erased`; of later events only headers and hashes are stored.
+        `by` and `reason` are kept in the log. Returns False if it was erased before.
 
         Raises:
-            UnknownOrderError: nothing is stored about it.
+            UnknownOrderError: nothing is stored about the order.
             KeyStoreError: the log is plain, or the key store failed: then erase again.
-            InvalidArgumentError: `reason` or `by` is of no use.
+            InvalidArgumentError: `reason` or `by` is empty, too long or not printable.
         """
         return self._erased(self._erasure.of_order(order_id, reason, by))
 
@@ -188,7 +188,7 @@ class Erases:
 
 
 class ErasesAsync:
-    """The calls that erase, for coroutines."""
+    """The calls that erase, for asyncio."""
 
     log: Log
     _erasure: Erasure

@@ -1,4 +1,4 @@
-"""What a monitor watches of one log, in figures."""
+"""The figures of one log for a monitor."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ HEARD_WITHIN: Final = timedelta(days=1)
 
 
 class Figures(NamedTuple):
-    """What a monitor watches.
+    """The figures of one log for a monitor.
 
-    `late` are the events that were recorded after one that they precede, `missing` the states
-    that no event named, both of orders heard of within a day. `feeds` are the subscriptions,
-    their dead letters counted without those reviewed; `end` is the last position. `views_lag`
-    counts the records that stored views lack, None without any. `attention` counts by kind
-    what nobody reviewed. `oldest_waiting` is in seconds: how long the order waits that waits
-    longest for anybody but us.
+    `late` counts the events that were recorded after an event they precede, `missing` the states
+    that no event named; both cover the orders with an event in the last day. `feeds` are the
+    subscriptions, without reviewed dead letters; `end` is the last position. `views_lag` counts
+    the records that the stored views lack; None without stored views. `attention` counts the
+    unreviewed items by kind. `oldest_waiting` is how many seconds the oldest order has waited for
+    the provider.
     """
 
     late: int

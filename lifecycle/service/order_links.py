@@ -1,11 +1,11 @@
-"""Matches quarantined items to orders by the provider's own id, where they name nothing else.
+"""Matches quarantined items to orders by the provider's own id, if they name no order id.
 
     unlinked item ─→ exactly one order has that id ─→ its events
                   └→ none: it waits in the quarantine    several: it stays there, for a person
     a link is committed, or the log is opened ─→ the items that wait for it are read again
 
-An item is looked up once more after it was stored: a link that was committed meanwhile could not
-have found it.
+An item is looked up again after it was stored, since a link committed just before could not have
+found it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from lifecycle.log.link_store import OrderLink, links_of
 from lifecycle.service.arrival_reader import Entries
 
 Reference = tuple[str, str]
-"""A provider, and an id of its own by which an item names its order."""
+"""A provider, and its own id, by which an item names its order."""
 
 Stored = tuple[Record, Unreadable]
 """The record of a quarantined item, and the item."""
@@ -34,7 +34,7 @@ _MOST_SETTLED: Final = 10_000
 
 
 class OrderLinks:
-    """Resolves what waits for a link; reads, and never appends."""
+    """Resolves the items that wait for a link; reads, and never appends."""
 
     def __init__(self, log: Log, providers: Mapping[str, Recognizer]) -> None:
         self._log = log
@@ -43,7 +43,7 @@ class OrderLinks:
         self._settled: set[OrderLink] = set()
 
     def resolve(self, entries: Entries) -> Entries:
-        """Return what an unlinked body says by today's links; other entries as they are."""
+        """Return the entries of an unlinked body by the links stored now; others unchanged."""
         item = entries[-1]
         provider = self._recognizer_of(item)
         if provider is None or not isinstance(item, Unreadable) or item.arrival is None:
@@ -51,16 +51,17 @@ class OrderLinks:
         return provider.recognize_all(item.arrival, partial(self._log.links.orders, item.provider))
 
     def with_current_reason(self, item: Unreadable) -> Unreadable:
-        """Return an item with today's reason: two orders may have its id by now."""
+        """Return an item with its reason as of now: two orders may have its id by now."""
         now = self.resolve((item,))[-1]
         if not isinstance(now, Unreadable):
             return item
         return item._replace(reason=now.reason, detail=now.detail)
 
     def unblocked_by(self, entries: Iterable[Event | Unreadable]) -> Iterator[Stored]:
-        """Yield the items of which an id leads to exactly one order, now that these are stored.
+        """Yield the items that, with these entries stored, lead to exactly one order.
 
-        Append each item's events before the next is taken: items that wait for their links follow.
+        Append the events of each item before you take the next: items that wait for their links
+        follow.
         """
         wanted, told = set[Reference](), set[OrderLink]()
         for entry in entries:
@@ -74,12 +75,12 @@ class OrderLinks:
             self._settle(told)
 
     def resolvable(self) -> Iterator[Stored]:
-        """Yield all items of which an id leads to exactly one order."""
+        """Yield all items with an id that leads to exactly one order."""
         if self._log.links.page(None, 1):
             yield from self._linked(self._waiting.references())
 
     def _settle(self, told: AbstractSet[OrderLink]) -> None:
-        """Remember links that were processed: what comes later finds them in the index."""
+        """Remember processed links: items that come later find them in the index."""
         if len(self._settled) > _MOST_SETTLED:
             self._settled = set()
         self._settled |= told
@@ -119,7 +120,7 @@ class OrderLinks:
 
 
 class _WaitingItems:
-    """The unlinked items of one log by what they wait for, followed as the log grows."""
+    """The unlinked items of one log by the ids they wait for, updated as the log grows."""
 
     def __init__(self, log: Log, references: Callable[[Unreadable], set[Reference]]) -> None:
         self._log = log
@@ -156,4 +157,4 @@ class _WaitingItems:
             try:
                 yield record, decode(record, self._log.cipher)
             except StoredFormatError:
-                continue  # verify, and whoever lists the quarantine, report it
+                continue  # verify and the list of the quarantine report it

@@ -1,4 +1,4 @@
-"""What a caller gets for recording something: what became of it, and what changed."""
+"""The receipt for something recorded: its outcome, and what it changed."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ R = TypeVar("R", bound="Receipt")
 
 
 class Folds(Protocol):
-    """Whoever can fold what was appended."""
+    """Folds what was appended."""
 
     def change(self, event: Event, appended: Append) -> Change | None:
         """Return what an event changed; None when neither status nor path changed."""
         ...
 
     def view(self, event: Event, appended: Append) -> OrderView | None:
-        """Return the view that an event made, of a duplicate the one now."""
+        """Return the view as of an event; for a duplicate, the view now."""
         ...
 
 
 class Receipt:
-    """What became of one thing that was recorded. It is durable already.
+    """The outcome of one thing that was recorded; it is durable already.
 
-    `change` and `view` are folded when first read, at the version that this event made:
-    later events do not show in them. Pickling and copying read them first: what arrives in
-    another process is whole, and asks no log. `others` are the receipts for what else the same
-    body held, where it held several events; `linked` those for what waited in the quarantine for
-    a link that this told, and was recorded with it: of several at once the last has them.
+    `change` and `view` are folded when first read, at the version of this event: later events do
+    not show in them. Pickling and copying read them first, so a copy in another process is
+    complete and needs no log. `others` are the receipts for the further events of the same body.
+    `linked` are those for quarantined items that waited for a link in this event and were
+    recorded with it; of receipts made at once, the last one has them.
     """
 
     __slots__ = ("_appended", "_change", "_folds", "_view", "event", "linked", "others")
@@ -58,12 +58,12 @@ class Receipt:
 
     @property
     def position(self) -> int:
-        """The place in the whole log; of a duplicate, where the first copy stands."""
+        """The place in the whole log; for a duplicate, that of the first copy."""
         return self._appended.position
 
     @property
     def version(self) -> int:
-        """The place in the stream, from 1; of a duplicate, where the first copy stands."""
+        """The place in the stream, from 1; for a duplicate, that of the first copy."""
         return self._appended.version
 
     @property
@@ -76,16 +76,16 @@ class Receipt:
 
     @property
     def view(self) -> OrderView | None:
-        """The order's view; None when the thing was quarantined."""
+        """The view of the order; None if the body was quarantined."""
         if self._change is UNSET:
-            _ = self.change  # the step from the view before, which is still at hand
+            _ = self.change  # first, while the view before this event is still cached
         if self._view is UNSET:
             event, view = self.event, self._folds.view
             self._view = view(event, self._appended) if isinstance(event, Event) else None
         return self._view
 
     def whole(self) -> Iterator[Self]:
-        """Yield this receipt, and every other that came of the same body."""
+        """Yield this receipt, and every other one for the same body."""
         yield self
         for other in (*self.others, *self.linked):
             yield from other.whole()
@@ -102,7 +102,7 @@ class Receipt:
 
 
 class _NotFolded:
-    """Stands where something folds, until that was awaited."""
+    """Refuses to fold until `folded` was awaited."""
 
     def change(self, _event: Event, _appended: Append) -> NoReturn:
         raise NotFoldedError
@@ -111,11 +111,11 @@ class _NotFolded:
 
 
 class AsyncReceipt(Receipt):
-    """The receipt of `AsyncOrders`: `change` and `view` are there once `folded` was awaited.
+    """The receipt of `AsyncOrders`: await `folded` before you read `change` and `view`.
 
-    Folding may have to read the order's rows, which no property does in an event loop: before
-    it was awaited they raise `NotFoldedError`, for every order alike, so that a test shows it.
-    What was quarantined has neither, and nothing to wait for.
+    Folding may read the order's rows, which a property must not do in an event loop. Before
+    `folded` was awaited they always raise `NotFoldedError`, so that a test shows it. A quarantined
+    body has neither, and needs no waiting.
     """
 
     __slots__ = ("_awaited",)
@@ -125,8 +125,8 @@ class AsyncReceipt(Receipt):
         self._awaited = folds
 
     async def folded(self) -> Self:
-        """Return this receipt with `change` and `view` known; folds in a thread, and once."""
-        import asyncio  # noqa: PLC0415 - who awaits has it; nobody else waits for it
+        """Return this receipt with `change` and `view`; folds once, in a thread."""
+        import asyncio  # noqa: PLC0415 - sync callers need not load it
 
         if self._view is UNSET:
             waiting = Receipt(self.event, self._appended, self._awaited)
@@ -144,7 +144,7 @@ def receipts_of(
     receipt: Callable[[Event | Unreadable, Append], R],
     linked: tuple[R, ...] = (),
 ) -> list[R]:
-    """Return a receipt for each body, with those for what else it held; the last has `linked`."""
+    """Return a receipt for each body, with further events in `others`; the last has `linked`."""
     answers, receipts = iter(appended), []
     for entries in bodies:
         first, *others = [receipt(entry, next(answers)) for entry in entries]
@@ -163,9 +163,9 @@ DAMAGED: Final = "damaged"
 class QuarantineItem(FrozenValue):
     """Something that could not be read, and why.
 
-    `item` counts the quarantine's records from 1. `redriven` is the key of the event that
-    it became, None while it waits. `body` holds the bytes as they came. Of an item that is
-    `damaged` nobody knows provider or times, and `body` holds the whole stored record.
+    `item` counts the records of the quarantine from 1. `redriven` is the key of the event that
+    it became; None while it waits. `body` holds the bytes as they came. A `damaged` item has no
+    provider and no times, and its `body` holds the whole stored record.
     """
 
     item: int
@@ -187,9 +187,9 @@ class QuarantineItem(FrozenValue):
 def is_before(
     event: Event, *, as_at: datetime | None, as_of: datetime | None, until: int | None
 ) -> bool:
-    """Tell whether an event was known at `as_at`, had happened at `as_of`, and lies `until` there.
+    """Tell whether an event was known at `as_at`, had happened at `as_of`, and was stored by then.
 
-    `until` is a position of the log.
+    `until` is a position in the log.
     """
     if until is not None and (event.position is None or event.position > until):
         return False

@@ -23,10 +23,10 @@ R = TypeVar("R")
 
 
 class Writes(Generic[R]):
-    """The `record_*` calls; how an entry gets into the log is the subclass's matter.
+    """The `record_*` calls; a subclass appends the entries.
 
-    Each takes a `client`, who sent the thing, and a `context`, which is kept with it: outside
-    of its identity, so that of two copies the first one's stays.
+    Each takes a `client`, who sent the body, and a `context`, which is stored with it. Neither is
+    part of its identity: of two copies, those of the first stay.
     """
 
     _service: OrderService
@@ -65,9 +65,9 @@ class Writes(Generic[R]):
         operation: str | None = None,
         number: int | None = None,
     ) -> R:
-        """Record a create request whose attempt the caller keeps; see `begin_request`.
+        """Record a create request with an attempt that the caller counts; see `begin_request`.
 
-        With an `operation` it is the request of that, the `number`th; see `begin_operation`.
+        With `operation` it is the `number`th request of that operation; see `begin_operation`.
 
         Raises:
             InvalidArgumentError: an argument is of no use; bodies never raise.
@@ -100,14 +100,14 @@ class Writes(Generic[R]):
         client: str | None = None,
         context: Context = None,
     ) -> R:
-        """Record the response to a create request; `http_status` None: no answer came.
+        """Record the response to a create request; `http_status` is None if no answer came.
 
-        With `expected_version` it is recorded only while the order stands at that version
-        (`view.arrival.version`): of several who try, one succeeds.
+        With `expected_version` it is recorded only while the order is at that version
+        (`view.arrival.version`): exactly one of several callers succeeds.
 
         Raises:
-            InvalidArgumentError: an argument is of no use; bodies never raise.
-            VersionConflictError: the order does not stand at `expected_version`.
+            InvalidArgumentError: an argument is of no use; a body never raises.
+            VersionConflictError: the order is not at `expected_version`.
         """
         return self._arrived(
             "response",
@@ -139,8 +139,8 @@ class Writes(Generic[R]):
     ) -> R:
         """Record any other answer that shows the order: GET, update, stage, cancel, tip.
 
-        Pass `headers`: the `Date` header is the only time that a poll has. `attempt` is taken
-        for likeness alone: a poll never says anything about one. `operation` is what it answers.
+        Pass `headers`: the `Date` header is the only time that a poll has. `attempt` is accepted
+        for symmetry and ignored: a poll is about no attempt. `operation` names what it answers.
 
         Raises:
             InvalidArgumentError: an argument is of no use; bodies never raise.
@@ -172,11 +172,11 @@ class Writes(Generic[R]):
     ) -> R:
         """Record a callback as it came: pass the raw bytes of the HTTP body.
 
-        Answer the provider 2xx once this returns, whatever the outcome: a duplicate and
-        what cannot be read are stored facts, and sending them again helps nobody.
+        Answer the provider 2xx once this returns, whatever the outcome: duplicates and unreadable
+        bodies are known or stored, and sending them again does not help.
 
-        `admit` is called with the ids of the orders that the body is about, None for what cannot
-        be read: what it raises propagates, and nothing is recorded.
+        `admit` is called with the ids of the orders that the body is about, None for an unreadable
+        part. What it raises propagates, and nothing is recorded.
         """
         if admit is not None:
             check_callable("admit", admit)
@@ -211,9 +211,9 @@ class Sent(Generic[R]):
 
     @property
     def resumed(self) -> bool:
-        """Whether this very request was begun before and has had no answer.
+        """Whether this same request was begun before and has no answer.
 
-        It may have been sent already: ask the provider for the order before sending again.
+        It may have been sent already: ask the provider for the order before you send it again.
         """
         return self.receipt.outcome is Outcome.DUPLICATE
 
@@ -225,7 +225,7 @@ class Sent(Generic[R]):
         headers: Headers = None,
         received_at: datetime | None = None,
     ) -> R:
-        """Record the response to this request; durable when it returns."""
+        """Record the response to this request; it is durable at return."""
         return self._orders.record_response(
             self.order_id,
             http_status,
@@ -237,7 +237,7 @@ class Sent(Generic[R]):
         )
 
     def unanswered(self, *, received_at: datetime | None = None) -> R:
-        """Record that no answer came: nobody knows whether the order was made."""
+        """Record that no answer came: the provider may or may not have the order."""
         return self._orders.record_response(
             self.order_id,
             None,
@@ -274,7 +274,7 @@ class SentOperation(Generic[R]):
         headers: Headers = None,
         received_at: datetime | None = None,
     ) -> R:
-        """Record the answer; durable when it returns. Pass `headers`: they hold its time."""
+        """Record the answer; it is durable at return. Pass `headers`: they hold its time."""
         return self._orders.record_poll(
             self.order_id,
             http_status,
@@ -286,5 +286,5 @@ class SentOperation(Generic[R]):
         )
 
     def unanswered(self, *, received_at: datetime | None = None) -> R:
-        """Record that no answer came: nobody knows whether it was done."""
+        """Record that no answer came: the operation may or may not have been done."""
         return self.answered(None, received_at=received_at)

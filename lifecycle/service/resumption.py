@@ -1,4 +1,4 @@
-"""What `resume` takes and returns; the engine is handed in, as it talks to the provider."""
+"""The options and the result of `resume`; its engine is passed in, as it calls the provider."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Any, TypedDict
 
 
 class ResumeOptions(TypedDict, total=False):
-    """How `resume` goes about it.
+    """The options of `resume`.
 
-    `settle_after`: how long a request may be on its way; 60 seconds, never less than one
-    exchange of the client takes. `begun_within`: what was begun longer ago is only looked up,
-    never sent again; an hour. `at_once`: how many orders at a time; 4. `now`: the time; the
-    current one. `on_result`: is called with each order's id and `CreationOutcome`, from any
-    thread; what it raises is logged.
+    `settle_after`: how long a request may be on its way; 60 seconds by default, and never less
+    than one exchange of the client takes. `begun_within`: requests begun longer ago are only
+    looked up, never sent again; an hour by default. `at_once`: how many orders are handled at a
+    time; 4 by default. `now`: the time, by default the current one. `on_result`: is called with
+    the id and the `CreationOutcome` of each order, from any thread; what it raises is logged.
     """
 
     settle_after: timedelta
@@ -29,10 +29,10 @@ class ResumeOptions(TypedDict, total=False):
 class Resumed:
     """The result of one pass over the create requests whose outcome is not known.
 
-    Of those `begun`, `created` are at the provider, `correctable` were rejected, `refused`
-    ended otherwise, `unknown` still are so. `waiting` were left: something was heard of them
-    lately, measured by how long ago they were begun. `failed`: an error on our side, told by
-    `why`.
+    Of those `begun`, `created` are at the provider, `correctable` were rejected, `refused` ended
+    otherwise, and of `unknown` the outcome is still not known. `waiting` were left alone: something
+    about them arrived lately, compared with how long ago they were begun. `failed` met an error on
+    our side, which `why` names.
     """
 
     begun: int = 0
@@ -46,5 +46,5 @@ class Resumed:
 
     @property
     def ok(self) -> bool:
-        """Whether the outcome of all is known now."""
+        """Whether the outcome of every request is known now."""
         return not (self.unknown or self.waiting or self.failed)

@@ -1,7 +1,7 @@
-"""The keys of an encrypted log in a table, wrapped: in a file of their own, or beside the log.
+"""The wrapped keys of an encrypted log, in a table: in a file of their own, or beside the log.
 
-A key that was destroyed leaves its id with nothing behind it. Whoever writes holds the lock of all
-who write here, so that a rotation of the master key misses none.
+A destroyed key leaves its id with an empty value. All writers take one lock, so that a rotation
+of the master key misses no key.
 """
 
 from __future__ import annotations
@@ -54,14 +54,14 @@ class TableKeys(KeyStore):
 
     @retried
     def find(self, key_ids: Sequence[str]) -> Keys:
-        """Return the keys of these ids, as far as they are known."""
+        """Return the keys of these ids; unknown ids are left out."""
         if not self._is_there:
             self._is_there = self._database.holds(KEYS)
         return self._unwrapped(self._rows(key_ids)) if self._is_there else {}
 
     @retried
     def make(self, key_ids: Sequence[str]) -> Keys:
-        """Return the keys of these ids, made at random where an id is not known."""
+        """Return the keys of these ids, and make a random key for each unknown id."""
         found = self.find(key_ids)
         missing = [key_id for key_id in key_ids if key_id not in found]
         if not missing:
@@ -76,7 +76,7 @@ class TableKeys(KeyStore):
 
     @retried
     def destroy(self, key_ids: Sequence[str]) -> None:
-        """Destroy the keys of these ids; nothing of them is left in the files of the database."""
+        """Destroy the keys of these ids; the database files no longer hold them."""
         self.create()
         with self._database.overwriting() as (cursor, _):
             destroyed = [(key_id, _DESTROYED) for key_id in key_ids]
@@ -84,7 +84,10 @@ class TableKeys(KeyStore):
 
     @retried
     def rotate(self) -> int:
-        """Wrap every key with a new master key, and return how many; stopped, it is begun again."""
+        """Wrap every key with a new master key, and return how many.
+
+        If it was interrupted, call it again.
+        """
         self._master.add()
         with self._database.overwriting() as (cursor, _):
             rotated = self._rewrap(cursor)
@@ -108,7 +111,7 @@ class TableKeys(KeyStore):
         found: dict[str, bytes] = {}
         for start in range(0, len(key_ids), _SIZES[-1]):
             chunk = key_ids[start : start + _SIZES[-1]]
-            # The last is repeated: few different statements stay prepared.
+            # Padded with the last id, so that only a few different statements are prepared.
             size = next(size for size in _SIZES if size >= len(chunk))
             statement = _FIND + " OR ".join(["key_id = ?"] * size)
             padded = [*chunk, *([chunk[-1]] * (size - len(chunk)))]

@@ -1,8 +1,8 @@
-"""The file that the keys of an encrypted log lie in: SQLite again, but journaled for forgetting.
+"""The file with the keys of an encrypted log: SQLite, with settings that leave no old keys behind.
 
-A write-ahead file would keep what was overwritten until others overwrite it. Here a commit is on
-the disk when it returns, replaced values are zeroed in the file, and the journal is gone with
-the commit. Few write at a time, and readers ask once a key: one connection does.
+A write-ahead file would keep overwritten keys until they are overwritten themselves. Here a
+commit is on disk when it returns, replaced values are zeroed in the file, and the commit deletes
+the journal. Writes are few and each key is read once, so one connection is enough.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from lifecycle.log.stores.sqlite.schema import create_statements
 
 _SETTINGS: Final = (
     "PRAGMA journal_mode=DELETE",
-    "PRAGMA synchronous=EXTRA",  # the folder too, once the journal is gone from it
+    "PRAGMA synchronous=EXTRA",  # syncs the folder too, once the journal is deleted
     "PRAGMA secure_delete=ON",
     "PRAGMA fullfsync=ON",
     "PRAGMA temp_store=MEMORY",
@@ -33,7 +33,7 @@ _BUSY_SECONDS: Final = 1.0
 
 
 class KeyFile:
-    """The database of one key store; what `TableKeys` asks of it. Safe for threads and forks."""
+    """The database of one key store, as `TableKeys` uses it; safe for threads and forks."""
 
     def __init__(self, path: str, retry_timeout: float) -> None:
         self.url = path
@@ -42,19 +42,19 @@ class KeyFile:
         self._opened: _Opened | None = None
 
     def spelled(self, statement: str, index: str = "") -> str:
-        """Return a statement as it is."""
+        """Return a statement unchanged: it is SQLite's own."""
         del index
         return statement
 
     def holds(self, tables: Sequence[Table]) -> bool:
-        """Tell whether tables are all there; False where there is no file."""
+        """Tell whether all tables exist; False if there is no file."""
         if not Path(self.url).exists():
             return False
         found = {name for (name,) in self.ask("SELECT name FROM sqlite_master WHERE type='table'")}
         return found.issuperset(table.name for table in tables)
 
     def make(self, tables: Sequence[Table], transaction: Transaction) -> None:
-        """Make tables, unless they are there."""
+        """Make tables, unless they exist."""
         for statement in create_statements(tables):
             transaction.cursor.execute(statement)
 
@@ -65,7 +65,7 @@ class KeyFile:
 
     @contextmanager
     def writing(self, idle: float | None = None) -> Iterator[Transaction]:
-        """Yield a transaction that holds the lock of all who write; the file is made if need be."""
+        """Yield a transaction that holds the lock of all writers; the file is made if needed."""
         del idle
         with suppress(FileExistsError):
             os.close(os.open(self.url, os.O_CREAT | os.O_EXCL | os.O_RDWR, PRIVATE))
@@ -80,11 +80,11 @@ class KeyFile:
 
     @contextmanager
     def _lent(self) -> Iterator[sqlite3.Connection]:
-        """Yield the connection, for one thread at a time; after an error it is opened anew.
+        """Yield the connection to one thread at a time; after an error it is opened again.
 
         Raises:
             KeyStoreError: the file cannot be used.
-            TryAgainError: others wrote for too long.
+            TryAgainError: another process wrote for too long.
         """
         with self._lock:
             try:
