@@ -183,8 +183,17 @@ def _refuse(refused: Any) -> int:
         return USAGE
     sentence = message.strip().rstrip(".?").replace(". Did you", ": did you")
     sentence = sentence.replace("Value error, ", "")
-    warn(f"{path}: {sentence[:1].lower()}{sentence[1:]}; run: {path} --help")
+    advice = _after_the_command(refused, path) or f"run: {path} --help"
+    warn(f"{path}: {sentence[:1].lower()}{sentence[1:]}; {advice}")
     return USAGE
+
+
+def _after_the_command(refused: Any, path: str) -> str | None:
+    """Return what to do about an option of a command that stands before it."""
+    option, commands = getattr(refused, "option_name", None), getattr(_parser(), "commands", {})
+    is_known = any(option in each.opts for command in commands.values() for each in command.params)
+    is_early = path == "lifecycle" and is_known
+    return f"put it after the command: lifecycle COMMAND {option} ..." if is_early else None
 
 
 def _settle_stdout() -> None:

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import re
 import signal
-from collections.abc import Callable, Mapping
-from types import TracebackType
+from collections.abc import Callable, Iterator, Mapping
+from types import FrameType, TracebackType
 from typing import Any, Final
 
 from lifecycle.core.argument import type_name
@@ -18,6 +18,9 @@ from lifecycle.core.provider import JsonObject, Provider
 from lifecycle.errors import InvalidArgumentError
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+_FILE: Final = re.compile(r"[A-Za-z0-9_./-]{1,100}")
+_OURS: Final = "lifecycle.core."
 
 DetailsReader = Callable[[Kind, JsonObject], Mapping[str, Any]]
 
@@ -65,17 +68,44 @@ def raise_if_not_its_own(raised: BaseException) -> None:
         raise raised
 
 
+def place_of(raised: BaseException) -> str | None:
+    """Return the file and the line at which a provider's code raised; None where it has none.
+
+    The innermost line of the package whose code was called first: what that calls in turn, such
+    as a function of ours that it handed a wrong value, is where it went wrong, not why.
+    """
+    frames = [(trace.tb_frame, trace.tb_lineno) for trace in _traces(raised)]
+    own = [(_package(frame), frame.f_code, line) for frame, line in frames]
+    package = next((name for name, _, _ in own if name), None)
+    places = [(code, line) for name, code, line in own if package and name == package]
+    if not places:
+        return None
+    code, line = places[-1]
+    file = "/".join(str.__str__(code.co_filename).split("/")[-2:])
+    return f"{file}:{line}" if _FILE.fullmatch(file) else None
+
+
+def _package(frame: FrameType) -> str | None:
+    """Return the package of the code that a frame runs; None where it is this library's core."""
+    name = dict.get(frame.f_globals, "__name__")
+    if type(name) is not str or name.startswith(_OURS):
+        return None
+    return name.rpartition(".")[0] if name.startswith("lifecycle.") else name.partition(".")[0]
+
+
+def _traces(raised: BaseException) -> Iterator[TracebackType]:
+    trace: TracebackType | None = vars(BaseException)["__traceback__"].__get__(raised)
+    while trace is not None:
+        yield trace
+        trace = trace.tb_next
+
+
 def _is_from_a_signal(raised: BaseException) -> bool:
     """Tell whether one of the process's signal handlers raised this, in the middle of the call."""
     handlers = {
         getattr(signal.getsignal(number), "__code__", None) for number in signal.valid_signals()
     }
-    trace: TracebackType | None = vars(BaseException)["__traceback__"].__get__(raised)
-    while trace is not None:
-        if trace.tb_frame.f_code in handlers:
-            return True
-        trace = trace.tb_next
-    return False
+    return any(trace.tb_frame.f_code in handlers for trace in _traces(raised))
 
 
 def takes_tests(provider: Provider) -> bool:

@@ -6,14 +6,20 @@
     COURIER = leaves_of(Courier)
     read_leaves(COURIER, {"vehicle_type": "bicycle", "name": "..."})   # {"vehicle_type": "bicycle"}
 
-A field of a wrong type is left out and affects no other; unknown fields are ignored.
+A field of a wrong type is left out and affects no other; unknown fields are ignored. Where a
+body spells a field otherwise, or holds it in an inner object, its path says where it stands:
+
+    TASK = leaves_of(Task, short_id="shortId", notes="completionDetails.notes")
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, get_args
 
 from pydantic import BaseModel, ConfigDict
+
+from lifecycle.errors import InvalidArgumentError
 
 
 class Details(BaseModel):
@@ -39,23 +45,40 @@ def object_or_empty(value: object) -> dict[str, Any]:
     return value if type(value) is dict else {}
 
 
-Leaves = tuple[tuple[str, type], ...]
-"""Fields with the types that they must have."""
+def field_in(source: Mapping[str, Any], path: str) -> Any:
+    """Return what stands in a field, None where nothing does; `a.b` is the field `b` in `a`."""
+    name, _, inner = path.partition(".")
+    value = source.get(name)
+    if not inner:
+        return value
+    return field_in(value, inner) if type(value) is dict else None
 
 
-def leaves_of(model: type[BaseModel]) -> Leaves:
-    """Return (field, type) of each field that is `type | None`."""
-    return tuple(
-        (name, kinds[0])
+Leaves = tuple[tuple[str, type, str], ...]
+"""Fields with the types that they must have, and the paths at which they stand."""
+
+
+def leaves_of(model: type[BaseModel], **paths: str) -> Leaves:
+    """Return the leaf of each field that is `type | None`; `paths` are of those named otherwise.
+
+    Raises:
+        InvalidArgumentError: a path is given for a name that is no such field.
+    """
+    leaves = tuple(
+        (name, kinds[0], paths.pop(name, name))
         for name, field in model.model_fields.items()
         if (kinds := get_args(field.annotation))
     )
+    if paths:
+        raise InvalidArgumentError("paths", f"fields of {model.__name__} that are `type | None`")
+    return leaves
 
 
 def read_leaves(leaves: Leaves, source: dict[str, Any]) -> dict[str, Any]:
     """Return the fields that say something: of the right type, and no empty text."""
     return {
         name: value
-        for name, kind in leaves
-        if type(value := source.get(name)) is kind and value != ""
+        for name, kind, path in leaves
+        if type(value := field_in(source, path) if "." in path else source.get(path)) is kind
+        and value != ""
     }

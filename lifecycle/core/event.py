@@ -93,6 +93,12 @@ def opaque_id(value: object) -> str | None:
         return None
 
 
+def shown_word(word: str) -> str:
+    """Return a plain word, `?` for any other: that may be whatever somebody sent."""
+    is_plain = word.isascii() and word.isidentifier() and len(word) <= _LONGEST_WORD
+    return word if is_plain else "?"
+
+
 class Value(Struct, frozen=True, gc=False):
     """A plain value: its fields never change, and it survives pickling and copying."""
 
@@ -106,8 +112,25 @@ class Value(Struct, frozen=True, gc=False):
 class Arrival(Value, frozen=True, gc=False):
     """What came, not yet understood.
 
-    `body` holds the bytes as they came. `headers` are the kept ones, names in lower
-    case. `order_id` is what the caller or the line says, None where only the body can.
+    Attributes:
+        kind: `request`, `response`, `callback` or `poll`.
+        body: the bytes as they came.
+        received_at: when, by our clock.
+        order_id: the order that the caller, the URL or the line names; None where only the
+            body can.
+        attempt: which create request it is, or answers, counted from 1.
+        exchange_id: what one sending and its answer have in common.
+        http_status: that of an answer; None: no answer came, or it is none.
+        headers: those that are kept, names in lower case.
+        client: who sent it, as a gate says.
+        operation: of what beside creation it is the request or the answer, such as `cancel`:
+            as `begin_operation` or `record_poll(..., operation="cancel")` says. None for a look.
+        number: which request of that operation it is.
+        sequence: the number that a stored event has from its reading.
+        part: which reading of its body a stored event is; None for the first.
+        links: the provider's own ids that a stored event tells of.
+        replayed: whether it comes from a recording.
+        context: what the caller keeps with it.
     """
 
     kind: Kind
@@ -202,13 +225,7 @@ class Event(Value, frozen=True, gc=False):
         return None
 
     def __repr__(self) -> str:
-        # A name that is no plain word may be anything that somebody sent.
-        name = (
-            self.name
-            if self.name.isascii() and self.name.isidentifier() and len(self.name) <= _LONGEST_WORD
-            else "?"
-        )
-        return f"<Event {self.kind} {name} {self.sha256[:12]}>"
+        return f"<Event {self.kind} {shown_word(self.name)} {self.sha256[:12]}>"
 
 
 class Content(NamedTuple):

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from lifecycle.core.definition import Definition
+from lifecycle.core.details import field_in
 from lifecycle.core.event import (
     ACCEPTED,
     FAILED,
@@ -22,6 +23,7 @@ from lifecycle.core.event import (
     Arrival,
     Fault,
     Problem,
+    opaque_id,
 )
 from lifecycle.core.identity import id_text, plain_text, spoken_word, verbatim_word
 from lifecycle.core.provider import JsonObject, Reading, Said
@@ -30,20 +32,31 @@ from lifecycle.core.response import accepted_state, fate_of, is_success, respons
 _NOTHING_SAID: Final[JsonObject] = {}
 
 
+Field = str | Callable[[JsonObject], object]
+"""Where a body has something: the path of a field, as `a.b`, or a function that returns it."""
+
+
+def found_at(said: JsonObject, field: Field) -> object:
+    """Return what a body has there, None where it has nothing."""
+    return field(said) if callable(field) else field_in(said, field)
+
+
 def fault_in(
     message: str, *, code: str | None = None, key: str | None = None
 ) -> Callable[[JsonObject], tuple[Fault, ...]]:
-    """Return a function that reads the one error of a body, by the names of its fields.
+    """Return a function that reads the one error of a body, by the paths of its fields.
+
+        fault_in("error.message", code="error.code")
 
     A body whose `message` is no text has no error.
     """
 
     def read(body: JsonObject) -> tuple[Fault, ...]:
-        said = plain_text(body.get(message))
+        said = plain_text(field_in(body, message))
         if said is None:
             return ()
-        named = None if key is None else plain_text(body.get(key))
-        return (Fault(said, None if code is None else id_text(body.get(code)), named),)
+        named = None if key is None else plain_text(field_in(body, key))
+        return (Fault(said, None if code is None else id_text(field_in(body, code)), named),)
 
     return read
 
@@ -55,34 +68,40 @@ class ExchangeReader:
         EXCHANGES = ExchangeReader(PARCEL, order_id="parcel", status="state", rejected="refused",
                                    faults=fault_in("problem", code="code"))
 
+    A field is named by its path: `task.state` is the field `state` of the object in `task`.
+
     Attributes:
         definition: the provider's lifecycle.
-        order_id: the field of an order object that has the order's id.
+        order_id: the field of an order object that has our id of the order, or a function that
+            returns it.
         status: the field of an order object that has its status, or a function that returns the
             status that an order object shows, where it is no text or stands in several fields.
         rejected: the state of an order whose create request was rejected.
-        faults: returns the errors in a body; none if it is no error.
+        faults: returns the errors in a body, as a tuple of `Fault`; an empty one if it is no
+            error.
         is_error: tells whether a body is an error, where its HTTP status does not: by default
             one that has errors.
-        details: returns the details in an order object.
-        request_id: the field of a create request that has the order's id, if it is another.
+        details: returns the details in an order object, as a mapping.
+        request_id: where a create request has the order's id, if that is not at `order_id`: a
+            field, or a function.
         name: our name for a status; None where it says nothing.
-        links: returns the provider's own ids of the order in an order object.
+        links: the field of an order object that has the provider's own id of the order, or a
+            function that returns such ids, as a tuple of texts.
         taken: the HTTP status by which a create request learns that there is such an order
             already: what became of that one, only a look at it tells.
         callback: reads the body of a callback; None: the provider does so before it asks here.
     """
 
     definition: Definition
-    order_id: str
-    status: str | Callable[[JsonObject], object]
+    order_id: Field
+    status: Field
     rejected: str
     faults: Callable[[JsonObject], tuple[Fault, ...]] = lambda _: ()
     is_error: Callable[[JsonObject], bool] | None = None
     details: Callable[[JsonObject], Mapping[str, Any]] = lambda _: NOTHING
-    request_id: str | None = None
+    request_id: Field | None = None
     name: Callable[[object], str | None] = spoken_word
-    links: Callable[[JsonObject], tuple[str, ...]] = lambda _: ()
+    links: str | Callable[[JsonObject], tuple[str, ...]] = lambda _: ()
     taken: int | None = None
     callback: Callable[[JsonObject], Said] | None = None
 
@@ -92,18 +111,18 @@ class ExchangeReader:
         if arrival.kind == "callback" and self.callback is not None:
             return self.callback(said)
         if arrival.kind == "request":
-            return Reading(order_id=id_text(said.get(self.request_id or self.order_id)))
+            return Reading(order_id=id_text(found_at(said, self.request_id or self.order_id)))
         if arrival.kind == "poll":
             return self._poll(arrival, said)
         return self._response(arrival, body, said)
 
     def _response(self, arrival: Arrival, body: JsonObject | None, said: JsonObject) -> Reading:
-        status, state = arrival.http_status, self.name(self._word(said))
+        status, state = arrival.http_status, self.name(found_at(said, self.status))
         name = response_name(status, is_error=self._is_error(said), shows_order=state is not None)
         if name == ACCEPTED:
             trigger, problems = self._accepted(body, state)
             return self._shown(said, state, name, trigger=trigger, problems=problems)
-        named = id_text(said.get(self.order_id)) if arrival.order_id is None else None
+        named = self._named(arrival, said)
         if status is not None and status == self.taken:
             return Reading(FAILED, FAILED, named, faults=self.faults(said), fate="unknown")
         trigger = self.rejected if name == REJECTED else FAILED
@@ -112,16 +131,21 @@ class ExchangeReader:
     def _is_error(self, said: JsonObject) -> bool:
         return bool(self.faults(said)) if self.is_error is None else self.is_error(said)
 
-    def _word(self, said: JsonObject) -> object:
-        """Return the status that an order object shows, in the provider's words."""
-        return self.status(said) if callable(self.status) else said.get(self.status)
+    def _named(self, arrival: Arrival, said: JsonObject) -> str | None:
+        """Return the order that a failed exchange names; it is not asked where that is known."""
+        return id_text(found_at(said, self.order_id)) if arrival.order_id is None else None
+
+    def _links(self, said: JsonObject) -> tuple[str, ...]:
+        if callable(self.links):
+            return self.links(said)
+        link = opaque_id(field_in(said, self.links))
+        return () if link is None else (link,)
 
     def _poll(self, arrival: Arrival, said: JsonObject) -> Reading:
         status = arrival.http_status
-        state = None if self._is_error(said) else self.name(self._word(said))
+        state = None if self._is_error(said) else self.name(found_at(said, self.status))
         if state is None or not (status is None or is_success(status)):
-            named = id_text(said.get(self.order_id)) if arrival.order_id is None else None
-            return Reading(POLL_FAILED, POLL_FAILED, named)
+            return Reading(POLL_FAILED, POLL_FAILED, self._named(arrival, said))
         return self._shown(said, state, state)
 
     def _accepted(
@@ -134,9 +158,9 @@ class ExchangeReader:
         """Return what an order object says."""
         return Reading(
             name,
-            order_id=id_text(said.get(self.order_id)),
-            status=None if state is None else verbatim_word(self._word(said)),
+            order_id=id_text(found_at(said, self.order_id)),
+            status=None if state is None else verbatim_word(found_at(said, self.status)),
             details=self.details(said),
-            links=self.links(said),
+            links=self._links(said),
             **more,
         )

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 from msgspec import UNSET, UnsetType
 
 from lifecycle.core.definition import Definition
-from lifecycle.core.event import NOTHING, Arrival, Fate, Fault, Value
+from lifecycle.core.event import NOTHING, Arrival, Fate, Fault, Value, shown_word
 
 JsonObject = dict[str, Any]
 
@@ -40,7 +40,8 @@ class Reading(Value, frozen=True, gc=False):
         links: the provider's own ids of this order, by which later events may name it.
         refers_to: one such id, where the body names its order by that alone.
 
-    Of a request only `order_id` counts: it is our own.
+    Of a request only `order_id` counts: it is our own. It never changes: `replace` returns
+    another.
     """
 
     name: str | None = None
@@ -58,8 +59,14 @@ class Reading(Value, frozen=True, gc=False):
     links: tuple[str, ...] = ()
     refers_to: str | None = None
 
+    def replace(self, **fields: Any) -> Self:
+        """Return a reading that says the same but for these fields."""
+        return self._replace(**fields)
+
     def __repr__(self) -> str:
-        return "<Reading>"
+        # Before it is checked, a name may be anything.
+        name = shown_word(self.name) if type(self.name) is str else "without a name"
+        return f"<Reading {name}>"
 
 
 class NoReading(Value, frozen=True, gc=False):

@@ -30,6 +30,7 @@ from lifecycle.core.arrival import arrival_again, is_asked, ready
 from lifecycle.core.checked_provider import (
     checked_provider,
     details_reader,
+    place_of,
     raise_if_not_its_own,
     takes_tests,
 )
@@ -272,12 +273,13 @@ class Recognizer:
 
     def _fault(self, raised: BaseException) -> NoReading:
         """Return what a provider's code did that it may not."""
+        place = None
         if type(raised) is WrongReadingError:
             found = f"returned {raised}"
         else:
             raise_if_not_its_own(raised)
-            found = f"raised {type_name(raised)}"
-        LOG.error("the code of provider %s %s", self.name, found)
+            found, place = f"raised {type_name(raised)}", place_of(raised)
+        LOG.error("the code of provider %s %s%s", self.name, found, f" at {place}" if place else "")
         return NoReading(PROVIDER_FAULT, f"the provider's code {found}")
 
     def __repr__(self) -> str:

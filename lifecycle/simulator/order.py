@@ -33,7 +33,7 @@ class Outgoing:
         event: PlannedEvent,
         body: Mapping[str, Any],
         marks: frozenset[str],
-        stamp: Callable[[Mapping[str, Any]], str | None],
+        stamp: Callable[[Mapping[str, Any]], str | int | None],
     ) -> None:
         self.event = event
         self._stamp = stamp

@@ -102,8 +102,7 @@ class OrderApi:
                 for one in made
                 if self.orders[one.plan.order_id].account == account
             ]
-            page = request.page(shown[::-1])
-            return Reply(200, self._provider.listing(page), at=now)
+            return Reply(200, self._provider.listing(shown[::-1], request), at=now)
 
         return await self._with_faults(everyone, "list", answer)
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
+from lifecycle.core.details import field_in
 from lifecycle.simulator.http import Reply, Request
 from lifecycle.simulator.plan import Body, Plan, PlanRequest
 from lifecycle.simulator.scenarios import Scenario, names_of_kind
@@ -17,6 +19,11 @@ if TYPE_CHECKING:
     from lifecycle.simulator.order import CreatedOrder, Order
     from lifecycle.simulator.order_api import OrderApi
     from lifecycle.simulator.samples import Recording, SampleOrder
+
+
+LOG: Final = logging.getLogger("lifecycle.simulator")
+
+_UNSAID: Final[tuple[Any, ...]] = (None, "", [], {})
 
 
 class Route(NamedTuple):
@@ -86,9 +93,10 @@ class Recorded(NamedTuple):
     generate: Callable[..., tuple[SampleOrder, ...]]
 
 
+Stamp = str | int | None
 Reject = Callable[["OrderApi", "Order", Mapping[str, Any], frozenset[str]], Reply | None]
 Operation = Callable[["OrderApi", "Order", "CreatedOrder"], Reply]
-Listing = Callable[[list[Body]], Body]
+Listing = Callable[[list[Body], Request], Any]
 AnswerCreated = Callable[["OrderApi", "CreatedOrder"], Awaitable[Reply]]
 
 
@@ -98,31 +106,43 @@ class SimulatedProvider:
 
     Attributes:
         settings: the class of its settings, which has the scenarios.
-        route: tells what a request is about; None: it is none of the API.
+        route: `route(request)` tells what a `Request` is about, as a `Route`; None: it is none of
+            the API.
         answers: the answers that every request may get.
-        order_id: the id in a create request; None: it has none.
-        plan: plans an order that is made.
-        status: the status in an order object.
+        order_id: `order_id(body)`, our id in a create request; None: it has none.
+        plan: `plan(settings, wanted)` plans an order that is made, as `wanted`, a `PlanRequest`,
+            says.
+        status: `status(order)`, the status in an order object.
         ended: the statuses that an order does not leave.
         token_path: where it grants tokens, split; None: it checks `is_authorized` instead.
-        is_authorized: tells whether a request may be made, where no tokens are granted.
-        forced: the names of the scenarios that a create request asks for.
-        needed: the texts that a create request is rejected without.
-        lacking: makes the answer to a request without some of them, of their names; else it is
-            that to any request that is rejected.
-        reject: the answer that rejects a create request for another reason, or None: then it is
-            rejected only by a refusal that it forces, and where its order id is taken.
-        answer_created: the answer to a create request that made an order; else the order.
-        operations: what can be done to an order beside getting it, by name.
-        listing: the body of a list of orders, given the page of it that is asked for by `limit`
-            and `offset`, the newest first.
+        is_authorized: `is_authorized(request, settings)` tells whether a request may be made,
+            where no tokens are granted.
+        forced: `forced(body)`, the names of the scenarios that a create request asks for.
+        needed: the fields that a create request is rejected without, by their paths: `to.city`
+            is a field of the object in `to`. A blank text, an empty list or object says nothing.
+            The logger `lifecycle.simulator` names what is missing, at INFO.
+        lacking: `lacking(*names)`, the answer to a request without some of them; else it is that
+            to any request that is rejected.
+        reject: `reject(api, order, body, forced)`, the `Reply` that rejects a create request for
+            another reason, or None: then it is rejected only by a refusal that it forces, and
+            where its order id is taken.
+        answer_created: `await answer_created(api, created)`, the `Reply` to a create request that
+            made an order; else the order.
+        operations: what can be done to an order beside getting it, by name: each is called as
+            `operation(api, order, created)` and returns the `Reply`. One that is called `get`
+            takes the place of showing the order.
+        listing: `listing(orders, request)`, the body of a list, of all orders of the account, the
+            newest first: `request.page(orders)` is the part that the query asks for by `limit`
+            and `offset`.
         retried_ways: the ways of an order whose create is answered with a server error.
         mixed_ways: the weights of ways for `hostile` settings.
-        stamp: the time in a callback's body; None: it has none.
-        restamped: a callback's body with another time.
-        divergent: a callback's body with other content under the same event id; None where
-            that cannot be.
-        callback_headers: what is sent with a callback beside its content type: a signature.
+        stamp: `stamp(body)`, the time in a callback's body, a text or an integer; None: it has
+            none.
+        restamped: `restamped(body, at)`, a callback's body with another time.
+        divergent: `divergent(body)`, a callback's body with other content under the same event
+            id; None where that cannot be.
+        callback_headers: `callback_headers(raw, settings)`, what is sent with a callback beside
+            its content type: a signature of its raw bytes.
         recorded: makes recordings of an order for tests, and sample orders; None: it does not.
     """
 
@@ -144,7 +164,7 @@ class SimulatedProvider:
     listing: Listing | None = None
     retried_ways: tuple[str, ...] = ()
     mixed_ways: Mapping[str, int] = field(default_factory=dict)
-    stamp: Callable[[Mapping[str, Any]], str | None] = lambda _: None
+    stamp: Callable[[Mapping[str, Any]], Stamp] = lambda _: None
     restamped: Callable[[Body, datetime], Body] = lambda body, _: body
     divergent: Callable[[Body], Body | None] = lambda _: None
     callback_headers: Callable[[bytes, Any], Mapping[str, str]] = lambda *_: {}
@@ -162,10 +182,11 @@ class SimulatedProvider:
         rejected = self.reject(api, order, body, forced)
         if rejected is not None:
             return rejected
-        missing = [name for name in self.needed if not _is_said(body.get(name))]
-        if missing and self.lacking is not None:
-            return self.lacking(*missing)
-        if missing or names_of_kind(forced, "refusal", self.scenarios):
+        missing = [path for path in self.needed if not _is_said(field_in(body, path))]
+        if missing:
+            LOG.info("a create request was rejected: it has no %s", ", ".join(missing))
+            return self.answers.rejected if self.lacking is None else self.lacking(*missing)
+        if names_of_kind(forced, "refusal", self.scenarios):
             return self.answers.rejected
         is_taken = order.created_orders and api.settings.on_repeat == "refuse"
         return self.answers.repeated if is_taken else None
@@ -183,4 +204,4 @@ class SimulatedProvider:
 
 
 def _is_said(value: object) -> bool:
-    return isinstance(value, str) and bool(value.strip())
+    return value not in _UNSAID and not (isinstance(value, str) and not value.strip())

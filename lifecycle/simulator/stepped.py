@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from random import Random
 from typing import Any, ClassVar, Final
 
+from lifecycle.core.exchange_reader import Field, found_at
 from lifecycle.core.identity import id_text
 from lifecycle.core.instant import format_instant
 from lifecycle.simulator.bodies import Bodies, Way
@@ -58,35 +59,40 @@ def stepped(
     bodies: Bodies,
     ways: Mapping[str, Way],
     *,
-    order_id: str,
+    order_id: Field,
     time: str | None = None,
+    per_second: int | None = None,
     **others: Any,
 ) -> SimulatedProvider:
     """Return the simulated provider whose orders go in these ways, step by step.
 
-    `order_id` is the field of a create request that has the order's id, `time` that of a callback
-    which has its time. `others` are attributes of `SimulatedProvider`. Callbacks carry no token:
-    `callback_client_secret` may sign them.
+    `order_id` is the field of a create request that has the order's id, or a function that returns
+    it; `time` is the field of a callback which has its time: text, or where `per_second` is given a
+    number, which counts so many a second since 1970. `others` are attributes of
+    `SimulatedProvider`. Callbacks carry no token: `callback_client_secret` may sign them.
     """
     recordings_for = recordings_of(bodies)
     return SimulatedProvider(
         **{
             "settings": _settings_of(ways),
-            "order_id": lambda body: id_text(body.get(order_id)),
+            "order_id": lambda body: id_text(found_at(dict(body), order_id)),
             "plan": _planned(bodies, ways),
             "ended": bodies.definition.terminal,
             "mixed_ways": {name: way.weight for name, way in ways.items()},
             "recorded": Recorded(recordings_for, generator_of(bodies, ways, recordings_for)),
-            **({} if time is None else _timed_by(time)),
+            **({} if time is None else _timed_by(time, per_second)),
             **others,
         }
     )
 
 
-def _timed_by(field: str) -> dict[str, Any]:
+def _timed_by(field: str, per_second: int | None) -> dict[str, Any]:
+    def written(at: datetime) -> str | int:
+        return int(at.timestamp() * per_second) if per_second else format_instant(at)
+
     return {
         "stamp": lambda body: body.get(field),
-        "restamped": lambda body, at: {**body, field: format_instant(at)},
+        "restamped": lambda body, at: {**body, field: written(at)},
     }
 
 

@@ -43,7 +43,7 @@ class SentCallback(_TruthModel):
 
     name: str
     occurred_at: Instant
-    stamped_at: str | None
+    stamped_at: str | int | None
     marks: tuple[str, ...]
     body: str
     fate: CallbackFate

@@ -44,6 +44,7 @@ from lifecycle.core import (
     provider as provider_port,
 )
 from lifecycle.core.definition import Definition
+from lifecycle.core.event import Arrival
 from lifecycle.diagram import dot as dot_module
 from lifecycle.diagram import draw_definition, draw_order, draw_stats
 from lifecycle.diagram import mermaid as mermaid_module
@@ -416,7 +417,22 @@ def skeleton(module: str) -> str:
     return f"```python\n{text}```"
 
 
+def attributes_table(cls: type, head: str) -> str:
+    """Return the attributes of a class as its docstring lists them."""
+    listed = inspect.cleandoc(cls.__doc__ or "").partition("Attributes:\n")[2].partition("\n\n")[0]
+    entries = re.findall(r"^    (\w+): (.+(?:\n {6,}.+)*)", listed, re.MULTILINE)
+    rows = ((f"`{name}`", re.sub(r"\s+", " ", says).rstrip(".")) for name, says in entries)
+    return table((head, "what it is"), rows)
+
+
 PARTS: dict[str, Callable[[], str]] = {
+    "arrival": partial(attributes_table, Arrival, "attribute of `Arrival`"),
+    "exchange_reader": partial(
+        attributes_table, exchange_reader.ExchangeReader, "argument of `ExchangeReader`"
+    ),
+    "simulated_provider": partial(
+        attributes_table, simulators.SimulatedProvider, "attribute of `SimulatedProvider`"
+    ),
     "definition": definition_of("instacart"),
     "doordash_drive": definition_of("doordash_drive"),
     "doordash_drive_ways": ways_of("doordash_drive"),

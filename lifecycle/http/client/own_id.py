@@ -1,24 +1,28 @@
 """Calls to a provider that knows an order by an id of its own alone.
 
     the view tells that id ─→ GET orders/ID
-    it is not known        ─→ list, page by page ─┬─→ it has the order: GET orders/ID
-                                                  └─→ it has not: absent, and nothing is recorded
+    it is not known        ─→ list, or search ─┬─→ it has the order: GET orders/ID
+                                               └─→ it has not: absent, and nothing is recorded
 
-The list tells whether a create request that went unanswered made an order. It shows other orders
-too: those are nobody's matter here, so that no page of it is recorded.
+The list tells whether a create request that went unanswered made an order: a GET by our id would
+be answered 404 by such a provider whatever happened, and the order be made twice. It shows other
+orders too: those are nobody's matter here, so that no page of it is recorded.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any, ClassVar, Final, TypeVar
 
-from lifecycle.core.strict_json import object_in
+from lifecycle.core.details import field_in
+from lifecycle.core.exchange_reader import Field, found_at
+from lifecycle.core.identity import id_text
+from lifecycle.core.strict_json import parse
 from lifecycle.core.view import OrderView
-from lifecycle.errors import ProviderError
+from lifecycle.errors import JsonError, ProviderError
 from lifecycle.http.client.calls import OrderCalls
-from lifecycle.http.client.exchange import Answer
+from lifecycle.http.client.exchange import Answer, Call
 from lifecycle.http.client.url import json_call
 from lifecycle.http.flow import Flow
 
@@ -31,14 +35,18 @@ MOST_PAGES: Final = 20
 class OwnIdCalls(OrderCalls[R]):
     """The calls, for a provider that lists its orders by `limit` and `offset`, the newest first.
 
+    One that can be searched by our id has a `searches` of its own.
+
     Attributes:
-        named: the fields of an order object that have our id, and the provider's.
-        listed: the field of the list that has the order objects.
+        named: the fields of an order object that have our id, and the provider's; each is a
+            path, or a function that returns the id.
+        listed: the path of the field that has the list of order objects; None: the answer is
+            that list.
         detail: the field of the details that has the provider's id.
     """
 
-    named: ClassVar[tuple[str, str]] = ("external_id", "id")
-    listed: ClassVar[str] = "data"
+    named: ClassVar[tuple[Field, Field]] = ("external_id", "id")
+    listed: ClassVar[str | None] = "data"
     detail: ClassVar[str]
 
     def get(self, order_id: str | int, *, own_id: str | None = None, tries: int | None = None) -> R:
@@ -55,6 +63,15 @@ class OwnIdCalls(OrderCalls[R]):
         """Return the provider's id of an order."""
         return {"own_id": getattr(view.details, self.detail, None)}
 
+    def searches(self, order_id: str) -> Iterator[Call]:  # noqa: ARG002 - for those that search
+        """Yield the calls of which one is answered with the order, if the provider has it.
+
+        They are made one after the other, until one shows the order, or lists fewer than 100.
+        """
+        for offset in range(0, MOST_PAGES * PAGE, PAGE):
+            url = f"{self.url_of(self.orders)}?limit={PAGE}&offset={offset}"
+            yield json_call("list", "GET", url)
+
     def _sent(
         self, order_id: str | int, known: str | None, send: Callable[[str], Flow[Answer]]
     ) -> Flow[Answer]:
@@ -64,15 +81,29 @@ class OwnIdCalls(OrderCalls[R]):
 
     def _looked_up(self, order_id: str) -> Flow[str | Answer]:
         ours, theirs = self.named
-        for offset in range(0, MOST_PAGES * PAGE, PAGE):
-            url = f"{self.url_of(self.orders)}?limit={PAGE}&offset={offset}"
-            page = yield from self._operations.retried(json_call("list", "GET", url), None)
-            listed = (object_in(page.body) or {}).get(self.listed)
+        seen = 0
+        for call in self.searches(order_id):
+            page = yield from self._operations.retried(call, None)
+            if self.is_absent(page):  # it says nothing about the order, and must not seem to
+                raise ProviderError(call.operation, "the list of orders is not there")
+            listed = self._listed(page.body)
             if page.http_status != 200 or type(listed) is not list:
                 return page
-            for each in listed:
-                if type(each) is dict and each.get(ours) == order_id and each.get(theirs):
-                    return str(each[theirs])
+            orders = [each for each in listed if type(each) is dict]
+            found = [each for each in orders if id_text(found_at(each, ours)) == order_id]
+            ids = [known for each in found if (known := id_text(found_at(each, theirs)))]
+            if ids:
+                return ids[0]
             if len(listed) < PAGE:
                 return page._replace(about_order=False)
-        raise ProviderError("list", f"the order is not among the newest {MOST_PAGES * PAGE}")
+            seen += len(listed)
+        raise ProviderError("list", f"the order is not among the first {seen} that were listed")
+
+    def _listed(self, body: bytes) -> object:
+        try:
+            answer = parse(body)
+        except JsonError:
+            return None
+        if self.listed is None:
+            return answer
+        return field_in(answer, self.listed) if type(answer) is dict else None

@@ -91,7 +91,11 @@ SIMULATED: Final = stepped(
     needed=("dropoff_address", "dropoff_name", "dropoff_phone_number"),
     lacking=_rejection,
     operations={"cancel": cancel_to("canceled", while_in={"pending", "pickup"}, refused=TOO_LATE)},
-    listing=lambda page: {"object": "list", "data": page, "total_count": -1},
+    listing=lambda orders, request: {
+        "object": "list",
+        "data": request.page(orders),
+        "total_count": -1,
+    },
     status=lambda order: str(order["status"]),
     divergent=lambda body: {**body, "route_id": "another"},
     callback_headers=lambda body, settings: SIGNATURE.sign(settings.callback_secret, body),

@@ -1,13 +1,17 @@
-"""The provider `onfleet`: tasks, and what its webhooks say about them, one trigger each."""
+"""The provider `onfleet`: tasks, and what its webhooks say about them, one trigger each.
+
+Onfleet makes the ids of its tasks. Our order id travels in a task's `metadata`; its own is a link.
+"""
 
 from typing import Any, Final
 
 from lifecycle import Arrival, Definition, NoReading, Reading
-from lifecycle.core.details import Details, leaves_of, read_leaves
+from lifecycle.core.details import Details, field_in, leaves_of, read_leaves
 from lifecycle.core.exchange_reader import ExchangeReader, fault_in
 from lifecycle.core.identity import id_text, spoken_word
 from lifecycle.core.instant import read_event_time
 from lifecycle.core.moves import awaits_of_creation, moves_of
+from lifecycle.core.provider import PlainProvider, Said
 
 TRIGGERS: Final = {
     "taskcreated": "unassigned",
@@ -22,10 +26,12 @@ STATES: Final = ("unassigned", "assigned", "active", "completed")
 
 
 class TaskDetails(Details):
-    """What webhooks tell about a task."""
+    """What bodies tell about a task."""
 
-    shortId: str | None = None  # noqa: N815 - as bodies spell it
-    trackingURL: str | None = None  # noqa: N815 - as above
+    task_id: str | None = None
+    short_id: str | None = None
+    tracking_url: str | None = None
+    notes: str | None = None
 
 
 TASK: Final = Definition.write(
@@ -33,9 +39,9 @@ TASK: Final = Definition.write(
     states=("requested", "refused", "resubmitted", *STATES, "unsuccessful", "deleted"),
     moves=moves_of(
         {
-            "requested": ("unassigned", "refused", "resubmitted"),
+            "requested": ("unassigned", "assigned", "refused", "resubmitted"),
             "refused": ("resubmitted",),
-            "resubmitted": ("unassigned", "refused"),
+            "resubmitted": ("unassigned", "assigned", "refused"),
             "unassigned": ("assigned", "deleted"),
             "assigned": ("unassigned", "active", "deleted"),
             "active": ("assigned", "unassigned", "completed", "unsuccessful", "deleted"),
@@ -43,11 +49,12 @@ TASK: Final = Definition.write(
     ),
     terminal=("completed", "unsuccessful", "deleted"),
     aborts=("unsuccessful", "deleted"),
-    birth=("unassigned",),
-    main_line=("requested", "unassigned", "assigned", "active"),
+    birth=("unassigned", "assigned"),
+    main_line=("requested", "assigned", "active"),
     informational=(
         "failed",
         "poll_failed",
+        "deletion_taken",
         "taskarrival",
         "taskupdated",
         "taskdelayed",
@@ -56,56 +63,70 @@ TASK: Final = Definition.write(
     awaits=awaits_of_creation("refused", "unassigned", "deleted"),
     details=TaskDetails,
 )
-_LEAVES: Final = leaves_of(TaskDetails)
+LEAVES: Final = leaves_of(
+    TaskDetails,
+    task_id="id",
+    short_id="shortId",
+    tracking_url="trackingURL",
+    notes="completionDetails.notes",
+)
+
+
+def order_id_of(task: dict[str, Any]) -> str | None:
+    """Return our id of the order, out of the metadata of its task."""
+    entries = task.get("metadata")
+    for entry in entries if isinstance(entries, list) else ():
+        if isinstance(entry, dict) and entry.get("name") == "order_id":
+            return id_text(entry.get("value"))
+    return None
 
 
 def status_of(task: dict[str, Any]) -> str | None:
     """Return the state of a task object: 3 is completed, or not, as `success` says."""
-    state, ended = task.get("state"), task.get("completionDetails")
+    state = task.get("state")
     if type(state) is not int or not 0 <= state < len(STATES):
         return None
-    failed = isinstance(ended, dict) and ended.get("success") is False
-    return "unsuccessful" if state == 3 and failed else STATES[state]
+    failed = state == 3 and field_in(task, "completionDetails.success") is False
+    return "unsuccessful" if failed else STATES[state]
 
 
-EXCHANGES: Final = ExchangeReader(
+def callback(body: dict[str, Any]) -> Said:
+    """Read webhooks `{"time", "triggerName", "taskId", "data": {"task": {...}}}`."""
+    trigger, task = spoken_word(body.get("triggerName")), field_in(body, "data.task")
+    if trigger is None:
+        return NoReading("no_name", "the body names no trigger")
+    task, task_id = task if isinstance(task, dict) else {}, id_text(body.get("taskId"))
+    name, order_id = TRIGGERS.get(trigger, trigger), order_id_of(task)
+    occurred_at, problems = read_event_time(body.get("time"), per_second=1000)
+    return Reading(
+        status_of(task) or name if name == "completed" else name,
+        order_id=order_id,
+        refers_to=None if order_id else task_id,
+        links=(task_id,) if order_id and task_id else (),
+        status=body["triggerName"],
+        occurred_at=occurred_at,
+        details=read_leaves(LEAVES, task),
+        problems=problems,
+    )
+
+
+READER: Final = ExchangeReader(
     TASK,
-    order_id="id",
+    order_id=order_id_of,
     status=status_of,
     rejected="refused",
-    faults=fault_in("message", code="code"),
-    details=lambda task: read_leaves(_LEAVES, task),
-    taken=409,
+    faults=fault_in("message.message", code="message.error"),
+    details=lambda task: read_leaves(LEAVES, task),
+    links="id",
+    callback=callback,
 )
 
 
-class Onfleet:
-    """Reads webhooks `{"time", "triggerName", "taskId", "data": {"task": {...}}}`."""
-
-    name = "onfleet"
-    definition = TASK
-    kept_headers: frozenset[str] = frozenset()
-
-    def read(self, arrival: Arrival, body: dict[str, Any] | None) -> Reading | NoReading:
-        """Return what an arrival says, or why it says nothing."""
-        if body is None or arrival.kind != "callback":
-            return EXCHANGES.read(arrival, body)
-        trigger, data = spoken_word(body.get("triggerName")), body.get("data")
-        if trigger is None:
-            return NoReading("no_name", "the body names no trigger")
-        task = data.get("task") if isinstance(data, dict) else None
-        name = TRIGGERS.get(trigger, trigger)
-        if name == "completed" and isinstance(task, dict):
-            name = status_of(task) or name
-        occurred_at, problems = read_event_time(body.get("time"), per_second=1000)
-        return Reading(
-            name,
-            order_id=id_text(body.get("taskId")),
-            status=body["triggerName"],
-            occurred_at=occurred_at,
-            details=read_leaves(_LEAVES, task) if isinstance(task, dict) else {},
-            problems=problems,
-        )
+def read(arrival: Arrival, body: dict[str, Any] | None) -> Said:
+    """Return what an arrival says: the answer to a deletion shows no task."""
+    if arrival.operation == "cancel" and arrival.http_status == 200:
+        return Reading("deletion_taken")
+    return READER.read(arrival, body)
 
 
-PROVIDER: Final = Onfleet()
+PROVIDER: Final = PlainProvider("onfleet", TASK, read)

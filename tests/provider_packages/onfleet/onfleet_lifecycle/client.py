@@ -1,17 +1,26 @@
 """Calls to `onfleet`: written once, for threads and for coroutines."""
 
-from collections.abc import Awaitable
+import json
+from collections.abc import Awaitable, Iterator
 from typing import TypeVar
 
 from lifecycle.http import client as http
+from onfleet_lifecycle import order_id_of
 
 R = TypeVar("R")
 
 
-class TaskCalls(http.OrderCalls[R]):
+class TaskCalls(http.OwnIdCalls[R]):
     """The calls; `R` is an answer, or an awaitable of one."""
 
-    orders, cancels = "tasks", ("DELETE",)
+    orders, cancels, detail = "tasks", ("DELETE",), "task_id"
+    named, listed = (order_id_of, "id"), None
+
+    def searches(self, order_id: str) -> Iterator[http.Call]:
+        """Search the metadata for our order id: the answer is a list of tasks."""
+        sought = [{"name": "order_id", "type": "string", "value": order_id}]
+        url = self.url_of("tasks", "metadata")
+        yield http.json_call("search", "POST", url, json.dumps(sought).encode())
 
 
 class Client(http.HttpClient, TaskCalls[http.Answer]):

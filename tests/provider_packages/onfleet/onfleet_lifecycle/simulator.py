@@ -1,12 +1,13 @@
 """`onfleet` to test against: its tasks, its errors, and its signed webhooks."""
 
+import json
 from datetime import datetime
 from typing import Any
 
-from lifecycle.simulator import Answers, Request, cancel_to, route_by
+from lifecycle.simulator import Answers, Reply, Request, cancel_to, route_by
 from lifecycle.simulator.bodies import Bodies, Way
 from lifecycle.simulator.stepped import stepped
-from onfleet_lifecycle import STATES, TASK, status_of
+from onfleet_lifecycle import STATES, TASK, order_id_of, status_of
 from onfleet_lifecycle.receiver import SIGNATURE
 
 WAYS = {
@@ -28,14 +29,26 @@ NAMES = {
     "deleted": "taskDeleted",
     "taskarrival": "taskArrival",
 }
-ANSWERS = Answers.worded(lambda what: {"message": what})
+
+
+def error(what: str) -> dict[str, Any]:
+    """Return the body of an error."""
+    return {"code": "InvalidContent", "message": {"error": 1900, "message": what}}
+
+
+def metadata(order_id: str) -> list[dict[str, str]]:
+    """Return where our order id stands, in a request and in a task."""
+    return [{"name": "order_id", "type": "string", "value": order_id}]
 
 
 def task(order_id: str, status: str) -> dict[str, Any]:
-    """Return a task object."""
+    """Return a task object; nobody is ever shown one that is deleted."""
     state = 3 if status not in STATES else STATES.index(status)
     ended = {"completionDetails": {"success": status == "completed"}} if state == 3 else {}
-    return {"id": order_id, "shortId": order_id[:8], "state": state, **ended}
+    own_id = {"id": f"task-{order_id}", "shortId": order_id[:8]}
+    return {**own_id, "state": state, "metadata": metadata(order_id), **ended} | (
+        {"deleted": True} if status == "deleted" else {}
+    )
 
 
 def callback(order: dict[str, Any], name: str, at: datetime, _own: str) -> dict[str, Any]:
@@ -45,14 +58,19 @@ def callback(order: dict[str, Any], name: str, at: datetime, _own: str) -> dict[
     return {**said, "workerId": None, "data": {"task": order}}
 
 
-def is_authorized(request: Request, settings: Any) -> bool:
-    """Tell whether a request comes with the key, as the user of HTTP Basic."""
-    return request.basic() == (settings.client_secret.get_secret_value(), "")
+def found(tasks: list[dict[str, Any]], request: Request) -> list[dict[str, Any]]:
+    """Return the tasks with the order id that is searched for."""
+    sought = order_id_of({"metadata": json.loads(request.body)})
+    return [each for each in tasks if order_id_of(each) == sought and "deleted" not in each]
 
 
+ANSWERS = Answers.worded(error, rejected=Reply(400, error("no destination")))
 BODIES = Bodies(
     TASK,
-    request=lambda order_id, attempt: {"id": order_id, "notes": f"attempt {attempt}"},
+    request=lambda order_id, attempt: {
+        "destination": {"address": {"unparsed": f"{attempt} Example St"}},
+        "metadata": metadata(order_id),
+    },
     order=task,
     callback=callback,
     rejection=ANSWERS.rejected,
@@ -60,14 +78,22 @@ BODIES = Bodies(
 SIMULATED = stepped(
     BODIES,
     WAYS,
-    order_id="id",
+    order_id=order_id_of,
+    time="time",
+    per_second=1000,
     route=route_by(
-        create="POST /tasks", get="GET /tasks/{order_id}", cancel="DELETE /tasks/{order_id}"
+        create="POST /tasks",
+        list="POST /tasks/metadata",
+        get="GET /tasks/task-{order_id}",
+        cancel="DELETE /tasks/task-{order_id}",
     ),
-    is_authorized=is_authorized,
+    is_authorized=lambda request, settings: (
+        request.basic() == (settings.client_secret.get_secret_value(), "")
+    ),
     answers=ANSWERS,
-    needed=("to",),
+    needed=("destination.address",),
     operations={"cancel": cancel_to("deleted", while_in={"unassigned"}, refused=ANSWERS.repeated)},
-    status=lambda order: str(status_of(order)),
+    listing=found,
+    status=lambda order: "deleted" if "deleted" in order else str(status_of(order)),
     callback_headers=lambda body, settings: SIGNATURE.sign(settings.callback_secret, body),
 )

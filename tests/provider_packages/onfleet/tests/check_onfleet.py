@@ -11,7 +11,7 @@ import pytest
 from onfleet_lifecycle import PROVIDER, TASK
 from onfleet_lifecycle.client import CLIENT
 from onfleet_lifecycle.receiver import RECEIVER, SIGNATURE
-from onfleet_lifecycle.simulator import SIMULATED, WAYS
+from onfleet_lifecycle.simulator import BODIES, SIMULATED, WAYS, metadata
 
 from lifecycle import connect
 from lifecycle.http.create_order import Correctable, Created, JsonRequest, create_order
@@ -22,7 +22,8 @@ from lifecycle.testing import assert_any_order, receiving, simulated
 
 NAME = "onfleet_lifecycle:PROVIDER"
 SECRET = "0123456789abcdef" * 4
-REQUEST = JsonRequest("p-1", {"id": "p-1", "to": "1 Example St"})
+REQUEST = JsonRequest("p-1", BODIES.request("p-1", 1))
+DOCUMENTED = Path(__file__).with_name("completed.json").read_bytes()
 
 
 class World(NamedTuple):
@@ -59,15 +60,36 @@ def test_callbacks_may_come_in_any_order_and_twice(way):
     assert_any_order(told, view, provider=NAME, samples=30)
 
 
-def test_the_documented_body_is_read_whole():
+def test_the_documented_body_waits_for_its_order_and_is_read_whole():
     with connect("memory:", provider=PROVIDER) as orders:
+        orders.record_callback(DOCUMENTED)
+        assert [item.reason for item in orders.quarantine()] == ["unlinked"]
+        orders.record_request("p-1", REQUEST.body())
+        made = {"id": "11z1BFspwhBYDvIH_FrJfWMm", "state": 1, "metadata": metadata("p-1")}
+        orders.record_response("p-1", 200, made)
+        view = orders.get("p-1")
+        assert [step.status for step in view.path] == ["requested", "assigned", "completed"]
+        assert view.path[-1].at == datetime(2026, 5, 25, 17, 26, 40, tzinfo=UTC)
+        assert (view.details.short_id, view.details.notes) == (
+            "8f983639",
+            "Delivered at front desk",
+        )
+
+
+def test_a_task_that_names_our_order_needs_no_link():
+    with connect("memory:", provider=PROVIDER) as orders:
+        body = {"triggerName": "taskStarted", "taskId": "11z1"}
         event = orders.record_callback(
-            Path(__file__).with_name("completed.json").read_bytes()
+            {**body, "data": {"task": {"metadata": metadata("p-1")}}}
         ).event
-        assert (event.order_id, event.name) == ("11z1BFspwhBYDvIH_FrJfWMm", "completed")
-        assert (event.status, event.event_id) == ("taskCompleted", None)
-        assert event.occurred_at == datetime(2026, 5, 25, 17, 26, 40, tzinfo=UTC)
-        assert orders.get(event.order_id).details.shortId == "8f983639"
+        assert (event.order_id, event.name, event.links) == ("p-1", "active", ("11z1",))
+
+
+def test_a_worker_is_no_order():
+    with connect("memory:", provider=PROVIDER) as orders:
+        orders.record_callback({"triggerName": "workerDuty", "workerId": "1Ds6"})
+        orders.record_callback({"taskId": "11z1"})
+        assert [item.reason for item in orders.quarantine()] == ["no_order", "no_name"]
 
 
 def test_bodies_are_signed_as_the_provider_signs_them():
@@ -86,7 +108,7 @@ def test_an_order_is_created_and_signed_callbacks_tell_what_becomes_of_it(way):
 
 def test_a_request_that_is_rejected_can_be_corrected():
     with world() as there:
-        wrong = JsonRequest("p-1", {"id": "p-1"})
+        wrong = JsonRequest("p-1", {"metadata": metadata("p-1")})
         assert isinstance(create_order(there.orders, there.client, wrong), Correctable)
         assert isinstance(create_order(there.orders, there.client, REQUEST), Created)
         assert there.provider.truth["p-1"].creates == 1
@@ -95,7 +117,12 @@ def test_a_request_that_is_rejected_can_be_corrected():
 def test_an_order_is_canceled():
     with world() as there:
         create_order(there.orders, there.client, REQUEST)
-        assert there.client.cancel("p-1").http_status == 200
+        known = there.client.where(there.orders.get("p-1"))
+        assert known == {"own_id": "task-p-1"}
+        sent = there.orders.begin_operation("p-1", "cancel")
+        answer = there.client.cancel("p-1", **known)
+        receipt = sent.answered(answer.http_status, answer.body, headers=answer.headers)
+        assert receipt.event.name == "deletion_taken"
         there.provider.settle()
         assert there.orders.get("p-1").status == "deleted"
 
