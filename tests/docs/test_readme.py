@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import subprocess
-import threading
-import urllib.request
-from wsgiref.simple_server import WSGIRequestHandler, make_server
 
 from tests.docs.fences import ROOT, blocks_of
 
@@ -88,29 +84,3 @@ def test_the_continuous_integration_installs_the_programs_that_are_missing(tmp_p
         assert asked_for.endswith(" chromium pgbouncer")
     else:
         assert "will be skipped" in done.stderr
-
-
-class QuietHandler(WSGIRequestHandler):
-    """A request handler that keeps its access log to itself."""
-
-    def log_message(self, *_):
-        return
-
-
-def test_the_web_function_on_the_page_records_what_is_posted_to_it(tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    namespace: dict[str, object] = {}
-    code = next(b.text for b in blocks_of(README.read_text()) if "start_response" in b.text)
-    exec(code, namespace)
-    body = b'{"id": "xyz123456", "status": "brand_new"}'
-    with make_server("127.0.0.1", 0, namespace["app"], handler_class=QuietHandler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        for raw in (body, body, b"no JSON at all"):
-            url = f"http://127.0.0.1:{server.server_port}/callbacks"
-            with urllib.request.urlopen(urllib.request.Request(url, data=raw)) as reply:
-                assert reply.status == 204
-        server.shutdown()
-    assert re.search(r"xyz123456.*brand_new", capsys.readouterr().out)
-    orders = namespace["orders"]
-    assert orders.get("xyz123456").events == 1
-    orders.close()

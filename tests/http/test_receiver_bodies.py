@@ -24,7 +24,6 @@ from tests.polling import PATIENCE
 from tests.receiving import FORM, token_request
 from tests.serving import bearer, waitress_server, wsgi_server, wsgiref_server
 
-README = ROOT / "README.md"
 EMBEDDING = ROOT / "docs" / "how-to" / "embed-in-a-web-service.md"
 ALL = MOUNTS | SERVERS
 READS_NO_CHUNKS = {name for name in ALL if name.endswith(("on wsgiref", "on runserver"))}
@@ -230,7 +229,6 @@ def test_a_token_request_in_chunks_is_granted_or_answered_411(mount):
     assert is_refused(send(mount.port, path, NOT_WHOLE["no chunk"], form))
 
 
-PAGES = {"the README": README, "the page on embedding": EMBEDDING}
 WSGI_SERVERS = {"werkzeug": wsgi_server, "wsgiref": wsgiref_server, "waitress": waitress_server}
 
 
@@ -240,7 +238,7 @@ def app_on(page: Path) -> Any:
     for block in blocks_of(page.read_text()):
         if block.language == "python" and ("start_response" in block.text or "told" in block.text):
             exec(block.text.partition("\npost(")[0], shown)
-    return shown["receive" if "receive" in shown else "app"], shown["orders"]
+    return shown["receive"], shown["orders"]
 
 
 def events_in(orders: Any) -> int:
@@ -248,10 +246,9 @@ def events_in(orders: Any) -> int:
 
 
 @pytest.mark.parametrize("server", WSGI_SERVERS)
-@pytest.mark.parametrize("page", PAGES)
-def test_the_apps_on_the_pages_keep_a_body_whole_or_refuse_it(page, server, tmp_path):
+def test_the_app_on_the_page_on_embedding_keeps_a_body_whole_or_refuses_it(server, tmp_path):
     with chdir(tmp_path):
-        app, orders = app_on(PAGES[page])
+        app, orders = app_on(EMBEDDING)
     reads_chunks = server != "wsgiref"
     with orders, WSGI_SERVERS[server](app) as port:
         for number, case in enumerate((PLAIN, *IN_CHUNKS.values())):
