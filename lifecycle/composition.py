@@ -73,7 +73,7 @@ def connect(
             passes False.
         clock: tells the time of what is recorded without one; the system's by default.
         telemetry: trace and measure what is recorded, by the OpenTelemetry API.
-        overdue_after: how long an order may wait for the provider until it wants attention.
+        overdue_after: how long an order may wait for the provider until it needs attention.
         keys: encrypts bodies and contexts, so that orders can be erased: `file:NAME.keys`, or
             `database:?master=FILE`, or a `KeyStore` of your own. None: a log is plain, unless it
             is a SQLite file with a key file beside it.

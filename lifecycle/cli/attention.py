@@ -76,14 +76,14 @@ def _review(asked: Iterable[Orders], subject: str, by: str, why: str) -> None:
                 first = orders.review(item, by=by, why=why)
                 say("reviewed" if first else "it was reviewed before, and that stays")
                 return
-    raise Refusal(f"nothing wants attention as {subject!a}; run: lifecycle attention", NO)
+    raise Refusal(f"nothing needs attention as {subject!a}; run: lifecycle attention", NO)
 
 
 def _show(items: list[AttentionItem], *, json: bool) -> None:
     if json:
         print_json_array(item.model_dump(mode="json") for item in items)
     elif not print_table(_HEADINGS, map(_row, items)):
-        say("nothing wants attention", "green")
+        say("nothing needs attention", "green")
 
 
 def _row(item: AttentionItem) -> tuple[object, ...]:

@@ -128,7 +128,7 @@ OverdueAfter = Annotated[
     timedelta,
     span_option(
         "--overdue-after",
-        "How long an order may wait for the provider until it wants attention.",
+        "How long an order may wait for the provider until it needs attention.",
         "LIFECYCLE_OVERDUE_AFTER",
     ),
 ]

@@ -12,10 +12,10 @@ from lifecycle.web.log_source import LogSource, OrderName
 
 
 def review(source: LogSource, form: Mapping[str, str], by: str) -> str:
-    """Record that somebody looked at what wants attention; return what to tell.
+    """Record that somebody looked at what needs attention; return what to tell.
 
     Raises:
-        InvalidArgumentError: it wants attention no longer, or it is not said why or by whom.
+        InvalidArgumentError: it needs attention no longer, or it is not said why or by whom.
     """
     subject = form.get("subject", "")
     listed = source.attention()
@@ -26,7 +26,7 @@ def review(source: LogSource, form: Mapping[str, str], by: str) -> str:
         if item.subject == subject:
             is_first = source.any_orders().review(item, by=by, why=form.get("why", ""))
             return "Reviewed." if is_first else "Somebody had reviewed it before."
-    expected = "one that wants attention now; something new may have come"
+    expected = "one that needs attention now; something new may have come"
     raise InvalidArgumentError("subject", expected)
 
 

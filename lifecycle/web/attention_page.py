@@ -48,7 +48,7 @@ _HEADINGS: Final = ("kind", "provider", "order_id", "found", "since", "subject",
 
 
 def attention_page(source: LogSource, asked: Mapping[str, str]) -> Page:
-    """Return the list of what wants attention.
+    """Return the list of what needs attention.
 
     Raises:
         InvalidArgumentError: the address asks for a kind that there is not.

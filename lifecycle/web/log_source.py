@@ -35,7 +35,7 @@ MOST_FOUND: Final = 50
 """Orders that a search by the beginning of an id lists."""
 
 MOST_OF_A_KIND: Final = 100
-"""Items of each kind that the list of what wants attention shows."""
+"""Items of each kind that the list of what needs attention shows."""
 
 
 class OrderName(NamedTuple):
@@ -141,7 +141,7 @@ class LogSource:
             yield StoredEvent(record.position, record.version, event)
 
     def attention(self, *, include_reviewed: bool = False) -> list[AttentionItem]:
-        """Return what wants attention, the worst first, so many of each kind at most."""
+        """Return what needs attention, the worst first, so many of each kind at most."""
         found: dict[str, AttentionItem] = {}
         for provider in self.readable():
             items = self._attention_of(provider).items(
@@ -151,7 +151,7 @@ class LogSource:
         return sorted(found.values(), key=worst_first)
 
     def attention_of(self, view: OrderView) -> list[AttentionItem]:
-        """Return what wants attention about one order, and what was dealt with."""
+        """Return what needs attention about one order, and what was dealt with."""
         return self._attention_of(view.provider).of_order(view, self._rule())
 
     def _rule(self) -> AttentionRule:

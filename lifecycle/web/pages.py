@@ -102,7 +102,7 @@ class Pages:
             are installed are shown, whatever the provider of these.
         access: who may see them, as `BasicOrToken` or `TrustedHeader` tell. Without it nobody
             but this machine may.
-        overdue_after: how long an order may wait for the provider until it wants attention.
+        overdue_after: how long an order may wait for the provider until it needs attention.
     """
 
     def __init__(

@@ -90,7 +90,7 @@ OPERATED = (
     "run-on-postgresql",
     "upgrade",
     "observe-a-service",
-    "work-through-what-wants-attention",
+    "work-through-what-needs-attention",
 )
 """Pages for whoever is on call."""
 

@@ -1,4 +1,4 @@
-"""What wants a person's attention: one list, worst first; what was reviewed, and what is new."""
+"""What needs a person's attention: one list, worst first; what was reviewed, and what is new."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def taking_nothing(_change):
 
 
 def trouble(orders):
-    """Make one thing of each kind that wants attention, and an order that is well."""
+    """Make one thing of each kind that needs attention, and an order that is well."""
     callback(orders, "late", "brand_new", NOON)
     orders.begin_request("lost", {"order_id": "lost"}, received_at=NOON)
     odd(orders)
@@ -332,7 +332,7 @@ def test_the_command_lists_and_reviews_until_nothing_is_left(here):
         done = run("attention", "--review", subject, "--by", "ann", "--why", "known", cwd=here)
         assert (done.code, done.out.strip()) == (0, "reviewed")
     left = run("attention", cwd=here)
-    assert (left.code, left.out.strip()) == (0, "nothing wants attention")
+    assert (left.code, left.out.strip()) == (0, "nothing needs attention")
     every = run("attention", "--all", cwd=here)
     assert every.code == 0
     assert "reviewed by ann: known" in every.out
@@ -353,7 +353,7 @@ def test_a_review_needs_a_name_and_a_reason_and_something_to_review(here):
     assert run("attention", "--review", "quarantined:1", cwd=here).code == 2
     none = run("attention", "--review", "quarantined:9", "--by", "a", "--why", "b", cwd=here)
     assert none.code == 1
-    assert "nothing wants attention as 'quarantined:9'" in none.err
+    assert "nothing needs attention as 'quarantined:9'" in none.err
 
 
 def test_a_reviewed_letter_is_counted_no_more(tmp_path):
