@@ -40,6 +40,7 @@ _SQLITE: Final = "sqlite:///"
 _KEYS: Final = re.compile(r"(?P<kind>file|database):(?P<path>[^?]*)(?:\?master=(?P<master>.+))?")
 
 _NO_KEYS_GIVEN: Final = "it is encrypted, and none are given; pass keys= or set LIFECYCLE_KEYS"
+_HAS_NONE: Final = "it is not encrypted, so there is no master key to renew"
 _IS_PLAIN: Final = (
     "it is plain and has none; open it without, or encrypt it: lifecycle copy --encrypt"
 )
@@ -234,8 +235,8 @@ def rotate_master_key(url: str, keys: str | None) -> int:
     """
     with closing(_open_store(url, create=False, clock=_now)) as log:
         named = keys or _keys_beside(url)
-        if named is None:
-            raise KeyStoreError(log.url, _NO_KEYS_GIVEN)
+        if named is None or log.is_encrypted() is False:
+            raise KeyStoreError(log.url, _NO_KEYS_GIVEN if log.is_encrypted() else _HAS_NONE)
         return open_key_store(named, log, create=False).rotate()
 
 

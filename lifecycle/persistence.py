@@ -115,6 +115,7 @@ class OrderRecorder(ApplicationRecorder):
     ) -> Sequence[Notification]:
         """Return the records of one stream, such as `order:PROVIDER:xyz123456`."""
         with in_library_words(StoreError):
+            self._catch_up()
             records = self._log.read(str(originator_id), after=gt or 0, until=lte)
         chosen = records[::-1] if desc else records
         return [
@@ -124,7 +125,14 @@ class OrderRecorder(ApplicationRecorder):
 
     def select_notifications(self, *place: Any, **options: Any) -> Sequence[Notification]:
         """Return records by position; topics are `request`, `response`, `callback`, `poll`, ..."""
+        with in_library_words(StoreError):
+            self._catch_up()
         return self._recorder.select_notifications(*place, **options)
+
+    def _catch_up(self) -> None:
+        """Have the mapper forget the keys that were erased since."""
+        if self.cipher is not None:
+            self.cipher.catch_up()
 
     def max_notification_id(self) -> int | None:
         """Return the last position, None for an empty log."""

@@ -200,6 +200,8 @@ def _told(
 
     The bodies of an erased order are left out.
     """
+    if log.cipher is not None:
+        log.cipher.catch_up()
     found = _records_by_index(log, stream, size)
     lines = _lines(log, found, size, bodies)
     rules = _rules_in_force(log, provider_in(stream), found, size)

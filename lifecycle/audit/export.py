@@ -135,6 +135,8 @@ def _without_body(line: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _records(log: Log, stream: str | None, *, quarantine: bool) -> Iterator[Record]:
+    if log.cipher is not None:
+        log.cipher.catch_up()
     if stream is None:
         return chain(log.strays(), log.scan())
     streams = [log.walk(stream), log.walk(QUARANTINE) if quarantine else ()]

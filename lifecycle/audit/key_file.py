@@ -25,7 +25,7 @@ def key_at(path: Path) -> tuple[PrivateKey, bool]:
     was_there = path.exists()
     if not was_there:
         _make(path)
-    return PrivateKey.parse(path.read_text(encoding="utf-8")), not was_there
+    return PrivateKey.parse(path.read_text(encoding="utf-8", errors="replace")), not was_there
 
 
 def _make(path: Path) -> None:

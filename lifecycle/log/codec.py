@@ -28,6 +28,7 @@ from lifecycle.core.event import (
     Event,
     Unreadable,
     Value,
+    stream_of,
 )
 from lifecycle.errors import InvalidArgumentError, StoredFormatError
 from lifecycle.log.cipher import Cipher
@@ -99,7 +100,11 @@ def prepare(entry: Entry) -> Append:
 
 def prepare_for_encryption(entry: Entry) -> Append:
     """Return an entry encoded as by `prepare`, marked so that `seal` encrypts its body."""
-    return for_encryption(prepare(entry))
+    append = for_encryption(prepare(entry))
+    if isinstance(entry, Unreadable) and entry.arrival and entry.arrival.order_id is not None:
+        order = stream_of(entry.provider, entry.arrival.order_id)
+        append.order_key_id = key_id_of(storable(order))
+    return append
 
 
 def for_encryption(append: Append) -> Append:

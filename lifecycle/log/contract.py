@@ -55,7 +55,8 @@ class Append:
 
     The codec makes it, the writer decides on its `outcome` and `place`, and seals it: `state` is
     then its stored form. A duplicate has the place of the first copy, and no `recorded_at`.
-    `key_id` names the key that its body is to be encrypted with, "" for none.
+    `key_id` names the key that its body is to be encrypted with, "" for none, and `order_key_id`
+    that of the order which an item of the quarantine came for.
     """
 
     __slots__ = (
@@ -66,6 +67,7 @@ class Append:
         "key_id",
         "links",
         "opening",
+        "order_key_id",
         "outcome",
         "place",
         "recorded_at",
@@ -93,7 +95,7 @@ class Append:
         self.body = body
         self.context = context
         self.links = links
-        self.key_id = ""
+        self.key_id = self.order_key_id = ""
         self.outcome = Outcome.APPENDED
         self.place = _NOWHERE
         self.recorded_at: datetime | None = None
@@ -116,7 +118,7 @@ class Append:
         """
         what = (self.stream, self.topic, self.key, self.digest)
         append = Append(*what, self.opening, self.body, self.context, self.links)
-        append.key_id = self.key_id
+        append.key_id, append.order_key_id = self.key_id, self.order_key_id
         return append
 
     def __repr__(self) -> str:

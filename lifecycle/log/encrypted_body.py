@@ -3,7 +3,8 @@
     header: …,"sha256":<of the plain body>,…,"stored_sha256":<of the ciphertext>,"key_id":…
     stored: nonce, then the AES-256-GCM ciphertext of body + context
 
-An event that arrives about an erased order is stored as its header alone.
+What arrives about an erased order is stored as its header alone, under the order's key: also what
+cannot be read, and goes to the quarantine.
 """
 
 from __future__ import annotations
@@ -39,11 +40,13 @@ def encrypted(append: Append, cipher: Cipher) -> Stored:
     """
     plain = append.body + (append.context or b"")
     about = _about(append.stream, append.key, append.digest)
+    is_late = cipher.is_erased(append.order_key_id)
+    key_id = append.order_key_id if is_late else append.key_id
     try:
-        body = cipher.encrypt(append.key_id, plain, about) or b""
+        body = cipher.encrypt(key_id, plain, about) or b""
     except LookupError:
-        raise UnknownKeyError(append.stream, append.version, append.key_id) from None
-    fields = f',"stored_sha256":"{sha256(body).hexdigest()}","key_id":"{append.key_id}"'
+        raise UnknownKeyError(append.stream, append.version, key_id) from None
+    fields = f',"stored_sha256":"{sha256(body).hexdigest()}","key_id":"{key_id}"'
     return Stored(body, fields.encode("ascii"))
 
 

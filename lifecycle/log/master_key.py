@@ -32,9 +32,13 @@ class MasterKey:
         self._stamp: Stamp | None = None
         self._keys: dict[bytes, bytes] = {}
 
+    def is_there(self) -> bool:
+        """Tell whether there is a file."""
+        return self._path.exists()
+
     def make(self) -> None:
         """Make the file with a random key, unless it exists; only its owner may read it."""
-        if not self._path.exists():
+        if not self.is_there():
             self._write([token_bytes(KEY_BYTES)], replace=False)
 
     def wrap(self, key_id: str, key: bytes) -> bytes:
@@ -60,13 +64,17 @@ class MasterKey:
         except Exception:  # noqa: BLE001 - the package has its own, and there is one reason
             raise self._unusable("a key that it wrapped was changed") from None
 
-    def add(self) -> None:
-        """Add a new random key, which wraps from now on."""
-        self._write([*self._read().values(), token_bytes(KEY_BYTES)])
+    def add(self) -> bytes:
+        """Add a random key, which wraps from now on; return its mark. One process at a time."""
+        key = token_bytes(KEY_BYTES)
+        self._write([*self._read().values(), key])
+        return _mark(key)
 
-    def drop_old(self) -> None:
-        """Remove all keys but the last."""
-        self._write([[*self._read().values()][-1]])
+    def drop_before(self, mark: bytes) -> None:
+        """Remove the keys that were added before one that is kept; one process at a time."""
+        keys = self._read()
+        if mark in keys:
+            self._write([*keys.values()][[*keys].index(mark) :])
 
     def _read(self) -> dict[bytes, bytes]:
         """Return the keys by their marks; the last one wraps.

@@ -23,12 +23,13 @@ from lifecycle.errors import (
     StoredFormatError,
     StoreError,
     StoreUnavailableError,
+    UnknownKeyError,
     VersionConflictError,
 )
 from lifecycle.log.append_queue import Batch
 from lifecycle.log.cipher import Cipher
 from lifecycle.log.codec import link, seal
-from lifecycle.log.contract import Append, Outcome
+from lifecycle.log.contract import QUARANTINE, Append, Outcome
 from lifecycle.log.link_store import OrderLink
 from lifecycle.log.recorder import InDoubtError, Recorder, Tip, TryAgainError
 from lifecycle.log.retry_policy import RetryPolicy
@@ -132,12 +133,12 @@ class Writer:
         """Settle every batch. Propagates no `Exception`; interrupted, some may stay unsettled."""
         try:
             self._commit(group)
-        except StoreError as failed:
-            LOG.error("not committed: %s", failed)  # noqa: TRY400 - every caller gets the traceback
-            for batch in group:
-                batch.settle(_own(failed))
         except Exception as failed:  # noqa: BLE001 - one by one: only the bad batch fails
-            if len(group) == 1:
+            if isinstance(failed, StoreError) and not isinstance(failed, UnknownKeyError):
+                LOG.error("not committed: %s", failed)  # noqa: TRY400 - every caller gets the traceback
+                for batch in group:
+                    batch.settle(_own(failed))
+            elif len(group) == 1:
                 group[0].settle(failed)
             else:
                 for batch in group:
@@ -163,7 +164,8 @@ class Writer:
     def _write(self, group: Sequence[Batch], doubts: list[AppendPlan], *, exclusive: bool) -> None:
         """Insert the new entries. If `exclusive`, decide under the write lock.
 
-        The keys of what is encrypted are durable before: what lacks one could not be read.
+        The keys of what is encrypted are durable before: what lacks one could not be read. Of an
+        order that is known the key was made before; if it is lost, none takes its place.
         """
         plan = None if exclusive else self._decide(group)
         if plan is not None and not plan.new:
@@ -171,7 +173,7 @@ class Writer:
             plan.settle(())
             return self._tails.keep(plan.tails)
         if self.cipher is not None:
-            self.cipher.make(_key_ids(plan.new if plan is not None else _appends_of(group)))
+            self.cipher.make(_new_key_ids((plan or self._decide(group)).new))
         recorded_at = self._clock()
         printed = format_instant(recorded_at)
         try:
@@ -213,13 +215,13 @@ class Writer:
         return AppendPlan(group, self._tails.take(streams, expected))
 
 
-def _appends_of(group: Sequence[Batch]) -> list[Append]:
-    return [append for batch in group for append in batch.appends]
-
-
-def _key_ids(appends: Iterable[Append]) -> dict[str, None]:
-    """Return the ids of the keys that bodies are encrypted with, each once."""
-    return dict.fromkeys(append.key_id for append in appends if append.key_id)
+def _new_key_ids(appends: Iterable[Append]) -> dict[str, None]:
+    """Return the ids of the keys to make: of orders that begin, and of quarantined items."""
+    return dict.fromkeys(
+        append.key_id
+        for append in appends
+        if append.key_id and (append.version == 1 or append.stream == QUARANTINE)
+    )
 
 
 def _own(failed: StoreError) -> StoreError:

@@ -7,6 +7,7 @@ a change like any other, marked `corrected`.
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterator, Mapping
 from threading import Event as Signal
 from typing import Final, NamedTuple
@@ -80,7 +81,11 @@ class Feed:
         end = self._log.last_position() if until is None else until
         if not self.position:
             self._log_strays()
+        looked = time.monotonic()
         for record in self._log.scan(after=self.position, until=end):
+            if time.monotonic() - looked > EVERY_SECONDS:  # a reader may take hours
+                self._fold_cache.catch_up()
+                looked = time.monotonic()
             entry = self._entry(record)
             self.position = record.position
             yield entry

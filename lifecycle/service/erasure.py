@@ -27,7 +27,7 @@ from lifecycle.errors import (
 from lifecycle.log.cipher import Cipher
 from lifecycle.log.codec import header_and_body
 from lifecycle.log.contract import QUARANTINE, Append, Log, Outcome, Record
-from lifecycle.log.header import ItemHeader
+from lifecycle.log.header import EventHeader, Header, ItemHeader
 from lifecycle.log.key_store import key_id_of
 from lifecycle.projections.fold_cache import FoldCache
 from lifecycle.projections.projector import fold_anew
@@ -38,6 +38,10 @@ LOG: Final = logging.getLogger("lifecycle.orders")
 MAX_WHY_BYTES: Final = 1000
 MAX_BY_BYTES: Final = 255
 
+_PARTLY_PLAIN: Final = (
+    "some of what is to be erased was stored plain, by somebody who opened the log without keys; "
+    "copy it: lifecycle export, and lifecycle ingest into an encrypted log"
+)
 _PLAIN: Final = "it is plain, so nothing in it can be erased; encrypt it: lifecycle copy --encrypt"
 
 
@@ -57,7 +61,7 @@ class Erasure:
 
         Raises:
             UnknownOrderError: nothing is stored about it.
-            KeyStoreError: the log is plain.
+            KeyStoreError: the log is plain, or some of the order is.
         """
         said = self._said(reason, by)
         wanted = checked_order_id(order_id)
@@ -66,7 +70,8 @@ class Erasure:
         if not records:
             raise UnknownOrderError(self._provider.name, wanted)
         stream = records[0].stream
-        items = self._items_of(stream, wanted)
+        items = list(self._items_of(stream, wanted))
+        self._check_encrypted([*records, *items])
         return [Erased(stream, key_id_of(stream), *said), *self._of_items(items, said)]
 
     def of_item(self, item: int, reason: str, by: str) -> list[Erased]:
@@ -74,12 +79,13 @@ class Erasure:
 
         Raises:
             InvalidArgumentError: there is no such item.
-            KeyStoreError: the log is plain.
+            KeyStoreError: the log is plain, or the item is.
         """
         said = self._said(reason, by)
         found = self._log.read(QUARANTINE, after=item - 1, until=item) if is_whole(item) else []
         if not found:
             raise InvalidArgumentError("item", "the number of an item in the quarantine")
+        self._check_encrypted(found)
         return list(self._of_items(found, said))
 
     def carry_out(self, erased: Sequence[Erased]) -> None:
@@ -113,6 +119,11 @@ class Erasure:
             self._clock(),
         )
 
+    def _check_encrypted(self, records: Sequence[Record]) -> None:
+        """Refuse to say of something that it is erased whose body anybody can still read."""
+        if any(_is_plain(record) for record in records):
+            raise KeyStoreError(self._log.url, _PARTLY_PLAIN)
+
     def _items_of(self, stream: str, order_id: str) -> Iterator[Record]:
         """Yield the items that became events of an order, or that arrived under its id."""
         marks = [mark for mark in control_entries(self._log) if isinstance(mark, Redriven)]
@@ -126,7 +137,7 @@ class Erasure:
                     yield record
 
     def _of_items(
-        self, items: Sequence[Record] | Iterator[Record], said: tuple[str, str, datetime]
+        self, items: Sequence[Record], said: tuple[str, str, datetime]
     ) -> Iterator[Erased]:
         for record in items:
             header = _item_in(record)
@@ -135,11 +146,20 @@ class Erasure:
 
 
 def _item_in(record: Record) -> ItemHeader | None:
+    header = _header_of(record)
+    return header if isinstance(header, ItemHeader) else None
+
+
+def _is_plain(record: Record) -> bool:
+    header = _header_of(record)
+    return isinstance(header, EventHeader | ItemHeader) and header.key_id is None
+
+
+def _header_of(record: Record) -> Header | None:
     try:
-        header, _ = header_and_body(record)
+        return header_and_body(record)[0]
     except StoredFormatError:
         return None  # verify reports it
-    return header if isinstance(header, ItemHeader) else None
 
 
 def _checked(argument: str, text: object, most: int, *, least: int = 1) -> str:

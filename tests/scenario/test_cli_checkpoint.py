@@ -223,6 +223,14 @@ def test_an_endpoint_gets_it_by_post_and_one_that_refuses_it_is_told(folder, end
     assert "the checkpoint was kept, but the endpoint answered 503" in refused.err
 
 
+def test_an_address_that_is_none_of_http_is_told_and_the_checkpoint_is_kept(folder):
+    told = checkpoint(folder, "--post", "file:///dev/null")
+
+    assert told.code == 1
+    assert "the endpoint answered nothing" in told.err
+    assert checkpoint(folder).out == told.out
+
+
 def test_a_key_that_others_may_read_is_warned_of(folder):
     checkpoint(folder, "--key", "key")
     (folder / "key").chmod(0o644)
@@ -273,6 +281,7 @@ def test_a_command_reads_it_and_may_sign_it_too(folder):
         ("false", "the command ended with 1"),
         ("/no/such", "the command could not be run"),
         ("'", "the command could not be run"),
+        ("", "the command could not be run"),
     ],
 )
 def test_a_command_that_fails_is_told_and_the_checkpoint_is_kept(folder, command, trouble):
@@ -313,9 +322,9 @@ def test_it_goes_on_where_the_log_was_away_for_a_while(folder):
             going.terminate()
 
 
-@pytest.mark.parametrize("content", ["", "no key", "PRIVATE+KEY+a+b+c"])
+@pytest.mark.parametrize("content", [b"", b"no key", b"PRIVATE+KEY+a+b+c", b"\xff\0"])
 def test_a_file_that_holds_no_key_is_wrong_usage(folder, content):
-    (folder / "key").write_text(content, encoding="utf-8")
+    (folder / "key").write_bytes(content)
 
     told = checkpoint(folder, "--key", "key")
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from lifecycle import OtherRecordsError, StoredFormatError, connect
+from lifecycle import KeyStoreError, OtherRecordsError, StoredFormatError, connect
 from lifecycle.audit.log_encryption import encrypt
-from lifecycle.composition import open_log
+from lifecycle.composition import open_log, rotate_master_key
 from lifecycle.log.contract import CONTROL
 from tests.contract.keys import OwnKeys
 from tests.scenario import command_line
@@ -183,6 +184,36 @@ def test_a_rotation_that_stopped_half_way_leaves_everything_readable(db, tmp_pat
     with connect(db) as orders:
         assert orders.get("xyz").details.locale
         assert orders.get("new")
+
+
+def test_of_two_rotations_at_once_neither_drops_what_the_other_wraps_with(db):
+    with ThreadPoolExecutor(3) as threads:
+        rotations = [threads.submit(rotate_master_key, db, None) for _ in range(12)]
+        assert {rotation.result() for rotation in rotations} == {4}
+    with connect(db) as orders:
+        assert orders.get("xyz").details.locale
+        assert orders.get("ended").details.locale
+
+
+def test_a_lost_master_key_is_not_replaced_by_another(db, tmp_path):
+    master = tmp_path / "orders.db.keys.master"
+    lost = master.read_text()
+    master.unlink()
+    with connect(db) as orders:
+        with pytest.raises(KeyStoreError, match="No such file"):
+            orders.record_callback(callback("new", "1", "brand_new"))
+        assert orders.erase("ended", reason="asked")  # that takes no master key
+    assert not master.exists()
+    master.write_text(lost)
+    with connect(db) as orders:
+        assert orders.get("xyz").details.locale
+        assert orders.get("ended").erased
+
+
+def test_a_plain_log_has_no_master_key_to_rotate(plain):
+    refused = run("keys", "rotate", "--db", plain)
+    assert (refused.code, refused.out) == (3, "")
+    assert "it is not encrypted" in refused.err
 
 
 def test_an_export_of_an_erased_order_is_read_and_passed_over(db):

@@ -5,14 +5,23 @@ from __future__ import annotations
 import asyncio
 import json
 import subprocess
+import time
+from datetime import UTC, datetime
 
 import pytest
 
 from lifecycle import KeyStoreError, UnknownKeyError, UnknownOrderError
-from lifecycle.audit.export import export
+from lifecycle.audit.checkpoint import take
+from lifecycle.audit.evidence import make_evidence
+from lifecycle.audit.export import export, export_whole
+from lifecycle.audit.note import PrivateKey
 from lifecycle.audit.replay import replay
 from lifecycle.audit.verify import verify
-from lifecycle.log.codec import decode
+from lifecycle.log.append_queue import ThreadBatch
+from lifecycle.log.codec import decode, prepare_for_encryption
+from lifecycle.log.key_store import key_id_of
+from lifecycle.projections.change_feed import EVERY_SECONDS
+from tests.contract.entries import event
 from tests.contract.keys import OwnKeys
 from tests.without_rules import connect, connect_async
 
@@ -249,6 +258,91 @@ def test_a_lost_key_is_told_as_lost_and_not_as_erased(url):
         orders.get("xyz")
     with connect(url, keys=keys) as orders:
         assert not orders.get("xyz").erased
+
+
+def test_of_an_order_whose_key_is_lost_nothing_is_stored_under_another_key(url):
+    keys, others = OwnKeys(), OwnKeys()
+    with connect(url, keys=keys) as orders:
+        tell(orders)
+    with connect(url, keys=others) as orders:
+        with pytest.raises(UnknownKeyError, match="restore the key store"):
+            orders.record_callback(callback("xyz", "9", "delivered"))
+        assert orders.record_callback(callback("new", "1", "brand_new")).view
+    assert len(others.keys) == 1
+    keys.keys |= others.keys
+    with connect(url, keys=keys) as orders:
+        orders.record_callback(callback("xyz", "9", "delivered"))
+        assert [view.status for view in orders.find()] == ["brand_new", "delivered", "brand_new"]
+
+
+def test_a_lost_key_of_one_order_holds_up_no_other_in_the_same_commit(url):
+    keys = OwnKeys()
+    with connect(url, keys=keys) as orders:
+        tell(orders)
+    keys.keys.pop(key_id_of("order:instacart:xyz"))
+    told = [
+        ThreadBatch([prepare_for_encryption(event(order_id))])
+        for order_id in ("xyz", "xyz2", "new")
+    ]
+    with connect(url, keys=keys) as orders:
+        orders.log._writer.commit(told)
+    assert [type(batch.error) for batch in told] == [UnknownKeyError, type(None), type(None)]
+
+
+def test_what_a_reader_exports_after_another_erased_it_holds_no_body(tmp_path, url):
+    with connect(url, keys=keys_in(tmp_path)) as orders, connect(url) as others:
+        tell(orders)
+        signer = PrivateKey("log", b"1" * 32)
+        assert CANARIES["request"] in canaries_told(others, signer)
+        orders.erase("xyz", reason="asked")
+        assert canaries_told(others, signer) == set()
+
+
+def canaries_told(orders, signer):
+    """Return the canaries in an export, in a whole one, and in evidence."""
+    note = take(orders.log, signer, lambda: datetime.now(UTC))
+    told = [*export(orders.log, quarantine=True), *export_whole(orders.log)]
+    told.append(
+        json.dumps(make_evidence(orders.log, orders.provider, "xyz", signer, note)).encode()
+    )
+    return {each for each in CANARIES.values() if each.encode() in b"".join(told)}
+
+
+def test_a_reader_who_takes_long_over_the_feed_is_shown_no_body_after_an_erasure(tmp_path, url):
+    with connect(url, keys=keys_in(tmp_path)) as orders, connect(url) as others:
+        tell(orders)
+        changes = others.changes()
+        assert not next(changes).view.erased
+        orders.erase("xyz", reason="asked")
+        time.sleep(1.1 * EVERY_SECONDS)
+        assert {change.view.erased for change in changes if change.order_id == "xyz"} == {True}
+
+
+def test_what_nobody_can_read_about_an_erased_order_is_stored_without_its_body(tmp_path, url):
+    late = f"no JSON, {CANARIES['late']}".encode()
+    with connect(url, keys=keys_in(tmp_path)) as orders:
+        tell(orders)
+        orders.erase("xyz", reason="asked")
+        assert orders.record_callback(late, order_id="xyz").outcome == "quarantined"
+        assert orders.record_callback(late, order_id="xyz2").outcome == "quarantined"
+        assert [item.body for item in orders.quarantine(all=True)] == [b"", b"", late]
+        assert verify(orders.log).ok
+
+
+def test_what_somebody_stored_plain_in_an_encrypted_log_is_not_said_to_be_erased(tmp_path, url):
+    keys = f"file:{tmp_path}/elsewhere.keys"
+    with connect(url, keys=keys) as orders, connect(url) as plain:
+        orders.record_callback(callback("other", "1", "brand_new"))
+        tell(plain)
+    with connect(url, keys=keys) as orders:
+        for refused in (
+            lambda: orders.erase("xyz", reason="asked"),
+            lambda: orders.erase_item(1, reason="asked"),
+        ):
+            with pytest.raises(KeyStoreError, match="was stored plain"):
+                refused()
+        assert not orders.get("xyz").erased
+        assert orders.erase("other", reason="asked")
 
 
 def test_a_body_of_another_order_cannot_be_put_in_its_place(url):

@@ -23,6 +23,7 @@ _DESTROY: Final = (
     "INSERT INTO data_keys (key_id, wrapped) VALUES (?, ?) "
     "ON CONFLICT (key_id) DO UPDATE SET wrapped = excluded.wrapped"
 )
+_ANY: Final = "SELECT 1 FROM data_keys WHERE wrapped <> ? LIMIT 1"
 _FIND: Final = "SELECT key_id, wrapped FROM data_keys WHERE "
 _PAGE: Final = (
     "SELECT key_id, wrapped FROM data_keys WHERE key_id > ? AND wrapped <> ? "
@@ -46,9 +47,15 @@ class TableKeys(KeyStore):
 
     @retried
     def create(self) -> None:
-        """Make the table and the master key, unless they are there."""
-        self._master.make()
-        if not self._database.holds(KEYS):
+        """Make the table and the master key, unless they are there.
+
+        A master key that is lost is made anew for nothing that another one wrapped: whoever
+        restored it would lose what was written meanwhile.
+        """
+        is_there = self._database.holds(KEYS)
+        if not self._master.is_there() and not (is_there and self._holds_any()):
+            self._master.make()
+        if not is_there:
             with self._database.writing() as transaction:
                 self._database.make(KEYS, transaction)
 
@@ -86,13 +93,18 @@ class TableKeys(KeyStore):
     def rotate(self) -> int:
         """Wrap every key with a new master key, and return how many.
 
-        If it was interrupted, call it again.
+        If it was interrupted, call it again. The file of the master key changes only under the
+        lock of the table: two rotations at once do not remove each other's key.
         """
-        self._master.add()
         with self._database.overwriting() as (cursor, _):
+            mark = self._master.add()
             rotated = self._rewrap(cursor)
-        self._master.drop_old()
+        with self._database.overwriting():
+            self._master.drop_before(mark)
         return rotated
+
+    def _holds_any(self) -> bool:
+        return bool(self._database.ask(self._database.spelled(_ANY), _DESTROYED))
 
     def _rewrap(self, cursor: Cursor) -> int:
         rotated, after = 0, ""
