@@ -36,6 +36,7 @@ class Shelf:
     feeds: MemoryFeeds = field(default_factory=MemoryFeeds)
     tree: MemoryTree = field(default_factory=MemoryTree)
     links: MemoryLinks = field(default_factory=MemoryLinks)
+    cipher: None = None
 
     def last_position(self) -> int:
         return max([record.position for record in self.records], default=0)

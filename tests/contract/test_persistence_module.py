@@ -699,3 +699,24 @@ def test_an_encrypted_log_is_read_with_the_keys_that_the_environment_names(tmp_p
             if each.topic == "callback"
         ]
     assert bodies == [body]
+
+
+@pytest.mark.parametrize("how", ["of its stream", "as it comes"])
+def test_a_reader_of_an_encrypted_log_is_shown_no_body_after_another_erased_it(how, tmp_path):
+    keys, url = f"file:{tmp_path}/keys", f"sqlite:///{tmp_path}/encrypted.db"
+    with (
+        connect(url, keys=keys) as orders,
+        closing(OrderLog(env={"LIFECYCLE_DB": url, "LIFECYCLE_KEYS": keys})) as log,
+    ):
+        orders.record_callback(b'{"id": "xyz", "status": "brand_new"}')
+
+        def body():
+            if how == "of its stream":
+                (found,) = log.recorder.select_events("order:instacart:xyz")
+            else:
+                (found,) = log.recorder.select_notifications(1, 10, topics=["callback"])
+            return log.mapper.to_domain_event(found).body
+
+        assert body()
+        orders.erase("xyz", reason="asked")
+        assert body() == b""

@@ -138,7 +138,7 @@ def test_one_damaged_order_does_not_stop_the_feed(tmp_path, caplog):
 def caught_up(reader) -> Iterator[int]:
     """Let a subscription try everything again that it will, and yield how many it took."""
     yield reader.catch_up()
-    while any(letter.state == "retry" for letter in reader.letters(all=True)):
+    while any(letter.state == "retrying" for letter in reader.letters(all=True)):
         time.sleep(0.002)
         yield reader.catch_up()
 
