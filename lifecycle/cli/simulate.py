@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
+import sys
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -72,6 +74,7 @@ def simulate(
         fields = _fields(simulated, hostile, way, fault, named)
         if callback_url is not None:
             fields["callback_url"] = callback_url
+        logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
         serve(Simulator(simulated, **fields), host=host, port=port, started=_tell)
 
 

@@ -58,7 +58,7 @@ Leaves = tuple[tuple[str, type, str], ...]
 """Fields with the types that they must have, and the paths at which they stand."""
 
 
-def leaves_of(model: type[BaseModel], **paths: str) -> Leaves:
+def leaves_of(model: type[BaseModel], /, **paths: str) -> Leaves:
     """Return the leaf of each field that is `type | None`; `paths` are of those named otherwise.
 
     Raises:

@@ -126,9 +126,6 @@ class Arrival(Value, frozen=True, gc=False):
         operation: of what beside creation it is the request or the answer, such as `cancel`:
             as `begin_operation` or `record_poll(..., operation="cancel")` says. None for a look.
         number: which request of that operation it is.
-        sequence: the number that a stored event has from its reading.
-        part: which reading of its body a stored event is; None for the first.
-        links: the provider's own ids that a stored event tells of.
         replayed: whether it comes from a recording.
         context: what the caller keeps with it.
     """
@@ -144,9 +141,6 @@ class Arrival(Value, frozen=True, gc=False):
     client: str | None = None
     operation: str | None = None
     number: int | None = None
-    sequence: int | None = None
-    part: int | None = None
-    links: tuple[str, ...] = ()
     replayed: bool = False
     context: bytes | None = None
 

@@ -120,7 +120,7 @@ class SimulatedProvider:
         forced: `forced(body)`, the names of the scenarios that a create request asks for.
         needed: the fields that a create request is rejected without, by their paths: `to.city`
             is a field of the object in `to`. A blank text, an empty list or object says nothing.
-            The logger `lifecycle.simulator` names what is missing, at INFO.
+            The logger `lifecycle.simulator` names what is missing.
         lacking: `lacking(*names)`, the answer to a request without some of them; else it is that
             to any request that is rejected.
         reject: `reject(api, order, body, forced)`, the `Reply` that rejects a create request for
@@ -184,7 +184,7 @@ class SimulatedProvider:
             return rejected
         missing = [path for path in self.needed if not _is_said(field_in(body, path))]
         if missing:
-            LOG.info("a create request was rejected: it has no %s", ", ".join(missing))
+            LOG.warning("a create request was rejected: it has no %s", ", ".join(missing))
             return self.answers.rejected if self.lacking is None else self.lacking(*missing)
         if names_of_kind(forced, "refusal", self.scenarios):
             return self.answers.rejected

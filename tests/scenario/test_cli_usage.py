@@ -114,6 +114,15 @@ def test_wrong_usage_is_one_sentence_and_exit_code_2(arguments, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("option", ["--provider", "--db"])
+def test_an_option_before_its_command_is_told_where_it_belongs(option, tmp_path):
+    answer = run(option, "drone", "check", cwd=tmp_path)
+    assert (answer.code, answer.out) == (2, "")
+    where = f"put it after the command: lifecycle COMMAND {option} ..."
+    assert answer.err == f"lifecycle: no such option: {option}; {where}\n"
+    assert "put it" not in run("--frobnicate", cwd=tmp_path).err
+
+
 def test_the_script_exits_with_the_code_and_says_it_on_stderr(tmp_path):
     for arguments, code in ((("shwo",), 2), (("list",), 3)):
         answer = run_script(*arguments, cwd=tmp_path)

@@ -56,7 +56,7 @@ def test_an_event_without_optional_fields_has_none_in_the_table() -> None:
     assert structs.astuple(EVENT)[10:] == (*(None,) * 6, {}, {}, (), (), *(None,) * 5, *came)
     assert EVENT.stream == stream_of("instacart", "order-1") == "order:instacart:order-1"
     arrival = structs.astuple(Arrival("callback", b"", NOON))
-    assert arrival[3:] == (None, 1, None, None, {}, *(None,) * 5, (), False, None)
+    assert arrival[3:] == (None, 1, None, None, {}, *(None,) * 3, False, None)
     item = Unreadable("instacart", "not_json", "", b"", NOON)
     assert structs.astuple(item)[5:] == (None, None, None)
     assert structs.astuple(Fault()) == (None, None, None)
