@@ -1,4 +1,4 @@
-"""Pages on which people look at orders: what needs them, one order, all of them.
+"""Pages for a browser: what needs a person, one order, all orders.
 
     serve --pages, or a mount ─→ Pages ─→ access ─→ visit ─→ one page ─→ HTML, JSON, CSV
 

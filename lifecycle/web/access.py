@@ -1,4 +1,4 @@
-"""Who may see the pages: a gate of the receiver, a proxy that is trusted, or this machine alone."""
+"""Who may see the pages: users of a receiver's gate, of a trusted proxy, or only this machine."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _PASSED_ON: Final = (b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-
 
 
 class Access(Protocol):
-    """Tells who asks: `Basic`, `StaticToken` and `BasicOrToken` of `lifecycle.http.receiver` do."""
+    """Identifies the user: as `Basic`, `StaticToken` and `BasicOrToken` of the receiver do."""
 
     def claim(self, head: Head) -> str | Refusal:
         """Return the user, or why nothing is shown."""
@@ -32,15 +32,15 @@ class Access(Protocol):
 
 
 class TrustedHeader:
-    """The user whom a proxy names in a header, once it has found out who asks.
+    """Trusts the user whom an authenticating proxy names in a header.
 
     Args:
-        header: the name of the header, such as `x-remote-user`; the proxy has to remove it from
-            what it passes on.
-        addresses: those of the proxy. From anywhere else nothing is shown.
+        header: the name of the header, such as `x-remote-user`; the proxy must remove it from
+            incoming requests.
+        addresses: those of the proxy. Requests from other addresses are refused.
 
     Raises:
-        InvalidArgumentError: no header is named, or an address is none.
+        InvalidArgumentError: the header is empty, or an address is not an IP address.
     """
 
     def __init__(self, header: str, *, addresses: Collection[str]) -> None:
@@ -62,10 +62,10 @@ class TrustedHeader:
 
 
 class ThisMachine:
-    """Everybody on this machine, and nobody else; no user is named.
+    """Lets in everybody on this machine, and nobody else; names no user.
 
-    A page of another site must not reach it under a name of its own, so `Host` has to name this
-    machine; what a proxy passed on may come from anywhere.
+    `Host` must name this machine, so that no other site reaches the pages under its own name.
+    Requests that a proxy passed on are refused: they may come from anywhere.
     """
 
     def claim(self, head: Head) -> str | Refusal:
@@ -78,14 +78,14 @@ class ThisMachine:
 
 
 def read_access(path: str | os.PathLike[str]) -> Access:
-    """Return who may see the pages, as a TOML file says.
+    """Return who may see the pages, from a TOML file.
 
     It has a table `[users]` of names and their secrets, each a password and a bearer token, or a
     table `[proxy]` with the `header` in which the proxy at `addresses` names the user.
 
     Raises:
-        InvalidArgumentError: it holds something else; the message quotes nothing.
-        OSError: it cannot be read.
+        InvalidArgumentError: the file holds something else; the message quotes nothing.
+        OSError: the file cannot be read.
     """
     try:
         found = tomllib.loads(Path(path).read_bytes().decode())
@@ -102,7 +102,7 @@ def read_access(path: str | os.PathLike[str]) -> Access:
 
 
 def is_loopback(address: str | None) -> bool:
-    """Tell whether an address is one that no other machine reaches."""
+    """Tell whether an address is a loopback address, which no other machine can reach."""
     try:
         found = ip_address(address or "")
     except ValueError:

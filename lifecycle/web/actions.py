@@ -1,4 +1,4 @@
-"""The few things that the pages change: a review, a redrive, a letter that is dropped."""
+"""The actions of the pages: review, redrive, drop a letter, unmask."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from lifecycle.web.log_source import LogSource, OrderName
 
 
 def review(source: LogSource, form: Mapping[str, str], by: str) -> str:
-    """Record that somebody looked at what needs attention; return what to tell.
+    """Record the review of an item of attention, and return the sentence for the user.
 
     Raises:
-        InvalidArgumentError: it needs attention no longer, or it is not said why or by whom.
+        InvalidArgumentError: it no longer needs attention, or `why` or `by` is missing.
     """
     subject = form.get("subject", "")
     listed = source.attention()
@@ -31,13 +31,13 @@ def review(source: LogSource, form: Mapping[str, str], by: str) -> str:
 
 
 def redrive_quarantine(source: LogSource, form: Mapping[str, str], by: str) -> str:  # noqa: ARG001 - as every action
-    """Read the quarantine again; return what to tell."""
+    """Read the quarantine again, and return the sentence for the user."""
     count = sum(1 for _ in source.any_orders().redrive())
     return f"{count} of the items became events." if count else "None of the items can be read yet."
 
 
 def redrive_letters(source: LogSource, form: Mapping[str, str], by: str) -> str:  # noqa: ARG001 - as above
-    """Make one dead letter due, or all of them; return what to tell."""
+    """Make one dead letter due, or all of them, and return the sentence for the user."""
     letters = source.any_orders().letters
     name, position = form.get("subscription") or None, _position(form)
     count = letters.redrive(name, position)
@@ -45,10 +45,10 @@ def redrive_letters(source: LogSource, form: Mapping[str, str], by: str) -> str:
 
 
 def drop_letter(source: LogSource, form: Mapping[str, str], by: str) -> str:
-    """Take a letter out for good; return what to tell.
+    """Drop a letter for good, and return the sentence for the user.
 
     Raises:
-        InvalidArgumentError: it is not said why.
+        InvalidArgumentError: the reason is missing.
     """
     letters = source.any_orders().letters
     position = _position(form)
@@ -61,20 +61,20 @@ def drop_letter(source: LogSource, form: Mapping[str, str], by: str) -> str:
 
 
 def unmask(source: LogSource, name: OrderName, by: str) -> None:
-    """Record that somebody sees what an order's events said, before it is shown."""
+    """Record that a user unmasks the bodies of an order, before they are shown."""
     source.log.append(Unmasked(stream_of(*name), by, source.now))
 
 
 def unmask_item(source: LogSource, item: int, by: str) -> None:
-    """Record that somebody sees what an item of the quarantine holds, before it is shown."""
+    """Record that a user unmasks an item of the quarantine, before it is shown."""
     source.log.append(Unmasked(QUARANTINE, by, source.now, item))
 
 
 def said_by(user: str, form: Mapping[str, str]) -> str:
-    """Return who does something: the user, or where nobody was asked, who says so.
+    """Return who acts: the user, or without authentication the name in the form.
 
     Raises:
-        InvalidArgumentError: nobody says so.
+        InvalidArgumentError: no name is given.
     """
     by = user or form.get("by", "").strip()
     if not 0 < len(by) <= MAX_BY:

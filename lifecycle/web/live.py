@@ -1,9 +1,9 @@
-"""What changes is told to the browsers that look: server-sent events, a line for each change.
+"""Tells open pages of changes: server-sent events, one for each change of the log.
 
-    log ─→ looked at every quarter second ─→ positions and orders ─→ every stream of events
+    log ─→ read every quarter second ─→ positions and orders ─→ every open event stream
 
-The log is looked at only while somebody listens, once for all who do. A stream ends by itself
-after a while, so that no server waits for it; the browser comes again and says what it saw last.
+The log is read only while a browser listens, once for all of them. A stream ends after a while,
+so that a stopping server waits for none; the browser reconnects and says what it saw last.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ from lifecycle.web.log_source import LogSource
 EVERY_SECONDS: Final = 0.25
 LONGEST_SECONDS: Final = 15.0
 MOST_AT_ONCE: Final = 500
-"""Records that are looked through; of more, every order may have changed."""
+"""The most records that are read at once; after more, every order may have changed."""
 
 _COME_AGAIN: Final = b"retry: 200\n\n"
 
 
 class News(NamedTuple):
-    """What came into the log up to a position; `streams` is None where it may be any."""
+    """What was appended up to a position; `streams` is None if it may be any stream."""
 
     position: int
     streams: frozenset[str] | None
 
 
 class LiveLog:
-    """Tells those who listen what came into the log."""
+    """Reads what was appended to the log, and passes it to every open event stream."""
 
     def __init__(self, source: LogSource) -> None:
         self._source = source
@@ -49,7 +49,10 @@ class LiveLog:
             queue.put_nowait(None)
 
     async def events(self, stream: str | None, seen: int | None) -> AsyncIterator[bytes]:
-        """Yield the events of one stream of the log, or of all; `seen` is what was seen last."""
+        """Yield server-sent events about one stream of the log, or all of them.
+
+        `seen` is the position that the browser saw last.
+        """
         yield _COME_AGAIN
         queue: asyncio.Queue[News | None] = asyncio.Queue()
         until = asyncio.get_running_loop().time() + LONGEST_SECONDS
@@ -83,7 +86,7 @@ class LiveLog:
             await asyncio.sleep(EVERY_SECONDS)
             try:
                 news = await asyncio.to_thread(news_after, self._source.log, position)
-            except StoreError:  # whoever listens comes again, and is told when it is there
+            except StoreError:  # browsers reconnect, and see the log once it is reachable
                 break
             if news.position != position:
                 position = news.position
@@ -92,7 +95,7 @@ class LiveLog:
 
 
 def news_after(log: Log, position: int) -> News:
-    """Return what came into a log after a position."""
+    """Return what was appended to a log after a position."""
     end = log.last_position()
     if end == position:
         return News(end, frozenset())
@@ -103,7 +106,7 @@ def news_after(log: Log, position: int) -> News:
 
 
 def stream_named(text: str | None) -> str | None:
-    """Return the stream of the order `provider/order_id`; None where none is named."""
+    """Return the stream of the order `provider/order_id`; None if the text names none."""
     provider, slash, order_id = (text or "").partition("/")
     return f"{ORDERS}{provider}:{order_id}" if slash else None
 

@@ -1,4 +1,4 @@
-"""The orders of one log, by provider: what every page reads from."""
+"""The orders of one log, by provider, as every page reads them."""
 
 from __future__ import annotations
 
@@ -32,21 +32,21 @@ from lifecycle.service.order_links import OrderLinks
 from lifecycle.service.orders import Orders
 
 MOST_FOUND: Final = 50
-"""Orders that a search by the beginning of an id lists."""
+"""The most orders that a search by the beginning of an id lists."""
 
 MOST_OF_A_KIND: Final = 100
-"""Items of each kind that the list of what needs attention shows."""
+"""The most items of each kind that the attention page shows."""
 
 
 class OrderName(NamedTuple):
-    """Which order: its provider, and its id."""
+    """The name of an order: its provider and its id."""
 
     provider: str
     order_id: str
 
 
 class StoredEvent(NamedTuple):
-    """One event as the log has it; None where its record is damaged."""
+    """One stored event; `event` is None if its record is damaged."""
 
     position: int
     version: int
@@ -54,7 +54,7 @@ class StoredEvent(NamedTuple):
 
 
 class LogSource:
-    """The orders of one log. Its calls wait, so no coroutine may make them."""
+    """The orders of one log. Its calls block, so coroutines must not make them."""
 
     def __init__(
         self, orders: Orders | AsyncOrders, overdue_after: timedelta = OVERDUE_AFTER
@@ -82,23 +82,23 @@ class LogSource:
         return {**known_providers(), own.name: own}
 
     def providers(self) -> list[str]:
-        """Return the providers of whom the log holds orders; without any the one that is asked."""
+        """Return the providers that have orders in the log; the opened one if there are none."""
         return [*providers_in(self.log)] or [self._orders.provider.name]
 
     def readable(self) -> list[str]:
-        """Return those of the providers whose orders can be read; at least one."""
+        """Return the installed ones of these providers; at least one name."""
         names = [name for name in self.providers() if name in self.known]
         return names or [self._orders.provider.name]
 
     def any_orders(self) -> Orders:
-        """Return the orders of some provider, for what is about the whole log."""
+        """Return orders for calls about the whole log, which need no certain provider."""
         return self.orders_of(self._orders.provider.name)
 
     def orders_of(self, provider: str) -> Orders:
         """Return the orders of a provider.
 
         Raises:
-            UnknownOrderError: it is not installed.
+            UnknownOrderError: the provider is not installed.
         """
         if self._log is not self.log:  # it was opened again
             self._log, self._by_provider, self._attention = self.log, {}, {}
@@ -110,16 +110,16 @@ class LogSource:
         return self._by_provider[provider]
 
     def query(self, provider: str, wanted: Conditions) -> ViewQuery:
-        """Return a search among the views of a provider's orders."""
+        """Return a query over the views of a provider's orders."""
         known = self.known
         return ViewQuery(self.log, FoldCache(self.log, known), known[provider], wanted)
 
     def named(self, order_id: str) -> list[OrderName]:
-        """Return the orders of exactly this id."""
+        """Return the orders with this id."""
         return [OrderName(provider, order_id) for provider in providers_of(self.log, order_id)]
 
     def beginning_with(self, text: str) -> list[OrderName]:
-        """Return the first orders whose id begins with a text."""
+        """Return the first orders whose ids begin with a text."""
         found: list[OrderName] = []
         for provider in self.providers():
             names = self.log.streams(prefix=stream_of(provider, text))
@@ -141,7 +141,7 @@ class LogSource:
             yield StoredEvent(record.position, record.version, event)
 
     def attention(self, *, include_reviewed: bool = False) -> list[AttentionItem]:
-        """Return what needs attention, the worst first, so many of each kind at most."""
+        """Return what needs attention, worst first, with a limit for each kind."""
         found: dict[str, AttentionItem] = {}
         for provider in self.readable():
             items = self._attention_of(provider).items(
@@ -151,7 +151,7 @@ class LogSource:
         return sorted(found.values(), key=worst_first)
 
     def attention_of(self, view: OrderView) -> list[AttentionItem]:
-        """Return what needs attention about one order, and what was dealt with."""
+        """Return what needs attention about one order, reviewed items included."""
         return self._attention_of(view.provider).of_order(view, self._rule())
 
     def _rule(self) -> AttentionRule:

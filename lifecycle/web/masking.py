@@ -1,8 +1,8 @@
-"""Bodies and headers with personal fields masked: what may be shown until somebody asks.
+"""Masks personal fields in bodies and headers: pages show them so until a user unmasks them.
 
 A value is shown only if its field is known to be harmless: the words, ids and times by which
-events are read, and the provider's details, which every view shows. All else is masked, texts
-and numbers alike, and so are the names of fields that are no plain words.
+events are read, and the provider's details, which every view shows. All other values are masked,
+texts and numbers alike, and so are the names of fields that are not plain words.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from lifecycle.errors import JsonError
 
 MASK: Final = "•••"
 MOST_SHOWN: Final = 20_000
-"""Characters of one body on a page; the download has all of it."""
+"""The most characters of one body on a page; the download has all of it."""
 
 _HARMLESS_FIELDS: Final = frozenset(
     {
@@ -47,12 +47,12 @@ class ShownBody(NamedTuple):
 
 
 def harmless_fields(details: type[BaseModel]) -> frozenset[str]:
-    """Return the fields that may be shown: those that every provider has, and these details."""
+    """Return the fields that may be shown: those common to all providers, and the details."""
     return _HARMLESS_FIELDS | frozenset(_names_of(details))
 
 
 def shown_body(body: bytes, fields: Collection[str], *, masked: bool) -> ShownBody:
-    """Return a body as it may be shown; one that is no JSON is shown whole or not at all."""
+    """Return a body as a page shows it; one that is not JSON is shown whole or not at all."""
     try:
         value = parse_again(body)
     except JsonError:
@@ -64,12 +64,12 @@ def shown_body(body: bytes, fields: Collection[str], *, masked: bool) -> ShownBo
 
 
 def masked_value(value: Any, fields: Collection[str]) -> Any:
-    """Return a JSON value with all masked that is not known to be harmless."""
+    """Return a JSON value in which everything not known to be harmless is masked."""
     return _masked(value, fields, is_harmless=False)
 
 
 def masked_headers(headers: Mapping[str, str]) -> dict[str, str]:
-    """Return headers with those masked that may be about a person."""
+    """Return headers in which those that may be personal are masked."""
     return {name: value if name in _HARMLESS_HEADERS else MASK for name, value in headers.items()}
 
 

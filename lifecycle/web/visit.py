@@ -1,7 +1,7 @@
-"""One visit: who looks, and the token by which forms show that they are of our own pages.
+"""One visit: the user, and the token by which a form shows that it comes from our own pages.
 
-A session is a random cookie that no script and no other site can read; the token of its forms is
-a keyed hash of it and of the user. So it holds in every process, and nothing has to be stored.
+A session is a random cookie that no script and no other site can read. The token of its forms is
+a keyed hash of the cookie and the user, so it is valid in every process and nothing is stored.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _SAME_SITE: Final = frozenset({"same-origin", "none"})
 
 
 class Visit(NamedTuple):
-    """Who looks: `user` is empty where nobody was asked; `session` is new where `is_new`."""
+    """The user, "" without authentication, and the session, which is new if `is_new`."""
 
     user: str
     session: str
@@ -48,12 +48,12 @@ class Visit(NamedTuple):
 
     @property
     def token(self) -> str:
-        """What every form of ours carries."""
+        """The token that every form of our pages carries."""
         told = f"form\n{self.user}".encode()
         return hmac.new(self.session.encode(), told, hashlib.sha256).hexdigest()
 
     def remember(self, request: Request, response: Response) -> None:
-        """Give a new session to the browser."""
+        """Set the cookie of a new session."""
         if self.is_new:
             response.set_cookie(
                 COOKIE,
@@ -65,9 +65,9 @@ class Visit(NamedTuple):
             )
 
     def allows(self, request: Request, form: Mapping[str, str]) -> bool:
-        """Tell whether a form is one of our own pages, in this session.
+        """Tell whether a form comes from our own pages, in this session.
 
-        A bearer token is sent by programs alone, so nobody can make a browser send one.
+        Only programs send bearer tokens: no other site can make a browser send one.
         """
         if self.by_token:
             return True
@@ -86,7 +86,7 @@ async def read_form(request: Request) -> dict[str, str]:
     """Return the fields of a form.
 
     Raises:
-        RequestBodyError: it is too large, or none.
+        RequestBodyError: it is too large, or not a form.
     """
     body = b""
     async for piece in request.stream():
@@ -100,7 +100,7 @@ async def read_form(request: Request) -> dict[str, str]:
 
 
 def _from_here(request: Request) -> bool:
-    """Tell whether a browser says that a page of this very origin sent the form."""
+    """Tell whether, by the browser's headers, a page of this origin sent the form."""
     site = request.headers.get("sec-fetch-site", "same-origin")
     origin = request.headers.get("origin")
     host = request.headers.get("host", "")
