@@ -9,7 +9,7 @@ destroyed are dropped from this cache.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from os import urandom
 from threading import Lock
 from typing import Any, Final
@@ -136,7 +136,12 @@ class Cipher:
         return key or self._take_in(self._asked(self._store.find, [key_id]))[key_id]
 
     def _take_in(self, found: Keys) -> dict[str, Any | None]:
-        keys = {key_id: key and self._aes(_checked(key)) for key_id, key in found.items()}
+        if not isinstance(found, Mapping):
+            raise KeyStoreError("of the log", "it answered with no mapping of ids to keys")
+        keys = {
+            key_id: None if key is None else self._aes(_checked(key))
+            for key_id, key in found.items()
+        }
         with self._lock:
             self._forget(key_id for key_id, key in keys.items() if key is None)
             keys |= dict.fromkeys(self._erased & keys.keys())

@@ -20,7 +20,7 @@ class OwnKeys:
         with self._lock:
             for key_id in key_ids:
                 self.keys.setdefault(key_id, token_bytes(32))
-        return self.find(key_ids)
+        return {key_id: self.keys[key_id] for key_id in key_ids}
 
     def destroy(self, key_ids):
         with self._lock:

@@ -20,6 +20,7 @@ from lifecycle.audit.verify import verify
 from lifecycle.log.append_queue import ThreadBatch
 from lifecycle.log.codec import decode, prepare_for_encryption
 from lifecycle.log.key_store import key_id_of
+from lifecycle.log.view_store import Batch
 from lifecycle.projections.change_feed import EVERY_SECONDS
 from tests.contract.entries import event
 from tests.contract.keys import OwnKeys
@@ -343,6 +344,26 @@ def test_what_somebody_stored_plain_in_an_encrypted_log_is_not_said_to_be_erased
                 refused()
         assert not orders.get("xyz").erased
         assert orders.erase("other", reason="asked")
+
+
+def test_a_view_that_was_folded_before_the_erasure_and_written_after_it_shows_nothing(
+    url, tmp_path
+):
+    with connect(url, keys=keys_in(tmp_path)) as orders:
+        tell(orders)
+        orders.views.rebuild()
+        live = orders.views.status().live
+        stale = orders.log.views.between(live, "", None)
+        assert b"canary" in stale[0].body
+        orders.erase("xyz", reason="asked")
+        assert orders.log.views.write(live, Batch(stale))
+        assert [view.erased for view in orders.find()] == [True, False]
+        assert orders.log.views.between(live, "", "xyz")[0].body == b""
+        replayed = replay(orders.log, {"instacart": orders.provider})
+        assert (replayed.ok, replayed.behind) == (True, 1)
+        orders.views.catch_up()
+        assert replay(orders.log, {"instacart": orders.provider}).behind == 0
+    assert found(tmp_path) == set()
 
 
 def test_a_body_of_another_order_cannot_be_put_in_its_place(url):
