@@ -33,7 +33,6 @@ class Shelf:
 
     records: list[Record]
     gapless: bool = True
-    cipher: None = None
     feeds: MemoryFeeds = field(default_factory=MemoryFeeds)
     tree: MemoryTree = field(default_factory=MemoryTree)
     links: MemoryLinks = field(default_factory=MemoryLinks)
