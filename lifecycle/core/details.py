@@ -54,8 +54,8 @@ def field_in(source: Mapping[str, Any], path: str) -> Any:
     return field_in(value, inner) if type(value) is dict else None
 
 
-Leaves = tuple[tuple[str, type, str], ...]
-"""Fields with the types that they must have, and the paths at which they stand."""
+Leaves = tuple[tuple[str, type, str, bool], ...]
+"""Fields with the types that they must have, their paths, and whether those lead into objects."""
 
 
 def leaves_of(model: type[BaseModel], /, **paths: str) -> Leaves:
@@ -65,7 +65,7 @@ def leaves_of(model: type[BaseModel], /, **paths: str) -> Leaves:
         InvalidArgumentError: a path is given for a name that is no such field.
     """
     leaves = tuple(
-        (name, kinds[0], paths.pop(name, name))
+        (name, kinds[0], path := paths.pop(name, name), "." in path)
         for name, field in model.model_fields.items()
         if (kinds := get_args(field.annotation))
     )
@@ -78,7 +78,7 @@ def read_leaves(leaves: Leaves, source: dict[str, Any]) -> dict[str, Any]:
     """Return the fields that say something: of the right type, and no empty text."""
     return {
         name: value
-        for name, kind, path in leaves
-        if type(value := field_in(source, path) if "." in path else source.get(path)) is kind
+        for name, kind, path, is_inner in leaves
+        if type(value := field_in(source, path) if is_inner else source.get(path)) is kind
         and value != ""
     }
