@@ -13,12 +13,13 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from hashlib import sha256
 from itertools import islice
 from typing import Any, Final, Literal
 
-from lifecycle.audit.checkpoint import Checkpoint
+from lifecycle.audit.checkpoint import Checkpoint, Contradiction, take
 from lifecycle.audit.explain import explain_order
 from lifecycle.audit.export import line_of
 from lifecycle.audit.masking import masked
@@ -77,6 +78,27 @@ _INCOMPLETE: Final = (
     "That no other record of this order was in the log is not shown: that takes a file made with "
     "--complete, or an export of the whole log."
 )
+
+
+def evidence_now(
+    log: Log,
+    provider: Provider,
+    order_id: str,
+    key: PrivateKey,
+    now: Callable[[], datetime],
+    *,
+    bodies: Bodies = "whole",
+) -> dict[str, Any]:
+    """Return the evidence of one order under a checkpoint that is signed now.
+
+    Raises:
+        InvalidArgumentError: the log does not go on from its own last checkpoint.
+        UnknownOrderError: nothing is stored about the order.
+    """
+    note = take(log, key, now)
+    if isinstance(note, Contradiction):
+        raise InvalidArgumentError("the log", "one that goes on from its last checkpoint")
+    return make_evidence(log, provider, order_id, key, note, bodies=bodies)
 
 
 def make_evidence(

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import os
+import tomllib
 from datetime import timedelta
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from lifecycle.audit.note import PrivateKey
 from lifecycle.cli.failure import Refusal, unusable
 from lifecycle.errors import InvalidArgumentError, MissingExtraError
+
+_FILE: Final = (
+    "a TOML file with a table `[users]` of names and secrets, or a table `[proxy]` with `header` "
+    "and `addresses`"
+)
 
 if TYPE_CHECKING:
     from lifecycle.service.async_orders import AsyncOrders
@@ -52,7 +60,34 @@ def pages_of(
             "name a file with --pages-access, or listen at 127.0.0.1"
         )
     who = None if access is None else _access(access)
-    return Pages(orders, access=who, overdue_after=overdue_after)
+    return Pages(orders, access=who, overdue_after=overdue_after, key=_key())
+
+
+def read_access(path: Path) -> Access:
+    """Return who may see the pages, as a TOML file says.
+
+    It has a table `[users]` of names and their secrets, each a password and a bearer token, or a
+    table `[proxy]` with the `header` in which the proxy at `addresses` names the user.
+
+    Raises:
+        InvalidArgumentError: it holds something else; the message quotes nothing.
+        OSError: it cannot be read.
+    """
+    from lifecycle.http.receiver import BasicOrToken  # noqa: PLC0415 - as above
+    from lifecycle.web import TrustedHeader  # noqa: PLC0415 - as above
+
+    try:
+        found = tomllib.loads(Path(path).read_bytes().decode())
+        ((table, given),) = found.items()
+        if table == "proxy":
+            return TrustedHeader(str(given["header"]), addresses=list(given["addresses"]))
+        if table == "users":
+            return BasicOrToken({str(name): _secrets(given[name]) for name in given})
+    except InvalidArgumentError:
+        raise
+    except (ValueError, KeyError, TypeError, AttributeError):
+        pass
+    raise InvalidArgumentError("the access", _FILE)
 
 
 def check_packages(extra: str, *packages: str) -> None:
@@ -66,12 +101,29 @@ def check_packages(extra: str, *packages: str) -> None:
             raise MissingExtraError(extra, package)
 
 
-def _access(path: Path) -> Access:
-    from lifecycle.web import read_access  # noqa: PLC0415 - as above
+def _key() -> PrivateKey | None:
+    """Return the key that the environment names, which signs checkpoints too."""
+    named = os.environ.get("LIFECYCLE_KEY")
+    if not named:
+        return None
+    try:
+        return PrivateKey.parse(Path(named).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        raise Refusal(f"{named!a}, which LIFECYCLE_KEY names, holds no key") from None
 
+
+def _access(path: Path) -> Access:
     try:
         return read_access(path)
     except OSError as failure:
         raise Refusal(unusable(path, failure)) from None
     except InvalidArgumentError as refused:
         raise Refusal(f"{str(path)!a} says not who may see the pages: {refused}") from None
+
+
+def _secrets(given: object) -> list[str]:
+    several = given if isinstance(given, list) else [given]
+    secrets = [secret for secret in several if isinstance(secret, str)]
+    if secrets != several:
+        raise TypeError
+    return secrets

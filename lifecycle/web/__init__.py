@@ -8,10 +8,12 @@
 | `access`, `visit` | who may look; sessions, and forms that nobody can forge |
 | `log_source` | the orders of the log, by provider |
 | `attention_page`, `order_list`, `order_page`, `worklists` | what each page says |
-| `order_pictures` | its pictures |
+| `files` | pictures, and evidence to download |
 | `masking` | bodies and headers without what is about a person |
 | `actions` | review, redrive, drop |
+| `fleet`, `definitions` | figures of all orders; the rules, and what is proved of them |
 | `live` | server-sent events |
+| `django` | a mount |
 | `answers`, `addresses`, `failures` | HTML, JSON and CSV; where pages are; why there is none |
 
 Needs the extra `web`.
@@ -25,7 +27,8 @@ try:
 except ModuleNotFoundError as missing:
     raise MissingExtraError("web", missing.name or "starlette") from None
 
-from lifecycle.web.access import Access, TrustedHeader, read_access
-from lifecycle.web.pages import Pages, keep_views
+from lifecycle.service.view_keeper import keep_views
+from lifecycle.web.access import Access, TrustedHeader
+from lifecycle.web.pages import Pages
 
-__all__ = ["Access", "Pages", "TrustedHeader", "keep_views", "read_access"]
+__all__ = ["Access", "Pages", "TrustedHeader", "keep_views"]

@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import tomllib
 from collections.abc import Collection
 from ipaddress import ip_address
-from pathlib import Path
 from typing import Final, Protocol
 
 from lifecycle.errors import InvalidArgumentError
-from lifecycle.http.receiver import BasicOrToken, Head, Refusal
+from lifecycle.http.receiver import Head, Refusal
 from lifecycle.http.receiver.message import as_json
 
 LOCAL_NAMES: Final = frozenset({"localhost", "127.0.0.1", "[::1]"})
 MAX_USER: Final = 255
 
-_FILE: Final = (
-    "a TOML file with a table `[users]` of names and secrets, or a table `[proxy]` with `header` "
-    "and `addresses`"
-)
 _PASSED_ON: Final = (b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-real-ip")
 
 
@@ -77,30 +70,6 @@ class ThisMachine:
         return ""
 
 
-def read_access(path: str | os.PathLike[str]) -> Access:
-    """Return who may see the pages, from a TOML file.
-
-    It has a table `[users]` of names and their secrets, each a password and a bearer token, or a
-    table `[proxy]` with the `header` in which the proxy at `addresses` names the user.
-
-    Raises:
-        InvalidArgumentError: the file holds something else; the message quotes nothing.
-        OSError: the file cannot be read.
-    """
-    try:
-        found = tomllib.loads(Path(path).read_bytes().decode())
-        ((table, given),) = found.items()
-        if table == "proxy":
-            return TrustedHeader(str(given["header"]), addresses=list(given["addresses"]))
-        if table == "users":
-            return BasicOrToken({str(name): _secrets(given[name]) for name in given})
-    except InvalidArgumentError:
-        raise
-    except (ValueError, KeyError, TypeError, AttributeError):
-        pass
-    raise InvalidArgumentError("the access", _FILE)
-
-
 def is_loopback(address: str | None) -> bool:
     """Tell whether an address is a loopback address, which no other machine can reach."""
     try:
@@ -109,14 +78,6 @@ def is_loopback(address: str | None) -> bool:
         return address == "localhost"
     mapped = getattr(found, "ipv4_mapped", None)
     return (mapped or found).is_loopback
-
-
-def _secrets(given: object) -> list[str]:
-    several = given if isinstance(given, list) else [given]
-    secrets = [secret for secret in several if isinstance(secret, str)]
-    if secrets != several:
-        raise TypeError
-    return secrets
 
 
 def _checked_address(address: str) -> str:

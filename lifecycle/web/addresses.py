@@ -40,5 +40,5 @@ class Addresses(NamedTuple):
 
 
 def _asked(asked: dict[str, object]) -> str:
-    given = {name: value for name, value in asked.items() if value not in {None, ""}}
+    given = {name: value for name, value in asked.items() if value is not None and value != ""}
     return f"?{urlencode(given)}" if given else ""

@@ -6,7 +6,7 @@ import csv
 import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple
 from urllib.parse import quote, unquote
@@ -42,7 +42,10 @@ class Table(NamedTuple):
 
 
 class Page(NamedTuple):
-    """What a page says: `shown` is what its template takes, `told` the same as JSON."""
+    """What a page says: `shown` is what its template takes, `told` the same as JSON.
+
+    `live` is which order changes it, `*` for any, and `seen` the position that it was made at.
+    """
 
     template: str
     title: str
@@ -51,6 +54,7 @@ class Page(NamedTuple):
     table: Table | None = None
     status: int = 200
     live: str = ""
+    seen: int = 0
 
 
 def form_asked(request: Request) -> Form:
@@ -148,8 +152,6 @@ def _cell(value: Any) -> Any:
 def _as_json(value: Any) -> Any:
     if isinstance(value, datetime):
         return format_instant(value)
-    if isinstance(value, timedelta):
-        return value.total_seconds()
     return value.model_dump(mode="json")
 
 

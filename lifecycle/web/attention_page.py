@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 from lifecycle.diagram.harmless import spoken
 from lifecycle.errors import InvalidArgumentError
@@ -71,7 +71,7 @@ def attention_page(source: LogSource, asked: Mapping[str, str]) -> Page:
         "most": MOST_OF_A_KIND,
     }
     told = {"items": listed, "most_of_a_kind": MOST_OF_A_KIND}
-    table = Table(_HEADINGS, map(_row, listed))
+    table = Table(_HEADINGS, ([getattr(item, name) for name in _HEADINGS] for item in listed))
     return Page("attention.html", "Attention", shown, told, table, live="*")
 
 
@@ -89,8 +89,3 @@ def words(item: AttentionItem) -> str:
         number, _, reason = item.found.partition(": ")
         return f"{REASONS.get(reason.partition(':')[0], reason)} It is {number} of the quarantine."
     return item.found
-
-
-def _row(item: AttentionItem) -> list[Any]:
-    named = item.model_dump()
-    return [named[name] for name in _HEADINGS]

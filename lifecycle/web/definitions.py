@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 import logging
 import os
-from concurrent.futures import Future, ProcessPoolExecutor
-from multiprocessing import get_context
+import subprocess
+import sys
+from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Lock
 from typing import Any, Final
 
@@ -32,37 +33,48 @@ class Prover:
 
     def __init__(self) -> None:
         self._lock = Lock()
-        self._processes: ProcessPoolExecutor | None = None
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="lifecycle-prover")
         self._proofs: dict[str, Future[dict[str, Any]]] = {}
+        self._process: subprocess.Popen[bytes] | None = None
 
     def proof(self, definition: Definition) -> dict[str, Any] | None:
         """Return the certificate of a definition as JSON; None while it is not there yet."""
         with self._lock:
             proof = self._proofs.get(definition.fingerprint)
             if proof is None:
-                if self._processes is None:
-                    spawning = get_context("spawn")
-                    self._processes = ProcessPoolExecutor(1, spawning, initializer=_step_back)
-                proof = self._processes.submit(certificate_of, definition)
+                proof = self._thread.submit(self._prove, definition)
                 self._proofs[definition.fingerprint] = proof
         if not proof.done():
             return None
-        if (failed := proof.exception()) is not None:
-            LOG.error("a definition could not be proved: %s", type(failed).__name__)
+        if proof.exception() is not None:
+            LOG.error("a definition could not be proved: %s", type(proof.exception()).__name__)
             return {"ok": False, "verdict": "unproved", "obligations": [], "findings": []}
         return proof.result()
 
     def stop(self) -> None:
-        """End the process."""
-        if self._processes is not None:
-            self._processes.shutdown(wait=False, cancel_futures=True)
+        """End what is being proved."""
+        self._thread.shutdown(wait=False, cancel_futures=True)
+        if self._process is not None:
+            self._process.kill()
+
+    def _prove(self, definition: Definition) -> dict[str, Any]:
+        program = [sys.executable, "-c", f"from {__name__} import print_proof; print_proof()"]
+        pipe = subprocess.PIPE
+        with subprocess.Popen(program, stdin=pipe, stdout=pipe) as process:  # noqa: S603 - our own
+            self._process = process
+            out, _ = process.communicate(definition.to_json().encode())
+        proof: dict[str, Any] = json.loads(out)
+        return proof
 
 
-def certificate_of(definition: Definition) -> dict[str, Any]:
-    """Return the certificate of a definition as JSON; takes half a minute."""
+def print_proof() -> None:
+    """Read a definition from stdin and print its certificate, both as JSON."""
     from lifecycle.proof.certificate import certify  # noqa: PLC0415 - in its own process alone
 
-    return certify(definition, scope=Scope(workers=1)).shown()
+    os.nice(_NICEST)
+    definition = Definition.from_json(sys.stdin.read())
+    certificate = certify(definition, scope=Scope(workers=1)).shown()
+    sys.stdout.write(json.dumps(certificate))
 
 
 def definitions_of(source: LogSource) -> dict[str, tuple[Definition, list[str]]]:
@@ -134,7 +146,3 @@ def _rows(definition: Definition) -> list[tuple[str, list[str], list[str]]]:
         leads = dict.fromkeys(move.dest for move in definition.moves if move.source == state)
         rows.append((state, [role for role, states in roles.items() if state in states], [*leads]))
     return rows
-
-
-def _step_back() -> None:
-    os.nice(_NICEST)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any, Final
 
 from starlette.exceptions import HTTPException
@@ -25,16 +26,6 @@ from lifecycle.web.answers import Form, Page, answer, form_asked
 LOG: Final = logging.getLogger("lifecycle.pages")
 
 _CHALLENGE: Final = 'Basic realm="orders", charset="UTF-8"'
-_TITLES: Final = {
-    400: "This cannot be asked for",
-    403: "Refused",
-    404: "There is no such page",
-    405: "This cannot be asked for",
-    413: "Too large",
-    500: "Something went wrong",
-    501: "Not installed",
-    503: "The log cannot be read",
-}
 
 
 def refused(refusal: Refusal) -> Response:
@@ -49,7 +40,7 @@ def refused(refusal: Refusal) -> Response:
 
 def failure(request: Request, status: int, sentence: str) -> Response:
     """Return a page that says why there is no other."""
-    title = _TITLES.get(status, "This cannot be done")
+    title = HTTPStatus(status).phrase.capitalize()
     shown = {"sentence": sentence}
     form: Form = "json" if form_asked(request) == "json" else "html"
     page = Page("failure.html", title, shown, {"error": sentence}, status=status)

@@ -142,8 +142,10 @@ class OrderAt:
         ]
 
 
-def order_page(source: LogSource, order: OrderAt, *, masked: bool = True) -> Page:
-    """Return the page of an order."""
+def order_page(
+    source: LogSource, order: OrderAt, *, masked: bool = True, signs: bool = False
+) -> Page:
+    """Return the page of an order; `signs`: evidence of it can be had."""
     events, view = order.shown(masked=masked), order.view
     attention = source.attention_of(order.now)
     changes = order.changes() if order.is_back else []
@@ -162,6 +164,7 @@ def order_page(source: LogSource, order: OrderAt, *, masked: bool = True) -> Pag
         "codes": CODES,
         "numbers": {event.entry.key: event.moment.number for event in events},
         "is_masked": masked,
+        "signs": signs,
     }
     told = {
         "view": view.model_dump(mode="json"),

@@ -9,11 +9,9 @@ app.mount("/pages", Pages(orders))
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from datetime import timedelta
-from threading import Event
 from typing import Any, Final
 
 from starlette.applications import Starlette
@@ -24,11 +22,11 @@ from starlette.responses import RedirectResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from lifecycle.audit.note import PrivateKey
 from lifecycle.diagram.picture import draw_definition
-from lifecycle.errors import InvalidArgumentError, StoreError
+from lifecycle.errors import InvalidArgumentError
 from lifecycle.http.receiver import Head, Refusal
 from lifecycle.http.receiver.asgi import mount_path, path_under_mount
-from lifecycle.projections.stored_views import StoredViews
 from lifecycle.service.async_orders import AsyncOrders
 from lifecycle.service.attention import OVERDUE_AFTER, checked_span
 from lifecycle.service.orders import Orders
@@ -52,12 +50,12 @@ from lifecycle.web.definitions import (
     definitions_page,
 )
 from lifecycle.web.failures import FAILURES, refused
+from lifecycle.web.files import as_svg, evidence_of, fleet_picture, order_picture
 from lifecycle.web.fleet import FleetCounter, fleet_page
 from lifecycle.web.live import LiveLog, stream_named
 from lifecycle.web.log_source import LogSource, OrderName
 from lifecycle.web.order_list import find_orders, found_page, orders_page
 from lifecycle.web.order_page import OrderAt, order_page
-from lifecycle.web.order_pictures import as_svg, fleet_picture, order_picture
 from lifecycle.web.visit import VISIT, Visit, read_form, visit_of
 from lifecycle.web.worklists import (
     checkpoints_page,
@@ -77,8 +75,6 @@ Make = Callable[[LogSource, Mapping[str, str]], Page]
 
 Act = Callable[[LogSource, Mapping[str, str], str], str]
 """Does what a form asks for, by whom, and returns what to tell."""
-
-_SECONDS_AFTER_A_FAILURE: Final = 60.0
 
 _POLICY: Final = (
     "default-src 'none'; img-src 'self'; style-src 'self'; script-src 'self'; "
@@ -103,6 +99,7 @@ class Pages:
         access: who may see them, as `BasicOrToken` or `TrustedHeader` tell. Without it nobody
             but this machine may.
         overdue_after: how long an order may wait for the provider until it needs attention.
+        key: signs evidence of an order, to download; without one there is none.
     """
 
     def __init__(
@@ -111,15 +108,13 @@ class Pages:
         *,
         access: Access | None = None,
         overdue_after: timedelta = OVERDUE_AFTER,
+        key: PrivateKey | None = None,
     ) -> None:
         self._source = LogSource(orders, checked_span(overdue_after))
         self._access: Access = ThisMachine() if access is None else access
-        self._live = LiveLog(self._source)
+        self._live, self._key = LiveLog(self._source), key
         self._counter, self._prover = FleetCounter(self._source), Prover()
         self._app = Starlette(routes=self._routes(), exception_handlers=FAILURES)
-
-    def __repr__(self) -> str:
-        return "<Pages>"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; nothing is told to whom `access` does not know."""
@@ -160,7 +155,7 @@ class Pages:
         }
         every = [(name, self._listed(make)) for name, make in lists.items()]
         return [
-            Route("/", _first_page),
+            Route("/", lambda asked: RedirectResponse(Addresses.of(asked).page("attention"), 303)),
             Route("/events", self._events),
             *(
                 Route(f"/{name}{suffix}", endpoint)
@@ -177,15 +172,22 @@ class Pages:
             Route("/definitions/{fingerprint}", self._definition),
             Route("/unmask/{provider}/{order_id:path}", self._unmask, methods=["POST"]),
             Route("/orders/{provider}/{order_id:path}", self._order),
+            Route("/evidence/{provider}/{order_id:path}", self._evidence),
             Route("/pictures/{kind}/{provider}/{order_id:path}", self._picture),
             Mount("/static", StaticFiles(directory=FOLDER / "static")),
         ]
 
     def _listed(self, make: Make) -> Callable[[Request], Response]:
         def endpoint(request: Request) -> Response:
-            return answer(request, make(self._source, request.query_params))
+            page = self._seen(lambda: make(self._source, request.query_params))
+            return answer(request, page)
 
         return endpoint
+
+    def _seen(self, make: Callable[[], Page]) -> Page:
+        """Return a page with where the log stood before it was made: nothing is missed after."""
+        position = self._source.log.last_position()
+        return make()._replace(seen=position)
 
     def _done(self, act: Act) -> Callable[[Request], Awaitable[Response]]:
         async def endpoint(request: Request) -> Response:
@@ -201,7 +203,7 @@ class Pages:
         def shown() -> Response:
             order, form = self._order_at(request)
             unmask(self._source, order.name, by)
-            return answer(request, order_page(self._source, order, masked=False), form)
+            return answer(request, self._order_page(order, masked=False), form)
 
         return await run_in_threadpool(shown)
 
@@ -219,15 +221,26 @@ class Pages:
     def _orders(self, request: Request) -> Response:
         text = request.query_params.get("q", "").strip()
         if not text:
-            return answer(request, orders_page(self._source, request.query_params))
+            page = self._seen(lambda: orders_page(self._source, request.query_params))
+            return answer(request, page)
         found = find_orders(self._source, text)
         if found.only is not None and form_asked(request) == "html":
             return RedirectResponse(Addresses.of(request).order(*found.only), 303)
         return answer(request, found_page(self._source, found))
 
     def _order(self, request: Request) -> Response:
+        position = self._source.log.last_position()
         order, form = self._order_at(request)
-        return answer(request, order_page(self._source, order), form)
+        return answer(request, self._order_page(order)._replace(seen=position), form)
+
+    def _order_page(self, order: OrderAt, *, masked: bool = True) -> Page:
+        return order_page(self._source, order, masked=masked, signs=self._key is not None)
+
+    def _evidence(self, request: Request) -> Response:
+        order, _ = self._order_at(request)
+        if self._key is None:
+            raise HTTPException(404, "these pages were given no key to sign evidence with")
+        return evidence_of(self._source, order, self._key)
 
     def _picture(self, request: Request) -> Response:
         order, _ = self._order_at(request)
@@ -270,7 +283,7 @@ class Pages:
         return OrderAt(self._source, name, int(text) if text else None), form
 
     async def _events(self, request: Request) -> Response:
-        seen = request.headers.get("last-event-id", "")
+        seen = request.headers.get("last-event-id") or request.query_params.get("seen", "")
         stream = stream_named(request.query_params.get("order"))
         events = self._live.events(stream, int(seen) if seen.isdecimal() else None)
         return StreamingResponse(events, media_type="text/event-stream")
@@ -282,34 +295,6 @@ async def own_form(request: Request) -> tuple[dict[str, str], str]:
     if not visit.allows(request, form):
         raise HTTPException(403, "this form is not from one of these pages, or too old")
     return form, said_by(visit.user, form)
-
-
-async def keep_views(orders: AsyncOrders) -> None:
-    """Build the stored views that lists are made of, and keep them up until canceled.
-
-    A failing store is tried again after a minute; the pages fold what the views lack.
-    """
-    ended = Event()
-    try:
-        while True:
-            try:
-                await asyncio.to_thread(_follow, orders.views, ended)
-            except StoreError as failed:
-                LOG.warning("the stored views are not kept up: %s", failed)
-            await asyncio.sleep(_SECONDS_AFTER_A_FAILURE)
-    finally:
-        ended.set()
-
-
-def _follow(views: StoredViews, ended: Event) -> None:
-    status = views.status()
-    if status.live is None or not status.fits:
-        views.rebuild()
-    views.follow(ended)
-
-
-def _first_page(request: Request) -> Response:
-    return RedirectResponse(Addresses.of(request).page("attention"), 303)
 
 
 def _guarded(send: Send) -> Send:

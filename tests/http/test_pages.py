@@ -10,26 +10,37 @@ import json
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from time import perf_counter, process_time
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import pytest
+from django.core.asgi import get_asgi_application
+from django.core.wsgi import get_wsgi_application
+from django.urls import path
+from fastapi import FastAPI
 
 from lifecycle import InvalidArgumentError, UnknownOrderError, connect, connect_async
+from lifecycle.audit.evidence_check import check_evidence
+from lifecycle.audit.key_file import key_at
 from lifecycle.audit.verify import verify
+from lifecycle.cli.serve_pages import read_access
 from lifecycle.core.event import Reviewed, Unmasked
 from lifecycle.errors import StoreUnavailableError
 from lifecycle.http.receiver import Basic, BasicOrToken
 from lifecycle.log.codec import decode
 from lifecycle.log.contract import CONTROL
 from lifecycle.providers.instacart import sample_orders
-from lifecycle.web import Pages, TrustedHeader, keep_views, read_access
+from lifecycle.web import Pages, TrustedHeader, keep_views
 from lifecycle.web.definitions import Prover
+from lifecycle.web.django import view
 from lifecycle.web.fleet import MOST_HOURS, count
 from lifecycle.web.live import LiveLog
 from lifecycle.web.log_source import LogSource
-from tests.paging import LOCAL, Browser, ask
+from tests.http import django_urls
+from tests.paging import LOCAL, Browser, Read, ask
 from tests.pictures import HOSTILE, long_story
 from tests.polling import wait_until
+from tests.serving import asgi_server, connected, wsgi_server
+from tests.serving import ask as ask_server
 
 LISTS = (
     *("/attention", "/orders", "/fleet", "/quarantine", "/letters"),
@@ -622,6 +633,76 @@ def test_a_body_that_is_no_form_is_refused(pieces):
     with sample(1) as orders:
         answer = ask(Pages(orders), "/quarantine/redrive", form={}, pieces=pieces)
         assert answer.status in {400, 403, 413}
+
+
+def test_evidence_is_downloaded_without_bodies_where_there_is_a_key(tmp_path):
+    key, _ = key_at(tmp_path / "key")
+    with sample(2) as orders:
+        assert "Evidence" not in ask(Pages(orders), "/orders/instacart/demo-3-0001").page.text
+        assert ask(Pages(orders), "/evidence/instacart/demo-3-0001").status == 404
+        pages = Pages(orders, key=key)
+        assert "Evidence" in ask(pages, "/orders/instacart/demo-3-0001").page.text
+        answer = ask(pages, "/evidence/instacart/demo-3-0001")
+        assert "attachment" in answer.headers["content-disposition"]
+        file = json.loads(answer.text)
+        assert check_evidence(file, {"instacart": orders.provider}, key.public) == []
+        assert not [line for line in file["records"] if "body_text" in line]
+
+
+# Mounted
+
+
+@pytest.mark.parametrize("server", ["fastapi", "django asgi", "django wsgi"])
+def test_the_pages_are_mounted_in_each_framework(server):
+    with (
+        sample(12) as orders,
+        mounted(server, Pages(orders)) as port,
+        connected(port) as connection,
+    ):
+        for address in ("/pages/", "/pages/orders", "/pages/orders/instacart/demo-3-0001"):
+            answer = sent(connection, "GET", address, {})
+            assert answer.status in {200, 303}, address
+            assert b'href="/pages/orders"' in answer.body or address == "/pages/"
+        assert sent(connection, "GET", "/pages/static/pages.css", {}).status == 200
+        page = sent(connection, "GET", "/pages/attention", {})
+        token = Read.of(page.body.decode()).hidden("form-token")[0]
+        (item, *_) = (each for each in orders.attention() if each.kind == "anomaly")
+        form = {"form-token": token, "subject": item.subject, "by": "Ann", "why": "seen"}
+        cookie = {"cookie": page.headers["set-cookie"].partition(";")[0]}
+        assert sent(connection, "POST", "/pages/attention/review", cookie, form).status == 303
+        assert len(reviews(orders)) == 1
+        assert sent(connection, "POST", "/pages/attention/review", {}, form).status == 403
+        if server == "django wsgi":
+            assert sent(connection, "GET", "/pages/events", {}).status == 204
+            return
+        seen = orders.log.last_position()
+        orders.record_callback({"id": "new", "status": "brand_new"})
+        connection.request("GET", f"/pages/events?seen={seen}")  # as a page says that was made then
+        stream = connection.getresponse()
+        assert stream.headers["content-type"].startswith("text/event-stream")
+        assert b"event: change" in b"".join(stream.readline() for _ in range(4))
+
+
+def sent(connection, method, address, headers, form=None):
+    body = None if form is None else urlencode(form)
+    more = {} if form is None else {"content-type": "application/x-www-form-urlencoded"}
+    return ask_server(connection, method, address, body, {**headers, **more})
+
+
+@contextmanager
+def mounted(server, pages):
+    django_urls.set_up()
+    django_urls.use([path("pages/", view(pages)), path("pages/<path:rest>", view(pages))])
+    app = FastAPI()
+    app.mount("/pages", pages)
+    serving = {
+        "fastapi": lambda: asgi_server(app),
+        "django asgi": lambda: asgi_server(get_asgi_application(), lifespan="off"),
+        "django wsgi": lambda: wsgi_server(get_wsgi_application()),
+    }
+    with serving[server]() as port:
+        yield port
+        pages.stop()
 
 
 # Live, and fast

@@ -44,11 +44,12 @@ function refresh() {
 let source = null;
 function listen() {
   const address = main().dataset.events || "";
-  if (source && source.address === address) return;
+  const about = address.replace(/[?&]seen=\d+/, "");
+  if (source && source.about === about) return;
   if (source) source.close();
   source = address ? new EventSource(address) : null;
   if (!source) return;
-  source.address = address;
+  source.about = about;
   source.addEventListener("change", refresh);
 }
 

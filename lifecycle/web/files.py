@@ -1,18 +1,22 @@
-"""The pictures of one order and of all of them, loaded by pages as images."""
+"""Files that pages lead to: pictures of one order and of all of them, and evidence."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Final
 
 from starlette.responses import Response
 
+from lifecycle.audit.evidence import evidence_now
+from lifecycle.audit.note import PrivateKey
 from lifecycle.core.definition import Definition
 from lifecycle.diagram.picture import ORDER_PICTURES, draw_history, draw_stats
 from lifecycle.errors import InvalidArgumentError
 from lifecycle.web.answers import TEMPLATES
 from lifecycle.web.fleet import SHOWN_HOURS, Counted
+from lifecycle.web.log_source import LogSource
 from lifecycle.web.order_page import OrderAt
 
 _POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
@@ -53,17 +57,30 @@ def fleet_picture(definition: Definition, counted: Counted, kind: str, *, narrow
         return as_svg(draw_stats(definition, counted.stats, narrow=narrow).svg())
     if kind != "rates":
         raise InvalidArgumentError("picture", "diagram or rates")
-    hours = counted.hours[-SHOWN_HOURS:]
-    rows = []
+    slots, width = (SHOWN_HOURS // 2, 360) if narrow else (SHOWN_HOURS, 1180)
+    hours, rows = counted.hours[-slots:], []
     for name, label in _RATES.items():
         values = [getattr(hour, name) for hour in hours]
-        bars = [*enumerate(values, SHOWN_HOURS - len(values))]
-        rows.append((label, max(values, default=0), bars))
+        rows.append((label, max(values, default=0), [*enumerate(values, slots - len(values))]))
     last = hours[-1].hour if hours else counted.counted_at
-    ends = (last - timedelta(hours=SHOWN_HOURS - 1), last)
+    shown = {"rows": rows, "width": width, "step": (width - 32) / slots, "height": 118 + 84 * 4}
+    ends = (last - timedelta(hours=slots - 1), last)
     first, last_hour = (f"{hour:%Y-%m-%d %H}:00" for hour in ends)
-    shown = {"rows": rows, "width": 956 / SHOWN_HOURS, "first": first, "last": last_hour}
-    return as_svg(TEMPLATES.get_template("rates.svg").render(shown, title="By the hour"))
+    drawn = TEMPLATES.get_template("rates.svg")
+    return as_svg(drawn.render(shown, title="By the hour", first=first, last=last_hour))
+
+
+def evidence_of(source: LogSource, order: OrderAt, key: PrivateKey) -> Response:
+    """Return evidence of an order without its bodies, as a file to download.
+
+    Raises:
+        InvalidArgumentError: the log does not go on from its own last checkpoint.
+    """
+    provider, order_id = order.orders.provider, order.name.order_id
+    file = evidence_now(source.log, provider, order_id, key, lambda: source.now, bodies="left out")
+    text = json.dumps(file, indent=1, ensure_ascii=False)
+    headers = {"content-disposition": 'attachment; filename="evidence.json"'}
+    return Response(text, media_type="application/json", headers=headers)
 
 
 def as_svg(picture: str) -> Response:
