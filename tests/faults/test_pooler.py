@@ -77,16 +77,19 @@ def test_writers_and_readers_share_its_sessions(pooler, mode, schema):
 
 @pytest.mark.parametrize("mode", ["transaction"])
 def test_shared_sessions_without_the_parameter_say_what_is_missing(pooler, schema):
-    with (
-        # Whichever call is the first to meet the statement of another session.
-        pytest.raises(StoreUnavailableError, match="add prepare=off to the URL"),
-        connect(pooler.url(schema=schema)) as one,
-        connect(pooler.url(schema=schema)) as other,
-        ThreadPoolExecutor(12) as threads,
-    ):
-        under_way = [
-            threads.submit(orders.record_callback, callback(number))
-            for number in range(1, EVENTS)
-            for orders in (one, other)
-        ]
-        _ = [each.result() for each in under_way]
+    def record_side_by_side() -> None:
+        with (
+            connect(pooler.url(schema=schema)) as one,
+            connect(pooler.url(schema=schema)) as other,
+            ThreadPoolExecutor(12) as threads,
+        ):
+            under_way = [
+                threads.submit(orders.record_callback, callback(number))
+                for number in range(1, EVENTS)
+                for orders in (one, other)
+            ]
+            _ = [each.result() for each in under_way]
+
+    # Whichever call is the first to meet the statement of another session.
+    with pytest.raises(StoreUnavailableError, match="add prepare=off to the URL"):
+        record_side_by_side()
