@@ -37,7 +37,9 @@ DEFAULT_URL: Final = "sqlite:///lifecycle.db"
 DEFAULT_PROVIDER: Final = "instacart"
 
 _SQLITE: Final = "sqlite:///"
-_KEYS: Final = re.compile(r"(?P<kind>file|database):(?P<path>[^?]*)(?:\?master=(?P<master>.+))?")
+_KEYS: Final = re.compile(
+    r"file:(?P<path>[^?\0]+)(?:\?master=(?P<master>[^\0]+))?|database:\?master=(?P<only>[^\0]+)"
+)
 
 _NO_KEYS_GIVEN: Final = "it is encrypted, and none are given; pass keys= or set LIFECYCLE_KEYS"
 _HAS_NONE: Final = "it is not encrypted, so there is no master key to renew"
@@ -257,10 +259,12 @@ def open_key_store(named: str, log: Any, *, create: bool) -> TableKeys:
     from lifecycle.log.stores.sql.keys import TableKeys
 
     found = _KEYS.fullmatch(named)
-    if found is None or (found["kind"] == "database") != (not found["path"]):
-        raise InvalidArgumentError("keys", "file:NAME, file:NAME?master=FILE or database:?master=")
-    path, master = found["path"], MasterKey(found["master"] or f"{found['path']}.master")
-    if not path:
+    if found is None:
+        expected = "file:NAME, file:NAME?master=FILE or database:?master=FILE"
+        raise InvalidArgumentError("keys", expected)
+    path = found["path"]
+    master = MasterKey(found["only"] or found["master"] or f"{path}.master")
+    if path is None:
         store = TableKeys(_database_of(log), master)
     elif not create and not Path(path).exists():
         found_nothing = "it is not there; restore it: without it nothing encrypted can be read"

@@ -128,8 +128,8 @@ def verify_export(written, key, held):
         need(raw is None or not {"body_text", "body_base64"} & {*record}, "a line has two bodies")
         records.append((record, raw))
     leaves = [leaf(checked(record, ends, raw)[0]) for record, raw in reversed(records)]
-    need(key, "an export needs --key KEY, the public key of whoever signed its checkpoint")
-    origin, size, root, *_ = signed_lines(held or end["signed"] or "", key)
+    need(key and (note := held or end["signed"]), "an export needs --key and a signed checkpoint")
+    origin, size, root, *_ = signed_lines(note, key)
     top = root_of(leaves[: int(size)])
     need(top == b64decode(root), f"the records are not the {size} that the checkpoint saw")
     return f"{size} of {len(leaves)} records are those that the checkpoint of {origin} saw", key

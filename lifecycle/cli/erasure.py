@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from getpass import getuser
 from typing import Annotated, Any, Final
@@ -17,6 +17,7 @@ from lifecycle.cli.output import counted, print_json_array, print_table, say, vi
 from lifecycle.composition import orders_on, rotate_master_key
 from lifecycle.core.instant import format_instant
 from lifecycle.core.view import OrderView
+from lifecycle.errors import PoisonedOrdersError
 from lifecycle.log.contract import Log
 from lifecycle.service.orders import Orders
 
@@ -65,7 +66,9 @@ def erase(
             orders = orders_on(log, provider or owner_of(log, order))
             _tell_one(orders.erase(order, **said), f"order {order}")
         elif older_than is not None:
-            _erase_all(list(_ended(log, provider, older_than)), said, yes, dry_run, json)
+            with _raised_at_the_end() as unreadable:
+                found = list(_ended(log, provider, older_than, unreadable))
+                _erase_all(found, said, yes, dry_run, json)
 
 
 def rotate(*, db: Database = DEFAULT_DATABASE) -> None:
@@ -84,15 +87,31 @@ def _tell_one(is_new: bool, what: str) -> None:
     say(visible(f"{what} is erased" if is_new else f"{what} was erased before, and that stays"))
 
 
-def _ended(log: Log, provider: str | None, span: timedelta) -> Iterator[Chosen]:
-    """Yield the orders that ended and were last heard of longer ago, and were not erased yet."""
+@contextmanager
+def _raised_at_the_end() -> Iterator[list[PoisonedOrdersError]]:
+    failures: list[PoisonedOrdersError] = []
+    yield failures
+    for failure in failures:
+        raise failure
+
+
+def _ended(
+    log: Log, provider: str | None, span: timedelta, unreadable: list[PoisonedOrdersError]
+) -> Iterator[Chosen]:
+    """Yield the orders that ended and were last heard of longer ago, and were not erased yet.
+
+    One that cannot be folded keeps no other: it is noted in `unreadable`.
+    """
     before = datetime.now(UTC) - span
     for name in providers_asked(log, provider):
         check_installed(name) if name != provider else None
         orders = orders_on(log, name)
-        for view in orders.find(received_before=before):
-            if view.terminal and not view.erased:
-                yield orders, view
+        try:
+            for view in orders.find(received_before=before):
+                if view.terminal and not view.erased:
+                    yield orders, view
+        except PoisonedOrdersError as failure:
+            unreadable.append(failure)
 
 
 def _erase_all(

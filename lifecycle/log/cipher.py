@@ -59,7 +59,7 @@ class Cipher:
             missing = [each for each in key_ids if each not in self._keys]
             missing = [each for each in missing if each not in self._erased]
         if missing:
-            self._take_in(self._asked(self._store.make, missing))
+            self._take_in(self._found(self._store.make, missing))
 
     def is_erased(self, key_id: str) -> bool:
         """Tell whether a key was destroyed by the last `catch_up`."""
@@ -90,6 +90,9 @@ class Cipher:
         try:
             return bytes(key.decrypt(stored[:NONCE_BYTES], stored[NONCE_BYTES:], about))
         except Exception as failed:
+            self.catch_up()  # another process may have erased it, and stored a header alone since
+            if self.is_erased(key_id):
+                return None
             raise CannotDecryptError from failed
 
     def erase(self, key_ids: Iterable[str]) -> None:
@@ -115,13 +118,13 @@ class Cipher:
 
     def unfinished(self) -> list[str]:
         """Return the keys that were erased, as far as was looked, and that the store still has."""
-        kept = self._asked(self._store.find, sorted(self._erased))
+        kept = self._found(self._store.find, sorted(self._erased))
         return [key_id for key_id, key in kept.items() if key is not None]
 
     def missing(self, key_ids: Iterable[str]) -> list[str]:
         """Return which of these keys the store knows nothing of, nor of their destruction."""
         wanted = list(key_ids)
-        known = self._asked(self._store.find, wanted)
+        known = self._found(self._store.find, wanted)
         return [key_id for key_id in wanted if key_id not in known]
 
     @property
@@ -133,7 +136,7 @@ class Cipher:
         if key_id in self._erased:
             return None
         key = self._keys.get(key_id)
-        return key or self._take_in(self._asked(self._store.find, [key_id]))[key_id]
+        return key or self._take_in(self._found(self._store.find, [key_id]))[key_id]
 
     def _take_in(self, found: Keys) -> dict[str, Any | None]:
         if not isinstance(found, Mapping):
@@ -154,6 +157,13 @@ class Cipher:
         for key_id in key_ids:
             self._erased.add(key_id)
             self._keys.pop(key_id, None)
+
+    def _found(self, ask: Callable[[list[str]], Any], key_ids: list[str]) -> Keys:
+        """Return the keys that the store answers with."""
+        found = self._asked(ask, key_ids)
+        if isinstance(found, Mapping):
+            return found
+        raise KeyStoreError(type(self._store).__name__, "it answered with no mapping of keys")
 
     def _asked(self, ask: Callable[[list[str]], Any], key_ids: list[str]) -> Any:
         """Return the answer of the store; its own messages may hold secrets and are dropped."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
@@ -13,6 +14,7 @@ from lifecycle import KeyStoreError, OtherRecordsError, StoredFormatError, conne
 from lifecycle.audit.log_encryption import encrypt
 from lifecycle.composition import open_log, rotate_master_key
 from lifecycle.log.contract import CONTROL
+from lifecycle.log.key_store import key_id_of
 from tests.contract.keys import OwnKeys
 from tests.scenario import command_line
 from tests.scenario.test_erasure import CANARIES, callback, found, tell
@@ -138,6 +140,18 @@ def test_orders_that_ended_long_ago_are_listed_then_erased(db):
     assert run(*rule, "--dry-run", "--json").value == []
     with connect(db) as orders:
         assert [view.erased for view in orders.find()] == [True, False, False]
+
+
+def test_an_order_that_cannot_be_folded_keeps_no_other_from_being_erased(db, tmp_path):
+    with closing(sqlite3.connect(tmp_path / "orders.db.keys")) as keys, keys:
+        keys.execute("DELETE FROM data_keys WHERE key_id = ?", (key_id_of("order:instacart:xyz2"),))
+    rule = ("erase", "--older-than", "0s", "--reason", "too old", "--yes", "--db", db)
+    told = run(*rule)
+    assert told.code == 3
+    assert "1 order erased" in told.out
+    assert "restore the key store" in told.err
+    with connect(db) as orders:
+        assert orders.get("ended").erased
 
 
 @pytest.mark.parametrize(

@@ -333,6 +333,15 @@ def test_a_whole_export_is_verified_with_python_alone(folder):
         assert alone(folder, "whole.jsonl", "--key", note["key"]).returncode == 1
 
 
+def test_an_export_that_no_checkpoint_was_signed_for_is_not_verified_and_says_so(folder):
+    run("export", "--db", DATABASE, "--whole", "-o", "whole.jsonl", cwd=folder)
+
+    told = alone(folder, "whole.jsonl", "--key", "log+00000000+AQ==")
+
+    assert told.returncode == 1
+    assert "a signed checkpoint" in told.stderr
+
+
 def test_the_standalone_verifier_is_a_page_that_imports_python_s_own_library_alone():
     source = VERIFIER.read_text(encoding="utf-8")
     imported = {

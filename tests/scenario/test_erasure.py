@@ -10,7 +10,12 @@ from datetime import UTC, datetime
 
 import pytest
 
-from lifecycle import KeyStoreError, UnknownKeyError, UnknownOrderError
+from lifecycle import (
+    InvalidArgumentError,
+    KeyStoreError,
+    UnknownKeyError,
+    UnknownOrderError,
+)
 from lifecycle.audit.checkpoint import take
 from lifecycle.audit.evidence import make_evidence
 from lifecycle.audit.export import export, export_whole
@@ -146,6 +151,17 @@ def test_everybody_who_has_the_log_open_sees_the_erasure_at_once(tmp_path, url):
         assert [view.erased for view in others.find()] == [True, False]
 
 
+def test_a_header_alone_is_no_damage_to_a_reader_who_does_not_know_of_the_erasure_yet(url):
+    keys = OwnKeys()
+    with connect(url, keys=keys) as orders, connect(url, keys=keys) as others:
+        tell(orders)
+        assert others.get("xyz").details.locale
+        orders.erase("xyz", reason="asked")
+        orders.record_callback(callback("xyz", "9", "delivered", locale=CANARIES["late"]))
+        *_, late = others.log.read("order:instacart:xyz")
+        assert decode(late, others.log.cipher).erased
+
+
 def test_what_comes_later_is_stored_without_its_body_and_duplicates_are_still_found(tmp_path, url):
     with connect(url, keys=keys_in(tmp_path)) as orders:
         tell(orders)
@@ -246,6 +262,27 @@ def test_a_plain_log_takes_no_keys_and_an_encrypted_one_needs_them(url, tmp_path
         connect(url)
     with pytest.raises(KeyStoreError, match="restore it"):
         connect(url, keys=f"file:{tmp_path}/lost.keys")
+
+
+@pytest.mark.parametrize(
+    "named",
+    ["database:", "database:?master=", "database:x?master=y", "file:", "file:a\0b", "nobody"],
+)
+def test_a_name_of_no_key_store_is_refused_and_nothing_is_made(named, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InvalidArgumentError, match="keys cannot be used"):
+        connect("memory:", keys=named)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("answer", [None, [1], 5])
+def test_a_key_store_that_answers_with_no_keys_is_told_as_that(answer):
+    keys = OwnKeys()
+    keys.make = lambda key_ids: answer
+    with connect("memory:", keys=keys) as orders:
+        with pytest.raises(KeyStoreError, match="no mapping of keys"):
+            orders.record_callback(callback("xyz", "1", "brand_new"))
+        assert list(orders.log.scan()) == []
 
 
 def test_a_lost_key_is_told_as_lost_and_not_as_erased(url):
