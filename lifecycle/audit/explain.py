@@ -129,6 +129,6 @@ def _in_short(view: OrderView) -> Iterator[str]:
     yield from (f"The provider gave a {reason}." for reason in reasons_of(view))
     yield (
         "All times are UTC. An event has the time that the provider gives it, or else the time "
-        "when it came. When it came, whoever recorded it said; when it was recorded, the log's own "
-        "clock says. Events stand in the order in which they count, whenever they came."
+        "when it came. The service that recorded it said when it came; the log's own clock says "
+        "when it was recorded. Events stand in the order in which they count, whenever they came."
     )

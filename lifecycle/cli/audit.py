@@ -160,7 +160,7 @@ def replay(
     provider: ProviderName = None,
     json: Json = False,
 ) -> None:
-    """Derive every view anew from the raw bytes, and compare."""
+    """Derive every view again from the raw bytes, and compare."""
     if rules is not None:
         shadow_replay(db, provider, rules, json=json)
         return
@@ -215,8 +215,8 @@ def _print_replay(found: replaying.Replay) -> None:
 def _about_change(change: ChangedDefinition) -> str:
     return (
         f"the definition of {change.provider!a} was changed since its views were stored: "
-        f"from {change.stored} to {change.found}; where they differ, that is the cause; "
-        "to store them anew, run: lifecycle views --rebuild"
+        f"from {change.stored} to {change.found}; this explains differences in them; "
+        "to store them again, run: lifecycle views --rebuild"
     )
 
 
@@ -225,7 +225,7 @@ def about_return(returned: ReturnedRules) -> str:
     return (
         f"rules of {returned.provider!a} came back at position {returned.position}: "
         f"{returned.fingerprint[:12]} by {returned.release}, after others; "
-        "releases overlapped, or one was taken back"
+        "releases overlapped, or one was rolled back"
     )
 
 

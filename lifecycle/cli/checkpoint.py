@@ -124,7 +124,7 @@ def signing_key(log: Log, path: Path | None) -> PrivateKey:
     if path is None and log.url.startswith(_FILE_URL):
         path = Path(f"{log.url.removeprefix(_FILE_URL)}.checkpoint-key")
     if path is None:
-        raise Refusal("this log lies in no file beside which a key could lie; give --key FILE")
+        raise Refusal("this log is not a file that a key could be put beside; give --key FILE")
     try:
         key, is_new = key_at(path)
     except OSError as failure:

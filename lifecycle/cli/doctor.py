@@ -250,5 +250,5 @@ def _feed(end: int, feed: SubscriptionPosition, hung: int) -> Check:
         advice = "run: lifecycle letters list; after a fix: lifecycle letters redrive"
         return Check(name, Level.ATTENTION, found, advice)
     if behind > FAR_BEHIND:
-        return Check(name, Level.NOTE, found, "see that whoever follows it runs")
+        return Check(name, Level.NOTE, found, "check that the process that follows it runs")
     return Check(name, Level.OK, found)

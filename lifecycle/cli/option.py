@@ -87,9 +87,7 @@ ProviderName = Annotated[
 ]
 AsAt = Annotated[
     datetime | None,
-    time_option(
-        "--as-at", "What we knew then: events received up to TIME, as whoever recorded them said."
-    ),
+    time_option("--as-at", "What we knew then: events received up to TIME, by the caller's clock."),
 ]
 AsOf = Annotated[
     datetime | None, time_option("--as-of", "What was so then: events that had occurred by TIME.")

@@ -22,7 +22,7 @@ def views(
     rebuild: Annotated[
         bool,
         typer.Option(
-            "--rebuild", help="Build all views anew beside those in use, and swap at the end."
+            "--rebuild", help="Build all views again beside those in use, and swap at the end."
         ),
     ] = False,
     catch_up: Annotated[

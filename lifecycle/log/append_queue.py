@@ -1,12 +1,12 @@
 """Group commit: concurrent callers share one commit.
 
-A caller puts its batch in the queue. If nobody is committing it leads: it commits what waits,
-in groups, until its own batch is settled, then wakes the next. All others sleep, each at its
-own gate. There is no committer thread in a single caller's way. Coroutines share one worker
+A caller puts its batch in the queue. If no other caller commits, it leads: it commits waiting
+batches in groups until its own is settled, then wakes the next caller. All others sleep, each on
+its own lock. So a single caller never waits for another thread. Coroutines share one worker
 thread per log, and wake once per commit.
 
-Whatever kills a leader, the lock frees its turn, and what it left unsettled goes back to the
-queue. A sleeper looks up now and then, so even a lost wake-up hangs nobody.
+If a leader dies, the lock frees its turn, and its unsettled batches go back to the queue. A
+sleeper checks now and then, so a lost wake-up blocks no caller.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _NAP_SECONDS: Final = 1.0
 class Batch(ABC):
     """The entries of one caller, appended in one commit.
 
-    Once it is settled, `appends` say what became of each, or `error` why none was appended.
+    Once it is settled, `appends` hold the result of each, or `error` why none was appended.
     """
 
     __slots__ = ("appends", "error", "expected_version", "settled", "size", "withdrawn")

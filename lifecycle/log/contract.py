@@ -1,11 +1,10 @@
 """The log's contract: every event, append-only, in one total order of recording.
 
-Each order has a stream of its own (`order:<provider>:<order_id>`), with versions
-1, 2, 3, ... without gaps; `position` is the place in the whole log. What could not be
-read lies in the stream `quarantine` of the same log. Records that are about no one order,
-as that item 7 of the quarantine was re-driven, or by which rules orders are folded from here
-on, lie in the stream `control`; they have an identity as events have one, and to append one
-again is harmless.
+Each order has its own stream (`order:<provider>:<order_id>`), with versions 1, 2, 3, ... without
+gaps; `position` is the place in the whole log. Bodies that could not be read are in the stream
+`quarantine`. Records about no single order are in the stream `control`: for example that item 7
+of the quarantine was re-driven, or by which rules orders are folded from here on. They have an
+identity like events, so appending one again is harmless.
 """
 
 from __future__ import annotations
@@ -28,11 +27,11 @@ CONTROL: Final = "control"
 ORDERS: Final = "order:"
 
 MAX_POSITION: Final = 2**62 - 1
-"""Positions count from 1 up to here. A record elsewhere was put there around the log."""
+"""Positions count from 1 up to here. A record elsewhere was not written by the log."""
 
 
 class Outcome(StrEnum):
-    """What the log made of one arrival."""
+    """The result of appending one entry."""
 
     APPENDED = "appended"
     DUPLICATE = "duplicate"
@@ -41,7 +40,7 @@ class Outcome(StrEnum):
 
 
 class StreamPosition:
-    """Where a content stands; its position is 0 until it is stored."""
+    """The place of a record in its stream and in the log; `position` is 0 until it is stored."""
 
     __slots__ = ("position", "version")
 
@@ -51,7 +50,7 @@ class StreamPosition:
 
 
 class Append:
-    """One entry on its way into the log and, once that is durable, what became of it.
+    """One entry on its way into the log and, once it is durable, the result.
 
     The codec makes it, the writer decides on its `outcome` and `place`, and seals it: `state` is
     then its stored form. A duplicate has the place of the first copy, and no `recorded_at`.

@@ -1,4 +1,4 @@
-"""The port that a database plugs into: everything else about a log is shared."""
+"""The port that a database implements; the rest of a log is shared by all databases."""
 
 from __future__ import annotations
 

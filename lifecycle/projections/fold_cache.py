@@ -1,8 +1,8 @@
-"""The fold of each recently used order, so that one more event costs one more step.
+"""Caches the fold of each recently used order, so that one more event costs one more step.
 
-A stream only ever grows, so a folding of its first n events stays right for ever: what
-is kept is brought up to date by reading what came after version n, never by trust.
-Bodies are let go once they are folded: what is kept of an order is bounded, and so is all of it.
+A stream only grows, so a fold of its first n events stays valid: it is brought up to date by
+reading the records after version n. Bodies are dropped once they are folded, so the memory for
+each order, and for the whole cache, is bounded.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a page says, written as HTML, as JSON or as CSV: as the address or `Accept` asks."""
+"""Writes a page as HTML, JSON or CSV, as the address or `Accept` asks."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ FOLDER: Final = Path(__file__).parent
 Form = Literal["html", "json", "csv"]
 
 TOLD: Final = "lifecycle-told"
-"""The cookie that carries what an action came to, to the next page."""
+"""The cookie that carries the result of an action to the next page."""
 
 _SUFFIXES: Final[Mapping[str, Form]] = {".json": "json", ".csv": "csv"}
 _TYPES: Final[Mapping[str, Form]] = {"application/json": "json", "text/csv": "csv"}
@@ -42,9 +42,9 @@ class Table(NamedTuple):
 
 
 class Page(NamedTuple):
-    """What a page says: `shown` is what its template takes, `told` the same as JSON.
+    """The content of a page: `shown` for its template, `told` for JSON.
 
-    `live` is which order changes it, `*` for any, and `seen` the position that it was made at.
+    `live` names the order that changes it, `*` for any; `seen` is the position it was made at.
     """
 
     template: str
@@ -68,7 +68,7 @@ def form_asked(request: Request) -> Form:
 
 
 def answer(request: Request, page: Page, form: Form | None = None) -> Response:
-    """Return a page in the form that is asked for; what is no list has no CSV, and answers 406."""
+    """Return a page in the requested form; a page that is not a list has no CSV: 406."""
     match form or form_asked(request):
         case "json":
             text = json.dumps(
@@ -88,7 +88,7 @@ def answer(request: Request, page: Page, form: Form | None = None) -> Response:
 
 
 def done(request: Request, form: Mapping[str, str], told: str) -> Response:
-    """Return what was done: a sentence for programs, a way back to its page for a browser."""
+    """Return the answer to an action: a sentence for programs, a redirect for a browser."""
     if form_asked(request) == "json":
         return Response(json.dumps({"done": told}), media_type="application/json")
     addresses, back = Addresses.of(request), form.get("back", "")
@@ -141,7 +141,7 @@ def _csv(table: Table) -> str:
 
 
 def _cell(value: Any) -> Any:
-    """Return a value that no spreadsheet takes for a formula."""
+    """Return a value that spreadsheets do not read as a formula."""
     if isinstance(value, datetime):
         return format_instant(value)
     if isinstance(value, str) and value.startswith(_FORMULA):
@@ -156,7 +156,7 @@ def _as_json(value: Any) -> Any:
 
 
 def _shown(value: Any) -> Any:
-    """Return what is printed for a value: foreign text neither hides nor turns what is beside."""
+    """Return a value as it is printed: text from outside is made harmless."""
     return harmless(value) if type(value) is str else value
 
 

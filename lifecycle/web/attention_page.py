@@ -1,4 +1,4 @@
-"""What needs a person: the first page, the worst on top, each item with what to do."""
+"""The attention page: what needs a person, worst first, each item with advice."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LABELS: Final[Mapping[str, str]] = {
     "anomaly": "Anomaly",
     "overdue": "Overdue",
 }
-"""What each kind is called on a page."""
+"""The name of each kind on the page."""
 
 ADVICE: Final[Mapping[str, str]] = {
     "unreadable": "Have an engineer run lifecycle verify: a stored record cannot be read.",
@@ -33,7 +33,7 @@ ADVICE: Final[Mapping[str, str]] = {
     "anomaly": "Open the order and look at the marked events.",
     "overdue": "Ask the provider: the order has waited longer than it should.",
 }
-"""What to do about each kind, for whoever has the pages alone."""
+"""What to do about each kind, for readers without the command line."""
 
 CODES: Final[Mapping[str, str]] = {
     "refused": "An event cannot follow where the order stood; it was kept, and moved nothing.",
@@ -51,7 +51,7 @@ def attention_page(source: LogSource, asked: Mapping[str, str]) -> Page:
     """Return the list of what needs attention.
 
     Raises:
-        InvalidArgumentError: the address asks for a kind that there is not.
+        InvalidArgumentError: the address names an unknown kind.
     """
     kind, is_all = asked.get("kind", ""), asked.get("all", "") not in {"", "0"}
     if kind and kind not in KINDS:
@@ -76,7 +76,7 @@ def attention_page(source: LogSource, asked: Mapping[str, str]) -> Page:
 
 
 def words(item: AttentionItem) -> str:
-    """Return what was found, for whoever has the pages alone."""
+    """Return what was found, in words for readers without the command line."""
     status, _, rest = item.found.partition(", with ")
     if item.kind == "anomaly" and rest:
         said = (CODES.get(code, spoken(code)) for code in rest.split(", "))

@@ -1,4 +1,4 @@
-"""What is answered instead of a page: a sentence, as HTML or JSON, that quotes no payload."""
+"""The answers to failures: one sentence, as HTML or JSON, that quotes no payload."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _CHALLENGE: Final = 'Basic realm="orders", charset="UTF-8"'
 
 
 def refused(refusal: Refusal) -> Response:
-    """Return the answer to whom nothing is told."""
+    """Return the answer to a refused request."""
     response = refusal.response
     headers = {
         name: _CHALLENGE if name == "www-authenticate" else value
@@ -39,7 +39,7 @@ def refused(refusal: Refusal) -> Response:
 
 
 def failure(request: Request, status: int, sentence: str) -> Response:
-    """Return a page that says why there is no other."""
+    """Return a page with one sentence that says what is wrong."""
     title = HTTPStatus(status).phrase.capitalize()
     shown = {"sentence": sentence}
     form: Form = "json" if form_asked(request) == "json" else "html"
@@ -74,4 +74,4 @@ _STATUSES: Final[Mapping[type[LifecycleError], int]] = {
 FAILURES: Final[Mapping[Any, Any]] = dict.fromkeys(
     [HTTPException, LifecycleError, Exception], _failed
 )
-"""What answers each exception that a page raises."""
+"""The answer to each exception that a page raises."""

@@ -20,7 +20,7 @@ from lifecycle.web.log_source import LogSource
 from lifecycle.web.order_page import OrderAt
 
 _POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
-"""A picture that is opened by itself runs nothing and loads nothing."""
+"""The policy of a picture: opened by itself, it runs nothing and loads nothing."""
 
 _RATES: Final[Mapping[str, str]] = {
     "events": "events came",

@@ -1,4 +1,4 @@
-"""The orders: found by the beginning of an id, or filtered, the one heard of last on top."""
+"""The list of orders: found by the beginning of an id, or filtered, latest event first."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SPANS: Final[Mapping[str, timedelta]] = {
     "1d": timedelta(days=1),
     "7d": timedelta(days=7),
 }
-"""The spans that a page offers, by what stands in its address."""
+"""The spans that the page offers, by their names in the address."""
 
 _HEADINGS: Final = (
     *("provider", "order_id", "status", "terminal", "awaiting", "waiting_since", "anomalies"),
@@ -32,7 +32,7 @@ _HEADINGS: Final = (
 
 
 class Filters(NamedTuple):
-    """What the orders of a list have in common, as its address says."""
+    """The filters of a list of orders, from its address."""
 
     provider: str
     status: str
@@ -44,10 +44,10 @@ class Filters(NamedTuple):
 
     @classmethod
     def of(cls, asked: Mapping[str, str], providers: list[str]) -> Self:
-        """Return what an address asks for.
+        """Return the filters in an address.
 
         Raises:
-            InvalidArgumentError: it asks for what there is not.
+            InvalidArgumentError: a filter has an unknown value.
         """
         provider = asked.get("provider") or providers[0]
         for name in ("waiting", "heard"):
@@ -64,7 +64,7 @@ class Filters(NamedTuple):
         )
 
     def conditions(self, now: datetime) -> Conditions:
-        """Return the conditions that these filters stand for."""
+        """Return these filters as conditions of a query."""
         return Conditions.of(
             status=self.status or None,
             waiting_longer_than=SPANS.get(self.waiting),
@@ -75,21 +75,21 @@ class Filters(NamedTuple):
         )
 
     def asked(self, **other: object) -> dict[str, object]:
-        """Return what an address with these filters asks for."""
+        """Return the query parameters of an address with these filters."""
         own = {"provider": self.provider, "status": self.status, "waiting": self.waiting}
         limit = "" if self.limit == AT_ONCE else self.limit
         return {**own, "heard": self.heard, "odd": "1" * self.odd, "limit": limit, **other}
 
 
 class FoundOrders(NamedTuple):
-    """What a search by the beginning of an id found."""
+    """The result of a search by the beginning of an id."""
 
     text: str
     orders: list[OrderName]
 
     @property
     def only(self) -> OrderName | None:
-        """The order that was found, if it is the only one of this very id, or of this beginning."""
+        """The order that was found, if it is the only one with this id or this beginning."""
         exact = [name for name in self.orders if name.order_id == self.text]
         for found in (exact, self.orders):
             if len(found) == 1:
@@ -98,7 +98,7 @@ class FoundOrders(NamedTuple):
 
 
 def find_orders(source: LogSource, text: str) -> FoundOrders:
-    """Return the orders whose id is a text, or begins with it."""
+    """Return the orders whose ids equal a text, or else begin with it."""
     exact = source.named(text)
     return FoundOrders(text, exact or source.beginning_with(text))
 
@@ -116,7 +116,7 @@ def orders_page(source: LogSource, asked: Mapping[str, str]) -> Page:
     """Return a page of the list of orders.
 
     Raises:
-        InvalidArgumentError: the address asks for what there is not.
+        InvalidArgumentError: the address has an unknown value.
     """
     now, providers = source.now, source.providers()
     filters = Filters.of(asked, providers)
@@ -149,7 +149,7 @@ def orders_page(source: LogSource, asked: Mapping[str, str]) -> Page:
 
 
 def _view_of(source: LogSource, name: OrderName) -> OrderView | None:
-    """Return the view of an order; None where its provider is not installed."""
+    """Return the view of an order; None if its provider is not installed."""
     if name.provider not in source.known:
         return None
     return source.orders_of(name.provider).get(name.order_id)

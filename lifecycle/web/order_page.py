@@ -1,4 +1,4 @@
-"""One order: where it stands, what happened, what each event said, and the same as of before."""
+"""The page of one order, now or at an earlier version: status, path, events, story."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _NOT_COMPARED: Final = frozenset({"digest", "arrival", "definition", "order_id",
 
 
 class Shown(NamedTuple):
-    """One event as its page shows it; `stored` is None where its record cannot be read."""
+    """One event as the page shows it; `stored` is None if its record cannot be read."""
 
     moment: Moment
     stored: Event | None
@@ -39,21 +39,21 @@ class Shown(NamedTuple):
 
     @property
     def entry(self) -> HistoryEntry:
-        """What it meant."""
+        """The row of the history for this event."""
         return self.moment.entry
 
     @property
     def means(self) -> str:
-        """What it meant, in a few words."""
+        """The verdict in a few words."""
         return meaning(self.moment)
 
     @property
     def remarks(self) -> tuple[str, ...]:
-        """What is wrong with it beside what it meant."""
+        """Remarks on the event, beside its verdict."""
         return remarks(self.moment)
 
     def told(self) -> dict[str, Any]:
-        """Return what is shown of it, as JSON."""
+        """Return the event as JSON values."""
         body = self.body
         return {
             "number": self.moment.number,
@@ -68,7 +68,7 @@ class Shown(NamedTuple):
 
 
 class Change(NamedTuple):
-    """One thing that is otherwise now than it was then."""
+    """One field of the view that has changed since the version shown."""
 
     what: str
     then: str
@@ -76,10 +76,10 @@ class Change(NamedTuple):
 
 
 class OrderAt:
-    """One order, now or as the log held it after the first `version` of its events.
+    """One order, now or as the log held it after its first `version` events.
 
     Raises:
-        UnknownOrderError: nothing is stored about it.
+        UnknownOrderError: nothing is stored about the order.
     """
 
     def __init__(self, source: LogSource, name: OrderName, version: int | None) -> None:
@@ -97,7 +97,7 @@ class OrderAt:
 
     @property
     def at(self) -> datetime | None:
-        """When the log took the last event that counts, by its own clock."""
+        """When the last event of this version was recorded, by the log's clock."""
         event = self.stored[self.version - 1].event
         return None if event is None else event.recorded_at
 
@@ -108,23 +108,23 @@ class OrderAt:
 
     @cached_property
     def delivered(self) -> tuple[DeliveryRecord, ...]:
-        """What was delivered of it, and to whom."""
+        """The deliveries of its changes to subscriptions."""
         return tuple(self.orders.letters.delivered(self.name.order_id))
 
     @cached_property
     def undelivered(self) -> tuple[Delivery, ...]:
-        """What was not."""
+        """Its changes that are not delivered yet."""
         every = self.orders.letters.list(all=True)
         return tuple(each for each in every if each.order_id == self.name.order_id)
 
     @cached_property
     def story(self) -> Story:
-        """Its story in sentences."""
+        """The story of the order in sentences."""
         until = self.at if self.is_back else None
         return explain_order(self.view, self.history, self.delivered, self.undelivered, until=until)
 
     def shown(self, *, masked: bool) -> list[Shown]:
-        """Return its events in canonical order."""
+        """Return the events in canonical order."""
         fields = harmless_fields(self.orders.provider.definition.details)
         by_position = {each.position: each.event for each in self.stored}
         return [
@@ -133,7 +133,7 @@ class OrderAt:
         ]
 
     def changes(self) -> list[Change]:
-        """Return what is otherwise now."""
+        """Return the fields that have changed since this version."""
         then, now = (view.model_dump(mode="json") for view in (self.view, self.now))
         return [
             Change(spoken(name), _said(then[name]), _said(now[name]))

@@ -1,7 +1,7 @@
-"""The pages as an ASGI app: run by `lifecycle serve --pages`, or mounted in a service of yours.
+"""The pages as an ASGI app: run by `lifecycle serve --pages`, or mounted in your own service.
 
 request ─→ access ─→ visit ─→ page ─→ HTML, JSON or CSV
-                └→ 401, 403: nothing else is told
+                └→ 401, 403
 
 app = FastAPI()
 app.mount("/pages", Pages(orders))
@@ -71,10 +71,10 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 Make = Callable[[LogSource, Mapping[str, str]], Page]
-"""Makes the page of a list from what its address asks for."""
+"""Makes a list page from the query parameters of its address."""
 
 Act = Callable[[LogSource, Mapping[str, str], str], str]
-"""Does what a form asks for, by whom, and returns what to tell."""
+"""Carries out the action of a form for a user, and returns the sentence for the user."""
 
 _POLICY: Final = (
     "default-src 'none'; img-src 'self'; style-src 'self'; script-src 'self'; "
@@ -117,7 +117,7 @@ class Pages:
         self._app = Starlette(routes=self._routes(), exception_handlers=FAILURES)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request; nothing is told to whom `access` does not know."""
+        """Answer one request; `access` decides first who may see anything."""
         if scope["type"] != "http":
             return
         root = mount_path(scope)
