@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from getpass import getuser
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, NamedTuple
 
 import typer
 
@@ -26,6 +25,13 @@ _FIELDS: Final = ("order_id", "provider", "status", "last_received_at")
 
 Chosen = tuple[Orders, OrderView]
 """An order to erase, and who can."""
+
+
+class Ended(NamedTuple):
+    """The orders to erase, and the failures to read others of the same providers."""
+
+    chosen: list[Chosen]
+    failures: list[PoisonedOrdersError]
 
 
 def erase(
@@ -66,9 +72,7 @@ def erase(
             orders = orders_on(log, provider or owner_of(log, order))
             _tell_one(orders.erase(order, **said), f"order {order}")
         elif older_than is not None:
-            with _raised_at_the_end() as unreadable:
-                found = list(_ended(log, provider, older_than, unreadable))
-                _erase_all(found, said, yes, dry_run, json)
+            _erase_all(_ended(log, provider, older_than), said, yes, dry_run, json)
 
 
 def rotate(*, db: Database = DEFAULT_DATABASE) -> None:
@@ -87,36 +91,24 @@ def _tell_one(is_new: bool, what: str) -> None:
     say(visible(f"{what} is erased" if is_new else f"{what} was erased before, and that stays"))
 
 
-@contextmanager
-def _raised_at_the_end() -> Iterator[list[PoisonedOrdersError]]:
-    failures: list[PoisonedOrdersError] = []
-    yield failures
-    for failure in failures:
-        raise failure
-
-
-def _ended(
-    log: Log, provider: str | None, span: timedelta, unreadable: list[PoisonedOrdersError]
-) -> Iterator[Chosen]:
-    """Yield the orders that ended and were last heard of longer ago, and were not erased yet.
-
-    One that cannot be folded keeps no other: it is noted in `unreadable`.
-    """
-    before = datetime.now(UTC) - span
+def _ended(log: Log, provider: str | None, span: timedelta) -> Ended:
+    """Return the orders that ended and were last heard of longer ago, and were not erased yet."""
+    ended, before = Ended([], []), datetime.now(UTC) - span
     for name in providers_asked(log, provider):
         check_installed(name) if name != provider else None
         orders = orders_on(log, name)
         try:
             for view in orders.find(received_before=before):
                 if view.terminal and not view.erased:
-                    yield orders, view
+                    ended.chosen.append((orders, view))
         except PoisonedOrdersError as failure:
-            unreadable.append(failure)
+            ended.failures.append(failure)
+    return ended
 
 
-def _erase_all(
-    chosen: list[Chosen], said: dict[str, str], yes: bool, dry_run: bool, json: bool
-) -> None:
+def _erase_all(ended: Ended, said: dict[str, str], yes: bool, dry_run: bool, json: bool) -> None:
+    """Erase the orders, and then raise the first failure to read others."""
+    chosen = ended.chosen
     if not dry_run and chosen and not yes:
         raise Refusal(
             f"{counted(len(chosen), 'order')} would be erased for good; "
@@ -124,12 +116,17 @@ def _erase_all(
         )
     for orders, view in () if dry_run else chosen:
         orders.erase(view.order_id, **said)
+    _print(chosen, "would be erased" if dry_run else "erased", json=json)
+    for failure in ended.failures:
+        raise failure
+
+
+def _print(chosen: list[Chosen], done: str, *, json: bool) -> None:
     rows = [_row(view) for _, view in chosen]
     if json:
         print_json_array(dict(zip(_FIELDS, row, strict=True)) for row in rows)
         return
     print_table(_HEADINGS, rows)
-    done = "would be erased" if dry_run else "erased"
     say(f"{counted(len(rows), 'order')} {done}")
 
 
