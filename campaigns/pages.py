@@ -1,0 +1,143 @@
+"""Lists of the pages on many orders: a page takes as long with a million as with ten thousand.
+
+    .venv/bin/python -m campaigns.pages --orders 1000000
+
+The stored views of so many orders are written into a new SQLite file, without their events: it is
+the lists that are measured, which look at nothing else. The control reads all odd orders, which
+has to take longer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import sys
+import tempfile
+from collections.abc import Callable, Collection, Sequence
+from pathlib import Path
+from time import process_time
+
+from campaigns.verdict import Campaign, Figures
+from lifecycle import connect
+from lifecycle.log.view_store import Batch, Generation, Phase
+from lifecycle.projections.stored_form import FORM, to_stored
+from lifecycle.service.orders import Orders
+from lifecycle.web import Pages
+
+CONTROL = "all odd orders"
+PER_BATCH = 5_000
+MOST_TIMES = 2.0
+ADDRESSES = (
+    "/orders",
+    "/orders?status=brand_new",
+    "/orders?odd=1",
+    "/attention",
+)
+
+
+def fill(orders: Orders, count: int, seed: int) -> None:
+    """Write the views of `count` orders, some of them odd, heard of at random times."""
+    store, definition = orders.log.views, orders.provider.definition
+    if store is None:
+        raise LookupError
+    for status in ("brand_new", "teleported"):
+        orders.record_callback({"id": "seen", "status": status})
+    made = to_stored("", orders.get("seen"), 1)
+    store.create()
+    end = orders.log.last_position()
+    store.begin(
+        Generation(0, "instacart", definition.fingerprint, FORM, "", Phase.WALKING, "", end)
+    )
+    drawn = random.Random(seed)
+    for start in range(0, count, PER_BATCH):
+        rows = [
+            made._replace(
+                order_id=f"order-{number:09}",
+                anomalies=int(number % 50 == 0),
+                last_received_at=made.last_received_at - drawn.randrange(10**12),
+            )
+            for number in range(start, min(start + PER_BATCH, count))
+        ]
+        (generation,) = store.generations("instacart")
+        store.write(generation, Batch(rows, walked=rows[-1].order_id))
+    for phase in (Phase.TRAILING, Phase.LIVE):
+        store.promote(store.generations("instacart")[-1], phase)
+
+
+def asked(pages: Pages, address: str) -> int:
+    """Ask for one page as a browser of this machine does, and return the status."""
+    path, _, query = address.partition("?")
+    scope = {
+        "type": "http",
+        "method": "GET",
+        "path": path,
+        "root_path": "",
+        "scheme": "http",
+        "query_string": query.encode(),
+        "headers": [(b"host", b"127.0.0.1")],
+        "client": ("127.0.0.1", 1),
+    }
+    told: list[int] = []
+
+    async def receive() -> dict[str, object]:
+        return {"type": "http.request", "body": b""}
+
+    async def send(message: dict[str, object]) -> None:
+        if "status" in message:
+            told.append(int(str(message["status"])))
+
+    asyncio.run(pages(scope, receive, send))  # type: ignore[arg-type]
+    return told[0]
+
+
+def quickest(call: Callable[[], object]) -> float:
+    """Return the least processor time of fifteen calls."""
+    took = []
+    for _ in range(15):
+        begun = process_time()
+        call()
+        took.append(process_time() - begun)
+    return min(took)
+
+
+def measured(count: int, seed: int) -> dict[str, float]:
+    """Return how many seconds of a processor each list takes, and reading all odd orders."""
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        connect(f"sqlite:///{Path(folder) / 'orders.db'}") as orders,
+    ):
+        fill(orders, count, seed)
+        pages = Pages(orders)
+        if {asked(pages, address) for address in ADDRESSES} != {200}:
+            raise ValueError
+        times = {each: quickest(lambda each=each: asked(pages, each)) for each in ADDRESSES}
+        begun = process_time()
+        sum(1 for _ in orders.find(anomalies=True))
+        return {**times, CONTROL: process_time() - begun}
+
+
+def compared(few: dict[str, float], many: dict[str, float], what: Collection[str]) -> Figures:
+    """Return which of some pages took more than twice as long."""
+    figures = Figures("slower")
+    for each in what:
+        times = many[each] / few[each]
+        told = f"{each} took {few[each] * 1000:.1f} ms and {many[each] * 1000:.1f} ms"
+        figures.count("compared")
+        figures.find("slower", told, int(times > MOST_TIMES))
+    return figures
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the campaign."""
+    sizes = {"orders": (1_000_000, "orders of the larger log"), "few": (10_000, "of the other")}
+    campaign = Campaign(__doc__ or "", sizes)
+    options = campaign.parse(arguments)
+    few, many = measured(options.few, options.seed), measured(options.orders, options.seed)
+    for each, seconds in many.items():
+        campaign.tell(f"{each}: {few[each] * 1000:.1f} ms, then {seconds * 1000:.1f} ms")
+    subject = compared(few, many, ADDRESSES)
+    return campaign.verdict("pages", subject, {"all odd orders": compared(few, many, [CONTROL])})
+
+
+if __name__ == "__main__":
+    sys.exit(main())
