@@ -25,6 +25,9 @@ from lifecycle.service.orders import Orders
 from lifecycle.web import Pages
 
 CONTROL = "all odd orders"
+OPEN = 1_000
+"""How many orders still wait for something: what needs attention is looked for among them."""
+
 PER_BATCH = 5_000
 MOST_TIMES = 2.0
 ADDRESSES = (
@@ -54,6 +57,7 @@ def fill(orders: Orders, count: int, seed: int) -> None:
             made._replace(
                 order_id=f"order-{number:09}",
                 anomalies=int(number % 50 == 0),
+                awaiting=made.awaiting if number < OPEN else "",
                 last_received_at=made.last_received_at - drawn.randrange(10**12),
             )
             for number in range(start, min(start + PER_BATCH, count))
