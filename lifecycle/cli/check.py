@@ -44,7 +44,11 @@ def check(
     # No other command waits for the prover to be imported.
     from lifecycle.cli.proving import certified, named, print_certificate, shipped  # noqa: PLC0415
 
-    asked = shipped(provider or DEFAULT_PROVIDER) if target is None else named(target)
+    asked = (
+        shipped(DEFAULT_PROVIDER if provider is None else provider)
+        if target is None
+        else named(target)
+    )
     certificate = certified(asked, size=size, limit=limit, workers=workers)
     if json:
         print_json(certificate.shown())

@@ -27,7 +27,7 @@ Chosen = tuple[Orders, OrderView]
 """An order to erase, and who can."""
 
 
-class Ended(NamedTuple):
+class _Ended(NamedTuple):
     """The orders to erase, and the failures to read others of the same providers."""
 
     chosen: list[Chosen]
@@ -91,9 +91,9 @@ def _tell_one(is_new: bool, what: str) -> None:
     say(visible(f"{what} is erased" if is_new else f"{what} was erased before, and that stays"))
 
 
-def _ended(log: Log, provider: str | None, span: timedelta) -> Ended:
+def _ended(log: Log, provider: str | None, span: timedelta) -> _Ended:
     """Return the orders that ended and were last heard of longer ago, and were not erased yet."""
-    ended, before = Ended([], []), datetime.now(UTC) - span
+    ended, before = _Ended([], []), datetime.now(UTC) - span
     for name in providers_asked(log, provider):
         check_installed(name) if name != provider else None
         orders = orders_on(log, name)
@@ -106,7 +106,7 @@ def _ended(log: Log, provider: str | None, span: timedelta) -> Ended:
     return ended
 
 
-def _erase_all(ended: Ended, said: dict[str, str], yes: bool, dry_run: bool, json: bool) -> None:
+def _erase_all(ended: _Ended, said: dict[str, str], yes: bool, dry_run: bool, json: bool) -> None:
     """Erase the orders, and then raise the first failure to read others."""
     chosen = ended.chosen
     if not dry_run and chosen and not yes:

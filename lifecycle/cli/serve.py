@@ -114,7 +114,7 @@ def serve(
     provider: ProviderName = None,
 ) -> None:
     """Receive callbacks over HTTP, until SIGTERM or Ctrl-C."""
-    provider = provider or DEFAULT_PROVIDER
+    provider = DEFAULT_PROVIDER if provider is None else provider
     check_packages("http", "uvicorn", "httptools")
     if no_callbacks and (not pages or reconcile or resume or metrics):
         raise Refusal("--no-callbacks leaves the pages alone; give --pages and nothing to receive")

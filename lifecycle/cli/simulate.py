@@ -65,7 +65,7 @@ def simulate(
     """Play the provider: take orders, deliver them, and call back."""
     from lifecycle.simulator import Simulator, serve  # noqa: PLC0415 - other commands need none
 
-    simulated = part_of(provider or DEFAULT_PROVIDER, "simulator")
+    simulated = part_of(DEFAULT_PROVIDER if provider is None else provider, "simulator")
     if scenarios:
         print_table(("scenario", "kind", "what happens"), simulated.scenarios.values())
     elif settings:

@@ -28,6 +28,7 @@ from lifecycle.log.stores.postgres.log import PostgresLog
 from lifecycle.log.stores.postgres.qualified import qualified
 from lifecycle.log.stores.sql.views import finding
 from lifecycle.log.view_store import Conditions
+from lifecycle.projections.recent_views import FIRST
 from tests.contract.entries import event, stream
 from tests.contract.feed_store_contract import FeedStoreContract
 from tests.contract.log_contract import LogContract
@@ -177,7 +178,9 @@ def build_views(orders) -> None:
     orders.views.rebuild()
     assert list(orders.views.poisoned()) == []
     assert list(orders.find(status="brand_new"))
-    assert orders.views.status().ok
+    status = orders.views.status()
+    assert status.ok
+    assert orders.log.views.recent(status.live, FIRST, 1)
 
 
 def follow(orders) -> None:
