@@ -150,7 +150,7 @@ class NeverReadsBack(StreamTails):
 def never_read_back(log: Any) -> None:
     writer = log._queue._commit.__self__
     assert isinstance(writer, Writer)
-    writer._patience = 0.5
+    writer._retry_timeout = 0.5
     tails = NeverReadsBack(log.recorder)
     tails._tails = writer._tails._tails
     writer._tails = tails

@@ -167,14 +167,15 @@ def test_show_history_explain_and_diagram_take_rules(folder):
 
 
 def test_a_module_offers_rules_by_a_definition_or_a_provider(folder, monkeypatch):
-    (folder / "mine.py").write_text(
+    (folder / "offers.py").write_text(
         "from tests.scenario.test_rules_of_orders import NO_WAY_BACK, Ruled\nTHEIRS = Ruled()\n"
     )
     monkeypatch.syspath_prepend(folder)
-    for name in ("mine:NO_WAY_BACK", "mine:THEIRS"):
+    monkeypatch.delitem(sys.modules, "offers", raising=False)
+    for name in ("offers:NO_WAY_BACK", "offers:THEIRS"):
         answer = lifecycle(folder, "show", "a", "--rules", name, "--json")
         assert answer.value["definition"] == THEN
-    for wrong in ("mine:NOTHING", "mine:Ruled", "nowhere_at_all:X", "mine:", ":", "then:"):
+    for wrong in ("offers:NOTHING", "offers:Ruled", "nowhere_at_all:X", "offers:", ":", "then:"):
         answer = lifecycle(folder, "show", "a", "--rules", wrong)
         assert (answer.code, answer.out) == (2, ""), wrong
 
