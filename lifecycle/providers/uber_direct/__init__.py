@@ -1,10 +1,5 @@
 """Uber Direct: deliveries, known by the merchant's `external_id`.
 
-| module | holds |
-|---|---|
-| `definition` | states, ranks, moves, and the details of a delivery |
-| `reader` | what an arrival says |
-
 Source, where nothing else is named: the provider's reference pages of the Direct API
 (`developer.uber.com/docs/deliveries`): its webhooks, Create, Get and List Delivery.
 """
