@@ -171,7 +171,7 @@ def _record(line: Mapping[str, Any], stream: str) -> Record:
     header = base64.b64decode(line["header_base64"], validate=True)
     stored = header + b"\n" + _content(line, "body_text", "body_base64")
     stored += _content(line, "context", "context_base64")
-    topic = parse_header(header, stream, line["version"]).kind_of_record
+    topic = parse_header(header, stream, line["version"]).topic
     return Record(stream, line["version"], topic, line["position"], stored)
 
 

@@ -77,7 +77,7 @@ def _skip_present(
     present = 0
     for held in target.scan():
         record = next(coming, None)
-        if held.topic == EncryptionHeader.kind_of_record and record is None:
+        if held.topic == EncryptionHeader.topic and record is None:
             return present, facts_of(held)[3]["checkpoint"]
         if record is None or facts_of(record) != facts_of(held):
             raise OtherRecordsError(target.url, held.stream, held.version)

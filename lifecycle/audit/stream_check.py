@@ -119,7 +119,7 @@ class Chain:
             return checked
         self._links.add(position, checked.header_hash, header.after)
         found = [record.stream, record.topic, version]
-        stated = [header.stored_in, header.kind_of_record, header.version]
+        stated = [header.stored_in, header.topic, header.version]
         if stated != found:
             self.tell(record, "place", stated, found)
         if version != expected:

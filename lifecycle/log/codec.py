@@ -280,9 +280,9 @@ def _prepared(entry: Entry) -> Append:
         context = None if entry.arrival is None else entry.arrival.context
         hashes = _hash(entry.body), None if context is None else _hash(context)
         opening = _opening(item_fields(entry, *hashes))
-        return Append(QUARANTINE, ItemHeader.TOPIC, "", "", opening, entry.body, context)
-    fields, (key, digest) = fields_of(entry)
-    return Append(CONTROL, fields.topic, key, digest, _opening(fields), b"")
+        return Append(QUARANTINE, ItemHeader.topic, "", "", opening, entry.body, context)
+    fields = fields_of(entry)
+    return Append(CONTROL, fields.topic, *fields.identity, _opening(fields), b"")
 
 
 def _opening(fields: _Fields) -> bytes:

@@ -7,14 +7,6 @@ from hashlib import sha256
 from msgspec import Raw, json
 
 from lifecycle.core.event import Encrypted, Erased, Redriven, Reviewed, Rules, Unmasked
-from lifecycle.log.control_key import (
-    encryption_key,
-    erasure_key,
-    mark_key,
-    review_key,
-    rules_key,
-    unmasking_key,
-)
 from lifecycle.log.header import (
     FORMAT,
     Bodiless,
@@ -39,35 +31,28 @@ _Fields = (
     ControlFields | ReviewFields | ErasureFields | RulesFields | EncryptionFields | UnmaskingFields
 )
 
-Identity = tuple[str, str]
-"""The key and the digest of a record in its stream."""
 
-
-def fields_of(entry: ControlEntry) -> tuple[_Fields, Identity]:
-    """Return the header fields of an entry, and its identity.
+def fields_of(entry: ControlEntry) -> _Fields:
+    """Return the header fields of an entry.
 
     Raises:
         TypeError, ValueError, AttributeError: a field has a wrong type or value.
     """
-    if isinstance(entry, Rules):
-        return _rules_fields(entry), (rules_key(entry.provider), entry.fingerprint)
-    if isinstance(entry, Reviewed):
-        subject, at = entry.subject, utc(entry.reviewed_at)
-        review = ReviewFields(v=FORMAT, subject=subject, by=entry.by, why=entry.why, at=at)
-        return review, (review_key(subject), "")
-    if isinstance(entry, Encrypted):
-        at = utc(entry.encrypted_at)
-        move = EncryptionFields(v=FORMAT, checkpoint=entry.checkpoint, at=at)
-        return move, (encryption_key(entry.checkpoint), "")
-    if isinstance(entry, Erased):
-        return _erasure_fields(entry), (erasure_key(entry.stream, entry.item), "")
-    if isinstance(entry, Unmasked):
-        stream, item, by, at = entry.stream, entry.item, entry.by, utc(entry.unmasked_at)
-        seen = UnmaskingFields(v=FORMAT, stream=stream, item=item, by=by, at=at)
-        return seen, (unmasking_key(stream, item, by, at), "")
-    item, stream, at = entry.item, entry.stream, utc(entry.redriven_at)
-    mark = ControlFields(v=FORMAT, kind="redriven", item=item, stream=stream, key=entry.key, at=at)
-    return mark, (mark_key(item), "")
+    match entry:
+        case Rules():
+            return _rules_fields(entry)
+        case Reviewed(subject, by, why, at):
+            return ReviewFields(v=FORMAT, subject=subject, by=by, why=why, at=utc(at))
+        case Encrypted(checkpoint, at):
+            return EncryptionFields(v=FORMAT, checkpoint=checkpoint, at=utc(at))
+        case Erased():
+            return _erasure_fields(entry)
+        case Unmasked(stream, by, at, item):
+            return UnmaskingFields(v=FORMAT, stream=stream, item=item, by=by, at=utc(at))
+        case Redriven(item, stream, key, at):
+            return ControlFields(
+                v=FORMAT, kind="redriven", item=item, stream=stream, key=key, at=utc(at)
+            )
 
 
 def entry_in(header: Bodiless) -> ControlEntry:

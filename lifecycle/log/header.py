@@ -100,10 +100,18 @@ class ItemFields(_Carried, frozen=True, kw_only=True, omit_defaults=True, gc=Fal
     received_at: Time
 
 
+class _ControlFields(_Fields, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+    """What is known of a record about no single order before it has a place."""
+
+    stored_in: ClassVar = CONTROL
+
+
 class ControlFields(
-    _Fields, frozen=True, kw_only=True, omit_defaults=True, gc=False, tag="control"
+    _ControlFields, frozen=True, kw_only=True, omit_defaults=True, gc=False, tag="control"
 ):
     """What is known of a control record before it has a place."""
+
+    topic: ClassVar = "redriven"
 
     kind: Literal["redriven"]
     item: int
@@ -112,12 +120,14 @@ class ControlFields(
     at: Time
 
     @property
-    def topic(self) -> str:
-        """The topic of its record."""
-        return self.kind
+    def identity(self) -> tuple[str, str]:
+        """The key and the digest of the record in its stream."""
+        return mark_key(self.item), ""
 
 
-class ReviewFields(_Fields, frozen=True, kw_only=True, omit_defaults=True, gc=False, tag="review"):
+class ReviewFields(
+    _ControlFields, frozen=True, kw_only=True, omit_defaults=True, gc=False, tag="review"
+):
     """What is known of a review before it has a place."""
 
     topic: ClassVar = "reviewed"
@@ -127,9 +137,14 @@ class ReviewFields(_Fields, frozen=True, kw_only=True, omit_defaults=True, gc=Fa
     why: str
     at: Time
 
+    @property
+    def identity(self) -> tuple[str, str]:
+        """The key and the digest of the record in its stream."""
+        return review_key(self.subject), ""
+
 
 class ErasureFields(
-    _Fields, frozen=True, kw_only=True, omit_defaults=True, gc=False, tag="erasure"
+    _ControlFields, frozen=True, kw_only=True, omit_defaults=True, gc=False, tag="erasure"
 ):
     """What is known of an erasure before it has a place."""
 
@@ -142,9 +157,14 @@ class ErasureFields(
     why: str
     at: Time
 
+    @property
+    def identity(self) -> tuple[str, str]:
+        """The key and the digest of the record in its stream."""
+        return erasure_key(self.stream, self.item), ""
+
 
 class UnmaskingFields(
-    _Fields, frozen=True, kw_only=True, omit_defaults=True, gc=False, tag="unmasking"
+    _ControlFields, frozen=True, kw_only=True, omit_defaults=True, gc=False, tag="unmasking"
 ):
     """What is known of an unmasking before it has a place."""
 
@@ -155,8 +175,15 @@ class UnmaskingFields(
     by: str
     at: Time
 
+    @property
+    def identity(self) -> tuple[str, str]:
+        """The key and the digest of the record in its stream."""
+        return unmasking_key(self.stream, self.item, self.by, self.at), ""
 
-class RulesFields(_Fields, frozen=True, kw_only=True, omit_defaults=True, gc=False, tag="rules"):
+
+class RulesFields(
+    _ControlFields, frozen=True, kw_only=True, omit_defaults=True, gc=False, tag="rules"
+):
     """What is known of the rules of a provider before they have a place.
 
     `definition` and `details` stand there as they were written, byte for byte.
@@ -171,9 +198,14 @@ class RulesFields(_Fields, frozen=True, kw_only=True, omit_defaults=True, gc=Fal
     definition: Raw
     details: Raw
 
+    @property
+    def identity(self) -> tuple[str, str]:
+        """The key and the digest of the record in its stream."""
+        return rules_key(self.provider), self.fingerprint
+
 
 class EncryptionFields(
-    _Fields, frozen=True, kw_only=True, omit_defaults=True, gc=False, tag="encryption"
+    _ControlFields, frozen=True, kw_only=True, omit_defaults=True, gc=False, tag="encryption"
 ):
     """What is known, before it has a place, of having moved from a plain log."""
 
@@ -181,6 +213,11 @@ class EncryptionFields(
 
     checkpoint: str
     at: Time
+
+    @property
+    def identity(self) -> tuple[str, str]:
+        """The key and the digest of the record in its stream."""
+        return encryption_key(self.checkpoint), ""
 
 
 class EventHeader(
@@ -200,7 +237,7 @@ class EventHeader(
         return name if name.isascii() and name.isprintable() else storable(name)
 
     @property
-    def kind_of_record(self) -> str:
+    def topic(self) -> str:
         """The topic that it calls for."""
         return self.kind
 
@@ -218,9 +255,8 @@ class EventHeader(
 class ItemHeader(ItemFields, frozen=True, kw_only=True, omit_defaults=True, gc=False, tag="item"):
     """The header of a quarantined item."""
 
-    TOPIC: ClassVar = "quarantined"
+    topic: ClassVar = "quarantined"
     stored_in: ClassVar = QUARANTINE
-    kind_of_record: ClassVar = TOPIC
     identity: ClassVar = ("", "")
 
     recorded_at: Time
@@ -234,22 +270,10 @@ class ControlHeader(
 ):
     """The header of a control record."""
 
-    stored_in: ClassVar = CONTROL
-
     recorded_at: Time
     version: int
     previous: str | None = None
     after: Link | None = None
-
-    @property
-    def kind_of_record(self) -> str:
-        """The topic that it calls for."""
-        return self.topic
-
-    @property
-    def identity(self) -> tuple[str, str]:
-        """The key and the digest of the record in its stream."""
-        return mark_key(self.item), ""
 
 
 class ReviewHeader(
@@ -257,18 +281,10 @@ class ReviewHeader(
 ):
     """The header of a review."""
 
-    stored_in: ClassVar = CONTROL
-    kind_of_record: ClassVar = ReviewFields.topic
-
     recorded_at: Time
     version: int
     previous: str | None = None
     after: Link | None = None
-
-    @property
-    def identity(self) -> tuple[str, str]:
-        """The key and the digest of the record in its stream."""
-        return review_key(self.subject), ""
 
 
 class ErasureHeader(
@@ -276,18 +292,10 @@ class ErasureHeader(
 ):
     """The header of an erasure."""
 
-    stored_in: ClassVar = CONTROL
-    kind_of_record: ClassVar = ErasureFields.topic
-
     recorded_at: Time
     version: int
     previous: str | None = None
     after: Link | None = None
-
-    @property
-    def identity(self) -> tuple[str, str]:
-        """The key and the digest of the record in its stream."""
-        return erasure_key(self.stream, self.item), ""
 
 
 class UnmaskingHeader(
@@ -295,18 +303,10 @@ class UnmaskingHeader(
 ):
     """The header of an unmasking."""
 
-    stored_in: ClassVar = CONTROL
-    kind_of_record: ClassVar = UnmaskingFields.topic
-
     recorded_at: Time
     version: int
     previous: str | None = None
     after: Link | None = None
-
-    @property
-    def identity(self) -> tuple[str, str]:
-        """The key and the digest of the record in its stream."""
-        return unmasking_key(self.stream, self.item, self.by, self.at), ""
 
 
 class RulesHeader(
@@ -314,18 +314,10 @@ class RulesHeader(
 ):
     """The header of the rules of a provider."""
 
-    stored_in: ClassVar = CONTROL
-    kind_of_record: ClassVar = RulesFields.topic
-
     recorded_at: Time
     version: int
     previous: str | None = None
     after: Link | None = None
-
-    @property
-    def identity(self) -> tuple[str, str]:
-        """The key and the digest of the record in its stream."""
-        return rules_key(self.provider), self.fingerprint
 
     @property
     def is_sound(self) -> bool:
@@ -338,18 +330,10 @@ class EncryptionHeader(
 ):
     """The header of what links an encrypted log to the plain one that it was moved from."""
 
-    stored_in: ClassVar = CONTROL
-    kind_of_record: ClassVar = EncryptionFields.topic
-
     recorded_at: Time
     version: int
     previous: str | None = None
     after: Link | None = None
-
-    @property
-    def identity(self) -> tuple[str, str]:
-        """The key and the digest of the record in its stream."""
-        return encryption_key(self.checkpoint), ""
 
 
 Bodiless = (
@@ -386,6 +370,6 @@ def why_misplaced(record: Record, header: Header) -> str | None:
         return why_out_of_bounds(version, position)
     if (header.stored_in, header.version) != (record.stream, version):
         return f"its header was written for version {header.version} of {header.stored_in!a}"
-    if header.kind_of_record != record.topic:
-        return f"its topic is not {header.kind_of_record!a}, which its header calls for"
+    if header.topic != record.topic:
+        return f"its topic is not {header.topic!a}, which its header calls for"
     return None

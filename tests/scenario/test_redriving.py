@@ -26,7 +26,7 @@ from lifecycle.audit.verify import verify
 from lifecycle.composition import open_log
 from lifecycle.core.event import Redriven
 from lifecycle.core.provider import JsonObject
-from lifecycle.log import control_record
+from lifecycle.log import header
 from lifecycle.log.codec import decode
 from lifecycle.log.contract import CONTROL, QUARANTINE, Record
 from lifecycle.providers.instacart import INSTACART
@@ -111,7 +111,7 @@ def test_without_a_key_of_the_item_marks_are_written_again_and_again(
     """The positive control: every mark is another's."""
     url, numbers = f"sqlite:///{tmp_path}/orders.db", itertools.count()
     filled(url)
-    monkeypatch.setattr(control_record, "mark_key", lambda _: f"redriven:{next(numbers)}:odd")
+    monkeypatch.setattr(header, "mark_key", lambda _: f"redriven:{next(numbers)}:odd")
     ready = threading.Barrier(3)
 
     def redrive() -> None:

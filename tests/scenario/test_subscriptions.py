@@ -321,6 +321,8 @@ def test_an_awaited_handler_that_hangs_is_canceled_and_its_change_tried_again(da
             following.cancel()
             with suppress(asyncio.CancelledError):
                 await following
+        assert mailbox.has("good bad")
+        assert hung == [STEPS[0]]
 
     asyncio.run(asyncio.wait_for(read(), 60))
 

@@ -229,7 +229,7 @@ def record(state: bytes) -> Record:
     place, version = ("order:instacart:xyz", "callback"), 3
     with suppress(StoredFormatError):
         header = parse_header(state.partition(b"\n")[0], "", 0)
-        place, version = (header.stored_in, header.kind_of_record), header.version
+        place, version = (header.stored_in, header.topic), header.version
     stream, topic = place
     return Record(stream, version, topic, 9, state)
 
@@ -383,7 +383,7 @@ def test_a_header_says_where_its_record_belongs(stored, place):
 
     said = parse_header(header, "", 0)
 
-    assert (said.stored_in, said.kind_of_record) == place
+    assert (said.stored_in, said.topic) == place
 
 
 @given(st.data())
