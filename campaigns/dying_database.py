@@ -81,8 +81,8 @@ class Run(NamedTuple):
     def url(self, proxy: Proxy | None = None) -> str:
         """Return the URL of the log, straight or through a proxy."""
         if proxy is not None:
-            return proxy.url(self.place.schema, patience=SECONDS)
-        return self.server.url(schema=self.place.schema, patience=SECONDS)
+            return proxy.url(self.place.schema, retry_timeout=SECONDS)
+        return self.server.url(schema=self.place.schema, retry_timeout=SECONDS)
 
     def lines(self, kind: str) -> list[str]:
         """Return what all processes of a kind left."""

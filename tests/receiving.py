@@ -28,11 +28,11 @@ FORM = {"grant_type": "client_credentials", "client_id": CLIENT, "client_secret"
 BODY = b'{"id": "xyz123456", "status": "brand_new"}'
 
 
-def orders_on(path: Path, patience: float = 30) -> AsyncOrders:
+def orders_on(path: Path, retry_timeout: float = 30) -> AsyncOrders:
     """Return the orders of a store that gives up after so many seconds."""
     providers = known_providers()
     return AsyncOrders(
-        lambda: SQLiteLog(path, retry_timeout=patience),
+        lambda: SQLiteLog(path, retry_timeout=retry_timeout),
         providers,
         providers["instacart"],
         lambda: datetime.now(UTC),

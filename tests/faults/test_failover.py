@@ -76,7 +76,7 @@ def test_writers_go_on_at_the_standby_that_takes_over(pair):
     hosts = f"{primary.folder},{standby.folder}"
     url = (
         f"postgresql://{SUPERUSER}@/postgres?host={hosts}&target_session_attrs=read-write"
-        f"&schema={SCHEMA}&patience=60"
+        f"&schema={SCHEMA}&retry_timeout=60"
     )
     with connect(url) as orders, ThreadPoolExecutor(4) as threads:
         before = [orders.record_callback(callback(n)) for n in range(1, 21)]

@@ -197,7 +197,7 @@ def waiting(server: Server) -> int:
 
 
 def test_a_database_that_stays_away_is_an_error_and_says_so(proxy, schema):
-    with closing(PostgresLog(proxy.url(schema, patience=0.3))) as log:
+    with closing(PostgresLog(proxy.url(schema, retry_timeout=0.3))) as log:
         log.append(event())
         proxy.close()
 

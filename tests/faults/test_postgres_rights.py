@@ -422,7 +422,7 @@ def test_a_trigger_of_the_owner_s_own_is_not_in_the_way_of_those_who_append(post
 
 @pytest.mark.parametrize("limits", [{"lock_timeout": 0.1}, {"statement_timeout": 0.1}])
 def test_the_holder_of_the_lock_that_an_append_waits_for_is_named(postgres, limits):
-    url = postgres.new_url(patience=0.2, **limits)
+    url = postgres.new_url(retry_timeout=0.2, **limits)
     initialize(url, role="appends")
     stranger = made_role(postgres)
     with (
@@ -439,7 +439,7 @@ def test_the_holder_of_the_lock_that_an_append_waits_for_is_named(postgres, limi
 
 
 def test_the_start_of_a_lock_is_shown_to_roles_that_may_know(postgres, raw):
-    url = postgres.new_url(lock_timeout=0.1, patience=0.2)
+    url = postgres.new_url(lock_timeout=0.1, retry_timeout=0.2)
     with closing(PostgresLog(url)) as log, raw.transaction():
         raw.execute(f"SELECT pg_advisory_xact_lock({place(url).append_lock})")
         with pytest.raises(StoreUnavailableError, match=r"role postgres, since 20\d\d-"):
@@ -448,7 +448,7 @@ def test_the_start_of_a_lock_is_shown_to_roles_that_may_know(postgres, raw):
 
 @pytest.mark.parametrize("lock", ["views_lock", "create_lock"])
 def test_the_holder_of_any_other_lock_is_named_too(postgres, raw, lock):
-    url = postgres.new_url(lock_timeout=0.1, patience=0.2)
+    url = postgres.new_url(lock_timeout=0.1, retry_timeout=0.2)
     with connect(url) as orders, raw.transaction():
         raw.execute(f"SELECT pg_advisory_xact_lock({getattr(place(url), lock)})")
         wait = orders.views.rebuild if lock == "views_lock" else partial(initialize, url)
@@ -457,7 +457,7 @@ def test_the_holder_of_any_other_lock_is_named_too(postgres, raw, lock):
 
 
 def test_the_holder_of_the_table_lock_is_named(postgres, raw):
-    url = postgres.new_url(lock_timeout=0.1, patience=0.2)
+    url = postgres.new_url(lock_timeout=0.1, retry_timeout=0.2)
     with closing(PostgresLog(url)) as log, raw.transaction():
         raw.execute(f"LOCK TABLE {place(url).log} IN EXCLUSIVE MODE")
         with pytest.raises(StoreUnavailableError, match=f"process {raw.info.backend_pid}"):
@@ -465,7 +465,7 @@ def test_the_holder_of_the_table_lock_is_named(postgres, raw):
 
 
 def test_a_lock_of_another_log_is_not_blamed(postgres, raw):
-    url, other = postgres.new_url(statement_timeout=1, patience=1), postgres.new_url()
+    url, other = postgres.new_url(statement_timeout=1, retry_timeout=1), postgres.new_url()
     with closing(PostgresLog(url)) as log, raw.transaction():
         raw.execute(f"SELECT pg_advisory_xact_lock({place(other).append_lock})")
         raw.execute(f"LOCK TABLE {place(url).log} IN ACCESS EXCLUSIVE MODE")

@@ -503,7 +503,7 @@ def test_a_standby_or_a_read_only_session_reads_and_refuses_to_write(log, url):
 
 
 def test_a_lock_that_others_hold_is_an_error_within_the_time_limit(postgres, raw):
-    url = postgres.new_url(lock_timeout=0.1, patience=0.3)
+    url = postgres.new_url(lock_timeout=0.1, retry_timeout=0.3)
     with closing(PostgresLog(url)) as log, raw.transaction():
         raw.execute(f"SELECT pg_advisory_xact_lock({place(url).append_lock})")
         with pytest.raises(StoreUnavailableError, match="others held its lock for too long"):
@@ -513,7 +513,7 @@ def test_a_lock_that_others_hold_is_an_error_within_the_time_limit(postgres, raw
 
 
 def test_a_statement_that_takes_too_long_is_an_error_within_the_time_limit(postgres, raw):
-    url = postgres.new_url(statement_timeout=1, patience=1)
+    url = postgres.new_url(statement_timeout=1, retry_timeout=1)
     with closing(PostgresLog(url)) as log:
         with raw.transaction():
             raw.execute(f"LOCK TABLE {place(url).log} IN ACCESS EXCLUSIVE MODE")
@@ -531,7 +531,9 @@ def test_more_threads_than_connections_wait_for_each_other(postgres):
 
 
 def test_threads_that_find_no_free_connection_in_time_get_an_error(postgres):
-    with closing(PostgresLog(postgres.new_url(pool_size=1, lock_timeout=0.1, patience=0.2))) as log:
+    with closing(
+        PostgresLog(postgres.new_url(pool_size=1, lock_timeout=0.1, retry_timeout=0.2))
+    ) as log:
         pool = log.recorder.datastore.connections
         taken = pool.take()
         with pytest.raises(StoreUnavailableError, match="all its connections are in use"):

@@ -25,9 +25,9 @@ from tests.serving import Answer, asgi_server, ask, bearer, connected
 CANARY = "Kamal-800-555-0101-Beale"
 
 
-def receiver_on(path: Path, *, patience: float = 30, on_change=None, **limits) -> Receiver:
+def receiver_on(path: Path, *, retry_timeout: float = 30, on_change=None, **limits) -> Receiver:
     """Return a receiver whose store gives up after some seconds."""
-    orders = orders_on(path, patience)
+    orders = orders_on(path, retry_timeout)
     return Receiver(
         orders, BearerTokens(**SETUP), limits=ReceiverLimits(**limits), on_change=on_change
     )
@@ -72,7 +72,7 @@ def test_with_a_slow_store_the_answer_is_503_and_the_callback_is_still_recorded(
 
 
 def test_a_store_that_fails_is_answered_503_and_works_again_without_a_restart(path, caplog):
-    receiver = receiver_on(path, patience=0.1, store_seconds=60)
+    receiver = receiver_on(path, retry_timeout=0.1, store_seconds=60)
     with asgi_server(receiver) as port:
         token = bearer(port)
         with locked(path):
@@ -87,7 +87,7 @@ def test_a_store_that_fails_is_answered_503_and_works_again_without_a_restart(pa
 
 
 def test_a_failure_that_is_over_does_not_keep_callbacks_away_for_ever(path):
-    receiver = receiver_on(path, patience=0.01, store_seconds=1)
+    receiver = receiver_on(path, retry_timeout=0.01, store_seconds=1)
     with asgi_server(receiver) as port:
         token = bearer(port)
         with locked(path):
@@ -326,7 +326,7 @@ def test_a_failed_background_task_shows_only_in_health(path, caplog):
 
 def test_no_secret_no_token_and_nothing_of_a_body_is_ever_logged(path, caplog):
     caplog.set_level(logging.DEBUG)
-    receiver = receiver_on(path, patience=0.05, store_seconds=5)
+    receiver = receiver_on(path, retry_timeout=0.05, store_seconds=5)
     with asgi_server(receiver) as port:
         token = bearer(port)
         bad = {"Authorization": token["Authorization"] + CANARY}

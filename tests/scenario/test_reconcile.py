@@ -396,7 +396,7 @@ def test_a_store_that_is_locked_for_a_while_ends_a_pass_and_not_the_task(
     path = tmp_path / "orders.db"
 
     async def seen():
-        orders = orders_on(path, patience=0.05)
+        orders = orders_on(path, retry_timeout=0.05)
         async with orders, AsyncClient(provider.url, tries=1, **CREDENTIALS) as calling:
             sent = await orders.begin_request("x", REQUEST | {"order_id": "x"})
             await calling.create(sent.receipt.event.body)

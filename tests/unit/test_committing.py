@@ -116,8 +116,8 @@ def never_asked(_: Block) -> Iterator[Transaction]:
     yield
 
 
-def committer(recorder: MemoryRecorder, patience: float = 5) -> Writer:
-    return Writer(recorder, TickingClock(), patience)
+def committer(recorder: MemoryRecorder, retry_timeout: float = 5) -> Writer:
+    return Writer(recorder, TickingClock(), retry_timeout)
 
 
 def commit(commits: Writer, *groups: Any, expected: int | None = None) -> list[Any]:

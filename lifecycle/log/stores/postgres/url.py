@@ -80,7 +80,7 @@ def _conninfo(url: str, address: str) -> dict[str, Any]:
 def _target(conninfo: dict[str, Any], read: dict[str, Any]) -> Target:
     tables = LogTables(read.pop("schema", LogTables().schema))
     prepares = read.pop("prepare", True)
-    limits = TimeLimits(**{_FIELDS.get(name, name): value for name, value in read.items()})
+    limits = TimeLimits(**read)
     conninfo.setdefault("application_name", "lifecycle")
     conninfo["client_encoding"] = "UTF8"
     # Of libpq, in whole seconds, of which it takes at least two.
@@ -129,8 +129,6 @@ _READERS: Final[Mapping[str, tuple[Callable[[str], Any], str]]] = {
     "statement_timeout": _SECONDS,
     "lock_timeout": _SECONDS,
     "idle_in_transaction_session_timeout": _SECONDS,
-    "patience": _SECONDS,
+    "retry_timeout": _SECONDS,
     "prepare": ({"on": True, "off": False}.__getitem__, "on or off"),
 }
-_FIELDS: Final = {"patience": "retry_timeout"}
-"""Parameters that have another name in a URL than in `TimeLimits`."""
