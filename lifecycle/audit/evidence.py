@@ -1,7 +1,7 @@
 """Evidence: one order in one file that anybody can verify without the log.
 
     records ─→ inclusion proofs ─→ checkpoint ─→ signature
-    view, history, picture, ... ─→ SHA-256 each ─→ seal ─→ signature of the same key
+    view, history, picture, ... ─→ SHA-256 each ─→ seal ─→ signature by the same key
 
 It proves that these records stood in the log, in this sequence, when the checkpoint was signed.
 With `complete`, a second signed root over the last record of every stream attests that no record
@@ -44,8 +44,8 @@ from lifecycle.log.recorded_rules import recorded_rules
 FORMAT: Final = "lifecycle-evidence/1"
 SEAL: Final = "seal"
 
-_CONTEXT: Final = ("context", "context_base64")
-BODY_FIELDS: Final = ("body_text", "body_base64", *_CONTEXT)
+_CONTEXT_FIELDS: Final = ("context", "context_base64")
+BODY_FIELDS: Final = ("body_text", "body_base64", *_CONTEXT_FIELDS)
 
 Bodies = Literal["whole", "masked", "left out"]
 """How much of the bodies the file holds."""
@@ -92,7 +92,7 @@ def evidence_now(
     """Return the evidence of one order under a checkpoint that is signed now.
 
     Raises:
-        InvalidArgumentError: the log does not go on from its own last checkpoint.
+        InvalidArgumentError: the log contradicts its own last checkpoint.
         UnknownOrderError: nothing is stored about the order.
     """
     note = take(log, key, now)
@@ -120,24 +120,24 @@ def make_evidence(
         order_id: the id of the order.
         key: seals the file, and signs the root over the ends of streams.
         note: the checkpoint, signed by `key`; later records are left out.
-        bodies: how much of them to include; unless `whole`, details and messages are left out.
-        complete: whether to show that no record of the order is missing; reads the whole log.
-        since: an earlier checkpoint, to show that the log only grew since.
+        bodies: how much of the bodies to include; unless `whole`, no details and messages either.
+        complete: whether to prove that no record of the order is missing; reads the whole log.
+        since: an earlier checkpoint, to prove that the log only grew since.
 
     Raises:
         UnknownOrderError: the checkpoint covers no record of the order.
         InvalidArgumentError: `key` did not sign `note`, or the log contradicts `since`.
     """
-    size, stream = _size_signed(note, key), stream_of(provider.name, order_id)
-    found, told, bodies = _told(log, stream, size, bodies)
+    size, stream = _covered_size(note, key), stream_of(provider.name, order_id)
+    records, parts, bodies = _record_parts(log, stream, size, bodies)
     file: dict[str, Any] = {
         "format": FORMAT,
         "proves": what_it_proves(bodies, complete=complete, grown=since is not None),
         "order": {"provider": provider.name, "order_id": order_id, "stream": stream},
-        **told,
+        **parts,
         **_checkpoints(log, note, since, size),
-        "complete": _ends(log, stream, size, key) if complete else None,
-        **derived_from(provider, stream, list(found.values()), bodies, log.cipher),
+        "complete": _stream_ends(log, stream, size, key) if complete else None,
+        **derived_from(provider, stream, list(records.values()), bodies, log.cipher),
         "key": str(key.public),
     }
     return {**file, SEAL: str(key.sign(seal_text(file)))}
@@ -146,8 +146,8 @@ def make_evidence(
 def what_it_proves(bodies: Bodies, *, complete: bool, grown: bool) -> list[str]:
     """Return sentences for the reader: what a file proves and what it does not."""
     records = {"whole": _WHOLE, "masked": _MASKED, "left out": _HEADERS}[bodies]
-    further = _COMPLETE if complete else _INCOMPLETE
-    return [records + _SEALED, further, *([_GROWN] if grown else [])]
+    completeness = _COMPLETE if complete else _INCOMPLETE
+    return [records + _SEALED, completeness, *([_GROWN] if grown else [])]
 
 
 def derived_from(
@@ -161,7 +161,7 @@ def derived_from(
     events = rederived(provider, records, Chain(stream, Links(0), lambda _: None, cipher))
     folding = Folding.of(provider.definition, events)
     view, history = folding.view(), folding.history()
-    view = view if bodies == "whole" else _without_words(view)
+    view = view if bodies == "whole" else _without_body_content(view)
     return {
         "rules": {
             "fingerprint": provider.definition.fingerprint,
@@ -192,55 +192,55 @@ def ends_origin(origin: str) -> str:
     return f"{origin}/streams"
 
 
-def _size_signed(note: Note, key: PrivateKey) -> int:
+def _covered_size(note: Note, key: PrivateKey) -> int:
     if not key.public.has_signed(note):
         raise InvalidArgumentError("note", "a checkpoint that the key has signed")
     return Checkpoint.parse(note.text).head.size
 
 
-def _without_words(view: OrderView) -> OrderView:
-    """Return a view without what bodies say; its digest stays that of the full view."""
+def _without_body_content(view: OrderView) -> OrderView:
+    """Return a view without details and messages; its digest stays that of the full view."""
     errors = tuple(error.model_copy(update={"message": None}) for error in view.errors)
-    kept = {"details": NoDetails(), "errors": errors, "digest": view.digest}
-    return view.model_copy(update=kept)
+    update = {"details": NoDetails(), "errors": errors, "digest": view.digest}
+    return view.model_copy(update=update)
 
 
 def _records_by_index(log: Log, stream: str, size: int) -> dict[int, Record]:
     """Return the records of a stream that a checkpoint covers, keyed by leaf index."""
     tree = LogTree(log)
-    placed = [(tree.index_of(record), record) for record in log.read(stream)]
-    found = {index: record for index, record in placed if index is not None and index < size}
+    indexed = [(tree.index_of(record), record) for record in log.read(stream)]
+    found = {index: record for index, record in indexed if index is not None and index < size}
     if not found:
         raise UnknownOrderError(provider_in(stream), order_in(stream))
     return found
 
 
-def _told(
+def _record_parts(
     log: Log, stream: str, size: int, bodies: Bodies
 ) -> tuple[dict[int, Record], dict[str, Any], Bodies]:
-    """Return the records, their lines and those of the rules, and how much of the bodies they hold.
+    """Return the records by index, the parts of the file with their lines, and `bodies`.
 
-    The bodies of an erased order are left out.
+    The bodies of an erased order are left out, whatever was asked.
     """
     if log.cipher is not None:
         log.cipher.catch_up()
     found = _records_by_index(log, stream, size)
     lines = _lines(log, found, size, bodies)
     rules = _rules_in_force(log, provider_in(stream), found, size)
-    how: Bodies = "left out" if "erased" in lines[0] else bodies
-    return found, {"records": lines, "in_force": rules}, how
+    included: Bodies = "left out" if "erased" in lines[0] else bodies
+    return found, {"records": lines, "in_force": rules}, included
 
 
 def _lines(
     log: Log, found: Mapping[int, Record], size: int, bodies: Bodies
 ) -> list[dict[str, Any]]:
-    """Return the exported line of each record, with the proof that it stood in the log."""
+    """Return the exported line of each record, with its inclusion proof."""
     tree = LogTree(log)
     return [
         {
             **_line(record, bodies, log.cipher),
             "index": index,
-            "proof": _written(tree.inclusion(index, size)),
+            "proof": _as_base64(tree.inclusion(index, size)),
         }
         for index, record in found.items()
     ]
@@ -248,25 +248,25 @@ def _lines(
 
 def _line(record: Record, bodies: Bodies, cipher: Cipher | None) -> dict[str, Any]:
     line: dict[str, Any] = json.loads(line_of(record, cipher))
-    # No header holds the hash of an encrypted context.
-    left_out = BODY_FIELDS if bodies != "whole" else () if cipher is None else _CONTEXT
+    # No header holds the hash of an encrypted context, so nothing would prove it.
+    left_out = BODY_FIELDS if bodies != "whole" else () if cipher is None else _CONTEXT_FIELDS
     kept = {name: value for name, value in line.items() if name not in left_out}
     is_masked = bodies == "masked" and "erased" not in line
     return kept | ({"body_masked": masked(record, cipher)} if is_masked else {})
 
 
 def _checkpoints(log: Log, note: Note, since: Note | None, size: int) -> dict[str, Any]:
-    """Return the checkpoint, and the proof that it goes on from an earlier one."""
+    """Return the checkpoint, and an earlier one with the consistency proof between them."""
     if since is None:
         return {"checkpoint": str(note), "since": None}
     old, tree = Checkpoint.parse(since.text).head, LogTree(log)
     if old.size > size or tree.head(old.size) != old:
         raise InvalidArgumentError("since", "a checkpoint that the log goes on from")
-    grown = {"checkpoint": str(since), "proof": _written(tree.consistency(old.size, size))}
-    return {"checkpoint": str(note), "since": grown}
+    earlier = {"checkpoint": str(since), "proof": _as_base64(tree.consistency(old.size, size))}
+    return {"checkpoint": str(note), "since": earlier}
 
 
-def _written(hashes: Sequence[bytes]) -> list[str]:
+def _as_base64(hashes: Sequence[bytes]) -> list[str]:
     return [base64.b64encode(each).decode() for each in hashes]
 
 
@@ -274,12 +274,12 @@ def _rules_in_force(
     log: Log, provider: str, found: Mapping[int, Record], size: int
 ) -> list[dict[str, Any]]:
     """Return the lines of the rules that were in force while an order's records were appended."""
-    first, last = (at(found.values(), key=_position).position for at in (min, max))
+    first, last = (pick(found.values(), key=_position).position for pick in (min, max))
     recorded = [each.record for each in recorded_rules(log, last).get(provider, [])]
     before = [each for each in recorded if each.position < first]
     meanwhile = [each for each in recorded if each.position > first]
-    placed = {LogTree(log).index_of(each): each for each in (*before[-1:], *meanwhile)}
-    covered = {at: each for at, each in placed.items() if at is not None and at < size}
+    indexed = {LogTree(log).index_of(each): each for each in (*before[-1:], *meanwhile)}
+    covered = {index: each for index, each in indexed.items() if index is not None and index < size}
     return _lines(log, covered, size, "whole")
 
 
@@ -287,8 +287,8 @@ def _position(record: Record) -> int:
     return record.position
 
 
-def _ends(log: Log, stream: str, size: int, key: PrivateKey) -> dict[str, Any]:
-    """Return the signed root over the end of every stream, and the proof for one."""
+def _stream_ends(log: Log, stream: str, size: int, key: PrivateKey) -> dict[str, Any]:
+    """Return the signed root over the end of every stream, with the inclusion proof of one."""
     ends = {
         record.stream: (record.version, hash_of(split(record)[0]))
         for record in islice(log.scan(), size)
@@ -301,7 +301,7 @@ def _ends(log: Log, stream: str, size: int, key: PrivateKey) -> dict[str, Any]:
     return {
         "note": str(key.sign(text)),
         "index": index,
-        "proof": _written(proof),
+        "proof": _as_base64(proof),
     }
 
 

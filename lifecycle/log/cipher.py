@@ -1,10 +1,10 @@
 """Encrypts bodies with AES-256-GCM, each order with its own key, which can be destroyed.
 
     body + context ─→ nonce + ciphertext      bound to the stream, the key and the digest of its
-                                              record, so that it fits in no other place
+                                              record, so that it cannot be moved to another
 
-Before anything is shown or written, the erasures in the log are read, and the keys that they
-destroyed are dropped from this cache.
+Before the log shows or writes anything, it reads the erasures that any process recorded, and
+drops the keys that they destroyed from the cache.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from lifecycle.errors import KeyStoreError, LifecycleError, MissingExtraError
 from lifecycle.log.key_store import KEY_BYTES, Keys, KeyStore
 
 NONCE_BYTES: Final = 12
-_KEPT_KEYS: Final = 10_000
+_MAX_CACHED_KEYS: Final = 10_000
 
 Erasures = Callable[[int], tuple[list[str], int]]
 """Returns the ids of the keys that were erased after a version of the control stream, and its
@@ -26,11 +26,11 @@ last version."""
 
 
 class CannotDecryptError(Exception):
-    """A ciphertext is not of this key or not of this place; never leaves `log`."""
+    """A ciphertext was made with another key or for another place; never leaves `log`."""
 
 
 class Cipher:
-    """Encrypts and decrypts with the keys of a store; safe for threads."""
+    """Encrypts and decrypts with the keys of a store; thread-safe."""
 
     def __init__(self, store: KeyStore, erasures: Erasures) -> None:
         self._aes = _aes_gcm()
@@ -42,14 +42,14 @@ class Cipher:
         self._lock = Lock()
 
     def catch_up(self) -> None:
-        """Forget the keys that any process erased since the last look."""
+        """Forget the keys that any process erased since the last call."""
         key_ids, seen = self._erasures(self._seen)
         with self._lock:
             self._seen = max(seen, self._seen)
             self._forget(key_ids)
 
     def make(self, key_ids: Iterable[str]) -> None:
-        """Make sure that the store holds the keys of these ids, before they encrypt anything.
+        """Make the keys of these ids that are neither in the store nor erased; durable at return.
 
         Raises:
             KeyStoreError: the store failed.
@@ -59,14 +59,14 @@ class Cipher:
             missing = [each for each in key_ids if each not in self._keys]
             missing = [each for each in missing if each not in self._erased]
         if missing:
-            self._take_in(self._found(self._store.make, missing))
+            self._cache(self._keys_from(self._store.make, missing))
 
     def is_erased(self, key_id: str) -> bool:
-        """Tell whether a key was destroyed by the last `catch_up`."""
+        """Tell whether a key is known to be erased, as of the last `catch_up`."""
         return key_id in self._erased
 
     def encrypt(self, key_id: str, plain: bytes, about: bytes) -> bytes | None:
-        """Return a plain text encrypted; None if its key was destroyed.
+        """Return the nonce and the ciphertext of a plaintext; None if its key was destroyed.
 
         Raises:
             LookupError: the store does not know the key.
@@ -78,7 +78,7 @@ class Cipher:
         return nonce + bytes(key.encrypt(nonce, plain, about))
 
     def decrypt(self, key_id: str, stored: bytes, about: bytes) -> bytes | None:
-        """Return the plain text of a ciphertext; None if its key was destroyed.
+        """Return the plaintext of what `encrypt` returned; None if its key was destroyed.
 
         Raises:
             LookupError: the store does not know the key.
@@ -90,13 +90,13 @@ class Cipher:
         try:
             return bytes(key.decrypt(stored[:NONCE_BYTES], stored[NONCE_BYTES:], about))
         except Exception as failed:
-            self.catch_up()  # another process may have erased it, and stored a header alone since
+            self.catch_up()  # another process may have erased the key, and stored a header alone
             if self.is_erased(key_id):
                 return None
             raise CannotDecryptError from failed
 
     def erase(self, key_ids: Iterable[str]) -> None:
-        """Destroy keys in the store, and forget them here; may be repeated.
+        """Destroy keys in the store, and forget them here; idempotent.
 
         Raises:
             KeyStoreError: the store failed.
@@ -104,7 +104,7 @@ class Cipher:
         erased = list(key_ids)
         with self._lock:
             self._forget(erased)
-        self._asked(self._store.destroy, erased)
+        self._call(self._store.destroy, erased)
 
     def finish(self) -> None:
         """Destroy the keys of recorded erasures that were interrupted.
@@ -113,32 +113,32 @@ class Cipher:
             KeyStoreError: the store failed.
         """
         self.catch_up()
-        if left := self.unfinished():
-            self.erase(left)
+        if unfinished := self.unfinished():
+            self.erase(unfinished)
 
     def unfinished(self) -> list[str]:
-        """Return the keys that were erased, as far as was looked, and that the store still has."""
-        kept = self._found(self._store.find, sorted(self._erased))
+        """Return the ids of erased keys that the store still has, as of the last `catch_up`."""
+        kept = self._keys_from(self._store.find, sorted(self._erased))
         return [key_id for key_id, key in kept.items() if key is not None]
 
     def missing(self, key_ids: Iterable[str]) -> list[str]:
-        """Return which of these keys the store knows nothing of, nor of their destruction."""
+        """Return which of these ids the store does not know, not even as destroyed."""
         wanted = list(key_ids)
-        known = self._found(self._store.find, wanted)
+        known = self._keys_from(self._store.find, wanted)
         return [key_id for key_id in wanted if key_id not in known]
 
     @property
     def erasures(self) -> int:
-        """How many keys were destroyed, as far as was looked."""
+        """How many keys are known to be erased, as of the last `catch_up`."""
         return len(self._erased)
 
     def _key(self, key_id: str) -> Any | None:
         if key_id in self._erased:
             return None
         key = self._keys.get(key_id)
-        return key or self._take_in(self._found(self._store.find, [key_id]))[key_id]
+        return key or self._cache(self._keys_from(self._store.find, [key_id]))[key_id]
 
-    def _take_in(self, found: Keys) -> dict[str, Any | None]:
+    def _cache(self, found: Keys) -> dict[str, Any | None]:
         if not isinstance(found, Mapping):
             raise KeyStoreError("of the log", "it answered with no mapping of ids to keys")
         keys = {
@@ -149,7 +149,7 @@ class Cipher:
             self._forget(key_id for key_id, key in keys.items() if key is None)
             keys |= dict.fromkeys(self._erased & keys.keys())
             self._keys |= {key_id: key for key_id, key in keys.items() if key is not None}
-            while len(self._keys) > _KEPT_KEYS:
+            while len(self._keys) > _MAX_CACHED_KEYS:
                 self._keys.pop(next(iter(self._keys)))
         return keys
 
@@ -158,17 +158,17 @@ class Cipher:
             self._erased.add(key_id)
             self._keys.pop(key_id, None)
 
-    def _found(self, ask: Callable[[list[str]], Any], key_ids: list[str]) -> Keys:
-        """Return the keys that the store answers with."""
-        found = self._asked(ask, key_ids)
+    def _keys_from(self, method: Callable[[list[str]], Any], key_ids: list[str]) -> Keys:
+        """Return the keys that a method of the store returns."""
+        found = self._call(method, key_ids)
         if isinstance(found, Mapping):
             return found
         raise KeyStoreError(type(self._store).__name__, "it answered with no mapping of keys")
 
-    def _asked(self, ask: Callable[[list[str]], Any], key_ids: list[str]) -> Any:
-        """Return the answer of the store; its own messages may hold secrets and are dropped."""
+    def _call(self, method: Callable[[list[str]], Any], key_ids: list[str]) -> Any:
+        """Call a method of the store; its error messages may hold secrets and are left out."""
         try:
-            return ask(key_ids)
+            return method(key_ids)
         except LifecycleError:
             raise
         except Exception as failed:

@@ -62,7 +62,7 @@ MAX_STORED_BYTES: Final = 900_000_000
 _CHECK: Final = b',"check":'
 _WRONG_FIELD: Final = "a field of its header is missing or of a wrong type"
 
-_UNREADABLE: Final = (MsgspecError, UnicodeDecodeError, RecursionError)
+_DECODE_ERRORS: Final = (MsgspecError, UnicodeDecodeError, RecursionError)
 
 _encode: Final = json.Encoder().encode
 _Fields = (
@@ -77,11 +77,11 @@ _Fields = (
 )
 _parse: Final[Callable[[bytes], Header]] = json.Decoder(Header).decode
 # Fields are decoded once before they are stored, so everything stored can be decoded.
-_check_fields: Final = json.Decoder(_Fields).decode
+_validate_fields: Final = json.Decoder(_Fields).decode
 
 
 def prepare(entry: Entry) -> Append:
-    """Return an entry encoded, but for what depends on its version.
+    """Encode an entry, except for the header fields that `seal` adds.
 
     Raises:
         InvalidArgumentError: a field has the wrong type, a time has no zone, or
@@ -99,7 +99,7 @@ def prepare(entry: Entry) -> Append:
 
 
 def prepare_for_encryption(entry: Entry) -> Append:
-    """Return an entry encoded as by `prepare`, marked so that `seal` encrypts its body."""
+    """Prepare an entry whose body `seal` is to encrypt."""
     append = for_encryption(prepare(entry))
     if isinstance(entry, Unreadable) and entry.arrival and entry.arrival.order_id is not None:
         order = stream_of(entry.provider, entry.arrival.order_id)
@@ -108,9 +108,10 @@ def prepare_for_encryption(entry: Entry) -> Append:
 
 
 def for_encryption(append: Append) -> Append:
-    """Set the key with which `seal` encrypts the body of an entry, and return the entry.
+    """Choose the key with which `seal` encrypts the body of an entry, and return the entry.
 
-    The header leaves out the hash of a context: short texts can be guessed from it.
+    Control records stay plain. The header of an encrypted record leaves out the hash of the
+    context: short texts can be guessed from it.
     """
     if append.stream == CONTROL:
         return append
@@ -129,20 +130,23 @@ def seal(
     recorded_at: str,
     cipher: Cipher | None = None,
 ) -> str:
-    """Encode an entry at its assigned version, and return the hash of its header.
+    """Finish encoding an entry, whose version is assigned, and return the hash of its header.
 
     `previous` is the hash of the header before it in its stream, `after` the `link` to the
-    record before it in the whole log; None if there is none, or the store cannot know.
+    record before it in the whole log. Either is None if there is no such record, `after` also
+    if the store cannot know it.
     `cipher` encrypts the body of an entry that was prepared for encryption.
     """
     opening, body, context = append.opening, append.body, append.context
     if cipher is not None and append.key_id:
-        body, vouched = encrypted(append, cipher)
-        opening, context = opening + vouched, None
-    chained = "" if previous is None else f',"previous":"{previous}"'
-    placed = f',"recorded_at":"{recorded_at}","version":{append.place.version}{chained}'
-    linked = b"" if after is None else b',"after":%b' % after
-    checked = b"%b%b%b" % (opening, placed.encode("ascii"), linked)
+        body, cipher_fields = encrypted(append, cipher)
+        opening, context = opening + cipher_fields, None
+    previous_field = "" if previous is None else f',"previous":"{previous}"'
+    place_fields = (
+        f',"recorded_at":"{recorded_at}","version":{append.place.version}{previous_field}'
+    )
+    after_field = b"" if after is None else b',"after":%b' % after
+    checked = b"%b%b%b" % (opening, place_fields.encode("ascii"), after_field)
     header = b'%b,"check":"%08x"}' % (checked, crc32(checked))
     append.state = b"%b\n%b%b" % (header, body, context or b"")
     return sha256(header).hexdigest()
@@ -154,10 +158,10 @@ def link(stream: str, version: int, header_hash: str) -> bytes:
 
 
 def split(record: Record) -> tuple[bytes, bytes]:
-    """Return the header of a record, and the rest.
+    """Return the header of a record, and the bytes after it.
 
     Raises:
-        StoredFormatError: there is no header.
+        StoredFormatError: the header has no end.
     """
     header, newline, body = record.state.partition(b"\n")
     if not newline:
@@ -184,8 +188,8 @@ def parse_header(header: bytes, stream: str, version: int) -> Header:
     """
     try:
         return _parse(header)
-    except _UNREADABLE:
-        raise StoredFormatError(stream, version, _why_no_header(header)) from None
+    except _DECODE_ERRORS:
+        raise StoredFormatError(stream, version, _why_undecodable(header)) from None
 
 
 def decode(record: Record, cipher: Cipher | None = None) -> Entry:
@@ -241,7 +245,7 @@ def event_parts(
 
 
 def header_and_body(record: Record) -> tuple[Header, bytes]:
-    """Return the decoded header of a record, and the rest.
+    """Return the decoded header of a record, and the bytes after it.
 
     Raises:
         StoredFormatError: as `decode`.
@@ -257,16 +261,16 @@ def header_and_body(record: Record) -> tuple[Header, bytes]:
     return fields, stored
 
 
-def _why_no_header(header: bytes) -> str:
+def _why_undecodable(header: bytes) -> str:
     try:
         fields = json.decode(header)
-    except _UNREADABLE:
+    except _DECODE_ERRORS:
         return "its header is no JSON"
     if not isinstance(fields, dict):
         return "its header is no JSON object"
-    written = fields.get("v")
-    if type(written) is not int or written != FORMAT:
-        return f"it has format {written!a:.20}, this release reads {FORMAT}"
+    found = fields.get("v")
+    if type(found) is not int or found != FORMAT:
+        return f"it has format {found!a:.20}, this release reads {FORMAT}"
     return _WRONG_FIELD
 
 
@@ -287,12 +291,12 @@ def _prepared(entry: Entry) -> Append:
 
 def _opening(fields: _Fields) -> bytes:
     encoded = _encode(fields)
-    _check_fields(encoded)
+    _validate_fields(encoded)
     return encoded[:-1]
 
 
 def _event_fields(event: Event) -> EventFields:
-    name, told_at, received_at = event.name, event.occurred_at, event.received_at
+    name, occurred, received_at = event.name, event.occurred_at, event.received_at
     context = event.context
     return EventFields(
         v=FORMAT,
@@ -308,7 +312,7 @@ def _event_fields(event: Event) -> EventFields:
         attempt=event.attempt,
         exchange_id=event.exchange_id,
         status=event.status,
-        occurred_at=told_at if told_at is None or told_at.tzinfo is UTC else utc(told_at),
+        occurred_at=occurred if occurred is None or occurred.tzinfo is UTC else utc(occurred),
         http_status=event.http_status,
         headers=dict(event.headers.items()),
         problems=event.problems,
@@ -372,7 +376,7 @@ def event_of(
 
 
 def _encodable(value: Any) -> Any:
-    """Return a copy whose texts have their lone surrogates escaped."""
+    """Return a copy with the lone surrogates in its texts escaped."""
     match value:
         case str():
             return value.encode("utf-8", "backslashreplace").decode()

@@ -1,7 +1,7 @@
-"""What the header of a stored record says: one struct for each kind of record.
+"""The headers of stored records: one struct for each kind of record.
 
-`…Fields` are what is known before a record has a place; `…Header` is the whole. What says
-nothing is left out, and a field that a later release adds is passed over.
+`…Fields` hold what is known before a record has a place in the log; `…Header` adds the rest.
+Fields at their defaults are not written, and fields that a later release adds are ignored.
 """
 
 from __future__ import annotations
@@ -43,11 +43,11 @@ class _Fields(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, t
     v: Literal[2]
 
 
-class _Carried(_Fields, frozen=True, kw_only=True, omit_defaults=True, gc=False):
-    """What came with a body: how it came, and what vouches for it.
+class _BodyFields(_Fields, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+    """The fields about a body: how it arrived, its hashes, and the id of its key.
 
-    `sha256` is of the plain body; where what is stored is encrypted, `stored_sha256` is of that.
-    `size` is where the body ends, if a context follows it.
+    `sha256` is the hash of the plain body; `stored_sha256` that of the ciphertext, if the record
+    is encrypted. `size` is the length of the body, if a context follows it.
     """
 
     exchange_id: str | None = None
@@ -66,7 +66,9 @@ class _Carried(_Fields, frozen=True, kw_only=True, omit_defaults=True, gc=False)
     context_sha256: str | None = None
 
 
-class EventFields(_Carried, frozen=True, kw_only=True, omit_defaults=True, gc=False, tag="event"):
+class EventFields(
+    _BodyFields, frozen=True, kw_only=True, omit_defaults=True, gc=False, tag="event"
+):
     """What is known of an event before it has a place."""
 
     provider: str
@@ -86,7 +88,7 @@ class EventFields(_Carried, frozen=True, kw_only=True, omit_defaults=True, gc=Fa
     redriven_from: int | None = None
 
 
-class ItemFields(_Carried, frozen=True, kw_only=True, omit_defaults=True, gc=False, tag="item"):
+class ItemFields(_BodyFields, frozen=True, kw_only=True, omit_defaults=True, gc=False, tag="item"):
     """What is known of a quarantined item before it has a place; a bad line has no `kind`."""
 
     provider: str
@@ -186,7 +188,7 @@ class RulesFields(
 ):
     """What is known of the rules of a provider before they have a place.
 
-    `definition` and `details` stand there as they were written, byte for byte.
+    `definition` and `details` are kept as they were written, byte for byte.
     """
 
     topic: ClassVar = "rules"
@@ -207,7 +209,7 @@ class RulesFields(
 class EncryptionFields(
     _ControlFields, frozen=True, kw_only=True, omit_defaults=True, gc=False, tag="encryption"
 ):
-    """What is known, before it has a place, of having moved from a plain log."""
+    """What is known of a move from a plain log before it has a place."""
 
     topic: ClassVar = "encrypted"
 
@@ -238,7 +240,7 @@ class EventHeader(
 
     @property
     def topic(self) -> str:
-        """The topic that it calls for."""
+        """The topic that its record must have."""
         return self.kind
 
     @property
@@ -248,7 +250,7 @@ class EventHeader(
 
     @property
     def triggered(self) -> str | None:
-        """What the definition is asked with."""
+        """The trigger of the event: its name, unless the header holds another."""
         return self.name if self.trigger is UNSET else self.trigger
 
 
@@ -321,14 +323,14 @@ class RulesHeader(
 
     @property
     def is_sound(self) -> bool:
-        """Whether the definition is the one of the fingerprint."""
+        """Whether the definition matches the fingerprint."""
         return sha256(self.definition).hexdigest() == self.fingerprint
 
 
 class EncryptionHeader(
     EncryptionFields, frozen=True, kw_only=True, omit_defaults=True, gc=False, tag="encryption"
 ):
-    """The header of what links an encrypted log to the plain one that it was moved from."""
+    """The header of the record that links an encrypted log to the plain log it was moved from."""
 
     recorded_at: Time
     version: int
@@ -339,7 +341,7 @@ class EncryptionHeader(
 Bodiless = (
     ControlHeader | ReviewHeader | ErasureHeader | RulesHeader | EncryptionHeader | UnmaskingHeader
 )
-"""The header of a record that is about no one order."""
+"""The header of a record that is about no single order."""
 
 Header = EventHeader | ItemHeader | Bodiless
 

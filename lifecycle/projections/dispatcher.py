@@ -5,8 +5,9 @@
                     └──── retry ─────┤
                                      └─→ after the last attempt: a dead letter
 
-An unsettled delivery blocks the later changes of its order; other orders go on. The dispatcher
-is a generator that yields each call and receives the result; the caller runs the handler.
+An unsettled delivery blocks the later changes of its order; other orders are not held up.
+`Dispatcher.calls` is a generator that yields each call: the caller runs the handler and sends
+back its failure, or None.
 """
 
 from __future__ import annotations
@@ -50,8 +51,8 @@ TIMEOUT: Final = 60.0
 
 _RANDOM: Final = SystemRandom()
 _RECORDS_BETWEEN_ADVANCES: Final = 1000
-_SECONDS_BETWEEN_RETRIES: Final = 1.0
-_PAGE: Final = 100
+_SECONDS_BETWEEN_RETRY_PASSES: Final = 1.0
+_PAGE_SIZE: Final = 100
 _BLOCKED: Final = "an earlier change of this order waits"
 _IN_PROGRESS: Final = "the handler has not returned, or its process ended"
 _TIMED_OUT: Final = "the handler did not return in time"
@@ -70,7 +71,7 @@ class HandlerTimeoutError(Exception):
 
 
 class _HandlerFailedError(Exception):
-    """The handler failed, so its transaction is not kept."""
+    """Rolls back the transaction of a handler that failed."""
 
 
 HandlerCalls = Generator[HandlerCall, Exception | None, int]
@@ -104,7 +105,7 @@ class DeliveryPolicy:
 
     @property
     def lease(self) -> timedelta:
-        """How long a delivery belongs to a reader on another host, which cannot be observed."""
+        """How long a reader on another host, which cannot be observed, keeps its claim."""
         return timedelta(seconds=2 * self.timeout)
 
 
@@ -125,25 +126,26 @@ class Dispatcher:
         self.policy = policy
         self._open_feed = open_feed
         self._clock = clock
-        self._retried_at = float("-inf")
+        self._last_retry_pass = float("-inf")
 
     @property
     def position(self) -> int:
-        """How far it is in the log."""
+        """Its position in the log; a new subscription begins at `after` of its policy."""
         return self.store.begin(self.name, self.policy.after)
 
     def cut_off(self, call: HandlerCall) -> None:
-        """Close the connection of a call, so that a handler that goes on writes nothing more."""
+        """Close the connection of a call, so that a handler still running writes nothing more."""
         if call.connection is not None:
             self.store.cut_off(call.connection)
 
     def calls(self) -> HandlerCalls:
-        """Deliver what is new, then what is due again; return how many were delivered."""
+        """Deliver new changes, then those due for a retry; return how many were delivered."""
         with named_reader() as reader:
-            delivered, done = 0, False
-            while not done:
-                more, done = yield from self._deliver_new(reader, self._open_feed(self.position))
-                delivered += more
+            delivered, at_end = 0, False
+            while not at_end:
+                feed = self._open_feed(self.position)
+                count, at_end = yield from self._deliver_new(reader, feed)
+                delivered += count
             return delivered + (yield from self._deliver_due(reader))
 
     def _deliver_new(
@@ -151,12 +153,12 @@ class Dispatcher:
     ) -> Generator[HandlerCall, Exception | None, tuple[int, bool]]:
         """Return how many were delivered, and whether the feed was read to its end.
 
-        It was not where another reader of the subscription advanced first.
+        It was not if another reader of the subscription advanced the position first.
         """
         delivered, before = 0, feed.position
         try:
             for entry in feed.read():
-                if time.monotonic() - self._retried_at > _SECONDS_BETWEEN_RETRIES:
+                if time.monotonic() - self._last_retry_pass > _SECONDS_BETWEEN_RETRY_PASSES:
                     delivered += yield from self._deliver_due(reader)
                 if not isinstance(entry, int):
                     delivered += yield from self._enqueue(reader, entry, before)
@@ -173,6 +175,7 @@ class Dispatcher:
     def _enqueue(
         self, reader: str, entry: OrderChange | UnfoldableRecord, before: int
     ) -> HandlerCalls:
+        """Store a delivery; deliver it unless an earlier change of its order blocks it."""
         delivery = Delivery(self.name, entry.position, entry.order_id, _BLOCKED, 0, EPOCH)
         if not self.store.has_undelivered(self.name, entry.order_id):
             delivery = self._claimed(delivery, entry, reader)
@@ -183,26 +186,26 @@ class Dispatcher:
         return 0
 
     def _deliver_due(self, reader: str) -> HandlerCalls:
-        """Deliver again what is due, and then what it blocked."""
-        delivered, more = 0, True
-        while more:
-            at_first = delivered
+        """Retry the deliveries that are due, then deliver the changes that they blocked."""
+        delivered, has_progressed = 0, True
+        while has_progressed:
+            delivered_before = delivered
             after = 0
-            while page := self.store.due(self.name, self._clock(), after, _PAGE):
+            while page := self.store.due(self.name, self._clock(), after, _PAGE_SIZE):
                 after = page[-1].position
                 for delivery in page:
-                    if self._may_be_claimed(delivery):
+                    if self._is_claimable(delivery):
                         delivered += yield from self._retry(reader, delivery)
-            more = delivered > at_first
-        self._retried_at = time.monotonic()
+            has_progressed = delivered > delivered_before
+        self._last_retry_pass = time.monotonic()
         return delivered
 
-    def _may_be_claimed(self, delivery: Delivery) -> bool:
+    def _is_claimable(self, delivery: Delivery) -> bool:
         if not delivery.reader:
             return True
         alive = is_alive(delivery.reader)
-        expired = delivery.due_at is not None and delivery.due_at <= self._clock()
-        return expired if alive is None else not alive
+        has_expired = delivery.due_at is not None and delivery.due_at <= self._clock()
+        return has_expired if alive is None else not alive
 
     def _retry(self, reader: str, delivery: Delivery) -> HandlerCalls:
         if delivery.attempts >= self.policy.attempts:
@@ -221,7 +224,7 @@ class Dispatcher:
         return 0
 
     def _claimed(self, delivery: Delivery, entry: FeedEntry | None, reader: str) -> Delivery:
-        """Return the delivery as claimed; as a dead letter if its order cannot be folded."""
+        """Return the delivery claimed by `reader`, or a dead letter if its order is unfoldable."""
         if isinstance(entry, UnfoldableRecord):
             return self._dead_letter(delivery, entry.reason)
         return delivery._replace(
@@ -251,15 +254,16 @@ class Dispatcher:
         except (_HandlerFailedError, StoreError):
             if failure is None:
                 raise
-            self._failed(delivery, failure)
+            self._reschedule(delivery, failure)
             return 0
         return 1
 
-    def _failed(self, delivery: Delivery, failure: Exception) -> None:
+    def _reschedule(self, delivery: Delivery, failure: Exception) -> None:
+        """Schedule the next attempt; after the last one, store a dead letter."""
         timed_out = isinstance(failure, HandlerTimeoutError)
         reason = _TIMED_OUT if timed_out else f"the handler raised {type(failure).__name__}"
         if LOG.isEnabledFor(logging.DEBUG):
-            LOG.debug("%s: the last failure", self.name, exc_info=failure)
+            LOG.debug("%s: the handler's failure", self.name, exc_info=failure)
         if delivery.attempts >= self.policy.attempts:
             self.store.replace(delivery, self._dead_letter(delivery, reason))
             return
