@@ -80,11 +80,11 @@ def words(item: AttentionItem) -> str:
     status, _, rest = item.found.partition(", with ")
     if item.kind == "anomaly" and rest:
         said = (CODES.get(code, spoken(code)) for code in rest.split(", "))
-        return f"It stands at {spoken(status)}. {' '.join(said)}"
+        return f"The order is {spoken(status)}. {' '.join(said)}"
     status, _, rest = item.found.partition(", waits for ")
     if item.kind == "overdue" and rest:
         awaited = ", or ".join(map(spoken, rest.split(", ")))
-        return f"It stands at {spoken(status)}, and waits for {awaited}."
+        return f"The order is {spoken(status)}, and waits for {awaited}."
     if item.kind in {"quarantined", "linked_twice"}:
         number, _, reason = item.found.partition(": ")
         return f"{REASONS.get(reason.partition(':')[0], reason)} It is {number} of the quarantine."

@@ -18,7 +18,7 @@ from lifecycle.web.masking import ShownBody, harmless_fields, shown_body
 
 AT_ONCE: Final = 50
 REASONS: Final[Mapping[str, str]] = {
-    "not_json": "The body is no strict JSON.",
+    "not_json": "The body is not strict JSON.",
     "not_an_object": "The body is JSON, but no object.",
     "no_name": "Nothing in the body says what happened.",
     "no_order": "Neither the address nor the body names an order.",
