@@ -274,17 +274,14 @@ def _rules_in_force(
     log: Log, provider: str, found: Mapping[int, Record], size: int
 ) -> list[dict[str, Any]]:
     """Return the lines of the rules that were in force while an order's records were appended."""
-    first, last = (pick(found.values(), key=_position).position for pick in (min, max))
+    positions = [record.position for record in found.values()]
+    first, last = min(positions), max(positions)
     recorded = [each.record for each in recorded_rules(log, last).get(provider, [])]
     before = [each for each in recorded if each.position < first]
     meanwhile = [each for each in recorded if each.position > first]
     indexed = {LogTree(log).index_of(each): each for each in (*before[-1:], *meanwhile)}
     covered = {index: each for index, each in indexed.items() if index is not None and index < size}
     return _lines(log, covered, size, "whole")
-
-
-def _position(record: Record) -> int:
-    return record.position
 
 
 def _stream_ends(log: Log, stream: str, size: int, key: PrivateKey) -> dict[str, Any]:

@@ -139,8 +139,6 @@ class Cipher:
         return key or self._cache(self._keys_from(self._store.find, [key_id]))[key_id]
 
     def _cache(self, found: Keys) -> dict[str, Any | None]:
-        if not isinstance(found, Mapping):
-            raise KeyStoreError("of the log", "it answered with no mapping of ids to keys")
         keys = {
             key_id: None if key is None else self._aes(_checked(key))
             for key_id, key in found.items()

@@ -276,7 +276,8 @@ class Dispatcher:
         return delivery._replace(reason=reason, due_at=None, reader="")
 
     def _record(self, delivery: Delivery) -> DeliveryRecord:
-        return DeliveryRecord(*delivery[:3], self._clock(), delivery.attempts)
+        what = (delivery.subscription, delivery.position, delivery.order_id)
+        return DeliveryRecord(*what, self._clock(), delivery.attempts)
 
     def _advance(self, before: int, after: int) -> None:
         if not self.store.advance(self.name, before, after):
