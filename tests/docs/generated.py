@@ -67,6 +67,7 @@ from lifecycle.providers.instacart.simulator import Settings
 from lifecycle.registry import known_providers, part_of
 from lifecycle.simulator import Attempt, OrderTruth, PastEvent, SentCallback, bodies, stepped
 from lifecycle.simulator import recordings as simulated_recordings
+from tests.docs.lattice import lattice
 
 ROOT = Path(__file__).parents[2]
 PICTURES = ROOT / "docs" / "pictures"
@@ -438,6 +439,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "doordash_drive_ways": ways_of("doordash_drive"),
     "uber_direct": definition_of("uber_direct"),
     "uber_direct_ways": ways_of("uber_direct"),
+    "lattice": lattice,
     "errors": all_errors,
     "api": api,
     "decisions": decisions,

@@ -14,6 +14,7 @@ KINDS = {
     "how-to": "How-to",
     "reference": "Reference",
     "explanation": "Explanation",
+    "contributors": "For contributors",
     "adr": "Decision",
 }
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
