@@ -30,7 +30,7 @@ class Reading(Value, frozen=True, gc=False):
         event_id: opaque, 1 to 255 bytes of UTF-8; part of a callback's key.
         occurred_at: the provider's clock, with a zone. A poll is timed by its `Date` header.
         details: what the body says about the order, in JSON values: only what says something.
-        faults: the errors of a response that is rejected or failed.
+        faults: the errors of a response that is rejected or failed: `lifecycle.core.event.Fault`.
         problems: anomaly codes of what is odd about the body: `bad_time`, `unreadable_body`,
             `unrecognized`, or one that the definition has of its own.
         fate: what a failed response says about its request.

@@ -43,8 +43,7 @@ from lifecycle.core import (
 from lifecycle.core import (
     provider as provider_port,
 )
-from lifecycle.core.definition import Definition
-from lifecycle.core.event import Arrival
+from lifecycle.core.definition import Definition, Written
 from lifecycle.diagram import dot as dot_module
 from lifecycle.diagram import draw_definition, draw_order, draw_stats
 from lifecycle.diagram import mermaid as mermaid_module
@@ -167,14 +166,14 @@ def all_errors() -> str:
         if inspect.isclass(value) and issubclass(value, errors.LifecycleError)
     ]
     rows = (
-        (f"`{cls.__name__}`", first_line(cls), code(attributes_of(cls)))
+        (f"`{cls.__name__}`", first_line(cls), code(carried_by(cls)))
         for cls in classes
         if cls.__init__ is not Exception.__init__
     )
     return f"```text\n{tree}\n```\n\n" + table(("exception", "it means", "it carries"), rows)
 
 
-def attributes_of(cls: type) -> list[str]:
+def carried_by(cls: type) -> list[str]:
     """Return the names of what an exception is made from and keeps."""
     if not inspect.isfunction(cls.__init__):
         return []
@@ -215,6 +214,7 @@ def api() -> str:
         functions_table(body),
         "## Writing a provider",
         functions_table(identity, instant, moves, strict_json),
+        table(("argument of `Definition.write`", "what it is"), documented(Written)),
     ]
     for module in (provider_port, details, exchange_reader, bodies, stepped, simulated_recordings):
         parts += [f"## {module.__name__}", module_table(module)]
@@ -233,8 +233,10 @@ def module_table(module: ModuleType) -> str:
             fields = fields_of(value)
             made = inspect.isfunction(init := vars(value).get("__init__")) and not fields
             call = parameters(init) if made and not getattr(value, "_is_protocol", False) else ""
-            rows.append((f"`{name}{call}`", first_line(value) + (fields and f" Fields: {fields}.")))
-            rows += [(f"`{name}.{row[0][1:]}", row[1]) for row in methods_of(value)]
+            told = documented(value)
+            said = "" if told or not fields else f" Fields: {fields}."
+            rows.append((f"`{name}{call}`", first_line(value) + said))
+            rows += [(f"`{name}.{row[0][1:]}", row[1]) for row in told + methods_of(value)]
         elif inspect.isfunction(value):
             rows.append((f"`{name}{parameters(value)}`", first_line(value)))
         else:
@@ -263,8 +265,9 @@ def meant_by(value: object) -> list[str]:
 
 def described(cls: type) -> str:
     """Return the fields and methods of a class, nothing where it has none."""
-    fields, rows = fields_of(cls), methods_of(cls)
-    said = [f"Fields: {fields}."] if fields else []
+    fields, told, methods = fields_of(cls), documented(cls), methods_of(cls)
+    rows = told + [row for row in methods if row[0] not in {name for name, _ in told}]
+    said = [f"Fields: {fields}."] if fields and not told else []
     said += [table(("call or attribute", "what you get"), rows)] if rows else []
     return "\n\n".join(said)
 
@@ -418,22 +421,14 @@ def skeleton(module: str) -> str:
     return f"```python\n{text}```"
 
 
-def attributes_table(cls: type, head: str) -> str:
-    """Return the attributes of a class as its docstring lists them."""
+def documented(cls: type) -> list[tuple[str, str]]:
+    """Return the attributes of a class as its docstring lists them, each with what it is."""
     listed = inspect.cleandoc(cls.__doc__ or "").partition("Attributes:\n")[2].partition("\n\n")[0]
     entries = re.findall(r"^    (\w+): (.+(?:\n {6,}.+)*)", listed, re.MULTILINE)
-    rows = ((f"`{name}`", re.sub(r"\s+", " ", says).rstrip(".")) for name, says in entries)
-    return table((head, "what it is"), rows)
+    return [(f"`{name}`", re.sub(r"\s+", " ", says).rstrip(".") + ".") for name, says in entries]
 
 
 PARTS: dict[str, Callable[[], str]] = {
-    "arrival": partial(attributes_table, Arrival, "attribute of `Arrival`"),
-    "exchange_reader": partial(
-        attributes_table, exchange_reader.ExchangeReader, "argument of `ExchangeReader`"
-    ),
-    "simulated_provider": partial(
-        attributes_table, simulators.SimulatedProvider, "attribute of `SimulatedProvider`"
-    ),
     "definition": definition_of("instacart"),
     "doordash_drive": definition_of("doordash_drive"),
     "doordash_drive_ways": ways_of("doordash_drive"),
@@ -448,9 +443,6 @@ PARTS: dict[str, Callable[[], str]] = {
     "truth": truth,
     "mutations": mutations,
     "skeleton_reader": partial(skeleton, "__init__.py"),
-    "skeleton_receiver": partial(skeleton, "receiver.py"),
-    "skeleton_client": partial(skeleton, "client.py"),
-    "skeleton_simulator": partial(skeleton, "simulator.py"),
 }
 
 
