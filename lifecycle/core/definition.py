@@ -77,19 +77,16 @@ class Written:
         name: of the lifecycle, for people.
         states: in rank order, lowest first; the first is the initial state. The provider's own
             words, in lower case.
-        moves: every declared one, as `transitions.Machine` takes them; `moves_of` names each by
-            the state that it leads to. One to a lower rank is a legal step back.
+        moves: as `transitions.Machine` takes them; one to a lower rank is a legal step back.
         terminal: states that an order never leaves.
         aborts: terminal states that are no progress, such as `canceled`.
-        birth: states in which the provider first knows the order: all that the answer to an
-            accepted create request may show. It has no time: in any other state it sorts behind
-            all that is dated, and its step is gone once a callback shows a later one.
+        birth: all states that the answer to an accepted create request may show. It has no time:
+            in another state its step sorts last, and goes once a callback shows a later one.
         side: states of which a late one is a milestone, no step back.
         main_line: states that every order that got further must have passed: one that no event
             named is `missing`. `lifecycle check` lists those that no moves lead around.
         informational: names that never change the state; `failed` and `poll_failed` belong here.
-        awaits: what is expected next, for states where the next main-line state is not it;
-            `awaits_of_creation` is that of a create request.
+        awaits: what is expected next, where that is not the next main-line state.
         details: the model of what the provider tells about an order.
         confirmed: the state that a callback of that name confirms, once the provider accepted
             the order; None where no callback does.
