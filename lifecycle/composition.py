@@ -22,6 +22,7 @@ from lifecycle.errors import (
     StoreUrlError,
 )
 from lifecycle.log.contract import Guarded, Log, Setting
+from lifecycle.log.encryption_check import NO_KEYS_GIVEN, check_form
 from lifecycle.log.key_store import KeyStore
 from lifecycle.registry import chosen_provider, rules_of
 from lifecycle.service.attention import OVERDUE_AFTER, reviews_in, unreviewed_feeds
@@ -41,11 +42,7 @@ _KEYS: Final = re.compile(
     r"file:(?P<path>[^?\0]+)(?:\?master=(?P<master>[^\0]+))?|database:\?master=(?P<only>[^\0]+)"
 )
 
-_NO_KEYS_GIVEN: Final = "it is encrypted, and none are given; pass keys= or set LIFECYCLE_KEYS"
 _HAS_NONE: Final = "it is not encrypted, so there is no master key to renew"
-_IS_PLAIN: Final = (
-    "it is plain and has none; open it without, or encrypt it: lifecycle copy --encrypt"
-)
 
 Keys = str | KeyStore | None
 """The keys of a log: the name of a store, or a store."""
@@ -218,13 +215,15 @@ def _give_keys(log: EventLog, url: str, keys: Keys, *, create: bool, needs_keys:
     is_encrypted = log.is_encrypted()
     if keys is None and is_encrypted is not False:
         keys = _keys_beside(url)
-    if keys is None and not (is_encrypted and needs_keys):
+    if is_encrypted is not None and (needs_keys or keys is not None):
+        check_form(log.url, is_encrypted=is_encrypted, has_keys=keys is not None)
+    if keys is None:
         return
-    if keys is None or is_encrypted is False:
-        raise KeyStoreError(log.url, _NO_KEYS_GIVEN if is_encrypted else _IS_PLAIN)
     if isinstance(keys, str):
         keys = open_key_store(keys, log, create=create and is_encrypted is None)
     log.use_keys(keys)
+    if create or needs_keys:
+        log.check_keys()
     if create and log.cipher is not None:
         log.cipher.finish()
 
@@ -238,7 +237,7 @@ def rotate_master_key(url: str, keys: str | None) -> int:
     with closing(_open_store(url, create=False, clock=_now)) as log:
         named = keys or _keys_beside(url)
         if named is None or log.is_encrypted() is False:
-            raise KeyStoreError(log.url, _NO_KEYS_GIVEN if log.is_encrypted() else _HAS_NONE)
+            raise KeyStoreError(log.url, NO_KEYS_GIVEN if log.is_encrypted() else _HAS_NONE)
         return open_key_store(named, log, create=False).rotate()
 
 

@@ -46,7 +46,6 @@ from lifecycle.portable_error import PortableError, rebuilt
 
 # Who logs in and how: before the host, or among the parameters.
 _SECRET: Final = re.compile(r"(?<=://).*(?=@)|(?<=:)(?!//).*(?=@)|(?<=password=)[^&]*")
-
 _LONGEST_WORD: Final = 60
 
 
@@ -348,12 +347,15 @@ class StoredFormatError(StoreError):
 
 
 class UnknownKeyError(StoredFormatError):
-    """The key store does not know the key of a record's body, which nobody erased."""
+    """The key store does not know the key of a record's body; or, `foreign`, has another."""
 
-    def __init__(self, stream: str, version: int, key_id: str) -> None:
-        self.key_id = key_id
-        super().__init__(stream, version, f"the key store does not know its key {key_id!a}")
-        self.args = (f"{str(self).rpartition(';')[0]}; restore the key store",)
+    def __init__(self, stream: str, version: int, key_id: str, *, foreign: bool = False) -> None:
+        self.key_id, self.foreign = key_id, foreign
+        found, advice = f"the key store does not know its key {key_id!a}", "restore the key store"
+        if foreign:
+            found, advice = f"its key {key_id!a} is that of another log", "use its own key store"
+        super().__init__(stream, version, found)
+        self.args = (f"{str(self).rpartition(';')[0]}; {advice}",)
 
 
 class PoisonedOrdersError(StoreError):

@@ -224,6 +224,10 @@ class Log(Protocol):
         """What encrypts bodies and contexts; None: they are stored plain."""
         ...
 
+    def is_encrypted(self) -> bool | None:
+        """Tell whether bodies are stored encrypted; None where nothing is stored yet."""
+        ...
+
     @property
     def views(self) -> ViewStore | None:
         """Where views are stored beside the log; None where this store keeps none."""

@@ -56,7 +56,7 @@ def decrypted(
     """Return the decrypted body and context; None if they were erased.
 
     Raises:
-        UnknownKeyError: it was not erased, but its key is missing.
+        UnknownKeyError: it was not erased, but its key is missing, or another one.
         StoredFormatError: the log was opened without keys, or the ciphertext is not of this place.
     """
     stream, version, key_id = record.stream, record.version, fields.key_id or ""
@@ -68,6 +68,8 @@ def decrypted(
     except LookupError:
         raise UnknownKeyError(stream, version, key_id) from None
     except CannotDecryptError:
+        if sha256(stored).hexdigest() == fields.stored_sha256:  # it is as it was written
+            raise UnknownKeyError(stream, version, key_id, foreign=True) from None
         found = "its body is not what was encrypted for this place"
         raise StoredFormatError(stream, version, found) from None
     return None if plain is None else Plain(*sections(fields, plain))

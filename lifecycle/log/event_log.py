@@ -5,21 +5,15 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Final, NoReturn, ParamSpec, Protocol, Self, TypeVar
 
 from lifecycle.core.event import Entry
-from lifecycle.errors import (
-    OpenedElsewhereError,
-    StoreClosedError,
-    StoredFormatError,
-    StoreUnavailableError,
-)
+from lifecycle.errors import OpenedElsewhereError, StoreClosedError, StoreUnavailableError
 from lifecycle.log.append_queue import AppendQueue, AsyncAppendQueue, ThreadBatch
 from lifecycle.log.cipher import Cipher
-from lifecycle.log.codec import parse_header, prepare, prepare_for_encryption, split
+from lifecycle.log.codec import prepare, prepare_for_encryption
 from lifecycle.log.contract import (
     CONTROL,
     MAX_POSITION,
@@ -30,8 +24,9 @@ from lifecycle.log.contract import (
     Setting,
 )
 from lifecycle.log.encrypted_views import EncryptedViews
+from lifecycle.log.encryption_check import check_keys
 from lifecycle.log.feed_store import FeedStore
-from lifecycle.log.header import Bodiless, storable
+from lifecycle.log.header import storable
 from lifecycle.log.key_store import KeyStore
 from lifecycle.log.link_store import LinkStore, OrderLink
 from lifecycle.log.recorder import STREAMS_AT_ONCE, Recorder, TryAgainError
@@ -121,13 +116,16 @@ class EventLog:
 
     def is_encrypted(self) -> bool | None:
         """Tell whether bodies are stored encrypted; None where nothing is stored yet."""
-        for until in (1, None):  # nearly always the first record tells
-            for record in self.scan(until=until):
-                with suppress(StoredFormatError):
-                    header = parse_header(split(record)[0], record.stream, record.version)
-                    if not isinstance(header, Bodiless):
-                        return header.key_id is not None
-        return None
+        return self._ask(self._writer.encryption.look)
+
+    def check_keys(self) -> None:
+        """Refuse the key store of another log.
+
+        Raises:
+            KeyStoreError: it is another log's.
+        """
+        if self.cipher is not None:
+            self._ask(check_keys, self._recorder, self.cipher)
 
     def use_keys(self, keys: KeyStore) -> None:
         """Encrypt what is stored from now on, and decrypt what was; before anything else is done.

@@ -30,6 +30,7 @@ from lifecycle.log.append_queue import Batch
 from lifecycle.log.cipher import Cipher
 from lifecycle.log.codec import link, seal
 from lifecycle.log.contract import QUARANTINE, Append, Outcome
+from lifecycle.log.encryption_check import EncryptionCheck
 from lifecycle.log.link_store import OrderLink
 from lifecycle.log.recorder import InDoubtError, Recorder, Tip, TryAgainError
 from lifecycle.log.retry_policy import RetryPolicy
@@ -126,6 +127,7 @@ class Writer:
         self._clock = clock
         self._retry_timeout = retry_timeout
         self._tails = StreamTails(recorder)
+        self.encryption = EncryptionCheck(recorder)
         self.cipher: Cipher | None = None
         self.rules = UnrecordedRules()
 
@@ -172,12 +174,16 @@ class Writer:
             self._recorder.confirm()
             plan.settle(())
             return self._tails.keep(plan.tails)
+        check = self.encryption
+        is_first = not (check.has_passed or check.passes(group, self.cipher))
         if self.cipher is not None:
             self.cipher.make(_new_key_ids((plan or self._decide(group)).new))
         recorded_at = self._clock()
         printed = format_instant(recorded_at)
         try:
-            with self._recorder.writing(exclusive=exclusive) as transaction:
+            with self._recorder.writing(exclusive=exclusive or is_first) as transaction:
+                if is_first:
+                    check.confirm_first()
                 for doubt in doubts:
                     if (positions := self._find(doubt)) is not None:
                         plan = doubt

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -27,7 +27,7 @@ from lifecycle.errors import (
 from lifecycle.log.cipher import Cipher
 from lifecycle.log.codec import header_and_body
 from lifecycle.log.contract import QUARANTINE, Append, Log, Outcome, Record
-from lifecycle.log.header import EventHeader, Header, ItemHeader
+from lifecycle.log.header import Header, ItemHeader
 from lifecycle.log.key_store import key_id_of
 from lifecycle.projections.fold_cache import FoldCache
 from lifecycle.projections.projector import fold_anew
@@ -38,10 +38,6 @@ LOG: Final = logging.getLogger("lifecycle.orders")
 MAX_WHY_BYTES: Final = 1000
 MAX_BY_BYTES: Final = 255
 
-_PARTLY_PLAIN: Final = (
-    "some of what is to be erased was stored plain, by somebody who opened the log without keys; "
-    "copy it: lifecycle export, and lifecycle ingest into an encrypted log"
-)
 _PLAIN: Final = "it is plain, so nothing in it can be erased; encrypt it: lifecycle copy --encrypt"
 
 
@@ -61,7 +57,7 @@ class Erasure:
 
         Raises:
             UnknownOrderError: nothing is stored about it.
-            KeyStoreError: the log is plain, or some of the order is.
+            KeyStoreError: the log is plain.
         """
         said = self._said(reason, by)
         wanted = checked_order_id(order_id)
@@ -70,8 +66,7 @@ class Erasure:
         if not records:
             raise UnknownOrderError(self._provider.name, wanted)
         stream = records[0].stream
-        items = list(self._items_of(stream, wanted))
-        self._check_encrypted([*records, *items])
+        items = self._items_of(stream, wanted)
         return [Erased(stream, key_id_of(stream), *said), *self._of_items(items, said)]
 
     def of_item(self, item: int, reason: str, by: str) -> list[Erased]:
@@ -79,13 +74,12 @@ class Erasure:
 
         Raises:
             InvalidArgumentError: there is no such item.
-            KeyStoreError: the log is plain, or the item is.
+            KeyStoreError: the log is plain.
         """
         said = self._said(reason, by)
         found = self._log.read(QUARANTINE, after=item - 1, until=item) if is_whole(item) else []
         if not found:
             raise InvalidArgumentError("item", "the number of an item in the quarantine")
-        self._check_encrypted(found)
         return list(self._of_items(found, said))
 
     def carry_out(self, erased: Sequence[Erased]) -> None:
@@ -107,7 +101,7 @@ class Erasure:
 
     @property
     def _cipher(self) -> Cipher:
-        if self._log.cipher is None:
+        if self._log.cipher is None or self._log.is_encrypted() is False:
             raise KeyStoreError(self._log.url, _PLAIN)
         return self._log.cipher
 
@@ -118,11 +112,6 @@ class Erasure:
             _checked("reason", reason, MAX_WHY_BYTES),
             self._clock(),
         )
-
-    def _check_encrypted(self, records: Sequence[Record]) -> None:
-        """Refuse to say of something that it is erased whose body anybody can still read."""
-        if any(_is_plain(record) for record in records):
-            raise KeyStoreError(self._log.url, _PARTLY_PLAIN)
 
     def _items_of(self, stream: str, order_id: str) -> Iterator[Record]:
         """Yield the items that became events of an order, or that arrived under its id."""
@@ -137,7 +126,7 @@ class Erasure:
                     yield record
 
     def _of_items(
-        self, items: Sequence[Record], said: tuple[str, str, datetime]
+        self, items: Iterable[Record], said: tuple[str, str, datetime]
     ) -> Iterator[Erased]:
         for record in items:
             header = _item_in(record)
@@ -148,11 +137,6 @@ class Erasure:
 def _item_in(record: Record) -> ItemHeader | None:
     header = _header_of(record)
     return header if isinstance(header, ItemHeader) else None
-
-
-def _is_plain(record: Record) -> bool:
-    header = _header_of(record)
-    return isinstance(header, EventHeader | ItemHeader) and header.key_id is None
 
 
 def _header_of(record: Record) -> Header | None:

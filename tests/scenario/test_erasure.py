@@ -250,20 +250,6 @@ def test_a_plain_log_and_an_unknown_order_are_refused(url, tmp_path):
         orders.erase("nobody", reason="asked")
 
 
-def test_a_plain_log_takes_no_keys_and_an_encrypted_one_needs_them(url, tmp_path):
-    plain = f"sqlite:///{tmp_path}/plain.db"
-    with connect(plain) as orders:
-        tell(orders)
-    with pytest.raises(KeyStoreError, match="it is plain"):
-        connect(plain, keys=OwnKeys())
-    with connect(url, keys=f"file:{tmp_path}/elsewhere.keys") as orders:
-        tell(orders)
-    with pytest.raises(KeyStoreError, match="LIFECYCLE_KEYS"):
-        connect(url)
-    with pytest.raises(KeyStoreError, match="restore it"):
-        connect(url, keys=f"file:{tmp_path}/lost.keys")
-
-
 @pytest.mark.parametrize(
     "named",
     ["database:", "database:?master=", "database:x?master=y", "file:", "file:a\0b", "nobody"],
@@ -365,22 +351,6 @@ def test_what_nobody_can_read_about_an_erased_order_is_stored_without_its_body(t
         assert orders.record_callback(late, order_id="xyz2").outcome == "quarantined"
         assert [item.body for item in orders.quarantine(all=True)] == [b"", b"", late]
         assert verify(orders.log).ok
-
-
-def test_what_somebody_stored_plain_in_an_encrypted_log_is_not_said_to_be_erased(tmp_path, url):
-    keys = f"file:{tmp_path}/elsewhere.keys"
-    with connect(url, keys=keys) as orders, connect(url) as plain:
-        orders.record_callback(callback("other", "1", "brand_new"))
-        tell(plain)
-    with connect(url, keys=keys) as orders:
-        for refused in (
-            lambda: orders.erase("xyz", reason="asked"),
-            lambda: orders.erase_item(1, reason="asked"),
-        ):
-            with pytest.raises(KeyStoreError, match="was stored plain"):
-                refused()
-        assert not orders.get("xyz").erased
-        assert orders.erase("other", reason="asked")
 
 
 def test_a_view_that_was_folded_before_the_erasure_and_written_after_it_shows_nothing(
