@@ -428,6 +428,20 @@ def documented(cls: type) -> list[tuple[str, str]]:
     return [(f"`{name}`", re.sub(r"\s+", " ", says).rstrip(".") + ".") for name, says in entries]
 
 
+def limits(cls: type) -> str:
+    """Return the limits that a class holds: each with its default, and what it is."""
+    defaults = {f"`{each.name}`": each.default for each in dataclasses.fields(cls)}
+    rows = ((name, sized(name, defaults[name]), says) for name, says in documented(cls))
+    return table(("limit", "default", "what it is"), rows)
+
+
+def sized(name: str, default: object) -> str:
+    """Return a default for people: bytes in KiB or MiB."""
+    if not isinstance(default, int) or "bytes" not in name:
+        return "-" if default is None else f"{default:g}"
+    return f"{default >> 20} MiB" if default >= 1 << 20 else f"{default >> 10} KiB"
+
+
 PARTS: dict[str, Callable[[], str]] = {
     "definition": definition_of("instacart"),
     "doordash_drive": definition_of("doordash_drive"),
@@ -435,6 +449,8 @@ PARTS: dict[str, Callable[[], str]] = {
     "uber_direct": definition_of("uber_direct"),
     "uber_direct_ways": ways_of("uber_direct"),
     "lattice": lattice,
+    "receiver_limits": partial(limits, receiver.ReceiverLimits),
+    "server_limits": partial(limits, server.ServerLimits),
     "errors": all_errors,
     "api": api,
     "decisions": decisions,

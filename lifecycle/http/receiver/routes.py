@@ -66,9 +66,11 @@ class ReceiverLimits:
         waiting: callbacks that may be in progress at a time.
         waiting_bytes: memory for their bodies; at least one of the largest size.
         token_bytes: memory for the bodies of all token requests, beyond 4 KiB of each.
-        headers: the most headers of a request.
-        store_seconds: how long a callback waits for the store before it is answered 503.
-        reading_seconds: how long a body may take to arrive.
+        headers: the most headers of a request; honest ones have 10 to 40.
+        store_seconds: how long a callback waits for the store before it is answered 503;
+            `SyncReceiver` has the store's own limit, 30 seconds.
+        reading_seconds: how long a body may take to arrive; with `SyncReceiver` the server
+            decides.
         retry_after: seconds that a 503 asks the caller to wait.
     """
 

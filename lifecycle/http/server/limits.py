@@ -23,17 +23,25 @@ class ServerLimits:
     """The limits that apply to everybody, before a token is checked.
 
     Attributes:
-        connections: the most open ones; None for 1000, or as many as the limit on open files
-            allows. A further one closes the one that was idle longest.
-        head_bytes: the largest request line with headers.
-        headers: the most headers of a request.
-        held_bytes: memory for incomplete and waiting requests, of all connections.
-        head_seconds: how long a head may take, from its first byte or from the connection on.
-        body_seconds: how long a request may take to arrive after its head.
-        idle_seconds: how long a connection may be idle between two requests.
-        writing_seconds: how long a response may wait for its reader.
-        pipelined: requests that may wait on a connection while one is answered.
-        chunks: the most chunks of a body, beyond one for every 256 of its bytes.
+        connections: the most open ones; None for 1000, or the limit of open files less 128 if that
+            is fewer (at least 16). One more closes the one that was idle longest, first among
+            those on which nothing was accepted yet; only where all are being answered is the new
+            one told 503. Honest callers need some tens.
+        head_bytes: the request line and headers together; 431. Honest ones have 0.5 to 4 KiB.
+        headers: the most headers of a request; 431. Honest ones have 10 to 40.
+        held_bytes: memory for unfinished heads and waiting requests of all connections; beyond it
+            the idlest are closed. Honest ones need a few KiB.
+        head_seconds: how long a head may take, from its first byte or from the connection on; 408,
+            or no word where none was begun. Honest ones take a tenth of a second.
+        body_seconds: how long a request may take to arrive after its head, answered or not; then
+            the connection is closed. Honest ones take a second.
+        idle_seconds: how long a connection may be idle between two requests; callers and
+            balancers mostly keep one for 60.
+        writing_seconds: how long an answer may wait for its reader. Honest ones take a second.
+        pipelined: requests that may wait behind one that is being answered; with more the
+            connection is closed after its answer. Honest callers send none.
+        chunks: the most chunks of a body, beyond one for every 256 of its bytes; 400. A JSON
+            encoder that writes piece by piece makes 1 to 5,000.
     """
 
     connections: int | None = None
