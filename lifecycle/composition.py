@@ -67,7 +67,7 @@ def connect(
 
     Args:
         url: `sqlite:///relative.db`, `sqlite:////absolute.db`, `postgresql://host/database`,
-            or `memory:` for tests.
+            `nats://host1,host2,host3/NAME?beside=URL`, or `memory:` for tests.
         provider: a name, `package.module:NAME`, or a value that is a provider.
         create: make the log if there is none, and read again what waited for links; a reader
             passes False.
@@ -205,7 +205,21 @@ def _open_store(url: str, *, create: bool, clock: Clock) -> EventLog:
             from lifecycle.log.stores.postgres.log import PostgresLog
 
         return PostgresLog(url, create=create, clock=clock)
-    raise StoreUrlError(url, "sqlite:///file.db, postgresql://host/database or memory:")
+    if scheme == "nats":
+        return _open_jetstream(url, create=create, clock=clock)
+    raise StoreUrlError(
+        url, "sqlite:///file.db, postgresql://host/database, nats://host/NAME?beside=… or memory:"
+    )
+
+
+def _open_jetstream(url: str, *, create: bool, clock: Clock) -> EventLog:
+    with _from_extra("nats", "nats-py"):
+        from lifecycle.log.stores.jetstream.log import JetStreamLog
+        from lifecycle.log.stores.jetstream.url import parse_url
+
+    target = parse_url(url)
+    beside = _open_store(target.beside, create=create, clock=clock)
+    return JetStreamLog(target, beside, create=create, clock=clock)
 
 
 def _give_keys(log: EventLog, url: str, keys: Keys, *, create: bool, needs_keys: bool) -> None:
@@ -279,7 +293,7 @@ def open_key_store(named: str, log: Any, *, create: bool) -> TableKeys:
 
 
 def _database_of(log: Any) -> Any:
-    datastore = getattr(log.recorder, "datastore", None)
+    datastore = getattr(getattr(log, "beside", log).recorder, "datastore", None)
     if datastore is None:
         raise InvalidArgumentError("keys", "a file, or an object: this store has no tables")
     return datastore

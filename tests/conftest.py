@@ -11,6 +11,8 @@ from contextlib import ExitStack, contextmanager
 
 import pytest
 
+from tests import nats_server
+from tests.nats_server import NatsServer
 from tests.postgres_programs import NoServerError, share
 from tests.postgres_server import Server, running
 
@@ -47,6 +49,13 @@ def running_or_skipped() -> Iterator[Server]:
 def postgres() -> Iterator[Server]:
     """A PostgreSQL server, one for all tests of this process."""
     with running_or_skipped() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def nats() -> Iterator[NatsServer]:
+    """A NATS server with JetStream, one for all tests of this process."""
+    with nats_server.running() as server:
         yield server
 
 

@@ -1,4 +1,4 @@
-"""A proxy before a PostgreSQL server that loses replies when it is told to."""
+"""A proxy before a server that loses replies when it is told to."""
 
 from __future__ import annotations
 
@@ -9,17 +9,21 @@ from contextlib import contextmanager, suppress
 from random import Random
 from typing import Final
 
+from tests.nats_server import NatsServer
 from tests.postgres_server import SUPERUSER, Server
 
 COMMITTED: Final = b"INSERT 0 "
-"""How the server says that an append of ours is committed."""
+"""How PostgreSQL says that an append of ours is committed."""
+
+ACKNOWLEDGED: Final = b'"count":'
+"""How NATS says the same."""
 
 
 class Proxy:
     """Listens on loopback and passes bytes on; each way of each connection is a thread."""
 
-    def __init__(self, server: Server) -> None:
-        self._path = str(server.folder / ".s.PGSQL.5432")
+    def __init__(self, address: str | tuple[str, int]) -> None:
+        self._address = address
         self._listening = socket.create_server(("127.0.0.1", 0))
         self._lock = threading.Lock()
         self._signs: tuple[bytes, ...] = ()
@@ -31,11 +35,15 @@ class Proxy:
         self.cut = 0
         threading.Thread(target=self._accept, daemon=True).start()
 
+    @property
+    def port(self) -> int:
+        """The port it listens on."""
+        return int(self._listening.getsockname()[1])
+
     def url(self, schema: str, **parameters: object) -> str:
         """Return the URL of a log behind this proxy."""
-        port = self._listening.getsockname()[1]
         given = "".join(f"&{name}={value}" for name, value in parameters.items())
-        return f"postgresql://{SUPERUSER}@127.0.0.1:{port}/postgres?schema={schema}{given}"
+        return f"postgresql://{SUPERUSER}@127.0.0.1:{self.port}/postgres?schema={schema}{given}"
 
     def cut_replies(self, number: int, *signs: bytes) -> None:
         """Lose the next replies that hold a sign, and their connections with them."""
@@ -75,9 +83,10 @@ class Proxy:
         with suppress(OSError):
             while True:
                 client, _ = self._listening.accept()
-                server = socket.socket(socket.AF_UNIX)
+                path = isinstance(self._address, str)
+                server = socket.socket(socket.AF_UNIX if path else socket.AF_INET)
                 try:
-                    server.connect(self._path)
+                    server.connect(self._address)
                 except OSError:
                     client.close()
                     continue
@@ -117,9 +126,10 @@ class Proxy:
 
 
 @contextmanager
-def proxied(server: Server) -> Iterator[Proxy]:
+def proxied(server: Server | NatsServer) -> Iterator[Proxy]:
     """Yield a proxy before a server."""
-    proxy = Proxy(server)
+    is_nats = isinstance(server, NatsServer)
+    proxy = Proxy(("127.0.0.1", server.port) if is_nats else str(server.folder / ".s.PGSQL.5432"))
     try:
         yield proxy
     finally:

@@ -271,7 +271,10 @@ class Log(Protocol):
         ...
 
     def append_many(self, entries: Sequence[Entry]) -> list[Append]:
-        """Append entries in one commit, each deduplicated against those before it."""
+        """Append entries in one commit, each deduplicated against those before it.
+
+        Where a store holds no commit of so many, in several, one after the other.
+        """
         ...
 
     async def append_async(self, entry: Entry, *, expected_version: int | None = None) -> Append:

@@ -11,7 +11,7 @@ from typing import Final, NoReturn, ParamSpec, Protocol, Self, TypeVar
 
 from lifecycle.core.event import Entry
 from lifecycle.errors import OpenedElsewhereError, StoreClosedError, StoreUnavailableError
-from lifecycle.log.append_queue import AppendQueue, AsyncAppendQueue, ThreadBatch
+from lifecycle.log.append_queue import GROUP_BYTES, AppendQueue, AsyncAppendQueue, ThreadBatch
 from lifecycle.log.cipher import Cipher
 from lifecycle.log.codec import prepare, prepare_for_encryption
 from lifecycle.log.contract import (
@@ -155,7 +155,7 @@ class EventLog:
         return submit([entry], expected_version)[0]
 
     def append_many(self, entries: Sequence[Entry]) -> list[Append]:
-        """Append entries in one commit, each deduplicated against those before it.
+        """Append entries in one commit, or in several where the store holds none of so many.
 
         Raises:
             InvalidArgumentError: an entry is not what it says; none is appended.
@@ -193,7 +193,11 @@ class EventLog:
         """Add to the index what it lacks of the links that the log holds; reads all of the log."""
         for record in self.scan():
             if links := links_in([record]):
-                self._ask(self._index, links)
+                self.add_links(links)
+
+    def add_links(self, links: Sequence[OrderLink]) -> None:
+        """Add links to the index; what is there already stays."""
+        self._ask(self._index, links)
 
     def _erasures(self, after: int) -> tuple[list[str], int]:
         """Return the ids of the keys erased after a version of the control stream, and its last."""
@@ -277,8 +281,10 @@ class EventLog:
         if not entries:
             return []
         prepare = self._prepare
-        appends = [prepare(entry) for entry in entries]
-        return self._queue.submit(ThreadBatch(appends, expected_version))
+        appends, most = [prepare(entry) for entry in entries], self._recorder.most_rows
+        if len(appends) <= most:
+            return self._queue.submit(ThreadBatch(appends, expected_version))
+        return [one for part in _parts(appends, most) for one in self._queue.submit(part)]
 
     def _watched(self, entries: Sequence[Entry], expected_version: int | None) -> list[Append]:
         if self.on_append is None:
@@ -308,6 +314,19 @@ class EventLog:
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.url}>"
+
+
+def _parts(appends: list[Append], most: int) -> Iterator[ThreadBatch]:
+    """Yield entries in batches that a commit can hold."""
+    part: list[Append] = []
+    size = 0
+    for append in appends:
+        size += len(append.body)
+        if part and (len(part) == most or size > GROUP_BYTES):
+            yield ThreadBatch(part)
+            part, size = [], len(append.body)
+        part.append(append)
+    yield ThreadBatch(part)
 
 
 def _bounded(number: int | None, most: int = _LAST) -> int:

@@ -133,6 +133,11 @@ class Recorder(Protocol):
         """Whether positions have no gaps, and a transaction knows the tip."""
         ...
 
+    @property
+    def most_rows(self) -> int:
+        """How many entries one commit may hold; more are appended in several."""
+        ...
+
     def writing(self, *, exclusive: bool = False) -> AbstractContextManager[Transaction]:
         """Return a block that inserts records. A (stream, version) that exists is refused.
 

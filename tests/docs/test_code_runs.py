@@ -143,6 +143,12 @@ def test_the_code_on_the_page_runs_and_prints_what_it_says(
         shutil.copy(beside, tmp_path)
     if page.stem == "run-on-postgresql":
         request.getfixturevalue("database")
+    if page.stem == "run-on-nats":
+        server = request.getfixturevalue("nats")
+        beside = f"sqlite:///{tmp_path}/beside.db"
+        url = server.url("orders", beside=beside, monitoring=server.monitoring)
+        monkeypatch.setenv("LIFECYCLE_DB", url)
+        monkeypatch.setitem(PLAIN, "LIFECYCLE_DB", url)
     # A module, as libraries look up what a page defines where it says it was defined.
     module = ModuleType("__page__")
     monkeypatch.setitem(sys.modules, module.__name__, module)

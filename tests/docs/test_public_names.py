@@ -88,6 +88,7 @@ OPERATED = (
     "receive-callbacks",
     "read-the-doctor",
     "run-on-postgresql",
+    "run-on-nats",
     "upgrade",
     "observe-a-service",
     "work-through-what-needs-attention",

@@ -61,6 +61,7 @@ class MemoryRecorder(POPOApplicationRecorder):
 
     url = "memory:"
     gapless = True
+    most_rows = sys.maxsize
     _closed = False
 
     def __init__(self) -> None:

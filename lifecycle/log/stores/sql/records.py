@@ -5,6 +5,7 @@ A record is (stream, version, topic, position, state), a head has the header onl
 
 from __future__ import annotations
 
+import sys
 from abc import abstractmethod
 from collections.abc import Iterable, Sequence
 from itertools import takewhile
@@ -93,6 +94,7 @@ class TableRecorder:
     """The reading half of a `Recorder` on the log's table; a subclass knows the database."""
 
     statements: RecordStatements
+    most_rows = sys.maxsize
 
     @abstractmethod
     def fetch(self, statement: str, *parameters: object) -> list[Any]:

@@ -1,0 +1,1 @@
+"""The log in streams of NATS JetStream."""

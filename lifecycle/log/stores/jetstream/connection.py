@@ -1,0 +1,225 @@
+"""One connection to a cluster of NATS for all threads of a process.
+
+The client is made of coroutines: they run in an event loop in a thread of its own, and whoever
+calls waits for the result. It connects again by itself when a server goes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Coroutine, Mapping, Sequence
+from contextlib import suppress
+from threading import Thread
+from typing import Any, Final, NamedTuple, TypeVar
+
+from msgspec import json
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.errors import ConnectionClosedError
+from nats.errors import Error as ClientError
+from nats.nuid import NUID
+
+from lifecycle.errors import StoreUnavailableError
+from lifecycle.log.recorder import TryAgainError
+from lifecycle.log.stores.jetstream.fault import ApiError, translated_errors
+from lifecycle.log.stores.jetstream.url import Target
+
+API: Final = "$JS.API"
+ANSWER_SECONDS: Final = 5.0
+_PENDING_BYTES: Final = 64 * 1024 * 1024
+_EXPECTED: Final = "Nats-Expected-Last-Subject-Sequence"
+
+T = TypeVar("T")
+
+
+class Message(NamedTuple):
+    """What is published: `expected` is the last sequence of its subject, None for any."""
+
+    subject: str
+    payload: bytes
+    expected: int | None
+
+
+class Connection:
+    """A connection to the servers of a target; every method may be called from any thread."""
+
+    def __init__(self, target: Target) -> None:
+        self.url = target.url
+        self._answer_seconds = min(ANSWER_SECONDS, target.retry_timeout)
+        self._losses = 0
+        self._under_way: set[asyncio.Task[Any]] = set()
+        self._nuid = NUID()
+        self._loop = asyncio.new_event_loop()
+        Thread(target=self._loop.run_forever, name="lifecycle-nats", daemon=True).start()
+        self.client = Client()
+        try:
+            self.run(self._connected(target))
+        except BaseException:
+            self._stop()
+            raise
+
+    @property
+    def server(self) -> Mapping[str, Any]:
+        """What the server said of itself when it was connected to."""
+        return self.client._server_info  # noqa: SLF001 - the version alone is public
+
+    def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """Return what a coroutine returns, run in the loop of the connection."""
+        future = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+        try:
+            return future.result()
+        finally:
+            future.cancel()
+
+    async def ask(self, call: str, question: object = None) -> Any:
+        """Return the answer of whoever leads the stream that a call is about.
+
+        Raises:
+            ApiError: the call was refused.
+        """
+        self._check_connected()
+        asked = b"" if question is None else json.encode(question)
+        request = self.client.request(f"{API}.{call}", asked, timeout=self._answer_seconds)
+        return _answer(await self._unless_lost(request))
+
+    async def collect(self, call: str, question: object) -> list[Msg]:
+        """Return all messages of an answer that consists of many.
+
+        Raises:
+            TryAgainError: a message of it was lost.
+        """
+        self._check_connected()
+        found: list[Msg] = []
+        ended: asyncio.Future[Msg] = self._loop.create_future()
+
+        async def take(message: Msg) -> None:
+            if not (message.headers or {}).get("Status"):
+                found.append(message)
+            elif not ended.done():
+                ended.set_result(message)
+
+        inbox = self.client.new_inbox()
+        subscription = await self.client.subscribe(inbox, cb=take)
+        try:
+            await self.client.publish(f"{API}.{call}", json.encode(question), reply=inbox)
+            end = await self._unless_lost(asyncio.wait_for(ended, self._answer_seconds))
+        finally:
+            if not self.client.is_closed:
+                await subscription.unsubscribe()
+        _check_whole(found, end)
+        return found
+
+    async def publish(self, messages: Sequence[Message]) -> int:
+        """Publish messages as one, whole or not at all, and return the sequence of the last.
+
+        Raises:
+            ApiError: nothing was stored.
+        """
+        self._check_connected()
+        batch = self._nuid.next().decode()
+        last = len(messages)
+        for number, (subject, payload, expected) in enumerate(messages, 1):
+            headers = {"Nats-Batch-Id": batch, "Nats-Batch-Sequence": str(number)}
+            if expected is not None:
+                headers[_EXPECTED] = str(expected)
+            if number < last:
+                await self.client.publish(subject, payload, headers=headers)
+        headers["Nats-Batch-Commit"] = "1"
+        request = self.client.request(
+            subject, payload, timeout=self._answer_seconds, headers=headers
+        )
+        return int(_answer(await self._unless_lost(request))["seq"])
+
+    def close(self) -> None:
+        """End the connection; whoever waits for an answer gets none."""
+        with suppress(ClientError, OSError):  # of a server that is gone
+            self.run(self.client.close())
+        self._stop()
+
+    async def _connected(self, target: Target) -> None:
+        with translated_errors(self.url):
+            try:
+                await asyncio.wait_for(self._connect(target), 2 * ANSWER_SECONDS)
+            except (TimeoutError, ClientError, OSError, ValueError) as fault:
+                await self.client.close()
+                found = f"no server of it can be used ({type(fault).__name__})"
+                raise StoreUnavailableError(self.url, found) from None
+
+    async def _connect(self, target: Target) -> None:
+        options: dict[str, Any] = {"user": target.user, "password": target.password}
+        if target.ca is not None:
+            options["tls"] = ssl.create_default_context(cafile=target.ca)
+        await self.client.connect(
+            list(target.servers),
+            name="lifecycle",
+            connect_timeout=2,
+            reconnect_time_wait=0.1,  # type: ignore[arg-type]  # it sleeps so long
+            max_reconnect_attempts=-1,
+            ping_interval=5,
+            max_outstanding_pings=2,
+            pending_size=_PENDING_BYTES,
+            error_cb=_ignored,
+            disconnected_cb=self._disconnected,
+            **options,
+        )
+
+    def _check_connected(self) -> None:
+        """Refuse to ask while there is no connection: the client would keep it for later."""
+        if not self.client.is_connected:
+            raise ConnectionClosedError
+
+    async def _unless_lost(self, answer: Coroutine[Any, Any, T]) -> T:
+        """Return an answer, unless the connection that it was asked on is lost meanwhile."""
+        before, task = self._losses, self._loop.create_task(answer)
+        self._under_way.add(task)
+        try:
+            return await task
+        except asyncio.CancelledError:
+            if self._losses == before:
+                raise
+            raise ConnectionClosedError from None
+        finally:
+            self._under_way.discard(task)
+
+    async def _disconnected(self) -> None:
+        self._losses += 1
+        for task in self._under_way:
+            task.cancel()
+
+    def _stop(self) -> None:
+        self._loop.call_soon_threadsafe(self._end)
+
+    def _end(self) -> None:
+        for task in asyncio.all_tasks(self._loop):
+            task.cancel()
+        self._loop.call_soon(self._loop.stop)
+
+
+async def _ignored(fault: Exception) -> None:
+    """Say nothing of an error: whoever waits for an answer is told."""
+
+
+def _answer(reply: Msg) -> Any:
+    answer = json.decode(reply.data)
+    if error := answer.get("error"):
+        raise ApiError(error)
+    return answer
+
+
+def _check_whole(found: Sequence[Msg], end: Msg) -> None:
+    """Refuse an answer of which a message is missing, or which is none.
+
+    Raises:
+        TryAgainError: there is something to ask again for.
+    """
+    status, before = (end.headers or {})["Status"], 0
+    if status not in ("204", "404"):
+        raise TryAgainError(f"its stream cannot be read at the moment (status {status})")
+    for number, message in enumerate(found):
+        headers = message.headers or {}
+        if number and int(headers["Nats-Last-Sequence"]) != before:
+            raise TryAgainError("a part of an answer was lost")
+        before = int(headers["Nats-Sequence"])
+    if status == "204" and int((end.headers or {})["Nats-Last-Sequence"]) != before:
+        raise TryAgainError("a part of an answer was lost")

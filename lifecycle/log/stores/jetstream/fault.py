@@ -1,0 +1,74 @@
+"""What NATS complains about, in our words: no error of its client leaves the store."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Mapping
+from concurrent.futures import CancelledError
+from contextlib import contextmanager
+from typing import Any, Final
+
+from nats.errors import Error as ClientError
+from nats.errors import NoRespondersError
+
+from lifecycle.errors import StoreClosedError, StoreUnavailableError
+from lifecycle.log.recorder import InDoubtError, TryAgainError
+
+WRONG_LAST_SEQUENCE: Final = 10071
+NO_MESSAGE_FOUND: Final = 10037
+STREAM_NOT_FOUND: Final = 10059
+
+_CONFLICTS: Final = (WRONG_LAST_SEQUENCE, 10164)
+_BUSY: Final = {
+    10176: "the server abandoned the batch",
+    10210: "too many batches are under way",
+    10211: "too many batches are under way",
+}
+_LASTING: Final = {
+    10054: "the server refuses a record for its size; set max_payload to 17 MiB",
+    10174: "its stream takes no batches; set allow_atomic",
+    10199: "the server takes no batch of this size; leave its limits of batches as they are",
+}
+
+
+class ApiError(Exception):
+    """The server refused a request; never leaves `stores`."""
+
+    def __init__(self, error: Mapping[str, Any]) -> None:
+        self.code = int(error.get("err_code") or error.get("code") or 0)
+        super().__init__(str(error.get("description", "")))
+
+
+@contextmanager
+def translated_errors(url: str, *, writes: bool = False) -> Iterator[None]:
+    """Turn every error of the client into one of ours.
+
+    `writes` tells that a lost reply leaves it open whether something was stored.
+    """
+    lost = InDoubtError if writes else TryAgainError
+    try:
+        yield
+    except ApiError as refused:
+        raise translated(url, refused, writes=writes) from None
+    except NoRespondersError:
+        raise lost("no server leads its stream at the moment") from None
+    except TimeoutError:
+        raise lost("it did not answer in time") from None
+    except (ClientError, OSError) as fault:
+        raise lost(f"the connection was lost ({type(fault).__name__})") from None
+    except (CancelledError, asyncio.CancelledError):
+        raise StoreClosedError(url) from None
+
+
+def translated(url: str, refused: ApiError, *, writes: bool) -> Exception:
+    """Return what to raise instead of an answer of the server's."""
+    if refused.code in _CONFLICTS:
+        return TryAgainError("other writers were always first")
+    if refused.code in _BUSY:
+        return TryAgainError(_BUSY[refused.code])
+    if refused.code in _LASTING:
+        return StoreUnavailableError(url, _LASTING[refused.code])
+    if refused.code == STREAM_NOT_FOUND:
+        return StoreUnavailableError(url, "its stream is gone")
+    found = f"the server refused (error {refused.code})"
+    return InDoubtError(found) if writes else TryAgainError(found)

@@ -1,0 +1,353 @@
+"""The records of a log in one stream: the sequence of a message is the position of its record.
+
+    insert ─→ one atomic batch; the first message of each subject expects the last one before it
+    read   ─→ the leader names the last message; the messages come from any replica, up to that
+
+A replica may lag, but never tells what is not so: where it has less than the leader, it is asked
+again. Message ids would only be known for a while, so none are given: what stands between a
+record and its double is the expected sequence, and that a write in doubt is read back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from base64 import b64decode
+from collections.abc import Coroutine, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, Final, TypeVar
+
+from lifecycle.errors import StoreUnavailableError
+from lifecycle.log.contract import MAX_POSITION, ORDERS, Record, Setting
+from lifecycle.log.link_store import OrderLink
+from lifecycle.log.recorder import Head, Row, TryAgainError
+from lifecycle.log.stores.jetstream.connection import Connection, Message
+from lifecycle.log.stores.jetstream.fault import NO_MESSAGE_FOUND, ApiError, translated_errors
+from lifecycle.log.stores.jetstream.message import (
+    filter_of,
+    payload_of,
+    record_of,
+    stream_of,
+    subject_of,
+)
+from lifecycle.log.stores.jetstream.stream import info_of, prepare, settings_of
+from lifecycle.log.stores.jetstream.url import Target
+
+PAGE: Final = 500
+PAGE_BYTES: Final = 4 * 1024 * 1024
+_KEPT_ENDS: Final = 100_000
+_LONG_STREAM: Final = 64
+_NOWHERE: Final = (0, 0)
+_HEADER_BYTES: Final = 512
+_ELSEWHERE: Final = "its stream holds less than was acknowledged; it was replaced, or lost records"
+
+T = TypeVar("T")
+
+
+class JetStreamRecorder:
+    """What one stream offers; see `lifecycle.log.recorder.Recorder`."""
+
+    gapless = False
+    most_rows = 500
+
+    def __init__(self, target: Target) -> None:
+        self.url = target.url
+        self._target = target
+        self._name = target.name
+        self._connection = Connection(target)
+        self._created = ""
+        self._last = 0
+        # By stream, the version and the position of its last record, as far as it is known here.
+        self._ends: dict[str, tuple[int, int]] = {}
+
+    def prepare(self, *, create: bool) -> None:
+        """Make the stream if there is none and `create` is true, and check that it is safe."""
+        with translated_errors(self.url):
+            info = self._connection.run(prepare(self._connection, self._target, create=create))
+        self._created = info["created"]
+
+    @contextmanager
+    def writing(self, *, exclusive: bool = False) -> Iterator[_Transaction]:
+        """Yield a transaction; nobody can be kept out, so whoever loses a race tries again."""
+        del exclusive
+        yield _Transaction(self)
+
+    def insert(self, rows: Sequence[Row]) -> Sequence[int]:
+        """Publish records as one, whole or not at all, and return their positions."""
+        streams = dict.fromkeys(row.stream for row in rows)
+        try:
+            with translated_errors(self.url, writes=True):
+                last = self._connection.run(self._published(rows))
+        except BaseException:
+            for stream in streams:
+                self._ends.pop(stream, None)
+            raise
+        if last - len(rows) < self._last:
+            raise StoreUnavailableError(self.url, _ELSEWHERE)
+        self._last = last
+        positions = range(last - len(rows) + 1, last + 1)
+        for row, position in zip(rows, positions, strict=True):
+            self._keep_end(row.stream, row.version, position)
+        return positions
+
+    def confirm(self) -> None:
+        """Return if the stream is still the one that was opened, and holds what it held."""
+        info = self._run(info_of(self._connection, self._target))
+        if info["created"] != self._created or info["state"]["last_seq"] < self._last:
+            raise StoreUnavailableError(self.url, _ELSEWHERE)
+
+    def heads(self, streams: Sequence[str]) -> Iterable[Head]:
+        """Return all heads of some streams, by stream and version."""
+        records = self.read_many(streams)
+        for record in records:
+            self._keep_end(record.stream, record.version, record.position)
+        return map(_head, records)
+
+    def last_head(self, stream: str) -> Head | None:
+        """Return the head with the highest version of a stream."""
+        last = self._run(self._last_of(stream))
+        if last is None:
+            return None
+        self._keep_end(stream, last.version, last.position)
+        return _head(last)
+
+    def read(self, stream: str, after: int, until: int) -> list[Record]:
+        """Return a stream's records with versions above `after`, up to `until`."""
+        records = self._run(self._stream(stream, after, until))
+        return [record for record in records if after < record.version <= until]
+
+    def read_many(self, streams: Sequence[str]) -> list[Record]:
+        """Return all records of some streams, by stream and version."""
+        found = self._run(self._streams(sorted(set(streams))))
+        return sorted(found, key=lambda record: record[:2])
+
+    def page(self, after: int, until: int) -> list[Record]:
+        """Return some of the records with positions above `after`; none if there are none."""
+        if until <= after:
+            return []
+        return self._run(self._page(after, until))
+
+    def page_of_stream(self, stream: str, version: int, position: int) -> list[Record]:
+        """Return some of a stream's records that come after these, by version and position."""
+        after = position if version else 0
+        while page := self._run(self._page_of(stream, after)):
+            if found := [record for record in page if record.version > 0]:
+                return found
+            after = page[-1].position
+        return []
+
+    def odd_ones(self, stream: str) -> list[Record]:
+        """Return a stream's records whose versions are no numbers from 1 on."""
+        found, after = [], 0
+        while page := self._run(self._page_of(stream, after)):
+            found += [record for record in page if record.version < 1]
+            after = page[-1].position
+        return sorted(found, key=lambda record: (record.version, record.position))
+
+    def strays(self) -> list[Record]:
+        """Return none: a sequence is always a position."""
+        return []
+
+    def page_of_streams(self, after: str, prefix: str) -> list[str]:
+        """Return all names above `after` with a prefix, sorted: the server cannot page them.
+
+        Where the prefix itself is the first such name, it alone is returned at first.
+        """
+        if after < prefix and prefix.startswith(ORDERS) and self._run(self._last_of(prefix)):
+            return [prefix]
+        names = self._run(self._names(prefix))
+        return sorted(name for name in names if name > after and name.startswith(prefix))
+
+    def last_position(self) -> int:
+        """Return the highest position, 0 for an empty log."""
+        return int(self._run(info_of(self._connection, self._target))["state"]["last_seq"])
+
+    def settings(self) -> Sequence[Setting]:
+        """Return what durability rests on, read back."""
+        info = self._run(info_of(self._connection, self._target))
+        return list(settings_of(self._connection, self._target, info))
+
+    def close(self) -> None:
+        """End the connection."""
+        self._connection.close()
+
+    def _run(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        with translated_errors(self.url):
+            return self._connection.run(coroutine)
+
+    def _keep_end(self, stream: str, version: int, position: int) -> None:
+        self._ends.pop(stream, None)
+        self._ends[stream] = version, position
+        if len(self._ends) > _KEPT_ENDS:
+            del self._ends[next(iter(self._ends))]
+
+    async def _published(self, rows: Sequence[Row]) -> int:
+        ends = await self._ends_of(rows)
+        messages = []
+        most = self._connection.client.max_payload - _HEADER_BYTES
+        for row in rows:
+            subject = subject_of(self._name, row.stream)
+            payload = payload_of(row.version, row.topic, row.state)
+            if len(payload) > most:
+                found = f"a record of {len(payload)} bytes is above max_payload of its servers"
+                raise StoreUnavailableError(self.url, f"{found}; set it to 17 MiB")
+            if subject is None or stream_of(self._name, subject) != row.stream:
+                raise StoreUnavailableError(self.url, "a stream of this name cannot be in a log")
+            messages.append(Message(subject, payload, ends.pop(row.stream, None)))
+        return await self._connection.publish(messages)
+
+    async def _ends_of(self, rows: Sequence[Row]) -> dict[str, int]:
+        """Return the positions that the records of each stream come after.
+
+        Raises:
+            TryAgainError: somebody else was first.
+        """
+        firsts = _first_versions(rows)
+        unknown = [
+            stream
+            for stream, version in firsts.items()
+            if version != 1 and self._ends.get(stream, _NOWHERE)[0] != version - 1
+        ]
+        found = await asyncio.gather(*map(self._last_of, unknown))
+        for stream, last in zip(unknown, found, strict=True):
+            version, position = _NOWHERE if last is None else (last.version, last.position)
+            # What is copied may have gaps; whatever else does not follow was decided too early.
+            if version >= firsts[stream] or (
+                version != firsts[stream] - 1 and not isinstance(rows[0], Record)
+            ):
+                raise TryAgainError("other writers were always first")
+            self._ends[stream] = version, position
+        return {
+            stream: 0 if version == 1 else self._ends[stream][1]
+            for stream, version in firsts.items()
+        }
+
+    async def _last_of(self, stream: str) -> Record | None:
+        """Return the last record of a stream, as its leader has it."""
+        subject = subject_of(self._name, stream)
+        if subject is None:
+            return None
+        return await self._found({"last_by_subj": subject})
+
+    async def _found(self, question: Mapping[str, object]) -> Record | None:
+        try:
+            answer = await self._connection.ask(f"STREAM.MSG.GET.{self._name}", question)
+        except ApiError as refused:
+            if refused.code == NO_MESSAGE_FOUND:
+                return None
+            raise
+        message = answer["message"]
+        payload = b64decode(message.get("data", ""))
+        return record_of(self._name, message["subject"], message["seq"], payload)
+
+    async def _streams(self, streams: Sequence[str]) -> list[Record]:
+        found = await asyncio.gather(*(self._stream(each, 0, MAX_POSITION) for each in streams))
+        return [record for records in found for record in records]
+
+    async def _stream(self, stream: str, after: int, until: int) -> list[Record]:
+        """Return the records of a stream, but for most of those up to `after` or above `until`."""
+        last = await self._last_of(stream)
+        if last is None:
+            return []
+        position = await self._position_before(stream, after, last) if after > _LONG_STREAM else 0
+        found: list[Record] = []
+        while position < last.position and (not found or found[-1].version < until):
+            page = await self._messages(position, subject_of(self._name, stream))
+            if not page:
+                raise TryAgainError("a replica of its stream lags")
+            found += page
+            position = page[-1].position
+        return found
+
+    async def _position_before(self, stream: str, version: int, last: Record) -> int:
+        """Return a position after which all records of a stream above a version come."""
+        low, high = 0, last.position
+        while high - low > PAGE:
+            middle = (low + high) // 2
+            subject = subject_of(self._name, stream)
+            found = await self._found({"seq": middle + 1, "next_by_subj": subject})
+            if found is None or found.version > version:
+                high = middle
+            else:
+                low = middle
+        return low
+
+    async def _page_of(self, stream: str, after: int) -> list[Record]:
+        subject = subject_of(self._name, stream)
+        last = None if subject is None else await self._last_of(stream)
+        if last is None or last.position <= after:
+            return []
+        page = await self._messages(after, subject)
+        if not page:
+            raise TryAgainError("a replica of its stream lags")
+        return page
+
+    async def _page(self, after: int, until: int) -> list[Record]:
+        found = await self._messages(after, None, min(PAGE, until - after))
+        page = [record for record in found if record.position <= until]
+        if not page and not found:
+            last = (await info_of(self._connection, self._target))["state"]["last_seq"]
+            if min(last, until) > after:
+                raise TryAgainError("a replica of its stream lags")
+        return page
+
+    async def _messages(self, after: int, subject: str | None, at_most: int = PAGE) -> list[Record]:
+        """Return the next records that one of the replicas has, of one subject or of all."""
+        asked: dict[str, object] = {"seq": after + 1, "batch": at_most, "max_bytes": PAGE_BYTES}
+        if subject is not None:
+            asked["next_by_subj"] = subject
+        found = await self._connection.collect(f"DIRECT.GET.{self._name}", asked)
+        return [
+            record_of(
+                self._name,
+                message.headers["Nats-Subject"],
+                int(message.headers["Nats-Sequence"]),
+                message.data,
+            )
+            for message in found
+            if message.headers
+        ]
+
+    async def _names(self, prefix: str) -> set[str]:
+        asked: dict[str, object] = {"subjects_filter": filter_of(self._name, prefix)}
+        names: set[str] = set()
+        offset, total = 0, 1
+        while offset < total:
+            info = await info_of(self._connection, self._target, **asked, offset=offset)
+            subjects = info["state"].get("subjects") or {}
+            names.update(stream_of(self._name, subject) for subject in subjects)
+            offset, total = offset + len(subjects), info.get("total", 0) if subjects else 0
+        return names
+
+
+class _Transaction:
+    """One commit to the stream; see `lifecycle.log.recorder.Transaction`."""
+
+    tip = None
+
+    def __init__(self, recorder: JetStreamRecorder) -> None:
+        self._recorder = recorder
+
+    def insert(self, rows: Sequence[Row], links: Sequence[OrderLink] = ()) -> Sequence[int]:
+        del links  # a follower finds them in the records
+        return self._recorder.insert(rows) if rows else ()
+
+
+def _head(record: Record) -> Head:
+    header = record.state.partition(b"\n")[0]
+    return Head(record.stream, record.version, record.position, header)
+
+
+def _first_versions(rows: Sequence[Row]) -> dict[str, int]:
+    """Return the version with which the rows of each stream begin.
+
+    Raises:
+        TryAgainError: two of them have the same version, or come in another order.
+    """
+    firsts: dict[str, int] = {}
+    lasts: dict[str, int] = {}
+    for row in rows:
+        if row.version <= lasts.get(row.stream, row.version - 1):
+            raise TryAgainError("a record does not come after the one before it in its stream")
+        firsts.setdefault(row.stream, row.version)
+        lasts[row.stream] = row.version
+    return firsts

@@ -1,0 +1,118 @@
+"""A real NATS server with JetStream for the time of a test, from the binary that pip installs.
+
+It keeps its files in a folder of its own, in memory where there is room, and is stopped with the
+process that started it. `sync_interval` is `always` unless a test asks otherwise.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Final, Self
+
+from tests.postgres_server import _die_with_us
+
+SECONDS: Final = 30.0
+_numbers: Final = itertools.count(1)
+
+
+class NatsServer:
+    """One running server; `stop` and `start` as often as one likes."""
+
+    def __init__(
+        self, folder: Path, *, sync: str = "always", payload: str = "17MB", extra: str = ""
+    ) -> None:
+        self.folder = folder
+        self.port, self.monitoring = free_port(), free_port()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._config = folder / "nats.conf"
+        self._config.write_text(
+            f"listen: 127.0.0.1:{self.port}\nhttp: 127.0.0.1:{self.monitoring}\n"
+            f"max_payload: {payload}\n"
+            f'jetstream {{ store_dir: "{folder}/js", sync_interval: {sync} }}\n{extra}\n'
+        )
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    def url(self, name: str, **parameters: object) -> str:
+        """Return the URL of a log; what lies beside it is in memory unless one says otherwise."""
+        return url_of([self], name, **parameters)
+
+    def new_url(self, **parameters: object) -> str:
+        """Return the URL of a log that nobody has used yet."""
+        return self.url(new_name(), **parameters)
+
+    def start(self) -> Self:
+        """Start, and wait until the server takes connections."""
+        with (self.folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [Path(sys.executable).with_name("nats-server"), "-c", self._config],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                preexec_fn=_die_with_us,  # noqa: PLW1509 - the child does nothing but this
+            )
+        deadline = time.monotonic() + SECONDS
+        while True:
+            with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1) as taken:
+                taken.settimeout(5)
+                if b'"jetstream":true' in taken.recv(4096):
+                    return self
+            if time.monotonic() > deadline or self._process.poll() is not None:
+                raise TimeoutError((self.folder / "log").read_text()[-500:])
+            time.sleep(0.02)
+
+    def send(self, what: signal.Signals) -> None:
+        """Send a signal, as to stop it for a while."""
+        assert self._process is not None
+        self._process.send_signal(what)
+
+    def stop(self, how: signal.Signals = signal.SIGKILL) -> None:
+        """Kill it, unless another signal is named."""
+        if self._process is not None:
+            self._process.send_signal(how)
+            self._process.wait(SECONDS)
+            self._process = None
+
+
+def url_of(servers: list[NatsServer], name: str, **parameters: object) -> str:
+    """Return the URL of a log on some servers."""
+    hosts = ",".join(f"127.0.0.1:{server.port}" for server in servers)
+    given = {"beside": "memory:", **parameters}
+    return f"nats://{hosts}/{name}?" + "&".join(f"{key}={value}" for key, value in given.items())
+
+
+def new_name() -> str:
+    """Return the name of a log that nobody has used yet."""
+    return f"L{os.getpid()}_{next(_numbers)}"
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on at the moment."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return int(taken.getsockname()[1])
+
+
+@contextmanager
+def running(**settings: str) -> Iterator[NatsServer]:
+    """Start a server of one's own."""
+    memory = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as folder:
+        server = NatsServer(Path(folder), **settings).start()
+        try:
+            yield server
+        finally:
+            server.stop()
