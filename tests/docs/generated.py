@@ -48,7 +48,7 @@ from lifecycle.diagram import dot as dot_module
 from lifecycle.diagram import draw_definition, draw_order, draw_stats
 from lifecycle.diagram import mermaid as mermaid_module
 from lifecycle.diagram import timeline as timeline_module
-from lifecycle.diagram.mermaid import mermaid
+from lifecycle.diagram.picture import Picture
 from lifecycle.http import body, create_order, receiver, reconcile, resume, server
 from lifecycle.http import client as http_client
 from lifecycle.http.receiver import django as receiver_django
@@ -91,17 +91,24 @@ def first_line(value: object) -> str:
     return "" if not lines or lines[0].startswith("dict(") else lines[0]
 
 
-def picture(drawn: Definition) -> str:
-    """Return a definition as a Mermaid diagram."""
-    return f"```mermaid\n{mermaid(drawn).rstrip()}\n```"
+def picture(provider: str) -> str:
+    """Return the picture of a provider's lifecycle, which `pictures` draws."""
+    name = f"../pictures/{provider.replace('_', '-')}"
+    return (
+        "<picture>\n"
+        f'  <source media="(prefers-color-scheme: dark)" srcset="{name}-dark.svg">\n'
+        f'  <img alt="The lifecycle of an order of {provider}: its states, and the moves '
+        f'between them that the table below lists" src="{name}-light.svg">\n'
+        "</picture>"
+    )
 
 
 def definition_of(provider: str) -> Callable[[], str]:
     """Return what writes the states, the moves and the informational names of a provider."""
-    return partial(definition, known_providers()[provider].definition)
+    return partial(definition, known_providers()[provider].definition, provider)
 
 
-def definition(shown: Definition) -> str:
+def definition(shown: Definition, provider: str) -> str:
     """Return the states, the moves and the informational names of a lifecycle."""
     marks = {
         "initial": {shown.initial},
@@ -128,7 +135,7 @@ def definition(shown: Definition) -> str:
     return "\n\n".join(
         (
             "## The picture",
-            picture(shown),
+            picture(provider),
             "## States and moves",
             states,
             "## Informational names",
@@ -355,7 +362,7 @@ def unpacked(
 
 def decisions() -> str:
     """Return the decision records, each linked under its title."""
-    records = sorted((ROOT / "docs" / "adr").glob("*.md"))
+    records = sorted((ROOT / "docs" / "contributors" / "adr").glob("*.md"))
     titles = (record.read_text(encoding="utf-8").partition("\n")[0] for record in records)
     return "\n".join(
         f"- [{title.removeprefix('# ')}](adr/{record.name})"
@@ -471,8 +478,8 @@ def pictures() -> dict[Path, str]:
             now[0] = datetime.fromisoformat(recording.pop("received_at"))
             orders.record_many([recording])
         drawn = {
+            **lifecycles(),
             "lifecycle": draw_definition(LAST_MILE),
-            "lifecycle-narrow": draw_definition(LAST_MILE, narrow=True),
             "path": draw_order(orders, SHOWN),
             "path-narrow": draw_order(orders, SHOWN, narrow=True),
             "timeline": draw_order(orders, SHOWN, "timeline"),
@@ -482,6 +489,14 @@ def pictures() -> dict[Path, str]:
         PICTURES / f"{name}-{theme}.svg": drawn[name].svg(theme=theme)
         for name in drawn
         for theme in ("light", "dark")
+    }
+
+
+def lifecycles() -> dict[str, Picture]:
+    """Return the picture of each provider's lifecycle, by the provider's name."""
+    return {
+        name.replace("_", "-"): draw_definition(provider.definition, narrow=True)
+        for name, provider in known_providers().items()
     }
 
 

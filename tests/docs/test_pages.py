@@ -16,6 +16,7 @@ KINDS = {
     "explanation": "Explanation",
     "contributors": "For contributors",
     "adr": "Decision",
+    "contributors": "For contributors",
 }
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 IMAGE = re.compile(r'<(?:img|source)\b[^>]*\bsrc(?:set)?="([^"]+)"')
@@ -58,7 +59,7 @@ def test_every_link_leads_somewhere(page):
 
 @pytest.mark.parametrize("page", PAGES, ids=named)
 def test_the_page_says_which_kind_of_page_it_is(page):
-    folder = page.relative_to(ROOT / "docs").parts[0]
+    folder = page.parent.name
     title, _, rest = page.read_text().partition("\n")
     assert title.startswith("# ")
     kind = KINDS.get(folder, "Index")
@@ -69,15 +70,17 @@ def test_the_page_says_which_kind_of_page_it_is(page):
 
 def test_every_page_can_be_reached_from_the_index():
     linked = {
-        (ROOT / "docs" / target.partition("#")[0]).resolve()
-        for target in LINK.findall((ROOT / "docs" / "index.md").read_text())
+        (index.parent / target.partition("#")[0]).resolve()
+        for index in (ROOT / "docs" / "index.md", ROOT / "docs" / "contributors" / "index.md")
+        for target in LINK.findall(index.read_text())
     }
     orphans = [named(page) for page in PAGES if page.name != "index.md" and page not in linked]
     assert orphans == []
 
 
 def test_every_decision_has_a_number_of_its_own():
-    numbers = [page.name[:4] for page in sorted((ROOT / "docs" / "adr").glob("*.md"))]
+    decisions = sorted((ROOT / "docs" / "contributors" / "adr").glob("*.md"))
+    numbers = [page.name[:4] for page in decisions]
 
     assert numbers == [f"{number:04}" for number in range(1, len(numbers) + 1)]
 
