@@ -16,7 +16,6 @@ KINDS = {
     "explanation": "Explanation",
     "contributors": "For contributors",
     "adr": "Decision",
-    "contributors": "For contributors",
 }
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 IMAGE = re.compile(r'<(?:img|source)\b[^>]*\bsrc(?:set)?="([^"]+)"')
