@@ -59,7 +59,12 @@ class FrozenValue(BaseModel):
 class OrderError(FrozenValue):
     """One error of the newest attempt that failed; None where nobody said.
 
-    `correctable` is true where the client can mend the request and send it again.
+    Attributes:
+        message: for people, in the provider's words.
+        code: the provider's code; the list is open, so unknown codes are normal.
+        key: which field of the request it is about.
+        http_status: of the answer; None if none came.
+        correctable: whether the request was rejected: correct it and send it again.
     """
 
     message: str | None
@@ -78,7 +83,13 @@ class OrderError(FrozenValue):
 
 
 class Step(FrozenValue):
-    """One state that an event entered: `at` is the provider's clock, `event` the key."""
+    """One state that an event entered.
+
+    Attributes:
+        status: the state.
+        at: when, by the provider's clock; None where it gave no time.
+        event: the key of the event that says so.
+    """
 
     status: str
     at: Instant | None
@@ -86,7 +97,13 @@ class Step(FrozenValue):
 
 
 class Milestone(FrozenValue):
-    """A fact beside the path: `at` is the provider's clock, `event` the key."""
+    """A fact beside the path.
+
+    Attributes:
+        name: the side state that was reported.
+        at: when, by the provider's clock; None where it gave no time.
+        event: the key of the event that says so.
+    """
 
     name: str
     at: Instant | None
@@ -94,9 +111,12 @@ class Milestone(FrozenValue):
 
 
 class Anomaly(FrozenValue):
-    """Something a person should look at; `events` are the keys that show it.
+    """Something a person should look at.
 
-    `code` is an `AnomalyCode`, or one that the provider's definition has of its own.
+    Attributes:
+        code: an `AnomalyCode`, or one that the provider's definition has of its own.
+        detail: a sentence for people; may change between releases.
+        events: the keys of the events that show it.
     """
 
     code: str
@@ -107,10 +127,16 @@ class Anomaly(FrozenValue):
 class Arrivals(FrozenValue):
     """Everything that depends on delivery, and so is outside the promise.
 
-    `late` counts events recorded after one that they precede; `waiting_since` is when
-    the order entered its present state, by the provider's clock where it has one. `delayed`
-    counts events recorded more than five minutes after `received_at`, which the caller gave;
-    `replayed` those that came from a recording or the quarantine. Neither is printed if none.
+    Attributes:
+        first_received_at: when the first event was received, by our clock.
+        last_received_at: when the last event was received, by our clock.
+        version: of the newest stored event of this order.
+        late: how many events were recorded after one that they precede in canonical order.
+        waiting_since: when the order entered its present state, by the provider's clock where it
+            has one, else by ours.
+        delayed: how many were recorded more than five minutes after `received_at`, which the
+            caller gave; left out if none.
+        replayed: how many came from a recording or from the quarantine; left out if none.
     """
 
     first_received_at: Instant
@@ -125,10 +151,22 @@ class Arrivals(FrozenValue):
 class HistoryEntry(FrozenValue):
     """One event in canonical order: what it meant, and why.
 
-    `from` and `to` (in Python `from_`) are states; `received_at` and `sha256` describe the
-    copy that was stored first, `position` and `recorded_at` where the log has it and when it
-    took it, by its own clock; None of an event that no log holds. `recording` says where that
-    was not as it came: `delayed`, more than five minutes after `received_at`, or `replayed`.
+    Attributes:
+        name: what the event says.
+        kind: `request`, `response`, `callback` or `poll`.
+        key: its identity within the order.
+        verdict: what it meant.
+        reason: why, as a sentence for people; may change between releases.
+        from_: the state before it, printed as `from`; None before the first and for divergent
+            evidence.
+        to: the state after it; the same as before if it did not move the order.
+        occurred_at: when it happened, by the provider's clock.
+        received_at: when the stored copy was received; depends on delivery, as all below.
+        sha256: of the stored bytes.
+        position: where the log has the stored copy; None of an event that no log holds.
+        recorded_at: when the log took it, by the store's own clock.
+        recording: `delayed` if it was recorded more than five minutes after `received_at`;
+            `replayed` if it is from a recording that told `received_at`, or from the quarantine.
     """
 
     model_config = ConfigDict(validate_by_name=True, serialize_by_alias=True)
@@ -152,8 +190,29 @@ class OrderView(FrozenValue):
     """Everything known about one order.
 
     A pure function of the set of events received about it and of whether it was erased, but
-    for `arrival`. The provider's details are a model of their own, printed at the top level.
-    Of an order that is `erased` there are none; `erased` is printed only then.
+    for `arrival`.
+
+    Attributes:
+        order_id: your id of the order.
+        provider: whose order it is.
+        status: the state it stands in; the initial state while no event placed it.
+        terminal: whether the lifecycle has no way out of that state; only an event that belongs
+            before it can still correct the path.
+        attempt: the highest attempt seen; 0 if none.
+        details: what the provider tells, a model of its own; printed at the top level.
+        errors: of the newest attempt that failed; empty once the provider has the order.
+        awaiting: what is expected next; empty when terminal.
+        path: the states that events entered, in canonical order.
+        missing: main-line states below the highest rank entered (`canceled` apart) that no event
+            names.
+        milestones: facts beside the path.
+        anomalies: what a person should look at, sorted by code and key.
+        events: how many are stored, divergent ones too.
+        definition: the fingerprint of the definition that was applied.
+        erased: whether the order was erased, printed only then: the view is the fold of what the
+            headers say, without details, with only `http_status` and `correctable` of errors.
+        arrival: everything that depends on delivery; outside the promise.
+        digest: SHA-256 of all of this but `arrival` and the texts for people.
     """
 
     order_id: str

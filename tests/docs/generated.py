@@ -44,6 +44,15 @@ from lifecycle.core import (
     provider as provider_port,
 )
 from lifecycle.core.definition import Definition, Written
+from lifecycle.core.view import (
+    Anomaly,
+    Arrivals,
+    HistoryEntry,
+    Milestone,
+    OrderError,
+    OrderView,
+    Step,
+)
 from lifecycle.diagram import dot as dot_module
 from lifecycle.diagram import draw_definition, draw_order, draw_stats
 from lifecycle.diagram import mermaid as mermaid_module
@@ -61,6 +70,7 @@ from lifecycle.providers.instacart import (
     simulator,
 )
 from lifecycle.providers.instacart.definition import LAST_MILE
+from lifecycle.providers.instacart.details import FulfillmentDetails, OrderDetails
 from lifecycle.providers.instacart.simulated_scenarios import SCENARIOS
 from lifecycle.providers.instacart.simulator import Settings
 from lifecycle.registry import known_providers, part_of
@@ -449,6 +459,29 @@ def sized(name: str, default: object) -> str:
     return f"{default >> 20} MiB" if default >= 1 << 20 else f"{default >> 10} KiB"
 
 
+def fields(*models: type[BaseModel]) -> Callable[[], str]:
+    """Return what writes the fields of models: their names as printed, types and meanings."""
+
+    def rows() -> Iterable[tuple[str, str, str]]:
+        for model in models:
+            printed = model.model_json_schema()["properties"] | {"digest": {"type": "string"}}
+            for name, says in documented(model):
+                bare = name.strip("`").rstrip("_")
+                if bare != "details":  # it is printed at the top level
+                    yield f"`{bare}`", typed(printed[bare]), says
+
+    return lambda: table(("field", "type", "meaning"), rows())
+
+
+def typed(schema: Mapping[str, Any]) -> str:
+    """Return the type of a field, for people."""
+    if "anyOf" in schema:
+        return " or ".join(map(typed, schema["anyOf"]))
+    if schema.get("format") == "date-time":
+        return "time"
+    return "string" if "enum" in schema else str(schema.get("type", "object"))
+
+
 PARTS: dict[str, Callable[[], str]] = {
     "definition": definition_of("instacart"),
     "doordash_drive": definition_of("doordash_drive"),
@@ -456,6 +489,13 @@ PARTS: dict[str, Callable[[], str]] = {
     "uber_direct": definition_of("uber_direct"),
     "uber_direct_ways": ways_of("uber_direct"),
     "lattice": lattice,
+    "view": fields(OrderView),
+    "view_details": fields(OrderDetails, FulfillmentDetails),
+    "view_errors": fields(OrderError),
+    "view_steps": fields(Step, Milestone),
+    "view_anomalies": fields(Anomaly),
+    "view_arrival": fields(Arrivals),
+    "history": fields(HistoryEntry),
     "receiver_limits": partial(limits, receiver.ReceiverLimits),
     "server_limits": partial(limits, server.ServerLimits),
     "errors": all_errors,
