@@ -19,8 +19,8 @@ from time import process_time
 
 from campaigns.verdict import Campaign, Figures
 from lifecycle import connect
-from lifecycle.log.view_store import Batch, Generation, Phase
-from lifecycle.projections.stored_form import FORM, to_stored
+from lifecycle.log.view_store import Batch, Phase, StoredView
+from lifecycle.projections.recent_views import FIRST
 from lifecycle.service.orders import Orders
 from lifecycle.web import Pages
 
@@ -39,33 +39,36 @@ ADDRESSES = (
 
 
 def fill(orders: Orders, count: int, seed: int) -> None:
-    """Write the views of `count` orders, some of them odd, heard of at random times."""
-    store, definition = orders.log.views, orders.provider.definition
+    """Store views of `count` more orders, some of them odd, made like those that are there.
+
+    They were heard of before these, at random times, and only the first ones wait for something.
+    """
+    orders.views.rebuild()
+    store = orders.log.views
     if store is None:
         raise LookupError
-    for status in ("brand_new", "teleported"):
-        orders.record_callback({"id": "seen", "status": status})
-    made = to_stored("", orders.get("seen"), 1)
-    store.create()
-    end = orders.log.last_position()
-    store.begin(
-        Generation(0, "instacart", definition.fingerprint, FORM, "", Phase.WALKING, "", end)
-    )
+    (live,) = (each for each in store.generations("instacart") if each.phase is Phase.LIVE)
+    made = store.recent(live, FIRST, PER_BATCH)
+    first = min(each.last_received_at for each in made)
     drawn = random.Random(seed)
     for start in range(0, count, PER_BATCH):
+        numbers = range(start, min(start + PER_BATCH, count))
         rows = [
-            made._replace(
-                order_id=f"order-{number:09}",
-                anomalies=int(number % 50 == 0),
-                awaiting=made.awaiting if number < OPEN else "",
-                last_received_at=made.last_received_at - drawn.randrange(10**12),
-            )
-            for number in range(start, min(start + PER_BATCH, count))
+            _like(drawn.choice(made), number, first - drawn.randrange(10**12)) for number in numbers
         ]
-        (generation,) = store.generations("instacart")
-        store.write(generation, Batch(rows, walked=rows[-1].order_id))
-    for phase in (Phase.TRAILING, Phase.LIVE):
-        store.promote(store.generations("instacart")[-1], phase)
+        if not store.write(live, Batch(rows)):
+            raise LookupError
+
+
+def _like(made: StoredView, number: int, heard: int) -> StoredView:
+    order_id = f"order-{number:09}"
+    return made._replace(
+        order_id=order_id,
+        anomalies=int(number % 50 == 0),
+        awaiting=made.awaiting if number < OPEN else "",
+        last_received_at=heard,
+        body=made.body.replace(f'"{made.order_id}"'.encode(), f'"{order_id}"'.encode()),
+    )
 
 
 def asked(pages: Pages, address: str) -> int:
@@ -110,6 +113,8 @@ def measured(count: int, seed: int) -> dict[str, float]:
         tempfile.TemporaryDirectory() as folder,
         connect(f"sqlite:///{Path(folder) / 'orders.db'}") as orders,
     ):
+        for status in ("brand_new", "teleported"):
+            orders.record_callback({"id": "seen", "status": status})
         fill(orders, count, seed)
         pages = Pages(orders)
         if {asked(pages, address) for address in ADDRESSES} != {200}:

@@ -7,11 +7,10 @@ from datetime import datetime, timedelta
 from itertools import groupby
 from typing import Final, NamedTuple
 
+from lifecycle.core.verdict import MOVES
 from lifecycle.core.view import Anomaly, HistoryEntry, OrderError, OrderView, Verdict
 from lifecycle.diagram.clock import lasting
-
-MOVES: Final = frozenset({Verdict.APPLIED, Verdict.SKIPPED_AHEAD, Verdict.REVERTED})
-"""Verdicts of events that entered a state."""
+from lifecycle.projections.rates import late_events
 
 LOOKS: Final[Mapping[Verdict, str]] = {
     Verdict.APPLIED: "taken",
@@ -157,25 +156,6 @@ def _told(view: OrderView, history: Sequence[HistoryEntry], *, full: bool) -> It
             after_end=view.terminal and index > last_move,
             remarks=tuple(_remarks(entry, problems, full=full)),
         )
-
-
-def late_events(history: Sequence[HistoryEntry]) -> frozenset[int]:
-    """Return the places in history of events that came after one that they precede.
-
-    An event that tells no time and moves nothing stands where it does for want of a
-    better place: it makes no other late.
-    """
-    late: set[int] = set()
-    earliest_behind: datetime | None = None
-    for index in reversed(range(len(history))):
-        entry = history[index]
-        if entry.verdict is Verdict.DIVERGENT:
-            continue
-        if earliest_behind is not None and earliest_behind < entry.received_at:
-            late.add(index)
-        elif entry.occurred_at is not None or entry.verdict in MOVES:
-            earliest_behind = entry.received_at
-    return frozenset(late)
 
 
 def _problems(view: OrderView) -> dict[str, list[Anomaly]]:

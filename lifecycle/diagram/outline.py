@@ -17,8 +17,8 @@ from typing import Final, NamedTuple
 
 from lifecycle.core.argument import check_type
 from lifecycle.core.definition import Definition
+from lifecycle.core.verdict import MOVES
 from lifecycle.core.view import HistoryEntry, OrderView
-from lifecycle.diagram.moments import MOVES
 from lifecycle.errors import InvalidArgumentError
 
 _FEWEST_STATES: Final = 3

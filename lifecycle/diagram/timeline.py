@@ -9,7 +9,7 @@ from typing import Final
 from lifecycle.core.view import HistoryEntry, OrderView, Verdict
 from lifecycle.diagram.clock import clock, date, signed
 from lifecycle.diagram.harmless import cells
-from lifecycle.diagram.moments import Moment, late_events, moments, said_of
+from lifecycle.diagram.moments import Moment, moments, said_of
 from lifecycle.diagram.paint import (
     ASCII,
     INKS,
@@ -24,6 +24,7 @@ from lifecycle.diagram.paint import (
     wrapped,
 )
 from lifecycle.diagram.wording import counted
+from lifecycle.projections.rates import late_events
 
 NARROWEST: Final = 40
 """In a narrower terminal a timeline is laid out for this many columns."""

@@ -74,6 +74,10 @@ class EncryptedViews(ViewStore):
         """Return the next views before a place, decrypted."""
         return self._decrypted(generation, self._store.recent(generation, before, at_most))
 
+    def count_by_status(self, generation: Generation) -> dict[str, int]:
+        """Return how many views there are of each status."""
+        return self._store.count_by_status(generation)
+
     def between(self, generation: Generation, after: str, until: str | None) -> list[StoredView]:
         """Return the views of all orders above `after`, up to `until`, decrypted."""
         return self._decrypted(generation, self._store.between(generation, after, until))

@@ -12,14 +12,14 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Final, NamedTuple, Protocol
 
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 _LEAST: Final = -(2**63)
 
 
 def microseconds(time: datetime) -> int:
     """Return an aware datetime as microseconds since 1970: whole, and compared as fast."""
-    return (time - _EPOCH) // _MICROSECOND
+    return (time - EPOCH) // _MICROSECOND
 
 
 class Phase(StrEnum):
@@ -214,6 +214,10 @@ class ViewStore(Protocol):
 
     def recent(self, generation: Generation, before: Heard, at_most: int) -> list[StoredView]:
         """Return the next views before a place, those first of which was heard last."""
+        ...
+
+    def count_by_status(self, generation: Generation) -> dict[str, int]:
+        """Return how many views there are of each status."""
         ...
 
     def between(self, generation: Generation, after: str, until: str | None) -> list[StoredView]:

@@ -10,13 +10,14 @@ begins. Where no views are stored, only the first orders by id are folded: `is_p
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta
 from heapq import merge
 from itertools import islice
 from operator import itemgetter
 from typing import Final, NamedTuple
 
 from lifecycle.core.view import OrderView
-from lifecycle.log.view_store import Heard, StoredView, microseconds
+from lifecycle.log.view_store import EPOCH, Heard, StoredView, microseconds
 from lifecycle.projections.folded_views import prefix_of
 from lifecycle.projections.stored_form import to_view
 from lifecycle.projections.view_query import StoredPages, ViewQuery, fits
@@ -67,6 +68,37 @@ def recent_views(
     return _page(seen, before, at_most, until)
 
 
+class RecentOrders(NamedTuple):
+    """The ids of the orders heard of last.
+
+    All that was received later than `since` is about them; None: there are no other orders.
+    `by_status` counts all orders up to `position`, None where no views are stored. Then they are
+    the first orders by id, and `since` tells nothing: `is_partial` if there are more.
+    """
+
+    ids: list[str]
+    since: datetime | None
+    by_status: dict[str, int] | None
+    position: int
+    is_partial: bool
+
+
+def recent_orders(query: ViewQuery, at_most: int) -> RecentOrders:
+    """Return the orders heard of last, and how many orders there are of each status."""
+    end = query.log.last_position()
+    stored = query.stored_pages()
+    if stored is None:
+        ids, is_partial = _first_ids(query, at_most)
+        return RecentOrders(ids, None, None, end, is_partial)
+    ids, touched, before = [*stored.touched], set(stored.touched), FIRST
+    while (rows := stored.store.recent(stored.live, before, _AT_ONCE)) and len(ids) < at_most:
+        ids += (row.order_id for row in rows if row.order_id not in touched)
+        before = rows[-1].heard
+    since = EPOCH + timedelta(microseconds=before.last_received_at) if rows else None
+    counts = stored.store.count_by_status(stored.live)
+    return RecentOrders(ids, since, counts, stored.live.position, is_partial=False)
+
+
 def heard_of(view: OrderView) -> Heard:
     """Return the place of an order in this sequence."""
     return Heard(microseconds(view.arrival.last_received_at), view.order_id)
@@ -115,7 +147,11 @@ def _view(query: ViewQuery, row: StoredView) -> OrderView | None:
 
 def _first_by_id(query: ViewQuery) -> tuple[list[OrderView], bool]:
     """Return the views of the first orders by id, and whether there are more."""
+    ids, is_partial = _first_ids(query, MOST_FOLDED)
+    return [*query.folded(ids).values()], is_partial
+
+
+def _first_ids(query: ViewQuery, at_most: int) -> tuple[list[str], bool]:
     prefix = prefix_of(query.provider)
-    names = [*islice(query.log.streams(prefix=prefix), MOST_FOLDED + 1)]
-    ids = [name.removeprefix(prefix) for name in names[:MOST_FOLDED]]
-    return [*query.folded(ids).values()], len(names) > MOST_FOLDED
+    names = [*islice(query.log.streams(prefix=prefix), at_most + 1)]
+    return [name.removeprefix(prefix) for name in names[:at_most]], len(names) > at_most

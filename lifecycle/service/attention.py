@@ -348,7 +348,7 @@ def _reviewed(item: AttentionItem, reviews: Mapping[str, Reviewed]) -> Attention
     return item.model_copy(update={"review": dealt_with})
 
 
-def worst_first(item: AttentionItem) -> tuple[int, bool, float, str]:
-    """Return the sort key of an item: worst kind first, then oldest first."""
+def worst_first(item: AttentionItem) -> tuple[int, bool, float]:
+    """Return the sort key of an item: worst kind first, then oldest first, then as found."""
     since = 0.0 if item.since is None else item.since.timestamp()
-    return _WORST[item.kind], item.since is None, since, item.subject
+    return _WORST[item.kind], item.since is None, since

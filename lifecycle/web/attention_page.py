@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from itertools import groupby
+from operator import attrgetter
 from typing import Final
 
 from lifecycle.diagram.harmless import spoken
 from lifecycle.errors import InvalidArgumentError
 from lifecycle.service.attention import KINDS, AttentionItem
-from lifecycle.web.answers import Page, Table
+from lifecycle.web.answers import TEMPLATES, Page, Table
 from lifecycle.web.log_source import MOST_OF_A_KIND, LogSource
 from lifecycle.web.worklists import REASONS
 
 LABELS: Final[Mapping[str, str]] = {
-    "unreadable": "Cannot be folded",
+    "unreadable": "Unreadable",
     "dead_letter": "Dead letter",
     "hung_handler": "Handler hangs",
     "quarantined": "Quarantined",
@@ -26,23 +28,38 @@ LABELS: Final[Mapping[str, str]] = {
 
 ADVICE: Final[Mapping[str, str]] = {
     "unreadable": "Have an engineer run lifecycle verify: a stored record cannot be read.",
-    "dead_letter": "Mend whatever failed with the change, then redrive it among the letters.",
+    "dead_letter": "Have whatever failed mended, then have it tried again.",
     "hung_handler": "Have an engineer see what the handler waits for, and restart its process.",
-    "quarantined": "See in the quarantine why it could not be read; redrive it after a fix.",
+    "quarantined": "See in the quarantine why it could not be read; after a fix, read it again.",
     "linked_twice": "Ask the provider which of the two orders this id belongs to.",
-    "anomaly": "Open the order and look at the marked events.",
+    "anomaly": "Open the order: it says which events are odd, and why.",
     "overdue": "Ask the provider: the order has waited longer than it should.",
 }
 """What to do about each kind, for readers without the command line."""
 
 CODES: Final[Mapping[str, str]] = {
-    "refused": "An event cannot follow where the order stood; it was kept, and moved nothing.",
-    "unrecognized": "An event has a name that no rule knows; it was kept, and moved nothing.",
-    "divergent": "One event came more than once with different contents; the first reading counts.",
+    "refused": "The provider said something that cannot be after what it had said before. "
+    "It was kept, and the order stays where it was: ask the provider which is so.",
+    "unrecognized": "The provider said something that nobody taught us. It was kept, and the "
+    "order stays where it was.",
+    "divergent": "The provider sent one event twice, and not with the same content. One of the "
+    "two counts, the other one was kept.",
     "bad_time": "An event has a time that cannot be read.",
     "unreadable_body": "The provider accepted the order with an answer that cannot be read.",
 }
-"""What each code of an anomaly means."""
+"""What each code of an anomaly means, for readers without the command line."""
+
+CODE_LABELS: Final[Mapping[str, str]] = {
+    "refused": "Contradiction",
+    "unrecognized": "Unknown event",
+    "divergent": "Two versions",
+    "bad_time": "Bad time",
+    "unreadable_body": "Unreadable answer",
+}
+"""The name of each code on the page."""
+
+FIRST_OF_A_KIND: Final = 10
+"""How many items of each kind are listed where all kinds are."""
 
 _HEADINGS: Final = ("kind", "provider", "order_id", "found", "since", "subject", "advice")
 
@@ -59,15 +76,14 @@ def attention_page(source: LogSource, asked: Mapping[str, str]) -> Page:
     items = source.attention(include_reviewed=is_all)
     counts = Counter(item.kind for item in items if item.review is None)
     listed = [item for item in items if kind in {"", item.kind}]
+    by_kind = [(each, [*found]) for each, found in groupby(listed, attrgetter("kind"))]
     shown = {
-        "items": listed,
+        "by_kind": by_kind,
+        "first": MOST_OF_A_KIND if kind else FIRST_OF_A_KIND,
         "counts": [(each, counts[each]) for each in KINDS if counts[each] or each == kind],
         "total": sum(counts.values()),
         "kind": kind,
         "is_all": is_all,
-        "labels": LABELS,
-        "advice": ADVICE,
-        "words": words,
         "most": MOST_OF_A_KIND,
     }
     told = {"items": listed, "most_of_a_kind": MOST_OF_A_KIND}
@@ -79,8 +95,8 @@ def words(item: AttentionItem) -> str:
     """Return what was found, in words for readers without the command line."""
     status, _, rest = item.found.partition(", with ")
     if item.kind == "anomaly" and rest:
-        said = (CODES.get(code, spoken(code)) for code in rest.split(", "))
-        return f"The order is {spoken(status)}. {' '.join(said)}"
+        labels = (CODE_LABELS.get(code, spoken(code)).lower() for code in rest.split(", "))
+        return f"The order is {spoken(status)}, with: {', '.join(labels)}."
     status, _, rest = item.found.partition(", waits for ")
     if item.kind == "overdue" and rest:
         awaited = ", or ".join(map(spoken, rest.split(", ")))
@@ -89,3 +105,12 @@ def words(item: AttentionItem) -> str:
         number, _, reason = item.found.partition(": ")
         return f"{REASONS.get(reason.partition(':')[0], reason)} It is {number} of the quarantine."
     return item.found
+
+
+TEMPLATES.globals |= {
+    "labels": LABELS,
+    "advice": ADVICE,
+    "codes": CODES,
+    "code_labels": CODE_LABELS,
+    "words": words,
+}

@@ -1,7 +1,7 @@
 """The rules: each definition with its picture, its states, and what is proved of it.
 
 The proof takes half a minute of a processor. It runs in a process of its own, after everybody
-else's turn, once for each definition while the pages are served.
+else's turn, and is kept in the user's cache: by the definition's fingerprint and our release.
 """
 
 from __future__ import annotations
@@ -12,12 +12,15 @@ import os
 import subprocess
 import sys
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
 from threading import Lock
 from typing import Any, Final
 
 from lifecycle.core.definition import Definition
 from lifecycle.errors import InvalidArgumentError
 from lifecycle.log.recorded_rules import recorded_rules
+from lifecycle.projections.stored_form import release
 from lifecycle.proof.sorting import Scope
 from lifecycle.web.answers import Page, Table
 from lifecycle.web.log_source import LogSource
@@ -25,6 +28,7 @@ from lifecycle.web.log_source import LogSource
 LOG: Final = logging.getLogger("lifecycle.pages")
 
 _NICEST: Final = 19
+_FIRST_SECONDS: Final = 0.2
 _HEADINGS: Final = ("name", "fingerprint", "states", "providers")
 
 
@@ -44,10 +48,12 @@ class Prover:
             if proof is None:
                 proof = self._thread.submit(self._prove, definition)
                 self._proofs[definition.fingerprint] = proof
-        if not proof.done():
+        try:
+            failed = proof.exception(_FIRST_SECONDS)
+        except TimeoutError:
             return None
-        if proof.exception() is not None:
-            LOG.error("a definition could not be proved: %s", type(proof.exception()).__name__)
+        if failed is not None:
+            LOG.error("a definition could not be proved: %s", type(failed).__name__)
             return {"ok": False, "verdict": "unproved", "obligations": [], "findings": []}
         return proof.result()
 
@@ -58,13 +64,27 @@ class Prover:
             self._process.kill()
 
     def _prove(self, definition: Definition) -> dict[str, Any]:
+        kept = kept_at(definition)
+        with suppress(OSError, ValueError, TypeError):
+            return dict(json.loads(kept.read_bytes()))
         program = [sys.executable, "-c", f"from {__name__} import print_proof; print_proof()"]
         pipe = subprocess.PIPE
         with subprocess.Popen(program, stdin=pipe, stdout=pipe) as process:  # noqa: S603 - our own
             self._process = process
             out, _ = process.communicate(definition.to_json().encode())
         proof: dict[str, Any] = json.loads(out)
+        with suppress(OSError):  # then it is proved again next time
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            new = kept.with_suffix(f".{os.getpid()}")
+            new.write_bytes(out)
+            new.replace(kept)
         return proof
+
+
+def kept_at(definition: Definition) -> Path:
+    """Return where the proof of a definition by this release is kept."""
+    cache = os.environ.get("XDG_CACHE_HOME") or f"{os.environ.get('HOME', '')}/.cache"
+    return Path(cache) / "lifecycle" / f"proof-{release()}-{definition.fingerprint}.json"
 
 
 def print_proof() -> None:
@@ -100,7 +120,7 @@ def definitions_page(source: LogSource) -> Page:
     ]
     told = {"definitions": [dict(zip(_HEADINGS, row, strict=True)) for row in rows]}
     table = Table(_HEADINGS, rows)
-    return Page("definitions.html", "Definitions", {"rows": rows}, told, table)
+    return Page("definitions.html", "Rules", {"rows": rows}, told, table)
 
 
 def definition_page(source: LogSource, prover: Prover, fingerprint: str) -> Page:

@@ -14,8 +14,9 @@ from lifecycle.audit.note import PrivateKey
 from lifecycle.core.definition import Definition
 from lifecycle.diagram.picture import ORDER_PICTURES, draw_history, draw_stats
 from lifecycle.errors import InvalidArgumentError
+from lifecycle.projections.overview import Overview
 from lifecycle.web.answers import TEMPLATES
-from lifecycle.web.fleet import SHOWN_HOURS, Counted
+from lifecycle.web.fleet import SHOWN_HOURS
 from lifecycle.web.log_source import LogSource
 from lifecycle.web.order_page import OrderAt
 
@@ -27,7 +28,7 @@ _RATES: Final[Mapping[str, str]] = {
     "late": "of them late",
     "begun": "orders begun",
     "ended": "orders ended",
-    "missing": "states never heard of",
+    "missing": "states no word came of",
 }
 
 
@@ -47,7 +48,9 @@ def order_picture(order: OrderAt, kind: str, *, narrow: bool) -> Response:
     return as_svg(picture.svg())
 
 
-def fleet_picture(definition: Definition, counted: Counted, kind: str, *, narrow: bool) -> Response:
+def fleet_picture(
+    definition: Definition, counted: Overview, kind: str, *, narrow: bool
+) -> Response:
     """Return a picture of all orders.
 
     Raises:

@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Final, NamedTuple
 
 from lifecycle.composition import orders_on
-from lifecycle.core.event import Event, stream_of
+from lifecycle.core.event import Erased, Event, stream_of
 from lifecycle.core.provider import Provider
 from lifecycle.core.recognizer import recognizer_of, recognizers_of
 from lifecycle.core.view import OrderView
@@ -30,6 +30,7 @@ from lifecycle.service.attention import (
 )
 from lifecycle.service.order_links import OrderLinks
 from lifecycle.service.orders import Orders
+from lifecycle.service.quarantine import control_entries
 
 MOST_FOUND: Final = 50
 """The most orders that a search by the beginning of an id lists."""
@@ -153,6 +154,11 @@ class LogSource:
     def attention_of(self, view: OrderView) -> list[AttentionItem]:
         """Return what needs attention about one order, reviewed items included."""
         return self._attention_of(view.provider).of_order(view, self._rule())
+
+    def erasure_of(self, name: OrderName) -> Erased | None:
+        """Return by whom an order was first erased, when, and why."""
+        entries = (each for each in control_entries(self.log) if isinstance(each, Erased))
+        return next((each for each in entries if each.stream == stream_of(*name)), None)
 
     def _rule(self) -> AttentionRule:
         return AttentionRule(self._overdue_after, self.now)

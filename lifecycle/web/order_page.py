@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from functools import cached_property
@@ -15,10 +16,10 @@ from lifecycle.diagram.moments import Moment, order_of, said_of
 from lifecycle.diagram.picture import seen_at_once
 from lifecycle.diagram.wording import meaning, remarks
 from lifecycle.errors import UnknownOrderError
-from lifecycle.log.feed_store import Delivery, DeliveryRecord
+from lifecycle.log.feed_store import DELIVERED, Delivery, DeliveryRecord
 from lifecycle.service.orders import Orders
 from lifecycle.web.answers import Page, Table
-from lifecycle.web.attention_page import ADVICE, CODES, LABELS, words
+from lifecycle.web.attention_page import CODE_LABELS
 from lifecycle.web.log_source import LogSource, OrderName, StoredEvent
 from lifecycle.web.masking import ShownBody, harmless_fields, masked_headers, shown_body
 
@@ -26,6 +27,7 @@ _HEADINGS: Final = (
     *("number", "name", "kind", "verdict", "reason", "from", "to", "occurred_at"),
     *("received_at", "recorded_at", "position", "key", "sha256"),
 )
+_NAMED: Final = {"terminal": "ended", "awaiting": "waits for", "missing": "no word came of"}
 _NOT_COMPARED: Final = frozenset({"digest", "arrival", "definition", "order_id", "provider"})
 
 
@@ -45,7 +47,8 @@ class Shown(NamedTuple):
     @property
     def means(self) -> str:
         """The verdict in a few words."""
-        return meaning(self.moment)
+        verdict, colon, reason = meaning(self.moment).partition(":")
+        return CODE_LABELS.get(verdict, verdict).lower() + colon + reason
 
     @property
     def remarks(self) -> tuple[str, ...]:
@@ -136,7 +139,7 @@ class OrderAt:
         """Return the fields that have changed since this version."""
         then, now = (view.model_dump(mode="json") for view in (self.view, self.now))
         return [
-            Change(spoken(name), _said(then[name]), _said(now[name]))
+            Change(_NAMED.get(name, spoken(name)), _said(then[name]), _said(now[name]))
             for name in then
             if name not in _NOT_COMPARED and then[name] != now[name]
         ]
@@ -158,11 +161,9 @@ def order_page(
         "changes": changes,
         "story": order.story,
         "attention": attention,
-        "labels": LABELS,
-        "advice": ADVICE,
-        "words": words,
-        "codes": CODES,
-        "numbers": {event.entry.key: event.moment.number for event in events},
+        "numbers": _numbers(events),
+        "told_of": told_of(order),
+        "erasure": source.erasure_of(order.name) if view.erased else None,
         "is_masked": masked,
         "signs": signs,
     }
@@ -182,6 +183,20 @@ def order_page(
     provider, order_id = order.name
     live = f"{provider}/{order_id}" if masked and not order.is_back else ""
     return Page("order.html", order_id, shown, told, Table(_HEADINGS, rows), live=live)
+
+
+def _numbers(events: Iterable[Shown]) -> dict[str, list[int]]:
+    numbers: dict[str, list[int]] = {}
+    for event in events:
+        numbers.setdefault(event.entry.key, []).append(event.moment.number)
+    return numbers
+
+
+def told_of(order: OrderAt) -> list[tuple[str, int, int]]:
+    """Return of each subscription how many changes it was told of, and how many it was not."""
+    told = Counter(each.subscription for each in order.delivered if each.outcome == DELIVERED)
+    untold = Counter(each.subscription for each in order.undelivered)
+    return [(name, told[name], untold[name]) for name in sorted({*told, *untold})]
 
 
 def _shown(moment: Moment, event: Event | None, fields: frozenset[str], *, masked: bool) -> Shown:

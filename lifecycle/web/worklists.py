@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from itertools import islice
 from typing import Any, Final
 
@@ -17,6 +17,9 @@ from lifecycle.web.log_source import LogSource
 from lifecycle.web.masking import ShownBody, harmless_fields, shown_body
 
 AT_ONCE: Final = 50
+MOST_LETTERS: Final = 5_000
+"""The most deliveries that one list of letters looks at, those that others block too."""
+
 REASONS: Final[Mapping[str, str]] = {
     "not_json": "The body is not strict JSON.",
     "not_an_object": "The body is JSON, but no object.",
@@ -35,7 +38,9 @@ REASONS: Final[Mapping[str, str]] = {
 """What each reason means, for whoever has the pages alone."""
 
 _ITEM: Final = ("item", "reason", "detail", "provider", "order_id", "kind", "received_at", "size")
-_LETTER: Final = ("subscription", "position", "order_id", "state", "attempts", "due_at", "reason")
+_LETTER: Final = (
+    *("subscription", "position", "order_id", "state", "attempts", "due_at", "reason", "blocks"),
+)
 
 
 def quarantine_page(source: LogSource, asked: Mapping[str, str], *, unmask: int = 0) -> Page:
@@ -60,32 +65,43 @@ def letters_page(source: LogSource, asked: Mapping[str, str]) -> Page:
     """Return the list of what was not delivered to subscriptions, and how far each is."""
     is_all, name = asked.get("all", "") not in {"", "0"}, asked.get("subscription") or None
     skipped = whole_number(asked, "after")
-    found = source.any_orders().letters.list(name, all=is_all)
-    letters = [*islice(found, skipped, skipped + AT_ONCE + 1)]
-    listed = letters[:AT_ONCE]
+    undelivered = [*islice(source.any_orders().letters.list(name, all=is_all), MOST_LETTERS + 1)]
+    letters = with_what_they_block(undelivered[:MOST_LETTERS])
+    listed = letters[skipped : skipped + AT_ONCE]
     more: dict[str, object] | None = None
-    if len(letters) > AT_ONCE:
+    if len(letters) > skipped + AT_ONCE:
         more = {"all": "1" * is_all, "subscription": name, "after": skipped + AT_ONCE}
     feeds, end = source.log.feeds.positions(), source.log.last_position()
-    named = {letter.order_id: source.named(letter.order_id) for letter in listed}
     shown = {
         "letters": listed,
-        "named": named,
+        "named": {letter.order_id: source.named(letter.order_id) for letter, _ in listed},
         "feeds": feeds,
         "end": end,
         "is_all": is_all,
         "name": name,
         "following": more,
         "after": skipped,
+        "most": MOST_LETTERS if len(undelivered) > MOST_LETTERS else 0,
     }
-    told = {
-        "letters": [letter.as_json() for letter in listed],
-        "subscriptions": [feed._asdict() for feed in feeds],
-        "end": end,
-        "next": more,
-    }
-    table = Table(_LETTER, map(_letter_row, listed))
-    return Page("letters.html", "Letters", shown, told, table, live="*")
+    rows = [{**letter.as_json(), "blocks": blocks} for letter, blocks in listed]
+    subscriptions = [feed._asdict() for feed in feeds]
+    told = {"letters": rows, "subscriptions": subscriptions, "end": end, "next": more}
+    table = Table(_LETTER, ([row[name] for name in _LETTER] for row in rows))
+    return Page("letters.html", "Dead letters", shown, told, table, live="*")
+
+
+def with_what_they_block(letters: Iterable[Delivery]) -> list[tuple[Delivery, int]]:
+    """Return deliveries, each with how many later ones of its order wait only for it."""
+    blocks: dict[tuple[str, str], int] = {}
+    first: list[Delivery] = []
+    for each in letters:
+        order = each.subscription, each.order_id
+        if each.state == "blocked" and order in blocks:
+            blocks[order] += 1
+        else:
+            blocks.setdefault(order, 0)
+            first.append(each)
+    return [(each, blocks.pop((each.subscription, each.order_id), 0)) for each in first]
 
 
 def checkpoints_page(source: LogSource, asked: Mapping[str, str]) -> Page:
@@ -133,11 +149,6 @@ def _body(source: LogSource, item: QuarantineItem, *, masked: bool) -> ShownBody
 def _told(item: QuarantineItem, body: ShownBody) -> dict[str, Any]:
     shown = {"body": body.text, "masked": body.is_masked, "cut": body.is_cut}
     return {**item.model_dump(mode="json"), **shown}
-
-
-def _letter_row(letter: Delivery) -> list[Any]:
-    told = letter.as_json()
-    return [told[name] for name in _LETTER]
 
 
 def whole_number(asked: Mapping[str, str], name: str) -> int:

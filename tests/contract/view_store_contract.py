@@ -85,6 +85,15 @@ class ViewStoreContract:
             before = page[-1].heard
         assert found == expected[::-1]
 
+    def test_views_are_counted_by_their_status(self, store, live):
+        views = [view("a"), view("b"), view("c", status="delivered")]
+        assert store.write(live, Batch(views, position=1))
+        assert store.write(self.published(store, new("other")), Batch([view("d")], position=1))
+        assert store.count_by_status(live) == {"created": 2, "delivered": 1}
+        assert store.write(live, Batch([view("a", 2, status="delivered")], gone=["b"], position=2))
+        assert store.count_by_status(store.generations("instacart")[0]) == {"delivered": 2}
+        assert store.count_by_status(live._replace(number=999)) == {}
+
     # Generations
 
     def test_nothing_is_there_before_it_is_created(self, store):

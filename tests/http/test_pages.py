@@ -7,8 +7,11 @@ import base64
 import csv
 import io
 import json
+from collections import Counter
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from itertools import groupby
+from operator import attrgetter
 from time import perf_counter, process_time
 from urllib.parse import quote, urlencode
 
@@ -28,16 +31,19 @@ from lifecycle.errors import StoreUnavailableError
 from lifecycle.http.receiver import Basic, BasicOrToken
 from lifecycle.log.codec import decode
 from lifecycle.log.contract import CONTROL
+from lifecycle.projections.overview import overview_of
+from lifecycle.projections.rates import MOST_HOURS
 from lifecycle.providers.instacart import sample_orders
 from lifecycle.web import Pages, TrustedHeader, keep_views
-from lifecycle.web.definitions import Prover
+from lifecycle.web.attention_page import FIRST_OF_A_KIND
+from lifecycle.web.definitions import Prover, kept_at
 from lifecycle.web.django import view
-from lifecycle.web.fleet import MOST_HOURS, count
 from lifecycle.web.live import LiveLog
 from lifecycle.web.log_source import LogSource
+from lifecycle.web.worklists import with_what_they_block
 from tests.http import django_urls
 from tests.paging import LOCAL, Browser, Read, ask
-from tests.pictures import HOSTILE, long_story
+from tests.pictures import HOSTILE, long_story, named
 from tests.polling import wait_until
 from tests.serving import asgi_server, connected, wsgi_server
 from tests.serving import ask as ask_server
@@ -90,9 +96,16 @@ def test_the_first_page_is_what_needs_a_person_and_names_each_order(filled):
     pages = Pages(filled)
     first = ask(pages, "/")
     assert (first.status, first.headers["location"]) == (303, "/attention")
-    page = ask(pages, "/attention").page
-    for item in filled.attention():
-        assert item.order_id is None or item.order_id in page.text
+    text = ask(pages, "/attention").page.text
+    for kind, found in groupby(filled.attention(), attrgetter("kind")):
+        items = [*found]
+        page = ask(pages, f"/attention?kind={kind}").page
+        for number, item in enumerate(items):
+            assert item.order_id is None or item.order_id in page.text
+            if item.order_id is not None and number >= FIRST_OF_A_KIND:
+                assert item.order_id not in text
+        assert (f"All {len(items)} \u203a" in text) == (len(items) > FIRST_OF_A_KIND)
+    assert f"{len(filled.attention())} things need a person" in text
 
 
 @pytest.mark.parametrize("prefix", ["", "/pages", "/a/b c"])
@@ -400,16 +413,16 @@ def test_hours_are_kept_for_two_weeks_and_none_is_left_out():
         for number in range(60):
             at = datetime(2026, 7, 1, tzinfo=UTC) + timedelta(hours=number * 24)
             orders.record_callback({"id": f"{number}", "status": "brand_new"}, received_at=at)
-        hours = count(orders.log, {"instacart": orders.provider}, orders.provider).hours
+        hours = overview_of(orders.log, {"instacart": orders.provider}, orders.provider).hours
         assert (len(hours), hours[-1].hour) == (MOST_HOURS, at)
         assert sum(hour.events for hour in hours) == MOST_HOURS / 24
 
 
 def test_an_order_that_cannot_be_folded_stops_no_count():
     with sample(3) as orders:
-        counted = count(orders.log, {"instacart": orders.provider}, orders.provider)
+        counted = overview_of(orders.log, {"instacart": orders.provider}, orders.provider)
         assert (counted.stats.orders, counted.stats.unfoldable) == (3, 0)
-        counted = count(orders.log, {}, orders.provider)  # nobody can read their events
+        counted = overview_of(orders.log, {}, orders.provider)  # nobody can read their events
         assert (counted.stats.orders, counted.stats.unfoldable, counted.hours) == (0, 3, ())
 
 
@@ -428,12 +441,48 @@ def test_a_definition_is_shown_with_its_states_and_proved_beside_the_pages(fille
         pages.stop()
 
 
+@pytest.fixture
+def cache(monkeypatch, tmp_path):
+    """A cache of this test's own, for it and the processes that it starts."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    return tmp_path
+
+
 @pytest.mark.long
-def test_the_proof_of_a_definition_is_shown_once_it_is_there(filled):
-    prover = Prover()
-    wait_until(lambda: prover.proof(filled.provider.definition) is not None, seconds=300)
-    assert prover.proof(filled.provider.definition)["ok"]
+def test_the_proof_of_a_definition_is_shown_once_it_is_there_and_is_kept(filled, cache):
+    definition, prover = filled.provider.definition, Prover()
+    wait_until(lambda: prover.proof(definition) is not None, seconds=300)
+    assert prover.proof(definition)["ok"]
     prover.stop()
+    assert json.loads(kept_at(definition).read_bytes()) == prover.proof(definition)
+    assert cache in kept_at(definition).parents
+
+
+def proved_anew(monkeypatch, definition):
+    """Return how often a prover starts a process for a definition, and what it answers."""
+    started = []
+    monkeypatch.setattr("subprocess.Popen", lambda *_, **__: started.append(1))
+    prover = Prover()
+    wait_until(lambda: prover.proof(definition) is not None)
+    return len(started), prover.proof(definition)["verdict"]
+
+
+def test_a_proof_that_was_kept_is_not_made_again_and_one_that_is_damaged_is(
+    filled, cache, monkeypatch
+):
+    definition = filled.provider.definition
+    assert proved_anew(monkeypatch, definition)[0] == 1
+    kept = kept_at(definition)
+    kept.parent.mkdir()
+    kept.write_text(json.dumps({"ok": True, "verdict": "proved"}))
+    assert proved_anew(monkeypatch, definition) == (0, "proved")
+    assert kept_at(named("a", "b")) != kept
+    for damaged in ("", "{", "[1]"):
+        kept.write_text(damaged)
+        assert proved_anew(monkeypatch, definition)[0] == 1
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.delenv("HOME")
+    assert str(kept_at(definition)).startswith("/.cache/")
 
 
 # What is changed
@@ -504,6 +553,27 @@ def test_dead_letters_are_redriven_and_dropped_with_a_reason():
         (dropped,) = (one for one in orders.letters.delivered(dead[0].order_id) if one.reason)
         assert dropped.reason == "sent by hand (dropped by Ann)"
         assert "dropped" in browser.get("/letters").page.text
+
+
+def test_what_a_dead_letter_blocks_is_counted_behind_it():
+    with sample(3) as orders:
+
+        def fail(_change):
+            raise RuntimeError
+
+        mail = orders.subscription("mail", fail, attempts=1)
+        while mail.catch_up():
+            pass
+        waiting = Counter(letter.order_id for letter in orders.letters.list())
+        told = json.loads(ask(Pages(orders), "/letters.json").text)["letters"]
+        assert {each["order_id"]: each["blocks"] + 1 for each in told} == waiting
+        assert {each["state"] for each in told} == {"dead"}
+        page = ask(Pages(orders), "/letters").page
+        assert f"{waiting[told[0]['order_id']] - 1} later changes of this order wait" in page.text
+        assert page.text.count("mail was not told of the change") == len(waiting)
+        assert not with_what_they_block([])
+        for blocked in orders.letters.list():
+            assert with_what_they_block([blocked]) == [(blocked, 0)]
 
 
 def unmaskings(orders):

@@ -124,7 +124,6 @@ NO_VALUES = {
     "Part": "replaying in processes sends it, and is tested",
     "SampleScenario": "a function",
     "StoredPages": "it holds a store",
-    "Counted": "it is what a page shows",
     "Response": "it holds what a receiver does next",
     "Rules": "functions",
     "Scope": "a function",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 
 from eventsourcing.persistence import IntegrityError, Tracking
@@ -116,6 +117,10 @@ class MemoryViews(POPOTrackingRecorder):
         """Return the next views before a place, those first of which was heard last."""
         found = [view for view in self.between(generation, "", None) if view.heard < before]
         return sorted(found, key=lambda view: view.heard, reverse=True)[:at_most]
+
+    def count_by_status(self, generation: Generation) -> dict[str, int]:
+        """Return how many views there are of each status."""
+        return dict(Counter(view.status for view in self.between(generation, "", None)))
 
     def between(self, generation: Generation, after: str, until: str | None) -> list[StoredView]:
         """Return the views of all orders above `after`, up to `until`."""

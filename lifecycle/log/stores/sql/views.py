@@ -89,6 +89,9 @@ class ViewStatements(NamedTuple):
         f"{_SELECT}WHERE generation = ? AND (last_received_at, order_id) < (?, ?) "
         "ORDER BY last_received_at DESC, order_id DESC LIMIT ?"
     )
+    count_by_status: str = (
+        "SELECT status, count(*) FROM order_views WHERE generation = ? GROUP BY status"
+    )
     between: str = (
         f"{_SELECT}WHERE generation = ? AND order_id > ? AND order_id <= coalesce(?, order_id) "
         "ORDER BY order_id"
@@ -243,6 +246,11 @@ class TrackedViews:
         """Return the next views before a place, those first of which was heard last."""
         rows = self._database.ask(self._sql.recent, generation.number, *before, at_most)
         return list(map(StoredView._make, rows))
+
+    @retried
+    def count_by_status(self, generation: Generation) -> dict[str, int]:
+        """Return how many views there are of each status."""
+        return dict(self._database.ask(self._sql.count_by_status, generation.number))
 
     @retried
     def between(self, generation: Generation, after: str, until: str | None) -> list[StoredView]:
