@@ -1,6 +1,7 @@
 """A process that is killed while it erases: the order is whole, or erased by whoever comes next.
 
-A fork erases and is killed at one of its calls; every call of the library's code is a point.
+A fork erases and is killed at one of its calls; every call of the library's code is a point. On
+SQLite with a key file, on PostgreSQL with a key file and with keys in a table.
 """
 
 from __future__ import annotations
@@ -9,37 +10,85 @@ import os
 import shutil
 import signal
 import sys
+import time
 from pathlib import Path
 from types import FrameType
+from typing import Any, NamedTuple
 
 import pytest
 
 import lifecycle
 from lifecycle import Orders, connect
 from lifecycle.log.cipher import Cipher
+from lifecycle.service.erasure import Erasure
 from tests.faults.children import Child
+from tests.postgres_server import Server
 from tests.scenario.test_erasure import CANARIES, found, tell
 
 ROOT = str(Path(lifecycle.__file__).parent)
-STEP = 41
-"""Every so manieth call is tried in the run; all of them by `-m long`."""
+POINTS = {"sqlite": 8, "postgres": 4, "table": 4}
+"""How many calls are tried in the run; all of them by `-m long`."""
+
+KEPT = "CREATE DATABASE {} TEMPLATE {}"
+SESSIONS = "SELECT count(*) FROM pg_stat_activity WHERE datname = '{}'"
 
 
-@pytest.fixture(scope="module")
-def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with an encrypted log and stored views, closed."""
-    folder = tmp_path_factory.mktemp("log")
-    with connect(url(folder), keys=f"file:{folder}/orders.db.keys") as orders:
+class Place(NamedTuple):
+    """Where a log lies, with its keys; on SQLite in a folder, else in a database of the server."""
+
+    folder: Path
+    server: Server | None = None
+    database: str = ""
+    keeps_table: bool = False
+
+    def opened(self, **how: Any) -> Orders:
+        """Return the orders of the log."""
+        keys = f"file:{self.folder}/orders.db.keys"
+        if self.keeps_table:
+            keys = f"database:?master={self.folder}/master"
+        if self.server is None:
+            return connect(f"sqlite:///{self.folder}/orders.db", keys=keys, **how)
+        return connect(self.server.url(self.database), keys=keys, **how)
+
+    def copied(self, to: Path) -> Place:
+        """Return a copy of the log and its keys, to kill in."""
+        shutil.copytree(self.folder, to)
+        if self.server is None:
+            return Place(to)
+        self.settle()
+        name = f"{self.database}_copy"
+        self.server.execute(f"DROP DATABASE IF EXISTS {name}")
+        self.server.execute(KEPT.format(name, self.database))
+        return self._replace(folder=to, database=name)
+
+    def settle(self) -> None:
+        """Wait until the server has noticed that whoever used the database is gone."""
+        deadline = time.monotonic() + 30
+        while self.server is not None and time.monotonic() < deadline:
+            if self.server.execute(SESSIONS.format(self.database)) == [(0,)]:
+                return
+            time.sleep(0.002)
+
+
+@pytest.fixture(scope="module", params=POINTS)
+def log(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Place:
+    """An encrypted log and stored views, closed."""
+    place = Place(tmp_path_factory.mktemp("log"), keeps_table=request.param == "table")
+    if request.param != "sqlite":
+        server = request.getfixturevalue("postgres")
+        place = place._replace(server=server, database=server.new_database())
+    with place.opened() as orders:
         tell(orders)
         orders.views.rebuild()
-    return folder
+    return place
 
 
-def url(folder: Path) -> str:
-    return f"sqlite:///{folder}/orders.db"
+def points_of(log: Place) -> int:
+    """Return how many calls are tried in the run."""
+    return POINTS["table" if log.keeps_table else "postgres" if log.server else "sqlite"]
 
 
-def erase(folder: Path, kill_at: int) -> int:
+def erase(place: Place, kill_at: int) -> int:
     """Erase in a fork that is killed at a call; return how many calls there were."""
 
     def work(sending: int) -> None:
@@ -52,7 +101,7 @@ def erase(folder: Path, kill_at: int) -> int:
                 if calls == kill_at:
                     os.kill(os.getpid(), signal.SIGKILL)
 
-        orders = connect(url(folder))
+        orders = place.opened()
         sys.setprofile(count)
         orders.erase("xyz", reason="asked")
         sys.setprofile(None)
@@ -60,6 +109,7 @@ def erase(folder: Path, kill_at: int) -> int:
 
     code, written = Child(work).collect()
     assert code in {0, -signal.SIGKILL}, written
+    place.settle()
     return int(written or b"0")
 
 
@@ -71,21 +121,21 @@ def is_whole(orders: Orders) -> bool:
     return not view.erased
 
 
-def tried(folder: Path, copy: Path, kill_at: int) -> bool:
+def tried(log: Place, folder: Path, kill_at: int) -> bool:
     """Kill at one call, look, and erase again; tell whether the order was erased already."""
-    shutil.copytree(folder, copy)
-    erase(copy, kill_at)
-    with connect(url(copy), create=False) as orders:
+    place = log.copied(folder)
+    erase(place, kill_at)
+    with place.opened(create=False) as orders:
         was_whole = is_whole(orders)
-    with connect(url(copy)) as orders:
+    with place.opened() as orders:
         assert is_whole(orders) is was_whole
         assert was_whole or keys_left(orders) == {"xyz2"}
         orders.erase("xyz", reason="asked again")
         assert not is_whole(orders)
         assert keys_left(orders) == {"xyz2"}
         assert list(orders.quarantine()) == []
-    assert found(copy) == set()
-    shutil.rmtree(copy)
+    assert found(place.folder) == set()
+    shutil.rmtree(place.folder)
     return not was_whole
 
 
@@ -100,28 +150,21 @@ def keys_left(orders: Orders) -> set[str]:
     return left
 
 
-def test_the_way_of_an_erasure_has_points_enough(log: Path, tmp_path: Path) -> None:
-    shutil.copytree(log, tmp_path / "copy")
-    assert erase(tmp_path / "copy", -1) > 200
-
-
-@pytest.mark.parametrize("part", range(2))
 def test_killed_at_any_call_an_order_is_whole_or_erased_for_good(
-    log: Path, tmp_path: Path, part: int
+    log: Place, tmp_path: Path
 ) -> None:
-    shutil.copytree(log, tmp_path / "counted")
-    calls = erase(tmp_path / "counted", -1)
-    points = list(range(1 + part * STEP, calls, STEP * 2))
-    came = {tried(log, tmp_path / "copy", point) for point in points}
+    calls = erase(log.copied(tmp_path / "counted"), -1)
+    assert calls > 200
+    step = calls // points_of(log)
+    came = {tried(log, tmp_path / "copy", point) for point in range(1, calls, step)}
     assert came == {True, False}
 
 
 @pytest.mark.long
 def test_killed_at_each_call_an_order_is_whole_or_erased_for_good(
-    log: Path, tmp_path: Path
+    log: Place, tmp_path: Path
 ) -> None:
-    shutil.copytree(log, tmp_path / "counted")
-    calls = erase(tmp_path / "counted", -1)
+    calls = erase(log.copied(tmp_path / "counted"), -1)
     came = [tried(log, tmp_path / "copy", point) for point in range(1, calls)]
     # Not in two halves: from run to run a call more or less is made before the log is written.
     assert len(came) > 200
@@ -129,7 +172,7 @@ def test_killed_at_each_call_an_order_is_whole_or_erased_for_good(
 
 
 def test_an_erasure_that_forgets_the_key_store_is_noticed(
-    log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    log: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The positive control: the log says that it was erased, and the key is still there."""
     monkeypatch.setattr(Cipher, "erase", lambda self, key_ids: self._forget(key_ids))
@@ -138,16 +181,27 @@ def test_an_erasure_that_forgets_the_key_store_is_noticed(
 
 
 def test_what_was_said_in_the_log_is_not_shown_even_before_its_key_is_destroyed(
-    log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    log: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shutil.copytree(log, tmp_path / "copy")
-    with monkeypatch.context() as patched, connect(url(tmp_path / "copy")) as orders:
+    place = log.copied(tmp_path / "copy")
+    with monkeypatch.context() as patched, place.opened() as orders:
+        assert shown(orders) != set()
         patched.setattr(Cipher, "erase", lambda self, key_ids: None)
+        patched.setattr(Erasure, "_fold_anew", lambda self, erased: None)
         orders.erase("xyz", reason="asked")
         assert keys_left(orders) == {"xyz", "xyz2"}
-    with connect(url(tmp_path / "copy"), create=False) as reader:
+    with place.opened(create=False) as reader:
         assert reader.get("xyz").erased
-        shown = str(reader.get("xyz").model_dump()) + str(reader.history("xyz"))
-        assert not [canary for canary in CANARIES.values() if canary in shown]
-    with connect(url(tmp_path / "copy")) as writer:  # whoever opens it to write goes on
+        assert [view.erased for view in reader.find()] == [True, False]
+        assert shown(reader) == set()
+    with place.opened() as writer:  # whoever opens it to write goes on
         assert keys_left(writer) == {"xyz2"}
+
+
+def shown(orders: Orders) -> set[str]:
+    """Return the canaries in anything that is shown of a log."""
+    views = [orders.get("xyz"), *orders.find(), *orders.find(anomalies=True)]
+    views += [change.view for change in orders.changes()]
+    told = [view.model_dump() for view in views], orders.history("xyz")
+    bodies = [item.body for item in orders.quarantine(all=True)], orders.last_request("xyz")
+    return {name for name, canary in CANARIES.items() if canary in repr((told, bodies))}
