@@ -1,8 +1,9 @@
 """The promise in the large: a log that lives through everything that may happen to it.
 
 A Hypothesis state machine records, repeats, reorders and contradicts events, throws rubbish in,
-crashes, reopens and rebuilds the log. After every step each order that the step touched (after
-a crash, a reopening or a rebuilding: every order) is held against two answers:
+crashes, reopens and rebuilds the log, and, where it is encrypted, as half of the logs are, erases
+orders. After every step each order that the step touched (after a
+crash, a reopening or a rebuilding: every order) is held against two answers:
 
     an independent oracle's, from all that was ever sent, that shares no code with the library
     a fresh fold's, from the stored records alone
@@ -40,6 +41,7 @@ from lifecycle.core.event import Event, stream_of
 from lifecycle.core.fold import fold
 from lifecycle.core.recognizer import Recognizer
 from lifecycle.core.view import OrderView
+from lifecycle.log.cipher import NO_KEYS, Cipher
 from lifecycle.log.codec import decode_event
 from lifecycle.log.contract import Record
 from lifecycle.providers.instacart import INSTACART
@@ -87,9 +89,10 @@ def told(view: OrderView) -> dict[str, Any]:
 
 
 @lru_cache(10_000)
-def event_of(record: Record) -> Event:
+def event_of(record: Record, cipher: Cipher | None) -> Event:
     """Return the event that a record holds; of the same record, always the same."""
-    return recalled(RECOGNIZER, decode_event(record))
+    event = decode_event(record, cipher)
+    return event if event.erased else recalled(RECOGNIZER, event)
 
 
 class Sent:
@@ -97,17 +100,42 @@ class Sent:
 
     def __init__(self) -> None:
         self.events: dict[str, list[oracle.Event]] = {}
+        self.erased: set[str] = set()
         self._contents: set[tuple[str, str, str]] = set()
         self._keys: set[tuple[str, str]] = set()
-        self.stored: Counter[str] = Counter()
+        self._stored: Counter[tuple[str | None, str]] = Counter()
 
     def add(self, recording: Recording) -> tuple[str | None, str]:
         """Add what was sent and return its order, None if unreadable, and the right outcome."""
         found = oracle.identify(recording)
         outcome = self._outcome(found)
+        order_id = None if isinstance(found, str) else found.order_id
         if outcome != "duplicate":
-            self.stored[outcome] += 1
-        return (None, outcome) if isinstance(found, str) else (found.order_id, outcome)
+            self._stored[order_id or recording.get("order_id"), outcome] += 1
+        return order_id, outcome
+
+    @property
+    def stored(self) -> Counter[str]:
+        """How many of each outcome are stored."""
+        counts: Counter[str] = Counter()
+        for (_, outcome), count in self._stored.items():
+            counts[outcome] += count
+        return counts
+
+    def forget_erased(self) -> None:
+        """Take the orders that were erased for unknown: an export tells nothing of them."""
+        for order_id in self.erased:
+            del self.events[order_id]
+        self._contents = {each for each in self._contents if each[0] not in self.erased}
+        self._keys = {each for each in self._keys if each[0] not in self.erased}
+        kept = {each: n for each, n in self._stored.items() if each[0] not in self.erased}
+        self._stored, self.erased = Counter(kept), set()
+
+    def view(self, order_id: str) -> dict[str, Any]:
+        """Return the oracle's view of an order."""
+        events = self.events[order_id]
+        shown = oracle.erased_view_of if order_id in self.erased else oracle.view_of
+        return {name: value for name, value in shown(events).items() if name not in APART}
 
     def _outcome(self, found: oracle.Event | str) -> str:
         if isinstance(found, str):
@@ -134,13 +162,14 @@ class LogMachine(RuleBasedStateMachine):
         self.touched: dict[str, OrderView | None] = {}
         self.left_open: list[Orders] = []
         self.files = self.recorded = 0
-        self.orders = self.opened(self.new_file())
 
-    @initialize(number=st.integers(0, 2**32))
-    def tell(self, number: int) -> None:
+    @initialize(number=st.integers(0, 2**32), encrypted=st.booleans())
+    def begin(self, number: int, encrypted: bool) -> None:
         """Choose what may be sent: for each order a story, or events that do not fit together."""
         random = Random(number)
         self.pool = [e for order_id in ORDERS for e in random_set(random, POOL, order_id)]
+        self.encrypted = encrypted
+        self.orders = self.new_log()
 
     @rule(number=NUMBER)
     def append(self, number: int) -> None:
@@ -206,19 +235,28 @@ class LogMachine(RuleBasedStateMachine):
         figures["rebuild"] += 1
         lines = list(export(self.orders.log, quarantine=True))
         self.orders.close()
-        self.orders = self.opened(self.new_file())
+        self.orders = self.new_log()
+        self.sent.forget_erased()
         found = Counter(receipt.outcome.value for receipt in self.orders.record_many(lines))
         assert found == self.sent.stored, f"the rebuilt log holds {found}"
         self.touch_all()
+
+    @precondition(lambda self: self.encrypted and self.recorded > 4 and self.sent.events)
+    @rule(number=NUMBER)
+    def erase(self, number: int) -> None:
+        """Erase an order; it may have been erased before."""
+        figures["erase"] += 1
+        order_id = sorted(self.sent.events)[number % len(self.sent.events)]
+        assert self.orders.erase(order_id, reason="asked") or order_id in self.sent.erased
+        self.sent.erased.add(order_id)
+        self.touched = {order_id: None}
 
     @invariant()
     def check(self) -> None:
         """Hold every order that was touched against the oracle and against a fresh fold."""
         for order_id, receipt_view in self.touched.items():
             view = self.orders.get(order_id)
-            events = self.sent.events[order_id]
-            wanted = oracle.view_of(events)
-            assert told(view) == {n: v for n, v in wanted.items() if n not in APART}
+            assert told(view) == self.sent.view(order_id)
             assert view == self.folded_anew(order_id)
             assert receipt_view is None or receipt_view == view
         self.touched = {}
@@ -250,8 +288,10 @@ class LogMachine(RuleBasedStateMachine):
 
     def folded_anew(self, order_id: str) -> OrderView:
         """Return the view that the stored records give, folded from nothing."""
-        records = self.orders.log.read(stream_of(INSTACART.name, order_id))
-        return fold(INSTACART.definition, map(event_of, records))
+        log = self.orders.log
+        cipher = log.cipher if order_id not in self.sent.erased else NO_KEYS
+        records = log.read(stream_of(INSTACART.name, order_id))
+        return fold(INSTACART.definition, [event_of(record, cipher) for record in records])
 
     def touch_all(self) -> None:
         """Have every order looked at."""
@@ -261,7 +301,13 @@ class LogMachine(RuleBasedStateMachine):
     def opened(self, file: Path) -> Orders:
         """Return the orders in a file."""
         self.file = file
-        return connect(f"sqlite:///{file}", clock=self.clock)
+        return connect(f"sqlite:///{file}", clock=self.clock, keys=self.keys)
+
+    def new_log(self) -> Orders:
+        """Return the orders of a log that is not there yet."""
+        file = self.new_file()
+        self.keys = f"file:{file}.keys" if self.encrypted else None
+        return self.opened(file)
 
     def new_file(self) -> Path:
         """Return the name of a file that is not there yet."""

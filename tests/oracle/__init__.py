@@ -10,8 +10,8 @@ judges, stores nothing, and takes recordings, the dicts that stand in a line of 
     history(recordings)   what `history --json` prints, but for `reason`, `received_at`, `sha256`
     totals(recordings)    how many would be appended, duplicate, divergent and quarantined
 
-`view_of` and `history_of` take events that are already identified, of another provider too:
-`lifecycle` has what is written by hand of each, and `peers` reads their recordings.
+`view_of`, `erased_view_of` and `history_of` take events that are already identified, of another
+provider too: `lifecycle` has what is written by hand of each, and `peers` reads their recordings.
 """
 
 from __future__ import annotations
@@ -23,7 +23,17 @@ from .judging import Fold, contents, fold
 from .lifecycle import LAST_MILE, Lifecycle
 from .recognition import Event, Recording, identify
 
-__all__ = ["Event", "erased", "history", "history_of", "identify", "totals", "view", "view_of"]
+__all__ = [
+    "Event",
+    "erased",
+    "erased_view_of",
+    "history",
+    "history_of",
+    "identify",
+    "totals",
+    "view",
+    "view_of",
+]
 
 NEVER_VALIDATED = {401, 403, 429}
 
@@ -33,24 +43,9 @@ def view(recordings: Iterable[Recording]) -> dict[str, Any]:
     return view_of(_identified(recordings))
 
 
-def erased(recordings: Iterable[Recording], lifecycle: Lifecycle = LAST_MILE) -> dict[str, Any]:
+def erased(recordings: Iterable[Recording]) -> dict[str, Any]:
     """Return the view of the one order that these recordings are about, once it was erased."""
-    shown, grouped = view(recordings), lifecycle.grouped
-    unsaid = {"message": None, "code": None, "key": None}
-    known, counted = fold(contents(_identified(recordings)), lifecycle)
-    bare = [event for event in counted if event.name in {"failed", "rejected"}]
-    newest = _newest_attempt(bare)
-    return {
-        **shown,
-        **dict.fromkeys(lifecycle.fields),
-        **{group: dict.fromkeys(names) for group, names in grouped.items()},
-        "errors": [
-            {**unsaid, "http_status": each.http_status, "correctable": each.name == "rejected"}
-            for each in bare
-            if each.attempt == newest and _errors(known, counted)
-        ],
-        "erased": True,
-    }
+    return erased_view_of(_identified(recordings))
 
 
 def history(recordings: Iterable[Recording]) -> list[dict[str, Any]]:
@@ -103,6 +98,26 @@ def view_of(events: Iterable[Event], lifecycle: Lifecycle = LAST_MILE) -> dict[s
         "milestones": known.milestones,
         "anomalies": [{"code": code, "events": [key]} for code, key in sorted(known.anomalies)],
         "events": len(stored),
+    }
+
+
+def erased_view_of(events: Iterable[Event], lifecycle: Lifecycle = LAST_MILE) -> dict[str, Any]:
+    """Return the view that these events make once their order was erased."""
+    told, grouped = list(events), lifecycle.grouped
+    unsaid = {"message": None, "code": None, "key": None}
+    known, counted = fold(contents(told), lifecycle)
+    bare = [event for event in counted if event.name in {"failed", "rejected"}]
+    newest = _newest_attempt(bare)
+    return {
+        **view_of(told, lifecycle),
+        **dict.fromkeys(lifecycle.fields),
+        **{group: dict.fromkeys(names) for group, names in grouped.items()},
+        "errors": [
+            {**unsaid, "http_status": each.http_status, "correctable": each.name == "rejected"}
+            for each in bare
+            if each.attempt == newest and _errors(known, counted)
+        ],
+        "erased": True,
     }
 
 

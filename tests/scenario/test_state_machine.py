@@ -23,6 +23,8 @@ from lifecycle.audit.export import export
 from lifecycle.composition import connect
 from lifecycle.core.fold import Folding
 from lifecycle.core.provider import Reading
+from lifecycle.log.cipher import Cipher
+from lifecycle.log.stores.sql.keys import TableKeys
 from lifecycle.providers.instacart import Instacart
 from tests import state_machine
 from tests.state_machine import DEV, LogMachine, figures, run, walk
@@ -41,7 +43,7 @@ def test_every_view_is_right_after_each_of_thousands_of_steps(first, wanted):
     assert made >= wanted
     steps = figures - before
     events = ("append", "reorder", "duplicate", "divergent", "rubbish")
-    accidents = ("crash", "reopen", "rebuild")
+    accidents = ("crash", "reopen", "rebuild", "erase")
     assert min(steps[name] for name in events + accidents) > wanted / 100, steps
 
 
@@ -98,11 +100,19 @@ def test_a_log_that_takes_every_repeat_for_a_new_event_is_caught(monkeypatch):
             again = structs.replace(found, event_id=f"{found.event_id}:{count}")
             return found if count == 1 else again
 
-    def connected(url, clock):
-        return connect(url, provider=Restless(), clock=clock)
+    def connected(url, **how):
+        return connect(url, provider=Restless(), **how)
 
     monkeypatch.setattr(state_machine, "connect", connected)
     with pytest.raises(AssertionError, match="where it should be"):
+        run(LogMachine, 1, QUICK)
+
+
+def test_an_erasure_after_which_an_order_is_still_shown_is_caught(monkeypatch):
+    """A positive control."""
+    monkeypatch.setattr(Cipher, "_forget", lambda self, key_ids: None)
+    monkeypatch.setattr(TableKeys, "destroy", lambda self, key_ids: None)
+    with pytest.raises(AssertionError):
         run(LogMachine, 1, QUICK)
 
 
