@@ -44,9 +44,10 @@ class Cipher:
     def catch_up(self) -> None:
         """Forget the keys that any process erased since the last call."""
         key_ids, seen = self._erasures(self._seen)
-        with self._lock:
-            self._seen = max(seen, self._seen)
-            self._forget(key_ids)
+        if key_ids or seen > self._seen:
+            with self._lock:
+                self._seen = max(seen, self._seen)
+                self._forget(key_ids)
 
     def make(self, key_ids: Iterable[str]) -> None:
         """Make the keys of these ids that are neither in the store nor erased; durable at return.

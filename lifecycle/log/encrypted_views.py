@@ -87,15 +87,15 @@ class EncryptedViews(ViewStore):
         return self._store.poisoned(generation, after, at_most)
 
     def _encrypted(self, generation: Generation, view: StoredView) -> StoredView:
-        if _is_erased(view.body):
-            return view
         key_id, about = _key_of(generation, view)
         try:
             body = self._cipher.encrypt(key_id, view.body, about)
         except LookupError:  # this is not the key store that the order was written with
             body = None
+        if body is not None:
+            return view._replace(body=_ENCRYPTED + body)
         # A view folded just before its order was erased is stored empty.
-        return view._replace(body=b"" if body is None else _ENCRYPTED + body)
+        return view if _is_erased(view.body) else view._replace(body=b"")
 
     def _decrypted(self, generation: Generation, found: Sequence[StoredView]) -> list[StoredView]:
         self._cipher.catch_up()

@@ -202,6 +202,8 @@ class EventLog:
     def _erasures(self, after: int) -> tuple[list[str], int]:
         """Return the ids of the keys erased after a version of the control stream, and its last."""
         records = self.read(CONTROL, after=after)
+        if not records:
+            return [], after
         versions = [each.version for each in records if isinstance(each.version, int)]
         return key_ids_erased(records), max(versions, default=after)
 

@@ -25,12 +25,13 @@ Stamp = tuple[int, int, int]
 
 
 class MasterKey:
-    """The master key in the file at `path`; it is read again when the file changes."""
+    """The master key in the file at `path`; before it wraps, a file that changed is read again."""
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self._path = Path(path)
         self._stamp: Stamp | None = None
         self._keys: dict[bytes, bytes] = {}
+        self._ciphers: dict[bytes, Any] = {}
 
     def is_there(self) -> bool:
         """Tell whether there is a file."""
@@ -43,9 +44,8 @@ class MasterKey:
 
     def wrap(self, key_id: str, key: bytes) -> bytes:
         """Return a key wrapped, as it is stored."""
-        keys = self._read()
-        mark, nonce = next(reversed(keys)), os.urandom(_NONCE_BYTES)
-        return mark + nonce + bytes(_aes(keys[mark]).encrypt(nonce, key, key_id.encode()))
+        mark, nonce = next(reversed(self._read())), os.urandom(_NONCE_BYTES)
+        return mark + nonce + bytes(self._ciphers[mark].encrypt(nonce, key, key_id.encode()))
 
     def unwrap(self, key_id: str, wrapped: bytes) -> bytes:
         """Return the key in a wrapped one.
@@ -53,13 +53,16 @@ class MasterKey:
         Raises:
             KeyStoreError: it was wrapped with another master key, or was changed.
         """
-        master = self._read().get(wrapped[:_MARK_BYTES])
+        mark, sealed = wrapped[:_MARK_BYTES], wrapped[_MARK_BYTES:]
+        master = self._ciphers.get(mark)
+        if master is None:
+            self._read()
+            master = self._ciphers.get(mark)
         if master is None:
             raise self._unusable("the keys were wrapped with another master key than it holds")
-        sealed = wrapped[_MARK_BYTES:]
         try:
             return bytes(
-                _aes(master).decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], key_id.encode())
+                master.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], key_id.encode())
             )
         except Exception:  # noqa: BLE001 - the package has its own, and there is one reason
             raise self._unusable("a key that it wrapped was changed") from None
@@ -88,6 +91,7 @@ class MasterKey:
             if stamp != self._stamp:
                 lines = self._path.read_text(encoding="ascii").split()
                 self._keys = {_mark(key): key for key in map(bytes.fromhex, lines)}
+                self._ciphers = {mark: _aes(key) for mark, key in self._keys.items()}
                 self._stamp = stamp
         except OSError as failed:
             raise self._unusable(f"it cannot be read ({failed.strerror})") from None

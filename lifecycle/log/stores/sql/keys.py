@@ -69,17 +69,14 @@ class TableKeys(KeyStore):
     @retried
     def make(self, key_ids: Sequence[str]) -> Keys:
         """Return the keys of these ids, and make a random key for each unknown id."""
-        found = self.find(key_ids)
-        missing = [key_id for key_id in key_ids if key_id not in found]
-        if not missing:
-            return found
-        self.create()
+        if not self._is_there:  # nearly all that is asked for is new: it is made unseen
+            self.create()
         with self._database.overwriting() as (cursor, _):
-            made = [
-                (key_id, self._master.wrap(key_id, token_bytes(KEY_BYTES))) for key_id in missing
+            new = [
+                (key_id, self._master.wrap(key_id, token_bytes(KEY_BYTES))) for key_id in key_ids
             ]
-            cursor.executemany(self._database.spelled(_MAKE), made)
-        return {**found, **self.find(missing)}
+            cursor.executemany(self._database.spelled(_MAKE), new)
+        return self.find(key_ids)
 
     @retried
     def destroy(self, key_ids: Sequence[str]) -> None:

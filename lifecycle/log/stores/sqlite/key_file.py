@@ -69,14 +69,18 @@ class KeyFile:
         del idle
         with suppress(FileExistsError):
             os.close(os.open(self.url, os.O_CREAT | os.O_EXCL | os.O_RDWR, PRIVATE))
+        with self.overwriting() as transaction:
+            yield transaction
+
+    @contextmanager
+    def overwriting(self) -> Iterator[Transaction]:
+        """Yield a transaction that holds the lock of all writers, on a file that is there."""
         with self._lent() as connection:
             connection.execute("BEGIN IMMEDIATE")
             yield Transaction(connection.cursor(), connection)
             connection.execute("COMMIT")
             if self._is_stale():  # what was written is in a file that has no name any more
                 raise TryAgainError("it was replaced while it was written")
-
-    overwriting = writing
 
     @contextmanager
     def _lent(self) -> Iterator[sqlite3.Connection]:
