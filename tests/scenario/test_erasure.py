@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import subprocess
 import time
 from datetime import UTC, datetime
 
@@ -73,29 +72,6 @@ def url(tmp_path):
 
 def keys_in(folder):
     return f"file:{folder}/orders.db.keys"
-
-
-@pytest.mark.parametrize("is_encrypted", [True, False])
-def test_after_an_erasure_no_file_holds_anything_of_the_bodies(tmp_path, url, is_encrypted, caplog):
-    with connect(url, keys=keys_in(tmp_path) if is_encrypted else None) as orders:
-        tell(orders)
-        orders.views.rebuild()
-        list(orders.find())
-        if is_encrypted:
-            assert orders.erase("xyz", reason="the customer asked", by="privacy office")
-            orders.record_callback(callback("xyz", "3", "delivered", locale=CANARIES["late"]))
-            orders.views.catch_up()
-            assert [(v.order_id, v.erased) for v in orders.find()] == [
-                ("xyz", True),
-                ("xyz2", False),
-            ]
-            shown = json.dumps([orders.get("xyz").model_dump(mode="json")])
-            shown += json.dumps([entry.model_dump(mode="json") for entry in orders.history("xyz")])
-            assert not [each for each in CANARIES.values() if each in shown + caplog.text]
-        # The positive control: in a plain log they are all there.
-        expected = set() if is_encrypted else set(CANARIES) - {"late"}
-        assert found(tmp_path) == expected
-    assert found(tmp_path) == expected
 
 
 def test_before_it_is_erased_an_order_is_read_whole_and_no_file_tells_it(tmp_path, url):
@@ -390,29 +366,6 @@ def test_a_body_of_another_order_cannot_be_put_in_its_place(url):
 
 def second_id(record):
     return json.loads(record.state.partition(b"\n")[0])["key_id"]
-
-
-def test_on_postgresql_no_file_of_the_server_holds_anything_of_the_bodies(postgres, tmp_path):
-    mirrored = {name: canary[::-1] for name, canary in CANARIES.items()}
-    with connect(postgres.new_url()) as plain:
-        tell(plain, said=mirrored)
-    with connect(postgres.new_url(), keys=keys_in(tmp_path)) as orders:
-        tell(orders)
-        orders.views.rebuild()
-        orders.erase("xyz", reason="asked")
-        assert orders.get("xyz").erased
-        assert [view.erased for view in orders.find()] == [True, False]
-    postgres.execute("CHECKPOINT")
-    assert found(tmp_path) == set()
-    assert in_files_of(postgres.folder, CANARIES) == b""
-    # The positive control: of the plain log all are there.
-    assert in_files_of(postgres.folder, mirrored) != b""
-
-
-def in_files_of(folder, canaries):
-    """Return the names of the files of a server that hold one of these."""
-    wanted = [part for canary in canaries.values() for part in ("-e", canary)]
-    return subprocess.run(["grep", "-rlaF", *wanted, folder], stdout=-1, check=False).stdout
 
 
 def test_keys_in_a_table_of_the_database_do_as_well(postgres, tmp_path):
