@@ -63,7 +63,7 @@ class InvalidArgumentError(LifecycleError, ValueError):
     def __init__(self, argument: str, expected: str, *, found: object = None) -> None:
         self.argument = argument
         self.expected = expected
-        self.found = found[:_LONGEST_WORD] if isinstance(found, str) else None
+        self.found: str | None = found[:_LONGEST_WORD] if isinstance(found, str) else None
         word = "" if self.found is None else f" {self.found!a}"
         super().__init__(f"{argument}{word} cannot be used; expected {expected}")
 
@@ -253,9 +253,11 @@ class NoTokenError(ProviderError):
         super().__init__("token", found)
         self.http_status = http_status
         self.code = code
-        self.temporary = http_status is None or http_status in {408, 429} or http_status >= 500
+        self.temporary: bool = (
+            http_status is None or http_status in {408, 429} or http_status >= 500
+        )
         advice = "try again" if self.temporary else "check client id, secret and token URL"
-        self.args = (f"the token endpoint gave no token: {found}; {advice}",)
+        self.args: tuple[str] = (f"the token endpoint gave no token: {found}; {advice}",)
 
 
 class StoreError(LifecycleError):
@@ -266,7 +268,7 @@ class StoreUrlError(StoreError, ValueError):
     """No store answers to this URL; `expected` lists the forms that do. No password is kept."""
 
     def __init__(self, url: str, expected: str) -> None:
-        self.url = _SECRET.sub("***", url)
+        self.url: str = _SECRET.sub("***", url)
         self.expected = expected
         super().__init__(f"no store answers to {self.url!a}; expected {expected}")
 
@@ -350,12 +352,13 @@ class UnknownKeyError(StoredFormatError):
     """The key store does not know the key of a record's body; or, `foreign`, has another."""
 
     def __init__(self, stream: str, version: int, key_id: str, *, foreign: bool = False) -> None:
-        self.key_id, self.foreign = key_id, foreign
+        self.key_id = key_id
+        self.foreign = foreign
         found, advice = f"the key store does not know its key {key_id!a}", "restore the key store"
         if foreign:
             found, advice = f"its key {key_id!a} is that of another log", "use its own key store"
         super().__init__(stream, version, found)
-        self.args = (f"{str(self).rpartition(';')[0]}; {advice}",)
+        self.args: tuple[str] = (f"{str(self).rpartition(';')[0]}; {advice}",)
 
 
 class PoisonedOrdersError(StoreError):

@@ -30,7 +30,7 @@ class Listed(Generic[T]):
 
     def __init__(self) -> None:
         self.listed: list[T] = []
-        self.count = 0
+        self.count: int = 0
 
     def add(self, found: T) -> None:
         """Count one more."""

@@ -6,7 +6,7 @@ record ─→ leaf ─→ is it the leaf that the tree beside the log holds ther
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from heapq import merge
 from typing import Final
@@ -38,7 +38,7 @@ class Held:
         self._leaves = _leaves(log.tree, self._tree_size)
         self._findings: list[Finding] = []
         outside = sorted(checkpoints, key=_size)
-        self.feeds = outside[-1].feeds if outside else NO_FEEDS
+        self.feeds: Mapping[str, int] = outside[-1].feeds if outside else NO_FEEDS
         kept = self._kept(log.tree, 0 if last is None else last.size)
         self._coming = merge(outside, kept, key=_size)
         self._next = next(self._coming, None)

@@ -59,7 +59,7 @@ class Frontier:
     """A growing tree: one hash for each complete subtree, largest first."""
 
     def __init__(self) -> None:
-        self.size = 0
+        self.size: int = 0
         self._peaks: list[bytes] = []
 
     def add(self, leaf: bytes) -> None:

@@ -138,7 +138,9 @@ class PrivateKey:
             raise InvalidArgumentError("name", "a name of a key, without spaces and plus signs")
         self._seed = seed
         self._key = _ed25519().Ed25519PrivateKey.from_private_bytes(seed)
-        self.public = PublicKey(name, _ED25519, self._key.public_key().public_bytes_raw())
+        self.public: PublicKey = PublicKey(
+            name, _ED25519, self._key.public_key().public_bytes_raw()
+        )
 
     @classmethod
     def parse(cls, text: str) -> Self:

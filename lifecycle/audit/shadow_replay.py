@@ -50,9 +50,9 @@ class ShadowReplay:
         self, log: Log, providers: Mapping[str, Provider], rules: Mapping[str, Definition]
     ) -> None:
         self.rules: Final = rules
-        self.orders = 0
-        self.changed = 0
-        self.unreadable = 0
+        self.orders: int = 0
+        self.changed: int = 0
+        self.unreadable: int = 0
         self.kinds: Counter[str] = Counter()
         self._log = log
         self._providers = recognizers_of(providers)

@@ -44,8 +44,8 @@ class Links:
     """
 
     def __init__(self, last: int) -> None:
-        self.records = 0
-        self.unlinked = 0
+        self.records: int = 0
+        self.unlinked: int = 0
         self._last = last
         self._balance = 0
 
@@ -94,7 +94,7 @@ class Chain:
         cipher: Cipher | None = None,
     ) -> None:
         self.stream = stream
-        self.version = 0
+        self.version: int = 0
         self._hash: str | None = None
         self._links = links
         self._tell = tell
@@ -111,7 +111,8 @@ class Chain:
             self.tell(record, "place", None, out_of_bounds)
             return checked._replace(header=None)
         previous, self._hash = self._hash, checked.header_hash
-        expected, self.version = self.version + 1, version
+        expected = self.version + 1
+        self.version = version
         header = checked.header
         if header is None:
             self._links.add(position, checked.header_hash, _UNREADABLE)

@@ -60,7 +60,7 @@ _COMMANDS: Final[tuple[Callable[..., None], ...]] = (
 _UsageError: Final[type] = typer.BadParameter.__bases__[0]
 _ClickException: Final[type[Exception]] = _UsageError.__bases__[0]
 
-app = typer.Typer(
+app: typer.Typer = typer.Typer(
     name="lifecycle",
     help="The true state of every last mile delivery order.",
     no_args_is_help=True,
@@ -104,11 +104,11 @@ def _guarded(command: Callable[..., None]) -> Callable[..., None]:
     return guarded
 
 
-database = typer.Typer(
+database: typer.Typer = typer.Typer(
     help="Prepare the database.", no_args_is_help=True, pretty_exceptions_enable=False
 )
 
-packages = typer.Typer(invoke_without_command=True, pretty_exceptions_enable=False)
+packages: typer.Typer = typer.Typer(invoke_without_command=True, pretty_exceptions_enable=False)
 
 for _command in _COMMANDS:
     if _command is providers:
@@ -120,7 +120,7 @@ for _command in _COMMANDS:
 database.command("init")(_guarded(init))
 app.add_typer(database, name="db")
 
-key_store = typer.Typer(
+key_store: typer.Typer = typer.Typer(
     help="Look after the keys of an encrypted log.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -136,7 +136,7 @@ _LETTERS: Final[dict[str, Callable[..., None]]] = {
     "delivered": delivered,
     "prune": prune,
 }
-dead_letters = typer.Typer(
+dead_letters: typer.Typer = typer.Typer(
     help="See what was not delivered to subscriptions, and what was.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,

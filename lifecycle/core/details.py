@@ -15,7 +15,7 @@ body spells a field otherwise, or holds it in an inner object, its path says whe
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, get_args
+from typing import Any, ClassVar, get_args
 
 from pydantic import BaseModel, ConfigDict
 
@@ -25,7 +25,7 @@ from lifecycle.errors import InvalidArgumentError
 class Details(BaseModel):
     """What a provider tells about an order; each field is `type | None`, or a model of its own."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True)
 
     def __repr__(self) -> str:
         # The names of the known fields, never their values: a text may hold an address.

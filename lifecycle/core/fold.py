@@ -91,7 +91,7 @@ class Placed(Generic[T]):
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Placed) and self.items == other.items
 
-    __hash__ = None  # type: ignore[assignment]
+    __hash__: None = None  # type: ignore[assignment]
 
 
 class Folding:

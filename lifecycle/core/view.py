@@ -7,7 +7,7 @@ import operator
 from datetime import datetime
 from enum import StrEnum
 from functools import cached_property
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import (
     BaseModel,
@@ -48,12 +48,14 @@ class Verdict(StrEnum):
 class FrozenValue(BaseModel):
     """A value whose repr is ASCII: some letters that others send turn the text beside them."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True)
 
     def __repr__(self) -> str:
         return super().__repr__().encode("ascii", "backslashreplace").decode()
 
-    __str__ = __repr__
+    def __str__(self) -> str:
+        """Return what `repr` returns."""
+        return repr(self)
 
 
 class OrderError(FrozenValue):
@@ -79,7 +81,9 @@ class OrderError(FrozenValue):
             f"correctable={self.correctable}>"
         )
 
-    __str__ = __repr__
+    def __str__(self) -> str:
+        """Return what `repr` returns."""
+        return repr(self)
 
 
 class Step(FrozenValue):
@@ -169,7 +173,7 @@ class HistoryEntry(FrozenValue):
             `replayed` if it is from a recording that told `received_at`, or from the quarantine.
     """
 
-    model_config = ConfigDict(validate_by_name=True, serialize_by_alias=True)
+    model_config: ClassVar[ConfigDict] = ConfigDict(validate_by_name=True, serialize_by_alias=True)
 
     name: str
     kind: Kind

@@ -31,8 +31,8 @@ from lifecycle.log.view_store import Generation, Phase
 try:
     from opentelemetry.metrics import CallbackOptions, Observation, get_meter
     from opentelemetry.trace import Span, Status, StatusCode, get_tracer, use_span
-except ImportError as missing:
-    raise MissingExtraError("telemetry", "opentelemetry-api") from missing
+except ImportError as _missing:
+    raise MissingExtraError("telemetry", "opentelemetry-api") from _missing
 
 NAME: Final = "lifecycle"
 _STORE: Final = "lifecycle.store"

@@ -26,7 +26,7 @@ class AsyncSubscription:
     def __init__(self, subscription: Subscription, handler: AwaitedHandler) -> None:
         check_type("subscription", subscription, Subscription)
         check_callable("handler", handler)
-        self.name = subscription.name
+        self.name: str = subscription.name
         self._subscription = subscription
         self._handler = handler
 

@@ -68,7 +68,7 @@ class Feed:
     def __init__(
         self, log: Log, providers: Mapping[str, Provider], provider: Provider, after: int
     ) -> None:
-        self.position = checked_position("after", after)
+        self.position: int = checked_position("after", after)
         self._log = log
         self._provider = provider
         self._prefix = f"{ORDERS}{provider.name}:"

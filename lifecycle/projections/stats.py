@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from itertools import pairwise
 from math import ceil, inf, log
-from typing import Final
+from typing import ClassVar, Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -39,7 +39,7 @@ class StateStats(BaseModel):
     it came; `p50` and `p95` are quantiles of them in seconds, None where there are none.
     """
 
-    model_config = ConfigDict(frozen=True)
+    model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True)
 
     state: str
     entered: int
@@ -56,7 +56,9 @@ class MoveStats(BaseModel):
     A move that is not `declared` skipped ahead: what lies between was not seen.
     """
 
-    model_config = ConfigDict(frozen=True, validate_by_name=True, serialize_by_alias=True)
+    model_config: ClassVar[ConfigDict] = ConfigDict(
+        frozen=True, validate_by_name=True, serialize_by_alias=True
+    )
 
     from_: str | None = Field(alias="from")
     to: str
@@ -70,7 +72,7 @@ class LogStats(BaseModel):
     `unfoldable` orders are in no other figure: `Orders.find` says why, once it gave the others.
     """
 
-    model_config = ConfigDict(frozen=True)
+    model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True)
 
     provider: str
     definition: str
@@ -89,7 +91,7 @@ class Stays:
     def __init__(self) -> None:
         self._classes: Counter[int] = Counter()
         self._shortest, self._longest = inf, 0.0
-        self.count = 0
+        self.count: int = 0
 
     def add(self, seconds: float) -> None:
         """Count one span of so many seconds."""

@@ -52,11 +52,11 @@ class Subscription:
         *,
         policy: DeliveryPolicy,
     ) -> None:
-        self.name = _checked_name(name)
+        self.name: str = _checked_name(name)
         check_callable("handler", handler)
         self._handler = handler
-        self.dispatcher = Dispatcher(name, store, open_feed, clock, policy=policy)
-        self.dead_letters = DeadLetters(store, clock)
+        self.dispatcher: Dispatcher = Dispatcher(name, store, open_feed, clock, policy=policy)
+        self.dead_letters: DeadLetters = DeadLetters(store, clock)
         self._hung = 0
 
     @property

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice
 from typing import Final, NamedTuple
 
+from lifecycle.core.definition import Definition
 from lifecycle.core.provider import Provider
 from lifecycle.core.view import OrderView
 from lifecycle.errors import PoisonedOrdersError
@@ -78,7 +79,7 @@ class ViewQuery:
         self._fold_cache = fold_cache
         self.provider = provider
         self._until = until
-        self.definition = provider.definition
+        self.definition: Definition = provider.definition
         self.wanted = wanted
         self._poisoned: dict[str, str] = {}
 

@@ -19,8 +19,8 @@ class Graph:
     """The moves that an order can make: first answers only, none in place, none from an end."""
 
     def __init__(self, sketch: Sketch) -> None:
-        self.states = sketch.states
-        self.terminal = sketch.terminal
+        self.states: tuple[str, ...] = sketch.states
+        self.terminal: frozenset[str] = sketch.terminal
         self._ranks = {state: rank for rank, state in enumerate(sketch.states)}
         self.onward: dict[str, list[Row]] = {state: [] for state in sketch.states}
         for row in sketch.answers.values():

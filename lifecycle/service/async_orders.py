@@ -101,7 +101,7 @@ class AsyncOrders(Writes[Awaitable[AsyncReceipt]], ErasesAsync):
         return isinstance(self._service, OrderService)
 
     async def __aenter__(self) -> Self:
-        self.log = await asyncio.to_thread(self._open_log)
+        self.log: Log = await asyncio.to_thread(self._open_log)
         self._service = OrderService(
             self.log, self._providers, self.provider, self._clock, self._overdue_after
         )

@@ -15,7 +15,7 @@ from lifecycle.core.event import Entry, Event, Redriven, Reviewed, Unreadable, s
 from lifecycle.core.fold import Folding
 from lifecycle.core.instant import format_instant
 from lifecycle.core.provider import Provider
-from lifecycle.core.recognizer import recognizer_of, recognizers_of
+from lifecycle.core.recognizer import Recognizer, recognizer_of, recognizers_of
 from lifecycle.core.view import OrderView
 from lifecycle.errors import (
     InvalidArgumentError,
@@ -87,14 +87,14 @@ class OrderService:
         overdue_after: timedelta = OVERDUE_AFTER,
     ) -> None:
         self.log = log
-        self.provider = recognizer_of(provider)
+        self.provider: Recognizer = recognizer_of(provider)
         self._providers = recognizers_of({**providers, self.provider.name: self.provider})
-        self.arrival_reader = ArrivalReader(self._providers, self.provider, clock)
-        self.links = OrderLinks(log, self._providers)
+        self.arrival_reader: ArrivalReader = ArrivalReader(self._providers, self.provider, clock)
+        self.links: OrderLinks = OrderLinks(log, self._providers)
         self._fold_cache = FoldCache(log, self._providers)
-        self.views = StoredViews(log, self._fold_cache, self.provider)
+        self.views: StoredViews = StoredViews(log, self._fold_cache, self.provider)
         self.clock = clock
-        self.erasure = Erasure(log, self.provider, self._fold_cache, clock)
+        self.erasure: Erasure = Erasure(log, self.provider, self._fold_cache, clock)
         self._overdue_after = checked_span(overdue_after)
         self._attention = Attention(log, self._fold_cache, self.provider, self.links)
 

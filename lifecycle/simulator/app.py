@@ -51,9 +51,11 @@ class Simulator:
     ) -> None:
         self._provider = provider
         self._answers = provider.answers
-        self.settings = settings or provider.settings.read(**fields)
+        self.settings: Settings = settings or provider.settings.read(**fields)
         starts_at = self.settings.first_instant(datetime.now(UTC))
-        self.clock = ProviderClock(starts_at, speed=self.settings.speed, monotonic=monotonic)
+        self.clock: ProviderClock = ProviderClock(
+            starts_at, speed=self.settings.speed, monotonic=monotonic
+        )
         self._delivery = CallbackDelivery(provider, self.settings, self.clock)
         self._order_api = OrderApi(provider, self.settings, self.clock, self._delivery)
         self._tokens = Tokens(self.settings)

@@ -38,12 +38,12 @@ class Outgoing:
         self.event = event
         self._stamp = stamp
         self.content = body
-        self.body = encode(body)
+        self.body: bytes = encode(body)
         self.marks = marks
         self.fate: CallbackFate = "pending"
         self.attempts: list[Attempt] = []
-        self.attempted = asyncio.Event()
-        self.overtaken = asyncio.Event()
+        self.attempted: asyncio.Event = asyncio.Event()
+        self.overtaken: asyncio.Event = asyncio.Event()
 
     @property
     def is_held(self) -> bool:
@@ -85,12 +85,14 @@ class CreatedOrder:
         self.plan = plan
         self.way = way
         self.forced_scenarios = forced_scenarios
-        self.events = plan.events
+        self.events: list[PlannedEvent] = plan.events
         made = plan.initial_order
-        self.creation = PlannedEvent(at, provider.status(made), moves=True, order=made, body=None)
+        self.creation: PlannedEvent = PlannedEvent(
+            at, provider.status(made), moves=True, order=made, body=None
+        )
         self.sent: list[Outgoing] = []
         self.resent: list[Outgoing] = []
-        self.first_attempted = asyncio.Event()
+        self.first_attempted: asyncio.Event = asyncio.Event()
         self.task: asyncio.Task[None] | None = None
 
     def order_at(self, now: datetime) -> Body:

@@ -61,7 +61,7 @@ class RunningSimulator:
     def __init__(self, simulator: Simulator, *, host: str = _LOOPBACK, port: int = 0) -> None:
         self.simulator = simulator
         self._listener = _listen(host, port)
-        self.url = _url(self._listener)
+        self.url: str = _url(self._listener)
         self._server = _server(simulator)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, name="simulator", daemon=True)

@@ -31,7 +31,7 @@ class Settings(BaseModel):
     real one. A provider derives its own from these, and says in `scenarios` which there are.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True, extra="forbid")
 
     scenarios: ClassVar[Mapping[str, Scenario]] = {}
     fetches_token: ClassVar[bool] = True

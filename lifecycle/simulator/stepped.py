@@ -31,8 +31,8 @@ class SteppedPlan:
     def __init__(
         self, bodies: Bodies, wanted: PlanRequest, names: tuple[str, ...], seed: str
     ) -> None:
-        self.order_id = wanted.order_id
-        self.initial_order = bodies.order(self.order_id, bodies.birth)
+        self.order_id: str = wanted.order_id
+        self.initial_order: dict[str, Any] = bodies.order(self.order_id, bodies.birth)
         self._bodies = bodies
         self._number = wanted.number
         self.events: list[PlannedEvent] = []

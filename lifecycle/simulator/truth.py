@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -12,7 +12,7 @@ CallbackFate = Literal["pending", "acknowledged", "given_up", "lost"]
 
 
 class _TruthModel(BaseModel):
-    model_config = ConfigDict(frozen=True)
+    model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}>"

@@ -33,7 +33,7 @@ class FixedClock:
     """A clock for `connect(url, clock=...)` that stands still until it is advanced."""
 
     def __init__(self, at: Time = STARTS_AT) -> None:
-        self.now = moment(at)
+        self.now: datetime = moment(at)
 
     def __call__(self) -> datetime:
         """Return the current time of the clock."""

@@ -28,7 +28,7 @@ class CoverageReport:
     """
 
     def __init__(self, config: pytest.Config, least: float | None) -> None:
-        self.coverage = Coverage()
+        self.coverage: Coverage = Coverage()
         self._config = config
         self._least = least
         self._open = ExitStack()

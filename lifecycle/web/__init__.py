@@ -24,8 +24,8 @@ from lifecycle.errors import MissingExtraError
 try:
     import jinja2  # noqa: F401 - told here, before a part of it is missing
     import starlette  # noqa: F401 - as above
-except ModuleNotFoundError as missing:
-    raise MissingExtraError("web", missing.name or "starlette") from None
+except ModuleNotFoundError as _missing:
+    raise MissingExtraError("web", _missing.name or "starlette") from None
 
 from lifecycle.service.view_keeper import keep_views
 from lifecycle.web.access import Access, TrustedHeader

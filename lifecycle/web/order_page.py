@@ -91,10 +91,10 @@ class OrderAt:
         self.stored: list[StoredEvent] = list(source.events(name))
         if not self.stored:
             raise UnknownOrderError(*name)
-        self.last = len(self.stored)
-        self.version = self.last if version is None else min(max(version, 1), self.last)
-        self.is_back = self.version < self.last
-        self.position = self.stored[self.version - 1].position
+        self.last: int = len(self.stored)
+        self.version: int = self.last if version is None else min(max(version, 1), self.last)
+        self.is_back: bool = self.version < self.last
+        self.position: int = self.stored[self.version - 1].position
         until = self.position if self.is_back else None
         self.view, self.history = seen_at_once(self.orders, name.order_id, log_at=until)
 

@@ -207,7 +207,7 @@ class HttpClient(_Connected):
         transport: SyncTransport | None = None,
         **pacing: Unpack[Pacing],
     ) -> None:
-        self.base_url = checked_url("base_url", base_url, secure=transport is None)
+        self.base_url: str = checked_url("base_url", base_url, secure=transport is None)
         self._http = SyncHttp(transport, _timeout(pacing))
         self._connect(authorize, self._http, pacing)
 
@@ -252,7 +252,7 @@ class AsyncHttpClient(_Connected):
         transport: AsyncTransport | None = None,
         **pacing: Unpack[Pacing],
     ) -> None:
-        self.base_url = checked_url("base_url", base_url, secure=transport is None)
+        self.base_url: str = checked_url("base_url", base_url, secure=transport is None)
         self._http = AsyncHttp(transport, _timeout(pacing))
         self._connect(authorize, self._http, pacing)
 

@@ -11,7 +11,7 @@ import logging
 import ssl
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
@@ -83,7 +83,7 @@ class _Timeouts:
 
     def __init__(self, timeout: float) -> None:
         connect = min(_CONNECT_SECONDS, timeout)
-        self.longest_seconds = timeout + connect
+        self.longest_seconds: float = timeout + connect
         self._extensions = {
             "timeout": {"connect": connect, "read": timeout, "write": timeout, "pool": timeout}
         }
@@ -107,8 +107,8 @@ class SyncHttp(_Timeouts):
     def __init__(self, transport: SyncTransport | None, timeout: float) -> None:
         super().__init__(timeout)
         self._transport = transport or httpx2.HTTPTransport(verify=_trusted(), limits=_limits())
-        self.lock = threading.Lock()
-        self.sleep = time.sleep
+        self.lock: threading.Lock = threading.Lock()
+        self.sleep: Callable[[float], None] = time.sleep
 
     def exchange(self, call: Call) -> Answer | Failure:
         """Make one exchange, and return its `Answer` or its `Failure`."""
@@ -146,8 +146,8 @@ class AsyncHttp(_Timeouts):
         self._transport = transport or httpx2.AsyncHTTPTransport(
             verify=_trusted(), limits=_limits()
         )
-        self.lock = asyncio.Lock()
-        self.sleep = asyncio.sleep
+        self.lock: asyncio.Lock = asyncio.Lock()
+        self.sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 
     async def exchange(self, call: Call) -> Answer | Failure:
         """Make one exchange, and return its `Answer` or its `Failure`."""

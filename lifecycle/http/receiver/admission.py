@@ -32,8 +32,8 @@ class Usage:
     __slots__ = ("bytes", "waiting")
 
     def __init__(self) -> None:
-        self.waiting = 0
-        self.bytes = 0
+        self.waiting: int = 0
+        self.bytes: int = 0
 
 
 class Admission:

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from lifecycle.http.flow import run_async
-from lifecycle.http.receiver.admission import NotAdmittedError, Ticket
+from lifecycle.http.receiver.admission import Admission, NotAdmittedError, Ticket
 from lifecycle.http.receiver.change_notifier import ChangeNotifier, OnChange
 from lifecycle.http.receiver.fair_queue import FairQueue, QueueTimeoutError
 from lifecycle.http.receiver.gate import Gate
@@ -51,10 +51,10 @@ class AsyncReceiver:
     ) -> None:
         self.orders = orders
         self.gate = gate
-        self.limits = limits or ReceiverLimits()
+        self.limits: ReceiverLimits = limits or ReceiverLimits()
         self._flow = RequestFlow(gate, routes or Routes(), self.limits, may_record)
-        self.admission = self._flow.admission
-        self.health = Health(self.admission, self.limits)
+        self.admission: Admission = self._flow.admission
+        self.health: Health = Health(self.admission, self.limits)
         self._notifier = ChangeNotifier(on_change, self.limits.waiting)
         self._recording: set[asyncio.Task[Receipt]] = set()
         self._costly_queue = FairQueue()

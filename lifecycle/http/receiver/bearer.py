@@ -44,8 +44,8 @@ class BearerTokens:
         token_lifetime: timedelta = LIFETIME,
         clock_leeway: timedelta = LEEWAY,
     ) -> None:
-        self.tokens = Tokens(signing_keys, token_lifetime, clock_leeway)
-        self.secrets = GuardedClients(clients)
+        self.tokens: Tokens = Tokens(signing_keys, token_lifetime, clock_leeway)
+        self.secrets: GuardedClients = GuardedClients(clients)
         self._log = LimitedLogger(LOG)
 
     @classmethod

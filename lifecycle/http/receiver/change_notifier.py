@@ -54,7 +54,7 @@ class ChangeNotifier:
         self._capacity = capacity
         self._waiting: deque[Receipt] = deque()
         self._worker: asyncio.Task[None] | None = None
-        self.dropped = 0
+        self.dropped: int = 0
         self._log = LimitedLogger(LOG)
 
     def put(self, receipt: Receipt) -> None:

@@ -19,7 +19,7 @@ class GuardedClients:
 
     def __init__(self, clients: Mapping[str, Secrets]) -> None:
         self._clients = Clients(clients)
-        self.guesses = Guesses()
+        self.guesses: Guesses = Guesses()
 
     def __contains__(self, client_id: object) -> bool:
         return client_id in self._clients

@@ -20,8 +20,8 @@ from lifecycle.service.receipt import Receipt
 try:
     from prometheus_client import CollectorRegistry, Counter, Gauge
     from prometheus_client.exposition import choose_encoder
-except ImportError as missing:
-    raise MissingExtraError("metrics", "prometheus-client") from missing
+except ImportError as _missing:
+    raise MissingExtraError("metrics", "prometheus-client") from _missing
 
 FRESH_FOR: Final = 30.0
 

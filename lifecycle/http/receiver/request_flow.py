@@ -100,8 +100,8 @@ class RequestFlow:
         self._gate = gate
         self._limits = limits
         self._may_record = may_record
-        self.admission = Admission(limits, len(gate.clients))
-        self.log = LimitedLogger(LOG)
+        self.admission: Admission = Admission(limits, len(gate.clients))
+        self.log: LimitedLogger = LimitedLogger(LOG)
         self._pattern = routes.pattern()
         self._handshake = routes.handshake
         methods = ("POST",) if routes.handshake is None else ("POST", "GET")

@@ -20,7 +20,7 @@ class _SecretGate:
     """Decides by the head alone."""
 
     def __init__(self, clients: Mapping[str, Secrets]) -> None:
-        self.secrets = GuardedClients(clients)
+        self.secrets: GuardedClients = GuardedClients(clients)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} for {len(self.clients)} clients>"

@@ -10,7 +10,7 @@ from typing import Any
 from lifecycle.errors import RequestBodyError
 from lifecycle.http.body import read_body
 from lifecycle.http.flow import run
-from lifecycle.http.receiver.admission import NotAdmittedError
+from lifecycle.http.receiver.admission import Admission, NotAdmittedError
 from lifecycle.http.receiver.change_notifier import OnChange, call_on_change
 from lifecycle.http.receiver.gate import Gate
 from lifecycle.http.receiver.health import Health
@@ -43,10 +43,10 @@ class SyncReceiver:
     ) -> None:
         self.orders = orders
         self.gate = gate
-        self.limits = limits or ReceiverLimits()
+        self.limits: ReceiverLimits = limits or ReceiverLimits()
         self._flow = RequestFlow(gate, routes or Routes(), self.limits, may_record)
-        self.admission = self._flow.admission
-        self.health = Health(self.admission, self.limits)
+        self.admission: Admission = self._flow.admission
+        self.health: Health = Health(self.admission, self.limits)
         self._on_change = on_change
         self._turn = Lock()
 

@@ -75,7 +75,7 @@ class Tokens:
         if not timedelta(0) <= leeway <= _MOST_LEEWAY:
             raise InvalidArgumentError("clock_leeway", "from nothing to five minutes")
         self._leeway = leeway.total_seconds()
-        self.seconds = int(lifetime.total_seconds())
+        self.seconds: int = int(lifetime.total_seconds())
         self._keys: Mapping[str, bytes] = {_name_of(key): key for key in raw}
         self._signer = _name_of(raw[0])
         self._verified: dict[bytes, tuple[str, float]] = {}

@@ -44,9 +44,9 @@ class Connections:
     """The open connections of one event loop, idle longest first."""
 
     def __init__(self, limits: ServerLimits) -> None:
-        self.most = limits.most_connections()
-        self.log = LimitedLogger(LOG)
-        self.held_bytes = 0
+        self.most: int = limits.most_connections()
+        self.log: LimitedLogger = LimitedLogger(LOG)
+        self.held_bytes: int = 0
         self._most_held = limits.held_bytes
         self._unknown: OrderedDict[Connection, None] = OrderedDict()
         self._known: OrderedDict[Connection, None] = OrderedDict()

@@ -18,8 +18,8 @@ from lifecycle.http.server.limits import ACCEPTED_AT_ONCE, ServerLimits
 try:
     import httptools  # noqa: F401 - uvicorn would do without it
     from uvicorn import Config, Server
-except ModuleNotFoundError as missing:
-    raise MissingExtraError("http", missing.name or "uvicorn") from None
+except ModuleNotFoundError as _missing:
+    raise MissingExtraError("http", _missing.name or "uvicorn") from None
 
 from lifecycle.http.server.protocol import STATE, GuardedProtocol
 

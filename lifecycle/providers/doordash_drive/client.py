@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Mapping
-from typing import Any, Final, TypeVar
+from typing import Any, ClassVar, Final, TypeVar
 
 from lifecycle.errors import MissingExtraError
 from lifecycle.http import client as http
@@ -26,7 +26,8 @@ def create_request(order_id: str, fields: Mapping[str, Any]) -> JsonRequest:
 class DriveCalls(http.OrderCalls[R]):
     """The calls, written once; a delivery that a Dasher has is canceled no more."""
 
-    orders, cancels = "deliveries", ("PUT", "cancel")
+    orders = "deliveries"
+    cancels: ClassVar[tuple[str, ...]] = ("PUT", "cancel")
 
 
 class Client(http.HttpClient, DriveCalls[http.Answer]):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable
-from typing import Final, TypeVar, Unpack
+from typing import ClassVar, Final, TypeVar, Unpack
 
 from lifecycle.core.strict_json import object_in
 from lifecycle.http.client import (
@@ -33,7 +33,7 @@ class InstacartCalls(Calls[R]):
     Each raises a `ProviderError` if no answer came, or no token.
     """
 
-    context_arguments = frozenset({"user_id"})
+    context_arguments: ClassVar[frozenset[str]] = frozenset({"user_id"})
 
     _endpoint: Endpoint
 

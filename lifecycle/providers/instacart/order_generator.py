@@ -30,9 +30,9 @@ class OrderGenerator:
     ) -> None:
         self.random = random
         self.order_id = order_id
-        self.at = at
+        self.at: datetime = at
         self.flat = flat
-        self.status = "requested"
+        self.status: str = "requested"
         self.recordings: list[Recording] = []
         drawn = f"{1000 + random.randrange(40)}"
         self._store = store or drawn

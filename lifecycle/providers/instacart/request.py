@@ -14,7 +14,7 @@ import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final
 
 from pydantic import (
     AfterValidator,
@@ -95,7 +95,9 @@ When = Annotated[AwareDatetime, PlainSerializer(format_instant, when_used="json"
 class _Fields(BaseModel):
     """Fields of a request: frozen, strictly typed, shown by name and never by value."""
 
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", hide_input_in_errors=True)
+    model_config: ClassVar[ConfigDict] = ConfigDict(
+        frozen=True, strict=True, extra="forbid", hide_input_in_errors=True
+    )
 
     if not TYPE_CHECKING:  # the fields themselves are the signature
 

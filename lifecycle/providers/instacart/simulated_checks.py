@@ -24,7 +24,7 @@ NO_CAPACITY: Final = (
     FieldError("service_option_hold_id", "Requested delivery window not available at this store"),
 )
 REPEATED: Final = (FieldError("order_id", "has already been taken"),)
-FORCED_ERRORS: Final = {
+FORCED_ERRORS: Final[Mapping[str, tuple[FieldError, ...]]] = {
     "bad-address": BAD_ADDRESS,
     "bad-fields": BAD_FIELDS,
     "unknown-store": UNKNOWN_STORE,

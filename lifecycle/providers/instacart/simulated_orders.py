@@ -39,7 +39,7 @@ class Planner(OrderGenerator):
         self._event_name = "created"
         self.status = "created"
         self.events: list[PlannedEvent] = []
-        self.initial_order = self.partial_order()
+        self.initial_order: dict[str, Any] = self.partial_order()
 
     def wait(self, least: float, most: float) -> None:
         """Move the clock on, to a whole second."""
@@ -55,7 +55,7 @@ class Planner(OrderGenerator):
     def enter(self, status: str, **fields: object) -> None:
         """Plan a state and its callback, in the shape that this account gets."""
         if self._mixed:
-            self.flat = self.chance(0.5)
+            self.flat: bool = self.chance(0.5)
         self._reason = {k: v for k, v in fields.items() if k == "cancellation_reason"}
         self._event_name = status
         super().enter(status, **fields)
@@ -71,7 +71,7 @@ class Planner(OrderGenerator):
     ) -> PlannedEvent:
         """Return an event that the retailer caused; `current` is the order object before it."""
         order = {**current, "status": status, **fields}
-        self.at = at.replace(microsecond=0)
+        self.at: datetime = at.replace(microsecond=0)
         body = order if self.flat else self.envelope(status, **fields)
         return PlannedEvent(self.at, status, moves=True, order=order, body=body)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Mapping
-from typing import Any, Final, TypeVar
+from typing import Any, ClassVar, Final, TypeVar
 
 from lifecycle.core.strict_json import object_in
 from lifecycle.http import client as http
@@ -24,7 +24,9 @@ def create_request(order_id: str, fields: Mapping[str, Any]) -> JsonRequest:
 class DirectCalls(http.OwnIdCalls[R]):
     """The calls, written once; a delivery that was picked up is canceled no more."""
 
-    orders, cancels, detail = "deliveries", ("POST", "cancel"), "delivery_id"
+    orders = "deliveries"
+    cancels: ClassVar[tuple[str, ...]] = ("POST", "cancel")
+    detail = "delivery_id"
 
     def is_absent(self, answer: http.Answer) -> bool:
         """Tell whether the provider answered that it has no such delivery."""
