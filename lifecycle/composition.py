@@ -22,7 +22,6 @@ from lifecycle.errors import (
     StoreUrlError,
 )
 from lifecycle.log.contract import Guarded, Log, Setting
-from lifecycle.log.encryption_check import NO_KEYS_GIVEN, check_form
 from lifecycle.log.key_store import KeyStore
 from lifecycle.registry import chosen_provider, rules_of
 from lifecycle.service.attention import OVERDUE_AFTER, reviews_in, unreviewed_feeds
@@ -230,6 +229,8 @@ def _give_keys(log: EventLog, url: str, keys: Keys, *, create: bool, needs_keys:
     if keys is None and is_encrypted is not False:
         keys = _keys_beside(url)
     if is_encrypted is not None and (needs_keys or keys is not None):
+        from lifecycle.log.encryption_check import check_form
+
         check_form(log.url, is_encrypted=is_encrypted, has_keys=keys is not None)
     if keys is None:
         return
@@ -248,6 +249,8 @@ def rotate_master_key(url: str, keys: str | None) -> int:
     Raises:
         KeyStoreError: it has no key store of ours, or that cannot be used.
     """
+    from lifecycle.log.encryption_check import NO_KEYS_GIVEN
+
     with closing(_open_store(url, create=False, clock=_now)) as log:
         named = keys or _keys_beside(url)
         if named is None or log.is_encrypted() is False:

@@ -253,9 +253,7 @@ class NoTokenError(ProviderError):
         super().__init__("token", found)
         self.http_status = http_status
         self.code = code
-        self.temporary: bool = (
-            http_status is None or http_status in {408, 429} or http_status >= 500
-        )
+        self.temporary: bool = http_status in {None, 408, 429} or (http_status or 0) >= 500
         advice = "try again" if self.temporary else "check client id, secret and token URL"
         self.args: tuple[str] = (f"the token endpoint gave no token: {found}; {advice}",)
 
@@ -352,8 +350,7 @@ class UnknownKeyError(StoredFormatError):
     """The key store does not know the key of a record's body; or, `foreign`, has another."""
 
     def __init__(self, stream: str, version: int, key_id: str, *, foreign: bool = False) -> None:
-        self.key_id = key_id
-        self.foreign = foreign
+        self.key_id, self.foreign = key_id, foreign
         found, advice = f"the key store does not know its key {key_id!a}", "restore the key store"
         if foreign:
             found, advice = f"its key {key_id!a} is that of another log", "use its own key store"

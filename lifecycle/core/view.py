@@ -55,7 +55,7 @@ class FrozenValue(BaseModel):
 
     def __str__(self) -> str:
         """Return what `repr` returns."""
-        return repr(self)
+        return self.__repr__()
 
 
 class OrderError(FrozenValue):
@@ -83,7 +83,7 @@ class OrderError(FrozenValue):
 
     def __str__(self) -> str:
         """Return what `repr` returns."""
-        return repr(self)
+        return self.__repr__()
 
 
 class Step(FrozenValue):
