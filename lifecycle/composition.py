@@ -23,6 +23,7 @@ from lifecycle.errors import (
 )
 from lifecycle.log.contract import Guarded, Log, Setting
 from lifecycle.log.key_store import KeyStore
+from lifecycle.log.partitioned import PartitionedLog, refuse_keys
 from lifecycle.registry import chosen_provider, rules_of
 from lifecycle.service.attention import OVERDUE_AFTER, reviews_in, unreviewed_feeds
 from lifecycle.service.orders import Orders
@@ -188,8 +189,14 @@ def _anomalies(log: Log, providers: Mapping[str, Provider]) -> dict[str, int]:
     return counts
 
 
-def _open_store(url: str, *, create: bool, clock: Clock) -> EventLog:
+def _open_store(url: str, *, create: bool, clock: Clock) -> EventLog | PartitionedLog:
     check_type("url", url, str)
+    if url.startswith("nats:"):
+        return _open_jetstream(url, create=create, clock=clock)
+    return _open_alone(url, create=create, clock=clock)
+
+
+def _open_alone(url: str, *, create: bool, clock: Clock) -> EventLog:
     scheme, separator, rest = url.partition(":")
     if scheme == "memory" and separator and rest in ("", "//"):
         from lifecycle.log.stores.memory.log import MemoryLog
@@ -204,27 +211,27 @@ def _open_store(url: str, *, create: bool, clock: Clock) -> EventLog:
             from lifecycle.log.stores.postgres.log import PostgresLog
 
         return PostgresLog(url, create=create, clock=clock)
-    if scheme == "nats":
-        return _open_jetstream(url, create=create, clock=clock)
     raise StoreUrlError(
         url, "sqlite:///file.db, postgresql://host/database, nats://host/NAME?beside=… or memory:"
     )
 
 
-def _open_jetstream(url: str, *, create: bool, clock: Clock) -> EventLog:
+def _open_jetstream(url: str, *, create: bool, clock: Clock) -> EventLog | PartitionedLog:
     with _from_extra("nats", "nats-py"):
-        from lifecycle.log.stores.jetstream.log import JetStreamLog
-        from lifecycle.log.stores.jetstream.url import parse_url
+        from lifecycle.log.stores.jetstream.log import opened
 
-    target = parse_url(url)
-    beside = _open_store(target.beside, create=create, clock=clock)
-    return JetStreamLog(target, beside, create=create, clock=clock)
+    return opened(url, partial(_open_alone, create=create, clock=clock), create=create, clock=clock)
 
 
-def _give_keys(log: EventLog, url: str, keys: Keys, *, create: bool, needs_keys: bool) -> None:
+def _give_keys(
+    log: EventLog | PartitionedLog, url: str, keys: Keys, *, create: bool, needs_keys: bool
+) -> None:
     """Have a log encrypt and decrypt, if that is how it is stored; finish what was being erased."""
     if not isinstance(keys, str | KeyStore | None):
         raise InvalidArgumentError("keys", "the name of a key store, a KeyStore, or None")
+    if isinstance(log, PartitionedLog) or not log.takes_keys:
+        refuse_keys(log.url, keys)
+        return
     is_encrypted = log.is_encrypted()
     if keys is None and is_encrypted is not False:
         keys = _keys_beside(url)
@@ -252,6 +259,8 @@ def rotate_master_key(url: str, keys: str | None) -> int:
     from lifecycle.log.encryption_check import NO_KEYS_GIVEN
 
     with closing(_open_store(url, create=False, clock=_now)) as log:
+        if isinstance(log, PartitionedLog):
+            raise KeyStoreError(log.url, _HAS_NONE)
         named = keys or _keys_beside(url)
         if named is None or log.is_encrypted() is False:
             raise KeyStoreError(log.url, NO_KEYS_GIVEN if log.is_encrypted() else _HAS_NONE)

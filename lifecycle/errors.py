@@ -23,6 +23,7 @@ LifecycleError
     ├── StoreMissingError     there is no log at this URL
     ├── StoreUnavailableError the store cannot be reached or does not answer
     │   └── KeyStoreError     the keys of a log are missing, or of no use
+    ├── PartitionedLogError   it goes by position, and the log has several partitions
     ├── StoreClosedError      the log was closed
     ├── VersionConflictError  the order moved on since the caller read it
     ├── OtherRecordsError     a log to copy to holds other records
@@ -136,8 +137,7 @@ class OpenedElsewhereError(LifecycleError, RuntimeError):
     """A store was opened in one process and used in a fork of it."""
 
     def __init__(self, opened_in: int, used_in: int) -> None:
-        self.opened_in = opened_in
-        self.used_in = used_in
+        self.opened_in, self.used_in = opened_in, used_in
         super().__init__(
             f"the log was opened in process {opened_in} and used in its fork {used_in}; "
             "connect again after the fork"
@@ -150,9 +150,8 @@ class MissingExtraError(LifecycleError, ImportError):
     def __init__(self, extra: str, package: str) -> None:
         self.extra = extra
         self.package = package
-        super().__init__(
-            f"package {package!a} is not installed; run: pip install 'order-lifecycle[{extra}]'"
-        )
+        told = f"package {package!a} is not installed; run: pip install 'order-lifecycle[{extra}]'"
+        super().__init__(told)
 
 
 class LostWorkerError(LifecycleError, RuntimeError):
@@ -200,9 +199,8 @@ class NotFoldedError(LifecycleError, RuntimeError):
     """A receipt of async orders was asked for its change or its view before they were awaited."""
 
     def __init__(self) -> None:
-        super().__init__(
-            "the order is not folded yet; use: await receipt.folded(), then change and view"
-        )
+        told = "the order is not folded yet; use: await receipt.folded(), then change and view"
+        super().__init__(told)
 
 
 class RequestBodyError(LifecycleError, ValueError):
@@ -298,6 +296,15 @@ class KeyStoreError(StoreUnavailableError):
     """The keys of a log are missing, or cannot be read or kept; `found` says why."""
 
 
+class PartitionedLogError(StoreError):
+    """What was asked for goes by position, and each partition of this log has its own."""
+
+    def __init__(self, store: str, partitions: int) -> None:
+        self.store, self.partitions = store, partitions
+        found = f"store {store!a} has {partitions} partitions, and this goes by position in each"
+        super().__init__(f"{found}; add partition=N to the URL, N from 0 to {partitions - 1}")
+
+
 class StoreClosedError(StoreError):
     """The log was closed before this call."""
 
@@ -313,9 +320,8 @@ class VersionConflictError(StoreError):
         self.stream = stream
         self.found = found
         self.expected = expected
-        super().__init__(
-            f"{stream!a} is at version {found}, expected {expected}; read it again and retry"
-        )
+        told = f"{stream!a} is at version {found}, expected {expected}; read it again and retry"
+        super().__init__(told)
 
 
 class OtherRecordsError(StoreError):
@@ -326,8 +332,7 @@ class OtherRecordsError(StoreError):
 
     def __init__(self, store: str, stream: str, version: int) -> None:
         self.store = store
-        self.stream = stream
-        self.version = version
+        self.stream, self.version = stream, version
         super().__init__(
             f"store {store!a} holds other records than the log to copy, the first is record "
             f"{version} of {stream!a}; expected none, or an earlier copy: choose another store"
@@ -341,9 +346,8 @@ class StoredFormatError(StoreError):
         self.stream = stream
         self.version = version
         self.found = found
-        super().__init__(
-            f"record {version} of {stream!a} cannot be read: {found}; run: lifecycle verify"
-        )
+        told = f"record {version} of {stream!a} cannot be read: {found}; run: lifecycle verify"
+        super().__init__(told)
 
 
 class UnknownKeyError(StoredFormatError):
@@ -365,10 +369,8 @@ class PoisonedOrdersError(StoreError):
     """
 
     def __init__(self, provider: str, count: int, order_id: str, found: str) -> None:
-        self.provider = provider
-        self.count = count
-        self.order_id = order_id
-        self.found = found
+        self.provider, self.count = provider, count
+        self.order_id, self.found = order_id, found
         more = f" and {count - 1} more" if count > 1 else ""
         super().__init__(
             f"order {order_id!a} of {provider!a}{more} cannot be folded: {found}; "
@@ -382,9 +384,8 @@ class NoViewsError(StoreError):
     def __init__(self, provider: str, found: str) -> None:
         self.provider = provider
         self.found = found
-        super().__init__(
-            f"no stored views of {provider!a}: {found}; run: lifecycle views --rebuild"
-        )
+        told = f"no stored views of {provider!a}: {found}; run: lifecycle views --rebuild"
+        super().__init__(told)
 
 
 class ViewsLagError(StoreError, TimeoutError):
@@ -392,8 +393,7 @@ class ViewsLagError(StoreError, TimeoutError):
 
     def __init__(self, provider: str, reached: int, expected: int) -> None:
         self.provider = provider
-        self.reached = reached
-        self.expected = expected
+        self.reached, self.expected = reached, expected
         super().__init__(
             f"the stored views of {provider!a} reached position {reached}, expected {expected}; "
             "run: lifecycle views --follow"

@@ -29,17 +29,40 @@ class NatsServer:
     """One running server; `stop` and `start` as often as one likes."""
 
     def __init__(
-        self, folder: Path, *, sync: str = "always", payload: str = "17MB", extra: str = ""
+        self,
+        folder: Path,
+        *,
+        sync: str = "always",
+        payload: str = "17MB",
+        store: str = "",
+        extra: str = "",
     ) -> None:
         self.folder = folder
         self.port, self.monitoring = free_port(), free_port()
         self._process: subprocess.Popen[bytes] | None = None
+        self._settings = {"sync": sync, "payload": payload, "store": store, "extra": extra}
         self._config = folder / "nats.conf"
+        self.configure()
+
+    def configure(self, **settings: str) -> None:
+        """Write the configuration anew, with other settings, for the next start."""
+        self._settings |= settings
+        sync, payload, store, extra = self._settings.values()
         self._config.write_text(
             f"listen: 127.0.0.1:{self.port}\nhttp: 127.0.0.1:{self.monitoring}\n"
             f"max_payload: {payload}\n"
-            f'jetstream {{ store_dir: "{folder}/js", sync_interval: {sync} }}\n{extra}\n'
+            f'jetstream {{ store_dir: "{self.store}", sync_interval: {sync}, {store} }}\n{extra}\n'
         )
+
+    @property
+    def store(self) -> Path:
+        """Where it keeps its streams."""
+        return self.folder / "js"
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether it does not run."""
+        return self._process is None
 
     @property
     def pid(self) -> int:
@@ -54,11 +77,11 @@ class NatsServer:
         """Return the URL of a log that nobody has used yet."""
         return self.url(new_name(), **parameters)
 
-    def start(self) -> Self:
-        """Start, and wait until the server takes connections."""
+    def start(self, *before: str) -> Self:
+        """Start, with a command `before` it, and wait until the server takes connections."""
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
-                [Path(sys.executable).with_name("nats-server"), "-c", self._config],
+                [*before, Path(sys.executable).with_name("nats-server"), "-c", self._config],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -116,3 +139,47 @@ def running(**settings: str) -> Iterator[NatsServer]:
             yield server
         finally:
             server.stop()
+
+
+class NatsCluster:
+    """Servers on loopback that hold each stream together; each stops and starts as one likes."""
+
+    def __init__(self, folder: Path, size: int = 3, **settings: str) -> None:
+        self.folder = folder
+        ports = [free_port() for _ in range(size)]
+        routes = ", ".join(f'"nats://127.0.0.1:{port}"' for port in ports)
+        self.servers = []
+        for number, port in enumerate(ports, 1):
+            own = folder / f"n{number}"
+            own.mkdir()
+            cluster = f'name: c, listen: "127.0.0.1:{port}", routes: [{routes}]'
+            joined = f"server_name: n{number}\ncluster {{ {cluster} }}"
+            self.servers.append(NatsServer(own, extra=joined, **settings))
+
+    def start(self) -> Self:
+        """Start those that do not run."""
+        for server in self.servers:
+            if server.is_stopped:
+                server.start()
+        return self
+
+    def stop(self) -> None:
+        """Kill all of them."""
+        for server in self.servers:
+            server.stop()
+
+    def url(self, name: str, **parameters: object) -> str:
+        """Return the URL of a log on all of them."""
+        return url_of(self.servers, name, **parameters)
+
+
+@contextmanager
+def running_cluster(**settings: str) -> Iterator[NatsCluster]:
+    """Start three servers of one's own."""
+    memory = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as folder:
+        cluster = NatsCluster(Path(folder), **settings)
+        try:
+            yield cluster.start()
+        finally:
+            cluster.stop()

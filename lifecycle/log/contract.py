@@ -248,6 +248,15 @@ class Log(Protocol):
         """Which orders the provider's own ids were said to be of."""
         ...
 
+    @property
+    def partitions(self) -> Sequence[Log]:
+        """The logs that it consists of, each with positions of its own; itself where it is one."""
+        ...
+
+    def holding(self, stream: str) -> Log:
+        """Return the one among `partitions` that a stream lies in."""
+        ...
+
     def index_links(self) -> None:
         """Add to the index what it lacks of the links that the log holds; reads all of the log."""
         ...

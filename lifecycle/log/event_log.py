@@ -73,7 +73,12 @@ class Watched(Protocol):
 
 
 class EventLog:
-    """A `Log` on a recorder; a call is tried again for `retry_timeout` seconds."""
+    """A `Log` on a recorder; a call is tried again for `retry_timeout` seconds.
+
+    `takes_keys` is false where an erased order could not be told from a key that is lost.
+    """
+
+    takes_keys = True
 
     def __init__(
         self,
@@ -108,6 +113,16 @@ class EventLog:
     def url(self) -> str:
         """Where the log lies, without secrets."""
         return self._recorder.url
+
+    @property
+    def partitions(self) -> Sequence[Self]:
+        """Itself: it has one order of recording."""
+        return (self,)
+
+    def holding(self, stream: str) -> Self:
+        """Return itself."""
+        del stream
+        return self
 
     @property
     def gapless(self) -> bool:

@@ -24,8 +24,9 @@ from typing import Any, Final, Self
 from weakref import WeakSet
 
 from lifecycle.errors import LifecycleError, MissingExtraError
-from lifecycle.log.contract import Append
+from lifecycle.log.contract import Append, Log
 from lifecycle.log.event_log import EventLog
+from lifecycle.log.partitioned import PartitionedLog
 from lifecycle.log.view_store import Generation, Phase
 
 try:
@@ -54,7 +55,7 @@ class Telemetry:
     """What watches one log; see `observe`."""
 
     def __init__(
-        self, log: EventLog, providers: Iterable[str], dead_letters: Count, anomalies: Count
+        self, log: Log, providers: Iterable[str], dead_letters: Count, anomalies: Count
     ) -> None:
         self.log = log
         self.dead_letters = dead_letters
@@ -68,7 +69,12 @@ class Telemetry:
         return _Watched(self.store, entries)
 
 
-def observe(log: EventLog, providers: Iterable[str], dead_letters: Count, anomalies: Count) -> None:
+def observe(
+    log: EventLog | PartitionedLog,
+    providers: Iterable[str],
+    dead_letters: Count,
+    anomalies: Count,
+) -> None:
     """Have the appends of a log traced and measured, and its lags with the views of `providers`.
 
     `dead_letters` counts by subscription, `anomalies` by provider.

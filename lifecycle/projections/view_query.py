@@ -10,6 +10,7 @@ stored, where they are of another definition, or where they are too far behind t
 
 from __future__ import annotations
 
+import heapq
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice
@@ -20,6 +21,7 @@ from lifecycle.core.provider import Provider
 from lifecycle.core.view import OrderView
 from lifecycle.errors import PoisonedOrdersError
 from lifecycle.log.contract import Log
+from lifecycle.log.log_time import LogTime, last_position
 from lifecycle.log.stored_erasures import stream_about
 from lifecycle.log.view_store import (
     Conditions,
@@ -162,6 +164,47 @@ class ViewQuery:
         while page := [name.removeprefix(prefix) for name in islice(streams, ORDERS_AT_ONCE)]:
             found = self.folded(page)
             yield self._fitting(found[order_id] for order_id in page if order_id in found)
+
+
+def searched(
+    log: Log, fold_cache: FoldCache, provider: Provider, wanted: Conditions, log_at: LogTime | None
+) -> Iterator[list[OrderView]]:
+    """Yield the views of all partitions of a log for which every condition holds, by order id."""
+    parts = log.partitions
+    if len(parts) > 1 and (wanted.anomalies or isinstance(log_at, int)):
+        log.last_position()  # refuses: a position, and what was reviewed, are those of one
+    return _merged(
+        [
+            ViewQuery(part, fold_cache, provider, wanted, until=last_position(part, log_at)).pages()
+            for part in parts
+        ]
+    )
+
+
+def _merged(searches: Sequence[Iterator[list[OrderView]]]) -> Iterator[list[OrderView]]:
+    """Yield what several searches find, each of other orders, in the order of their ids.
+
+    Raises:
+        PoisonedOrdersError: some orders cannot be folded; raised after all others came.
+    """
+    if len(searches) == 1:
+        yield from searches[0]
+        return
+    poisoned: list[PoisonedOrdersError] = []
+
+    def views(search: Iterator[list[OrderView]]) -> Iterator[OrderView]:
+        try:
+            yield from chain.from_iterable(search)
+        except PoisonedOrdersError as error:
+            poisoned.append(error)
+
+    found = heapq.merge(*map(views, searches), key=lambda view: view.order_id)
+    while page := list(islice(found, ORDERS_AT_ONCE)):
+        yield page
+    if poisoned:
+        first = min(poisoned, key=lambda error: error.order_id)
+        count = sum(error.count for error in poisoned)
+        raise PoisonedOrdersError(first.provider, count, first.order_id, first.found)
 
 
 class StoredPages(NamedTuple):

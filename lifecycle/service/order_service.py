@@ -32,7 +32,7 @@ from lifecycle.projections.change_feed import Feed
 from lifecycle.projections.fold_cache import FoldCache, why_unfoldable
 from lifecycle.projections.stats import Tally
 from lifecycle.projections.stored_views import StoredViews
-from lifecycle.projections.view_query import ViewQuery
+from lifecycle.projections.view_query import searched
 from lifecycle.service.arrival_reader import (
     ArrivalReader,
     Body,
@@ -190,8 +190,10 @@ class OrderService:
     ) -> T:
         as_at = _checked_or_none("as_at", as_at)
         as_of = _checked_or_none("as_of", as_of)
-        until = last_position(self.log, log_at)
-        definition = chosen_definition(self.log, self.provider, rules, until)
+        stream = stream_of(self.provider.name, wanted)
+        log = self.log.holding(stream)
+        until = last_position(log, log_at)
+        definition = chosen_definition(log, self.provider, rules, until)
 
         def look_back(folding: Folding) -> T | None:
             chosen = [
@@ -199,7 +201,6 @@ class OrderService:
             ]
             return look(Folding.of(definition, chosen)) if chosen else None
 
-        stream = stream_of(self.provider.name, wanted)
         seen = self._fold_cache.now(self.provider, stream, look_back)
         if seen is None:
             asked = (as_at, as_of, log_at)
@@ -242,10 +243,10 @@ class OrderService:
             received_since=_checked_or_none("received_since", received_since),
             received_before=_checked_or_none("received_before", received_before),
         )
-        until = last_position(self.log, log_at)
-        query = ViewQuery(self.log, self._fold_cache, self.provider, wanted, until=until)
-        pages = query.pages()
-        return self._attention.unreviewed(pages, until) if anomalies else pages
+        pages = searched(self.log, self._fold_cache, self.provider, wanted, log_at)
+        if not anomalies:
+            return pages
+        return self._attention.unreviewed(pages, last_position(self.log, log_at))
 
     def attention(
         self, overdue_after: timedelta | None, now: datetime | None, *, include_reviewed: bool

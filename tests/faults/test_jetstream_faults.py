@@ -326,7 +326,7 @@ def test_orders_are_served_to_coroutines_too(nats):
         "nats://,host/NAME?beside=memory:",
         "nats://host/NAME?beside=memory:&replicas=2",
         "nats://host/NAME?beside=memory:&unknown=1",
-        "nats://host/NAME?beside=memory:&monitoring=0",
+        "nats://host/NAME?beside=memory:&monitoring=70000",
         "nats://host/NAME?beside=memory:&retry_timeout=nan",
     ],
 )

@@ -46,7 +46,7 @@ class Connection:
 
     def __init__(self, target: Target) -> None:
         self.url = target.url
-        self._answer_seconds = min(ANSWER_SECONDS, target.retry_timeout)
+        self._answer_seconds = min(ANSWER_SECONDS, target.options.retry_timeout)
         self._losses = 0
         self._under_way: set[asyncio.Task[Any]] = set()
         self._nuid = NUID()
@@ -148,8 +148,8 @@ class Connection:
 
     async def _connect(self, target: Target) -> None:
         options: dict[str, Any] = {"user": target.user, "password": target.password}
-        if target.ca is not None:
-            options["tls"] = ssl.create_default_context(cafile=target.ca)
+        if target.options.ca is not None:
+            options["tls"] = ssl.create_default_context(cafile=target.options.ca)
         await self.client.connect(
             list(target.servers),
             name="lifecycle",
@@ -203,7 +203,7 @@ async def _ignored(fault: Exception) -> None:
 def _answer(reply: Msg) -> Any:
     answer = json.decode(reply.data)
     if error := answer.get("error"):
-        raise ApiError(error)
+        raise ApiError(int(error.get("err_code") or error["code"]))
     return answer
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from concurrent.futures import CancelledError
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Final
 
 from nats.errors import Error as ClientError
 from nats.errors import NoRespondersError
@@ -34,9 +34,9 @@ _LASTING: Final = {
 class ApiError(Exception):
     """The server refused a request; never leaves `stores`."""
 
-    def __init__(self, error: Mapping[str, Any]) -> None:
-        self.code = int(error.get("err_code") or error.get("code") or 0)
-        super().__init__(str(error.get("description", "")))
+    def __init__(self, code: int) -> None:
+        self.code = code
+        super().__init__(code)
 
 
 @contextmanager

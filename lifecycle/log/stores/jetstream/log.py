@@ -6,17 +6,19 @@ views, subscriptions, links and checkpoints, all of which can be made again but 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from typing import Final
 
 from lifecycle.errors import StoreUnavailableError
 from lifecycle.log.contract import Setting
 from lifecycle.log.event_log import Clock, EventLog, now
+from lifecycle.log.partitioned import PartitionedLog
 from lifecycle.log.retry_policy import retrying
 from lifecycle.log.stores.jetstream.links import FollowedLinks
 from lifecycle.log.stores.jetstream.recorder import JetStreamRecorder
 from lifecycle.log.stores.jetstream.stream import refuse_unsynced
-from lifecycle.log.stores.jetstream.url import Target
+from lifecycle.log.stores.jetstream.url import Target, parse_url
 
 _NOT_BESIDE: Final = "it holds records, so it is a log of its own; name another one in beside="
 
@@ -42,11 +44,13 @@ class JetStreamLog(EventLog):
             beside.close()
             raise
         self.beside = beside
+        # An erasure is recorded in the first partition: the others would not know of it.
+        self.takes_keys = target.options.partitions == 1
         self._followed = FollowedLinks(self, beside)
         super().__init__(
             self.recorder,
             clock,
-            target.retry_timeout,
+            target.options.retry_timeout,
             feeds=beside.feeds,
             views=beside.views,
             tree=beside.tree,
@@ -70,6 +74,23 @@ class JetStreamLog(EventLog):
         self.beside.close()
 
 
+def opened(
+    url: str, open_beside: Callable[[str], EventLog], *, create: bool, clock: Clock
+) -> EventLog | PartitionedLog:
+    """Return the log at `url`, or one that consists of its partitions."""
+    target = parse_url(url)
+    if not target.is_parted:
+        return JetStreamLog(target, open_beside(target.options.beside), create=create, clock=clock)
+    with ExitStack() as stack:
+        parts: list[EventLog] = []
+        for part in map(target.of, range(target.options.partitions)):
+            beside = open_beside(part.options.beside)
+            parts.append(JetStreamLog(part, beside, create=create, clock=clock))
+            stack.callback(parts[-1].close)
+        stack.pop_all()
+    return PartitionedLog(target.url, parts)
+
+
 def _check_beside(beside: EventLog) -> None:
     if beside.last_position():
         raise StoreUnavailableError(beside.url, _NOT_BESIDE)
@@ -79,7 +100,7 @@ def _opened(target: Target, *, create: bool) -> JetStreamRecorder:
     refuse_unsynced(target)
     recorder = JetStreamRecorder(target)
     try:
-        retrying(target.url, target.retry_timeout, recorder.prepare, create=create)
+        retrying(target.url, target.options.retry_timeout, recorder.prepare, create=create)
     except BaseException:
         recorder.close()
         raise

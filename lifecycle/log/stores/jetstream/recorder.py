@@ -19,6 +19,7 @@ from typing import Any, Final, TypeVar
 from lifecycle.errors import StoreUnavailableError
 from lifecycle.log.contract import MAX_POSITION, ORDERS, Record, Setting
 from lifecycle.log.link_store import OrderLink
+from lifecycle.log.partitioned import partition_of
 from lifecycle.log.recorder import Head, Row, TryAgainError
 from lifecycle.log.stores.jetstream.connection import Connection, Message
 from lifecycle.log.stores.jetstream.fault import NO_MESSAGE_FOUND, ApiError, translated_errors
@@ -190,10 +191,16 @@ class JetStreamRecorder:
             if len(payload) > most:
                 found = f"a record of {len(payload)} bytes is above max_payload of its servers"
                 raise StoreUnavailableError(self.url, f"{found}; set it to 17 MiB")
+            if not self._holds(row.stream):
+                raise StoreUnavailableError(self.url, "an order of another partition")
             if subject is None or stream_of(self._name, subject) != row.stream:
                 raise StoreUnavailableError(self.url, "a stream of this name cannot be in a log")
             messages.append(Message(subject, payload, ends.pop(row.stream, None)))
         return await self._connection.publish(messages)
+
+    def _holds(self, stream: str) -> bool:
+        partitions, own = self._target.options.partitions, self._target.options.partition
+        return not stream.startswith(ORDERS) or partition_of(stream, partitions) == (own or 0)
 
     async def _ends_of(self, rows: Sequence[Row]) -> dict[str, int]:
         """Return the positions that the records of each stream come after.

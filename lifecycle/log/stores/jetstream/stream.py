@@ -38,6 +38,7 @@ _REQUIRED: Final[Mapping[str, Any]] = {
     "allow_rollup_hdrs": False,
     "allow_msg_ttl": False,
 }
+_PARTITIONS: Final = "lifecycle.partitions"
 _ABSENT: Final = ("mirror", "sources", "subject_transform")
 
 _ALWAYS: Final = "every server has a message on its disk before it is acknowledged"
@@ -78,8 +79,15 @@ async def info_of(connection: Connection, target: Target, **asked: object) -> Ma
 
 
 async def _make(connection: Connection, target: Target) -> None:
-    replicas = target.replicas or (_MADE_REPLICAS if connection.server.get("cluster") else 1)
-    wanted = {"name": target.name, "subjects": subjects_of(target.name), "num_replicas": replicas}
+    replicas = target.options.replicas or (
+        _MADE_REPLICAS if connection.server.get("cluster") else 1
+    )
+    wanted = {
+        "name": target.name,
+        "subjects": subjects_of(target.name),
+        "num_replicas": replicas,
+        "metadata": {_PARTITIONS: str(target.options.partitions)},
+    }
     try:
         await connection.ask(f"STREAM.CREATE.{target.name}", {**_REQUIRED, **wanted})
     except ApiError as refused:
@@ -94,6 +102,9 @@ def _wrong(target: Target, config: Mapping[str, Any]) -> Iterator[tuple[str, Any
     subjects = subjects_of(target.name)
     if sorted(config.get("subjects", ())) != sorted(subjects):
         yield "subjects", "another", " ".join(subjects)
+    partitions = (config.get("metadata") or {}).get(_PARTITIONS)
+    if partitions != str(target.options.partitions):
+        yield "number of partitions", partitions, target.options.partitions
     for name in _ABSENT:
         if config.get(name):
             yield name, "set", "none"
@@ -104,9 +115,9 @@ def sync_settings(target: Target) -> list[Setting]:
 
     A server that does not answer is a note: those that run may be safe without it.
     """
-    if not target.monitoring:
+    if not target.options.monitoring:
         return []
-    return [_sync_setting(server, target.monitoring) for server in target.servers]
+    return [_sync_setting(server, target.options.monitoring) for server in target.servers]
 
 
 def _sync_setting(server: str, port: int) -> Setting:

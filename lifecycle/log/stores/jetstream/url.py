@@ -8,9 +8,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
-from typing import Any, Final, NamedTuple
+from typing import Annotated, Final, Literal, NamedTuple
 from urllib.parse import parse_qsl, unquote
+
+from msgspec import Meta, Struct, ValidationError, convert, structs
 
 from lifecycle.errors import StoreUrlError
 from lifecycle.log.retry_policy import RETRY_SECONDS
@@ -18,33 +19,61 @@ from lifecycle.log.retry_policy import RETRY_SECONDS
 _FORM: Final = (
     "nats://host1,host2,host3/NAME?beside=URL, NAME of up to 32 letters, digits, _ or -; beside "
     "the database of stored views, subscriptions, links and checkpoints; and where they are "
-    "needed replicas, monitoring, ca, retry_timeout"
+    "needed partitions, partition, replicas, monitoring, ca, retry_timeout"
 )
 _URL: Final = re.compile(
     r"nats://(?:(?P<user>[^@/?:]*)(?::(?P<password>[^@/?]*))?@)?"
-    r"(?P<hosts>[A-Za-z0-9._:,\[\]-]+)/(?P<name>[A-Za-z0-9_-]{1,32})(?:\?(?P<query>.*))?"
+    r"(?P<hosts>[\w.:\[\]-]+(?:,[\w.:\[\]-]+)*)/(?P<name>[\w-]{1,32})(?:\?(?P<query>.*))?",
+    re.ASCII,
 )
-_REPLICAS: Final = (1, 3, 5)
-_LONGEST_SECONDS: Final = 3600.0
+_PLACE: Final = "{partition}"
+
+
+class Options(Struct, frozen=True, forbid_unknown_fields=True):
+    """The parameters of a URL; `beside` may hold secrets.
+
+    `replicas` is 0 where the cluster decides. `monitoring` is the port on which every server
+    tells its settings by HTTP, 0 for none. `partition` is the one that is opened alone.
+    """
+
+    beside: Annotated[str, Meta(pattern="^(?!nats:).")]
+    ca: str | None = None
+    partitions: Annotated[int, Meta(ge=1, le=64)] = 1
+    partition: Annotated[int, Meta(ge=0, le=63)] | None = None
+    replicas: Literal[0, 1, 3, 5] = 0
+    monitoring: Annotated[int, Meta(ge=0, le=65535)] = 0
+    retry_timeout: Annotated[float, Meta(ge=0.05, le=3600)] = RETRY_SECONDS
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether another database lies beside each partition, and the one to open is there."""
+        if self.partitions == 1:
+            return self.partition is None
+        parted = _PLACE in self.beside or self.beside == "memory:"
+        return parted and (self.partition or 0) < self.partitions
 
 
 class Target(NamedTuple):
-    """What a URL names; `user`, `password` and `beside` may hold secrets, `url` holds none.
-
-    `replicas` is 0 where the cluster decides. `monitoring` is the port on which every server
-    tells its settings by HTTP, 0 for none.
-    """
+    """What a URL names; `user`, `password` and `options` may hold secrets, `url` holds none."""
 
     url: str
     servers: tuple[str, ...]
     name: str
-    beside: str
-    user: str | None = None
-    password: str | None = None
-    ca: str | None = None
-    replicas: int = 0
-    monitoring: int = 0
-    retry_timeout: float = RETRY_SECONDS
+    user: str | None
+    password: str | None
+    options: Options
+
+    @property
+    def is_parted(self) -> bool:
+        """Whether it names several logs."""
+        return self.options.partitions > 1 and self.options.partition is None
+
+    def of(self, partition: int) -> Target:
+        """Return what this URL names for one of several partitions."""
+        beside = self.options.beside.replace(_PLACE, str(partition))
+        options = structs.replace(self.options, beside=beside, partition=partition)
+        url, name = f"{self.url}-{partition}", f"{self.name}-{partition}"
+        return self._replace(url=url, name=name, options=options)
 
     def __repr__(self) -> str:
         return f"<Target {self.url}>"
@@ -61,61 +90,14 @@ def parse_url(url: str) -> Target:
     if found is None:
         raise StoreUrlError(url.partition("?")[0], _FORM)
     user, password, hosts, name, query = found.groups()
-    target = Target(
-        f"nats://{hosts}/{name}",
-        tuple(f"nats://{host}" for host in hosts.split(",")),
-        name,
-        "",
-        None if user is None else unquote(user),
-        None if password is None else unquote(password),
-    )
     try:
-        target = target._replace(**_parameters(query or ""))
-    except (ValueError, KeyError):
-        raise StoreUrlError(target.url, _FORM) from None
-    if not target.beside or target.beside.startswith("nats:") or not all(hosts.split(",")):
-        raise StoreUrlError(target.url, _FORM)
-    return target
-
-
-def _parameters(query: str) -> dict[str, Any]:
-    return {
-        name: _READERS[name](value)
-        for name, value in parse_qsl(query, keep_blank_values=True, strict_parsing=bool(query))
-    }
-
-
-def _text(value: str) -> str:
-    if not value:
-        raise ValueError
-    return value
-
-
-def _port(value: str) -> int:
-    return _within(int(value), 1, 65535)
-
-
-def _replicas(value: str) -> int:
-    return _REPLICAS[_REPLICAS.index(int(value))]
-
-
-def _seconds(value: str) -> float:
-    seconds = float(value)
-    if not 0.05 <= seconds <= _LONGEST_SECONDS:
-        raise ValueError
-    return seconds
-
-
-def _within(number: int, least: int, most: int) -> int:
-    if not least <= number <= most:
-        raise ValueError
-    return number
-
-
-_READERS: Final[Mapping[str, Callable[[str], object]]] = {
-    "beside": _text,
-    "ca": _text,
-    "replicas": _replicas,
-    "monitoring": _port,
-    "retry_timeout": _seconds,
-}
+        given = dict(parse_qsl(query or "", keep_blank_values=True))
+        options = convert(given, Options, strict=False)
+    except ValidationError:
+        raise StoreUrlError(f"nats://{hosts}/{name}", _FORM) from None
+    if not options.is_whole:
+        raise StoreUrlError(f"nats://{hosts}/{name}", _FORM)
+    servers = tuple(f"nats://{host}" for host in hosts.split(","))
+    user, password = (each and unquote(each) for each in (user, password))
+    target = Target(f"nats://{hosts}/{name}", servers, name, user, password, options)
+    return target if options.partition is None else target.of(options.partition)

@@ -1,0 +1,300 @@
+"""A cluster of NATS that loses servers, their disks or their power: nothing acknowledged is lost.
+
+Writers record into one log on three servers, while the leader is killed, all are killed, one is
+cut off from the others for a while, or their disks are full. Followers continue from their last
+position. Nobody may see an error but while the disks are full. Then a lone server loses its power:
+what no sync of its files covers, as `strace` saw it, is dropped. The controls: the default
+`sync_interval` and the same power cut; and a writer that never looks for what it wrote.
+
+    python -m campaigns.jetstream --rounds 8
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+from random import Random
+from typing import Any, Final
+from unittest.mock import patch
+
+from campaigns.dying_database import (
+    BAD_HERE,
+    FOLLOWERS,
+    Run,
+    collect,
+    follow,
+    inspect,
+    record_item,
+    write,
+)
+from campaigns.record_audit import audit
+from campaigns.scratch_folder import scratch
+from campaigns.verdict import Campaign, Figures, skipped
+from campaigns.workload import callback, label, record_one
+from lifecycle.composition import connect, open_log
+from lifecycle.errors import StoreUnavailableError
+from lifecycle.log.codec import decode
+from lifecycle.log.stores.jetstream.stream import info_of
+from lifecycle.log.writer import Writer
+from tests.faults.children import Child
+from tests.nats_server import NatsCluster, NatsServer
+from tests.proxy import ACKNOWLEDGED, proxied
+
+SECONDS: Final = 120
+NAME: Final = "orders"
+HOW: Final = ("leader", "all", "cut off")
+CUT_OFF_SECONDS: Final = 14.0
+FULL_BYTES: Final = 6_000_000
+TRACER_SECONDS: Final = 0.5
+"""After the server's end its tracer writes what it saw last."""
+
+
+class ClusterRun(Run):
+    """One log on a cluster, and how its processes are told to end."""
+
+    def url(self, proxy: object = None) -> str:
+        """Return the URL of the log."""
+        del proxy
+        address: Any = self.server
+        return str(address.url(NAME, retry_timeout=SECONDS))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the campaign and return its exit code."""
+    campaign = Campaign(
+        __doc__ or "",
+        {
+            "rounds": (8, "how often servers are killed or cut off"),
+            "writers": (8, "how many processes write"),
+            "cuts": (4, "how many power cuts"),
+            "replies": (10, "how many replies are lost to the control that never looks"),
+        },
+    )
+    options = campaign.parse(arguments)
+    name = "a cluster of NATS"
+    if shutil.which("strace") is None:
+        return skipped(name, "there is no strace here, which sees what is synced")
+    subject = lose_servers(options.rounds, options.writers, options.seed, campaign)
+    subject.add(fill_disks(options.seed))
+    subject.add(cut_power("always", options.cuts, options.seed))
+    campaign.tell(subject)
+    unsynced = cut_power('"2m"', 1, options.seed)
+    with patch.object(Writer, "_find", lambda *_: None):
+        blind = lose_replies(options.replies)
+    controls = {"the default sync_interval": unsynced, "never looks for what it wrote": blind}
+    return campaign.verdict(name, subject, controls)
+
+
+def lose_servers(rounds: int, writers: int, seed: int, campaign: Campaign) -> Figures:
+    """Let writers write and followers follow while servers go; look at what is left."""
+    figures = Figures(*BAD_HERE)
+    with scratch() as folder:
+        cluster = NatsCluster(folder)
+        run = ClusterRun(folder, cluster, None)  # type: ignore[arg-type]  # it has a URL
+        try:
+            cluster.start()
+            open_when_ready(run.url())
+            working = [
+                Child(partial(write, run, run.url(), number, seed, record_one))
+                for number in range(writers)
+            ]
+            following = [Child(partial(follow, run, number)) for number in range(FOLLOWERS)]
+            for child in (*working, *following):
+                child.first_bytes()
+            kill(cluster, rounds, Random(seed), figures, campaign)
+            run.tell("stop")
+            collect(working, figures)
+            run.tell("finish")
+            collect(following, figures)
+            inspect(run, figures)
+        finally:
+            cluster.stop()
+    return figures
+
+
+def open_when_ready(url: str) -> None:
+    """Make the log as soon as the servers have found each other."""
+    deadline = time.monotonic() + SECONDS
+    while True:
+        try:
+            return open_log(url).close()
+        except StoreUnavailableError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.2)
+
+
+def kill(
+    cluster: NatsCluster, rounds: int, random: Random, figures: Figures, campaign: Campaign
+) -> None:
+    """Kill servers or cut them off, so often, each kind in turn."""
+    for number in range(rounds):
+        time.sleep(random.uniform(1, 3))
+        how = HOW[number % len(HOW)]
+        chosen = cluster.servers if how == "all" else [leader_of(cluster)]
+        if how == "cut off":
+            chosen[0].send(signal.SIGSTOP)
+            time.sleep(CUT_OFF_SECONDS)
+            chosen[0].send(signal.SIGCONT)
+        else:
+            for server in chosen:
+                server.stop()
+            time.sleep(random.uniform(0, 2))
+            cluster.start()
+        figures.count(f"times {how}")
+        campaign.tell(figures)
+        open_when_ready(cluster.url(NAME, retry_timeout=SECONDS))
+
+
+def leader_of(cluster: NatsCluster) -> NatsServer:
+    """Return the server that leads the stream."""
+    while True:
+        with closing(open_log(cluster.url(NAME, retry_timeout=SECONDS))) as log:
+            recorder: Any = getattr(log, "recorder")  # noqa: B009 - of this store alone
+            info = recorder._run(info_of(recorder._connection, recorder._target))  # noqa: SLF001
+        if led := info["cluster"].get("leader"):
+            return cluster.servers[int(led.removeprefix("n")) - 1]
+        time.sleep(0.1)
+
+
+def fill_disks(seed: int) -> Figures:
+    """Record until the servers' store is full; nothing is acknowledged then, nothing lost."""
+    figures = Figures(*BAD_HERE)
+    told: list[str] = []
+    with scratch() as folder:
+        server = NatsServer(folder, store=f"max_file_store: {FULL_BYTES}").start()
+        try:
+            with closing(connect(server.url(NAME, retry_timeout=1))) as orders:
+                number = refused = 0
+                while refused < 3:
+                    number += 1
+                    try:
+                        body = callback(number, length=20_000)
+                        told.append(label(orders.record_callback(body).event))
+                    except StoreUnavailableError:
+                        refused += 1
+                figures.count("refused by full disks", refused)
+            server.stop()
+            server.configure(store="max_file_store: 1GB")
+            server.start()
+            with closing(connect(server.url(NAME, retry_timeout=SECONDS))) as orders:
+                told += [
+                    label(orders.record_callback(callback(number)).event)
+                    for number in range(seed, seed + 20)
+                ]
+                audit(orders.log, told, figures, "after the disk was full")
+        finally:
+            server.stop()
+    return figures
+
+
+def lose_replies(replies: int) -> Figures:
+    """Record what cannot be read through a proxy that loses replies."""
+    figures = Figures(*BAD_HERE)
+    with scratch() as folder:
+        server = NatsServer(folder).start()
+        try:
+            with proxied(server) as proxy:
+                url = f"nats://127.0.0.1:{proxy.port}/{NAME}?beside=memory:"
+                with closing(connect(url)) as orders:
+                    for number in range(replies):
+                        proxy.cut_replies(1, ACKNOWLEDGED)
+                        record_item(orders, number, Random(), lambda _: None)
+                    figures.count("replies lost", proxy.cut)
+                    audit(orders.log, (), figures, "after lost replies")
+        finally:
+            server.stop()
+    return figures
+
+
+# Power cuts
+
+
+def cut_power(sync: str, cuts: int, seed: int) -> Figures:
+    """Cut the power of a lone server so often while somebody records; look at what is left."""
+    figures = Figures(*BAD_HERE)
+    random = Random(seed)
+    for number in range(cuts):
+        with scratch() as folder:
+            cut_once(folder, sync, random, figures, f"cut {number} with sync_interval {sync}")
+    return figures
+
+
+def cut_once(folder: Path, sync: str, random: Random, figures: Figures, where: str) -> None:
+    """Cut the power once, and look at what is left."""
+    server = NatsServer(folder, sync=sync)
+    trace = folder / "trace"
+    syscalls = "openat,write,pwrite64,fsync,fdatasync,ftruncate,rename,renameat,renameat2,unlinkat"
+    server.start("strace", "-D", "-f", "-y", "-s", "0", "-e", f"trace={syscalls}", "-o", str(trace))
+    run = ClusterRun(folder, server, None)  # type: ignore[arg-type]  # it has a URL
+    open_log(run.url()).close()
+    shutil.copytree(server.store, folder / "before")
+    writer = Child(partial(write, run, run.url(), 0, random.randrange(999), record_one))
+    writer.first_bytes()
+    time.sleep(random.uniform(1, 2.5))
+    writer.kill()
+    writer.collect()
+    server.stop()
+    time.sleep(TRACER_SECONDS)
+    told = [line for line in run.lines("told")[:-1] if line]
+    dropped = drop_unsynced(server.store, folder / "before", trace.read_text(errors="replace"))
+    figures.count("power cuts")
+    figures.count("acknowledged before a cut", len(told))
+    figures.count("files put back", dropped)
+    server.start()
+    try:
+        with closing(open_log(run.url())) as log:
+            audit(log, told, figures, where)
+            figures.count("stored", sum(1 for _ in map(decode, log.scan())))
+    finally:
+        server.stop()
+
+
+def drop_unsynced(store: Path, before: Path, trace: str) -> int:
+    """Put back every file that was written after its last sync; return how many those are."""
+    dropped = 0
+    for path, is_synced in synced_files(trace).items():
+        file = Path(path)
+        if is_synced or not file.is_relative_to(store):
+            continue
+        dropped += 1
+        earlier = before / file.relative_to(store)
+        if earlier.exists():
+            shutil.copy(earlier, file)
+        elif file.exists():
+            file.unlink()
+    return dropped
+
+
+_OPENED = re.compile(r'openat\([^"]*"[^"]*", (\S+?)(?:, 0\d+)?\) = \d+<(.+)>')
+_CALLED = re.compile(r"(write|pwrite64|fsync|fdatasync|ftruncate)\(\d+<(/.+?)>")
+_RENAMED = re.compile(r'rename\w*\(.*?"(.*?)",.*?"(.*?)"')
+
+
+def synced_files(trace: str) -> dict[str, bool]:
+    """Return every file that a trace shows written, and whether all of it was synced then."""
+    synced: dict[str, bool] = {}
+    writes_through: set[str] = set()
+    for line in trace.splitlines():
+        if opened := _OPENED.search(line):
+            flags, path = opened.groups()
+            (writes_through.add if "SYNC" in flags else writes_through.discard)(path)
+        elif called := _CALLED.search(line):
+            call, path = called.groups()
+            synced[path] = call.endswith("sync") or path in writes_through
+        elif renamed := _RENAMED.search(line):
+            synced[renamed[2]] = synced.pop(renamed[1], False)
+    return synced
+
+
+if __name__ == "__main__":
+    os.umask(0o077)
+    sys.exit(main())

@@ -1,0 +1,222 @@
+"""One log in several: every order lies whole in one partition, by a hash of its stream's name.
+
+    order ─→ hash ─→ partition ─→ its own positions, chains, rules, views, subscriptions, tree
+
+No rule crosses orders, so nothing is lost by it but one order of recording over all of them. What
+is about one order works here. What goes by position goes partition by partition, on a log that
+is opened for one of them. The quarantine, and what is recorded about no single order but the
+rules, lie in the first.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from hashlib import sha256
+from itertools import islice
+from typing import Final, NoReturn
+
+from lifecycle.core.event import Entry, Event
+from lifecycle.errors import KeyStoreError, PartitionedLogError
+from lifecycle.log.contract import ORDERS, Append, DeclaredRules, Log, Record, Setting
+from lifecycle.log.event_log import EventLog, Watched
+from lifecycle.log.header import storable
+from lifecycle.log.link_store import LinkStore, OrderLink
+
+
+def partition_of(stream: str, partitions: int) -> int:
+    """Return the number of the partition that a stream lies in, from 0; it never changes."""
+    if not stream.startswith(ORDERS):
+        return 0
+    return int.from_bytes(sha256(stream.encode()).digest()[:8]) % partitions
+
+
+def refuse_keys(url: str, keys: object) -> None:
+    """Refuse the keys of a log with partitions: an erasure would be known to one of them alone.
+
+    Raises:
+        KeyStoreError: there are any.
+    """
+    if keys is not None:
+        raise KeyStoreError(url, "it has several partitions, which take none; open it without")
+
+
+class PartitionedLog:
+    """A `Log` that consists of several. Where one order of recording is asked for, it refuses.
+
+    Raises:
+        PartitionedLogError: by everything that goes by position.
+    """
+
+    gapless: Final = False
+    cipher: Final = None
+
+    def __init__(self, url: str, partitions: Sequence[EventLog]) -> None:
+        self.url = url
+        self.partitions: Sequence[Log] = tuple(partitions)
+        self._parts = tuple(partitions)
+        self.links: LinkStore = _JoinedLinks(partitions)
+
+    @property
+    def on_append(self) -> Callable[[int], Watched] | None:
+        """What watches the appends of every partition."""
+        return self._parts[0].on_append
+
+    @on_append.setter
+    def on_append(self, watch: Callable[[int], Watched] | None) -> None:
+        """Have the appends of every partition watched."""
+        for part in self._parts:
+            part.on_append = watch
+
+    def is_encrypted(self) -> bool:
+        """Return false: its partitions take no keys."""
+        return False
+
+    def holding(self, stream: str) -> EventLog:
+        """Return the partition that a stream lies in."""
+        return self._parts[partition_of(storable(stream), len(self._parts))]
+
+    def declare_rules(self, rules: Mapping[str, DeclaredRules]) -> None:
+        """Have the rules of providers recorded in every partition, where they are new there."""
+        for part in self._parts:
+            part.declare_rules(rules)
+
+    def append(self, entry: Entry, *, expected_version: int | None = None) -> Append:
+        """Append one entry in its partition."""
+        return self._of(entry).append(entry, expected_version=expected_version)
+
+    async def append_async(self, entry: Entry, *, expected_version: int | None = None) -> Append:
+        """Append one entry in its partition from a coroutine."""
+        return await self._of(entry).append_async(entry, expected_version=expected_version)
+
+    def append_many(self, entries: Sequence[Entry]) -> list[Append]:
+        """Append entries, in one commit a partition, all at once.
+
+        What is about no order, such as the mark of an item that is redriven, comes after all
+        events are durable.
+        """
+        done: list[Append | None] = [None] * len(entries)
+        events = [place for place, entry in enumerate(entries) if isinstance(entry, Event)]
+        others = sorted(set(range(len(entries))) - set(events))
+        for places in (events, others):
+            by_part: dict[EventLog, list[int]] = {}
+            for place in places:
+                by_part.setdefault(self._of(entries[place]), []).append(place)
+            for held, appended in _at_once(entries, by_part):
+                for place, append in zip(held, appended, strict=True):
+                    done[place] = append
+        return [append for append in done if append is not None]
+
+    def read(self, stream: str, *, after: int = 0, until: int | None = None) -> list[Record]:
+        """Return a stream's records with versions above `after`, up to `until`."""
+        return self.holding(stream).read(stream, after=after, until=until)
+
+    def read_many(self, streams: Sequence[str]) -> dict[str, list[Record]]:
+        """Return the records of many streams; those without any are left out."""
+        by_part: dict[EventLog, list[str]] = {}
+        for stream in streams:
+            by_part.setdefault(self.holding(stream), []).append(stream)
+        return {
+            stream: records
+            for part, names in by_part.items()
+            for stream, records in part.read_many(names).items()
+        }
+
+    def walk(self, stream: str) -> Iterator[Record]:
+        """Yield every record of a stream by version."""
+        return self.holding(stream).walk(stream)
+
+    def streams(self, *, prefix: str = ORDERS, after: str = "") -> Iterator[str]:
+        """Yield the names above `after` with this prefix, sorted, each once."""
+        last = None
+        names = (part.streams(prefix=prefix, after=after) for part in self._parts)
+        for name in heapq.merge(*names):
+            if name != last:
+                yield name
+            last = name
+
+    def index_links(self) -> None:
+        """Add to the indexes what they lack of the links that the partitions hold."""
+        for part in self._parts:
+            part.index_links()
+
+    def settings(self) -> Sequence[Setting]:
+        """Return what durability rests on, partition by partition."""
+        return [
+            each._replace(name=f"partition {number}: {each.name}")
+            for number, part in enumerate(self._parts)
+            for each in part.settings()
+        ]
+
+    def close(self) -> None:
+        """Close every partition."""
+        for part in self._parts:
+            part.close()
+
+    @property
+    def views(self) -> NoReturn:
+        """Refuse: each partition has its own."""
+        self._refuse()
+
+    feeds = tree = views
+
+    def restore(self, records: Sequence[Record]) -> NoReturn:
+        """Refuse: each partition has an order of its own."""
+        del records
+        self._refuse()
+
+    def scan(self, *, after: int = 0, until: int | None = None) -> NoReturn:
+        """Refuse: each partition has its own positions."""
+        del after, until
+        self._refuse()
+
+    def strays(self) -> NoReturn:
+        """Refuse, as `scan`."""
+        self._refuse()
+
+    def last_position(self) -> NoReturn:
+        """Refuse, as `scan`."""
+        self._refuse()
+
+    def _of(self, entry: object) -> EventLog:
+        return self.holding(entry.stream) if isinstance(entry, Event) else self._parts[0]
+
+    def _refuse(self) -> NoReturn:
+        raise PartitionedLogError(self.url, len(self._parts))
+
+    def __repr__(self) -> str:
+        return f"<PartitionedLog {self.url}, {len(self._parts)} partitions>"
+
+
+class _JoinedLinks(LinkStore):
+    """The links of all partitions: any of them may have been told of an id."""
+
+    def __init__(self, parts: Sequence[EventLog]) -> None:
+        self._parts = parts
+
+    def orders(self, provider: str, link: str) -> list[str]:
+        """Return the orders that an id was said to be of: none, one, or the first two."""
+        return sorted({each for part in self._parts for each in part.links.orders(provider, link)})[
+            :2
+        ]
+
+    def page(self, after: OrderLink | None, at_most: int) -> list[OrderLink]:
+        """Return the next links after one, in their order; None: from the first on."""
+        pages = (part.links.page(after, at_most) for part in self._parts)
+        return list(islice(heapq.merge(*pages), at_most))
+
+
+def _at_once(
+    entries: Sequence[Entry], by_part: Mapping[EventLog, list[int]]
+) -> Iterator[tuple[list[int], list[Append]]]:
+    """Append entries in each partition at the same time; yield their places and the results."""
+    if not by_part:
+        return
+    with ThreadPoolExecutor(len(by_part)) as threads:
+        calls = [
+            (places, threads.submit(part.append_many, [entries[place] for place in places]))
+            for part, places in by_part.items()
+        ]
+    for places, call in calls:
+        yield places, call.result()
