@@ -41,7 +41,8 @@ def redrive_letters(source: LogSource, form: Mapping[str, str], by: str) -> str:
     letters = source.any_orders().letters
     name, position = form.get("subscription") or None, _position(form)
     count = letters.redrive(name, position)
-    return f"{count} of the letters are due now." if count else "There is no dead letter."
+    due = f"{count} of the letters {'is' if count == 1 else 'are'} due now."
+    return due if count else "There is no dead letter."
 
 
 def drop_letter(source: LogSource, form: Mapping[str, str], by: str) -> str:

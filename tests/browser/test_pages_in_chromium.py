@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import islice
 from time import perf_counter
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -20,11 +19,14 @@ from starlette.applications import Starlette
 from starlette.routing import Mount
 
 from lifecycle import connect
+from lifecycle.core.event import Unmasked, stream_of
+from lifecycle.log.codec import decode
 from lifecycle.log.contract import CONTROL
-from lifecycle.providers.instacart import sample_orders
+from lifecycle.providers.instacart import INSTACART, sample_orders
 from lifecycle.providers.instacart.definition import LAST_MILE
 from lifecycle.web import Pages
 from tests import chromium
+from tests.paging import kept_proof
 from tests.pictures import HOSTILE, long_story
 from tests.serving import asgi_server
 
@@ -35,32 +37,56 @@ pytestmark = pytest.mark.skipif(
 WIDE, NARROW = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 SECONDS = 5_000
 ORDER = "/orders/instacart/demo-5-0001"
+LISTS = ("/attention", "/orders", "/fleet", "/quarantine", "/letters", "/checkpoints")
 PAGES = (
-    *("/attention", "/orders", "/fleet", "/quarantine", "/letters", "/checkpoints"),
+    *LISTS,
     *("/orders?q=demo", "/definitions", f"/definitions/{LAST_MILE.fingerprint}"),
     *(ORDER, f"{ORDER}?version=5", "/orders/instacart/sixty", "/orders/instacart/nobody"),
 )
 
 
+class Failing:
+    """Instacart's provider, but that it fails with some bodies until it is mended."""
+
+    name, definition, kept_headers = INSTACART.name, INSTACART.definition, INSTACART.kept_headers
+    is_mended = False
+
+    def read(self, arrival: Any, body: Any) -> Any:
+        if b"strange" in arrival.body and not self.is_mended:
+            raise ValueError
+        return INSTACART.read(arrival, body)
+
+
 @contextmanager
 def served(count: int) -> Iterator[tuple[Any, str]]:
     """Serve the pages of a log, and yield its orders and where the pages are."""
-    with connect("memory:") as orders:
+    with connect("memory:", provider=Failing()) as orders:
         if count:
-            told = sample_orders.generate(5, count)
-            some = sample_orders.deliver(5, told, lost=0.03, divergent=0.05, delayed=0.2)
-            orders.record_many(some.recordings)
-            orders.record_many(long_story("sixty", 60))
-            orders.record_callback(b"no json")
-            orders.record_callback({"id": "kamala", "status": "brand_new", "name": "Kamala Nadir"})
-            for number, text in enumerate(HOSTILE):
-                orders.record_callback({"id": f"{text.strip() or 'x'}{number}", "status": text})
+            fill(orders, count)
         pages = Pages(orders)
         with asgi_server(Starlette(routes=[Mount("/pages", pages)])) as port:
             try:
                 yield orders, f"http://127.0.0.1:{port}/pages"
             finally:
                 pages.stop()
+
+
+def fill(orders: Any, count: int) -> None:
+    told = sample_orders.generate(5, count)
+    some = sample_orders.deliver(5, told, lost=0.03, divergent=0.05, delayed=0.2)
+    orders.record_many(some.recordings)
+    orders.record_many(long_story("sixty", 60))
+    orders.record_callback(b"no json")
+    orders.record_callback({"id": "strange", "status": "brand_new"})
+    orders.record_callback({"id": "kamala", "status": "brand_new", "name": "Kamala Nadir"})
+    for number, text in enumerate(HOSTILE):
+        orders.record_callback({"id": f"{text.strip() or 'x'}{number}", "status": text})
+
+
+@pytest.fixture(scope="module", autouse=True)
+def proof(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    with kept_proof(tmp_path_factory.mktemp("cache")):
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +101,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def shop() -> Iterator[tuple[Any, str]]:
-    with served(20) as serving:
+    with served(12) as serving:
         yield serving
 
 
@@ -90,28 +116,34 @@ class Watched:
         self.hosts: set[str | None] = set()
         self.page.on("console", lambda said: self._note(said.type, said.text))
         self.page.on("pageerror", lambda error: self.problems.append(str(error)))
+        self.page.on("dialog", lambda dialog: self.problems.append(dialog.message))
         self.page.on("request", lambda asked: self.hosts.add(urlsplit(asked.url).hostname))
 
     def _note(self, kind: str, text: str) -> None:
         if kind in {"error", "warning"} and "404 (Not Found)" not in text:
             self.problems.append(text)
 
-    def close(self) -> None:
-        self.context.close()
+    def check(self) -> None:
         assert self.problems == []
         assert self.hosts == {"127.0.0.1"}
 
 
+@pytest.fixture(scope="module")
+def window(browser: Browser) -> Iterator[Watched]:
+    """One wide window for all tests: a new one takes longer than most of them."""
+    window = Watched(browser)
+    yield window
+    window.context.close()
+
+
 @pytest.fixture
-def watched(browser: Browser) -> Iterator[Watched]:
-    watched = Watched(browser)
-    yield watched
-    watched.close()
+def page(window: Watched) -> Iterator[Page]:
+    yield window.page
+    window.check()
 
 
-def test_an_order_is_found_opened_and_seen_as_it_was_before(shop, watched):
+def test_an_order_is_found_opened_and_seen_as_it_was_before(shop, page):
     _, url = shop
-    page = watched.page
     page.goto(f"{url}/attention")
     page.keyboard.press("/")
     page.keyboard.type("demo-5-0001")
@@ -133,9 +165,8 @@ def test_an_order_is_found_opened_and_seen_as_it_was_before(shop, watched):
     expect(page.get_by_text("This is now")).to_be_visible()
 
 
-def test_what_is_about_a_person_is_masked_until_somebody_asks_which_is_recorded(shop, watched):
+def test_what_is_about_a_person_is_masked_until_somebody_asks_which_is_recorded(shop, page):
     orders, url = shop
-    page = watched.page
     page.goto(f"{url}/orders/instacart/kamala")
     page.locator(".events summary").first.click()
     expect(page.locator(".events pre").first).to_contain_text("•••")
@@ -144,15 +175,16 @@ def test_what_is_about_a_person_is_masked_until_somebody_asks_which_is_recorded(
     page.locator("#unmask").get_by_label("Your name").fill("Ann")
     page.locator("#unmask").get_by_role("button", name="Show it").click()
     expect(page.locator(".events pre").first).to_contain_text("Kamala Nadir")
-    assert "unmasked" in [record.topic for record in orders.log.walk(CONTROL)]
+    entries = [decode(record) for record in orders.log.walk(CONTROL)]
+    (asked,) = (each for each in entries if isinstance(each, Unmasked))
+    assert (asked.by, asked.stream) == ("Ann", stream_of("instacart", "kamala"))
     page.get_by_role("link", name="Mask it again").click()
     expect(page.locator(".events pre").first).not_to_contain_text("Kamala Nadir")
 
 
-def test_an_anomaly_is_reviewed_and_is_listed_no_more(shop, watched):
+def test_an_anomaly_is_reviewed_and_is_listed_no_more(shop, page):
     orders, url = shop
     (item, *_) = (each for each in orders.attention() if each.kind == "anomaly" and each.order_id)
-    page = watched.page
     page.goto(f"{url}/attention?kind=anomaly")
     listed = page.locator(".work > li")
     before = listed.count()
@@ -165,21 +197,68 @@ def test_an_anomaly_is_reviewed_and_is_listed_no_more(shop, watched):
     assert item.subject not in [each.subject for each in orders.attention()]
 
 
-def test_the_quarantine_is_read_again(shop, watched):
+def test_a_body_of_the_quarantine_becomes_an_order_once_the_provider_is_mended(
+    shop, page, monkeypatch
+):
+    _, url = shop
+    for is_mended in (False, True):
+        monkeypatch.setattr(Failing, "is_mended", is_mended)
+        page.goto(f"{url}/quarantine")
+        page.locator(".head").get_by_label("Your name").fill("Ann")
+        page.get_by_role("button", name="Read all again").click()
+        told = (
+            "1 of the items became events." if is_mended else "None of the items can be read yet."
+        )
+        expect(page.get_by_role("status")).to_have_text(told)
+    page.goto(f"{url}/orders/instacart/strange")
+    expect(page.locator(".title .badge")).to_contain_text("brand new")
+
+
+def test_a_dead_letter_is_tried_again_and_another_one_is_dropped(shop, page):
     orders, url = shop
-    orders.record_callback({"status": "brand_new"})
-    page = watched.page
-    page.goto(f"{url}/quarantine")
-    page.locator(".head").get_by_label("Your name").fill("Ann")
-    page.get_by_role("button", name="Read all again").click()
-    expect(page.get_by_role("status")).to_contain_text("None of the items can be read yet.")
+    told, is_down = [], True
+
+    def tell(change: Any) -> None:
+        if is_down:
+            raise ConnectionError
+        told.append(change.position)
+
+    mail = orders.subscription("mail", tell, after=orders.log.last_position(), attempts=1)
+    mail.catch_up()
+    for order_id in ("first", "second"):
+        for status in ("brand_new", "staged"):
+            orders.record_callback({"id": order_id, "status": status})
+    while mail.catch_up():
+        pass
+    first, second = (each.position for each in orders.letters.list() if each.state == "dead")
+    page.goto(f"{url}/letters")
+    listed = page.locator(".work > li")
+    expect(listed).to_have_count(2)
+    expect(listed.first).to_contain_text("1 later change of this order waits for it.")
+    again = listed.filter(has_text="first")
+    again.locator("summary").click()
+    again.get_by_label("Your name").first.fill("Ann")
+    again.get_by_role("button", name="Try again").click()
+    expect(page.get_by_role("status")).to_have_text("1 of the letters is due now.")
+    dropped = listed.filter(has_text="second")
+    dropped.locator("summary").click()
+    dropped.get_by_label("Your name").last.fill("Ann")
+    dropped.get_by_label("Why it is never delivered").fill("the customer called")
+    dropped.get_by_role("button", name="Drop for good").click()
+    expect(page.get_by_role("status")).to_have_text("The letter was dropped.")
+    is_down = False
+    while mail.catch_up():
+        pass
+    assert first in told
+    assert second not in told
+    page.goto(f"{url}/letters")
+    expect(page.get_by_text("Every subscriber was told of every change.")).to_be_visible()
 
 
-def test_a_page_that_is_open_shows_a_callback_within_a_second(shop, watched):
+def test_a_page_that_is_open_shows_a_callback_within_a_second(shop, page):
     """Always shown; within a second once in three times at least, however busy the machine is."""
     orders, url = shop
     orders.record_callback({"id": "live", "status": "brand_new"})
-    page = watched.page
     states = iter(
         ("staged", "acknowledged", "at store", "bags verified", "delivering", "delivered")
     )
@@ -187,14 +266,24 @@ def test_a_page_that_is_open_shows_a_callback_within_a_second(shop, watched):
         with page.expect_response(lambda answer: "/events" in answer.url):
             page.goto(f"{url}{address}")
         page.wait_for_timeout(100)
-        took = []
-        for state in islice(states, 3):
-            begun = perf_counter()
+        took = [1.0]
+        while min(took) >= 1 and len(took) <= 3:
+            state, begun = next(states), perf_counter()
             orders.record_callback({"id": "live", "status": state.replace(" ", "_")})
             where = page.locator("main .badge", has_text=state).first
             expect(where).to_be_visible(timeout=30_000)
             took.append(perf_counter() - begun)
         assert min(took) < 1
+
+
+def test_markup_of_others_is_text_on_each_page_that_shows_it(shop, page):
+    """A script that ran would say so in a dialog, a picture of another host would be asked for."""
+    _, url = shop
+    order_id = "<b>bold</b><img src=x onerror=alert(1)>1"
+    for address in ("/orders?q=%3Cb", f"/orders/instacart/{quote(order_id, safe='')}"):
+        page.goto(f"{url}{address}")
+        expect(page.locator("main")).to_contain_text(order_id)
+        assert page.locator("main b, main img[src=x]").count() == 0
 
 
 def faults_of(page: Page) -> list[tuple[str, str]]:
@@ -209,22 +298,16 @@ def wider_by(page: Page) -> int:
     return page.evaluate("document.documentElement.scrollWidth - innerWidth")
 
 
-def test_what_is_open_all_day_has_no_serious_fault_for_those_who_see_or_move_less(shop, browser):
+def test_no_page_is_wider_than_a_phone_and_one_has_no_serious_fault(shop, browser):
     _, url = shop
-    watched = Watched(browser, color_scheme="dark")
-    for address in ("/attention", ORDER):
-        watched.page.goto(f"{url}{address}")
-        assert faults_of(watched.page) == [], address
-    watched.close()
-
-
-def test_no_page_is_wider_than_a_phone(shop, browser):
-    _, url = shop
-    watched = Watched(browser, viewport=NARROW)
+    watched = Watched(browser, viewport=NARROW, color_scheme="dark")
     for address in PAGES:
         watched.page.goto(f"{url}{address}", wait_until="domcontentloaded")
         assert wider_by(watched.page) <= 0, address
-    watched.close()
+    watched.page.goto(f"{url}{ORDER}")
+    assert faults_of(watched.page) == []
+    watched.check()
+    watched.context.close()
 
 
 @pytest.mark.long
@@ -235,16 +318,19 @@ def test_no_page_has_a_serious_fault_in_any_size_or_color(shop, browser, viewpor
     watched = Watched(browser, viewport=viewport, color_scheme=scheme)
     for address in PAGES:
         watched.page.goto(f"{url}{address}")
+        watched.page.evaluate(
+            "document.querySelectorAll('details').forEach(each => each.open = true)"
+        )
         assert faults_of(watched.page) == [], address
         assert wider_by(watched.page) <= 0, address
-    watched.close()
+    watched.check()
+    watched.context.close()
 
 
-def test_the_search_for_faults_finds_one(shop, watched):
+def test_the_search_for_faults_finds_one(shop, page):
     """The positive control: a picture without a text, and a page that is too wide."""
     _, url = shop
-    page = watched.page
-    page.goto(f"{url}/attention")
+    page.goto(f"{url}/checkpoints")
     page.evaluate(
         "document.querySelector('main').innerHTML = '<img src=\"/pages/static/icon.svg\">'"
     )
@@ -264,19 +350,19 @@ def test_everything_is_read_without_script(shop, browser):
     expect(page.locator(".events pre").first).to_be_visible()
     page.get_by_role("button", name="Show").click()
     expect(page.get_by_role("heading", level=1)).to_contain_text("demo-5-0001")
-    watched.close()
+    watched.check()
+    watched.context.close()
 
 
-@pytest.mark.parametrize("count", [0, 1])
-def test_a_log_with_no_order_or_one_is_shown(browser, count):
+def test_a_log_with_no_order_and_then_one_is_shown(page):
     with served(0) as (orders, url):
-        if count:
+        for said in ("There are no orders yet.", "brand new"):
+            for address in LISTS:
+                page.goto(f"{url}{address}", wait_until="domcontentloaded")
+                expect(page.get_by_role("heading", level=1)).to_be_visible()
+            page.goto(f"{url}/orders")
+            expect(page.locator("main")).to_contain_text(said)
             orders.record_callback({"id": "one", "status": "brand_new"})
-        watched = Watched(browser)
-        for address in PAGES[:6]:
-            watched.page.goto(f"{url}{address}")
-            expect(watched.page.get_by_role("heading", level=1)).to_be_visible()
-        expected = "The quarantine is empty."
-        watched.page.goto(f"{url}/quarantine")
-        expect(watched.page.get_by_text(expected)).to_be_visible()
-        watched.close()
+        page.goto(f"{url}/quarantine")
+        expect(page.get_by_text("The quarantine is empty.")).to_be_visible()
+        page.goto("about:blank")

@@ -42,7 +42,7 @@ from lifecycle.web.live import LiveLog
 from lifecycle.web.log_source import LogSource
 from lifecycle.web.worklists import with_what_they_block
 from tests.http import django_urls
-from tests.paging import LOCAL, Browser, Read, ask
+from tests.paging import LOCAL, Browser, Read, ask, kept_proof
 from tests.pictures import HOSTILE, long_story, named
 from tests.polling import wait_until
 from tests.serving import asgi_server, connected, wsgi_server
@@ -59,6 +59,12 @@ PERSONAL = {
     "address": {"lines": [CANARIES[1]], "latitude": float(CANARIES[4])},
     CANARIES[0]: "a name of a field",
 }
+
+
+@pytest.fixture(scope="module", autouse=True)
+def proof(tmp_path_factory):
+    with kept_proof(tmp_path_factory.mktemp("cache")):
+        yield
 
 
 @contextmanager
@@ -426,7 +432,14 @@ def test_an_order_that_cannot_be_folded_stops_no_count():
         assert (counted.stats.orders, counted.stats.unfoldable, counted.hours) == (0, 3, ())
 
 
-def test_a_definition_is_shown_with_its_states_and_proved_beside_the_pages(filled):
+def test_a_definition_is_shown_with_its_states_and_what_is_proved_of_it(filled):
+    fingerprint = filled.provider.definition.fingerprint
+    page = ask(Pages(filled), f"/definitions/{fingerprint}").page
+    assert "1,000 cases" in page.text
+
+
+@pytest.mark.usefixtures("cache")
+def test_a_definition_is_proved_beside_the_pages(filled):
     fingerprint = filled.provider.definition.fingerprint
     pages = Pages(filled)
     try:
