@@ -169,9 +169,13 @@ class Stage:
 
     __slots__ = ("highest", "rank", "status", "steps")
 
+    status: str | None
+    rank: int
+    highest: int
+
     def __init__(self, progress: Progress, steps: _Steps) -> None:
         self.status, self.rank, self.highest = progress
-        self.steps = steps
+        self.steps: _Steps = steps
 
     def __repr__(self) -> str:
         return f"<Stage {self.status} of highest rank {self.highest}>"

@@ -40,7 +40,7 @@ class EncryptionCheck:
     def __init__(self, recorder: Recorder) -> None:
         self._recorder = recorder
         self._was_empty = False
-        self.has_passed = False
+        self.has_passed: bool = False
 
     def look(self) -> bool | None:
         """Tell whether bodies are stored encrypted; None where none is stored yet."""

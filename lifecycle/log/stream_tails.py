@@ -30,11 +30,11 @@ class StreamTail:
     __slots__ = ("_contents", "_further", "previous", "size", "version")
 
     def __init__(self) -> None:
-        self.version = 0
+        self.version: int = 0
         self.previous: str | None = None
         self._contents: dict[str, tuple[str, StreamPosition]] = {}
         self._further: dict[tuple[str, str], StreamPosition] = {}
-        self.size = 0
+        self.size: int = 0
 
     def find(self, key: str, digest: str) -> StreamPosition | None:
         """Return where a content stands, None if it is new."""

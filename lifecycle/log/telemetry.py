@@ -60,8 +60,8 @@ class Telemetry:
         self.log = log
         self.dead_letters = dead_letters
         self.anomalies = anomalies
-        self.store = log.url.partition(":")[0]
-        self.providers = tuple(providers)
+        self.store: str = log.url.partition(":")[0]
+        self.providers: tuple[str, ...] = tuple(providers)
         _OPEN.add(self)
 
     def on_append(self, entries: int) -> _Watched:

@@ -50,10 +50,10 @@ class AppendPlan:
     __slots__ = ("_answers", "_tails_of_new", "is_sealed", "links", "new", "tails")
 
     def __init__(self, group: Sequence[Batch], tails: Tails) -> None:
-        self.tails = tails
+        self.tails: dict[str, StreamTail | StoredFormatError] = tails
         self.new: list[Append] = []
         self.links: list[OrderLink] = []
-        self.is_sealed = False
+        self.is_sealed: bool = False
         self._tails_of_new: list[StreamTail] = []
         self._answers: list[tuple[Batch, list[Append], StoreError | None]] = []
         is_any_damaged = StoredFormatError in map(type, tails.values())
@@ -127,9 +127,9 @@ class Writer:
         self._clock = clock
         self._retry_timeout = retry_timeout
         self._tails = StreamTails(recorder)
-        self.encryption = EncryptionCheck(recorder)
+        self.encryption: EncryptionCheck = EncryptionCheck(recorder)
         self.cipher: Cipher | None = None
-        self.rules = UnrecordedRules()
+        self.rules: UnrecordedRules = UnrecordedRules()
 
     def commit(self, group: Sequence[Batch]) -> None:
         """Settle every batch. Propagates no `Exception`; interrupted, some may stay unsettled."""

@@ -202,9 +202,9 @@ class Sent(Generic[R]):
     def __init__(self, orders: Writes[R], receipt: Receipt, event: Event) -> None:
         self._orders = orders
         self.receipt = receipt
-        self.order_id = event.order_id
-        self.attempt = event.attempt or 1
-        self.exchange_id = uuid4().hex
+        self.order_id: str = event.order_id
+        self.attempt: int = event.attempt or 1
+        self.exchange_id: str = uuid4().hex
 
     def __repr__(self) -> str:
         return f"<Sent attempt={self.attempt} resumed={self.resumed}>"
@@ -258,10 +258,10 @@ class SentOperation(Generic[R]):
     def __init__(self, orders: Writes[R], receipt: Receipt, event: Event) -> None:
         self._orders = orders
         self.receipt = receipt
-        self.order_id = event.order_id
-        self.operation = event.operation
-        self.number = number_in(event.key)
-        self.exchange_id = uuid4().hex
+        self.order_id: str = event.order_id
+        self.operation: str | None = event.operation
+        self.number: int | None = number_in(event.key)
+        self.exchange_id: str = uuid4().hex
 
     def __repr__(self) -> str:
         return f"<SentOperation {self.operation} number={self.number}>"

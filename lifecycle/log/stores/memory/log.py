@@ -30,7 +30,7 @@ class MemoryLog(EventLog):
     """A log that lives as long as this object: the same meanings, nothing durable."""
 
     def __init__(self, *, clock: Clock = now) -> None:
-        self.recorder = MemoryRecorder()
+        self.recorder: MemoryRecorder = MemoryRecorder()
         super().__init__(
             self.recorder,
             clock,
@@ -61,12 +61,12 @@ class MemoryRecorder(POPOApplicationRecorder):
 
     url = "memory:"
     gapless = True
-    most_rows = sys.maxsize
+    most_rows: int = sys.maxsize
     _closed = False
 
     def __init__(self) -> None:
         super().__init__()
-        self.links = MemoryLinks()
+        self.links: MemoryLinks = MemoryLinks()
 
     @contextmanager
     def writing(self, *, exclusive: bool = False) -> Iterator[_Transaction]:

@@ -39,7 +39,7 @@ class LogConnection(Connection[DictRow]):
     """A connection on which nothing is waited for without end."""
 
     reply_within = _GRACE_SECONDS
-    made_at = 0.0
+    made_at: float = 0.0
     tuples: RawCursor[tuple[Any, ...]]
 
     def wait(self, gen: Generator[Any, Any, T], *args: Any, **kwargs: Any) -> T:

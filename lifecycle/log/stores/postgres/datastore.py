@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final, NamedTuple, Self
 
@@ -22,7 +22,7 @@ from lifecycle.log.stores.postgres.connection import LogConnection, LogConnectio
 from lifecycle.log.stores.postgres.fault import LockWaitError, translated_errors
 from lifecycle.log.stores.postgres.qualified import qualified, translated
 from lifecycle.log.stores.postgres.settings import idle_statement
-from lifecycle.log.stores.postgres.tables import lock_statement
+from lifecycle.log.stores.postgres.tables import LogTables, lock_statement
 from lifecycle.log.stores.postgres.url import Target
 from lifecycle.log.stores.sql.database import Transaction
 from lifecycle.log.stores.sql.tables import Table
@@ -48,11 +48,11 @@ class LogDatastore(PostgresDatastore):
 
     def __init__(self, target: Target, *, create: bool) -> None:
         super().__init__("", "", "", "", "", schema=target.tables.schema, originator_id_type="text")
-        self.conninfo = target.conninfo
-        self.url = target.url
-        self.tables = target.tables
-        self.retry_timeout = target.limits.retry_timeout
-        self.connections = LogConnectionPool(target, create=create)
+        self.conninfo: Mapping[str, Any] = target.conninfo
+        self.url: str = target.url
+        self.tables: LogTables = target.tables
+        self.retry_timeout: float = target.limits.retry_timeout
+        self.connections: LogConnectionPool = LogConnectionPool(target, create=create)
 
     @contextmanager
     def get_connection(self) -> Iterator[LogConnection]:

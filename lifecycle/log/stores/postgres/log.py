@@ -28,13 +28,16 @@ from lifecycle.log.stores.postgres.fault import translated_errors
 from lifecycle.log.stores.postgres.inspection import check_shape, guard_setting, schema_setting
 from lifecycle.log.stores.postgres.rights import Grants, Role, let_in, role_settings, told_of
 from lifecycle.log.stores.postgres.settings import REPORT, settings_of
-from lifecycle.log.stores.postgres.statements import link_statement, record_statements
+from lifecycle.log.stores.postgres.statements import (
+    link_statement,
+    record_statements,
+)
 from lifecycle.log.stores.postgres.tables import TABLE, LogTables
 from lifecycle.log.stores.postgres.url import Target, parse_url
 from lifecycle.log.stores.postgres.views import PostgresViews
 from lifecycle.log.stores.sql.feeds import TableFeeds
 from lifecycle.log.stores.sql.links import TableLinks
-from lifecycle.log.stores.sql.records import PAGE, PAGE_BYTES, TableRecorder
+from lifecycle.log.stores.sql.records import PAGE, PAGE_BYTES, RecordStatements, TableRecorder
 from lifecycle.log.stores.sql.tree import TableTree
 
 _STATEMENT_BYTES: Final = 64 * 1024 * 1024
@@ -54,7 +57,7 @@ class PostgresLog(EventLog):
 
     def __init__(self, url: str, *, create: bool = True, clock: Clock = now) -> None:
         target = parse_url(url)
-        self.recorder = _opened(target, create=create)
+        self.recorder: PostgresRecorder = _opened(target, create=create)
         datastore = self.recorder.datastore
         super().__init__(
             self.recorder,
@@ -105,13 +108,13 @@ class PostgresRecorder(TableRecorder, PostgresApplicationRecorder):
 
     def __init__(self, datastore: LogDatastore, target: Target) -> None:
         super().__init__(datastore, events_table_name=TABLE)
-        self.url = target.url
+        self.url: str = target.url
         self._tables = target.tables
         self._append_lock = target.tables.append_lock
         self._limits = target.limits
         self._pool = datastore.connections
         self._prepare = target.prepares
-        self.statements = record_statements(target.tables)
+        self.statements: RecordStatements = record_statements(target.tables)
         self._add_links = link_statement(target.tables)
         # Who writes alone, and its connection; one writer at a time.
         self._alone: tuple[int, LogConnection] | None = None

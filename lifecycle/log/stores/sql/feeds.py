@@ -97,8 +97,8 @@ class TableFeeds(FeedStore):
     """A `FeedStore` in tables of the log's database, whose connection a handler gets."""
 
     def __init__(self, database: Database) -> None:
-        self.url = database.url
-        self.retry_timeout = database.retry_timeout
+        self.url: str = database.url
+        self.retry_timeout: float = database.retry_timeout
         self._database = database
         self._sql = FeedStatements._make(
             database.spelled(each.format(**_PARTS)) for each in FeedStatements()

@@ -39,8 +39,8 @@ class TableKeys(KeyStore):
     """A `KeyStore` in a table of a database."""
 
     def __init__(self, database: KeyDatabase, master: MasterKey) -> None:
-        self.url = database.url
-        self.retry_timeout = database.retry_timeout
+        self.url: str = database.url
+        self.retry_timeout: float = database.retry_timeout
         self._database = database
         self._master = master
         self._is_there = False

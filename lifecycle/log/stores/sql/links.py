@@ -23,8 +23,8 @@ class TableLinks(LinkStore):
     """A `LinkStore` in a table of the log's database."""
 
     def __init__(self, database: Database) -> None:
-        self.url = database.url
-        self.retry_timeout = database.retry_timeout
+        self.url: str = database.url
+        self.retry_timeout: float = database.retry_timeout
         self._database = database
         self._is_there = False
 

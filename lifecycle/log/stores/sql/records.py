@@ -94,7 +94,7 @@ class TableRecorder:
     """The reading half of a `Recorder` on the log's table; a subclass knows the database."""
 
     statements: RecordStatements
-    most_rows = sys.maxsize
+    most_rows: int = sys.maxsize
 
     @abstractmethod
     def fetch(self, statement: str, *parameters: object) -> list[Any]:

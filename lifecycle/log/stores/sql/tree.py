@@ -29,8 +29,8 @@ class TableTree(TreeStore):
     """A `TreeStore` in two tables of the log's database."""
 
     def __init__(self, database: Database) -> None:
-        self.url = database.url
-        self.retry_timeout = database.retry_timeout
+        self.url: str = database.url
+        self.retry_timeout: float = database.retry_timeout
         self._database = database
 
     @retried

@@ -150,8 +150,8 @@ class TrackedViews:
     """A `ViewStore` in the log's database; a subclass knows the library's recorder there."""
 
     def __init__(self, database: Database) -> None:
-        self.url = database.url
-        self.retry_timeout = database.retry_timeout
+        self.url: str = database.url
+        self.retry_timeout: float = database.retry_timeout
         self._database = database
         self._sql = ViewStatements._make(map(database.spelled, ViewStatements()))
 
