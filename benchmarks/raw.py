@@ -16,7 +16,7 @@ from typing import Any, Final
 from workload import Callback
 
 from lifecycle.composition import connect
-from lifecycle.core.strict_json import canonical_body, parse
+from lifecycle.core.strict_json import parse, parse_and_write
 from lifecycle.log.codec import hash_of, split
 from lifecycle.log.contract import Outcome, Record
 from lifecycle.log.stores.sqlite.connection import PAGE_BYTES, SETTINGS
@@ -98,7 +98,7 @@ def vouch(callbacks: Iterable[Callback], records: Iterable[Record]) -> None:
 
 def vouch_for_body(body: bytes) -> None:
     """Parse a body, digest what it says, and hash it."""
-    sha256(canonical_body(body, parse(body))).hexdigest()
+    sha256(parse_and_write(body)[1]).hexdigest()
     sha256(body).hexdigest()
 
 

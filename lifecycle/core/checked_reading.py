@@ -57,6 +57,8 @@ def checked(said: object, kind: Kind, own: Collection[str] = ()) -> tuple[Readin
     Raises:
         WrongReadingError: it may not be said so.
     """
+    if type(said) is Reading and kind != "request":
+        return (_reading(said, kind, own),)
     if type(said) is not tuple:
         return (_checked(said, kind, own),)
     if kind not in _SEVERAL:
@@ -89,22 +91,24 @@ def _request(said: Reading) -> Reading:
 
 
 def _reading(said: Reading, kind: Kind, own: Collection[str]) -> Reading:
-    name, trigger = _word("a name", said.name), said.trigger
-    if name is None:
-        raise WrongReadingError("no name")
+    if not _is_plain(said):
+        said = _made_plain(said)
+    name, occurred_at = said.name, said.occurred_at
+    problems = () if said.problems == () else _problems(said.problems, own)
     if kind == "response" and name not in _ANSWERS:
         raise WrongReadingError("a response that is not accepted, rejected or failed")
-    occurred_at, problems = None, () if said.problems == () else _problems(said.problems, own)
-    if said.occurred_at is not None and kind != "poll":
-        occurred_at = _instant(said.occurred_at)
+    if kind == "poll":
+        occurred_at = None
+    elif occurred_at is not None:
+        occurred_at = _instant(occurred_at)
         if is_placeholder(occurred_at):
             occurred_at, problems = None, _problems((*problems, "bad_time"), own)
     return Reading(
         name,
-        UNSET if trigger is UNSET else _word("a trigger", trigger),
-        None if said.order_id is None else _text("an order id", said.order_id),
-        None if said.status is None else _text("a status", said.status),
-        None if said.event_id is None else _word("an event id", said.event_id),
+        said.trigger,
+        said.order_id,
+        said.status,
+        said.event_id,
         occurred_at,
         checked_details(said.details),
         () if said.faults == () else _faults(said.faults),
@@ -114,6 +118,37 @@ def _reading(said: Reading, kind: Kind, own: Collection[str]) -> Reading:
         False if said.is_test is False else _flag(said.is_test),
         () if said.links == () else _links(said.links),
         None if said.refers_to is None else _word("an id that it refers to", said.refers_to),
+    )
+
+
+def _is_plain(said: Reading) -> bool:
+    """Tell whether the texts of a reading are plain ASCII and fit, as nearly all are."""
+    name, order_id, status, event_id = said.name, said.order_id, said.status, said.event_id
+    return (
+        type(name) is str
+        and name.isascii()
+        and 0 < len(name) <= MAX_ID_BYTES
+        and said.trigger is UNSET
+        and (order_id is None or (type(order_id) is str and order_id.isascii()))
+        and (status is None or (type(status) is str and status.isascii()))
+        and (
+            event_id is None
+            or (type(event_id) is str and event_id.isascii() and 0 < len(event_id) <= MAX_ID_BYTES)
+        )
+    )
+
+
+def _made_plain(said: Reading) -> Reading:
+    """Return a reading whose texts are plain, and fit."""
+    name, trigger = _word("a name", said.name), said.trigger
+    if name is None:
+        raise WrongReadingError("no name")
+    return said.replace(
+        name=name,
+        trigger=UNSET if trigger is UNSET else _word("a trigger", trigger),
+        order_id=_text("an order id", said.order_id),
+        status=_text("a status", said.status),
+        event_id=_word("an event id", said.event_id),
     )
 
 

@@ -26,11 +26,10 @@ import hashlib
 import json
 import re
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 from lifecycle.core.event import MAX_ID_BYTES, MAX_WORD_BYTES, Arrival
 from lifecycle.core.instant import format_instant
-from lifecycle.core.strict_json import canonical_body
 
 # C0 controls, DEL and surrogates: no log, URL or database carries them safely.
 _UNFIT: Final = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
@@ -38,20 +37,18 @@ _OPERATION: Final = re.compile(r"[a-z][a-z0-9_]{0,39}")
 _UNFIT_MARK: Final = "\x00"
 
 
-def digest_of(arrival: Arrival, date: datetime | None, value: Any) -> str:
+def digest_of(arrival: Arrival, date: datetime | None, written: bytes | None) -> str:
     """Return the digest of what arrived.
 
-    `value` is the JSON that its body spells, `date` what its `Date` header says.
+    `written` is the canonical JSON of its body, None where that is no JSON object; `date` is
+    what its `Date` header says.
     """
     before = b""
     if arrival.kind == "response" or arrival.kind == "poll":  # noqa: PLR1714 - twice as fast
         before = b"null," if arrival.http_status is None else b"%d," % arrival.http_status
     if arrival.kind == "poll":
         before += b"null," if date is None else f'"{format_instant(date)}",'.encode()
-    if type(value) is dict:
-        content = canonical_body(arrival.body, value)
-    else:
-        content = b'"%b"' % base64.b64encode(arrival.body)
+    content = b'"%b"' % base64.b64encode(arrival.body) if written is None else written
     return hashlib.sha256(b"[%b%b]" % (before, content)).hexdigest()
 
 
@@ -69,18 +66,18 @@ def key_of(
     `word` is the `spoken_word`, before any prefix is dropped or alias mapped. `part` counts the
     readings of one body, None for the first.
     """
-    place = "" if part is None else f"#{part}"
-    match arrival.kind:
+    kind, place = arrival.kind, "" if part is None else f"#{part}"
+    if kind == "callback" and event_id is not None:
+        return f"callback{place}:{_escaped(word)}:{event_id}"
+    match kind:
         case "request" if arrival.operation is not None:
             return f"operation:{arrival.operation}:{arrival.number}"
         case "request":
             return f"request:{arrival.attempt}"
         case "response":
             return f"response:{arrival.attempt}:{exchange_id or ''}:{digest}"
-        case "callback" if event_id is None:
-            return f"snapshot{place}:{digest}"
         case "callback":
-            return f"callback{place}:{_escaped(word)}:{event_id}"
+            return f"snapshot{place}:{digest}"
         case "poll":
             return f"poll{place}:{digest}"
 

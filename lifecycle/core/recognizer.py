@@ -59,7 +59,7 @@ from lifecycle.core.identity import is_order_id
 from lifecycle.core.instant import parse_http_date
 from lifecycle.core.provider import JsonObject, NoReading, Provider, Reading
 from lifecycle.core.stored import Stored
-from lifecycle.core.strict_json import parse, parse_again
+from lifecycle.core.strict_json import parse, parse_again, parse_and_write
 from lifecycle.errors import InvalidArgumentError, JsonError, ProviderFaultError
 
 LOG: Final = logging.getLogger("lifecycle.provider")
@@ -135,9 +135,9 @@ class Recognizer:
         arrival = ready(arrival)
         found = self._recognized(arrival, orders_linked, takes_tests=self._takes_tests)
         first = found[0]
-        return (
-            (first,) if len(found) == 1 and isinstance(first, Event) else self._told(arrival, found)
-        )
+        if len(found) == 1 and isinstance(first, Event):
+            return (first,)
+        return self._told(arrival, found)
 
     def rederive(self, stored: Stored, body: bytes) -> Event | Unreadable:
         """Return what a stored event is under today's rules, as `recognize`.
@@ -211,19 +211,23 @@ class Recognizer:
             return (_BAD_ORDER_ID,)
         if arrival.operation is not None and not is_asked(arrival):
             return (_BAD_OPERATION,)
-        body = _object_in(arrival)
-        if isinstance(body, NoReading):
-            return (body,)
+        read = _object_in(arrival)
+        if not isinstance(read, tuple):
+            return (read,)
+        body, written = read
         date = parse_http_date(arrival.headers.get("date", "")) if arrival.kind == "poll" else None
         # Compute the digest first: provider code could mutate the body.
-        digest = identity.digest_of(arrival, date, body)
+        digest = identity.digest_of(arrival, date, written)
         found: list[Event | NoReading] = []
         readings = self.read(arrival, body)
         for number, said in enumerate(readings, 1):
-            whose = _whose(arrival, said, orders_linked, takes_tests=takes_tests)
-            if isinstance(whose, NoReading):
+            if not isinstance(said, Reading):
+                found.append(said)
+            elif said.is_test and arrival.kind == "callback" and not takes_tests:
+                found.append(_TEST_EVENT)
+            elif not isinstance(whose := _order_of(stated, said, orders_linked), str):
                 found.append(whose)
-            elif isinstance(said, Reading):
+            else:
                 part = number if number > 1 else None
                 found.append(self._event(arrival, whose, said, (digest, date, part)))
         if len(found) > 1:  # a line that names an order takes that order's readings alone
@@ -233,35 +237,35 @@ class Recognizer:
     def _event(self, arrival: Arrival, order_id: str, said: Reading, seen: Seen) -> Event:
         kind, exchange_id, (digest, date, part) = arrival.kind, arrival.exchange_id, seen
         exchange_id = None if exchange_id is None else opaque_id(exchange_id)
-        status, name, trigger = said.status, said.name or "", said.trigger
-        word = identity.spoken_word(status)
+        status, name, trigger, event_id = said.status, said.name or "", said.trigger, said.event_id
+        word = None if status is None else identity.spoken_word(status)
         if kind == "request":
             name, trigger = _asked(arrival)
         elif trigger is UNSET:
             trigger = None if name in self._own_words else name
-        details, faults, fate = _content(kind, name, said)
+        content = said if kind == "callback" else _content(kind, name, said)
         return Event(
             self.name,
             order_id,
             kind,
             name,
             trigger,
-            identity.key_of(arrival, exchange_id, word or name, said.event_id, digest, part=part),
+            identity.key_of(arrival, exchange_id, word or name, event_id, digest, part=part),
             digest,
             arrival.received_at,
             arrival.body,
             sha256(arrival.body).hexdigest(),
-            said.event_id,
+            event_id,
             arrival.attempt if kind in _OF_AN_ATTEMPT and not arrival.operation else None,
             None if kind == "callback" else exchange_id,
             None if status is None or word is None else identity.as_kept(status),
             date if kind == "poll" else said.occurred_at,
             arrival.http_status if kind in {"response", "poll"} else None,
             arrival.headers,
-            details,
-            faults,
+            content.details,
+            () if kind == "callback" else content.faults,
             said.problems,
-            fate,
+            None if kind == "callback" else content.fate,
             client=arrival.client,
             operation=arrival.operation if kind in _OF_AN_OPERATION else None,
             sequence=said.sequence,
@@ -322,30 +326,19 @@ def _own_words(definition: Definition) -> frozenset[str]:
     return EXCHANGE_NAMES | before
 
 
-def _object_in(arrival: Arrival) -> JsonObject | NoReading | None:
-    """Return the body's JSON object; without one a callback is unreadable, others have None."""
+def _object_in(arrival: Arrival) -> tuple[JsonObject | None, bytes | None] | NoReading:
+    """Return the body's JSON object and its canonical JSON; of others than callbacks, None each.
+
+    A callback without one is unreadable.
+    """
     try:
-        body = parse(arrival.body)
+        body, written = parse_and_write(arrival.body)
     except JsonError as refused:
-        return NoReading("not_json", str(refused)) if arrival.kind == "callback" else None
+        is_callback = arrival.kind == "callback"
+        return NoReading("not_json", str(refused)) if is_callback else (None, None)
     if type(body) is dict:
-        return body
-    return _NOT_AN_OBJECT if arrival.kind == "callback" else None
-
-
-def _whose(
-    arrival: Arrival,
-    said: Reading | NoReading,
-    orders_linked: OrdersLinked | None,
-    *,
-    takes_tests: bool,
-) -> str | NoReading:
-    """Return whose order a reading is about, or why it is no event."""
-    if isinstance(said, NoReading):
-        return said
-    if said.is_test and arrival.kind == "callback" and not takes_tests:
-        return _TEST_EVENT
-    return _order_of(arrival.order_id, said, orders_linked)
+        return body, written
+    return _NOT_AN_OBJECT if arrival.kind == "callback" else (None, None)
 
 
 def _order_of(

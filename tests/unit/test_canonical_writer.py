@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lifecycle.core import strict_json
-from lifecycle.core.strict_json import canonical_body, parse
+from lifecycle.core.strict_json import parse, parse_and_write
+from lifecycle.errors import JsonError
 
 VALUES = st.recursive(
     st.none()
@@ -41,11 +42,18 @@ def floats(number: int) -> list[float]:
     return [*found, *edges, *(-edge for edge in edges)]
 
 
+def agree(body: bytes) -> None:
+    value = parse(body)
+    read, written = parse_and_write(body)
+    assert written == slow(value)
+    assert repr(read) == repr(value)  # 1, 1.0 and True differ, and so does the order of keys
+
+
 @given(st.dictionaries(st.text(st.characters(exclude_categories=["Cs"])), VALUES, max_size=5))
 @settings(max_examples=300, deadline=None)
 def test_both_writers_agree_on_whatever_a_body_may_say(value: dict[str, Any]) -> None:
     for spelled in (slow(value), json.dumps(value, indent=1).encode()):
-        assert canonical_body(spelled, parse(spelled)) == slow(value)
+        agree(spelled)
 
 
 @pytest.mark.parametrize("form", ["{!r}", "{:.17e}", "{:.400f}", "{:.20g}", "{:E}"])
@@ -54,17 +62,53 @@ def test_both_writers_agree_on_floats_however_they_are_spelled(form: str) -> Non
         text = form.format(number)
         if len(text) > strict_json.MAX_NUMBER_CHARACTERS:
             continue
-        body = f'{{"a":[{text}],"b": {text} ,"c":{text}}}'.encode()
-        assert canonical_body(body, parse(body)) == slow(parse(body)), text
+        agree(f'{{"a":[{text}],"b": {text} ,"c":{text}}}'.encode())
 
 
 def test_the_writers_differ_where_the_slow_one_is_kept_for() -> None:
     for text in ("1e-5", "0.00001", "1e16", "12345678901234567.0"):
         body = b'{"a":%b}' % text.encode()
         assert strict_json._canonical_fast(parse(body)) != slow(parse(body))
-        assert canonical_body(body, parse(body)) == slow(parse(body))
+        agree(body)
 
 
-def test_ids_that_look_like_exponents_do_not_keep_the_fast_writer_away() -> None:
-    body = b'{"id":"7e3f-4e5a","n":123456789012345678,"price":"$10.99"}'
-    assert not strict_json._has_odd_floats(body)
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"id":"7e3f-4e5a","n":123456789012345678,"price":"$10.99"}',
+        b'{"name":"Zo\\u00eb \\"Z\\" B.","url":"http:\\/\\/a.example","at":[37.79,-122.4]}',
+    ],
+)
+def test_a_usual_body_is_parsed_and_written_the_fast_way(
+    body: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agree(body)
+    monkeypatch.setattr(strict_json, "parse", None)
+
+    assert parse_and_write(body)[1]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"a":1,"a":1}',
+        b'{"a":{"b":"c","b":"d"}}',
+        b'[{"":0,"":1e9}]',
+        b'{"a":"\\n","\\u0061":1}',
+        b'{"a":"\\ud800"}',
+        b'{"a":1e400}',
+        b'{"a":[1,' + b"7" * 401 + b"]}",
+        b'{"a":-' + b"7" * 400 + b"}",
+        b'{"a":1.' + b"7" * 399 + b"}",
+        b"[" * 65 + b"]" * 65,
+        b"NaN",
+        b'"\xff"',
+    ],
+)
+def test_what_is_refused_is_refused_for_the_same_reason(body: bytes) -> None:
+    with pytest.raises(JsonError) as alone:
+        parse(body)
+    with pytest.raises(JsonError) as together:
+        parse_and_write(body)
+
+    assert str(together.value) == str(alone.value)

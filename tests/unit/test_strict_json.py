@@ -8,13 +8,21 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import time
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lifecycle.core.strict_json import _canonical_encoder, canonical, compact, parse, parse_again
+from lifecycle.core.strict_json import (
+    _canonical_encoder,
+    canonical,
+    compact,
+    parse,
+    parse_again,
+    parse_and_write,
+)
 from lifecycle.errors import JsonError
 from tests.docs.fences import ROOT, blocks_of
 from tests.hostile_corpus import CORPUS, ENVELOPED, ERROR, FLAT
@@ -31,10 +39,17 @@ TOKENS = [
 
 
 def parsed(body):
+    """Return what both ways of parsing agree on."""
     try:
-        return parse(body)
-    except JsonError:
+        value = parse(body)
+    except JsonError as alone:
+        with pytest.raises(JsonError, match=f"^{re.escape(str(alone))}$"):
+            parse_and_write(body)
         return REFUSED
+    read, written = parse_and_write(body)
+    assert same(read, value)
+    assert written == canonical(value)
+    return value
 
 
 def expected(body):
@@ -195,7 +210,7 @@ def test_a_refusal_without_a_position_is_still_our_error(monkeypatch):
     def refuse(_, **__):
         raise ValueError("it will not do")
 
-    monkeypatch.setattr("jiter.from_json", refuse)
+    monkeypatch.setattr("lifecycle.core.strict_json._from_strict_json", refuse)
     with pytest.raises(JsonError) as refused:
         parse(b"{}")
     assert str(refused.value) == "not strict JSON (syntax): at the start"
