@@ -17,7 +17,7 @@ from types import MappingProxyType
 from typing import Any, Final
 from zlib import crc32
 
-from msgspec import UNSET, MsgspecError, json, structs
+from msgspec import UNSET, MsgspecError, Struct, json, structs
 
 from lifecycle.core.erasure import as_erased
 from lifecycle.core.event import (
@@ -38,6 +38,7 @@ from lifecycle.log.encrypted_body import decrypted, encrypted
 from lifecycle.log.header import (
     FORMAT,
     ControlFields,
+    EncodedEventFields,
     EncryptionFields,
     ErasureFields,
     EventFields,
@@ -141,14 +142,14 @@ def seal(
     if cipher is not None and append.key_id:
         body, cipher_fields = encrypted(append, cipher)
         opening, context = opening + cipher_fields, None
-    previous_field = "" if previous is None else f',"previous":"{previous}"'
-    place_fields = (
-        f',"recorded_at":"{recorded_at}","version":{append.place.version}{previous_field}'
-    )
-    after_field = b"" if after is None else b',"after":%b' % after
-    checked = b"%b%b%b" % (opening, place_fields.encode("ascii"), after_field)
-    header = b'%b,"check":"%08x"}' % (checked, crc32(checked))
-    append.state = b"%b\n%b%b" % (header, body, context or b"")
+    place_fields = f',"recorded_at":"{recorded_at}","version":{append.place.version}'
+    if previous is not None:
+        place_fields += f',"previous":"{previous}"'
+    checked = opening + place_fields.encode("ascii")
+    if after is not None:
+        checked += b',"after":' + after
+    header = checked + b',"check":"%08x"}' % crc32(checked)
+    append.state = header + b"\n" + body if context is None else header + b"\n" + body + context
     return sha256(header).hexdigest()
 
 
@@ -276,10 +277,16 @@ def _why_undecodable(header: bytes) -> str:
 
 def _prepared(entry: Entry) -> Append:
     if isinstance(entry, Event):
-        opening = _opening(_event_fields(entry))
-        stream = storable(f"{ORDERS}{entry.provider}:{entry.order_id}")
-        what = (stream, entry.kind, entry.key, entry.digest, opening, entry.body, entry.context)
-        return Append(*what, links_of(entry) if entry.links else ())
+        return Append(
+            storable(f"{ORDERS}{entry.provider}:{entry.order_id}"),
+            entry.kind,
+            entry.key,
+            entry.digest,
+            _opening(_event_fields(entry)),
+            entry.body,
+            entry.context,
+            links_of(entry) if entry.links else (),
+        )
     if isinstance(entry, Unreadable):
         context = None if entry.arrival is None else entry.arrival.context
         hashes = _hash(entry.body), None if context is None else _hash(context)
@@ -289,43 +296,46 @@ def _prepared(entry: Entry) -> Append:
     return Append(CONTROL, fields.topic, *fields.identity, _opening(fields), b"")
 
 
-def _opening(fields: _Fields) -> bytes:
+def _opening(fields: Struct) -> bytes:
     encoded = _encode(fields)
     _validate_fields(encoded)
     return encoded[:-1]
 
 
-def _event_fields(event: Event) -> EventFields:
+def _event_fields(event: Event) -> Struct:
     name, occurred, received_at = event.name, event.occurred_at, event.received_at
     context = event.context
-    return EventFields(
-        v=FORMAT,
-        provider=event.provider,
-        order_id=event.order_id,
-        kind=event.kind,
-        name=name,
-        key=event.key,
-        digest=event.digest,
-        received_at=received_at if received_at.tzinfo is UTC else utc(received_at),
-        trigger=UNSET if event.trigger == name else event.trigger,
-        event_id=event.event_id,
-        attempt=event.attempt,
-        exchange_id=event.exchange_id,
-        status=event.status,
-        occurred_at=occurred if occurred is None or occurred.tzinfo is UTC else utc(occurred),
-        http_status=event.http_status,
-        headers=dict(event.headers.items()),
-        problems=event.problems,
-        redriven_from=event.redriven_from,
-        client=event.client,
-        operation=event.operation,
-        sequence=event.sequence,
-        part=event.part,
-        links=event.links,
-        replayed=event.replayed,
-        sha256=_hash(event.body),
-        size=None if context is None else len(event.body),
-        context_sha256=None if context is None else _hash(context),
+    return EncodedEventFields(
+        FORMAT,
+        event.exchange_id,
+        event.http_status,
+        dict(event.headers.items()),
+        event.client,
+        event.operation,
+        event.sequence,
+        event.part,
+        event.links,
+        event.replayed,
+        _hash(event.body),
+        None,  # what encrypts adds the hash of the ciphertext, and the id of its key
+        None,
+        None if context is None else len(event.body),
+        None if context is None else _hash(context),
+        event.provider,
+        event.order_id,
+        event.kind,
+        name,
+        UNSET if event.trigger == name else event.trigger,
+        event.key,
+        event.digest,
+        event.event_id,
+        event.attempt,
+        event.status,
+        None,
+        occurred if occurred is None or occurred.tzinfo is UTC else utc(occurred),
+        received_at if received_at.tzinfo is UTC else utc(received_at),
+        event.problems,
+        event.redriven_from,
     )
 
 

@@ -14,6 +14,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final, NamedTuple, Protocol, runtime_checkable
 
+from msgspec import Struct, field
+
 from lifecycle.core.definition import Definition
 from lifecycle.core.event import Entry
 from lifecycle.log.cipher import Cipher
@@ -39,17 +41,17 @@ class Outcome(StrEnum):
     QUARANTINED = "quarantined"
 
 
-class StreamPosition:
+class StreamPosition(Struct, gc=False):
     """The place of a record in its stream and in the log; `position` is 0 until it is stored."""
 
-    __slots__ = ("position", "version")
-
-    def __init__(self, version: int, position: int = 0) -> None:
-        self.version = version
-        self.position = position
+    version: int
+    position: int = 0
 
 
-class Append:
+_NOWHERE: Final = StreamPosition(0)
+
+
+class Append(Struct, eq=False, gc=False):
     """One entry on its way into the log and, once it is durable, the result.
 
     The codec makes it, the writer decides on its `outcome` and `place`, and seals it: `state` is
@@ -58,47 +60,20 @@ class Append:
     that of the order which an item of the quarantine came for.
     """
 
-    __slots__ = (
-        "body",
-        "context",
-        "digest",
-        "key",
-        "key_id",
-        "links",
-        "opening",
-        "order_key_id",
-        "outcome",
-        "place",
-        "recorded_at",
-        "state",
-        "stream",
-        "topic",
-    )
-
-    def __init__(  # noqa: PLR0917 - the codec alone calls it, for every entry
-        self,
-        stream: str,
-        topic: str,
-        key: str,
-        digest: str,
-        opening: bytes,
-        body: bytes,
-        context: bytes | None = None,
-        links: tuple[OrderLink, ...] = (),
-    ) -> None:
-        self.stream = stream
-        self.topic = topic
-        self.key = key
-        self.digest = digest
-        self.opening = opening
-        self.body = body
-        self.context = context
-        self.links = links
-        self.key_id = self.order_key_id = ""
-        self.outcome = Outcome.APPENDED
-        self.place = _NOWHERE
-        self.recorded_at: datetime | None = None
-        self.state = b""
+    stream: str
+    topic: str
+    key: str
+    digest: str
+    opening: bytes
+    body: bytes
+    context: bytes | None = None
+    links: tuple[OrderLink, ...] = ()
+    key_id: str = ""
+    order_key_id: str = ""
+    outcome: Outcome = Outcome.APPENDED
+    place: StreamPosition = field(default_factory=lambda: _NOWHERE)
+    recorded_at: datetime | None = None
+    state: bytes = b""
 
     @property
     def version(self) -> int:
@@ -128,9 +103,6 @@ class Append:
         what = (self.stream, self.topic, self.key, self.digest)
         where = (self.outcome, self.version, self.position, self.recorded_at)
         return _answered, (*what, *where)
-
-
-_NOWHERE: Final = StreamPosition(0)
 
 
 def _answered(  # noqa: PLR0917 - unpickling alone calls it

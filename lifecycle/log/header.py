@@ -6,11 +6,12 @@ Fields at their defaults are not written, and fields that a later release adds a
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from hashlib import sha256
-from typing import Annotated, ClassVar, Final, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal
 
-from msgspec import UNSET, Meta, Raw, Struct, UnsetType
+from msgspec import NODEFAULT, UNSET, Meta, Raw, Struct, UnsetType, defstruct, field, structs
 
 from lifecycle.core.event import Kind
 from lifecycle.log.contract import CONTROL, MAX_POSITION, ORDERS, QUARANTINE, Record
@@ -86,6 +87,25 @@ class EventFields(
     received_at: Time
     problems: tuple[str, ...] = ()
     redriven_from: int | None = None
+
+
+def _unchecked(info: structs.FieldInfo) -> tuple[str, Any, Any]:
+    """Return a field of a struct whose every field has its place among the arguments."""
+    if info.default_factory is not NODEFAULT:
+        return info.name, Any, field(default_factory=info.default_factory)
+    return info.name, Any, UNSET if info.default is NODEFAULT else info.default
+
+
+EncodedEventFields: Final[Callable[..., Struct]] = defstruct(
+    "EncodedEventFields",
+    map(_unchecked, structs.fields(EventFields)),
+    frozen=True,
+    omit_defaults=True,
+    gc=False,
+    tag_field="record",
+    tag="event",
+)
+"""Encodes as `EventFields`, made by position: several times as fast as by thirty names."""
 
 
 class ItemFields(_BodyFields, frozen=True, kw_only=True, omit_defaults=True, gc=False, tag="item"):

@@ -127,8 +127,8 @@ def _read(
     }
     if (headers := get("headers")) is not None:
         told["headers"] = _headers(headers, providers[name].kept_headers)
-    if (context := _context(get("context"), get("context_base64"))) is not None:
-        told["context"] = context
+    if "context" in fields or "context_base64" in fields:
+        told["context"] = _context(get("context"), get("context_base64"))
     return name, Arrival(kind, body, told.pop("received_at", received_at), **told)
 
 

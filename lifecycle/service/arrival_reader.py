@@ -153,12 +153,13 @@ class ArrivalReader:
             provider=usual,
             line_number=number,
         )
-        if read is None or isinstance(read, Unreadable):
+        if not isinstance(read, tuple):
             return () if read is None else (read,)
         name, arrival = read
         # A line with its own time of receipt comes from a recording.
-        replayed = arrival.received_at != now
-        return self.providers[name].recognize_all(arrival._replace(replayed=replayed))
+        if arrival.received_at != now:
+            arrival = arrival._replace(replayed=True)
+        return self.providers[name].recognize_all(arrival)
 
 
 def order_ids(entries: Entries) -> tuple[str | None, ...]:

@@ -17,12 +17,12 @@ from typing import Final, NoReturn, Self, Unpack, cast
 
 from lifecycle.core.argument import check_callable
 from lifecycle.core.definition import Definition
-from lifecycle.core.event import Event, Kind, Unreadable
+from lifecycle.core.event import Kind, Unreadable
 from lifecycle.core.fold import Folding
 from lifecycle.core.provider import Provider
 from lifecycle.core.view import HistoryEntry, OrderView
 from lifecycle.errors import NotEnteredError, StoredFormatError, StoreError, VersionConflictError
-from lifecycle.log.contract import Append, Log, Outcome
+from lifecycle.log.contract import Log, Outcome
 from lifecycle.log.log_time import LogTime
 from lifecycle.log.look_options import LookOptions
 from lifecycle.projections.async_subscription import AsyncSubscription, AwaitedHandler
@@ -153,7 +153,7 @@ class AsyncOrders(Writes[Awaitable[AsyncReceipt]], ErasesAsync):
             except VersionConflictError:
                 continue
             if await asyncio.to_thread(self._service.holds, event, appended, body):
-                return Sent(self, self._receipt(event, appended), event)
+                return Sent(self, AsyncReceipt(event, appended, self._service), event)
 
     async def begin_operation(
         self, order_id: str | int, operation: str, body: Body = None, **kept: Unpack[Kept]
@@ -165,7 +165,7 @@ class AsyncOrders(Writes[Awaitable[AsyncReceipt]], ErasesAsync):
             with suppress(VersionConflictError):
                 appended = await self.log.append_async(event, expected_version=version)
                 if appended.outcome is Outcome.APPENDED:
-                    return SentOperation(self, self._receipt(event, appended), event)
+                    return SentOperation(self, AsyncReceipt(event, appended, self._service), event)
 
     async def last_request(self, order_id: str | int) -> BegunRequest | None:
         """Return the newest create request of an order; as `Orders.last_request`."""
@@ -358,7 +358,7 @@ class AsyncOrders(Writes[Awaitable[AsyncReceipt]], ErasesAsync):
             return (await self._append([entries]))[0]
         entry = entries[0]
         alone = await self.log.append_async(entry, expected_version=expected_version)
-        receipt = self._receipt(entry, alone)
+        receipt = AsyncReceipt(entry, alone, self._service)
         if isinstance(entry, Unreadable) or entry.links:
             receipt.linked = await self._append_linked(self._service.linked_by(entries))
         return receipt
@@ -369,7 +369,7 @@ class AsyncOrders(Writes[Awaitable[AsyncReceipt]], ErasesAsync):
         entries = list(chain.from_iterable(several))
         appended = await asyncio.to_thread(self.log.append_many, entries)
         linked = await self._append_linked(self._service.linked_by(entries))
-        return receipts_of(several, appended, self._receipt, linked)
+        return receipts_of(several, appended, AsyncReceipt, self._service, linked)
 
     async def _append_linked(self, found: Iterator[ReadAgain]) -> tuple[AsyncReceipt, ...]:
         linked: list[AsyncReceipt] = []
@@ -389,7 +389,4 @@ class AsyncOrders(Writes[Awaitable[AsyncReceipt]], ErasesAsync):
                 pass_over(damaged)
                 continue
             if is_first(appended):
-                yield receipts_of([events], appended, self._receipt)[0]
-
-    def _receipt(self, entry: Event | Unreadable, appended: Append) -> AsyncReceipt:
-        return AsyncReceipt(entry, appended, self._service)
+                yield receipts_of([events], appended, AsyncReceipt, self._service)[0]

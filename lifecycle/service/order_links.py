@@ -45,8 +45,10 @@ class OrderLinks:
     def resolve(self, entries: Entries) -> Entries:
         """Return the entries of an unlinked body by the links stored now; others unchanged."""
         item = entries[-1]
+        if isinstance(item, Event):
+            return entries
         provider = self._recognizer_of(item)
-        if provider is None or not isinstance(item, Unreadable) or item.arrival is None:
+        if provider is None or item.arrival is None:
             return entries
         return provider.recognize_all(item.arrival, partial(self._log.links.orders, item.provider))
 
@@ -65,7 +67,7 @@ class OrderLinks:
         """
         wanted, told = set[Reference](), set[OrderLink]()
         for entry in entries:
-            if isinstance(entry, Unreadable):
+            if not isinstance(entry, Event):
                 wanted |= self._references(entry)
             elif entry.links:
                 told.update(links_of(entry))
@@ -99,11 +101,9 @@ class OrderLinks:
                         told = [each for each in self.resolve((item,)) if isinstance(each, Event)]
                         wanted.update(link[:2] for event in told for link in links_of(event))
 
-    def _recognizer_of(self, item: Event | Unreadable) -> Recognizer | None:
+    def _recognizer_of(self, item: Unreadable) -> Recognizer | None:
         """Return the recognizer of an item that names its order by a link alone."""
-        if isinstance(item, Event) or item.reason != UNLINKED:
-            return None
-        return self._providers.get(item.provider)
+        return self._providers.get(item.provider) if item.reason == UNLINKED else None
 
     def _references(self, item: Unreadable) -> set[Reference]:
         """Return the ids by which an item names its orders."""

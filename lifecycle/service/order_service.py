@@ -62,7 +62,7 @@ from lifecycle.service.erasure import Erasure
 from lifecycle.service.figures import Figures, figures_of
 from lifecycle.service.order_links import OrderLinks
 from lifecycle.service.quarantine import pass_over, quarantine_items, stored_items
-from lifecycle.service.receipt import QuarantineItem, Receipt, is_before
+from lifecycle.service.receipt import QuarantineItem, is_before
 
 LOG: Final = logging.getLogger("lifecycle.orders")
 
@@ -101,10 +101,6 @@ class OrderService:
     def feed(self, after: int) -> Feed:
         """Return a feed of the log that begins after a position."""
         return Feed(self.log, self._providers, self.provider, after)
-
-    def receipt(self, entry: Event | Unreadable, appended: Append) -> Receipt:
-        """Return the receipt for what was appended; nothing is folded yet."""
-        return Receipt(entry, appended, self)
 
     def next_request(
         self,

@@ -115,7 +115,7 @@ class Orders(Writes[Receipt], Erases):
             except VersionConflictError:
                 continue
             if self._service.holds(event, appended, body):
-                return Sent(self, self._service.receipt(event, appended), event)
+                return Sent(self, Receipt(event, appended, self._service), event)
 
     def begin_operation(
         self, order_id: str | int, operation: str, body: Body = None, **kept: Unpack[Kept]
@@ -374,11 +374,11 @@ class Orders(Writes[Receipt], Erases):
 
     def _append(self, several: list[Entries]) -> list[Receipt]:
         """Append what some bodies say in one commit, and return a receipt for each body."""
-        several = [self._service.links.resolve(each) for each in several]
+        several = list(map(self._service.links.resolve, several))
         entries = list(chain.from_iterable(several))
         appended = self.log.append_many(entries)
         linked = self._append_linked(self._service.linked_by(entries))
-        return receipts_of(several, appended, self._service.receipt, linked)
+        return receipts_of(several, appended, Receipt, self._service, linked)
 
     def _append_linked(self, found: Iterator[ReadAgain]) -> tuple[Receipt, ...]:
         """Append the items that waited for a link; if the store fails, the next opening does it."""
@@ -397,4 +397,4 @@ class Orders(Writes[Receipt], Erases):
                 pass_over(damaged)
                 continue
             if is_first(appended):
-                yield receipts_of([events], appended, self._service.receipt)[0]
+                yield receipts_of([events], appended, Receipt, self._service)[0]

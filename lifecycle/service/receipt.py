@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any, Final, NoReturn, Protocol, Self, TypeVar
 
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET, Struct, UnsetType, field
 from pydantic import Field
 
 from lifecycle.core.change import Change
@@ -30,7 +30,7 @@ class Folds(Protocol):
         ...
 
 
-class Receipt:
+class Receipt(Struct, eq=False, gc=False):
     """The outcome of one thing that was recorded; it is durable already.
 
     `change` and `view` are folded when first read, at the version of this event: later events do
@@ -40,16 +40,13 @@ class Receipt:
     recorded with it; of receipts made at once, the last one has them.
     """
 
-    __slots__ = ("_appended", "_change", "_folds", "_view", "event", "linked", "others")
-
-    def __init__(self, event: Event | Unreadable, appended: Append, folds: Folds) -> None:
-        self.event = event
-        self.others: tuple[Self, ...] = ()
-        self.linked: tuple[Self, ...] = ()
-        self._appended = appended
-        self._folds = folds
-        self._change: Change | UnsetType | None = UNSET
-        self._view: OrderView | UnsetType | None = UNSET
+    event: Event | Unreadable
+    _appended: Append
+    _folds: Folds
+    others: tuple[Self, ...] = ()
+    linked: tuple[Self, ...] = ()
+    _change: Change | UnsetType | None = UNSET
+    _view: OrderView | UnsetType | None = UNSET
 
     @property
     def outcome(self) -> Outcome:
@@ -95,7 +92,13 @@ class Receipt:
 
     def __reduce__(self) -> tuple[Any, ...]:
         known = (self.change, self.view, self.others, self.linked)
-        return Receipt, (self.event, self._appended, _NotFolded()), known
+        return Receipt, (self.event, self._appended, _NOT_FOLDED), known
+
+    def __copy__(self) -> Receipt:
+        made, fields, known = self.__reduce__()
+        copied: Receipt = made(*fields)
+        copied.__setstate__(known)
+        return copied
 
     def __setstate__(self, known: tuple[Any, ...]) -> None:
         self._change, self._view, self.others, self.linked = known
@@ -110,7 +113,10 @@ class _NotFolded:
     view = change
 
 
-class AsyncReceipt(Receipt):
+_NOT_FOLDED: Final = _NotFolded()
+
+
+class AsyncReceipt(Receipt, eq=False, gc=False):
     """The receipt of `AsyncOrders`: await `folded` before you read `change` and `view`.
 
     Folding may read the order's rows, which a property must not do in an event loop. Before
@@ -118,11 +124,11 @@ class AsyncReceipt(Receipt):
     body has neither, and needs no waiting.
     """
 
-    __slots__ = ("_awaited",)
+    _awaited: Folds = field(default_factory=lambda: _NOT_FOLDED)
 
-    def __init__(self, event: Event | Unreadable, appended: Append, folds: Folds) -> None:
-        super().__init__(event, appended, _NotFolded())
-        self._awaited = folds
+    def __post_init__(self) -> None:
+        """Keep for `folded` what folds, and refuse until then."""
+        self._folds, self._awaited = self._awaited, self._folds
 
     async def folded(self) -> Self:
         """Return this receipt with `change` and `view`; folds once, in a thread."""
@@ -141,16 +147,17 @@ class AsyncReceipt(Receipt):
 def receipts_of(
     bodies: Iterable[Sequence[Event | Unreadable]],
     appended: Iterable[Append],
-    receipt: Callable[[Event | Unreadable, Append], R],
+    made: type[R],
+    folds: Folds,
     linked: tuple[R, ...] = (),
 ) -> list[R]:
     """Return a receipt for each body, with further events in `others`; the last has `linked`."""
     answers, receipts = iter(appended), []
     for entries in bodies:
-        first, *others = [receipt(entry, next(answers)) for entry in entries]
-        if others:
-            first.others = tuple(others)
-        receipts.append(first)
+        receipt = made(entries[0], next(answers), folds)
+        if len(entries) > 1:
+            receipt.others = tuple([made(entry, next(answers), folds) for entry in entries[1:]])
+        receipts.append(receipt)
     if linked:
         receipts[-1].linked = linked
     return receipts

@@ -159,7 +159,9 @@ class OpenFiles:
         Raises:
             StoreUnavailableError: a name no longer leads to the file that was opened.
         """
-        folder = self._folder_now()
+        return self._check(self._folder_now())
+
+    def _check(self, folder: Folder) -> bool:
         stamp, size = self.look(names=folder != self._folder)
         settled = time.time_ns() - folder[0] > SETTLED_NANOSECONDS
         self._folder = folder if settled else None
@@ -209,13 +211,11 @@ class OpenFiles:
         Raises:
             StoreUnavailableError: as `check`, or what was committed before is gone.
         """
-        size, header = self._size, self._read_header()
+        size, header, folder = self._size, self._read_header(), self._folder_now()
         # A write-ahead file that was begun anew may be shorter. Where a link is on the way to
         # the file, its own folder does not tell of all changes.
-        still = (
-            header == self._header and self._file.is_direct and self._folder_now() == self._folder
-        )
-        written = False if still else self.check()
+        still = header == self._header and self._file.is_direct and folder == self._folder
+        written = False if still else self._check(folder)
         # Still empty is one into which nobody has written yet, nor did this commit.
         unused = not header and not self._header
         cut = self._size < size and header == self._header
