@@ -100,7 +100,8 @@ def _reading(said: Reading, kind: Kind, own: Collection[str]) -> Reading:
     if kind == "poll":
         occurred_at = None
     elif occurred_at is not None:
-        occurred_at = _instant(occurred_at)
+        if type(occurred_at) is not datetime or occurred_at.tzinfo is not UTC:
+            occurred_at = _instant(occurred_at)
         if is_placeholder(occurred_at):
             occurred_at, problems = None, _problems((*problems, "bad_time"), own)
     return Reading(
@@ -200,8 +201,6 @@ def _instant(time: object) -> datetime:
     """Return a time in UTC, without the code of whatever zone or class it came with."""
     if not isinstance(time, datetime) or time.utcoffset() is None:
         raise WrongReadingError("a time without a zone")
-    if type(time) is datetime and time.tzinfo is UTC:
-        return time
     in_utc = time.astimezone(UTC)
     return datetime.combine(in_utc.date(), in_utc.time(), UTC)
 
@@ -264,7 +263,7 @@ def _details(details: object, depth: int = MAX_DEPTH) -> dict[str, Any]:
     return {
         name if type(name) is str and name.isascii() else _key(name): value
         if (kind := type(value)) is bool or (kind is str and value.isascii())
-        else _json(value, depth - 1)
+        else (_details if kind is dict else _json)(value, depth - 1)
         for name, value in details.items()
     }
 

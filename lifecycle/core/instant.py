@@ -73,11 +73,13 @@ def read_event_time(
     """
     if value is None or value == "":
         return None, ()
-    if per_second is None:
-        found = parse_event_time(value) if isinstance(value, str) else None
-    else:
+    if per_second is not None:
         found = _counted(value, per_second)
-    return (None, ("bad_time",)) if found is None else (found, ())
+    else:
+        found = parse_instant(value) if isinstance(value, str) else None
+    if found is None or not _FIRST_YEAR <= found.year <= _LAST_YEAR:
+        return None, ("bad_time",)
+    return found, ()
 
 
 def _counted(number: object, per_second: int) -> datetime | None:
@@ -87,7 +89,7 @@ def _counted(number: object, per_second: int) -> datetime | None:
         instant = _EPOCH + timedelta(seconds=1) * number / per_second
     except (OverflowError, ValueError):  # beyond all years, or not a number
         return None
-    return None if is_placeholder(instant) else instant
+    return instant
 
 
 def is_placeholder(instant: datetime) -> bool:

@@ -43,6 +43,7 @@ from lifecycle.core.event import (
     FAILED,
     MAX_BODY_BYTES,
     NO_CONTENT,
+    NO_HEADERS,
     NOTHING,
     POLL_FAILED,
     REQUESTED,
@@ -132,7 +133,8 @@ class Recognizer:
         `orders_linked` is asked where a body names its order by such an id alone; without it, or
         without an order, the item is `unlinked`. Raises no `Exception` but what that raises.
         """
-        arrival = ready(arrival)
+        if arrival.order_id is not None or arrival.headers is not NO_HEADERS:
+            arrival = ready(arrival)
         found = self._recognized(arrival, orders_linked, takes_tests=self._takes_tests)
         first = found[0]
         if len(found) == 1 and isinstance(first, Event):

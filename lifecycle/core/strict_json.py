@@ -147,7 +147,8 @@ def parse_and_write(body: bytes) -> tuple[Any, bytes]:
     Raises:
         JsonError: as `parse`.
     """
-    if _is_flat(body) and _DIGITS_APART not in body[::_APART].translate(_DIGITS):
+    is_flat = body.count(b"{") + body.count(b"[") <= MAX_DEPTH
+    if is_flat and _DIGITS_APART not in body[::_APART].translate(_DIGITS):
         try:
             value = _decode(body)
             written = _canonical_fast(value)
@@ -160,11 +161,6 @@ def parse_and_write(body: bytes) -> tuple[Any, bytes]:
             pass  # it is no strict JSON, or has a float that the fast writer spells otherwise
     value = parse(body)
     return value, canonical(value)
-
-
-def _is_flat(body: bytes) -> bool:
-    """Tell whether a body cannot nest too deep: most have fewer brackets than that."""
-    return body.count(b"{") + body.count(b"[") <= MAX_DEPTH
 
 
 def _usual_float(text: str) -> float:
