@@ -40,7 +40,9 @@ class Batch(ABC):
     def __init__(self, appends: list[Append], expected_version: int | None = None) -> None:
         self.appends = appends
         self.expected_version = expected_version
-        self.size = sum([len(append.body) for append in appends])
+        self.size = 0
+        for append in appends:
+            self.size += len(append.body)
         self.settled = False
         self.withdrawn = False
         self.error: Exception | None = None

@@ -289,15 +289,19 @@ class LogConnectionPool:
 class Lent:
     """A connection of a pool for one block's use; one that failed is not used again.
 
-    With `translated` no error of SQLite leaves the block. A class, as every statement enters
-    one: a generator would take three times as long.
+    With `translated` no error of SQLite leaves the block. With `writing` whoever begins to write
+    in it looks at the files first. A class, as every statement enters one: a generator would take
+    three times as long.
     """
 
-    __slots__ = ("_connection", "_pool", "_translated")
+    __slots__ = ("_connection", "_pool", "_translated", "_writing")
 
-    def __init__(self, pool: LogConnectionPool, *, translated: bool = False) -> None:
+    def __init__(
+        self, pool: LogConnectionPool, *, translated: bool = False, writing: bool = False
+    ) -> None:
         self._pool = pool
         self._translated = translated
+        self._writing = writing
 
     def __enter__(self) -> LogConnection:
         try:
@@ -305,7 +309,7 @@ class Lent:
         except BaseException as fault:
             self._told(fault)
             raise
-        if connection.files.are_due():
+        if not self._writing and connection.files.are_due():
             try:
                 connection.check()
             except BaseException as fault:

@@ -42,7 +42,7 @@ from lifecycle.log.stores.sqlite.schema import COLUMNS, SCHEMA, TABLE, create_st
 from lifecycle.log.stores.sqlite.statements import (
     ADD_LINK,
     INSERT_UNPLACED,
-    LAST_HEAD,
+    LAST,
     STATEMENTS,
 )
 from lifecycle.log.stores.sqlite.views import SQLiteViews
@@ -111,7 +111,7 @@ class _Transaction:
 
     def __init__(self, recorder: SQLiteRecorder) -> None:
         self._recorder = recorder
-        self._lent = Lent(recorder.datastore.pool, translated=True)
+        self._lent = Lent(recorder.datastore.pool, translated=True, writing=True)
         self._written: Head | None = None
 
     def __enter__(self) -> Self:
@@ -138,8 +138,8 @@ class _Transaction:
                 "an insert had no effect; a trigger may be why; run: lifecycle doctor",
             )
         if values:
-            position, stream, version, _, state = values[-1]
-            self._written = Head(stream, version, position, state.partition(b"\n")[0])
+            position, stream, version, topic, state = values[-1]
+            self._written = _head_of(stream, version, topic, position, state)
         if links:
             self._add_links(links)
         return positions
@@ -302,8 +302,8 @@ class SQLiteRecorder(TableRecorder, SQLiteApplicationRecorder):
         Raises:
             StoreUnavailableError: another database was copied over the file.
         """
-        rows = _rows_of(connection, LAST_HEAD)
-        head = Head._make(rows[0]) if rows else None
+        rows = _rows_of(connection, LAST)
+        head = _head_of(*rows[0]) if rows else None
         if self.last is not None and not _holds(head, self.last):
             raise self.datastore.pool.file.overwritten()
         return head
@@ -364,6 +364,11 @@ def _check_file(path: str, url: str, *, create: bool) -> None:
         if not S_ISREG(mode):
             found = "a folder" if S_ISDIR(mode) else "no file but something else"
             raise StoreUnavailableError(url, f"it is {found}")
+
+
+def _head_of(stream: str, version: int, _: str, position: int, state: bytes) -> Head:
+    """Return a record without its body: what is cut off here, SQLite would read as well."""
+    return Head(stream, version, position, state.partition(b"\n")[0])
 
 
 def _tip(last: Head | None) -> Tip:

@@ -40,4 +40,4 @@ INSERT_UNPLACED: Final = (
 ADD_LINK: Final = (
     "INSERT INTO order_links (provider, link, order_id) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
 )
-LAST_HEAD: Final = f"{_COLUMNS.head}WHERE rowid <= {MAX_POSITION} ORDER BY rowid DESC LIMIT 1"
+LAST: Final = f"{_COLUMNS.record}WHERE rowid <= {MAX_POSITION} ORDER BY rowid DESC LIMIT 1"
