@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from hashlib import sha256
-from typing import Final, NamedTuple
+from typing import Final
 
+from lifecycle.core.event import Value
 from lifecycle.errors import StoredFormatError
 from lifecycle.log.codec import hash_of, is_intact, parse_header
 from lifecycle.log.contract import Record
@@ -13,7 +14,7 @@ from lifecycle.log.header import Bodiless, Header, RulesHeader, sections
 _NOTHING: Final = sha256(b"").hexdigest()
 
 
-class CheckedRecord(NamedTuple):
+class CheckedRecord(Value, frozen=True, gc=False):
     """A record that was checked.
 
     `header` is None if it cannot be trusted, and `damage` says why. `stated` is the hash of the

@@ -13,10 +13,12 @@ from hashlib import sha256
 from operator import attrgetter
 from typing import Any, Final
 
+from msgspec import structs
+
 from lifecycle.audit.difference import Difference
 from lifecycle.audit.record_check import CheckedRecord, check_record
 from lifecycle.core.erasure import as_erased
-from lifecycle.core.event import NO_CONTENT, Event, Unreadable
+from lifecycle.core.event import NO_CONTENT, Event
 from lifecycle.core.fold import Folding
 from lifecycle.core.provider import Provider
 from lifecycle.core.recognizer import PROVIDER_FAULT, Recognizer, recognizer_of
@@ -119,10 +121,10 @@ class Chain:
             self.tell(record, "header", None, checked.damage)
             return checked
         self._links.add(position, checked.header_hash, header.after)
-        found = [record.stream, record.topic, version]
-        stated = [header.stored_in, header.topic, header.version]
-        if stated != found:
-            self.tell(record, "place", stated, found)
+        stream, topic = header.stored_in, header.topic
+        if stream != record.stream or topic != record.topic or header.version != version:
+            found = [record.stream, record.topic, version]
+            self.tell(record, "place", [stream, topic, header.version], found)
         if version != expected:
             self.tell(record, "version", expected, version)
         elif header.previous != previous:
@@ -158,30 +160,33 @@ def rederived(provider: Provider, records: Sequence[Record], chain: Chain) -> li
     for record in records:
         checked = chain.step(record)
         if isinstance(checked.header, EventHeader):
-            event = _recognized(reader, checked.header, checked.body, record, chain)
+            event = _recognized(reader, checked.header, checked, record, chain)
             if event is not None:
                 events.append(event)
     return events
 
 
 def _recognized(
-    provider: Recognizer, header: EventHeader, stored: bytes, record: Record, chain: Chain
+    provider: Recognizer, header: EventHeader, checked: CheckedRecord, record: Record, chain: Chain
 ) -> Event | None:
     try:
-        body = chain.body_of(record, header, stored)
+        body = chain.body_of(record, header, checked.body)
     except StoredFormatError as unreadable:
         chain.tell(record, "body", None, unreadable.found)
         return None
     if body is None:
         return as_erased(event_of(header, record, b"", None, NO_CONTENT))
-    again = provider.rederive(header, body)
-    if isinstance(again, Unreadable):
+    # Hashed already, where nothing but the body stands after the header.
+    known = checked.found if header.key_id is None and header.size is None else None
+    again = provider.rederive(header, body, known)
+    if not isinstance(again, Event):
         is_fault = again.reason == PROVIDER_FAULT
         field, found = ("event", again.detail) if is_fault else ("reason", again.reason)
         chain.tell(record, field, None, found)
         return None
     _compare(again, header, record, chain)
-    return again._replace(
+    return structs.replace(
+        again,
         version=record.version,
         position=record.position,
         recorded_at=header.recorded_at,

@@ -7,7 +7,7 @@ from types import MappingProxyType
 from msgspec import structs
 
 from lifecycle.core import identity
-from lifecycle.core.event import Arrival
+from lifecycle.core.event import NO_HEADERS, Arrival
 from lifecycle.core.identity import stated_order_id
 from lifecycle.core.stored import Stored
 
@@ -42,7 +42,7 @@ def arrival_again(stored: Stored, body: bytes) -> Arrival:
         stored.attempt or 1,
         stored.exchange_id,
         stored.http_status,
-        MappingProxyType({**stored.headers}),
+        MappingProxyType({**stored.headers}) if stored.headers else NO_HEADERS,
         operation=stored.operation,
-        number=identity.number_in(stored.key),
+        number=None if stored.operation is None else identity.number_in(stored.key),
     )

@@ -15,10 +15,10 @@ provider itself are provider faults.
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from hashlib import sha256
 from types import MappingProxyType
 from typing import Final
 
@@ -95,8 +95,8 @@ _WITHOUT_READABLE_ERROR: Final = (Fault(),)
 _SAYS_NOTHING: Final = Reading()
 
 
-Seen = tuple[str, datetime | None, int | None]
-"""The digest of what arrived, what its `Date` header says, and which reading of it this is."""
+Seen = tuple[str, str, datetime | None, int | None]
+"""Of what arrived: the digest, the hash of its body, its `Date` header, which reading this is."""
 
 OrdersLinked = Callable[[str], Sequence[str]]
 """Tells which orders an id of the provider's own was said to be of."""
@@ -141,13 +141,20 @@ class Recognizer:
             return (first,)
         return self._told(arrival, found)
 
-    def rederive(self, stored: Stored, body: bytes) -> Event | Unreadable:
+    def rederive(
+        self, stored: Stored, body: bytes, sha256: str | None = None
+    ) -> Event | Unreadable:
         """Return what a stored event is under today's rules, as `recognize`.
 
         Of several readings of its body that which it is. A test event that was taken is taken.
+        `sha256` is the hash of the body, where that is known.
         """
         arrival = ready(arrival_again(stored, body))
-        found = self._told(arrival, self._recognized(arrival, None, takes_tests=True))
+        recognized = self._recognized(arrival, None, takes_tests=True, sha256=sha256)
+        first = recognized[0]
+        if len(recognized) == 1 and isinstance(first, Event) and stored.part is None:
+            return first
+        found = self._told(arrival, recognized)
         for each in found:
             if isinstance(each, Event) and each.part == stored.part:
                 return each
@@ -204,7 +211,12 @@ class Recognizer:
         return (*events, Unreadable(self.name, why.reason, why.detail, *came))
 
     def _recognized(
-        self, arrival: Arrival, orders_linked: OrdersLinked | None, *, takes_tests: bool
+        self,
+        arrival: Arrival,
+        orders_linked: OrdersLinked | None,
+        *,
+        takes_tests: bool,
+        sha256: str | None = None,
     ) -> Sequence[Event | NoReading]:
         stated = arrival.order_id
         if len(arrival.body) > MAX_BODY_BYTES:
@@ -220,6 +232,7 @@ class Recognizer:
         date = parse_http_date(arrival.headers.get("date", "")) if arrival.kind == "poll" else None
         # Compute the digest first: provider code could mutate the body.
         digest = identity.digest_of(arrival, date, written)
+        sha256 = sha256 or hashlib.sha256(arrival.body).hexdigest()
         found: list[Event | NoReading] = []
         readings = self.read(arrival, body)
         for number, said in enumerate(readings, 1):
@@ -231,13 +244,13 @@ class Recognizer:
                 found.append(whose)
             else:
                 part = number if number > 1 else None
-                found.append(self._event(arrival, whose, said, (digest, date, part)))
+                found.append(self._event(arrival, whose, said, (digest, sha256, date, part)))
         if len(found) > 1:  # a line that names an order takes that order's readings alone
             found = [each for each in found if each is not _MISMATCH] or [_MISMATCH]
         return found
 
     def _event(self, arrival: Arrival, order_id: str, said: Reading, seen: Seen) -> Event:
-        kind, exchange_id, (digest, date, part) = arrival.kind, arrival.exchange_id, seen
+        kind, exchange_id, (digest, sha256, date, part) = arrival.kind, arrival.exchange_id, seen
         exchange_id = None if exchange_id is None else opaque_id(exchange_id)
         status, name, trigger, event_id = said.status, said.name or "", said.trigger, said.event_id
         word = None if status is None else identity.spoken_word(status)
@@ -256,7 +269,7 @@ class Recognizer:
             digest,
             arrival.received_at,
             arrival.body,
-            sha256(arrival.body).hexdigest(),
+            sha256,
             event_id,
             arrival.attempt if kind in _OF_AN_ATTEMPT and not arrival.operation else None,
             None if kind == "callback" else exchange_id,

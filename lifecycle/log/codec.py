@@ -60,7 +60,7 @@ from lifecycle.log.link_store import links_of
 MAX_STORED_BYTES: Final = 900_000_000
 """A larger body is refused; SQLite holds no value above a billion bytes."""
 
-_CHECK: Final = b',"check":'
+_CHECK: Final = b',"check":"%08x"}'
 _WRONG_FIELD: Final = "a field of its header is missing or of a wrong type"
 
 _DECODE_ERRORS: Final = (MsgspecError, UnicodeDecodeError, RecursionError)
@@ -148,7 +148,7 @@ def seal(
     checked = opening + place_fields.encode("ascii")
     if after is not None:
         checked += b',"after":' + after
-    header = checked + b',"check":"%08x"}' % crc32(checked)
+    header = checked + _CHECK % crc32(checked)
     append.state = header + b"\n" + body if context is None else header + b"\n" + body + context
     return sha256(header).hexdigest()
 
@@ -177,8 +177,7 @@ def hash_of(header: bytes) -> str:
 
 def is_intact(header: bytes) -> bool:
     """Tell whether the `check` of a header matches."""
-    checked, found, check = header.rpartition(_CHECK)
-    return found == _CHECK and check == b'"%08x"}' % crc32(checked)
+    return header.endswith(_CHECK % crc32(header[: -len(_CHECK % 0)]))
 
 
 def parse_header(header: bytes, stream: str, version: int) -> Header:

@@ -103,14 +103,16 @@ class HandMade(Recognizer):
             return super().recognize_all(arrival, orders_linked)
         return self._around.recognize_all(arrival, orders_linked)
 
-    def rederive(self, stored: Stored, body: bytes) -> Event | Unreadable:
+    def rederive(
+        self, stored: Stored, body: bytes, sha256: str | None = None
+    ) -> Event | Unreadable:
         """Return the hand-made event, or what the wrapped provider reads of a stored one."""
         made = self._events.get(body)
         if made is not None:
             return made._replace(received_at=stored.received_at)
         if self._around is None:
-            return super().rederive(stored, body)
-        return self._around.rederive(stored, body)
+            return super().rederive(stored, body, sha256)
+        return self._around.rederive(stored, body, sha256)
 
     def recall(self, stored: Stored, body: bytes) -> Content:
         """Return the details, faults and fate that a stored event was made with."""
