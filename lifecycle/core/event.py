@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from types import MappingProxyType
-from typing import Any, Final, Literal, NamedTuple, Self
+from typing import Any, Final, Literal, Self
 
 from msgspec import Struct, structs
 
@@ -222,7 +222,7 @@ class Event(Value, frozen=True, gc=False):
         return f"<Event {self.kind} {shown_word(self.name)} {self.sha256[:12]}>"
 
 
-class Content(NamedTuple):
+class Content(Value, frozen=True, gc=False):
     """What a body says of its order: read again whenever its stored event is folded."""
 
     details: Mapping[str, Any]

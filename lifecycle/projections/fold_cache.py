@@ -182,8 +182,7 @@ class FoldCache:
 
     def _advance(self, kept: _Kept, records: list[Record]) -> None:
         events = [self.event(record) for record in records]
-        for event, record in zip(events, records, strict=True):
-            kept.size += _size_of(event, record.state)
+        kept.size += sum(map(_size_of, events, [record.state for record in records]))
         if kept.version:
             for event in events:
                 kept.folding.add(event)

@@ -9,6 +9,7 @@ import os
 import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
+from functools import cache
 from pathlib import Path
 from stat import S_ISDIR, S_ISREG
 from types import TracebackType
@@ -236,7 +237,7 @@ class SQLiteRecorder(TableRecorder, SQLiteApplicationRecorder):
         # The last is repeated: few different statements stay prepared.
         size = next(size for size in _STATEMENT_SIZES if size >= len(streams))
         padded = [*streams, *([streams[-1]] * (size - len(streams)))]
-        return self.fetch(statement.format(places=",".join("?" * size)), *padded)
+        return self.fetch(_about(statement, size), *padded)
 
     def fetch_names(self, after: str, prefix: str) -> list[Any]:
         """Return names; what is no UTF-8 in one comes as lone surrogates."""
@@ -307,6 +308,12 @@ class SQLiteRecorder(TableRecorder, SQLiteApplicationRecorder):
         if self.last is not None and not _holds(head, self.last):
             raise self.datastore.pool.file.overwritten()
         return head
+
+
+@cache
+def _about(statement: str, streams: int) -> str:
+    """Return a statement about so many streams."""
+    return statement.format(places=",".join("?" * streams))
 
 
 def _rows_of(
