@@ -43,6 +43,7 @@ _KEYS: Final = re.compile(
 )
 
 _HAS_NONE: Final = "it is not encrypted, so there is no master key to renew"
+_now: Final = partial(datetime.now, UTC)
 
 Keys = str | KeyStore | None
 """The keys of a log: the name of a store, or a store."""
@@ -396,7 +397,3 @@ def _from_extra(extra: str, package: str) -> Iterator[None]:
         yield
     except ImportError as missing:
         raise MissingExtraError(extra, missing.name or package) from missing
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
