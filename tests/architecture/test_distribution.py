@@ -150,7 +150,7 @@ def test_links_and_pictures_of_the_description_lead_to_the_repository(built: Pat
     assert {target for target in targets if not target.startswith("https://")} == set()
     tagged = f"{REPOSITORY}/raw/v{VERSION}/"
     pictures = [target.removeprefix(tagged) for target in targets if target.startswith(tagged)]
-    assert len(pictures) >= 4
+    assert len(pictures) >= 3
     assert [path for path in pictures if not (ROOT / path).is_file()] == []
 
 

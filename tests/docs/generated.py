@@ -76,6 +76,7 @@ from lifecycle.providers.instacart.simulator import Settings
 from lifecycle.registry import known_providers, part_of
 from lifecycle.simulator import Attempt, OrderTruth, PastEvent, SentCallback, bodies, stepped
 from lifecycle.simulator import recordings as simulated_recordings
+from tests.docs.cookbook import stories
 from tests.docs.lattice import lattice
 
 ROOT = Path(__file__).parents[2]
@@ -521,11 +522,11 @@ def pictures() -> dict[Path, str]:
             **lifecycles(),
             "lifecycle": draw_definition(LAST_MILE),
             "path": draw_order(orders, SHOWN),
-            "path-narrow": draw_order(orders, SHOWN, narrow=True),
             "timeline": draw_order(orders, SHOWN, "timeline"),
             "fleet": draw_stats(LAST_MILE, fleet()),
         }
-    return {
+    told = {PICTURES / f"{name}.svg": picture.svg() for name, picture in stories()}
+    return told | {
         PICTURES / f"{name}-{theme}.svg": drawn[name].svg(theme=theme)
         for name in drawn
         for theme in ("light", "dark")

@@ -26,8 +26,10 @@ def test_the_readme_has_two_commands_and_no_third():
     assert len(shells) == 2
 
 
-def test_the_page_can_be_read_in_one_sitting():
-    assert len(README.read_text().splitlines()) < 150
+def test_the_page_is_one_screen_with_three_pictures_at_most():
+    text = README.read_text()
+    assert len(text.splitlines()) <= 65
+    assert text.count("<img ") + text.count("![") <= 3
 
 
 def test_the_long_tests_are_one_command():
