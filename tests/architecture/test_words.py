@@ -23,7 +23,8 @@ HOST = re.compile(r"\bhttps?://([\w.-]+)")
 # What a reader may be sent to, and the names that are reserved for examples.
 KNOWN_HOSTS = re.compile(
     r"(?:[\w-]+\.)*(?:example|localhost|127\.0\.0\.1|keepachangelog\.com|semver\.org"
-    r"|diataxis\.fr|rfc-editor\.org|docs\.instacart\.com|www\.w3\.org)"
+    r"|diataxis\.fr|rfc-editor\.org|docs\.instacart\.com|www\.w3\.org"
+    r"|docs\.temporal\.io|eventsourcing\.readthedocs\.io)"
 )
 
 
