@@ -110,7 +110,7 @@ class Replayer:
             return
         events = rederived(provider, records, chain)
         if name in stored_ranges and records:
-            _compare(provider, stored_ranges[name], records, events, part)
+            compare_view(provider, stored_ranges[name], records, events, part)
         elif isinstance(outcome := folded(provider, events), str):
             part.differences.add(Difference(stream, "view", None, outcome))
 
@@ -133,9 +133,7 @@ class Replayer:
 
     def _stored(self, chosen: Range) -> dict[str, StoredRange]:
         """Return the stored views of a range, by provider."""
-        if self._log.views is None:
-            return {}
-        found = {name: _stored_range(self._log.views, name, chosen) for name in self._providers}
+        found = {name: live_range(self._log.views, name, chosen) for name in self._providers}
         return {
             name: stored_range for name, stored_range in found.items() if stored_range is not None
         }
@@ -149,7 +147,7 @@ def _numbered(records: Sequence[Record], chain: Chain) -> Sequence[Record]:
     return [record for record in records if isinstance(record.version, int)]
 
 
-def _compare(
+def compare_view(
     provider: Provider,
     stored_range: StoredRange,
     records: Sequence[Record],
@@ -184,8 +182,10 @@ def _compare(
         tell(Difference(stream, name, was, is_now))
 
 
-def _stored_range(store: ViewStore, provider: str, chosen: Range) -> StoredRange | None:
+def live_range(store: ViewStore | None, provider: str, chosen: Range) -> StoredRange | None:
     """Return the stored views of a provider in a range; None if none are live."""
+    if store is None:
+        return None
     live = _live(store, provider)
     while live is not None:
         views = _between(store, live, f"{ORDERS}{provider}:", chosen)

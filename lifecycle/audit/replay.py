@@ -82,7 +82,7 @@ def replay(log: Log, providers: Mapping[str, Provider], progress: Progress | Non
     """
     last = log.last_position()
     replayer = Replayer(log, providers, last)
-    return _added_up(map(replayer.replay, _ranges(log)), log, last, progress)
+    return _added_up(map(replayer.replay, ranges_of(log)), log, last, progress)
 
 
 def replay_in_processes(
@@ -97,7 +97,7 @@ def replay_in_processes(
     # Spawned: a fork would inherit connections, and what other threads hold locked.
     with ProcessPoolExecutor(workers, get_context("spawn"), _begin, (source, last)) as pool:
         try:
-            return _added_up(_replayed(pool, _ranges(log), workers), log, last, progress)
+            return _added_up(_replayed(pool, ranges_of(log), workers), log, last, progress)
         except BrokenProcessPool as broken:
             raise LostWorkerError("replay", workers) from broken
 
@@ -117,7 +117,7 @@ def _replayed(pool: ProcessPoolExecutor, ranges: Iterator[Range], workers: int) 
             future.cancel()
 
 
-def _ranges(log: Log) -> Iterator[Range]:
+def ranges_of(log: Log) -> Iterator[Range]:
     """Yield ranges that cover all streams; the last one is open to the end."""
     names, after = log.streams(prefix=""), ""
     streams = list(islice(names, STREAMS_AT_ONCE))

@@ -160,15 +160,16 @@ def rederived(provider: Provider, records: Sequence[Record], chain: Chain) -> li
     for record in records:
         checked = chain.step(record)
         if isinstance(checked.header, EventHeader):
-            event = _recognized(reader, checked.header, checked, record, chain)
+            event = recognized(reader, checked.header, checked, record, chain)
             if event is not None:
                 events.append(event)
     return events
 
 
-def _recognized(
+def recognized(
     provider: Recognizer, header: EventHeader, checked: CheckedRecord, record: Record, chain: Chain
 ) -> Event | None:
+    """Return the event of a record, recognized again; None where its body gives none."""
     try:
         body = chain.body_of(record, header, checked.body)
     except StoredFormatError as unreadable:

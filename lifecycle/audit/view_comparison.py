@@ -66,7 +66,7 @@ def _is_same(
         return (
             stored.digest == digest
             and _read(definition, fields) == _held(view)
-            and digest == _digest(fields)
+            and digest == digest_of(fields)
         )
     except Exception:  # noqa: BLE001 - anything may be stored: the fields are compared one by one
         return False
@@ -103,7 +103,7 @@ def _held(view: OrderView) -> dict[str, Any]:
     return held
 
 
-def _digest(fields: Mapping[str, Any]) -> str:
+def digest_of(fields: Mapping[str, Any]) -> str:
     """Return the digest computed from the fields of a stored view."""
     content = {**fields, **fields["details"]}
     for name in ("details", "arrival", "digest"):

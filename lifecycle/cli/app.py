@@ -17,6 +17,7 @@ from lifecycle.cli.attention import attention
 from lifecycle.cli.audit import quarantine, replay, verify
 from lifecycle.cli.check import check
 from lifecycle.cli.checkpoint import checkpoint
+from lifecycle.cli.columns import audit
 from lifecycle.cli.demo import demo
 from lifecycle.cli.doctor import DISTRIBUTION, doctor
 from lifecycle.cli.erasure import erase, rotate
@@ -43,6 +44,7 @@ _COMMANDS: Final[tuple[Callable[..., None], ...]] = (
     *(checkpoint, evidence, replay),
     *(
         export,
+        audit,
         copy,
         backup,
         erase,

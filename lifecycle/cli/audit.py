@@ -201,10 +201,9 @@ def _print_replay(found: replaying.Replay) -> None:
         say(f"{_looked_at(found)}: all of it comes out as it was stored", "green")
     else:
         say(f"{_looked_at(found)}: {counted(found.found, 'difference')}", "bold red")
-        headings = ("order", "version", "field", "stored", "found")
-        print_table(headings, map(_difference, found.differences))
+        print_differences(found.differences)
     for change in found.changed:
-        say(_about_change(change), "yellow")
+        say(about_change(change), "yellow")
     for each in found.returned:
         say(about_return(each), "yellow")
     say(_about_views(found))
@@ -212,7 +211,15 @@ def _print_replay(found: replaying.Replay) -> None:
         say("whether nothing is gone from between the records, only verify can tell")
 
 
-def _about_change(change: ChangedDefinition) -> str:
+def print_differences(differences: Sequence[Difference]) -> None:
+    """Print differences as a table, if there are any."""
+    if differences:
+        headings = ("order", "version", "field", "stored", "found")
+        print_table(headings, map(_difference, differences))
+
+
+def about_change(change: ChangedDefinition) -> str:
+    """Return what it means that views were made under another definition."""
     return (
         f"the definition of {change.provider!a} was changed since its views were stored: "
         f"from {change.stored} to {change.found}; this explains differences in them; "

@@ -6,17 +6,20 @@ import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Final
 
 import typer
 
 from lifecycle.audit import export as exporter
+from lifecycle.audit.columns.manifest import Bodies
 from lifecycle.audit.log_copy import Copied
 from lifecycle.audit.log_copy import copy as copy_log
 from lifecycle.audit.log_encryption import encrypt as encrypt_log
 from lifecycle.audit.verify import Verification
 from lifecycle.cli.choice import KEYS, keys_named, log_at, open_orders, owner_of
+from lifecycle.cli.columns import export_parquet
 from lifecycle.cli.failure import NO, Refusal
 from lifecycle.cli.file import STDOUT, check_files, read_batches, whole_or_not_there
 from lifecycle.cli.option import (
@@ -49,6 +52,14 @@ from lifecycle.core.event import Event, stream_of
 from lifecycle.log.contract import BacksUp, Level, Log, Outcome, Setting
 
 _SQLITE: Final = "sqlite:///"
+
+
+class Format(StrEnum):
+    """The forms of an export."""
+
+    RECORDINGS = "recordings"
+    PARQUET = "parquet"
+
 
 _Role = Annotated[
     str | None,
@@ -142,11 +153,31 @@ def export(
     whole: Annotated[
         bool, typer.Option("--whole", help="All records, also of the log itself; its checkpoint.")
     ] = False,
+    form: Annotated[
+        Format, typer.Option("--format", help="Recordings, or columns in a folder to audit.")
+    ] = Format.RECORDINGS,
+    bodies: Annotated[
+        Bodies, typer.Option(help="How much of the bodies columns hold.")
+    ] = Bodies.WHOLE,
     output: Output = STDOUT,
     db: Database = DEFAULT_DATABASE,
     provider: ProviderName = None,
 ) -> None:
-    """Write every stored event as a recording that ingest reads."""
+    """Write every event: recordings for ingest, or Parquet to audit."""
+    if form is Format.PARQUET:
+        if whole or quarantine or order is not None or output == STDOUT:
+            raise Refusal("--format parquet is of the whole log, into a folder: -o DIR")
+        with log_at(db, provider, needs_keys=bodies is Bodies.WHOLE) as log:
+            export_parquet(log, Path(output), bodies)
+        return
+    if bodies is not Bodies.WHOLE:
+        raise Refusal("recordings hold whole bodies; --bodies goes with --format parquet")
+    _export_recordings(db, provider, order, output, quarantine=quarantine, whole=whole)
+
+
+def _export_recordings(
+    db: str, provider: str | None, order: str | None, output: str, *, quarantine: bool, whole: bool
+) -> None:
     if whole and order is not None:
         raise Refusal("--whole is of the whole log; expected it without --order")
     with log_at(db, provider) as log:

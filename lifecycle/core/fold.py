@@ -323,7 +323,7 @@ class Folding:
         merged: dict[str, Any] = {}
         for event, taken in zip(self._events, self._steps, strict=True):
             if taken.overwrites is not None:
-                _merge(merged, event.details, overwrite=taken.overwrites)
+                merge(merged, event.details, overwrite=taken.overwrites)
         return merged
 
     def _judged(self) -> Iterator[Judged]:
@@ -356,10 +356,10 @@ class Folding:
 _LEAVES: Final = frozenset({str, bool, int, float})
 
 
-def _merge(known: dict[str, Any], told: Mapping[str, Any], *, overwrite: bool) -> None:
+def merge(known: dict[str, Any], told: Mapping[str, Any], *, overwrite: bool) -> None:
     """Merge `told`, which holds only leaves that say something, into what is known."""
     for name, value in told.items():
         if type(value) not in _LEAVES and isinstance(value, Mapping):
-            _merge(known.setdefault(name, {}), value, overwrite=overwrite)
+            merge(known.setdefault(name, {}), value, overwrite=overwrite)
         elif overwrite or name not in known:
             known[name] = value

@@ -24,7 +24,7 @@ CREATION: Final = 1
 TIMED: Final = 2
 SNAPSHOTS: Final = 3
 
-_WITHIN_ATTEMPT: Final = {FAILED: 1, ACCEPTED: 2, REJECTED: 3}
+WITHIN_ATTEMPT: Final = {FAILED: 1, ACCEPTED: 2, REJECTED: 3}
 
 # Later than any provider's clock: absent times come last.
 _NEVER: Final = datetime.max.replace(tzinfo=UTC)
@@ -45,7 +45,7 @@ def sort_key(definition: Definition, event: Event) -> SortKey:
             if definition.numbered and at is not None:
                 return (TIMED, at, rank, event.key, event.digest)
             return (SNAPSHOTS, rank, event.key, event.digest)
-        within = _WITHIN_ATTEMPT.get(event.name, 0)
+        within = WITHIN_ATTEMPT.get(event.name, 0)
         return (CREATION, 0, event.attempt or 0, within, event.key, event.digest)
     if at is not None:
         return (TIMED, at, rank, event.key, event.digest)

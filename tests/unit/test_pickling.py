@@ -125,6 +125,8 @@ NO_VALUES = {
     "Refusal": "it holds an answer",
     "SignatureFormat": "its parts have to fit together",
     "Part": "replaying in processes sends it, and is tested",
+    "ShardResult": "auditing in processes sends it, and is tested",
+    "Tables": "each process makes its own",
     "SampleScenario": "a function",
     "StoredPages": "it holds a store",
     "Response": "it holds what a receiver does next",

@@ -1,0 +1,106 @@
+"""Checks the records of one shard by columns: which orders are plain, and just as exported."""
+
+from __future__ import annotations
+
+import re
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from lifecycle.audit.columns import query
+from lifecycle.audit.columns.schema import RECORDS
+from lifecycle.audit.columns.told_details import ComparedView, PlacedEvent
+from lifecycle.errors import MissingExtraError
+from lifecycle.log.codec import is_intact
+
+try:
+    import duckdb
+    import pyarrow as pa
+    from pyarrow import parquet
+except ImportError as missing:
+    raise MissingExtraError("audit", missing.name or "duckdb") from None
+
+_PARAMETER: Final = re.compile(r"\$(\w+)")
+_READ: Final = [name for name in RECORDS.names if name != "body"]
+
+
+class LinkSums(NamedTuple):
+    """What the links of shards add up to, as `lifecycle.audit.stream_check.Links`."""
+
+    records: int = 0
+    unlinked: int = 0
+    balance: int = 0
+
+    def plus(self, other: LinkSums) -> LinkSums:
+        """Return the sums of both."""
+        return LinkSums(*(mine + theirs for mine, theirs in zip(self, other, strict=True)))
+
+
+NO_LINKS: Final = LinkSums()
+
+
+class ColumnCheck:
+    """The records of one shard as a table of a database in memory; close it at the end."""
+
+    def __init__(self, path: Path, position: int) -> None:
+        self._records = _with_hashes(parquet.read_table(path, columns=_READ, use_threads=False))
+        self.streams = frozenset(self._records["stream"].unique().to_pylist())
+        self._database = duckdb.connect(config={"threads": 1})
+        self._database.execute("SET TimeZone = 'UTC'")
+        self._parameters: dict[str, Any] = {"position": position}
+
+    def close(self) -> None:
+        """Let go of the tables."""
+        self._database.close()
+
+    def judge(self, tables: query.Tables) -> LinkSums:
+        """Check headers, chains and links by the names of one provider; return the links' sums."""
+        self._parameters |= tables.parameters
+        for name in ("meanings", "stands", "missing"):
+            self._database.register(name, getattr(tables, name))
+        self._database.register("records", self._records)
+        self._run(query.JUDGED)
+        records, unlinked, balance = self._run(query.LINKS).fetchall()[0]
+        return LinkSums(records, unlinked, int(balance))
+
+    def plain(self, views: Path) -> frozenset[str]:
+        """Return the streams of plain orders that come to the exported views, details apart."""
+        self._database.register("views", parquet.read_table(views))
+        for statement in (query.PLACED, query.FOLDED, query.COMPARED):
+            self._run(statement)
+        return frozenset(stream for (stream,) in self._run(query.AS_EXPORTED).fetchall())
+
+    def events(self) -> list[PlacedEvent]:
+        """Return the events of the plain orders, in the order of their rows."""
+        return [PlacedEvent(*row) for row in self._run(query.EVENTS).fetchall()]
+
+    def views(self) -> dict[str, ComparedView]:
+        """Return the views of the plain orders, by stream."""
+        return {row[0]: ComparedView(*row[1:]) for row in self._run(query.VIEWS).fetchall()}
+
+    def views_without_records(self, views: Path) -> frozenset[str]:
+        """Return the streams of views of which there are no records."""
+        return frozenset(parquet.read_table(views, columns=["stream"])["stream"].to_pylist()) - (
+            self.streams
+        )
+
+    def _run(self, statement: str) -> Any:
+        names = set(_PARAMETER.findall(statement))
+        return self._database.execute(statement, {name: self._parameters[name] for name in names})
+
+
+def _with_hashes(records: pa.Table) -> pa.Table:
+    """Return the rows numbered, each with the hash of its header.
+
+    The `check` of a header needs a look only at the end of a stream: every other header is
+    hashed by the one after it.
+    """
+    headers, streams = records["header"].to_pylist(), records["stream"].to_pylist()
+    hashes = [sha256(header).hexdigest() for header in headers]
+    ends = map(str.__ne__, streams, [*streams[1:], ""])
+    intact = [not end or is_intact(header) for end, header in zip(ends, headers, strict=True)]
+    return (
+        records.append_column("row", pa.array(range(len(headers)), pa.int64()))
+        .append_column("hash", pa.array(hashes, pa.string()))
+        .append_column("intact", pa.array(intact, pa.bool_()))
+    )
