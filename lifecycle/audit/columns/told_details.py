@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from lifecycle.audit.view_comparison import digest_of
-from lifecycle.core.checked_provider import DetailsReader
+from lifecycle.core.checked_provider import DetailsReader, raise_if_not_its_own
 from lifecycle.core.checked_reading import checked_details
 from lifecycle.core.definition import Definition
 from lifecycle.core.event import ACCEPTED, POLL_FAILED, Kind
@@ -102,5 +102,6 @@ def _details_in(event: PlacedEvent, body: bytes, read: DetailsReader) -> Mapping
         if type(value) is not dict or event.name == POLL_FAILED:
             return None
         return checked_details(read(event.kind, value))
-    except Exception:  # noqa: BLE001 - whatever the provider's code did, replaying will name it
+    except BaseException as raised:  # noqa: BLE001 - replaying will name what its code did
+        raise_if_not_its_own(raised)
         return None
