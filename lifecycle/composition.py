@@ -1,14 +1,12 @@
-"""The composition root: the only module that names stores and the default provider."""
+"""The composition root: the only module that names logs and the default provider."""
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Unpack
 
@@ -21,9 +19,8 @@ from lifecycle.errors import (
     PoisonedOrdersError,
     StoreUrlError,
 )
+from lifecycle.keys import Keys, give_keys, keys_beside, open_key_store
 from lifecycle.log.contract import Guarded, Log, Setting
-from lifecycle.log.key_store import KeyStore
-from lifecycle.log.partitioned import PartitionedLog, refuse_keys
 from lifecycle.registry import chosen_provider, rules_of
 from lifecycle.service.attention import OVERDUE_AFTER, reviews_in, unreviewed_feeds
 from lifecycle.service.orders import Orders
@@ -31,22 +28,14 @@ from lifecycle.service.resumption import Resumed, ResumeOptions
 
 if TYPE_CHECKING:
     from lifecycle.log.event_log import EventLog
-    from lifecycle.log.stores.sql.keys import TableKeys
+    from lifecycle.log.partitioned import PartitionedLog
     from lifecycle.service.async_orders import AsyncOrders
 
 DEFAULT_URL: Final = "sqlite:///lifecycle.db"
 DEFAULT_PROVIDER: Final = "instacart"
 
-_SQLITE: Final = "sqlite:///"
-_KEYS: Final = re.compile(
-    r"file:(?P<path>[^?\0]+)(?:\?master=(?P<master>[^\0]+))?|database:\?master=(?P<only>[^\0]+)"
-)
-
 _HAS_NONE: Final = "it is not encrypted, so there is no master key to renew"
 _now: Final = partial(datetime.now, UTC)
-
-Keys = str | KeyStore | None
-"""The keys of a log: the name of a store, or a store."""
 
 NO_PROVIDERS: Final[Mapping[str, Provider]] = MappingProxyType({})
 
@@ -161,7 +150,7 @@ def open_log(
     """
     log = _open_store(url, create=create, clock=clock or _now)
     try:
-        _give_keys(log, url, keys, create=create, needs_keys=needs_keys)
+        give_keys(log, url, keys, create=create, needs_keys=needs_keys)
     except BaseException:
         log.close()
         raise
@@ -224,33 +213,6 @@ def _open_jetstream(url: str, *, create: bool, clock: Clock) -> EventLog | Parti
     return opened(url, partial(_open_alone, create=create, clock=clock), create=create, clock=clock)
 
 
-def _give_keys(
-    log: EventLog | PartitionedLog, url: str, keys: Keys, *, create: bool, needs_keys: bool
-) -> None:
-    """Have a log encrypt and decrypt, if that is how it is stored; finish what was being erased."""
-    if not isinstance(keys, str | KeyStore | None):
-        raise InvalidArgumentError("keys", "the name of a key store, a KeyStore, or None")
-    if isinstance(log, PartitionedLog) or not log.takes_keys:
-        refuse_keys(log.url, keys)
-        return
-    is_encrypted = log.is_encrypted()
-    if keys is None and is_encrypted is not False:
-        keys = _keys_beside(url)
-    if is_encrypted is not None and (needs_keys or keys is not None):
-        from lifecycle.log.encryption_check import check_form
-
-        check_form(log.url, is_encrypted=is_encrypted, has_keys=keys is not None)
-    if keys is None:
-        return
-    if isinstance(keys, str):
-        keys = open_key_store(keys, log, create=create and is_encrypted is None)
-    log.use_keys(keys)
-    if create or needs_keys:
-        log.check_keys()
-    if create and log.cipher is not None:
-        log.cipher.finish()
-
-
 def rotate_master_key(url: str, keys: str | None) -> int:
     """Wrap the keys of the log at `url` with a new master key, and return how many there are.
 
@@ -258,58 +220,15 @@ def rotate_master_key(url: str, keys: str | None) -> int:
         KeyStoreError: it has no key store of ours, or that cannot be used.
     """
     from lifecycle.log.encryption_check import NO_KEYS_GIVEN
+    from lifecycle.log.event_log import EventLog
 
     with closing(_open_store(url, create=False, clock=_now)) as log:
-        if isinstance(log, PartitionedLog):
+        if not isinstance(log, EventLog):
             raise KeyStoreError(log.url, _HAS_NONE)
-        named = keys or _keys_beside(url)
+        named = keys or keys_beside(url)
         if named is None or log.is_encrypted() is False:
             raise KeyStoreError(log.url, NO_KEYS_GIVEN if log.is_encrypted() else _HAS_NONE)
         return open_key_store(named, log, create=False).rotate()
-
-
-def _keys_beside(url: str) -> str | None:
-    """Return the key file that lies beside a log in a file, if there is one."""
-    path = f"{url.removeprefix(_SQLITE)}.keys"
-    return f"file:{path}" if url.startswith(_SQLITE) and Path(path).exists() else None
-
-
-def open_key_store(named: str, log: Any, *, create: bool) -> TableKeys:
-    """Return the key store of that name: a file, or a table in the database of the log.
-
-    Raises:
-        InvalidArgumentError: it is no name of a key store.
-        KeyStoreError: there is none, and none is to be made.
-    """
-    from lifecycle.log.master_key import MasterKey
-    from lifecycle.log.stores.sql.keys import TableKeys
-
-    found = _KEYS.fullmatch(named)
-    if found is None:
-        expected = "file:NAME, file:NAME?master=FILE or database:?master=FILE"
-        raise InvalidArgumentError("keys", expected)
-    path = found["path"]
-    master = MasterKey(found["only"] or found["master"] or f"{path}.master")
-    if path is None:
-        store = TableKeys(_database_of(log), master)
-    elif not create and not Path(path).exists():
-        found_nothing = "it is not there; restore it: without it nothing encrypted can be read"
-        raise KeyStoreError(path, found_nothing)
-    else:
-        from lifecycle.log.retry_policy import RETRY_SECONDS
-        from lifecycle.log.stores.sqlite.key_file import KeyFile
-
-        store = TableKeys(KeyFile(path, RETRY_SECONDS), master)
-    if create:
-        store.create()
-    return store
-
-
-def _database_of(log: Any) -> Any:
-    datastore = getattr(getattr(log, "beside", log).recorder, "datastore", None)
-    if datastore is None:
-        raise InvalidArgumentError("keys", "a file, or an object: this store has no tables")
-    return datastore
 
 
 def initialize(

@@ -18,7 +18,7 @@ from itertools import islice
 from typing import Final, NoReturn
 
 from lifecycle.core.event import Entry, Event
-from lifecycle.errors import KeyStoreError, PartitionedLogError
+from lifecycle.errors import PartitionedLogError
 from lifecycle.log.contract import ORDERS, Append, DeclaredRules, Log, Record, Setting
 from lifecycle.log.event_log import EventLog, Watched
 from lifecycle.log.header import storable
@@ -30,16 +30,6 @@ def partition_of(stream: str, partitions: int) -> int:
     if not stream.startswith(ORDERS):
         return 0
     return int.from_bytes(sha256(stream.encode()).digest()[:8]) % partitions
-
-
-def refuse_keys(url: str, keys: object) -> None:
-    """Refuse the keys of a log with partitions: an erasure would be known to one of them alone.
-
-    Raises:
-        KeyStoreError: there are any.
-    """
-    if keys is not None:
-        raise KeyStoreError(url, "it has several partitions, which take none; open it without")
 
 
 class PartitionedLog:
