@@ -1,7 +1,7 @@
 """Run every benchmark, each in a process of its own, and print one table.
 
 python benchmarks
-python benchmarks --write docs/explanation/speed.md
+python benchmarks --write docs/contributors/speed.md
 """
 
 from __future__ import annotations

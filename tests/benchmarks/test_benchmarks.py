@@ -17,7 +17,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "benchmarks"
-PAGE = ROOT / "docs" / "explanation" / "speed.md"
+PAGE = ROOT / "docs" / "contributors" / "speed.md"
 SIZES = {
     "append_sqlite": ("--events", "40"),
     "stages": ("--events", "40"),

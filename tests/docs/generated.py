@@ -80,6 +80,11 @@ from tests.docs.cookbook import stories
 from tests.docs.lattice import lattice
 
 ROOT = Path(__file__).parents[2]
+ASKED = re.compile(
+    r"^append.*raw, (?!.*CPU)|^append.*obvious|^append, one at a time / bare insert"
+    r"|^view.*obvious|^append, encrypted.*log$|^view, encrypted|^append at .*at [\d,]+ events$"
+    r"|^callbacks over HTTP"
+)
 PICTURES = ROOT / "docs" / "pictures"
 SHOWN = f"demo-{DEFAULT_SEED}-0001"
 
@@ -433,6 +438,15 @@ def mutations() -> str:
     return "\n\n".join(parts)
 
 
+def costs() -> str:
+    """Return the rows of the page on speed that an adopter asks for."""
+    page = (ROOT / "docs" / "contributors" / "speed.md").read_text(encoding="utf-8")
+    figures = page.partition("<!-- figures -->")[2].partition("<!-- end of figures -->")[0]
+    rows = [[cell.strip() for cell in line.split("|")[1:4]] for line in figures.splitlines()]
+    asked = [row for row in rows if len(row) == 3 and ASKED.search(" / ".join(row[:2]))]
+    return table(("what", "compared with", "ratio"), (tuple(row) for row in asked))
+
+
 def skeleton(module: str) -> str:
     """Return a module of the package that `lifecycle providers new` writes."""
     (text,) = (text for path, text in package_of(SKELETON) if path.name == module)
@@ -502,6 +516,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "errors": all_errors,
     "api": api,
     "decisions": decisions,
+    "costs": costs,
     "scenarios": scenarios,
     "simulator_settings": simulator_settings,
     "truth": truth,
