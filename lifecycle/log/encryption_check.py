@@ -19,7 +19,10 @@ from lifecycle.log.encrypted_body import decrypted
 from lifecycle.log.header import Bodiless
 from lifecycle.log.recorder import Recorder, TryAgainError
 
-NO_KEYS_GIVEN: Final = "it is encrypted, and none are given; pass keys= or set LIFECYCLE_KEYS"
+NO_KEYS_GIVEN: Final = (
+    "it is encrypted, and none are given or lie beside it; pass keys=, set LIFECYCLE_KEYS, "
+    "or restore the key store"
+)
 IS_PLAIN: Final = (
     "it is plain and has none; open it without, or encrypt it: lifecycle copy --encrypt"
 )
@@ -95,29 +98,37 @@ def check_form(url: str, *, is_encrypted: bool, has_keys: bool) -> None:
 
 
 def check_keys(recorder: Recorder, cipher: Cipher, *, all_known: bool = False) -> None:
-    """Refuse the key store of another log: the newest body that has a key tells.
+    """Refuse the key store of another log, with which none of some bodies can be read.
 
-    A key that it does not know is one that was lost, unless all must be known. A key store that
-    fails says so when a key is needed.
+    One that can be read is enough: whoever may append could add others. A key that the store
+    does not know is one that was lost, unless all must be known. A key store that fails says so
+    when a key is needed.
 
     Raises:
         KeyStoreError: it is another log's.
     """
     cipher.catch_up()
-    last = recorder.last_position()
-    for position in range(last, max(0, last - _TRIED), -1):
-        for record in recorder.page(position - 1, position):
-            try:
-                if _is_readable(record, cipher):
-                    return
-            except UnknownKeyError as failed:
-                if failed.foreign or all_known:
-                    found = _OF_ANOTHER if failed.foreign else _BEGUN_BY_ANOTHER
-                    raise KeyStoreError(recorder.url, found) from None
-            except KeyStoreError:
+    wrong = None
+    for record in _some_records(recorder):
+        try:
+            if _is_readable(record, cipher):
                 return
-            except StoredFormatError:  # it is damaged: others tell
-                continue
+        except UnknownKeyError as failed:
+            if failed.foreign or all_known:
+                wrong = wrong or (_OF_ANOTHER if failed.foreign else _BEGUN_BY_ANOTHER)
+        except KeyStoreError:
+            return
+        except StoredFormatError:  # it is damaged: others tell
+            continue
+    if wrong is not None:
+        raise KeyStoreError(recorder.url, wrong)
+
+
+def _some_records(recorder: Recorder) -> Iterator[Record]:
+    """Yield the newest records, of which fewest are erased, and then the oldest."""
+    last = recorder.last_position()
+    for position in (*range(last, max(0, last - _TRIED), -1), *range(1, min(last, _TRIED) + 1)):
+        yield from recorder.page(position - 1, position)
 
 
 def _is_readable(record: Record, cipher: Cipher) -> bool:

@@ -13,6 +13,7 @@ import pytest
 from lifecycle import KeyStoreError, Outcome, UnknownKeyError, connect
 from lifecycle.audit.verify import verify
 from lifecycle.log.encryption_check import EncryptionCheck, is_encrypted
+from lifecycle.log.key_store import key_id_of
 from tests import without_rules
 from tests.contract.keys import OwnKeys
 
@@ -150,19 +151,33 @@ def test_the_key_store_of_another_log_is_told_as_that(new_url, tmp_path, own):
         assert orders.get("a").status == "brand_new"
 
 
-def test_where_opening_cannot_tell_it_the_record_does(new_url, tmp_path):
-    (_, keys), (two, others) = two_logs(new_url, tmp_path, own=True)
+def test_records_that_somebody_forged_keep_nobody_from_opening_a_log(new_url, tmp_path):
+    (one, keys), (two, others) = two_logs(new_url, tmp_path, own=True)
     with connect(two, keys=others) as orders:
-        for number in range(20):  # the newest bodies have keys that the other store does not know
-            orders.record_callback(body(f"new-{number}"))
-    with connect(two, keys=keys) as orders:
-        with pytest.raises(
-            UnknownKeyError, match="that of another log; use its own key store"
-        ) as told:
+        for number in range(3, 30):
+            orders.record_callback(body("a", number))
+        forged = orders.log.read("order:instacart:a", after=2)
+    with connect(one, keys=keys) as orders:
+        orders.log.restore(forged)
+    with connect(one, keys=keys) as orders:
+        assert orders.get("one").status == "brand_new"
+        with pytest.raises(UnknownKeyError, match="that of another log"):
+            orders.get("a")
+
+
+def test_where_opening_cannot_tell_it_the_record_does(new_url):
+    url, keys = new_url(), OwnKeys()
+    with connect(url, keys=keys) as orders:
+        for number in range(41):  # the key of the one in the midst alone is in the other store
+            orders.record_callback(body("a" if number == 20 else f"b{number}"))
+    others = OwnKeys()
+    others.make([key_id_of("order:instacart:a")])
+    with connect(url, keys=others) as orders:
+        with pytest.raises(UnknownKeyError, match="that of another log; use its own") as told:
             orders.get("a")
         assert told.value.foreign
         with pytest.raises(UnknownKeyError, match="does not know its key"):
-            orders.get("new-7")
+            orders.get("b7")
 
 
 def test_two_who_opened_an_empty_log_cannot_write_with_two_key_stores(new_url):
