@@ -10,8 +10,9 @@ judges, stores nothing, and takes recordings, the dicts that stand in a line of 
     history(recordings)   what `history --json` prints, but for `reason`, `received_at`, `sha256`
     totals(recordings)    how many would be appended, duplicate, divergent and quarantined
 
-`view_of`, `erased_view_of` and `history_of` take events that are already identified, of another
-provider too: `lifecycle` has what is written by hand of each, and `peers` reads their recordings.
+`view_of`, `erased_view_of`, `history_of` and `totals_of` take events that are already identified,
+of another provider too: `lifecycle` has what is written by hand of each, and `peers` reads their
+recordings.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ __all__ = [
     "history_of",
     "identify",
     "totals",
+    "totals_of",
     "view",
     "view_of",
 ]
@@ -55,7 +57,12 @@ def history(recordings: Iterable[Recording]) -> list[dict[str, Any]]:
 
 def totals(recordings: Iterable[Recording]) -> dict[str, int]:
     """Return the outcomes of appending these recordings, whatever their order."""
-    found = [identify(recording) for recording in recordings]
+    return totals_of(identify(recording) for recording in recordings)
+
+
+def totals_of(identified: Iterable[Event | str]) -> dict[str, int]:
+    """Return the same of what was identified, or put in quarantine for a reason."""
+    found = [*identified]
     events = [event for event in found if isinstance(event, Event)]
     keys = {(event.order_id, event.key) for event in events}
     stored = {(event.order_id, event.key, event.digest) for event in events}

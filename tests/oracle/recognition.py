@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
 from .lifecycle import FLAGS, TEXTS, WINDOW
 from .strict import (
+    MAX_DEPTH,
     NotStrictJsonError,
     content,
     digest_of,
@@ -27,6 +29,8 @@ Recording = Mapping[str, Any]
 MAX_BODY = 1024 * 1024
 MAX_ID = 255
 MAX_ATTEMPT = 1_000_000
+MAX_CONTEXT = 65_536
+KNOWN_PROVIDERS = ("instacart", "doordash_drive", "uber_direct")
 
 
 class Event(NamedTuple):
@@ -60,9 +64,21 @@ def identify(recording: Recording) -> Event | str:
     """Return the event that a recording is, or the reason of its quarantine."""
     try:
         raw, line = body_of(recording)
+        _check_operation(recording)
         return READERS[recording["kind"]](recording, raw, line)
     except QuarantinedError as refusal:
         return refusal.reason
+
+
+def identify_line(line: Recording | str) -> Event | str:
+    """Return the same of a recording, or of a whole line as it stands."""
+    if not isinstance(line, str):
+        return identify(line)
+    try:
+        recording = parse(line.encode("utf-8"), levels=MAX_DEPTH + 1)
+    except NotStrictJsonError:
+        return "bad_line"
+    return identify(recording) if isinstance(recording, dict) else "bad_line"
 
 
 # The line
@@ -119,8 +135,42 @@ def _check_line(recording: Recording, size: int) -> None:
         raise QuarantinedError("bad_line")
     if received_at is not None and rfc3339(received_at) is None:
         raise QuarantinedError("bad_line")
+    if not all(fits(recording.get(name)) for name, fits in OTHER_FIELDS.items()):
+        raise QuarantinedError("bad_line")
+    if not _is_context(recording.get("context"), recording.get("context_base64")):
+        raise QuarantinedError("bad_line")
     if size > MAX_BODY:
         raise QuarantinedError("too_big")
+
+
+OTHER_FIELDS: dict[str, Callable[[Any], bool]] = {
+    "provider": lambda value: value is None or value in KNOWN_PROVIDERS,
+    "headers": lambda value: value is None or isinstance(value, dict),
+    "operation": lambda value: value is None or isinstance(value, str),
+    "number": lambda value: value is None or (is_integer(value) and 1 <= value <= MAX_ATTEMPT),
+}
+
+
+def _is_context(text: object, exact: object) -> bool:
+    if text is not None and exact is not None:
+        return False
+    try:
+        raw = b"" if text is None else BODIES["body_text"](text)
+        raw += b"" if exact is None else BODIES["body_base64"](exact)
+    except (ValueError, TypeError, AttributeError):
+        return False
+    return len(raw) <= MAX_CONTEXT
+
+
+def _check_operation(recording: Recording) -> None:
+    """Raise where an operation has no usable name, or its request no number."""
+    operation, kind = recording.get("operation"), recording["kind"]
+    if operation in (None, "") or kind not in {"request", "poll"}:
+        return
+    if re.fullmatch("[a-z][a-z0-9_]{0,39}", operation) is None:
+        raise QuarantinedError("bad_operation")
+    if kind == "request" and recording.get("number") is None:
+        raise QuarantinedError("bad_operation")
 
 
 def is_integer(value: object) -> bool:
@@ -248,7 +298,7 @@ def requested(recording: Recording, raw: bytes, order_id: str) -> Event:
     """Return our own request: of an order, or of an operation on one."""
     digest = digest_of(content(raw, parsed_object(raw)))
     operation, attempt = recording.get("operation"), recording.get("attempt") or 1
-    if operation is not None:
+    if operation:
         key, name = f"operation:{operation}:{recording['number']}", f"{operation}_requested"
         return Event(order_id, key, digest, name, "request", informational=True)
     name = "requested" if attempt == 1 else "resubmitted"

@@ -26,8 +26,8 @@ class NotStrictJsonError(ValueError):
     """The bytes are no JSON, or JSON that is refused."""
 
 
-def parse(raw: bytes) -> Any:
-    """Return the value of a strict JSON text of at most 64 levels."""
+def parse(raw: bytes, levels: int = MAX_DEPTH) -> Any:
+    """Return the value of a strict JSON text of at most so many levels."""
     try:
         value = json.loads(
             raw.decode("utf-8"),
@@ -39,7 +39,7 @@ def parse(raw: bytes) -> Any:
         canonical(value)
     except (ValueError, RecursionError) as error:
         raise NotStrictJsonError from error
-    if _depth(value) > MAX_DEPTH:
+    if _depth(value) > levels:
         raise NotStrictJsonError
     return value
 
