@@ -19,6 +19,7 @@ BENCHMARKS: Final = (
     "append_sqlite",
     "stages",
     "append_postgres",
+    "append_nats",
     "append_beside",
     "view",
     "encryption",

@@ -130,10 +130,11 @@ def free_port() -> int:
 
 
 @contextmanager
-def running(**settings: str) -> Iterator[NatsServer]:
-    """Start a server of one's own."""
+def running(*, on_disk: bool = False, **settings: str) -> Iterator[NatsServer]:
+    """Start a server of one's own, in memory where there is room unless `on_disk`."""
     memory = Path("/dev/shm")
-    with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as folder:
+    place = memory if memory.is_dir() and not on_disk else None
+    with tempfile.TemporaryDirectory(dir=place) as folder:
         server = NatsServer(Path(folder), **settings).start()
         try:
             yield server

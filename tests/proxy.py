@@ -50,9 +50,9 @@ class Proxy:
         self._signs = signs or (COMMITTED,)
         self._cuts = number
 
-    def swallow_replies(self, number: int) -> None:
+    def swallow_replies(self, number: int, *signs: bytes) -> None:
         """Lose the next replies to commits, and say nothing more on their connections."""
-        self._signs = (COMMITTED,)
+        self._signs = signs or (COMMITTED,)
         self._swallows = number
 
     def lose_some(self, chance: float, random: Random) -> None:

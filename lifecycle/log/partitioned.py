@@ -144,36 +144,15 @@ class PartitionedLog:
         for part in self._parts:
             part.close()
 
-    @property
-    def views(self) -> NoReturn:
-        """Refuse: each partition has its own."""
-        self._refuse()
+    def scan(self, *_: object, **__: object) -> NoReturn:
+        """Refuse what goes by position: each partition has its own."""
+        raise PartitionedLogError(self.url, len(self._parts))
 
-    feeds = tree = views
-
-    def restore(self, records: Sequence[Record]) -> NoReturn:
-        """Refuse: each partition has an order of its own."""
-        del records
-        self._refuse()
-
-    def scan(self, *, after: int = 0, until: int | None = None) -> NoReturn:
-        """Refuse: each partition has its own positions."""
-        del after, until
-        self._refuse()
-
-    def strays(self) -> NoReturn:
-        """Refuse, as `scan`."""
-        self._refuse()
-
-    def last_position(self) -> NoReturn:
-        """Refuse, as `scan`."""
-        self._refuse()
+    restore = strays = last_position = scan
+    views = feeds = tree = property(scan)
 
     def _of(self, entry: object) -> EventLog:
         return self.holding(entry.stream) if isinstance(entry, Event) else self._parts[0]
-
-    def _refuse(self) -> NoReturn:
-        raise PartitionedLogError(self.url, len(self._parts))
 
     def __repr__(self) -> str:
         return f"<PartitionedLog {self.url}, {len(self._parts)} partitions>"

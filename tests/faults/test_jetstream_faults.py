@@ -59,6 +59,15 @@ def test_an_event_whose_reply_was_lost_is_appended_once_however_often_that_goes_
     assert log.append(event(number=2)).outcome is Outcome.DUPLICATE
 
 
+def test_a_connection_on_which_nothing_comes_any_more_is_given_up(nats, proxy):
+    url = f"nats://127.0.0.1:{proxy.port}/{new_name()}?beside=memory:&retry_timeout=4"
+    with closing(open_log(url)) as log:
+        proxy.swallow_replies(1, ACKNOWLEDGED)
+
+        assert log.append(event()).outcome is Outcome.APPENDED
+        assert len(log.read(stream())) == 1
+
+
 def test_an_expected_version_is_no_conflict_with_oneself(log, proxy):
     proxy.cut_replies(1, ACKNOWLEDGED)
 

@@ -27,6 +27,7 @@ from lifecycle.log.stores.jetstream.url import Target
 
 API: Final = "$JS.API"
 ANSWER_SECONDS: Final = 5.0
+_MOST_UNANSWERED: Final = 2
 _PENDING_BYTES: Final = 64 * 1024 * 1024
 _EXPECTED: Final = "Nats-Expected-Last-Subject-Sequence"
 
@@ -46,7 +47,8 @@ class Connection:
 
     def __init__(self, target: Target) -> None:
         self.url = target.url
-        self._answer_seconds = min(ANSWER_SECONDS, target.options.retry_timeout)
+        self._answer_seconds = min(ANSWER_SECONDS, target.options.retry_timeout / 4)
+        self._unanswered = 0
         self._losses = 0
         self._under_way: set[asyncio.Task[Any]] = set()
         self._nuid = NUID()
@@ -174,13 +176,28 @@ class Connection:
         before, task = self._losses, self._loop.create_task(answer)
         self._under_way.add(task)
         try:
-            return await task
+            answered = await task
         except asyncio.CancelledError:
             if self._losses == before:
                 raise
             raise ConnectionClosedError from None
+        except TimeoutError:
+            await self._heard_nothing()
+            raise
         finally:
             self._under_way.discard(task)
+        self._unanswered = 0
+        return answered
+
+    async def _heard_nothing(self) -> None:
+        """Try another server once this one has left several requests without an answer.
+
+        It may be stopped, or cut off from the others, while its connection looks as ever.
+        """
+        self._unanswered += 1
+        if self._unanswered == _MOST_UNANSWERED:
+            self._unanswered = 0
+            await self.client.force_reconnect()
 
     async def _disconnected(self) -> None:
         self._losses += 1

@@ -14,16 +14,11 @@ from nats.errors import NoRespondersError
 from lifecycle.errors import StoreClosedError, StoreUnavailableError
 from lifecycle.log.recorder import InDoubtError, TryAgainError
 
-WRONG_LAST_SEQUENCE: Final = 10071
 NO_MESSAGE_FOUND: Final = 10037
 STREAM_NOT_FOUND: Final = 10059
 
-_CONFLICTS: Final = (WRONG_LAST_SEQUENCE, 10164)
-_BUSY: Final = {
-    10176: "the server abandoned the batch",
-    10210: "too many batches are under way",
-    10211: "too many batches are under way",
-}
+_WRONG_LAST_SEQUENCE: Final = (10071, 10164)
+_BUSY: Final = (10176, 10210, 10211)
 _LASTING: Final = {
     10054: "the server refuses a record for its size; set max_payload to 17 MiB",
     10174: "its stream takes no batches; set allow_atomic",
@@ -62,10 +57,10 @@ def translated_errors(url: str, *, writes: bool = False) -> Iterator[None]:
 
 def translated(url: str, refused: ApiError, *, writes: bool) -> Exception:
     """Return what to raise instead of an answer of the server's."""
-    if refused.code in _CONFLICTS:
+    if refused.code in _WRONG_LAST_SEQUENCE:
         return TryAgainError("other writers were always first")
     if refused.code in _BUSY:
-        return TryAgainError(_BUSY[refused.code])
+        return TryAgainError("too many batches are under way")
     if refused.code in _LASTING:
         return StoreUnavailableError(url, _LASTING[refused.code])
     if refused.code == STREAM_NOT_FOUND:

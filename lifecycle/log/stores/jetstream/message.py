@@ -12,6 +12,8 @@ from __future__ import annotations
 from typing import Final
 from urllib.parse import quote, unquote
 
+from nats.aio.msg import Msg
+
 from lifecycle.log.contract import CONTROL, MAX_POSITION, ORDERS, QUARANTINE, Record
 
 _FOREIGN: Final = "subject:"
@@ -61,6 +63,12 @@ def filter_of(name: str, prefix: str) -> str:
 def payload_of(version: int, topic: str, state: bytes) -> bytes:
     """Return what the message of a record holds."""
     return b"%d %b\n%b" % (version, topic.encode(), state)
+
+
+def parts_of(message: Msg) -> tuple[str, int, bytes]:
+    """Return the subject, the sequence and the payload of a message that a replica sent."""
+    headers = message.headers or {}
+    return headers["Nats-Subject"], int(headers["Nats-Sequence"]), message.data
 
 
 def record_of(name: str, subject: str, position: int, payload: bytes) -> Record:

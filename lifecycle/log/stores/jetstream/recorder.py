@@ -14,6 +14,7 @@ import asyncio
 from base64 import b64decode
 from collections.abc import Coroutine, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from typing import Any, Final, TypeVar
 
 from lifecycle.errors import StoreUnavailableError
@@ -25,6 +26,7 @@ from lifecycle.log.stores.jetstream.connection import Connection, Message
 from lifecycle.log.stores.jetstream.fault import NO_MESSAGE_FOUND, ApiError, translated_errors
 from lifecycle.log.stores.jetstream.message import (
     filter_of,
+    parts_of,
     payload_of,
     record_of,
     stream_of,
@@ -118,14 +120,15 @@ class JetStreamRecorder:
 
     def read_many(self, streams: Sequence[str]) -> list[Record]:
         """Return all records of some streams, by stream and version."""
-        found = self._run(self._streams(sorted(set(streams))))
-        return sorted(found, key=lambda record: record[:2])
+        wanted = sorted(set(streams))
+        found = self._run(self._streams(wanted))
+        return sorted(chain.from_iterable(found), key=lambda record: record[:2])
 
     def page(self, after: int, until: int) -> list[Record]:
         """Return some of the records with positions above `after`; none if there are none."""
         if until <= after:
             return []
-        return self._run(self._page(after, until))
+        return self._run(self._next(after, until))
 
     def page_of_stream(self, stream: str, version: int, position: int) -> list[Record]:
         """Return some of a stream's records that come after these, by version and position."""
@@ -160,7 +163,7 @@ class JetStreamRecorder:
 
     def last_position(self) -> int:
         """Return the highest position, 0 for an empty log."""
-        return int(self._run(info_of(self._connection, self._target))["state"]["last_seq"])
+        return self._run(self._last_sequence())
 
     def settings(self) -> Sequence[Setting]:
         """Return what durability rests on, read back."""
@@ -246,9 +249,8 @@ class JetStreamRecorder:
         payload = b64decode(message.get("data", ""))
         return record_of(self._name, message["subject"], message["seq"], payload)
 
-    async def _streams(self, streams: Sequence[str]) -> list[Record]:
-        found = await asyncio.gather(*(self._stream(each, 0, MAX_POSITION) for each in streams))
-        return [record for records in found for record in records]
+    async def _streams(self, streams: Sequence[str]) -> Sequence[list[Record]]:
+        return await asyncio.gather(*(self._stream(each, 0, MAX_POSITION) for each in streams))
 
     async def _stream(self, stream: str, after: int, until: int) -> list[Record]:
         """Return the records of a stream, but for most of those up to `after` or above `until`."""
@@ -258,11 +260,8 @@ class JetStreamRecorder:
         position = await self._position_before(stream, after, last) if after > _LONG_STREAM else 0
         found: list[Record] = []
         while position < last.position and (not found or found[-1].version < until):
-            page = await self._messages(position, subject_of(self._name, stream))
-            if not page:
-                raise TryAgainError("a replica of its stream lags")
-            found += page
-            position = page[-1].position
+            found += await self._next(position, last.position, subject_of(self._name, stream))
+            position = found[-1].position
         return found
 
     async def _position_before(self, stream: str, version: int, last: Record) -> int:
@@ -279,40 +278,29 @@ class JetStreamRecorder:
         return low
 
     async def _page_of(self, stream: str, after: int) -> list[Record]:
-        subject = subject_of(self._name, stream)
-        last = None if subject is None else await self._last_of(stream)
+        last = await self._last_of(stream)
         if last is None or last.position <= after:
             return []
-        page = await self._messages(after, subject)
-        if not page:
-            raise TryAgainError("a replica of its stream lags")
-        return page
+        return await self._next(after, last.position, subject_of(self._name, stream))
 
-    async def _page(self, after: int, until: int) -> list[Record]:
-        found = await self._messages(after, None, min(PAGE, until - after))
-        page = [record for record in found if record.position <= until]
-        if not page and not found:
-            last = (await info_of(self._connection, self._target))["state"]["last_seq"]
-            if min(last, until) > after:
-                raise TryAgainError("a replica of its stream lags")
-        return page
+    async def _next(self, after: int, until: int, subject: str | None = None) -> list[Record]:
+        """Return the next records that one of the replicas has, of one subject or of all.
 
-    async def _messages(self, after: int, subject: str | None, at_most: int = PAGE) -> list[Record]:
-        """Return the next records that one of the replicas has, of one subject or of all."""
-        asked: dict[str, object] = {"seq": after + 1, "batch": at_most, "max_bytes": PAGE_BYTES}
+        Raises:
+            TryAgainError: it has none yet, but the leader has some up to `until`.
+        """
+        asked: dict[str, object] = {"seq": after + 1, "batch": min(PAGE, until - after)}
+        asked["max_bytes"] = PAGE_BYTES
         if subject is not None:
             asked["next_by_subj"] = subject
         found = await self._connection.collect(f"DIRECT.GET.{self._name}", asked)
-        return [
-            record_of(
-                self._name,
-                message.headers["Nats-Subject"],
-                int(message.headers["Nats-Sequence"]),
-                message.data,
-            )
-            for message in found
-            if message.headers
-        ]
+        if not found and (subject or min(until, await self._last_sequence()) > after):
+            raise TryAgainError("a replica of its stream lags")
+        page = (record_of(self._name, *parts_of(message)) for message in found)
+        return [record for record in page if record.position <= until]
+
+    async def _last_sequence(self) -> int:
+        return int((await info_of(self._connection, self._target))["state"]["last_seq"])
 
     async def _names(self, prefix: str) -> set[str]:
         asked: dict[str, object] = {"subjects_filter": filter_of(self._name, prefix)}
