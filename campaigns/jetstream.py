@@ -35,6 +35,7 @@ from campaigns.dying_database import (
     record_item,
     write,
 )
+from campaigns.mounts import CannotMountError, mount, unmount, unshare_mounts
 from campaigns.record_audit import audit
 from campaigns.scratch_folder import scratch
 from campaigns.verdict import Campaign, Figures, skipped
@@ -52,7 +53,8 @@ SECONDS: Final = 120
 NAME: Final = "orders"
 HOW: Final = ("leader", "all", "cut off")
 CUT_OFF_SECONDS: Final = 14.0
-FULL_BYTES: Final = 6_000_000
+FULL_BYTES: Final = 8_000_000
+ROOM_BYTES: Final = 100_000_000
 TRACER_SECONDS: Final = 0.5
 """After the server's end its tracer writes what it saw last."""
 
@@ -82,6 +84,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     name = "a cluster of NATS"
     if shutil.which("strace") is None:
         return skipped(name, "there is no strace here, which sees what is synced")
+    try:
+        unshare_mounts()
+    except CannotMountError as cannot:
+        return skipped(name, str(cannot))
     subject = lose_servers(options.rounds, options.writers, options.seed, campaign)
     subject.add(fill_disks(options.seed))
     subject.add(cut_power("always", options.cuts, options.seed))
@@ -166,11 +172,12 @@ def leader_of(cluster: NatsCluster) -> NatsServer:
 
 
 def fill_disks(seed: int) -> Figures:
-    """Record until the servers' store is full; nothing is acknowledged then, nothing lost."""
+    """Record until a server's disk is full; nothing is acknowledged then, nothing lost."""
     figures = Figures(*BAD_HERE)
     told: list[str] = []
     with scratch() as folder:
-        server = NatsServer(folder, store=f"max_file_store: {FULL_BYTES}").start()
+        mount(folder, FULL_BYTES)
+        server = NatsServer(folder, store="max_file_store: 1GB").start()
         try:
             with closing(connect(server.url(NAME, retry_timeout=1))) as orders:
                 number = refused = 0
@@ -183,7 +190,7 @@ def fill_disks(seed: int) -> Figures:
                         refused += 1
                 figures.count("refused by full disks", refused)
             server.stop()
-            server.configure(store="max_file_store: 1GB")
+            mount(folder, ROOM_BYTES, again=True)
             server.start()
             with closing(connect(server.url(NAME, retry_timeout=SECONDS))) as orders:
                 told += [
@@ -193,6 +200,7 @@ def fill_disks(seed: int) -> Figures:
                 audit(orders.log, told, figures, "after the disk was full")
         finally:
             server.stop()
+            unmount(folder)
     return figures
 
 

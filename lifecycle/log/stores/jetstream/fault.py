@@ -60,7 +60,7 @@ def translated(url: str, refused: ApiError, *, writes: bool) -> Exception:
     if refused.code in _WRONG_LAST_SEQUENCE:
         return TryAgainError("other writers were always first")
     if refused.code in _BUSY:
-        return TryAgainError("too many batches are under way")
+        return TryAgainError("it takes no batch at the moment; see its log, its disk may be full")
     if refused.code in _LASTING:
         return StoreUnavailableError(url, _LASTING[refused.code])
     if refused.code == STREAM_NOT_FOUND:

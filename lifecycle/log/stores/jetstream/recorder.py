@@ -24,6 +24,7 @@ from lifecycle.log.partitioned import partition_of
 from lifecycle.log.recorder import Head, Row, TryAgainError
 from lifecycle.log.stores.jetstream.connection import Connection, Message
 from lifecycle.log.stores.jetstream.fault import NO_MESSAGE_FOUND, ApiError, translated_errors
+from lifecycle.log.stores.jetstream.known_heads import NOWHERE, KnownHeads
 from lifecycle.log.stores.jetstream.message import (
     filter_of,
     parts_of,
@@ -37,9 +38,7 @@ from lifecycle.log.stores.jetstream.url import Target
 
 PAGE: Final = 500
 PAGE_BYTES: Final = 4 * 1024 * 1024
-_KEPT_ENDS: Final = 100_000
 _LONG_STREAM: Final = 64
-_NOWHERE: Final = (0, 0)
 _HEADER_BYTES: Final = 512
 _ELSEWHERE: Final = "its stream holds less than was acknowledged; it was replaced, or lost records"
 
@@ -59,8 +58,7 @@ class JetStreamRecorder:
         self._connection = Connection(target)
         self._created = ""
         self._last = 0
-        # By stream, the version and the position of its last record, as far as it is known here.
-        self._ends: dict[str, tuple[int, int]] = {}
+        self._known = KnownHeads()
 
     def prepare(self, *, create: bool) -> None:
         """Make the stream if there is none and `create` is true, and check that it is safe."""
@@ -76,20 +74,19 @@ class JetStreamRecorder:
 
     def insert(self, rows: Sequence[Row]) -> Sequence[int]:
         """Publish records as one, whole or not at all, and return their positions."""
-        streams = dict.fromkeys(row.stream for row in rows)
         try:
             with translated_errors(self.url, writes=True):
                 last = self._connection.run(self._published(rows))
         except BaseException:
-            for stream in streams:
-                self._ends.pop(stream, None)
+            self._known.doubt(row.stream for row in rows)
             raise
         if last - len(rows) < self._last:
             raise StoreUnavailableError(self.url, _ELSEWHERE)
         self._last = last
         positions = range(last - len(rows) + 1, last + 1)
         for row, position in zip(rows, positions, strict=True):
-            self._keep_end(row.stream, row.version, position)
+            header = row.state.partition(b"\n")[0]
+            self._known.add(Head(row.stream, row.version, position, header))
         return positions
 
     def confirm(self) -> None:
@@ -100,22 +97,22 @@ class JetStreamRecorder:
 
     def heads(self, streams: Sequence[str]) -> Iterable[Head]:
         """Return all heads of some streams, by stream and version."""
-        records = self.read_many(streams)
-        for record in records:
-            self._keep_end(record.stream, record.version, record.position)
-        return map(_head, records)
+        wanted = sorted(set(streams))
+        found = zip(wanted, self._run(self._new_records(wanted)), strict=True)
+        heads = [self._known.extend(stream, map(_head, records)) for stream, records in found]
+        return sorted(chain.from_iterable(heads), key=lambda head: head[:2])
 
     def last_head(self, stream: str) -> Head | None:
         """Return the head with the highest version of a stream."""
         last = self._run(self._last_of(stream))
         if last is None:
             return None
-        self._keep_end(stream, last.version, last.position)
+        self._known.end_at(_head(last))
         return _head(last)
 
     def read(self, stream: str, after: int, until: int) -> list[Record]:
         """Return a stream's records with versions above `after`, up to `until`."""
-        records = self._run(self._stream(stream, after, until))
+        records = self._run(self._between(stream, after, until))
         return [record for record in records if after < record.version <= until]
 
     def read_many(self, streams: Sequence[str]) -> list[Record]:
@@ -178,12 +175,6 @@ class JetStreamRecorder:
         with translated_errors(self.url):
             return self._connection.run(coroutine)
 
-    def _keep_end(self, stream: str, version: int, position: int) -> None:
-        self._ends.pop(stream, None)
-        self._ends[stream] = version, position
-        if len(self._ends) > _KEPT_ENDS:
-            del self._ends[next(iter(self._ends))]
-
     async def _published(self, rows: Sequence[Row]) -> int:
         ends = await self._ends_of(rows)
         messages = []
@@ -215,21 +206,18 @@ class JetStreamRecorder:
         unknown = [
             stream
             for stream, version in firsts.items()
-            if version != 1 and self._ends.get(stream, _NOWHERE)[0] != version - 1
+            if version != 1 and self._known.end(stream)[0] != version - 1
         ]
-        found = await asyncio.gather(*map(self._last_of, unknown))
-        for stream, last in zip(unknown, found, strict=True):
-            version, position = _NOWHERE if last is None else (last.version, last.position)
+        ends = {stream: self._known.end(stream) for stream in firsts}
+        for stream, last in zip(
+            unknown, await asyncio.gather(*map(self._last_of, unknown)), strict=True
+        ):
+            ends[stream] = version, _ = (last.version, last.position) if last else NOWHERE
             # What is copied may have gaps; whatever else does not follow was decided too early.
-            if version >= firsts[stream] or (
-                version != firsts[stream] - 1 and not isinstance(rows[0], Record)
-            ):
+            is_next = version == firsts[stream] - 1
+            if version >= firsts[stream] or not (is_next or isinstance(rows[0], Record)):
                 raise TryAgainError("other writers were always first")
-            self._ends[stream] = version, position
-        return {
-            stream: 0 if version == 1 else self._ends[stream][1]
-            for stream, version in firsts.items()
-        }
+        return {stream: 0 if firsts[stream] == 1 else ends[stream][1] for stream in firsts}
 
     async def _last_of(self, stream: str) -> Record | None:
         """Return the last record of a stream, as its leader has it."""
@@ -250,23 +238,37 @@ class JetStreamRecorder:
         return record_of(self._name, message["subject"], message["seq"], payload)
 
     async def _streams(self, streams: Sequence[str]) -> Sequence[list[Record]]:
-        return await asyncio.gather(*(self._stream(each, 0, MAX_POSITION) for each in streams))
+        return await asyncio.gather(*(self._after(each, 0) for each in streams))
 
-    async def _stream(self, stream: str, after: int, until: int) -> list[Record]:
+    async def _new_records(self, streams: Sequence[str]) -> Sequence[list[Record]]:
+        """Return what each stream has more than is known of it."""
+        return await asyncio.gather(
+            *(self._after(each, self._known.position(each)) for each in streams)
+        )
+
+    async def _between(self, stream: str, after: int, until: int) -> list[Record]:
         """Return the records of a stream, but for most of those up to `after` or above `until`."""
+        position = await self._position_before(stream, after) if after > _LONG_STREAM else 0
+        return await self._after(stream, position, until)
+
+    async def _after(self, stream: str, position: int, until: int = MAX_POSITION) -> list[Record]:
+        """Return the records of a stream after a position, at least up to a version.
+
+        Raises:
+            StoreUnavailableError: there are fewer than there were.
+        """
         last = await self._last_of(stream)
-        if last is None:
-            return []
-        position = await self._position_before(stream, after, last) if after > _LONG_STREAM else 0
+        if position > (0 if last is None else last.position):
+            raise StoreUnavailableError(self.url, _ELSEWHERE)
         found: list[Record] = []
-        while position < last.position and (not found or found[-1].version < until):
+        while last and position < last.position and (not found or found[-1].version < until):
             found += await self._next(position, last.position, subject_of(self._name, stream))
             position = found[-1].position
         return found
 
-    async def _position_before(self, stream: str, version: int, last: Record) -> int:
+    async def _position_before(self, stream: str, version: int) -> int:
         """Return a position after which all records of a stream above a version come."""
-        low, high = 0, last.position
+        low, high = 0, await self._last_sequence()
         while high - low > PAGE:
             middle = (low + high) // 2
             subject = subject_of(self._name, stream)
