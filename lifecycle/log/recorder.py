@@ -134,6 +134,11 @@ class Recorder(Protocol):
         ...
 
     @property
+    def has_races(self) -> bool:
+        """Whether no writer can be kept out, so that whoever lost a race may lose the next."""
+        ...
+
+    @property
     def most_rows(self) -> int:
         """How many entries one commit may hold; more are appended in several."""
         ...

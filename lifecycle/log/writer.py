@@ -29,7 +29,7 @@ from lifecycle.errors import (
 from lifecycle.log.append_queue import Batch
 from lifecycle.log.cipher import Cipher
 from lifecycle.log.codec import link, seal
-from lifecycle.log.contract import QUARANTINE, Append, Outcome
+from lifecycle.log.contract import ORDERS, QUARANTINE, Append, Outcome
 from lifecycle.log.encryption_check import EncryptionCheck
 from lifecycle.log.link_store import OrderLink
 from lifecycle.log.recorder import InDoubtError, Recorder, Tip, TryAgainError
@@ -39,6 +39,9 @@ from lifecycle.log.unrecorded_rules import UnrecordedRules
 
 LOG: Final = logging.getLogger("lifecycle.log")
 """Logs what was stored and where; never order ids or content."""
+
+MOST_LOST: Final = 4
+"""After so many lost races the streams of a group are committed apart, where races go on."""
 
 _APPENDED: Final = Outcome.APPENDED
 _DUPLICATE: Final = Outcome.DUPLICATE
@@ -149,6 +152,7 @@ class Writer:
     def _commit(self, group: Sequence[Batch]) -> None:
         retries: RetryPolicy | None = None
         doubts: list[AppendPlan] = []
+        tries = 0
         if (streams := self.rules.streams) and any(
             append.stream.startswith(streams) for batch in group for append in batch.appends
         ):
@@ -158,10 +162,35 @@ class Writer:
                 return self._write(group, doubts, exclusive=retries is not None)
             except TryAgainError as again:
                 LOG.info("committing again: %s", again.found)
+                tries += 1
+                if tries >= MOST_LOST and not doubts and self._recorder.has_races:
+                    named = {append.stream for batch in group for append in batch.appends}
+                    if len(named) > 1:
+                        return self._commit_apart(group)
                 retries = retries or RetryPolicy(self._recorder.url, self._retry_timeout)
                 retries.wait(again)
                 for batch in group:  # what was decided may be in doubt: it stays as it is
                     batch.appends = [append.renewed() for append in batch.appends]
+
+    def _commit_apart(self, group: Sequence[Batch]) -> None:
+        """Commit the entries of each stream by themselves, those about no order last.
+
+        So a commit of many orders does not lose race after race: no rule crosses orders.
+        """
+        for batch in group:
+            done: dict[int, Append] = {}
+            streams = dict.fromkeys(append.stream for append in batch.appends)
+            for stream in sorted(streams, key=lambda name: not name.startswith(ORDERS)):
+                places = [n for n, each in enumerate(batch.appends) if each.stream == stream]
+                part = _Part([batch.appends[n].renewed() for n in places], batch.expected_version)
+                self.commit([part])
+                if part.error is not None:
+                    batch.settle(part.error)
+                    break
+                done |= zip(places, part.appends, strict=True)
+            else:
+                batch.appends = [done[n] for n in range(len(batch.appends))]
+                batch.settle()
 
     def _write(self, group: Sequence[Batch], doubts: list[AppendPlan], *, exclusive: bool) -> None:
         """Insert the new entries. If `exclusive`, decide under the write lock.
@@ -219,6 +248,19 @@ class Writer:
             for append in batch.appends
         }
         return AppendPlan(group, self._tails.take(streams, expected))
+
+
+class _Part(Batch):
+    """A part of a batch, whose caller waits for the whole."""
+
+    __slots__ = ()
+
+    @property
+    def sleeps(self) -> bool:
+        return False
+
+    def wake(self) -> None:
+        """Do nothing: no caller waits for a part."""
 
 
 def _new_key_ids(appends: Iterable[Append]) -> dict[str, None]:

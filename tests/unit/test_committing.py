@@ -16,6 +16,7 @@ from lifecycle.core.event import Redriven
 from lifecycle.errors import (
     StoreClosedError,
     StoredFormatError,
+    StoreUnavailableError,
     VersionConflictError,
 )
 from lifecycle.log.append_queue import ThreadBatch
@@ -606,3 +607,59 @@ def test_log_lines_have_outcome_and_position_and_no_order_id(caplog):
         ("DEBUG", "committed 4 new of 5 entries"),
         ("DEBUG", "committed 0 new of 1 entries"),
     ]
+
+
+# A store that keeps no writer out
+
+
+class RacingRecorder(MemoryRecorder):
+    """A store in memory where a commit of more than one stream loses every race."""
+
+    has_races = True
+
+    def insert(self, rows: Sequence[Row]) -> Sequence[int]:
+        if len({row.stream for row in rows}) > 1:
+            raise TryAgainError("other writers were always first")
+        return super().insert(rows)
+
+
+def appended_in_races(recorder: MemoryRecorder, seconds: float) -> ThreadBatch:
+    entries = [
+        event("a", 1),
+        Redriven(1, stream("a"), "callback:1", NOON),
+        unreadable(),
+        event("b", 1),
+        event("a", 1),
+        event("a", 1, body=b"[]"),
+    ]
+    batch = ThreadBatch(list(map(prepare, entries)))
+    Writer(recorder, TickingClock(), seconds).commit([batch])
+    return batch
+
+
+def test_a_commit_that_loses_race_after_race_is_made_stream_by_stream_control_records_last():
+    recorder = RacingRecorder()
+
+    batch = appended_in_races(recorder, 30)
+
+    assert [(each.outcome, each.version) for each in batch.appends] == [
+        (APPENDED, 1),
+        (APPENDED, 1),
+        (Outcome.QUARANTINED, 1),
+        (APPENDED, 1),
+        (DUPLICATE, 1),
+        (DIVERGENT, 2),
+    ]
+    stored = [(record.stream, record.version) for record in recorder.page(0, 500)]
+    assert stored[:3] == [(stream("a"), 1), (stream("a"), 2), (stream("b"), 1)]
+    assert set(stored[3:]) == {(CONTROL, 1), (QUARANTINE, 1)}
+
+
+def test_control_a_store_that_keeps_writers_out_is_asked_for_one_commit_until_time_is_up():
+    recorder = RacingRecorder()
+    recorder.has_races = False
+
+    batch = appended_in_races(recorder, 0.2)
+
+    assert isinstance(batch.error, StoreUnavailableError)
+    assert recorder.page(0, 500) == []

@@ -49,6 +49,7 @@ class JetStreamRecorder:
     """What one stream offers; see `lifecycle.log.recorder.Recorder`."""
 
     gapless = False
+    has_races = True
     most_rows = 500
 
     def __init__(self, target: Target) -> None:

@@ -61,6 +61,7 @@ class MemoryRecorder(POPOApplicationRecorder):
 
     url = "memory:"
     gapless = True
+    has_races: bool = False
     most_rows: int = sys.maxsize
     _closed = False
 

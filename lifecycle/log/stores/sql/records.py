@@ -94,6 +94,7 @@ class TableRecorder:
     """The reading half of a `Recorder` on the log's table; a subclass knows the database."""
 
     statements: RecordStatements
+    has_races: bool = False
     most_rows: int = sys.maxsize
 
     @abstractmethod
