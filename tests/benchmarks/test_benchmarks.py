@@ -22,6 +22,7 @@ SIZES = {
     "append_sqlite": ("--events", "40"),
     "stages": ("--events", "40"),
     "append_postgres": ("--events", "40"),
+    "append_nats": ("--events", "40"),
     "append_beside": ("--events", "40"),
     "view": ("--orders", "4"),
     "encryption": ("--orders", "4"),
