@@ -9,6 +9,7 @@ from lifecycle.errors import InvalidArgumentError
 from lifecycle.log.contract import QUARANTINE
 from lifecycle.service.attention import MAX_BY
 from lifecycle.web.log_source import LogSource, OrderName
+from lifecycle.web.worklists import whole_number
 
 
 def review(source: LogSource, form: Mapping[str, str], by: str) -> str:
@@ -84,7 +85,4 @@ def said_by(user: str, form: Mapping[str, str]) -> str:
 
 
 def _position(form: Mapping[str, str]) -> int | None:
-    text = form.get("position", "")
-    if text and not (text.isdecimal() and len(text) < 20):
-        raise InvalidArgumentError("position", "a position in the log")
-    return int(text) if text else None
+    return whole_number(form, "position") if form.get("position") else None

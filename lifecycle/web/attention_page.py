@@ -101,6 +101,10 @@ def words(item: AttentionItem) -> str:
     if item.kind == "overdue" and rest:
         awaited = ", or ".join(map(spoken, rest.split(", ")))
         return f"The order is {spoken(status)}, and waits for {awaited}."
+    name, _, rest = item.found.partition(" did not deal with the change at position ")
+    if item.kind == "dead_letter" and rest:
+        reason = rest.partition(": ")[2]
+        return f"{name} was not told of a change of this order: {reason}"
     if item.kind in {"quarantined", "linked_twice"}:
         number, _, reason = item.found.partition(": ")
         return f"{REASONS.get(reason.partition(':')[0], reason)} It is {number} of the quarantine."

@@ -25,7 +25,7 @@ _POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
 
 _RATES: Final[Mapping[str, str]] = {
     "events": "events came",
-    "late": "of them late",
+    "late": "of them out of order",
     "begun": "orders begun",
     "ended": "orders ended",
     "missing": "states no word came of",

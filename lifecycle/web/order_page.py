@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from datetime import datetime
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any, Final, NamedTuple
 
@@ -14,11 +14,11 @@ from lifecycle.core.view import HistoryEntry, OrderView
 from lifecycle.diagram.harmless import spoken
 from lifecycle.diagram.moments import Moment, order_of, said_of
 from lifecycle.diagram.picture import seen_at_once
-from lifecycle.diagram.wording import meaning, remarks
+from lifecycle.diagram.wording import meaning, reasons_of, remarks
 from lifecycle.errors import UnknownOrderError
 from lifecycle.log.feed_store import DELIVERED, Delivery, DeliveryRecord
 from lifecycle.service.orders import Orders
-from lifecycle.web.answers import Page, Table
+from lifecycle.web.answers import TEMPLATES, Page, Table
 from lifecycle.web.attention_page import CODE_LABELS
 from lifecycle.web.log_source import LogSource, OrderName, StoredEvent
 from lifecycle.web.masking import ShownBody, harmless_fields, masked_headers, shown_body
@@ -27,7 +27,25 @@ _HEADINGS: Final = (
     *("number", "name", "kind", "verdict", "reason", "from", "to", "occurred_at"),
     *("received_at", "recorded_at", "position", "key", "sha256"),
 )
-_NAMED: Final = {"terminal": "ended", "awaiting": "waits for", "missing": "no word came of"}
+LATE: Final = timedelta(minutes=5)
+"""From which delay on the page says how late an order was heard of."""
+
+KINDS: Final[Mapping[str, str]] = {
+    "request": "sent by us",
+    "response": "the provider's answer",
+    "callback": "told by the provider",
+    "poll": "asked by us",
+}
+"""What each kind of event is, for readers to whom a callback is a telephone call."""
+
+TEMPLATES.globals["kinds"] = KINDS
+
+_NAMED: Final = {
+    "status": "state",
+    "terminal": "ended",
+    "awaiting": "waits for",
+    "missing": "no word came of",
+}
 _NOT_COMPARED: Final = frozenset({"digest", "arrival", "definition", "order_id", "provider"})
 
 
@@ -163,6 +181,8 @@ def order_page(
         "attention": attention,
         "numbers": _numbers(events),
         "told_of": told_of(order),
+        "reasons": [*reasons_of(view)],
+        "delay": _delay(events),
         "erasure": source.erasure_of(order.name) if view.erased else None,
         "is_masked": masked,
         "signs": signs,
@@ -183,6 +203,11 @@ def order_page(
     provider, order_id = order.name
     live = f"{provider}/{order_id}" if masked and not order.is_back else ""
     return Page("order.html", order_id, shown, told, Table(_HEADINGS, rows), live=live)
+
+
+def _delay(events: Iterable[Shown]) -> timedelta | None:
+    lags = (event.moment.lag for event in events)
+    return max((lag for lag in lags if lag is not None and lag >= LATE), default=None)
 
 
 def _numbers(events: Iterable[Shown]) -> dict[str, list[int]]:

@@ -30,25 +30,12 @@ from lifecycle.http.receiver.asgi import mount_path, path_under_mount
 from lifecycle.service.async_orders import AsyncOrders
 from lifecycle.service.attention import OVERDUE_AFTER, checked_span
 from lifecycle.service.orders import Orders
+from lifecycle.web import actions
 from lifecycle.web.access import Access, ThisMachine
-from lifecycle.web.actions import (
-    drop_letter,
-    redrive_letters,
-    redrive_quarantine,
-    review,
-    said_by,
-    unmask,
-    unmask_item,
-)
 from lifecycle.web.addresses import Addresses
 from lifecycle.web.answers import FOLDER, Form, Page, answer, done, form_asked
 from lifecycle.web.attention_page import attention_page
-from lifecycle.web.definitions import (
-    Prover,
-    definition_named,
-    definition_page,
-    definitions_page,
-)
+from lifecycle.web.definitions import Prover, definition_named, definition_page, definitions_page
 from lifecycle.web.failures import FAILURES, refused
 from lifecycle.web.files import as_svg, evidence_of, fleet_picture, order_picture
 from lifecycle.web.fleet import FleetCounter, fleet_page
@@ -57,12 +44,7 @@ from lifecycle.web.log_source import LogSource, OrderName
 from lifecycle.web.order_list import find_orders, found_page, orders_page
 from lifecycle.web.order_page import OrderAt, order_page
 from lifecycle.web.visit import VISIT, Visit, read_form, visit_of
-from lifecycle.web.worklists import (
-    checkpoints_page,
-    letters_page,
-    quarantine_page,
-    whole_number,
-)
+from lifecycle.web.worklists import checkpoints_page, letters_page, quarantine_page, whole_number
 
 LOG: Final = logging.getLogger("lifecycle.pages")
 
@@ -147,11 +129,11 @@ class Pages:
             "fleet": lambda source, _: fleet_page(source, self._counter),
             "definitions": lambda source, _: definitions_page(source),
         }
-        actions: dict[str, Act] = {
-            "attention/review": review,
-            "quarantine/redrive": redrive_quarantine,
-            "letters/redrive": redrive_letters,
-            "letters/drop": drop_letter,
+        acts: dict[str, Act] = {
+            "attention/review": actions.review,
+            "quarantine/redrive": actions.redrive_quarantine,
+            "letters/redrive": actions.redrive_letters,
+            "letters/drop": actions.drop_letter,
         }
         every = [(name, self._listed(make)) for name, make in lists.items()]
         return [
@@ -162,10 +144,7 @@ class Pages:
                 for name, endpoint in [*every, ("orders", self._orders)]
                 for suffix in ("", ".json", ".csv")
             ),
-            *(
-                Route(f"/{name}", self._done(act), methods=["POST"])
-                for name, act in actions.items()
-            ),
+            *(Route(f"/{name}", self._done(act), methods=["POST"]) for name, act in acts.items()),
             Route("/quarantine/unmask", self._unmask_item, methods=["POST"]),
             Route("/fleet/{provider}/{kind}.svg", self._fleet_picture),
             Route("/definitions/{fingerprint}/picture.svg", self._definition_picture),
@@ -179,15 +158,11 @@ class Pages:
 
     def _listed(self, make: Make) -> Callable[[Request], Response]:
         def endpoint(request: Request) -> Response:
-            page = self._seen(lambda: make(self._source, request.query_params))
-            return answer(request, page)
+            position = self._source.log.last_position()  # before: nothing is missed after it
+            page = make(self._source, request.query_params)
+            return answer(request, page._replace(seen=position))
 
         return endpoint
-
-    def _seen(self, make: Callable[[], Page]) -> Page:
-        """Return a page with where the log stood before it was made: nothing is missed after."""
-        position = self._source.log.last_position()
-        return make()._replace(seen=position)
 
     def _done(self, act: Act) -> Callable[[Request], Awaitable[Response]]:
         async def endpoint(request: Request) -> Response:
@@ -202,7 +177,7 @@ class Pages:
 
         def shown() -> Response:
             order, form = self._order_at(request)
-            unmask(self._source, order.name, by)
+            actions.unmask(self._source, order.name, by)
             return answer(request, self._order_page(order, masked=False), form)
 
         return await run_in_threadpool(shown)
@@ -212,7 +187,7 @@ class Pages:
 
         def shown() -> Response:
             item = whole_number(form, "item")
-            unmask_item(self._source, item, by)
+            actions.unmask_item(self._source, item, by)
             asked = {"all": "1", "after": str(max(item - 1, 0))}
             return answer(request, quarantine_page(self._source, asked, unmask=item))
 
@@ -221,8 +196,7 @@ class Pages:
     def _orders(self, request: Request) -> Response:
         text = request.query_params.get("q", "").strip()
         if not text:
-            page = self._seen(lambda: orders_page(self._source, request.query_params))
-            return answer(request, page)
+            return self._listed(orders_page)(request)
         found = find_orders(self._source, text)
         if found.only is not None and form_asked(request) == "html":
             return RedirectResponse(Addresses.of(request).order(*found.only), 303)
@@ -294,7 +268,7 @@ async def own_form(request: Request) -> tuple[dict[str, str], str]:
     form, visit = await read_form(request), visit_of(request)
     if not visit.allows(request, form):
         raise HTTPException(403, "this form is not from one of these pages, or too old")
-    return form, said_by(visit.user, form)
+    return form, actions.said_by(visit.user, form)
 
 
 def _guarded(send: Send) -> Send:

@@ -24,6 +24,7 @@ VAGUE = {
     "misc",
 }
 LONGEST_FUNCTION = 40
+MOST_LINES_OF_PAGES = 2_500
 LONGEST_MODULE = 400
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -135,6 +136,13 @@ def test_no_function_is_longer_than_a_page():
 def test_no_module_is_longer_than_one_sitting():
     lines = {named(module): len(module.read_text().splitlines()) for module in MODULES}
     assert {name: count for name, count in lines.items() if count > LONGEST_MODULE} == {}
+
+
+def test_the_pages_stay_small():
+    """What is added to them is paid for by what is simplified in them."""
+    modules = [module for module in MODULES if named(module).startswith("lifecycle/web/")]
+    assert len(modules) > 10
+    assert sum(len(module.read_text().splitlines()) for module in modules) <= MOST_LINES_OF_PAGES
 
 
 def test_nothing_is_a_stub():
