@@ -66,7 +66,7 @@ FILTERED: Final = {
 def orders_of(count: int) -> Iterator[Orders]:
     """Yield the orders of a log with so many; above one, five of them have stories."""
     if count > 1:
-        with five_orders(60 if count == FIVE else 300, encrypted=count == FIVE) as orders:
+        with five_orders(300, encrypted=count == FIVE) as orders:
             if count > FIVE:
                 fill(orders, count, seed=1)
             take(orders.log, KEY, lambda: datetime.now(UTC))
@@ -103,18 +103,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--into", type=Path, required=True, help="the folder")
     parser.add_argument("--orders", type=int, nargs="*", default=[0, 1, FIVE, 100_000])
+    parser.add_argument("--docs", action="store_true", help="only the four that our pages show")
     parser.add_argument("--only", default="", help="pages whose name has this in it")
     options = parser.parse_args(arguments)
     options.into.mkdir(parents=True, exist_ok=True)
+    if options.docs:
+        options.orders = [FIVE]
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=chromium.FOUND, args=["--no-sandbox", "--disable-gpu"]
         )
         for count in options.orders:
             with orders_of(count) as orders, served(orders) as url:
-                write(
-                    browser, url, f"{options.into}/{count}", addresses(orders, count), options.only
-                )
+                if options.docs:
+                    write_docs(browser, url, options.into)
+                else:
+                    pages = addresses(orders, count)
+                    write(browser, url, f"{options.into}/{count}", pages, options.only)
         browser.close()
     return 0
 
@@ -144,6 +149,24 @@ def write(browser: Browser, url: str, start: str, pages: dict[str, str], only: s
                     )
                     page.screenshot(path=f"{start}-{name}-{width}-{color}.png", full_page=True)
             context.close()
+
+
+def write_docs(browser: Browser, url: str, into: Path) -> None:
+    """Write the pictures of `docs/screenshots`, each cut to what it is about."""
+    for name, address, width, height, color in (
+        ("attention", "attention", 1280, 900, "light"),
+        ("order", f"orders/instacart/{CONTRADICTING}", 1280, 1150, "light"),
+        ("past", f"orders/instacart/{LATE}?version=5", 390, 1150, "dark"),
+        ("fleet", "fleet", 1280, 1150, "dark"),
+    ):
+        viewport = {"width": width, "height": height}
+        page = browser.new_page(viewport=viewport, color_scheme=color)
+        page.goto(f"{url}/{address}")
+        if name == "fleet":
+            page.wait_for_selector(".figures", timeout=60_000)
+            page.reload()
+        page.screenshot(path=into / f"{name}.png")
+        page.close()
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from lifecycle.diagram.frame import Sign, box_sign, framed, line_sign
 from lifecycle.diagram.harmless import harmless, spoken
 from lifecycle.diagram.outline import Arrow, Ends, Outline, outline
 from lifecycle.diagram.scene import Scene, centered
+from lifecycle.diagram.wording import counted
 from lifecycle.errors import InvalidArgumentError
 from lifecycle.projections.stats import RELATIVE_ERROR, LogStats, StateStats
 
@@ -45,7 +46,7 @@ def fleet(definition: Definition, stats: LogStats, *, narrow: bool = False) -> S
     }
     whole = chart(definition, drawn, looks, wires, rails=_rails(drawn, counts), narrow=narrow)
     facts = [*_facts(stats, drawn)]
-    title = f"{stats.orders:,} orders of {harmless(stats.provider)}"
+    title = f"{counted(stats.orders, 'order')} of {harmless(stats.provider)}"
     summary = "\n".join([*facts, *_told(stats)])
     return framed(title, facts, [whole], [*_signs()], summary)
 
@@ -98,9 +99,8 @@ def _look(state: StateStats, *, ended: bool, back: bool) -> Look:
 
 def _facts(stats: LogStats, drawn: Outline) -> Iterator[str]:
     steps = sum(move.count for move in stats.moves)
-    yield (
-        f"{stats.events:,} events \u00b7 {steps:,} steps \u00b7 definition {stats.definition[:8]}"
-    )
+    counts = (counted(stats.events, "event"), counted(steps, "step"))
+    yield " \u00b7 ".join([*counts, f"definition {stats.definition[:8]}"])
     shown = {ends for arrow in drawn.arrows for ends in arrow.moves}
     rare = [m.count for m in stats.moves if not m.declared and (m.from_, m.to) not in shown]
     if rare:

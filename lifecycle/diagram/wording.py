@@ -126,7 +126,7 @@ def ranges(numbers: Iterable[int]) -> str:
 
 def counted(number: int, one: str, many: str = "") -> str:
     """Return how many there are: `1 step`, `2 steps`."""
-    return f"{number} {one if number == 1 else many or f'{one}s'}"
+    return f"{number:,} {one if number == 1 else many or f'{one}s'}"
 
 
 def summary_of(order: Order, facts: Iterable[str]) -> str:

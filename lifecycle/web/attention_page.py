@@ -40,8 +40,8 @@ ADVICE: Final[Mapping[str, str]] = {
 CODES: Final[Mapping[str, str]] = {
     "refused": "The provider said something that cannot be after what it had said before. "
     "It was kept, and the order stays where it was: ask the provider which is so.",
-    "unrecognized": "The provider said something that nobody taught us. It was kept, and the "
-    "order stays where it was.",
+    "unrecognized": "The provider said something that our rules do not know. It was kept, and "
+    "the order stays where it was.",
     "divergent": "The provider sent one event twice, and not with the same content. One of the "
     "two counts, the other one was kept.",
     "bad_time": "An event has a time that cannot be read.",

@@ -22,6 +22,14 @@ from django.core.wsgi import get_wsgi_application
 from django.urls import path
 from fastapi import FastAPI
 
+from campaigns.five_orders import (
+    CANCELED,
+    CONTRADICTING,
+    ERASED,
+    LATE,
+    STUCK,
+    five_orders,
+)
 from lifecycle import InvalidArgumentError, UnknownOrderError, connect, connect_async
 from lifecycle.audit.evidence_check import check_evidence
 from lifecycle.audit.key_file import key_at
@@ -747,6 +755,27 @@ def test_an_erased_order_is_shown_with_who_erased_it_and_nothing_that_was_said(t
 def without_reviews(text):
     """Return a text without the time of a review, which is our own clock's."""
     return re.sub(r'"review":{[^}]*}', '"review":{}', text)
+
+
+def test_what_happened_to_five_orders_stands_on_their_pages_in_plain_words():
+    said = {
+        LATE: ("delivered", "8, 2 out of order", "up to 47m00s after it happened"),
+        CANCELED: ("canceled", "Cancellation reason", "customer request", "sent by us"),
+        STUCK: ("at store", "Overdue", "waits for bags verified", "In this state since"),
+        CONTRADICTING: (
+            *("delivered", "Anomaly", "Contradiction", "Two versions", "Unknown event"),
+            *("ask the provider which is so", "was not told of 8 changes"),
+        ),
+        ERASED: ("delivered", "was erased on", "by privacy office: asked by the customer"),
+    }
+    with five_orders(others=0) as orders:
+        pages = Pages(orders)
+        for order_id, expected in said.items():
+            text = ask(pages, f"/orders/instacart/{order_id}").page.text
+            assert [each for each in expected if each not in text] == []
+        asked = ask(pages, "/attention").page.text
+    assert "customer-mails was not told of a change of this order" in asked
+    assert "The order is delivered, with: two versions, contradiction, unknown event." in asked
 
 
 def test_on_postgresql_pages_say_and_do_what_they_do_in_memory(postgres):
