@@ -29,10 +29,16 @@ class ResumeOptions(TypedDict, total=False):
 class Resumed:
     """The result of one pass over the create requests whose outcome is not known.
 
-    Of those `begun`, `created` are at the provider, `correctable` were rejected, `refused` ended
-    otherwise, and of `unknown` the outcome is still not known. `waiting` were left alone: something
-    about them arrived lately, compared with how long ago they were begun. `failed` met an error on
-    our side, which `why` names.
+    Attributes:
+        begun: orders of unknown outcome.
+        created: of these, at the provider.
+        correctable: rejected.
+        refused: ended otherwise.
+        unknown: still not known.
+        waiting: left alone: something about them arrived lately, compared with how long ago they
+            were begun.
+        failed: met an error on our side.
+        why: the type of that error.
     """
 
     begun: int = 0

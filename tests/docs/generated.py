@@ -330,7 +330,7 @@ def names_table(head: str, named: dict[str, object]) -> str:
 def methods_of(cls: type) -> list[tuple[str, str]]:
     """Return the public methods and attributes of a class, its own and inherited."""
     fields = set(fields_of(cls).replace("`", "").split(", "))
-    foreign = next((dir(kind) for kind in (BaseModel, str, tuple) if issubclass(cls, kind)), [])
+    foreign = next((dir(kind) for kind in (BaseModel, str, tuple, dict) if issubclass(cls, kind)), [])
     rows = []
     for name, value in inspect.getmembers(cls):
         if name.startswith("_") or name in fields or name in foreign:
@@ -454,8 +454,9 @@ def skeleton(module: str) -> str:
 
 
 def documented(cls: type) -> list[tuple[str, str]]:
-    """Return the attributes of a class as its docstring lists them, each with what it is."""
-    listed = inspect.cleandoc(cls.__doc__ or "").partition("Attributes:\n")[2].partition("\n\n")[0]
+    """Return the attributes, or arguments, of a class as its docstring lists them."""
+    said = inspect.cleandoc(cls.__doc__ or "")
+    listed = re.split("Attributes:\n|Args:\n", said + "Args:\n")[1].partition("\n\n")[0]
     entries = re.findall(r"^    (\w+): (.+(?:\n {6,}.+)*)", listed, re.MULTILINE)
     return [(f"`{name}`", re.sub(r"\s+", " ", says).rstrip(".") + ".") for name, says in entries]
 

@@ -54,10 +54,13 @@ class Access(NamedTuple):
 class Pacing(TypedDict, total=False):
     """How long a client waits, and how often it tries.
 
-    `timeout`: seconds to wait for any one part of an answer; 20. `tries`: how often a get is
-    tried, and a create that was not carried out; 3. `first_wait`: seconds before the second
-    try, each later one waits twice as long; 0.25. `longest_wait`: seconds, an answer that asks
-    to wait longer is returned instead; 10.
+    Attributes:
+        timeout: seconds to wait for any one part of an answer; 20. Opening a connection takes 5
+            at most, a whole exchange both; with threads that is checked as parts arrive.
+        tries: how often a get is tried, and a create that was not carried out; 3.
+        first_wait: seconds before the second try; 0.25. Each later one waits twice as long,
+            with random jitter down to half.
+        longest_wait: seconds; 10. An answer that asks to wait longer is returned instead.
     """
 
     timeout: float

@@ -42,7 +42,11 @@ class Created:
 class Correctable:
     """The provider rejected the content of the request; nothing was created.
 
-    `errors` name the fields (`key`) and the reasons (`message`): correct them and call again.
+    That is a 4xx but 401, 403, 408 and 429. Correct what `errors` names and call again.
+
+    Attributes:
+        errors: each with the field (`key`), the reason (`message`) and the `code`.
+        view: the order as it stands.
     """
 
     errors: tuple[OrderError, ...]
@@ -53,9 +57,12 @@ class Correctable:
 class Refused:
     """The order was not created, and the customer cannot correct that.
 
-    `why`: `unauthorized` (401), `forbidden` (403), `redirected` (3xx) and `no_token` are
-    errors of configuration. `canceled`: the provider gave up the order, and its id must not
-    be used again. `view` is None before any request.
+    Attributes:
+        why: `unauthorized` (401, with a new token too), `forbidden` (403), `redirected` (3xx) and
+            `no_token` are errors of configuration. `canceled`: the provider gave up the order,
+            and its id must not be used again.
+        http_status: of the answer, where there was one.
+        view: None before any request.
     """
 
     why: RefusedWhy
@@ -67,11 +74,14 @@ class Refused:
 class Unknown:
     """Not known yet: a callback or the same call later will tell.
 
-    `why`: `no_answer` and `server_error`: the provider, which retries, may have created the
-    order or may still do so. `in_flight`: a request may be in flight, from here or elsewhere.
-    `too_many_requests` and `never_reached`: it was not carried out. `not_found`: the provider
-    has no such order (yet). `unreadable`: the answer cannot be read; it is recorded.
-    `retry_after`: in how many seconds the same call may do more; None: unknown.
+    Attributes:
+        why: `no_answer` and `server_error`: the provider, which retries, may have created the
+            order or may still do so; a GET did not show it. `in_flight`: a request may be in
+            flight, from here or elsewhere. `too_many_requests` and `never_reached`: it was not
+            carried out. `not_found`: the provider has no such order; `find_outcome` only.
+            `unreadable`: the answer cannot be read; it is recorded.
+        view: None before any request.
+        retry_after: in how many seconds the same call may do more; None: unknown.
     """
 
     why: UnknownWhy

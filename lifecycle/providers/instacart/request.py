@@ -133,10 +133,28 @@ class CreateOrder(_Fields):
     """One request to create a last mile order.
 
     Types are strict: no text for a number, no `True` for 1; a Decimal counts as a number.
-    `items_weight` is in pounds, `cart_total` in dollars, `initial_tip_cents` in cents,
-    `start_at` and `end_at` need a zone. `service_option_hold_id` may be an integer, as the
-    reference has it, or text, as the how-to has it. `further` holds fields
-    unknown to this release; they are sent unchanged.
+
+    Attributes:
+        order_id: text of 1 to 255 bytes; yours, and unique for ever.
+        service_option_hold_id: an integer, as the reference has it, or text, as the how-to.
+        location_code: text.
+        locale: optional, such as `en-US`.
+        start_at: optional; with a zone.
+        end_at: optional; with a zone.
+        first_name: text.
+        last_name: text.
+        user_phone: text; what is not E.164 is a warning.
+        initial_tip_cents: optional; an integer from 0.
+        items_count: an integer from 1.
+        bags_count: optional; an integer from 0.
+        items_weight: in pounds.
+        cart_total: optional; in dollars.
+        bag_label: optional; text.
+        alcoholic: optional; a boolean.
+        leave_unattended: optional; a boolean.
+        special_instructions: optional; text.
+        address: optional, since not every account sends it.
+        further: optional; fields that this release does not know, sent as they are.
 
     Raises:
         InvalidRequestError: fields are missing, unknown or invalid; it lists them all.
