@@ -56,7 +56,7 @@ def test_every_test_on_the_page_passes_and_the_coverage_is_what_it_shows(pyteste
 
 
 def test_the_reference_names_every_public_name_fixture_option_and_builder():
-    page = REFERENCE.read_text()
+    page = REFERENCE.read_text() + (ROOT / "docs" / "reference" / "api.md").read_text()
     plugin = (ROOT / "pytest_lifecycle.py").read_text()
     fixtures = re.findall(r"^def (lifecycle_\w+)\(", plugin, re.MULTILINE)
     options = re.findall(r'"(--lifecycle-[\w-]+)"', plugin)
