@@ -330,7 +330,9 @@ def names_table(head: str, named: dict[str, object]) -> str:
 def methods_of(cls: type) -> list[tuple[str, str]]:
     """Return the public methods and attributes of a class, its own and inherited."""
     fields = set(fields_of(cls).replace("`", "").split(", "))
-    foreign = next((dir(kind) for kind in (BaseModel, str, tuple, dict) if issubclass(cls, kind)), [])
+    foreign = next(
+        (dir(kind) for kind in (BaseModel, str, tuple, dict) if issubclass(cls, kind)), []
+    )
     rows = []
     for name, value in inspect.getmembers(cls):
         if name.startswith("_") or name in fields or name in foreign:
