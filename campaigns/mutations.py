@@ -96,7 +96,7 @@ ABOUT: Final = {
         for name in ("recognizer", "checked_reading")
     },
     **{f"lifecycle/core/{name}.py": _RECOGNIZING_TESTS for name in _READING},
-    "lifecycle/core/strict_json.py": _tests("unit", "strict_json", "identity"),
+    "lifecycle/core/strict_json.py": _tests("unit", "strict_json", "canonical_writer", "identity"),
     **{
         f"lifecycle/providers/instacart/{name}.py": (
             *_RECOGNIZING_TESTS,
