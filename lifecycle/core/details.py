@@ -19,10 +19,11 @@ from typing import Any, ClassVar, get_args
 
 from pydantic import BaseModel, ConfigDict
 
+from lifecycle.core.event import ShownByRepr
 from lifecycle.errors import InvalidArgumentError
 
 
-class Details(BaseModel):
+class Details(ShownByRepr, BaseModel):  # type: ignore[override]  # theirs is a function
     """What a provider tells about an order; each field is `type | None`, or a model of its own."""
 
     model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True)
@@ -76,9 +77,10 @@ def leaves_of(model: type[BaseModel], /, **paths: str) -> Leaves:
 
 def read_leaves(leaves: Leaves, source: dict[str, Any]) -> dict[str, Any]:
     """Return the fields that say something: of the right type, and no empty text."""
+    get = source.get
     return {
         name: value
         for name, kind, path, is_inner in leaves
-        if type(value := field_in(source, path) if is_inner else source.get(path)) is kind
-        and value != ""
+        if type(value := field_in(source, path) if is_inner else get(path)) is kind
+        and (value or kind is not str)
     }

@@ -99,7 +99,18 @@ def shown_word(word: str) -> str:
     return word if is_plain else "?"
 
 
-class Value(Struct, frozen=True, gc=False):
+class ShownByRepr:
+    """What every printer shows as `repr` does: none field by field, with the bodies in them."""
+
+    __slots__ = ()
+
+    @property
+    def __rich_repr__(self) -> Any:
+        """Not there."""
+        raise AttributeError
+
+
+class Value(ShownByRepr, Struct, frozen=True, gc=False):
     """A plain value: its fields never change, and it survives pickling and copying."""
 
     def _replace(self, **changes: Any) -> Self:

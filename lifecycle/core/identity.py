@@ -49,7 +49,7 @@ def digest_of(arrival: Arrival, date: datetime | None, written: bytes | None) ->
     if arrival.kind == "poll":
         before += b"null," if date is None else f'"{format_instant(date)}",'.encode()
     content = b'"%b"' % base64.b64encode(arrival.body) if written is None else written
-    return hashlib.sha256(b"[%b%b]" % (before, content)).hexdigest()
+    return hashlib.sha256(b"[" + before + content + b"]").hexdigest()
 
 
 def key_of(

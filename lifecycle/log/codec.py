@@ -61,6 +61,7 @@ MAX_STORED_BYTES: Final = 900_000_000
 """A larger body is refused; SQLite holds no value above a billion bytes."""
 
 _CHECK: Final = b',"check":"%08x"}'
+_CHECK_BYTES: Final = len(_CHECK % 0)
 _WRONG_FIELD: Final = "a field of its header is missing or of a wrong type"
 
 _DECODE_ERRORS: Final = (MsgspecError, UnicodeDecodeError, RecursionError)
@@ -177,7 +178,7 @@ def hash_of(header: bytes) -> str:
 
 def is_intact(header: bytes) -> bool:
     """Tell whether the `check` of a header matches."""
-    return header.endswith(_CHECK % crc32(header[: -len(_CHECK % 0)]))
+    return header.endswith(_CHECK % crc32(header[:-_CHECK_BYTES]))
 
 
 def parse_header(header: bytes, stream: str, version: int) -> Header:

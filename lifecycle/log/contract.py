@@ -17,7 +17,7 @@ from typing import Any, Final, NamedTuple, Protocol, runtime_checkable
 from msgspec import Struct, field
 
 from lifecycle.core.definition import Definition
-from lifecycle.core.event import Entry
+from lifecycle.core.event import Entry, ShownByRepr
 from lifecycle.log.cipher import Cipher
 from lifecycle.log.feed_store import FeedStore
 from lifecycle.log.link_store import LinkStore, OrderLink
@@ -51,7 +51,7 @@ class StreamPosition(Struct, gc=False):
 _NOWHERE: Final = StreamPosition(0)
 
 
-class Append(Struct, eq=False, gc=False):
+class Append(ShownByRepr, Struct, eq=False, gc=False):
     """One entry on its way into the log and, once it is durable, the result.
 
     The codec makes it, the writer decides on its `outcome` and `place`, and seals it: `state` is

@@ -10,7 +10,7 @@ from msgspec import UNSET, Struct, UnsetType, field
 from pydantic import Field
 
 from lifecycle.core.change import Change
-from lifecycle.core.event import Event, Unreadable
+from lifecycle.core.event import Event, ShownByRepr, Unreadable
 from lifecycle.core.view import FrozenValue, Instant, OrderView
 from lifecycle.errors import NotFoldedError
 from lifecycle.log.contract import Append, Outcome
@@ -30,7 +30,7 @@ class Folds(Protocol):
         ...
 
 
-class Receipt(Struct, eq=False, gc=False):
+class Receipt(ShownByRepr, Struct, eq=False, gc=False):
     """The outcome of one thing that was recorded; it is durable already.
 
     `change` and `view` are folded when first read, at the version of this event: later events do

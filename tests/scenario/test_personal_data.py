@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from msgspec import Struct
+from rich.pretty import pretty_repr
 
 from lifecycle import InvalidArgumentError, JsonError, LifecycleError, Receipt, connect
 from lifecycle.core.strict_json import parse
@@ -55,9 +57,18 @@ def test_no_repr_or_text_of_what_the_library_returns_shows_a_body() -> None:
         shown = [receipt, receipt.event, receipt.change]
         if receipt.view is not None:
             shown += [receipt.view, receipt.view.details, *receipt.view.errors]
+        shown.append(getattr(receipt.event, "arrival", None))
         for value in shown:
-            assert CANARY not in f"{value!r} {value!s}"
-        assert CANARY not in repr(getattr(receipt.event, "arrival", None))
+            assert CANARY not in f"{value!r} {value!s} {pretty_repr(value)}"
+
+
+def test_a_printer_that_shows_fields_would_show_a_body() -> None:
+    """The positive control: what our values do not let it do, it does to any other struct."""
+
+    class Open(Struct):
+        body: bytes
+
+    assert CANARY in pretty_repr(Open(CANARY.encode()))
 
 
 def test_the_quarantine_says_why_without_quoting_what() -> None:
