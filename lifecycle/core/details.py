@@ -19,7 +19,7 @@ from typing import Any, ClassVar, get_args
 
 from pydantic import BaseModel, ConfigDict
 
-from lifecycle.core.event import ShownByRepr
+from lifecycle.core.printing import ShownByRepr
 from lifecycle.errors import InvalidArgumentError
 
 

@@ -16,6 +16,8 @@ from typing import Any, Final, Literal, Self
 
 from msgspec import Struct, structs
 
+from lifecycle.core.printing import ShownByRepr
+
 Kind = Literal["request", "response", "callback", "poll"]
 """How an event came: our create request, its response, a callback, or any other answer."""
 
@@ -97,17 +99,6 @@ def shown_word(word: str) -> str:
     """Return a plain word, `?` for any other: that may be whatever somebody sent."""
     is_plain = word.isascii() and word.isidentifier() and len(word) <= _LONGEST_WORD
     return word if is_plain else "?"
-
-
-class ShownByRepr:
-    """What every printer shows as `repr` does: none field by field, with the bodies in them."""
-
-    __slots__ = ()
-
-    @property
-    def __rich_repr__(self) -> Any:
-        """Not there."""
-        raise AttributeError
 
 
 class Value(ShownByRepr, Struct, frozen=True, gc=False):

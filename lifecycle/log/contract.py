@@ -17,7 +17,8 @@ from typing import Any, Final, NamedTuple, Protocol, runtime_checkable
 from msgspec import Struct, field
 
 from lifecycle.core.definition import Definition
-from lifecycle.core.event import Entry, ShownByRepr
+from lifecycle.core.event import Entry
+from lifecycle.core.printing import ShownByRepr
 from lifecycle.log.cipher import Cipher
 from lifecycle.log.feed_store import FeedStore
 from lifecycle.log.link_store import LinkStore, OrderLink

@@ -10,7 +10,8 @@ from msgspec import UNSET, Struct, UnsetType, field
 from pydantic import Field
 
 from lifecycle.core.change import Change
-from lifecycle.core.event import Event, ShownByRepr, Unreadable
+from lifecycle.core.event import Event, Unreadable
+from lifecycle.core.printing import ShownByRepr
 from lifecycle.core.view import FrozenValue, Instant, OrderView
 from lifecycle.errors import NotFoldedError
 from lifecycle.log.contract import Append, Outcome

@@ -9,7 +9,7 @@ from hashlib import sha256
 from zlib import crc32
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import structs
 
@@ -387,6 +387,7 @@ def test_a_header_says_where_its_record_belongs(stored, place):
 
 
 @given(st.data())
+@settings(deadline=None)
 def test_any_changed_byte_of_a_header_shows_in_its_own_check(data):
     header = STORED_EVENT.partition(b"\n")[0]
     at = data.draw(st.integers(0, len(header) - 1))
