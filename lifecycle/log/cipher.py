@@ -56,11 +56,17 @@ class Cipher:
             KeyStoreError: the store failed.
         """
         self.catch_up()
-        with self._lock:
-            missing = [each for each in key_ids if each not in self._keys]
-            missing = [each for each in missing if each not in self._erased]
-        if missing:
+        if missing := self._uncached(key_ids):
             self._cache(self._keys_from(self._store.make, missing))
+
+    def load(self, key_ids: Iterable[str]) -> None:
+        """Cache the keys of these ids: the store is asked once, not for each.
+
+        Raises:
+            KeyStoreError: the store failed.
+        """
+        if missing := self._uncached(key_ids):
+            self._cache(self._keys_from(self._store.find, missing))
 
     def is_erased(self, key_id: str) -> bool:
         """Tell whether a key is known to be erased, as of the last `catch_up`."""
@@ -138,6 +144,11 @@ class Cipher:
             return None
         key = self._keys.get(key_id)
         return key or self._cache(self._keys_from(self._store.find, [key_id]))[key_id]
+
+    def _uncached(self, key_ids: Iterable[str]) -> list[str]:
+        with self._lock:
+            keys, erased = self._keys, self._erased
+            return [each for each in key_ids if each not in keys and each not in erased]
 
     def _cache(self, found: Keys) -> dict[str, Any | None]:
         keys = {

@@ -8,7 +8,7 @@ each order, and for the whole cache, is bounded.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from threading import Lock
 from typing import Final, TypeVar
 
@@ -153,10 +153,14 @@ class FoldCache:
         self._give(stream, kept)
         return view
 
-    def catch_up(self) -> None:
-        """Learn which orders were erased, before some are read in another way than by `now`."""
+    def catch_up(self, streams: Iterable[str] = ()) -> None:
+        """Learn which orders were erased, before some are read in another way than by `now`.
+
+        The keys of `streams` are fetched at once.
+        """
         if self._log.cipher is not None:
             self._log.cipher.catch_up()
+            self._log.cipher.load(map(key_id_of, streams))
 
     def _step(
         self, kept: _Kept, stream: str, event: Event, version: int, appended: Append | None

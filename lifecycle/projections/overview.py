@@ -51,8 +51,9 @@ def overview_of(log: Log, known: dict[str, Provider], provider: Provider) -> Ove
     streams = [prefix_of(provider) + order_id for order_id in recent.ids]
     for start in range(0, len(streams), _AT_ONCE):
         at = time.monotonic()
-        cache.catch_up()
-        for records in log.read_many(streams[start : start + _AT_ONCE]).values():
+        page = streams[start : start + _AT_ONCE]
+        cache.catch_up(page)
+        for records in log.read_many(page).values():
             try:
                 events = [cache.event(record) for record in records]
                 folding = Folding.of(provider.definition, events)

@@ -58,7 +58,7 @@ class Follower:
         prefix = prefix_of(self.provider)
         rest = self.log.streams(prefix=prefix, after=prefix + generation.walked)
         streams = list(islice(rest, ORDERS_AT_ONCE))
-        self._fold_cache.catch_up()
+        self._fold_cache.catch_up(streams)
         records = self.log.read_many(streams)
         outcomes = [
             from_records(self._fold_cache, self.provider, stream, records.get(stream, ()))

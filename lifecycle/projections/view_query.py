@@ -136,10 +136,10 @@ class ViewQuery:
     def folded(self, order_ids: Sequence[str]) -> dict[str, OrderView]:
         """Return the views of some orders, folded from the log; notes which are poisoned."""
         prefix = prefix_of(self.provider)
-        self._fold_cache.catch_up()
         found = {}
         for start in range(0, len(order_ids), ORDERS_AT_ONCE):
             streams = [prefix + order_id for order_id in order_ids[start : start + ORDERS_AT_ONCE]]
+            self._fold_cache.catch_up(streams)
             records = self.log.read_many(streams)
             for stream in streams:
                 held = records.get(stream, [])

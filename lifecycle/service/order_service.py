@@ -285,7 +285,7 @@ class OrderService:
         """Add all orders to a tally, and yield the number of events of each page of orders."""
         streams = self.log.streams(prefix=f"{ORDERS}{self.provider.name}:")
         while page := list(islice(streams, _PAGE)):
-            self._fold_cache.catch_up()
+            self._fold_cache.catch_up(page)
             events = 0
             for records in self.log.read_many(page).values():
                 folding = self._folded(records)

@@ -247,6 +247,25 @@ def test_a_key_store_that_answers_with_no_keys_is_told_as_that(answer):
         assert list(orders.log.scan()) == []
 
 
+def test_a_key_store_is_asked_for_the_keys_of_many_orders_at_once(url):
+    keys, asked = OwnKeys(), []
+    with connect(url, keys=keys) as orders:
+        for number in range(250):
+            orders.record_callback(callback(f"o{number}", "1", "brand_new"))
+    find = keys.find
+    keys.find = lambda key_ids: asked.append(len(key_ids)) or find(key_ids)
+    for look in (
+        lambda orders: len(list(orders.find())),
+        lambda orders: orders.views.rebuild() or len(list(orders.find())),
+        lambda orders: orders.stats().orders,
+    ):
+        with connect(url, keys=keys) as orders:
+            asked.clear()
+            assert look(orders) == 250
+            assert sum(asked) == 249  # that of the newest was asked for at the opening
+            assert len(asked) <= 3
+
+
 def test_a_lost_key_is_told_as_lost_and_not_as_erased(url):
     keys = OwnKeys()
     with connect(url, keys=keys) as orders:

@@ -90,6 +90,36 @@ def test_who_opens_a_log_in_which_a_waiting_item_cannot_be_read_is_not_stopped(w
         assert list(orders.quarantine()) == []
 
 
+class Others(Parcels):
+    """Another provider, whose ids may be the same."""
+
+    name = "others"
+
+
+@pytest.mark.parametrize("first", ["item", "link"])
+def test_the_same_id_of_another_provider_is_no_link_of_this_one(first, tmp_path):
+    url = f"sqlite:///{tmp_path}/o.db"
+
+    def told(provider: Parcels, body: bytes) -> None:
+        with connect(url, provider=provider) as orders:
+            orders.record_callback(body)
+
+    item = Parcels(), parcel("brought", 1, parcel="p1")
+    link = Others(), parcel("taken", 2, order="o1", links=["p1"])
+    for provider, body in (item, link) if first == "item" else (link, item):
+        told(provider, body)
+    with connect(url, provider=Others()) as orders:
+        assert orders.get("o1").events == 1
+        assert list(orders.redrive()) == []
+        assert [(each.provider, each.reason) for each in orders.quarantine()] == [
+            ("parcels", "unlinked")
+        ]
+    told(Parcels(), parcel("taken", 3, order="o1", links=["p1"]))
+    with connect(url, provider=Parcels()) as orders:
+        assert orders.get("o1").status == "brought"
+        assert list(orders.quarantine()) == []
+
+
 # What answers an operation
 
 
