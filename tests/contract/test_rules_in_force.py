@@ -30,10 +30,12 @@ A, B = LAST_MILE.fingerprint, OTHER.fingerprint
 Open = Callable[[], Log]
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
+@pytest.fixture(params=["sqlite", "postgres", pytest.param("nats", marks=pytest.mark.long)])
 def opened(request, tmp_path) -> Iterator[Open]:
     """Opens one log again and again; on PostgreSQL for a role that may read and append only."""
     url = f"sqlite:///{tmp_path}/orders.db"
+    if request.param == "nats":
+        url = request.getfixturevalue("nats").new_url()
     if request.param == "postgres":
         owned = request.getfixturevalue("postgres").new_url()
         initialize(owned, role="app")

@@ -352,3 +352,15 @@ def test_a_url_shows_no_secrets():
         "nats://h1:4222,h2/ORDERS",
         "<Target nats://h1:4222,h2/ORDERS>",
     )
+
+
+def test_names_are_listed_anew_once_there_are_more_of_them(nats):
+    with closing(open_log(nats.new_url())) as log, closing(open_log(log.url + BESIDE)) as other:
+        for number in range(3):
+            other.append(event(f"o{number}"))
+            assert list(log.streams()) == [stream(f"o{each}") for each in range(number + 1)]
+        other.append(event("o0", 2))
+        assert len(list(log.streams())) == 3
+
+
+BESIDE = "?beside=memory:"

@@ -54,10 +54,12 @@ def trouble(orders):
     subscription.catch_up()
 
 
-@pytest.fixture(params=["memory", "postgresql"])
+@pytest.fixture(params=["memory", "postgresql", pytest.param("nats", marks=pytest.mark.long)])
 def orders(request):
     now = [NOON + timedelta(hours=30)]
     url = "memory:"
+    if request.param == "nats":
+        url = request.getfixturevalue("nats").new_url()
     if request.param == "postgresql":
         url = request.getfixturevalue("postgres").new_url()
     with connect(url, clock=lambda: now[0]) as opened:

@@ -33,23 +33,26 @@ def open_at(url: str, *, create: bool = True) -> closing[Log]:
     return closing(open_log(url, create=create))
 
 
+NATS = pytest.param("nats", marks=pytest.mark.long)
+
+
 def content(log: Log) -> list[tuple[str, int, str, bytes]]:
     """Return all that is stored but the positions, which are each store's own."""
     return [(each.stream, each.version, each.topic, each.state) for each in log.scan()]
 
 
-@pytest.fixture(params=["memory:", "sqlite", "postgres"])
+@pytest.fixture(params=["memory:", "sqlite", "postgres", NATS])
 def target_url(request, tmp_path):
-    if request.param == "postgres":
-        return request.getfixturevalue("postgres").new_url()
+    if request.param in ("postgres", "nats"):
+        return request.getfixturevalue(request.param).new_url()
     return f"sqlite:///{tmp_path}/target.db" if request.param == "sqlite" else request.param
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
+@pytest.fixture(params=["sqlite", "postgres", NATS])
 def source(request, tmp_path):
     url = f"sqlite:///{tmp_path}/source.db"
-    if request.param == "postgres":
-        url = request.getfixturevalue("postgres").new_url()
+    if request.param != "sqlite":
+        url = request.getfixturevalue(request.param).new_url()
     fill(url)
     with open_at(url) as log:
         yield log

@@ -22,10 +22,13 @@ CREATED = {"id": "o1", "status": "created"}
 CANCELED = {"id": "o1", "status": "canceled"}
 
 
-@pytest.fixture(params=["memory", "sqlite", "postgres"])
+NATS = pytest.param("nats", marks=pytest.mark.long)
+
+
+@pytest.fixture(params=["memory", "sqlite", "postgres", NATS])
 def orders(request: Any, tmp_path: Any) -> Iterator[Orders]:
-    if request.param == "postgres":
-        url = request.getfixturevalue("postgres").new_url()
+    if request.param in {"postgres", "nats"}:
+        url = request.getfixturevalue(request.param).new_url()
     else:
         url = "memory:" if request.param == "memory" else f"sqlite:///{tmp_path}/o.db"
     with connect(url) as orders:

@@ -12,9 +12,10 @@ from __future__ import annotations
 
 import asyncio
 from base64 import b64decode
-from collections.abc import Coroutine, Iterable, Iterator, Mapping, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from itertools import chain
+from itertools import chain, takewhile
 from typing import Any, Final, TypeVar
 
 from lifecycle.errors import StoreUnavailableError
@@ -60,6 +61,7 @@ class JetStreamRecorder:
         self._created = ""
         self._last = 0
         self._known = KnownHeads()
+        self._listed: tuple[tuple[str, int], list[str]] = (("", 0), [])
 
     def prepare(self, *, create: bool) -> None:
         """Make the stream if there is none and `create` is true, and check that it is safe."""
@@ -150,14 +152,16 @@ class JetStreamRecorder:
         return []
 
     def page_of_streams(self, after: str, prefix: str) -> list[str]:
-        """Return all names above `after` with a prefix, sorted: the server cannot page them.
+        """Return some of the names above `after` with a prefix, sorted; none if there are none.
 
-        Where the prefix itself is the first such name, it alone is returned at first.
+        The server lists all at once: the list is kept while the stream has no further subjects.
+        A prefix that is itself a name is found without it.
         """
         if after < prefix and prefix.startswith(ORDERS) and self._run(self._last_of(prefix)):
             return [prefix]
-        names = self._run(self._names(prefix))
-        return sorted(name for name in names if name > after and name.startswith(prefix))
+        names = self._run(self._names(filter_of(self._name, prefix)))
+        start = max(bisect_right(names, after), bisect_left(names, prefix))
+        return list(takewhile(lambda name: name.startswith(prefix), names[start : start + PAGE]))
 
     def last_position(self) -> int:
         """Return the highest position, 0 for an empty log."""
@@ -305,16 +309,23 @@ class JetStreamRecorder:
     async def _last_sequence(self) -> int:
         return int((await info_of(self._connection, self._target))["state"]["last_seq"])
 
-    async def _names(self, prefix: str) -> set[str]:
-        asked: dict[str, object] = {"subjects_filter": filter_of(self._name, prefix)}
-        names: set[str] = set()
+    async def _names(self, subjects: str) -> list[str]:
+        """Return the names of all streams of some subjects, sorted."""
+        state = (await info_of(self._connection, self._target))["state"]
+        listed = subjects, state.get("num_subjects", 0)
+        if self._listed[0] != listed:
+            self._listed = listed, sorted({name async for name in self._found_names(subjects)})
+        return self._listed[1]
+
+    async def _found_names(self, subjects: str) -> AsyncIterator[str]:
         offset, total = 0, 1
         while offset < total:
-            info = await info_of(self._connection, self._target, **asked, offset=offset)
-            subjects = info["state"].get("subjects") or {}
-            names.update(stream_of(self._name, subject) for subject in subjects)
-            offset, total = offset + len(subjects), info.get("total", 0) if subjects else 0
-        return names
+            asked = {"subjects_filter": subjects, "offset": offset}
+            info = await info_of(self._connection, self._target, **asked)
+            found = info["state"].get("subjects") or {}
+            for subject in found:
+                yield stream_of(self._name, subject)
+            offset, total = offset + len(found), info.get("total", 0) if found else 0
 
 
 class _Transaction:
