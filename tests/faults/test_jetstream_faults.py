@@ -6,8 +6,16 @@ import asyncio
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
 from lifecycle.audit.verify import verify
 from lifecycle.composition import connect, connect_async, open_log
@@ -163,6 +171,55 @@ def test_a_server_that_is_gone_is_said_in_time_and_no_event_is_acknowledged():
 
         with pytest.raises(StoreUnavailableError, match="cannot be used"):
             log.append(event(number=2))
+
+
+def test_a_server_that_is_not_there_or_lets_nobody_in_is_said_at_once():
+    guarded = "authorization { user: app, password: right }"
+    with nats_server.running(extra=guarded) as server:
+        url = server.new_url()
+        open_log(url.replace("//", "//app:right@", 1)).close()
+        with pytest.raises(StoreUnavailableError, match="does not let this user in") as refused:
+            open_log(url.replace("//", "//app:wr0ng@", 1))
+        assert "wr0ng" not in str(refused.value)
+        server.stop()
+        with pytest.raises(StoreUnavailableError, match="no server of it can be used"):
+            open_log(url)
+
+
+def certificate(folder: Path) -> tuple[Path, Path]:
+    """Write a certificate for 127.0.0.1 that signs itself, and its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(datetime.now(UTC) - timedelta(days=1))
+        .not_valid_after(datetime.now(UTC) + timedelta(days=1))
+        .add_extension(
+            x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False
+        )
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    pem, key_pem = folder / "cert.pem", folder / "key.pem"
+    pem.write_bytes(made.public_bytes(Encoding.PEM))
+    key_pem.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    return pem, key_pem
+
+
+def test_tls_is_used_where_a_certificate_is_named_and_nothing_is_told_without(nats, tmp_path):
+    pem, key = certificate(tmp_path)
+    speaks = f'tls {{ cert_file: "{pem}", key_file: "{key}" }}'
+    with nats_server.running(extra=speaks) as server:
+        with closing(open_log(server.new_url(ca=pem))) as log:
+            assert log.append(event()).position == 1
+        with pytest.raises(StoreUnavailableError):
+            open_log(server.new_url())
+    with pytest.raises(StoreUnavailableError):
+        open_log(nats.new_url(ca=pem))
 
 
 def test_a_reader_makes_no_log(nats):

@@ -28,6 +28,7 @@ from lifecycle.log.stores.jetstream.url import Target
 API: Final = "$JS.API"
 ANSWER_SECONDS: Final = 5.0
 _MOST_UNANSWERED: Final = 2
+_FIRST_TRIES: Final = 2
 _PENDING_BYTES: Final = 64 * 1024 * 1024
 _EXPECTED: Final = "Nats-Expected-Last-Subject-Sequence"
 
@@ -49,12 +50,13 @@ class Connection:
         self.url = target.url
         self._answer_seconds = min(ANSWER_SECONDS, target.options.retry_timeout / 4)
         self._unanswered = 0
+        self._last_said = ""
         self._losses = 0
         self._under_way: set[asyncio.Task[Any]] = set()
         self._nuid = NUID()
         self._loop = asyncio.new_event_loop()
         Thread(target=self._loop.run_forever, name="lifecycle-nats", daemon=True).start()
-        self.client = Client()
+        self.client = _Client()
         try:
             self.run(self._connected(target))
         except BaseException:
@@ -146,6 +148,8 @@ class Connection:
             except (TimeoutError, ClientError, OSError, ValueError) as fault:
                 await self.client.close()
                 found = f"no server of it can be used ({type(fault).__name__})"
+                if "authorization" in self._last_said:
+                    found = "it does not let this user in"
                 raise StoreUnavailableError(self.url, found) from None
 
     async def _connect(self, target: Target) -> None:
@@ -157,14 +161,15 @@ class Connection:
             name="lifecycle",
             connect_timeout=2,
             reconnect_time_wait=0.1,  # type: ignore[arg-type]  # it sleeps so long
-            max_reconnect_attempts=-1,
+            max_reconnect_attempts=_FIRST_TRIES,
             ping_interval=5,
             max_outstanding_pings=2,
             pending_size=_PENDING_BYTES,
-            error_cb=_ignored,
+            error_cb=self._noted,
             disconnected_cb=self._disconnected,
             **options,
         )
+        self.client.options["max_reconnect_attempts"] = -1  # it is there: from now on it is awaited
 
     def _check_connected(self) -> None:
         """Refuse to ask while there is no connection: the client would keep it for later."""
@@ -199,6 +204,10 @@ class Connection:
             self._unanswered = 0
             await self.client.force_reconnect()
 
+    async def _noted(self, fault: Exception) -> None:
+        """Note what the client says; whoever waits for an answer is told by what comes of it."""
+        self._last_said = str(fault).lower()
+
     async def _disconnected(self) -> None:
         self._losses += 1
         for task in self._under_way:
@@ -213,8 +222,13 @@ class Connection:
         self._loop.call_soon(self._loop.stop)
 
 
-async def _ignored(fault: Exception) -> None:
-    """Say nothing of an error: whoever waits for an answer is told."""
+class _Client(Client):
+    """A client that tells a server nothing before it speaks TLS, where that was asked for."""
+
+    async def _process_info(self, info: dict[str, Any], initial_connection: bool = False) -> None:  # noqa: FBT001, FBT002 - as it is overridden
+        if initial_connection and "tls" in self.options and not info.get("tls_required"):
+            raise ClientError("the server does not speak TLS")
+        await super()._process_info(info, initial_connection)
 
 
 def _answer(reply: Msg) -> Any:
