@@ -38,13 +38,13 @@ class Batch(ABC):
     __slots__ = ("appends", "error", "expected_version", "settled", "size", "withdrawn")
 
     def __init__(self, appends: list[Append], expected_version: int | None = None) -> None:
-        self.appends = appends
-        self.expected_version = expected_version
-        self.size = 0
+        self.appends: list[Append] = appends
+        self.expected_version: int | None = expected_version
+        self.size: int = 0
         for append in appends:
             self.size += len(append.body)
-        self.settled = False
-        self.withdrawn = False
+        self.settled: bool = False
+        self.withdrawn: bool = False
         self.error: Exception | None = None
 
     @property
@@ -73,7 +73,7 @@ class ThreadBatch(Batch):
 
     def __init__(self, appends: list[Append], expected_version: int | None = None) -> None:
         super().__init__(appends, expected_version)
-        self.gate = Lock()
+        self.gate: Lock = Lock()
         self.gate.acquire()
 
     @property

@@ -125,7 +125,7 @@ class ItemFields(_BodyFields, frozen=True, kw_only=True, omit_defaults=True, gc=
 class _ControlFields(_Fields, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """What is known of a record about no single order before it has a place."""
 
-    stored_in: ClassVar = CONTROL
+    stored_in: ClassVar[str] = CONTROL
 
 
 class ControlFields(
@@ -133,7 +133,7 @@ class ControlFields(
 ):
     """What is known of a control record before it has a place."""
 
-    topic: ClassVar = "redriven"
+    topic: ClassVar[str] = "redriven"
 
     kind: Literal["redriven"]
     item: int
@@ -152,7 +152,7 @@ class ReviewFields(
 ):
     """What is known of a review before it has a place."""
 
-    topic: ClassVar = "reviewed"
+    topic: ClassVar[str] = "reviewed"
 
     subject: str
     by: str
@@ -170,7 +170,7 @@ class ErasureFields(
 ):
     """What is known of an erasure before it has a place."""
 
-    topic: ClassVar = "erased"
+    topic: ClassVar[str] = "erased"
 
     stream: str
     item: int | None = None
@@ -190,7 +190,7 @@ class UnmaskingFields(
 ):
     """What is known of an unmasking before it has a place."""
 
-    topic: ClassVar = "unmasked"
+    topic: ClassVar[str] = "unmasked"
 
     stream: str
     item: int | None = None
@@ -211,7 +211,7 @@ class RulesFields(
     `definition` and `details` are kept as they were written, byte for byte.
     """
 
-    topic: ClassVar = "rules"
+    topic: ClassVar[str] = "rules"
 
     provider: str
     fingerprint: str
@@ -231,7 +231,7 @@ class EncryptionFields(
 ):
     """What is known of a move from a plain log before it has a place."""
 
-    topic: ClassVar = "encrypted"
+    topic: ClassVar[str] = "encrypted"
 
     checkpoint: str
     at: Time
@@ -277,9 +277,9 @@ class EventHeader(
 class ItemHeader(ItemFields, frozen=True, kw_only=True, omit_defaults=True, gc=False, tag="item"):
     """The header of a quarantined item."""
 
-    topic: ClassVar = "quarantined"
-    stored_in: ClassVar = QUARANTINE
-    identity: ClassVar = ("", "")
+    topic: ClassVar[str] = "quarantined"
+    stored_in: ClassVar[str] = QUARANTINE
+    identity: ClassVar[tuple[str, str]] = ("", "")
 
     recorded_at: Time
     version: int

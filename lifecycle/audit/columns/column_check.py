@@ -17,8 +17,8 @@ try:
     import duckdb
     import pyarrow as pa
     from pyarrow import parquet
-except ImportError as missing:
-    raise MissingExtraError("audit", missing.name or "duckdb") from None
+except ImportError as _missing:
+    raise MissingExtraError("audit", _missing.name or "duckdb") from None
 
 _PARAMETER: Final = re.compile(r"\$(\w+)")
 _READ: Final = [name for name in RECORDS.names if name != "body"]
@@ -44,7 +44,7 @@ class ColumnCheck:
 
     def __init__(self, path: Path, position: int) -> None:
         self._records = _with_hashes(parquet.read_table(path, columns=_READ, use_threads=False))
-        self.streams = frozenset(self._records["stream"].unique().to_pylist())
+        self.streams: frozenset[str] = frozenset(self._records["stream"].unique().to_pylist())
         self._database = duckdb.connect(config={"threads": 1})
         self._database.execute("SET TimeZone = 'UTC'")
         self._parameters: dict[str, Any] = {"position": position}

@@ -103,7 +103,7 @@ class RecordRows:
 
     def __init__(self) -> None:
         self._columns: dict[str, list[Any]] = {name: [] for name in RECORDS.names}
-        self.bytes = 0
+        self.bytes: int = 0
 
     def __len__(self) -> int:
         return len(self._columns["stream"])

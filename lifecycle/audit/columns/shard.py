@@ -30,8 +30,8 @@ try:
     import duckdb
     import pyarrow as pa
     from pyarrow import parquet
-except ImportError as missing:
-    raise MissingExtraError("audit", missing.name or "duckdb") from None
+except ImportError as _missing:
+    raise MissingExtraError("audit", _missing.name or "duckdb") from None
 
 _DAMAGE = (OSError, pa.ArrowException, UnicodeDecodeError, duckdb.Error)
 

@@ -256,7 +256,7 @@ class ShardWriter:
     def __init__(self, folder: Path, number: int, group: str, bodies: Bodies) -> None:
         self.group = group
         self._bodies = bodies
-        self.rows = 0
+        self.rows: int = 0
         self._folder = folder
         self._names = [f"{kind}/{number:05}.parquet" for kind in ("records", "views")]
         self._file = _private(folder / self._names[0])

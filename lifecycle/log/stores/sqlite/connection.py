@@ -77,8 +77,8 @@ class LogConnection(SQLiteConnection):
     def __init__(self, driver: sqlite3.Connection, file: LogFile) -> None:
         super().__init__(driver, max_age=None)
         self.driver = driver
-        self.tuples = self.new_cursor()
-        self.files = OpenFiles(file)
+        self.tuples: sqlite3.Cursor = self.new_cursor()
+        self.files: OpenFiles = OpenFiles(file)
         self._url = file.url
         self._is_durable = False
         if _setting(driver, "journal_mode") == "wal":
@@ -190,8 +190,8 @@ class LogConnectionPool:
     """
 
     def __init__(self, path: str, url: str, *, create: bool) -> None:
-        self.file = LogFile(path, url)
-        self.path = self.file.path
+        self.file: LogFile = LogFile(path, url)
+        self.path: str = self.file.path
         if create:
             self.file.make()
         else:
@@ -200,7 +200,7 @@ class LogConnectionPool:
         self._opened: list[LogConnection] = []
         self._opening: set[int] = set()
         self._closed = False
-        self.db_name = _uri(self.path)
+        self.db_name: str = _uri(self.path)
         watch_forks(self)
 
     def get_connection(self) -> LogConnection:

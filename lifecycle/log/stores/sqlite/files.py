@@ -47,16 +47,16 @@ class LogFile:
     __slots__ = ("folder", "identity", "is_cut", "is_direct", "named", "path", "shm", "url", "wal")
 
     def __init__(self, name: str, url: str) -> None:
-        self.url = url
+        self.url: str = url
         # Not with os.path.abspath, which takes the folder before ".." for no link.
-        self.named = os.path.join(os.getcwd(), name)  # noqa: PTH109,PTH118 - "//" and ".." stay
-        self.path = os.path.realpath(name)
-        self.folder = os.path.dirname(self.path)  # noqa: PTH120 - beside the names above
-        self.is_direct = self.named == self.path
-        self.wal = f"{self.path}-wal"
-        self.shm = f"{self.path}-shm"
+        self.named: str = os.path.join(os.getcwd(), name)  # noqa: PTH109,PTH118 - "//" and ".." stay
+        self.path: str = os.path.realpath(name)
+        self.folder: str = os.path.dirname(self.path)  # noqa: PTH120 - beside the names above
+        self.is_direct: bool = self.named == self.path
+        self.wal: str = f"{self.path}-wal"
+        self.shm: str = f"{self.path}-shm"
         self.identity: Identity | None = None
-        self.is_cut = False
+        self.is_cut: bool = False
 
     def make(self) -> None:
         """Make an empty file that its owner alone may read, unless there is one.

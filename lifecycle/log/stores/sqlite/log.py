@@ -72,7 +72,7 @@ class SQLiteLog(EventLog):
         name = os.fspath(path)
         if not name or "\0" in name:
             raise InvalidArgumentError("path", "the name of a file")
-        self.recorder = _opened(name, create=create, retry_timeout=retry_timeout)
+        self.recorder: SQLiteRecorder = _opened(name, create=create, retry_timeout=retry_timeout)
         datastore = self.recorder.datastore
         feeds, views = TableFeeds(datastore), SQLiteViews(datastore)
         self.recorder.optional = (
@@ -120,7 +120,7 @@ class _Transaction:
         try:
             connection.begin()
             last = self._recorder.end_of_log(connection)
-            self.tip = _tip(last)
+            self.tip: Tip = _tip(last)
         except BaseException as fault:
             self._lent.__exit__(type(fault), fault, None)
             raise
