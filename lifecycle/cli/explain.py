@@ -52,8 +52,7 @@ def explain(
     with orders_with(db, provider, order) as orders:
         view, entries = seen_at_once(orders, order, **how)
         times = [time for time in (as_at, log_at) if isinstance(time, datetime)]
-        undelivered = (each for each in orders.letters.list(all=True) if each.order_id == order)
-        delivered = orders.letters.delivered(order)
+        delivered, undelivered = orders.letters.delivered(order), orders.letters.of_order(order)
         story = explain_order(view, entries, delivered, undelivered, until=min(times, default=None))
     written = _written(story, form or _SUFFIXES.get(Path(output).suffix.lower(), "text"))
     if output == STDOUT:

@@ -129,6 +129,10 @@ class FeedStore(Protocol):
         """
         ...
 
+    def undelivered_of(self, order_id: str) -> list[Delivery]:
+        """Return all deliveries of an order, by subscription and position."""
+        ...
+
     def due(self, name: str, now: datetime, after: int, at_most: int) -> list[Delivery]:
         """Return the deliveries that are due or in progress and are the first of their order."""
         ...

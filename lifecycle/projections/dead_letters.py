@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import Final
@@ -43,6 +44,10 @@ class DeadLetters:
         at = checked_position("position", position)
         found = self._store.undelivered(subscription, max(at - 1, 0), 1, all=True)
         return next((delivery for delivery in found if delivery.position == at), None)
+
+    def of_order(self, order_id: str | int) -> builtins.list[Delivery]:
+        """Return the undelivered changes of an order, by subscription and position."""
+        return self._store.undelivered_of(str(order_id))
 
     def redrive(self, subscription: str | None = None, position: int | None = None) -> int:
         """Make dead letters due, their attempts counted from zero, and return how many.

@@ -135,8 +135,7 @@ class OrderAt:
     @cached_property
     def undelivered(self) -> tuple[Delivery, ...]:
         """Its changes that are not delivered yet."""
-        every = self.orders.letters.list(all=True)
-        return tuple(each for each in every if each.order_id == self.name.order_id)
+        return tuple(self.orders.letters.of_order(self.name.order_id))
 
     @cached_property
     def story(self) -> Story:

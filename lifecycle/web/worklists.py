@@ -107,9 +107,8 @@ def with_what_they_block(letters: Iterable[Delivery]) -> list[tuple[Delivery, in
 def checkpoints_page(source: LogSource, asked: Mapping[str, str]) -> Page:
     """Return the list of checkpoints, the newest first."""
     before = whole_number(asked, "before")
-    kept = [*_checkpoints(source)]
-    kept = [each for each in reversed(kept) if not before or each["size"] < before]
-    listed = kept[:AT_ONCE]
+    kept = [each for each in reversed(_checkpoints(source)) if not before or each.size < before]
+    listed = [_checkpoint(each) for each in kept[:AT_ONCE]]
     more = {"before": listed[-1]["size"]} if len(kept) > AT_ONCE else None
     end = source.log.last_position()
     shown = {"checkpoints": listed, "end": end, "following": more, "before": before}
@@ -121,11 +120,11 @@ def checkpoints_page(source: LogSource, asked: Mapping[str, str]) -> Page:
     return Page("checkpoints.html", "Checkpoints", shown, told, Table(headings, rows), live="*")
 
 
-def _checkpoints(source: LogSource) -> list[dict[str, Any]]:
+def _checkpoints(source: LogSource) -> list[Signed]:
     kept: list[Signed] = []
     while page := source.log.tree.checkpoints(kept[-1].size if kept else -1, 500):
         kept += page
-    return [_checkpoint(each) for each in kept]
+    return kept
 
 
 def _checkpoint(signed: Signed) -> dict[str, Any]:

@@ -90,6 +90,18 @@ class FeedStoreContract:
         assert not store.settle(kept, record(kept))
         assert not store.has_undelivered("notify", "xyz")
 
+    def test_all_that_is_not_delivered_of_an_order_is_found_by_subscription_and_position(
+        self, store
+    ):
+        assert store.undelivered_of("xyz") == []
+        dead, behind, other = delivery(1, due_at=None), delivery(5), delivery(3, "xy")
+        keep(store, dead, other, behind)
+        store.begin("mail", 0)
+        mailed = delivery(4)._replace(subscription="mail")
+        assert store.enqueue(0, mailed)
+        assert store.undelivered_of("xyz") == [mailed, dead, behind]
+        assert store.undelivered_of("x") == []
+
     def test_the_first_delivery_of_an_order_is_due_once_its_time_has_come(self, store):
         first, second = delivery(1, due_at=LATER), delivery(2, due_at=EPOCH)
         keep(store, first, second, delivery(3, "dead", due_at=None), delivery(4, "now"))

@@ -141,6 +141,7 @@ def methods(orders: Orders) -> list[Call]:
         (orders.letters.drop, {"subscription": "s", "position": 1, "reason": "why"}),
         (orders.letters.prune, {"older_than": timedelta(days=1)}),
         (orders.letters.delivered, {"order_id": "o"}),
+        (orders.letters.of_order, {"order_id": "o"}),
         (views.rebuild, {"progress": None}),
         (views.catch_up, {"progress": None}),
         (views.follow, {"stop": stopped(), "progress": None}),

@@ -64,6 +64,13 @@ class MemoryFeeds(FeedStore):
             found = self._kept(name) if all else self._dead(name)
             return [each for each in found if each.position > after][:at_most]
 
+    def undelivered_of(self, order_id: str) -> list[Delivery]:
+        """Return all deliveries of an order, by subscription and position."""
+        with self._lock:
+            kept = [*self._deliveries.values()]
+        found = (each for each in kept if each.order_id == order_id)
+        return sorted(found, key=lambda each: each[:2])
+
     def due(self, name: str, now: datetime, after: int, at_most: int) -> list[Delivery]:
         """Return the deliveries that are due or in progress and are the first of their order."""
         firsts: dict[str, Delivery] = {}

@@ -62,6 +62,11 @@ class FeedStatements(NamedTuple):
         "SELECT {delivery} FROM feed_deliveries WHERE feed = ? AND position > ? "
         "ORDER BY position LIMIT ?"
     )
+    undelivered_of: str = (
+        "SELECT {delivery} FROM feed_deliveries WHERE (feed, position) IN "
+        "(SELECT feed, position FROM feed_deliveries "
+        "WHERE feed IN (SELECT name FROM feeds) AND order_id = ?) ORDER BY feed, position"
+    )
     due: str = (
         "SELECT {delivery} FROM feed_deliveries l WHERE feed = ? AND position > ? "
         "AND (due_at <= ? OR reader <> '') "
@@ -143,6 +148,11 @@ class TableFeeds(FeedStore):
         """Return the next deliveries with positions above `after`, by position."""
         statement = self._sql.undelivered if all else self._sql.dead
         return list(map(_delivery, self._found(statement, name, after, at_most)))
+
+    @retried
+    def undelivered_of(self, order_id: str) -> list[Delivery]:
+        """Return all deliveries of an order, by subscription and position."""
+        return list(map(_delivery, self._found(self._sql.undelivered_of, order_id)))
 
     @retried
     def due(self, name: str, now: datetime, after: int, at_most: int) -> list[Delivery]:
