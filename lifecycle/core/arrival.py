@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from types import MappingProxyType
+from typing import Final
 
 from msgspec import structs
 
@@ -11,14 +12,21 @@ from lifecycle.core.event import NO_HEADERS, Arrival
 from lifecycle.core.identity import stated_order_id
 from lifecycle.core.stored import Stored
 
+_OF_AN_OPERATION: Final = frozenset({"request", "poll"})
+
 
 def ready(arrival: Arrival) -> Arrival:
-    """Return an arrival that a provider may see: its order id as text, its headers read-only."""
+    """Return an arrival that a provider may see: its order id as text, its headers read-only.
+
+    Only requests and polls are of an operation: in any other arrival it says nothing.
+    """
     stated = arrival.order_id
     if stated is not None:
         stated = stated_order_id(stated)
         if stated != arrival.order_id:
             arrival = structs.replace(arrival, order_id=stated)
+    if arrival.operation is not None and arrival.kind not in _OF_AN_OPERATION:
+        arrival = structs.replace(arrival, operation=None)
     if type(arrival.headers) is not MappingProxyType:
         # Nor may the provider change these.
         arrival = structs.replace(arrival, headers=MappingProxyType({**arrival.headers}))

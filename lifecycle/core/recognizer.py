@@ -90,7 +90,6 @@ _BAD_OPERATION: Final = NoReading(
 )
 
 _OF_AN_ATTEMPT: Final = frozenset({"request", "response"})
-_OF_AN_OPERATION: Final = frozenset({"request", "poll"})
 _WITHOUT_READABLE_ERROR: Final = (Fault(),)
 _SAYS_NOTHING: Final = Reading()
 
@@ -133,7 +132,11 @@ class Recognizer:
         `orders_linked` is asked where a body names its order by such an id alone; without it, or
         without an order, the item is `unlinked`. Raises no `Exception` but what that raises.
         """
-        if arrival.order_id is not None or arrival.headers is not NO_HEADERS:
+        if (
+            arrival.order_id is not None
+            or arrival.headers is not NO_HEADERS
+            or arrival.operation is not None
+        ):
             arrival = ready(arrival)
         found = self._recognized(arrival, orders_linked, takes_tests=self._takes_tests)
         first = found[0]
@@ -282,7 +285,7 @@ class Recognizer:
             said.problems,
             None if kind == "callback" else content.fate,
             client=arrival.client,
-            operation=arrival.operation if kind in _OF_AN_OPERATION else None,
+            operation=arrival.operation,
             sequence=said.sequence,
             part=part,
             links=said.links,

@@ -317,12 +317,12 @@ REST = [
         *(
             case(f"awaiting_after_{status}", "It never reached validation.",
                  request(), response(status), awaiting=["resend"])
-            for status in (302, 401, 403, 429)
+            for status in (300, 399, 401, 403, 429)
         ),
         *(
             case(f"awaiting_after_{status or 'no_answer'}", "Nobody knows; the order may exist.",
                  request(), response(status), awaiting=["brand_new", "canceled"])
-            for status in (None, 408, 503)
+            for status in (None, 408, 500, 599)
         ),
         case("awaiting_after_both", "Two exchanges of one attempt.",
              request(), response(401), response(500),
@@ -345,6 +345,21 @@ REST = [
         case("awaiting_a_correction_after_no_trace", "No trace of an answer is silence too.",
              request(), request(2), response(422, attempt=2),
              awaiting=["correction", "brand_new", "canceled"]),
+        case("awaiting_a_correction_after_both", "Turned away once, and unanswered once.",
+             request(), response(401), response(500), request(2), response(422, attempt=2),
+             awaiting=["correction", "brand_new", "canceled"]),
+        case("awaiting_a_correction_after_408_and_a_redirect", "The 408 leaves it open.",
+             request(), response(408), response(302), request(2), response(422, attempt=2),
+             awaiting=["correction", "brand_new", "canceled"]),
+        case("awaiting_a_correction_after_no_answer_and_429", "So does silence.",
+             request(), response(None), response(429), request(2), response(422, attempt=2),
+             awaiting=["correction", "brand_new", "canceled"]),
+        case("awaiting_a_correction_while_the_newest_is_unanswered", "Only earlier attempts count.",
+             request(), response(422), response(503, attempt=2), awaiting=["correction"]),
+        case("awaiting_a_correction_after_a_redirect", "It was turned away, though the second "
+             "attempt failed once.",
+             request(), response(302), request(2), response(503, attempt=2),
+             response(422, attempt=2), awaiting=["correction"]),
         case("awaiting_a_correction_after_429", "What was turned away made none.",
              request(), response(429), request(2), response(422, attempt=2),
              awaiting=["correction"]),

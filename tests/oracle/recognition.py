@@ -420,10 +420,11 @@ def _poll(recording: Recording, raw: bytes, line: str | None) -> Event:
 
 
 def header(recording: Recording, wanted: str) -> object:
+    """Return a header's value; of one that came twice both, as HTTP joins them."""
     headers = recording.get("headers")
-    if not isinstance(headers, dict):
-        return None
-    return next((value for name, value in headers.items() if name.lower() == wanted), None)
+    found = headers.items() if isinstance(headers, dict) else ()
+    values = [value for name, value in found if name.lower() == wanted and text(value)]
+    return ", ".join(values) or None
 
 
 # Details
