@@ -3,7 +3,8 @@
     python benchmarks/encryption.py
 
 The keys lie in a file, where the key of a new order is durable before its first event is. A view
-from its rows unwraps the order's key; a warm one asks the log besides whether it was erased.
+from its rows unwraps the order's key; a warm one asks the log besides whether it was erased. For a
+list the key store is asked once a page.
 """
 
 from __future__ import annotations
@@ -51,6 +52,16 @@ def looking(path: str, order_ids: Sequence[str], *, encrypted: bool, warm: bool)
     return run
 
 
+def listing(path: str, *, encrypted: bool) -> Peer:
+    """Look at all orders at once, for the first time."""
+
+    def run(watch: Stopwatch) -> int:
+        with opened(path, encrypted=encrypted) as orders, watch.running():
+            return len(list(orders.find()))
+
+    return run
+
+
 def rows(options: argparse.Namespace) -> list[Row]:
     """Return how many times as long appends and views take with encryption."""
     callbacks = list(arrivals(options.orders * EVENTS_PER_ORDER))
@@ -72,6 +83,7 @@ def rows(options: argparse.Namespace) -> list[Row]:
             for name, encrypted in kinds.items()
             for how, warm in (("cold", False), ("warm", True))
         }
+        looked |= {f"list {n}": listing(files[n], encrypted=each) for n, each in kinds.items()}
         by_cpu = measure(looked, clock=cpu, rounds=options.rounds)
     busy, plain = by_wall.on_the_processor(), "a plain log"
     one, many = "append, encrypted, one at a time", f"append, encrypted, batches of {BATCH}"
@@ -81,6 +93,7 @@ def rows(options: argparse.Namespace) -> list[Row]:
         *(found.row(many, to, of=f"{BATCH} encrypted", to=f"{BATCH} plain") for found, to in pairs),
         by_cpu.row("view, encrypted, from its rows", plain, of="cold encrypted", to="cold plain"),
         by_cpu.row("view, encrypted, warm", plain, of="warm encrypted", to="warm plain"),
+        by_cpu.row("list, encrypted, from its rows", plain, of="list encrypted", to="list plain"),
     ]
 
 
