@@ -2,6 +2,7 @@
 
 The first body that is stored decides for all others. Two processes may open an empty log at
 once, one with keys and one without: so the first commit of each looks again, under the lock.
+A store without such a lock lets one of them lose the place of the rules, which both write first.
 """
 
 from __future__ import annotations

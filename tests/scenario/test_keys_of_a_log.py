@@ -87,13 +87,13 @@ def test_of_two_who_opened_an_empty_log_the_first_to_write_decides_for_both(new_
             assert not plain.get("a").erased
 
 
-def race(url, keys):
-    """Have each of two processes look before the other writes; return the log as it is then."""
+def race(url, keys, connect=without_rules.connect):
+    """Have each of two processes look before the other writes; return the log as it is then.
+
+    Without rules: they would be written by both, and their place tell of the other.
+    """
     with ExitStack() as opened:
-        # A record of rules would be written by both, and its place tell of the other.
-        ours, others = (
-            opened.enter_context(without_rules.connect(url, keys=each)) for each in (keys, None)
-        )
+        ours, others = (opened.enter_context(connect(url, keys=each)) for each in (keys, None))
         begin = ours.log._recorder.writing
 
         def late(**how):
@@ -111,6 +111,11 @@ def race(url, keys):
 
 def test_of_two_who_write_the_first_body_at_once_one_is_refused(new_url):
     found, refused = race(new_url(), OwnKeys())
+    assert (found, refused[:11]) == ({False}, "it is plain")
+
+
+def test_where_no_lock_keeps_others_out_the_place_of_the_rules_tells(nats):
+    found, refused = race(nats.new_url(), OwnKeys(), connect)
     assert (found, refused[:11]) == ({False}, "it is plain")
 
 
