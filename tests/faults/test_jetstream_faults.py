@@ -217,7 +217,7 @@ def test_tls_is_used_where_a_certificate_is_named_and_nothing_is_told_without(na
         with closing(open_log(server.new_url(ca=pem))) as log:
             assert log.append(event()).position == 1
         with pytest.raises(StoreUnavailableError):
-            open_log(server.new_url())
+            open_log(server.new_url(retry_timeout=0.5))
     with pytest.raises(StoreUnavailableError):
         open_log(nats.new_url(ca=pem))
 
@@ -281,6 +281,7 @@ def test_what_durability_rests_on_is_read_back(nats):
     assert told["stream"][1] is Level.OK
 
 
+@pytest.mark.long
 def test_a_body_of_16_mib_is_quarantined_and_read_back(nats):
     body = b"x" * (16 * 1024 * 1024)
     with closing(open_log(nats.new_url())) as log:

@@ -144,7 +144,8 @@ class Connection:
     async def _connected(self, target: Target) -> None:
         with translated_errors(self.url):
             try:
-                await asyncio.wait_for(self._connect(target), 2 * ANSWER_SECONDS)
+                seconds = min(2 * ANSWER_SECONDS, target.options.retry_timeout)
+                await asyncio.wait_for(self._connect(target), seconds)
             except (TimeoutError, ClientError, OSError, ValueError) as fault:
                 await self.client.close()
                 found = f"no server of it can be used ({type(fault).__name__})"

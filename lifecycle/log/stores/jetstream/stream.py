@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 from urllib.error import URLError
-from urllib.request import urlopen
+from urllib.request import ProxyHandler, build_opener
 
 from msgspec import MsgspecError, json
 
@@ -22,6 +22,7 @@ ASKED_PAYLOAD: Final = 17 * 1024 * 1024
 
 _MADE_REPLICAS: Final = 3
 _MONITOR_SECONDS: Final = 2.0
+_open: Final = build_opener(ProxyHandler({})).open
 _REQUIRED: Final[Mapping[str, Any]] = {
     "retention": "limits",
     "storage": "file",
@@ -124,7 +125,7 @@ def _sync_setting(server: str, port: int) -> Setting:
     host = server.removeprefix("nats://").rpartition(":")[0] or server.removeprefix("nats://")
     name = f"sync_interval of {host}"
     try:
-        with urlopen(f"http://{host}:{port}/jsz", timeout=_MONITOR_SECONDS) as answer:
+        with _open(f"http://{host}:{port}/jsz", timeout=_MONITOR_SECONDS) as answer:
             config = json.decode(answer.read())["config"]
     except (URLError, OSError, MsgspecError, KeyError, ValueError):
         return Setting(name, "unknown", "it does not answer at this port", Level.NOTE)
