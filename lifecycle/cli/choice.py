@@ -10,6 +10,7 @@ from typing import Final
 from lifecycle.cli.failure import NO, Refusal
 from lifecycle.composition import DEFAULT_PROVIDER, connect, open_log, orders_on
 from lifecycle.core.definition import Definition
+from lifecycle.core.event import stream_of
 from lifecycle.errors import StoreError
 from lifecycle.log.contract import Log
 from lifecycle.log.order_stream import providers_in, providers_of
@@ -53,7 +54,8 @@ def orders_with(db: str, provider: str | None, order: str) -> Iterator[Orders]:
         Refusal: two providers have such an order, or its provider is not installed.
     """
     with log_at(db, provider) as log:
-        yield orders_on(log, provider or owner_of(log, order))
+        owner = provider or owner_of(log, order)
+        yield orders_on(log.holding(stream_of(owner, order)), owner)
 
 
 def named_rules(named: str | None) -> str | Definition | None:

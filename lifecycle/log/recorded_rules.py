@@ -44,6 +44,8 @@ def recorded_rules(log: Log, until: int | None = None) -> dict[str, list[Recorde
     Damaged records are logged and left out: `verify` names them.
     """
     found: dict[str, list[RecordedRules]] = {}
+    if len(log.partitions) > 1:
+        log.last_position()  # refuses: each partition has its own
     for record in log.walk(CONTROL):
         if record.topic != RulesFields.topic or (until is not None and record.position > until):
             continue

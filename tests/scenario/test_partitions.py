@@ -21,10 +21,12 @@ from lifecycle.errors import (
 )
 from lifecycle.log.contract import CONTROL, QUARANTINE, Outcome
 from lifecycle.log.partitioned import PartitionedLog, partition_of
+from lifecycle.log.recorded_rules import recorded_rules
 from lifecycle.registry import known_providers
 from lifecycle.service.orders import Orders
 from tests.contract.entries import event, stream, unreadable
 from tests.nats_server import NatsServer, new_name
+from tests.scenario.command_line import run
 
 PARTITIONS = 4
 ORDERS = [f"order-{number}" for number in range(16)]
@@ -174,9 +176,19 @@ def test_what_goes_by_position_is_refused_with_what_to_add(parted):
             lambda: list(orders.changes()),
             orders.views.status,
             orders.attention,
+            lambda: recorded_rules(log),
         ):
             with pytest.raises(PartitionedLogError, match="partition=N to the URL, N from 0 to 3"):
                 ask()
+
+
+def test_commands_about_one_order_find_its_partition(parted, tmp_path):
+    recorded(parted)
+
+    for command in (["show"], ["history"], ["explain"], ["show", "--rules", "then"]):
+        done = run(command[0], ORDERS[0], *command[1:], "--db", parted.url(), cwd=tmp_path)
+        assert (done.code, done.err) == (0, "")
+    assert "partition=N" in run("verify", "--db", parted.url(), cwd=tmp_path).err
 
 
 def test_a_partition_takes_no_order_of_another(parted):
