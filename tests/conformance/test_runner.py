@@ -36,7 +36,7 @@ def run(*program: str, cases: Path = KIT, shuffles: int = 0, seconds: float = 60
     how = ["--cases", str(cases), "--shuffles", str(shuffles), "--seconds", str(seconds)]
     command = [sys.executable, str(RUNNER), *how, "--", sys.executable, *program]
     done = subprocess.run(
-        command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=900
+        command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=1800
     )
     return done.returncode, done.stdout
 
@@ -90,7 +90,7 @@ def test_our_command_line_passes_a_process_a_command(tmp_path):
 
 @pytest.mark.long
 def test_our_command_line_passes_every_case():
-    code, printed = run(*COMMAND_LINE, shuffles=1)
+    code, printed = run(*COMMAND_LINE)
     assert (code, failed(printed)) == (0, set()), printed
 
 
@@ -201,6 +201,14 @@ def test_a_program_that_always_ends_is_started_ten_times(tmp_path):
     assert code == 1
     assert printed.count("the program ended with code 0") == 10
     assert printed.count("it was not asked") == 2
+
+
+def test_a_program_that_answers_twice_is_brought_back_into_step(tmp_path):
+    cases = [json.dumps({**ONE, "case": name}) for name in ("one", "two", "three")]
+    (tmp_path / "cases.jsonl").write_text("\n".join(cases))
+    twice = "print(json.dumps(told), flush=True) if told['case'] == 'one' else 0"
+    code, printed = run("-c", ANSWERING.replace("ANSWER", twice), cases=tmp_path, shuffles=-1)
+    assert (code, failed(printed)) == (1, {"two"})
 
 
 def test_nothing_to_run_and_nothing_to_ask_are_wrong_usage(tmp_path):

@@ -48,6 +48,8 @@ class Program:
         except (ValueError, RecursionError):
             raise NoAnswerError(f"the answer is no JSON: {line[:100]!r}") from None
         if not isinstance(answer, dict) or answer.get("case") != case:
+            end(self.process)  # it is out of step
+            self.ends, self.process = self.ends + 1, None
             raise NoAnswerError(f"the answer is about no such case: {line[:100]!r}")
         return answer
 
@@ -142,8 +144,7 @@ def difference(expected: Any, found: Any, path: str = "") -> str | None:
 
 def shown(value: Any) -> str:
     """Return a value as JSON, cut where it is long."""
-    text = json.dumps(value)
-    return text if len(text) <= 200 else f"{text[:200]}..."
+    return f"{json.dumps(value):.200}"
 
 
 def outcome_of(program: Program, case: dict[str, Any], shuffles: int) -> tuple[str, str]:
@@ -189,7 +190,7 @@ def main() -> int:
         parser.error(f"no cases in {told.cases}" if not cases else "the program cannot be found")
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     program = Program(told.program, told.seconds)
-    passed = check(program, cases, told.shuffles)
+    passed = check(program, cases, max(told.shuffles, 0))
     program.close()
     return 0 if passed else 1
 
