@@ -28,8 +28,9 @@ _AT_ONCE: Final = 100
 class Overview(NamedTuple):
     """The figures of one provider's orders, as of a position of the log.
 
-    `states` counts all orders by where they stand. The rest is about the orders heard of last:
-    all that came after `since` is about them, None if they are all; `is_partial` as in the lists.
+    `states` counts all orders by where they stand, `behind` so many records. The rest is about
+    the orders heard of last: all that came after `since` is about them, None if they are all;
+    `is_partial` as in the lists.
     """
 
     states: Mapping[str, int]
@@ -38,6 +39,7 @@ class Overview(NamedTuple):
     since: datetime | None
     is_partial: bool
     position: int
+    behind: int
     counted_at: datetime
     seconds: float
 
@@ -47,7 +49,8 @@ def overview_of(log: Log, known: dict[str, Provider], provider: Provider) -> Ove
     begun, cache, hours = time.monotonic(), FoldCache(log, known), HourTally()
     tally = Tally(provider.name, provider.definition)
     query = ViewQuery(log, cache, provider, Conditions())
-    recent = recent_orders(query, MOST_LOOKED_AT)
+    recent, poisoned = recent_orders(query, MOST_LOOKED_AT), query.known_poisoned()
+    tally.skip(0 if poisoned is None else poisoned.count)
     streams = [prefix_of(provider) + order_id for order_id in recent.ids]
     for start in range(0, len(streams), _AT_ONCE):
         at = time.monotonic()
@@ -73,5 +76,5 @@ def _overview(recent: RecentOrders, stats: LogStats, hours: HourTally, seconds: 
     if recent.by_status is not None:
         states = {state: recent.by_status.get(state, 0) for state in states}
     by_hour, now = hours.hours(recent.since), datetime.now(UTC)
-    about = (recent.since, recent.is_partial, recent.position)
+    about = (recent.since, recent.is_partial, recent.position, recent.behind)
     return Overview(states, stats, by_hour, *about, now, seconds)

@@ -72,14 +72,15 @@ class RecentOrders(NamedTuple):
     """The ids of the orders heard of last.
 
     All that was received later than `since` is about them; None: there are no other orders.
-    `by_status` counts all orders up to `position`, None where no views are stored. Then they are
-    the first orders by id, and `since` tells nothing: `is_partial` if there are more.
+    `by_status` counts all orders up to `position`, `behind` so many records; None where no views
+    are stored. Then they are the first orders by id: `is_partial` if there are more.
     """
 
     ids: list[str]
     since: datetime | None
     by_status: dict[str, int] | None
     position: int
+    behind: int
     is_partial: bool
 
 
@@ -89,14 +90,15 @@ def recent_orders(query: ViewQuery, at_most: int) -> RecentOrders:
     stored = query.stored_pages()
     if stored is None:
         ids, is_partial = _first_ids(query, at_most)
-        return RecentOrders(ids, None, None, end, is_partial)
+        return RecentOrders(ids, None, None, end, 0, is_partial)
     ids, touched, before = [*stored.touched], set(stored.touched), FIRST
     while (rows := stored.store.recent(stored.live, before, _AT_ONCE)) and len(ids) < at_most:
         ids += (row.order_id for row in rows if row.order_id not in touched)
         before = rows[-1].heard
     since = EPOCH + timedelta(microseconds=before.last_received_at) if rows else None
     counts = stored.store.count_by_status(stored.live)
-    return RecentOrders(ids, since, counts, stored.live.position, is_partial=False)
+    position = stored.live.position
+    return RecentOrders(ids, since, counts, position, end - position, is_partial=False)
 
 
 def heard_of(view: OrderView) -> Heard:

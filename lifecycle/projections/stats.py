@@ -136,9 +136,9 @@ class Tally:
         for state, seconds in _lengths(folding):
             self._stays[state].add(seconds)
 
-    def skip(self) -> None:
-        """Count one order that cannot be folded."""
-        self._unfoldable += 1
+    def skip(self, orders: int = 1) -> None:
+        """Count orders that cannot be folded."""
+        self._unfoldable += orders
 
     def stats(self) -> LogStats:
         """Return the figures of all that was counted."""

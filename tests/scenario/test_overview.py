@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from lifecycle import connect
-from lifecycle.log.view_store import Conditions
+from lifecycle.log.view_store import Batch, Conditions, Poisoned
 from lifecycle.projections.fold_cache import FoldCache
 from lifecycle.projections.overview import overview_of
 from lifecycle.projections.rates import HourTally
@@ -66,7 +66,7 @@ def test_with_few_orders_all_of_them_are_counted_whether_views_are_stored_or_not
         folded.hours,
         folded.states,
     )
-    assert (stored.since, stored.is_partial) == (None, False)
+    assert (stored.since, stored.is_partial, stored.behind) == (None, False, 0)
     assert Counter(stored.states) == Counter(brand_new=30, canceled=10)
 
 
@@ -83,6 +83,22 @@ def test_of_many_orders_all_are_counted_by_state_and_the_whole_hours_of_the_last
     assert bounded.since == NOON + timedelta(minutes=300)
     assert bounded.hours == everything.hours[-1:]
     assert bounded.hours[0].hour == NOON + timedelta(hours=6)
+
+
+def test_stored_views_that_lag_say_so_and_the_rest_is_of_now(orders):
+    orders.views.rebuild()
+    for number in range(40, 45):
+        orders.record_callback({"id": f"{number}", "status": "brand_new"}, received_at=NOON)
+    lagging = figures(orders)
+    assert (lagging.behind, sum(lagging.states.values())) == (5, 40)
+    assert lagging.stats.orders == 45
+
+
+def test_orders_that_the_stored_views_could_not_fold_are_counted_too(orders):
+    orders.views.rebuild()
+    (live,) = orders.log.views.generations("instacart")
+    assert orders.log.views.write(live, Batch(poisoned=[Poisoned("a", "why"), Poisoned("b", "so")]))
+    assert figures(orders).stats.unfoldable == 2
 
 
 def test_without_stored_views_only_the_first_orders_are_counted_and_that_is_said(
