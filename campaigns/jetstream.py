@@ -17,8 +17,10 @@ import shutil
 import signal
 import sys
 import time
+from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import closing
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from random import Random
@@ -256,7 +258,7 @@ def cut_once(folder: Path, sync: str, random: Random, figures: Figures, where: s
     dropped = drop_unsynced(server.store, folder / "before", trace.read_text(errors="replace"))
     figures.count("power cuts")
     figures.count("acknowledged before a cut", len(told))
-    figures.count("files put back", dropped)
+    figures.count("files cut or put back", dropped)
     server.start()
     try:
         with closing(open_log(run.url())) as log:
@@ -267,40 +269,75 @@ def cut_once(folder: Path, sync: str, random: Random, figures: Figures, where: s
 
 
 def drop_unsynced(store: Path, before: Path, trace: str) -> int:
-    """Put back every file that was written after its last sync; return how many those are."""
+    """Drop what no sync covers, file by file; return how many files that changes."""
     dropped = 0
-    for path, is_synced in synced_files(trace).items():
+    for path, written in written_files(trace).items():
         file = Path(path)
-        if is_synced or not file.is_relative_to(store):
+        if not file.is_relative_to(store) or not file.exists() or written.is_synced:
             continue
         dropped += 1
         earlier = before / file.relative_to(store)
-        if earlier.exists():
+        if written.synced and not written.is_changed:
+            os.truncate(file, min(written.synced, file.stat().st_size))
+        elif earlier.exists():
             shutil.copy(earlier, file)
-        elif file.exists():
+        else:
             file.unlink()
     return dropped
 
 
-_OPENED = re.compile(r'openat\([^"]*"[^"]*", (\S+?)(?:, 0\d+)?\) = \d+<(.+)>')
-_CALLED = re.compile(r"(write|pwrite64|fsync|fdatasync|ftruncate)\(\d+<(/.+?)>")
-_RENAMED = re.compile(r'rename\w*\(.*?"(.*?)",.*?"(.*?)"')
+@dataclass
+class Written:
+    """How much was written to a file, and how much of that a sync covers.
+
+    `is_changed` tells of writes in its middle since the last sync.
+    """
+
+    size: int = 0
+    synced: int = 0
+    is_changed: bool = False
+    writes_through: bool = False
+
+    @property
+    def is_synced(self) -> bool:
+        """Whether all of it is on the disk."""
+        return self.writes_through or (self.synced == self.size and not self.is_changed)
 
 
-def synced_files(trace: str) -> dict[str, bool]:
-    """Return every file that a trace shows written, and whether all of it was synced then."""
-    synced: dict[str, bool] = {}
-    writes_through: set[str] = set()
+_OPENED: Final = re.compile(r'openat\([^"]*"[^"]*", (\S+?)(?:, 0\d+)?\) = \d+<(.+)>')
+_CALLED: Final = re.compile(r"(write|pwrite64|fsync|fdatasync|ftruncate)\(\d+<(/.+?)>(.*)")
+_LENGTH: Final = re.compile(r", (\d+)(?:\)| <unfinished)")
+_PLACE: Final = re.compile(r", (\d+), (\d+)(?:\)| <unfinished)")
+_RENAMED: Final = re.compile(r'rename\w*\(.*?"(.*?)",.*?"(.*?)"')
+
+
+def written_files(trace: str) -> dict[str, Written]:
+    """Return every file that a trace shows written from its beginning on."""
+    files: defaultdict[str, Written] = defaultdict(Written)
+    syncing: dict[str, tuple[str, int]] = {}
     for line in trace.splitlines():
-        if opened := _OPENED.search(line):
+        thread, _, call = line.partition(" ")
+        if opened := _OPENED.search(call):
             flags, path = opened.groups()
-            (writes_through.add if "SYNC" in flags else writes_through.discard)(path)
-        elif called := _CALLED.search(line):
-            call, path = called.groups()
-            synced[path] = call.endswith("sync") or path in writes_through
-        elif renamed := _RENAMED.search(line):
-            synced[renamed[2]] = synced.pop(renamed[1], False)
-    return synced
+            files[path].writes_through = "SYNC" in flags
+            if "O_TRUNC" in flags:
+                files[path] = Written(writes_through="SYNC" in flags)
+        elif called := _CALLED.search(call):
+            name, path, rest = called.groups()
+            if name.endswith("sync"):
+                syncing[thread] = path, files[path].size
+            elif name == "write" and (length := _LENGTH.search(rest)):
+                files[path].size += int(length[1])
+            elif (place := _PLACE.search(rest)) and int(place[2]) == files[path].size:
+                files[path].size += int(place[1])
+            else:
+                files[path].is_changed = True
+        elif renamed := _RENAMED.search(call):
+            files[renamed[2]] = files.pop(renamed[1], Written(size=1))
+        if thread in syncing and "sync" in call and call.endswith("= 0"):
+            path, size = syncing.pop(thread)
+            files[path].synced, files[path].is_changed = size, False
+    return files
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ import pytest
 
 from campaigns.any_order import doubled
 from campaigns.disk import SECTOR, Disk, UnsyncedWrites, apply
+from campaigns.jetstream import written_files
 from campaigns.shim import Call
 from campaigns.verdict import Campaign, Figures
 
@@ -102,6 +103,30 @@ def test_a_campaign_fails_if_it_finds_something_or_its_control_does_not(
 ):
     assert Campaign("", {}).verdict("kills", subject, {"broken": control}) == code
     assert capsys.readouterr().out.startswith("FAILED" if code else "held")
+
+
+def test_what_a_sync_covers_is_read_from_a_trace():
+    trace = """
+7 openat(AT_FDCWD</>, "/s/1.blk", O_RDWR|O_CREAT, 0640) = 9</s/1.blk>
+7 pwrite64(9</s/1.blk>, ""..., 100, 0) = 100
+7 fsync(9</s/1.blk> <unfinished ...>
+8 pwrite64(9</s/1.blk>, ""..., 50, 100 <unfinished ...>
+7 <... fsync resumed>)                = 0
+8 <... pwrite64 resumed>)             = 50
+7 openat(AT_FDCWD</>, "/s/meta.tmp", O_RDWR|O_CREAT|O_SYNC, 0640) = 5</s/meta.tmp>
+7 write(5</s/meta.tmp>, ""..., 16)    = 16
+7 rename("/s/meta.tmp", "/s/meta") = 0
+7 openat(AT_FDCWD</>, "/s/index", O_RDWR|O_CREAT|O_TRUNC, 0640) = 5</s/index>
+7 write(5</s/index>, ""..., 8)    = 8
+7 fsync(5</s/index> <unfinished ...>
+"""
+    found = written_files(trace)
+
+    assert {path: (each.size, each.synced, each.is_synced) for path, each in found.items()} == {
+        "/s/1.blk": (150, 100, False),
+        "/s/meta": (16, 0, True),
+        "/s/index": (8, 0, False),
+    }
 
 
 def test_all_deliveries_of_five_events_are_walked():

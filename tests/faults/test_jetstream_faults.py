@@ -67,6 +67,7 @@ def test_an_event_whose_reply_was_lost_is_appended_once_however_often_that_goes_
     assert log.append(event(number=2)).outcome is Outcome.DUPLICATE
 
 
+@pytest.mark.long
 def test_a_connection_on_which_nothing_comes_any_more_is_given_up(nats, proxy):
     url = f"nats://127.0.0.1:{proxy.port}/{new_name()}?beside=memory:&retry_timeout=4"
     with closing(open_log(url)) as log:
