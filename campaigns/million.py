@@ -170,15 +170,16 @@ def arrivals(events: int, random: Random) -> Iterator[dict[str, Any]]:
 
 
 def _order(number: int, random: Random) -> list[dict[str, Any]]:
-    lines = [_callback(number, step, name) for step, name in enumerate(STEPS)]
+    lines = [callback(number, step, name) for step, name in enumerate(STEPS)]
     random.shuffle(lines)
     return lines
 
 
-def _callback(number: int, step: int, name: str) -> dict[str, Any]:
+def callback(number: int, step: int, name: str, order_id: str = "") -> dict[str, Any]:
+    """Return the recording of one callback of an order."""
     at = BEGAN + timedelta(seconds=8 * number + 40 * step)
     details = {
-        "order_id": f"{number * 2654435761 % 2**32:08x}-{number}",
+        "order_id": order_id or f"{number * 2654435761 % 2**32:08x}-{number}",
         "order_url": f"https://orders.example/s/{number}",
         "created_at": f"{BEGAN:%Y-%m-%dT%H:%M:%SZ}",
         "locale": "en_US",

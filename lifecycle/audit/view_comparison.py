@@ -66,7 +66,7 @@ def _is_same(
         return (
             stored.digest == digest
             and _read(definition, fields) == _held(view)
-            and digest == digest_of(fields)
+            and digest == hashlib.sha256(canonical(content_of(fields))).hexdigest()
         )
     except Exception:  # noqa: BLE001 - anything may be stored: the fields are compared one by one
         return False
@@ -103,8 +103,8 @@ def _held(view: OrderView) -> dict[str, Any]:
     return held
 
 
-def digest_of(fields: Mapping[str, Any]) -> str:
-    """Return the digest computed from the fields of a stored view."""
+def content_of(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the digest of a stored view is over."""
     content = {**fields, **fields["details"]}
     for name in ("details", "arrival", "digest"):
         del content[name]
@@ -112,7 +112,7 @@ def digest_of(fields: Mapping[str, Any]) -> str:
         {name: value for name, value in anomaly.items() if name != "detail"}
         for anomaly in fields["anomalies"]
     ]
-    return hashlib.sha256(canonical(content)).hexdigest()
+    return content
 
 
 def _flat(fields: Mapping[str, Any]) -> dict[str, Any]:

@@ -117,6 +117,18 @@ def takes_tests(provider: Provider) -> bool:
         return False
 
 
+def details_member(provider: Provider) -> str | None:
+    """Return the member of a callback that its details are read from; None if it does not say.
+
+    Like `read_details`, it counts only if it belongs to the class that reads.
+    """
+    if details_reader(provider) is None:
+        return None
+    owner = next(kind for kind in type(provider).__mro__ if "read_details" in vars(kind))
+    member = vars(owner).get("details_member")
+    return member if type(member) is str and member.isidentifier() and member.isascii() else None
+
+
 def details_reader(provider: Provider) -> DetailsReader | None:
     """Return the provider's `read_details`; None where it has none that fits its `read`.
 

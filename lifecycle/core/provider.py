@@ -99,8 +99,9 @@ class Provider(Protocol):
     It may offer `read_details(kind, body)` besides, which returns what `read` tells as
     `details` of a callback, of a poll that succeeded or of an accepted response: stored events
     are read again for these alone. What only does that is several times as fast. Events beyond
-    the first of a body are always read whole. `takes_tests = True` makes test events count, as
-    where it is configured for tests.
+    the first of a body are always read whole. `details_member` beside it names the member of a
+    callback from which alone its details are read, where that is an object. `takes_tests = True`
+    makes test events count, as where it is configured for tests.
 
     What is JSON, whose order it is, what identifies it, hashes and limits are decided by
     `lifecycle.core.recognizer`, once for all providers.

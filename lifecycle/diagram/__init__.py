@@ -20,6 +20,7 @@ paint       lines in color or plain, and the characters that a timeline is drawn
 from lifecycle.diagram.picture import (
     OrderPicture,
     Picture,
+    draw_bars,
     draw_definition,
     draw_history,
     draw_order,
@@ -31,6 +32,7 @@ __all__ = [
     "OrderPicture",
     "Picture",
     "Theme",
+    "draw_bars",
     "draw_definition",
     "draw_history",
     "draw_order",

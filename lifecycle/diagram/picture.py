@@ -8,10 +8,12 @@ from datetime import datetime
 from inspect import iscoroutinefunction
 from typing import Final, Literal, Protocol, Unpack
 
+from lifecycle.core.argument import check_type
 from lifecycle.core.definition import Definition
 from lifecycle.core.instant import format_instant
 from lifecycle.core.provider import Provider
 from lifecycle.core.view import HistoryEntry, OrderView
+from lifecycle.diagram.bars import bars
 from lifecycle.diagram.blueprint import blueprint
 from lifecycle.diagram.dot import dot
 from lifecycle.diagram.fleet import fleet
@@ -144,6 +146,21 @@ def draw_stats(definition: Definition, stats: LogStats, *, narrow: bool = False)
     """
     scene = fleet(definition, stats, narrow=narrow)
     return Picture(scene.title, scene, {})
+
+
+def draw_bars(title: str, rows: Sequence[tuple[str, float]], *, unit: str = "") -> Picture:
+    """Return figures as bars, one a row, as of a question that was asked of an export.
+
+    Raises:
+        InvalidArgumentError: a row is no pair of a text and a number from 0 on.
+    """
+    for name, text in (("title", title), ("unit", unit)):
+        check_type(name, text, str)
+    try:
+        scene = bars(harmless(title), list(rows), harmless(unit))
+    except TypeError:
+        raise InvalidArgumentError("rows", "pairs of a text and a number from 0 on") from None
+    return Picture(title, scene, {})
 
 
 def draw_order(

@@ -15,11 +15,14 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import chdir, redirect_stdout
 from datetime import UTC, datetime
 from enum import Enum
 from functools import partial
+from io import StringIO
 from itertools import groupby
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import ModuleType
 from typing import Any, ParamSpec, TypeVar, Unpack, get_args, get_origin, get_type_hints
 
@@ -30,6 +33,7 @@ from lifecycle import diagram, errors, proof, testing
 from lifecycle import simulator as simulators
 from lifecycle.audit import export as export_module
 from lifecycle.audit import verify as verify_module
+from lifecycle.audit.columns.writing import export_columns
 from lifecycle.cli.demo import DEFAULT_ORDERS, DEFAULT_SEED
 from lifecycle.cli.new_provider import SKELETON, package_of
 from lifecycle.core import (
@@ -77,6 +81,7 @@ from lifecycle.registry import known_providers, part_of
 from lifecycle.simulator import Attempt, OrderTruth, PastEvent, SentCallback, bodies, stepped
 from lifecycle.simulator import recordings as simulated_recordings
 from tests.docs.cookbook import stories
+from tests.docs.fences import blocks_of
 from tests.docs.lattice import lattice
 
 ROOT = Path(__file__).parents[2]
@@ -542,6 +547,7 @@ def pictures() -> dict[Path, str]:
             "path": draw_order(orders, SHOWN),
             "timeline": draw_order(orders, SHOWN, "timeline"),
             "fleet": draw_stats(LAST_MILE, fleet()),
+            **answers(),
         }
     told = {PICTURES / f"{name}.svg": picture.svg() for name, picture in stories()}
     return told | {
@@ -557,6 +563,24 @@ def lifecycles() -> dict[str, Picture]:
         name.replace("_", "-"): draw_definition(provider.definition, narrow=True)
         for name, provider in known_providers().items()
     }
+
+
+def answers() -> dict[str, Picture]:
+    """Return the pictures that answer questions on a page, drawn by the code of that page."""
+    page = ROOT / "docs" / "how-to" / "ask-questions-of-an-export.md"
+    code = [block.text for block in blocks_of(page.read_text()) if block.language == "python"]
+    told = sample_orders.generate(DEFAULT_SEED, 300)
+    names: dict[str, Any] = {}
+    with (
+        TemporaryDirectory() as folder,
+        chdir(folder),
+        redirect_stdout(StringIO()),
+        lifecycle.connect("memory:") as orders,
+    ):
+        orders.record_many(sample_orders.deliver(DEFAULT_SEED, told).recordings)
+        export_columns(orders.log, known_providers(), Path("export"))
+        exec("".join(code), names)
+    return {"stays": names["picture_of_stays"], "delays": names["picture_of_delays"]}
 
 
 def fleet() -> LogStats:

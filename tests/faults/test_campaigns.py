@@ -33,6 +33,7 @@ SAMPLES = {
     "races": "--rounds 1 --processes 4 --events 400",
     "three_processes": "--orders 6 --control-orders 8 --kills 1",
     "million": "--events 3000",
+    "audit": "--events 2000",
     "pages": "--orders 40000 --recorded 300",
     "hostile": "--mutations 40 --control-mutations 10",
     "frameworks": "--mutations 60 --control-mutations 60",

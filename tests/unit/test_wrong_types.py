@@ -155,6 +155,7 @@ def methods(orders: Orders) -> list[Call]:
             {"orders": orders, "order_id": "o", "view": "path", "as_at": None, "log_at": 1},
         ),
         (diagram.draw_stats, {"definition": LAST_MILE, "stats": orders.stats()}),
+        (diagram.draw_bars, {"title": "orders", "rows": [("delivered", 3)], "unit": " h"}),
         (diagram.draw_order(orders, "o").svg, {"theme": "auto"}),
         (diagram.draw_order(orders, "o").png, {"theme": "light", "scale": 1}),
     ]

@@ -86,7 +86,8 @@ def _on_dask(address: str, source: Source, numbers: Sequence[int]) -> Iterator[S
     with distributed.Client(address, set_as_default=False) as client:
         waiting = list(reversed(numbers))
         tasks = distributed.as_completed(
-            [_submitted(client, source, waiting) for _ in numbers[:_TASKS_ON_A_CLUSTER]]
+            [_submitted(client, source, waiting) for _ in numbers[:_TASKS_ON_A_CLUSTER]],
+            loop=client.loop,
         )
         try:
             for task in tasks:

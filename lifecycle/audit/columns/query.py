@@ -20,29 +20,23 @@ from typing import Any, Final, NamedTuple, Self
 
 import pyarrow as pa
 
-from lifecycle.audit.columns.schema import OF_THE_HEADER
 from lifecycle.core.awaiting import awaiting
 from lifecycle.core.definition import NO_RANK, Definition
-from lifecycle.core.event import ACCEPTED, FAILED, LONGEST_DELAY, REJECTED
+from lifecycle.core.event import ACCEPTED, FAILED, LONGEST_DELAY, MAX_ATTEMPT, REJECTED
 from lifecycle.core.strict_json import compact
 from lifecycle.core.verdict import WITHIN_ATTEMPT
 from lifecycle.log.contract import ORDERS
 
 _MOST_STATES: Final = 60
 _MOST_ON_THE_MAIN_LINE: Final = 12
+_AFTER_ATTEMPTS: Final = MAX_ATTEMPT + 1
 
-_SQL_TYPES: Final = {pa.string(): "VARCHAR", pa.int64(): "BIGINT"}
-_HEADER: Final = {
-    **{name: _SQL_TYPES.get(kind, "TIMESTAMP") for name, kind in OF_THE_HEADER.items()},
-    **dict.fromkeys(("record", "trigger", "previous", "sha256"), "VARCHAR"),
-    **dict.fromkeys(("after", "problems"), "VARCHAR[]"),
-    **dict.fromkeys(("v", "version", "size"), "BIGINT"),
-    "replayed": "BOOLEAN",
-}
-_SAME: Final = " AND ".join(
-    f"{name}{'::TIMESTAMP' if name.endswith('_at') else ''} IS NOT DISTINCT FROM told.{name}"
-    for name in OF_THE_HEADER
+# The hashes in a header, and what else of it has no columns.
+_EXTRACTED: Final = (
+    *("sha256", "digest", "previous", "after[0]", "after[1]", "after[2]", "check"),
+    *("headers", "links", "stored_sha256", "key_id"),
 )
+_PATHS: Final = ", ".join(f"'$.{name}'" for name in _EXTRACTED)
 _WITHIN: Final = " ".join(f"WHEN '{name}' THEN {at}" for name, at in WITHIN_ATTEMPT.items())
 
 
@@ -53,65 +47,91 @@ def _printed(time: str) -> str:
     return f"CASE WHEN epoch_us({time}) % 1000000 = 0 THEN {seconds} ELSE {fraction} END"
 
 
+# A header as the codec writes one that is as plain as can be, from columns and its own hashes.
+_HEADER: Final = f"""concat(
+    '{{"record":"event","v":2', ',"exchange_id":"' || exchange_id || '"',
+    ',"http_status":' || http_status, ',"headers":' || own[8], ',"client":"' || client || '"',
+    ',"links":' || own[9], CASE WHEN replayed THEN ',"replayed":true' END, ',"sha256":"', own[1],
+    '","stored_sha256":"' || own[10], '","key_id":"' || own[11],
+    '","provider":"', provider, '","order_id":"', order_id, '","kind":"', kind,
+    '","name":"', name, CASE WHEN trigger <> name THEN '","trigger":"' || trigger END,
+    '","key":"', key, '","digest":"', own[2], '"', ',"event_id":"' || event_id || '"',
+    ',"attempt":' || attempt, ',"status":"' || status || '"', ',"word":"' || word || '"',
+    ',"occurred_at":' || {_printed("occurred_at")}, ',"received_at":', {_printed("received_at")},
+    ',"redriven_from":' || redriven_from, ',"recorded_at":', {_printed("recorded_at")},
+    ',"version":', version, ',"previous":"' || own[3] || '"',
+    ',"after":["' || own[4] || '",' || own[5] || ',"' || own[6] || '"]',
+    ',"check":"', own[7], '"}}')"""
+_FREE_TEXTS: Final = (
+    "concat(exchange_id, client, provider, order_id, kind, name, trigger, key, event_id, status, "
+    "word)"
+)
+
 # `lag() OVER ()` takes the rows as they come: as they lie in the file, by stream and version.
 JUDGED: Final = f"""
 CREATE TEMP TABLE judged AS
-SELECT row, stream, version, position, order_id, kind, name, key, attempt, rank, state,
-       occurred_at, received_at, recorded_at, hash, told.after[3] AS after,
-       (told IS NULL OR NOT intact OR erased IS NULL) AS unreadable, told.sha256 AS sha256,
-       coalesce(told.replayed, false) OR redriven_from IS NOT NULL AS again,
-       (told.v = 2 AND told.record = 'event' AND told.version = version AND topic = kind
-        AND stream = $orders || order_id AND {_SAME}
-        AND replayed = coalesce(told.replayed, false)
-        AND trigger = coalesce(told.trigger, name)
-        AND (told.trigger IS NOT NULL OR NOT contains(decode(header), '"trigger":'))
-        AND told.problems IS NULL AND len(problems) = 0
-        AND told.size IS NULL AND part IS NULL AND operation IS NULL
+SELECT row, number, version, position, kind, name, key, attempt, rank, state,
+       occurred_at, received_at, recorded_at, own[1] AS sha256,
+       replayed OR redriven_from IS NOT NULL AS again,
+       (header = encode({_HEADER}) AND NOT contains({_FREE_TEXTS}, '"')
+        AND NOT contains({_FREE_TEXTS}, chr(92)) AND topic = kind
+        AND stream = $orders || order_id AND len(problems) = 0
+        AND part IS NULL AND operation IS NULL AND sequence IS NULL AND reason IS NULL
         AND context IS NULL AND NOT erased AND intact AND known) IS TRUE AS fits,
-       (CASE WHEN lag(stream) OVER () = stream
-             THEN told.previous = lag(hash) OVER () AND version = 1 + lag(version) OVER ()
-             ELSE told.previous IS NULL AND version = 1 END) IS TRUE AS chained,
-       CASE WHEN kind IN ('request', 'response')
+       (CASE WHEN lag(number) OVER () = number
+             THEN own[3] = lag(hash) OVER () AND version = 1 + lag(version) OVER ()
+             ELSE own[3] IS NULL AND version = 1 END) IS TRUE AS chained,
+       kind IN ('request', 'response') AS ours,
+       CASE WHEN ours
             THEN CASE WHEN name = '{ACCEPTED}' AND rank > $last_birth_rank THEN 3 ELSE 1 END
             WHEN occurred_at IS NOT NULL THEN 2
             WHEN birth THEN 1 ELSE 3 END AS lane,
-       kind IN ('request', 'response') AS ours
-FROM (SELECT *, TRY(from_json(decode(header), '{json.dumps(_HEADER)}')) AS told
+       CASE WHEN position BETWEEN 1 AND $position THEN hash(hash) END AS weight,
+       (own IS NULL OR NOT intact OR erased IS NULL) AS unreadable,
+       CASE WHEN unreadable THEN 1
+            WHEN own[6] IS NOT NULL THEN hash(own[6]) END AS after_weight
+FROM (SELECT *, json_extract_string(decode(header), [{_PATHS}]) AS own
       FROM records LEFT JOIN meanings ON meanings.said = records.trigger)
 """
+JUDGED_IF_JSON: Final = JUDGED.replace("json_extract_string(", "TRY(json_extract_string(").replace(
+    ") AS own", ")) AS own"
+)
+"""The same for headers of which some are no JSON: slower."""
 
 # Within a lane as `lifecycle.core.verdict.sort_key` has it.
 PLACED: Final = f"""
 CREATE TEMP TABLE placed AS
-SELECT *, row_number() OVER canonical AS place,
+SELECT row, number, version, position, kind, name, key, attempt, rank, state, lane,
+       occurred_at, received_at, recorded_at, again, fits AND chained AS fits, sha256,
+       row_number() OVER canonical AS place,
        coalesce(max(rank) OVER (canonical ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), -1)
            AS high,
+       (lag(lane) OVER canonical = lane AND lag(first) OVER canonical = first
+        AND lag(second) OVER canonical = second) IS TRUE AS tied,
        min(version) OVER (canonical ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING) < version
            AS late
-FROM judged
-WINDOW canonical AS (
-    PARTITION BY stream
-    ORDER BY lane,
-             lane = 1 AND NOT ours,
+FROM (SELECT *,
              CASE WHEN lane = 2 THEN epoch_us(occurred_at)
-                  WHEN lane = 1 AND ours THEN coalesce(attempt, 0)
-                  ELSE coalesce(rank, {NO_RANK}) END,
+                  WHEN ours AND lane = 1 THEN coalesce(attempt, 0)
+                  WHEN lane = 1 THEN {_AFTER_ATTEMPTS} + rank
+                  ELSE coalesce(rank, {NO_RANK}) END AS first,
              CASE WHEN lane = 2 THEN coalesce(rank, {NO_RANK})
-                  WHEN lane = 1 AND ours THEN CASE name {_WITHIN} ELSE 0 END
-                  ELSE 0 END,
-             key)
+                  WHEN ours AND lane = 1 THEN CASE name {_WITHIN} ELSE 0 END
+                  ELSE 0 END AS second
+      FROM judged)
+WINDOW canonical AS (PARTITION BY number ORDER BY lane, first, second)
 """
 
 _STEP: Final = f"""
 '{{"status":"' || state || '","at":' || coalesce({_printed("occurred_at")}, 'null')
-|| ',"event":' || to_json(key) || '}}'
+|| ',"event":"' || key || '"}}'
 """
 
+# What is aggregated comes as the window left it: each order's events in canonical order.
 FOLDED: Final = f"""
 CREATE TEMP TABLE folded AS
-SELECT stream, any_value(order_id) AS order_id,
-       bool_and(fits AND chained AND (rank IS NULL OR rank >= high)) AS plain,
-       count(DISTINCT key) AS keys, count(*) AS events, count(*) FILTER (late) AS late,
+SELECT number, bool_and(fits AND NOT tied AND (rank IS NULL OR rank >= high)) AS plain,
+       count(DISTINCT hash(key)) AS keys, count(*) AS events, count(*) FILTER (late) AS late,
        max(version) AS version, arg_max(position, version) AS position,
        coalesce(max(attempt), 0) AS attempt,
        min(received_at) AS first_received_at, max(received_at) AS last_received_at,
@@ -124,21 +144,19 @@ SELECT stream, any_value(order_id) AS order_id,
        count(*) FILTER (again) AS replayed,
        count(*) FILTER (NOT again AND recorded_at - received_at
                         > INTERVAL {int(LONGEST_DELAY.total_seconds())} SECOND) AS delayed,
-       string_agg({_STEP}, ',' ORDER BY place) FILTER (rank > high) AS path
-FROM placed GROUP BY stream
+       string_agg({_STEP}, ',') FILTER (rank > high) AS path
+FROM placed GROUP BY number
 """
 
-# The JSON of a view but for its digest, which stands between, and its details, which stand last.
-_BEFORE: Final = """
-'{"order_id":' || to_json(folded.order_id) || ',"provider":' || $provider
+# The JSON of a view up to its details, which stand last.
+_SHOWN: Final = f"""
+'{{"order_id":"' || views.order_id || '","provider":' || $provider
 || ',"status":"' || state || '","terminal":' || stands.terminal::VARCHAR
 || ',"attempt":' || attempt || ',"errors":[],"awaiting":' || stands.awaiting_json
 || ',"path":[' || path || '],"missing":' || missing.json
 || ',"milestones":[],"anomalies":[],"events":' || events
-|| ',"definition":"' || $fingerprint || '","digest":"'
-"""
-_AFTER: Final = f"""
-'","arrival":{{"first_received_at":' || {_printed("folded.first_received_at")}
+|| ',"definition":"' || $fingerprint || '","digest":"' || views.digest
+|| '","arrival":{{"first_received_at":' || {_printed("folded.first_received_at")}
 || ',"last_received_at":' || {_printed("folded.last_received_at")}
 || ',"version":' || folded.version || ',"late":' || late
 || ',"waiting_since":' || {_printed("folded.waiting_since")}
@@ -149,50 +167,49 @@ _AFTER: Final = f"""
 
 COMPARED: Final = f"""
 CREATE TEMP TABLE compared AS
-SELECT stream,
-       (sound AND same_columns AND starts_with(body, before)
-        AND substr(body, length(before) + 1, 64) = digest
-        AND substr(body, length(before) + 65, length(after)) = after) IS TRUE AS as_exported,
-       substr(body, length(before) + 65 + length(after)) AS details, digest, body
-FROM (SELECT folded.stream, views.body, views.digest,
+SELECT number, stream, digest, body, length(shown) AS details_after,
+       (sound AND same_columns AND starts_with(body, shown)) IS TRUE AS as_exported
+FROM (SELECT orders.number, orders.stream, views.body, views.digest,
              plain AND keys = events AND (ended IS NULL OR ended = folded.rank)
              AND (NOT failed OR (highest >= $birth_rank AND NOT stands.asks))
              AND (attempt <= 1 OR NOT stands.asks) AS sound,
-             views.order_id = folded.order_id AND views.status = stands.state
+             orders.stream = $orders || views.order_id AND views.status = stands.state
+             AND length(views.digest) = 64
              AND views.terminal = stands.terminal AND views.awaiting = stands.awaiting
              AND views.waiting_since = folded.waiting_since AND views.anomalies = 0
              AND views.first_received_at = folded.first_received_at
              AND views.last_received_at = folded.last_received_at
              AND views.version = folded.version AND views.position = folded.position
                  AS same_columns,
-             {_BEFORE} AS before, {_AFTER} AS after
+             {_SHOWN} AS shown
       FROM folded
+      JOIN orders ON orders.number = folded.number
       LEFT JOIN stands ON stands.rank = folded.rank
       LEFT JOIN missing ON missing.ranks = $main_line & ((1::BIGINT << greatest(highest, 0)) - 1)
                                            & ~named
-      LEFT JOIN views ON views.stream = folded.stream)
+      LEFT JOIN views ON views.stream = orders.stream)
 """
 
-# As `lifecycle.audit.stream_check.Links`, with 60 bits of each hash.
+# As `lifecycle.audit.stream_check.Links`, with 64 bits for each hash.
 LINKS: Final = """
-SELECT count(*) FILTER (within), count(*) FILTER (within AND after IS NULL AND NOT unreadable),
-       (coalesce(sum(coalesce(TRY_CAST('0x' || left(hash, 15) AS BIGINT), 1)::HUGEINT
-                     * (position + 1)) FILTER (within AND position < $position), 0)
-        - coalesce(sum(coalesce(TRY_CAST('0x' || left(after, 15) AS BIGINT), 1)::HUGEINT * position)
-                   FILTER (within AND (after IS NOT NULL OR unreadable)), 0))::VARCHAR
-FROM (SELECT hash, position, unreadable, CASE WHEN NOT unreadable THEN after END AS after,
-             position BETWEEN 1 AND $position AS within FROM judged)
+SELECT count(weight), count(*) FILTER (weight IS NOT NULL AND after_weight IS NULL),
+       (coalesce(sum(weight::HUGEINT * (position + 1)) FILTER (position < $position), 0)
+        - coalesce(sum(after_weight::HUGEINT * position) FILTER (weight IS NOT NULL), 0))::VARCHAR
+FROM judged
 """
 
-
-AS_EXPORTED: Final = "SELECT stream FROM compared WHERE as_exported"
+# A stream that stands in two places of the file is no order that columns can check.
+AS_EXPORTED: Final = """
+SELECT stream FROM compared GROUP BY stream HAVING count(*) = 1 AND bool_and(as_exported)
+"""
 
 EVENTS: Final = """
-SELECT row, stream, place, coalesce(rank > high, false) OR lane < 3, kind, name, sha256
-FROM placed SEMI JOIN (FROM compared WHERE as_exported) USING (stream) ORDER BY row
+SELECT row, number, place, coalesce(rank > high, false) OR lane < 3 AS overwrites,
+       kind, name, sha256
+FROM placed SEMI JOIN (FROM compared WHERE as_exported) USING (number) ORDER BY row
 """
 
-VIEWS: Final = "SELECT stream, details, digest, body FROM compared WHERE as_exported"
+VIEWS: Final = "SELECT number, stream, details_after, digest, body FROM compared WHERE as_exported"
 
 
 class Tables(NamedTuple):

@@ -16,11 +16,11 @@ from lifecycle.audit.columns.column_check import NO_LINKS, ColumnCheck, LinkSums
 from lifecycle.audit.columns.exported import ExportReplayer, views_in
 from lifecycle.audit.columns.manifest import Bodies, Depth, File, Manifest, Shard
 from lifecycle.audit.columns.query import NO_TABLES, Tables, can_ask
-from lifecycle.audit.columns.told_details import disagreeing
+from lifecycle.audit.columns.told_details import DetailsCheck, disagreeing
 from lifecycle.audit.columns.writing import file_of
 from lifecycle.audit.range_replay import ChangedDefinition, Part
 from lifecycle.audit.stream_check import Links
-from lifecycle.core.checked_provider import details_reader
+from lifecycle.core.checked_provider import details_member, details_reader
 from lifecycle.core.provider import Provider
 from lifecycle.core.recognizer import recognizers_of
 from lifecycle.errors import MissingExtraError
@@ -47,10 +47,12 @@ class FileFinding(NamedTuple):
 class ShardResult:
     """The result of one shard; small, so that it travels.
 
-    `plain` counts the orders that were checked by columns alone.
+    `plain` counts the orders that were checked by columns alone. `database` is the release of
+    DuckDB: the sums of links of two releases may not add up.
     """
 
     number: int
+    database: str = duckdb.__version__
     records: int = 0
     links: LinkSums = NO_LINKS
     plain: int = 0
@@ -70,10 +72,10 @@ class ShardAuditor:
         self._providers = recognizers_of(providers)
         self._depth = depth
         self._replayer = ExportReplayer(folder, manifest, self._providers)
-        self._readers = {
-            name: reader
-            for name, provider in providers.items()
-            if name in self._providers and (reader := details_reader(provider)) is not None
+        self._details = {
+            name: DetailsCheck(known.definition, reader, details_member(providers[name]))
+            for name, known in self._providers.items()
+            if (reader := details_reader(providers[name])) is not None
         }
         self._tables = {
             name: Tables.of(name, provider.definition)
@@ -147,10 +149,10 @@ class ShardAuditor:
         plain = check.plain(views)
         if self._depth is Depth.HEADERS or self._manifest.bodies is not Bodies.WHOLE:
             return plain
-        if name not in self._readers:
+        if name not in self._details:
             return frozenset()  # details can only be told by recognizing every body again
-        told = (check.events(), check.views(), self._providers[name].definition)
-        return plain - {*disagreeing(path, *told, self._readers[name])}
+        told = disagreeing(path, check.events(), check.views(), self._details[name])
+        return plain - {*told}
 
 
 def _strangers(shard: Shard, streams: frozenset[str]) -> Iterator[FileFinding]:

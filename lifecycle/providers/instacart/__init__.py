@@ -25,7 +25,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from lifecycle.core.definition import Definition
 from lifecycle.core.event import Arrival, Kind
@@ -43,6 +43,7 @@ class Instacart:
     name: str = "instacart"
     definition: Definition = LAST_MILE
     kept_headers: frozenset[str] = frozenset()
+    details_member: ClassVar[str] = "event_metadata"
 
     def read(self, arrival: Arrival, body: JsonObject | None) -> Said:
         """Return what an arrival says, or why it says nothing."""
