@@ -27,7 +27,7 @@ from lifecycle.diagram.wording import counted, reasons_of, title_of
 from lifecycle.log.feed_store import Delivery, DeliveryRecord
 
 _MARKDOWN: Final = re.compile(r"([\\`*_{}\[\]()<>#+!|~&-])")
-_NOTHING_ODD: Final = "Nothing is suspicious."
+_NOTHING_ODD: Final = "The reports do not contradict each other."
 _PAGE: Final = """<!DOCTYPE html>
 <html lang="en">
 <meta charset="utf-8">
@@ -109,7 +109,7 @@ def explain_order(
             Chapter("In short", tuple(_in_short(view))),
             Chapter("What happened", tuple(map(about_event, order.moments)), numbered=True),
             Chapter("What subscribers were told", tuple(about_deliveries(order, told, waiting))),
-            Chapter("What is missing", tuple(about_missing(view)) or ("Nothing is missing.",)),
+            Chapter("What is missing", tuple(about_missing(view)) or ("No step is missing.",)),
             Chapter("What is suspicious", tuple(about_suspicions(order)) or (_NOTHING_ODD,)),
         ),
     )

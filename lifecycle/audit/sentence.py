@@ -18,6 +18,13 @@ from lifecycle.diagram.wording import counted, ranges
 from lifecycle.log.feed_store import DELIVERED, Delivery, DeliveryRecord
 
 _AT_ONCE: Final = timedelta(seconds=1)
+_WHY_NOT: Final[Mapping[str, str]] = {
+    "dead": "the message failed",
+    "blocked": "the message waits behind one that failed",
+    "retrying": "the message is sent again by itself",
+    "in progress": "the message is being sent",
+}
+"""What became of a change that was not delivered, by the state of its delivery."""
 _OURS: Final[Mapping[str, str]] = {
     REQUESTED: "we sent the create request",
     RESUBMITTED: "we sent the create request again, as a further attempt",
@@ -57,7 +64,7 @@ def about_deliveries(
     for waiting in undelivered:
         name, about = harmless(waiting.subscription), events[waiting.position]
         tried = f" after {counted(waiting.attempts, 'attempt')}" if waiting.attempts else ""
-        yield f"{name} was not told of {about}: its delivery is {waiting.state}{tried}."
+        yield f"{name} was not told of {about}: {_WHY_NOT[waiting.state]}{tried}."
     if not delivered and not undelivered:
         yield "There is no record that a subscriber was told of this order."
 

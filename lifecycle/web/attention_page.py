@@ -16,10 +16,10 @@ from lifecycle.web.log_source import MOST_OF_A_KIND, LogSource
 from lifecycle.web.worklists import REASONS
 
 LABELS: Final[Mapping[str, str]] = {
-    "unreadable": "Unreadable",
-    "dead_letter": "Dead letter",
-    "hung_handler": "Handler hangs",
-    "quarantined": "Quarantined",
+    "unreadable": "Damaged record",
+    "dead_letter": "Message not delivered",
+    "hung_handler": "Program hangs",
+    "quarantined": "Unreadable message",
     "linked_twice": "Linked twice",
     "anomaly": "Anomaly",
     "overdue": "Overdue",
@@ -29,10 +29,10 @@ LABELS: Final[Mapping[str, str]] = {
 ADVICE: Final[Mapping[str, str]] = {
     "unreadable": "Have an engineer run lifecycle verify: a stored record cannot be read.",
     "dead_letter": "Have whatever failed mended, then have it tried again.",
-    "hung_handler": "Have an engineer see what the handler waits for, and restart its process.",
+    "hung_handler": "Have an engineer see what the program waits for, and restart it.",
     "quarantined": "See in the quarantine why it could not be read; after a fix, read it again.",
     "linked_twice": "Ask the provider which of the two orders this id belongs to.",
-    "anomaly": "Open the order: it says which events are odd, and why.",
+    "anomaly": "The order's page says which events are odd, and why.",
     "overdue": "Ask the provider: the order has waited longer than it should.",
 }
 """What to do about each kind, for readers without the command line."""
@@ -61,6 +61,7 @@ CODE_LABELS: Final[Mapping[str, str]] = {
 FIRST_OF_A_KIND: Final = 10
 """How many items of each kind are listed where all kinds are."""
 
+_KIND: Final = attrgetter("kind")
 _HEADINGS: Final = ("kind", "provider", "order_id", "found", "since", "subject", "advice")
 
 
@@ -76,7 +77,7 @@ def attention_page(source: LogSource, asked: Mapping[str, str]) -> Page:
     items = source.attention(include_reviewed=is_all)
     counts = Counter(item.kind for item in items if item.review is None)
     listed = [item for item in items if kind in {"", item.kind}]
-    by_kind = [(each, [*found]) for each, found in groupby(listed, attrgetter("kind"))]
+    by_kind = [(each, sorted(found, key=_is_mild)) for each, found in groupby(listed, _KIND)]
     shown = {
         "by_kind": by_kind,
         "first": MOST_OF_A_KIND if kind else FIRST_OF_A_KIND,
@@ -91,6 +92,11 @@ def attention_page(source: LogSource, asked: Mapping[str, str]) -> Page:
     return Page("attention.html", "Attention", shown, told, table, live="*")
 
 
+def _is_mild(item: AttentionItem) -> bool:
+    """Tell whether the provider does not contradict itself: what it does comes first."""
+    return item.kind == "anomaly" and "refused" not in item.found
+
+
 def words(item: AttentionItem) -> str:
     """Return what was found, in words for readers without the command line."""
     status, _, rest = item.found.partition(", with ")
@@ -103,7 +109,7 @@ def words(item: AttentionItem) -> str:
         return f"The order is {spoken(status)}, and waits for {awaited}."
     name, _, rest = item.found.partition(" did not deal with the change at position ")
     if item.kind == "dead_letter" and rest:
-        reason = rest.partition(": ")[2]
+        reason = rest.partition(": ")[2].replace("the handler raised", "the program failed with")
         return f"{name} was not told of a change of this order: {reason}"
     if item.kind in {"quarantined", "linked_twice"}:
         number, _, reason = item.found.partition(": ")

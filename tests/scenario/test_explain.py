@@ -105,7 +105,7 @@ def test_the_story_says_what_was_not_delivered_to_a_subscription(folder):
         orders.subscription("broken", fails, attempts=1).catch_up()
 
     assert (
-        "broken was not told of event 1 (brand new): its delivery is dead after 1 attempt."
+        "broken was not told of event 1 (brand new): the message failed after 1 attempt."
         in told(folder).out
     )
 
@@ -114,7 +114,7 @@ def test_an_order_of_which_nothing_is_odd_is_said_to_be_so(folder):
     said = told(folder, "--log-at", "1").out
 
     assert "after 1 event." in said
-    assert "- Nothing is suspicious." in said
+    assert "- The reports do not contradict each other." in said
     assert 'Next we wait for "acknowledged for delivery", since 2026-07-07 10:00:00.' in said
 
 
