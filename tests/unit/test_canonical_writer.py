@@ -76,6 +76,7 @@ def test_the_writers_differ_where_the_slow_one_is_kept_for() -> None:
     "body",
     [
         b'{"id":"7e3f-4e5a","n":123456789012345678,"price":"$10.99"}',
+        b'{"none":0.0,"least":0.0001,"most":-9999999999999998.0}',
         b'{"name":"Zo\\u00eb \\"Z\\" B.","url":"http:\\/\\/a.example","at":[37.79,-122.4]}',
     ],
 )
@@ -96,10 +97,12 @@ def test_a_usual_body_is_parsed_and_written_the_fast_way(
         b'[{"":0,"":1e9}]',
         b'{"a":"\\n","\\u0061":1}',
         b'{"a":"\\ud800"}',
+        b'{"a":1,"a":"\\u0022\\u0022"}',  # as many quotes as it is written with
         b'{"a":1e400}',
         b'{"a":[1,' + b"7" * 401 + b"]}",
         b'{"a":-' + b"7" * 400 + b"}",
         b'{"a":1.' + b"7" * 399 + b"}",
+        b'{"a":' + b" " * 44 + b"7." + b"7" * 399 + b"}",  # the point stands where it is looked at
         b"[" * 65 + b"]" * 65,
         b"NaN",
         b'"\xff"',
