@@ -226,6 +226,7 @@ def beside(folder: Path, memory: Path, options: Any, figures: Figures) -> None:
     records = read_manifest(folder).records
     began = time.perf_counter()
     with duckdb.connect(config={"threads": PROCESSORS}) as database:
+        database.execute("SET enable_progress_bar = false")
         database.execute(
             "SELECT sum(hash(columns(*))) FROM read_parquet(?)", [f"{folder}/records/*.parquet"]
         ).fetchall()

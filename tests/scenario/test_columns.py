@@ -18,6 +18,7 @@ from pyarrow import parquet
 from lifecycle import InvalidArgumentError
 from lifecycle.audit.columns import manifest as manifests
 from lifecycle.audit.columns.auditing import audit_columns
+from lifecycle.audit.columns.column_check import ColumnCheck
 from lifecycle.audit.columns.engine import in_processes
 from lifecycle.audit.columns.manifest import Bodies, Depth, read_manifest, write_manifest
 from lifecycle.audit.columns.writing import export_columns, file_of
@@ -446,3 +447,10 @@ def test_a_command_that_cannot_be_done_says_why(tmp_path, arguments):
     answer = run(*arguments, cwd=tmp_path, env={"LIFECYCLE_DB": DATABASE})
     assert answer.code == 2
     assert answer.err.count("\n") == 1
+
+
+def test_a_slow_query_shows_no_progress_among_the_answers(export):
+    shard = read_manifest(export).shards[1]
+    with closing(ColumnCheck(export / shard.records.name, 1)) as check:
+        told = check._database.execute("SELECT current_setting('enable_progress_bar')").fetchall()
+    assert told == [(False,)]

@@ -50,6 +50,8 @@ class ColumnCheck:
         self._records, self._orders = _with_hashes(_in_utc(read))
         self.streams: frozenset[str] = frozenset(self._orders["stream"].to_pylist())
         self._database = duckdb.connect(config={"threads": 1})
+        # What takes over two seconds would be shown on stdout, among the answers.
+        self._database.execute("SET enable_progress_bar = false")
         self._parameters: dict[str, Any] = {"position": position}
 
     def close(self) -> None:
