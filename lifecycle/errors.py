@@ -115,15 +115,15 @@ class MixedOrdersError(LifecycleError, ValueError):
 class UnknownOrderError(LifecycleError, LookupError):
     """The log holds no event about this order, or none before the time asked for."""
 
-    def __init__(self, provider: str, order_id: str, *, before: str | None = None) -> None:
-        self.provider = provider
-        self.order_id = order_id
-        self.before = before
+    def __init__(
+        self, provider: str, order_id: str, *, before: str | None = None, first_stored: str = ""
+    ) -> None:
+        self.provider, self.order_id = provider, order_id
+        self.before, self.first_stored = before, first_stored
         when = f" before {before}" if before else ""
-        super().__init__(
-            f"no event about order {order_id!a} of {provider!a}{when}; "
-            "check the id and the database"
-        )
+        later = f"its first record was stored {first_stored}; ask for a later time"
+        advice = later if first_stored else "check the id and the database"
+        super().__init__(f"no event about order {order_id!a} of {provider!a}{when}; {advice}")
 
 
 class NotEnteredError(LifecycleError, RuntimeError):

@@ -20,7 +20,7 @@ from types import MappingProxyType
 from typing import Any, Final, NamedTuple, Self
 
 from lifecycle.audit.merkle import HASH_BYTES, TreeHead, is_extension
-from lifecycle.audit.note import Note, PrivateKey
+from lifecycle.audit.note import Note, PrivateKey, Signature
 from lifecycle.audit.tree import LogTree
 from lifecycle.core.instant import format_instant, parse_instant
 from lifecycle.core.strict_json import canonical
@@ -90,26 +90,61 @@ class Contradiction(NamedTuple):
     found: TreeHead
 
 
+class OtherKey(NamedTuple):
+    """A stored checkpoint over the same records by another key, so that nothing was signed."""
+
+    held: Checkpoint
+
+
 def take(
     log: Log, key: PrivateKey, now: Callable[[], datetime], held: Sequence[Checkpoint] = ()
-) -> Note | Contradiction:
+) -> Note | Contradiction | OtherKey:
     """Return a signed checkpoint over all records, and store it beside the log.
 
-    If nothing was appended since the last one, that is returned, with its cosignatures. If the
-    log contradicts one of the `held` checkpoints, nothing is signed.
+    If nothing was appended since the last one by this key, that is returned, with its
+    cosignatures. If the log contradicts one of the `held` checkpoints, or holds one over the
+    same records by another key, nothing is signed.
     """
     feeds = {each.name: each.position for each in log.feeds.positions()}
-    tree = LogTree(log)
+    found = follow(log, held)
+    if isinstance(found, Contradiction):
+        return found
+    note = key.sign(Checkpoint(found, key.public.name, now(), feeds).text)
+    if log.tree.keep(Signed(found.size, str(note)), None):
+        return note
+    stored = stored_over(log, found.size)
+    first = note if stored is None else Note.parse(stored.note)
+    return first if key.public.has_signed(first) else OtherKey(Checkpoint.parse(first.text))
+
+
+def follow(log: Log, held: Sequence[Checkpoint]) -> TreeHead | Contradiction:
+    """Take in every record, and return the head unless the log contradicts a checkpoint."""
+    last, tree = log.tree.last_checkpoint(), LogTree(log)
     head = tree.follow()
-    last = log.tree.last_checkpoint()
     for each in [*held, *([] if last is None else [Checkpoint.read(last.note)])]:
         if each.head.size > head.size or tree.head(each.head.size) != each.head:
             return Contradiction(each, head)
-    if last is not None and last.size == head.size and key.public.has_signed(Note.parse(last.note)):
-        return Note.parse(last.note)
-    note = key.sign(Checkpoint(head, key.public.name, now(), feeds).text)
-    log.tree.keep(Signed(head.size, str(note)))
-    return note
+    return head
+
+
+def add_signatures(log: Log, note: Note, signatures: Sequence[Signature]) -> Note:
+    """Return a stored checkpoint with further signatures, kept with those of other processes."""
+    size = Checkpoint.parse(note.text).head.size
+    while True:
+        stored = stored_over(log, size)
+        held = note if stored is None else Note.parse(stored.note)
+        if held.text != note.text:  # somebody changed the table
+            return note.with_signatures(signatures)
+        signed = held.with_signatures(signatures)
+        before = None if stored is None else stored.note
+        if str(signed) == before or log.tree.keep(Signed(size, str(signed)), before):
+            return signed
+
+
+def stored_over(log: Log, size: int) -> Signed | None:
+    """Return the checkpoint that is stored over so many records; None if there is none."""
+    found = log.tree.checkpoints(size - 1, 1)
+    return found[0] if found and found[0].size == size else None
 
 
 def is_continued(old: Checkpoint, new: Checkpoint, proof: Sequence[bytes]) -> bool:

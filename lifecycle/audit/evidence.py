@@ -19,14 +19,14 @@ from hashlib import sha256
 from itertools import islice
 from typing import Any, Final, Literal
 
-from lifecycle.audit.checkpoint import Checkpoint, Contradiction, take
+from lifecycle.audit.checkpoint import Checkpoint, Contradiction, OtherKey, take
 from lifecycle.audit.explain import explain_order
 from lifecycle.audit.export import line_of
 from lifecycle.audit.masking import masked
-from lifecycle.audit.merkle import Nodes, head_of, inclusion, leaf_hash
+from lifecycle.audit.merkle import Frontier, Nodes, head_of, inclusion, leaf_hash
 from lifecycle.audit.note import Note, PrivateKey
 from lifecycle.audit.stream_check import Chain, Links, rederived
-from lifecycle.audit.tree import LogTree
+from lifecycle.audit.tree import LogTree, leaf_of
 from lifecycle.core.definition import NoDetails
 from lifecycle.core.event import stream_of
 from lifecycle.core.fold import Folding
@@ -34,7 +34,7 @@ from lifecycle.core.provider import Provider
 from lifecycle.core.strict_json import canonical
 from lifecycle.core.view import OrderView
 from lifecycle.diagram.picture import draw_history
-from lifecycle.errors import InvalidArgumentError, UnknownOrderError
+from lifecycle.errors import InvalidArgumentError, StoredFormatError, UnknownOrderError
 from lifecycle.log.cipher import Cipher
 from lifecycle.log.codec import hash_of, split
 from lifecycle.log.contract import Log, Record
@@ -43,6 +43,8 @@ from lifecycle.log.recorded_rules import recorded_rules
 
 FORMAT: Final = "lifecycle-evidence/1"
 SEAL: Final = "seal"
+
+_CHANGED: Final = "its header is not the one that the tree beside the log holds"
 
 _CONTEXT_FIELDS: Final = ("context", "context_base64")
 BODY_FIELDS: Final = ("body_text", "body_base64", *_CONTEXT_FIELDS)
@@ -92,12 +94,15 @@ def evidence_now(
     """Return the evidence of one order under a checkpoint that is signed now.
 
     Raises:
-        InvalidArgumentError: the log contradicts its own last checkpoint.
+        InvalidArgumentError: the log contradicts its own last checkpoint, or holds one over the
+            same records by another key.
         UnknownOrderError: nothing is stored about the order.
     """
     note = take(log, key, now)
     if isinstance(note, Contradiction):
         raise InvalidArgumentError("the log", "one that goes on from its last checkpoint")
+    if isinstance(note, OtherKey):
+        raise InvalidArgumentError("key", "the one that signed the last checkpoint")
     return make_evidence(log, provider, order_id, key, note, bodies=bodies)
 
 
@@ -116,8 +121,7 @@ def make_evidence(
 
     Args:
         log: the log that the checkpoint is about.
-        provider: the provider of the order.
-        order_id: the id of the order.
+        provider, order_id: name the order.
         key: seals the file, and signs the root over the ends of streams.
         note: the checkpoint, signed by `key`; later records are left out.
         bodies: how much of the bodies to include; unless `whole`, no details and messages either.
@@ -126,7 +130,8 @@ def make_evidence(
 
     Raises:
         UnknownOrderError: the checkpoint covers no record of the order.
-        InvalidArgumentError: `key` did not sign `note`, or the log contradicts `since`.
+        InvalidArgumentError: `key` did not sign `note`, or the log contradicts it or `since`.
+        StoredFormatError: a record of the order was changed.
     """
     size, stream = _covered_size(note, key), stream_of(provider.name, order_id)
     records, parts, bodies = _record_parts(log, stream, size, bodies)
@@ -207,9 +212,13 @@ def _without_body_content(view: OrderView) -> OrderView:
 
 def _records_by_index(log: Log, stream: str, size: int) -> dict[int, Record]:
     """Return the records of a stream that a checkpoint covers, keyed by leaf index."""
-    tree = LogTree(log)
-    indexed = [(tree.index_of(record), record) for record in log.read(stream)]
-    found = {index: record for index, record in indexed if index is not None and index < size}
+    tree, found = LogTree(log), dict[int, Record]()
+    for record in log.read(stream):
+        index = tree.index_of(record)
+        if index is None and log.tree.around(record.position) is not None:
+            raise StoredFormatError(stream, record.version, _CHANGED)
+        if index is not None and index < size:
+            found[index] = record
     if not found:
         raise UnknownOrderError(provider_in(stream), order_in(stream))
     return found
@@ -286,10 +295,12 @@ def _rules_in_force(
 
 def _stream_ends(log: Log, stream: str, size: int, key: PrivateKey) -> dict[str, Any]:
     """Return the signed root over the end of every stream, with the inclusion proof of one."""
-    ends = {
-        record.stream: (record.version, hash_of(split(record)[0]))
-        for record in islice(log.scan(), size)
-    }
+    ends, read = dict[str, tuple[int, str]](), Frontier()
+    for record in islice(log.scan(), size):
+        ends[record.stream] = (record.version, hash_of(split(record)[0]))
+        read.add(leaf_of(record))
+    if read.head != LogTree(log).head(size):
+        raise InvalidArgumentError("the log", "one with every record that the checkpoint saw")
     names = sorted(ends)
     leaves = [end_leaf(name, *ends[name]) for name in names]
     index = names.index(stream)

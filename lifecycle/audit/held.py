@@ -24,6 +24,8 @@ TOLERANCE: Final = timedelta(minutes=5)
 """How far clocks may differ before `verify` notes it."""
 
 _NOTES_AT_ONCE: Final = 500
+_GIVEN: Final = "the checkpoint that was given"
+_KEPT: Final = "the checkpoint kept beside the log"
 _ANOTHER: Final = "it is not the record that the tree beside the log took in here"
 
 
@@ -37,7 +39,7 @@ class Held:
         self._tree_size = size_of(log.tree.last(0))
         self._leaves = _leaves(log.tree, self._tree_size)
         self._findings: list[Finding] = []
-        outside = sorted(checkpoints, key=_size)
+        self._outside = outside = sorted(checkpoints, key=_size)
         self.feeds: Mapping[str, int] = outside[-1].feeds if outside else NO_FEEDS
         kept = self._kept(log.tree, 0 if last is None else last.size)
         self._coming = merge(outside, kept, key=_size)
@@ -83,15 +85,21 @@ class Held:
             told = f"the log ends after {size} records, but its tree has {self._tree_size}"
             yield Finding(None, None, end + 1, told)
         while self._next is not None:
-            told = f"the log ends after {size} records, but a checkpoint saw {_size(self._next)}"
+            seen = f"{self._whose} saw {_size(self._next)}"
+            told = f"the log ends after {size} records, but {seen}"
             yield Finding(None, None, end + 1, told)
             self._next = next(self._coming, None)
+
+    @property
+    def _whose(self) -> str:
+        """Which checkpoint is the next one."""
+        return _GIVEN if any(each is self._next for each in self._outside) else _KEPT
 
     def _compare(self, position: int) -> None:
         """Compare with every checkpoint over as many records as were taken in."""
         while self._next is not None and _size(self._next) <= self._frontier.size:
             if self._next.head != self._frontier.head:
-                told = "the records up to here are not those that the checkpoint saw"
+                told = f"the records up to here are not those that {self._whose} saw"
                 self._findings.append(Finding(None, None, position, told))
             times = [each for each in (self._bound, self._next.taken_at) if each is not None]
             self._bound = max(times, default=None)

@@ -10,10 +10,17 @@ from typing import Annotated, Final, NamedTuple
 
 import typer
 
-from lifecycle.audit.checkpoint import Checkpoint, Contradiction, take
+from lifecycle.audit.checkpoint import (
+    Checkpoint,
+    Contradiction,
+    OtherKey,
+    add_signatures,
+    follow,
+    take,
+)
 from lifecycle.audit.delivery import Handed, to_command, to_endpoint, to_witness
 from lifecycle.audit.key_file import key_at
-from lifecycle.audit.note import Note, PrivateKey, PublicKey, Signature
+from lifecycle.audit.note import Note, PrivateKey, PublicKey
 from lifecycle.audit.tree import LogTree
 from lifecycle.cli.choice import log_at
 from lifecycle.cli.failure import NO, Refusal, unusable
@@ -23,7 +30,6 @@ from lifecycle.cli.output import print_json, print_text, visible, warn
 from lifecycle.errors import InvalidArgumentError, StoreUnavailableError
 from lifecycle.log.contract import Log
 from lifecycle.log.private_file import ORDINARY, exposure
-from lifecycle.log.tree_store import Signed
 
 _FILE_URL: Final = "sqlite:///"
 _MOST_BYTES: Final = 1024 * 1024
@@ -103,7 +109,7 @@ def _sign(log: Log, signer: PrivateKey, others: _Others, *, json: bool) -> bool:
     seen = log.tree.last_checkpoint()
     note = taken(log, signer, others.files)
     handed = _handed(log, note, 0 if seen is None else seen.size, others)
-    note = _keep(log, note, [each for one in handed for each in one.signatures])
+    note = add_signatures(log, note, [each for one in handed for each in one.signatures])
     for path in others.files:
         with whole_or_not_there(path, "checkpoint", ORDINARY) as file:
             file.write(str(note).encode())
@@ -115,16 +121,22 @@ def _sign(log: Log, signer: PrivateKey, others: _Others, *, json: bool) -> bool:
     return not troubles
 
 
-def signing_key(log: Log, path: Path | None) -> PrivateKey:
+def signing_key(log: Log, path: Path | None, held: Path | None = None) -> PrivateKey:
     """Return the key to sign with; one that is made now is said.
+
+    None is made that cannot have signed the checkpoint `held`, nor beside a log with checkpoints.
 
     Raises:
         Refusal: there is no file for it, or it cannot be used.
     """
+    may_make = held is None and (path is not None or log.tree.last_checkpoint() is None)
     if path is None and log.url.startswith(_FILE_URL):
         path = Path(f"{log.url.removeprefix(_FILE_URL)}.checkpoint-key")
     if path is None:
         raise Refusal("this log is not a file that a key could be put beside; give --key FILE")
+    if not may_make and not path.exists():
+        of = "the checkpoints of this log" if held is None else ascii(str(held))
+        raise Refusal(f"no key is in {str(path)!a}; pass the one that signed {of}: --key FILE")
     try:
         key, is_new = key_at(path)
     except OSError as failure:
@@ -146,13 +158,35 @@ def taken(log: Log, key: PrivateKey, files: Sequence[Path]) -> Note:
     """
     held = [read_checkpoint(str(path)) for path in files if path.exists()]
     note = take(log, key, lambda: datetime.now(UTC), held)
-    if isinstance(note, Contradiction):
+    if isinstance(note, OtherKey):
         raise Refusal(
-            f"not signed: of the {note.held.head.size} records that a checkpoint saw, some are "
-            "others now or gone; run: lifecycle verify --checkpoint FILE",
+            f"not signed: the checkpoint over these {note.held.head.size} records is signed with "
+            f"another key, {note.held.origin!a}; pass that with --key FILE, or sign when more "
+            "is stored",
             NO,
         )
+    if isinstance(note, Contradiction):
+        raise _contradicted(note)
     return note
+
+
+def check_continued(log: Log, files: Sequence[Path]) -> None:
+    """Check that the log goes on from the checkpoints in some files; nothing is signed.
+
+    Raises:
+        Refusal: it does not, or a file holds something else.
+    """
+    found = follow(log, [read_checkpoint(str(path)) for path in files])
+    if isinstance(found, Contradiction):
+        raise _contradicted(found)
+
+
+def _contradicted(found: Contradiction) -> Refusal:
+    return Refusal(
+        f"not signed: of the {found.held.head.size} records that a checkpoint saw, some are "
+        "others now or gone; run: lifecycle verify --checkpoint FILE",
+        NO,
+    )
 
 
 def public_key(text: str | None) -> PublicKey | None:
@@ -231,17 +265,6 @@ def _handed(log: Log, note: Note, seen: int, others: _Others) -> list[Handed]:
         *(to_endpoint(url, note) for url in others.endpoints),
         *(to_witness(url, tree, size, note, seen) for url in others.witnesses),
     ]
-
-
-def _keep(log: Log, note: Note, signatures: Sequence[Signature]) -> Note:
-    """Keep a checkpoint with further signatures, those that others kept meanwhile too."""
-    size, last = Checkpoint.parse(note.text).head.size, log.tree.last_checkpoint()
-    others = () if last is None or last.size != size else Note.parse(last.note)
-    if others and others.text == note.text:
-        note = note.with_signatures(others.signatures)
-    note = note.with_signatures(signatures)
-    log.tree.keep(Signed(size, str(note)))
-    return note
 
 
 def _print(note: Note, signer: PrivateKey, *, json: bool) -> None:

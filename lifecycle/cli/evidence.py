@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -12,8 +13,15 @@ import typer
 from lifecycle.audit.checkpoint import Checkpoint
 from lifecycle.audit.evidence import Bodies, make_evidence
 from lifecycle.audit.evidence_check import check_evidence, why_not_folded
-from lifecycle.audit.note import Note, PublicKey
-from lifecycle.cli.checkpoint import KeyFile, read_note, signing_key, taken, unsigned
+from lifecycle.audit.note import Note, PrivateKey, PublicKey
+from lifecycle.cli.checkpoint import (
+    KeyFile,
+    check_continued,
+    read_note,
+    signing_key,
+    taken,
+    unsigned,
+)
 from lifecycle.cli.choice import orders_with
 from lifecycle.cli.failure import NO, Refusal, unusable
 from lifecycle.cli.file import STDOUT, whole_or_not_there
@@ -21,8 +29,10 @@ from lifecycle.cli.option import DEFAULT_DATABASE, Database, OrderId, Output, Pr
 from lifecycle.cli.output import print_json, print_text, say, visible
 from lifecycle.core.instant import format_instant
 from lifecycle.core.strict_json import MAX_DEPTH, parse
-from lifecycle.errors import JsonError
+from lifecycle.errors import InvalidArgumentError, JsonError, StoredFormatError, UnknownKeyError
+from lifecycle.log.contract import Log
 from lifecycle.registry import known_providers
+from lifecycle.service.orders import Orders
 
 _MAX_DEPTH: Final = MAX_DEPTH + 3
 """That of a body, and of the list of lines around it."""
@@ -68,19 +78,19 @@ def evidence(
     if mask_bodies and without_bodies:
         raise Refusal("--mask-bodies and --without-bodies do not go together; choose one")
     bodies: Bodies = "left out" if without_bodies else "masked" if mask_bodies else "whole"
-    with orders_with(db, provider, order) as orders:
+    with orders_with(db, provider, order) as orders, _none_of_changed_records():
         orders.get(order)
-        signer = signing_key(orders.log, key)
-        held = [path for path in (checkpoint, since) if path is not None]
-        note = taken(orders.log, signer, held)
-        if checkpoint is not None:
-            note = _signed(checkpoint, signer.public)
-        file = make_evidence(
-            *(orders.log, orders.provider, order, signer, note),
-            bodies=bodies,
-            complete=complete,
-            since=None if since is None else read_note(since),
-        )
+        signer = signing_key(orders.log, key, checkpoint)
+        note = _note(orders.log, signer, checkpoint, since)
+        earlier = None if since is None else read_note(since)
+        subject = (orders.log, orders.provider, order, signer, note)
+        try:
+            file = make_evidence(*subject, bodies=bodies, complete=complete, since=earlier)
+        except InvalidArgumentError as failure:
+            raise Refusal(
+                f"no evidence was written: {failure}; run: lifecycle verify", NO
+            ) from None
+        _check(file, orders, signer.public)
     text = json.dumps(file, indent=1, ensure_ascii=False) + "\n"
     if output == STDOUT:
         print_text(text)
@@ -125,6 +135,38 @@ def verify_evidence(
         raise typer.Exit(NO)
 
 
+def _note(log: Log, signer: PrivateKey, checkpoint: Path | None, since: Path | None) -> Note:
+    """Return the checkpoint to prove it by: the one that somebody holds, or one signed now."""
+    earlier = [] if since is None else [since]
+    if checkpoint is None:
+        return taken(log, signer, earlier)
+    note = _signed(checkpoint, signer.public)
+    check_continued(log, [checkpoint, *earlier])
+    return note
+
+
+@contextmanager
+def _none_of_changed_records() -> Iterator[None]:
+    """Refuse evidence of a log whose records were changed; a key that is lost changes none."""
+    try:
+        yield
+    except UnknownKeyError:
+        raise
+    except StoredFormatError as failure:
+        raise Refusal(f"no evidence was written: {failure}", NO) from None
+
+
+def _check(file: Mapping[str, Any], orders: Orders, key: PublicKey) -> None:
+    """Check evidence as whoever gets it will.
+
+    Raises:
+        Refusal: it would not be verified.
+    """
+    providers = {**known_providers(), orders.provider.name: orders.provider}
+    if faults := check_evidence(file, providers, key):
+        raise Refusal(f"no evidence was written: {faults[0]}; run: lifecycle verify", NO)
+
+
 def _signed(path: Path, key: PublicKey) -> Note:
     """Return the checkpoint of a file that has to be signed with the key of the evidence.
 
@@ -133,7 +175,8 @@ def _signed(path: Path, key: PublicKey) -> Note:
     """
     note = read_note(path)
     if unsigned(note, [key]):
-        raise Refusal(f"{str(path)!a} is not signed with the key {key.name!a}", NO)
+        told = f"{str(path)!a} is not signed with the key {key.name!a}"
+        raise Refusal(f"{told}; pass the one that signed it: --key FILE", NO)
     return note
 
 

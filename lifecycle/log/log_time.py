@@ -12,6 +12,7 @@ from typing import Final
 from msgspec import MsgspecError, Struct, json
 
 from lifecycle.core.argument import is_whole
+from lifecycle.core.instant import format_instant
 from lifecycle.errors import InvalidArgumentError
 from lifecycle.log.contract import Log, Record
 from lifecycle.log.header import Time
@@ -35,6 +36,16 @@ def recorded_at(record: Record) -> datetime | None:
         return _clock_in(record.state.partition(b"\n")[0]).recorded_at
     except (MsgspecError, UnicodeDecodeError):
         return None
+
+
+def first_stored(log: Log, stream: str) -> str:
+    """Return when and where the first record of a stream was stored; empty if it has none."""
+    records = log.read(stream, until=1)
+    if not records:
+        return ""
+    stored_at = recorded_at(records[0])
+    time = "" if stored_at is None else f"at {format_instant(stored_at)}, "
+    return f"{time}at position {records[0].position}"
 
 
 def last_position(log: Log, log_at: LogTime | None) -> int | None:

@@ -48,8 +48,8 @@ class TreeStore(Protocol):
         """
         ...
 
-    def keep(self, signed: Signed) -> None:
-        """Store a checkpoint; it replaces one of the same size."""
+    def keep(self, signed: Signed, instead_of: str | None) -> bool:
+        """Store a checkpoint; False if that of its size is not the note `instead_of`, or none."""
         ...
 
     def checkpoints(self, after: int, at_most: int) -> list[Signed]:

@@ -25,7 +25,7 @@ from lifecycle.errors import (
 from lifecycle.log.codec import decode_event
 from lifecycle.log.contract import ORDERS, Append, Log, Outcome, Record
 from lifecycle.log.item_record import ERASED
-from lifecycle.log.log_time import LogTime, last_position
+from lifecycle.log.log_time import LogTime, first_stored, last_position
 from lifecycle.log.look_options import LookOptions
 from lifecycle.log.view_store import Conditions
 from lifecycle.projections.change_feed import Feed
@@ -202,7 +202,8 @@ class OrderService:
             asked = (as_at, as_of, log_at)
             times = [format_instant(time) for time in asked if isinstance(time, datetime)]
             end = None if until is None else f"position {until}, that one included"
-            raise UnknownOrderError(self.provider.name, wanted, before=min(times, default=end))
+            before, first = min(times, default=end), first_stored(log, stream)
+            raise UnknownOrderError(self.provider.name, wanted, before=before, first_stored=first)
         return seen
 
     def find(

@@ -10,6 +10,7 @@ from typing import Final
 from starlette.responses import Response
 
 from lifecycle.audit.evidence import evidence_now
+from lifecycle.audit.evidence_check import check_evidence
 from lifecycle.audit.note import PrivateKey
 from lifecycle.core.definition import Definition
 from lifecycle.diagram.picture import ORDER_PICTURES, draw_history, draw_stats
@@ -77,10 +78,13 @@ def evidence_of(source: LogSource, order: OrderAt, key: PrivateKey) -> Response:
     """Return evidence of an order without its bodies, as a file to download.
 
     Raises:
-        InvalidArgumentError: the log does not go on from its own last checkpoint.
+        InvalidArgumentError: the log does not go on from its own last checkpoint, another key
+            signed that over the same records, or a record of the order was changed.
     """
     provider, order_id = order.orders.provider, order.name.order_id
     file = evidence_now(source.log, provider, order_id, key, lambda: source.now, bodies="left out")
+    if check_evidence(file, {**source.known, provider.name: provider}, key.public):
+        raise InvalidArgumentError("the log", "one that lifecycle verify finds unchanged")
     text = json.dumps(file, indent=1, ensure_ascii=False)
     headers = {"content-disposition": 'attachment; filename="evidence.json"'}
     return Response(text, media_type="application/json", headers=headers)

@@ -406,7 +406,7 @@ def test_a_checkpoint_reveals_a_log_rehashed_to_its_end(path, tamperer, position
         None,
         None,
         checkpoint.size,
-        "the records up to here are not those that the checkpoint saw",
+        "the records up to here are not those that the checkpoint that was given saw",
     )
 
 

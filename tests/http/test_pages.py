@@ -812,6 +812,8 @@ def test_evidence_is_downloaded_without_bodies_where_there_is_a_key(tmp_path):
         file = json.loads(answer.text)
         assert check_evidence(file, {"instacart": orders.provider}, key.public) == []
         assert not [line for line in file["records"] if "body_text" in line]
+        other, _ = key_at(tmp_path / "other")
+        assert ask(Pages(orders, key=other), "/evidence/instacart/demo-3-0001").status == 400
 
 
 # Mounted

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import base64
+import contextlib
+import sqlite3
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from stat import S_IMODE
@@ -15,9 +18,11 @@ from typing import TypeVar
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from lifecycle.audit.checkpoint import Checkpoint
+from lifecycle.audit.checkpoint import Checkpoint, add_signatures, take
 from lifecycle.audit.merkle import is_extension
-from lifecycle.audit.note import Note, PublicKey
+from lifecycle.audit.note import Note, PrivateKey, PublicKey, Signature
+from lifecycle.composition import open_log
+from lifecycle.log.tree_store import Signed
 from tests.polling import wait_until
 from tests.scenario.command_line import DATABASE, ORDER, SCRIPT, environment, lines, run, story
 from tests.scenario.test_cli_verify import tamper
@@ -342,3 +347,84 @@ def test_a_log_that_lies_in_no_file_needs_a_file_for_the_key(tmp_path):
 def test_of_a_log_that_is_not_there_nothing_is_made(tmp_path):
     assert checkpoint(tmp_path).code == 3
     assert list(tmp_path.iterdir()) == []
+
+
+def stored(folder: Path) -> list[tuple[int, str]]:
+    with contextlib.closing(sqlite3.connect(folder / "orders.db")) as driver:
+        return driver.execute("SELECT size, note FROM checkpoints ORDER BY size").fetchall()
+
+
+def test_no_other_key_replaces_a_stored_checkpoint_and_its_cosignature(folder, witness):
+    seen, url = witness
+    checkpoint(folder, "--key", "mine", "--witness", url, "--to", "held.txt")
+    kept = stored(folder)
+    made = ("evidence", ORDER, "--db", DATABASE, "-o", "e.json", "--key", "other")
+
+    for told in (
+        checkpoint(folder, "--key", "other"),
+        checkpoint(folder, "--key", "other", "--to", "held.txt", "--witness", url),
+        run(*made, cwd=folder),
+        run(*made, "--checkpoint", "held.txt", cwd=folder),
+        run(*made, "--since", "held.txt", cwd=folder),
+    ):
+        assert (told.code, told.out, stored(folder)) == (1, "", kept)
+    assert seen.public.has_signed(Note.parse(kept[0][1]))
+    assert kept == [(7, (folder / "held.txt").read_text(encoding="utf-8"))]
+    assert "is signed with another key" in checkpoint(folder, "--key", "other").err
+    ingest(folder, *story("c"))
+    assert checkpoint(folder, "--key", "other").code == 0, "a key may change where the log grew"
+    assert [kept[0], (10, checkpoint(folder, "--key", "other").out)] == stored(folder)
+
+
+def test_evidence_by_a_held_checkpoint_signs_none(folder):
+    checkpoint(folder, "--to", "held.txt")
+    kept = stored(folder)
+    ingest(folder, *story("c"))
+
+    told = run("evidence", ORDER, "--db", DATABASE, "--checkpoint", "held.txt", cwd=folder)
+
+    assert (told.code, stored(folder)) == (0, kept)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [("checkpoint",), ("evidence", ORDER), ("evidence", ORDER, "--checkpoint", "held.txt")],
+)
+def test_no_second_key_is_made_beside_a_log_that_another_key_signed(folder, command):
+    checkpoint(folder, "--key", "my.key", "--to", "held.txt")
+
+    told = run(*command, "--db", DATABASE, cwd=folder)
+
+    assert (told.code, told.out) == (2, "")
+    assert "pass the one that signed" in told.err
+    assert "--key FILE" in told.err
+    assert not (folder / "orders.db.checkpoint-key").exists()
+    assert run(*command, "--db", DATABASE, "--key", "my.key", cwd=folder).code == 0
+
+
+def test_a_cosignature_that_comes_while_another_is_added_is_kept():
+    log, key = open_log("memory:"), PrivateKey("shop", bytes(32))
+    note = take(log, key, lambda: datetime(2026, 1, 1, tzinfo=UTC))
+    first, second = (Signature(name, bytes(4), bytes(68)) for name in ("first", "second"))
+    before = log.tree.last_checkpoint()
+    add_signatures(log, note, [first])
+
+    assert not log.tree.keep(Signed(0, str(note.with_signatures([second]))), before.note)
+    both = add_signatures(log, note, [second])
+    assert both == note.with_signatures([first, second])
+    assert log.tree.last_checkpoint() == Signed(0, str(both))
+
+
+def test_verify_says_which_checkpoint_does_not_fit(folder):
+    checkpoint(folder, "--to", "held.txt")
+    told = ("verify", "--db", DATABASE, "--checkpoint", "held.txt", "--json")
+    tamper(folder, "DELETE FROM stored_events WHERE rowid = 7")
+    ingest(folder, *story("c")[:1])
+
+    sentences = [each["sentence"] for each in run(*told, cwd=folder).value["findings"]]
+
+    given, kept = (
+        f"that the checkpoint {which} saw" for which in ("that was given", "kept beside the log")
+    )
+    assert len([each for each in sentences if given in each]) == 1
+    assert len([each for each in sentences if kept in each]) == 1

@@ -18,6 +18,7 @@ from lifecycle.audit.key_file import key_at
 from lifecycle.registry import known_providers
 from tests.insider import VERIFIER
 from tests.scenario.command_line import DATABASE, ORDER, lines, run, story
+from tests.scenario.test_cli_verify import tamper
 
 PARTS = (
     *("format", "proves", "order", "rules", "view", "history"),
@@ -233,6 +234,7 @@ def test_a_view_that_the_records_do_not_come_to_shows_even_if_it_was_sealed(fold
 
 def test_another_key_than_the_one_that_is_trusted_is_refused(folder):
     file = evidence(folder)
+    run("ingest", "-", "--db", DATABASE, cwd=folder, stdin=lines(story("d")))
     other = evidence(folder, "--key", "other")["key"]
     rewrite(folder, file)
 
@@ -276,10 +278,11 @@ def test_a_checkpoint_of_another_log_or_key_makes_no_evidence(folder, tmp_path_f
     run("checkpoint", "--db", DATABASE, "--key", "key", "--to", "ours", cwd=folder)
     make = partial(run, "evidence", ORDER, "--db", DATABASE, cwd=folder)
 
+    run("checkpoint", "--db", DATABASE, "--key", "second", cwd=folder)  # makes this key
     for arguments in (("--since", "other"), ("--checkpoint", "other")):
-        assert make(*arguments).code == 1
-    assert "is not signed with the key" in make("--checkpoint", "ours").err
-    assert make("--since", "e.json").code == 2
+        assert make(*arguments, "--key", "key").code == 1
+    assert "pass the one that signed it" in make("--checkpoint", "ours", "--key", "second").err
+    assert make("--since", "e.json", "--key", "key").code == 2
     assert make("--mask-bodies", "--without-bodies").code == 2
 
 
@@ -350,3 +353,43 @@ def test_the_standalone_verifier_is_a_page_that_imports_python_s_own_library_alo
 
     assert len(source.splitlines()) <= 150
     assert imported <= sys.stdlib_module_names
+
+
+_STATE = "UPDATE stored_events SET state = CAST(replace(CAST(state AS TEXT), {}) AS BLOB)"
+_BODY = _STATE.format("'items_count', 'items_coint'")
+_HEADER = _STATE.format('\'"recorded_at":"2\', \'"recorded_at":"1\'')
+
+
+@pytest.mark.parametrize("options", [(), ("--checkpoint", "held"), ("--complete",)])
+@pytest.mark.parametrize(
+    ("change", "version"),
+    [
+        (f"{_BODY} WHERE rowid = 5", 1),
+        (f"{_HEADER} WHERE rowid = 5", 1),
+        (f"{_HEADER} WHERE rowid = 7", 3),  # nothing of the order stands after it
+        ("UPDATE stored_events SET state = x'00' WHERE rowid = 6", 2),
+    ],
+)
+def test_of_a_changed_record_no_evidence_is_written_and_it_is_named(
+    folder, change, version, options
+):
+    run("checkpoint", "--db", DATABASE, "--to", "held", cwd=folder)
+    tamper(folder, change)
+
+    told = run("evidence", ORDER, "--db", DATABASE, "-o", "e.json", *options, cwd=folder)
+
+    assert (told.code, told.out) == (1, "")
+    assert told.err.startswith(f"lifecycle: no evidence was written: record {version}"), told.err
+    assert told.err.endswith("run: lifecycle verify\n")
+    assert not (folder / "e.json").exists()
+
+
+@pytest.mark.parametrize("row", [5, 6, 7])
+def test_an_order_with_a_record_that_is_gone_is_not_said_to_be_complete(folder, row):
+    run("checkpoint", "--db", DATABASE, cwd=folder)
+    tamper(folder, f"DELETE FROM stored_events WHERE rowid = {row}")
+
+    told = run("evidence", ORDER, "--db", DATABASE, "-o", "e.json", "--complete", cwd=folder)
+
+    assert (told.code, (folder / "e.json").exists()) == (1, False)
+    assert "every record that the checkpoint saw; run: lifecycle verify" in told.err

@@ -214,6 +214,10 @@ def test_the_commands_take_a_time_or_a_position(orders, clock, tmp_path):
         (listed,) = json.loads(ask("list", "--log-at", log_at, "--json").out)
         assert listed["status"] == "brand_new"
         assert "canceled (now)" not in ask("diagram", "--order", ORDER, "--log-at", log_at).out
-    assert ask("show", ORDER, "--log-at", "0").code == 1
+    early = ask("show", ORDER, "--log-at", "0")
+    assert early.code == 1
+    assert "before position 0, that one included; its first record was stored at 20" in early.err
+    assert early.err.endswith("at position 1; ask for a later time\n")
+    assert "check the id" in ask("show", "nobody", "--log-at", "0").err
     assert ask("show", ORDER, "--log-at", "yesterday").code == 2
     assert ask("show", ORDER, "--log-at", "9" * 400, "--json").code == 0

@@ -20,7 +20,7 @@ A, B = stream("a"), stream("b")
 CHANGED = "its body was changed"
 HEADER = "its header is not the one that the next record in the log saw"
 MISSING = "a field of its header is missing or of a wrong type"
-REWRITTEN = "the records up to here are not those that the checkpoint saw"
+REWRITTEN = "the records up to here are not those that the checkpoint that was given saw"
 
 
 @pytest.fixture
@@ -350,7 +350,7 @@ def test_a_cut_end_is_named(shelf):
     shelf.remove(7, 8)
 
     assert findings(shelf, checkpoint) == [
-        (None, None, 7, "the log ends after 6 records, but a checkpoint saw 8"),
+        (None, None, 7, "the log ends after 6 records, but the checkpoint that was given saw 8"),
     ]
 
 
@@ -358,7 +358,7 @@ def test_an_empty_log_ends_at_the_start(shelf):
     checkpoint = verify(shelf).checkpoint
 
     assert findings(Shelf([]), checkpoint) == [
-        (None, None, 1, "the log ends after 0 records, but a checkpoint saw 8"),
+        (None, None, 1, "the log ends after 0 records, but the checkpoint that was given saw 8"),
     ]
 
 

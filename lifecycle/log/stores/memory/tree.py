@@ -40,9 +40,13 @@ class MemoryTree(TreeStore):
             self._tiles.update({(tile.level, tile.number): tile for tile in tiles})
             return True
 
-    def keep(self, signed: Signed) -> None:
-        """Keep a checkpoint, instead of another one of the same size."""
-        self._notes[signed.size] = signed.note
+    def keep(self, signed: Signed, instead_of: str | None) -> bool:
+        """Keep a checkpoint; False if that of its size is not the note `instead_of`, or none."""
+        with self._lock:
+            if self._notes.get(signed.size) != instead_of:
+                return False
+            self._notes[signed.size] = signed.note
+            return True
 
     def checkpoints(self, after: int, at_most: int) -> list[Signed]:
         """Return the next checkpoints over more than `after` records, by size."""

@@ -20,8 +20,9 @@ _EXTEND: Final = (
 # Nothing is returned: a row that nobody fetches would keep SQLite at the state of that moment.
 _PUT: Final = _EXTEND.partition(" WHERE held.position")[0]
 _KEEP: Final = (
-    "INSERT INTO checkpoints (size, note) VALUES (?, ?) "
-    "ON CONFLICT (size) DO UPDATE SET note = excluded.note"
+    "INSERT INTO checkpoints AS held (size, note) VALUES (?, ?) "
+    "ON CONFLICT (size) DO UPDATE SET note = excluded.note WHERE held.note = ? "
+    "RETURNING size"
 )
 
 
@@ -63,11 +64,12 @@ class TableTree(TreeStore):
         return True
 
     @retried
-    def keep(self, signed: Signed) -> None:
-        """Keep a checkpoint, instead of another one of the same size."""
+    def keep(self, signed: Signed, instead_of: str | None) -> bool:
+        """Keep a checkpoint; False if that of its size is not the note `instead_of`, or none."""
         with self._database.writing() as transaction:
             self._database.make(TREE, transaction)
-            transaction.cursor.execute(self._database.spelled(_KEEP), signed)
+            keep = self._database.spelled(_KEEP)
+            return transaction.cursor.execute(keep, (*signed, instead_of)).fetchone() is not None
 
     @retried
     def checkpoints(self, after: int, at_most: int) -> list[Signed]:
