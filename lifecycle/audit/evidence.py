@@ -121,7 +121,8 @@ def make_evidence(
 
     Args:
         log: the log that the checkpoint is about.
-        provider, order_id: name the order.
+        provider: the provider of the order.
+        order_id: the id of the order.
         key: seals the file, and signs the root over the ends of streams.
         note: the checkpoint, signed by `key`; later records are left out.
         bodies: how much of the bodies to include; unless `whole`, no details and messages either.
@@ -131,7 +132,6 @@ def make_evidence(
     Raises:
         UnknownOrderError: the checkpoint covers no record of the order.
         InvalidArgumentError: `key` did not sign `note`, or the log contradicts it or `since`.
-        StoredFormatError: a record of the order was changed.
     """
     size, stream = _covered_size(note, key), stream_of(provider.name, order_id)
     records, parts, bodies = _record_parts(log, stream, size, bodies)
