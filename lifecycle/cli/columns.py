@@ -11,6 +11,7 @@ import typer
 
 from lifecycle.audit.columns.manifest import Bodies, Depth, read_manifest
 from lifecycle.cli.audit import about_change, print_differences
+from lifecycle.cli.checkpoint import public_key, read_checkpoint
 from lifecycle.cli.failure import NO, Refusal
 from lifecycle.cli.option import Json
 from lifecycle.cli.output import attributes, counted, print_json, print_table, progress, say
@@ -63,11 +64,25 @@ def audit(
     address: Annotated[
         str | None, typer.Option(metavar="ADDRESS", help="Of the scheduler of the cluster.")
     ] = None,
+    checkpoint: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--checkpoint",
+            metavar="CHECKPOINT",
+            help="One of the log, or its file, kept elsewhere.",
+        ),
+    ] = None,
+    key: Annotated[
+        str | None,
+        typer.Option("--key", metavar="KEY", help="The public key that must have signed it."),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Check an export in Parquet: its files, chains, orders, views."""
     from lifecycle.audit.columns import auditing  # noqa: PLC0415 - an extra
 
+    trusted = public_key(key)
+    held = [read_checkpoint(text, [trusted] if trusted else []) for text in checkpoint or []]
     records = read_manifest(folder).records
     chosen = _engine(engine, address, workers, records)
     with progress("audit", records) as advance:
@@ -76,6 +91,7 @@ def audit(
             known_providers,
             depth=depth,
             engine=chosen,
+            checkpoints=held,
             progress=advance,
         )
     if json:

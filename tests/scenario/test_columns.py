@@ -16,13 +16,16 @@ import pytest
 from pyarrow import parquet
 
 from lifecycle import InvalidArgumentError
+from lifecycle.audit.checkpoint import Checkpoint
 from lifecycle.audit.columns import manifest as manifests
 from lifecycle.audit.columns.auditing import audit_columns
 from lifecycle.audit.columns.column_check import ColumnCheck
 from lifecycle.audit.columns.engine import in_processes
 from lifecycle.audit.columns.manifest import Bodies, Depth, read_manifest, write_manifest
 from lifecycle.audit.columns.writing import export_columns, file_of
+from lifecycle.audit.merkle import TreeHead
 from lifecycle.audit.replay import replay
+from lifecycle.audit.verify import verify
 from lifecycle.composition import open_log
 from lifecycle.registry import known_providers
 from tests.contract.keys import OwnKeys
@@ -353,6 +356,37 @@ def test_an_audit_finds_what_replay_finds_in_a_log_that_was_changed(tmp_path):
             assert differences(audit) == differences(replayed), depth
         found_any += len(replayed.differences)
     assert found_any > 10
+
+
+# Checkpoints
+
+
+def test_checkpoints_of_the_log_hold_over_its_export(tmp_path):
+    with closing(open_log(f"sqlite:///{tmp_path}/orders.db", create=True)) as log:
+        with connect(f"sqlite:///{tmp_path}/orders.db") as orders:
+            orders.record_many(recordings()[:9])
+            early = verify(log).checkpoint
+            orders.record_many(recordings()[9:])
+        exported(log, tmp_path / "out")
+        late = verify(log).checkpoint
+    assert 0 < early.size < late.size
+    assert audited(tmp_path / "out", checkpoints=[early, Checkpoint(late)]).ok
+
+
+def test_a_checkpoint_that_the_records_do_not_come_to_is_named(copied):
+    manifest = read_manifest(copied)
+    size, root = manifest.checkpoint.split(":")
+    other = f"{size}:{root[::-1]}"
+    beyond = TreeHead(int(size) + 1, bytes(32))
+    found = audited(copied, checkpoints=[TreeHead.parse(other), beyond])
+    assert [(each.field, each.stored, each.found) for each in found.differences] == [
+        ("checkpoint", other, manifest.checkpoint),
+        ("checkpoint", str(beyond), None),
+    ]
+
+    keep(copied, manifest, shards=manifest.shards, checkpoint=other)
+    (difference,) = audited(copied).differences
+    assert (difference.field, difference.stored) == ("checkpoint", other)
 
 
 # Bodies that are masked or left out, and erased

@@ -1,16 +1,18 @@
 """Audits an export: every shard by an engine, and what the shards add up to.
 
 manifest ─→ one task a shard ─→ engine ─→ ShardResult ┐
-                                          ShardResult ┴─→ Audit
+                                          ShardResult ┤
+records by position ─→ tree ─→ checkpoints ───────────┴─→ Audit
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
+from lifecycle.audit.checkpoint import Checkpoint
 from lifecycle.audit.columns.column_check import LinkSums
 from lifecycle.audit.columns.engine import Engine, Source, in_this_process
 from lifecycle.audit.columns.manifest import (
@@ -21,9 +23,11 @@ from lifecycle.audit.columns.manifest import (
     names_of,
     read_manifest,
 )
+from lifecycle.audit.columns.roots import heads
 from lifecycle.audit.columns.shard import FileFinding, ShardResult
 from lifecycle.audit.columns.writing import file_of
 from lifecycle.audit.difference import MOST_LISTED, Difference
+from lifecycle.audit.merkle import TreeHead
 from lifecycle.audit.range_replay import ChangedDefinition, Part
 from lifecycle.audit.replay import Progress
 from lifecycle.audit.stream_check import Links
@@ -69,18 +73,21 @@ def audit_columns(
     *,
     depth: Depth = Depth.BODIES,
     engine: Engine = in_this_process,
+    checkpoints: Iterable[Checkpoint | TreeHead] = (),
     progress: Progress | None = None,
 ) -> Audit:
     """Return all that differs between an export and what it should be, without the database.
 
     Every file is compared with the manifest; every header with its chain and with its columns;
-    every order is folded and compared with the exported view.
+    every order is folded and compared with the exported view; the tree over all records with
+    the checkpoint in the manifest, and with those given.
 
     Args:
         folder: where the export lies; other processes have to find it under the same name.
         providers: returns the installed ones; orders of others count as differences.
         depth: how much of the bodies is read.
         engine: what runs the tasks, one a shard.
+        checkpoints: of the log, kept elsewhere; the records that they cover must be these.
         progress: is told how many more records were audited.
 
     Raises:
@@ -95,13 +102,38 @@ def audit_columns(
         if progress is not None:
             progress(manifest.shards[result.number].records.rows)
     results.sort(key=lambda result: result.number)
-    return _added_up(folder, manifest, results, depth)
+    other = [] if any(result.files for result in results) else _other(folder, manifest, checkpoints)
+    return _added_up(folder, manifest, results, depth, other)
+
+
+def _other(
+    folder: Path, manifest: Manifest, checkpoints: Iterable[Checkpoint | TreeHead]
+) -> list[Difference]:
+    """Return each checkpoint that says another root than the records come to."""
+    held = [TreeHead.parse(manifest.checkpoint), *map(_head, checkpoints)]
+    made = heads(folder, manifest, [head.size for head in held])
+    found = {size: str(head) for size, head in made.items()}
+    return [
+        Difference("", "checkpoint", str(head), found.get(head.size))
+        for head in held
+        if found.get(head.size) != str(head)
+    ]
+
+
+def _head(checkpoint: Checkpoint | TreeHead) -> TreeHead:
+    return checkpoint.head if isinstance(checkpoint, Checkpoint) else checkpoint
 
 
 def _added_up(
-    folder: Path, manifest: Manifest, results: Sequence[ShardResult], depth: Depth
+    folder: Path,
+    manifest: Manifest,
+    results: Sequence[ShardResult],
+    depth: Depth,
+    other: Iterable[Difference],
 ) -> Audit:
     whole, links = Part(Links(0)), LinkSums()
+    for difference in other:
+        whole.differences.add(difference)
     files = [*_misplaced(folder, manifest)]
     for result in results:
         files += result.files
