@@ -74,7 +74,6 @@ def root_by(proof, hashed, index, size):
 def hash_in(line, text, exact="context_base64", raw=None):
     held = b64decode(line[exact]) if exact in line else line[text].encode() if text in line else raw
     return None if held is None else sha256(held).hexdigest()
-
 def checked(line, ends, raw=None):
     """Return a record's header and stream; the line, and the record before, are what it says."""
     says = json.loads(header := b64decode(line["header_base64"]))
@@ -147,4 +146,5 @@ if __name__ == "__main__":
         told, key = verify(written, asked.key, held)
     except Exception as wrong:
         sys.exit(f"NOT VERIFIED: {wrong}")
-    print(f"VERIFIED: {told}\nsigned with the key {key}")
+    own = "" if asked.key else "\nby the key in the file itself: compare it"
+    print(f"VERIFIED: {told}\nsigned with the key {key}{own}")

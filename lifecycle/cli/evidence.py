@@ -124,7 +124,8 @@ def verify_evidence(
             say(visible(fault), "red")
     else:
         say(f"{len(file['records'])} records: each stood in the log, and nothing was changed since")
-        for sentence in (*file["proves"], f"signed with the key {file['key']}"):
+        own = () if key else ("by the key in the file itself: compare it",)
+        for sentence in (*file["proves"], f"signed with the key {file['key']}", *own):
             say(visible(sentence))
         if (why := why_not_folded(file, known_providers())) is not None:
             say(f"what the records come to was not folded again: {why}")

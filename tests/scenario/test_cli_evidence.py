@@ -240,6 +240,11 @@ def test_another_key_than_the_one_that_is_trusted_is_refused(folder):
 
     assert verify(folder, "--key", file["key"]).code == 0
     assert verify(folder, "--key", other).code == 1
+    itself = "by the key in the file itself: compare it"
+    assert itself in verify(folder).out
+    assert itself in alone(folder, "e.json").stdout
+    assert itself not in verify(folder, "--key", file["key"]).out
+    assert itself not in alone(folder, "e.json", "--key", file["key"]).stdout
     assert alone(folder, "e.json", "--key", file["key"]).returncode == 0
     assert alone(folder, "e.json", "--key", other).returncode == 1
 
