@@ -20,10 +20,10 @@ _EXTEND: Final = (
 # Nothing is returned: a row that nobody fetches would keep SQLite at the state of that moment.
 _PUT: Final = _EXTEND.partition(" WHERE held.position")[0]
 _KEEP: Final = (
-    "INSERT INTO checkpoints AS held (size, note) VALUES (?, ?) "
-    "ON CONFLICT (size) DO UPDATE SET note = excluded.note WHERE held.note = ? "
+    "INSERT INTO checkpoints (note, size) VALUES (?, ?) ON CONFLICT (size) DO NOTHING "
     "RETURNING size"
 )
+_KEEP_INSTEAD: Final = "UPDATE checkpoints SET note = ? WHERE size = ? AND note = ? RETURNING size"
 
 
 class TableTree(TreeStore):
@@ -68,8 +68,9 @@ class TableTree(TreeStore):
         """Keep a checkpoint; False if that of its size is not the note `instead_of`, or none."""
         with self._database.writing() as transaction:
             self._database.make(TREE, transaction)
-            keep = self._database.spelled(_KEEP)
-            return transaction.cursor.execute(keep, (*signed, instead_of)).fetchone() is not None
+            keep = self._database.spelled(_KEEP if instead_of is None else _KEEP_INSTEAD)
+            values = (signed.note, signed.size, *([] if instead_of is None else [instead_of]))
+            return transaction.cursor.execute(keep, values).fetchone() is not None
 
     @retried
     def checkpoints(self, after: int, at_most: int) -> list[Signed]:
