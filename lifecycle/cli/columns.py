@@ -33,6 +33,30 @@ class EngineName(StrEnum):
     DASK = "dask"
 
 
+_Folder = Annotated[Path, typer.Argument(metavar="DIR", help="The export to audit.")]
+_Depth = Annotated[
+    Depth, typer.Option(help="How much of the bodies is read: none, the details, all again.")
+]
+_Workers = Annotated[
+    int,
+    typer.Option("--workers", min=0, metavar="N", help="Processes to use; 0 is one a processor."),
+]
+_Engine = Annotated[
+    EngineName, typer.Option(help="What runs the tasks: this machine, or a cluster.")
+]
+_Address = Annotated[
+    str | None, typer.Option(metavar="ADDRESS", help="Of the scheduler of the cluster.")
+]
+_Held = Annotated[
+    list[str] | None,
+    typer.Option("--checkpoint", metavar="CHECKPOINT", help="Of the log, kept elsewhere."),
+]
+_Trusted = Annotated[
+    str | None,
+    typer.Option("--key", metavar="KEY", help="The public key that must have signed it."),
+]
+
+
 def export_parquet(log: Log, folder: Path, bodies: Bodies) -> None:
     """Write all of a log as columns, and say what to keep."""
     from lifecycle.audit.columns.writing import export_columns  # noqa: PLC0415 - an extra
@@ -47,35 +71,14 @@ def export_parquet(log: Log, folder: Path, bodies: Bodies) -> None:
 
 
 def audit(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The export to audit.")],
+    folder: _Folder,
     *,
-    depth: Annotated[
-        Depth, typer.Option(help="How much of the bodies is read: none, the details, all again.")
-    ] = Depth.BODIES,
-    workers: Annotated[
-        int,
-        typer.Option(
-            "--workers", min=0, metavar="N", help="Processes to use; 0 is one a processor."
-        ),
-    ] = 0,
-    engine: Annotated[
-        EngineName, typer.Option(help="What runs the tasks: this machine, or a cluster.")
-    ] = EngineName.LOCAL,
-    address: Annotated[
-        str | None, typer.Option(metavar="ADDRESS", help="Of the scheduler of the cluster.")
-    ] = None,
-    checkpoint: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--checkpoint",
-            metavar="CHECKPOINT",
-            help="One of the log, or its file, kept elsewhere.",
-        ),
-    ] = None,
-    key: Annotated[
-        str | None,
-        typer.Option("--key", metavar="KEY", help="The public key that must have signed it."),
-    ] = None,
+    depth: _Depth = Depth.BODIES,
+    workers: _Workers = 0,
+    engine: _Engine = EngineName.LOCAL,
+    address: _Address = None,
+    checkpoint: _Held = None,
+    key: _Trusted = None,
     json: Json = False,
 ) -> None:
     """Check an export in Parquet: its files, chains, orders, views."""

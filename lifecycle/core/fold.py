@@ -248,8 +248,7 @@ class Folding:
         self._steps = []
         stage = first_stage(definition)
         for where, event in placed:
-            at = event.sequence if definition.numbered else event.occurred_at
-            taken = stage.steps[event.trigger, event.kind, at is not None, where[0]]
+            taken = self._step(stage, event, where[0])
             self._steps.append(taken)
             stage = taken.after
         self._collect(0, len(placed))

@@ -169,6 +169,7 @@ def read_everything(orders) -> None:
     assert orders.log.settings()
     assert orders.views.status().ok
     assert isinstance(log.feeds.positions(), list)
+    assert log.feeds.undelivered_of("xyz123456") == []
 
 
 def build_views(orders) -> None:
@@ -181,6 +182,7 @@ def build_views(orders) -> None:
     status = orders.views.status()
     assert status.ok
     assert orders.log.views.recent(status.live, FIRST, 1)
+    assert orders.log.views.count_by_status(status.live)
 
 
 def follow(orders) -> None:

@@ -272,6 +272,7 @@ class Handed:
     views: Any = None
     cipher: None = None
     gapless: bool = True
+    partitions: Sequence[Any] = ()
 
     def last_position(self) -> int:
         return len(self.records)
