@@ -33,8 +33,6 @@ SAMPLES = {
     "races": "--rounds 1 --processes 4 --events 400",
     "three_processes": "--orders 6 --control-orders 8 --kills 1",
     "million": "--events 3000",
-    "audit": "--events 2000",
-    "pages": "--orders 40000 --recorded 300",
     "hostile": "--mutations 40 --control-mutations 10",
     "frameworks": "--mutations 60 --control-mutations 60",
     "server_load": "--attack pipelined --seconds 1 --control-seconds 1",
@@ -42,6 +40,8 @@ SAMPLES = {
 }
 
 LONGER = {
+    "pages": "--orders 40000 --recorded 300",
+    "audit": "--events 2000",
     "dying_database": "--terminated 15 --stops 2 --replies 4 --writers 4 "
     "--control-terminated 25 --control-replies 10",
     "jetstream": "--rounds 3 --writers 4 --cuts 1 --replies 4",
