@@ -41,7 +41,7 @@ class HourTally:
         view, history = folding.view(), folding.history()
         late = late_events(history)
         for index, entry in enumerate(history):
-            self._counts[_hour_of(entry.received_at)].update(events=1, late=index in late)
+            self._counts[_hour_of(entry.received_at)].update(events=1, late=int(index in late))
         arrival = view.arrival
         self._counts[_hour_of(arrival.first_received_at)]["begun"] += 1
         self._counts[_hour_of(arrival.last_received_at)]["missing"] += len(view.missing)

@@ -61,7 +61,6 @@ CODE_LABELS: Final[Mapping[str, str]] = {
 FIRST_OF_A_KIND: Final = 10
 """How many items of each kind are listed where all kinds are."""
 
-_KIND: Final = attrgetter("kind")
 _HEADINGS: Final = ("kind", "provider", "order_id", "found", "since", "subject", "advice")
 
 
@@ -76,8 +75,8 @@ def attention_page(source: LogSource, asked: Mapping[str, str]) -> Page:
         raise InvalidArgumentError("kind", "one of " + ", ".join(KINDS))
     items = source.attention(include_reviewed=is_all)
     counts = Counter(item.kind for item in items if item.review is None)
-    listed = [item for item in items if kind in {"", item.kind}]
-    by_kind = [(each, sorted(found, key=_is_mild)) for each, found in groupby(listed, _KIND)]
+    listed = sorted((item for item in items if kind in {"", item.kind}), key=_urgency)
+    by_kind = [(each, [*found]) for each, found in groupby(listed, attrgetter("kind"))]
     shown = {
         "by_kind": by_kind,
         "first": MOST_OF_A_KIND if kind else FIRST_OF_A_KIND,
@@ -92,9 +91,11 @@ def attention_page(source: LogSource, asked: Mapping[str, str]) -> Page:
     return Page("attention.html", "Attention", shown, told, table, live="*")
 
 
-def _is_mild(item: AttentionItem) -> bool:
-    """Tell whether the provider does not contradict itself: what it does comes first."""
-    return item.kind == "anomaly" and "refused" not in item.found
+def _urgency(item: AttentionItem) -> tuple[int, bool, float]:
+    """Return a place by kind; then contradictions, then the newest, of what waits the oldest."""
+    since = 0.0 if item.since is None else item.since.timestamp()
+    is_mild = item.kind == "anomaly" and "refused" not in item.found
+    return KINDS.index(item.kind), is_mild, since if item.kind == "overdue" else -since
 
 
 def words(item: AttentionItem) -> str:

@@ -119,7 +119,7 @@ def orders_page(source: LogSource, asked: Mapping[str, str]) -> Page:
         InvalidArgumentError: the address has an unknown value.
     """
     now, providers = source.now, source.providers()
-    filters = Filters.of(asked, providers)
+    filters = Filters.of(asked, source.readable())
     orders = source.orders_of(filters.provider)
     definition = orders.provider.definition
     if filters.status and filters.status not in definition.states:
@@ -172,7 +172,7 @@ def _place(text: str) -> Heard:
     at, _, order_id = text.partition("~")
     if not text:
         return FIRST
-    if not at.lstrip("-").isdecimal() or len(at) > 20:
+    if not at.lstrip("-").isdecimal() or len(at) > 18:
         raise InvalidArgumentError("before", "the place that a page before this one told")
     return Heard(int(at), order_id)
 
