@@ -19,7 +19,7 @@ from lifecycle.errors import (
     PoisonedOrdersError,
     StoreUrlError,
 )
-from lifecycle.keys import Keys, give_keys, keys_beside, open_key_store
+from lifecycle.keys import Keys, check_keys_named, give_keys, keys_beside, open_key_store
 from lifecycle.log.contract import Guarded, Log, Setting
 from lifecycle.registry import chosen_provider, rules_of
 from lifecycle.service.attention import OVERDUE_AFTER, reviews_in, unreviewed_feeds
@@ -148,6 +148,7 @@ def open_log(
     The rules of `providers` are recorded with what is appended; telemetry looks at their orders.
     Without `needs_keys` an encrypted log is opened without keys too: headers can be read.
     """
+    check_keys_named(keys)
     log = _open_store(url, create=create, clock=clock or _now)
     try:
         give_keys(log, url, keys, create=create, needs_keys=needs_keys)

@@ -26,12 +26,22 @@ Keys = str | KeyStore | None
 """The keys of a log: the name of a store, or a store."""
 
 
+def check_keys_named(keys: Keys) -> None:
+    """Refuse what names no key store, before anything is opened or made for it.
+
+    Raises:
+        InvalidArgumentError: it is neither the name of a key store nor one.
+    """
+    if isinstance(keys, str):
+        _parts_of(keys)
+    elif not isinstance(keys, KeyStore | None):
+        raise InvalidArgumentError("keys", "the name of a key store, a KeyStore, or None")
+
+
 def give_keys(
     log: EventLog | PartitionedLog, url: str, keys: Keys, *, create: bool, needs_keys: bool
 ) -> None:
     """Have a log encrypt and decrypt, if that is how it is stored; finish what was being erased."""
-    if not isinstance(keys, str | KeyStore | None):
-        raise InvalidArgumentError("keys", "the name of a key store, a KeyStore, or None")
     from lifecycle.log.event_log import EventLog
 
     if not isinstance(log, EventLog) or not log.takes_keys:
@@ -72,10 +82,7 @@ def open_key_store(named: str, log: Any, *, create: bool) -> TableKeys:
     from lifecycle.log.master_key import MasterKey
     from lifecycle.log.stores.sql.keys import TableKeys
 
-    found = _KEYS.fullmatch(named)
-    if found is None:
-        expected = "file:NAME, file:NAME?master=FILE or database:?master=FILE"
-        raise InvalidArgumentError("keys", expected)
+    found = _parts_of(named)
     path = found["path"]
     master = MasterKey(found["only"] or found["master"] or f"{path}.master")
     if path is None:
@@ -91,6 +98,14 @@ def open_key_store(named: str, log: Any, *, create: bool) -> TableKeys:
     if create:
         store.create()
     return store
+
+
+def _parts_of(named: str) -> re.Match[str]:
+    found = _KEYS.fullmatch(named)
+    if found is None:
+        expected = "file:NAME, file:NAME?master=FILE or database:?master=FILE"
+        raise InvalidArgumentError("keys", expected)
+    return found
 
 
 def _database_of(log: Any) -> Any:

@@ -232,8 +232,9 @@ def test_a_plain_log_and_an_unknown_order_are_refused(url, tmp_path):
 )
 def test_a_name_of_no_key_store_is_refused_and_nothing_is_made(named, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(InvalidArgumentError, match="keys cannot be used"):
-        connect("memory:", keys=named)
+    for url in ("memory:", "sqlite:///orders.db"):
+        with pytest.raises(InvalidArgumentError, match="keys cannot be used"):
+            connect(url, keys=named)
     assert list(tmp_path.iterdir()) == []
 
 
