@@ -32,7 +32,7 @@ _NOTE: Final = (
 
 _LOOKS: Final[Mapping[str, str]] = {
     "entered": f'fillcolor="#dbeafe", color="{_BLUE}", fontcolor="#1e3a5f"',
-    "now": 'fillcolor="#ffedd5", color="#c2410c", fontcolor="#431407", penwidth=2.5',
+    "now": 'fillcolor="#ede9fe", color="#6d28d9", fontcolor="#2e1065", penwidth=2.5',
     "apart": f'fillcolor="#f6f8fa", color="{_GREY}", fontcolor="#64748b"',
 }
 _TAKEN: Final = f'color="{_BLUE}", fontcolor="{_BLUE}", penwidth=2'

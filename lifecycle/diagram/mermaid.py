@@ -32,7 +32,7 @@ _SPECIAL: Final = re.compile(r"[^\w .-]|(?<![^\W_])[_.-]|[_.-](?![^\W_])|^ | $")
 # Dark text on light boxes reads on a light and on a dark page alike.
 _CLASSES: Final[Mapping[str, str]] = {
     "entered": "fill:#dbeafe,stroke:#2563eb,color:#1e3a5f",
-    "now": "fill:#ffedd5,stroke:#c2410c,color:#431407,stroke-width:3px",
+    "now": "fill:#ede9fe,stroke:#6d28d9,color:#2e1065,stroke-width:3px",
     "apart": "fill:#f6f8fa,stroke:#c4ccd4,color:#7b8794",
 }
 

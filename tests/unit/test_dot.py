@@ -29,7 +29,7 @@ DRAWN = """\
         packed [fillcolor="#f6f8fa", color="#94a3b8", fontcolor="#64748b"];
         sent [fillcolor="#dbeafe", color="#2563eb", fontcolor="#1e3a5f"];
     }
-    lost [peripheries=2, fillcolor="#ffedd5", color="#c2410c", fontcolor="#431407", penwidth=2.5];
+    lost [peripheries=2, fillcolor="#ede9fe", color="#6d28d9", fontcolor="#2e1065", penwidth=2.5];
     Start -> placed [label=" 1 ", color="#2563eb", fontcolor="#2563eb", penwidth=2];
     placed -> packed [color="#94a3b8", fontcolor="#64748b"];
     placed -> sent [label=" 2 (skipped ahead) ", color="#2563eb", fontcolor="#2563eb", penwidth=2, style=dashed];

@@ -55,7 +55,7 @@ stateDiagram-v2
     lost --> [*]
     classDef entered fill:#dbeafe,stroke:#2563eb,color:#1e3a5f
     class placed,sent entered
-    classDef now fill:#ffedd5,stroke:#c2410c,color:#431407,stroke-width:3px
+    classDef now fill:#ede9fe,stroke:#6d28d9,color:#2e1065,stroke-width:3px
     class lost now
     classDef apart fill:#f6f8fa,stroke:#c4ccd4,color:#7b8794
     class packed apart
