@@ -21,7 +21,7 @@ from workload import Callback, arrivals
 
 from lifecycle import connect
 from lifecycle.audit.checkpoint import take
-from lifecycle.audit.note import PrivateKey
+from lifecycle.audit.signed_note import PrivateKey
 
 PAUSE: Final = 0.2
 KEY: Final = PrivateKey("benchmark", bytes(32))

@@ -27,7 +27,7 @@ from typing import Any, Final
 import uvicorn
 
 from lifecycle import OrderChange, connect
-from lifecycle.audit.note import PrivateKey
+from lifecycle.audit.signed_note import PrivateKey
 from lifecycle.providers.instacart import sample_orders
 from lifecycle.service.orders import Orders
 from lifecycle.web import Pages

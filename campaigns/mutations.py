@@ -45,7 +45,15 @@ _FOLD: Final = ("fold", "summary", "verdict", "awaiting", "reason", "view", "def
 _EVENT: Final = ("event", "identity", "instant")
 _READING: Final = ("details", "exchange_reader", "response")
 _INSTACART: Final = ("bodies", "definition", "details", "reader", "words")
-_LINT: Final = ("alphabet", "certificate", "dead", "graph", "known_bad", "lint_rules", "sketch")
+_LINT: Final = (
+    "alphabet",
+    "certificate",
+    "dead_moves",
+    "graph",
+    "known_bad",
+    "lint_rules",
+    "sketch",
+)
 _PROOF: Final = sorted(path.stem for path in (ROOT / "lifecycle" / "proof").glob("[!_]*.py"))
 
 _FOLD_TESTS: Final = (

@@ -25,7 +25,7 @@ from campaigns.five_orders import CANCELED, CONTRADICTING, ERASED, LATE, STUCK, 
 from campaigns.pages import fill
 from lifecycle import connect
 from lifecycle.audit.checkpoint import take
-from lifecycle.audit.note import PrivateKey
+from lifecycle.audit.signed_note import PrivateKey
 from lifecycle.service.orders import Orders
 from lifecycle.web import Pages
 from tests import chromium

@@ -21,7 +21,7 @@ import psycopg
 
 from lifecycle.audit.checkpoint import Checkpoint, take
 from lifecycle.audit.export import export_whole
-from lifecycle.audit.note import Note, PrivateKey
+from lifecycle.audit.signed_note import Note, PrivateKey
 from lifecycle.audit.verify import Verification, verify
 from lifecycle.core.event import Redriven, Reviewed
 from lifecycle.errors import StoredFormatError

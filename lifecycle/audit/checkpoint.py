@@ -20,7 +20,7 @@ from types import MappingProxyType
 from typing import Any, Final, NamedTuple, Self
 
 from lifecycle.audit.merkle import HASH_BYTES, TreeHead, is_extension
-from lifecycle.audit.note import Note, PrivateKey, Signature
+from lifecycle.audit.signed_note import Note, PrivateKey, Signature
 from lifecycle.audit.tree import LogTree
 from lifecycle.core.instant import format_instant, parse_instant
 from lifecycle.core.strict_json import canonical

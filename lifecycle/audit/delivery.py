@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
-from lifecycle.audit.note import Note, Signature, read_signatures
+from lifecycle.audit.signed_note import Note, Signature, read_signatures
 from lifecycle.audit.tree import LogTree
 
 SECONDS: Final = 60.0

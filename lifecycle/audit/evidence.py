@@ -24,7 +24,7 @@ from lifecycle.audit.explain import explain_order
 from lifecycle.audit.export import line_of
 from lifecycle.audit.masking import masked
 from lifecycle.audit.merkle import Frontier, Nodes, head_of, inclusion, leaf_hash
-from lifecycle.audit.note import Note, PrivateKey
+from lifecycle.audit.signed_note import Note, PrivateKey
 from lifecycle.audit.stream_check import Chain, Links, rederived
 from lifecycle.audit.tree import LogTree, leaf_of
 from lifecycle.core.definition import NoDetails

@@ -22,7 +22,7 @@ from lifecycle.audit.evidence import (
 )
 from lifecycle.audit.export import line_of
 from lifecycle.audit.merkle import TreeHead, is_included, leaf_hash
-from lifecycle.audit.note import Note, PublicKey
+from lifecycle.audit.signed_note import Note, PublicKey
 from lifecycle.audit.stream_check import Chain, Links, check
 from lifecycle.core.event import Rules, stream_of
 from lifecycle.core.provider import Provider

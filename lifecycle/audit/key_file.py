@@ -9,7 +9,7 @@ from pathlib import Path
 from secrets import token_bytes
 from typing import Final
 
-from lifecycle.audit.note import PrivateKey
+from lifecycle.audit.signed_note import PrivateKey
 from lifecycle.log.private_file import part_of, sync_folder
 
 _SEED_BYTES: Final = 32

@@ -13,7 +13,7 @@ import typer
 from lifecycle.audit.checkpoint import Checkpoint
 from lifecycle.audit.evidence import Bodies, make_evidence
 from lifecycle.audit.evidence_check import check_evidence, why_not_folded
-from lifecycle.audit.note import Note, PrivateKey, PublicKey
+from lifecycle.audit.signed_note import Note, PrivateKey, PublicKey
 from lifecycle.cli.checkpoint import (
     KeyFile,
     check_continued,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from lifecycle.audit.note import PrivateKey
+from lifecycle.audit.signed_note import PrivateKey
 from lifecycle.cli.failure import Refusal, unusable
 from lifecycle.errors import InvalidArgumentError, MissingExtraError
 

@@ -27,7 +27,7 @@ from lifecycle.http.client import Answer
 from lifecycle.http.client.calls import kept_arguments, shown_arguments
 from lifecycle.http.client.retries import retry_after
 from lifecycle.http.flow import Flow, folded
-from lifecycle.http.order_pass import (
+from lifecycle.http.pass_over_orders import (
     call,
     check_at_once,
     check_span,

@@ -33,7 +33,7 @@ from lifecycle.http.create_order.outcome import (
 )
 from lifecycle.http.create_order.port import CreatingClient
 from lifecycle.http.flow import Flow
-from lifecycle.http.order_pass import (
+from lifecycle.http.pass_over_orders import (
     call,
     check_at_once,
     check_span,

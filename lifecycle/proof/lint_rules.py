@@ -29,7 +29,7 @@ from typing import Any, Final, NamedTuple
 
 from lifecycle.core.definition import Definition, Written
 from lifecycle.core.event import EXCHANGE_NAMES
-from lifecycle.proof.dead import dead_moves
+from lifecycle.proof.dead_moves import dead_moves
 from lifecycle.proof.graph import Graph, Words, must_pass, retreats
 from lifecycle.proof.sketch import Row, Sketch, sketch
 

@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from lifecycle.audit.evidence import evidence_now
 from lifecycle.audit.evidence_check import check_evidence
-from lifecycle.audit.note import PrivateKey
+from lifecycle.audit.signed_note import PrivateKey
 from lifecycle.core.definition import Definition
 from lifecycle.diagram.picture import ORDER_PICTURES, draw_history, draw_stats
 from lifecycle.errors import InvalidArgumentError

@@ -22,7 +22,7 @@ from starlette.responses import RedirectResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from lifecycle.audit.note import PrivateKey
+from lifecycle.audit.signed_note import PrivateKey
 from lifecycle.diagram.picture import draw_definition
 from lifecycle.errors import InvalidArgumentError
 from lifecycle.http.receiver import Head, Refusal

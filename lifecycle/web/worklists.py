@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Any, Final
 
 from lifecycle.audit.checkpoint import Checkpoint
-from lifecycle.audit.note import Note
+from lifecycle.audit.signed_note import Note
 from lifecycle.errors import InvalidArgumentError
 from lifecycle.log.feed_store import Delivery
 from lifecycle.log.tree_store import Signed

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 from lifecycle.audit.checkpoint import Checkpoint, Contradiction, is_continued, take
-from lifecycle.audit.note import Note
+from lifecycle.audit.signed_note import Note
 from lifecycle.audit.tree import LogTree
 from lifecycle.audit.verify import verify
 from lifecycle.log.feed_store import Delivery

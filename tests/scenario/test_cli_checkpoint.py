@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from lifecycle.audit.checkpoint import Checkpoint, add_signatures, take
 from lifecycle.audit.merkle import is_extension
-from lifecycle.audit.note import Note, PrivateKey, PublicKey, Signature
+from lifecycle.audit.signed_note import Note, PrivateKey, PublicKey, Signature
 from lifecycle.composition import open_log
 from lifecycle.log.tree_store import Signed
 from tests.polling import wait_until

@@ -18,8 +18,8 @@ from lifecycle import (
 from lifecycle.audit.checkpoint import take
 from lifecycle.audit.evidence import make_evidence
 from lifecycle.audit.export import export, export_whole
-from lifecycle.audit.note import PrivateKey
 from lifecycle.audit.replay import replay
+from lifecycle.audit.signed_note import PrivateKey
 from lifecycle.audit.verify import verify
 from lifecycle.log.append_queue import ThreadBatch
 from lifecycle.log.codec import decode, prepare_for_encryption

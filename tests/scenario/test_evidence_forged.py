@@ -20,7 +20,7 @@ from lifecycle.audit.checkpoint import Checkpoint, take
 from lifecycle.audit.evidence import Bodies, make_evidence, seal_text
 from lifecycle.audit.evidence_check import check_evidence
 from lifecycle.audit.export import export_whole
-from lifecycle.audit.note import Note, PrivateKey
+from lifecycle.audit.signed_note import Note, PrivateKey
 from lifecycle.errors import InvalidArgumentError
 from lifecycle.registry import known_providers
 from tests.insider import KEY, standalone

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from lifecycle.audit.checkpoint import Checkpoint
 from lifecycle.audit.merkle import TreeHead
-from lifecycle.audit.note import Note, PrivateKey, PublicKey, Signature, read_signatures
+from lifecycle.audit.signed_note import Note, PrivateKey, PublicKey, Signature, read_signatures
 from lifecycle.errors import InvalidArgumentError
 
 SEED = bytes(range(32))

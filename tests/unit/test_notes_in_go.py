@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from lifecycle.audit.checkpoint import Checkpoint, take
-from lifecycle.audit.note import Note, PrivateKey
+from lifecycle.audit.signed_note import Note, PrivateKey
 from lifecycle.audit.tree import LogTree, leaf_of
 from lifecycle.log.stores.memory.log import MemoryLog
 from tests.contract.entries import event

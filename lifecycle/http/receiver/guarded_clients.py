@@ -8,7 +8,7 @@ from typing import Final
 
 from lifecycle.http.receiver.clients import Candidates, Clients, Secrets
 from lifecycle.http.receiver.gate import Refusal
-from lifecycle.http.receiver.guesses import Guesses, source_of
+from lifecycle.http.receiver.guess_limit import Guesses, source_of
 from lifecycle.http.receiver.message import Head, Response, as_json
 
 _TOO_MANY: Final = "too many wrong secrets"
