@@ -68,8 +68,8 @@ PROVIDER_FAULT: Final = "provider_fault"
 
 _TOO_BIG: Final = NoReading("too_big", f"the body is larger than {MAX_BODY_BYTES} bytes")
 _NOT_AN_OBJECT: Final = NoReading("not_an_object", "the body is JSON, but no object")
-_NO_ORDER: Final = NoReading("no_order", "neither the line nor the body names an order")
-_MISMATCH: Final = NoReading("order_mismatch", "the body names another order than the line")
+_NO_ORDER: Final = NoReading("no_order", "neither the caller nor the body names an order")
+_MISMATCH: Final = NoReading("order_mismatch", "the body names another order than the caller")
 _BAD_ORDER_ID: Final = NoReading(
     "bad_order_id", "the order id is not a text of 1 to 255 bytes without control characters"
 )

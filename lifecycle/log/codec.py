@@ -5,7 +5,7 @@
 The header is JSON in UTF-8. `sha256` is the hash of the body, `previous` the hash of the
 preceding header in the stream, `after` names the preceding record in the whole log, `check`
 is a CRC-32 of the header. So a stream's hash chain can be verified without its bodies, which
-may be encrypted. Field by field: docs/reference/stored-format.md.
+may be encrypted. Field by field: docs/contributors/stored-format.md.
 """
 
 from __future__ import annotations

@@ -143,7 +143,7 @@ class AsyncOrders(Writes[Awaitable[AsyncReceipt]], ErasesAsync):
         received_at: datetime | None = None,
         context: Context = None,
     ) -> Sent[Awaitable[AsyncReceipt]]:
-        """Return a create request that is stored durably; as `Orders.begin_request`."""
+        """Return a durable create request, a `Sent` whose calls are awaited."""
         while True:
             event, version = await asyncio.to_thread(
                 self._service.next_request, order_id, body, received_at, context
@@ -158,7 +158,7 @@ class AsyncOrders(Writes[Awaitable[AsyncReceipt]], ErasesAsync):
     async def begin_operation(
         self, order_id: str | int, operation: str, body: Body = None, **kept: Unpack[Kept]
     ) -> SentOperation[Awaitable[AsyncReceipt]]:
-        """Return the request of an operation, stored durably; as `Orders.begin_operation`."""
+        """Return an operation's durable request, a `SentOperation` whose calls are awaited."""
         choose = partial(self._service.next_operation, order_id, operation, body, **kept)
         while True:
             event, version = await asyncio.to_thread(choose)

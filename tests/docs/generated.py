@@ -78,7 +78,7 @@ from lifecycle.providers.instacart.details import FulfillmentDetails, OrderDetai
 from lifecycle.providers.instacart.simulated_scenarios import SCENARIOS
 from lifecycle.providers.instacart.simulator import Settings
 from lifecycle.registry import known_providers, part_of
-from lifecycle.simulator import Attempt, OrderTruth, PastEvent, SentCallback, bodies, stepped
+from lifecycle.simulator import bodies, stepped
 from lifecycle.simulator import recordings as simulated_recordings
 from tests.docs.cookbook import stories
 from tests.docs.fences import blocks_of
@@ -185,20 +185,20 @@ def ways_of(provider: str) -> Callable[[], str]:
     return ways
 
 
+def error_tree() -> str:
+    """Return the tree of exceptions, as its module draws it."""
+    return "```text\n" + (errors.__doc__ or "").split("\n\n")[1] + "\n```"
+
+
 def all_errors() -> str:
-    """Return every exception: the tree as its module draws it, and a table."""
-    tree = (errors.__doc__ or "").split("\n\n")[1]
+    """Return every exception: what it means, and what it carries."""
     classes = [
         value
         for value in vars(errors).values()
         if inspect.isclass(value) and issubclass(value, errors.LifecycleError)
     ]
-    rows = (
-        (f"`{cls.__name__}`", first_line(cls), code(carried_by(cls)))
-        for cls in classes
-        if cls.__init__ is not Exception.__init__
-    )
-    return f"```text\n{tree}\n```\n\n" + table(("exception", "it means", "it carries"), rows)
+    rows = ((f"`{cls.__name__}`", first_line(cls), code(carried_by(cls))) for cls in classes)
+    return table(("exception", "it means", "it carries"), rows)
 
 
 def carried_by(cls: type) -> list[str]:
@@ -223,12 +223,14 @@ def api() -> str:
             "name", {n: v for n, v in classes.items() if n not in raised} | dict.fromkeys(others)
         ),
         "## Exceptions",
-        "Facts about each stand under [Errors](errors.md).",
-        names_table("exception", raised),
+        "Their tree stands under [Errors](errors.md).",
+        all_errors(),
     ]
     for name in sorted(classes.keys() - raised.keys(), key=str.lower):
         if attributes := described(classes[name]):
             parts += [f"## {name}", attributes]
+    for model in (Milestone, Arrivals):
+        parts += [f"## {model.__name__}", printed_fields(model)]
     parts += [
         "## Drawing and proving",
         functions_table(
@@ -250,6 +252,7 @@ def api() -> str:
         parts += [f"## {module.__name__}", module_table(module)]
     for module in (receiver, receiver_django, simulators, request, client, simulator, recordings):
         parts += [f"## {module.__name__}", module_table(module)]
+        parts += [simulator_settings()] if module is simulator else []
     return "\n\n".join(parts)
 
 
@@ -264,6 +267,7 @@ def module_table(module: ModuleType) -> str:
             told = documented(value)
             said = "" if told or not fields else f" Fields: {fields}."
             rows.append((f"`{name}{call}`", first_line(value) + said))
+            told = [(row[0], row[1] + with_default(value, row[0])) for row in told]
             rows += [(f"`{name}.{row[0][1:]}", row[1]) for row in told + methods_of(value)]
         elif inspect.isfunction(value):
             rows.append((f"`{name}{parameters(value)}`", first_line(value)))
@@ -294,6 +298,8 @@ def meant_by(value: object) -> list[str]:
 def described(cls: type) -> str:
     """Return the fields and methods of a class, nothing where it has none."""
     fields, told, methods = fields_of(cls), documented(cls), methods_of(cls)
+    if cls in PRINTED:
+        return printed_fields(cls)
     rows = told + [row for row in methods if row[0] not in {name for name, _ in told}]
     said = [f"Fields: {fields}."] if fields and not told else []
     said += [table(("call or attribute", "what you get"), rows)] if rows else []
@@ -408,15 +414,6 @@ def simulator_settings() -> str:
     return table(("setting", "default", "what it says"), rows)
 
 
-def truth() -> str:
-    """Return what the simulated provider tells about an order and its callbacks."""
-    rows = (
-        (f"`{model.__name__}`", code(model.model_fields), first_line(model))
-        for model in (OrderTruth, PastEvent, SentCallback, Attempt)
-    )
-    return table(("value", "fields", "what it is"), rows)
-
-
 def mutations() -> str:
     """Return how many mutants each module's tests killed, and every survivor with its reason."""
     kept = json.loads((ROOT / "campaigns" / "survivors.json").read_text(encoding="utf-8"))
@@ -468,32 +465,33 @@ def documented(cls: type) -> list[tuple[str, str]]:
     return [(f"`{name}`", re.sub(r"\s+", " ", says).rstrip(".") + ".") for name, says in entries]
 
 
-def limits(cls: type) -> str:
-    """Return the limits that a class holds: each with its default, and what it is."""
-    defaults = {f"`{each.name}`": each.default for each in dataclasses.fields(cls)}
-    rows = ((name, sized(name, defaults[name]), says) for name, says in documented(cls))
-    return table(("limit", "default", "what it is"), rows)
+def with_default(cls: type, name: str) -> str:
+    """Return what an attribute of some limits is by default, as a sentence; of another nothing."""
+    if not cls.__name__.endswith("Limits"):
+        return ""
+    (default,) = (each.default for each in dataclasses.fields(cls) if f"`{each.name}`" == name)
+    return f" Default: {sized(name, default)}."
 
 
 def sized(name: str, default: object) -> str:
     """Return a default for people: bytes in KiB or MiB."""
     if not isinstance(default, int) or "bytes" not in name:
-        return "-" if default is None else f"{default:g}"
+        return "none" if default is None else f"{default:g}"
     return f"{default >> 20} MiB" if default >= 1 << 20 else f"{default >> 10} KiB"
 
 
-def fields(*models: type[BaseModel]) -> Callable[[], str]:
-    """Return what writes the fields of models: their names as printed, types and meanings."""
+def printed_fields(*models: type[BaseModel]) -> str:
+    """Return the fields of models: their names, types as printed, and meanings."""
 
     def rows() -> Iterable[tuple[str, str, str]]:
         for model in models:
             printed = model.model_json_schema()["properties"] | {"digest": {"type": "string"}}
             for name, says in documented(model):
                 bare = name.strip("`").rstrip("_")
-                if bare != "details":  # it is printed at the top level
-                    yield f"`{bare}`", typed(printed[bare]), says
+                kind = "object" if bare == "details" else typed(printed[bare])
+                yield name, kind, says
 
-    return lambda: table(("field", "type", "meaning"), rows())
+    return table(("field", "type", "meaning"), rows())
 
 
 def typed(schema: Mapping[str, Any]) -> str:
@@ -505,6 +503,11 @@ def typed(schema: Mapping[str, Any]) -> str:
     return "string" if "enum" in schema else str(schema.get("type", "object"))
 
 
+PRINTED: tuple[type[BaseModel], ...] = (
+    *(OrderView, OrderError, Step, Milestone, Anomaly, Arrivals, HistoryEntry),
+)
+"""What `show` and `history` print: the page tells the type of each field."""
+
 PARTS: dict[str, Callable[[], str]] = {
     "definition": definition_of("instacart"),
     "doordash_drive": definition_of("doordash_drive"),
@@ -512,22 +515,12 @@ PARTS: dict[str, Callable[[], str]] = {
     "uber_direct": definition_of("uber_direct"),
     "uber_direct_ways": ways_of("uber_direct"),
     "lattice": lattice,
-    "view": fields(OrderView),
-    "view_details": fields(OrderDetails, FulfillmentDetails),
-    "view_errors": fields(OrderError),
-    "view_steps": fields(Step, Milestone),
-    "view_anomalies": fields(Anomaly),
-    "view_arrival": fields(Arrivals),
-    "history": fields(HistoryEntry),
-    "receiver_limits": partial(limits, receiver.ReceiverLimits),
-    "server_limits": partial(limits, server.ServerLimits),
-    "errors": all_errors,
+    "view_details": partial(printed_fields, OrderDetails, FulfillmentDetails),
+    "errors": error_tree,
     "api": api,
     "decisions": decisions,
     "costs": costs,
     "scenarios": scenarios,
-    "simulator_settings": simulator_settings,
-    "truth": truth,
     "mutations": mutations,
     "skeleton_reader": partial(skeleton, "__init__.py"),
 }

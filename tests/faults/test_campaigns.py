@@ -1,7 +1,7 @@
 """The campaigns, each as the command that it is, on a small sample; and what they stand on.
 
 A campaign exits with 0 only if its subject showed nothing and its control, which is broken
-on purpose, was caught. `docs/explanation/reliability.md` has the figures of the real sizes.
+on purpose, was caught. `docs/contributors/campaigns.md` has the figures of the real sizes.
 """
 
 from __future__ import annotations

@@ -48,7 +48,7 @@ def sha256(text):
 
 
 def vectors():
-    page = (ROOT / "docs" / "reference" / "canonical-json.md").read_text()
+    page = (ROOT / "docs" / "contributors" / "canonical-json.md").read_text()
     block = [block for block in blocks_of(page) if block.language == "jsonl"][1]
     return [json.loads(line) for line in block.text.splitlines()]
 

@@ -396,8 +396,8 @@ def test_the_first_reason_that_fits_counts():
         (b"x" * (MAX_BODY_BYTES + 1), None, "the body is larger than 1048576 bytes"),
         (b"[]", None, "the body is JSON, but no object"),
         (b"{}", None, "the body says no event name or status, or too long a one"),
-        (b'{"status":"x"}', None, "neither the line nor the body names an order"),
-        (flat(), "order-2", "the body names another order than the line"),
+        (b'{"status":"x"}', None, "neither the caller nor the body names an order"),
+        (flat(), "order-2", "the body names another order than the caller"),
         *(
             (
                 flat(id="\n"),

@@ -329,7 +329,7 @@ def test_only_numbers_beyond_a_double_are_refused_for_their_range(body, is_in_ra
 
 
 def vectors():
-    page = (ROOT / "docs" / "reference" / "canonical-json.md").read_text()
+    page = (ROOT / "docs" / "contributors" / "canonical-json.md").read_text()
     block = next(block for block in blocks_of(page) if block.language == "jsonl")
     return [json.loads(line) for line in block.text.splitlines()]
 
