@@ -152,7 +152,6 @@ def definition(shown: Definition, provider: str) -> str:
             for rank, state in enumerate(shown.states)
         ),
     )
-    names = "\n".join(f"- `{name}`" for name in sorted(shown.informational))
     return "\n\n".join(
         (
             "## The picture",
@@ -160,11 +159,8 @@ def definition(shown: Definition, provider: str) -> str:
             "## States and moves",
             states,
             "## Informational names",
-            "They never change the state, and are legal after a terminal state.",
-            names,
-            "## Fingerprint",
-            "It names this very definition in every view, and changes with anything above:",
-            f"`{shown.fingerprint}`",
+            f"They are legal after a terminal state: {code(sorted(shown.informational))}.",
+            f"The fingerprint of this very definition, in every view: `{shown.fingerprint}`",
         )
     )
 

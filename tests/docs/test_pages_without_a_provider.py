@@ -19,7 +19,6 @@ TALKING: Final = {
     "correct-and-resubmit": [('orders = connect("', 'post = post_to_trouble\norders = connect("')],
     "create-orders-over-http": [
         ("Client(base_url,", "Client(trouble, tries=1,"),
-        ('nobody = "http://127.0.0.1:9"', "nobody = trouble"),
     ],
     "recover-a-lost-callback": [("Client(provider.url,", "Client(trouble, tries=1,")],
     "try-it-against-a-simulated-provider": [("Client(provider.url,", "Client(trouble, tries=1,")],
