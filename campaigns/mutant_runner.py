@@ -49,6 +49,9 @@ CPU_SECONDS: Final = 30
 _MEMORY: Final = 4 << 30
 # A mutant's tests take at most so long together: that is what the limit above is held against.
 _BUDGET: Final = 8.0
+# A function with more cases than these meets a mutant with every third of them.
+_CASES: Final = 24
+_PARTS: Final = 3
 _PLUGINS_LOADED_FIRST: Final = (
     *(
         "eventsourcing.sqlite",
@@ -164,7 +167,7 @@ class _Session:
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         """Try the mutants."""
         self.early.stop()
-        self._items = {item.nodeid: item for item in session.items}
+        self._items = {item.nodeid: item for item in _thinned(session.items)}
         ran = coverage(self._items, self._work.suite)
         gc.unfreeze()  # the tests freeze what was collected, and functions would not be found
         self._functions = _functions(self._work.suite.about)
@@ -213,6 +216,15 @@ class _Session:
         """Move the test that killed to the front: it likely kills the next mutant too."""
         if killer:
             killers[:] = [killer, *(test for test in killers if test != killer)]
+
+
+def _thinned(items: Iterable[pytest.Item]) -> Iterator[pytest.Item]:
+    """Yield the tests, but of a function with many cases a part, of the next another part."""
+    by_function: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        by_function.setdefault(item.nodeid.partition("[")[0], []).append(item)
+    for number, cases in enumerate(by_function.values()):
+        yield from cases if len(cases) <= _CASES else cases[number % _PARTS :: _PARTS]
 
 
 def _blinded(items: list[pytest.Item]) -> list[pytest.Item]:

@@ -62,6 +62,7 @@ _FOLD_TESTS: Final = (
     *_tests("scenario", "personal_data"),
 )
 _RECOGNIZING_TESTS: Final = (
+    *_tests("unit", "recognizer", "checked_readings", "exchange_reader", "provider_port"),
     *_tests("unit", "recognizing_callbacks", "recognizing_exchanges", "identity"),
     *_tests("unit", "fold_and_oracle", "view"),
 )
