@@ -73,6 +73,7 @@ from lifecycle.providers.instacart import (
     sample_orders,
     simulator,
 )
+from lifecycle.providers.instacart import details as instacart_details
 from lifecycle.providers.instacart.definition import LAST_MILE
 from lifecycle.providers.instacart.details import FulfillmentDetails, OrderDetails
 from lifecycle.providers.instacart.simulated_scenarios import SCENARIOS
@@ -219,7 +220,8 @@ def api() -> str:
             "name", {n: v for n, v in classes.items() if n not in raised} | dict.fromkeys(others)
         ),
         "## Exceptions",
-        "Their tree stands under [Errors](errors.md).",
+        "When they are raised, and what to do: [Errors](errors.md).",
+        error_tree(),
         all_errors(),
     ]
     for name in sorted(classes.keys() - raised.keys(), key=str.lower):
@@ -248,7 +250,8 @@ def api() -> str:
         parts += [f"## {module.__name__}", module_table(module)]
     for module in (receiver, receiver_django, simulators, request, client, simulator, recordings):
         parts += [f"## {module.__name__}", module_table(module)]
-        parts += [simulator_settings()] if module is simulator else []
+        parts += [simulator_settings(), scenarios()] if module is simulator else []
+    parts += [f"## {instacart_details.__name__}", printed_fields(OrderDetails, FulfillmentDetails)]
     return "\n\n".join(parts)
 
 
@@ -511,12 +514,9 @@ PARTS: dict[str, Callable[[], str]] = {
     "uber_direct": definition_of("uber_direct"),
     "uber_direct_ways": ways_of("uber_direct"),
     "lattice": lattice,
-    "view_details": partial(printed_fields, OrderDetails, FulfillmentDetails),
-    "errors": error_tree,
     "api": api,
     "decisions": decisions,
     "costs": costs,
-    "scenarios": scenarios,
     "mutations": mutations,
     "skeleton_reader": partial(skeleton, "__init__.py"),
 }

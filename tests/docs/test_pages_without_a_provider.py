@@ -17,11 +17,8 @@ from tests.http.scripted import Reply, Scripted, answer, drop
 # What stands there of the provider, and what takes its place.
 TALKING: Final = {
     "correct-and-resubmit": [('orders = connect("', 'post = post_to_trouble\norders = connect("')],
-    "create-orders-over-http": [
-        ("Client(base_url,", "Client(trouble, tries=1,"),
-    ],
+    "create-orders-over-http": [("Client(provider.url,", "Client(trouble, tries=1,")],
     "recover-a-lost-callback": [("Client(provider.url,", "Client(trouble, tries=1,")],
-    "try-it-against-a-simulated-provider": [("Client(provider.url,", "Client(trouble, tries=1,")],
 }
 WORDLESS: Final = answer(400, {"error": {}, "meta": {}})
 TROUBLES: Final[dict[str, Callable[[Scripted], object]]] = {
