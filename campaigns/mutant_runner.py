@@ -50,7 +50,7 @@ _MEMORY: Final = 4 << 30
 # A mutant's tests take at most so long together: that is what the limit above is held against.
 _BUDGET: Final = 8.0
 # A function with more cases than these meets a mutant with every third of them.
-_CASES: Final = 24
+_CASES: Final = 72
 _PARTS: Final = 3
 _PLUGINS_LOADED_FIRST: Final = (
     *(

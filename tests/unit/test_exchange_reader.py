@@ -22,11 +22,19 @@ from lifecycle.providers.doordash_drive import PROVIDER as DOORDASH_DRIVE
 AT = datetime(2026, 5, 1, tzinfo=UTC)
 DEFINITION: Definition = DOORDASH_DRIVE.definition
 SHOWN = DEFINITION.states[DEFINITION.birth_rank + 1]
-FAULTS = fault_in("error.message", code="error.code", key="error.field")
+
+
+def faults_in(body):
+    return fault_in("error.message", code="error.code", key="error.field")(body)
 
 
 def reader(**fields):
-    said = {"order_id": "task.id", "status": "task.state", "rejected": "refused", "faults": FAULTS}
+    said = {
+        "order_id": "task.id",
+        "status": "task.state",
+        "rejected": "refused",
+        "faults": faults_in,
+    }
     return ExchangeReader(DEFINITION, **said | fields)
 
 
@@ -86,20 +94,22 @@ def test_leaves_are_read_where_they_stand_if_they_are_of_their_type():
         "notes": "here"
     }
     assert read_leaves(leaves_of(Task), {"a.b": "x"}) == {}
-    with pytest.raises(InvalidArgumentError):
+    with pytest.raises(
+        InvalidArgumentError, match="^paths cannot be used; expected fields of Task that are"
+    ):
         leaves_of(Task, absent="x")
 
 
 def test_the_one_error_of_a_body_is_read_by_its_paths():
-    assert FAULTS(ERROR) == (FAULT,)
-    assert FAULTS({"error": {"message": "why", "code": "E1"}}) == (Fault("why", "E1"),)
+    assert faults_in(ERROR) == (FAULT,)
+    assert faults_in({"error": {"message": "why", "code": "E1"}}) == (Fault("why", "E1"),)
     assert fault_in("why")({"why": "so", "code": 1, "key": "k"}) == (Fault("so"),)
     assert fault_in("why", key="key")({"why": "so", "code": 1, "key": "k"}) == (
         Fault("so", None, "k"),
     )
     assert fault_in("why", code="code")({"why": "so", "code": 1, "key": "k"}) == (Fault("so", "1"),)
     for body in ({}, {"error": {}}, {"error": {"message": 7}}, {"error": "no"}):
-        assert FAULTS(body) == ()
+        assert faults_in(body) == ()
 
 
 def test_of_a_request_only_whose_it_is_counts():
@@ -165,6 +175,7 @@ def test_a_poll_shows_a_state_or_has_failed():
 
 def test_links_are_those_of_the_field_or_of_the_function():
     assert read("poll", ORDER).links == ()
+    assert read("poll", {"task": {"id": "o-1"}, "ref": "d-1"}, links="ref").links == ()
     assert read("poll", ORDER | {"ref": 17}, links="ref").links == ("17",)
     assert read("poll", ORDER | {"ref": None}, links="ref").links == ()
     assert read("poll", ORDER, links="absent").links == ()

@@ -154,8 +154,13 @@ def test_a_name_that_only_we_give_names_no_state_in_a_callback():
 
 
 REFUSALS = [
-    (WHOLE.replace(order_id=None), {}, "no_order", "neither the line nor the body names an order"),
-    (WHOLE, {"order_id": "o-2"}, "order_mismatch", "the body names another order than the line"),
+    (
+        WHOLE.replace(order_id=None),
+        {},
+        "no_order",
+        "neither the caller nor the body names an order",
+    ),
+    (WHOLE, {"order_id": "o-2"}, "order_mismatch", "the body names another order than the caller"),
     (
         WHOLE.replace(order_id="o\n1"),
         {},
@@ -257,6 +262,14 @@ def test_of_several_faults_that_which_a_link_can_mend_is_told():
     told = Recognizer(Scripted(WHOLE, *faults[:1])).recognize_all(Arrival("callback", b"{}", AT))
     assert [type(each) for each in told] == [Event, Unreadable]
     assert told[1].reason == "no_state"
+
+
+def test_of_two_readings_that_of_the_order_that_is_stated_counts():
+    reader = Recognizer(Scripted(WHOLE, WHOLE.replace(order_id="o-2")))
+    found = reader.recognize_all(Arrival("callback", b"{}", AT, "o-1"))
+    assert (type(found), [each.order_id for each in found]) == (tuple, ["o-1"])
+    both = reader.recognize_all(Arrival("callback", b"{}", AT))
+    assert (type(both), [each.order_id for each in both]) == (tuple, ["o-1", "o-2"])
 
 
 def test_an_order_that_is_stated_wins_over_a_body_that_names_no_usable_one():
