@@ -95,7 +95,7 @@ def test_leaves_are_read_where_they_stand_if_they_are_of_their_type():
     }
     assert read_leaves(leaves_of(Task), {"a.b": "x"}) == {}
     with pytest.raises(
-        InvalidArgumentError, match="^paths cannot be used; expected fields of Task that are"
+        InvalidArgumentError, match=r"^paths cannot be used; expected fields of Task that are"
     ):
         leaves_of(Task, absent="x")
 
