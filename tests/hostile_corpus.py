@@ -416,7 +416,7 @@ CORPUS: Final[dict[str, bytes]] = {
     **_large(),
     **_mixed(),
 }
-"""Name → body. Every name is a phrase that fits into `test[...]`."""
+"""Name → body. Every name is a phrase that a failing test can say."""
 
 
 def sample(bodies: list[bytes]) -> list[bytes]:

@@ -33,6 +33,7 @@ from lifecycle.log.stores.jetstream.url import parse_url
 from lifecycle.log.writer import Writer
 from tests import nats_server
 from tests.contract.entries import event, stream, unreadable
+from tests.faults.settled_batches import settle_a_batch_whose_reply_is_lost
 from tests.nats_server import NatsServer, new_name
 from tests.proxy import ACKNOWLEDGED, Proxy, proxied
 
@@ -103,22 +104,7 @@ def test_control_without_a_look_for_the_written_item_it_is_quarantined_twice(
 
 
 def test_a_batch_whose_reply_was_lost_is_settled_as_it_was_written(log, proxy):
-    log.append(event("a", 1))
-    proxy.cut_replies(1, ACKNOWLEDGED)
-
-    done = log.append_many(
-        [event("a", 1), event("a", 2), unreadable(), event("b", 3), event("a", 1, body=b"[]")]
-    )
-
-    assert [(one.outcome, one.version) for one in done] == [
-        (Outcome.DUPLICATE, 1),
-        (Outcome.APPENDED, 2),
-        (Outcome.QUARANTINED, 1),
-        (Outcome.APPENDED, 1),
-        (Outcome.DIVERGENT, 3),
-    ]
-    assert log.append(event("a", 3)).version == 4
-    assert verify(log).ok
+    settle_a_batch_whose_reply_is_lost(log, lambda: proxy.cut_replies(1, ACKNOWLEDGED))
 
 
 def race(url: str) -> list[tuple[Outcome, int]]:

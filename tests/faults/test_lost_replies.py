@@ -20,6 +20,7 @@ from lifecycle.log.stores.postgres.log import PostgresLog
 from lifecycle.log.stores.postgres.tables import LogTables
 from lifecycle.log.writer import Writer
 from tests.contract.entries import event, stream, unreadable
+from tests.faults.settled_batches import settle_a_batch_whose_reply_is_lost
 from tests.polling import wait_until
 from tests.postgres_server import Server
 from tests.proxy import Proxy, proxied
@@ -120,22 +121,8 @@ def test_control_the_library_s_own_recorder_reports_a_conflict_with_itself(log, 
 
 
 def test_a_batch_whose_reply_was_lost_is_settled_as_it_was_written(log, proxy):
-    log.append(event("a", 1))
-    proxy.cut_replies(1)
+    done = settle_a_batch_whose_reply_is_lost(log, lambda: proxy.cut_replies(1))
 
-    done = log.append_many(
-        [event("a", 1), event("a", 2), unreadable(), event("b", 3), event("a", 1, body=b"[]")]
-    )
-
-    assert [(one.outcome, one.version) for one in done] == [
-        (Outcome.DUPLICATE, 1),
-        (Outcome.APPENDED, 2),
-        (Outcome.QUARANTINED, 1),
-        (Outcome.APPENDED, 1),
-        (Outcome.DIVERGENT, 3),
-    ]
-    assert log.append(event("a", 3)).version == 4
-    assert verify(log).ok
     assert [record.position for record in log.read(stream("a"))][1:3] == [
         done[1].position,
         done[4].position,
