@@ -31,11 +31,15 @@ _QUICK: Final = {
     "max_connections": "200",
     "shared_buffers": "32MB",
     "max_wal_size": "4GB",
-    "autovacuum_naptime": "5s",
     "log_min_messages": "fatal",
 }
 _PR_SET_PDEATHSIG: Final = 1
 _numbers: Final = itertools.count(1)
+
+
+def new_name(letter: str) -> str:
+    """Return a name that nobody in a server has yet."""
+    return f"{letter}{os.getpid()}_{next(_numbers)}"
 
 
 class Server:
@@ -73,11 +77,11 @@ class Server:
 
     def new_url(self, **parameters: Any) -> str:
         """Return the URL of a log that nobody has used yet: a schema of its own."""
-        return self.url(schema=f"s{os.getpid()}_{next(_numbers)}", **parameters)
+        return self.url(schema=new_name("s"), **parameters)
 
     def new_database(self, *options: str) -> str:
         """Make an empty database and return its name."""
-        name = f"d{os.getpid()}_{next(_numbers)}"
+        name = new_name("d")
         self.execute(f"CREATE DATABASE {name} {' '.join(options)}")
         return name
 

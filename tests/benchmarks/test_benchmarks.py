@@ -32,6 +32,8 @@ SIZES = {
     "replay": ("--orders", "4", "--shared", "4"),
     "receiving": ("--callbacks", "40"),
 }
+SLOW_TO_START = {"replay", "receiving", "append_postgres", "append_nats", "append_beside"}
+"""They start processes or servers of their own."""
 FIELDS = {"what", "compared_with", "ratio", "low", "high", "reach", "at_most"}
 
 
@@ -65,7 +67,10 @@ def test_every_benchmark_is_run_here():
     assert {path.stem for path in FOLDER.glob("*.py")} - beside == set(SIZES)
 
 
-@pytest.mark.parametrize("name", SIZES)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[pytest.mark.long] * (name in SLOW_TO_START)) for name in SIZES],
+)
 def test_the_benchmark_measures_ratios_and_those_to_be_reached_are_on_the_page(name):
     rows = json.loads(run(name, *SIZES[name], "--rounds", "1", "--json"))
     figures = PAGE.read_text().partition("<!-- figures -->")[2].partition("<!-- end")[0]

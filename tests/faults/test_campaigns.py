@@ -24,22 +24,25 @@ ROOT = Path(__file__).parents[2]
 READY = [part for part in os.environ.get("LIFECYCLE_PYTHONS", "").split(os.pathsep) if part]
 
 SAMPLES = {
-    "power_cuts": "--cuts 60 --failing-cuts 20 --events 60 --control-cuts 12",
-    "io_errors": "--stride 97 --control-stride 80",
+    "power_cuts": "--cuts 40 --failing-cuts 12 --events 40 --control-cuts 12",
+    "io_errors": "--stride 197 --control-stride 160",
     "kills": "--kills 40 --control-kills 6",
-    "full_disk": "--rounds 8 --control-rounds 2",
+    "full_disk": "--rounds 4 --control-rounds 2",
     "any_order": "--sets 2 --size 4 --through-orders 20 --lattices 1 --lattice-size 7",
     "tampering": "--instances 1 --clean 4",
-    "races": "--rounds 1 --processes 4 --events 400",
-    "three_processes": "--orders 6 --control-orders 8 --kills 1",
+    "races": "--rounds 1 --processes 3 --events 150",
     "million": "--events 3000",
-    "hostile": "--mutations 40 --control-mutations 10",
-    "frameworks": "--mutations 60 --control-mutations 60",
+    "hostile": "--mutations 20 --control-mutations 10",
+    "frameworks": "--mutations 20 --control-mutations 60",
     "server_load": "--attack pipelined --seconds 1 --control-seconds 1",
-    "determinism": "--this-python --stride 11",
+    "determinism": "--this-python --stride 23",
 }
 
 LONGER = {
+    "power_cuts": "--cuts 100 --failing-cuts 40 --events 60 --control-cuts 12",
+    "full_disk": "--rounds 8 --control-rounds 2",
+    "races": "--rounds 1 --processes 4 --events 400",
+    "frameworks": "--mutations 60 --control-mutations 60",
     "pages": "--orders 40000 --recorded 300",
     "audit": "--events 2000",
     "dying_database": "--terminated 15 --stops 2 --replies 4 --writers 4 "

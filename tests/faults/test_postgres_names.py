@@ -7,8 +7,6 @@ function, operator, type and relation of `pg_catalog`, found before them by ever
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from datetime import timedelta
@@ -36,6 +34,7 @@ from tests.contract.view_store_contract import ViewStoreContract
 from tests.name_traps import RELATIONS, SPRUNG, TYPES, lay_traps
 from tests.postgres_programs import NoServerError
 from tests.postgres_server import SUPERUSER, Server, running
+from tests.scenario.command_line import run
 
 SCHEMAS = {"a schema of the path": "traps", "public": "public", "the user's own": SUPERUSER}
 DIALOGUE = [
@@ -103,6 +102,7 @@ def new_url(trapped: Trapped, database: str, **parameters: object) -> str:
 # What every store promises, among traps
 
 
+@pytest.mark.long
 class TestLogAmongTraps(LogContract):
     @pytest.fixture(autouse=True)
     def _role(self, trapped, database):
@@ -243,11 +243,6 @@ def test_no_trap_fires_for_any_feature_or_role(trapped, schema):
     assert set(re.findall(r"ERROR: .*", said)) == set()
 
 
-def lifecycle(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "lifecycle", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
-
-
 def test_every_statement_of_the_stores_was_run_among_the_traps(trapped, database):
     """The traps above show nothing about a statement that nothing there runs."""
     url = new_url(trapped, database)
@@ -257,6 +252,7 @@ def test_every_statement_of_the_stores_was_run_among_the_traps(trapped, database
     with closing(PostgresLog(url)) as log:
         with log.recorder.writing(exclusive=True):
             pass
+        assert list(log.recorder.heads([stream()]))
         said += trapped.said()
         wanted = {
             **log.recorder.statements._asdict(),
@@ -272,7 +268,6 @@ def test_every_statement_of_the_stores_was_run_among_the_traps(trapped, database
     unrun = {name for name, statement in wanted.items() if statement not in said}
     # Run by the contracts above, which need orders that cannot be folded, and several readers.
     assert unrun <= {
-        "heads",
         "between",
         "poison",
         "sweep_poisoned",
@@ -281,16 +276,16 @@ def test_every_statement_of_the_stores_was_run_among_the_traps(trapped, database
     }
 
 
-def test_the_sql_that_is_printed_springs_no_trap(trapped):
+def test_the_sql_that_is_printed_springs_no_trap(trapped, tmp_path):
     url = new_url(trapped, trapped.database())
     options = ("--role", "appends", "--follower", "follows", "--reader", "reads")
-    printed = lifecycle("db", "init", *options, "--revoke-public", "--print", "--db", url)
+    printed = run("db", "init", *options, "--revoke-public", "--print", "--db", url, cwd=tmp_path)
     database = url.split("/")[3].partition("?")[0]
     trapped.said()
 
     with trapped.server.connect(database) as owner:
         for _ in range(2):
-            owner.execute(printed.stdout)
+            owner.execute(printed.out)
     with connect(url.replace("postgres@", "appends@"), create=False) as orders:
         assert orders.record_callback(b'{"id": "xyz", "status": "brand_new"}').position == 2
         orders.log.settings()

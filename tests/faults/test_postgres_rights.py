@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -22,7 +21,8 @@ from lifecycle.log.stores.postgres.tables import TABLES, LogTables
 from lifecycle.log.stores.postgres.url import parse_url
 from lifecycle.log.stores.sql.tables import BESIDE
 from tests.contract.entries import event, stream
-from tests.postgres_server import Server
+from tests.postgres_server import Server, new_name
+from tests.scenario.command_line import run
 
 BRAND_NEW = b'{"id": "xyz", "status": "brand_new"}'
 ROLES = {"role": "appends", "follower": "follows", "reader": "reads"}
@@ -65,7 +65,7 @@ def row(url: str, name: str) -> Setting:
 
 
 def made_role(server: Server, attributes: str = "") -> str:
-    name = server.new_database().replace("d", "r")
+    name = new_name("r")
     server.execute(f"CREATE ROLE {name} LOGIN {attributes}")
     return name
 
@@ -219,17 +219,17 @@ def test_the_owner_of_a_log_without_tables_makes_them_when_they_are_needed(postg
 # The truth about roles that no grant holds
 
 
-def init(url: str, *options: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "lifecycle", "db", "init", "--db", url, *options]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+def init(url: str, *options: str) -> str:
+    """Return what `lifecycle db init` prints."""
+    return run("db", "init", "--db", url, *options, cwd=Path.cwd()).out
 
 
 def test_a_superuser_is_not_said_to_read_and_append_only(postgres, url):
     name = made_role(postgres, "SUPERUSER")
     told = init(url, "--role", name)
-    assert f"role {name} is a superuser, who may do anything" in told.stdout
-    assert "lifecycle db init --role NAME" in told.stdout
-    assert "may read and append, and nothing" not in told.stdout
+    assert f"role {name} is a superuser, who may do anything" in told
+    assert "lifecycle db init --role NAME" in told
+    assert "may read and append, and nothing" not in told
 
 
 def test_the_owner_of_the_tables_keeps_its_rights_and_the_output_says_so(postgres):
@@ -239,7 +239,7 @@ def test_the_owner_of_the_tables_keeps_its_rights_and_the_output_says_so(postgre
 
     told = init(url, "--role", name)
 
-    assert f"role {name} owns the tables" in told.stdout
+    assert f"role {name} owns the tables" in told
     with connect(user(url, name)) as orders:
         orders.record_callback(BRAND_NEW)
         orders.views.rebuild()
@@ -342,7 +342,17 @@ def test_a_table_that_a_stranger_made_first_is_never_used(postgres, url, table, 
     with pytest.raises(StoreUnavailableError, match=r"not of this library|belongs to the role"):
         initialize(url)
     with postgres.connect() as owner, pytest.raises(psycopg.Error, match="not to be trusted"):
-        owner.execute(init(url, "--print").stdout)
+        owner.execute(init(url, "--print"))
+
+
+def test_a_table_of_another_schema_is_not_taken_for_the_log(postgres, own):
+    """However the server reads its catalog, whose tables of other schemas come first here."""
+    postgres.execute("CREATE SCHEMA theirs", database(own))
+    postgres.execute("CREATE TABLE theirs.stored_events (name text)", database(own))
+    for way in ("nestloop", "indexscan", "bitmapscan"):
+        postgres.execute(f"ALTER DATABASE {database(own)} SET enable_{way} = off")
+    initialize(own, role="appends")
+    assert row(user(own, "appends"), "role").level is Level.OK
 
 
 @pytest.mark.parametrize("table", ["feeds", "order_views", "tracking"])

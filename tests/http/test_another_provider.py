@@ -131,7 +131,7 @@ def test_lost_callbacks_are_replaced_by_polls(tmp_path):
 @pytest.mark.parametrize("seed", range(3))
 def test_faults_by_seed_make_no_view_differ_from_the_truth(tmp_path, seed):
     faults = dict.fromkeys(("repeated", "reordered", "divergent", "skewed", "overtaking"), 0.5)
-    with world(tmp_path, seed=seed, faults=faults, retry_seconds=0.01) as there:
+    with world(tmp_path, seed=seed, faults=faults, speed=10_000, retry_seconds=0.01) as there:
         for number in range(5):
             create_order(there.orders, there.client, BookCrate(f"c-{number}"))
         there.provider.settle()

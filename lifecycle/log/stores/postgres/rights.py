@@ -72,8 +72,9 @@ WHERE n.nspname = $3 AND c.relname = ANY($4::text[]) AND c.relkind = 'r' AND CAS
 UNION ALL
 SELECT 'INSERT of a position', c.relname::text FROM pg_catalog.pg_class c
 JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attname = 'notification_id'
 WHERE n.nspname = $3 AND c.relname = 'stored_events' AND c.relkind = 'r'
-AND has_column_privilege($1::name, c.oid, 'notification_id', 'INSERT')
+AND has_column_privilege($1::name, c.oid, a.attnum, 'INSERT')
 UNION ALL
 SELECT 'CREATE', 'its schema' FROM pg_catalog.pg_namespace
 WHERE nspname = $3 AND has_schema_privilege($1::name, oid, 'CREATE')
