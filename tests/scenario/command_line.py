@@ -1,7 +1,7 @@
 """Running the command line: here in this process, as the real script, and on a terminal.
 
-Most questions are asked in this process, which is quick. What depends on the process
-itself (exit codes, streams, signals, the environment) is asked of the installed script.
+Most questions are asked in this process, which is quick, on a terminal too. What depends on the
+process itself (exit codes, streams, signals, the environment) is asked of the installed script.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import pty
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 from unittest import mock
@@ -54,16 +55,29 @@ def run(
 ) -> Answer:
     """Run `lifecycle` in this process and return what it said."""
     given = stdin.encode() if isinstance(stdin, str) else stdin
-    out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8") for _ in range(2))
+    out = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
+    code, err = _run(arguments, given, out, cwd, env or {})
+    return Answer(code, _written_to(out), err)
+
+
+def _run(
+    arguments: Iterable[str | Path],
+    stdin: bytes,
+    stdout: io.TextIOWrapper,
+    cwd: Path,
+    env: Mapping[str, str],
+) -> tuple[int, str]:
+    """Return with which code it ended, and what it wrote to stderr."""
+    err = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
     with (
         contextlib.chdir(cwd),
-        contextlib.redirect_stdout(out),
+        contextlib.redirect_stdout(stdout),
         contextlib.redirect_stderr(err),
-        mock.patch.object(sys, "stdin", io.TextIOWrapper(io.BytesIO(given))),
-        mock.patch.dict(os.environ, environment(**(env or {})), clear=True),
+        mock.patch.object(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin))),
+        mock.patch.dict(os.environ, environment(**env), clear=True),
     ):
         code = app.run([str(argument) for argument in arguments])
-    return Answer(code, _written_to(out), _written_to(err))
+    return code, _written_to(err)
 
 
 def _written_to(stream: io.TextIOWrapper) -> str:
@@ -91,22 +105,15 @@ def run_script(
 
 
 def run_on_terminal(*arguments: str, cwd: Path, columns: int = 80, **env: str) -> Answer:
-    """Run `lifecycle` with a terminal of so many columns as stdout and return what it showed."""
+    """Run `lifecycle` here with a terminal of so many columns as stdout; return what it showed."""
     master, slave = pty.openpty()
-    shape = environment(**{"TERM": "xterm-256color", "COLUMNS": str(columns)} | env)
-    with subprocess.Popen(
-        [SCRIPT, *arguments],
-        stdin=subprocess.DEVNULL,
-        stdout=slave,
-        stderr=subprocess.PIPE,
-        cwd=cwd,
-        env=shape,
-    ) as process:
-        os.close(slave)
-        shown = _read_to_the_end(master)
-        err = process.stderr.read().decode() if process.stderr else ""
+    shape = {"TERM": "xterm-256color", "COLUMNS": str(columns)} | env
+    with ThreadPoolExecutor(1) as threads:
+        shown = threads.submit(_read_to_the_end, master)
+        with os.fdopen(slave, "w", encoding="utf-8") as terminal:
+            code, err = _run(arguments, b"", terminal, cwd, shape)
     os.close(master)
-    return Answer(process.returncode, shown.decode(), err)
+    return Answer(code, shown.result().decode(), err)
 
 
 def _read_to_the_end(master: int) -> bytes:

@@ -153,11 +153,8 @@ def test_a_file_that_is_no_database_is_exit_code_3(arguments, tmp_path):
 
 def test_the_environment_names_the_database_and_the_option_wins(tmp_path):
     named = {"LIFECYCLE_DB": "sqlite:///by-environment.db"}
-    assert "by-environment" in run_script("list", cwd=tmp_path, env=named).err
-    assert (
-        "by-option"
-        in run_script("list", "--db", "sqlite:///by-option.db", cwd=tmp_path, env=named).err
-    )
+    assert "by-environment" in run("list", cwd=tmp_path, env=named).err
+    assert "by-option" in run("list", "--db", "sqlite:///by-option.db", cwd=tmp_path, env=named).err
 
 
 def test_control_characters_in_an_argument_do_not_reach_the_terminal(tmp_path):

@@ -25,7 +25,7 @@ from lifecycle.providers.instacart.client import AsyncClient, Client
 from lifecycle.testing import simulated
 from tests.polling import wait_until
 from tests.receiving import locked, orders_on
-from tests.scenario.command_line import run, run_script
+from tests.scenario.command_line import run
 
 CREDENTIALS = {"client_id": "retailer", "client_secret": "retailer-secret", "user_id": "kamal"}
 REQUEST = {
@@ -463,9 +463,9 @@ def test_the_command_asks_and_counts(tmp_path, client, provider, monkeypatch):
         provider.settle()
     arguments = ("--waiting-longer-than", "0s", "--interval", "0s", "--db", "sqlite:///orders.db")
     set_here = ENVIRONMENT | {"LIFECYCLE_PROVIDER_URL": provider.url}
-    found = run_script("reconcile", *arguments, "--json", cwd=tmp_path, env=set_here)
+    found = run("reconcile", *arguments, "--json", cwd=tmp_path, env=set_here)
     assert (found.code, found.value["overdue"], found.value["moved"]) == (0, 1, 1)
-    again = run_script("reconcile", *arguments, cwd=tmp_path, env=set_here)
+    again = run("reconcile", *arguments, cwd=tmp_path, env=set_here)
     assert (again.code, again.out.split()[:2]) == (0, ["overdue", "0"])
     shown = run("show", "xyz123456", "--json", "--db", "sqlite:///orders.db", cwd=tmp_path)
     assert shown.value["status"] == "delivered"
@@ -483,19 +483,19 @@ def test_the_command_says_why_orders_were_not_answered(tmp_path, client, provide
         create(orders, client, "xyz123456")
     arguments = ("--waiting-longer-than", "0s", "--interval", "0s", "--db", "sqlite:///orders.db")
     env = ENVIRONMENT | {"LIFECYCLE_PROVIDER_URL": provider.url} | wrong
-    found = run_script("reconcile", *arguments, "--json", cwd=tmp_path, env=env)
+    found = run("reconcile", *arguments, "--json", cwd=tmp_path, env=env)
     assert (found.code, found.value["unanswered"]) == (1, 1)
     assert why in found.err
     assert "hush" not in found.err
 
 
 def test_the_command_says_what_the_environment_lacks_and_no_secret(tmp_path):
-    refused = run_script("reconcile", cwd=tmp_path, env=ENVIRONMENT)
+    refused = run("reconcile", cwd=tmp_path, env=ENVIRONMENT)
     assert refused.code == 2
     assert "LIFECYCLE_PROVIDER_URL" in refused.err
     some = ENVIRONMENT | {"LIFECYCLE_PROVIDER_URL": "http://127.0.0.1:1"}
     some.pop("LIFECYCLE_PROVIDER_USER_ID")
-    refused = run_script("reconcile", cwd=tmp_path, env=some)
+    refused = run("reconcile", cwd=tmp_path, env=some)
     assert (refused.code, "no LIFECYCLE_PROVIDER_USER_ID;" in refused.err) == (2, True)
     assert "retailer-secret" not in refused.err
 
@@ -509,7 +509,7 @@ def test_the_command_resumes_what_a_process_began_under_its_customer(
     arguments = ("--db", "sqlite:///orders.db")
     set_here = ENVIRONMENT | {"LIFECYCLE_PROVIDER_URL": provider.url}
 
-    first = run_script("resume", *arguments, "--json", cwd=tmp_path, env=set_here)
+    first = run("resume", *arguments, "--json", cwd=tmp_path, env=set_here)
 
     counts = {"begun": 2, "created": 1, "correctable": 0, "refused": 0, "unknown": 1}
     assert (first.code, first.value) == (1, counts | {"waiting": 0, "failed": 0})
@@ -522,5 +522,5 @@ def test_resuming_when_nothing_was_left_is_done(tmp_path, client, provider):
     with connect(f"sqlite:///{tmp_path}/orders.db") as orders:
         create(orders, client, "made")
     set_here = ENVIRONMENT | {"LIFECYCLE_PROVIDER_URL": provider.url}
-    found = run_script("resume", "--db", "sqlite:///orders.db", cwd=tmp_path, env=set_here)
+    found = run("resume", "--db", "sqlite:///orders.db", cwd=tmp_path, env=set_here)
     assert (found.code, found.out.split()[:2]) == (0, ["begun", "0"])
