@@ -104,7 +104,7 @@ def table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
 
 def code(words: Iterable[str]) -> str:
     """Return words as inline code, or a dash if there are none."""
-    return ", ".join(f"`{word}`" for word in words) or "-"
+    return listed(words) or "-"
 
 
 def first_line(value: object) -> str:
@@ -140,15 +140,20 @@ def definition(shown: Definition, provider: str) -> str:
         "terminal": shown.terminal,
     }
     ranks = shown.ranks
+    always = ends_of_all(shown)
     states = table(
         ("rank", "state", "it is", "moves to a higher rank", "steps back to"),
         (
             (
                 str(rank),
                 f"`{state}`",
-                ", ".join(mark for mark, marked in marks.items() if state in marked) or "-",
-                code(s for s in shown.states if rank < ranks[s] and leads(shown, state, s)),
-                code(s for s in shown.states if rank > ranks[s] and leads(shown, state, s)),
+                ", ".join(mark for mark, marked in marks.items() if state in marked),
+                listed(
+                    s
+                    for s in shown.states
+                    if rank < ranks[s] and leads(shown, state, s) and s not in always
+                ),
+                listed(s for s in shown.states if rank > ranks[s] and leads(shown, state, s)),
             )
             for rank, state in enumerate(shown.states)
         ),
@@ -158,12 +163,24 @@ def definition(shown: Definition, provider: str) -> str:
             "## The picture",
             picture(provider),
             "## States and moves",
+            f"Every state that is not terminal leads to {code(sorted(always))}, too.",
             states,
             "## Informational names",
-            f"They are legal after a terminal state: {code(sorted(shown.informational))}.",
+            f"They change no state, not even after the end: {code(sorted(shown.informational))}.",
             f"The fingerprint of this very definition, in every view: `{shown.fingerprint}`",
         )
     )
+
+
+def ends_of_all(shown: Definition) -> set[str]:
+    """Return the ends that every state which is not terminal leads to."""
+    open_states = [state for state in shown.states if state not in shown.terminal]
+    return {end for end in shown.terminal if all(leads(shown, state, end) for state in open_states)}
+
+
+def listed(words: Iterable[str]) -> str:
+    """Return words as inline code; nothing if there are none."""
+    return ", ".join(f"`{word}`" for word in words)
 
 
 def leads(shown: Definition, state: str, target: str) -> bool:
