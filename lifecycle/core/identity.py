@@ -68,7 +68,8 @@ def key_of(
     """
     kind, place = arrival.kind, "" if part is None else f"#{part}"
     if kind == "callback" and event_id is not None:
-        return f"callback{place}:{_escaped(word)}:{event_id}"
+        escaped = word.replace("%", "%25").replace(":", "%3A")  # a colon ends it
+        return f"callback{place}:{escaped}:{event_id}"
     match kind:
         case "request" if arrival.operation is not None:
             return f"operation:{arrival.operation}:{arrival.number}"
@@ -157,11 +158,6 @@ def stated_order_id(value: object) -> str | None:
         except ValueError:  # more digits than the interpreter prints
             return _marked(None)
     return _marked(value)
-
-
-def _escaped(word: str) -> str:
-    """Return a word without the colon that ends it in a key."""
-    return word.replace("%", "%25").replace(":", "%3A")
 
 
 def _marked(value: object) -> str:

@@ -24,7 +24,6 @@ from typing import Final
 
 from msgspec import UNSET
 
-from lifecycle.core import identity
 from lifecycle.core.argument import type_name
 from lifecycle.core.arrival import arrival_again, is_asked, ready
 from lifecycle.core.checked_provider import (
@@ -56,7 +55,7 @@ from lifecycle.core.event import (
     Unreadable,
     opaque_id,
 )
-from lifecycle.core.identity import is_order_id
+from lifecycle.core.identity import as_kept, digest_of, is_order_id, key_of, spoken_word
 from lifecycle.core.instant import parse_http_date
 from lifecycle.core.provider import JsonObject, NoReading, Provider, Reading
 from lifecycle.core.stored import Stored
@@ -114,6 +113,7 @@ class Recognizer:
         self.name, self.definition, self.kept_headers = checked_provider(provider)
         self._provider = provider
         self._own_words = _own_words(self.definition)
+        self._own_anomalies = self.definition.anomalies
         self._read_details = details_reader(provider)
         self._takes_tests = takes_tests(provider)
 
@@ -195,8 +195,8 @@ class Recognizer:
     def read(self, arrival: Arrival, body: JsonObject | None) -> tuple[Reading | NoReading, ...]:
         """Return the provider's checked readings, or `provider_fault` if its code fails."""
         try:
-            own = self.definition.anomalies
-            return checked(self._provider.read(arrival, body), arrival.kind, own)
+            said = self._provider.read(arrival, body)
+            return checked(said, arrival.kind, self._own_anomalies)
         except BaseException as raised:  # noqa: BLE001 - whatever it is, what arrived is kept
             return (self._fault(raised),)
 
@@ -204,6 +204,8 @@ class Recognizer:
         self, arrival: Arrival, found: Sequence[Event | NoReading]
     ) -> tuple[Event | Unreadable, ...]:
         """Return the events that were found, and last what cannot be read, at most once."""
+        if len(found) > 1:  # a line that names an order takes that order's readings alone
+            found = [each for each in found if each is not _MISMATCH] or [_MISMATCH]
         events = tuple([each for each in found if isinstance(each, Event)])
         if len(events) == len(found):
             return events
@@ -224,17 +226,20 @@ class Recognizer:
         stated = arrival.order_id
         if len(arrival.body) > MAX_BODY_BYTES:
             return (_TOO_BIG,)
-        if stated is not None and not is_order_id(stated):
-            return (_BAD_ORDER_ID,)
-        if arrival.operation is not None and not is_asked(arrival):
-            return (_BAD_OPERATION,)
-        read = _object_in(arrival)
-        if not isinstance(read, tuple):
-            return (read,)
-        body, written = read
+        if (stated is not None or arrival.operation is not None) and (why := _unfit(arrival)):
+            return (why,)
+        written: bytes | None
+        try:
+            (body, written), refusal = parse_and_write(arrival.body), _NOT_AN_OBJECT
+        except JsonError as refused:
+            body, refusal = None, NoReading("not_json", str(refused))
+        if type(body) is not dict:
+            if arrival.kind == "callback":
+                return (refusal,)
+            body = written = None
         date = parse_http_date(arrival.headers.get("date", "")) if arrival.kind == "poll" else None
         # Compute the digest first: provider code could mutate the body.
-        digest = identity.digest_of(arrival, date, written)
+        digest = digest_of(arrival, date, written)
         sha256 = sha256 or hashlib.sha256(arrival.body).hexdigest()
         found: list[Event | NoReading] = []
         readings = self.read(arrival, body)
@@ -248,15 +253,14 @@ class Recognizer:
             else:
                 part = number if number > 1 else None
                 found.append(self._event(arrival, whose, said, (digest, sha256, date, part)))
-        if len(found) > 1:  # a line that names an order takes that order's readings alone
-            found = [each for each in found if each is not _MISMATCH] or [_MISMATCH]
         return found
 
     def _event(self, arrival: Arrival, order_id: str, said: Reading, seen: Seen) -> Event:
         kind, exchange_id, (digest, sha256, date, part) = arrival.kind, arrival.exchange_id, seen
-        exchange_id = None if exchange_id is None else opaque_id(exchange_id)
+        if exchange_id is not None:
+            exchange_id = opaque_id(exchange_id)
         status, name, trigger, event_id = said.status, said.name or "", said.trigger, said.event_id
-        word = None if status is None else identity.spoken_word(status)
+        word = None if status is None else spoken_word(status)
         if kind == "request":
             name, trigger = _asked(arrival)
         elif trigger is UNSET:
@@ -268,7 +272,7 @@ class Recognizer:
             kind,
             name,
             trigger,
-            identity.key_of(arrival, exchange_id, word or name, event_id, digest, part=part),
+            key_of(arrival, exchange_id, word or name, event_id, digest, part=part),
             digest,
             arrival.received_at,
             arrival.body,
@@ -276,7 +280,7 @@ class Recognizer:
             event_id,
             arrival.attempt if kind in _OF_AN_ATTEMPT and not arrival.operation else None,
             None if kind == "callback" else exchange_id,
-            None if status is None or word is None else identity.as_kept(status),
+            None if status is None or word is None else as_kept(status),
             date if kind == "poll" else said.occurred_at,
             arrival.http_status if kind in {"response", "poll"} else None,
             arrival.headers,
@@ -344,19 +348,13 @@ def _own_words(definition: Definition) -> frozenset[str]:
     return EXCHANGE_NAMES | before
 
 
-def _object_in(arrival: Arrival) -> tuple[JsonObject | None, bytes | None] | NoReading:
-    """Return the body's JSON object and its canonical JSON; of others than callbacks, None each.
-
-    A callback without one is unreadable.
-    """
-    try:
-        body, written = parse_and_write(arrival.body)
-    except JsonError as refused:
-        is_callback = arrival.kind == "callback"
-        return NoReading("not_json", str(refused)) if is_callback else (None, None)
-    if type(body) is dict:
-        return body, written
-    return _NOT_AN_OBJECT if arrival.kind == "callback" else (None, None)
+def _unfit(arrival: Arrival) -> NoReading | None:
+    """Return what is wrong with the order id or the operation that the caller states."""
+    if arrival.order_id is not None and not is_order_id(arrival.order_id):
+        return _BAD_ORDER_ID
+    if arrival.operation is not None and not is_asked(arrival):
+        return _BAD_OPERATION
+    return None
 
 
 def _order_of(

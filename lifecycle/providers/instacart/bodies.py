@@ -10,55 +10,17 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 
-from lifecycle.core.event import Fault, opaque_id
-from lifecycle.core.identity import id_text
-from lifecycle.core.instant import read_event_time
+from lifecycle.core.event import Fault
 
 JsonObject = dict[str, Any]
-
-
-class Callback(NamedTuple):
-    """What a callback says; None where it says nothing.
-
-    `word` is its event name or status as found, `order` the part that tells about the
-    order. A flat body has no event id and no event time: its `created_at` is when the order
-    was created.
-    """
-
-    word: str | None
-    order_id: str | None
-    event_id: str | None = None
-    occurred_at: datetime | None = None
-    has_bad_time: bool = False
-    order: object = None
 
 
 def order_object(callback: JsonObject) -> object:
     """Return the part of a callback's body that tells about the order."""
     metadata = callback.get("event_metadata")
     return callback if metadata is None and callback.get("event_name") is None else metadata
-
-
-def read_callback(body: JsonObject) -> Callback:
-    """Return what a callback's body says, in whichever of the two shapes it came."""
-    get = body.get
-    word, metadata = get("event_name"), get("event_metadata")
-    if word is None and metadata is None:
-        return Callback(_text(get("status")), id_text(get("id")), order=body)
-    timestamp = get("event_timestamp")
-    named = id_text(metadata.get("order_id")) if type(metadata) is dict else None
-    occurred_at, problems = read_event_time(timestamp)
-    return Callback(
-        _text(word),
-        named or id_text(get("order_id")),
-        opaque_id(get("event_id")),
-        occurred_at,
-        bool(problems),
-        metadata,
-    )
 
 
 def is_error(body: object) -> bool:

@@ -6,16 +6,17 @@ and harms no other.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
-from lifecycle.core.event import Arrival
+from lifecycle.core.event import Arrival, opaque_id
 from lifecycle.core.exchange_reader import ExchangeReader
-from lifecycle.core.identity import as_kept
+from lifecycle.core.identity import as_kept, id_text
+from lifecycle.core.instant import read_event_time
 from lifecycle.core.provider import NoReading, Reading, Said
-from lifecycle.providers.instacart.bodies import JsonObject, is_error, read_callback, read_faults
+from lifecycle.providers.instacart.bodies import JsonObject, is_error, read_faults
 from lifecycle.providers.instacart.definition import LAST_MILE
 from lifecycle.providers.instacart.details import read_details
-from lifecycle.providers.instacart.words import normalized, read_word
+from lifecycle.providers.instacart.words import read_word
 
 EXCHANGES: Final = ExchangeReader(
     LAST_MILE,
@@ -26,7 +27,7 @@ EXCHANGES: Final = ExchangeReader(
     faults=read_faults,
     details=read_details,
     request_id="order_id",
-    name=normalized,
+    name=read_word,
 )
 
 _NO_NAME: Final = NoReading("no_name", "the body says no event name or status, or too long a one")
@@ -38,16 +39,35 @@ def read(arrival: Arrival, body: JsonObject | None) -> Said:
 
 
 def _callback(body: JsonObject) -> Reading | NoReading:
-    callback = read_callback(body)
-    word = read_word(callback.word)
-    if callback.word is None or word is None:
+    get = body.get
+    spoken: Any
+    spoken, metadata = get("event_name"), get("event_metadata")
+    if spoken is None and metadata is None:
+        return _flat(body)
+    name = read_word(spoken)
+    if name is None:
         return _NO_NAME
+    occurred_at, problems = read_event_time(get("event_timestamp"))
+    named = id_text(metadata.get("order_id")) if type(metadata) is dict else None
     return Reading(
-        word.name,
-        order_id=callback.order_id,
-        status=as_kept(callback.word),
-        event_id=callback.event_id,
-        occurred_at=callback.occurred_at,
-        details=read_details(callback.order),
-        problems=("bad_time",) if callback.has_bad_time else (),
+        name,
+        order_id=named or id_text(get("order_id")),
+        status=as_kept(spoken),
+        event_id=opaque_id(get("event_id")),
+        occurred_at=occurred_at,
+        details=read_details(metadata),
+        problems=problems,
     )
+
+
+def _flat(order: JsonObject) -> Reading | NoReading:
+    """Return what an order object says: no event id, and no time of an event.
+
+    Its `created_at` is when the order was created.
+    """
+    status: Any = order.get("status")
+    name = read_word(status)
+    if name is None:
+        return _NO_NAME
+    order_id = id_text(order.get("id"))
+    return Reading(name, order_id=order_id, status=as_kept(status), details=read_details(order))

@@ -6,7 +6,7 @@ documented first hand, so the set stays open: unknown names are kept as they are
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Final
 
 from lifecycle.core.identity import spoken_word
 from lifecycle.providers.instacart.definition import LAST_MILE
@@ -23,33 +23,19 @@ ALIASES: Final = {
 }
 
 
-class Word(NamedTuple):
-    """A provider's word: as it was `said`, trimmed and in lower case, and our `name` for it."""
-
-    said: str
-    name: str
-
-
-def read_word(word: object) -> Word | None:
-    """Return a provider's word; None where it says nothing."""
+def read_word(word: object) -> str | None:
+    """Return our name for a provider's word; None where it says nothing."""
     if type(word) is not str:
         return None
     return _SPELLED.get(word) or _worked_out(word)
 
 
-def _worked_out(word: str) -> Word | None:
+def _worked_out(word: str) -> str | None:
     said = spoken_word(word)
     if said is None:
         return None
     plain = said.removeprefix(PREFIX)
-    name = ALIASES.get(plain, plain)
-    return Word(said, name) if name else None
-
-
-def normalized(word: object) -> str | None:
-    """Return our name for a provider's word; None where it says nothing."""
-    found = read_word(word)
-    return None if found is None else found.name
+    return ALIASES.get(plain, plain) or None
 
 
 _SPELLED: Final = {
