@@ -309,7 +309,7 @@ def _event_fields(event: Event) -> Struct:
         FORMAT,
         event.exchange_id,
         event.http_status,
-        dict(event.headers.items()),
+        {} if event.headers is NO_HEADERS else dict(event.headers.items()),
         event.client,
         event.operation,
         event.sequence,

@@ -82,13 +82,11 @@ class AppendPlan:
         """Encode the new entries, and chain them to the log that ends at `tip`."""
         self.is_sealed = True
         after = None if tip is None else tip.link
-        last: tuple[str, int, str] | None = None
         for append, tail in zip(self.new, self._tails_of_new, strict=True):
-            if last is not None and tip is not None:
-                after = link(*last)
             append.recorded_at = recorded_at
             tail.previous = seal(append, tail.previous, after, printed, cipher)
-            last = (append.stream, append.place.version, tail.previous)
+            if tip is not None:
+                after = link(append.stream, append.version, tail.previous)
 
     def settle(self, positions: Sequence[int]) -> None:
         """Settle every batch. Call only once all entries are durable."""
@@ -96,14 +94,14 @@ class AppendPlan:
             raise ValueError
         for append, position in zip(self.new, positions, strict=True):
             append.place.position = position
+            # Whoever keeps the answer needs none of these any more.
+            append.body = append.opening = append.state = b""
+            append.context = None
             if append.outcome is not _APPENDED:
                 LOG.warning("%s: stored at position %d", append.outcome.value, position)
         for batch, appends, refusal in self._answers:
             batch.appends = appends
             batch.settle(refusal)
-        for append in self.new:  # whoever keeps the answer needs none of it any more
-            append.body = append.opening = append.state = b""
-            append.context = None
         if LOG.isEnabledFor(logging.DEBUG):
             entries = sum(len(appends) for _, appends, _ in self._answers)
             LOG.debug("committed %d new of %d entries", len(positions), entries)

@@ -52,6 +52,8 @@ _FORGET: Final = "PRAGMA shrink_memory"
 # SQLite keeps pages until the write-ahead file says that they changed, which it does not
 # where somebody copies another file over the database.
 
+_GENERATION: Final = "PRAGMA data_version"
+
 _WORDS: Final[Mapping[str, tuple[str, ...]]] = {
     "synchronous": ("off", "normal", "full", "extra"),
     "recursive_triggers": ("off", "on"),
@@ -67,18 +69,23 @@ class ImmediateTransaction(SQLiteTransaction):
     def __enter__(self) -> SQLiteCursor:
         if self.commit:
             self.connection.begin()
+            self.connection.committed = None  # whoever asks for it may insert records, too
             return self.connection.cursor()
         return super().__enter__()
 
 
 class LogConnection(SQLiteConnection):
-    """A connection whose writing transactions begin with the write lock."""
+    """A connection whose writing transactions begin with the write lock.
+
+    `committed` is its `generation` at its last commit; None if it has to look for the log's end.
+    """
 
     def __init__(self, driver: sqlite3.Connection, file: LogFile) -> None:
         super().__init__(driver, max_age=None)
         self.driver = driver
         self.tuples: sqlite3.Cursor = self.new_cursor()
         self.files: OpenFiles = OpenFiles(file)
+        self.committed: int | None = None
         self._url = file.url
         self._is_durable = False
         if _setting(driver, "journal_mode") == "wal":
@@ -105,7 +112,7 @@ class LogConnection(SQLiteConnection):
             while self.files.check():
                 # The first page was read already, and only ending forgets it.
                 self.driver.execute("ROLLBACK")
-                self.driver.execute(_FORGET)
+                self._forget()
                 self.driver.execute("BEGIN IMMEDIATE")
         except BaseException:
             if self.driver.in_transaction:
@@ -120,7 +127,7 @@ class LogConnection(SQLiteConnection):
         """
         written = self.files.check()
         if written:
-            self.driver.execute(_FORGET)
+            self._forget()
         return written
 
     def check_committed(self) -> bool:
@@ -131,8 +138,13 @@ class LogConnection(SQLiteConnection):
         """
         written = self.files.check_committed()
         if written:
-            self.driver.execute(_FORGET)
+            self._forget()
         return written
+
+    def generation(self) -> int:
+        """Return a number that changes once another connection has committed."""
+        found: int = self.tuples.execute(_GENERATION).fetchone()[0]
+        return found
 
     def new_cursor(self) -> sqlite3.Cursor:
         """Return a cursor that yields tuples; the library's own methods need named rows."""
@@ -156,6 +168,10 @@ class LogConnection(SQLiteConnection):
             value = _setting(self.driver, name)
             found[name] = words[value] if value in range(len(words)) else str(value)
         return found
+
+    def _forget(self) -> None:
+        self.committed = None
+        self.driver.execute(_FORGET)
 
     def _make_durable(self) -> None:
         """Have the file journaled by a write-ahead log; once per connection, before it writes.

@@ -108,7 +108,7 @@ class SQLiteLog(EventLog):
 class _Transaction:
     """One commit to the file; see `lifecycle.log.recorder.Transaction`."""
 
-    __slots__ = ("_connection", "_lent", "_recorder", "_written", "tip")
+    __slots__ = ("_connection", "_generation", "_lent", "_recorder", "_written", "tip")
 
     def __init__(self, recorder: SQLiteRecorder) -> None:
         self._recorder = recorder
@@ -119,7 +119,11 @@ class _Transaction:
         self._connection = connection = self._lent.__enter__()
         try:
             connection.begin()
-            last = self._recorder.end_of_log(connection)
+            self._generation = connection.generation()
+            last = self._recorder.last
+            if last is None or connection.committed != self._generation:
+                last = self._recorder.end_of_log(connection)
+            connection.committed = None
             self.tip: Tip = _tip(last)
         except BaseException as fault:
             self._lent.__exit__(type(fault), fault, None)
@@ -174,11 +178,13 @@ class _Transaction:
         recorder, connection = self._recorder, self._connection
         connection.driver.execute("COMMIT")
         before, recorder.last = recorder.last, self._written or recorder.last
+        if self._written is not None:
+            connection.committed = self._generation
         try:
             if connection.check_committed():
                 recorder.end_of_log(connection)
         except BaseException:
-            recorder.last = before
+            recorder.last, connection.committed = before, None
             raise
 
 
