@@ -257,8 +257,7 @@ class Recognizer:
 
     def _event(self, arrival: Arrival, order_id: str, said: Reading, seen: Seen) -> Event:
         kind, exchange_id, (digest, sha256, date, part) = arrival.kind, arrival.exchange_id, seen
-        if exchange_id is not None:
-            exchange_id = opaque_id(exchange_id)
+        exchange_id = None if exchange_id is None else opaque_id(exchange_id)
         status, name, trigger, event_id = said.status, said.name or "", said.trigger, said.event_id
         word = None if status is None else spoken_word(status)
         if kind == "request":
