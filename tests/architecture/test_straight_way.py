@@ -8,6 +8,7 @@ in which callers share a commit, the plan, and the looks at the files before and
 
 from __future__ import annotations
 
+import gc
 import json
 import sys
 from collections.abc import Callable, Iterator
@@ -41,11 +42,14 @@ def way_of(call: Callable[[], object]) -> Way:
             passed.append(code.co_filename)
 
     before = sys.getprofile()
+    gc.collect()  # what an earlier log left behind is closed while it is collected
+    gc.disable()
     sys.setprofile(note)
     try:
         call()
     finally:
         sys.setprofile(before)
+        gc.enable()
     changes = sum(one != other for one, other in pairwise(passed))
     return Way(len(passed), len(set(passed)), changes)
 
