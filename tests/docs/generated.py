@@ -119,8 +119,8 @@ def picture(provider: str) -> str:
     return (
         "<picture>\n"
         f'  <source media="(prefers-color-scheme: dark)" srcset="{name}-dark.svg">\n'
-        f'  <img alt="The lifecycle of an order of {provider}: its states, and the moves '
-        f'between them that the table below lists" src="{name}-light.svg">\n'
+        f'  <img alt="The states of {provider}, and the moves listed below" '
+        f'src="{name}-light.svg">\n'
         "</picture>"
     )
 
@@ -160,13 +160,12 @@ def definition(shown: Definition, provider: str) -> str:
     )
     return "\n\n".join(
         (
-            "## The picture",
-            picture(provider),
             "## States and moves",
+            picture(provider),
             f"Every state that is not terminal leads to {code(sorted(always))}, too.",
             states,
             "## Informational names",
-            f"They change no state, not even after the end: {code(sorted(shown.informational))}.",
+            f"They change no state, even after the end: {code(sorted(shown.informational))}.",
             f"The fingerprint of this very definition, in every view: `{shown.fingerprint}`",
         )
     )
