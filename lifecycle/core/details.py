@@ -41,6 +41,11 @@ def text_in(value: object) -> str | None:
     return value if type(value) is str and value else None
 
 
+def whole_number(value: object) -> int | None:
+    """Return an integer from 0 to 2^63 - 1, as a `sequence` is; None for all else."""
+    return value if type(value) is int and 0 <= value < 1 << 63 else None
+
+
 def object_or_empty(value: object) -> dict[str, Any]:
     """Return a JSON object; an empty one for all else."""
     return value if type(value) is dict else {}

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from lifecycle.core.definition import Definition
-from lifecycle.core.details import field_in
+from lifecycle.core.details import field_in, whole_number
 from lifecycle.core.event import (
     ACCEPTED,
     FAILED,
@@ -28,6 +28,7 @@ from lifecycle.core.event import (
 from lifecycle.core.identity import id_text, plain_text, spoken_word, verbatim_word
 from lifecycle.core.provider import JsonObject, Reading, Said
 from lifecycle.core.response import accepted_state, fate_of, is_success, response_name
+from lifecycle.errors import InvalidArgumentError
 
 _NOTHING_SAID: Final[JsonObject] = {}
 
@@ -42,21 +43,29 @@ def found_at(said: JsonObject, field: Field) -> object:
 
 
 def fault_in(
-    message: str, *, code: str | None = None, key: str | None = None
+    message: str, *, code: str | None = None, key: str | None = None, each_of: str | None = None
 ) -> Callable[[JsonObject], tuple[Fault, ...]]:
-    """Return a function that reads the one error of a body, by the paths of its fields.
+    """Return a function that reads the errors of a body, by the paths of their fields.
 
         fault_in("error.message", code="error.code")
+        fault_in("message", code="code", key="path", each_of="errors")
 
-    A body whose `message` is no text has no error.
+    `each_of` is the list whose objects are the errors; without it the body is the one error. An
+    object whose `message` is no text is no error.
     """
 
     def read(body: JsonObject) -> tuple[Fault, ...]:
-        said = plain_text(field_in(body, message))
+        listed = body if each_of is None else field_in(body, each_of)
+        found = listed if type(listed) is list else [listed]
+        errors = [each for each in found if type(each) is dict]
+        return tuple(fault for each in errors if (fault := read_one(each)) is not None)
+
+    def read_one(error: JsonObject) -> Fault | None:
+        said = plain_text(field_in(error, message))
         if said is None:
-            return ()
-        named = None if key is None else plain_text(field_in(body, key))
-        return (Fault(said, None if code is None else id_text(field_in(body, code)), named),)
+            return None
+        named = None if key is None else plain_text(field_in(error, key))
+        return Fault(said, None if code is None else id_text(field_in(error, code)), named)
 
     return read
 
@@ -85,11 +94,17 @@ class ExchangeReader:
         request_id: where a create request has the order's id, if that is not at `order_id`: a
             field, or a function.
         name: our name for a status; None where it says nothing.
+        sequence: the field of an order object that has the provider's number of what it shows,
+            or a function that returns it; a definition that is `numbered` needs it.
         links: the field of an order object that has the provider's own id of the order, or a
             function that returns such ids, as a tuple of texts.
         taken: the HTTP status by which a create request learns that there is such an order
             already: what became of that one, only a look at it tells.
         callback: reads the body of a callback; None: the provider does so before it asks here.
+
+    Raises:
+        InvalidArgumentError: the definition is numbered, and there is no `sequence`: its polls
+            would be taken for older than every callback.
     """
 
     definition: Definition
@@ -101,9 +116,14 @@ class ExchangeReader:
     details: Callable[[JsonObject], Mapping[str, Any]] = lambda _: NOTHING
     request_id: Field | None = None
     name: Callable[[object], str | None] = spoken_word
+    sequence: Field | None = None
     links: str | Callable[[JsonObject], tuple[str, ...]] = lambda _: ()
     taken: int | None = None
     callback: Callable[[JsonObject], Said] | None = None
+
+    def __post_init__(self) -> None:
+        if self.definition.numbered and self.sequence is None:
+            raise InvalidArgumentError("sequence", "the field of the number: the provider has some")
 
     def read(self, arrival: Arrival, body: JsonObject | None) -> Said:
         """Return what an arrival says; `body` is None where its bytes are no JSON object."""
@@ -161,6 +181,7 @@ class ExchangeReader:
             order_id=id_text(found_at(said, self.order_id)),
             status=None if state is None else verbatim_word(found_at(said, self.status)),
             details=self.details(said),
+            sequence=None if self.sequence is None else whole_number(found_at(said, self.sequence)),
             links=self._links(said),
             **more,
         )

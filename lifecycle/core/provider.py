@@ -22,8 +22,8 @@ class Reading(Value, frozen=True, gc=False):
         name: what happened, in our vocabulary, public for ever: 1 to 255 bytes of UTF-8. Of
             a response one of `accepted`, `rejected`, `failed`; a request needs none.
         trigger: what the definition is asked with, where that is not the name: the state
-            that an answer shows, or None where it shows none. Left out, it is the name, or
-            None for a name that only we give.
+            that an answer shows, or None where it shows none. Left out it is `UNSET`, which is
+            false: the frame then takes the name, or None for a name that only we give.
         order_id: the order that the body names.
         status: the provider's word, verbatim. Trimmed and in lower case it is part of a
             callback's key; where there is none, the name is.
@@ -33,7 +33,8 @@ class Reading(Value, frozen=True, gc=False):
         faults: the errors of a response that is rejected or failed: `lifecycle.core.event.Fault`.
         problems: anomaly codes of what is odd about the body: `bad_time`, `unreadable_body`,
             `unrecognized`, or one that the definition has of its own.
-        fate: what a failed response says about its request.
+        fate: what a failed response says about its request: `not_reached`, or `unknown` where
+            it may have been carried out. None: neither.
         sequence: the provider's number of what a callback or poll shows, 0 to 2^63 - 1.
         is_test: whether the provider marks a callback as a test. It is quarantined as
             `test_event`, unless the provider has `takes_tests`.

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from lifecycle import connect, connect_async
+from lifecycle.http.client import Answer
 from lifecycle.http.create_order import (
     Correctable,
     Created,
@@ -83,6 +84,24 @@ def test_a_rejected_request_is_corrected_and_created_once(tmp_path):
         assert isinstance(create_order(there.orders, there.client, BookCrate("c-1")), Created)
         assert isinstance(create_order(there.orders, there.client, BookCrate("c-1")), Created)
         assert there.provider.truth["c-1"].creates == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "is_absent"),
+    [
+        (404, b'{"problem":"no such crate"}', True),
+        (404, b"{}", True),
+        (404, b"<html>no such page</html>", False),
+        (404, b"", False),
+        (404, b'"no"', False),
+        (200, b'{"problem":"no such crate"}', False),
+        (410, b"{}", False),
+    ],
+)
+def test_only_a_404_with_an_object_says_that_there_is_no_such_order(status, body, is_absent):
+    with Client("http://127.0.0.1:9", KEY) as client:
+        assert client.is_absent(Answer(status, body, {})) is is_absent
+        assert client.is_absent(Answer(200, b"", {}, about_order=False))
 
 
 def test_an_order_that_was_stopped_is_refused(tmp_path):

@@ -32,6 +32,7 @@ from lifecycle.http.create_order import (
 )
 from lifecycle.http.create_order.creation import OrderCreation
 from lifecycle.http.flow import run, run_async
+from lifecycle.providers.instacart import PROVIDER
 from lifecycle.providers.instacart.client import AsyncClient, Client
 from lifecycle.providers.instacart.request import Address, CreateOrder
 from tests.http.scripted import (
@@ -85,9 +86,9 @@ def clock():
 class Shop:
     """A service: a log, a client, and the two calls of the dialogue."""
 
-    def __init__(self, way, server, clock, url="memory:", **more):
+    def __init__(self, way, server, clock, url="memory:", provider=PROVIDER, **more):
         self.way = way
-        self.orders = way.orders(url, clock=clock)
+        self.orders = way.orders(url, clock=clock, provider=provider)
         self.client = way.client(server, **more)
 
     def create(self, request=REQUEST, **more):
@@ -235,6 +236,29 @@ def test_too_many_requests_is_waited_out_and_sent_again_as_another_exchange(shop
     exchanges = {key.split(":")[2] for key in shop.stored() if key.startswith("response")}
     assert len(exchanges) == 3
     assert outcome.view.errors == ()
+
+
+class Careful:
+    """The provider, where a request that came too often may have been carried out all the same."""
+
+    def __getattr__(self, name):
+        return getattr(PROVIDER, name)
+
+    def read(self, arrival, body):
+        said = PROVIDER.read(arrival, body)
+        return said.replace(fate="unknown") if arrival.http_status == 429 else said
+
+
+@pytest.mark.parametrize("making", [True, False])
+def test_too_many_requests_that_may_have_been_carried_out_are_looked_at_first(
+    way, server, clock, making
+):
+    shop = Shop(way, server, clock, provider=Careful())
+    server.on("create", made(answer(429)) if making else answer(429))
+    outcome = shop.create()
+    assert isinstance(outcome, Created if making else Unknown)
+    assert making or outcome.why == "too_many_requests"
+    assert (server.count("create"), server.count("get")) == (1, 1)
 
 
 def test_too_many_requests_is_not_waited_out_for_ever(shop, server, clock):

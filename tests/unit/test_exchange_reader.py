@@ -18,6 +18,7 @@ from lifecycle.core.exchange_reader import ExchangeReader, fault_in, found_at
 from lifecycle.core.provider import NoReading, Reading
 from lifecycle.errors import InvalidArgumentError
 from lifecycle.providers.doordash_drive import PROVIDER as DOORDASH_DRIVE
+from tests.unit.test_provider_port import PARTS
 
 AT = datetime(2026, 5, 1, tzinfo=UTC)
 DEFINITION: Definition = DOORDASH_DRIVE.definition
@@ -110,6 +111,41 @@ def test_the_one_error_of_a_body_is_read_by_its_paths():
     assert fault_in("why", code="code")({"why": "so", "code": 1, "key": "k"}) == (Fault("so", "1"),)
     for body in ({}, {"error": {}}, {"error": {"message": 7}}, {"error": "no"}):
         assert faults_in(body) == ()
+
+
+def test_a_list_of_errors_is_read_one_by_one():
+    several = fault_in("message", code="code", key="path", each_of="errors")
+    listed = [{"message": "why", "code": "E1", "path": "to"}, "no", {"code": 1}, {"message": "so"}]
+    assert several({"errors": listed}) == (Fault("why", "E1", "to"), Fault("so"))
+    assert several({"errors": {"message": "alone"}}) == (Fault("alone"),)
+    for body in ({}, {"errors": []}, {"errors": "no"}, {"errors": None}, {"message": "elsewhere"}):
+        assert several(body) == ()
+
+
+NUMBERED = Definition.write("errand", **PARTS, numbered=True)
+
+
+def test_a_poll_and_an_answer_tell_the_number_of_what_they_show():
+    exchanges = ExchangeReader(NUMBERED, "id", "state", "refused", sequence="at.revision")
+    shown = {"id": "o-1", "state": "taken", "at": {"revision": 7}}
+    for kind in ("poll", "response"):
+        assert exchanges.read(arrival(kind, 200), shown).sequence == 7
+    for odd in (None, -1, 1 << 63, 1.0, True, "7"):
+        assert (
+            exchanges.read(arrival("poll", 200), shown | {"at": {"revision": odd}}).sequence is None
+        )
+    for number in (0, (1 << 63) - 1):
+        told = exchanges.read(arrival("poll", 200), shown | {"at": {"revision": number}})
+        assert told.sequence == number
+    by_function = ExchangeReader(NUMBERED, "id", "state", "refused", sequence=lambda _: 9)
+    assert by_function.read(arrival("poll", 200), shown).sequence == 9
+    plain = ExchangeReader(Definition.write("errand", **PARTS), "id", "state", "refused")
+    assert plain.read(arrival("poll", 200), shown).sequence is None
+
+
+def test_a_numbered_definition_whose_polls_would_tell_no_number_is_refused():
+    with pytest.raises(InvalidArgumentError, match="sequence cannot be used"):
+        ExchangeReader(NUMBERED, "id", "state", "refused")
 
 
 def test_of_a_request_only_whose_it_is_counts():

@@ -16,7 +16,7 @@ import pytest
 
 from lifecycle import Definition, NoReading, Reading, connect
 from lifecycle.core import verdict
-from lifecycle.core.details import Details, leaves_of, read_leaves
+from lifecycle.core.details import Details, leaves_of, read_leaves, whole_number
 from lifecycle.core.event import Arrival
 from lifecycle.core.exchange_reader import ExchangeReader
 from lifecycle.core.identity import id_text, spoken_word
@@ -80,21 +80,16 @@ class Counter:
         status="state",
         rejected="validation_failed",
         details=lambda said: read_leaves(LEAVES, said),
+        sequence="number",
     )
 
     def read(self, arrival: Arrival, body: Any) -> Any:
         if arrival.kind != "callback":
-            said = self.exchanges.read(arrival, body)
-            return said._replace(sequence=_number(body or {}))
+            return self.exchanges.read(arrival, body)
         return tuple(map(_event, body.get("events") or [body]))
 
 
 LEAVES = leaves_of(CountedDetails)
-
-
-def _number(said: Any) -> int | None:
-    number = said.get("number")
-    return number if type(number) is int and 0 <= number < 1 << 63 else None
 
 
 def _event(said: Any) -> Reading | NoReading:
@@ -110,7 +105,7 @@ def _event(said: Any) -> Reading | NoReading:
         occurred_at=occurred_at,
         problems=problems,
         details=read_leaves(LEAVES, said),
-        sequence=_number(said),
+        sequence=whole_number(said.get("number")),
     )
 
 

@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, ClassVar, Final, Generic, NamedTuple, Self, TypedDict, TypeVar, Unpack
 
+from lifecycle.core.strict_json import object_in
 from lifecycle.core.view import OrderView
 from lifecycle.http.client.authorization import Authorization
 from lifecycle.http.client.exchange import Answer, Call
@@ -110,8 +111,12 @@ class Calls(Generic[R]):
         )
 
     def is_absent(self, answer: Answer) -> bool:
-        """Tell whether an answer to a get says that the provider has no such order."""
-        return answer.http_status == 404 or not answer.about_order
+        """Tell whether an answer to a get says that the provider has no such order.
+
+        A 404 whose body is no JSON object comes from a proxy or another server.
+        """
+        is_unknown = answer.http_status == 404 and object_in(answer.body) is not None
+        return is_unknown or not answer.about_order
 
     def _once(self, call: Call) -> R:
         return self._run(self._operations.once(call))

@@ -229,6 +229,8 @@ class OrderCreation:
             return (yield from self._confirm_absent(view))
         if outcome is not None:
             return outcome
+        if event.fate == "unknown" and isinstance(result, Answer):
+            return (yield from self._find_fate(unknown_why(result)))
         return (yield from self._wait_to_resend(result, tried, view))
 
     def _exchange(self, body: bytes) -> Flow[_SendResult]:

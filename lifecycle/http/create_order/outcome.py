@@ -138,6 +138,8 @@ def unknown_why(answer: Answer | None) -> UnknownWhy:
     """Return why an answer to a create request, or none, leaves its outcome unknown."""
     if answer is None or answer.http_status == 408:
         return "no_answer"
+    if answer.http_status == 429:
+        return "too_many_requests"
     return "server_error" if answer.http_status >= 500 else "unreadable"
 
 
