@@ -11,7 +11,8 @@ import typer
 from lifecycle.cli.choice import log_at, providers_asked
 from lifecycle.cli.failure import NO, Refusal
 from lifecycle.cli.option import DEFAULT_DATABASE, Database, Json, OverdueAfter, ProviderName
-from lifecycle.cli.output import Cell, print_json_array, print_table, say
+from lifecycle.cli.output import Cell, print_json_array, say
+from lifecycle.cli.partition import in_json, numbered, print_parted
 from lifecycle.composition import orders_on
 from lifecycle.core.instant import format_instant
 from lifecycle.registry import known_providers
@@ -19,6 +20,7 @@ from lifecycle.service.attention import AttentionItem, worst_first
 from lifecycle.service.orders import Orders
 
 _STYLES = {"anomaly": "yellow", "overdue": "yellow"}
+_Asked = tuple[int | None, Orders]
 _HEADINGS = ("subject", "since", "order", "found", "what to do")
 
 Subject = Annotated[
@@ -50,18 +52,22 @@ def attention(
         raise Refusal("a review needs all of --review SUBJECT, --by NAME and --why TEXT")
     with log_at(db, provider) as log:
         names = [name for name in providers_asked(log, provider) if _is_usable(name, provider)]
-        asked = [orders_on(log, name) for name in names or list(known_providers())[:1]]
+        asked = [
+            (number, orders_on(part, name))
+            for name in names or list(known_providers())[:1]
+            for number, part in numbered(log)
+        ]
         if review is not None:
             _review(asked, review, by or "", why or "")
             return
         found = {
-            item.subject: item
-            for orders in asked
+            (number, item.subject): item
+            for number, orders in asked
             for item in orders.attention(all=all, overdue_after=overdue_after)
         }
-        items = sorted(found.values(), key=worst_first)
-    _show(items, json=json)
-    if any(item.review is None for item in items):
+    items = sorted(found.items(), key=lambda each: worst_first(each[1]))
+    _show([(number, item) for (number, _), item in items], json=json)
+    if any(item.review is None for _, item in items):
         raise typer.Exit(NO)
 
 
@@ -69,20 +75,26 @@ def _is_usable(name: str, asked: str | None) -> bool:
     return name == asked or name in known_providers()
 
 
-def _review(asked: Iterable[Orders], subject: str, by: str, why: str) -> None:
-    for orders in asked:
-        for item in orders.attention(all=True, overdue_after=timedelta(0)):
-            if item.subject == subject:
-                first = orders.review(item, by=by, why=why)
-                say("reviewed" if first else "it was reviewed before, and that stays")
-                return
+def _review(asked: Iterable[_Asked], subject: str, by: str, why: str) -> None:
+    found = {
+        number: (orders, item)
+        for number, orders in asked
+        for item in orders.attention(all=True, overdue_after=timedelta(0))
+        if item.subject == subject
+    }
+    if len(found) > 1:
+        raise Refusal(f"{subject!a} is in several partitions; add one to the URL: &partition=N")
+    for orders, item in found.values():
+        first = orders.review(item, by=by, why=why)
+        say("reviewed" if first else "it was reviewed before, and that stays")
+        return
     raise Refusal(f"nothing needs attention as {subject!a}; run: lifecycle attention", NO)
 
 
-def _show(items: list[AttentionItem], *, json: bool) -> None:
+def _show(items: list[tuple[int | None, AttentionItem]], *, json: bool) -> None:
     if json:
-        print_json_array(item.model_dump(mode="json") for item in items)
-    elif not print_table(_HEADINGS, map(_row, items)):
+        print_json_array(in_json(number, item.model_dump(mode="json")) for number, item in items)
+    elif not print_parted(_HEADINGS, ((number, _row(item)) for number, item in items)):
         say("nothing needs attention", "green")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json as json_module
 import os
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -15,25 +15,26 @@ import typer
 
 from lifecycle.audit import replay as replaying
 from lifecycle.audit import verify as verification
+from lifecycle.audit.checkpoint import Checkpoint
 from lifecycle.audit.difference import MOST_LISTED, Difference
 from lifecycle.audit.finding import Finding
 from lifecycle.audit.range_replay import ChangedDefinition
 from lifecycle.cli.checkpoint import WitnessKeys, public_key, read_checkpoint, witness_keys
 from lifecycle.cli.choice import keys_named, log_at, open_orders
 from lifecycle.cli.evidence import verify_evidence
-from lifecycle.cli.failure import NO, Refusal
+from lifecycle.cli.failure import Refusal
 from lifecycle.cli.option import DEFAULT_DATABASE, Database, Json, ProviderName, RulesName
 from lifecycle.cli.output import (
     Cell,
     attributes,
     counted,
-    print_json,
     print_json_array,
     print_table,
     progress,
     say,
     warn,
 )
+from lifecycle.cli.partition import Answer, from_each, named, numbered, print_answers, url_of
 from lifecycle.cli.rules import shadow_replay
 from lifecycle.composition import open_log
 from lifecycle.core.event import Event
@@ -74,37 +75,46 @@ def verify(
     """Check that nothing stored was changed; print a checkpoint."""
     trusted, witnesses = public_key(key), witness_keys(witness_key)
     signers = witnesses if trusted is None else [trusted, *witnesses]
-    held = [read_checkpoint(text, signers) for text in checkpoint or []]
+    texts = checkpoint or []
     if evidence is not None:
+        held = [read_checkpoint(text, signers) for text in texts]
         verify_evidence(evidence, trusted, held, witnesses, json=json)
         return
-    with log_at(db, needs_keys=False) as log:
-        with progress("verify"):
-            found = verification.verify(log, checkpoints=held, providers=known_providers())
-        odd = _odd_views(log, db)
-    found = replace(
-        found, findings=(*found.findings, *odd)[:MOST_LISTED], found=found.found + len(odd)
-    )
-    if json:
-        print_json(
-            {
-                **attributes(found, "ok", "records", "orders", "found"),
-                "findings": [finding._asdict() for finding in found.findings],
-                "notes": [note._asdict() for note in found.notes],
-                "checkpoint": str(found.checkpoint),
-            }
-        )
-    else:
-        _print_verification(found, held=bool(held))
-    if not found.ok:
-        raise typer.Exit(NO)
+    with log_at(db, needs_keys=False) as log, progress("verify"):
+        every = {
+            number: [read_checkpoint(named(text, number), signers) for text in texts]
+            for number, _ in numbered(log)
+        }
+        each = from_each(db, log, partial(_verified, db, every))
+    answers = [_verification(found, held=bool(texts)) for found in each]
+    print_answers(answers, ("records", "orders", "found"), json=json)
 
 
-def _odd_views(log: Log, url: str) -> list[Finding]:
+def _verified(
+    url: str, held: Mapping[int | None, Sequence[Checkpoint]], log: Log, number: int | None
+) -> verification.Verification:
+    """Return what verifying a log, or a partition of it, found."""
+    found = verification.verify(log, checkpoints=held[number], providers=known_providers())
+    odd = _odd_views(log, url, number)
+    listed = (*found.findings, *odd)[:MOST_LISTED]
+    return replace(found, findings=listed, found=found.found + len(odd))
+
+
+def _verification(found: verification.Verification, *, held: bool) -> Answer:
+    told = {
+        **attributes(found, "ok", "records", "orders", "found"),
+        "findings": [finding._asdict() for finding in found.findings],
+        "notes": [note._asdict() for note in found.notes],
+        "checkpoint": str(found.checkpoint),
+    }
+    return Answer(found.ok, told, partial(_print_verification, found, held=held))
+
+
+def _odd_views(log: Log, url: str, number: int | None) -> list[Finding]:
     """Return the stored views that are not what their records come to under the same rules."""
     if log.views is None or not any(map(log.views.generations, known_providers())):
         return []
-    replayed = _replayed(log, url, 0, None)
+    replayed = _replayed(log, url, 0 if number is None else 1, None)
     other_rules = {change.provider for change in replayed.changed}
     return [
         Finding(each.stream, None, None, f"its stored view is not what it comes to: {each.field}")
@@ -165,21 +175,22 @@ def replay(
         shadow_replay(db, provider, rules, json=json)
         return
     with log_at(db, provider) as log:
-        found = _replayed(log, db, workers, provider)
-    if json:
-        counts = ("records", "orders", "compared", "behind", "linked", "found")
-        differences = [difference._asdict() for difference in found.differences]
-        changed = [change._asdict() for change in found.changed]
-        print_json(
-            attributes(found, "ok", *counts)
-            | {"differences": differences}
-            | ({"changed": changed} if changed else {})
-            | ({"returned": [each._asdict() for each in found.returned]} if found.returned else {})
-        )
-    else:
-        _print_replay(found)
-    if not found.ok:
-        raise typer.Exit(NO)
+        answers = [
+            _replay(_replayed(part, url_of(db, number), workers, provider))
+            for number, part in numbered(log)
+        ]
+    print_answers(answers, ("records", "orders", "compared", "behind", "found"), json=json)
+
+
+def _replay(found: replaying.Replay) -> Answer:
+    counts = ("records", "orders", "compared", "behind", "linked", "found")
+    told = attributes(found, "ok", *counts)
+    told["differences"] = [difference._asdict() for difference in found.differences]
+    if found.changed:
+        told["changed"] = [change._asdict() for change in found.changed]
+    if found.returned:
+        told["returned"] = [each._asdict() for each in found.returned]
+    return Answer(found.ok, told, partial(_print_replay, found))
 
 
 def _replayed(log: Log, url: str, workers: int, provider: str | None) -> replaying.Replay:

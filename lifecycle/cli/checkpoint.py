@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Final, NamedTuple
 
@@ -26,7 +27,8 @@ from lifecycle.cli.choice import log_at
 from lifecycle.cli.failure import NO, Refusal, unusable
 from lifecycle.cli.file import whole_or_not_there
 from lifecycle.cli.option import DEFAULT_DATABASE, Database, Json, span_option
-from lifecycle.cli.output import print_json, print_text, visible, warn
+from lifecycle.cli.output import print_text, visible, warn
+from lifecycle.cli.partition import PLACE, Answer, named, numbered, print_answers
 from lifecycle.errors import InvalidArgumentError, StoreUnavailableError
 from lifecycle.log.contract import Log
 from lifecycle.log.private_file import ORDINARY, exposure
@@ -82,16 +84,24 @@ def checkpoint(
     """Sign what is stored, so that nobody can change it unseen."""
     others = _Others(to or [], run or [], post or [], witness or [], witness_keys(witness_key))
     with log_at(db, needs_keys=False) as log:
-        signer = signing_key(log, key)
+        works = [
+            partial(_sign, part, signing_key(part, _of(key, number)), others.of(number))
+            for number, part in numbered(log)
+        ]
         while every is not None:
             try:
-                _sign(log, signer, others, json=json)
+                print_answers([work() for work in works], (), json=json)
+            except typer.Exit:
+                pass  # what is wrong is said, and the next time may be better
             except StoreUnavailableError as failure:
                 warn(f"lifecycle: no checkpoint this time: {failure}")
             time.sleep(every.total_seconds())
-        done = _sign(log, signer, others, json=json)
-    if not done:
-        raise typer.Exit(NO)
+        print_answers([work() for work in works], (), json=json)
+
+
+def _of(path: Path | None, number: int | None) -> Path | None:
+    """Return the file of the key of a partition; all may have the same."""
+    return Path(str(path).replace(PLACE, str(number))) if path and number is not None else path
 
 
 class _Others(NamedTuple):
@@ -103,9 +113,13 @@ class _Others(NamedTuple):
     witnesses: Sequence[str]
     keys: Sequence[PublicKey]
 
+    def of(self, number: int | None) -> _Others:
+        """Return the same for a partition: the files are its own."""
+        return self._replace(files=[Path(named(str(file), number)) for file in self.files])
 
-def _sign(log: Log, signer: PrivateKey, others: _Others, *, json: bool) -> bool:
-    """Sign what is stored, hand it out, and return whether nothing went wrong."""
+
+def _sign(log: Log, signer: PrivateKey, others: _Others) -> Answer:
+    """Sign what is stored, hand it out, and return what was signed, and whether all went well."""
     seen = log.tree.last_checkpoint()
     note = taken(log, signer, others.files)
     handed = _handed(log, note, 0 if seen is None else seen.size, others)
@@ -113,12 +127,13 @@ def _sign(log: Log, signer: PrivateKey, others: _Others, *, json: bool) -> bool:
     for path in others.files:
         with whole_or_not_there(path, "checkpoint", ORDINARY) as file:
             file.write(str(note).encode())
-    _print(note, signer, json=json)
     troubles = [each.trouble for each in handed if each.trouble is not None]
     troubles += [f"{name!a} did not sign it" for name in unsigned(note, others.keys)]
     for trouble in troubles:
         warn(f"lifecycle: the checkpoint was kept, but {trouble}")
-    return not troubles
+    head = Checkpoint.parse(note.text).head
+    told = {"size": head.size, "root": head.root.hex(), "key": str(signer.public)}
+    return Answer(not troubles, {**told, "note": str(note)}, partial(print_text, str(note)))
 
 
 def signing_key(log: Log, path: Path | None, held: Path | None = None) -> PrivateKey:
@@ -265,12 +280,3 @@ def _handed(log: Log, note: Note, seen: int, others: _Others) -> list[Handed]:
         *(to_endpoint(url, note) for url in others.endpoints),
         *(to_witness(url, tree, size, note, seen) for url in others.witnesses),
     ]
-
-
-def _print(note: Note, signer: PrivateKey, *, json: bool) -> None:
-    if not json:
-        print_text(str(note))
-        return
-    head = Checkpoint.parse(note.text).head
-    told = {"size": head.size, "root": head.root.hex(), "key": str(signer.public)}
-    print_json({**told, "note": str(note)})

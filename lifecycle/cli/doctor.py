@@ -22,6 +22,7 @@ from lifecycle.cli.key_checks import checks_of_keys
 from lifecycle.cli.option import DEFAULT_DATABASE, Database, Json, ProviderName
 from lifecycle.cli.order_checks import FAR_BEHIND, Check, check_of_rules, checks_of_orders
 from lifecycle.cli.output import Cell, attributes, counted, print_json, print_table, progress, say
+from lifecycle.cli.partition import numbered
 from lifecycle.composition import orders_on
 from lifecycle.errors import StoreError, StoreUrlError
 from lifecycle.log.contract import ORDERS, Level, Log, Setting
@@ -122,10 +123,17 @@ def checks_of_installation() -> Iterator[Check]:
 
 
 def checks_of_log(log: Log, provider: str | None = None) -> Iterator[Check]:
-    """Yield what there is to say about a log that could be opened.
+    """Yield what there is to say about a log that could be opened, partition by partition.
 
     Its orders are looked at by their own providers; by `provider` alone where it is named.
     """
+    for number, part in numbered(log):
+        of = "" if number is None else f"partition {number}: "
+        for check in _checks_of_one(part, provider):
+            yield check._replace(name=of + check.name)
+
+
+def _checks_of_one(log: Log, provider: str | None) -> Iterator[Check]:
     yield Check("database", Level.OK, log.url)
     yield from map(_setting, log.settings())
     streams = sum(1 for _ in log.streams())

@@ -22,6 +22,7 @@ from lifecycle.cli.output import (
     say,
     visible,
 )
+from lifecycle.cli.partition import in_json, numbered, print_parted
 from lifecycle.log.feed_store import Delivery
 from lifecycle.projections.dead_letters import DeadLetters
 
@@ -35,7 +36,11 @@ _STYLES = {"dead": "bold red", "blocked": "yellow", "in progress": "cyan", "retr
 @contextmanager
 def _letters_at(db: str) -> Iterator[DeadLetters]:
     with log_at(db) as log:
-        yield DeadLetters(log.feeds, lambda: datetime.now(UTC))
+        yield DeadLetters(log, _now)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
 
 
 def letters(
@@ -53,11 +58,15 @@ def letters(
     json: Json = False,
 ) -> None:
     """List the dead letters, and the changes that they block."""
-    with _letters_at(db) as kept:
-        found = kept.list(name, all=all)
+    with log_at(db) as log:
+        found = (
+            (number, each)
+            for number, part in numbered(log)
+            for each in DeadLetters(part, _now).list(name, all=all)
+        )
         if json:
-            print_json_array(each.as_json() for each in found)
-        elif not print_table(_HEADINGS, map(_row, found)):
+            print_json_array(in_json(number, each.as_json()) for number, each in found)
+        elif not print_parted(_HEADINGS, ((number, _row(each)) for number, each in found)):
             say("no letters")
 
 

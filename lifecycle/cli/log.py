@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from enum import StrEnum
+from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -20,7 +22,7 @@ from lifecycle.audit.log_encryption import encrypt as encrypt_log
 from lifecycle.audit.verify import Verification
 from lifecycle.cli.choice import KEYS, keys_named, log_at, open_orders, owner_of
 from lifecycle.cli.columns import export_parquet
-from lifecycle.cli.failure import NO, Refusal
+from lifecycle.cli.failure import Refusal
 from lifecycle.cli.file import STDOUT, check_files, read_batches, whole_or_not_there
 from lifecycle.cli.option import (
     DEFAULT_DATABASE,
@@ -40,6 +42,16 @@ from lifecycle.cli.output import (
     say,
     visible,
     warn,
+)
+from lifecycle.cli.partition import (
+    Answer,
+    end_of,
+    from_each,
+    heading,
+    named,
+    numbered,
+    print_answers,
+    url_of,
 )
 from lifecycle.composition import (
     initialize,
@@ -168,7 +180,9 @@ def export(
         if whole or quarantine or order is not None or output == STDOUT:
             raise Refusal("--format parquet is of the whole log, into a folder: -o DIR")
         with log_at(db, provider, needs_keys=bodies is Bodies.WHOLE) as log:
-            export_parquet(log, Path(output), bodies)
+            for number, part in numbered(log):
+                heading(number)
+                export_parquet(part, Path(named(output, number)), bodies)
         return
     if bodies is not Bodies.WHOLE:
         raise Refusal("recordings hold whole bodies; --bodies goes with --format parquet")
@@ -182,20 +196,27 @@ def _export_recordings(
         raise Refusal("--whole is of the whole log; expected it without --order")
     with log_at(db, provider) as log:
         stream = None if order is None else _stream(log, provider, order)
-        lines = exporter.export(log, stream=stream, quarantine=quarantine)
         if whole:
-            lines = exporter.export_whole(log)
-        if output == STDOUT:
-            _print_recordings(lines)
-            return
-        last = log.last_position() if stream is None else None
-        with (
-            whole_or_not_there(Path(output), "export") as file,
-            progress("export", last) as advance,
-        ):
-            for line in lines:
-                file.write(line)
-                advance(1)
+            for number, part in numbered(log):
+                _write(exporter.export_whole(part), named(output, number), part.last_position())
+        elif stream is not None:
+            _write(exporter.export(log, stream=stream, quarantine=quarantine), output, None)
+        else:
+            lines = [exporter.export(part, quarantine=quarantine) for part in log.partitions]
+            _write(chain.from_iterable(lines), output, end_of(log))
+
+
+def _write(lines: Iterable[bytes], output: str, last: int | None) -> None:
+    if output == STDOUT:
+        _print_recordings(lines)
+        return
+    with (
+        whole_or_not_there(Path(output), "export") as file,
+        progress("export", last) as advance,
+    ):
+        for line in lines:
+            file.write(line)
+            advance(1)
 
 
 def _stream(log: Log, provider: str | None, order: str) -> str:
@@ -226,22 +247,29 @@ def copy(
     json: Json = False,
 ) -> None:
     """Copy a log to another store, chains and all, and verify it."""
-    keys = _keys_for(target) if encrypt else None
+    with _copied_from(source, encrypt) as log:
+        for number, _ in numbered(log):
+            url_of(target, number)  # refuses one that would be the same for all
+        answers = from_each(source, log, partial(_copied, target, encrypt=encrypt))
+    print_answers(answers, ("written", "present", "records", "orders", "found"), json=json)
+
+
+def _copied(target: str, old: Log, number: int | None, *, encrypt: bool) -> Answer:
+    """Copy a log, or a partition of it."""
+    url = url_of(target, number)
+    keys = _keys_for(url) if encrypt else None
     with (
-        _copied_from(source, encrypt) as old,
-        closing(open_log(target, keys=keys, needs_keys=False)) as new,
+        closing(open_log(url, keys=keys, needs_keys=False)) as new,
         progress("copy", old.last_position()) as advance,
     ):
+        if len(new.partitions) > 1:
+            raise Refusal(f"{target!a} has several partitions, and one copies to one")
         done = (encrypt_log if encrypt else copy_log)(old, new, advance=advance)
     found = done.verification
-    if json:
-        counts = attributes(found, "ok") | attributes(done, "written", "present")
-        counts |= attributes(found, "records", "orders", "found")
-        print_json(counts | {"checkpoint": str(found.checkpoint)})
-    else:
-        _print_copied(done, found)
-    if not found.ok:
-        raise typer.Exit(NO)
+    counts = attributes(found, "ok") | attributes(done, "written", "present")
+    counts |= attributes(found, "records", "orders", "found")
+    told = counts | {"checkpoint": str(found.checkpoint)}
+    return Answer(found.ok, told, partial(_print_copied, done, found))
 
 
 @contextmanager

@@ -225,9 +225,11 @@ def watch(
 ) -> None:
     """Print each change of an order as it is recorded, until Ctrl-C."""
     with orders_of_one(db, provider, "watch") as orders:
-        begin = orders.log.last_position() if after is None else after
+        ends = [part.last_position() for part in orders.log.partitions]
+        begin = after if after is not None else ends if len(ends) > 1 else ends[0]
         if not once:
-            warn(f"watching from position {begin}; stop with Ctrl-C")
+            where = f"positions {begin}" if isinstance(begin, list) else f"position {begin}"
+            warn(f"watching from {where}; stop with Ctrl-C")
         coming = orders.changes(after=begin) if once else orders.subscribe(after=begin, every=every)
         for change in coming:
             if json:
@@ -241,6 +243,8 @@ def _change(change: OrderChange) -> dict[str, object]:
     """Return one line for programs: what changed, and where the order stands then."""
     fields = change._asdict()
     del fields["view"]
+    if change.partition is None:
+        del fields["partition"]
     return fields | {
         "received_at": format_instant(change.view.arrival.last_received_at),
         "awaiting": list(change.view.awaiting),
@@ -250,8 +254,9 @@ def _change(change: OrderChange) -> dict[str, object]:
 
 def _print_change(change: OrderChange) -> None:
     style = "green" if change.view.terminal else "bold"
+    where = "" if change.partition is None else f"{change.partition:>2}:"
     pieces = [
-        Cell(f"{change.position:>8}  ", "dim"),
+        Cell(f"{where}{change.position:>8}  ", "dim"),
         Cell(f"{format_instant(change.view.arrival.last_received_at)}  ", "dim"),
         Cell(f"{visible(change.order_id)}  "),
         Cell(f"{change.before or '-'} {arrow()} "),

@@ -32,6 +32,7 @@ from lifecycle.cli.option import (
     RulesName,
 )
 from lifecycle.cli.output import Cell, counted, print_json, print_table, print_text, progress, say
+from lifecycle.cli.partition import end_of
 from lifecycle.composition import orders_on
 from lifecycle.core.definition import Definition
 from lifecycle.diagram import OrderPicture, Picture, Theme, draw_definition, draw_order, draw_stats
@@ -201,7 +202,7 @@ def _readable(log: Log, provider: str | None) -> Iterator[str]:
 def _figures(log: Log, providers: Iterable[str]) -> Iterator[tuple[Definition, LogStats]]:
     for name in providers:
         orders = orders_on(log, name)
-        with progress("stats", log.last_position()) as advance:
+        with progress("stats", end_of(log)) as advance:
             figures = orders.stats(on_progress=advance)
         yield orders.provider.definition, figures
 

@@ -25,6 +25,7 @@ from lifecycle.cli.output import (
     progress,
     say,
 )
+from lifecycle.cli.partition import heading, in_json, numbered
 from lifecycle.core.definition import Definition
 from lifecycle.errors import InvalidArgumentError
 from lifecycle.log.contract import Log
@@ -41,19 +42,38 @@ def shadow_replay(db: str, provider: str | None, rules: str, *, json: bool) -> N
         InvalidArgumentError: none are recorded of that name.
         Refusal: they are one provider's, and it is not said whose.
     """
-    with log_at(db, provider) as log, progress("replay", log.last_position()) as advance:
-        chosen = _chosen(log, provider, named_rules(rules))
+    with log_at(db, provider) as log:
+        ok = [
+            _print_replay(part, number, provider, named_rules(rules), json=json)
+            for number, part in numbered(log)
+            if number is None or part.last_position()  # an empty one has no rules
+        ]
+    if not all(ok):
+        raise typer.Exit(NO)
+
+
+def _print_replay(
+    log: Log,
+    number: int | None,
+    provider: str | None,
+    rules: str | Definition | None,
+    *,
+    json: bool,
+) -> bool:
+    """Print the changed orders of a log or a partition, and return whether there are none."""
+    with progress("replay", log.last_position()) as advance:
+        chosen = _chosen(log, provider, rules)
         known = {name: find_provider(name).provider for name in chosen}
         replay = ShadowReplay(log, known, chosen)
         changes = replay.changes(advance)
         if json:
             rows = (change.as_json() for change in changes)
-            print_json_report("changed_orders", rows, lambda: _totals(replay))
+            print_json_report("changed_orders", rows, lambda: in_json(number, _totals(replay)))
         else:
+            heading(number)
             print_table(_HEADINGS, (row for change in changes for row in _rows(change)))
             _print_totals(replay)
-    if not replay.ok:
-        raise typer.Exit(NO)
+    return replay.ok
 
 
 def _chosen(

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from functools import partial
+from itertools import islice
+from threading import Event
 from typing import Annotated, Any, Final
 
 import typer
 
-from lifecycle.cli.choice import orders_of_one
-from lifecycle.cli.failure import NO, Refusal
+from lifecycle.cli.choice import log_at, only_provider
+from lifecycle.cli.failure import Refusal
 from lifecycle.cli.option import DEFAULT_DATABASE, Database, Json, ProviderName
-from lifecycle.cli.output import attributes, counted, print_json, print_table, progress, say
-from lifecycle.log.view_store import Generation
+from lifecycle.cli.output import attributes, counted, print_table, progress, say
+from lifecycle.cli.partition import Answer, print_answers
+from lifecycle.composition import orders_on
+from lifecycle.log.view_store import Generation, Poisoned
 from lifecycle.projections.stored_views import ViewsStatus
 from lifecycle.service.orders import Orders
 
@@ -41,19 +48,32 @@ def views(
     """Show, build and keep up the stored views that list asks."""
     if rebuild + catch_up + follow + redrive > 1:
         raise Refusal("choose one of --rebuild, --catch-up, --follow and --redrive")
-    with orders_of_one(db, provider, "name") as orders:
-        if rebuild:
-            _rebuild(orders)
-        elif catch_up:
-            with progress("views", orders.views.status().behind) as advance:
-                orders.views.catch_up(advance)
-        elif follow:
-            orders.views.follow()
-        elif redrive:
-            orders.views.redrive()
-        ok = _show(orders, json=json)
-    if not ok:
-        raise typer.Exit(NO)
+    with log_at(db, provider) as log:
+        name = provider or only_provider(log, "name")
+        every = [orders_on(part, name) for part in log.partitions]
+        if follow:
+            _follow(every)
+        for orders in every:
+            if rebuild:
+                _rebuild(orders)
+            elif catch_up:
+                with progress("views", orders.views.status().behind) as advance:
+                    orders.views.catch_up(advance)
+            elif redrive:
+                orders.views.redrive()
+        print_answers(list(map(_status, every)), ("behind", "poisoned"), json=json)
+
+
+def _follow(every: Sequence[Orders]) -> None:
+    """Keep the views of all partitions up at the same time; what ends one ends all."""
+    stop = Event()
+    with ThreadPoolExecutor(len(every)) as threads:
+        following = [threads.submit(orders.views.follow, stop) for orders in every]
+        try:
+            for done in as_completed(following):
+                done.result()
+        finally:
+            stop.set()
 
 
 def _rebuild(orders: Orders) -> None:
@@ -62,27 +82,26 @@ def _rebuild(orders: Orders) -> None:
         orders.views.rebuild(advance)
 
 
-def _show(orders: Orders, *, json: bool) -> bool:
+def _status(orders: Orders) -> Answer:
     status = orders.views.status()
-    poisoned = [one for one, _ in zip(orders.views.poisoned(), range(MOST_SHOWN), strict=False)]
-    if json:
-        print_json(
-            {
-                "ok": status.ok,
-                "live": _generation(status.live),
-                "building": _generation(status.building),
-                **attributes(status, "fits", "behind"),
-                "last_position": status.end,
-                "poisoned": status.poisoned,
-                "poisoned_orders": [one._asdict() for one in poisoned],
-            }
-        )
-        return status.ok
+    poisoned = list(islice(orders.views.poisoned(), MOST_SHOWN))
+    as_json = {
+        "ok": status.ok,
+        "live": _generation(status.live),
+        "building": _generation(status.building),
+        **attributes(status, "fits", "behind"),
+        "last_position": status.end,
+        "poisoned": status.poisoned,
+        "poisoned_orders": [one._asdict() for one in poisoned],
+    }
+    return Answer(status.ok, as_json, partial(_show, status, poisoned))
+
+
+def _show(status: ViewsStatus, poisoned: Sequence[Poisoned]) -> None:
     say(told(status), "green" if status.ok else "bold red")
     if poisoned:
         say(f"{counted(status.poisoned, 'order')} cannot be folded; after a fix: --redrive")
         print_table(("order", "why"), poisoned)
-    return status.ok
 
 
 def told(status: ViewsStatus) -> str:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from threading import Event as Signal
 from typing import Final, NamedTuple
 
@@ -32,7 +33,8 @@ class OrderChange(NamedTuple):
     `before` and `after` are statuses (`before` is None at first), `cause` is the event's key;
     `corrected` is true when a path already reported was rewritten, not just continued.
     `position` is that of the event in the log: store it once you have handled the change. `view`
-    is the order as of this event; later events may have changed it since.
+    is the order as of this event; later events may have changed it since. `partition` is the one
+    that `position` belongs to, None where the log is one.
     """
 
     position: int
@@ -42,6 +44,7 @@ class OrderChange(NamedTuple):
     cause: str
     corrected: bool
     view: OrderView
+    partition: int | None = None
 
     def __repr__(self) -> str:
         mark = " corrected" if self.corrected else ""
@@ -66,9 +69,15 @@ class Feed:
     """One reader's pass over the log; not for several threads at once."""
 
     def __init__(
-        self, log: Log, providers: Mapping[str, Provider], provider: Provider, after: int
+        self,
+        log: Log,
+        providers: Mapping[str, Provider],
+        provider: Provider,
+        after: int,
+        partition: int | None = None,
     ) -> None:
         self.position: int = checked_position("after", after)
+        self._partition = partition
         self._log = log
         self._provider = provider
         self._prefix = f"{ORDERS}{provider.name}:"
@@ -113,24 +122,24 @@ class Feed:
         if change is None:
             return record.position
         view = self._fold_cache.view(*here)
-        return OrderChange(record.position, event.order_id, *change, view)
+        return OrderChange(record.position, event.order_id, *change, view, self._partition)
 
 
-def changes(feed: Feed, until: int | None = None) -> Iterator[OrderChange]:
-    """Yield the changes of a feed; log each order that cannot be folded."""
-    for entry in feed.read(until):
+def changes(feeds: Sequence[Feed]) -> Iterator[OrderChange]:
+    """Yield the changes of some feeds; log each order that cannot be folded."""
+    for entry in chain.from_iterable(feed.read() for feed in feeds):
         if isinstance(entry, OrderChange):
             yield entry
         elif isinstance(entry, UnfoldableRecord):
             LOG.error("an order cannot be folded at position %d: skipped", entry.position)
 
 
-def followed(feed: Feed, stop: Signal, every: float) -> Iterator[OrderChange]:
+def followed(feeds: Sequence[Feed], stop: Signal, every: float) -> Iterator[OrderChange]:
     """Yield the changes there are and those to come, until `stop` is set."""
     checked_seconds("every", every)
     check_signal("stop", stop)
     while not stop.is_set():
-        for change in changes(feed):
+        for change in changes(feeds):
             yield change
             if stop.is_set():
                 return
@@ -146,6 +155,21 @@ def checked_position(argument: str, position: object) -> int:
     if is_whole(position) and 0 <= position <= _LARGEST:  # type: ignore[operator]
         return int(position)  # type: ignore[call-overload,no-any-return]
     raise InvalidArgumentError(argument, "a position in the log: an integer from 0 on")
+
+
+def checked_positions(argument: str, after: object, partitions: int) -> list[int]:
+    """Return a position in each partition of a log; 0 is the start of all of them.
+
+    Raises:
+        InvalidArgumentError: it is not 0, and not as many positions as there are partitions.
+    """
+    if partitions == 1:
+        return [checked_position(argument, after)]
+    if after == 0:
+        return [0] * partitions
+    if isinstance(after, Sequence) and len(after) == partitions:
+        return [checked_position(argument, each) for each in after]
+    raise InvalidArgumentError(argument, f"0, or a list of {partitions} positions")
 
 
 def checked_seconds(argument: str, seconds: float) -> None:

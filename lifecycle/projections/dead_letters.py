@@ -5,10 +5,12 @@ from __future__ import annotations
 import builtins
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
+from itertools import chain
 from typing import Final
 
 from lifecycle.core.argument import check_type
 from lifecycle.errors import InvalidArgumentError
+from lifecycle.log.contract import Log
 from lifecycle.log.feed_store import DROPPED, EPOCH, Delivery, DeliveryRecord, FeedStore
 from lifecycle.projections.change_feed import checked_position
 
@@ -24,9 +26,22 @@ class DeadLetters:
     delivers it.
     """
 
-    def __init__(self, store: FeedStore, clock: Callable[[], datetime]) -> None:
-        self._store = store
+    def __init__(self, log: Log, clock: Callable[[], datetime]) -> None:
+        self._log = log
         self._clock = clock
+
+    @property
+    def _store(self) -> FeedStore:
+        """Where the deliveries are that a position names.
+
+        Raises:
+            PartitionedLogError: each partition has such a position.
+        """
+        return self._log.feeds
+
+    @property
+    def _stores(self) -> Iterable[FeedStore]:
+        return (part.feeds for part in self._log.partitions)
 
     def list(self, subscription: str | None = None, *, all: bool = False) -> Iterator[Delivery]:
         """Iterate over the dead letters and the changes they block, by subscription and position.
@@ -35,8 +50,8 @@ class DeadLetters:
         """
         if subscription is not None:
             check_type("subscription", subscription, str)
-            return undelivered(self._store, [subscription], all=all)
-        return undelivered(self._store, all=all)
+        names = None if subscription is None else [subscription]
+        return chain.from_iterable(undelivered(store, names, all=all) for store in self._stores)
 
     def get(self, subscription: str, position: int) -> Delivery | None:
         """Return the undelivered change at a position, dead letter or not, or None."""
@@ -47,7 +62,7 @@ class DeadLetters:
 
     def of_order(self, order_id: str | int) -> builtins.list[Delivery]:
         """Return the undelivered changes of an order, by subscription and position."""
-        return self._store.undelivered_of(str(order_id))
+        return [each for store in self._stores for each in store.undelivered_of(str(order_id))]
 
     def redrive(self, subscription: str | None = None, position: int | None = None) -> int:
         """Make dead letters due, their attempts counted from zero, and return how many.
@@ -55,9 +70,14 @@ class DeadLetters:
         Of all subscriptions, of one, or only the dead letter at one position.
         """
         if subscription is None or position is None:
-            return sum(map(self._revive, self.list(subscription)))
+            names = None if subscription is None else [subscription]
+            return sum(
+                self._revive(store, each)
+                for store in self._stores
+                for each in undelivered(store, names)
+            )
         delivery = self.get(subscription, position)
-        return 0 if delivery is None else int(self._revive(delivery))
+        return 0 if delivery is None else int(self._revive(self._store, delivery))
 
     def drop(self, subscription: str, position: int, *, reason: str) -> DeliveryRecord | None:
         """Give up a delivery for good, and return the record that is kept, with the reason.
@@ -79,10 +99,11 @@ class DeadLetters:
 
         They come by subscription and position.
         """
-        after = ("", 0)
-        while page := self._store.delivered(str(order_id), after, _PAGE):
-            yield from page
-            after = page[-1][:2]
+        for store in self._stores:
+            after = ("", 0)
+            while page := store.delivered(str(order_id), after, _PAGE):
+                yield from page
+                after = page[-1][:2]
 
     def prune(self, *, older_than: timedelta) -> int:
         """Delete the records of deliveries that are older, and return how many.
@@ -97,14 +118,15 @@ class DeadLetters:
             raise InvalidArgumentError("older_than", "a timedelta of a second or more")
         now, pruned = self._clock(), 0
         before = now - min(older_than, now - EPOCH)
-        while more := self._store.prune(before, _PRUNED_AT_ONCE):
-            pruned += more
+        for store in self._stores:
+            while more := store.prune(before, _PRUNED_AT_ONCE):
+                pruned += more
         return pruned
 
-    def _revive(self, delivery: Delivery) -> bool:
+    def _revive(self, store: FeedStore, delivery: Delivery) -> bool:
         if delivery.due_at is not None:
             return False
-        return self._store.replace(delivery, delivery._replace(attempts=0, due_at=self._clock()))
+        return store.replace(delivery, delivery._replace(attempts=0, due_at=self._clock()))
 
     def __repr__(self) -> str:
         return "<DeadLetters>"

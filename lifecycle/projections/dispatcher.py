@@ -14,14 +14,14 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from random import SystemRandom
 from typing import Any, Final, NamedTuple
 
 from lifecycle.core.argument import is_whole
-from lifecycle.errors import InvalidArgumentError, StoreError
+from lifecycle.errors import InvalidArgumentError, StoreError, StoreUnavailableError
 from lifecycle.log.feed_store import (
     DROPPED,
     EPOCH,
@@ -86,7 +86,6 @@ class DeliveryPolicy:
     attempts: int = ATTEMPTS
     pause: float = PAUSE
     timeout: float = TIMEOUT
-    after: int = 0
 
     def __post_init__(self) -> None:
         attempts = self.attempts
@@ -120,18 +119,25 @@ class Dispatcher:
         clock: Callable[[], datetime],
         *,
         policy: DeliveryPolicy,
+        after: int = 0,
     ) -> None:
         self.name = name
         self.store = store
         self.policy = policy
         self._open_feed = open_feed
         self._clock = clock
+        self._after = after
         self._last_retry_pass = float("-inf")
 
     @property
-    def position(self) -> int:
-        """Its position in the log; a new subscription begins at `after` of its policy."""
-        return self.store.begin(self.name, self.policy.after)
+    def positions(self) -> tuple[int, ...]:
+        """Its only position in the log."""
+        return (self._position,)
+
+    @property
+    def _position(self) -> int:
+        """Its position in the log; a new subscription begins at `after`."""
+        return self.store.begin(self.name, self._after)
 
     def cut_off(self, call: HandlerCall) -> None:
         """Close the connection of a call, so that a handler still running writes nothing more."""
@@ -143,7 +149,7 @@ class Dispatcher:
         with named_reader() as reader:
             delivered, at_end = 0, False
             while not at_end:
-                feed = self._open_feed(self.position)
+                feed = self._open_feed(self._position)
                 count, at_end = yield from self._deliver_new(reader, feed)
                 delivered += count
             return delivered + (yield from self._deliver_due(reader))
@@ -282,6 +288,35 @@ class Dispatcher:
     def _advance(self, before: int, after: int) -> None:
         if not self.store.advance(self.name, before, after):
             raise MovedOnError
+
+
+class PartitionedDispatcher:
+    """Delivers the changes of all partitions of a log, one partition after the other."""
+
+    def __init__(self, parts: Sequence[Dispatcher]) -> None:
+        self._parts = parts
+        self.policy: DeliveryPolicy = parts[0].policy
+
+    @property
+    def positions(self) -> tuple[int, ...]:
+        """Its position in each partition."""
+        return tuple(position for part in self._parts for position in part.positions)
+
+    def cut_off(self, call: HandlerCall) -> None:
+        """Close the connection of a call."""
+        self._parts[call.change.partition or 0].cut_off(call)
+
+    def calls(self) -> HandlerCalls:
+        """Deliver what is due in every partition; one that cannot be used holds up no other."""
+        delivered, failure = 0, None
+        for part in self._parts:
+            try:
+                delivered += yield from part.calls()
+            except StoreUnavailableError as failed:
+                failure = failed
+        if failure is not None:
+            raise failure
+        return delivered
 
 
 def _roll_back_if(failure: Exception | None) -> None:

@@ -5,29 +5,25 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from datetime import datetime
 from threading import Event as Signal
 from threading import Lock, Thread
 from typing import Final, Self
 
 from lifecycle.core.argument import check_callable, check_signal
 from lifecycle.errors import InvalidArgumentError, StoreClosedError, StoreUnavailableError
-from lifecycle.log.feed_store import Delivery, FeedStore
-from lifecycle.projections.change_feed import EVERY_SECONDS, LOG, Feed, checked_seconds
+from lifecycle.log.feed_store import Delivery
+from lifecycle.projections.change_feed import EVERY_SECONDS, LOG, checked_seconds
 from lifecycle.projections.dead_letters import DeadLetters
 from lifecycle.projections.dispatcher import (
-    DeliveryPolicy,
     Dispatcher,
     HandlerCall,
     HandlerCalls,
     HandlerTimeoutError,
+    PartitionedDispatcher,
 )
 
 MAX_NAME_BYTES: Final = 100
 _MOST_HUNG: Final = 20
-
-OpenFeed = Callable[[int], Feed]
-"""Opens a feed that begins after a position."""
 
 Handler = Callable[..., object]
 """Takes a change and, with `exactly_once`, the driver's connection."""
@@ -46,23 +42,20 @@ class Subscription:
         self,
         name: str,
         handler: Handler,
-        store: FeedStore,
-        open_feed: OpenFeed,
-        clock: Callable[[], datetime],
-        *,
-        policy: DeliveryPolicy,
+        dispatcher: Dispatcher | PartitionedDispatcher,
+        letters: DeadLetters,
     ) -> None:
         self.name: str = _checked_name(name)
         check_callable("handler", handler)
         self._handler = handler
-        self.dispatcher: Dispatcher = Dispatcher(name, store, open_feed, clock, policy=policy)
-        self.dead_letters: DeadLetters = DeadLetters(store, clock)
+        self.dispatcher = dispatcher
+        self.dead_letters = letters
         self._hung = 0
 
     @property
-    def position(self) -> int:
-        """The position in the log up to which changes were taken in."""
-        return self.dispatcher.position
+    def positions(self) -> tuple[int, ...]:
+        """The position up to which changes were taken in, in each partition of the log."""
+        return self.dispatcher.positions
 
     def catch_up(self) -> int:
         """Deliver every change that is due, and return how many were delivered.

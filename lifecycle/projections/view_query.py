@@ -171,8 +171,8 @@ def searched(
 ) -> Iterator[list[OrderView]]:
     """Yield the views of all partitions of a log for which every condition holds, by order id."""
     parts = log.partitions
-    if len(parts) > 1 and (wanted.anomalies or isinstance(log_at, int)):
-        log.last_position()  # refuses: a position, and what was reviewed, are those of one
+    if len(parts) > 1 and isinstance(log_at, int):
+        log.last_position()  # refuses: a position is that of one
     return _merged(
         [
             ViewQuery(part, fold_cache, provider, wanted, until=last_position(part, log_at)).pages()

@@ -6,7 +6,15 @@ Concurrent tasks share one commit, and recording starts no thread of its own.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import datetime, timedelta
@@ -128,7 +136,7 @@ class AsyncOrders(Writes[Awaitable[AsyncReceipt]], ErasesAsync):
     @property
     def letters(self) -> DeadLetters:
         """What is not delivered, and what is; as `Orders.letters`. Its calls block, as `views`."""
-        return DeadLetters(self.log.feeds, self._clock)
+        return DeadLetters(self.log, self._clock)
 
     async def close(self) -> None:
         """Close the log; what was acknowledged stays."""
@@ -244,20 +252,20 @@ class AsyncOrders(Writes[Awaitable[AsyncReceipt]], ErasesAsync):
                 on_progress(events)
         return tally.stats()
 
-    async def changes(self, *, after: int = 0) -> AsyncIterator[OrderChange]:
+    async def changes(self, *, after: int | Sequence[int] = 0) -> AsyncIterator[OrderChange]:
         """Yield what each event changed after a position; as `Orders.changes`."""
-        coming = changes(self._service.feed(after))
+        coming = changes(self._service.feeds(after))
         while (change := await asyncio.to_thread(next, coming, None)) is not None:
             yield change
 
     async def subscribe(
-        self, *, after: int = 0, every: float = EVERY_SECONDS
+        self, *, after: int | Sequence[int] = 0, every: float = EVERY_SECONDS
     ) -> AsyncIterator[OrderChange]:
         """Yield the changes there are and those to come, without end; as `Orders.subscribe`."""
         checked_seconds("every", every)
-        feed = self._service.feed(after)
+        feeds = self._service.feeds(after)
         while True:
-            coming = changes(feed)
+            coming = changes(feeds)
             while (change := await asyncio.to_thread(next, coming, None)) is not None:
                 yield change
             await asyncio.sleep(every)
@@ -267,7 +275,7 @@ class AsyncOrders(Writes[Awaitable[AsyncReceipt]], ErasesAsync):
         name: str,
         handler: AwaitedHandler,
         *,
-        after: int = 0,
+        after: int | Sequence[int] = 0,
         exactly_once: bool = False,
         attempts: int = ATTEMPTS,
         pause: float = PAUSE,
@@ -278,11 +286,9 @@ class AsyncOrders(Writes[Awaitable[AsyncReceipt]], ErasesAsync):
         With `exactly_once` the handler gets the driver's connection, whose calls block: keep to
         short statements, or run longer ones with `asyncio.to_thread`.
         """
-        policy = DeliveryPolicy(exactly_once, attempts, pause, timeout, after)
-        subscription = Subscription(
-            name, handler, self.log.feeds, self._service.feed, self._clock, policy=policy
-        )
-        return AsyncSubscription(subscription, handler)
+        policy = DeliveryPolicy(exactly_once, attempts, pause, timeout)
+        dispatcher = self._service.dispatcher(name, policy, after)
+        return AsyncSubscription(Subscription(name, handler, dispatcher, self.letters), handler)
 
     async def attention(
         self,

@@ -26,6 +26,7 @@ from lifecycle.core.view import FrozenValue, Instant, OrderView
 from lifecycle.errors import InvalidArgumentError, PoisonedOrdersError
 from lifecycle.log.contract import Log
 from lifecycle.log.feed_store import Delivery, SubscriptionPosition
+from lifecycle.log.log_time import LogTime, last_position
 from lifecycle.log.view_store import Conditions
 from lifecycle.projections.dead_letters import undelivered
 from lifecycle.projections.fold_cache import FoldCache
@@ -145,10 +146,11 @@ class Attention:
         return [_reviewed(item, reviews) for item in found]
 
     def unreviewed(
-        self, pages: Iterable[list[OrderView]], until: int | None
+        self, pages: Iterable[list[OrderView]], log_at: LogTime | None
     ) -> Iterator[list[OrderView]]:
-        """Yield the views of the orders whose anomalies were not reviewed up to a position."""
-        reviews = reviews_in(self._log, until)
+        """Yield the views of the orders whose anomalies were not reviewed up to a log time."""
+        parts = self._log.partitions
+        reviews = {each for part in parts for each in reviews_in(part, last_position(part, log_at))}
         for page in pages:
             yield [view for view in page if anomaly_of(view) not in reviews]
 

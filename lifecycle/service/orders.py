@@ -8,7 +8,7 @@ changes, subscribe, subscription ─→ OrderChange
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from itertools import chain, islice
@@ -85,7 +85,7 @@ class Orders(Writes[Receipt], Erases):
     @property
     def letters(self) -> DeadLetters:
         """What subscriptions have not delivered, and what they have; no handler is needed."""
-        return DeadLetters(self.log.feeds, self._service.clock)
+        return DeadLetters(self.log, self._service.clock)
 
     def close(self) -> None:
         """Close the log; what was acknowledged stays."""
@@ -259,33 +259,38 @@ class Orders(Writes[Receipt], Erases):
                 on_progress(events)
         return tally.stats()
 
-    def changes(self, *, after: int = 0) -> Iterator[OrderChange]:
+    def changes(self, *, after: int | Sequence[int] = 0) -> Iterator[OrderChange]:
         """Yield what each event changed after a position, up to the end of the log.
 
         They come in the order of recording, without events that changed neither status nor path.
         Store the `position` of the last change that you handled and go on `after` it: so you see
-        every change at least once.
+        every change at least once. The changes of a log in partitions come one partition after the
+        other; `after` is then a list, with a position for each.
 
         Raises:
-            InvalidArgumentError: `after` is not a position.
+            InvalidArgumentError: `after` is not a position, or not one for each partition.
         """
-        return changes(self._service.feed(after))
+        return changes(self._service.feeds(after))
 
     def subscribe(
-        self, *, after: int = 0, stop: Signal | None = None, every: float = EVERY_SECONDS
+        self,
+        *,
+        after: int | Sequence[int] = 0,
+        stop: Signal | None = None,
+        every: float = EVERY_SECONDS,
     ) -> Iterator[OrderChange]:
         """Yield the changes after a position, then those to come, until `stop` is set.
 
-        `every` is the number of seconds between looks for new changes.
+        `after` is as for `changes`. `every` is the number of seconds between looks for new changes.
         """
-        return followed(self._service.feed(after), Signal() if stop is None else stop, every)
+        return followed(self._service.feeds(after), Signal() if stop is None else stop, every)
 
     def subscription(
         self,
         name: str,
         handler: Handler,
         *,
-        after: int = 0,
+        after: int | Sequence[int] = 0,
         exactly_once: bool = False,
         attempts: int = ATTEMPTS,
         pause: float = PAUSE,
@@ -296,7 +301,7 @@ class Orders(Writes[Receipt], Erases):
         Args:
             name: identifies the subscription, for ever.
             handler: is called with each `OrderChange`, in order; what it returns is ignored.
-            after: the position where a new subscription begins.
+            after: the position where a new subscription begins; a list as for `changes`.
             exactly_once: also pass the handler the database connection, within the transaction
                 that settles the delivery: what it writes there is written exactly once.
             attempts: calls before a change becomes a dead letter; 40 take about four hours.
@@ -307,9 +312,9 @@ class Orders(Writes[Receipt], Erases):
         Raises:
             InvalidArgumentError: an argument is of no use.
         """
-        policy = DeliveryPolicy(exactly_once, attempts, pause, timeout, after)
-        feeds, service = self.log.feeds, self._service
-        return Subscription(name, handler, feeds, service.feed, service.clock, policy=policy)
+        policy = DeliveryPolicy(exactly_once, attempts, pause, timeout)
+        dispatcher = self._service.dispatcher(name, policy, after)
+        return Subscription(name, handler, dispatcher, self.letters)
 
     def attention(
         self,

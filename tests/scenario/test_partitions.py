@@ -173,7 +173,6 @@ def test_what_goes_by_position_is_refused_with_what_to_add(parted):
             lambda: log.tree,
             lambda: log.restore([]),
             lambda: verify(log),
-            lambda: list(orders.changes()),
             orders.views.status,
             orders.attention,
             lambda: recorded_rules(log),
@@ -188,7 +187,6 @@ def test_commands_about_one_order_find_its_partition(parted, tmp_path):
     for command in (["show"], ["history"], ["explain"], ["show", "--rules", "then"]):
         done = run(command[0], ORDERS[0], *command[1:], "--db", parted.url(), cwd=tmp_path)
         assert (done.code, done.err) == (0, "")
-    assert "partition=N" in run("verify", "--db", parted.url(), cwd=tmp_path).err
 
 
 def test_a_partition_takes_no_order_of_another(parted):

@@ -455,7 +455,7 @@ def test_what_a_reader_on_another_host_has_in_progress_is_taken_over_when_its_ti
     mailbox = Mailbox()
     record(orders, "xyz", STEPS[:1])
     reader = orders.subscription("mail", mailbox.take, timeout=60)
-    reader.position  # noqa: B018 - it begins there
+    reader.positions  # noqa: B018 - it begins there
     elsewhere = Delivery("mail", 1, "xyz", "why", 1, clock.now + timedelta(minutes=2), "far 1 2 3")
     assert orders.log.feeds.enqueue(0, elsewhere)
     assert reader.catch_up() == 0

@@ -104,6 +104,7 @@ BEHAVIOR = {
 """Public classes that are no plain values, and why."""
 
 NO_VALUES = {
+    "Answer": "copying partitions in processes sends it, and is tested",
     "Append": "what became of an entry crosses to another process, without the entry",
     "AsyncReceipt": "tried in an event loop, by tests/scenario/test_event_loop.py",
     "Receipt": "tried below",

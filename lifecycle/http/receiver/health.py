@@ -48,7 +48,7 @@ class Health:
     def probe_now(self, log: Log) -> list[str]:
         """Return the problems, and ask the store."""
         try:
-            log.last_position()
+            _ask(log)
         except LifecycleError:
             return [*self.problems(), NO_ANSWER]
         return self.problems()
@@ -63,9 +63,14 @@ class Health:
 
     async def _probe_store(self, log: Log) -> None:
         try:
-            await asyncio.to_thread(log.last_position)
+            await asyncio.to_thread(_ask, log)
         finally:
             self._probe_task = None
+
+
+def _ask(log: Log) -> None:
+    for part in log.partitions:
+        part.last_position()
 
 
 def _store_problems(probe: asyncio.Task[None]) -> list[str]:
