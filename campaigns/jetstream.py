@@ -1,16 +1,19 @@
-"""A cluster of NATS that loses servers, their disks or their power: nothing acknowledged is lost.
+"""A cluster of NATS that loses servers, its network, disks or power: nothing acknowledged is lost.
 
-Writers record into one log on three servers, while the leader is killed, all are killed, one is
-cut off from the others for a while, or their disks are full. Followers continue from their last
-position. Nobody may see an error but while the disks are full. Then a lone server loses its power:
-what no sync of its files covers, as `strace` saw it, is dropped. The controls: the default
-`sync_interval` and the same power cut; and a writer that never looks for what it wrote.
+Writers record into one log on three servers, while the leader is killed, all are killed, the
+leader is stopped, the network between one server and the others is cut for a while (in turn that
+of the leader and of a follower, with connections that hang and that end), or disks are full.
+Followers continue from their last position. Nobody may see an error but while the disks are full.
+Then a lone server loses its power: what no sync covers, as `strace` saw it, is dropped. The
+controls: the default `sync_interval` and the same power cut; and a writer that never looks for
+what it wrote.
 
     python -m campaigns.jetstream --rounds 8
 """
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import shutil
@@ -26,6 +29,9 @@ from pathlib import Path
 from random import Random
 from typing import Any, Final
 from unittest.mock import patch
+
+import nats
+from nats.errors import NoRespondersError
 
 from campaigns.dying_database import (
     BAD_HERE,
@@ -45,15 +51,16 @@ from campaigns.workload import callback, label, record_one
 from lifecycle.composition import connect, open_log
 from lifecycle.errors import StoreUnavailableError
 from lifecycle.log.codec import decode
+from lifecycle.log.stores.jetstream.connection import API
 from lifecycle.log.stores.jetstream.stream import info_of
 from lifecycle.log.writer import Writer
 from tests.faults.children import Child
 from tests.nats_server import NatsCluster, NatsServer
-from tests.proxy import ACKNOWLEDGED, proxied
+from tests.proxy import ACKNOWLEDGED, Proxy, proxied
 
 SECONDS: Final = 120
 NAME: Final = "orders"
-HOW: Final = ("leader", "all", "cut off")
+HOW: Final = ("leader", "all", "stopped")
 CUT_OFF_SECONDS: Final = 14.0
 FULL_BYTES: Final = 8_000_000
 ROOM_BYTES: Final = 100_000_000
@@ -76,7 +83,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     campaign = Campaign(
         __doc__ or "",
         {
-            "rounds": (8, "how often servers are killed or cut off"),
+            "rounds": (8, "how often servers are killed or stopped"),
+            "partings": (4, "how often the network of one server is cut"),
             "writers": (8, "how many processes write"),
             "cuts": (4, "how many power cuts"),
             "replies": (10, "how many replies are lost to the control that never looks"),
@@ -90,7 +98,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         unshare_mounts()
     except CannotMountError as cannot:
         return skipped(name, str(cannot))
-    subject = lose_servers(options.rounds, options.writers, options.seed, campaign)
+    subject = lose_servers(options, campaign)
     subject.add(fill_disks(options.seed))
     subject.add(cut_power("always", options.cuts, options.seed))
     campaign.tell(subject)
@@ -101,23 +109,51 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return campaign.verdict(name, subject, controls)
 
 
-def lose_servers(rounds: int, writers: int, seed: int, campaign: Campaign) -> Figures:
+class Routes:
+    """The connections between servers, each through a proxy that can be cut."""
+
+    def __init__(self) -> None:
+        self._proxies: dict[tuple[int, int], Proxy] = {}
+
+    def reached(self, number: int, port: int) -> int:
+        """Return the port at which the server of a number reaches another one's."""
+        proxy = self._proxies[number, port] = Proxy(("127.0.0.1", port))
+        return proxy.port
+
+    def of(self, number: int) -> list[Proxy]:
+        """Return the proxies of all connections from or to a server."""
+        # A server has no proxy to its own port, so that is the one that is missing.
+        ports = {port for _, port in self._proxies}
+        own = ports - {port for each, port in self._proxies if each == number}
+        return [
+            proxy for (each, port), proxy in self._proxies.items() if each == number or port in own
+        ]
+
+    def close(self) -> None:
+        """Close all of them."""
+        for proxy in self._proxies.values():
+            proxy.close()
+
+
+def lose_servers(options: Any, campaign: Campaign) -> Figures:
     """Let writers write and followers follow while servers go; look at what is left."""
     figures = Figures(*BAD_HERE)
+    seed, routes = options.seed, Routes()
     with scratch() as folder:
-        cluster = NatsCluster(folder)
+        cluster = NatsCluster(folder, reached=routes.reached)
         run = ClusterRun(folder, cluster, None)  # type: ignore[arg-type]  # it has a URL
         try:
             cluster.start()
             open_when_ready(run.url())
             working = [
                 Child(partial(write, run, run.url(), number, seed, record_one))
-                for number in range(writers)
+                for number in range(options.writers)
             ]
             following = [Child(partial(follow, run, number)) for number in range(FOLLOWERS)]
             for child in (*working, *following):
                 child.first_bytes()
-            kill(cluster, rounds, Random(seed), figures, campaign)
+            kill(cluster, options.rounds, Random(seed), figures, campaign)
+            part(cluster, routes, options.partings, Random(seed), figures, campaign)
             run.tell("stop")
             collect(working, figures)
             run.tell("finish")
@@ -125,6 +161,7 @@ def lose_servers(rounds: int, writers: int, seed: int, campaign: Campaign) -> Fi
             inspect(run, figures)
         finally:
             cluster.stop()
+            routes.close()
     return figures
 
 
@@ -143,12 +180,12 @@ def open_when_ready(url: str) -> None:
 def kill(
     cluster: NatsCluster, rounds: int, random: Random, figures: Figures, campaign: Campaign
 ) -> None:
-    """Kill servers or cut them off, so often, each kind in turn."""
+    """Kill or stop servers, so often, each kind in turn."""
     for number in range(rounds):
         time.sleep(random.uniform(1, 3))
         how = HOW[number % len(HOW)]
         chosen = cluster.servers if how == "all" else [leader_of(cluster)]
-        if how == "cut off":
+        if how == "stopped":
             chosen[0].send(signal.SIGSTOP)
             time.sleep(CUT_OFF_SECONDS)
             chosen[0].send(signal.SIGCONT)
@@ -160,6 +197,45 @@ def kill(
         figures.count(f"times {how}")
         campaign.tell(figures)
         open_when_ready(cluster.url(NAME, retry_timeout=SECONDS))
+
+
+def part(  # noqa: PLR0917 - as `kill`
+    cluster: NatsCluster,
+    routes: Routes,
+    partings: int,
+    random: Random,
+    figures: Figures,
+    campaign: Campaign,
+) -> None:
+    """Cut the network of one server off the others, so often: of the leader, then of another."""
+    for number in range(partings):
+        time.sleep(random.uniform(1, 3))
+        is_leader, ends = number % 2 == 0, number % 4 >= 2
+        leader = leader_of(cluster)
+        chosen = next(each for each in cluster.servers if (each is leader) == is_leader)
+        cut = routes.of(cluster.servers.index(chosen))
+        for proxy in cut:
+            proxy.hold(ends=ends)
+        time.sleep(CUT_OFF_SECONDS)
+        if not asyncio.run(is_cut_off(chosen)):
+            figures.find("too few", "a network was cut, and its server still takes part")
+        for proxy in cut:
+            proxy.heal()
+        figures.count(f"times the network of {'the leader' if is_leader else 'a follower'} was cut")
+        campaign.tell(figures)
+        open_when_ready(cluster.url(NAME, retry_timeout=SECONDS))
+
+
+async def is_cut_off(server: NatsServer) -> bool:
+    """Tell whether nobody who leads the stream answers through a server."""
+    client = await nats.connect(f"nats://127.0.0.1:{server.port}", allow_reconnect=False)
+    try:
+        answer = await client.request(f"{API}.STREAM.INFO.{NAME}", timeout=2)
+    except (NoRespondersError, TimeoutError):
+        return True
+    finally:
+        await client.close()
+    return b'"error"' in answer.data
 
 
 def leader_of(cluster: NatsCluster) -> NatsServer:

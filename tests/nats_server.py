@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final, Self
@@ -142,19 +142,37 @@ def running(*, on_disk: bool = False, **settings: str) -> Iterator[NatsServer]:
             server.stop()
 
 
-class NatsCluster:
-    """Servers on loopback that hold each stream together; each stops and starts as one likes."""
+def straight(_: int, port: int) -> int:
+    """Have a server reach another at its own port."""
+    return port
 
-    def __init__(self, folder: Path, size: int = 3, **settings: str) -> None:
+
+class NatsCluster:
+    """Servers on loopback that hold each stream together; each stops and starts as one likes.
+
+    `reached` returns the port at which the server of a number reaches another one's.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        size: int = 3,
+        reached: Callable[[int, int], int] = straight,
+        **settings: str,
+    ) -> None:
         self.folder = folder
         ports = [free_port() for _ in range(size)]
-        routes = ", ".join(f'"nats://127.0.0.1:{port}"' for port in ports)
         self.servers = []
-        for number, port in enumerate(ports, 1):
-            own = folder / f"n{number}"
+        # No server tells others where one listens: they know their routes and no way around.
+        told = '"127.0.0.1:1"' if reached is not straight else '""'
+        for number, port in enumerate(ports):
+            own = folder / f"n{number + 1}"
             own.mkdir()
-            cluster = f'name: c, listen: "127.0.0.1:{port}", routes: [{routes}]'
-            joined = f"server_name: n{number}\ncluster {{ {cluster} }}"
+            others = (reached(number, each) for each in ports if each != port)
+            routes = ", ".join(f'"nats://127.0.0.1:{each}"' for each in others)
+            listens = f'listen: "127.0.0.1:{port}", advertise: {told}'
+            cluster = f"name: c, {listens}, pool_size: 1, routes: [{routes}]"
+            joined = f"server_name: n{number + 1}\ncluster {{ {cluster} }}"
             self.servers.append(NatsServer(own, extra=joined, **settings))
 
     def start(self) -> Self:

@@ -1,4 +1,4 @@
-"""A proxy before a server that loses replies when it is told to."""
+"""A proxy before a server that loses replies, or all that passes, when it is told to."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from itertools import chain
 from random import Random
 from typing import Final
 
@@ -32,6 +33,8 @@ class Proxy:
         self._chance = 0.0
         self._random = Random(0)
         self._pairs: list[tuple[socket.socket, socket.socket]] = []
+        self._flows = threading.Event()
+        self._flows.set()
         self.cut = 0
         threading.Thread(target=self._accept, daemon=True).start()
 
@@ -71,13 +74,27 @@ class Proxy:
             for client, _ in self._pairs:
                 _shut(client)
 
+    def hold(self, *, ends: bool) -> None:
+        """Let nothing pass, either way; connections last, unless they are to end."""
+        self._flows.clear()
+        if ends:
+            self._end_all()
+
+    def heal(self) -> None:
+        """Let everything pass again, what was held too."""
+        self._flows.set()
+
     def close(self) -> None:
         """Close everything."""
         _shut(self._listening)
+        self._flows.set()
+        self._end_all()
+
+    def _end_all(self) -> None:
         with self._lock:
-            for pair in self._pairs:
-                for end in pair:
-                    _shut(end)
+            for end in chain.from_iterable(self._pairs):
+                _shut(end)
+            self._pairs = []
 
     def _accept(self) -> None:
         with suppress(OSError):
@@ -98,11 +115,14 @@ class Proxy:
     def _ask(self, client: socket.socket, server: socket.socket) -> None:
         with suppress(OSError):
             while asked := client.recv(65536):
+                self._flows.wait()
                 server.sendall(asked)
+            _shut(server)
 
     def _answer(self, client: socket.socket, server: socket.socket) -> None:
         with suppress(OSError):
             while answered := server.recv(65536):
+                self._flows.wait()
                 if any(sign in answered for sign in self._signs) and self._is_to_be_lost(
                     client, server
                 ):

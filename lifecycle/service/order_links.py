@@ -89,7 +89,12 @@ class OrderLinks:
 
     def _linked(self, wanted: AbstractSet[Reference]) -> Iterator[Stored]:
         seen: set[int] = set()
-        while linked := {each for each in wanted if len(self._log.links.orders(*each)) == 1}:
+        # Mostly nobody waits: the index, which may lag far behind the log, is asked last.
+        while linked := {
+            each
+            for each in self._waiting.awaited(wanted)
+            if len(self._log.links.orders(*each)) == 1
+        }:
             items = [each for each in self._waiting.items(linked) if each not in seen]
             seen.update(items)
             wanted = set()
@@ -128,6 +133,12 @@ class _WaitingItems:
         self._lock: Final = Lock()
         self._items: dict[int, set[Reference]] = {}
         self._seen = {QUARANTINE: 0, CONTROL: 0}
+
+    def awaited(self, wanted: AbstractSet[Reference]) -> set[Reference]:
+        """Return those among some ids that an item waits for."""
+        with self._lock:
+            self._follow()
+            return {each for waits_for in self._items.values() for each in waits_for & wanted}
 
     def items(self, linked: AbstractSet[Reference]) -> list[int]:
         """Return the items that wait for one of these ids."""

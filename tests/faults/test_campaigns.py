@@ -47,7 +47,7 @@ LONGER = {
     "audit": "--events 2000",
     "dying_database": "--terminated 15 --stops 2 --replies 4 --writers 4 "
     "--control-terminated 25 --control-replies 10",
-    "jetstream": "--rounds 3 --writers 4 --cuts 1 --replies 4",
+    "jetstream": "--rounds 3 --partings 1 --writers 4 --cuts 1 --replies 4",
     "creation": "--answers 2",
     "handlers": "--kills 20",
     "hostile": "--mutations 120 --control-mutations 15",

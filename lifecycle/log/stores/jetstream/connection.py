@@ -11,7 +11,7 @@ import ssl
 from collections.abc import Coroutine, Mapping, Sequence
 from contextlib import suppress
 from threading import Thread
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple, Self, TypeVar
 
 from msgspec import json
 from nats.aio.client import Client
@@ -44,9 +44,13 @@ class Message(NamedTuple):
 
 
 class Connection:
-    """A connection to the servers of a target; every method may be called from any thread."""
+    """A connection to the servers of a target; every method may be called from any thread.
+
+    It ends once whoever made it and all who share it have closed it.
+    """
 
     def __init__(self, target: Target) -> None:
+        self._users = 1
         self.url = target.url
         self._answer_seconds = min(ANSWER_SECONDS, target.options.retry_timeout / 4)
         self._unanswered = 0
@@ -135,8 +139,16 @@ class Connection:
         )
         return int(_answer(await self._unless_lost(request))["seq"])
 
+    def shared(self) -> Self:
+        """Return it for one more user."""
+        self._users += 1
+        return self
+
     def close(self) -> None:
-        """End the connection; whoever waits for an answer gets none."""
+        """End the connection for the last user; whoever waits for an answer gets none."""
+        self._users -= 1
+        if self._users:
+            return
         with suppress(ClientError, OSError):  # of a server that is gone
             self.run(self.client.close())
         self._stop()

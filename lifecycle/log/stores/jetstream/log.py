@@ -7,7 +7,7 @@ views, subscriptions, links and checkpoints, all of which can be made again but 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from typing import Final
 
 from lifecycle.errors import StoreUnavailableError
@@ -15,6 +15,7 @@ from lifecycle.log.contract import Setting
 from lifecycle.log.event_log import Clock, EventLog, now
 from lifecycle.log.partitioned import PartitionedLog
 from lifecycle.log.retry_policy import retrying
+from lifecycle.log.stores.jetstream.connection import Connection
 from lifecycle.log.stores.jetstream.links import FollowedLinks
 from lifecycle.log.stores.jetstream.recorder import JetStreamRecorder
 from lifecycle.log.stores.jetstream.stream import refuse_unsynced
@@ -35,12 +36,21 @@ class JetStreamLog(EventLog):
     """
 
     def __init__(
-        self, target: Target, beside: EventLog, *, create: bool = True, clock: Clock = now
+        self,
+        target: Target,
+        connection: Connection,
+        beside: EventLog,
+        *,
+        create: bool = True,
+        clock: Clock = now,
     ) -> None:
+        self.recorder = JetStreamRecorder(target, connection)
         try:
             _check_beside(beside)
-            self.recorder = _opened(target, create=create)
+            timeout, prepare = target.options.retry_timeout, self.recorder.prepare
+            retrying(target.url, timeout, prepare, create=create)
         except BaseException:
+            self.recorder.close()
             beside.close()
             raise
         self.beside = beside
@@ -74,34 +84,24 @@ class JetStreamLog(EventLog):
         self.beside.close()
 
 
-def opened(
-    url: str, open_beside: Callable[[str], EventLog], *, create: bool, clock: Clock
-) -> EventLog | PartitionedLog:
-    """Return the log at `url`, or one that consists of its partitions."""
-    target = parse_url(url)
-    if not target.is_parted:
-        return JetStreamLog(target, open_beside(target.options.beside), create=create, clock=clock)
-    with ExitStack() as stack:
-        parts: list[EventLog] = []
-        for part in map(target.of, range(target.options.partitions)):
-            beside = open_beside(part.options.beside)
-            parts.append(JetStreamLog(part, beside, create=create, clock=clock))
-            stack.callback(parts[-1].close)
-        stack.pop_all()
-    return PartitionedLog(target.url, parts)
-
-
 def _check_beside(beside: EventLog) -> None:
     if beside.last_position():
         raise StoreUnavailableError(beside.url, _NOT_BESIDE)
 
 
-def _opened(target: Target, *, create: bool) -> JetStreamRecorder:
+def opened(
+    url: str, open_beside: Callable[[str], EventLog], *, create: bool, clock: Clock
+) -> EventLog | PartitionedLog:
+    """Return the log at `url`, or one that consists of its partitions."""
+    target = parse_url(url)
     refuse_unsynced(target)
-    recorder = JetStreamRecorder(target)
-    try:
-        retrying(target.url, target.options.retry_timeout, recorder.prepare, create=create)
-    except BaseException:
-        recorder.close()
-        raise
-    return recorder
+    with ExitStack() as stack:
+        connection = stack.enter_context(closing(Connection(target)))
+        parts: list[EventLog] = []
+        failing = stack.enter_context(ExitStack())
+        for part in target.parts:
+            beside = open_beside(part.options.beside)
+            log = JetStreamLog(part, connection.shared(), beside, create=create, clock=clock)
+            parts.append(failing.enter_context(closing(log)))
+        failing.pop_all()
+    return PartitionedLog(target.url, parts) if target.is_parted else parts[0]

@@ -53,11 +53,11 @@ class JetStreamRecorder:
     has_races = True
     most_rows = 500
 
-    def __init__(self, target: Target) -> None:
+    def __init__(self, target: Target, connection: Connection) -> None:
         self.url = target.url
         self._target = target
         self._name = target.name
-        self._connection = Connection(target)
+        self._connection = connection
         self._created = ""
         self._last = 0
         self._known = KnownHeads()

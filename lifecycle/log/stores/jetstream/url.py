@@ -68,6 +68,11 @@ class Target(NamedTuple):
         """Whether it names several logs."""
         return self.options.partitions > 1 and self.options.partition is None
 
+    @property
+    def parts(self) -> list[Target]:
+        """What names each of the logs."""
+        return list(map(self.of, range(self.options.partitions))) if self.is_parted else [self]
+
     def of(self, partition: int) -> Target:
         """Return what this URL names for one of several partitions."""
         beside = self.options.beside.replace(_PLACE, str(partition))
