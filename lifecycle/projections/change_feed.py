@@ -60,6 +60,9 @@ class UnfoldableRecord(NamedTuple):
     reason: str
 
 
+After = int | Sequence[int]
+"""The position to begin after; in a log of several partitions 0, or a position for each."""
+
 FeedEntry = OrderChange | UnfoldableRecord | int
 """One record in the feed: what it changed, why its order cannot be folded, or only its position
 if it changed nothing."""
@@ -155,21 +158,6 @@ def checked_position(argument: str, position: object) -> int:
     if is_whole(position) and 0 <= position <= _LARGEST:  # type: ignore[operator]
         return int(position)  # type: ignore[call-overload,no-any-return]
     raise InvalidArgumentError(argument, "a position in the log: an integer from 0 on")
-
-
-def checked_positions(argument: str, after: object, partitions: int) -> list[int]:
-    """Return a position in each partition of a log; 0 is the start of all of them.
-
-    Raises:
-        InvalidArgumentError: it is not 0, and not as many positions as there are partitions.
-    """
-    if partitions == 1:
-        return [checked_position(argument, after)]
-    if after == 0:
-        return [0] * partitions
-    if isinstance(after, Sequence) and len(after) == partitions:
-        return [checked_position(argument, each) for each in after]
-    raise InvalidArgumentError(argument, f"0, or a list of {partitions} positions")
 
 
 def checked_seconds(argument: str, seconds: float) -> None:

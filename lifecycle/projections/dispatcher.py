@@ -14,14 +14,14 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from random import SystemRandom
 from typing import Any, Final, NamedTuple
 
 from lifecycle.core.argument import is_whole
-from lifecycle.errors import InvalidArgumentError, StoreError, StoreUnavailableError
+from lifecycle.errors import InvalidArgumentError, StoreError
 from lifecycle.log.feed_store import (
     DROPPED,
     EPOCH,
@@ -288,35 +288,6 @@ class Dispatcher:
     def _advance(self, before: int, after: int) -> None:
         if not self.store.advance(self.name, before, after):
             raise MovedOnError
-
-
-class PartitionedDispatcher:
-    """Delivers the changes of all partitions of a log, one partition after the other."""
-
-    def __init__(self, parts: Sequence[Dispatcher]) -> None:
-        self._parts = parts
-        self.policy: DeliveryPolicy = parts[0].policy
-
-    @property
-    def positions(self) -> tuple[int, ...]:
-        """Its position in each partition."""
-        return tuple(position for part in self._parts for position in part.positions)
-
-    def cut_off(self, call: HandlerCall) -> None:
-        """Close the connection of a call."""
-        self._parts[call.change.partition or 0].cut_off(call)
-
-    def calls(self) -> HandlerCalls:
-        """Deliver what is due in every partition; one that cannot be used holds up no other."""
-        delivered, failure = 0, None
-        for part in self._parts:
-            try:
-                delivered += yield from part.calls()
-            except StoreUnavailableError as failed:
-                failure = failed
-        if failure is not None:
-            raise failure
-        return delivered
 
 
 def _roll_back_if(failure: Exception | None) -> None:

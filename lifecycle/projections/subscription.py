@@ -19,8 +19,8 @@ from lifecycle.projections.dispatcher import (
     HandlerCall,
     HandlerCalls,
     HandlerTimeoutError,
-    PartitionedDispatcher,
 )
+from lifecycle.projections.feeds import PartitionedDispatcher
 
 MAX_NAME_BYTES: Final = 100
 _MOST_HUNG: Final = 20

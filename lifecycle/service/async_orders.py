@@ -6,15 +6,7 @@ Concurrent tasks share one commit, and recording starts no thread of its own.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import (
-    AsyncIterator,
-    Awaitable,
-    Callable,
-    Iterable,
-    Iterator,
-    Mapping,
-    Sequence,
-)
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import datetime, timedelta
@@ -34,7 +26,13 @@ from lifecycle.log.contract import Log, Outcome
 from lifecycle.log.log_time import LogTime
 from lifecycle.log.look_options import LookOptions
 from lifecycle.projections.async_subscription import AsyncSubscription, AwaitedHandler
-from lifecycle.projections.change_feed import EVERY_SECONDS, OrderChange, changes, checked_seconds
+from lifecycle.projections.change_feed import (
+    EVERY_SECONDS,
+    After,
+    OrderChange,
+    changes,
+    checked_seconds,
+)
 from lifecycle.projections.dead_letters import DeadLetters
 from lifecycle.projections.dispatcher import ATTEMPTS, PAUSE, TIMEOUT, DeliveryPolicy
 from lifecycle.projections.stats import LogStats
@@ -252,18 +250,18 @@ class AsyncOrders(Writes[Awaitable[AsyncReceipt]], ErasesAsync):
                 on_progress(events)
         return tally.stats()
 
-    async def changes(self, *, after: int | Sequence[int] = 0) -> AsyncIterator[OrderChange]:
+    async def changes(self, *, after: After = 0) -> AsyncIterator[OrderChange]:
         """Yield what each event changed after a position; as `Orders.changes`."""
-        coming = changes(self._service.feeds(after))
+        coming = changes(self._service.feeds.open(after))
         while (change := await asyncio.to_thread(next, coming, None)) is not None:
             yield change
 
     async def subscribe(
-        self, *, after: int | Sequence[int] = 0, every: float = EVERY_SECONDS
+        self, *, after: After = 0, every: float = EVERY_SECONDS
     ) -> AsyncIterator[OrderChange]:
         """Yield the changes there are and those to come, without end; as `Orders.subscribe`."""
         checked_seconds("every", every)
-        feeds = self._service.feeds(after)
+        feeds = self._service.feeds.open(after)
         while True:
             coming = changes(feeds)
             while (change := await asyncio.to_thread(next, coming, None)) is not None:
@@ -275,7 +273,7 @@ class AsyncOrders(Writes[Awaitable[AsyncReceipt]], ErasesAsync):
         name: str,
         handler: AwaitedHandler,
         *,
-        after: int | Sequence[int] = 0,
+        after: After = 0,
         exactly_once: bool = False,
         attempts: int = ATTEMPTS,
         pause: float = PAUSE,
@@ -287,7 +285,7 @@ class AsyncOrders(Writes[Awaitable[AsyncReceipt]], ErasesAsync):
         short statements, or run longer ones with `asyncio.to_thread`.
         """
         policy = DeliveryPolicy(exactly_once, attempts, pause, timeout)
-        dispatcher = self._service.dispatcher(name, policy, after)
+        dispatcher = self._service.feeds.dispatcher(name, policy, after)
         return AsyncSubscription(Subscription(name, handler, dispatcher, self.letters), handler)
 
     async def attention(

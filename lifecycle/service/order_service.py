@@ -6,7 +6,6 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from functools import partial
 from itertools import islice
 from typing import Final, TypeVar, Unpack
 
@@ -29,8 +28,7 @@ from lifecycle.log.item_record import ERASED
 from lifecycle.log.log_time import LogTime, first_stored, last_position
 from lifecycle.log.look_options import LookOptions
 from lifecycle.log.view_store import Conditions
-from lifecycle.projections.change_feed import Feed, checked_positions
-from lifecycle.projections.dispatcher import DeliveryPolicy, Dispatcher, PartitionedDispatcher
+from lifecycle.projections.feeds import Feeds
 from lifecycle.projections.fold_cache import FoldCache, why_unfoldable
 from lifecycle.projections.stats import Tally
 from lifecycle.projections.stored_views import StoredViews
@@ -94,48 +92,12 @@ class OrderService:
         self.arrival_reader: ArrivalReader = ArrivalReader(self._providers, self.provider, clock)
         self.links: OrderLinks = OrderLinks(log, self._providers)
         self._fold_cache = FoldCache(log, self._providers)
+        self.feeds: Feeds = Feeds(log, self._providers, self.provider, clock)
         self.views: StoredViews = StoredViews(log, self._fold_cache, self.provider)
         self.clock = clock
         self.erasure: Erasure = Erasure(log, self.provider, self._fold_cache, clock)
         self._overdue_after = checked_span(overdue_after)
         self._attention = Attention(log, self._fold_cache, self.provider, self.links)
-
-    def feeds(self, after: int | Sequence[int]) -> list[Feed]:
-        """Return a feed of each partition that begins after a position of it.
-
-        Raises:
-            InvalidArgumentError: `after` is not 0, or a position for each partition.
-        """
-        positions = checked_positions("after", after, len(self.log.partitions))
-        return [self._feed(number, position) for number, position in enumerate(positions)]
-
-    def dispatcher(
-        self, name: str, policy: DeliveryPolicy, after: int | Sequence[int]
-    ) -> Dispatcher | PartitionedDispatcher:
-        """Return what delivers the changes of every partition to a subscription.
-
-        Raises:
-            InvalidArgumentError: as `feeds`.
-        """
-        parts = self.log.partitions
-        positions = checked_positions("after", after, len(parts))
-        dispatchers = [
-            Dispatcher(
-                name,
-                parts[number].feeds,
-                partial(self._feed, number),
-                self.clock,
-                policy=policy,
-                after=position,
-            )
-            for number, position in enumerate(positions)
-        ]
-        return dispatchers[0] if len(parts) == 1 else PartitionedDispatcher(dispatchers)
-
-    def _feed(self, number: int, after: int) -> Feed:
-        parts = self.log.partitions
-        shown = number if len(parts) > 1 else None
-        return Feed(parts[number], self._providers, self.provider, after, shown)
 
     def next_request(
         self,

@@ -8,7 +8,7 @@ changes, subscribe, subscription ─→ OrderChange
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from datetime import datetime, timedelta
 from itertools import chain, islice
@@ -25,7 +25,7 @@ from lifecycle.errors import StoredFormatError, StoreError, VersionConflictError
 from lifecycle.log.contract import Log, Outcome
 from lifecycle.log.log_time import LogTime
 from lifecycle.log.look_options import LookOptions
-from lifecycle.projections.change_feed import EVERY_SECONDS, OrderChange, changes, followed
+from lifecycle.projections.change_feed import EVERY_SECONDS, After, OrderChange, changes, followed
 from lifecycle.projections.dead_letters import DeadLetters
 from lifecycle.projections.dispatcher import ATTEMPTS, PAUSE, TIMEOUT, DeliveryPolicy
 from lifecycle.projections.stats import LogStats
@@ -259,38 +259,33 @@ class Orders(Writes[Receipt], Erases):
                 on_progress(events)
         return tally.stats()
 
-    def changes(self, *, after: int | Sequence[int] = 0) -> Iterator[OrderChange]:
+    def changes(self, *, after: After = 0) -> Iterator[OrderChange]:
         """Yield what each event changed after a position, up to the end of the log.
 
         They come in the order of recording, without events that changed neither status nor path.
         Store the `position` of the last change that you handled and go on `after` it: so you see
-        every change at least once. The changes of a log in partitions come one partition after the
-        other; `after` is then a list, with a position for each.
+        every change at least once. With several partitions, `after` is a list of positions.
 
         Raises:
             InvalidArgumentError: `after` is not a position, or not one for each partition.
         """
-        return changes(self._service.feeds(after))
+        return changes(self._service.feeds.open(after))
 
     def subscribe(
-        self,
-        *,
-        after: int | Sequence[int] = 0,
-        stop: Signal | None = None,
-        every: float = EVERY_SECONDS,
+        self, *, after: After = 0, stop: Signal | None = None, every: float = EVERY_SECONDS
     ) -> Iterator[OrderChange]:
         """Yield the changes after a position, then those to come, until `stop` is set.
 
-        `after` is as for `changes`. `every` is the number of seconds between looks for new changes.
+        `every` is the number of seconds between looks for new changes.
         """
-        return followed(self._service.feeds(after), Signal() if stop is None else stop, every)
+        return followed(self._service.feeds.open(after), Signal() if stop is None else stop, every)
 
     def subscription(
         self,
         name: str,
         handler: Handler,
         *,
-        after: int | Sequence[int] = 0,
+        after: After = 0,
         exactly_once: bool = False,
         attempts: int = ATTEMPTS,
         pause: float = PAUSE,
@@ -313,8 +308,8 @@ class Orders(Writes[Receipt], Erases):
             InvalidArgumentError: an argument is of no use.
         """
         policy = DeliveryPolicy(exactly_once, attempts, pause, timeout)
-        dispatcher = self._service.dispatcher(name, policy, after)
-        return Subscription(name, handler, dispatcher, self.letters)
+        feeds = self._service.feeds.dispatcher(name, policy, after)
+        return Subscription(name, handler, feeds, self.letters)
 
     def attention(
         self,
