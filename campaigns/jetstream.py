@@ -13,7 +13,6 @@ what it wrote.
 
 from __future__ import annotations
 
-import asyncio
 import os
 import re
 import shutil
@@ -29,9 +28,6 @@ from pathlib import Path
 from random import Random
 from typing import Any, Final
 from unittest.mock import patch
-
-import nats
-from nats.errors import NoRespondersError
 
 from campaigns.dying_database import (
     BAD_HERE,
@@ -51,11 +47,9 @@ from campaigns.workload import callback, label, record_one
 from lifecycle.composition import connect, open_log
 from lifecycle.errors import StoreUnavailableError
 from lifecycle.log.codec import decode
-from lifecycle.log.stores.jetstream.connection import API
-from lifecycle.log.stores.jetstream.stream import info_of
 from lifecycle.log.writer import Writer
 from tests.faults.children import Child
-from tests.nats_server import NatsCluster, NatsServer
+from tests.nats_server import NatsCluster, NatsServer, url_of
 from tests.proxy import ACKNOWLEDGED, Proxy, proxied
 
 SECONDS: Final = 120
@@ -217,8 +211,8 @@ def part(  # noqa: PLR0917 - as `kill`
         for proxy in cut:
             proxy.hold(ends=ends)
         time.sleep(CUT_OFF_SECONDS)
-        if not asyncio.run(is_cut_off(chosen)):
-            figures.find("too few", "a network was cut, and its server still takes part")
+        if not is_missed(cluster, chosen):
+            figures.find("too few", "a network was cut, and nobody misses its server")
         for proxy in cut:
             proxy.heal()
         figures.count(f"times the network of {'the leader' if is_leader else 'a follower'} was cut")
@@ -226,25 +220,28 @@ def part(  # noqa: PLR0917 - as `kill`
         open_when_ready(cluster.url(NAME, retry_timeout=SECONDS))
 
 
-async def is_cut_off(server: NatsServer) -> bool:
-    """Tell whether nobody who leads the stream answers through a server."""
-    client = await nats.connect(f"nats://127.0.0.1:{server.port}", allow_reconnect=False)
-    try:
-        answer = await client.request(f"{API}.STREAM.INFO.{NAME}", timeout=2)
-    except (NoRespondersError, TimeoutError):
-        return True
-    finally:
-        await client.close()
-    return b'"error"' in answer.data
+def is_missed(cluster: NatsCluster, server: NatsServer) -> bool:
+    """Tell whether the others go on by themselves, and know that a server is away."""
+    others = [each for each in cluster.servers if each is not server]
+    told = stream_of(url_of(others, NAME, retry_timeout=SECONDS))
+    name = server.folder.name
+    away = [each for each in told.get("replicas") or () if each["name"] == name]
+    return told.get("leader") != name and any(
+        each.get("offline") or not each.get("current") for each in away
+    )
+
+
+def stream_of(url: str) -> Any:
+    """Return who holds the stream, as its leader tells it."""
+    with closing(open_log(url)) as log:
+        recorder: Any = getattr(log, "recorder")  # noqa: B009 - of this store alone
+        return recorder._run(recorder._info())["cluster"]  # noqa: SLF001
 
 
 def leader_of(cluster: NatsCluster) -> NatsServer:
     """Return the server that leads the stream."""
     while True:
-        with closing(open_log(cluster.url(NAME, retry_timeout=SECONDS))) as log:
-            recorder: Any = getattr(log, "recorder")  # noqa: B009 - of this store alone
-            info = recorder._run(info_of(recorder._connection, recorder._target))  # noqa: SLF001
-        if led := info["cluster"].get("leader"):
+        if led := stream_of(cluster.url(NAME, retry_timeout=SECONDS)).get("leader"):
             return cluster.servers[int(led.removeprefix("n")) - 1]
         time.sleep(0.1)
 

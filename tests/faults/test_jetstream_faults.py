@@ -392,7 +392,7 @@ def test_a_url_of_no_use_is_refused_with_the_form_that_does(url):
 def test_a_url_shows_no_secrets():
     target = parse_url("nats://app:s3cret@h1:4222,h2/ORDERS?beside=postgresql://u:pw@h/db")
 
-    assert (target.user, target.password) == ("app", "s3cret")
+    assert dict(target.login) == {"user": "app", "password": "s3cret"}
     assert (target.url, repr(target)) == (
         "nats://h1:4222,h2/ORDERS",
         "<Target nats://h1:4222,h2/ORDERS>",

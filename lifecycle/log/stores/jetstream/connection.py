@@ -10,6 +10,7 @@ import asyncio
 import ssl
 from collections.abc import Coroutine, Mapping, Sequence
 from contextlib import suppress
+from importlib.util import find_spec
 from threading import Thread
 from typing import Any, Final, NamedTuple, Self, TypeVar
 
@@ -20,9 +21,9 @@ from nats.errors import ConnectionClosedError
 from nats.errors import Error as ClientError
 from nats.nuid import NUID
 
-from lifecycle.errors import StoreUnavailableError
+from lifecycle.errors import MissingExtraError, StoreUnavailableError
 from lifecycle.log.recorder import TryAgainError
-from lifecycle.log.stores.jetstream.fault import ApiError, translated_errors
+from lifecycle.log.stores.jetstream.fault import ApiError
 from lifecycle.log.stores.jetstream.url import Target
 
 API: Final = "$JS.API"
@@ -30,6 +31,9 @@ ANSWER_SECONDS: Final = 5.0
 _MOST_UNANSWERED: Final = 2
 _FIRST_TRIES: Final = 2
 _PENDING_BYTES: Final = 64 * 1024 * 1024
+_SIGNING: Final = {"user_credentials", "nkeys_seed"}
+_ALL: Final = "204"
+_NOTHING: Final = "404"
 _EXPECTED: Final = "Nats-Expected-Last-Subject-Sequence"
 
 T = TypeVar("T")
@@ -51,7 +55,6 @@ class Connection:
 
     def __init__(self, target: Target) -> None:
         self._users = 1
-        self.url = target.url
         self._answer_seconds = min(ANSWER_SECONDS, target.options.retry_timeout / 4)
         self._unanswered = 0
         self._last_said = ""
@@ -62,9 +65,9 @@ class Connection:
         Thread(target=self._loop.run_forever, name="lifecycle-nats", daemon=True).start()
         self.client = _Client()
         try:
-            self.run(self._connected(target))
+            self._wait_for(self._connected(target))
         except BaseException:
-            self._stop()
+            self._loop.call_soon_threadsafe(self._end)
             raise
 
     @property
@@ -73,12 +76,8 @@ class Connection:
         return self.client._server_info  # noqa: SLF001 - the version alone is public
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        """Return what a coroutine returns, run in the loop of the connection."""
-        future = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
-        try:
-            return future.result()
-        finally:
-            future.cancel()
+        """Return what a coroutine returns, unless the connection is lost meanwhile."""
+        return self._wait_for(self._unless_lost(coroutine))
 
     async def ask(self, call: str, question: object = None) -> Any:
         """Return the answer of whoever leads the stream that a call is about.
@@ -86,10 +85,9 @@ class Connection:
         Raises:
             ApiError: the call was refused.
         """
-        self._check_connected()
         asked = b"" if question is None else json.encode(question)
         request = self.client.request(f"{API}.{call}", asked, timeout=self._answer_seconds)
-        return _answer(await self._unless_lost(request))
+        return _answer(await request)
 
     async def collect(self, call: str, question: object) -> list[Msg]:
         """Return all messages of an answer that consists of many.
@@ -97,7 +95,6 @@ class Connection:
         Raises:
             TryAgainError: a message of it was lost.
         """
-        self._check_connected()
         found: list[Msg] = []
         ended: asyncio.Future[Msg] = self._loop.create_future()
 
@@ -111,9 +108,9 @@ class Connection:
         subscription = await self.client.subscribe(inbox, cb=take)
         try:
             await self.client.publish(f"{API}.{call}", json.encode(question), reply=inbox)
-            end = await self._unless_lost(asyncio.wait_for(ended, self._answer_seconds))
+            end = await asyncio.wait_for(ended, self._answer_seconds)
         finally:
-            if not self.client.is_closed:
+            with suppress(ClientError):  # of a connection that was closed meanwhile
                 await subscription.unsubscribe()
         _check_whole(found, end)
         return found
@@ -124,7 +121,6 @@ class Connection:
         Raises:
             ApiError: nothing was stored.
         """
-        self._check_connected()
         batch = self._nuid.next().decode()
         last = len(messages)
         for number, (subject, payload, expected) in enumerate(messages, 1):
@@ -137,7 +133,7 @@ class Connection:
         request = self.client.request(
             subject, payload, timeout=self._answer_seconds, headers=headers
         )
-        return int(_answer(await self._unless_lost(request))["seq"])
+        return int(_answer(await request)["seq"])
 
     def shared(self) -> Self:
         """Return it for one more user."""
@@ -150,23 +146,31 @@ class Connection:
         if self._users:
             return
         with suppress(ClientError, OSError):  # of a server that is gone
-            self.run(self.client.close())
-        self._stop()
+            self._wait_for(self.client.close())
+        self._loop.call_soon_threadsafe(self._end)
+
+    def _wait_for(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        future = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+        try:
+            return future.result()
+        finally:
+            future.cancel()
 
     async def _connected(self, target: Target) -> None:
-        with translated_errors(self.url):
-            try:
-                seconds = min(2 * ANSWER_SECONDS, target.options.retry_timeout)
-                await asyncio.wait_for(self._connect(target), seconds)
-            except (TimeoutError, ClientError, OSError, ValueError) as fault:
-                await self.client.close()
-                found = f"no server of it can be used ({type(fault).__name__})"
-                if "authorization" in self._last_said:
-                    found = "it does not let this user in"
-                raise StoreUnavailableError(self.url, found) from None
+        seconds = min(2 * ANSWER_SECONDS, target.options.retry_timeout)
+        try:
+            await asyncio.wait_for(self._connect(target), seconds)
+        except (TimeoutError, ClientError, OSError, ValueError) as fault:
+            await self.client.close()
+            found = f"no server of it can be used ({type(fault).__name__})"
+            if "authorization" in self._last_said:
+                found = "it does not let this user in"
+            raise StoreUnavailableError(target.url, found) from None
 
     async def _connect(self, target: Target) -> None:
-        options: dict[str, Any] = {"user": target.user, "password": target.password}
+        if _SIGNING & target.login.keys() and find_spec("nkeys") is None:
+            raise MissingExtraError("nats", "nkeys")
+        options: dict[str, Any] = dict(target.login)
         if target.options.ca is not None:
             options["tls"] = ssl.create_default_context(cafile=target.options.ca)
         await self.client.connect(
@@ -184,14 +188,12 @@ class Connection:
         )
         self.client.options["max_reconnect_attempts"] = -1  # it is there: from now on it is awaited
 
-    def _check_connected(self) -> None:
-        """Refuse to ask while there is no connection: the client would keep it for later."""
-        if not self.client.is_connected:
+    async def _unless_lost(self, asking: Coroutine[Any, Any, T]) -> T:
+        """Return what is asked for, unless the connection that it is asked on is lost meanwhile."""
+        if not self.client.is_connected:  # the client would keep the question for later
+            asking.close()
             raise ConnectionClosedError
-
-    async def _unless_lost(self, answer: Coroutine[Any, Any, T]) -> T:
-        """Return an answer, unless the connection that it was asked on is lost meanwhile."""
-        before, task = self._losses, self._loop.create_task(answer)
+        before, task = self._losses, self._loop.create_task(asking)
         self._under_way.add(task)
         try:
             answered = await task
@@ -200,22 +202,16 @@ class Connection:
                 raise
             raise ConnectionClosedError from None
         except TimeoutError:
-            await self._heard_nothing()
+            self._unanswered += 1
+            if self._unanswered == _MOST_UNANSWERED:
+                # It may be stopped, or cut off from the others, while its connection looks as ever.
+                self._unanswered = 0
+                await self.client.force_reconnect()
             raise
         finally:
             self._under_way.discard(task)
         self._unanswered = 0
         return answered
-
-    async def _heard_nothing(self) -> None:
-        """Try another server once this one has left several requests without an answer.
-
-        It may be stopped, or cut off from the others, while its connection looks as ever.
-        """
-        self._unanswered += 1
-        if self._unanswered == _MOST_UNANSWERED:
-            self._unanswered = 0
-            await self.client.force_reconnect()
 
     async def _noted(self, fault: Exception) -> None:
         """Note what the client says; whoever waits for an answer is told by what comes of it."""
@@ -225,9 +221,6 @@ class Connection:
         self._losses += 1
         for task in self._under_way:
             task.cancel()
-
-    def _stop(self) -> None:
-        self._loop.call_soon_threadsafe(self._end)
 
     def _end(self) -> None:
         for task in asyncio.all_tasks(self._loop):
@@ -257,13 +250,12 @@ def _check_whole(found: Sequence[Msg], end: Msg) -> None:
     Raises:
         TryAgainError: there is something to ask again for.
     """
-    status, before = (end.headers or {})["Status"], 0
-    if status not in ("204", "404"):
-        raise TryAgainError(f"its stream cannot be read at the moment (status {status})")
-    for number, message in enumerate(found):
-        headers = message.headers or {}
-        if number and int(headers["Nats-Last-Sequence"]) != before:
-            raise TryAgainError("a part of an answer was lost")
-        before = int(headers["Nats-Sequence"])
-    if status == "204" and int((end.headers or {})["Nats-Last-Sequence"]) != before:
+    ended = end.headers or {}
+    if ended["Status"] == _NOTHING:
+        return
+    if ended["Status"] != _ALL:
+        raise TryAgainError(f"its stream cannot be read now (status {ended['Status']})")
+    told = [message.headers or {} for message in found]
+    before = [headers.get("Nats-Last-Sequence") for headers in (*told[1:], ended)]
+    if before != [headers["Nats-Sequence"] for headers in told]:
         raise TryAgainError("a part of an answer was lost")

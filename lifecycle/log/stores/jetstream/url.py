@@ -7,7 +7,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+from collections.abc import Mapping
 from typing import Annotated, Final, Literal, NamedTuple
 from urllib.parse import parse_qsl, unquote
 
@@ -19,25 +21,36 @@ from lifecycle.log.retry_policy import RETRY_SECONDS
 _FORM: Final = (
     "nats://host1,host2,host3/NAME?beside=URL, NAME of up to 32 letters, digits, _ or -; beside "
     "the database of stored views, subscriptions, links and checkpoints; and where they are "
-    "needed partitions, partition, replicas, monitoring, ca, retry_timeout"
+    "needed partitions, partition, replicas, monitoring, ca, creds, nkey, retry_timeout"
 )
 _URL: Final = re.compile(
-    r"nats://(?:(?P<user>[^@/?:]*)(?::(?P<password>[^@/?]*))?@)?"
+    r"nats://(?:(?P<user>[^@/?:]*)(?P<with>:(?P<password>[^@/?]*))?@)?"
     r"(?P<hosts>[\w.:\[\]-]+(?:,[\w.:\[\]-]+)*)/(?P<name>[\w-]{1,32})(?:\?(?P<query>.*))?",
     re.ASCII,
 )
 _PLACE: Final = "{partition}"
+_LOGIN: Final = {
+    "user_credentials": "NATS_CREDS",
+    "nkeys_seed": "NATS_NKEY",
+    "token": "NATS_TOKEN",
+    "user": "NATS_USER",
+    "password": "NATS_PASSWORD",
+}
+"""How the client calls what lets a user in, and the variables that hold it if the URL does not."""
 
 
 class Options(Struct, frozen=True, forbid_unknown_fields=True):
     """The parameters of a URL; `beside` may hold secrets.
 
     `replicas` is 0 where the cluster decides. `monitoring` is the port on which every server
-    tells its settings by HTTP, 0 for none. `partition` is the one that is opened alone.
+    tells its settings by HTTP, 0 for none. `partition` is the one that is opened alone. `creds`
+    and `nkey` are files.
     """
 
     beside: Annotated[str, Meta(pattern="^(?!nats:).")]
     ca: str | None = None
+    creds: str | None = None
+    nkey: str | None = None
     partitions: Annotated[int, Meta(ge=1, le=64)] = 1
     partition: Annotated[int, Meta(ge=0, le=63)] | None = None
     replicas: Literal[0, 1, 3, 5] = 0
@@ -54,24 +67,19 @@ class Options(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Target(NamedTuple):
-    """What a URL names; `user`, `password` and `options` may hold secrets, `url` holds none."""
+    """What a URL names; `login` and `options` may hold secrets, `url` holds none."""
 
     url: str
     servers: tuple[str, ...]
     name: str
-    user: str | None
-    password: str | None
+    login: Mapping[str, str]
     options: Options
 
     @property
-    def is_parted(self) -> bool:
-        """Whether it names several logs."""
-        return self.options.partitions > 1 and self.options.partition is None
-
-    @property
     def parts(self) -> list[Target]:
-        """What names each of the logs."""
-        return list(map(self.of, range(self.options.partitions))) if self.is_parted else [self]
+        """What names each of the logs that it consists of."""
+        whole = self.options.partitions == 1 or self.options.partition is not None
+        return [self] if whole else list(map(self.of, range(self.options.partitions)))
 
     def of(self, partition: int) -> Target:
         """Return what this URL names for one of several partitions."""
@@ -94,15 +102,23 @@ def parse_url(url: str) -> Target:
     found = _URL.fullmatch(url)
     if found is None:
         raise StoreUrlError(url.partition("?")[0], _FORM)
-    user, password, hosts, name, query = found.groups()
+    place = f"nats://{found['hosts']}/{found['name']}"
     try:
-        given = dict(parse_qsl(query or "", keep_blank_values=True))
+        given = dict(parse_qsl(found["query"] or "", keep_blank_values=True))
         options = convert(given, Options, strict=False)
     except ValidationError:
-        raise StoreUrlError(f"nats://{hosts}/{name}", _FORM) from None
+        raise StoreUrlError(place, _FORM) from None
     if not options.is_whole:
-        raise StoreUrlError(f"nats://{hosts}/{name}", _FORM)
-    servers = tuple(f"nats://{host}" for host in hosts.split(","))
-    user, password = (each and unquote(each) for each in (user, password))
-    target = Target(f"nats://{hosts}/{name}", servers, name, user, password, options)
+        raise StoreUrlError(place, _FORM)
+    servers = tuple(f"nats://{host}" for host in found["hosts"].split(","))
+    target = Target(place, servers, found["name"], _login(found, options), options)
     return target if options.partition is None else target.of(options.partition)
+
+
+def _login(found: re.Match[str], options: Options) -> dict[str, str]:
+    """Return what lets the user in; a name without a password is a token."""
+    named = {"user_credentials": options.creds, "nkeys_seed": options.nkey}
+    named["user" if found["with"] else "token"] = found["user"] and unquote(found["user"])
+    named["password"] = found["password"] and unquote(found["password"])
+    given = {name: value for name, value in named.items() if value}
+    return given or {name: held for name, key in _LOGIN.items() if (held := os.environ.get(key))}
