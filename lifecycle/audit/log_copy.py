@@ -60,7 +60,7 @@ def copy(source: Log, target: Log, *, advance: Advance = lambda _: None) -> Copi
             raise
         written += len(page)
         advance(len(page))
-    return Copied(written, present, verify(target))
+    return Copied(written, present, verify(target, holds=source.holds))
 
 
 def sound_records(source: Log) -> Iterator[Record]:

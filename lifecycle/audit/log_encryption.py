@@ -61,7 +61,7 @@ def encrypt(
         target.append(Encrypted(str(frontier.head), clock()))
     elif linked != str(frontier.head):
         raise OtherRecordsError(target.url, "control", 1)
-    return Copied(written, present, verify(target))
+    return Copied(written, present, verify(target, holds=source.holds))
 
 
 def _counted(records: Iterator[Record], frontier: Frontier) -> Iterator[Record]:

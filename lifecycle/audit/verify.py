@@ -12,7 +12,7 @@ elsewhere. The tree beside the log shows which record was replaced since the tre
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
@@ -58,6 +58,7 @@ def verify(
     *,
     checkpoints: Iterable[Checkpoint | TreeHead] = (),
     providers: Mapping[str, Provider] = NO_PROVIDERS,
+    holds: Callable[[str], bool] | None = None,
 ) -> Verification:
     """Return whether every record is as it was written, and each one that is not.
 
@@ -67,13 +68,14 @@ def verify(
         log: the log to read.
         checkpoints: earlier ones, kept elsewhere; what they cover must still be there.
         providers: the installed ones, to check what quarantined items were re-driven into.
+        holds: tells which streams can lie in it, of a copy of one partition; else it tells itself.
     """
     walk = _Walk(Held(log, map(_as_checkpoint, checkpoints)), gapless=log.gapless)
     for record in log.strays():
         walk.pass_by(record)
     for record in log.scan(until=log.last_position()):
         walk.step(record)
-    walk.look_beside(log, providers)
+    walk.look_beside(log, providers, holds or log.holds)
     return walk.result()
 
 
@@ -157,11 +159,14 @@ class _Walk:
             checkpoint=self._held.head,
         )
 
-    def look_beside(self, log: Log, providers: Mapping[str, Provider]) -> None:
+    def look_beside(
+        self, log: Log, providers: Mapping[str, Provider], holds: Callable[[str], bool]
+    ) -> None:
         """Check checkpoints, re-drive marks, links of orders and subscriptions."""
         end = self._last.position if self._last is not None else 0
         # A mark is about other records, so it can be judged only if all of those hold.
         marks = [] if self._findings.count else self._marks
+        marks = [(record, mark) for record, mark in marks if holds(mark.stream)]
         for finding in self._held.missed(end):
             self._findings.add(finding)
         for finding in check_marks(log, marks, providers):

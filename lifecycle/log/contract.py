@@ -226,6 +226,10 @@ class Log(Protocol):
         """The logs that it consists of, each with positions of its own; itself where it is one."""
         ...
 
+    def holds(self, stream: str) -> bool:
+        """Tell whether a stream, if there is one, lies here and not in another partition."""
+        ...
+
     def holding(self, stream: str) -> Log:
         """Return the one among `partitions` that a stream lies in."""
         ...

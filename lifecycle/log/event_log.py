@@ -119,6 +119,11 @@ class EventLog:
         """Itself: it has one order of recording."""
         return (self,)
 
+    def holds(self, stream: str) -> bool:
+        """Return true: it is whole."""
+        del stream
+        return True
+
     def holding(self, stream: str) -> Self:
         """Return itself."""
         del stream

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import pytest
 
 from lifecycle.audit.checkpoint import Checkpoint
+from lifecycle.audit.verify import verify
 from lifecycle.cli import partition
 from lifecycle.composition import connect, open_log
 from lifecycle.errors import InvalidArgumentError, PartitionedLogError
@@ -20,6 +21,7 @@ from tests.contract.entries import stream
 from tests.nats_server import NatsServer, new_name
 from tests.scenario.command_line import Answer, run, story
 from tests.scenario.command_line import lines as recordings
+from tests.scenario.test_order_links import Parcels, body
 
 PARTITIONS = 4
 ORDERS = [f"order-{number}" for number in range(12)]
@@ -255,3 +257,18 @@ def test_all_partitions_are_followed_until_the_stop(parted):
         stop.set()
         following.join(10)
     assert not following.is_alive()
+
+
+def test_an_item_that_became_an_event_in_another_partition_alarms_nobody(nats, tmp_path):
+    url = nats.new_url(partitions=PARTITIONS, beside=f"sqlite:///{tmp_path}/b-{{partition}}.db")
+    with connect(url, provider=Parcels()) as orders:
+        for number in range(8):
+            orders.record_callback(body("brought", number, parcel=f"p{number}"))
+            orders.record_callback(body("taken", 9, order=f"o{number}", links=[f"p{number}"]))
+        assert not list(orders.quarantine())
+        assert all(verify(part).ok for part in orders.log.partitions)
+
+    target = "sqlite:///copy-{partition}.db"
+    assert run("copy", "--from", url, "--to", target, cwd=tmp_path).code == 0
+    alone = run("verify", "--db", "sqlite:///copy-0.db", "--json", cwd=tmp_path)
+    assert "re-driven into an event that is not there" in alone.out

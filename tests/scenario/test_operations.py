@@ -23,12 +23,15 @@ CANCELED = {"id": "o1", "status": "canceled"}
 
 
 NATS = pytest.param("nats", marks=pytest.mark.long)
+PARTED = pytest.param("nats of 4 partitions", marks=pytest.mark.long)
 
 
-@pytest.fixture(params=["memory", "sqlite", "postgres", NATS])
+@pytest.fixture(params=["memory", "sqlite", "postgres", NATS, PARTED])
 def orders(request: Any, tmp_path: Any) -> Iterator[Orders]:
     if request.param in {"postgres", "nats"}:
         url = request.getfixturevalue(request.param).new_url()
+    elif request.param.startswith("nats"):
+        url = request.getfixturevalue("nats").new_url(partitions=4)
     else:
         url = "memory:" if request.param == "memory" else f"sqlite:///{tmp_path}/o.db"
     with connect(url) as orders:
@@ -52,8 +55,9 @@ def test_the_answer_says_which_operation_and_exchange_it_is_of(orders: Orders) -
 
     assert (receipt.event.operation, receipt.event.exchange_id) == ("cancel", sent.exchange_id)
     assert orders.get("o1").status == "canceled"
-    assert verify(orders.log).ok
-    assert replay(orders.log, {"instacart": orders.provider}).ok
+    for part in orders.log.partitions:
+        assert verify(part).ok
+        assert replay(part, {"instacart": orders.provider}).ok
 
 
 def test_an_operation_without_an_answer_says_so(orders: Orders) -> None:
@@ -100,7 +104,7 @@ def test_an_export_records_the_same_operations_elsewhere(orders: Orders) -> None
     orders.record_request("o1", {"again": 1}, operation="cancel", number=2)
 
     with connect("memory:") as other:
-        other.record_many(export(orders.log))
+        other.record_many(line for part in orders.log.partitions for line in export(part))
 
         assert other.get("o1").digest == orders.get("o1").digest
         assert other.begin_operation("o1", "cancel").number == 3

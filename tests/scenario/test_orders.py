@@ -34,11 +34,16 @@ def a_clock() -> FixedClock:
     return FixedClock(NOON)
 
 
-@pytest.fixture(name="orders", params=["memory:", "sqlite"])
+PARTED = pytest.param("nats", marks=pytest.mark.long)
+
+
+@pytest.fixture(name="orders", params=["memory:", "sqlite", PARTED])
 def some_orders(
     request: pytest.FixtureRequest, tmp_path: Path, clock: FixedClock
 ) -> Iterator[Orders]:
     url = request.param if request.param == "memory:" else f"sqlite:///{tmp_path}/orders.db"
+    if request.param == "nats":
+        url = request.getfixturevalue("nats").new_url(partitions=4)
     with connect(url, clock=clock) as orders:
         yield orders
 
@@ -168,7 +173,7 @@ def test_a_request_that_cannot_be_recorded_is_refused_before_it_is_sent(
 ) -> None:
     with pytest.raises(InvalidArgumentError, match="the request cannot be used"):
         orders.begin_request(order_id, body)
-    assert orders.log.last_position() == 0
+    assert sum(part.last_position() for part in orders.log.partitions) == 0
 
 
 def test_a_change_has_before_after_cause_and_whether_it_corrects(orders: Orders) -> None:
@@ -312,7 +317,7 @@ def test_invalid_arguments_raise_errors_that_name_them(orders: Orders) -> None:
         with pytest.raises(InvalidArgumentError) as refused:
             call()
         assert refused.value.argument == argument
-    assert orders.log.last_position() == 0
+    assert sum(part.last_position() for part in orders.log.partitions) == 0
 
 
 def test_a_url_that_no_store_answers_to_is_an_error() -> None:

@@ -161,7 +161,8 @@ class Connection:
         try:
             await asyncio.wait_for(self._connect(target), seconds)
         except (TimeoutError, ClientError, OSError, ValueError) as fault:
-            await self.client.close()
+            with suppress(AssertionError):  # it has nothing to close where its key cannot be read
+                await self.client.close()
             found = f"no server of it can be used ({type(fault).__name__})"
             if "authorization" in self._last_said:
                 found = "it does not let this user in"

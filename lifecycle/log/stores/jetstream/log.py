@@ -47,6 +47,10 @@ class JetStreamLog(EventLog):
             links=self._followed,
         )
 
+    def holds(self, stream: str) -> bool:
+        """Tell whether a stream lies here and not in another partition."""
+        return self.recorder.target.holds(stream)
+
     def index_links(self) -> None:
         """Add to the index what it lacks of the links that the log holds."""
         self._followed.follow()

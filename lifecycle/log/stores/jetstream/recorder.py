@@ -21,7 +21,6 @@ from typing import Any, Final, Self, TypeVar
 from lifecycle.errors import StoreUnavailableError
 from lifecycle.log.contract import MAX_POSITION, ORDERS, Record, Setting
 from lifecycle.log.link_store import OrderLink
-from lifecycle.log.partitioned import partition_of
 from lifecycle.log.recorder import Head, Row, TryAgainError
 from lifecycle.log.stores.jetstream import message as messages
 from lifecycle.log.stores.jetstream.connection import Connection, Message
@@ -217,8 +216,7 @@ class JetStreamRecorder:
         if len(payload) > self._connection.client.max_payload - _HEADER_BYTES:
             found = f"a record of {len(payload)} bytes is above max_payload of its servers"
             raise StoreUnavailableError(self.url, f"{found}; set it to 17 MiB")
-        partitions, own = self.target.options.partitions, self.target.options.partition or 0
-        if row.stream.startswith(ORDERS) and partition_of(row.stream, partitions) != own:
+        if not self.target.holds(row.stream):
             raise StoreUnavailableError(self.url, "an order of another partition")
         if subject is None or messages.stream_of(self._name, subject) != row.stream:
             raise StoreUnavailableError(self.url, "a stream of this name cannot be in a log")

@@ -16,6 +16,8 @@ from urllib.parse import parse_qsl, unquote
 from msgspec import Meta, Struct, ValidationError, convert, structs
 
 from lifecycle.errors import StoreUrlError
+from lifecycle.log.contract import ORDERS
+from lifecycle.log.partitioned import partition_of
 from lifecycle.log.retry_policy import RETRY_SECONDS
 
 _FORM: Final = (
@@ -80,6 +82,11 @@ class Target(NamedTuple):
         """What names each of the logs that it consists of."""
         whole = self.options.partitions == 1 or self.options.partition is not None
         return [self] if whole else list(map(self.of, range(self.options.partitions)))
+
+    def holds(self, stream: str) -> bool:
+        """Tell whether this is the partition that a stream lies in."""
+        partitions, own = self.options.partitions, self.options.partition
+        return not stream.startswith(ORDERS) or partition_of(stream, partitions) == (own or 0)
 
     def of(self, partition: int) -> Target:
         """Return what this URL names for one of several partitions."""
