@@ -34,17 +34,21 @@ from campaigns.million import STEPS, callback
 from campaigns.scratch_folder import scratch
 from campaigns.verdict import Campaign, Figures
 from lifecycle.audit.columns.auditing import audit_columns
+from lifecycle.audit.columns.leaves import LeafWriter
 from lifecycle.audit.columns.manifest import (
     FORMAT,
     Bodies,
     ExportedViews,
+    File,
     Manifest,
     Shard,
     read_manifest,
     write_manifest,
 )
 from lifecycle.audit.columns.schema import Content
-from lifecycle.audit.columns.writing import ShardWriter, file_of
+from lifecycle.audit.columns.writing import RECORDS_A_SHARD, ShardWriter
+from lifecycle.audit.merkle import TreeHead
+from lifecycle.audit.tree import leaf_of, split
 from lifecycle.composition import connect
 from lifecycle.core.event import Arrival, Event
 from lifecycle.core.fold import Folding
@@ -58,7 +62,7 @@ from lifecycle.registry import known_providers
 PROVIDER: Final = "instacart"
 RECORDED: Final = datetime(2026, 7, 2, tzinfo=UTC)
 RECORDED_AT: Final = format_instant(RECORDED)
-A_SHARD: Final = 12_500
+A_SHARD: Final = RECORDS_A_SHARD // len(STEPS)
 """Orders."""
 
 REPLAYED: Final = 40_000
@@ -99,7 +103,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def write_export(folder: Path, orders: int, seed: int, campaign: Campaign, shard: int = 0) -> None:
     """Write an export of so many orders, by two processes."""
     size = shard or A_SHARD
-    for name in ("records", "views"):
+    for name in ("records", "views", "leaves"):
         (folder / name).mkdir(parents=True)
     starts = range(0, orders, size)
     with ProcessPoolExecutor(PROCESSORS) as pool:
@@ -107,15 +111,18 @@ def write_export(folder: Path, orders: int, seed: int, campaign: Campaign, shard
             pool.submit(_write_shard, folder, number, start, min(size, orders - start), seed)
             for number, start in enumerate(starts)
         ]
-        shards = []
+        shards, tree, positions = [], LeafWriter(folder), count(1)
         for job in jobs:
-            shards.append(job.result())
+            shard_written, leaves = job.result()
+            shards.append(shard_written)
+            for leaf in split(leaves):
+                tree.add(next(positions), leaf)
             campaign.tell(f"{len(shards)} of {len(starts)} shards written")
-    keep(folder, shards)
+    keep(folder, shards, *tree.close())
 
 
-def keep(folder: Path, shards: Sequence[Shard]) -> None:
-    """Write a manifest of these shards."""
+def keep(folder: Path, shards: Sequence[Shard], leaves: tuple[File, ...], head: TreeHead) -> None:
+    """Write a manifest of these files."""
     records = sum(shard.records.rows for shard in shards)
     fingerprint = known_providers()[PROVIDER].definition.fingerprint
     manifest = Manifest(
@@ -127,19 +134,23 @@ def keep(folder: Path, shards: Sequence[Shard]) -> None:
         position=records,
         records=records,
         orders=sum(shard.orders for shard in shards),
-        checkpoint="",
+        checkpoint=str(head),
         signed=None,
         views=(ExportedViews(PROVIDER, fingerprint, records, stored=False),),
         shards=tuple(shards),
+        leaves=leaves,
     )
     write_manifest(folder, manifest)
 
 
-def _write_shard(folder: Path, number: int, start: int, orders: int, seed: int) -> Shard:
+def _write_shard(
+    folder: Path, number: int, start: int, orders: int, seed: int
+) -> tuple[Shard, bytes]:
+    """Write the files of a shard; return what the manifest says of it, and its leaves."""
     provider = recognizer_of(known_providers()[PROVIDER])
     random = Random(seed + number)
     writer = ShardWriter(folder, number, PROVIDER, Bodies.WHOLE)
-    positions, after = count(start * len(STEPS) + 1), None
+    positions, after, leaves = count(start * len(STEPS) + 1), None, bytearray()
     for order in range(start, start + orders):
         events = [*_events(provider, order, random)]
         stream, previous = events[0].stream, None
@@ -150,11 +161,12 @@ def _write_shard(folder: Path, number: int, start: int, orders: int, seed: int) 
             after = link(stream, version, previous)
             record = Record(stream, version, append.topic, append.position, append.state)
             writer.add(record, Content(event.body))
+            leaves += leaf_of(record)
         writer.include(stream)
         view = Folding.of(provider.definition, _stored(events)).view()
         last = append.position
         writer.add_view((stream, PROVIDER, to_stored(events[0].order_id, view, last)))
-    return writer.close()
+    return writer.close(), bytes(leaves)
 
 
 def _events(provider: Recognizer, order: int, random: Random) -> Iterator[Event]:
@@ -317,7 +329,8 @@ def repeat_a_shard(folder: Path) -> str:
 
 def move_an_order(folder: Path) -> str:
     """Move an order to another shard, and make the manifest agree with the files."""
-    shards = list(read_manifest(folder).shards)
+    manifest = read_manifest(folder)
+    shards = list(manifest.shards)
     names = [shard.records.name for shard in shards]
     tables = [parquet.read_table(folder / name) for name in names]
     moved = shards[0].first
@@ -326,10 +339,10 @@ def move_an_order(folder: Path) -> str:
     tables[0] = tables[0].filter(pa.compute.invert(mask))
     for number in (0, 1):
         parquet.write_table(tables[number], folder / names[number])
-        records = file_of(folder, names[number], tables[number].num_rows)
+        records = File.of(folder, names[number], tables[number].num_rows)
         old = shards[number]
         shards[number] = Shard(records, old.views, old.first, old.last, old.orders)
-    keep(folder, shards)
+    keep(folder, shards, manifest.leaves, TreeHead.parse(manifest.checkpoint))
     return f"{names[1]}: it holds {moved!a}, which belongs in another shard"
 
 

@@ -62,13 +62,13 @@ class Frontier:
         self.size: int = 0
         self._peaks: list[bytes] = []
 
-    def add(self, leaf: bytes) -> None:
-        """Add the next leaf."""
-        merged, size = leaf, self.size
+    def add(self, hashed: bytes, level: int = 0) -> None:
+        """Add the next leaf; or the hash over `1 << level` of them, where so many are a subtree."""
+        merged, size = hashed, self.size >> level
         while size & 1:
             merged, size = node_hash(self._peaks.pop(), merged), size >> 1
         self._peaks.append(merged)
-        self.size += 1
+        self.size += 1 << level
 
     @property
     def head(self) -> TreeHead:

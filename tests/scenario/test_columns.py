@@ -9,7 +9,10 @@ import json
 import shutil
 import sqlite3
 from contextlib import closing
+from datetime import datetime
+from hashlib import sha256
 from random import Random
+from zlib import crc32
 
 import pyarrow as pa
 import pytest
@@ -17,13 +20,14 @@ from pyarrow import parquet
 
 from lifecycle import InvalidArgumentError
 from lifecycle.audit.checkpoint import Checkpoint
+from lifecycle.audit.columns import leaves
 from lifecycle.audit.columns import manifest as manifests
 from lifecycle.audit.columns.auditing import audit_columns
 from lifecycle.audit.columns.column_check import ColumnCheck
 from lifecycle.audit.columns.engine import in_processes
 from lifecycle.audit.columns.manifest import Bodies, Depth, read_manifest, write_manifest
-from lifecycle.audit.columns.writing import export_columns, file_of
-from lifecycle.audit.merkle import TreeHead
+from lifecycle.audit.columns.writing import export_columns
+from lifecycle.audit.merkle import Frontier, TreeHead
 from lifecycle.audit.replay import replay
 from lifecycle.audit.verify import verify
 from lifecycle.composition import open_log
@@ -36,6 +40,7 @@ from tests.scenario.test_replay import recordings
 from tests.without_rules import connect
 
 PROVIDERS = known_providers()
+AT = "2026-08-01T00:00:00Z"
 SHARD = 7
 """Records a shard: the samples fill several."""
 
@@ -50,6 +55,19 @@ def audited(folder, **options):
 
 def differences(found):
     return {(each.stream, each.field, each.version) for each in found.differences}
+
+
+def causes(found):
+    """Return the differences but those that follow from a record that was changed."""
+    records = {(each.stream, each.version) for each in found.differences if each.version}
+    changed = {stream for stream, _ in records}
+    return {
+        (each.stream, each.field, each.version)
+        for each in found.differences
+        if (each.version or each.stream not in changed)
+        and not (each.field == "previous" and (each.stream, each.version - 1) in records)
+        and not (each.field == "after" and records)
+    }
 
 
 def named(found):
@@ -98,7 +116,7 @@ def test_an_export_holds_as_the_log_does(tmp_path, url, stored, depth):
 def test_plain_orders_are_checked_by_columns_alone(export):
     found = {depth: audited(export, depth=depth).plain for depth in Depth}
 
-    assert found == {Depth.HEADERS: 12, Depth.BODIES: 12, Depth.REDERIVE: 0}
+    assert found == {Depth.HEADERS: 13, Depth.BODIES: 13, Depth.REDERIVE: 0}
 
 
 def test_an_empty_log_is_exported_and_holds(tmp_path):
@@ -137,7 +155,7 @@ def rewrite(folder, name, change):
     change(rows)
     parquet.write_table(pa.Table.from_pylist(rows, table.schema), folder / name)
     manifest = read_manifest(folder)
-    changed = file_of(folder, name, len(rows))
+    changed = manifests.File.of(folder, name, len(rows))
     shards = [
         manifests.Shard(
             *(changed if file.name == name else file for file in shard.files),
@@ -232,6 +250,83 @@ def test_a_column_that_its_header_does_not_say_is_named(copied, column):
     assert found.files == ()
 
 
+def rehashed(header, change):
+    """Return a header with another field, and the check that it should have."""
+    fields = json.loads(header)
+    change(fields)
+    return checked(json.dumps(fields, separators=(",", ":"), ensure_ascii=False).encode())
+
+
+def checked(header):
+    opening = header[: header.rindex(b',"check"')]
+    return opening + b',"check":"%08x"}' % crc32(opening)
+
+
+def test_one_changed_header_is_one_finding_even_if_its_check_was_made_again(copied):
+    shard = next(each for each in read_manifest(copied).shards if each.records.rows > 3)
+
+    def change(rows):
+        row = rows[1]
+        row["header"] = rehashed(row["header"], lambda fields: fields.update(received_at=AT))
+        row["received_at"] = datetime.fromisoformat(AT)
+
+    rewrite(copied, shard.records.name, change)
+    row = parquet.read_table(copied / shard.records.name).to_pylist()[1]
+    found = audited(copied)
+
+    (difference,) = found.differences
+    assert (difference.stream, difference.field) == (row["stream"], "leaf")
+    assert (difference.version, difference.position) == (row["version"], row["position"])
+    assert (found.found, found.linked) == (1, False)
+
+
+def test_a_changed_leaf_is_named_with_its_record_and_its_file(copied):
+    path = copied / "leaves" / "00000.bin"
+    content = bytearray(path.read_bytes())
+    content[32 * 4] ^= 1
+    path.write_bytes(content)
+    found = audited(copied)
+
+    assert named(found) == [("leaves/00000.bin", "it was changed since it was exported")]
+    assert [(each.field, each.position) for each in found.differences] == [("leaf", 5)]
+
+    path.unlink()
+    assert named(audited(copied)) == [("leaves/00000.bin", "it is missing")]
+
+
+def test_leaves_go_by_position_and_gaps_stay_empty(tmp_path, monkeypatch):
+    monkeypatch.setattr(leaves, "SLOTS", 8)
+    (tmp_path / "leaves").mkdir()
+    written, expected = leaves.LeafWriter(tmp_path), Frontier()
+    heads = leaves.Heads([3, 7, 40])
+    positions = [2, 3, 4, 7, 8, 9, 10, 30, 31, 32, 33, 34]
+    hashes = {position: sha256(bytes([position])).digest() for position in positions}
+    states = {0: expected.head}
+    for position in positions:
+        written.add(position, hashes[position])
+        expected.add(hashes[position])
+        states[expected.size] = expected.head
+    files, head = written.close()
+
+    assert [(each.name, each.rows) for each in files] == [
+        ("leaves/00000.bin", 5),
+        ("leaves/00001.bin", 2),
+        ("leaves/00003.bin", 3),
+        ("leaves/00004.bin", 2),
+    ]
+    assert sum(heads.add((tmp_path / each.name).read_bytes()) for each in files) == len(positions)
+    assert heads.found == {size: states[size] for size in (0, 3, 7, 12)}
+    assert head == states[12]
+    random = Random(3)
+    rows = random.sample(positions, len(positions))
+    own = b"".join(hashes[position] for position in rows)
+    assert list(leaves.unlike(tmp_path, pa.chunked_array([rows]), own, 34)) == []
+    moved = [rows[1], rows[0], *rows[2:]]
+    assert sorted(leaves.unlike(tmp_path, pa.chunked_array([moved]), own, 34)) == [0, 1]
+    beyond = [1, 100, *rows[2:]]
+    assert sorted(leaves.unlike(tmp_path, pa.chunked_array([beyond]), own, 34)) == [0]
+
+
 def test_a_folder_without_a_manifest_is_no_export(tmp_path, copied):
     with pytest.raises(InvalidArgumentError, match="manifest"):
         audited(tmp_path)
@@ -257,12 +352,12 @@ def test_nothing_is_written_into_a_folder_that_holds_something(tmp_path):
 # Orders and views
 
 
-def leaves(value, path=()):
+def leaf_paths(value, path=()):
     """Yield the path of every leaf of a JSON value, texts for people apart."""
     inner = value.items() if isinstance(value, dict) else enumerate(value)
     for name, item in inner:
         if isinstance(item, dict | list) and item:
-            yield from leaves(item, (*path, name))
+            yield from leaf_paths(item, (*path, name))
         else:
             yield (*path, name)
 
@@ -282,7 +377,7 @@ def test_every_leaf_of_an_exported_view_is_compared(tmp_path):
         orders.record_many(story("a"))
         orders.record_callback(json.dumps(callback("canceled", "a")["body"]).encode())
         view = json.loads(orders.get("a").model_dump_json())
-    paths = [*leaves({**view, "details": {}})]
+    paths = [*leaf_paths({**view, "details": {}})]
     names = [f"order-{number:03}" for number in range(len(paths) + 30)]
     with connect("memory:") as orders:
         for name in names:
@@ -293,7 +388,7 @@ def test_every_leaf_of_an_exported_view_is_compared(tmp_path):
     changed = set()
 
     def change(rows):
-        for row, path in zip(rows, leaves(json.loads(rows[0]["body"])), strict=False):
+        for row, path in zip(rows, leaf_paths(json.loads(rows[0]["body"])), strict=False):
             row["body"] = json.dumps(changed_at(json.loads(row["body"]), path))
             changed.add(row["stream"])
 
@@ -354,7 +449,7 @@ def test_an_audit_finds_what_replay_finds_in_a_log_that_was_changed(tmp_path, lo
         assert not replayed.ok
         for depth in (Depth.BODIES, Depth.REDERIVE):
             audit = audited(tmp_path / f"{number}", depth=depth)
-            assert differences(audit) == differences(replayed), depth
+            assert differences(audit) == causes(replayed), depth
         found_any += len(replayed.differences)
     assert found_any > logs
 
@@ -484,8 +579,7 @@ def test_a_command_that_cannot_be_done_says_why(tmp_path, arguments):
     assert answer.err.count("\n") == 1
 
 
-def test_a_slow_query_shows_no_progress_among_the_answers(export):
-    shard = read_manifest(export).shards[1]
-    with closing(ColumnCheck(export / shard.records.name, 1)) as check:
+def test_a_slow_query_shows_no_progress_among_the_answers():
+    with closing(ColumnCheck(1)) as check:
         told = check._database.execute("SELECT current_setting('enable_progress_bar')").fetchall()
     assert told == [(False,)]

@@ -15,17 +15,17 @@ from pathlib import Path
 from lifecycle.audit.checkpoint import Checkpoint
 from lifecycle.audit.columns.column_check import LinkSums
 from lifecycle.audit.columns.engine import Engine, Source, in_this_process
+from lifecycle.audit.columns.leaves import Heads
 from lifecycle.audit.columns.manifest import (
     MANIFEST,
     Bodies,
     Depth,
+    File,
+    FileFinding,
     Manifest,
-    names_of,
     read_manifest,
 )
-from lifecycle.audit.columns.roots import heads
-from lifecycle.audit.columns.shard import FileFinding, ShardResult
-from lifecycle.audit.columns.writing import file_of
+from lifecycle.audit.columns.shard import ShardResult
 from lifecycle.audit.difference import MOST_LISTED, Difference
 from lifecycle.audit.merkle import TreeHead
 from lifecycle.audit.range_replay import ChangedDefinition, Part
@@ -96,28 +96,52 @@ def audit_columns(
     """
     manifest = read_manifest(folder)
     source = Source(folder, providers, depth)
+    tree = _Tree(folder, manifest, [TreeHead.parse(manifest.checkpoint), *map(_head, checkpoints)])
     results = []
     for result in engine(source, range(len(manifest.shards))):
         results.append(result)
+        tree.grow()  # while the tasks that wait keep every process busy
         if progress is not None:
             progress(manifest.shards[result.number].records.rows)
     results.sort(key=lambda result: result.number)
-    other = [] if any(result.files for result in results) else _other(folder, manifest, checkpoints)
-    return _added_up(folder, manifest, results, depth, other)
+    while tree.grow():
+        pass
+    return _added_up(folder, manifest, results, depth, tree)
 
 
-def _other(
-    folder: Path, manifest: Manifest, checkpoints: Iterable[Checkpoint | TreeHead]
-) -> list[Difference]:
-    """Return each checkpoint that says another root than the records come to."""
-    held = [TreeHead.parse(manifest.checkpoint), *map(_head, checkpoints)]
-    made = heads(folder, manifest, [head.size for head in held])
-    found = {size: str(head) for size, head in made.items()}
-    return [
-        Difference("", "checkpoint", str(head), found.get(head.size))
-        for head in held
-        if found.get(head.size) != str(head)
-    ]
+class _Tree:
+    """The tree over the leaves of an export, which grows file by file."""
+
+    def __init__(self, folder: Path, manifest: Manifest, held: Sequence[TreeHead]) -> None:
+        self._folder = folder
+        self._files = iter(manifest.leaves)
+        self._held = held
+        self._heads = Heads(head.size for head in held)
+        self.records: int = 0
+        self.findings: list[FileFinding] = []
+
+    def grow(self) -> bool:
+        """Take in the next file; False if there is none."""
+        file = next(self._files, None)
+        if file is not None:
+            try:
+                self._take(file, (self._folder / file.name).read_bytes())
+            except OSError:
+                self.findings.append(FileFinding(file.name, "it is missing"))
+        return file is not None
+
+    def _take(self, file: File, slots: bytes) -> None:
+        if sha256(slots).hexdigest() != file.sha256:
+            told = "it was changed since it was exported"
+            self.findings.append(FileFinding(file.name, told))
+        self.records += self._heads.add(slots)
+
+    def other_heads(self) -> Iterator[Difference]:
+        """Yield each checkpoint that says another root than the leaves come to."""
+        found = {size: str(head) for size, head in self._heads.found.items()}
+        for head in self._held:
+            if found.get(head.size) != str(head):
+                yield Difference("", "checkpoint", str(head), found.get(head.size))
 
 
 def _head(checkpoint: Checkpoint | TreeHead) -> TreeHead:
@@ -129,18 +153,22 @@ def _added_up(
     manifest: Manifest,
     results: Sequence[ShardResult],
     depth: Depth,
-    other: Iterable[Difference],
+    tree: _Tree,
 ) -> Audit:
     whole, links = Part(Links(0)), LinkSums()
-    for difference in other:
-        whole.differences.add(difference)
-    files = [*_misplaced(folder, manifest)]
+    files = [*_misplaced(folder, manifest), *tree.findings]
     for result in results:
         files += result.files
+    for difference in () if files else tree.other_heads():
+        whole.differences.add(difference)
+    for result in results:
         whole.take(result.part)
         whole.changed |= result.changed
         links = links.plus(result.links)
     adds_up = len({result.database for result in results}) <= 1
+    expected = manifest.position if manifest.gapless else tree.records
+    if links.records != expected:
+        whole.differences.add(Difference("", "positions", expected, links.records))
     linked = _linked(manifest, links, whole, adds_up=adds_up)
     return Audit(
         manifest=sha256((folder / MANIFEST).read_bytes()).hexdigest(),
@@ -164,11 +192,10 @@ def _linked(manifest: Manifest, links: LinkSums, whole: Part, *, adds_up: bool) 
     if not manifest.gapless:
         return None
     if links.records != manifest.position:
-        whole.differences.add(Difference("", "positions", manifest.position, links.records))
         return False
     if not adds_up or links.unlinked > min(1, links.records):
         return None
-    if links.balance:
+    if links.balance and all(each.version is None for each in whole.differences.listed):
         whole.differences.add(Difference("", "after", None, "run: lifecycle verify"))
     return not links.balance
 
@@ -190,8 +217,8 @@ def _misplaced(folder: Path, manifest: Manifest) -> Iterator[FileFinding]:
         told = f"it counts {counts} records and orders, its shards {listed}"
         yield FileFinding(MANIFEST, told)
     known = {file.sha256: file.name for shard in manifest.shards for file in shard.files}
-    for name in sorted(_found_in(folder) - {*names_of(manifest.shards)}):
-        other = known.get(file_of(folder, name, 0).sha256)
+    for name in sorted(_found_in(folder) - {*(file.name for file in manifest.files)}):
+        other = known.get(File.of(folder, name, 0).sha256)
         told = "it is not in the manifest" if other is None else f"it repeats {other}"
         yield FileFinding(name, told)
 
@@ -199,6 +226,6 @@ def _misplaced(folder: Path, manifest: Manifest) -> Iterator[FileFinding]:
 def _found_in(folder: Path) -> set[str]:
     return {
         str(path.relative_to(folder))
-        for kind in ("records", "views")
-        for path in (folder / kind).glob("*.parquet")
+        for files in ("records/*.parquet", "views/*.parquet", "leaves/*.bin")
+        for path in folder.glob(files)
     }

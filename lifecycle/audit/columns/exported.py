@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import groupby, islice
 from pathlib import Path
@@ -33,6 +33,8 @@ except ImportError:
 
 _ROWS_AT_ONCE: Final = 4096
 
+LEAF: Final = "leaf"
+_NOT_THE_LOGS: Final = "its header is not the one in the tree of the log"
 _FROM_BODIES: Final = frozenset(
     {"errors", "digest", "awaiting", "column awaiting", "column digest"}
 )
@@ -51,6 +53,13 @@ class Row(NamedTuple):
         return bool(self.columns["erased"])
 
 
+class Place(NamedTuple):
+    """Where a record of a stream stands."""
+
+    version: int
+    position: int
+
+
 class _Told(Listed[Difference]):
     """The differences of one order, but for what an export without its bodies cannot show."""
 
@@ -66,6 +75,25 @@ class _Told(Listed[Difference]):
         if self._bodies or found.version is not None or not is_of_bodies:
             super().add(found)
 
+    def causes(self) -> Listed[Difference]:
+        """Return the differences without those that follow from others.
+
+        A record that was changed breaks the chain at the next one, and its order has another
+        view. If its header is not the log's, nothing else that it says counts.
+        """
+        unlike = {each.version for each in self.listed if each.field == LEAF}
+        bad = {each.version for each in self.listed if each.field != "previous"} - {None} | unlike
+        if not bad:
+            return self
+        causes = Listed[Difference]()
+        for each in self.listed:
+            if each.version is None or (each.field != LEAF and each.version in unlike):
+                continue
+            if each.field != "previous" or each.version - 1 not in bad:
+                causes.add(each)
+        causes.count += self.count - len(self.listed)
+        return causes
+
 
 class ExportReplayer:
     """Replays orders of one export."""
@@ -79,19 +107,29 @@ class ExportReplayer:
         self._views = {each.provider: each for each in manifest.views}
 
     def replay(
-        self, path: Path, streams: frozenset[str], views: Mapping[str, StoredView] | None
+        self,
+        path: Path,
+        streams: Collection[str],
+        views: Mapping[str, StoredView] | None,
+        unlike: Mapping[str, Sequence[Place]],
     ) -> Part:
-        """Return the result of some streams of a shard; without its `views`, of records alone."""
+        """Return the result of some streams of a shard; without its `views`, of records alone.
+
+        `unlike` are the records whose header is not the one in the tree of the log.
+        """
         whole = Part(Links(0))
         left = dict(views or {})
         for stream, rows in groupby(_rows(path, streams), key=lambda row: row.record.stream):
             differences = _Told(bodies=self._manifest.bodies is Bodies.WHOLE)
             part = Part(Links(0), differences=differences)
+            for place in unlike.get(stream, ()):
+                differences.add(Difference(stream, LEAF, None, _NOT_THE_LOGS, *place))
             if stream in (QUARANTINE, CONTROL):
                 self._check(stream, rows, part, differences)
             else:
                 view = left.pop(stream, None)
                 self._order(stream, list(rows), view, part, differences, compared=views is not None)
+            part.differences = differences.causes()
             whole.take(part)
         for stream, view in left.items():
             whole.differences.add(Difference(stream, "order", view.status, None))
@@ -188,7 +226,7 @@ def _generation(exported: ExportedViews) -> Generation:
     return Generation(0, exported.provider, *where)
 
 
-def _rows(path: Path, streams: frozenset[str]) -> Iterator[Row]:
+def _rows(path: Path, streams: Collection[str]) -> Iterator[Row]:
     """Yield the rows of some streams as they lie in a file, in constant memory."""
     wanted = pa.array(sorted(streams), pa.string())
     with parquet.ParquetFile(path) as file:
@@ -218,11 +256,10 @@ def _key_id(record: Record) -> str | None:
     return header.key_id if isinstance(header, EventHeader) else getattr(header, "key_id", None)
 
 
-def views_in(path: Path, streams: frozenset[str]) -> dict[str, StoredView]:
+def views_in(views: pa.Table, streams: Collection[str]) -> dict[str, StoredView]:
     """Return the exported views of some streams."""
-    table = parquet.read_table(path)
     wanted = pa.array(sorted(streams), pa.string())
-    chosen = table.filter(compute.is_in(table["stream"], value_set=wanted))
+    chosen = views.filter(compute.is_in(views["stream"], value_set=wanted))
     for name in ("waiting_since", "first_received_at", "last_received_at"):
         index = chosen.schema.get_field_index(name)
         chosen = chosen.set_column(index, name, chosen[name].cast(pa.int64()))

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
+from hashlib import file_digest
 from pathlib import Path
-from typing import Final, Literal
+from typing import BinaryIO, Final, Literal, NamedTuple, Self
 
 import msgspec
 
 from lifecycle.errors import InvalidArgumentError
+from lifecycle.log.private_file import PRIVATE
 
 MANIFEST: Final = "manifest.json"
 FORMAT: Final = "lifecycle-columns/1"
@@ -37,7 +39,7 @@ class Depth(StrEnum):
     REDERIVE = "rederive"
 
 
-_NAME: Final = re.compile(r"(?:records|views)/[0-9]{5,9}\.parquet")
+_NAME: Final = re.compile(r"(?:records|views)/[0-9]{5,9}\.parquet|leaves/[0-9]{5,13}\.bin")
 _EXPECTED: Final = "one that `lifecycle export --format parquet` wrote, with its manifest.json"
 
 
@@ -48,6 +50,20 @@ class File(msgspec.Struct, frozen=True):
     rows: int
     bytes: int
     sha256: str
+
+    @classmethod
+    def of(cls, folder: Path, name: str, rows: int) -> Self:
+        """Return what a manifest says of a file."""
+        path = folder / name
+        with path.open("rb") as file:
+            return cls(name, rows, path.stat().st_size, file_digest(file, "sha256").hexdigest())
+
+
+class FileFinding(NamedTuple):
+    """What is wrong with one file of an export."""
+
+    file: str
+    sentence: str
 
 
 class Shard(msgspec.Struct, frozen=True):
@@ -96,6 +112,12 @@ class Manifest(msgspec.Struct, frozen=True):
     signed: str | None
     views: tuple[ExportedViews, ...]
     shards: tuple[Shard, ...]
+    leaves: tuple[File, ...]
+
+    @property
+    def files(self) -> tuple[File, ...]:
+        """All files."""
+        return (*(file for shard in self.shards for file in shard.files), *self.leaves)
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -108,7 +130,7 @@ def read_manifest(folder: Path) -> Manifest:
         manifest = msgspec.json.decode((folder / MANIFEST).read_bytes(), type=Manifest)
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
         raise InvalidArgumentError("the folder", _EXPECTED) from None
-    if not all(map(_NAME.fullmatch, names_of(manifest.shards))):
+    if not all(_NAME.fullmatch(file.name) for file in manifest.files):
         raise InvalidArgumentError("the folder", _EXPECTED)
     return manifest
 
@@ -121,6 +143,13 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
     path.write_bytes(text + b"\n")
 
 
-def names_of(shards: Sequence[Shard]) -> list[str]:
-    """Return the names of all files of some shards."""
-    return [file.name for shard in shards for file in shard.files]
+def new_file(path: Path) -> BinaryIO:
+    """Return a new file that its owner alone may read; `finish` it at the end."""
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE), "wb")
+
+
+def finish(file: BinaryIO) -> None:
+    """Have a file on the disk, and close it."""
+    with file:
+        file.flush()
+        os.fsync(file.fileno())

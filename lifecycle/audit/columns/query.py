@@ -14,6 +14,7 @@ fold itself: a wrong guess here costs time, and no answer.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from itertools import combinations
 from typing import Any, Final, NamedTuple, Self
@@ -27,16 +28,18 @@ from lifecycle.core.strict_json import compact
 from lifecycle.core.verdict import WITHIN_ATTEMPT
 from lifecycle.log.contract import ORDERS
 
+
+def _paths(*names: str) -> str:
+    return ", ".join(f"'$.{name}'" for name in names)
+
+
 _MOST_STATES: Final = 60
 _MOST_ON_THE_MAIN_LINE: Final = 12
 _AFTER_ATTEMPTS: Final = MAX_ATTEMPT + 1
 
-# The hashes in a header, and what else of it has no columns.
-_EXTRACTED: Final = (
-    *("sha256", "digest", "previous", "after[0]", "after[1]", "after[2]", "check"),
-    *("headers", "links", "stored_sha256", "key_id"),
-)
-_PATHS: Final = ", ".join(f"'$.{name}'" for name in _EXTRACTED)
+# What of a header has no columns: what all have, and what few have.
+_EXTRACTED: Final = _paths("sha256", "digest", "after[0]", "after[1]", "after[2]")
+_SELDOM: Final = _paths("headers", "links", "stored_sha256", "key_id")
 _WITHIN: Final = " ".join(f"WHEN '{name}' THEN {at}" for name, at in WITHIN_ATTEMPT.items())
 
 
@@ -47,62 +50,94 @@ def _printed(time: str) -> str:
     return f"CASE WHEN epoch_us({time}) % 1000000 = 0 THEN {seconds} ELSE {fraction} END"
 
 
-# A header as the codec writes one that is as plain as can be, from columns and its own hashes.
-_HEADER: Final = f"""concat(
-    '{{"record":"event","v":2', ',"exchange_id":"' || exchange_id || '"',
-    ',"http_status":' || http_status, ',"headers":' || own[8], ',"client":"' || client || '"',
-    ',"links":' || own[9], CASE WHEN replayed THEN ',"replayed":true' END, ',"sha256":"', own[1],
-    '","stored_sha256":"' || own[10], '","key_id":"' || own[11],
-    '","provider":"', provider, '","order_id":"', order_id, '","kind":"', kind,
+# A header as the codec writes one, from columns and its own hashes: its beginning, ...
+_BEGINNING: Final = """concat('{"record":"event","v":2', ',"exchange_id":"' || exchange_id || '"',
+    ',"http_status":' || http_status, $headers ',"client":"' || client || '"',
+    $links CASE WHEN replayed THEN ',"replayed":true' END, ',"sha256":"', own[1],
+    $keys '","provider":"')"""
+
+
+def _beginning(headers: str = "", links: str = "", keys: str = "") -> str:
+    with_headers = _BEGINNING.replace("$headers", headers)
+    return with_headers.replace("$links", links).replace("$keys", keys)
+
+
+_AS_MOST: Final = _beginning()
+_AS_FEW: Final = _beginning(
+    """',"headers":' || seldom[1],""",
+    """',"links":' || seldom[2],""",
+    """'","stored_sha256":"' || seldom[3], '","key_id":"' || seldom[4],""",
+)
+
+# ... and the rest of it.
+_END: Final = """concat(
+    provider, '","order_id":"', order_id, '","kind":"', kind,
     '","name":"', name, CASE WHEN trigger <> name THEN '","trigger":"' || trigger END,
     '","key":"', key, '","digest":"', own[2], '"', ',"event_id":"' || event_id || '"',
     ',"attempt":' || attempt, ',"status":"' || status || '"', ',"word":"' || word || '"',
-    ',"occurred_at":' || {_printed("occurred_at")}, ',"received_at":', {_printed("received_at")},
-    ',"redriven_from":' || redriven_from, ',"recorded_at":', {_printed("recorded_at")},
-    ',"version":', version, ',"previous":"' || own[3] || '"',
-    ',"after":["' || own[4] || '",' || own[5] || ',"' || own[6] || '"]',
-    ',"check":"', own[7], '"}}')"""
+    ',"occurred_at":' || occurred, ',"received_at":', received,
+    ',"redriven_from":' || redriven_from, ',"recorded_at":', recorded,
+    ',"version":', version, ',"previous":"' || hash_before || '"',
+    ',"after":["' || own[3] || '",' || own[4] || ',"' || own[5] || '"]',
+    ',"check":"', decode(ending))"""
 _FREE_TEXTS: Final = (
     "concat(exchange_id, client, provider, order_id, kind, name, trigger, key, event_id, status, "
     "word)"
 )
 
-# `lag() OVER ()` takes the rows as they come: as they lie in the file, by stream and version.
+_STEP: Final = """
+'{"status":"' || state || '","at":' || coalesce(occurred, 'null')
+|| ',"event":"' || key || '"}'
+"""
+
+# Within a lane, `first` and `second` sort as `lifecycle.core.verdict.sort_key` does.
 JUDGED: Final = f"""
-CREATE TEMP TABLE judged AS
-SELECT row, number, version, position, kind, name, key, attempt, rank, state,
-       occurred_at, received_at, recorded_at, own[1] AS sha256,
-       replayed OR redriven_from IS NOT NULL AS again,
-       (header = encode({_HEADER}) AND NOT contains({_FREE_TEXTS}, '"')
-        AND NOT contains({_FREE_TEXTS}, chr(92)) AND topic = kind
+CREATE OR REPLACE TEMP TABLE judged AS
+SELECT row, number, version, position, attempt, rank, hash(key) AS key, {_STEP} AS step,
+       (CASE WHEN as_most THEN true ELSE text = concat({_AS_FEW}, rest) END
+        AND version = version_before + 1 AND NOT contains(free, '"')
+        AND NOT contains(free, chr(92)) AND topic = kind
         AND stream = $orders || order_id AND len(problems) = 0
         AND part IS NULL AND operation IS NULL AND sequence IS NULL AND reason IS NULL
-        AND context IS NULL AND NOT erased AND intact AND known) IS TRUE AS fits,
-       (CASE WHEN lag(number) OVER () = number
-             THEN own[3] = lag(hash) OVER () AND version = 1 + lag(version) OVER ()
-             ELSE own[3] IS NULL AND version = 1 END) IS TRUE AS chained,
+        AND context IS NULL AND NOT erased AND intact AND known
+        AND (NOT $bodies OR own[1] = body_hash)) IS TRUE AS fits,
        kind IN ('request', 'response') AS ours,
        CASE WHEN ours
             THEN CASE WHEN name = '{ACCEPTED}' AND rank > $last_birth_rank THEN 3 ELSE 1 END
             WHEN occurred_at IS NOT NULL THEN 2
             WHEN birth THEN 1 ELSE 3 END AS lane,
+       CASE WHEN lane = 2 THEN epoch_us(occurred_at)
+            WHEN ours AND lane = 1 THEN coalesce(attempt, 0)
+            WHEN lane = 1 THEN {_AFTER_ATTEMPTS} + rank
+            ELSE coalesce(rank, {NO_RANK}) END AS first,
+       CASE WHEN lane = 2 THEN coalesce(rank, {NO_RANK})
+            WHEN ours AND lane = 1 THEN CASE name {_WITHIN} ELSE 0 END
+            ELSE 0 END AS second,
+       received_at, coalesce(occurred_at, received_at) AS since,
+       replayed OR redriven_from IS NOT NULL AS again,
+       NOT again AND recorded_at - received_at
+           > INTERVAL {int(LONGEST_DELAY.total_seconds())} SECOND AS delayed,
+       name IN ('{REJECTED}', '{FAILED}') AS failed,
        CASE WHEN position BETWEEN 1 AND $position THEN hash(hash) END AS weight,
-       (own IS NULL OR NOT intact OR erased IS NULL) AS unreadable,
-       CASE WHEN unreadable THEN 1
-            WHEN own[6] IS NOT NULL THEN hash(own[6]) END AS after_weight
-FROM (SELECT *, json_extract_string(decode(header), [{_PATHS}]) AS own
-      FROM records LEFT JOIN meanings ON meanings.said = records.trigger)
+       CASE WHEN own IS NULL OR NOT intact OR erased IS NULL THEN 1
+            WHEN own[5] IS NOT NULL THEN hash(own[5]) END AS after_weight
+FROM (SELECT *, CASE WHEN NOT as_most THEN json_extract_string(text, [{_SELDOM}]) END AS seldom
+FROM (SELECT *, text = concat({_AS_MOST}, rest) AS as_most
+FROM (SELECT *, {_END} AS rest, {_FREE_TEXTS} AS free
+FROM (SELECT *, json_extract_string(text, [{_EXTRACTED}]) AS own,
+                   {_printed("occurred_at")} AS occurred, {_printed("received_at")} AS received,
+                   {_printed("recorded_at")} AS recorded
+            FROM (SELECT *, decode(header) AS text
+                  FROM records LEFT JOIN meanings ON meanings.said = records.trigger)))))
 """
-JUDGED_IF_JSON: Final = JUDGED.replace("json_extract_string(", "TRY(json_extract_string(").replace(
-    ") AS own", ")) AS own"
+JUDGED_IF_JSON: Final = re.sub(
+    r"json_extract_string\(.*?\]\)|decode\((?:header|ending)\)", r"TRY(\g<0>)", JUDGED
 )
 """The same for headers of which some are no JSON: slower."""
 
-# Within a lane as `lifecycle.core.verdict.sort_key` has it.
-PLACED: Final = f"""
-CREATE TEMP TABLE placed AS
-SELECT row, number, version, position, kind, name, key, attempt, rank, state, lane,
-       occurred_at, received_at, recorded_at, again, fits AND chained AS fits, sha256,
+PLACED: Final = """
+CREATE OR REPLACE TEMP TABLE placed AS
+SELECT * EXCLUDE (lane, first, second, weight, after_weight), lane < 3 AS dated,
        row_number() OVER canonical AS place,
        coalesce(max(rank) OVER (canonical ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), -1)
            AS high,
@@ -110,41 +145,27 @@ SELECT row, number, version, position, kind, name, key, attempt, rank, state, la
         AND lag(second) OVER canonical = second) IS TRUE AS tied,
        min(version) OVER (canonical ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING) < version
            AS late
-FROM (SELECT *,
-             CASE WHEN lane = 2 THEN epoch_us(occurred_at)
-                  WHEN ours AND lane = 1 THEN coalesce(attempt, 0)
-                  WHEN lane = 1 THEN {_AFTER_ATTEMPTS} + rank
-                  ELSE coalesce(rank, {NO_RANK}) END AS first,
-             CASE WHEN lane = 2 THEN coalesce(rank, {NO_RANK})
-                  WHEN ours AND lane = 1 THEN CASE name {_WITHIN} ELSE 0 END
-                  ELSE 0 END AS second
-      FROM judged)
+FROM judged
 WINDOW canonical AS (PARTITION BY number ORDER BY lane, first, second)
 """
 
-_STEP: Final = f"""
-'{{"status":"' || state || '","at":' || coalesce({_printed("occurred_at")}, 'null')
-|| ',"event":"' || key || '"}}'
-"""
-
 # What is aggregated comes as the window left it: each order's events in canonical order.
-FOLDED: Final = f"""
-CREATE TEMP TABLE folded AS
+FOLDED: Final = """
+CREATE OR REPLACE TEMP TABLE folded AS
 SELECT number, bool_and(fits AND NOT tied AND (rank IS NULL OR rank >= high)) AS plain,
-       count(DISTINCT hash(key)) AS keys, count(*) AS events, count(*) FILTER (late) AS late,
+       count(DISTINCT key) AS keys, count(*) AS events, count(*) FILTER (late) AS late,
        max(version) AS version, arg_max(position, version) AS position,
        coalesce(max(attempt), 0) AS attempt,
        min(received_at) AS first_received_at, max(received_at) AS last_received_at,
-       arg_max(coalesce(occurred_at, received_at), place) FILTER (rank > high) AS waiting_since,
+       arg_max(since, place) FILTER (rank > high) AS waiting_since,
        max(rank) AS rank,
        coalesce(max(rank) FILTER (NOT list_contains($aborts::BIGINT[], rank)), -1) AS highest,
        min(rank) FILTER (list_contains($terminal::BIGINT[], rank)) AS ended,
        coalesce(bit_or(1::BIGINT << rank), 0) AS named,
-       bool_or(name IN ('{REJECTED}', '{FAILED}')) AS failed,
+       bool_or(failed) AS failed,
        count(*) FILTER (again) AS replayed,
-       count(*) FILTER (NOT again AND recorded_at - received_at
-                        > INTERVAL {int(LONGEST_DELAY.total_seconds())} SECOND) AS delayed,
-       string_agg({_STEP}, ',') FILTER (rank > high) AS path
+       count(*) FILTER (delayed) AS delayed,
+       string_agg(step, ',') FILTER (rank > high) AS path
 FROM placed GROUP BY number
 """
 
@@ -165,11 +186,11 @@ _SHOWN: Final = f"""
 || '}},"details":'
 """
 
+# The numbers of the orders that come to their views, with the row of each, and where in it the
+# details begin.
 COMPARED: Final = f"""
-CREATE TEMP TABLE compared AS
-SELECT number, stream, digest, body, length(shown) AS details_after,
-       (sound AND same_columns AND starts_with(body, shown)) IS TRUE AS as_exported
-FROM (SELECT orders.number, orders.stream, views.body, views.digest,
+SELECT number, row, strlen(shown)
+FROM (SELECT orders.number, views.row, views.body,
              plain AND keys = events AND (ended IS NULL OR ended = folded.rank)
              AND (NOT failed OR (highest >= $birth_rank AND NOT stands.asks))
              AND (attempt <= 1 OR NOT stands.asks) AS sound,
@@ -188,6 +209,7 @@ FROM (SELECT orders.number, orders.stream, views.body, views.digest,
       LEFT JOIN missing ON missing.ranks = $main_line & ((1::BIGINT << greatest(highest, 0)) - 1)
                                            & ~named
       LEFT JOIN views ON views.stream = orders.stream)
+WHERE sound AND same_columns AND starts_with(body, shown)
 """
 
 # As `lifecycle.audit.stream_check.Links`, with 64 bits for each hash.
@@ -198,18 +220,10 @@ SELECT count(weight), count(*) FILTER (weight IS NOT NULL AND after_weight IS NU
 FROM judged
 """
 
-# A stream that stands in two places of the file is no order that columns can check.
-AS_EXPORTED: Final = """
-SELECT stream FROM compared GROUP BY stream HAVING count(*) = 1 AND bool_and(as_exported)
-"""
-
 EVENTS: Final = """
-SELECT row, number, place, coalesce(rank > high, false) OR lane < 3 AS overwrites,
-       kind, name, sha256
-FROM placed SEMI JOIN (FROM compared WHERE as_exported) USING (number) ORDER BY row
+SELECT row, number, place, coalesce(rank > high, false) OR dated AS overwrites
+FROM placed SEMI JOIN wanted USING (number) ORDER BY row
 """
-
-VIEWS: Final = "SELECT number, stream, details_after, digest, body FROM compared WHERE as_exported"
 
 
 class Tables(NamedTuple):

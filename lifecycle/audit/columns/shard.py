@@ -6,18 +6,20 @@ files ─→ as the manifest says? ─→ by columns: most orders are just as th
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import closing
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
-from typing import NamedTuple
 
 from lifecycle.audit.columns.column_check import NO_LINKS, ColumnCheck, LinkSums
-from lifecycle.audit.columns.exported import ExportReplayer, views_in
-from lifecycle.audit.columns.manifest import Bodies, Depth, File, Manifest, Shard
+from lifecycle.audit.columns.exported import ExportReplayer, Place, views_in
+from lifecycle.audit.columns.hashed_records import HashedRecords
+from lifecycle.audit.columns.leaves import unlike
+from lifecycle.audit.columns.manifest import Bodies, Depth, File, FileFinding, Manifest, Shard
 from lifecycle.audit.columns.query import NO_TABLES, Tables, can_ask
-from lifecycle.audit.columns.told_details import DetailsCheck, disagreeing
-from lifecycle.audit.columns.writing import file_of
+from lifecycle.audit.columns.told_details import ComparedView, DetailsCheck, Telling, told
 from lifecycle.audit.range_replay import ChangedDefinition, Part
 from lifecycle.audit.stream_check import Links
 from lifecycle.core.checked_provider import details_member, details_reader
@@ -34,13 +36,6 @@ except ImportError as _missing:
     raise MissingExtraError("audit", _missing.name or "duckdb") from None
 
 _DAMAGE = (OSError, pa.ArrowException, UnicodeDecodeError, duckdb.Error)
-
-
-class FileFinding(NamedTuple):
-    """What is wrong with one file of an export."""
-
-    file: str
-    sentence: str
 
 
 @dataclass
@@ -77,6 +72,7 @@ class ShardAuditor:
             for name, known in self._providers.items()
             if (reader := details_reader(providers[name])) is not None
         }
+        self._check = ColumnCheck(manifest.position)
         self._tables = {
             name: Tables.of(name, provider.definition)
             for name, provider in self._providers.items()
@@ -112,7 +108,7 @@ class ShardAuditor:
         except _DAMAGE as damaged:
             tell(FileFinding(file.name, f"it cannot be read ({type(damaged).__name__})"))
             return False
-        found = file_of(self._folder, file.name, rows)
+        found = File.of(self._folder, file.name, rows)
         if found.sha256 != file.sha256:
             other = self._names.get(found.sha256)
             told = (
@@ -124,38 +120,80 @@ class ShardAuditor:
         return True
 
     def _audit(self, shard: Shard, result: ShardResult, *, has_views: bool) -> None:
-        path, views = self._folder / shard.records.name, self._folder / shard.views.name
-        name = provider_in(shard.first)
-        with closing(ColumnCheck(path, self._manifest.position)) as check:
-            result.links = check.judge(self._tables.get(name, NO_TABLES))
-            result.records = result.links.records
-            result.files += _strangers(shard, check.streams)
-            doubted = check.streams
-            if has_views and self._asks(name):
-                doubted -= self._plain(path, views, check, name)
-            result.plain = len(check.streams) - len(doubted)
-            alone = check.views_without_records(views) if has_views else frozenset()
-        result.part.orders = result.part.compared = result.plain
-        stored = views_in(views, doubted | alone) if has_views else None
+        path, name = self._folder / shard.records.name, provider_in(shard.first)
+        views = _read(self._folder / shard.views.name) if has_views else None
+        telling = Telling(self._details[name].member) if self._reads_bodies(name) else None
+        records, result.links = self._check.judge(path, self._tables.get(name, NO_TABLES), telling)
+        streams, unlike = Counter(records.streams), self._unlike(records)
+        result.records = result.links.records
+        result.files += _strangers(shard, streams)
+        asks = views is not None and self._asks(name)
+        plain = self._plain(path, views, name, telling) if asks else set()
+        # A stream that stands in two places of the file is no order that columns can check.
+        doubted = {stream for stream, times in streams.items() if times > 1 or stream in unlike}
+        doubted |= {each for number, each in enumerate(records.streams) if number not in plain}
+        result.plain = result.part.orders = result.part.compared = len(streams) - len(doubted)
+        alone = set() if views is None else {*views["stream"].to_pylist()} - streams.keys()
+        stored = None if views is None else views_in(views, doubted | alone)
         if doubted or alone:
-            result.part.take(self._replayer.replay(path, doubted, stored))
+            result.part.take(self._replayer.replay(path, doubted, stored, unlike))
+
+    def _unlike(self, records: HashedRecords) -> dict[str, list[Place]]:
+        """Return the places of records whose header is not the one in the tree, by stream."""
+        places, found = records.places(), dict[str, list[Place]]()
+        for row in unlike(
+            self._folder, places["position"], records.leaves, self._manifest.position
+        ):
+            number, *place = (column[row].as_py() for column in places.columns)
+            found.setdefault(records.streams[number], []).append(Place(*place))
+        return found
 
     def _asks(self, name: str) -> bool:
         """Tell whether orders of a provider can be checked by columns here."""
-        return name in self._tables and self._depth is not Depth.REDERIVE
+        # Without `read_details`, only recognizing every body again can tell its details.
+        can_tell = self._manifest.bodies is not Bodies.WHOLE or name in self._details
+        can = self._depth is Depth.HEADERS or (self._depth is Depth.BODIES and can_tell)
+        return can and name in self._tables
 
-    def _plain(self, path: Path, views: Path, check: ColumnCheck, name: str) -> frozenset[str]:
-        """Return the streams that need no replay."""
-        plain = check.plain(views)
-        if self._depth is Depth.HEADERS or self._manifest.bodies is not Bodies.WHOLE:
-            return plain
-        if name not in self._details:
-            return frozenset()  # details can only be told by recognizing every body again
-        told = disagreeing(path, check.events(), check.views(), self._details[name])
-        return plain - {*told}
+    def _reads_bodies(self, name: str) -> bool:
+        """Tell whether that takes their bodies."""
+        is_whole = self._manifest.bodies is Bodies.WHOLE
+        return is_whole and self._depth is Depth.BODIES and self._asks(name)
+
+    def _plain(self, path: Path, views: pa.Table, name: str, telling: Telling | None) -> set[int]:
+        """Return the numbers of the orders that need no replay."""
+        compared = self._check.compared(views)
+        if telling is None:
+            return {number for number, *_ in compared}
+        details = self._details[name]
+        found = _views_of(views, compared)
+        several = {number: view for number, view in found.items() if number in telling.several}
+        plain = {
+            number
+            for number, view in found.items()
+            if number not in several and details.agree(view, telling.one.get(number))
+        }
+        events = told(path, self._check.events(several)) if several else ()
+        for number, group in groupby(events, attrgetter("order")):
+            if details.all_agree(several[number], group):
+                plain.add(number)
+        return plain
 
 
-def _strangers(shard: Shard, streams: frozenset[str]) -> Iterator[FileFinding]:
+def _views_of(views: pa.Table, compared: Iterable[tuple[int, int, int]]) -> dict[int, ComparedView]:
+    bodies, digests = views["body"].cast(pa.binary()).to_pylist(), views["digest"].to_pylist()
+    return {
+        number: ComparedView(bodies[row], digests[row], details_at)
+        for number, row, details_at in compared
+    }
+
+
+def _read(path: Path) -> pa.Table:
+    with parquet.ParquetFile(path) as file:
+        return file.read(use_threads=False)
+
+
+def _strangers(shard: Shard, streams: Iterable[str]) -> Iterator[FileFinding]:
     """Yield a finding for each stream that stands in a shard where it does not belong."""
     for stream in sorted(streams):
         if not shard.first <= stream <= shard.last:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from hashlib import sha256
-from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -20,52 +20,148 @@ from lifecycle.core.strict_json import canonical, compact, parse_again
 from lifecycle.errors import MissingExtraError
 
 try:
-    from pyarrow import parquet
+    import pyarrow as pa
+    from pyarrow import compute, parquet
 except ImportError:
     raise MissingExtraError("audit", "pyarrow") from None
 
-_ROWS_AT_ONCE: Final = 8192
+_ROWS_AT_ONCE: Final = 4096
+_TOLD: Final = ["kind", "name", "body"]
+_NO_FLOATS: Final = frozenset({str, bool, int, type(None)})
 _sorted: Final = msgspec.json.Encoder(order="sorted").encode
 
 
-PlacedEvent = tuple[int, int, int, bool, Kind, str, str]
+PlacedEvent = tuple[int, int, int, bool]
 """An event of a plain order: its row in the file, the number of its order, its place in canonical
-order, whether its details overwrite, its kind, its name, and the hash of its body."""
+order, and whether its details overwrite."""
 
 
 class ComparedView(NamedTuple):
     """A view that holds up to its details, which end it."""
 
-    stream: str
-    details_after: int
+    body: bytes
     digest: str
-    body: str
+    details_at: int
 
 
-def disagreeing(
-    path: Path,
-    events: Sequence[PlacedEvent],
-    views: Mapping[int, ComparedView],
-    check: DetailsCheck,
-) -> Iterator[str]:
-    """Yield the streams whose bodies are not those of their headers, or tell other details."""
-    bodies = _bodies(path, events)
-    for order, group in groupby(zip(events, bodies, strict=True), key=_order):
-        if not check.agrees(list(group), views[order]):
-            yield views[order].stream
+class ToldEvent(NamedTuple):
+    """An event with what it tells."""
+
+    placed: PlacedEvent
+    kind: Kind
+    name: str
+    body: bytes | None
+
+    @property
+    def order(self) -> int:
+        """The number of its order."""
+        return self.placed[1]
+
+    @property
+    def place(self) -> int:
+        """Its place in canonical order."""
+        return self.placed[2]
 
 
-def _bodies(path: Path, events: Sequence[PlacedEvent]) -> Iterator[bytes | None]:
-    """Yield the body of each event; they come in the order of their rows."""
+class _Step(msgspec.Struct):
+    at: msgspec.Raw
+    event: msgspec.Raw
+    status: msgspec.Raw
+
+
+class _Shown(msgspec.Struct):
+    """What the digest of a view is over, where its JSON is known to be the one that we write."""
+
+    anomalies: msgspec.Raw
+    attempt: msgspec.Raw
+    awaiting: msgspec.Raw
+    definition: msgspec.Raw
+    details: dict[str, Any]
+    errors: msgspec.Raw
+    events: msgspec.Raw
+    milestones: msgspec.Raw
+    missing: msgspec.Raw
+    order_id: msgspec.Raw
+    path: list[_Step]
+    provider: msgspec.Raw
+    status: msgspec.Raw
+    terminal: msgspec.Raw
+
+
+_shown: Final = msgspec.json.Decoder(_Shown).decode
+
+
+class Telling:
+    """What the bodies of a shard tell, as they pass by: of most orders, one callback says it all.
+
+    `one` holds such a callback of each order that any body tells of; `several` are the orders of
+    which other bodies tell other details, or may.
+    """
+
+    def __init__(self, member: str | None) -> None:
+        self._mark = _mark(member)
+        self._order = -1
+        self._end = b""
+        self.one: dict[int, bytes] = {}
+        self.several: set[int] = set()
+
+    def take(self, number: pa.Array, rows: pa.RecordBatch, bodies: Sequence[bytes | None]) -> None:
+        """Look at the bodies of the next rows, given with the numbers of their orders."""
+        told = zip(number.to_pylist(), bodies, _silent(rows), _called(rows), strict=True)
+        for order, body, is_silent, is_callback in told:
+            if is_silent:
+                continue
+            if not is_callback or body is None:
+                self.several.add(order)
+            elif order != self._order:
+                self._order, self._end = order, _deciding(self._mark, body)
+                self.one[order] = body
+                if not self._end:
+                    self.several.add(order)
+            elif not body.endswith(self._end) or body.count(self._mark) != 1:
+                self.several.add(order)
+
+
+def _silent(rows: pa.RecordBatch) -> list[bool]:
+    """Tell of each row whether its body tells nothing: what was asked or refused does not."""
+    refused = compute.and_(
+        compute.equal(rows["kind"], "response"), compute.not_equal(rows["name"], ACCEPTED)
+    )
+    silent: list[bool] = compute.or_(compute.equal(rows["kind"], "request"), refused).to_pylist()
+    return silent
+
+
+def _called(rows: pa.RecordBatch) -> list[bool]:
+    called: list[bool] = compute.equal(rows["kind"], "callback").to_pylist()
+    return called
+
+
+def _mark(member: str | None) -> bytes:
+    return b"" if member is None else b'"%b":' % member.encode()
+
+
+def _deciding(mark: bytes, body: bytes) -> bytes:
+    """Return the end of a callback that decides what its details are; empty if unknown.
+
+    That is all from the member on in which the provider looks for details. Where its name
+    stands once, and the same bytes follow, the same object is there, as deep in the body.
+    """
+    if not mark or body.count(mark) != 1:
+        return b""
+    end = body[body.index(mark) :]
+    return end if end[len(mark) :].lstrip()[:1] == b"{" else b""
+
+
+def told(path: Path, events: Sequence[PlacedEvent]) -> Iterator[ToldEvent]:
+    """Yield events with what they tell; they come in the order of their rows."""
     wanted, start = iter(events), 0
     event = next(wanted, None)
     with parquet.ParquetFile(path) as file:
-        for batch in file.iter_batches(_ROWS_AT_ONCE, columns=["body"]):
-            bodies = batch["body"].to_pylist()
-            while event is not None and event[0] < start + len(bodies):
-                yield bodies[event[0] - start]
+        for batch in file.iter_batches(_ROWS_AT_ONCE, columns=_TOLD, use_threads=False):
+            while event is not None and event[0] < start + len(batch):
+                yield ToldEvent(event, *(batch[name][event[0] - start].as_py() for name in _TOLD))
                 event = next(wanted, None)
-            start += len(bodies)
+            start += len(batch)
 
 
 class DetailsCheck:
@@ -74,19 +170,26 @@ class DetailsCheck:
     def __init__(self, definition: Definition, read: DetailsReader, member: str | None) -> None:
         self._details = definition.details
         self._read = read
-        self._mark = None if member is None else b'"%b":' % member.encode()
+        self._mark = _mark(member)
+        self.member = member
 
-    def agrees(self, events: list[tuple[PlacedEvent, bytes | None]], view: ComparedView) -> bool:
-        """Tell whether the bodies of an order are theirs, and tell the details of its view."""
-        events.sort(key=_place)
+    def agree(self, view: ComparedView, body: bytes | None) -> bool:
+        """Tell whether a callback, or nothing at all, tells the details of a view."""
+        told = {} if body is None else self._details_in("callback", "", body)
+        merged: dict[str, Any] = {}
+        merge(merged, told or {}, overwrite=True)
+        return told is not None and self._ends_with(merged, view)
+
+    def all_agree(self, view: ComparedView, events: Iterable[ToldEvent]) -> bool:
+        """Tell whether the bodies of an order together tell the details of its view."""
         merged: dict[str, Any] = {}
         last: tuple[bytes, bool] | None = None
-        for (_, _, _, overwrites, kind, name, expected), body in events:
-            if body is None or sha256(body).hexdigest() != expected:
-                return False
+        for (*_, overwrites), kind, name, body in sorted(events, key=attrgetter("place")):
             if kind == "request" or (kind == "response" and name != ACCEPTED):
-                continue  # what was asked or refused tells nothing
-            same = self._deciding(kind, body), overwrites
+                continue
+            if body is None:
+                return False
+            same = _deciding(self._mark, body) if kind == "callback" else b"", overwrites
             if same == last and same[0]:
                 continue  # it tells what the one before it told
             told = self._details_in(kind, name, body)
@@ -98,24 +201,13 @@ class DetailsCheck:
 
     def _ends_with(self, merged: Mapping[str, Any], view: ComparedView) -> bool:
         """Tell whether a view has these details, and the digest of what it shows."""
-        details, shown = self._details.model_validate(merged), view.body[view.details_after :]
+        details, shown = self._details.model_validate(merged), view.body[view.details_at :]
         quick = not _has_float(merged)  # others spell floats in ways of their own
-        written = details.model_dump_json() if quick else None
-        if shown != (written or compact(details.model_dump(mode="json")).decode()) + "}":
+        written = details.model_dump_json().encode() if quick else None
+        if shown != (written or compact(details.model_dump(mode="json"))) + b"}":
             return False
-        content = content_of(parse_again(view.body.encode()))
-        return sha256(_sorted(content) if quick else canonical(content)).hexdigest() == view.digest
-
-    def _deciding(self, kind: Kind, body: bytes) -> bytes:
-        """Return the end of a callback that decides what its details are; empty if unknown.
-
-        That is all from the member on in which the provider looks for details. Where its name
-        stands once, and the same bytes follow, the same object is there, as deep in the body.
-        """
-        if self._mark is None or kind != "callback":
-            return b""
-        parts = body.split(self._mark)
-        return parts[1] if len(parts) == 2 and parts[1].lstrip()[:1] == b"{" else b""
+        content = _content(view.body) if quick else canonical(content_of(parse_again(view.body)))
+        return sha256(content).hexdigest() == view.digest
 
     def _details_in(self, kind: Kind, name: str, body: bytes) -> Mapping[str, Any] | None:
         """Return the details in a body; None if only the whole reading of it can tell."""
@@ -129,16 +221,17 @@ class DetailsCheck:
             return None
 
 
+def _content(body: bytes) -> bytes:
+    """Return what the digest of a view is over, in half the time of `content_of`."""
+    shown = _shown(body)
+    fields = msgspec.structs.asdict(shown) | shown.details
+    for name in ("details", "arrival", "digest"):
+        fields.pop(name, None)
+    return _sorted(fields)
+
+
 def _has_float(value: object) -> bool:
-    inner = value.values() if isinstance(value, Mapping) else value
-    if isinstance(inner, str | bool | int | None):
+    if type(value) in _NO_FLOATS:
         return False
+    inner = value.values() if isinstance(value, Mapping) else value
     return isinstance(inner, float) or any(map(_has_float, inner))  # type: ignore[call-overload]
-
-
-def _place(placed: tuple[PlacedEvent, bytes | None]) -> int:
-    return placed[0][2]
-
-
-def _order(placed: tuple[PlacedEvent, bytes | None]) -> int:
-    return placed[0][1]

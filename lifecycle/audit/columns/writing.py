@@ -1,18 +1,18 @@
 """Writes a log as columns: neighboring streams share a shard, and no stream is cut in two.
 
 log.streams ─→ records of each ─→ rows ─→ records/00000.parquet ┐
-            └→ stored views, or folded here ─→ views/00000.parquet ┴─→ manifest.json, last
+            └→ stored views, or folded here ─→ views/00000.parquet ┼─→ manifest.json, last
+log.scan ─→ the leaf of each record, by position ─→ leaves/00000.bin ┘
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from hashlib import file_digest
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
+from lifecycle.audit.columns.leaves import LeafWriter
 from lifecycle.audit.columns.manifest import (
     FORMAT,
     Bodies,
@@ -20,11 +20,12 @@ from lifecycle.audit.columns.manifest import (
     File,
     Manifest,
     Shard,
+    finish,
+    new_file,
     write_manifest,
 )
 from lifecycle.audit.columns.schema import RECORDS, Content, RecordRows, views_table
 from lifecycle.audit.masking import masked
-from lifecycle.audit.merkle import Frontier
 from lifecycle.audit.range_replay import Range, StoredRange, live_range
 from lifecycle.audit.replay import Progress, ranges_of
 from lifecycle.audit.tree import leaf_of
@@ -48,8 +49,8 @@ except ImportError:
     raise MissingExtraError("audit", "pyarrow") from None
 
 RECORDS_A_SHARD: Final = 100_000
-_ROWS_AT_ONCE: Final = 16_384
-_BYTES_AT_ONCE: Final = 32 * 1024 * 1024
+_ROWS_AT_ONCE: Final = 8192
+_BYTES_AT_ONCE: Final = 16 * 1024 * 1024
 _REPEATING: Final = (
     *("stream", "topic", "provider", "order_id", "kind", "name", "status", "word", "trigger"),
     *("client", "operation", "reason"),
@@ -98,7 +99,7 @@ def _make(folder: Path) -> None:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     if any(folder.iterdir()):
         raise InvalidArgumentError("the folder", "a new or an empty one")
-    for name in ("records", "views"):
+    for name in ("records", "views", "leaves"):
         (folder / name).mkdir(mode=0o700)
 
 
@@ -130,9 +131,10 @@ class _Exporter:
             self._export(chosen, {each.provider for each in views if each.stored}, tell)
         self._close()
         signed = self._log.tree.last_checkpoint()
-        frontier = Frontier()
+        tree = LeafWriter(self._folder)
         for record in self._log.scan(until=position):
-            frontier.add(leaf_of(record))
+            tree.add(record.position, leaf_of(record))
+        leaves, head = tree.close()
         return Manifest(
             format=FORMAT,
             release=release(),
@@ -142,10 +144,11 @@ class _Exporter:
             position=position,
             records=sum(shard.records.rows for shard in self._shards),
             orders=sum(shard.orders for shard in self._shards),
-            checkpoint=str(frontier.head),
+            checkpoint=str(head),
             signed=None if signed is None else signed.note,
             views=views,
             shards=tuple(self._shards),
+            leaves=leaves,
         )
 
     def _exported_views(self, position: int) -> Iterator[ExportedViews]:
@@ -259,7 +262,7 @@ class ShardWriter:
         self.rows: int = 0
         self._folder = folder
         self._names = [f"{kind}/{number:05}.parquet" for kind in ("records", "views")]
-        self._file = _private(folder / self._names[0])
+        self._file = new_file(folder / self._names[0])
         self._writer = parquet.ParquetWriter(
             self._file, RECORDS, compression="zstd", use_dictionary=list(_REPEATING)
         )
@@ -288,30 +291,14 @@ class ShardWriter:
         """Finish both files, and return what the manifest says of them."""
         self._writer.write_table(self._pending.taken())
         self._writer.close()
-        _sync(self._file)
-        with _private(self._folder / self._names[1]) as file:
-            parquet.write_table(views_table(self._views, self._bodies), file, compression="zstd")
-            _sync(file)
+        finish(self._file)
+        file = new_file(self._folder / self._names[1])
+        parquet.write_table(views_table(self._views, self._bodies), file, compression="zstd")
+        finish(file)
         rows = (self.rows, len(self._views))
         records, views = (
-            file_of(self._folder, name, count)
+            File.of(self._folder, name, count)
             for name, count in zip(self._names, rows, strict=True)
         )
         ends = self._streams or [""]
         return Shard(records, views, ends[0], ends[-1], self._orders)
-
-
-def file_of(folder: Path, name: str, rows: int) -> File:
-    """Return what a manifest says of a file."""
-    path = folder / name
-    with path.open("rb") as file:
-        return File(name, rows, path.stat().st_size, file_digest(file, "sha256").hexdigest())
-
-
-def _private(path: Path) -> Any:
-    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
-
-
-def _sync(file: Any) -> None:
-    file.flush()
-    os.fsync(file.fileno())

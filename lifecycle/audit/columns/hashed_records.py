@@ -1,0 +1,149 @@
+"""The records of one shard on their way into a query, each with what OpenSSL hashes best.
+
+    row group ─→ hashes of headers and bodies, leaves of the tree ─→ RecordBatch ─→ DuckDB
+
+They pass by once, some thousands at a time: only what is small is kept of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Final
+
+from lifecycle.audit.columns.schema import RECORDS
+from lifecycle.audit.columns.told_details import Telling
+from lifecycle.errors import MissingExtraError
+from lifecycle.log.codec import is_intact
+
+try:
+    import pyarrow as pa
+    from pyarrow import compute, parquet
+except ImportError:
+    raise MissingExtraError("audit", "pyarrow") from None
+
+_ROWS_AT_ONCE: Final = 4096
+_READ: Final = [name for name in RECORDS.names if name != "body"]
+_ENDING: Final = len('00000000"}')
+_NO_TEXT: Final = pa.scalar(None, pa.string())
+_ORDERS: Final = pa.schema({"number": pa.int64(), "stream": pa.string()})
+_ADDED: Final = {
+    "row": pa.int64(),
+    "number": pa.int64(),
+    "ending": pa.binary(),
+    "hash": pa.string(),
+    "hash_before": pa.string(),
+    "version_before": pa.int64(),
+    "intact": pa.bool_(),
+    "body_hash": pa.string(),
+}
+
+
+def in_utc(schema: pa.Schema) -> pa.Schema:
+    """Return a schema whose times have no zone any more: DuckDB prints those much faster."""
+    return pa.schema(
+        field.with_type(pa.timestamp("us")) if pa.types.is_timestamp(field.type) else field
+        for field in schema
+    )
+
+
+_RECORDS: Final = in_utc(pa.schema([RECORDS.field(name) for name in _READ]))
+_HASHED: Final = pa.schema([*_RECORDS, *map(pa.field, _ADDED, _ADDED.values())])
+
+
+class HashedRecords:
+    """Reads the records of one shard, once; then it knows its streams and leaves."""
+
+    def __init__(self, path: Path, telling: Telling | None) -> None:
+        self._path = path
+        self._telling = telling
+        self._kept: list[pa.RecordBatch] = []
+        self._last = pa.RecordBatch.from_arrays(
+            [pa.nulls(1, pa.string()), pa.nulls(1, pa.int64())], ["stream", "version"]
+        )
+        self._last_hash = ""
+        self._rows = 0
+        self.streams: list[str] = []
+        self.leaves = bytearray()
+
+    def batches(self) -> pa.RecordBatchReader:
+        """Return the rows with the columns that are added, to be read once."""
+        return pa.RecordBatchReader.from_batches(_HASHED, self._batches())
+
+    def orders(self) -> pa.Table:
+        """Return the numbers of the streams that were read."""
+        numbers = pa.array(range(len(self.streams)), pa.int64())
+        return pa.table({"number": numbers, "stream": self.streams}, schema=_ORDERS)
+
+    def places(self) -> pa.Table:
+        """Return the `number`, `version` and `position` of every row that was read."""
+        return pa.Table.from_batches(self._kept)
+
+    def _batches(self) -> Iterator[pa.RecordBatch]:
+        names = _READ if self._telling is None else [*_READ, "body"]
+        with parquet.ParquetFile(self._path) as file:
+            for batch in file.iter_batches(_ROWS_AT_ONCE, columns=names, use_threads=False):
+                if batch.num_rows:
+                    yield self._hashed(batch)
+
+    def _hashed(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        headers = compute.fill_null(batch["header"], b"").to_pylist()
+        records = batch.select(_READ).cast(_RECORDS)
+        stream = compute.fill_null(records["stream"], "")
+        before = self._before(stream, records["version"])
+        first = compute.fill_null(compute.not_equal(stream, before["stream"]), fill_value=True)
+        hashes = [sha256(header).hexdigest() for header in headers]
+        self.leaves += b"".join([sha256(b"\x00" + header).digest() for header in headers])
+        hash_before = pa.array([self._last_hash, *hashes[:-1]], pa.string())
+        number = compute.add(compute.cumulative_sum(first.cast(pa.int64())), len(self.streams) - 1)
+        added = [
+            pa.array(range(self._rows, self._rows + len(headers)), pa.int64()),
+            number,
+            compute.binary_slice(records["header"], -_ENDING),
+            pa.array(hashes, pa.string()),
+            compute.if_else(first, _NO_TEXT, hash_before),
+            compute.if_else(first, 0, before["version"]),
+            _intact(headers, first),
+            self._body_hashes(batch, number),
+        ]
+        self.streams += stream.filter(first).to_pylist()
+        self._last_hash = hashes[-1]
+        self._rows += len(headers)
+        self._keep(number, records)
+        return pa.RecordBatch.from_arrays([*records.columns, *added], schema=_HASHED)
+
+    def _before(self, stream: pa.Array, version: pa.Array) -> dict[str, pa.Array]:
+        """Return the stream and the version in the row before each row."""
+        rows = len(stream) - 1
+        before = {
+            "stream": pa.concat_arrays([self._last["stream"], stream.slice(0, rows)]),
+            "version": pa.concat_arrays([self._last["version"], version.slice(0, rows)]),
+        }
+        self._last = pa.RecordBatch.from_arrays(
+            [stream.slice(rows), version.slice(rows)], ["stream", "version"]
+        )
+        return before
+
+    def _keep(self, number: pa.Array, records: pa.RecordBatch) -> None:
+        columns = [number, records["version"], records["position"]]
+        names = ["number", "version", "position"]
+        self._kept.append(pa.RecordBatch.from_arrays(columns, names))
+
+    def _body_hashes(self, batch: pa.RecordBatch, number: pa.Array) -> pa.Array:
+        if self._telling is None:
+            return pa.nulls(len(number), pa.string())
+        bodies: list[Any] = batch["body"].to_pylist()
+        self._telling.take(number, batch, bodies)
+        return pa.array(
+            [None if body is None else sha256(body).hexdigest() for body in bodies], pa.string()
+        )
+
+
+def _intact(headers: list[bytes], first: pa.Array) -> pa.Array:
+    """Tell whether the `check` of a header matches, where no header after it hashes it."""
+    intact = [True] * len(headers)
+    ends = [start - 1 for start in compute.indices_nonzero(first).to_pylist() if start]
+    for end in (*ends, len(headers) - 1):
+        intact[end] = is_intact(headers[end])
+    return pa.array(intact, pa.bool_())
