@@ -34,6 +34,10 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
+# As often as Python collects garbage, it is an eighth of the work of tests that make many objects.
+gc.set_threshold(20_000, 20, 20)
+
+
 @contextmanager
 def running_or_skipped() -> Iterator[Server]:
     """Start a server, or skip whoever asked for it, loudly."""

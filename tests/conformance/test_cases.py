@@ -21,7 +21,7 @@ from tests.oracle import words
 from . import fold, hostile, moves, written
 from .case import Case, case, flat, raw
 from .expectation import expected, fact
-from .written import BY_HAND, COMMAND, GROUPS
+from .written import BY_HAND, COMMAND, GROUPS, cases_by_group
 
 EDGES = {
     "a body of 1 MiB": ("body_of_one_mebibyte", "body_of_one_byte_more"),
@@ -52,8 +52,12 @@ UNREACHED = {
 }
 # Other ways to ask the oracle.
 BESIDE = {"view", "history", "totals", "erased", "erased_view_of", "_identified"}
-ALL = [each for cases in GROUPS.values() for each in cases]
 HAND = [each for cases in BY_HAND.values() for each in cases]
+
+
+@pytest.fixture(scope="module")
+def everything() -> list[Case]:
+    return [each for cases in cases_by_group().values() for each in cases]
 
 
 def differences(cases: Iterable[Case]) -> Iterator[str]:
@@ -75,11 +79,11 @@ def test_a_case_that_expects_something_else_is_noticed():
     assert [*differences(wrong)] == ["wrong: status is staged, expected delivered"]
 
 
-def test_each_case_has_a_name_of_its_own_a_rule_and_a_sentence():
-    names = [each.name for each in ALL]
+def test_each_case_has_a_name_of_its_own_a_rule_and_a_sentence(everything):
+    names = [each.name for each in everything]
     assert sorted(set(names)) == sorted(names)
-    assert [each.name for each in ALL if not each.rule.endswith(".")] == []
-    assert [each.name for each in ALL if not each.about.endswith(".")] == []
+    assert [each.name for each in everything if not each.rule.endswith(".")] == []
+    assert [each.name for each in everything if not each.about.endswith(".")] == []
     assert [each.name for each in HAND if not each.facts] == []
 
 
@@ -91,11 +95,11 @@ def numbers_in(value: Any) -> Iterator[object]:
         yield value
 
 
-def test_every_reader_of_json_reads_the_bodies_alike():
+def test_every_reader_of_json_reads_the_bodies_alike(everything):
     """What a reader might round, or write in another way, stands in a text."""
     found = [
         (each.name, number)
-        for each in ALL
+        for each in everything
         for recording in each.recordings
         if isinstance(recording, dict)
         for number in numbers_in(recording)
@@ -197,11 +201,11 @@ def test_long_bodies_stand_in_the_files_by_their_pieces():
 
 
 def test_nearly_all_hostile_bodies_are_in_the_kit():
-    left_out = {*hostile.CORPUS} - {each.name for each in hostile.CASES}
+    left_out = {*hostile.CORPUS} - {each.name for each in hostile.cases()}
     assert len(left_out) < 10, left_out
 
 
 def test_the_page_tells_the_same_about_the_kit():
     page = (ROOT / "docs" / "contributors" / "conformance.md").read_text()
     listed = dict(re.findall(r"^\| `(\w+)\.jsonl` \| (\d+) \|", page, re.MULTILINE))
-    assert listed == {group: str(len(cases)) for group, cases in GROUPS.items()}
+    assert listed == {group: str(len(cases)) for group, cases in cases_by_group().items()}

@@ -19,6 +19,7 @@ class TestPostgresLog(LogContract):
         return PostgresLog(self.url, clock=clock)
 
 
+@pytest.mark.long
 class TestEncryptedPostgresLog(TestPostgresLog):
     def open(self, folder, clock):
         return encrypted(super().open(folder, clock))

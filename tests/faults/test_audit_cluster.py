@@ -21,8 +21,6 @@ from tests.scenario.command_line import story
 from tests.scenario.test_columns import exported
 from tests.without_rules import connect
 
-distributed = pytest.importorskip("distributed")
-
 
 @pytest.fixture(scope="module")
 def export(tmp_path_factory):
@@ -35,8 +33,14 @@ def export(tmp_path_factory):
     return folder
 
 
+@pytest.fixture(scope="module")
+def distributed():
+    """Load it only where it is used: that takes a while."""
+    return pytest.importorskip("distributed")
+
+
 @pytest.fixture
-def cluster():
+def cluster(distributed):
     """Three workers, each a process."""
     with distributed.LocalCluster(
         n_workers=3, threads_per_worker=1, processes=True, dashboard_address=None
@@ -77,7 +81,7 @@ def test_the_control_a_process_of_this_machine_that_is_killed_ends_the_audit(exp
         audit_columns(export, known_providers, engine=engine)
 
 
-def test_a_cluster_gives_the_same_answer(export):
+def test_a_cluster_gives_the_same_answer(distributed, export):
     here = audit_columns(export, known_providers)
     with distributed.LocalCluster(
         n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None

@@ -105,8 +105,9 @@ def url_without_unique_key(url: str, request: pytest.FixtureRequest) -> str:
     return url
 
 
-def test_events_sent_by_many_processes_at_once_are_stored_once_without_an_error(url):
-    told = race(url, PROCESSES, EVENTS)
+@pytest.mark.parametrize("processes", [3, pytest.param(PROCESSES, marks=pytest.mark.long)])
+def test_events_sent_by_many_processes_at_once_are_stored_once_without_an_error(url, processes):
+    told = race(url, processes, EVENTS)
 
     with closing(open_log(url, create=False)) as log:
         assert told == [EVENTS, EVENTS * (COPIES - 1), 0]

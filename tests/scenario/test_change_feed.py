@@ -324,7 +324,7 @@ with connect(url) as orders:
 def killed_again_and_again(url: str, insert: str) -> list[int]:
     """Run a reader until it is done, killed after ever more changes; return what it printed."""
     printed: list[int] = []
-    for stay in range(3, 1000, 20):
+    for stay in range(3, 1000, 40):
         reader = subprocess.Popen(
             [sys.executable, "-c", READER, url, insert], stdout=subprocess.PIPE
         )

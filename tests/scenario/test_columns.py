@@ -33,6 +33,7 @@ from lifecycle.audit.verify import verify
 from lifecycle.composition import open_log
 from lifecycle.registry import known_providers
 from tests.contract.keys import OwnKeys
+from tests.products import every_second
 from tests.sample_events.scenarios import SCENARIOS
 from tests.scenario.command_line import DATABASE, callback, lines, run, story
 from tests.scenario.test_erasure import CANARIES, tell
@@ -93,9 +94,9 @@ def copied(export, tmp_path):
 # Nothing differs
 
 
-@pytest.mark.parametrize("depth", Depth)
-@pytest.mark.parametrize("url", ["memory:", "sqlite"])
-@pytest.mark.parametrize("stored", [False, True])
+@pytest.mark.parametrize(
+    ("url", "stored", "depth"), every_second([["memory:", "sqlite"], [False, True], Depth])
+)
 def test_an_export_holds_as_the_log_does(tmp_path, url, stored, depth):
     url = url if url == "memory:" else f"sqlite:///{tmp_path}/orders.db"
     with connect(url) as orders:
@@ -174,8 +175,9 @@ def keep(folder, manifest, **changes):
     write_manifest(folder, manifests.Manifest(**fields | changes | records))
 
 
-@pytest.mark.parametrize("kind", ["records", "views"])
-@pytest.mark.parametrize("where", [0.0, 0.3, 0.6, 0.9, 0.999])
+@pytest.mark.parametrize(
+    ("kind", "where"), every_second([["records", "views"], [0.0, 0.3, 0.6, 0.9, 0.999]])
+)
 def test_one_edited_byte_is_named_by_its_file(copied, kind, where):
     path = copied / kind / "00001.parquet"
     content = bytearray(path.read_bytes())

@@ -117,6 +117,7 @@ def test_an_erasure_after_which_an_order_is_still_shown_is_caught(monkeypatch):
         run(LogMachine, 1, QUICK)
 
 
+@pytest.mark.long
 def test_the_campaign_is_one_command_that_prints_its_figures():
     command = ROOT / "campaigns" / "state_machine.py"
     done = subprocess.run(
