@@ -105,7 +105,7 @@ def url_without_unique_key(url: str, request: pytest.FixtureRequest) -> str:
     return url
 
 
-@pytest.mark.parametrize("processes", [3, pytest.param(PROCESSES, marks=pytest.mark.long)])
+@pytest.mark.parametrize("processes", [4, pytest.param(PROCESSES, marks=pytest.mark.long)])
 def test_events_sent_by_many_processes_at_once_are_stored_once_without_an_error(url, processes):
     told = race(url, processes, EVENTS)
 
