@@ -10,7 +10,6 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-import nkeys
 import pytest
 
 from lifecycle.composition import open_log
@@ -18,6 +17,8 @@ from lifecycle.errors import StoreUnavailableError
 from tests import nats_server
 from tests.contract.entries import event, stream
 from tests.nats_server import NatsServer
+
+nkeys: Any = pytest.importorskip("nkeys")
 
 READER = [
     "$JS.API.STREAM.INFO.orders",
