@@ -162,6 +162,6 @@ def _feeds(lines: Sequence[str]) -> Mapping[str, int]:
     try:
         feeds: Any = json.loads(written.removeprefix(_FEEDS))
     except ValueError:
-        return NO_FEEDS
+        return {}
     found = feeds.items() if isinstance(feeds, dict) else ()
     return {name: position for name, position in found if type(position) is int}

@@ -84,9 +84,10 @@ def checkpoint(
     """Sign what is stored, so that nobody can change it unseen."""
     others = _Others(to or [], run or [], post or [], witness or [], witness_keys(witness_key))
     with log_at(db, needs_keys=False) as log:
+        parts = [(part, number, others.of(number)) for number, part in numbered(log)]
         works = [
-            partial(_sign, part, signing_key(part, _of(key, number)), others.of(number))
-            for number, part in numbered(log)
+            partial(_sign, part, signing_key(part, _of(key, number)), own)
+            for part, number, own in parts
         ]
         while every is not None:
             try:

@@ -11,11 +11,11 @@ rules, lie in the first.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from itertools import islice
-from typing import Final, NoReturn
+from typing import Final, NoReturn, TypeVar
 
 from lifecycle.core.event import Entry, Event
 from lifecycle.errors import PartitionedLogError
@@ -23,6 +23,8 @@ from lifecycle.log.contract import ORDERS, Append, DeclaredRules, Log, Record, S
 from lifecycle.log.event_log import EventLog, Watched
 from lifecycle.log.header import storable
 from lifecycle.log.link_store import LinkStore, OrderLink
+
+T = TypeVar("T")
 
 
 def partition_of(stream: str, partitions: int) -> int:
@@ -91,17 +93,12 @@ class PartitionedLog:
         What is about no order, such as the mark of an item that is redriven, comes after all
         events are durable.
         """
-        done: list[Append | None] = [None] * len(entries)
-        events = [place for place, entry in enumerate(entries) if isinstance(entry, Event)]
-        others = sorted(set(range(len(entries))) - set(events))
-        for places in (events, others):
-            by_part: dict[EventLog, list[int]] = {}
-            for place in places:
-                by_part.setdefault(self._of(entries[place]), []).append(place)
-            for held, appended in _at_once(entries, by_part):
-                for place, append in zip(held, appended, strict=True):
-                    done[place] = append
-        return [append for append in done if append is not None]
+        done: dict[int, Append] = {}
+        events = {place for place, entry in enumerate(entries) if isinstance(entry, Event)}
+        for places in (sorted(events), sorted(set(range(len(entries))) - events)):
+            by_part = _grouped(places, lambda place: self._of(entries[place]))
+            done |= _appended_at_once(entries, by_part)
+        return [done[place] for place in range(len(entries))]
 
     def read(self, stream: str, *, after: int = 0, until: int | None = None) -> list[Record]:
         """Return a stream's records with versions above `after`, up to `until`."""
@@ -109,14 +106,10 @@ class PartitionedLog:
 
     def read_many(self, streams: Sequence[str]) -> dict[str, list[Record]]:
         """Return the records of many streams; those without any are left out."""
-        by_part: dict[EventLog, list[str]] = {}
-        for stream in streams:
-            by_part.setdefault(self.holding(stream), []).append(stream)
-        return {
-            stream: records
-            for part, names in by_part.items()
-            for stream, records in part.read_many(names).items()
-        }
+        found: dict[str, list[Record]] = {}
+        for part, names in _grouped(streams, self.holding).items():
+            found |= part.read_many(names)
+        return found
 
     def walk(self, stream: str) -> Iterator[Record]:
         """Yield every record of a stream by version."""
@@ -181,16 +174,21 @@ class _JoinedLinks(LinkStore):
         return list(islice(heapq.merge(*pages), at_most))
 
 
-def _at_once(
+def _grouped(items: Iterable[T], part_of: Callable[[T], EventLog]) -> dict[EventLog, list[T]]:
+    grouped: dict[EventLog, list[T]] = {}
+    for item in items:
+        grouped.setdefault(part_of(item), []).append(item)
+    return grouped
+
+
+def _appended_at_once(
     entries: Sequence[Entry], by_part: Mapping[EventLog, list[int]]
-) -> Iterator[tuple[list[int], list[Append]]]:
-    """Append entries in each partition at the same time; yield their places and the results."""
-    if not by_part:
-        return
-    with ThreadPoolExecutor(len(by_part)) as threads:
+) -> Iterator[tuple[int, Append]]:
+    """Append entries in each partition at the same time, and yield each result by its place."""
+    with ThreadPoolExecutor(max(1, len(by_part))) as threads:
         calls = [
             (places, threads.submit(part.append_many, [entries[place] for place in places]))
             for part, places in by_part.items()
         ]
     for places, call in calls:
-        yield places, call.result()
+        yield from zip(places, call.result(), strict=True)

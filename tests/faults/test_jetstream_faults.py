@@ -380,6 +380,7 @@ def test_orders_are_served_to_coroutines_too(nats):
         "nats://,host/NAME?beside=memory:",
         "nats://host/NAME?beside=memory:&replicas=2",
         "nats://host/NAME?beside=memory:&unknown=1",
+        "nats://host/NAME?beside=memory:&replicas=1&replicas=3",
         "nats://host/NAME?beside=memory:&monitoring=70000",
         "nats://host/NAME?beside=memory:&retry_timeout=nan",
     ],

@@ -85,6 +85,11 @@ def test_a_large_log_is_verified_and_copied_in_a_process_for_each_partition(part
     monkeypatch.setattr(partition.os, "cpu_count", lambda: 2)
 
     assert parted.run("verify", "--json").value == expected
+    parted.run("checkpoint", "--key", "signer.key", "--to", "held-{partition}.txt")
+    held = ("--checkpoint", "held-{partition}.txt")
+    assert parted.run("verify", "--json", *held).value == expected
+    (parted.folder / "held-2.txt").write_text((parted.folder / "held-1.txt").read_text())
+    assert parted.run("verify", *held).code == 1
     target = "sqlite:///copy-{partition}.db"
     copied = run("copy", "--from", parted.url, "--to", target, cwd=parted.folder)
     assert (copied.code, copied.out.count("holds together")) == (0, PARTITIONS)

@@ -45,6 +45,13 @@ _ABSENT: Final = ("mirror", "sources", "subject_transform")
 _ALWAYS: Final = "every server has a message on its disk before it is acknowledged"
 _RISK: Final = "a power cut can take what was acknowledged"
 _ADVICE: Final = "set sync_interval to always in the jetstream section of each server"
+_TOO_SMALL: Final = "larger bodies are refused; set max_payload to 17 MiB on each server"
+_UNSEEN: Final = Setting(
+    "sync_interval",
+    "not visible",
+    f"without always, {_RISK}; to have it read back, add monitoring=PORT to the URL",
+    Level.NOTE,
+)
 
 
 async def prepare(connection: Connection, target: Target, *, create: bool) -> Mapping[str, Any]:
@@ -116,9 +123,8 @@ def sync_settings(target: Target) -> list[Setting]:
 
     A server that does not answer is a note: those that run may be safe without it.
     """
-    if not target.options.monitoring:
-        return []
-    return [_sync_setting(server, target.options.monitoring) for server in target.servers]
+    port = target.options.monitoring
+    return [_sync_setting(server, port) for server in target.servers] if port else []
 
 
 def _sync_setting(server: str, port: int) -> Setting:
@@ -161,21 +167,12 @@ def settings_of(
     else:
         kept = "nothing of it can be deleted, and nothing goes by age or size"
         yield Setting("stream", f"{target.name}, in files", kept)
-    yield _payload(connection.client.max_payload)
-    yield from sync_settings(target) or [_unseen()]
-
-
-def _unseen() -> Setting:
-    meaning = f"without always, {_RISK}; to have it read back, add monitoring=PORT to the URL"
-    return Setting("sync_interval", "not visible", meaning, Level.NOTE)
-
-
-def _payload(most: int) -> Setting:
-    found = f"{most / 1024**2:g} MiB"
-    if most >= ASKED_PAYLOAD:
-        return Setting("max_payload", found, "the largest body that is kept fits")
-    refused = "larger bodies are refused; set max_payload to 17 MiB on each server"
-    return Setting("max_payload", found, refused, Level.FAIL)
+    most = connection.client.max_payload
+    fits = most >= ASKED_PAYLOAD
+    meaning = "the largest body that is kept fits" if fits else _TOO_SMALL
+    level = Level.OK if fits else Level.FAIL
+    yield Setting("max_payload", f"{most / 1024**2:g} MiB", meaning, level)
+    yield from sync_settings(target) or [_UNSEEN]
 
 
 def _replicas(info: Mapping[str, Any]) -> Setting:

@@ -111,11 +111,11 @@ def parse_url(url: str) -> Target:
         raise StoreUrlError(url.partition("?")[0], _FORM)
     place = f"nats://{found['hosts']}/{found['name']}"
     try:
-        given = dict(parse_qsl(found["query"] or "", keep_blank_values=True))
-        options = convert(given, Options, strict=False)
+        given = parse_qsl(found["query"] or "", keep_blank_values=True)
+        options = convert(dict(given), Options, strict=False)
     except ValidationError:
         raise StoreUrlError(place, _FORM) from None
-    if not options.is_whole:
+    if not options.is_whole or len(dict(given)) < len(given):
         raise StoreUrlError(place, _FORM)
     servers = tuple(f"nats://{host}" for host in found["hosts"].split(","))
     target = Target(place, servers, found["name"], _login(found, options), options)
