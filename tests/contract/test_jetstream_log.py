@@ -47,7 +47,6 @@ class TestEncryptedJetStreamLog(TestJetStreamLog):
         return encrypted(super().open(folder, clock))
 
 
-@pytest.mark.long
 class TestPartitionedJetStreamLog(TestJetStreamLog):
     def open(self, folder, clock):
         return open_log(f"{self.url}&partitions=4", clock=clock)
