@@ -7,9 +7,9 @@ from typing import Final
 
 from lifecycle.core.event import Value
 from lifecycle.errors import StoredFormatError
-from lifecycle.log.codec import hash_of, is_intact, parse_header
+from lifecycle.log.codec import is_intact, parse_header
 from lifecycle.log.contract import Record
-from lifecycle.log.header import Bodiless, Header, RulesHeader, sections
+from lifecycle.log.header import WITH_BODY, Header, RulesHeader, sections
 
 _NOTHING: Final = sha256(b"").hexdigest()
 
@@ -36,25 +36,25 @@ def check_record(record: Record, *, decrypted: bool = False) -> CheckedRecord:
     evidence, it is compared with the hash of the plain body; its context has no hash.
     """
     raw, newline, body = record.state.partition(b"\n")
+    header_hash = sha256(raw).hexdigest()
     try:
         header = parse_header(raw, record.stream, record.version)
     except StoredFormatError as damaged:
-        return CheckedRecord(None, hash_of(raw), body, damaged.found)
+        return CheckedRecord(None, header_hash, body, damaged.found)
     if not newline:
-        return CheckedRecord(None, hash_of(raw), body, "its header has no end")
+        return CheckedRecord(None, header_hash, body, "its header has no end")
     if not is_intact(raw):
-        return CheckedRecord(None, hash_of(raw), body, "its header was changed")
-    if isinstance(header, RulesHeader) and not header.is_sound:
-        damage = "its definition is not the one of its fingerprint"
-        return CheckedRecord(None, hash_of(raw), body, damage)
-    if isinstance(header, Bodiless):
-        found = sha256(body).hexdigest()
-        return CheckedRecord(header, hash_of(raw), body, None, _NOTHING, found)
+        return CheckedRecord(None, header_hash, body, "its header was changed")
+    if not isinstance(header, WITH_BODY):
+        if isinstance(header, RulesHeader) and not header.is_sound:
+            damage = "its definition is not the one of its fingerprint"
+            return CheckedRecord(None, header_hash, body, damage)
+        return CheckedRecord(header, header_hash, body, None, _NOTHING, sha256(body).hexdigest())
     if header.key_id is not None and not decrypted:
         found = sha256(body).hexdigest()
-        return CheckedRecord(header, hash_of(raw), body, None, header.stored_sha256, found)
+        return CheckedRecord(header, header_hash, body, None, header.stored_sha256, found)
     body, context = sections(header, body)
     found, stated = sha256(body).hexdigest(), header.sha256
     if context is not None and header.context_sha256 is not None and stated == found:
         stated, found = header.context_sha256, sha256(context).hexdigest()
-    return CheckedRecord(header, hash_of(raw), body, None, stated, found)
+    return CheckedRecord(header, header_hash, body, None, stated, found)

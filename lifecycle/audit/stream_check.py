@@ -52,12 +52,15 @@ class Links:
         self._balance = 0
 
     def add(self, position: int, header_hash: str, after: tuple[str, int, str] | None) -> None:
-        """Add a record; those outside of positions 1 to `last` do not count."""
+        """Add a record; those outside of positions 1 to `last` do not count.
+
+        Each weighs differently at every position, so that two cannot be swapped.
+        """
         if not 0 < position <= self._last:
             return
         self.records += 1
         if position < self._last:
-            self._balance += _weight(position, header_hash)
+            self._balance += int(header_hash, 16) * (position + 1)
         if after is not None:
             self._balance -= _weight(position - 1, after[2])
         else:
@@ -78,7 +81,7 @@ class Links:
 
 
 def _weight(position: int, header_hash: str) -> int:
-    # Different at every position, so that two records cannot be swapped.
+    """Return the weight of a record that a header names; what that says may be no hash."""
     try:
         return int(header_hash, 16) * (position + 1)
     except ValueError:

@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from lifecycle.core.definition import Definition
-from lifecycle.core.strict_json import canonical
+from lifecycle.core.strict_json import parse_to_write
 from lifecycle.core.view import OrderView
+from lifecycle.errors import JsonError
 from lifecycle.log.view_store import StoredView
-from lifecycle.projections.stored_form import as_json, columns_of, fields_of
+from lifecycle.projections.stored_form import as_json, columns_of
 
 Differing = tuple[str, Any, Any]
 """A field, as it is stored and as it was found."""
+
+
+class _Body(NamedTuple):
+    """The fields that a stored view holds, and what writes canonical JSON of any of them."""
+
+    fields: dict[str, Any]
+    write: Callable[[Any], bytes]
+
 
 _OF_THE_DEFINITION: Final = frozenset({"definition", "digest"})
 _TIMES: Final = ("first_received_at", "last_received_at", "waiting_since")
@@ -35,14 +44,14 @@ def differing(
     Texts for people do not count. If the stored view is `of_another` definition, fields that only
     name the definition do not count either: the rest shows what other rules change.
     """
-    fields = fields_of(stored)
-    if fields is None:
+    body = _read_body(stored.body)
+    if body is None:
         yield "body", None, "what is stored is no JSON object"
         return
     columns = columns_of(stored.order_id, view, position)
-    if stored[:-2] == columns and _is_same(definition, stored, fields, view):
+    if stored[:-2] == columns and _is_same(definition, stored, body, view):
         return
-    yield from _unequal(_flat(fields), _flat(as_json(view)), ignoring=of_another)
+    yield from _unequal(_flat(body.fields), _flat(as_json(view)), ignoring=of_another)
     if not of_another:
         yield from _unequal_columns(stored, columns, view.digest)
 
@@ -57,19 +66,27 @@ def changed_fields(view: OrderView, other: OrderView) -> Iterator[Differing]:
         yield from _unequal(_flat(as_json(view)), _flat(as_json(other)), ignoring=True)
 
 
-def _is_same(
-    definition: Definition, stored: StoredView, fields: dict[str, Any], view: OrderView
-) -> bool:
+def _is_same(definition: Definition, stored: StoredView, body: _Body, view: OrderView) -> bool:
     """Tell quickly that nothing differs; after False, compare field by field."""
+    fields, write = body
     digest = fields.get("digest")
     try:
         return (
             stored.digest == digest
             and _read(definition, fields) == _held(view)
-            and digest == hashlib.sha256(canonical(content_of(fields))).hexdigest()
+            and digest == hashlib.sha256(write(content_of(fields))).hexdigest()
         )
     except Exception:  # noqa: BLE001 - anything may be stored: the fields are compared one by one
         return False
+
+
+def _read_body(stored: bytes) -> _Body | None:
+    """Return what a stored view holds; None where that is no JSON object."""
+    try:
+        fields, write = parse_to_write(stored)
+    except JsonError:
+        return None
+    return _Body(fields, write) if type(fields) is dict else None
 
 
 # Dicts, not models: making and comparing models takes four times as long.

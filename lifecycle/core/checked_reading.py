@@ -57,8 +57,6 @@ def checked(said: object, kind: Kind, own: Collection[str] = ()) -> tuple[Readin
     Raises:
         WrongReadingError: it may not be said so.
     """
-    if type(said) is Reading and kind != "request":
-        return (_reading(said, kind, own),)
     if type(said) is not tuple:
         return (_checked(said, kind, own),)
     if kind not in _SEVERAL:
@@ -70,7 +68,7 @@ def checked(said: object, kind: Kind, own: Collection[str] = ()) -> tuple[Readin
 
 def _checked(said: object, kind: Kind, own: Collection[str]) -> Reading | NoReading:
     if type(said) is Reading:
-        return _request(said) if kind == "request" else _reading(said, kind, own)
+        return _request(said) if kind == "request" else checked_reading(said, kind, own)
     if type(said) is NoReading:
         return _refusal(said)
     raise WrongReadingError(f"{type_name(said)}, neither a Reading nor a NoReading")
@@ -90,7 +88,8 @@ def _request(said: Reading) -> Reading:
     return Reading(order_id=_text("an order id", said.order_id))
 
 
-def _reading(said: Reading, kind: Kind, own: Collection[str]) -> Reading:
+def checked_reading(said: Reading, kind: Kind, own: Collection[str]) -> Reading:
+    """Return a reading of an arrival of this kind, which is no request; as `checked`."""
     if not _is_plain(said):
         said = _made_plain(said)
     name, occurred_at = said.name, said.occurred_at
@@ -111,7 +110,7 @@ def _reading(said: Reading, kind: Kind, own: Collection[str]) -> Reading:
         said.status,
         said.event_id,
         occurred_at,
-        checked_details(said.details),
+        NOTHING if said.details is NOTHING else MappingProxyType(_details(said.details)),
         () if said.faults == () else _faults(said.faults),
         problems,
         None if said.fate is None else _one_of(_FATES, "a fate", said.fate),

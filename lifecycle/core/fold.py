@@ -104,6 +104,7 @@ class Folding:
         if not isinstance(definition, Definition):
             check_type("definition", definition, Definition)
         self.definition = definition
+        self._start = first_stage(definition)
         self._known: set[tuple[str, str]] = set()
         self._counted: dict[str, Event] = {}
         self._evidence: list[Event] = []
@@ -246,7 +247,7 @@ class Folding:
         if self._steps:
             self._path, self._milestones, self._odd = Placed(), Placed(), Placed()
         self._steps = []
-        stage = first_stage(definition)
+        stage = self._start
         for where, event in placed:
             taken = self._step(stage, event, where[0])
             self._steps.append(taken)
@@ -272,7 +273,7 @@ class Folding:
         return before.steps[event.trigger, event.kind, at is not None, lane]
 
     def _stage_before(self, at: int) -> Stage:
-        return self._steps[at - 1].after if at else first_stage(self.definition)
+        return self._steps[at - 1].after if at else self._start
 
     def _collect(self, start: int, end: int, cause: str = "") -> Change | None:
         """Collect anew what the steps from `start` to before `end` come to.
@@ -327,7 +328,7 @@ class Folding:
 
     def _judged(self) -> Iterator[Judged]:
         """Yield each event with its verdict."""
-        before = first_stage(self.definition)
+        before = self._start
         for event, where, taken in zip(self._events, self._places, self._steps, strict=True):
             yield Judged(event, where[0], taken.verdict, before.status, taken.after.status)
             before = taken.after

@@ -33,7 +33,12 @@ from lifecycle.core.checked_provider import (
     raise_if_not_its_own,
     takes_tests,
 )
-from lifecycle.core.checked_reading import WrongReadingError, checked, checked_details
+from lifecycle.core.checked_reading import (
+    WrongReadingError,
+    checked,
+    checked_details,
+    checked_reading,
+)
 from lifecycle.core.definition import Definition
 from lifecycle.core.event import (
     ACCEPTED,
@@ -196,6 +201,8 @@ class Recognizer:
         """Return the provider's checked readings, or `provider_fault` if its code fails."""
         try:
             said = self._provider.read(arrival, body)
+            if type(said) is Reading and arrival.kind != "request":
+                return (checked_reading(said, arrival.kind, self._own_anomalies),)
             return checked(said, arrival.kind, self._own_anomalies)
         except BaseException as raised:  # noqa: BLE001 - whatever it is, what arrived is kept
             return (self._fault(raised),)

@@ -131,6 +131,18 @@ def parse_again(body: bytes) -> Any:
         raise _explained(body, str(refused)) from None
 
 
+def parse_to_write(body: bytes) -> tuple[Any, Callable[[Any], bytes]]:
+    """Return what `parse_again` does, and what writes canonical JSON of any part of it.
+
+    Raises:
+        JsonError: it is no JSON.
+    """
+    try:
+        return _decode(body), _canonical_fast
+    except (msgspec.MsgspecError, ValueError):  # or it has a float that the writers spell apart
+        return parse_again(body), canonical
+
+
 def canonical(value: Any) -> bytes:
     """Return the canonical JSON of a value, in UTF-8.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
@@ -38,8 +37,7 @@ class Judged(NamedTuple):
     after: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Folded:
+class Folded(NamedTuple):
     """The events of one order in canonical order, and what they came to.
 
     `evidence` are the contents that lost their key, `stage` is where the order stands, `odd`
@@ -66,7 +64,7 @@ def summarize(folded: Folded) -> OrderView:
         raise MixedOrdersError(())
     erased = True in [event.erased for event in (*folded.events, *folded.evidence)]
     if erased:
-        folded = replace(folded, events=[*map(as_erased, folded.events)], details={})
+        folded = folded._replace(events=[*map(as_erased, folded.events)], details={})
     events, definition, stage = folded.events, folded.definition, folded.stage
     status = stage.status or definition.initial
     attempt = max([event.attempt or 0 for event in events])

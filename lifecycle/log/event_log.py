@@ -171,8 +171,12 @@ class EventLog:
             VersionConflictError: the stream is not at `expected_version`.
             InvalidArgumentError: the entry is not what it says.
         """
-        submit = self._submit if self.on_append is None else self._watched
-        return submit([entry], expected_version)[0]
+        if self.on_append is not None:
+            return self._watched([entry], expected_version)[0]
+        if self._closed or self._pid != os.getpid():
+            self._refuse()
+        batch = ThreadBatch([self._prepare(entry)], expected_version)
+        return self._queue.submit(batch)[0]
 
     def append_many(self, entries: Sequence[Entry]) -> list[Append]:
         """Append entries in one commit, or in several where the store holds none of so many.

@@ -28,8 +28,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
 from lifecycle.core.definition import Definition
-from lifecycle.core.event import Arrival, Kind
-from lifecycle.core.provider import Said
+from lifecycle.core.event import Kind
 from lifecycle.providers.instacart.bodies import JsonObject, order_object
 from lifecycle.providers.instacart.definition import LAST_MILE
 from lifecycle.providers.instacart.details import read_details
@@ -45,9 +44,7 @@ class Instacart:
     kept_headers: frozenset[str] = frozenset()
     details_member: ClassVar[str] = "event_metadata"
 
-    def read(self, arrival: Arrival, body: JsonObject | None) -> Said:
-        """Return what an arrival says, or why it says nothing."""
-        return read(arrival, body)
+    read = staticmethod(read)
 
     def read_details(self, kind: Kind, body: JsonObject) -> Mapping[str, Any]:
         """Return the details that `read` tells of a callback, an order object or an answer."""

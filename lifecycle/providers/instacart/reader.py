@@ -6,11 +6,11 @@ and harms no other.
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from lifecycle.core.event import Arrival, opaque_id
 from lifecycle.core.exchange_reader import ExchangeReader
-from lifecycle.core.identity import as_kept, id_text
+from lifecycle.core.identity import id_text
 from lifecycle.core.instant import read_event_time
 from lifecycle.core.provider import NoReading, Reading, Said
 from lifecycle.providers.instacart.bodies import JsonObject, is_error, read_faults
@@ -35,15 +35,13 @@ _NO_NAME: Final = NoReading("no_name", "the body says no event name or status, o
 
 def read(arrival: Arrival, body: JsonObject | None) -> Said:
     """Return what an arrival says; `body` is None where its bytes are no JSON object."""
-    return _callback(body or {}) if arrival.kind == "callback" else EXCHANGES.read(arrival, body)
-
-
-def _callback(body: JsonObject) -> Reading | NoReading:
-    get = body.get
-    spoken: Any
+    if arrival.kind != "callback":
+        return EXCHANGES.read(arrival, body)
+    said = body or {}
+    get = said.get
     spoken, metadata = get("event_name"), get("event_metadata")
     if spoken is None and metadata is None:
-        return _flat(body)
+        return _flat(said)
     name = read_word(spoken)
     if name is None:
         return _NO_NAME
@@ -52,7 +50,7 @@ def _callback(body: JsonObject) -> Reading | NoReading:
     return Reading(
         name,
         order_id=named or id_text(get("order_id")),
-        status=as_kept(spoken),
+        status=spoken,
         event_id=opaque_id(get("event_id")),
         occurred_at=occurred_at,
         details=read_details(metadata),
@@ -65,9 +63,9 @@ def _flat(order: JsonObject) -> Reading | NoReading:
 
     Its `created_at` is when the order was created.
     """
-    status: Any = order.get("status")
+    status = order.get("status")
     name = read_word(status)
     if name is None:
         return _NO_NAME
     order_id = id_text(order.get("id"))
-    return Reading(name, order_id=order_id, status=as_kept(status), details=read_details(order))
+    return Reading(name, order_id=order_id, status=status, details=read_details(order))

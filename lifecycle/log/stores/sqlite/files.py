@@ -153,15 +153,15 @@ class OpenFiles:
         self.check()
         self._header = self._read_header()
 
-    def check(self) -> bool:
+    def check(self, folder: Folder | None = None) -> bool:
         """Return whether the files were written to, by anybody, since the last look.
+
+        `folder` is how their folder is now, where that is known.
 
         Raises:
             StoreUnavailableError: a name no longer leads to the file that was opened.
         """
-        return self._check(self._folder_now())
-
-    def _check(self, folder: Folder) -> bool:
+        folder = folder or self._folder_now()
         stamp, size = self.look(names=folder != self._folder)
         settled = time.time_ns() - folder[0] > SETTLED_NANOSECONDS
         self._folder = folder if settled else None
@@ -215,7 +215,7 @@ class OpenFiles:
         # A write-ahead file that was begun anew may be shorter. Where a link is on the way to
         # the file, its own folder does not tell of all changes.
         still = header == self._header and self._file.is_direct and folder == self._folder
-        written = False if still else self._check(folder)
+        written = False if still else self.check(folder)
         # Still empty is one into which nobody has written yet, nor did this commit.
         unused = not header and not self._header
         cut = self._size < size and header == self._header

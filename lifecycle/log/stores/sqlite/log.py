@@ -143,8 +143,8 @@ class _Transaction:
                 "an insert had no effect; a trigger may be why; run: lifecycle doctor",
             )
         if values:
-            position, stream, version, topic, state = values[-1]
-            self._written = _head_of(stream, version, topic, position, state)
+            position, stream, version, _, state = values[-1]
+            self._written = Head(stream, version, position, state.partition(b"\n")[0])
         if links:
             self._add_links(links)
         return positions
