@@ -68,7 +68,7 @@ def checked(said: object, kind: Kind, own: Collection[str] = ()) -> tuple[Readin
 
 def _checked(said: object, kind: Kind, own: Collection[str]) -> Reading | NoReading:
     if type(said) is Reading:
-        return _request(said) if kind == "request" else checked_reading(said, kind, own)
+        return _request(said) if kind == "request" else checked_one(said, kind, own)
     if type(said) is NoReading:
         return _refusal(said)
     raise WrongReadingError(f"{type_name(said)}, neither a Reading nor a NoReading")
@@ -88,7 +88,7 @@ def _request(said: Reading) -> Reading:
     return Reading(order_id=_text("an order id", said.order_id))
 
 
-def checked_reading(said: Reading, kind: Kind, own: Collection[str]) -> Reading:
+def checked_one(said: Reading, kind: Kind, own: Collection[str]) -> Reading:
     """Return a reading of an arrival of this kind, which is no request; as `checked`."""
     if not _is_plain(said):
         said = _made_plain(said)

@@ -33,12 +33,7 @@ from lifecycle.core.checked_provider import (
     raise_if_not_its_own,
     takes_tests,
 )
-from lifecycle.core.checked_reading import (
-    WrongReadingError,
-    checked,
-    checked_details,
-    checked_reading,
-)
+from lifecycle.core.checked_reading import WrongReadingError, checked, checked_details, checked_one
 from lifecycle.core.definition import Definition
 from lifecycle.core.event import (
     ACCEPTED,
@@ -202,7 +197,7 @@ class Recognizer:
         try:
             said = self._provider.read(arrival, body)
             if type(said) is Reading and arrival.kind != "request":
-                return (checked_reading(said, arrival.kind, self._own_anomalies),)
+                return (checked_one(said, arrival.kind, self._own_anomalies),)
             return checked(said, arrival.kind, self._own_anomalies)
         except BaseException as raised:  # noqa: BLE001 - whatever it is, what arrived is kept
             return (self._fault(raised),)

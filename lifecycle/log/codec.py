@@ -277,14 +277,12 @@ def _why_undecodable(header: bytes) -> str:
 
 def _prepared(entry: Entry) -> Append:
     if isinstance(entry, Event):
-        encoded = _encode(_event_fields(entry))
-        _validate_fields(encoded)
         return Append(
             storable(f"{ORDERS}{entry.provider}:{entry.order_id}"),
             entry.kind,
             entry.key,
             entry.digest,
-            encoded[:-1],
+            _opening(_event_fields(entry)),
             entry.body,
             entry.context,
             links_of(entry) if entry.links else (),

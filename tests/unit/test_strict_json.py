@@ -22,6 +22,7 @@ from lifecycle.core.strict_json import (
     parse,
     parse_again,
     parse_and_write,
+    parse_to_write,
 )
 from lifecycle.errors import JsonError
 from tests.corpus_kinds import KINDS
@@ -303,6 +304,25 @@ def test_parsing_again_gives_the_same_value():
         value = parsed(body)
         if value is not REFUSED:
             assert same(parse_again(body), value), name
+
+
+@pytest.mark.parametrize(
+    "number", ["0.5", "1e-05", "0.00001", "1e16", "-2E+20", "1", "-0.0"]
+)
+def test_what_is_parsed_to_be_written_is_written_as_canonical_json(number):
+    body = b'{"b":[%b,"\xc3\xa9"],"a":{"z":1,"y":null}}' % number.encode()
+
+    value, write = parse_to_write(body)
+
+    assert value == parse(body)
+    assert write(value) == canonical(parse(body))
+    assert write(value["b"]) == canonical(parse(body)["b"])
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"\xff", b"[1"])
+def test_what_is_no_json_is_not_parsed_to_be_written(body):
+    with pytest.raises(JsonError):
+        parse_to_write(body)
 
 
 def test_a_body_that_is_no_json_is_refused_when_it_is_parsed_again():
