@@ -19,8 +19,8 @@ from typing import Final, NoReturn, TypeVar
 
 from lifecycle.core.event import Entry, Event
 from lifecycle.errors import PartitionedLogError
-from lifecycle.log.contract import ORDERS, Append, DeclaredRules, Log, Record, Setting
-from lifecycle.log.event_log import EventLog, Watched
+from lifecycle.log.contract import ORDERS, Append, DeclaredRules, Record, Setting
+from lifecycle.log.event_log import EventLog
 from lifecycle.log.header import storable
 from lifecycle.log.link_store import LinkStore, OrderLink
 
@@ -46,20 +46,8 @@ class PartitionedLog:
 
     def __init__(self, url: str, partitions: Sequence[EventLog]) -> None:
         self.url = url
-        self.partitions: Sequence[Log] = tuple(partitions)
-        self._parts = tuple(partitions)
+        self.partitions: Sequence[EventLog] = tuple(partitions)
         self.links: LinkStore = _JoinedLinks(partitions)
-
-    @property
-    def on_append(self) -> Callable[[int], Watched] | None:
-        """What watches the appends of every partition."""
-        return self._parts[0].on_append
-
-    @on_append.setter
-    def on_append(self, watch: Callable[[int], Watched] | None) -> None:
-        """Have the appends of every partition watched."""
-        for part in self._parts:
-            part.on_append = watch
 
     def is_encrypted(self) -> bool:
         """Return false: its partitions take no keys."""
@@ -72,11 +60,11 @@ class PartitionedLog:
 
     def holding(self, stream: str) -> EventLog:
         """Return the partition that a stream lies in."""
-        return self._parts[partition_of(storable(stream), len(self._parts))]
+        return self.partitions[partition_of(storable(stream), len(self.partitions))]
 
     def declare_rules(self, rules: Mapping[str, DeclaredRules]) -> None:
         """Have the rules of providers recorded in every partition, where they are new there."""
-        for part in self._parts:
+        for part in self.partitions:
             part.declare_rules(rules)
 
     def append(self, entry: Entry, *, expected_version: int | None = None) -> Append:
@@ -118,7 +106,7 @@ class PartitionedLog:
     def streams(self, *, prefix: str = ORDERS, after: str = "") -> Iterator[str]:
         """Yield the names above `after` with this prefix, sorted, each once."""
         last = None
-        names = (part.streams(prefix=prefix, after=after) for part in self._parts)
+        names = (part.streams(prefix=prefix, after=after) for part in self.partitions)
         for name in heapq.merge(*names):
             if name != last:
                 yield name
@@ -126,34 +114,34 @@ class PartitionedLog:
 
     def index_links(self) -> None:
         """Add to the indexes what they lack of the links that the partitions hold."""
-        for part in self._parts:
+        for part in self.partitions:
             part.index_links()
 
     def settings(self) -> Sequence[Setting]:
         """Return what durability rests on, partition by partition."""
         return [
             each._replace(name=f"partition {number}: {each.name}")
-            for number, part in enumerate(self._parts)
+            for number, part in enumerate(self.partitions)
             for each in part.settings()
         ]
 
     def close(self) -> None:
         """Close every partition."""
-        for part in self._parts:
+        for part in self.partitions:
             part.close()
 
     def scan(self, *_: object, **__: object) -> NoReturn:
         """Refuse what goes by position: each partition has its own."""
-        raise PartitionedLogError(self.url, len(self._parts))
+        raise PartitionedLogError(self.url, len(self.partitions))
 
     restore = strays = last_position = scan
     views = feeds = tree = property(scan)
 
     def _of(self, entry: object) -> EventLog:
-        return self.holding(entry.stream) if isinstance(entry, Event) else self._parts[0]
+        return self.holding(entry.stream) if isinstance(entry, Event) else self.partitions[0]
 
     def __repr__(self) -> str:
-        return f"<PartitionedLog {self.url}, {len(self._parts)} partitions>"
+        return f"<PartitionedLog {self.url}, {len(self.partitions)} partitions>"
 
 
 class _JoinedLinks(LinkStore):

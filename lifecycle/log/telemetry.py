@@ -79,7 +79,9 @@ def observe(
 
     `dead_letters` counts by subscription, `anomalies` by provider.
     """
-    log.on_append = Telemetry(log, providers, dead_letters, anomalies).on_append
+    watch = Telemetry(log, providers, dead_letters, anomalies).on_append
+    for part in log.partitions:
+        part.on_append = watch
 
 
 _OPEN: Final = WeakSet[Telemetry]()

@@ -17,9 +17,14 @@ from lifecycle.log.recorder import InDoubtError, TryAgainError
 NO_MESSAGE_FOUND: Final = 10037
 STREAM_NOT_FOUND: Final = 10059
 
-_WRONG_LAST_SEQUENCE: Final = (10071, 10164)
-_BUSY: Final = (10176, 10210, 10211)
+_AGAIN: Final = {
+    **dict.fromkeys((10071, 10164), "other writers were always first"),
+    **dict.fromkeys(
+        (10176, 10210, 10211), "it takes no batch at the moment; see its log, its disk may be full"
+    ),
+}
 _LASTING: Final = {
+    STREAM_NOT_FOUND: "its stream is gone",
     10054: "the server refuses a record for its size; set max_payload to 17 MiB",
     10174: "its stream takes no batches; set allow_atomic",
     10199: "the server takes no batch of this size; leave its limits of batches as they are",
@@ -44,7 +49,11 @@ def translated_errors(url: str, *, writes: bool = False) -> Iterator[None]:
     try:
         yield
     except ApiError as refused:
-        raise translated(url, refused, writes=writes) from None
+        if found := _LASTING.get(refused.code):
+            raise StoreUnavailableError(url, found) from None
+        if found := _AGAIN.get(refused.code):
+            raise TryAgainError(found) from None
+        raise lost(f"the server refused (error {refused.code})") from None
     except NoRespondersError:
         raise lost("no server leads its stream at the moment") from None
     except TimeoutError:
@@ -53,17 +62,3 @@ def translated_errors(url: str, *, writes: bool = False) -> Iterator[None]:
         raise lost(f"the connection was lost ({type(fault).__name__})") from None
     except (CancelledError, asyncio.CancelledError):
         raise StoreClosedError(url) from None
-
-
-def translated(url: str, refused: ApiError, *, writes: bool) -> Exception:
-    """Return what to raise instead of an answer of the server's."""
-    if refused.code in _WRONG_LAST_SEQUENCE:
-        return TryAgainError("other writers were always first")
-    if refused.code in _BUSY:
-        return TryAgainError("it takes no batch at the moment; see its log, its disk may be full")
-    if refused.code in _LASTING:
-        return StoreUnavailableError(url, _LASTING[refused.code])
-    if refused.code == STREAM_NOT_FOUND:
-        return StoreUnavailableError(url, "its stream is gone")
-    found = f"the server refused (error {refused.code})"
-    return InDoubtError(found) if writes else TryAgainError(found)
