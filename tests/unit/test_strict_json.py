@@ -306,9 +306,7 @@ def test_parsing_again_gives_the_same_value():
             assert same(parse_again(body), value), name
 
 
-@pytest.mark.parametrize(
-    "number", ["0.5", "1e-05", "0.00001", "1e16", "-2E+20", "1", "-0.0"]
-)
+@pytest.mark.parametrize("number", ["0.5", "1e-05", "0.00001", "1e16", "-2E+20", "1", "-0.0"])
 def test_what_is_parsed_to_be_written_is_written_as_canonical_json(number):
     body = b'{"b":[%b,"\xc3\xa9"],"a":{"z":1,"y":null}}' % number.encode()
 
