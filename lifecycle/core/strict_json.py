@@ -182,10 +182,9 @@ def _usual_float(text: str) -> float:
         ValueError: the fast writer spells it otherwise, or it is too long.
     """
     number = float(text)
-    is_usual = _SMALL <= abs(number) < _LARGE or not number
-    if not is_usual or len(text) > MAX_NUMBER_CHARACTERS:
-        raise ValueError
-    return number
+    if (_SMALL <= abs(number) < _LARGE or not number) and len(text) <= MAX_NUMBER_CHARACTERS:
+        return number
+    raise ValueError
 
 
 _decode: Final[Callable[[bytes], Any]] = msgspec.json.Decoder(float_hook=_usual_float).decode

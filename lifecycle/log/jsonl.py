@@ -118,7 +118,8 @@ def _read(
     provider: str,
 ) -> tuple[str, Arrival]:
     get = fields.get
-    name = _provider(get("provider"), providers, provider)
+    name = get("provider")
+    name = provider if name is None else _provider(name, providers)
     kind, body = _kind(get("kind")), _body(fields)
     told = {
         field: _FIELDS[field](value)
@@ -186,9 +187,7 @@ def _kind(value: object) -> Kind:
     raise _BadLineError(f"its kind is none of {', '.join(KINDS)}")
 
 
-def _provider(value: object, providers: Mapping[str, Provider], usual: str) -> str:
-    if value is None:
-        return usual
+def _provider(value: object, providers: Mapping[str, Provider]) -> str:
     if isinstance(value, str) and value in providers:
         return value
     raise _BadLineError(f"its provider is none of {', '.join(sorted(providers))}")

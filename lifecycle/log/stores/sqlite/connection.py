@@ -16,6 +16,7 @@ from eventsourcing.persistence import ConnectionPoolClosedError, ConnectionUnava
 from eventsourcing.sqlite import SQLiteConnection, SQLiteCursor, SQLiteTransaction
 
 from lifecycle.errors import StoreUnavailableError
+from lifecycle.log.recorder import Head
 from lifecycle.log.stores.sqlite.fault import is_harmless, raise_translated
 from lifecycle.log.stores.sqlite.files import LogFile, OpenFiles
 from lifecycle.log.stores.sqlite.fork import keep_open, refuse_if_unsafe, watch_forks
@@ -54,6 +55,9 @@ _FORGET: Final = "PRAGMA shrink_memory"
 
 _GENERATION: Final = "PRAGMA data_version"
 
+NOTHING_COMMITTED: Final = (None, None)
+"""Of a connection that has to look for the end of the log."""
+
 _WORDS: Final[Mapping[str, tuple[str, ...]]] = {
     "synchronous": ("off", "normal", "full", "extra"),
     "recursive_triggers": ("off", "on"),
@@ -69,7 +73,9 @@ class ImmediateTransaction(SQLiteTransaction):
     def __enter__(self) -> SQLiteCursor:
         if self.commit:
             self.connection.begin()
-            self.connection.committed = None  # whoever asks for it may insert records, too
+            self.connection.committed = (
+                NOTHING_COMMITTED  # whoever asks for it may insert records, too
+            )
             return self.connection.cursor()
         return super().__enter__()
 
@@ -77,7 +83,7 @@ class ImmediateTransaction(SQLiteTransaction):
 class LogConnection(SQLiteConnection):
     """A connection whose writing transactions begin with the write lock.
 
-    `committed` is its `generation` at its last commit; None if it has to look for the log's end.
+    `committed` is its `generation` at its last commit, and the record at the end of the log then.
     """
 
     def __init__(self, driver: sqlite3.Connection, file: LogFile) -> None:
@@ -85,7 +91,7 @@ class LogConnection(SQLiteConnection):
         self.driver = driver
         self.tuples: sqlite3.Cursor = self.new_cursor()
         self.files: OpenFiles = OpenFiles(file)
-        self.committed: int | None = None
+        self.committed: tuple[int | None, Head | None] = NOTHING_COMMITTED
         self._url = file.url
         self._is_durable = False
         if _setting(driver, "journal_mode") == "wal":
@@ -170,7 +176,7 @@ class LogConnection(SQLiteConnection):
         return found
 
     def _forget(self) -> None:
-        self.committed = None
+        self.committed = NOTHING_COMMITTED
         self.driver.execute(_FORGET)
 
     def _make_durable(self) -> None:

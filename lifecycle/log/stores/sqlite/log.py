@@ -36,7 +36,12 @@ from lifecycle.log.stores.sqlite.checkup import (
     warn_if_readable,
     warn_of_lacking_guards,
 )
-from lifecycle.log.stores.sqlite.connection import MEANINGS, Lent, LogConnection
+from lifecycle.log.stores.sqlite.connection import (
+    MEANINGS,
+    NOTHING_COMMITTED,
+    Lent,
+    LogConnection,
+)
 from lifecycle.log.stores.sqlite.datastore import LogDatastore
 from lifecycle.log.stores.sqlite.fault import is_undecodable, translated_errors
 from lifecycle.log.stores.sqlite.schema import COLUMNS, SCHEMA, TABLE, create_statements
@@ -120,10 +125,10 @@ class _Transaction:
         try:
             connection.begin()
             self._generation = connection.generation()
-            last = self._recorder.last
-            if last is None or connection.committed != self._generation:
+            generation, last = connection.committed
+            if generation != self._generation:
                 last = self._recorder.end_of_log(connection)
-            connection.committed = None
+            connection.committed = NOTHING_COMMITTED
             self.tip: Tip = _tip(last)
         except BaseException as fault:
             self._lent.__exit__(type(fault), fault, None)
@@ -179,12 +184,12 @@ class _Transaction:
         connection.driver.execute("COMMIT")
         before, recorder.last = recorder.last, self._written or recorder.last
         if self._written is not None:
-            connection.committed = self._generation
+            connection.committed = (self._generation, self._written)
         try:
             if connection.check_committed():
                 recorder.end_of_log(connection)
         except BaseException:
-            recorder.last, connection.committed = before, None
+            recorder.last, connection.committed = before, NOTHING_COMMITTED
             raise
 
 
