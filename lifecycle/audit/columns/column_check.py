@@ -85,8 +85,8 @@ class ColumnCheck:
         self._database.register("views", numbered)
         self._run(query.PLACED)
         self._run(query.FOLDED)
-        found: list[tuple[int, int, int]] = self._run(query.COMPARED).fetchall()
-        return found
+        found = self._run(query.COMPARED).fetchall()
+        return [where for *where, as_exported in found if as_exported]
 
     def events(self, numbers: Collection[int]) -> list[PlacedEvent]:
         """Return the events of some orders, in the order of their rows."""

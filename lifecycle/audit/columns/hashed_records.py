@@ -28,6 +28,7 @@ _READ: Final = [name for name in RECORDS.names if name != "body"]
 _ENDING: Final = len('00000000"}')
 _NO_TEXT: Final = pa.scalar(None, pa.string())
 _ORDERS: Final = pa.schema({"number": pa.int64(), "stream": pa.string()})
+_CHAINED: Final = pa.schema({"stream": pa.string(), "version": pa.int64(), "hash": pa.string()})
 _ADDED: Final = {
     "row": pa.int64(),
     "number": pa.int64(),
@@ -59,10 +60,7 @@ class HashedRecords:
         self._path = path
         self._telling = telling
         self._kept: list[pa.RecordBatch] = []
-        self._last = pa.RecordBatch.from_arrays(
-            [pa.nulls(1, pa.string()), pa.nulls(1, pa.int64())], ["stream", "version"]
-        )
-        self._last_hash = ""
+        self._last = pa.RecordBatch.from_pylist([{}], _CHAINED)
         self._rows = 0
         self.streams: list[str] = []
         self.leaves = bytearray()
@@ -91,38 +89,33 @@ class HashedRecords:
         headers = compute.fill_null(batch["header"], b"").to_pylist()
         records = batch.select(_READ).cast(_RECORDS)
         stream = compute.fill_null(records["stream"], "")
-        before = self._before(stream, records["version"])
-        first = compute.fill_null(compute.not_equal(stream, before["stream"]), fill_value=True)
-        hashes = [sha256(header).hexdigest() for header in headers]
+        hashed = pa.array([sha256(header).hexdigest() for header in headers], pa.string())
         self.leaves += b"".join([sha256(b"\x00" + header).digest() for header in headers])
-        hash_before = pa.array([self._last_hash, *hashes[:-1]], pa.string())
+        before = self._before(
+            pa.RecordBatch.from_arrays([stream, records["version"], hashed], schema=_CHAINED)
+        )
+        first = compute.fill_null(compute.not_equal(stream, before["stream"]), fill_value=True)
         number = compute.add(compute.cumulative_sum(first.cast(pa.int64())), len(self.streams) - 1)
         added = [
             pa.array(range(self._rows, self._rows + len(headers)), pa.int64()),
             number,
             compute.binary_slice(records["header"], -_ENDING),
-            pa.array(hashes, pa.string()),
-            compute.if_else(first, _NO_TEXT, hash_before),
+            hashed,
+            compute.if_else(first, _NO_TEXT, before["hash"]),
             compute.if_else(first, 0, before["version"]),
             _intact(headers, first),
             self._body_hashes(batch, number),
         ]
         self.streams += stream.filter(first).to_pylist()
-        self._last_hash = hashes[-1]
         self._rows += len(headers)
         self._keep(number, records)
         return pa.RecordBatch.from_arrays([*records.columns, *added], schema=_HASHED)
 
-    def _before(self, stream: pa.Array, version: pa.Array) -> dict[str, pa.Array]:
-        """Return the stream and the version in the row before each row."""
-        rows = len(stream) - 1
-        before = {
-            "stream": pa.concat_arrays([self._last["stream"], stream.slice(0, rows)]),
-            "version": pa.concat_arrays([self._last["version"], version.slice(0, rows)]),
-        }
-        self._last = pa.RecordBatch.from_arrays(
-            [stream.slice(rows), version.slice(rows)], ["stream", "version"]
-        )
+    def _before(self, rows: pa.RecordBatch) -> pa.RecordBatch:
+        """Return the row before each row."""
+        last = len(rows) - 1
+        before = pa.concat_batches([self._last, rows.slice(0, last)])
+        self._last = rows.slice(last)
         return before
 
     def _keep(self, number: pa.Array, records: pa.RecordBatch) -> None:

@@ -86,8 +86,7 @@ _FREE_TEXTS: Final = (
 )
 
 _STEP: Final = """
-'{"status":"' || state || '","at":' || coalesce(occurred, 'null')
-|| ',"event":"' || key || '"}'
+concat('{"status":"', state, '","at":', coalesce(occurred, 'null'), ',"event":"', key, '"}')
 """
 
 # Within a lane, `first` and `second` sort as `lifecycle.core.verdict.sort_key` does.
@@ -170,28 +169,27 @@ FROM placed GROUP BY number
 """
 
 # The JSON of a view up to its details, which stand last.
-_SHOWN: Final = f"""
-'{{"order_id":"' || views.order_id || '","provider":' || $provider
-|| ',"status":"' || state || '","terminal":' || stands.terminal::VARCHAR
-|| ',"attempt":' || attempt || ',"errors":[],"awaiting":' || stands.awaiting_json
-|| ',"path":[' || path || '],"missing":' || missing.json
-|| ',"milestones":[],"anomalies":[],"events":' || events
-|| ',"definition":"' || $fingerprint || '","digest":"' || views.digest
-|| '","arrival":{{"first_received_at":' || {_printed("folded.first_received_at")}
-|| ',"last_received_at":' || {_printed("folded.last_received_at")}
-|| ',"version":' || folded.version || ',"late":' || late
-|| ',"waiting_since":' || {_printed("folded.waiting_since")}
-|| CASE WHEN delayed > 0 THEN ',"delayed":' || delayed ELSE '' END
-|| CASE WHEN replayed > 0 THEN ',"replayed":' || replayed ELSE '' END
-|| '}},"details":'
-"""
+_SHOWN: Final = f"""concat(
+    '{{"order_id":"', views.order_id, '","provider":', $provider,
+    ',"status":"', state, '","terminal":', stands.terminal::VARCHAR,
+    ',"attempt":', attempt, ',"errors":[],"awaiting":', stands.awaiting_json,
+    ',"path":[', path, '],"missing":', missing.json,
+    ',"milestones":[],"anomalies":[],"events":', events,
+    ',"definition":"', $fingerprint, '","digest":"', views.digest,
+    '","arrival":{{"first_received_at":', {_printed("folded.first_received_at")},
+    ',"last_received_at":', {_printed("folded.last_received_at")},
+    ',"version":', folded.version, ',"late":', late,
+    ',"waiting_since":', {_printed("folded.waiting_since")},
+    CASE WHEN delayed > 0 THEN ',"delayed":' || delayed END,
+    CASE WHEN replayed > 0 THEN ',"replayed":' || replayed END,
+    '}},"details":')"""
 
-# The numbers of the orders that come to their views, with the row of each, and where in it the
-# details begin.
+# A filter would put `shown` together twice.
 COMPARED: Final = f"""
-SELECT number, row, strlen(shown)
+SELECT number, row, strlen(shown),
+       (sound AND same_columns AND starts_with(body, shown)) IS TRUE AS as_exported
 FROM (SELECT orders.number, views.row, views.body,
-             plain AND keys = events AND (ended IS NULL OR ended = folded.rank)
+             plain AND path IS NOT NULL AND keys = events AND (ended IS NULL OR ended = folded.rank)
              AND (NOT failed OR (highest >= $birth_rank AND NOT stands.asks))
              AND (attempt <= 1 OR NOT stands.asks) AS sound,
              orders.stream = $orders || views.order_id AND views.status = stands.state
@@ -203,13 +201,11 @@ FROM (SELECT orders.number, views.row, views.body,
              AND views.version = folded.version AND views.position = folded.position
                  AS same_columns,
              {_SHOWN} AS shown
-      FROM folded
-      JOIN orders ON orders.number = folded.number
-      LEFT JOIN stands ON stands.rank = folded.rank
-      LEFT JOIN missing ON missing.ranks = $main_line & ((1::BIGINT << greatest(highest, 0)) - 1)
-                                           & ~named
-      LEFT JOIN views ON views.stream = orders.stream)
-WHERE sound AND same_columns AND starts_with(body, shown)
+      FROM views JOIN orders ON orders.stream = views.stream
+      JOIN folded ON folded.number = orders.number
+      JOIN stands ON stands.rank = folded.rank
+      JOIN missing ON missing.ranks = $main_line & ((1::BIGINT << greatest(highest, 0)) - 1)
+                                      & ~named)
 """
 
 # As `lifecycle.audit.stream_check.Links`, with 64 bits for each hash.

@@ -107,33 +107,23 @@ class Telling:
 
     def take(self, number: pa.Array, rows: pa.RecordBatch, bodies: Sequence[bytes | None]) -> None:
         """Look at the bodies of the next rows, given with the numbers of their orders."""
-        told = zip(number.to_pylist(), bodies, _silent(rows), _called(rows), strict=True)
-        for order, body, is_silent, is_callback in told:
-            if is_silent:
-                continue
-            if not is_callback or body is None:
-                self.several.add(order)
+        others = compute.not_equal(rows["kind"], "callback").to_pylist()
+        for row, (order, body) in enumerate(zip(number.to_pylist(), bodies, strict=True)):
+            if others[row] is not False or body is None:
+                if not _is_silent(rows["kind"][row].as_py(), rows["name"][row].as_py()):
+                    self.several.add(order)
             elif order != self._order:
                 self._order, self._end = order, _deciding(self._mark, body)
                 self.one[order] = body
                 if not self._end:
                     self.several.add(order)
-            elif not body.endswith(self._end) or body.count(self._mark) != 1:
+            elif not body.endswith(self._end) or self._mark in body[: -len(self._end)]:
                 self.several.add(order)
 
 
-def _silent(rows: pa.RecordBatch) -> list[bool]:
-    """Tell of each row whether its body tells nothing: what was asked or refused does not."""
-    refused = compute.and_(
-        compute.equal(rows["kind"], "response"), compute.not_equal(rows["name"], ACCEPTED)
-    )
-    silent: list[bool] = compute.or_(compute.equal(rows["kind"], "request"), refused).to_pylist()
-    return silent
-
-
-def _called(rows: pa.RecordBatch) -> list[bool]:
-    called: list[bool] = compute.equal(rows["kind"], "callback").to_pylist()
-    return called
+def _is_silent(kind: Kind, name: str) -> bool:
+    """Tell whether a body tells no details: what was asked or refused."""
+    return kind == "request" or (kind == "response" and name != ACCEPTED)
 
 
 def _mark(member: str | None) -> bytes:
@@ -176,16 +166,14 @@ class DetailsCheck:
     def agree(self, view: ComparedView, body: bytes | None) -> bool:
         """Tell whether a callback, or nothing at all, tells the details of a view."""
         told = {} if body is None else self._details_in("callback", "", body)
-        merged: dict[str, Any] = {}
-        merge(merged, told or {}, overwrite=True)
-        return told is not None and self._ends_with(merged, view)
+        return told is not None and self._ends_with(told, view)
 
     def all_agree(self, view: ComparedView, events: Iterable[ToldEvent]) -> bool:
         """Tell whether the bodies of an order together tell the details of its view."""
         merged: dict[str, Any] = {}
         last: tuple[bytes, bool] | None = None
         for (*_, overwrites), kind, name, body in sorted(events, key=attrgetter("place")):
-            if kind == "request" or (kind == "response" and name != ACCEPTED):
+            if _is_silent(kind, name):
                 continue
             if body is None:
                 return False
