@@ -69,16 +69,24 @@ _AS_FEW: Final = _beginning(
     """'","stored_sha256":"' || seldom[3], '","key_id":"' || seldom[4],""",
 )
 
+
+def _text(name: str, column: str = "") -> str:
+    """Return SQL for a text of a header, if there is one."""
+    value = column or name
+    return f"""CASE WHEN {value} IS NOT NULL THEN concat(',"{name}":"', {value}, '"') END"""
+
+
 # ... and the rest of it.
-_END: Final = """concat(
+_END: Final = f"""concat(
     provider, '","order_id":"', order_id, '","kind":"', kind,
     '","name":"', name, CASE WHEN trigger <> name THEN '","trigger":"' || trigger END,
-    '","key":"', key, '","digest":"', own[2], '"', ',"event_id":"' || event_id || '"',
-    ',"attempt":' || attempt, ',"status":"' || status || '"', ',"word":"' || word || '"',
+    '","key":"', key, '","digest":"', own[2], '"', {_text("event_id")},
+    ',"attempt":' || attempt, {_text("status")}, {_text("word")},
     ',"occurred_at":' || occurred, ',"received_at":', received,
     ',"redriven_from":' || redriven_from, ',"recorded_at":', recorded,
-    ',"version":', version, ',"previous":"' || hash_before || '"',
-    ',"after":["' || own[3] || '",' || own[4] || ',"' || own[5] || '"]',
+    ',"version":', version, {_text("previous", "hash_before")},
+    CASE WHEN own[5] IS NOT NULL
+         THEN concat(',"after":["', own[3], '",', own[4], ',"', own[5], '"]') END,
     ',"check":"', decode(ending))"""
 _FREE_TEXTS: Final = (
     "concat(exchange_id, client, provider, order_id, kind, name, trigger, key, event_id, status, "
