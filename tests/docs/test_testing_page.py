@@ -32,7 +32,7 @@ def page_as_module(pytester):
 def few_examples():
     """Have Hypothesis draw fewer of what the page asks for."""
     before = settings.get_current_profile_name()
-    settings.register_profile("page", max_examples=20, deadline=None)  # others may work here too
+    settings.register_profile("page", max_examples=8, deadline=None)  # others may work here too
     settings.load_profile("page")
     yield
     settings.load_profile(before)

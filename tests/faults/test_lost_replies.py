@@ -162,12 +162,13 @@ def test_an_event_that_an_abandoned_session_commits_later_is_not_written_again(
         ThreadPoolExecutor(1) as caller,
         postgres.connect() as other,
     ):
+        lock = LogTables(schema).append_lock
         with other.transaction():
-            other.execute(f"SELECT pg_advisory_xact_lock({LogTables(schema).append_lock})")
+            other.execute(f"SELECT pg_advisory_xact_lock({lock})")
             told = caller.submit(log.append, entry)
-            wait_until(lambda: waiting(postgres) == 1)
+            wait_until(lambda: waiting(postgres, lock) == 1)
             proxy.leave_clients()
-            wait_until(lambda: waiting(postgres) == 2)
+            wait_until(lambda: waiting(postgres, lock) == 2)
         done = told.result()
 
         assert done.outcome in {Outcome.APPENDED, Outcome.QUARANTINED}
@@ -175,10 +176,11 @@ def test_an_event_that_an_abandoned_session_commits_later_is_not_written_again(
         assert log.last_position() == done.position
 
 
-def waiting(server: Server) -> int:
+def waiting(server: Server, lock: int) -> int:
     """Return how many sessions wait for an advisory lock."""
     [(number,)] = server.execute(
-        "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+        "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted "
+        f"AND objid = {lock & 0xFFFFFFFF}"
     )
     return number
 

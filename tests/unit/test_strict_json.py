@@ -137,7 +137,8 @@ def test_the_tests_distinguish_a_lenient_parser_from_the_strict_one(lenient):
         except (ValueError, RecursionError):
             return REFUSED
 
-    assert [name for name, body in CORPUS.items() if not same(read(body), expected(body))]
+    bodies = (body for body in CORPUS.values() if len(body) < 10_000)
+    assert [body for body in bodies if not same(read(body), expected(body))]
 
 
 @pytest.mark.parametrize(
