@@ -9,22 +9,20 @@ from __future__ import annotations
 import re
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import chdir, closing
-from pathlib import Path
+from contextlib import closing
 from typing import Any, NamedTuple
 
 import pytest
 
-from lifecycle import connect
+from lifecycle import Orders, RequestBodyError, connect
+from lifecycle.http.body import read_body
 from lifecycle.log.codec import split
 from lifecycle.log.contract import CONTROL
-from tests.docs.fences import ROOT, blocks_of
 from tests.http.mounts import MOUNTS, SERVERS, WSGI
 from tests.polling import PATIENCE
 from tests.receiving import FORM, token_request
 from tests.serving import bearer, waitress_server, wsgi_server, wsgiref_server
 
-EMBEDDING = ROOT / "docs" / "how-to" / "embed-in-a-web-service.md"
 ALL = MOUNTS | SERVERS
 READS_NO_CHUNKS = {name for name in ALL if name.endswith(("on wsgiref", "on runserver"))}
 # They tell the app one of several lengths, and cut the body there.
@@ -232,13 +230,20 @@ def test_a_token_request_in_chunks_is_granted_or_answered_411(mount):
 WSGI_SERVERS = {"werkzeug": wsgi_server, "wsgiref": wsgiref_server, "waitress": waitress_server}
 
 
-def app_on(page: Path) -> Any:
-    """Return the WSGI app that a page shows, with what its other blocks define."""
-    shown: dict[str, Any] = {}
-    for block in blocks_of(page.read_text()):
-        if block.language == "python" and ("start_response" in block.text or "told" in block.text):
-            exec(block.text.partition("\npost(")[0], shown)
-    return shown["receive"], shown["orders"]
+def app_of(orders: Orders) -> Any:
+    """Return a WSGI app that reads bodies as the page on embedding says."""
+
+    def receive(environ: Any, start_response: Any) -> list[bytes]:
+        try:
+            raw = read_body(environ, 16 * 1024 * 1024)
+        except RequestBodyError as refused:
+            start_response(f"{refused.status} Refused", [])
+            return []
+        orders.record_callback(raw)
+        start_response("204 No Content", [])
+        return []
+
+    return receive
 
 
 def events_in(orders: Any) -> int:
@@ -246,11 +251,12 @@ def events_in(orders: Any) -> int:
 
 
 @pytest.mark.parametrize("server", WSGI_SERVERS)
-def test_the_app_on_the_page_on_embedding_keeps_a_body_whole_or_refuses_it(server, tmp_path):
-    with chdir(tmp_path):
-        app, orders = app_on(EMBEDDING)
+def test_an_app_that_reads_bodies_with_read_body_keeps_them_whole_or_refuses_them(server, tmp_path):
     reads_chunks = server != "wsgiref"
-    with orders, WSGI_SERVERS[server](app) as port:
+    with (
+        connect(f"sqlite:///{tmp_path}/orders.db") as orders,
+        WSGI_SERVERS[server](app_of(orders)) as port,
+    ):
         for number, case in enumerate((PLAIN, *IN_CHUNKS.values())):
             before = events_in(orders)
             status = send(port, "/", case, numbered(number))
