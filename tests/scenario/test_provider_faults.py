@@ -87,8 +87,12 @@ def changed(**fields: Any) -> Callable[..., Any]:
     return lambda said, *_: structs.replace(said, **fields)
 
 
+def deeper() -> Any:
+    return deeper()
+
+
 def endless(*_: object) -> Any:
-    return endless()
+    return deeper()  # CPython 3.13.0 counts no calls of a function that takes any number of values
 
 
 class Sly(str):

@@ -21,7 +21,7 @@ from lifecycle.audit.verify import verify
 from lifecycle.http.receiver import Credentials, Request, SyncReceiver
 from lifecycle.registry import find_provider, part_of
 from lifecycle.testing import assert_any_order
-from tests.scenario.command_line import DATABASE, lines, run, run_script
+from tests.scenario.command_line import DATABASE, lines, run_script
 from tests.wheels import installed
 
 PACKAGE = Path(__file__).parents[1] / "provider_packages" / "square"
@@ -183,14 +183,14 @@ def test_the_installed_package_is_found_by_its_entry_point_and_used_by_commands(
     recorded = lines(as_callbacks(json.loads(FIRST), body))
     told = run_script("ingest", "-", "--db", DATABASE, cwd=tmp_path, env=path, stdin=recorded)
     assert (told.code, told.err) == (0, "")
-    shown = run("list", "--json", "--db", DATABASE, cwd=tmp_path)
+    shown = run_script("list", "--json", "--db", DATABASE, cwd=tmp_path, env=path)
     assert {each["order_id"]: each["status"] for each in shown.value} == {
         FULFILLMENT: "reserved",
         "two": "canceled",
     }
     for command in (("replay",), ("verify",), ("check", "--provider", "square", "--size", "1")):
         database = () if command[0] == "check" else ("--db", DATABASE)
-        assert run(*command, *database, cwd=tmp_path).code == 0, command
+        assert run_script(*command, *database, cwd=tmp_path, env=path).code == 0, command
 
 
 def test_it_lies_where_pip_put_it(target):
