@@ -237,7 +237,16 @@ def test_details_are_nested_64_deep_and_no_deeper():
     for _ in range(63):
         listed = [listed]
     assert only(Reading("taken", details={"a": listed})).details == {"a": listed}
-    assert refused(Reading("taken", details={"a": [listed]})) == "details that are no mapping"
+    assert refused(Reading("taken", details={"a": [listed]})) == "details nested deeper than 64"
+
+
+@pytest.mark.parametrize("kind", [dict, MappingProxyType])
+def test_objects_in_lists_in_objects_count_as_deep_as_they_stand(kind):
+    def nested(depth):
+        return kind({"a": [nested(depth - 2)]}) if depth > 0 else kind({})
+
+    assert only(Reading("taken", details={"a": nested(62)})).details
+    assert refused(Reading("taken", details={"a": nested(64)})) == "details nested deeper than 64"
 
 
 def test_details_are_any_json_and_become_plain():

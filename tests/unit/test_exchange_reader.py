@@ -144,7 +144,7 @@ def test_a_poll_and_an_answer_tell_the_number_of_what_they_show():
 
 
 def test_a_numbered_definition_whose_polls_would_tell_no_number_is_refused():
-    with pytest.raises(InvalidArgumentError, match="sequence cannot be used"):
+    with pytest.raises(InvalidArgumentError, match="expected the field of the number"):
         ExchangeReader(NUMBERED, "id", "state", "refused")
 
 
@@ -161,6 +161,10 @@ def test_an_order_object_is_accepted_with_the_state_that_it_shows():
     assert (found.name, found.trigger, found.order_id) == ("accepted", SHOWN, "o-1")
     assert (found.status, found.links, found.details) == (SHOWN.title(), ("d-1",), {"of": "d-1"})
     assert (found.faults, found.fate, found.problems) == ((), None, ())
+
+
+def test_a_status_that_has_no_name_of_ours_is_not_kept():
+    assert read("response", ORDER, name=lambda _: None).status is None
 
 
 def test_an_accepted_body_that_is_no_object_is_named_so():

@@ -264,6 +264,12 @@ def test_of_several_faults_that_which_a_link_can_mend_is_told():
     assert told[1].reason == "no_state"
 
 
+def test_an_anomaly_of_the_definition_is_known_in_each_of_several_readings():
+    odd = WHOLE.replace(problems=("number_swapped",), event_id="e-2")
+    found = Recognizer(Scripted(WHOLE, odd)).recognize_all(Arrival("callback", b"{}", AT))
+    assert [event.problems for event in found] == [("unrecognized",), ("number_swapped",)]
+
+
 def test_of_two_readings_that_of_the_order_that_is_stated_counts():
     reader = Recognizer(Scripted(WHOLE, WHOLE.replace(order_id="o-2")))
     found = reader.recognize_all(Arrival("callback", b"{}", AT, "o-1"))
@@ -302,8 +308,9 @@ def test_an_event_whose_part_is_gone_is_the_last_thing_that_is_found():
     )
     one_only = Recognizer(Scripted(WHOLE))
     assert one_only.rederive(second, b"{}").part is None
-    refused = Recognizer(Scripted(NoReading("no_state", "why"))).rederive(second, b"{}")
-    assert (type(refused), refused.reason) == (Unreadable, "no_state")
+    for stored in (first, second):
+        refused = Recognizer(Scripted(NoReading("no_state", "why"))).rederive(stored, b"{}")
+        assert (type(refused), refused.reason) == (Unreadable, "no_state")
 
 
 def test_what_a_body_says_is_recalled_of_the_part_that_it_was():
@@ -346,7 +353,8 @@ def test_details_alone_are_read_of_what_has_some():
     assert reader.recall(callback, b'{"a":1}').details == {"by": "read_details of a callback of 1"}
     polled = event_of(Reading("taken"), "poll", order_id="o-1", http_status=200)
     assert reader.recall(polled, b'{"a":1}').details == {"by": "read_details of a poll of 1"}
-    assert reader.recall(polled, b"no JSON").details == {"by": "read"}
+    for body in (b"no JSON", b'{"a":1,"a":2}'):
+        assert reader.recall(polled, body).details == {"by": "read"}, "it is no strict JSON"
     failed = event_of(Reading("poll_failed", "poll_failed"), "poll", order_id="o-1")
     assert reader.recall(failed, b'{"a":1}').details == {"by": "read"}
     accepted = event_of(Reading("accepted", "taken"), "response", order_id="o-1")
