@@ -4,7 +4,7 @@ Orders of eight callbacks, each order's shuffled, are written as an export by th
 without a database between, which would take hours: positions run from order to order, and the
 first record of each shard names none before it. Then `lifecycle audit` runs on two processors,
 without the bodies and with them, beside a scan of the same files by DuckDB and beside `replay` of
-a log of such events. Memory is compared with that of a tenth of the shards. Nothing may differ.
+a log of such events. Memory is compared with that of a hundredth and a tenth. Nothing may differ.
 The controls are an edited byte, a missing shard, a repeated one and a moved order: each has to be
 named.
 
@@ -14,6 +14,7 @@ named.
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -34,7 +35,7 @@ from campaigns.million import STEPS, callback
 from campaigns.scratch_folder import scratch
 from campaigns.verdict import Campaign, Figures
 from lifecycle.audit.columns.auditing import audit_columns
-from lifecycle.audit.columns.leaves import LeafWriter
+from lifecycle.audit.columns.leaves import SLOTS, LeafWriter
 from lifecycle.audit.columns.manifest import (
     FORMAT,
     Bodies,
@@ -264,28 +265,35 @@ def beside(folder: Path, memory: Path, options: Any, figures: Figures) -> None:
 
 
 def compare_memory(folder: Path, figures: Figures) -> None:
-    """Compare the memory of an audit with that of one of a tenth of the shards."""
+    """Compare the memory of an audit with that of a hundredth and of a tenth of the shards."""
     shards = read_manifest(folder).shards
-    text = (folder / "manifest.json").read_bytes()
-    keep(folder, shards[: len(shards) // 10])
-    aside = folder.with_name("aside")
-    for kind in ("records", "views"):
-        (aside / kind).mkdir(parents=True)
-    _move(folder, aside, shards[len(shards) // 10 :])
-    small = audited(folder, "bodies")[2]
-    _move(aside, folder, shards[len(shards) // 10 :])
-    (folder / "manifest.json").write_bytes(text)
-    large = audited(folder, "bodies")[2]
-    figures.count("MB of memory for a tenth", small // 1024)
-    figures.count("MB of memory for all", large // 1024)
-    if large > MOST_MEMORY * small:
-        figures.find("memory that grew", f"{large} instead of {small} kB")
+    most = {}
+    for part in (100, 10, 1):
+        few = shards[: max(1, len(shards) // part)]
+        shorter = folder.with_name("shorter")
+        shorten(folder, shorter, few)
+        records = sum(shard.records.rows for shard in few)
+        most[records] = audited(shorter, "bodies")[2]
+        figures.count(f"MB of memory for {records:,} events", most[records] // 1024)
+        shutil.rmtree(shorter)
+    least, last = min(most.values()), most[max(most)]
+    if last > MOST_MEMORY * least:
+        figures.find("memory that grew", f"{last} instead of {least} kB")
 
 
-def _move(source: Path, target: Path, shards: Sequence[Shard]) -> None:
+def shorten(folder: Path, shorter: Path, shards: Sequence[Shard]) -> None:
+    """Make an export of the first shards of another one."""
+    for name in ("records", "views", "leaves"):
+        (shorter / name).mkdir(parents=True)
     for shard in shards:
         for file in shard.files:
-            (source / file.name).rename(target / file.name)
+            os.link(folder / file.name, shorter / file.name)
+    left, tree = sum(shard.records.rows for shard in shards), LeafWriter(shorter)
+    for number, file in enumerate(read_manifest(folder).leaves):
+        leaves = split((folder / file.name).read_bytes())[: max(0, left - number * SLOTS)]
+        for position, leaf in enumerate(leaves, number * SLOTS + 1):
+            tree.add(position, leaf)
+    keep(shorter, shards, *tree.close())
 
 
 # The controls

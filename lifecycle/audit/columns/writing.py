@@ -48,7 +48,7 @@ try:
 except ImportError:
     raise MissingExtraError("audit", "pyarrow") from None
 
-RECORDS_A_SHARD: Final = 100_000
+RECORDS_A_SHARD: Final = 50_000
 _ROWS_AT_ONCE: Final = 8192
 _BYTES_AT_ONCE: Final = 16 * 1024 * 1024
 _REPEATING: Final = (
