@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -90,14 +91,19 @@ def checkpoint(
             for part, number, own in parts
         ]
         while every is not None:
-            try:
-                print_answers([work() for work in works], (), json=json)
-            except typer.Exit:
-                pass  # what is wrong is said, and the next time may be better
-            except StoreUnavailableError as failure:
-                warn(f"lifecycle: no checkpoint this time: {failure}")
+            with suppress(typer.Exit):  # what is wrong is said, and the next time may be better
+                print_answers([_tried(work) for work in works], (), json=json)
             time.sleep(every.total_seconds())
         print_answers([work() for work in works], (), json=json)
+
+
+def _tried(work: Callable[[], Answer]) -> Answer:
+    """Return what comes of it; one partition that cannot be used holds up no other."""
+    try:
+        return work()
+    except StoreUnavailableError as failure:
+        warn(f"lifecycle: no checkpoint this time: {failure}")
+        return Answer(False, {"unavailable": failure.found}, lambda: None)
 
 
 def _of(path: Path | None, number: int | None) -> Path | None:

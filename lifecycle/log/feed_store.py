@@ -15,6 +15,9 @@ from lifecycle.core.instant import format_instant
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 """Due as soon as no earlier change of the order waits."""
 
+OWN_FEEDS: Final = "lifecycle:"
+"""How the names of positions begin that are no subscription of a user."""
+
 DELIVERED: Final = "delivered"
 DROPPED: Final = "dropped"
 

@@ -11,7 +11,7 @@ from typing import Final, Self
 
 from lifecycle.core.argument import check_callable, check_signal
 from lifecycle.errors import InvalidArgumentError, StoreClosedError, StoreUnavailableError
-from lifecycle.log.feed_store import Delivery
+from lifecycle.log.feed_store import OWN_FEEDS, Delivery
 from lifecycle.projections.change_feed import EVERY_SECONDS, LOG, checked_seconds
 from lifecycle.projections.dead_letters import DeadLetters
 from lifecycle.projections.dispatcher import (
@@ -215,5 +215,7 @@ def next_call(calls: HandlerCalls, failure: Exception | None) -> HandlerCall | i
 
 def _checked_name(name: object) -> str:
     if isinstance(name, str) and name.isprintable() and 0 < len(name.encode()) <= MAX_NAME_BYTES:
+        if name.startswith(OWN_FEEDS):
+            raise InvalidArgumentError("name", f"one that does not begin with {OWN_FEEDS}")
         return name
     raise InvalidArgumentError("name", f"a printable text of 1 to {MAX_NAME_BYTES} bytes")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import subprocess
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,7 +20,8 @@ from lifecycle.errors import InvalidArgumentError, PartitionedLogError
 from lifecycle.log.partitioned import partition_of
 from tests.contract.entries import stream
 from tests.nats_server import NatsServer, new_name
-from tests.scenario.command_line import Answer, run, story
+from tests.polling import wait_until
+from tests.scenario.command_line import SCRIPT, Answer, environment, run, story
 from tests.scenario.command_line import lines as recordings
 from tests.scenario.test_order_links import Parcels, body
 
@@ -277,3 +279,20 @@ def test_an_item_that_became_an_event_in_another_partition_alarms_nobody(nats, t
     assert run("copy", "--from", url, "--to", target, cwd=tmp_path).code == 0
     alone = run("verify", "--db", "sqlite:///copy-0.db", "--json", cwd=tmp_path)
     assert "re-driven into an event that is not there" in alone.out
+
+
+def test_one_partition_that_is_away_holds_up_no_checkpoint_of_the_others(parted):
+    held = parted.folder / "held-3.txt"
+    where = ["--key", "key", "--to", "held-{partition}.txt", "--db", parted.url]
+    command = [SCRIPT, "checkpoint", "--every", "1s", *where]
+    streams = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "encoding": "utf-8"}
+    with subprocess.Popen(command, cwd=parted.folder, env=environment(), **streams) as going:
+        try:
+            wait_until(held.exists)
+            before = held.read_text(encoding="utf-8")
+            (parted.folder / "beside-0.db").rename(parted.folder / "away.db")
+            parted.publish(3, "forged")
+            wait_until(lambda: held.read_text(encoding="utf-8") != before)
+            assert any("no checkpoint this time" in line for line in going.stderr)
+        finally:
+            going.terminate()

@@ -195,9 +195,22 @@ def test_a_partition_takes_no_order_of_another(parted):
 
     with (
         closing(open_log(parted.url(2))) as log,
-        pytest.raises(StoreUnavailableError, match="an order of another partition"),
+        pytest.raises(StoreUnavailableError, match="belongs to another partition"),
     ):
         log.append(event(other))
+
+
+def test_a_partition_alone_takes_nothing_into_a_quarantine_that_nobody_would_list(parted):
+    open_log(parted.url()).close()
+
+    with connect(parted.url(2)) as orders:
+        with pytest.raises(StoreUnavailableError, match="leave partition out of the URL"):
+            orders.record_callback(b"<html>")
+        assert list(orders.log.streams(prefix="")) == []
+    with connect(parted.url(0)) as orders:
+        orders.record_callback(b"<html>")
+    with connect(parted.url()) as orders:
+        assert len(list(orders.quarantine())) == 1
 
 
 def test_the_number_of_partitions_never_changes(parted, nats):

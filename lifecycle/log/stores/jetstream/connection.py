@@ -11,7 +11,7 @@ import ssl
 from collections.abc import Coroutine, Mapping, Sequence
 from contextlib import suppress
 from importlib.util import find_spec
-from threading import Thread
+from threading import Lock, Thread
 from typing import Any, Final, NamedTuple, Self, TypeVar
 
 from msgspec import json
@@ -21,7 +21,7 @@ from nats.errors import ConnectionClosedError
 from nats.errors import Error as ClientError
 from nats.nuid import NUID
 
-from lifecycle.errors import MissingExtraError, StoreUnavailableError
+from lifecycle.errors import MissingExtraError, StoreClosedError, StoreUnavailableError
 from lifecycle.log.recorder import TryAgainError
 from lifecycle.log.stores.jetstream.fault import ApiError
 from lifecycle.log.stores.jetstream.url import Target
@@ -54,7 +54,9 @@ class Connection:
     """
 
     def __init__(self, target: Target) -> None:
+        self._url = target.url
         self._users = 1
+        self._lock = Lock()
         self._answer_seconds = min(ANSWER_SECONDS, target.options.retry_timeout / 4)
         self._unanswered = 0
         self._last_said = ""
@@ -62,12 +64,13 @@ class Connection:
         self._under_way: set[asyncio.Task[Any]] = set()
         self._nuid = NUID()
         self._loop = asyncio.new_event_loop()
-        Thread(target=self._loop.run_forever, name="lifecycle-nats", daemon=True).start()
+        Thread(target=self._run_loop, name="lifecycle-nats", daemon=True).start()
         self.client = _Client()
         try:
             self._wait_for(self._connected(target))
         except BaseException:
-            self._loop.call_soon_threadsafe(self._end)
+            self._users = 0
+            asyncio.run_coroutine_threadsafe(self._end(), self._loop)
             raise
 
     @property
@@ -76,7 +79,11 @@ class Connection:
         return self.client._server_info  # noqa: SLF001 - the version alone is public
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        """Return what a coroutine returns, unless the connection is lost meanwhile."""
+        """Return what a coroutine returns, unless the connection is lost meanwhile.
+
+        Raises:
+            StoreClosedError: it was closed.
+        """
         return self._wait_for(self._unless_lost(coroutine))
 
     async def ask(self, call: str, question: object = None) -> Any:
@@ -137,20 +144,25 @@ class Connection:
 
     def shared(self) -> Self:
         """Return it for one more user."""
-        self._users += 1
+        with self._lock:
+            self._users += 1
         return self
 
     def close(self) -> None:
         """End the connection for the last user; whoever waits for an answer gets none."""
-        self._users -= 1
-        if self._users:
-            return
-        with suppress(ClientError, OSError):  # of a server that is gone
-            self._wait_for(self.client.close())
-        self._loop.call_soon_threadsafe(self._end)
+        with self._lock:
+            self._users -= 1
+            if self._users > 0:
+                return
+            ended = asyncio.run_coroutine_threadsafe(self._end(), self._loop)
+        ended.result()
 
     def _wait_for(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        future = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+        with self._lock:  # what is asked once it has ended would be waited for without end
+            if self._users < 1:
+                coroutine.close()
+                raise StoreClosedError(self._url)
+            future = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
         try:
             return future.result()
         finally:
@@ -223,10 +235,21 @@ class Connection:
         for task in self._under_way:
             task.cancel()
 
-    def _end(self) -> None:
-        for task in asyncio.all_tasks(self._loop):
-            task.cancel()
-        self._loop.call_soon(self._loop.stop)
+    def _run_loop(self) -> None:
+        self._loop.run_forever()
+        self._loop.close()
+
+    async def _end(self) -> None:
+        """End the client, and everything that still waits for an answer."""
+        try:
+            with suppress(ClientError, OSError):  # of a server that is gone
+                await asyncio.wait_for(self.client.close(), ANSWER_SECONDS)
+        finally:
+            others = asyncio.all_tasks() - {asyncio.current_task()}
+            for task in others:
+                task.cancel()
+            await asyncio.gather(*others, return_exceptions=True)
+            self._loop.call_soon(self._loop.stop)
 
 
 class _Client(Client):

@@ -2,45 +2,91 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import Final
 
+from lifecycle.errors import StoreUnavailableError
 from lifecycle.log.contract import Log
 from lifecycle.log.event_log import EventLog
+from lifecycle.log.feed_store import OWN_FEEDS
 from lifecycle.log.link_store import LinkStore, OrderLink
 from lifecycle.log.stored_links import links_in
-
-FOLLOWER: Final = "order_links"
-"""The name under which the subscriptions show how far it is."""
+from lifecycle.log.stores.memory.links import MemoryLinks
 
 _RECORDS_AT_ONCE: Final = 2000
+_FOLLOWER: Final = f"{OWN_FEEDS}links of "
+_OF_ANOTHER: Final = (
+    "it lies beside another stream, or one that was deleted; name another one in beside="
+)
 
 
 class FollowedLinks(LinkStore):
-    """A `LinkStore` that follows its log: it is never behind what was acknowledged."""
+    """A `LinkStore` that follows its log: it is never behind what was acknowledged.
+
+    How far it is stands among the subscriptions, under a name that tells the stream. Where the
+    user may not write there, what is new is kept in memory.
+    """
 
     def __init__(self, log: Log, beside: EventLog) -> None:
         self._log = log
         self._beside = beside
+        self._name = _FOLLOWER
+        self._own = MemoryLinks()
+        self._read_to = 0
+
+    def begin(self, stream: str, created: str) -> None:
+        """Tell the database which stream it lies beside; it then lies beside no other.
+
+        Raises:
+            StoreUnavailableError: it lies beside another one, whose positions are of no use here.
+        """
+        self._name = f"{_FOLLOWER}{stream}, made {created}"
+        found: list[str] = []
+        with suppress(StoreUnavailableError):  # who may not write there has nothing to lose
+            found = [each.name for each in self._beside.feeds.positions()]
+            self._beside.feeds.begin(self._name, 0)
+        if any(name.startswith(_FOLLOWER) and name != self._name for name in found):
+            raise StoreUnavailableError(self._beside.url, _OF_ANOTHER)
 
     def orders(self, provider: str, link: str) -> list[str]:
         """Return the orders that an id was said to be of: none, one, or the first two."""
         self.follow()
-        return self._beside.links.orders(provider, link)
+        stored = self._beside.links.orders(provider, link)
+        return sorted({*stored, *self._own.orders(provider, link)})[:2]
 
     def page(self, after: OrderLink | None, at_most: int) -> list[OrderLink]:
         """Return the next links after one, in their order; None: from the first on."""
         self.follow()
-        return self._beside.links.page(after, at_most)
+        stored = self._beside.links.page(after, at_most)
+        return sorted({*stored, *self._own.page(after, at_most)})[:at_most]
 
     def follow(self) -> None:
         """Add the links of all records that were not read yet."""
         last = self._log.last_position()
-        if last == 0:
-            return
-        position = self._beside.feeds.begin(FOLLOWER, 0)
+        position = self._position() if last else 0
         while position < last:
             until = min(last, position + _RECORDS_AT_ONCE)
-            if links := links_in(self._log.scan(after=position, until=until)):
+            links = links_in(self._log.scan(after=position, until=until))
+            position = self._kept(links, position, until)
+
+    def _position(self) -> int:
+        """Return the position up to which all links are in the index, or in memory too."""
+        feeds, known = self._beside.feeds, 0
+        with suppress(StoreUnavailableError):
+            return feeds.begin(self._name, 0)
+        with suppress(StoreUnavailableError):
+            known = sum(each.position for each in feeds.positions() if each.name == self._name)
+        return max(known, self._read_to)
+
+    def _kept(self, links: Sequence[OrderLink], position: int, until: int) -> int:
+        """Keep the links up to a position, and return the position to go on after."""
+        try:
+            if links:
                 self._beside.add_links(links)
-            self._beside.feeds.advance(FOLLOWER, position, until)
-            position = max(until, self._beside.feeds.begin(FOLLOWER, 0))
+            self._beside.feeds.advance(self._name, position, until)
+            return max(until, self._beside.feeds.begin(self._name, 0))
+        except StoreUnavailableError:
+            self._own.add(links)
+            self._read_to = max(until, self._read_to)
+            return until

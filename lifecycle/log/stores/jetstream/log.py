@@ -47,6 +47,11 @@ class JetStreamLog(EventLog):
             links=self._followed,
         )
 
+    def prepare(self, *, create: bool) -> None:
+        """Make the stream if need be, and check it and what lies beside it."""
+        self.recorder.prepare(create=create)
+        self._followed.begin(self.recorder.target.name, self.recorder.created)
+
     def holds(self, stream: str) -> bool:
         """Tell whether a stream lies here and not in another partition."""
         return self.recorder.target.holds(stream)
@@ -87,7 +92,6 @@ def opened(
             parts.append(failing.enter_context(closing(log)))
             if beside.last_position():
                 raise StoreUnavailableError(beside.url, _NOT_BESIDE)
-            prepare, seconds = log.recorder.prepare, part.options.retry_timeout
-            retrying(part.url, seconds, prepare, create=create)
+            retrying(part.url, part.options.retry_timeout, log.prepare, create=create)
         failing.pop_all()
     return PartitionedLog(target.url, parts) if len(parts) > 1 else parts[0]

@@ -36,6 +36,9 @@ KEPT_ENDS: Final = 100_000
 _LONG_STREAM: Final = 64
 _HEADER_BYTES: Final = 512
 _LOST_RACE: Final = "other writers were always first"
+_OTHER_PARTITION: Final = (
+    "what belongs to another partition cannot be recorded here; leave partition out of the URL"
+)
 _ELSEWHERE: Final = "its stream holds less than was acknowledged; it was replaced, or lost records"
 
 T = TypeVar("T")
@@ -54,7 +57,7 @@ class JetStreamRecorder:
         self.target = target
         self._name = target.name
         self._connection = connection
-        self._created = ""
+        self.created = ""
         self._last = 0
         self._ends: dict[str, tuple[int, int]] = {}
         self._listed: tuple[tuple[str, int], list[str]] = (("", 0), [])
@@ -62,7 +65,8 @@ class JetStreamRecorder:
     def prepare(self, *, create: bool) -> None:
         """Make the stream if there is none and `create` is true, and check that it is safe."""
         made = self._run(prepare(self._connection, self.target, create=create))
-        self._created = made["created"]
+        self.created = self.created or made["created"]
+        self._check_end(made)
 
     @contextmanager
     def writing(self, *, exclusive: bool = False) -> Iterator[Self]:
@@ -79,26 +83,18 @@ class JetStreamRecorder:
         if not rows:
             return ()
         try:
-            last = self._run(self._published(rows), writes=True)
+            positions = self._run(self._published(rows), writes=True)
         except BaseException:
             for row in rows:  # somebody else may have gone on, or nobody knows
                 self._ends.pop(row.stream, None)
             raise
-        positions = range(last - len(rows) + 1, last + 1)
-        if positions[0] <= self._last:
-            raise StoreUnavailableError(self.url, _ELSEWHERE)
-        self._last = last
         for row, position in zip(rows, positions, strict=True):
             self._remember(row, position)
         return positions
 
     def confirm(self) -> None:
         """Return if the stream is still the one that was opened, and holds what it held."""
-        info = self._run(self._info())
-        if info["created"] != self._created:
-            raise StoreUnavailableError(self.url, _ELSEWHERE)
-        if info["state"]["last_seq"] < self._last:  # or one that leads no more answered
-            raise TryAgainError(_ELSEWHERE)
+        self._run(self._last_sequence())
 
     def heads(self, streams: Sequence[str]) -> Iterable[Head]:
         """Return all heads of some streams, by stream and version."""
@@ -178,7 +174,7 @@ class JetStreamRecorder:
 
     # Writing
 
-    async def _published(self, rows: Sequence[Row]) -> int:
+    async def _published(self, rows: Sequence[Row]) -> range:
         firsts: dict[str, Row] = {}
         lasts: dict[str, int] = {}
         for row in rows:
@@ -188,9 +184,15 @@ class JetStreamRecorder:
             lasts[row.stream] = row.version
         ends = await _all(map(self._end_before, firsts.values()))
         expected = dict(zip(firsts, ends, strict=True))
-        return await self._connection.publish(
+        before = self._last
+        last = await self._connection.publish(
             [self._message(row, expected.pop(row.stream, None)) for row in rows]
         )
+        positions = range(last - len(rows) + 1, last + 1)
+        if positions[0] <= before:
+            raise StoreUnavailableError(self.url, _ELSEWHERE)
+        self._last = max(self._last, last)
+        return positions
 
     async def _end_before(self, first: Row) -> int:
         """Return the position that the first new record of a stream has to come after.
@@ -217,7 +219,7 @@ class JetStreamRecorder:
             found = f"a record of {len(payload)} bytes is above max_payload of its servers"
             raise StoreUnavailableError(self.url, f"{found}; set it to 17 MiB")
         if not self.target.holds(row.stream):
-            raise StoreUnavailableError(self.url, "an order of another partition")
+            raise StoreUnavailableError(self.url, _OTHER_PARTITION)
         if subject is None or messages.stream_of(self._name, subject) != row.stream:
             raise StoreUnavailableError(self.url, "a stream of this name cannot be in a log")
         return Message(subject, payload, expected)
@@ -228,7 +230,23 @@ class JetStreamRecorder:
         return await info_of(self._connection, self.target, **asked)
 
     async def _last_sequence(self) -> int:
-        return int((await self._info())["state"]["last_seq"])
+        """Return the last sequence, which is never below one that was seen before."""
+        return self._check_end(await self._info())
+
+    def _check_end(self, info: Mapping[str, Any]) -> int:
+        """Return the last sequence that is told, unless another or an old stream tells it.
+
+        Raises:
+            StoreUnavailableError: the stream was replaced.
+            TryAgainError: it ends before what was seen; one that leads no more may have answered.
+        """
+        last = int(info["state"]["last_seq"])
+        if info["created"] != self.created:
+            raise StoreUnavailableError(self.url, _ELSEWHERE)
+        if last < self._last:
+            raise TryAgainError(_ELSEWHERE)
+        self._last = last
+        return last
 
     async def _last_of(self, stream: str) -> Record | None:
         """Return the last record of a stream, as its leader has it."""
@@ -257,7 +275,8 @@ class JetStreamRecorder:
         found = await self._connection.collect(f"DIRECT.GET.{self._name}", asked | of_one)
         if not found and (subject or min(until, await self._last_sequence()) > after):
             raise TryAgainError("a replica of its stream lags")
-        page = (messages.record_of(self._name, *messages.parts_of(each)) for each in found)
+        page = [messages.record_of(self._name, *messages.parts_of(each)) for each in found]
+        self._last = max([self._last, *(record.position for record in page)])
         return [record for record in page if record.position <= until]
 
     async def _pages(self, stream: str, after: int) -> AsyncIterator[list[Record]]:

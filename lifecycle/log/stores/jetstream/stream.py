@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
+from http.client import HTTPException
 from typing import Any, Final
-from urllib.error import URLError
 from urllib.request import ProxyHandler, build_opener
 
 from msgspec import MsgspecError, json
@@ -128,12 +129,12 @@ def sync_settings(target: Target) -> list[Setting]:
 
 
 def _sync_setting(server: str, port: int) -> Setting:
-    host = server.removeprefix("nats://").rpartition(":")[0] or server.removeprefix("nats://")
+    host = re.sub(r":\d*$", "", server.removeprefix("nats://"))
     name = f"sync_interval of {host}"
     try:
         with _open(f"http://{host}:{port}/jsz", timeout=_MONITOR_SECONDS) as answer:
             config = json.decode(answer.read())["config"]
-    except (URLError, OSError, MsgspecError, KeyError, ValueError):
+    except (HTTPException, OSError, MsgspecError, KeyError, ValueError):
         return Setting(name, "unknown", "it does not answer at this port", Level.NOTE)
     if config.get("sync_always"):
         return Setting(name, "always", _ALWAYS)

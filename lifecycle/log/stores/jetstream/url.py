@@ -16,7 +16,7 @@ from urllib.parse import parse_qsl, unquote
 from msgspec import Meta, Struct, ValidationError, convert, structs
 
 from lifecycle.errors import StoreUrlError
-from lifecycle.log.contract import ORDERS
+from lifecycle.log.contract import CONTROL
 from lifecycle.log.partitioned import partition_of
 from lifecycle.log.retry_policy import RETRY_SECONDS
 
@@ -84,9 +84,9 @@ class Target(NamedTuple):
         return [self] if whole else list(map(self.of, range(self.options.partitions)))
 
     def holds(self, stream: str) -> bool:
-        """Tell whether this is the partition that a stream lies in."""
+        """Tell whether this is the partition that a stream lies in; rules lie in each."""
         partitions, own = self.options.partitions, self.options.partition
-        return not stream.startswith(ORDERS) or partition_of(stream, partitions) == (own or 0)
+        return stream == CONTROL or partition_of(stream, partitions) == (own or 0)
 
     def of(self, partition: int) -> Target:
         """Return what this URL names for one of several partitions."""
