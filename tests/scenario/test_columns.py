@@ -296,6 +296,25 @@ def test_a_changed_leaf_is_named_with_its_record_and_its_file(copied):
     assert named(audited(copied)) == [("leaves/00000.bin", "it is missing")]
 
 
+@pytest.mark.parametrize("size", [0, 1, 33, 64])
+def test_leaves_that_were_cut_are_named(copied, size):
+    path = copied / "leaves" / "00000.bin"
+    path.write_bytes(path.read_bytes()[:size])
+    found = audited(copied)
+
+    assert named(found) == [("leaves/00000.bin", "it was changed since it was exported")]
+    assert {each.field for each in found.differences} == {"leaf"}
+
+
+@pytest.mark.parametrize("column", ["position", "stream", "version", "topic", "header"])
+def test_a_row_that_lacks_what_every_record_has_is_named(copied, column):
+    name = read_manifest(copied).shards[1].records.name
+    rewrite(copied, name, lambda rows: rows[1].update({column: None}))
+    found = audited(copied)
+
+    assert {file for file, _ in named(found)} == {name}
+
+
 def test_leaves_go_by_position_and_gaps_stay_empty(tmp_path, monkeypatch):
     monkeypatch.setattr(leaves, "SLOTS", 8)
     (tmp_path / "leaves").mkdir()

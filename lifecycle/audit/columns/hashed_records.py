@@ -26,6 +26,7 @@ except ImportError:
 _ROWS_AT_ONCE: Final = 4096
 _READ: Final = [name for name in RECORDS.names if name != "body"]
 _ENDING: Final = len('00000000"}')
+_NEVER_NULL: Final = ("position", "stream", "version", "topic", "header")
 _NO_TEXT: Final = pa.scalar(None, pa.string())
 _ORDERS: Final = pa.schema({"number": pa.int64(), "stream": pa.string()})
 _CHAINED: Final = pa.schema({"stream": pa.string(), "version": pa.int64(), "hash": pa.string()})
@@ -86,9 +87,11 @@ class HashedRecords:
                     yield self._hashed(batch)
 
     def _hashed(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        headers = compute.fill_null(batch["header"], b"").to_pylist()
+        if any(batch[name].null_count for name in _NEVER_NULL):
+            raise pa.ArrowInvalid
+        headers = batch["header"].to_pylist()
         records = batch.select(_READ).cast(_RECORDS)
-        stream = compute.fill_null(records["stream"], "")
+        stream = records["stream"]
         hashed = pa.array([sha256(header).hexdigest() for header in headers], pa.string())
         self.leaves += b"".join([sha256(b"\x00" + header).digest() for header in headers])
         before = self._before(

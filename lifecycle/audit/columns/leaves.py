@@ -103,6 +103,7 @@ class Heads:
 
 
 def _without_gaps(slots: bytes) -> bytes:
+    slots = slots[: len(slots) - len(slots) % HASH_BYTES]  # the rest of a file that was cut
     if _EMPTY not in slots:
         return slots
     each = (slots[at : at + HASH_BYTES] for at in range(0, len(slots), HASH_BYTES))
