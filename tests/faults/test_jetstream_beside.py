@@ -22,13 +22,16 @@ def beside(folder: Path) -> str:
 
 
 def test_what_lies_beside_one_stream_is_refused_beside_another(nats: NatsServer, tmp_path):
-    with connect(nats.new_url(beside=beside(tmp_path))) as orders:
+    url = nats.new_url(beside=beside(tmp_path))
+    with connect(url) as orders:
         orders.record_request("xyz", {"order_id": "xyz"})
         orders.subscription("mail", print).catch_up()
 
     with pytest.raises(StoreUnavailableError, match="beside another stream") as refused:
         open_log(nats.new_url(beside=beside(tmp_path)))
     assert "name another one in beside=" in str(refused.value)
+    with connect(url) as orders:
+        assert "mail" in [each.name for each in orders.log.feeds.positions()]
 
 
 def test_what_lies_beside_a_deleted_stream_is_refused_beside_its_successor(nats, tmp_path):

@@ -245,10 +245,10 @@ class Connection:
             with suppress(ClientError, OSError):  # of a server that is gone
                 await asyncio.wait_for(self.client.close(), ANSWER_SECONDS)
         finally:
-            others = asyncio.all_tasks() - {asyncio.current_task()}
-            for task in others:
-                task.cancel()
-            await asyncio.gather(*others, return_exceptions=True)
+            if others := asyncio.all_tasks() - {asyncio.current_task()}:
+                for task in others:
+                    task.cancel()
+                await asyncio.wait(others, timeout=ANSWER_SECONDS)
             self._loop.call_soon(self._loop.stop)
 
 

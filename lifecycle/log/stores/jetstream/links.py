@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from contextlib import suppress
 from typing import Final
 
@@ -42,12 +41,15 @@ class FollowedLinks(LinkStore):
             StoreUnavailableError: it lies beside another one, whose positions are of no use here.
         """
         self._name = f"{_FOLLOWER}{stream}, made {created}"
-        found: list[str] = []
-        with suppress(StoreUnavailableError):  # who may not write there has nothing to lose
-            found = [each.name for each in self._beside.feeds.positions()]
-            self._beside.feeds.begin(self._name, 0)
-        if any(name.startswith(_FOLLOWER) and name != self._name for name in found):
+        try:
+            feeds = self._beside.feeds.positions()
+        except StoreUnavailableError:  # who may not even read there has nothing to lose
+            return
+        found = {each.name: each.position for each in feeds if each.name.startswith(_FOLLOWER)}
+        if found.keys() - {self._name}:
             raise StoreUnavailableError(self._beside.url, _OF_ANOTHER)
+        self._read_to = found.get(self._name, 0)
+        self._position()
 
     def orders(self, provider: str, link: str) -> list[str]:
         """Return the orders that an id was said to be of: none, one, or the first two."""
@@ -68,25 +70,17 @@ class FollowedLinks(LinkStore):
         while position < last:
             until = min(last, position + _RECORDS_AT_ONCE)
             links = links_in(self._log.scan(after=position, until=until))
-            position = self._kept(links, position, until)
+            try:
+                if links:
+                    self._beside.add_links(links)
+                self._beside.feeds.advance(self._name, position, until)
+            except StoreUnavailableError:
+                self._own.add(links)
+                self._read_to = max(until, self._read_to)
+            position = max(until, self._position())
 
     def _position(self) -> int:
         """Return the position up to which all links are in the index, or in memory too."""
-        feeds, known = self._beside.feeds, 0
         with suppress(StoreUnavailableError):
-            return feeds.begin(self._name, 0)
-        with suppress(StoreUnavailableError):
-            known = sum(each.position for each in feeds.positions() if each.name == self._name)
-        return max(known, self._read_to)
-
-    def _kept(self, links: Sequence[OrderLink], position: int, until: int) -> int:
-        """Keep the links up to a position, and return the position to go on after."""
-        try:
-            if links:
-                self._beside.add_links(links)
-            self._beside.feeds.advance(self._name, position, until)
-            return max(until, self._beside.feeds.begin(self._name, 0))
-        except StoreUnavailableError:
-            self._own.add(links)
-            self._read_to = max(until, self._read_to)
-            return until
+            return self._beside.feeds.begin(self._name, 0)
+        return self._read_to
