@@ -84,7 +84,11 @@ class Connection:
         Raises:
             StoreClosedError: it was closed.
         """
-        return self._wait_for(self._unless_lost(coroutine))
+        try:
+            return self._wait_for(self._unless_lost(coroutine))
+        except StoreClosedError:
+            coroutine.close()  # it was never begun
+            raise
 
     async def ask(self, call: str, question: object = None) -> Any:
         """Return the answer of whoever leads the stream that a call is about.
