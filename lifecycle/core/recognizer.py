@@ -176,10 +176,10 @@ class Recognizer:
         if kind == "request" or (value is None and kind == "callback"):
             return NO_CONTENT
         has_details = name == ACCEPTED if kind == "response" else name != POLL_FAILED
-        is_first = stored.part is None and value is not None
-        if has_details and is_first and self._read_details is not None:
+        read_details = self._read_details if has_details and stored.part is None else None
+        if value is not None and read_details is not None:
             try:
-                return Content(checked_details(self._read_details(kind, value or {})), (), None)
+                return Content(checked_details(read_details(kind, value)), (), None)
             except BaseException as raised:  # noqa: BLE001 - whatever it is, it costs one order
                 said: Reading | NoReading = self._fault(raised)
         else:
