@@ -262,7 +262,7 @@ class SQLiteRecorder(TableRecorder, SQLiteApplicationRecorder):
 
     def page_of_stream(self, stream: str, version: int, position: int) -> list[Record]:
         """Return some of a stream's records that come after these, by version and position."""
-        return self._page(STATEMENTS.page_of_stream, stream, version, position, PAGE)
+        return self._page(STATEMENTS.page_of_stream, stream, version, version, position, PAGE)
 
     def backup(self, path: str) -> None:
         """Write all that is stored into a new file at `path`."""

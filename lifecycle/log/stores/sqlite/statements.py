@@ -28,9 +28,9 @@ STATEMENTS: Final = RecordStatements(
     insert="INSERT INTO stored_events (rowid, originator_id, originator_version, topic, state) "
     "VALUES (?, ?, ?, ?, ?)",
     page=f"{_COLUMNS.record}WHERE rowid > ? AND rowid <= ? ORDER BY rowid LIMIT ?",
-    page_of_stream=f"{_COLUMNS.record}WHERE originator_id = ?1 AND originator_version >= ?2 "
-    f"AND (originator_version, rowid) > (?2, ?3) AND {_COLUMNS.is_number} "
-    "ORDER BY originator_version, rowid LIMIT ?4",
+    page_of_stream=f"{_COLUMNS.record}WHERE originator_id = ? AND originator_version >= ? "
+    f"AND (originator_version, rowid) > (?, ?) AND {_COLUMNS.is_number} "
+    "ORDER BY originator_version, rowid LIMIT ?",
     **_COLUMNS.shared(),
 )
 INSERT_UNPLACED: Final = (
