@@ -5,9 +5,11 @@ from __future__ import annotations
 import base64
 import json
 import os
+import socket
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -125,6 +127,28 @@ def test_credentials_let_in_by_their_file(tmp_path):
         for wrong in ({}, {"creds": foreign}):
             with pytest.raises(StoreUnavailableError, match="does not let this user in"):
                 open_log(url(server, **wrong))
+
+
+def test_a_server_that_hangs_up_on_a_user_before_it_says_why_lets_nobody_in():
+    info = json.dumps(
+        {"server_id": "x", "version": "2.12.0", "auth_required": True, "headers": True}
+    )
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def hang_up() -> None:
+            with suppress(OSError):
+                while True:
+                    with closing(listening.accept()[0]) as link:
+                        link.sendall(f"INFO {info}\r\n".encode())
+                        link.recv(1)
+
+        thread = Thread(target=hang_up, daemon=True)
+        thread.start()
+        port = listening.getsockname()[1]
+        with pytest.raises(StoreUnavailableError, match="does not let this user in"):
+            open_log(f"nats://ann:s3cret@127.0.0.1:{port}/orders?beside=memory:&retry_timeout=8")
+        listening.shutdown(socket.SHUT_RDWR)
+        thread.join(10)
 
 
 @pytest.fixture(scope="module")

@@ -180,7 +180,8 @@ class Connection:
             with suppress(AssertionError):  # it has nothing to close where its key cannot be read
                 await self.client.close()
             found = f"no server of it can be used ({type(fault).__name__})"
-            if "authorization" in self._last_said:
+            # A server may hang up before what it says is read.
+            if "authorization" in self._last_said or self.server.get("auth_required"):
                 found = "it does not let this user in"
             raise StoreUnavailableError(target.url, found) from None
 
