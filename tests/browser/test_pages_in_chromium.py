@@ -150,6 +150,7 @@ def test_an_order_is_found_opened_and_seen_as_it_was_before(shop, page):
     page.keyboard.press("Enter")
     expect(page).to_have_url(f"{url}{ORDER}")
     expect(page.get_by_role("heading", level=1)).to_contain_text("demo-5-0001")
+    page.wait_for_load_state()
     pictures = page.evaluate("[...document.images].map(image => image.naturalWidth)")
     assert len(pictures) == 3
     assert min(pictures) > 0
