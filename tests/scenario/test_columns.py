@@ -12,11 +12,13 @@ from contextlib import closing
 from datetime import datetime
 from hashlib import sha256
 from random import Random
+from types import SimpleNamespace
 from zlib import crc32
 
 import pyarrow as pa
 import pytest
 from pyarrow import parquet
+from pydantic import BaseModel
 
 from lifecycle import InvalidArgumentError
 from lifecycle.audit.checkpoint import Checkpoint
@@ -26,6 +28,7 @@ from lifecycle.audit.columns.auditing import audit_columns
 from lifecycle.audit.columns.column_check import ColumnCheck
 from lifecycle.audit.columns.engine import in_processes
 from lifecycle.audit.columns.manifest import Bodies, Depth, read_manifest, write_manifest
+from lifecycle.audit.columns.told_details import DetailsCheck, deciding
 from lifecycle.audit.columns.writing import export_columns
 from lifecycle.audit.merkle import Frontier, TreeHead
 from lifecycle.audit.replay import replay
@@ -473,6 +476,102 @@ def test_an_audit_finds_what_replay_finds_in_a_log_that_was_changed(tmp_path, lo
             assert differences(audit) == causes(replayed), depth
         found_any += len(replayed.differences)
     assert found_any > logs
+
+
+def test_an_audit_finds_a_check_that_is_wrong_in_the_midst_of_an_intact_chain(tmp_path):
+    path = tmp_path / "orders.db"
+    with connect(f"sqlite:///{path}") as orders:
+        orders.record_many(recordings())
+        orders.views.rebuild()
+    with closing(sqlite3.connect(path)) as driver, driver:
+        driver.execute("DROP TRIGGER IF EXISTS stored_events_refuse_update")
+        (stream,) = driver.execute(
+            "SELECT originator_id FROM stored_events WHERE originator_id LIKE 'order:%'"
+            " GROUP BY originator_id HAVING count(*) > 2"
+        ).fetchone()
+        states = driver.execute(
+            "SELECT rowid, state FROM stored_events WHERE originator_id = ?"
+            " ORDER BY originator_version",
+            (stream,),
+        ).fetchall()
+        previous = None
+        for number, (row, state) in enumerate(states):
+            header, _, body = state.partition(b"\n")
+            if previous is not None:
+                was = json.loads(header)["previous"].encode()
+                header = checked(header.replace(was, previous))
+            if number == 0:
+                header = header[:-10] + b"00000000" + header[-2:]
+            previous = sha256(header).hexdigest().encode()
+            changed = header + b"\n" + body
+            driver.execute("UPDATE stored_events SET state = ? WHERE rowid = ?", (changed, row))
+    with closing(open_log(f"sqlite:///{path}", create=False)) as log:
+        replayed = replay(log, PROVIDERS)
+        exported(log, tmp_path / "export")
+    audit = audited(tmp_path / "export", depth=Depth.HEADERS)
+
+    assert not replayed.ok
+    assert (stream, 1) in {(each.stream, each.version) for each in replayed.differences}
+    assert (stream, 1) in {(each.stream, each.version) for each in audit.differences}
+
+
+def test_a_shard_without_a_row_is_no_end_of_the_audit(copied):
+    shard = read_manifest(copied).shards[1]
+    rewrite(copied, shard.records.name, list.clear)
+    found = audited(copied)
+
+    assert "positions" in {each.field for each in found.differences}
+    assert shard.first in {each.stream for each in found.differences}, "its view tells of nothing"
+
+
+@pytest.mark.parametrize("position", [0, -7])
+def test_a_record_at_no_position_belongs_to_no_plain_order(copied, position):
+    shard = read_manifest(copied).shards[1]
+    rewrite(copied, shard.records.name, lambda rows: rows[0].update(position=position))
+
+    assert shard.first in {each.stream for each in audited(copied).differences}
+
+
+@pytest.mark.parametrize("column", ["stream", "body", "provider"])
+def test_a_view_that_lacks_what_every_view_has_is_named(copied, column):
+    shard = read_manifest(copied).shards[1]
+    rewrite(copied, shard.views.name, lambda rows: rows[0].update({column: None}))
+    found = audited(copied)
+
+    assert not found.ok
+
+
+def test_two_views_of_one_order_are_named(copied):
+    shard = read_manifest(copied).shards[1]
+    rewrite(copied, shard.views.name, lambda rows: rows.append(dict(rows[0])))
+
+    assert (shard.views.name, "it has two views of an order") in named(audited(copied))
+
+
+def test_details_that_their_model_takes_no_more_are_left_to_the_replay():
+    class Strict(BaseModel):
+        """Details with a field that a body has to tell."""
+
+        needed: str
+
+    check = DetailsCheck(SimpleNamespace(details=Strict), lambda _kind, body: body, None)
+    assert check.agree(SimpleNamespace(body=b"{}", details_at=0), None) is False
+
+
+@pytest.mark.parametrize(
+    ("body", "is_known"),
+    [
+        (b'{"a":1,"told":{"x":1}}', True),
+        (b'{"told": {"x":1},"b":2}', True),
+        (b'{"a":{"told":{"x":1}}}', False),
+        (b'{"x":1,"a":{"told":{}}}', False),
+        (b'{"a":[{"told":{}}]}', False),
+        (b'{"told":[1]}', False),
+        (b'{"told":{},"a":{"told":{}}}', False),
+    ],
+)
+def test_only_a_member_of_the_body_itself_decides_on_details(body, is_known):
+    assert bool(deciding(b'"told":', body)) is is_known
 
 
 # Checkpoints

@@ -51,6 +51,9 @@ def in_utc(schema: pa.Schema) -> pa.Schema:
 
 
 _RECORDS: Final = in_utc(pa.schema([RECORDS.field(name) for name in _READ]))
+_PLACES: Final = pa.schema(
+    [pa.field("number", pa.int64()), *(_RECORDS.field(name) for name in ("version", "position"))]
+)
 _HASHED: Final = pa.schema([*_RECORDS, *map(pa.field, _ADDED, _ADDED.values())])
 
 
@@ -77,7 +80,7 @@ class HashedRecords:
 
     def places(self) -> pa.Table:
         """Return the `number`, `version` and `position` of every row that was read."""
-        return pa.Table.from_batches(self._kept)
+        return pa.Table.from_batches(self._kept, _PLACES)
 
     def _batches(self) -> Iterator[pa.RecordBatch]:
         names = _READ if self._telling is None else [*_READ, "body"]
@@ -106,7 +109,7 @@ class HashedRecords:
             hashed,
             compute.if_else(first, _NO_TEXT, before["hash"]),
             compute.if_else(first, 0, before["version"]),
-            _intact(headers, first),
+            pa.array(map(is_intact, headers), pa.bool_()),
             self._body_hashes(batch, number),
         ]
         self.streams += stream.filter(first).to_pylist()
@@ -123,8 +126,7 @@ class HashedRecords:
 
     def _keep(self, number: pa.Array, records: pa.RecordBatch) -> None:
         columns = [number, records["version"], records["position"]]
-        names = ["number", "version", "position"]
-        self._kept.append(pa.RecordBatch.from_arrays(columns, names))
+        self._kept.append(pa.RecordBatch.from_arrays(columns, schema=_PLACES))
 
     def _body_hashes(self, batch: pa.RecordBatch, number: pa.Array) -> pa.Array:
         if self._telling is None:
@@ -134,12 +136,3 @@ class HashedRecords:
         return pa.array(
             [None if body is None else sha256(body).hexdigest() for body in bodies], pa.string()
         )
-
-
-def _intact(headers: list[bytes], first: pa.Array) -> pa.Array:
-    """Tell whether the `check` of a header matches, where no header after it hashes it."""
-    intact = [True] * len(headers)
-    ends = [start - 1 for start in compute.indices_nonzero(first).to_pylist() if start]
-    for end in (*ends, len(headers) - 1):
-        intact[end] = is_intact(headers[end])
-    return pa.array(intact, pa.bool_())

@@ -104,6 +104,7 @@ SELECT row, number, version, position, attempt, rank, hash(key) AS key, {_STEP} 
        (CASE WHEN as_most THEN true ELSE text = concat({_AS_FEW}, rest) END
         AND version = version_before + 1 AND NOT contains(free, '"')
         AND NOT contains(free, chr(92)) AND topic = kind
+        AND position BETWEEN 1 AND $position AND replayed IS NOT NULL
         AND stream = $orders || order_id AND len(problems) = 0
         AND part IS NULL AND operation IS NULL AND sequence IS NULL AND reason IS NULL
         AND context IS NULL AND NOT erased AND intact AND known

@@ -31,11 +31,13 @@ from lifecycle.log.order_stream import provider_in
 try:
     import duckdb
     import pyarrow as pa
-    from pyarrow import parquet
+    from pyarrow import compute, parquet
 except ImportError as _missing:
     raise MissingExtraError("audit", _missing.name or "duckdb") from None
 
 _DAMAGE = (OSError, pa.ArrowException, UnicodeDecodeError, duckdb.Error)
+# To what columns lead that are missing, or hold what no export does.
+_ODD = (ValueError, OverflowError, TypeError, KeyError, AttributeError)
 
 
 @dataclass
@@ -92,7 +94,7 @@ class ShardAuditor:
         if records:
             try:
                 self._audit(shard, result, has_views=views)
-            except _DAMAGE as damaged:
+            except (*_DAMAGE, *_ODD) as damaged:
                 told = f"it cannot be read ({type(damaged).__name__})"
                 result.files.append(FileFinding(shard.records.name, told))
         return result
@@ -133,6 +135,8 @@ class ShardAuditor:
         doubted = {stream for stream, times in streams.items() if times > 1 or stream in unlike}
         doubted |= {each for number, each in enumerate(records.streams) if number not in plain}
         result.plain = result.part.orders = result.part.compared = len(streams) - len(doubted)
+        if views is not None:
+            result.files += _odd_views(shard, views, name)
         alone = set() if views is None else {*views["stream"].to_pylist()} - streams.keys()
         stored = None if views is None else views_in(views, doubted | alone)
         if doubted or alone:
@@ -191,6 +195,14 @@ def _views_of(views: pa.Table, compared: Iterable[tuple[int, int, int]]) -> dict
 def _read(path: Path) -> pa.Table:
     with parquet.ParquetFile(path) as file:
         return file.read(use_threads=False)
+
+
+def _odd_views(shard: Shard, views: pa.Table, provider: str) -> Iterator[FileFinding]:
+    """Yield what no export has among the views of a shard."""
+    if len(views) > compute.count_distinct(views["stream"]).as_py():
+        yield FileFinding(shard.views.name, "it has two views of an order")
+    if views["provider"].to_pylist().count(provider) < len(views):
+        yield FileFinding(shard.views.name, f"it has a view of another provider than {provider}")
 
 
 def _strangers(shard: Shard, streams: Iterable[str]) -> Iterator[FileFinding]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import msgspec
+from pydantic import BaseModel
 
 from lifecycle.audit.view_comparison import content_of
 from lifecycle.core.checked_provider import DetailsReader, raise_if_not_its_own
@@ -17,7 +18,7 @@ from lifecycle.core.definition import Definition
 from lifecycle.core.event import ACCEPTED, POLL_FAILED, Kind
 from lifecycle.core.fold import merge
 from lifecycle.core.strict_json import canonical, compact, parse_again
-from lifecycle.errors import MissingExtraError
+from lifecycle.errors import JsonError, MissingExtraError
 
 try:
     import pyarrow as pa
@@ -113,7 +114,7 @@ class Telling:
                 if not _is_silent(rows["kind"][row].as_py(), rows["name"][row].as_py()):
                     self.several.add(order)
             elif order != self._order:
-                self._order, self._end = order, _deciding(self._mark, body)
+                self._order, self._end = order, deciding(self._mark, body)
                 self.one[order] = body
                 if not self._end:
                     self.several.add(order)
@@ -130,16 +131,22 @@ def _mark(member: str | None) -> bytes:
     return b"" if member is None else b'"%b":' % member.encode()
 
 
-def _deciding(mark: bytes, body: bytes) -> bytes:
+def deciding(mark: bytes, body: bytes) -> bytes:
     """Return the end of a callback that decides what its details are; empty if unknown.
 
     That is all from the member on in which the provider looks for details. Where its name
-    stands once, and the same bytes follow, the same object is there, as deep in the body.
+    stands once, and the same bytes follow, the same object is there. It has to be a member of the
+    body itself: what follows then closes one object, and no more.
     """
     if not mark or body.count(mark) != 1:
         return b""
     end = body[body.index(mark) :]
-    return end if end[len(mark) :].lstrip()[:1] == b"{" else b""
+    if end[len(mark) :].lstrip()[:1] != b"{":
+        return b""
+    try:
+        return end if type(parse_again(b"{" + end)) is dict else b""
+    except JsonError:
+        return b""
 
 
 def told(path: Path, events: Sequence[PlacedEvent]) -> Iterator[ToldEvent]:
@@ -177,7 +184,7 @@ class DetailsCheck:
                 continue
             if body is None:
                 return False
-            same = _deciding(self._mark, body) if kind == "callback" else b"", overwrites
+            same = deciding(self._mark, body) if kind == "callback" else b"", overwrites
             if same == last and same[0]:
                 continue  # it tells what the one before it told
             told = self._details_in(kind, name, body)
@@ -189,13 +196,23 @@ class DetailsCheck:
 
     def _ends_with(self, merged: Mapping[str, Any], view: ComparedView) -> bool:
         """Tell whether a view has these details, and the digest of what it shows."""
-        details, shown = self._details.model_validate(merged), view.body[view.details_at :]
+        details, shown = self._model_of(merged), view.body[view.details_at :]
+        if details is None:
+            return False
         quick = not _has_float(merged)  # others spell floats in ways of their own
         written = details.model_dump_json().encode() if quick else None
         if shown != (written or compact(details.model_dump(mode="json"))) + b"}":
             return False
         content = _content(view.body) if quick else canonical(content_of(parse_again(view.body)))
         return sha256(content).hexdigest() == view.digest
+
+    def _model_of(self, merged: Mapping[str, Any]) -> BaseModel | None:
+        """Return details as their model; None where it takes them no more."""
+        try:
+            return self._details.model_validate(merged)
+        except BaseException as raised:  # noqa: BLE001 - replaying will name what its code did
+            raise_if_not_its_own(raised)
+            return None
 
     def _details_in(self, kind: Kind, name: str, body: bytes) -> Mapping[str, Any] | None:
         """Return the details in a body; None if only the whole reading of it can tell."""
