@@ -1,10 +1,10 @@
 """Details: the fields of a provider's order object, read leaf by leaf.
 
-    class Courier(Details):
+    class Driver(Details):
         vehicle_type: str | None = None
 
-    COURIER = leaves_of(Courier)
-    read_leaves(COURIER, {"vehicle_type": "bicycle", "name": "..."})   # {"vehicle_type": "bicycle"}
+    DRIVER = leaves_of(Driver)
+    read_leaves(DRIVER, {"vehicle_type": "bicycle", "name": "..."})   # {"vehicle_type": "bicycle"}
 
 A field of a wrong type is left out and affects no other; unknown fields are ignored. Where a
 body spells a field otherwise, or holds it in an inner object, its path says where it stands:

@@ -47,10 +47,12 @@ def test_what_lies_beside_a_deleted_stream_is_refused_beside_its_successor(nats,
 def test_what_lies_beside_a_stream_fits_when_its_server_came_back(tmp_path):
     with nats_server.running() as server:
         url = server.new_url(beside=beside(tmp_path))
-        open_log(url).close()
+        with closing(open_log(url)) as log:
+            stored = log.append(event())
         server.stop()
         server.start()
-        open_log(url).close()
+        with closing(open_log(url)) as log:
+            assert [record.position for record in log.scan()] == [stored.position]
 
 
 def test_no_subscription_is_named_as_positions_of_the_log_are():

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from lifecycle.audit.columns import query
-from lifecycle.audit.columns.hashed_records import HashedRecords, in_utc
+from lifecycle.audit.columns.hashed_records import HashedRecords, without_time_zones
 from lifecycle.audit.columns.told_details import PlacedEvent, Telling
 from lifecycle.errors import MissingExtraError
 
@@ -81,7 +81,7 @@ class ColumnCheck:
         Each by its number, the row of its view, and where in the body of it the details begin.
         """
         rows = pa.array(range(len(views)), pa.int64())
-        numbered = views.cast(in_utc(views.schema)).append_column("row", rows)
+        numbered = views.cast(without_time_zones(views.schema)).append_column("row", rows)
         self._database.register("views", numbered)
         self._run(query.PLACED)
         self._run(query.FOLDED)

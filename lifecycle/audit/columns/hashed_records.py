@@ -42,7 +42,7 @@ _ADDED: Final = {
 }
 
 
-def in_utc(schema: pa.Schema) -> pa.Schema:
+def without_time_zones(schema: pa.Schema) -> pa.Schema:
     """Return a schema whose times have no zone any more: DuckDB prints those much faster."""
     return pa.schema(
         field.with_type(pa.timestamp("us")) if pa.types.is_timestamp(field.type) else field
@@ -50,7 +50,7 @@ def in_utc(schema: pa.Schema) -> pa.Schema:
     )
 
 
-_RECORDS: Final = in_utc(pa.schema([RECORDS.field(name) for name in _READ]))
+_RECORDS: Final = without_time_zones(pa.schema([RECORDS.field(name) for name in _READ]))
 _PLACES: Final = pa.schema(
     [pa.field("number", pa.int64()), *(_RECORDS.field(name) for name in ("version", "position"))]
 )

@@ -95,8 +95,8 @@ _shown: Final = msgspec.json.Decoder(_Shown).decode
 class Telling:
     """What the bodies of a shard tell, as they pass by: of most orders, one callback says it all.
 
-    `one` holds such a callback of each order that any body tells of; `several` are the orders of
-    which other bodies tell other details, or may.
+    `one` holds a callback of each order that any body tells of: enough, unless the order is among
+    the `several` of which other bodies tell other details, or may.
     """
 
     def __init__(self, member: str | None) -> None:
@@ -173,7 +173,7 @@ class DetailsCheck:
     def agree(self, view: ComparedView, body: bytes | None) -> bool:
         """Tell whether a callback, or nothing at all, tells the details of a view."""
         told = {} if body is None else self._details_in("callback", "", body)
-        return told is not None and self._ends_with(told, view)
+        return told is not None and self._has_details_and_digest(told, view)
 
     def all_agree(self, view: ComparedView, events: Iterable[ToldEvent]) -> bool:
         """Tell whether the bodies of an order together tell the details of its view."""
@@ -192,14 +192,14 @@ class DetailsCheck:
                 return False
             merge(merged, told, overwrite=overwrites)
             last = same
-        return self._ends_with(merged, view)
+        return self._has_details_and_digest(merged, view)
 
-    def _ends_with(self, merged: Mapping[str, Any], view: ComparedView) -> bool:
+    def _has_details_and_digest(self, merged: Mapping[str, Any], view: ComparedView) -> bool:
         """Tell whether a view has these details, and the digest of what it shows."""
         details, shown = self._model_of(merged), view.body[view.details_at :]
         if details is None:
             return False
-        quick = not _has_float(merged)  # others spell floats in ways of their own
+        quick = not _has_float(merged)  # serializers write floats differently
         written = details.model_dump_json().encode() if quick else None
         if shown != (written or compact(details.model_dump(mode="json"))) + b"}":
             return False

@@ -77,7 +77,7 @@ class JetStreamRecorder:
     def insert(self, rows: Sequence[Row], links: Sequence[OrderLink] = ()) -> Sequence[int]:
         """Publish records as one, whole or not at all, and return their positions.
 
-        A follower finds the links in the records.
+        Links are not stored here: whoever reads on finds them in the records.
         """
         del links
         if not rows:
@@ -238,7 +238,7 @@ class JetStreamRecorder:
 
         Raises:
             StoreUnavailableError: the stream was replaced.
-            TryAgainError: it ends before what was seen; one that leads no more may have answered.
+            TryAgainError: it ends before what was seen; one that led before may have answered.
         """
         last = int(info["state"]["last_seq"])
         if info["created"] != self.created:
