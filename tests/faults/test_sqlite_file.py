@@ -37,11 +37,6 @@ NOBODY = 65534
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "orders.db"
-
-
-@pytest.fixture
 def log(path: Path) -> Iterator[SQLiteLog]:
     with closing(SQLiteLog(path, retry_timeout=0.5)) as log:
         yield log
