@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Final, TypeGuard
 
-from lifecycle.audit.finding import Finding
+from lifecycle.audit.difference import Finding
 from lifecycle.core.event import Entry, Event, Unreadable, stream_of
 from lifecycle.core.provider import Provider
 from lifecycle.core.recognizer import Recognizer, recognizers_of

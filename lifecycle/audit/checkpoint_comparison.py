@@ -12,7 +12,7 @@ from heapq import merge
 from typing import Final
 
 from lifecycle.audit.checkpoint import NO_FEEDS, Checkpoint
-from lifecycle.audit.finding import Finding
+from lifecycle.audit.difference import Finding
 from lifecycle.audit.merkle import Frontier, TreeHead, head_of
 from lifecycle.audit.tree import TILE, leaf_of, size_of, split
 from lifecycle.errors import InvalidArgumentError

@@ -1,8 +1,18 @@
-"""Differences that an audit found, by order and field."""
+"""What an audit found: records that were changed, and differences by order and field."""
 
 from __future__ import annotations
 
 from typing import Any, Final, Generic, NamedTuple, TypeVar
+
+
+class Finding(NamedTuple):
+    """A record that was changed or is gone; fields that cannot be known are None."""
+
+    stream: str | None
+    version: int | None
+    position: int | None
+    sentence: str
+
 
 MOST_LISTED: Final = 100
 """Further ones are only counted."""

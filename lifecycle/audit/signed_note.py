@@ -8,19 +8,25 @@
 
 Keys are written as Go's `note` package writes them: `name+id+key` and `PRIVATE+KEY+name+id+key`.
 A witness signs the same text with its own key and the time (`cosignature/v1`).
+A log's own key lies in a file that only its owner may read.
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
+import os
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from hashlib import sha256
+from pathlib import Path
+from secrets import token_bytes
 from typing import Any, Final, NamedTuple, Self
 
 from lifecycle.errors import InvalidArgumentError, MissingExtraError
+from lifecycle.log.private_file import part_of, sync_folder
 
 _ED25519: Final = 1
 _COSIGNATURE: Final = 4
@@ -212,3 +218,28 @@ def _invalid_signature() -> type[Exception]:
     from cryptography.exceptions import InvalidSignature  # noqa: PLC0415 - an extra
 
     return InvalidSignature
+
+
+def key_at(path: Path) -> tuple[PrivateKey, bool]:
+    """Return the key in a file, made if there is none, and whether it was made now.
+
+    Raises:
+        OSError: the file cannot be read or made.
+        InvalidArgumentError: the file does not hold a key.
+    """
+    was_there = path.exists()
+    if not was_there:
+        _make(path)
+    return PrivateKey.parse(path.read_text(encoding="utf-8", errors="replace")), not was_there
+
+
+def _make(path: Path) -> None:
+    seed = token_bytes(_KEY_BYTES)
+    key = PrivateKey(f"order-log/{sha256(seed).hexdigest()[:12]}", seed)
+    with part_of(path) as file:
+        file.write(f"{key.written()}\n".encode())
+        file.flush()
+        os.fsync(file.fileno())
+        with suppress(FileExistsError):  # another process was first: its key counts
+            os.link(file.name, path)
+    sync_folder(path.parent)

@@ -20,8 +20,7 @@ from typing import Final
 from lifecycle.audit.bookkeeping_check import check_feeds, check_links, check_marks
 from lifecycle.audit.checkpoint import Checkpoint
 from lifecycle.audit.checkpoint_comparison import Held
-from lifecycle.audit.difference import Listed
-from lifecycle.audit.finding import Finding
+from lifecycle.audit.difference import Finding, Listed
 from lifecycle.audit.merkle import TreeHead
 from lifecycle.audit.record_check import CheckedRecord, check_record
 from lifecycle.core.provider import Provider

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import cache, wraps
 from importlib.metadata import version
@@ -22,17 +22,14 @@ from lifecycle.cli.demo import demo
 from lifecycle.cli.doctor import DISTRIBUTION, doctor
 from lifecycle.cli.erasure import erase, rotate
 from lifecycle.cli.evidence import evidence
-from lifecycle.cli.explain import explain
 from lifecycle.cli.failure import DONE, USAGE, ending_of
 from lifecycle.cli.letters import delivered, drop, letters, prune, redrive, show_letter
 from lifecycle.cli.log import backup, copy, export, ingest, init
-from lifecycle.cli.new_provider import new
-from lifecycle.cli.orders import history, listing, show, watch
+from lifecycle.cli.orders import explain, history, listing, show, watch
 from lifecycle.cli.output import say, warn
 from lifecycle.cli.picture import diagram, stats
-from lifecycle.cli.providers import providers
-from lifecycle.cli.reconcile import reconcile
-from lifecycle.cli.resume import resume
+from lifecycle.cli.providers import new, providers
+from lifecycle.cli.reconcile import reconcile, resume
 from lifecycle.cli.serve import serve
 from lifecycle.cli.simulate import simulate
 from lifecycle.cli.views import views
@@ -40,23 +37,8 @@ from lifecycle.cli.views import views
 # In the order of the help.
 _COMMANDS: Final[tuple[Callable[..., None], ...]] = (
     *(demo, ingest, show, history, explain, listing, views, stats, attention),
-    *(quarantine, watch, verify),
-    *(checkpoint, evidence, replay),
-    *(
-        export,
-        audit,
-        copy,
-        backup,
-        erase,
-        diagram,
-        check,
-        providers,
-        doctor,
-        serve,
-        reconcile,
-        resume,
-        simulate,
-    ),
+    *(quarantine, watch, verify, checkpoint, evidence, replay, export, audit, copy, backup, erase),
+    *(diagram, check, providers, doctor, serve, reconcile, resume, simulate),
 )
 # Where typer brings a click of its own, and where it asks for the one that is installed.
 _UsageError: Final[type] = typer.BadParameter.__bases__[0]
@@ -106,9 +88,12 @@ def _guarded(command: Callable[..., None]) -> Callable[..., None]:
     return guarded
 
 
-database: typer.Typer = typer.Typer(
-    help="Prepare the database.", no_args_is_help=True, pretty_exceptions_enable=False
-)
+def _add_group(name: str, says: str, commands: Mapping[str, Callable[..., None]]) -> None:
+    group = typer.Typer(help=says, no_args_is_help=True, pretty_exceptions_enable=False)
+    for each, command in commands.items():
+        group.command(each)(_guarded(command))
+    app.add_typer(group, name=name)
+
 
 packages: typer.Typer = typer.Typer(invoke_without_command=True, pretty_exceptions_enable=False)
 
@@ -119,18 +104,9 @@ for _command in _COMMANDS:
         app.add_typer(packages, name="providers")
     else:
         app.command("list" if _command is listing else None)(_guarded(_command))
-database.command("init")(_guarded(init))
-app.add_typer(database, name="db")
-
-key_store: typer.Typer = typer.Typer(
-    help="Look after the keys of an encrypted log.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-)
-key_store.command("rotate")(_guarded(rotate))
-app.add_typer(key_store, name="keys")
-
-_LETTERS: Final[dict[str, Callable[..., None]]] = {
+_add_group("db", "Prepare the database.", {"init": init})
+_add_group("keys", "Look after the keys of an encrypted log.", {"rotate": rotate})
+_LETTERS: Final[Mapping[str, Callable[..., None]]] = {
     "list": letters,
     "show": show_letter,
     "redrive": redrive,
@@ -138,14 +114,7 @@ _LETTERS: Final[dict[str, Callable[..., None]]] = {
     "delivered": delivered,
     "prune": prune,
 }
-dead_letters: typer.Typer = typer.Typer(
-    help="See what was not delivered to subscriptions, and what was.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-)
-for _name, _command in _LETTERS.items():
-    dead_letters.command(_name)(_guarded(_command))
-app.add_typer(dead_letters, name="letters")
+_add_group("letters", "See what was not delivered to subscriptions, and what was.", _LETTERS)
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -34,15 +34,9 @@ def attention(
     *,
     all: Annotated[bool, typer.Option("--all", help="Also what was reviewed.")] = False,
     overdue_after: OverdueAfter = "1d",  # type: ignore[assignment]  # typer parses it
-    review: Annotated[
-        str | None, typer.Option("--review", metavar="SUBJECT", help="Mark this as reviewed.")
-    ] = None,
-    by: Annotated[
-        str | None, typer.Option("--by", metavar="NAME", help="Who looked at it.")
-    ] = None,
-    why: Annotated[
-        str | None, typer.Option("--why", metavar="TEXT", help="Why it is dealt with.")
-    ] = None,
+    review: Subject = None,
+    by: By = None,
+    why: Why = None,
     db: Database = DEFAULT_DATABASE,
     provider: ProviderName = None,
     json: Json = False,

@@ -16,8 +16,7 @@ import typer
 from lifecycle.audit import replay as replaying
 from lifecycle.audit import verify as verification
 from lifecycle.audit.checkpoint import Checkpoint
-from lifecycle.audit.difference import MOST_LISTED, Difference
-from lifecycle.audit.finding import Finding
+from lifecycle.audit.difference import MOST_LISTED, Difference, Finding
 from lifecycle.audit.range_replay import ChangedDefinition
 from lifecycle.cli.checkpoint import WitnessKeys, public_key, read_checkpoint, witness_keys
 from lifecycle.cli.choice import keys_named, log_at, open_orders

@@ -21,8 +21,7 @@ from lifecycle.audit.checkpoint import (
     take,
 )
 from lifecycle.audit.delivery import Handed, to_command, to_endpoint, to_witness
-from lifecycle.audit.key_file import key_at
-from lifecycle.audit.signed_note import Note, PrivateKey, PublicKey
+from lifecycle.audit.signed_note import Note, PrivateKey, PublicKey, key_at
 from lifecycle.audit.tree import LogTree
 from lifecycle.cli.choice import log_at
 from lifecycle.cli.failure import NO, Refusal, unusable

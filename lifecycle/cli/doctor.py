@@ -12,13 +12,13 @@ from collections import Counter
 from collections.abc import Container, Iterator
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, metadata, requires, version
+from itertools import islice
 from typing import Final
 
 import typer
 
 from lifecycle.cli.choice import log_at, providers_asked
 from lifecycle.cli.failure import DONE, NO, STORE, USAGE
-from lifecycle.cli.key_checks import checks_of_keys
 from lifecycle.cli.option import DEFAULT_DATABASE, Database, Json, ProviderName
 from lifecycle.cli.order_checks import FAR_BEHIND, Check, check_of_rules, checks_of_orders
 from lifecycle.cli.output import Cell, attributes, counted, print_json, print_table, progress, say
@@ -27,6 +27,7 @@ from lifecycle.composition import orders_on
 from lifecycle.errors import StoreError, StoreUrlError
 from lifecycle.log.contract import ORDERS, Level, Log, Setting
 from lifecycle.log.feed_store import SubscriptionPosition
+from lifecycle.log.key_store import key_id_of
 from lifecycle.log.recorded_rules import recorded_rules
 from lifecycle.registry import FoundProvider, find_provider, found_providers, known_providers
 from lifecycle.service.attention import (
@@ -260,3 +261,31 @@ def _feed(end: int, feed: SubscriptionPosition, hung: int) -> Check:
     if behind > FAR_BEHIND:
         return Check(name, Level.NOTE, found, "check that the process that follows it runs")
     return Check(name, Level.OK, found)
+
+
+_AT_ONCE: Final = 256
+_LOST: Final = (
+    "nobody erased them, and what they encrypt cannot be read: open the log with the key store "
+    "that it was written with, or restore that"
+)
+_UNFINISHED: Final = "erase them again, or open the log to write, as lifecycle ingest does"
+
+
+def checks_of_keys(log: Log) -> Iterator[Check]:
+    """Yield what there is to say of the keys of a log; nothing of a plain one."""
+    cipher = log.cipher
+    if cipher is None:
+        return
+    cipher.catch_up()
+    lost, orders, names = 0, 0, log.streams()
+    while page := list(islice(names, _AT_ONCE)):
+        orders += len(page)
+        lost += len(cipher.missing(map(key_id_of, page)))
+    if lost:
+        found = f"the key store does not know those of {counted(lost, 'order')} of {orders}"
+        yield Check("keys", Level.FAIL, found, _LOST)
+    elif unfinished := cipher.unfinished():
+        found = f"{counted(len(unfinished), 'erased key')} still in the key store"
+        yield Check("keys", Level.ATTENTION, found, _UNFINISHED)
+    else:
+        yield Check("keys", Level.OK, f"of {counted(orders, 'order')}, {cipher.erasures} erased")

@@ -38,7 +38,7 @@ from lifecycle.core.definition import Definition
 from lifecycle.diagram import OrderPicture, Picture, Theme, draw_definition, draw_order, draw_stats
 from lifecycle.diagram.fleet import short
 from lifecycle.log.contract import Log
-from lifecycle.log.look_options import LookOptions
+from lifecycle.log.log_time import LookOptions
 from lifecycle.log.private_file import ORDINARY, PRIVATE
 from lifecycle.projections.stats import LogStats, StateStats
 from lifecycle.registry import find_provider, known_providers

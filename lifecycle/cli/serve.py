@@ -20,22 +20,10 @@ import typer
 
 from lifecycle.cli.choice import keys_named
 from lifecycle.cli.failure import DONE, Refusal
-from lifecycle.cli.option import (
-    DEFAULT_DATABASE,
-    Database,
-    OverdueAfter,
-    ProviderName,
-    span_option,
-)
+from lifecycle.cli.option import DEFAULT_DATABASE, Database, OverdueAfter, ProviderName, span_option
 from lifecycle.cli.output import warn
 from lifecycle.cli.reconcile import background_of
-from lifecycle.cli.serve_pages import (
-    NoCallbacks,
-    PagesAccess,
-    WithPages,
-    check_packages,
-    pages_of,
-)
+from lifecycle.cli.serve_pages import NoCallbacks, PagesAccess, WithPages, check_packages, pages_of
 from lifecycle.composition import DEFAULT_PROVIDER, connect_async
 from lifecycle.errors import InvalidArgumentError
 from lifecycle.http.server import ServerLimits
@@ -137,11 +125,7 @@ def serve(
         asyncio.run(_run(listening, make, server))
 
 
-async def _run(
-    listening: socket.socket,
-    make: _Make,
-    server: Callable[[Any], Server],
-) -> None:
+async def _run(listening: socket.socket, make: _Make, server: Callable[[Any], Server]) -> None:
     """Serve until a signal comes; then finish what is under way and close the log."""
     async with AsyncExitStack() as stack:
         # Opened before the server starts: a store that cannot be opened is one sentence.
@@ -226,10 +210,7 @@ def _listening(host: str, port: int) -> Iterator[socket.socket]:
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        listening = socket.create_server(
-            (host, port),
-            family=family,
-        )
+        listening = socket.create_server((host, port), family=family)
     except OSError as failure:
         why = os.strerror(failure.errno) if failure.errno else str(failure.strerror)
         raise Refusal(

@@ -25,8 +25,7 @@ from lifecycle.diagram.scene import Scene
 from lifecycle.diagram.svg import rendered, written
 from lifecycle.diagram.theme import Theme
 from lifecycle.errors import InvalidArgumentError
-from lifecycle.log.log_time import LogTime
-from lifecycle.log.look_options import LookOptions
+from lifecycle.log.log_time import LogTime, LookOptions
 from lifecycle.projections.stats import LogStats
 
 OrderPicture = Literal["path", "timeline", "sequence"]

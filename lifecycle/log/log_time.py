@@ -2,16 +2,18 @@
 
 What the log held at T is the prefix before the first record whose `recorded_at` is later than
 T. That is a position: whatever is asked as at a log time is asked of records up to it.
+`LookOptions` has the other times, too, as of which an order is read.
 """
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Final
+from typing import Final, TypedDict
 
 from msgspec import MsgspecError, Struct, json
 
 from lifecycle.core.argument import is_whole
+from lifecycle.core.definition import Definition
 from lifecycle.core.instant import format_instant
 from lifecycle.errors import InvalidArgumentError
 from lifecycle.log.contract import Log, Record
@@ -73,3 +75,20 @@ def position_at(log: Log, time: datetime) -> int:
             return position
         position = record.position
     return position
+
+
+class LookOptions(TypedDict, total=False):
+    """The time as of which an order is read, and the rules; all may be combined.
+
+    `as_at`: what was known then, by the time of receipt, which the recording service gave.
+    `as_of`: what was so then, by the provider's clock. `log_at`: what the log held then by its
+    own clock, or up to a position. Times need a zone. `rules`: "now" for today's (the default);
+    "then" for the last recorded ones, up to `log_at` if that is given; the first 8 or more digits
+    of the fingerprint of recorded rules; or a `Definition`. The provider reads the bodies as it
+    does now: only states and moves are those of the rules.
+    """
+
+    as_at: datetime | None
+    as_of: datetime | None
+    log_at: LogTime | None
+    rules: str | Definition | None

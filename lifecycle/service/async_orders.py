@@ -23,8 +23,7 @@ from lifecycle.core.provider import Provider
 from lifecycle.core.view import HistoryEntry, OrderView
 from lifecycle.errors import NotEnteredError, StoredFormatError, StoreError, VersionConflictError
 from lifecycle.log.contract import Log, Outcome
-from lifecycle.log.log_time import LogTime
-from lifecycle.log.look_options import LookOptions
+from lifecycle.log.log_time import LogTime, LookOptions
 from lifecycle.projections.async_subscription import AsyncSubscription, AwaitedHandler
 from lifecycle.projections.change_feed import (
     EVERY_SECONDS,

@@ -25,8 +25,7 @@ from lifecycle.errors import (
 from lifecycle.log.codec import decode_event
 from lifecycle.log.contract import ORDERS, Append, Log, Outcome, Record
 from lifecycle.log.item_record import ERASED
-from lifecycle.log.log_time import LogTime, first_stored, last_position
-from lifecycle.log.look_options import LookOptions
+from lifecycle.log.log_time import LogTime, LookOptions, first_stored, last_position
 from lifecycle.log.view_store import Conditions
 from lifecycle.projections.feeds import Feeds
 from lifecycle.projections.fold_cache import FoldCache, why_unfoldable

@@ -23,8 +23,7 @@ from lifecycle.core.provider import Provider
 from lifecycle.core.view import HistoryEntry, OrderView
 from lifecycle.errors import StoredFormatError, StoreError, VersionConflictError
 from lifecycle.log.contract import Log, Outcome
-from lifecycle.log.log_time import LogTime
-from lifecycle.log.look_options import LookOptions
+from lifecycle.log.log_time import LogTime, LookOptions
 from lifecycle.projections.change_feed import EVERY_SECONDS, After, OrderChange, changes, followed
 from lifecycle.projections.dead_letters import DeadLetters
 from lifecycle.projections.dispatcher import ATTEMPTS, PAUSE, TIMEOUT, DeliveryPolicy

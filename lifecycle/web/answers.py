@@ -1,18 +1,24 @@
-"""Writes a page as HTML, JSON or CSV, as the address or `Accept` asks."""
+"""The answers of the pages: as HTML, JSON or CSV, as the address or `Accept` asks.
+
+A failure is one sentence that quotes no payload.
+"""
 
 from __future__ import annotations
 
 import csv
 import io
 import json
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from http import HTTPStatus
 from pathlib import Path
-from typing import Any, Final, Literal, NamedTuple
-from urllib.parse import quote, unquote
+from typing import Any, Final, Literal, NamedTuple, Self
+from urllib.parse import quote, unquote, urlencode
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
@@ -20,8 +26,57 @@ from lifecycle.core.instant import format_instant
 from lifecycle.diagram.clock import lasting
 from lifecycle.diagram.fleet import short
 from lifecycle.diagram.harmless import harmless, spoken
-from lifecycle.web.addresses import Addresses
+from lifecycle.errors import (
+    InvalidArgumentError,
+    LifecycleError,
+    MissingExtraError,
+    RequestBodyError,
+    StoredFormatError,
+    StoreError,
+    UnknownOrderError,
+)
+from lifecycle.http.receiver import Refusal
 from lifecycle.web.visit import Visit, visit_of
+
+LOG: Final = logging.getLogger("lifecycle.pages")
+
+_CHALLENGE: Final = 'Basic realm="orders", charset="UTF-8"'
+_DOTS: Final = frozenset({"", ".", ".."})
+
+
+class Addresses(NamedTuple):
+    """Where each page is; `prefix` is where all of them are mounted, without a slash at the end.
+
+    A browser takes `.` and `..` away from a path, so orders of such an id are asked for by `?id=`.
+    """
+
+    prefix: str
+
+    @classmethod
+    def of(cls, request: Request) -> Self:
+        """Return the addresses under the prefix of a request."""
+        return cls(quote(request.scope.get("root_path", "").rstrip("/")))
+
+    def page(self, name: str, **asked: object) -> str:
+        """Return the address of a page, with what is asked of it."""
+        return f"{self.prefix}/{name}{_asked(asked)}"
+
+    def order(self, provider: str, order_id: str, **asked: object) -> str:
+        """Return the address of an order's page."""
+        return self.of_order("orders", provider, order_id, **asked)
+
+    def of_order(self, what: str, provider: str, order_id: str, **asked: object) -> str:
+        """Return the address of something about an order, such as a picture."""
+        name = "" if order_id in _DOTS else quote(order_id, safe="")
+        if not name:
+            asked = {"id": order_id, **asked}
+        return f"{self.prefix}/{what}/{quote(provider, safe='')}/{name}{_asked(asked)}"
+
+
+def _asked(asked: dict[str, object]) -> str:
+    given = {name: value for name, value in asked.items() if value is not None and value != ""}
+    return f"?{urlencode(given)}" if given else ""
+
 
 FOLDER: Final = Path(__file__).parent
 Form = Literal["html", "json", "csv"]
@@ -175,3 +230,52 @@ def _templates() -> Environment:
 
 
 TEMPLATES: Final = _templates()
+
+
+def refused(refusal: Refusal) -> Response:
+    """Return the answer to a refused request."""
+    response = refusal.response
+    headers = {
+        name: _CHALLENGE if name == "www-authenticate" else value
+        for name, value in response.headers
+    }
+    return Response(response.body, response.status, headers)
+
+
+def failure(request: Request, status: int, sentence: str) -> Response:
+    """Return a page with one sentence that says what is wrong."""
+    title = HTTPStatus(status).phrase.capitalize()
+    shown = {"sentence": sentence}
+    form: Form = "json" if form_asked(request) == "json" else "html"
+    page = Page("failure.html", title, shown, {"error": sentence}, status=status)
+    return answer(request, page, form)
+
+
+def _failed(request: Request, raised: Exception) -> Response:
+    if isinstance(raised, HTTPException):
+        return failure(request, raised.status_code, raised.detail)
+    if not isinstance(raised, LifecycleError):
+        LOG.error("a page failed with %s", type(raised).__name__)
+        return failure(request, 500, "This page could not be made; the service's log says more.")
+    status = next(status for kind, status in _STATUSES.items() if isinstance(raised, kind))
+    if status >= 500:
+        LOG.error("a page failed: %s", raised)
+    if isinstance(raised, RequestBodyError):
+        status = raised.status
+    return failure(request, status, str(raised))
+
+
+_STATUSES: Final[Mapping[type[LifecycleError], int]] = {
+    UnknownOrderError: 404,
+    InvalidArgumentError: 400,
+    RequestBodyError: 400,
+    MissingExtraError: 501,
+    StoredFormatError: 500,
+    StoreError: 503,
+    LifecycleError: 500,
+}
+
+FAILURES: Final[Mapping[Any, Any]] = dict.fromkeys(
+    [HTTPException, LifecycleError, Exception], _failed
+)
+"""The answer to each exception that a page raises."""

@@ -32,11 +32,19 @@ from lifecycle.service.attention import OVERDUE_AFTER, checked_span
 from lifecycle.service.orders import Orders
 from lifecycle.web import actions
 from lifecycle.web.access import Access, ThisMachine
-from lifecycle.web.addresses import Addresses
-from lifecycle.web.answers import FOLDER, Form, Page, answer, done, form_asked
+from lifecycle.web.answers import (
+    FAILURES,
+    FOLDER,
+    Addresses,
+    Form,
+    Page,
+    answer,
+    done,
+    form_asked,
+    refused,
+)
 from lifecycle.web.attention_page import attention_page
 from lifecycle.web.definitions import Prover, definition_named, definition_page, definitions_page
-from lifecycle.web.failures import FAILURES, refused
 from lifecycle.web.files import as_svg, evidence_of, fleet_picture, order_picture
 from lifecycle.web.fleet import FleetCounter, fleet_page
 from lifecycle.web.live import LiveLog, stream_named

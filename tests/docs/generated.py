@@ -35,7 +35,7 @@ from lifecycle.audit import export as export_module
 from lifecycle.audit import verify as verify_module
 from lifecycle.audit.columns.writing import export_columns
 from lifecycle.cli.demo import DEFAULT_ORDERS, DEFAULT_SEED
-from lifecycle.cli.new_provider import SKELETON, package_of
+from lifecycle.cli.providers import SKELETON, package_of
 from lifecycle.core import (
     details,
     exchange_reader,

@@ -32,7 +32,7 @@ from campaigns.five_orders import (
 )
 from lifecycle import InvalidArgumentError, UnknownOrderError, connect, connect_async
 from lifecycle.audit.evidence_check import check_evidence
-from lifecycle.audit.key_file import key_at
+from lifecycle.audit.signed_note import key_at
 from lifecycle.audit.verify import verify
 from lifecycle.cli.serve_pages import read_access
 from lifecycle.core.event import Reviewed, Unmasked

@@ -14,7 +14,7 @@ import pytest
 
 from lifecycle.audit.evidence import seal_text
 from lifecycle.audit.evidence_check import check_evidence
-from lifecycle.audit.key_file import key_at
+from lifecycle.audit.signed_note import key_at
 from lifecycle.registry import known_providers
 from tests.insider import VERIFIER
 from tests.scenario.command_line import DATABASE, ORDER, lines, run, story

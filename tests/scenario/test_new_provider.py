@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lifecycle.cli.new_provider import package_of
+from lifecycle.cli.providers import package_of
 from tests.scenario.command_line import run, run_script
 from tests.wheels import execute, installed
 

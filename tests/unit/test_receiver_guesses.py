@@ -13,7 +13,7 @@ import pytest
 
 from lifecycle import connect, connect_async
 from lifecycle.http.receiver import BearerTokens, Receiver, Request, SyncReceiver
-from lifecycle.http.receiver.guess_limit import (
+from lifecycle.http.receiver.guarded_clients import (
     FREE_GUESSES,
     LANES,
     MOST_KEPT,

@@ -6,7 +6,7 @@ from hashlib import sha256
 
 import pytest
 
-from lifecycle.audit.finding import Finding
+from lifecycle.audit.difference import Finding
 from lifecycle.audit.merkle import TreeHead
 from lifecycle.audit.verify import verify
 from lifecycle.core.event import Redriven
