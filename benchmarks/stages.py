@@ -24,7 +24,7 @@ from lifecycle.core.identity import digest_of
 from lifecycle.core.recognizer import Recognizer
 from lifecycle.core.strict_json import parse_and_write
 from lifecycle.log.codec import link, prepare, seal
-from lifecycle.log.contract import Append, StreamPosition
+from lifecycle.log.contract import Append
 from lifecycle.providers.instacart import INSTACART
 
 _RECEIVED_AT: Final = datetime(2022, 6, 4, 10, 0, tzinfo=UTC)
@@ -64,8 +64,8 @@ def recognized(arrived: Iterable[Arrival]) -> list[Event]:
 
 def sealed(append: Append) -> object:
     """Seal an entry, as it is at its place in the log."""
-    append.place = StreamPosition(2)
-    return seal(append, _HASH, link(append.stream, 1, _HASH), "2022-06-04T10:00:00Z")
+    append.version = 2
+    return seal(append, _HASH, link((append.stream, 1, _HASH)), "2022-06-04T10:00:00Z")
 
 
 def rows(options: argparse.Namespace) -> list[Row]:

@@ -56,7 +56,7 @@ from lifecycle.core.fold import Folding
 from lifecycle.core.instant import format_instant
 from lifecycle.core.recognizer import Recognizer, recognizer_of
 from lifecycle.log.codec import link, prepare, seal
-from lifecycle.log.contract import Record, StreamPosition
+from lifecycle.log.contract import Record
 from lifecycle.projections.stored_form import to_stored
 from lifecycle.registry import known_providers
 
@@ -157,16 +157,15 @@ def _write_shard(
         stream, previous = events[0].stream, None
         for version, event in enumerate(events, 1):
             append = prepare(event)
-            append.place = StreamPosition(version, next(positions))
+            append.version, position = version, next(positions)
             previous = seal(append, previous, after, RECORDED_AT)
-            after = link(stream, version, previous)
-            record = Record(stream, version, append.topic, append.position, append.state)
+            after = link((stream, version, previous))
+            record = Record(stream, version, append.topic, position, append.state)
             writer.add(record, Content(event.body))
             leaves += leaf_of(record)
         writer.include(stream)
         view = Folding.of(provider.definition, _stored(events)).view()
-        last = append.position
-        writer.add_view((stream, PROVIDER, to_stored(events[0].order_id, view, last)))
+        writer.add_view((stream, PROVIDER, to_stored(events[0].order_id, view, position)))
     return writer.close(), bytes(leaves)
 
 

@@ -128,7 +128,7 @@ class Resealer:
 
     def _note(self, stream: str, version: int, hashed: str) -> None:
         self._ends[stream] = hashed
-        self._after = link(stream, version, hashed) if self._linked else None
+        self._after = link((stream, version, hashed)) if self._linked else None
 
 
 def facts_of(record: Record) -> tuple[str, int, str, dict[str, Any]]:
@@ -154,5 +154,5 @@ def _prepared(record: Record) -> tuple[Append, str]:
     body, context = sections(header, stored)
     what = (record.stream, record.topic, *header.identity)
     append = for_encryption(Append(*what, opening, body, context))
-    append.place = StreamPosition(record.version)
+    append.version = record.version
     return append, recorded_at

@@ -12,13 +12,14 @@ sleeper checks now and then, so a lost wake-up blocks no caller.
 from __future__ import annotations
 
 import asyncio
-from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from threading import Lock, Thread
 from typing import Final
+
+from msgspec import Struct, field
 
 from lifecycle.log.contract import Append
 
@@ -29,52 +30,40 @@ GROUP_BYTES: Final = 16 * 1024 * 1024
 _NAP_SECONDS: Final = 1.0
 
 
-class Batch(ABC):
-    """The entries of one caller, appended in one commit.
+class Batch(Struct, eq=False):
+    """The entries of one caller, appended in one commit; no thread waits for it as it is.
 
     Once it is settled, `appends` hold the result of each, or `error` why none was appended.
     """
 
-    __slots__ = ("appends", "error", "expected_version", "settled", "size", "withdrawn")
-
-    def __init__(self, appends: list[Append], expected_version: int | None = None) -> None:
-        self.appends: list[Append] = appends
-        self.expected_version: int | None = expected_version
-        self.size: int = 0
-        for append in appends:
-            self.size += len(append.body)
-        self.settled: bool = False
-        self.withdrawn: bool = False
-        self.error: Exception | None = None
+    appends: list[Append]
+    expected_version: int | None = None
+    settled: bool = False
+    withdrawn: bool = False
+    error: Exception | None = None
 
     @property
-    @abstractmethod
     def sleeps(self) -> bool:
         """Whether a thread may be waiting with nothing known yet."""
+        return False
 
     def settle(self, error: Exception | None = None) -> None:
         """Take it that all is durable, or why nothing was appended as far as anybody knows."""
         self.error = error
         self.settled = True
 
-    @abstractmethod
     def wake(self) -> None:
-        """Let the caller go on; more than once is harmless."""
+        """Let the caller go on, if there is one; more than once is harmless."""
 
 
-class ThreadBatch(Batch):
+class ThreadBatch(Batch, eq=False):
     """A batch whose caller is a thread.
 
     It sleeps at `gate`, which opens when the batch is settled, or when it is this caller's
     turn to commit.
     """
 
-    __slots__ = ("gate",)
-
-    def __init__(self, appends: list[Append], expected_version: int | None = None) -> None:
-        super().__init__(appends, expected_version)
-        self.gate: Lock = Lock()
-        self.gate.acquire()
+    gate: Lock = field(default_factory=Lock)
 
     @property
     def sleeps(self) -> bool:
@@ -101,6 +90,7 @@ class AppendQueue:
         Raises:
             StoreError: it was not appended, as far as anybody knows.
         """
+        batch.gate.acquire()
         try:
             self._waiting.append(batch)
             while not batch.settled:
@@ -122,7 +112,7 @@ class AppendQueue:
         """Commit until the queue is empty."""
         while self._waiting:
             with self._turn:
-                self._commit_group(self._take())
+                self._commit_next()
 
     def close(self, close: Callable[[], None]) -> None:
         """Commit what waits, then call `close` while nobody commits."""
@@ -134,28 +124,16 @@ class AppendQueue:
         try:
             with self._turn:
                 while not own.settled:
-                    # A leader that was killed may have lost the batch from the queue.
-                    self._commit_group(self._take() or [own], own)
+                    self._commit_next(own)
         finally:
             if self._waiting:
                 self._wake_next()
 
-    def _take(self) -> list[Batch]:
-        group: list[Batch] = []
-        entries = size = 0
-        while self._waiting:
-            batch = self._waiting[0]
-            entries += len(batch.appends)
-            size += batch.size
-            if group and (entries > GROUP_ENTRIES or size > GROUP_BYTES):
-                break
-            self._waiting.popleft()
-            if not batch.settled and not batch.withdrawn:
-                group.append(batch)
-        return group
-
-    def _commit_group(self, group: Sequence[Batch], own: Batch | None = None) -> None:
-        """Commit a group, and wake its callers; the one whose batch is `own` is awake."""
+    def _commit_next(self, own: Batch | None = None) -> None:
+        """Commit the next group, and wake its callers; the one whose batch is `own` is awake."""
+        group = self._take()
+        if own is not None and not group:
+            group.append(own)  # a leader that was killed may have lost it from the queue
         try:
             if group:
                 self._commit(group)
@@ -164,6 +142,20 @@ class AppendQueue:
             for batch in group:
                 if batch.settled and batch is not own:
                     batch.wake()
+
+    def _take(self) -> list[Batch]:
+        group: list[Batch] = []
+        entries = size = 0
+        while self._waiting:
+            batch = self._waiting[0]
+            entries += len(batch.appends)
+            size += sum([len(append.body) for append in batch.appends])
+            if group and (entries > GROUP_ENTRIES or size > GROUP_BYTES):
+                break
+            self._waiting.popleft()
+            if not batch.settled and not batch.withdrawn:
+                group.append(batch)
+        return group
 
     def _wake_next(self) -> None:
         for batch in tuple(self._waiting):
@@ -191,7 +183,7 @@ class AsyncAppendQueue:
         """
         loop = asyncio.get_running_loop()
         inbox = self._inboxes.get(loop) or self._new_inbox(loop)
-        batch = _TaskBatch(appends, expected_version, inbox)
+        batch = _TaskBatch(appends, expected_version, future=loop.create_future(), inbox=inbox)
         self._queue.enqueue(batch)
         if not inbox.starting:
             inbox.starting = True
@@ -242,26 +234,19 @@ class _Inbox:
             self._waking = False
 
 
-class _TaskBatch(Batch):
+class _TaskBatch(Batch, eq=False, kw_only=True):
     """A batch whose caller is a coroutine."""
 
-    __slots__ = ("_inbox", "future")
-
-    def __init__(self, appends: list[Append], expected_version: int | None, inbox: _Inbox) -> None:
-        super().__init__(appends, expected_version)
-        self.future: asyncio.Future[list[Append]] = inbox.loop.create_future()
-        self._inbox = inbox
-
-    @property
-    def sleeps(self) -> bool:
-        return False
+    future: asyncio.Future[list[Append]]
+    inbox: _Inbox
 
     def settle(self, error: Exception | None = None) -> None:
-        super().settle(error)
-        self._inbox.settled.append(self)
+        self.error = error
+        self.settled = True
+        self.inbox.settled.append(self)
 
     def wake(self) -> None:
-        self._inbox.wake()
+        self.inbox.wake()
 
     def resolve(self) -> None:
         """Resolve the future, in its own loop; a task that was canceled wants no answer."""

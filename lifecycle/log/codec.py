@@ -33,7 +33,7 @@ from lifecycle.core.event import (
 from lifecycle.errors import InvalidArgumentError, StoredFormatError
 from lifecycle.log.cipher import Cipher
 from lifecycle.log.contract import CONTROL, ORDERS, QUARANTINE, Append, Record
-from lifecycle.log.control_record import entry_in, fields_of
+from lifecycle.log.control_record import ControlEntry, entry_in, fields_of
 from lifecycle.log.encrypted_body import decrypted, encrypted
 from lifecycle.log.header import (
     FORMAT,
@@ -46,6 +46,7 @@ from lifecycle.log.header import (
     Header,
     ItemFields,
     ItemHeader,
+    Link,
     ReviewFields,
     RulesFields,
     UnmaskingFields,
@@ -67,6 +68,10 @@ _WRONG_FIELD: Final = "a field of its header is missing or of a wrong type"
 _DECODE_ERRORS: Final = (MsgspecError, UnicodeDecodeError, RecursionError)
 
 _encode: Final = json.Encoder().encode
+
+link: Final[Callable[[Link], bytes]] = _encode
+"""Returns the `after` value of the record that follows the linked one in the whole log."""
+
 _Fields = (
     EventFields
     | ItemFields
@@ -89,11 +94,12 @@ def prepare(entry: Entry) -> Append:
         InvalidArgumentError: a field has the wrong type, a time has no zone, or
             the body is too large.
     """
+    prepared: Callable[[Any], Append] = _prepared_event if isinstance(entry, Event) else _prepared
     try:
         try:
-            return _prepared(entry)
+            return prepared(entry)
         except UnicodeEncodeError:  # a lone surrogate
-            return _prepared(_encodable(entry))
+            return prepared(_encodable(entry))
     except (MsgspecError, TypeError, ValueError, AttributeError, OverflowError):
         raise InvalidArgumentError(
             "the entry", "an Event, an Unreadable or a control entry, its times with a zone"
@@ -143,7 +149,7 @@ def seal(
     if cipher is not None and append.key_id:
         body, cipher_fields = encrypted(append, cipher)
         opening, context = opening + cipher_fields, None
-    place_fields = f',"recorded_at":"{recorded_at}","version":{append.place.version}'
+    place_fields = f',"recorded_at":"{recorded_at}","version":{append.version}'
     if previous is not None:
         place_fields += f',"previous":"{previous}"'
     checked = opening + place_fields.encode("ascii")
@@ -152,11 +158,6 @@ def seal(
     header = checked + _CHECK % crc32(checked)
     append.state = header + b"\n" + body if context is None else header + b"\n" + body + context
     return sha256(header).hexdigest()
-
-
-def link(stream: str, version: int, header_hash: str) -> bytes:
-    """Return the `after` value of the next record in the whole log."""
-    return _encode((stream, version, header_hash))
 
 
 def split(record: Record) -> tuple[bytes, bytes]:
@@ -275,18 +276,7 @@ def _why_undecodable(header: bytes) -> str:
     return _WRONG_FIELD
 
 
-def _prepared(entry: Entry) -> Append:
-    if isinstance(entry, Event):
-        return Append(
-            storable(f"{ORDERS}{entry.provider}:{entry.order_id}"),
-            entry.kind,
-            entry.key,
-            entry.digest,
-            _opening(_event_fields(entry)),
-            entry.body,
-            entry.context,
-            links_of(entry) if entry.links else (),
-        )
+def _prepared(entry: Unreadable | ControlEntry) -> Append:
     if isinstance(entry, Unreadable):
         context = None if entry.arrival is None else entry.arrival.context
         hashes = _hash(entry.body), None if context is None else _hash(context)
@@ -302,9 +292,29 @@ def _opening(fields: Struct) -> bytes:
     return encoded[:-1]
 
 
+def _prepared_event(event: Event) -> Append:
+    encoded = _encode(_event_fields(event))
+    _validate_fields(encoded)
+    stream = f"{ORDERS}{event.provider}:{event.order_id}"
+    if not (stream.isascii() and stream.isprintable()):
+        stream = storable(stream)
+    return Append(
+        stream,
+        event.kind,
+        event.key,
+        event.digest,
+        encoded[:-1],
+        event.body,
+        event.context,
+        links_of(event) if event.links else (),
+    )
+
+
 def _event_fields(event: Event) -> Struct:
     name, occurred, received_at = event.name, event.occurred_at, event.received_at
-    context = event.context
+    body, context = event.body, event.context
+    if not isinstance(body, bytes) or len(body) > MAX_STORED_BYTES:
+        raise TypeError
     return EncodedEventFields(
         FORMAT,
         event.exchange_id,
@@ -316,10 +326,10 @@ def _event_fields(event: Event) -> Struct:
         event.part,
         event.links,
         event.replayed,
-        _hash(event.body),
+        sha256(body).hexdigest(),
         None,  # what encrypts adds the hash of the ciphertext, and the id of its key
         None,
-        None if context is None else len(event.body),
+        None if context is None else len(body),
         None if context is None else _hash(context),
         event.provider,
         event.order_id,

@@ -57,6 +57,7 @@ class Append(ShownByRepr, Struct, eq=False, gc=False):
 
     The codec makes it, the writer decides on its `outcome` and `place`, and seals it: `state` is
     then its stored form. A duplicate has the place of the first copy, and no `recorded_at`.
+    `version` is that of its place: stores ask for it, row by row.
     `key_id` names the key that its body is to be encrypted with, "" for none, and `order_key_id`
     that of the order which an item of the quarantine came for.
     """
@@ -73,13 +74,9 @@ class Append(ShownByRepr, Struct, eq=False, gc=False):
     order_key_id: str = ""
     outcome: Outcome = Outcome.APPENDED
     place: StreamPosition = field(default_factory=lambda: _NOWHERE)
+    version: int = 0
     recorded_at: datetime | None = None
     state: bytes = b""
-
-    @property
-    def version(self) -> int:
-        """The place in the stream, from 1."""
-        return self.place.version
 
     @property
     def position(self) -> int:
@@ -118,8 +115,8 @@ def _answered(  # noqa: PLR0917 - unpickling alone calls it
 ) -> Append:
     """Return what became of an entry in another process: without what was stored."""
     append = Append(stream, topic, key, digest, b"", b"")
-    append.outcome, append.place = outcome, StreamPosition(version, position)
-    append.recorded_at = recorded_at
+    append.outcome, append.version, append.recorded_at = outcome, version, recorded_at
+    append.place = StreamPosition(version, position)
     return append
 
 

@@ -23,7 +23,7 @@ from lifecycle.core.event import Rules
 from lifecycle.core.strict_json import canonical
 from lifecycle.log.append_queue import Batch
 from lifecycle.log.codec import prepare
-from lifecycle.log.contract import ORDERS, Append, DeclaredRules
+from lifecycle.log.contract import ORDERS, DeclaredRules
 from lifecycle.log.header import storable
 
 LOG: Final = logging.getLogger("lifecycle.log")
@@ -73,30 +73,19 @@ class UnrecordedRules:
             LOG.error("rules of %a are not recorded: %s", rules[0], type_name(raised))  # noqa: TRY400 - it is no crash
             self.settle(streams, rules)
         else:
-            yield _RulesBatch(append, lambda: self.settle(streams, rules))
+            yield _RulesBatch([append], on_settled=lambda: self.settle(streams, rules))
 
 
-class _RulesBatch(Batch):
+class _RulesBatch(Batch, eq=False, kw_only=True):
     """A batch that no caller waits for."""
 
-    __slots__ = ("_settled",)
-
-    def __init__(self, append: Append, settled: Callable[[], None]) -> None:
-        super().__init__([append])
-        self._settled = settled
-
-    @property
-    def sleeps(self) -> bool:
-        return False
+    on_settled: Callable[[], None]
 
     def settle(self, error: Exception | None = None) -> None:
         super().settle(error)
         if error is not None:  # the control stream ends damaged: events are stored all the same
             LOG.error("rules are not recorded: %s", error)
-        self._settled()
-
-    def wake(self) -> None:
-        """Do nothing: no caller waits."""
+        self.on_settled()
 
 
 @lru_cache(maxsize=64)

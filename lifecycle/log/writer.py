@@ -16,6 +16,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
+from itertools import count
 from typing import Final
 
 from lifecycle.core.instant import format_instant
@@ -53,23 +54,31 @@ class AppendPlan:
 
     __slots__ = ("_answers", "_tails_of_new", "is_sealed", "links", "new", "tails")
 
-    def __init__(self, group: Sequence[Batch], tails: Tails) -> None:
-        self.tails: dict[str, StreamTail | StoredFormatError] = tails
+    def __init__(self, group: Sequence[Batch], known: StreamTails) -> None:
+        streams = dict.fromkeys([append.stream for batch in group for append in batch.appends])
+        expected = {
+            append.stream: batch.expected_version
+            for batch in group
+            if batch.expected_version is not None
+            for append in batch.appends
+        }
+        self.tails: Tails = known.take(streams, expected)
         self.new: list[Append] = []
         self.links: list[OrderLink] = []
         self.is_sealed: bool = False
         self._tails_of_new: list[StreamTail] = []
         self._answers: list[tuple[Batch, list[Append], StoreError | None]] = []
-        is_any_damaged = StoredFormatError in map(type, tails.values())
+        is_any_damaged = StoredFormatError in map(type, self.tails.values())
         for batch in group:
             is_checked = batch.expected_version is not None or is_any_damaged
             refusal = self._refusal(batch) if is_checked else None
             self._answers.append((batch, batch.appends, refusal))
             for append in batch.appends if refusal is None else ():
-                tail = tails[append.stream]
+                tail = self.tails[append.stream]
                 if isinstance(tail, StoredFormatError):
                     raise tail
                 append.outcome, append.place = tail.place(append.key, append.digest)
+                append.version = append.place.version
                 if append.outcome is not _DUPLICATE:
                     self.new.append(append)
                     self._tails_of_new.append(tail)
@@ -86,7 +95,7 @@ class AppendPlan:
             append.recorded_at = recorded_at
             tail.previous = seal(append, tail.previous, after, printed, cipher)
             if tip is not None:
-                after = link(append.stream, append.version, tail.previous)
+                after = link((append.stream, append.version, tail.previous))
 
     def settle(self, positions: Sequence[int]) -> None:
         """Settle every batch. Call only once all entries are durable."""
@@ -135,8 +144,17 @@ class Writer:
 
     def commit(self, group: Sequence[Batch]) -> None:
         """Settle every batch. Propagates no `Exception`; interrupted, some may stay unsettled."""
+        doubts: list[AppendPlan] = []
         try:
-            self._commit(group)
+            whole = group
+            if (streams := self.rules.streams) and any(
+                append.stream.startswith(streams) for batch in group for append in batch.appends
+            ):
+                whole = [*self.rules.batches_before(group), *group]
+            try:
+                self._write(whole, doubts, exclusive=False)
+            except TryAgainError as again:
+                self._commit_again(whole, doubts, again)
         except Exception as failed:  # noqa: BLE001 - one by one: only the bad batch fails
             if isinstance(failed, StoreError) and not isinstance(failed, UnknownKeyError):
                 LOG.error("not committed: %s", failed)  # noqa: TRY400 - every caller gets the traceback
@@ -148,28 +166,25 @@ class Writer:
                 for batch in group:
                     self.commit([batch])
 
-    def _commit(self, group: Sequence[Batch]) -> None:
-        retries: RetryPolicy | None = None
-        doubts: list[AppendPlan] = []
-        tries = 0
-        if (streams := self.rules.streams) and any(
-            append.stream.startswith(streams) for batch in group for append in batch.appends
-        ):
-            group = [*self.rules.batches_before(group), *group]
-        while True:
+    def _commit_again(
+        self, group: Sequence[Batch], doubts: list[AppendPlan], failed: TryAgainError
+    ) -> None:
+        """Commit under the write lock what was not committed, as often as there is time for."""
+        retries = RetryPolicy(self._recorder.url, self._retry_timeout)
+        for tries in count(1):
+            LOG.info("committing again: %s", failed.found)
+            if tries >= MOST_LOST and not doubts and self._recorder.has_races:
+                named = {append.stream for batch in group for append in batch.appends}
+                if len(named) > 1:
+                    return self._commit_apart(group)
+            retries.wait(failed)
+            for batch in group:  # what was decided may be in doubt: it stays as it is
+                batch.appends = [append.renewed() for append in batch.appends]
             try:
-                return self._write(group, doubts, exclusive=retries is not None)
+                return self._write(group, doubts, exclusive=True)
             except TryAgainError as again:
-                LOG.info("committing again: %s", again.found)
-                tries += 1
-                if tries >= MOST_LOST and not doubts and self._recorder.has_races:
-                    named = {append.stream for batch in group for append in batch.appends}
-                    if len(named) > 1:
-                        return self._commit_apart(group)
-                retries = retries or RetryPolicy(self._recorder.url, self._retry_timeout)
-                retries.wait(again)
-                for batch in group:  # what was decided may be in doubt: it stays as it is
-                    batch.appends = [append.renewed() for append in batch.appends]
+                failed = again
+        return None
 
     def _commit_apart(self, group: Sequence[Batch]) -> None:
         """Commit the entries of each stream by themselves, those about no order last.
@@ -181,7 +196,7 @@ class Writer:
             streams = dict.fromkeys(append.stream for append in batch.appends)
             for stream in sorted(streams, key=lambda name: not name.startswith(ORDERS)):
                 places = [n for n, each in enumerate(batch.appends) if each.stream == stream]
-                part = _Part([batch.appends[n].renewed() for n in places], batch.expected_version)
+                part = Batch([batch.appends[n].renewed() for n in places], batch.expected_version)
                 self.commit([part])
                 if part.error is not None:
                     batch.settle(part.error)
@@ -197,7 +212,7 @@ class Writer:
         The keys of what is encrypted are durable before: what lacks one could not be read. Of an
         order that is known the key was made before; if it is lost, none takes its place.
         """
-        plan = None if exclusive else self._decide(group)
+        plan = None if exclusive else AppendPlan(group, self._tails)
         if plan is not None and not plan.new:
             self._recorder.confirm()
             plan.settle(())
@@ -205,7 +220,7 @@ class Writer:
         check = self.encryption
         is_first = not (check.has_passed or check.passes(group, self.cipher))
         if self.cipher is not None:
-            self.cipher.make(_new_key_ids((plan or self._decide(group)).new))
+            self.cipher.make(_new_key_ids((plan or AppendPlan(group, self._tails)).new))
         recorded_at = self._clock()
         printed = format_instant(recorded_at)
         try:
@@ -217,7 +232,7 @@ class Writer:
                         plan = doubt
                         break
                 else:
-                    plan = plan or self._decide(group)
+                    plan = plan or AppendPlan(group, self._tails)
                     plan.seal(transaction.tip, recorded_at, printed, self.cipher)
                     positions = transaction.insert(plan.new, plan.links)
         except InDoubtError:
@@ -231,35 +246,11 @@ class Writer:
         """Return the positions of a write in doubt; None unless every entry is stored as sealed."""
         positions = []
         for append in doubt.new:
-            version = append.place.version
-            found = self._recorder.read(append.stream, version - 1, version)
+            found = self._recorder.read(append.stream, append.version - 1, append.version)
             if not found or found[0].state != append.state:
                 return None
             positions.append(found[0].position)
         return positions
-
-    def _decide(self, group: Sequence[Batch]) -> AppendPlan:
-        streams = dict.fromkeys([append.stream for batch in group for append in batch.appends])
-        expected = {
-            append.stream: batch.expected_version
-            for batch in group
-            if batch.expected_version is not None
-            for append in batch.appends
-        }
-        return AppendPlan(group, self._tails.take(streams, expected))
-
-
-class _Part(Batch):
-    """A part of a batch, whose caller waits for the whole."""
-
-    __slots__ = ()
-
-    @property
-    def sleeps(self) -> bool:
-        return False
-
-    def wake(self) -> None:
-        """Do nothing: no caller waits for a part."""
 
 
 def _new_key_ids(appends: Iterable[Append]) -> dict[str, None]:

@@ -72,7 +72,8 @@ def test_a_record_names_the_last_one_whoever_wrote_that(log, path, meanwhile: Me
 
 
 def test_one_that_takes_every_end_for_its_own_is_refused_and_looks_again(log, path, monkeypatch):
-    monkeypatch.setattr(LogConnection, "generation", lambda _: 1)
+    begin = LogConnection.begin
+    monkeypatch.setattr(LogConnection, "begin", lambda connection: begin(connection) and 1)
     log.append(event(number=3))
     another_log_appends(log, path)
 

@@ -26,7 +26,7 @@ from lifecycle.log.codec import (
     seal,
     split,
 )
-from lifecycle.log.contract import CONTROL, QUARANTINE, Record, StreamPosition
+from lifecycle.log.contract import CONTROL, QUARANTINE, Record
 from lifecycle.log.header import storable
 
 RECORDED = "2026-07-07T12:00:03.000004Z"
@@ -212,7 +212,7 @@ def sealed(
 ) -> tuple[bytes, str]:
     """Return the stored form of an entry at a place, and the hash of its header."""
     append = prepare(entry)
-    append.place = StreamPosition(version)
+    append.version = version
     header_hash = seal(append, previous, after, RECORDED)
     return append.state, header_hash
 
@@ -220,7 +220,7 @@ def sealed(
 def stored_as(entry: Entry, *, first: bool) -> tuple[bytes, str]:
     if first:
         return sealed(entry)
-    after = link("order:instacart:abc", 2, PREVIOUS)
+    after = link(("order:instacart:abc", 2, PREVIOUS))
     return sealed(entry, 3, PREVIOUS, after)
 
 

@@ -184,7 +184,7 @@ class MemoryRecorder(POPOApplicationRecorder):
         if not self._stored_events:
             return None
         last = self._record(len(self._stored_events) - 1)
-        return link(last.stream, last.version, hash_of(_head(last).header))
+        return link((last.stream, last.version, hash_of(_head(last).header)))
 
 
 def _head(record: Record) -> Head:

@@ -8,12 +8,14 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from threading import get_ident
+from time import monotonic
 from types import TracebackType
 from typing import Any, Final
 from urllib.parse import quote_from_bytes
 
 from eventsourcing.persistence import ConnectionPoolClosedError, ConnectionUnavailableError
 from eventsourcing.sqlite import SQLiteConnection, SQLiteCursor, SQLiteTransaction
+from msgspec import Struct
 
 from lifecycle.errors import StoreUnavailableError
 from lifecycle.log.recorder import Head
@@ -102,28 +104,33 @@ class LogConnection(SQLiteConnection):
         """Yield a cursor within a transaction, rolled back unless `commit`."""
         with ImmediateTransaction(self, commit=commit) as cursor, cursor:
             yield cursor
-        if commit:
-            self.check_committed()
+        if commit and self.files.check_committed():
+            self.forget()
 
-    def begin(self) -> None:
+    def begin(self) -> int:
         """Begin to write: all others are kept out, and the files are those that were opened.
+
+        Returns a number that changes once another connection has committed.
 
         Raises:
             StoreUnavailableError: they are not; nothing was begun.
         """
         if not self._is_durable:
             self._make_durable()
-        self.driver.execute("BEGIN IMMEDIATE")
+        execute = self.tuples.execute
+        execute("BEGIN IMMEDIATE")
         try:
             while self.files.check():
                 # The first page was read already, and only ending forgets it.
-                self.driver.execute("ROLLBACK")
-                self._forget()
-                self.driver.execute("BEGIN IMMEDIATE")
+                execute("ROLLBACK")
+                self.forget()
+                execute("BEGIN IMMEDIATE")
+            generation: int = execute(_GENERATION).fetchone()[0]
         except BaseException:
             if self.driver.in_transaction:
-                self.driver.execute("ROLLBACK")
+                execute("ROLLBACK")
             raise
+        return generation
 
     def check(self) -> bool:
         """Return whether the files were written to since the last look; old pages are forgotten.
@@ -133,24 +140,8 @@ class LogConnection(SQLiteConnection):
         """
         written = self.files.check()
         if written:
-            self._forget()
+            self.forget()
         return written
-
-    def check_committed(self) -> bool:
-        """Return what `check` does, after a commit and before it is acknowledged.
-
-        Raises:
-            StoreUnavailableError: what was committed may be gone.
-        """
-        written = self.files.check_committed()
-        if written:
-            self._forget()
-        return written
-
-    def generation(self) -> int:
-        """Return a number that changes once another connection has committed."""
-        found: int = self.tuples.execute(_GENERATION).fetchone()[0]
-        return found
 
     def new_cursor(self) -> sqlite3.Cursor:
         """Return a cursor that yields tuples; the library's own methods need named rows."""
@@ -175,7 +166,8 @@ class LogConnection(SQLiteConnection):
             found[name] = words[value] if value in range(len(words)) else str(value)
         return found
 
-    def _forget(self) -> None:
+    def forget(self) -> None:
+        """Forget the pages that were read, and the end of the log."""
         self.committed = NOTHING_COMMITTED
         self.driver.execute(_FORGET)
 
@@ -243,6 +235,19 @@ class LogConnectionPool:
         elif not connection.closed:
             self._idle.append(connection)
 
+    def put_failed(self, connection: LogConnection | None, fault: BaseException) -> None:
+        """Take a connection back after an error; what it did not commit is rolled back."""
+        if connection is None:
+            return
+        try:
+            if connection.driver.in_transaction:
+                with suppress(sqlite3.Error):
+                    connection.driver.execute("ROLLBACK")
+            if connection.driver.in_transaction or not is_harmless(fault):
+                self.discard(connection)
+        finally:
+            self.put_connection(connection)
+
     def discard(self, connection: LogConnection) -> None:
         """Close a connection; as the last one, it takes the write-ahead file with it."""
         with suppress(ValueError):
@@ -308,57 +313,36 @@ class LogConnectionPool:
                     raise
 
 
-class Lent:
+class Lent(Struct):
     """A connection of a pool for one block's use; one that failed is not used again.
 
-    With `translated` no error of SQLite leaves the block. With `writing` whoever begins to write
-    in it looks at the files first. A class, as every statement enters one: a generator would take
-    three times as long.
+    With `translated` no error of SQLite leaves the block. A class, as every statement enters
+    one: a generator would take three times as long.
     """
 
-    __slots__ = ("_connection", "_pool", "_translated", "_writing")
-
-    def __init__(
-        self, pool: LogConnectionPool, *, translated: bool = False, writing: bool = False
-    ) -> None:
-        self._pool = pool
-        self._translated = translated
-        self._writing = writing
+    pool: LogConnectionPool
+    translated: bool = False
+    connection: LogConnection | None = None
 
     def __enter__(self) -> LogConnection:
         try:
-            self._connection = connection = self._pool.get_connection()
-        except BaseException as fault:
-            self._told(fault)
-            raise
-        if not self._writing and connection.files.are_due():
-            try:
+            self.connection = connection = self.pool.get_connection()
+            if monotonic() >= connection.files.due_at:
                 connection.check()
-            except BaseException as fault:
-                self.__exit__(type(fault), fault, None)
-                raise
+        except BaseException as fault:
+            self.__exit__(type(fault), fault, None)
+            raise
         return connection
 
     def __exit__(
         self, kind: object, fault: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if fault is None:
-            self._pool.put_connection(self._connection)
-            return
-        connection = self._connection
-        try:
-            if connection.driver.in_transaction:
-                with suppress(sqlite3.Error):
-                    connection.driver.execute("ROLLBACK")
-            if connection.driver.in_transaction or not is_harmless(fault):
-                self._pool.discard(connection)
-        finally:
-            self._pool.put_connection(connection)
-        self._told(fault)
-
-    def _told(self, fault: BaseException) -> None:
-        if self._translated:
-            raise_translated(self._pool.file.url, fault)
+        if fault is None and self.connection is not None:
+            self.pool.put_connection(self.connection)
+        elif fault is not None:
+            self.pool.put_failed(self.connection, fault)
+            if self.translated:
+                raise_translated(self.pool.file.url, fault)
 
 
 def _connected(uri: str, url: str) -> sqlite3.Connection:

@@ -125,7 +125,7 @@ class OpenFiles:
     _writing: int | None = None
     _header: bytes = b""
     _size: int = 0
-    _looked_at: float = 0.0
+    due_at: float = 0.0
     _stamp: Stamp | None = None
     _folder: Folder | None = None
 
@@ -153,16 +153,13 @@ class OpenFiles:
         self.check()
         self._header = self._read_header()
 
-    def check(self, folder: Folder | None = None) -> bool:
+    def check(self) -> bool:
         """Return whether the files were written to, by anybody, since the last look.
-
-        `folder` is how their folder is now, where that is known.
 
         Raises:
             StoreUnavailableError: a name no longer leads to the file that was opened.
         """
-        folder = folder or self._folder_now()
-        stamp, size = self.look(names=folder != self._folder)
+        folder, stamp, size = self.look(self._folder)
         settled = time.time_ns() - folder[0] > SETTLED_NANOSECONDS
         self._folder = folder if settled else None
         cut = size < self._size
@@ -173,14 +170,14 @@ class OpenFiles:
             raise self._cut()
         written = cut or stamp != self._stamp
         self._stamp, self._size = stamp, size
-        self._looked_at = time.monotonic()
+        self.due_at = time.monotonic() + LOOK_SECONDS
         return written
 
-    def look(self, *, names: bool = True) -> tuple[Stamp, int]:
-        """Return when the database was written and its size, and that of its write-ahead file.
+    def look(self, known: Folder | None = None) -> tuple[Folder, Stamp, int]:
+        """Return how the folder and the database are, and the size of the write-ahead file.
 
-        Nothing is remembered: another thread may ask this of a connection in use. With `names`
-        false the folder is as it was, so that all names in it lead where they did.
+        Nothing is remembered: another thread may ask this of a connection in use. While the
+        folder is as it is `known`, all names in it lead where they did.
 
         Raises:
             StoreUnavailableError: as `check`.
@@ -189,10 +186,12 @@ class OpenFiles:
         if file.is_cut:
             raise file.overwritten(_WAL)
         try:
-            found = os.stat(file.named)  # noqa: PTH116 - a Path would take as long as the call
+            held = os.stat(file.folder)  # noqa: PTH116 - a Path would take as long as the call
+            folder = held.st_ctime_ns, held.st_ino, held.st_dev
+            found = os.stat(file.named)  # noqa: PTH116 - as above
             if (found.st_ino, found.st_dev) != file.identity:
                 raise file.changed()
-            if not names and self._writing is not None:
+            if folder == known and self._writing is not None:
                 wal_size = os.fstat(self._writing).st_size
             elif self._wal is not None:
                 wal, shm = os.stat(file.wal), os.stat(file.shm)  # noqa: PTH116 - as above
@@ -203,7 +202,7 @@ class OpenFiles:
                 wal_size = wal.st_size
         except OSError as fault:
             raise file.unseen(fault) from fault
-        return (found.st_mtime_ns, found.st_size), wal_size
+        return folder, (found.st_mtime_ns, found.st_size), wal_size
 
     def check_committed(self) -> bool:
         """Return what `check` does, once a commit was written.
@@ -211,11 +210,12 @@ class OpenFiles:
         Raises:
             StoreUnavailableError: as `check`, or what was committed before is gone.
         """
-        size, header, folder = self._size, self._read_header(), self._folder_now()
+        size, header = self._size, self._read_header()
         # A write-ahead file that was begun anew may be shorter. Where a link is on the way to
         # the file, its own folder does not tell of all changes.
-        still = header == self._header and self._file.is_direct and folder == self._folder
-        written = False if still else self.check(folder)
+        may_be_still = header == self._header and self._file.is_direct and self._folder is not None
+        still = may_be_still and self._folder_now() == self._folder
+        written = False if still else self.check()
         # Still empty is one into which nobody has written yet, nor did this commit.
         unused = not header and not self._header
         cut = self._size < size and header == self._header
@@ -223,10 +223,6 @@ class OpenFiles:
             raise self._cut()
         self._header = header
         return written
-
-    def are_due(self) -> bool:
-        """Tell whether the last look is so long ago that a reader has to look again."""
-        return time.monotonic() - self._looked_at >= LOOK_SECONDS
 
     def may_be_closed(self) -> bool:
         """Tell whether SQLite may tidy up after the last connection.

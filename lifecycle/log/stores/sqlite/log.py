@@ -10,6 +10,7 @@ import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
 from functools import cache
+from hashlib import sha256
 from pathlib import Path
 from stat import S_ISDIR, S_ISREG
 from types import TracebackType
@@ -18,7 +19,7 @@ from typing import Any, Final, Self
 from eventsourcing.sqlite import SQLiteApplicationRecorder
 
 from lifecycle.errors import InvalidArgumentError, StoreMissingError, StoreUnavailableError
-from lifecycle.log.codec import hash_of, link
+from lifecycle.log.codec import link
 from lifecycle.log.contract import Record, Setting
 from lifecycle.log.event_log import Clock, EventLog, now
 from lifecycle.log.link_store import OrderLink
@@ -43,7 +44,7 @@ from lifecycle.log.stores.sqlite.connection import (
     LogConnection,
 )
 from lifecycle.log.stores.sqlite.datastore import LogDatastore
-from lifecycle.log.stores.sqlite.fault import is_undecodable, translated_errors
+from lifecycle.log.stores.sqlite.fault import is_undecodable, raise_translated, translated_errors
 from lifecycle.log.stores.sqlite.schema import COLUMNS, SCHEMA, TABLE, create_statements
 from lifecycle.log.stores.sqlite.statements import (
     ADD_LINK,
@@ -54,6 +55,7 @@ from lifecycle.log.stores.sqlite.statements import (
 from lifecycle.log.stores.sqlite.views import SQLiteViews
 
 _STATEMENT_SIZES: Final = (1, 8, 64, STREAMS_AT_ONCE)
+_EMPTY: Final = Tip(0, None)
 
 
 class SQLiteLog(EventLog):
@@ -113,25 +115,25 @@ class SQLiteLog(EventLog):
 class _Transaction:
     """One commit to the file; see `lifecycle.log.recorder.Transaction`."""
 
-    __slots__ = ("_connection", "_generation", "_lent", "_recorder", "_written", "tip")
+    __slots__ = ("_connection", "_generation", "_recorder", "_written", "tip")
 
     def __init__(self, recorder: SQLiteRecorder) -> None:
         self._recorder = recorder
-        self._lent = Lent(recorder.datastore.pool, translated=True, writing=True)
         self._written: Head | None = None
 
     def __enter__(self) -> Self:
-        self._connection = connection = self._lent.__enter__()
+        recorder, lent = self._recorder, None
         try:
-            connection.begin()
-            self._generation = connection.generation()
-            generation, last = connection.committed
+            self._connection = lent = recorder.datastore.pool.get_connection()
+            self._generation = lent.begin()
+            generation, last = lent.committed
             if generation != self._generation:
-                last = self._recorder.end_of_log(connection)
-            connection.committed = NOTHING_COMMITTED
-            self.tip: Tip = _tip(last)
+                last = recorder.end_of_log(lent)
+            lent.committed = NOTHING_COMMITTED
+            self.tip: Tip = _EMPTY if last is None else _tip(last)
         except BaseException as fault:
-            self._lent.__exit__(type(fault), fault, None)
+            recorder.datastore.pool.put_failed(lent, fault)
+            raise_translated(recorder.url, fault)
             raise
         return self
 
@@ -141,7 +143,7 @@ class _Transaction:
             (position, row.stream, row.version, row.topic, row.state)
             for position, row in zip(positions, rows, strict=True)
         ]
-        done = self._connection.driver.executemany(STATEMENTS.insert, values)
+        done = self._connection.tuples.executemany(STATEMENTS.insert, values)
         if rows and done.rowcount != len(rows):
             raise StoreUnavailableError(
                 self._recorder.url,
@@ -165,32 +167,27 @@ class _Transaction:
         fault: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        try:
-            if fault is None:
-                self._commit()
-        except BaseException as failure:
-            fault = failure
-            raise
-        finally:
-            self._lent.__exit__(type(fault), fault, None)
-
-    def _commit(self) -> None:
-        """Commit, and remember the last record once it is sure that its file is still the log's.
-
-        Raises:
-            StoreUnavailableError: what was written may be gone.
-        """
-        recorder, connection = self._recorder, self._connection
-        connection.driver.execute("COMMIT")
-        before, recorder.last = recorder.last, self._written or recorder.last
-        if self._written is not None:
-            connection.committed = (self._generation, self._written)
-        try:
-            if connection.check_committed():
-                recorder.end_of_log(connection)
-        except BaseException:
-            recorder.last, connection.committed = before, NOTHING_COMMITTED
-            raise
+        """Commit, and remember the last record once it is sure that its file is still the log's."""
+        recorder, connection, before = self._recorder, self._connection, self._recorder.last
+        pool = recorder.datastore.pool
+        if fault is None:
+            try:
+                connection.tuples.execute("COMMIT")
+                if self._written is not None:
+                    recorder.last = self._written
+                    connection.committed = (self._generation, self._written)
+                if connection.files.check_committed():
+                    connection.forget()
+                    recorder.end_of_log(connection)
+            except BaseException as failure:
+                recorder.last, connection.committed = before, NOTHING_COMMITTED
+                pool.put_failed(connection, failure)
+                raise_translated(recorder.url, failure)
+                raise
+            pool.put_connection(connection)
+        else:
+            pool.put_failed(connection, fault)
+            raise_translated(recorder.url, fault)
 
 
 class SQLiteRecorder(TableRecorder, SQLiteApplicationRecorder):
@@ -389,10 +386,10 @@ def _head_of(stream: str, version: int, _: str, position: int, state: bytes) -> 
     return Head(stream, version, position, state.partition(b"\n")[0])
 
 
-def _tip(last: Head | None) -> Tip:
-    if last is None:
-        return Tip(0, None)
-    return Tip(max(last.position, 0), link(str(last.stream), last.version, hash_of(last.header)))
+def _tip(last: Head) -> Tip:
+    """Return the end of a log whose last record this is."""
+    linked = (str(last.stream), last.version, sha256(last.header).hexdigest())
+    return Tip(max(last.position, 0), link(linked))
 
 
 def _holds(head: Head | None, last: Head) -> bool:
