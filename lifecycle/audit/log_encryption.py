@@ -23,8 +23,9 @@ from lifecycle.audit.verify import verify
 from lifecycle.core.event import Encrypted
 from lifecycle.errors import KeyStoreError, OtherRecordsError, StoreUnavailableError
 from lifecycle.log.cipher import Cipher
-from lifecycle.log.codec import for_encryption, hash_of, link, parse_header, seal, split
-from lifecycle.log.contract import Append, Log, Record, StreamPosition
+from lifecycle.log.codec import hash_of, link, parse_header, seal, split
+from lifecycle.log.contract import Append, Log, Record
+from lifecycle.log.encrypted_body import for_encryption
 from lifecycle.log.header import EncryptionHeader, sections
 
 _PLACED: Final = b',"recorded_at":"'

@@ -34,7 +34,7 @@ from lifecycle.errors import InvalidArgumentError, StoredFormatError
 from lifecycle.log.cipher import Cipher
 from lifecycle.log.contract import CONTROL, ORDERS, QUARANTINE, Append, Record
 from lifecycle.log.control_record import ControlEntry, entry_in, fields_of
-from lifecycle.log.encrypted_body import decrypted, encrypted
+from lifecycle.log.encrypted_body import decrypted, encrypted, for_encryption
 from lifecycle.log.header import (
     FORMAT,
     ControlFields,
@@ -55,7 +55,7 @@ from lifecycle.log.header import (
     why_misplaced,
 )
 from lifecycle.log.item_record import erased_item, item_fields, item_of, utc
-from lifecycle.log.key_store import key_id_of, new_key_id
+from lifecycle.log.key_store import key_id_of
 from lifecycle.log.link_store import links_of
 
 MAX_STORED_BYTES: Final = 900_000_000
@@ -112,22 +112,6 @@ def prepare_for_encryption(entry: Entry) -> Append:
     if isinstance(entry, Unreadable) and entry.arrival and entry.arrival.order_id is not None:
         order = stream_of(entry.provider, entry.arrival.order_id)
         append.order_key_id = key_id_of(storable(order))
-    return append
-
-
-def for_encryption(append: Append) -> Append:
-    """Choose the key with which `seal` encrypts the body of an entry, and return the entry.
-
-    Control records stay plain. The header of an encrypted record leaves out the hash of the
-    context: short texts can be guessed from it.
-    """
-    if append.stream == CONTROL:
-        return append
-    append.key_id = new_key_id() if append.stream == QUARANTINE else key_id_of(append.stream)
-    if append.context is not None:
-        fields = json.decode(append.opening + b"}")
-        fields.pop("context_sha256", None)
-        append.opening = _encode(fields)[:-1]
     return append
 
 

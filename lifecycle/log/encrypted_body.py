@@ -12,10 +12,13 @@ from __future__ import annotations
 from hashlib import sha256
 from typing import NamedTuple
 
+from msgspec import json
+
 from lifecycle.errors import StoredFormatError, UnknownKeyError
 from lifecycle.log.cipher import CannotDecryptError, Cipher
-from lifecycle.log.contract import Append, Record
+from lifecycle.log.contract import CONTROL, QUARANTINE, Append, Record
 from lifecycle.log.header import EventHeader, ItemHeader, sections
+from lifecycle.log.key_store import key_id_of, new_key_id
 
 
 class Stored(NamedTuple):
@@ -30,6 +33,22 @@ class Plain(NamedTuple):
 
     body: bytes
     context: bytes | None
+
+
+def for_encryption(append: Append) -> Append:
+    """Choose the key with which `seal` encrypts the body of an entry, and return the entry.
+
+    Control records stay plain. The header of an encrypted record leaves out the hash of the
+    context: short texts can be guessed from it.
+    """
+    if append.stream == CONTROL:
+        return append
+    append.key_id = new_key_id() if append.stream == QUARANTINE else key_id_of(append.stream)
+    if append.context is not None:
+        fields = json.decode(append.opening + b"}")
+        fields.pop("context_sha256", None)
+        append.opening = json.encode(fields)[:-1]
+    return append
 
 
 def encrypted(append: Append, cipher: Cipher) -> Stored:

@@ -109,6 +109,7 @@ NO_VALUES = {
     "AsyncReceipt": "tried in an event loop, by tests/scenario/test_event_loop.py",
     "Receipt": "tried below",
     "Access": "a function",
+    "Batch": "its caller waits for it",
     "Bodies": "functions",
     "ExchangeReader": "functions",
     "PlainProvider": "a function",
@@ -118,6 +119,7 @@ NO_VALUES = {
     "SimulatedProvider": "functions",
     "Callback": "it holds a place among those in progress",
     "FunctionFold": "a fold",
+    "Lent": "it holds a connection",
     "OpenFiles": "it holds an open file",
     "Folded": "a folding, as its view is put together from it",
     "OrderCreation": "it holds orders",
@@ -135,6 +137,7 @@ NO_VALUES = {
     "Scope": "a function",
     "Source": "replaying in processes sends it, and is tested",
     "Taken": "it holds a function",
+    "ThreadBatch": "its caller waits for it",
     "Token": "a secret",
     "SampleDelivery": "a function",
 }
