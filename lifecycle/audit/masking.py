@@ -8,7 +8,7 @@ from typing import Any, Final
 from lifecycle.core.strict_json import parse
 from lifecycle.errors import JsonError
 from lifecycle.log.cipher import Cipher
-from lifecycle.log.codec import event_parts
+from lifecycle.log.codec import decode_event
 from lifecycle.log.contract import Record
 
 MASK: Final = "***"
@@ -19,11 +19,11 @@ def masked(record: Record, cipher: Cipher | None = None) -> Any:
 
     Values that are in the header too stay readable: whoever has headers knows them.
     """
-    _, _, body, _ = event_parts(record, cipher)
+    body = decode_event(record, cipher).body
     said = json.loads(record.state.partition(b"\n")[0])
     shown = {value for value in said.values() if isinstance(value, str)}
     try:
-        return _masked(parse(body or b""), shown)
+        return _masked(parse(body), shown)
     except JsonError:
         return None
 

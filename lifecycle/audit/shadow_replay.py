@@ -79,7 +79,7 @@ class ShadowReplay:
         self.orders += 1
         today = self._providers[provider].definition
         try:
-            events = [self._reader.event(record) for record in records]
+            events = self._reader.events(records)
             fields = tuple(_changes(today, self.rules[provider], events))
         except Exception as trouble:  # noqa: BLE001 - one order's trouble is no other's
             why_unfoldable(trouble)

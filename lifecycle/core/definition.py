@@ -223,8 +223,9 @@ class Definition:
         )
 
     @cached_property
-    def _ranks_named(self) -> dict[str | None, int]:
-        return {trigger: self.ranks[state] for trigger, state in self.names.items()}
+    def ranks_named(self) -> Mapping[str | None, int]:
+        """Trigger → the rank of the state that it names."""
+        return MappingProxyType({name: self.ranks[state] for name, state in self.names.items()})
 
     @cached_property
     def birth_rank(self) -> int:
@@ -285,7 +286,7 @@ class Definition:
 
     def rank(self, trigger: str | None) -> int:
         """Return the rank of the state that `trigger` names, `NO_RANK` if it names none."""
-        return self._ranks_named.get(trigger, NO_RANK)
+        return self.ranks_named.get(trigger, NO_RANK)
 
     def state(self, trigger: str | None) -> str | None:
         """Return the state that `trigger` names, None if it names none."""
@@ -323,10 +324,7 @@ def _problems_of_written(written: Written) -> list[str]:
 
 def _machine(states: Sequence[str], moves: Sequence[Mapping[str, Any]]) -> Machine:
     return Machine(
-        states=states,
-        transitions=list(moves),
-        initial=states[0],
-        auto_transitions=False,
+        states=states, transitions=list(moves), initial=states[0], auto_transitions=False
     )
 
 

@@ -9,7 +9,7 @@ bytes it came as. Both are plain values: nothing here reads a clock, a file or a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any, Final, Literal, Self
@@ -213,15 +213,23 @@ class Event(Value, frozen=True, gc=False):
     @property
     def recording(self) -> Recording | None:
         """How it came to be recorded; None where that was as it came, or is not known."""
-        if self.replayed or self.redriven_from is not None:
-            return "replayed"
-        recorded_at = self.recorded_at
-        if recorded_at is not None and recorded_at - self.received_at > LONGEST_DELAY:
-            return "delayed"
-        return None
+        return recordings_of((self,))[0]
 
     def __repr__(self) -> str:
         return f"<Event {self.kind} {shown_word(self.name)} {self.sha256[:12]}>"
+
+
+def recordings_of(events: Iterable[Event]) -> list[Recording | None]:
+    """Return the `recording` of each event."""
+    return [
+        "replayed"
+        if event.replayed or event.redriven_from is not None
+        else "delayed"
+        if (recorded_at := event.recorded_at) is not None
+        and recorded_at - event.received_at > LONGEST_DELAY
+        else None
+        for event in events
+    ]
 
 
 class Content(Value, frozen=True, gc=False):

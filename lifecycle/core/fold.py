@@ -12,17 +12,20 @@ any more. Both give what `fold` gives.
 from __future__ import annotations
 
 from bisect import bisect, bisect_left
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Final, Generic, TypeVar
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from operator import itemgetter
+from types import MappingProxyType
+from typing import Any, Final, TypeVar
 
 from lifecycle.core.argument import check_type
 from lifecycle.core.change import Change
 from lifecycle.core.definition import Definition
 from lifecycle.core.event import Event, stream_of
-from lifecycle.core.summary import ODD, Entered, Folded, Judged, summarize, why
+from lifecycle.core.summary import Entered, Folded, Judged, summarize, why
 from lifecycle.core.verdict import (
+    UNTAKEN,
     SortKey,
-    Stage,
     Taken,
     first_stage,
     sort_key,
@@ -62,36 +65,10 @@ def _refuse_strangers(events: object) -> None:
 
 T = TypeVar("T")
 
+Placed = list[tuple[SortKey, T]]
+"""What events come to, each item with the place of its event, in canonical order."""
 
-class Placed(Generic[T]):
-    """What events come to, each item with the place of its event, in canonical order."""
-
-    __slots__ = ("items", "places")
-
-    def __init__(self) -> None:
-        self.items: list[T] = []
-        self.places: list[SortKey] = []
-
-    def replace(self, first: SortKey, last: SortKey, by: list[tuple[SortKey, T]]) -> list[T]:
-        """Put items in the stead of those placed from `first` to `last`, which are returned."""
-        places, items = self.places, self.items
-        start, end = bisect_left(places, first), bisect(places, last)
-        replaced = items[start:end]
-        if by or replaced:
-            places[start:end] = [where for where, _ in by]
-            items[start:end] = [item for _, item in by]
-        return replaced
-
-    def copy(self) -> Placed[T]:
-        """Return the same, to go on without the other."""
-        twin: Placed[T] = Placed()
-        twin.items, twin.places = self.items.copy(), self.places.copy()
-        return twin
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Placed) and self.items == other.items
-
-    __hash__: None = None  # type: ignore[assignment]
+_place_of: Final = itemgetter(0)
 
 
 class Folding:
@@ -105,17 +82,16 @@ class Folding:
             check_type("definition", definition, Definition)
         self.definition = definition
         self._start = first_stage(definition)
-        self._known: set[tuple[str, str]] = set()
+        self._order: tuple[str, str] | None = None
         self._counted: dict[str, Event] = {}
-        self._evidence: list[Event] = []
+        self._evidence: dict[tuple[str, str], Event] = {}
         self._places: list[SortKey] = []
         self._events: list[Event] = []
         self._steps: list[Taken] = []
-        self._order: tuple[str, str] | None = None
+        self._path: Placed[Entered] = []
+        self._milestones: Placed[Entered] = []
+        self._odd: Placed[Judged] = []
         self._view: OrderView | None = None
-        self._path: Placed[Entered] = Placed()
-        self._milestones: Placed[Entered] = Placed()
-        self._odd: Placed[Judged] = Placed()
 
     @classmethod
     def of(cls, definition: Definition, events: Iterable[Event]) -> Folding:
@@ -127,12 +103,12 @@ class Folding:
     @property
     def path(self) -> tuple[Entered, ...]:
         """The states that events entered, in canonical order."""
-        return tuple(self._path.items)
+        return tuple([entered for _, entered in self._path])
 
     @property
     def events(self) -> tuple[Event, ...]:
         """Every event added, in canonical order, then the divergent evidence."""
-        return (*self._events, *self._evidence)
+        return (*self._events, *self._evidence.values())
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Folding.of, (self.definition, self.events)
@@ -145,7 +121,7 @@ class Folding:
         """
         if not isinstance(event, Event):
             check_type("event", event, Event)
-        if not self._count(event) or self._counted[event.key] is not event:
+        if not self._count(event):
             return None
         if len(self._counted) == len(self._events):
             before = self.path
@@ -161,7 +137,14 @@ class Folding:
         """
         try:
             events = list(events)
-            self._count_all(events)
+            counted = {event.key: event for event in events}
+            orders = {(event.provider, event.order_id) for event in events}
+            if not self._counted and len(counted) == len(events) and len(orders) == 1:
+                self._counted = counted  # as most orders are read: nothing is to be decided
+                (self._order,) = orders
+            else:
+                for event in events:
+                    self._count(event)
         except (AttributeError, TypeError):
             _refuse_strangers(events)
             raise
@@ -176,14 +159,14 @@ class Folding:
         if self._view is None:
             self._view = summarize(
                 Folded(
-                    definition=self.definition,
-                    events=self._events,
-                    evidence=self._evidence,
-                    stage=self._stage_before(len(self._steps)),
-                    path=self._path.items,
-                    milestones=self._milestones.items,
-                    odd=self._odd.items,
-                    details=self._details(),
+                    self.definition,
+                    self._events,
+                    self._evidence.values(),
+                    self._steps[-1].after if self._steps else self._start,
+                    self._path,
+                    self._milestones,
+                    self._odd,
+                    self._details(),
                 )
             )
         return self._view
@@ -196,46 +179,32 @@ class Folding:
         """
         self.view()
         judged = self._judged()
-        evidence = sorted(self._evidence, key=lambda event: sort_key(self.definition, event))
+        evidence = sorted(self._evidence.values(), key=partial(sort_key, self.definition))
         return (
             *map(self._entry, judged),
             *(self._entry(Judged(event, 0, Verdict.DIVERGENT, None, None)) for event in evidence),
         )
 
-    def _count_all(self, events: list[Event]) -> None:
-        """Take events in; most orders are read with nothing to decide: at once, then."""
-        counted = {event.key: event for event in events}
-        orders = {(event.provider, event.order_id) for event in events}
-        if not self._known and len(counted) == len(events) and len(orders) == 1:
-            self._counted = counted
-            self._known = {(event.key, event.digest) for event in events}
-            (self._order,) = orders
-        else:
-            for event in events:
-                self._count(event)
-
     def _count(self, event: Event) -> bool:
-        """Take an event in; tell whether its content is new."""
-        key = event.key
-        identity = (key, event.digest)
-        if identity in self._known:
-            return False
+        """Take an event in; tell whether it counts from now on: a repeat and evidence do not."""
         order = (event.provider, event.order_id)
         if order != self._order:
             if self._order is not None:
                 raise MixedOrdersError((stream_of(*self._order), event.stream))
             self._order = order
-        self._known.add(identity)
-        self._view = None
+        key, digest = event.key, event.digest
         rival = self._counted.get(key)
         if rival is None:
             self._counted[key] = event
+        elif rival.digest == digest or (key, digest) in self._evidence:
+            return False
         elif (supersedes_by_number if self.definition.numbered else supersedes)(event, rival):
             self._counted[key] = event
-            self._evidence.append(rival)
+            self._evidence[key, rival.digest] = rival
         else:
-            self._evidence.append(event)
-        return True
+            self._evidence[key, digest] = event
+        self._view = None
+        return self._counted[key] is event
 
     def _sort(self) -> None:
         """Bring the counted events into canonical order and fold them from the start."""
@@ -244,87 +213,71 @@ class Folding:
         placed.sort()
         self._places = [where for where, _ in placed]
         self._events = [event for _, event in placed]
-        if self._steps:
-            self._path, self._milestones, self._odd = Placed(), Placed(), Placed()
-        self._steps = []
-        stage = self._start
-        for where, event in placed:
-            taken = self._step(stage, event, where[0])
-            self._steps.append(taken)
-            stage = taken.after
-        self._collect(0, len(placed))
+        self._steps = [UNTAKEN] * len(placed)
+        self._path, self._milestones, self._odd = [], [], []
+        if placed:
+            self._fold_from(0)
 
     def _insert(self, event: Event, where: SortKey) -> Change | None:
         """Fold an event in at its place, and on to where nothing changes any more."""
-        events, places, steps = self._events, self._places, self._steps
-        at = start = bisect(places, where)
-        led_to = stage = self._stage_before(at)
-        places.insert(at, where)
-        events.insert(at, event)
-        steps.insert(at, self._step(stage, event, where[0]))
-        while (stage := steps[at].after) is not led_to and at + 1 < len(steps):
-            at += 1
-            led_to = steps[at].after
-            steps[at] = self._step(stage, events[at], places[at][0])
-        return self._collect(start, at + 1, event.key)
+        at = bisect(self._places, where)
+        self._places.insert(at, where)
+        self._events.insert(at, event)
+        # Until its step is taken, it leads to where the event before it does.
+        self._steps.insert(at, self._steps[at - 1] if at else UNTAKEN._replace(after=self._start))
+        return self._fold_from(at, event.key)
 
-    def _step(self, before: Stage, event: Event, lane: int) -> Taken:
-        at = event.sequence if self.definition.numbered else event.occurred_at
-        return before.steps[event.trigger, event.kind, at is not None, lane]
-
-    def _stage_before(self, at: int) -> Stage:
-        return self._steps[at - 1].after if at else self._start
-
-    def _collect(self, start: int, end: int, cause: str = "") -> Change | None:
-        """Collect anew what the steps from `start` to before `end` come to.
+    def _fold_from(self, start: int, cause: str = "") -> Change | None:
+        """Take the steps from `start` on, to where one leads to the same stage as before.
 
         Returns what that changed in the path, with `cause` as its cause.
         """
-        if start == end:
-            return None
-        path: list[tuple[SortKey, Entered]] = []
-        milestones: list[tuple[SortKey, Entered]] = []
-        odd: list[tuple[SortKey, Judged]] = []
-        stage = self._stage_before(start)
-        for where, event, taken in zip(
-            self._places[start:end], self._events[start:end], self._steps[start:end], strict=True
-        ):
+        places, events, steps = self._places, self._events, self._steps
+        numbered, at = self.definition.numbered, start
+        stage = steps[start - 1].after if start else self._start
+        path: Placed[Entered] = []
+        milestones: Placed[Entered] = []
+        odd: Placed[Judged] = []
+        for at in range(start, len(events)):
+            where, event = places[at], events[at]
+            is_timed = (event.sequence if numbered else event.occurred_at) is not None
+            taken = stage.steps[event.trigger, event.kind, is_timed, where[0]]
             before, stage = stage, taken.after
             if stage is not before:
                 path.append((where, Entered(str(stage.status), event.occurred_at, event.key)))
             elif taken.beside is not None:
                 milestones.append((where, Entered(taken.beside, event.occurred_at, event.key)))
-            if taken.verdict in ODD or event.problems:
+            if taken.is_odd or event.problems:
                 judged = Judged(event, where[0], taken.verdict, before.status, stage.status)
                 odd.append((where, judged))
-        first, last = self._places[start], self._places[end - 1]
-        if milestones or self._milestones.items:
-            self._milestones.replace(first, last, milestones)
-        if odd or self._odd.items:
-            self._odd.replace(first, last, odd)
+            led_to, steps[at] = steps[at].after, taken
+            if stage is led_to:
+                break
+        first, last = places[start], places[at]
+        if milestones or self._milestones:
+            replace(self._milestones, first, last, milestones)
+        if odd or self._odd:
+            replace(self._odd, first, last, odd)
         return self._path_replaced(first, last, path, cause)
 
     def _path_replaced(
-        self, first: SortKey, last: SortKey, by: list[tuple[SortKey, Entered]], cause: str
+        self, first: SortKey, last: SortKey, by: Placed[Entered], cause: str
     ) -> Change | None:
         """Replace what the events from `first` to `last` entered, and return what changed."""
-        path = self._path.items
-        before = path[-1].status if path else None
-        replaced = self._path.replace(first, last, by)
-        entered = [item for _, item in by]
+        path = self._path
+        before = path[-1][1].status if path else None
+        replaced = [entered for _, entered in replace(path, first, last, by)]
+        entered = [each for _, each in by]
         if entered == replaced or not path:
             return None
-        continues = path[-1] is entered[-1] if entered else False
+        continues = path[-1] is by[-1] if by else False
         corrected = not continues or entered[: len(replaced)] != replaced
-        return Change(before, path[-1].status, cause, corrected)
+        return Change(before, path[-1][1].status, cause, corrected)
 
     def _details(self) -> dict[str, Any]:
-        """Return what all events say of the order, merged in canonical order."""
-        merged: dict[str, Any] = {}
-        for event, taken in zip(self._events, self._steps, strict=True):
-            if taken.overwrites is not None:
-                merge(merged, event.details, overwrite=taken.overwrites)
-        return merged
+        """Return what all events say of the order."""
+        steps, events = self._steps, self._events
+        return merged([(t.overwrites, e.details) for t, e in zip(steps, events, strict=True)])
 
     def _judged(self) -> Iterator[Judged]:
         """Yield each event with its verdict."""
@@ -352,14 +305,43 @@ class Folding:
         )
 
 
+def replace(placed: Placed[T], first: SortKey, last: SortKey, by: Placed[T]) -> Placed[T]:
+    """Put items in the stead of those placed from `first` to `last`, which are returned."""
+    start = bisect_left(placed, first, key=_place_of)
+    end = bisect(placed, last, key=_place_of)
+    replaced = placed[start:end]
+    placed[start:end] = by
+    return replaced
+
+
 # Nearly all values are these, and asking them whether they are a `Mapping` is slow.
 _LEAVES: Final = frozenset({str, bool, int, float})
+_OBJECTS: Final = (dict, Mapping)
 
 
-def merge(known: dict[str, Any], told: Mapping[str, Any], *, overwrite: bool) -> None:
-    """Merge `told`, which holds only leaves that say something, into what is known."""
-    for name, value in told.items():
+def merged(told: Iterable[tuple[bool | None, Mapping[str, Any]]]) -> dict[str, Any]:
+    """Return what events in canonical order say, each after how it counts: see `overwrites`.
+
+    Each says only leaves that say something.
+    """
+    overwriting: list[Mapping[str, Any]] = []
+    filling: list[Mapping[str, Any]] = []
+    for overwrites, details in told:
+        if overwrites:
+            overwriting.append(details)
+        elif overwrites is not None:
+            filling.append(details)
+    return _overlaid([*reversed(filling), *overwriting])
+
+
+def _overlaid(told: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return what is told, leaf by leaf; of what is told several times the last counts."""
+    known: dict[str, Any] = {}
+    for each in told:
+        # What a read-only view shows is copied at once, but else taken item by item.
+        known.update(each.copy() if type(each) is MappingProxyType else each)
+    for name, value in known.items():
         if type(value) not in _LEAVES and isinstance(value, Mapping):
-            merge(known.setdefault(name, {}), value, overwrite=overwrite)
-        elif overwrite or name not in known:
-            known[name] = value
+            parts = [each.get(name) for each in told]
+            known[name] = _overlaid([part for part in parts if isinstance(part, _OBJECTS)])
+    return known

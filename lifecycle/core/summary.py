@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 
 from msgspec import structs
+from pydantic import TypeAdapter
 
 from lifecycle.core.awaiting import awaiting, missing
 from lifecycle.core.definition import Definition
 from lifecycle.core.erasure import as_erased
-from lifecycle.core.event import FAILED, REJECTED, Event
+from lifecycle.core.event import FAILED, REJECTED, Event, recordings_of
 from lifecycle.core.reason import reason, shown_key
-from lifecycle.core.verdict import Stage
-from lifecycle.core.view import Anomaly, AnomalyCode, OrderError, OrderView, Verdict
+from lifecycle.core.verdict import ODD, SortKey, Stage
+from lifecycle.core.view import Anomaly, OrderError, OrderView, Verdict
 from lifecycle.errors import MixedOrdersError
 
 
@@ -37,6 +38,12 @@ class Judged(NamedTuple):
     after: str | None
 
 
+T = TypeVar("T")
+
+Placed = Sequence[tuple[SortKey, T]]
+"""What events come to, each item with the place of its event, in canonical order."""
+
+
 class Folded(NamedTuple):
     """The events of one order in canonical order, and what they came to.
 
@@ -46,12 +53,17 @@ class Folded(NamedTuple):
 
     definition: Definition
     events: Sequence[Event]
-    evidence: Sequence[Event]
+    evidence: Collection[Event]
     stage: Stage
-    path: Sequence[Entered]
-    milestones: Sequence[Entered]
-    odd: Sequence[Judged]
+    path: Placed[Entered]
+    milestones: Placed[Entered]
+    odd: Placed[Judged]
     details: Mapping[str, Any]
+
+
+_validated: Final[Callable[[Mapping[str, Any]], OrderView]] = TypeAdapter(
+    OrderView
+).validator.validate_python
 
 
 def summarize(folded: Folded) -> OrderView:
@@ -69,7 +81,7 @@ def summarize(folded: Folded) -> OrderView:
     status = stage.status or definition.initial
     attempt = max([event.attempt or 0 for event in events])
     # Nested values are made with it: most of what making them one by one costs is the calls.
-    return OrderView.model_validate(
+    return _validated(
         {
             "order_id": events[0].order_id,
             "provider": events[0].provider,
@@ -79,10 +91,10 @@ def summarize(folded: Folded) -> OrderView:
             "details": definition.details.model_validate(folded.details),
             "errors": _errors(folded) if stage.highest < definition.birth_rank else (),
             "awaiting": awaiting(definition, status, attempt, events),
-            "path": [{"status": s, "at": at, "event": key} for s, at, key in folded.path],
+            "path": [{"status": s, "at": at, "event": key} for _, (s, at, key) in folded.path],
             "missing": missing(definition, stage.highest, events),
             "milestones": [
-                {"name": name, "at": at, "event": key} for name, at, key in folded.milestones
+                {"name": name, "at": at, "event": key} for _, (name, at, key) in folded.milestones
             ],
             "anomalies": _anomalies(folded) if folded.odd or folded.evidence else (),
             "events": len(events) + len(folded.evidence),
@@ -115,7 +127,7 @@ def _errors(folded: Folded) -> tuple[OrderError, ...]:
 
 def _anomalies(folded: Folded) -> tuple[Anomaly, ...]:
     found: dict[tuple[str, str], str] = {}
-    for judged in folded.odd:
+    for _, judged in folded.odd:
         event, code = judged.event, ODD.get(judged.verdict)
         if code is not None:
             found[code, event.key] = why(folded.definition, judged)
@@ -134,47 +146,31 @@ def _arrivals(folded: Folded) -> dict[str, Any]:
     """Return what `Arrivals` shows."""
     events = [*folded.events, *folded.evidence] if folded.evidence else folded.events
     received = [event.received_at for event in events]
-    first = min(received)
-    recordings = [event.recording for event in events]
+    recordings = recordings_of(events)
+    late, earliest_behind = 0, math.inf
+    for event in reversed(folded.events):
+        version = event.version
+        if version is not None and version > earliest_behind:
+            late += 1
+        elif version is not None:
+            earliest_behind = version
     return {
-        "first_received_at": first,
+        "first_received_at": min(received),
         "last_received_at": max(received),
         "version": max([event.version or 0 for event in events]),
-        "late": _late(folded.events),
-        "waiting_since": _waiting_since(folded, first),
+        "late": late,
+        "waiting_since": _waiting_since(folded) or min(received),
         "delayed": recordings.count("delayed"),
         "replayed": recordings.count("replayed"),
     }
 
 
-def _late(events: Sequence[Event]) -> int:
-    """Return how many events were recorded after one that they precede."""
-    late, earliest_behind = 0, math.inf
-    for event in reversed(events):
-        version = event.version
-        if version is None:
-            continue
-        if version > earliest_behind:
-            late += 1
-        else:
-            earliest_behind = version
-    return late
-
-
-def _waiting_since(folded: Folded, first_received_at: datetime) -> datetime:
+def _waiting_since(folded: Folded) -> datetime | None:
+    """Return since when an order stands where it does; None if no event placed it."""
     if not folded.path:
-        return first_received_at
-    last = folded.path[-1]
-    if last.at is not None:
-        return last.at
-    return next(event.received_at for event in folded.events if event.key == last.event)
-
-
-ODD: Final[Mapping[Verdict, AnomalyCode]] = {
-    Verdict.REFUSED: "refused",
-    Verdict.UNRECOGNIZED: "unrecognized",
-}
-"""Verdicts that are anomalies."""
+        return None
+    _, last = folded.path[-1]
+    return last.at or next(e.received_at for e in folded.events if e.key == last.event)
 
 
 def _detail(definition: Definition, problem: str) -> str:

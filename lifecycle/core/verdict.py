@@ -12,13 +12,14 @@ machines' clocks. There are three lanes, folded one after the other:
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
-from lifecycle.core.definition import Definition
+from lifecycle.core.definition import NO_RANK, Definition
 from lifecycle.core.event import ACCEPTED, FAILED, REJECTED, Event, Kind
-from lifecycle.core.view import Verdict
+from lifecycle.core.view import AnomalyCode, Verdict
 
 CREATION: Final = 1
 TIMED: Final = 2
@@ -35,7 +36,7 @@ SortKey = tuple[Any, ...]
 
 def sort_key(definition: Definition, event: Event) -> SortKey:
     """Return the place of an event: total, and distinct for distinct events of an order."""
-    rank, kind = definition.rank(event.trigger), event.kind
+    rank, kind = definition.ranks_named.get(event.trigger, NO_RANK), event.kind
     # Where the provider numbers the states of an order, the number is what the time is elsewhere.
     at = event.sequence if definition.numbered else event.occurred_at
     if event.operation is not None and kind == "request":
@@ -135,6 +136,13 @@ MOVES: Final = frozenset({Verdict.APPLIED, Verdict.SKIPPED_AHEAD, Verdict.REVERT
 """Verdicts that change the order's state."""
 
 
+ODD: Final[Mapping[Verdict, AnomalyCode]] = {
+    Verdict.REFUSED: "refused",
+    Verdict.UNRECOGNIZED: "unrecognized",
+}
+"""Verdicts that are anomalies."""
+
+
 def overwrites(verdict: Verdict, lane: int) -> bool | None:
     """Tell how an event's details count: True overwrite, False fill gaps, None not at all."""
     if verdict in (Verdict.REFUSED, Verdict.DIVERGENT):
@@ -146,17 +154,22 @@ def overwrites(verdict: Verdict, lane: int) -> bool | None:
     return lane != SNAPSHOTS
 
 
+Step = tuple[str | None, Kind, bool, int]
+"""What a step is looked up by: a `Meaning`, or a plain tuple of the same."""
+
+
 class Taken(NamedTuple):
     """One step: the verdict, where the order stands after it, and what else it does.
 
     `overwrites` tells how the event's details count, `beside` is the side state that it
-    notes, None if it notes none.
+    notes, None if it notes none; `is_odd` tells whether it is an anomaly.
     """
 
     verdict: Verdict
     after: Stage
     overwrites: bool | None
     beside: str | None
+    is_odd: bool = False
 
 
 class Stage:
@@ -173,15 +186,19 @@ class Stage:
     rank: int
     highest: int
 
-    def __init__(self, progress: Progress, steps: _Steps) -> None:
+    def __init__(self, progress: Progress, steps: dict[Step, Taken]) -> None:
         self.status, self.rank, self.highest = progress
-        self.steps: _Steps = steps
+        self.steps: dict[Step, Taken] = steps
 
     def __repr__(self) -> str:
         return f"<Stage {self.status} of highest rank {self.highest}>"
 
 
-class _Steps(dict[tuple[str | None, Kind, bool, int], Taken]):
+UNTAKEN: Final = Taken(Verdict.NOTED, Stage(Progress(), {}), None, None)
+"""Stands where no step was taken yet; no order reaches its stage."""
+
+
+class _Steps(dict[Step, Taken]):
     """The steps from one progress, by `Meaning`."""
 
     __slots__ = ("_definition", "_progress", "_stages")
@@ -193,7 +210,7 @@ class _Steps(dict[tuple[str | None, Kind, bool, int], Taken]):
         self._progress = progress
         self._stages = stages
 
-    def __missing__(self, key: tuple[str | None, Kind, bool, int]) -> Taken:
+    def __missing__(self, key: Step) -> Taken:
         definition, meaning = self._definition, Meaning(*key)
         verdict = _judged(definition, self._progress, meaning)
         progress = _entered(definition, self._progress, meaning) if verdict in MOVES else None
@@ -202,6 +219,7 @@ class _Steps(dict[tuple[str | None, Kind, bool, int], Taken]):
             _stage(definition, progress or self._progress, self._stages),
             overwrites(verdict, meaning.lane),
             definition.side_state(meaning.trigger) if verdict is Verdict.NOTED else None,
+            verdict in ODD,
         )
         if verdict is not Verdict.UNRECOGNIZED:
             self[key] = taken

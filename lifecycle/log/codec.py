@@ -10,7 +10,7 @@ may be encrypted. Field by field: docs/contributors/stored-format.md.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC
 from hashlib import sha256
 from types import MappingProxyType
@@ -30,6 +30,7 @@ from lifecycle.core.event import (
     Value,
     stream_of,
 )
+from lifecycle.core.recognizer import Recognizer
 from lifecycle.errors import InvalidArgumentError, StoredFormatError
 from lifecycle.log.cipher import Cipher
 from lifecycle.log.contract import CONTROL, ORDERS, QUARANTINE, Append, Record
@@ -204,30 +205,48 @@ def decode(record: Record, cipher: Cipher | None = None) -> Entry:
 
 def decode_event(record: Record, cipher: Cipher | None = None) -> Event:
     """Return the event in a record, decoded as by `decode`."""
-    fields, _, body, context = event_parts(record, cipher)
-    if body is None:
-        return as_erased(event_of(fields, record, b"", None, NO_CONTENT))
-    return event_of(fields, record, body, context, NO_CONTENT)
+    return decode_events((record,), cipher)[0]
 
 
-def event_parts(
-    record: Record, cipher: Cipher | None = None
-) -> tuple[EventHeader, Record, bytes | None, bytes | None]:
-    """Return the parts of an event: its header, its record, its body and its context.
+def decode_events(
+    records: Iterable[Record],
+    cipher: Cipher | None = None,
+    readers: Mapping[str, Recognizer] | None = None,
+    *,
+    with_bodies: bool = False,
+) -> list[Event]:
+    """Return the events in records, decoded as by `decode`.
 
-    The body is None if it was erased.
+    With `readers` each has the `Content` that its own provider reads from its body, and no
+    context; bodies are then let go, unless they are wanted.
 
     Raises:
-        StoredFormatError: as `decode`; or the record holds no event.
+        StoredFormatError: as `decode`; or a record holds no event, or one of another provider.
+        ProviderFaultError: a provider's code cannot read a body.
     """
-    fields, stored = header_and_body(record)
-    if not isinstance(fields, EventHeader):
-        raise StoredFormatError(record.stream, record.version, "it holds no event")
-    if fields.key_id is not None:
-        return fields, record, *(decrypted(fields, record, stored, cipher) or (None, None))
-    if fields.size is None:
-        return fields, record, stored, None
-    return fields, record, *sections(fields, stored)
+    events = []
+    for record in records:
+        fields, stored = header_and_body(record)
+        if not isinstance(fields, EventHeader):
+            raise StoredFormatError(record.stream, record.version, "it holds no event")
+        body: bytes | None
+        context: bytes | None
+        content = NO_CONTENT
+        if fields.key_id is not None:
+            body, context = decrypted(fields, record, stored, cipher) or (None, None)
+        else:
+            body, context = sections(fields, stored)
+        if readers is not None:
+            reader, context = readers.get(fields.provider), None
+            if reader is None:
+                found = "the provider that it names is not known here"
+                raise StoredFormatError(record.stream, record.version, found)
+            if body is not None:
+                content = reader.recall(fields, body)
+                body = body if with_bodies else b""
+        event = event_of(fields, record, body or b"", context, content)
+        events.append(event if body is not None else as_erased(event))
+    return events
 
 
 def header_and_body(record: Record) -> tuple[Header, bytes]:
@@ -236,12 +255,16 @@ def header_and_body(record: Record) -> tuple[Header, bytes]:
     Raises:
         StoredFormatError: as `decode`.
     """
-    stream, version = record.stream, record.version
-    header, newline, stored = record.state.partition(b"\n")
-    if not newline:
-        raise StoredFormatError(stream, version, "its header has no end")
-    fields = parse_header(header, stream, version)
-    misplaced = why_misplaced(record, fields)
+    stream, version, _, _, state = record
+    header, newline, stored = state.partition(b"\n")
+    try:
+        if newline:
+            fields = _parse(header)
+            misplaced = why_misplaced(record, fields)
+        else:
+            misplaced = "its header has no end"
+    except _DECODE_ERRORS:
+        misplaced = _why_undecodable(header)
     if misplaced is not None:
         raise StoredFormatError(stream, version, misplaced)
     return fields, stored

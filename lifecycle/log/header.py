@@ -389,12 +389,12 @@ def why_out_of_bounds(version: object, position: object) -> str | None:
 
 def why_misplaced(record: Record, header: Header) -> str | None:
     """Return why a record does not match its stream, version or topic; None if it does."""
-    version, position = record.version, record.position
+    stream, version, topic, position, _ = record
     are_numbers = type(version) is int and type(position) is int
     if not are_numbers or version < 1 or not 1 <= position <= MAX_POSITION:
         return why_out_of_bounds(version, position)
-    if (header.stored_in, header.version) != (record.stream, version):
+    if header.version != version or header.stored_in != stream:
         return f"its header was written for version {header.version} of {header.stored_in!a}"
-    if header.topic != record.topic:
+    if header.topic != topic:
         return f"its topic is not {header.topic!a}, which its header calls for"
     return None

@@ -119,7 +119,7 @@ class Feed:
             return UnfoldableRecord(record.position, order_id, why_unfoldable(trouble))
 
     def _changed(self, record: Record) -> FeedEntry:
-        event = self._fold_cache.event(record, with_body=True)
+        (event,) = self._fold_cache.events((record,), with_bodies=True)
         here = (self._provider, record.stream, event, record.version)
         change = self._fold_cache.change(*here)
         if change is None:

@@ -12,12 +12,12 @@ from collections.abc import Callable, Iterable, Mapping
 from threading import Lock
 from typing import Final, TypeVar
 
-from msgspec import structs
+from msgspec import Struct, structs
 
 from lifecycle.core.argument import type_name
 from lifecycle.core.change import Change
 from lifecycle.core.erasure import as_erased
-from lifecycle.core.event import NO_CONTENT, Event
+from lifecycle.core.event import Event
 from lifecycle.core.fold import Folding
 from lifecycle.core.provider import Provider
 from lifecycle.core.recognizer import recognizers_of
@@ -29,7 +29,7 @@ from lifecycle.errors import (
     StoredFormatError,
     StoreError,
 )
-from lifecycle.log.codec import event_of, event_parts
+from lifecycle.log.codec import decode_events
 from lifecycle.log.contract import ORDERS, Append, Log, Record
 from lifecycle.log.key_store import key_id_of
 
@@ -38,7 +38,7 @@ KEPT_BYTES: Final = 64 * 1024 * 1024
 """How much is kept of all orders together, about; but always the one that was used last."""
 
 _EVENT_BYTES: Final = 1024
-"""What an event takes beside what its body says, about."""
+"""What an event takes beside what its body says, about; that is no larger than its body."""
 
 _LAST_VERSION: Final = 2**63 - 1
 
@@ -64,24 +64,16 @@ class FoldCache:
         self._lock = Lock()
         self._by_stream: OrderedDict[str, _Kept] = OrderedDict()
 
-    def event(self, record: Record, *, with_body: bool = False) -> Event:
-        """Return the event that a record of an order's stream holds, as its own provider reads it.
+    def events(self, records: Iterable[Record], *, with_bodies: bool = False) -> list[Event]:
+        """Return the events that records of orders hold, as their own providers read them.
 
-        Its body is let go once it was read, unless it is wanted.
+        Bodies are let go once they were read, unless they are wanted.
 
         Raises:
-            StoredFormatError: it is damaged, or of a provider that is not known here.
-            ProviderFaultError: the provider's code cannot read it.
+            StoredFormatError: one is damaged, or of a provider that is not known here.
+            ProviderFaultError: the provider's code cannot read one.
         """
-        header, _, body, _ = event_parts(record, self._log.cipher)
-        provider = self._providers.get(header.provider)
-        if provider is None:
-            found = "the provider that it names is not known here"
-            raise StoredFormatError(record.stream, record.version, found)
-        if body is None:
-            return as_erased(event_of(header, record, b"", None, NO_CONTENT))
-        content = provider.recall(header, body)
-        return event_of(header, record, body if with_body else b"", None, content)
+        return decode_events(records, self._log.cipher, self._providers, with_bodies=with_bodies)
 
     def now(self, provider: Provider, stream: str, look: Callable[[Folding], T]) -> T | None:
         """Return what `look` sees in the folding of all that is stored of an order.
@@ -170,28 +162,31 @@ class FoldCache:
             self._advance(kept, self._log.read(stream, after=kept.version, until=version - 1))
         if kept.erased:
             event = as_erased(event)
-        kept.size += _size_of(event, event.body)
-        stored: Append | Event = event if appended is None else appended
+        position = event.position if appended is None else appended.place.position
+        stored_at = event.recorded_at if appended is None else appended.recorded_at
         change = kept.folding.add(
             structs.replace(
-                event,
-                version=version,
-                position=stored.position,
-                recorded_at=stored.recorded_at,
-                body=b"",
+                event, version=version, position=position, recorded_at=stored_at, body=b""
             )
         )
+        kept.size += _EVENT_BYTES + (len(event.body) if event.details or event.faults else 0)
         kept.version = version
         return change
 
     def _advance(self, kept: _Kept, records: list[Record]) -> None:
-        events = [self.event(record) for record in records]
-        kept.size += sum(map(_size_of, events, [record.state for record in records]))
+        events = self.events(records)
         if kept.version:
             for event in events:
                 kept.folding.add(event)
         else:
             kept.folding.add_all(events)
+        kept.size += _EVENT_BYTES * len(events) + sum(
+            [
+                len(record.state)
+                for event, record in zip(events, records, strict=True)
+                if event.details or event.faults
+            ]
+        )
         if records:
             kept.version = records[-1].version
 
@@ -212,7 +207,7 @@ class FoldCache:
                 del self._by_stream[stream]
                 self._bytes -= kept.size
                 return kept
-        return _Kept(Folding(provider.definition), erased=erased)
+        return _Kept(Folding(provider.definition), erased)
 
     def _give(self, stream: str, kept: _Kept) -> None:
         """Keep a folding for the next thread, unless a further one is kept already."""
@@ -228,24 +223,16 @@ class FoldCache:
                 self._bytes -= self._by_stream.popitem(last=False)[1].size
 
 
-class _Kept:
+class _Kept(Struct, eq=False):
     """The folding of an order's first `version` records, and its size in bytes, about.
 
     `erased` tells whether the order's key was known to be destroyed when it was begun.
     """
 
-    __slots__ = ("erased", "folding", "size", "version")
-
-    def __init__(self, folding: Folding, *, erased: bool) -> None:
-        self.folding = folding
-        self.erased = erased
-        self.version = 0
-        self.size = 0
-
-
-def _size_of(event: Event, body: bytes) -> int:
-    """Return what is kept of an event, about: what was read from its body is no larger than it."""
-    return _EVENT_BYTES + (len(body) if event.details or event.faults else 0)
+    folding: Folding
+    erased: bool
+    version: int = 0
+    size: int = 0
 
 
 def raise_if_unfoldable(raised: BaseException, provider: str, stream: str) -> None:

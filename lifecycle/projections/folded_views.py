@@ -42,7 +42,7 @@ def from_records(
         return Poisoned(stream.removeprefix(prefix_of(provider)), _NO_NAME)
 
     def fold() -> tuple[OrderView, int]:
-        events = [fold_cache.event(record) for record in records]
+        events = fold_cache.events(records)
         return Folding.of(provider.definition, events).view(), records[-1].position
 
     return _guarded(provider, stream, fold)

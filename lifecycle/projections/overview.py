@@ -58,7 +58,7 @@ def overview_of(log: Log, known: dict[str, Provider], provider: Provider) -> Ove
         cache.catch_up(page)
         for records in log.read_many(page).values():
             try:
-                events = [cache.event(record) for record in records]
+                events = cache.events(records)
                 folding = Folding.of(provider.definition, events)
                 hours.add(folding)
             except Exception as trouble:  # noqa: BLE001 - one order's trouble is no other's

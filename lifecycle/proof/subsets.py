@@ -38,8 +38,7 @@ from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 from lifecycle.core.definition import Definition
-from lifecycle.core.event import Event
-from lifecycle.core.fold import Folding, Placed
+from lifecycle.core.fold import Folding
 from lifecycle.errors import LostWorkerError
 from lifecycle.proof.alphabet import Letter
 from lifecycle.proof.obligation import Counterexample
@@ -52,8 +51,6 @@ Chosen = tuple[int, ...]
 
 Task = tuple[int, range]
 """The number of a walk, and the first letters of the sets to look at."""
-
-_UNORDERED: Final = "_evidence"
 
 # More of them share more work, and take more memory: some ten megabytes each.
 _BLOCK: Final = 3
@@ -140,11 +137,8 @@ def difference(one: Folding, other: Folding) -> tuple[str, ...]:
     mine, theirs = vars(one), vars(other)
     if mine == theirs:
         return ()
-    return tuple(
-        name
-        for name in sorted(mine.keys() | theirs.keys())
-        if _settled(name, mine.get(name)) != _settled(name, theirs.get(name))
-    )
+    names = sorted(mine.keys() | theirs.keys())
+    return tuple(name for name in names if mine.get(name) != theirs.get(name))
 
 
 def copied(folding: Folding) -> Folding:
@@ -154,21 +148,11 @@ def copied(folding: Folding) -> Folding:
     return twin
 
 
-def _settled(name: str, value: Any) -> Any:
-    return sorted(value, key=_identity) if name == _UNORDERED else value
-
-
-def _identity(event: Event) -> tuple[str, str]:
-    return event.key, event.digest
-
-
 def _copied(value: Any) -> Any:
     kind = type(value)
     if kind is list or kind is set:
         return value.copy()
-    if kind is dict:
-        return _copied_dict(value)
-    return value.copy() if isinstance(value, Placed) else value
+    return _copied_dict(value) if kind is dict else value
 
 
 def _copied_dict(value: dict[Any, Any]) -> dict[Any, Any]:

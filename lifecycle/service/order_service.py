@@ -22,7 +22,7 @@ from lifecycle.errors import (
     StoredFormatError,
     UnknownOrderError,
 )
-from lifecycle.log.codec import decode_event
+from lifecycle.log.codec import decode_events
 from lifecycle.log.contract import ORDERS, Append, Log, Outcome, Record
 from lifecycle.log.item_record import ERASED
 from lifecycle.log.log_time import LogTime, LookOptions, first_stored, last_position
@@ -113,7 +113,7 @@ class OrderService:
         first = self._request(order_id, body, 1, received_at, context)
         records = self.log.read(first.stream)
         # The provider does not read the bodies here, so its faults do not matter.
-        events = [decode_event(record, self.log.cipher) for record in records]
+        events = decode_events(records, self.log.cipher)
         newest = max((event.attempt or 0 for event in events), default=0)
         if newest and is_unanswered(events, newest, first.digest):
             return self._request(order_id, body, newest, received_at, context), None
@@ -129,7 +129,7 @@ class OrderService:
             InvalidArgumentError: an argument cannot be part of a request.
         """
         records = self.log.read(stream_of(self.provider.name, checked_order_id(order_id)))
-        events = [decode_event(record, self.log.cipher) for record in records]
+        events = decode_events(records, self.log.cipher)
         number = next_number(events, operation)
         (entry,) = self.arrival_reader.arrival(
             "request", order_id, body, operation=operation, number=number, **kept
@@ -149,9 +149,7 @@ class OrderService:
         """Return the newest create request of an order; None if none is stored."""
         stream = stream_of(self.provider.name, checked_order_id(order_id))
         self._fold_cache.catch_up()
-        return newest_request(
-            [decode_event(record, self.log.cipher) for record in self.log.read(stream)]
-        )
+        return newest_request(decode_events(self.log.read(stream), self.log.cipher))
 
     def look(
         self, order_id: str | int, look: Callable[[Folding], T], **how: Unpack[LookOptions]
@@ -345,7 +343,7 @@ class OrderService:
     def _folded(self, records: Sequence[Record]) -> Folding | None:
         """Return the folding of one order, None if it cannot be folded."""
         try:
-            events = [self._fold_cache.event(record) for record in records]
+            events = self._fold_cache.events(records)
             return Folding.of(self.provider.definition, events)
         except Exception as trouble:  # noqa: BLE001 - one order's trouble is no other's
             why_unfoldable(trouble)

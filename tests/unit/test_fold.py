@@ -11,6 +11,7 @@ import random
 from dataclasses import replace
 from datetime import timedelta
 from itertools import permutations
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -19,8 +20,8 @@ from pydantic import BaseModel
 from lifecycle import Awaits, Definition, Event, Folding, MixedOrdersError, Verdict, fold, history
 from lifecycle.core.awaiting import awaiting, missing
 from lifecycle.core.event import Fault
-from lifecycle.core.fold import Placed
-from lifecycle.core.verdict import Stage, Taken
+from lifecycle.core.fold import merged
+from lifecycle.core.verdict import Taken
 from lifecycle.errors import InvalidArgumentError
 from lifecycle.providers.instacart.definition import LAST_MILE
 from lifecycle.providers.instacart.details import OrderDetails
@@ -338,39 +339,47 @@ def test_an_answered_attempt_is_not_unanswered_and_the_newest_is_no_earlier_one(
     )
 
 
-class Counting(Folding):
-    """A folding that counts its steps."""
+class Counted(list[Taken]):
+    """The steps of a folding, which counts how many were taken."""
 
     taken = 0
 
-    def _step(self, before: Stage, event: Event, lane: int) -> Taken:
+    def __setitem__(self, at: Any, taken: Any) -> None:
         self.taken += 1
-        return super()._step(before, event, lane)
+        super().__setitem__(at, taken)
+
+
+def counted(folding: Folding) -> Counted:
+    """Return the steps of a new folding, to be counted from now on."""
+    steps = vars(folding)["_steps"] = Counted()
+    return steps
 
 
 def test_a_newcomer_that_sorts_last_takes_one_step_and_what_changes_nothing_takes_none() -> None:
     names = ("brand_new", "acknowledged", "at_store", "delivering")
     told = [event(name, second) for second, name in enumerate(names, 1)]
-    steps = Counting(LAST_MILE)
+    folding = Folding(LAST_MILE)
+    steps = counted(folding)
     for one in told:
-        steps.add(one)
-        steps.add(one)
-        steps.add(one._replace(occurred_at=one.occurred_at + timedelta(days=1), digest="z"))
+        folding.add(one)
+        folding.add(one)
+        folding.add(one._replace(occurred_at=one.occurred_at + timedelta(days=1), digest="z"))
     assert steps.taken == len(told)
-    assert steps.view() is steps.view()
+    assert folding.view() is folding.view()
 
 
 def test_a_newcomer_in_between_steps_on_only_to_where_nothing_changes_any_more() -> None:
     names = ("brand_new", "acknowledged", "at_store", "delivering")
-    steps = Counting(LAST_MILE)
+    folding = Folding(LAST_MILE)
+    steps = counted(folding)
     for second, name in enumerate(names, 1):
-        steps.add(event(name, second))
+        folding.add(event(name, second))
     before = steps.taken
-    steps.add(event("order_location", 0))
+    folding.add(event("order_location", 0))
     assert steps.taken == before + 1
-    steps.add(event("at_store", 2, key="again"))  # at_store is entered by this one now
+    folding.add(event("at_store", 2, key="again"))  # at_store is entered by this one now
     assert steps.taken == before + 1 + 2
-    assert [entered.event for entered in steps.path][2] == "again"
+    assert [entered.event for entered in folding.path][2] == "again"
 
 
 @pytest.mark.parametrize(
@@ -470,18 +479,25 @@ def test_details_that_filled_gaps_count_in_full_when_they_are_repeated() -> None
     assert fold(LAST_MILE, events).details == OrderDetails(locale="fr_CA")
 
 
-def test_a_sorted_fold_is_independent_of_its_copy():
-    kept: Placed[str] = Placed()
-    kept.replace((2, 1), (2, 3), [((2, 1), "one"), ((2, 3), "three")])
-    twin = kept.copy()
-    twin.replace((2, 2), (2, 2), [((2, 2), "two")])
+def test_details_of_another_shape_count_whole_where_they_count_most() -> None:
+    shapes = ({"store": "1003"}, {"store": {"name": "1003"}}, {"store": {"aisle": 7}}, {"store": 5})
+    names_aisle = {"store": {"name": "1003", "aisle": 7}}
+    assert [merged([(True, each) for each in shapes[:n]]) for n in range(5)] == [
+        {},
+        shapes[0],
+        shapes[1],
+        names_aisle,
+        shapes[3],
+    ]
+    assert merged([(False, shapes[0]), (False, shapes[1])]) == shapes[0]
+    assert merged([(False, shapes[1]), (True, shapes[2]), (None, shapes[3])]) == names_aisle
 
-    assert twin.items == ["one", "two", "three"]
-    assert twin.places == [(2, 1), (2, 2), (2, 3)]
-    assert kept.items == ["one", "three"]
-    assert kept.places == [(2, 1), (2, 3)]
-    assert kept != twin
-    assert kept == kept.copy()
+
+def test_what_an_event_says_stays_as_it_was_when_others_are_merged_with_it() -> None:
+    first, second = {"store": {"name": "1003"}}, {"store": {"aisle": 7}}
+    known = merged([(True, first), (True, MappingProxyType(second))])
+    known["store"]["name"] = "another"
+    assert (first, second) == ({"store": {"name": "1003"}}, {"store": {"aisle": 7}})
 
 
 def test_an_order_waits_since_its_last_state_was_heard_of_and_not_since_the_first():

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from inspect import signature
 from math import comb
@@ -15,8 +16,8 @@ from typing import Any, cast
 
 import pytest
 
-from lifecycle import Definition, Event, Folding
-from lifecycle.core.verdict import Stage, Taken, sort_key, supersedes
+from lifecycle import Change, Definition, Event, Folding
+from lifecycle.core.verdict import sort_key, supersedes
 from lifecycle.proof import arrivals, sorting
 from lifecycle.proof.alphabet import Alphabet, alphabet
 from lifecycle.proof.obligation import Counterexample, Obligation, Proved
@@ -138,12 +139,19 @@ def test_a_counterexample_of_rivals_has_four_of_them_in_two_orders() -> None:
     assert (found.name, found.proved, found.checked) == (PROVED[3][0], Proved.REFUTED, 2)
 
 
+def heard(event: Event) -> Event:
+    """Return an event that means nothing if it was received at an uneven time."""
+    return event._replace(trigger=None) if event.received_at.microsecond else event
+
+
 class ByArrival(Folding):
     """The control: the status depends on when an event was received."""
 
-    def _step(self, before: Stage, event: Event, lane: int) -> Taken:
-        taken = super()._step(before, event, lane)
-        return taken._replace(after=before) if event.received_at.microsecond else taken
+    def add(self, event: Event) -> Change | None:
+        return super().add(heard(event))
+
+    def add_all(self, events: Iterable[Event]) -> None:
+        super().add_all(map(heard, events))
 
 
 def test_a_counterexample_of_views_has_two_events_delivered_otherwise() -> None:

@@ -16,7 +16,7 @@ from lifecycle.core.checked_provider import DetailsReader, raise_if_not_its_own
 from lifecycle.core.checked_reading import checked_details
 from lifecycle.core.definition import Definition
 from lifecycle.core.event import ACCEPTED, POLL_FAILED, Kind
-from lifecycle.core.fold import merge
+from lifecycle.core.fold import merged
 from lifecycle.core.strict_json import canonical, compact, parse_again
 from lifecycle.errors import JsonError, MissingExtraError
 
@@ -177,7 +177,7 @@ class DetailsCheck:
 
     def all_agree(self, view: ComparedView, events: Iterable[ToldEvent]) -> bool:
         """Tell whether the bodies of an order together tell the details of its view."""
-        merged: dict[str, Any] = {}
+        parts: list[tuple[bool, Mapping[str, Any]]] = []
         last: tuple[bytes, bool] | None = None
         for (*_, overwrites), kind, name, body in sorted(events, key=attrgetter("place")):
             if _is_silent(kind, name):
@@ -190,26 +190,26 @@ class DetailsCheck:
             told = self._details_in(kind, name, body)
             if told is None:
                 return False
-            merge(merged, told, overwrite=overwrites)
+            parts.append((overwrites, told))
             last = same
-        return self._has_details_and_digest(merged, view)
+        return self._has_details_and_digest(merged(parts), view)
 
-    def _has_details_and_digest(self, merged: Mapping[str, Any], view: ComparedView) -> bool:
+    def _has_details_and_digest(self, known: Mapping[str, Any], view: ComparedView) -> bool:
         """Tell whether a view has these details, and the digest of what it shows."""
-        details, shown = self._model_of(merged), view.body[view.details_at :]
+        details, shown = self._model_of(known), view.body[view.details_at :]
         if details is None:
             return False
-        quick = not _has_float(merged)  # serializers write floats differently
+        quick = not _has_float(known)  # serializers write floats differently
         written = details.model_dump_json().encode() if quick else None
         if shown != (written or compact(details.model_dump(mode="json"))) + b"}":
             return False
         content = _content(view.body) if quick else canonical(content_of(parse_again(view.body)))
         return sha256(content).hexdigest() == view.digest
 
-    def _model_of(self, merged: Mapping[str, Any]) -> BaseModel | None:
+    def _model_of(self, known: Mapping[str, Any]) -> BaseModel | None:
         """Return details as their model; None where it takes them no more."""
         try:
-            return self._details.model_validate(merged)
+            return self._details.model_validate(known)
         except BaseException as raised:  # noqa: BLE001 - replaying will name what its code did
             raise_if_not_its_own(raised)
             return None
