@@ -25,9 +25,9 @@ from lifecycle.core.recognizer import PROVIDER_FAULT, Recognizer, recognizer_of
 from lifecycle.core.view import OrderView
 from lifecycle.errors import LifecycleError, StoredFormatError
 from lifecycle.log.cipher import DECRYPTED, Cipher
-from lifecycle.log.codec import event_of
 from lifecycle.log.contract import Record
 from lifecycle.log.encrypted_body import decrypted
+from lifecycle.log.event_record import event_of
 from lifecycle.log.header import EventHeader, why_out_of_bounds
 
 Tell = Callable[[Difference], None]

@@ -13,7 +13,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC
 from hashlib import sha256
-from types import MappingProxyType
 from typing import Any, Final
 from zlib import crc32
 
@@ -23,7 +22,6 @@ from lifecycle.core.erasure import as_erased
 from lifecycle.core.event import (
     NO_CONTENT,
     NO_HEADERS,
-    Content,
     Entry,
     Event,
     Unreadable,
@@ -36,6 +34,7 @@ from lifecycle.log.cipher import Cipher
 from lifecycle.log.contract import CONTROL, ORDERS, QUARANTINE, Append, Record
 from lifecycle.log.control_record import ControlEntry, entry_in, fields_of
 from lifecycle.log.encrypted_body import decrypted, encrypted, for_encryption
+from lifecycle.log.event_record import event_of
 from lifecycle.log.header import (
     FORMAT,
     ControlFields,
@@ -360,46 +359,6 @@ def _hash(body: bytes) -> str:
     if not isinstance(body, bytes) or len(body) > MAX_STORED_BYTES:
         raise TypeError
     return sha256(body).hexdigest()
-
-
-def event_of(
-    fields: EventHeader, record: Record, body: bytes, context: bytes | None, content: Content
-) -> Event:
-    """Return a stored event; `content` is what its provider reads from its body."""
-    return Event(
-        fields.provider,
-        fields.order_id,
-        fields.kind,
-        fields.name,
-        fields.name if fields.trigger is UNSET else fields.trigger,
-        fields.key,
-        fields.digest,
-        fields.received_at,
-        body,
-        fields.sha256 or "",
-        fields.event_id,
-        fields.attempt,
-        fields.exchange_id,
-        fields.status,
-        fields.occurred_at,
-        fields.http_status,
-        MappingProxyType(fields.headers) if fields.headers else NO_HEADERS,
-        content.details,
-        content.faults,
-        fields.problems,
-        content.fate,
-        recorded_at=fields.recorded_at,
-        version=record.version,
-        position=record.position,
-        redriven_from=fields.redriven_from,
-        client=fields.client,
-        operation=fields.operation,
-        sequence=fields.sequence,
-        part=fields.part,
-        links=fields.links,
-        replayed=fields.replayed,
-        context=context,
-    )
 
 
 def _encodable(value: Any) -> Any:

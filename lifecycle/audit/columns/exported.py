@@ -19,8 +19,9 @@ from lifecycle.core.event import NO_CONTENT, Event
 from lifecycle.core.recognizer import Recognizer
 from lifecycle.errors import MissingExtraError, StoredFormatError
 from lifecycle.log.cipher import DECRYPTED
-from lifecycle.log.codec import event_of, parse_header
+from lifecycle.log.codec import parse_header
 from lifecycle.log.contract import CONTROL, ORDERS, QUARANTINE, Record
+from lifecycle.log.event_record import event_of
 from lifecycle.log.header import ErasureHeader, EventHeader
 from lifecycle.log.order_stream import provider_in
 from lifecycle.log.view_store import Generation, Phase, StoredView
