@@ -118,6 +118,6 @@ def test_an_order_of_two_events_is_read_and_folded_on_a_short_way(orders: Orders
 
 
 CALLBACK = Way(calls=63, files=21, changes=38)
-CHANGE_AND_VIEW = Way(calls=31, files=9, changes=18)
-WARM = Way(calls=19, files=11, changes=14)
-COLD = Way(calls=91, files=23, changes=51)
+CHANGE_AND_VIEW = Way(calls=29, files=8, changes=16)
+WARM = Way(calls=17, files=10, changes=13)
+COLD = Way(calls=72, files=23, changes=43)
