@@ -37,6 +37,7 @@ from lifecycle.log.kept_headers import keep_headers
 
 BAD_LINE: Final = "bad_line"
 _KINDS: Final[Mapping[str, Kind]] = {kind: kind for kind in KINDS}
+_KIND_AND_BODY: Final = 2  # fields: a line that tells nothing else
 _BODY_FIELDS: Final = ("body", "body_text", "body_base64")
 _EXACT: Final = (bytes, bytearray, memoryview)
 # In a tuple, `dict` first: asking anything else whether it is a `Mapping` is slow.
@@ -63,7 +64,10 @@ def read_line(
     a body may be bytes. `received_at` and `provider` are for lines that name none.
     """
     try:
-        fields = _checked(line) if isinstance(line, _OBJECT) else _parsed(line)
+        if type(line) is dict and type(line.get("body")) is bytes:
+            fields: Mapping[str, Any] = line
+        else:
+            fields = _checked(line) if isinstance(line, _OBJECT) else _parsed(line)
         control = fields.get("kind") == CONTROL or fields.get("erased") is True
         return None if control else _read(fields, received_at, providers, provider)
     except _BadLineError as bad:
@@ -120,7 +124,12 @@ def _read(
     get = fields.get
     name = get("provider")
     name = provider if name is None else _provider(name, providers)
-    kind, body = _kind(get("kind")), _body(fields)
+    kind = _KINDS.get(said) if isinstance(said := get("kind"), str) else None
+    if kind is None:
+        raise _BadLineError(f"its kind is none of {', '.join(KINDS)}")
+    body = _body(fields)
+    if len(fields) == _KIND_AND_BODY and "body" in fields:
+        return name, Arrival(kind, body, received_at)
     told = {
         field: _FIELDS[field](value)
         for field, value in fields.items()
@@ -179,12 +188,6 @@ def _checked(fields: Mapping[str, Any]) -> Mapping[str, Any]:
     except (TypeError, ValueError, RecursionError):
         raise _BadLineError("its body cannot be written as JSON") from None
     return fields
-
-
-def _kind(value: object) -> Kind:
-    if isinstance(value, str) and value in _KINDS:
-        return _KINDS[value]
-    raise _BadLineError(f"its kind is none of {', '.join(KINDS)}")
 
 
 def _provider(value: object, providers: Mapping[str, Provider]) -> str:
