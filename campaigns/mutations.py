@@ -83,8 +83,19 @@ _LINT_TESTS: Final = _tests(
 """None of these folds or proves anything while it is collected."""
 
 _LOG_TESTS: Final = _tests("contract", "memory_log", "sqlite_log")
-_COMMIT_TESTS: Final = (*_tests("unit", "committing"), *_LOG_TESTS, *_tests("faults", "groups"))
-_STORED_TESTS: Final = (*_tests("unit", "stored_form"), *_LOG_TESTS)
+_COMMIT_TESTS: Final = (
+    *_tests("unit", "committing"),
+    *_tests("contract", "rules_in_force"),
+    *_LOG_TESTS,
+    *_tests("faults", "groups", "races", "lost_replies"),
+    *_tests("scenario", "keys_of_a_log"),
+)
+_STORED_TESTS: Final = (
+    *_tests("unit", "stored_form", "verify_findings"),
+    *_tests("contract", "rules_in_force"),
+    *_LOG_TESTS,
+    *_tests("scenario", "keys_of_a_log", "erasure"),
+)
 _VERIFY_TESTS: Final = (
     *_tests("unit", "verify_findings"),
     *_tests("faults", "tampering"),
