@@ -117,6 +117,8 @@ class _Transaction:
 
     __slots__ = ("_connection", "_generation", "_recorder", "_written", "tip")
 
+    tip: Tip
+
     def __init__(self, recorder: SQLiteRecorder) -> None:
         self._recorder = recorder
         self._written: Head | None = None
@@ -130,7 +132,10 @@ class _Transaction:
             if generation != self._generation:
                 last = recorder.end_of_log(lent)
             lent.committed = NOTHING_COMMITTED
-            self.tip: Tip = _EMPTY if last is None else _tip(last)
+            self.tip = _EMPTY
+            if last is not None:
+                linked = (str(last.stream), last.version, sha256(last.header).hexdigest())
+                self.tip = Tip(max(last.position, 0), link(linked))
         except BaseException as fault:
             recorder.datastore.pool.put_failed(lent, fault)
             raise_translated(recorder.url, fault)
@@ -384,12 +389,6 @@ def _check_file(path: str, url: str, *, create: bool) -> None:
 def _head_of(stream: str, version: int, _: str, position: int, state: bytes) -> Head:
     """Return a record without its body: what is cut off here, SQLite would read as well."""
     return Head(stream, version, position, state.partition(b"\n")[0])
-
-
-def _tip(last: Head) -> Tip:
-    """Return the end of a log whose last record this is."""
-    linked = (str(last.stream), last.version, sha256(last.header).hexdigest())
-    return Tip(max(last.position, 0), link(linked))
 
 
 def _holds(head: Head | None, last: Head) -> bool:
