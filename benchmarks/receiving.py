@@ -157,7 +157,7 @@ def running(database: str, secret: str, *, limited: bool = False) -> Iterator[in
 
 def posts(bodies: Sequence[bytes], secret: str) -> list[bytes]:
     """Return the requests to send, each with a token that every server accepts."""
-    from lifecycle.http.receiver.tokens import Tokens  # noqa: PLC0415
+    from lifecycle.http.receiver.bearer import Tokens  # noqa: PLC0415
 
     token = Tokens(secret).issue(CLIENT)
     head = (

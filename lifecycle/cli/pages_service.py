@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from types import TracebackType
 from typing import Final, Self
 
 from starlette.applications import Starlette
@@ -42,12 +41,7 @@ class PagesService:
         self._keeping = asyncio.create_task(keep_views(self._orders), name="views")
         return self
 
-    async def __aexit__(
-        self,
-        failed: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         """Close the orders."""
         if self._keeping is not None:
             self._keeping.cancel()

@@ -111,17 +111,14 @@ class Provider(Protocol):
     @property
     def name(self) -> str:
         """The short name, public for ever: it is part of every order's stream."""
-        ...
 
     @property
     def definition(self) -> Definition:
         """The lifecycle of this provider's orders."""
-        ...
 
     @property
     def kept_headers(self) -> frozenset[str]:
         """Names in lower case of the headers to keep beside the usual ones."""
-        ...
 
     def read(self, arrival: Arrival, body: JsonObject | None) -> Said:
         """Return what an arrival says, or why it says nothing.
@@ -135,7 +132,6 @@ class Provider(Protocol):
         Pure: it reads no clock, file or socket. If it raises, or returns what it may not,
         what arrived goes to the quarantine as `provider_fault`.
         """
-        ...
 
 
 @dataclass(frozen=True)

@@ -42,17 +42,14 @@ class Source(Protocol):
 
     def get(self, order_id: str, **how: Unpack[LookOptions]) -> OrderView:
         """Return the view of an order."""
-        ...
 
     def history(self, order_id: str, **how: Unpack[LookOptions]) -> tuple[HistoryEntry, ...]:
         """Return every event of an order."""
-        ...
 
     def definition(
         self, rules: str | Definition | None = None, *, log_at: LogTime | None = None
     ) -> Definition:
         """Return the definition that rules name; today's by default."""
-        ...
 
 
 @dataclass(frozen=True)

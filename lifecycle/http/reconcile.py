@@ -69,7 +69,6 @@ class GettingClient(Protocol):
     @property
     def get(self) -> Callable[..., Any]:
         """Gets an order by its id; takes a customer's `user_id`, too, where there is one."""
-        ...
 
 
 OnResult = Callable[[str, Result], object]

@@ -182,58 +182,46 @@ class Log(Protocol):
     @property
     def url(self) -> str:
         """Where the log lies, without secrets."""
-        ...
 
     @property
     def gapless(self) -> bool:
         """Whether positions have no gaps, and every record names the one before it."""
-        ...
 
     @property
     def cipher(self) -> Cipher | None:
         """What encrypts bodies and contexts; None: they are stored plain."""
-        ...
 
     def is_encrypted(self) -> bool | None:
         """Tell whether bodies are stored encrypted; None where nothing is stored yet."""
-        ...
 
     @property
     def views(self) -> ViewStore | None:
         """Where views are stored beside the log; None where this store keeps none."""
-        ...
 
     @property
     def feeds(self) -> FeedStore:
         """Where subscriptions to the change feed keep how far they are."""
-        ...
 
     @property
     def tree(self) -> TreeStore:
         """Where the Merkle tree over the records is kept, and the checkpoints of it."""
-        ...
 
     @property
     def links(self) -> LinkStore:
         """Which orders the provider's own ids were said to be of."""
-        ...
 
     @property
     def partitions(self) -> Sequence[Log]:
         """The logs that it consists of, each with positions of its own; itself where it is one."""
-        ...
 
     def holds(self, stream: str) -> bool:
         """Tell whether a stream, if there is one, lies here and not in another partition."""
-        ...
 
     def holding(self, stream: str) -> Log:
         """Return the one among `partitions` that a stream lies in."""
-        ...
 
     def index_links(self) -> None:
         """Add to the index what it lacks of the links that the log holds; reads all of the log."""
-        ...
 
     def declare_rules(self, rules: Mapping[str, DeclaredRules]) -> None:
         """Have the rules of providers recorded where they are not the last ones of theirs there.
@@ -241,7 +229,6 @@ class Log(Protocol):
         With the next event of the provider, in the same commit and before it; once for each
         opening of the log. They take the place of those declared before.
         """
-        ...
 
     def append(self, entry: Entry, *, expected_version: int | None = None) -> Append:
         """Append one entry; concurrent callers share a commit.
@@ -251,48 +238,39 @@ class Log(Protocol):
         Raises:
             VersionConflictError: the stream is not at `expected_version`.
         """
-        ...
 
     def append_many(self, entries: Sequence[Entry]) -> list[Append]:
         """Append entries in one commit, each deduplicated against those before it.
 
         Where a store holds no commit of so many, in several, one after the other.
         """
-        ...
 
     async def append_async(self, entry: Entry, *, expected_version: int | None = None) -> Append:
         """Append one entry from a coroutine; concurrent tasks share a commit."""
-        ...
 
     def restore(self, records: Sequence[Record]) -> None:
         """Insert records of another log just as they are, after all that is stored, in one commit.
 
         For copying a log: nothing is deduplicated or chained anew.
         """
-        ...
 
     def read(self, stream: str, *, after: int = 0, until: int | None = None) -> list[Record]:
         """Return a stream's records with versions above `after`, up to `until`.
 
         Without either, all of them, whatever their versions.
         """
-        ...
 
     def read_many(self, streams: Sequence[str]) -> dict[str, list[Record]]:
         """Return the records of many streams; those without any are left out."""
-        ...
 
     def walk(self, stream: str) -> Iterator[Record]:
         """Yield every record of a stream by version, whatever its version, in constant memory."""
-        ...
 
     def streams(self, *, prefix: str = ORDERS, after: str = "") -> Iterator[str]:
         """Yield the names above `after` with this prefix, sorted, in constant memory."""
-        ...
 
     def scan(self, *, after: int = 0, until: int | None = None) -> Iterator[Record]:
         """Yield every record with a position above `after`, in order, in constant memory."""
-        ...
 
     def strays(self) -> Iterator[Record]:
         """Yield the records that no scan meets, as their positions are none that a log gives.
@@ -300,19 +278,15 @@ class Log(Protocol):
         There are none unless somebody went around the constraints of the table. They cannot be
         decoded, but they are there: whoever reads by position asks for them too.
         """
-        ...
 
     def last_position(self) -> int:
         """Return the highest position, 0 for an empty log."""
-        ...
 
     def settings(self) -> Sequence[Setting]:
         """Return what durability rests on, read back from the store."""
-        ...
 
     def close(self) -> None:
         """Close every connection; what was acknowledged stays."""
-        ...
 
 
 @runtime_checkable
@@ -325,7 +299,6 @@ class Guarded(Protocol):
         Raises:
             StoreUnavailableError: it cannot be written.
         """
-        ...
 
 
 @runtime_checkable
@@ -338,4 +311,3 @@ class BacksUp(Protocol):
         Raises:
             StoreUnavailableError: it cannot be written, or something is there already.
         """
-        ...

@@ -56,7 +56,6 @@ class Watched(Protocol):
 
     def __enter__(self) -> Self:
         """Begin."""
-        ...
 
     def __exit__(
         self,
@@ -65,11 +64,9 @@ class Watched(Protocol):
         trace: TracebackType | None,
     ) -> None:
         """End, with the error if there was one."""
-        ...
 
     def answered(self, appended: list[Append]) -> list[Append]:
         """Take what became of the entries, and return it."""
-        ...
 
 
 class EventLog:

@@ -105,23 +105,18 @@ class FeedStore(Protocol):
 
     def begin(self, name: str, position: int) -> int:
         """Return the position of a subscription; a new one begins at `position`."""
-        ...
 
     def positions(self) -> list[SubscriptionPosition]:
         """Return all subscriptions, by name; none before the first subscription."""
-        ...
 
     def advance(self, name: str, before: int, after: int) -> bool:
         """Advance a position; False if it is no longer at `before`."""
-        ...
 
     def enqueue(self, before: int, delivery: Delivery) -> bool:
         """Store a delivery and advance the position to it; False if that is not at `before` now."""
-        ...
 
     def has_undelivered(self, name: str, order_id: str) -> bool:
         """Tell whether an earlier change of this order is not delivered yet."""
-        ...
 
     def undelivered(
         self, name: str, after: int, at_most: int, *, all: bool = False
@@ -130,23 +125,18 @@ class FeedStore(Protocol):
 
         These are dead letters and what they block; with `all`, also those that will be retried.
         """
-        ...
 
     def undelivered_of(self, order_id: str) -> list[Delivery]:
         """Return all deliveries of an order, by subscription and position."""
-        ...
 
     def due(self, name: str, now: datetime, after: int, at_most: int) -> list[Delivery]:
         """Return the deliveries that are due or in progress and are the first of their order."""
-        ...
 
     def replace(self, before: Delivery, after: Delivery) -> bool:
         """Change a delivery; False if it is no longer as `before`."""
-        ...
 
     def settle(self, delivery: Delivery, record: DeliveryRecord) -> bool:
         """Replace a delivery by its record; False if the delivery has changed."""
-        ...
 
     def settling(
         self, delivery: Delivery, record: DeliveryRecord, idle: float
@@ -158,18 +148,14 @@ class FeedStore(Protocol):
         Raises:
             MovedOnError: the delivery has changed; nothing of the transaction is kept.
         """
-        ...
 
     def cut_off(self, connection: Any) -> None:
         """Roll back and close the connection that `settling` yielded; called by another thread."""
-        ...
 
     def prune(self, before: datetime, at_most: int) -> int:
         """Delete the records from before a time, and return how many."""
-        ...
 
     def delivered(
         self, order_id: str, after: tuple[str, int], at_most: int
     ) -> list[DeliveryRecord]:
         """Return the next records of an order, by subscription and position."""
-        ...

@@ -14,18 +14,14 @@ from typing import Annotated, Any, ClassVar, Final, Literal
 from msgspec import NODEFAULT, UNSET, Meta, Raw, Struct, UnsetType, defstruct, field, structs
 
 from lifecycle.core.event import Kind
+from lifecycle.core.instant import format_instant
 from lifecycle.log.contract import CONTROL, MAX_POSITION, ORDERS, QUARANTINE, Record
-from lifecycle.log.control_key import (
-    encryption_key,
-    erasure_key,
-    mark_key,
-    review_key,
-    rules_key,
-    unmasking_key,
-)
 
 FORMAT: Final = 2
 """The format that is written and read."""
+
+RULES: Final = "rules:"
+"""How the keys begin by which rules are known."""
 
 Time = Annotated[datetime, Meta(tz=True)]
 
@@ -127,6 +123,11 @@ class _ControlFields(_Fields, frozen=True, kw_only=True, omit_defaults=True, gc=
 
     stored_in: ClassVar[str] = CONTROL
 
+    @property
+    def identity(self) -> tuple[str, str]:
+        """The key and the digest of the record in its stream: one of a key is stored once."""
+        return key_of(self), ""
+
 
 class ControlFields(
     _ControlFields, frozen=True, kw_only=True, omit_defaults=True, gc=False, tag="control"
@@ -141,11 +142,6 @@ class ControlFields(
     key: str
     at: Time
 
-    @property
-    def identity(self) -> tuple[str, str]:
-        """The key and the digest of the record in its stream."""
-        return mark_key(self.item), ""
-
 
 class ReviewFields(
     _ControlFields, frozen=True, kw_only=True, omit_defaults=True, gc=False, tag="review"
@@ -158,11 +154,6 @@ class ReviewFields(
     by: str
     why: str
     at: Time
-
-    @property
-    def identity(self) -> tuple[str, str]:
-        """The key and the digest of the record in its stream."""
-        return review_key(self.subject), ""
 
 
 class ErasureFields(
@@ -179,11 +170,6 @@ class ErasureFields(
     why: str
     at: Time
 
-    @property
-    def identity(self) -> tuple[str, str]:
-        """The key and the digest of the record in its stream."""
-        return erasure_key(self.stream, self.item), ""
-
 
 class UnmaskingFields(
     _ControlFields, frozen=True, kw_only=True, omit_defaults=True, gc=False, tag="unmasking"
@@ -196,11 +182,6 @@ class UnmaskingFields(
     item: int | None = None
     by: str
     at: Time
-
-    @property
-    def identity(self) -> tuple[str, str]:
-        """The key and the digest of the record in its stream."""
-        return unmasking_key(self.stream, self.item, self.by, self.at), ""
 
 
 class RulesFields(
@@ -223,7 +204,7 @@ class RulesFields(
     @property
     def identity(self) -> tuple[str, str]:
         """The key and the digest of the record in its stream."""
-        return rules_key(self.provider), self.fingerprint
+        return key_of(self), self.fingerprint
 
 
 class EncryptionFields(
@@ -236,10 +217,24 @@ class EncryptionFields(
     checkpoint: str
     at: Time
 
-    @property
-    def identity(self) -> tuple[str, str]:
-        """The key and the digest of the record in its stream."""
-        return encryption_key(self.checkpoint), ""
+
+def key_of(fields: _ControlFields) -> str:
+    """Return what a record is known by in its stream: whoever writes it again makes the same."""
+    match fields:
+        case ControlFields():
+            return f"redriven:{fields.item}"
+        case ReviewFields():
+            return f"reviewed:{fields.subject}"
+        case ErasureFields():
+            return f"erased:{fields.stream if fields.item is None else fields.item}"
+        case UnmaskingFields():  # every one is recorded
+            what = fields.stream if fields.item is None else fields.item
+            return f"unmasked:{what}@{format_instant(fields.at)}:{fields.by}"
+        case RulesFields():
+            return f"{RULES}{fields.provider}"
+        case EncryptionFields():
+            return f"encrypted:{fields.checkpoint}"
+    raise TypeError
 
 
 class EventHeader(

@@ -29,18 +29,15 @@ class KeyStore(Protocol):
 
     def find(self, key_ids: Sequence[str]) -> Keys:
         """Return the keys of these ids; unknown ids are left out."""
-        ...
 
     def make(self, key_ids: Sequence[str]) -> Keys:
         """Return the keys of these ids, and make a random key for each unknown id.
 
         New keys are durable at return. Callers that make the same key at once all get one key.
         """
-        ...
 
     def destroy(self, key_ids: Sequence[str]) -> None:
         """Destroy the keys of these ids, unknown ids included; durable at return."""
-        ...
 
 
 def key_id_of(stream: str) -> str:

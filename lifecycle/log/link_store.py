@@ -26,17 +26,14 @@ class TellsLinks(Protocol):
     @property
     def provider(self) -> str:
         """The short name of the provider."""
-        ...
 
     @property
     def order_id(self) -> str:
         """The order."""
-        ...
 
     @property
     def links(self) -> tuple[str, ...]:
         """The provider's own ids of the order."""
-        ...
 
 
 def links_of(event: TellsLinks) -> tuple[OrderLink, ...]:
@@ -49,8 +46,6 @@ class LinkStore(Protocol):
 
     def orders(self, provider: str, link: str) -> list[str]:
         """Return the orders that an id was said to be of: none, one, or the first two."""
-        ...
 
     def page(self, after: OrderLink | None, at_most: int) -> list[OrderLink]:
         """Return the next links after one, in their order; None: from the first on."""
-        ...

@@ -30,22 +30,18 @@ class Row(Protocol):
     @property
     def stream(self) -> str:
         """The stream that it stands in."""
-        ...
 
     @property
     def version(self) -> int:
         """Its place there."""
-        ...
 
     @property
     def topic(self) -> str:
         """What kind of record it is."""
-        ...
 
     @property
     def state(self) -> bytes:
         """Its stored form."""
-        ...
 
 
 class Head(NamedTuple):
@@ -113,11 +109,9 @@ class Transaction(Protocol):
     @property
     def tip(self) -> Tip | None:
         """The end of the log; None where the store cannot know it."""
-        ...
 
     def insert(self, rows: Sequence[Row], links: Sequence[OrderLink] = ()) -> Sequence[int]:
         """Insert records, once in a block, with the links they tell; return their positions."""
-        ...
 
 
 class Recorder(Protocol):
@@ -126,22 +120,18 @@ class Recorder(Protocol):
     @property
     def url(self) -> str:
         """Where the log lies, without secrets."""
-        ...
 
     @property
     def gapless(self) -> bool:
         """Whether positions have no gaps, and a transaction knows the tip."""
-        ...
 
     @property
     def has_races(self) -> bool:
         """Whether no writer can be kept out, so that whoever lost a race may lose the next."""
-        ...
 
     @property
     def most_rows(self) -> int:
         """How many entries one commit may hold; more are appended in several."""
-        ...
 
     def writing(self, *, exclusive: bool = False) -> AbstractContextManager[Transaction]:
         """Return a block that inserts records. A (stream, version) that exists is refused.
@@ -153,7 +143,6 @@ class Recorder(Protocol):
             TryAgainError: another writer was first; nothing is stored.
             InDoubtError: nobody knows what became of it.
         """
-        ...
 
     def confirm(self) -> None:
         """Return if what was acknowledged before can still be counted on, as far as one can see.
@@ -161,52 +150,39 @@ class Recorder(Protocol):
         Asked before a duplicate is acknowledged from memory. Raises `StoreUnavailableError`
         where the database was removed or replaced; a server's own cannot be, unseen.
         """
-        ...
 
     def heads(self, streams: Sequence[str]) -> Iterable[Head]:
         """Return all heads of some streams, by stream and version."""
-        ...
 
     def last_head(self, stream: str) -> Head | None:
         """Return the head with the highest version of a stream that is a number."""
-        ...
 
     def read(self, stream: str, after: int, until: int) -> list[Record]:
         """Return a stream's records with versions above `after`, up to `until`."""
-        ...
 
     def read_many(self, streams: Sequence[str]) -> list[Record]:
         """Return all records of some streams, by stream and version, in one statement."""
-        ...
 
     def page(self, after: int, until: int) -> list[Record]:
         """Return some of the records with positions above `after`; none if there are none."""
-        ...
 
     def page_of_stream(self, stream: str, version: int, position: int) -> list[Record]:
         """Return some of a stream's records that come after these, by version and position."""
-        ...
 
     def odd_ones(self, stream: str) -> list[Record]:
         """Return a stream's records whose versions are no numbers from 1 on."""
-        ...
 
     def strays(self) -> list[Record]:
         """Return the records whose positions are none from 1 to `MAX_POSITION`."""
-        ...
 
     def page_of_streams(self, after: str, prefix: str) -> list[str]:
         """Return some of the names above `after` with a prefix, sorted; none if there are none."""
-        ...
 
     def last_position(self) -> int:
         """Return the highest position up to `MAX_POSITION`, 0 for an empty log."""
-        ...
 
     def settings(self) -> Sequence[Setting]:
         """Return what durability rests on, read back."""
-        ...
 
     def close(self) -> None:
         """Close every connection."""
-        ...

@@ -64,12 +64,10 @@ class Asked(Protocol):
     @property
     def url(self) -> str:
         """Where it lies, without secrets."""
-        ...
 
     @property
     def retry_timeout(self) -> float:
         """Seconds."""
-        ...
 
 
 A = TypeVar("A", bound=Asked)

@@ -31,31 +31,24 @@ class TreeStore(Protocol):
 
     def last(self, level: int) -> Tile | None:
         """Return the last tile of a level; None if there is none."""
-        ...
 
     def tile(self, level: int, number: int) -> Tile | None:
         """Return one tile; None if it does not exist."""
-        ...
 
     def around(self, position: int) -> Tile | None:
         """Return the first tile of leaves that reaches a position; None if none does."""
-        ...
 
     def extend(self, before: int, tiles: Sequence[Tile]) -> bool:
         """Store tiles in one transaction; False if the tree no longer ended at `before`.
 
         The first is the last tile of leaves of the tree, extended, or the next one.
         """
-        ...
 
     def keep(self, signed: Signed, instead_of: str | None) -> bool:
         """Store a checkpoint; False if that of its size is not the note `instead_of`, or none."""
-        ...
 
     def checkpoints(self, after: int, at_most: int) -> list[Signed]:
         """Return the next checkpoints over more than `after` records, by size."""
-        ...
 
     def last_checkpoint(self) -> Signed | None:
         """Return the checkpoint over the most records; None if there is none."""
-        ...

@@ -172,36 +172,30 @@ class ViewStore(Protocol):
 
     def create(self) -> None:
         """Make the tables, unless they are there."""
-        ...
 
     def generations(self, provider: str) -> list[Generation]:
         """Return what is kept of a provider, oldest first."""
-        ...
 
     def begin(self, new: Generation) -> bool:
         """Begin a generation that walks; its `number` is the store's to choose.
 
         False, and nothing is done, if another one of this provider is being built.
         """
-        ...
 
     def write(self, generation: Generation, batch: Batch) -> bool:
         """Write a batch, and how far the generation is with it, in one transaction.
 
         False, and nothing is written, if the generation moved on since it was read.
         """
-        ...
 
     def promote(self, generation: Generation, to: Phase) -> bool:
         """Give a generation its next phase; the one that was live is retired by a live one.
 
         False, and nothing is done, if it is no longer in the phase that it was read in.
         """
-        ...
 
     def sweep(self, generation: Generation, at_most: int) -> bool:
         """Delete some views of a retired generation, at last itself; False when it is gone."""
-        ...
 
     def find(
         self, generation: Generation, wanted: Conditions, after: str, at_most: int
@@ -210,20 +204,15 @@ class ViewStore(Protocol):
 
         None if the generation is there no longer.
         """
-        ...
 
     def recent(self, generation: Generation, before: Heard, at_most: int) -> list[StoredView]:
         """Return the next views before a place, those first of which was heard last."""
-        ...
 
     def count_by_status(self, generation: Generation) -> dict[str, int]:
         """Return how many views there are of each status."""
-        ...
 
     def between(self, generation: Generation, after: str, until: str | None) -> list[StoredView]:
         """Return the views of all orders above `after`, up to `until`."""
-        ...
 
     def poisoned(self, generation: Generation, after: str, at_most: int) -> list[Poisoned]:
         """Return the next orders above `after` that could not be folded, by order id."""
-        ...

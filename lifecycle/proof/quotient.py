@@ -23,25 +23,20 @@ class ArrivalFold(Protocol):
     @property
     def name(self) -> str:
         """What a certificate calls it."""
-        ...
 
     @property
     def alphabet(self) -> Sequence[Any]:
         """The events that the proof ranges over."""
-        ...
 
     @property
     def initial(self) -> Hashable:
         """The state before anything arrived."""
-        ...
 
     def step(self, state: Any, event: Any) -> Hashable:
         """Return the state after one more arrival."""
-        ...
 
     def output(self, state: Any) -> Hashable:
         """Return what is told in this state: the view."""
-        ...
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,6 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import chain, islice
-from types import TracebackType
 from typing import Final, NoReturn, Self, Unpack, cast
 
 from lifecycle.core.argument import check_callable
@@ -117,12 +116,7 @@ class AsyncOrders(Writes[Awaitable[AsyncReceipt]], ErasesAsync):
             await self._append_linked(self._service.linked())
         return self
 
-    async def __aexit__(
-        self,
-        failed: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.close()
 
     @property

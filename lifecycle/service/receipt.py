@@ -24,11 +24,9 @@ class Folds(Protocol):
 
     def change(self, event: Event, appended: Append) -> Change | None:
         """Return what an event changed; None when neither status nor path changed."""
-        ...
 
     def view(self, event: Event, appended: Append) -> OrderView | None:
         """Return the view as of an event; for a duplicate, the view now."""
-        ...
 
 
 class Receipt(ShownByRepr, Struct, eq=False, gc=False):

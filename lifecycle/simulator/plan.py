@@ -33,21 +33,17 @@ class Plan(Protocol):
     @property
     def order_id(self) -> str:
         """The order's id."""
-        ...
 
     @property
     def initial_order(self) -> Body:
         """The order object as it is when it was just made."""
-        ...
 
     @property
     def events(self) -> list[PlannedEvent]:
         """What will happen, in order."""
-        ...
 
     def unplanned(self, at: datetime, current: Body, status: str, **fields: object) -> PlannedEvent:
         """Return an event that the retailer caused; `current` is the order object before it."""
-        ...
 
 
 class PlanRequest(NamedTuple):

@@ -8,7 +8,6 @@ import threading
 from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import closing
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 from lifecycle.errors import InvalidArgumentError, MissingExtraError
@@ -73,12 +72,7 @@ class RunningSimulator:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        failed: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     @property

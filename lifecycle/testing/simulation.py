@@ -25,19 +25,15 @@ class Simulated(Protocol):
     @property
     def truth(self) -> Mapping[str, Any]:
         """The truth about every order, by its id."""
-        ...
 
     def advance(self, seconds: float) -> None:
         """Advance the provider's clock: events due by then happen now."""
-        ...
 
     def settle(self, *, advance: bool = True, timeout: float = 60) -> None:
         """Wait until all planned events happened and every callback was delivered or given up."""
-        ...
 
     def close(self) -> None:
         """Stop, and cancel what is pending."""
-        ...
 
 
 @contextmanager

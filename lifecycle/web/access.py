@@ -21,7 +21,6 @@ class Access(Protocol):
 
     def claim(self, head: Head) -> str | Refusal:
         """Return the user, or why nothing is shown."""
-        ...
 
 
 class TrustedHeader:

@@ -20,7 +20,7 @@ import uvicorn
 from lifecycle import Receipt, connect, connect_async
 from lifecycle.audit.verify import verify
 from lifecycle.http.receiver import BearerTokens, Receiver
-from lifecycle.http.receiver.tokens import Tokens
+from lifecycle.http.receiver.bearer import Tokens
 from lifecycle.log.codec import split
 from lifecycle.log.contract import CONTROL
 from tests.faults.children import Child

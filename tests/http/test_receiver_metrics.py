@@ -12,7 +12,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from lifecycle import InvalidArgumentError, StoreUnavailableError, connect, connect_async
 from lifecycle.http.receiver import BearerTokens, Receiver, Request, Routes, SyncReceiver
 from lifecycle.http.receiver import metrics as receiver_metrics
-from lifecycle.http.receiver.tokens import Tokens
+from lifecycle.http.receiver.bearer import Tokens
 from lifecycle.service.attention import KINDS
 from tests.receiving import CLIENT, KEY, SETUP
 from tests.serving import asgi_server, ask, connected

@@ -28,7 +28,7 @@ from lifecycle.audit.columns.auditing import audit_columns
 from lifecycle.audit.columns.column_check import ColumnCheck
 from lifecycle.audit.columns.engine import in_processes
 from lifecycle.audit.columns.manifest import Bodies, Depth, read_manifest, write_manifest
-from lifecycle.audit.columns.told_details import DetailsCheck, deciding
+from lifecycle.audit.columns.told_details import DetailsCheck, end_with_details
 from lifecycle.audit.columns.writing import export_columns
 from lifecycle.audit.merkle import Frontier, TreeHead
 from lifecycle.audit.replay import replay
@@ -571,7 +571,7 @@ def test_details_that_their_model_takes_no_more_are_left_to_the_replay():
     ],
 )
 def test_only_a_member_of_the_body_itself_decides_on_details(body, is_known):
-    assert bool(deciding(b'"told":', body)) is is_known
+    assert bool(end_with_details(b'"told":', body)) is is_known
 
 
 # Checkpoints

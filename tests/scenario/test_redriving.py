@@ -111,7 +111,7 @@ def test_without_a_key_of_the_item_marks_are_written_again_and_again(
     """The positive control: every mark is another's."""
     url, numbers = f"sqlite:///{tmp_path}/orders.db", itertools.count()
     filled(url)
-    monkeypatch.setattr(header, "mark_key", lambda _: f"redriven:{next(numbers)}:odd")
+    monkeypatch.setattr(header, "key_of", lambda _: f"redriven:{next(numbers)}:odd")
     ready = threading.Barrier(3)
 
     def redrive() -> None:

@@ -16,7 +16,7 @@ import jwt
 import pytest
 
 from lifecycle import InvalidArgumentError
-from lifecycle.http.receiver.tokens import Tokens
+from lifecycle.http.receiver.bearer import Tokens
 from tests.receiving import CLIENT, KEY, OLD_KEY
 
 NAME = jwt.get_unverified_header(Tokens(KEY).issue(CLIENT))["kid"]
@@ -24,7 +24,7 @@ LATER = 86_400
 """Seconds: tokens are made while tests are collected, and many tests may run before these."""
 ELSEWHERE = """
 import sys
-from lifecycle.http.receiver.tokens import Tokens
+from lifecycle.http.receiver.bearer import Tokens
 print(Tokens(sys.stdin.read().split()).issue("instacart"))
 """
 
@@ -176,7 +176,7 @@ def test_an_accepted_token_still_expires(monkeypatch):
     tokens, token = Tokens(KEY, timedelta(seconds=30)), Tokens(KEY).issue(CLIENT).encode()
     assert tokens.client_of(token) == CLIENT
     later = time.time() + 3601
-    monkeypatch.setattr("lifecycle.http.receiver.tokens.time.time", lambda: later)
+    monkeypatch.setattr("lifecycle.http.receiver.bearer.time.time", lambda: later)
     assert tokens.client_of(token) is None
 
 

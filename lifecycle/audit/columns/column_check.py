@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 
 from lifecycle.audit.columns import query
 from lifecycle.audit.columns.hashed_records import HashedRecords, without_time_zones
-from lifecycle.audit.columns.told_details import PlacedEvent, Telling
+from lifecycle.audit.columns.told_details import PlacedEvent, SeenBodies
 from lifecycle.errors import MissingExtraError
 
 try:
@@ -52,25 +52,25 @@ class ColumnCheck:
         self._database.close()
 
     def judge(
-        self, path: Path, tables: query.Tables, telling: Telling | None
+        self, path: Path, tables: query.Tables, seen: SeenBodies | None
     ) -> tuple[HashedRecords, LinkSums]:
         """Check headers, chains and links by the names of one provider; return the links' sums.
 
-        With `telling`, bodies too: they have to be those of their headers.
+        With `seen`, bodies too: they have to be those of their headers.
         """
-        self._parameters |= {**tables.parameters, "bodies": telling is not None}
+        self._parameters |= {**tables.parameters, "bodies": seen is not None}
         for name in ("meanings", "stands", "missing"):
             self._database.register(name, getattr(tables, name))
         try:
-            records = self._judged(path, telling, query.JUDGED)
+            records = self._judged(path, seen, query.JUDGED)
         except duckdb.Error:
-            records = self._judged(path, telling, query.JUDGED_IF_JSON)
+            records = self._judged(path, seen, query.JUDGED_IF_JSON)
         self._database.register("orders", records.orders())
         counted, unlinked, balance = self._run(query.LINKS).fetchall()[0]
         return records, LinkSums(counted, unlinked, int(balance))
 
-    def _judged(self, path: Path, telling: Telling | None, statement: str) -> HashedRecords:
-        records = HashedRecords(path, telling)
+    def _judged(self, path: Path, seen: SeenBodies | None, statement: str) -> HashedRecords:
+        records = HashedRecords(path, seen)
         self._database.register("records", records.batches())
         self._run(statement)
         return records

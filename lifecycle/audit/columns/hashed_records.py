@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from lifecycle.audit.columns.schema import RECORDS
-from lifecycle.audit.columns.told_details import Telling
+from lifecycle.audit.columns.told_details import SeenBodies
 from lifecycle.errors import MissingExtraError
 from lifecycle.log.codec import is_intact
 
@@ -60,9 +60,9 @@ _HASHED: Final = pa.schema([*_RECORDS, *map(pa.field, _ADDED, _ADDED.values())])
 class HashedRecords:
     """Reads the records of one shard, once; then it knows its streams and leaves."""
 
-    def __init__(self, path: Path, telling: Telling | None) -> None:
+    def __init__(self, path: Path, seen: SeenBodies | None) -> None:
         self._path = path
-        self._telling = telling
+        self._seen = seen
         self._kept: list[pa.RecordBatch] = []
         self._last = pa.RecordBatch.from_pylist([{}], _CHAINED)
         self._rows = 0
@@ -83,7 +83,7 @@ class HashedRecords:
         return pa.Table.from_batches(self._kept, _PLACES)
 
     def _batches(self) -> Iterator[pa.RecordBatch]:
-        names = _READ if self._telling is None else [*_READ, "body"]
+        names = _READ if self._seen is None else [*_READ, "body"]
         with parquet.ParquetFile(self._path) as file:
             for batch in file.iter_batches(_ROWS_AT_ONCE, columns=names, use_threads=False):
                 if batch.num_rows:
@@ -129,10 +129,10 @@ class HashedRecords:
         self._kept.append(pa.RecordBatch.from_arrays(columns, schema=_PLACES))
 
     def _body_hashes(self, batch: pa.RecordBatch, number: pa.Array) -> pa.Array:
-        if self._telling is None:
+        if self._seen is None:
             return pa.nulls(len(number), pa.string())
         bodies: list[Any] = batch["body"].to_pylist()
-        self._telling.take(number, batch, bodies)
+        self._seen.take(number, batch, bodies)
         return pa.array(
             [None if body is None else sha256(body).hexdigest() for body in bodies], pa.string()
         )

@@ -19,7 +19,7 @@ from lifecycle.audit.columns.hashed_records import HashedRecords
 from lifecycle.audit.columns.leaves import unlike
 from lifecycle.audit.columns.manifest import Bodies, Depth, File, FileFinding, Manifest, Shard
 from lifecycle.audit.columns.query import NO_TABLES, Tables, can_ask
-from lifecycle.audit.columns.told_details import ComparedView, DetailsCheck, Telling, told
+from lifecycle.audit.columns.told_details import ComparedView, DetailsCheck, SeenBodies, told
 from lifecycle.audit.range_replay import ChangedDefinition, Part
 from lifecycle.audit.stream_check import Links
 from lifecycle.core.checked_provider import details_member, details_reader
@@ -124,13 +124,13 @@ class ShardAuditor:
     def _audit(self, shard: Shard, result: ShardResult, *, has_views: bool) -> None:
         path, name = self._folder / shard.records.name, provider_in(shard.first)
         views = _read(self._folder / shard.views.name) if has_views else None
-        telling = Telling(self._details[name].member) if self._reads_bodies(name) else None
-        records, result.links = self._check.judge(path, self._tables.get(name, NO_TABLES), telling)
+        seen = SeenBodies(self._details[name].member) if self._reads_bodies(name) else None
+        records, result.links = self._check.judge(path, self._tables.get(name, NO_TABLES), seen)
         streams, unlike = Counter(records.streams), self._unlike(records)
         result.records = result.links.records
         result.files += _strangers(shard, streams)
         asks = views is not None and self._asks(name)
-        plain = self._plain(path, views, name, telling) if asks else set()
+        plain = self._plain(path, views, name, seen) if asks else set()
         # A stream that stands in two places of the file is no order that columns can check.
         doubted = {stream for stream, times in streams.items() if times > 1 or stream in unlike}
         doubted |= {each for number, each in enumerate(records.streams) if number not in plain}
@@ -164,18 +164,18 @@ class ShardAuditor:
         is_whole = self._manifest.bodies is Bodies.WHOLE
         return is_whole and self._depth is Depth.BODIES and self._asks(name)
 
-    def _plain(self, path: Path, views: pa.Table, name: str, telling: Telling | None) -> set[int]:
+    def _plain(self, path: Path, views: pa.Table, name: str, seen: SeenBodies | None) -> set[int]:
         """Return the numbers of the orders that need no replay."""
         compared = self._check.compared(views)
-        if telling is None:
+        if seen is None:
             return {number for number, *_ in compared}
         details = self._details[name]
         found = _views_of(views, compared)
-        several = {number: view for number, view in found.items() if number in telling.several}
+        several = {number: view for number, view in found.items() if number in seen.several}
         plain = {
             number
             for number, view in found.items()
-            if number not in several and details.agree(view, telling.one.get(number))
+            if number not in several and details.agree(view, seen.one.get(number))
         }
         events = told(path, self._check.events(several)) if several else ()
         for number, group in groupby(events, attrgetter("order")):

@@ -92,7 +92,7 @@ class _Shown(msgspec.Struct):
 _shown: Final = msgspec.json.Decoder(_Shown).decode
 
 
-class Telling:
+class SeenBodies:
     """What the bodies of a shard tell, as they pass by: of most orders, one callback says it all.
 
     `one` holds a callback of each order that any body tells of: enough, unless the order is among
@@ -100,7 +100,7 @@ class Telling:
     """
 
     def __init__(self, member: str | None) -> None:
-        self._mark = _mark(member)
+        self._opening = _opening(member)
         self._order = -1
         self._end = b""
         self.one: dict[int, bytes] = {}
@@ -114,11 +114,11 @@ class Telling:
                 if not _is_silent(rows["kind"][row].as_py(), rows["name"][row].as_py()):
                     self.several.add(order)
             elif order != self._order:
-                self._order, self._end = order, deciding(self._mark, body)
+                self._order, self._end = order, end_with_details(self._opening, body)
                 self.one[order] = body
                 if not self._end:
                     self.several.add(order)
-            elif not body.endswith(self._end) or self._mark in body[: -len(self._end)]:
+            elif not body.endswith(self._end) or self._opening in body[: -len(self._end)]:
                 self.several.add(order)
 
 
@@ -127,21 +127,21 @@ def _is_silent(kind: Kind, name: str) -> bool:
     return kind == "request" or (kind == "response" and name != ACCEPTED)
 
 
-def _mark(member: str | None) -> bytes:
+def _opening(member: str | None) -> bytes:
     return b"" if member is None else b'"%b":' % member.encode()
 
 
-def deciding(mark: bytes, body: bytes) -> bytes:
+def end_with_details(opening: bytes, body: bytes) -> bytes:
     """Return the end of a callback that decides what its details are; empty if unknown.
 
     That is all from the member on in which the provider looks for details. Where its name
     stands once, and the same bytes follow, the same object is there. It has to be a member of the
     body itself: what follows then closes one object, and no more.
     """
-    if not mark or body.count(mark) != 1:
+    if not opening or body.count(opening) != 1:
         return b""
-    end = body[body.index(mark) :]
-    if end[len(mark) :].lstrip()[:1] != b"{":
+    end = body[body.index(opening) :]
+    if end[len(opening) :].lstrip()[:1] != b"{":
         return b""
     try:
         return end if type(parse_again(b"{" + end)) is dict else b""
@@ -167,7 +167,7 @@ class DetailsCheck:
     def __init__(self, definition: Definition, read: DetailsReader, member: str | None) -> None:
         self._details = definition.details
         self._read = read
-        self._mark = _mark(member)
+        self._opening = _opening(member)
         self.member = member
 
     def agree(self, view: ComparedView, body: bytes | None) -> bool:
@@ -184,7 +184,7 @@ class DetailsCheck:
                 continue
             if body is None:
                 return False
-            same = deciding(self._mark, body) if kind == "callback" else b"", overwrites
+            same = end_with_details(self._opening, body) if kind == "callback" else b"", overwrites
             if same == last and same[0]:
                 continue  # it tells what the one before it told
             told = self._details_in(kind, name, body)

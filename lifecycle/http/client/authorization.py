@@ -17,7 +17,6 @@ class Authorization(Protocol):
 
     def prepare(self) -> Flow[None]:
         """Get what the next call needs, so that it can be sent at once."""
-        ...
 
     def sign(self, call: Call) -> Flow[Call]:
         """Return the call as it is sent.
@@ -25,11 +24,9 @@ class Authorization(Protocol):
         Raises:
             NoTokenError: the provider grants no token.
         """
-        ...
 
     def refused(self, call: Call) -> bool:
         """Note that a signed call was answered 401, and tell whether signing anew may help."""
-        ...
 
 
 class FixedHeaders:

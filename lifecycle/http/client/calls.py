@@ -14,7 +14,6 @@ from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from functools import partial
 from itertools import count
-from types import TracebackType
 from typing import Any, ClassVar, Final, Generic, NamedTuple, Self, TypedDict, TypeVar, Unpack
 
 from lifecycle.core.strict_json import object_in
@@ -295,12 +294,7 @@ class HttpClient(_Connected):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        failed: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -340,12 +334,7 @@ class AsyncHttpClient(_Connected):
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self,
-        failed: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.close()
 
     async def close(self) -> None:

@@ -62,20 +62,16 @@ class Http(Protocol):
     @property
     def lock(self) -> Any:
         """A lock that one flow may hold: `acquire` is an effect, `release` a plain call."""
-        ...
 
     @property
     def longest_seconds(self) -> float:
         """How long an exchange may take, connecting included."""
-        ...
 
     def exchange(self, call: Call) -> Any:
         """Make one exchange, and return its `Answer` or its `Failure`."""
-        ...
 
     def sleep(self, seconds: float) -> Any:
         """Return after so many seconds."""
-        ...
 
 
 class _Timeouts:

@@ -16,11 +16,9 @@ class CreateRequest(Protocol):
     @property
     def order_id(self) -> str:
         """The id that the order is to have."""
-        ...
 
     def body(self) -> bytes:
         """Return the bytes to send: always the same for one request."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -44,26 +42,20 @@ class CreatingClient(Protocol):
     @property
     def longest_seconds(self) -> float:
         """How long one exchange may take, connecting included."""
-        ...
 
     @property
     def create(self) -> Callable[..., Any]:
         """Sends the bytes of a request once, and returns the `Answer`."""
-        ...
 
     @property
     def get(self) -> Callable[..., Any]:
         """Gets an order by its id, at most `tries` times, and returns the `Answer`."""
-        ...
 
     def authorize(self) -> Any:
         """Get what the next call needs, so that it is sent at once."""
-        ...
 
     def pause(self, answer: Answer | None, tried: int) -> Any:
         """Wait before a create is sent again; False: do not send it again."""
-        ...
 
     def is_absent(self, answer: Answer) -> bool:
         """Tell whether an answer to a get says that the provider has no such order."""
-        ...

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from contextlib import AbstractAsyncContextManager, suppress
-from types import TracebackType
 from typing import Any, Final, Self
 
 from lifecycle.errors import LifecycleError
@@ -53,12 +52,7 @@ class Receiver(AsyncReceiver):
             self._opened_here = True
         return self
 
-    async def __aexit__(
-        self,
-        failed: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         """Finish callbacks in progress, and close the orders if they were opened here."""
         await self.stop()
         if self._opened_here:

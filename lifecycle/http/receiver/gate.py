@@ -44,15 +44,12 @@ class Gate(Protocol):
     @property
     def clients(self) -> Collection[str]:
         """The names of those who may call; with several, each has half of the limits at most."""
-        ...
 
     def claim(self, head: Head) -> str | Refusal:
         """Return who calls as far as the head tells, before the body is read."""
-        ...
 
     def verify(self, head: Head, body: bytes, claimed: str) -> str | Refusal:
         """Return who called, the raw body known; `claimed` is what `claim` returned."""
-        ...
 
 
 @runtime_checkable
@@ -61,7 +58,6 @@ class GrantsTokens(Protocol):
 
     def grant(self, head: Head, body: bytes) -> Response:
         """Return the answer to a token request."""
-        ...
 
 
 def unauthorized(error: str, challenge: str) -> Response:

@@ -75,15 +75,12 @@ class Effects(Protocol):
 
     def record(self, callback: Callback) -> Any:
         """Return the receipt of a callback once it is durable."""
-        ...
 
     def probe(self) -> Any:
         """Return the problems of the receiver and its store."""
-        ...
 
     def figures(self) -> Any:
         """Return the figures of the log."""
-        ...
 
 
 class RequestFlow:

@@ -24,20 +24,16 @@ class Connection(Protocol):
     @property
     def is_busy(self) -> bool:
         """Whether a request has come in whole and is being answered."""
-        ...
 
     @property
     def deadline(self) -> float:
         """When its current phase times out."""
-        ...
 
     def drop(self) -> None:
         """Close it at once."""
-        ...
 
     def end_late(self, now: float) -> None:
         """End it, because it timed out."""
-        ...
 
 
 class Connections:
