@@ -51,16 +51,32 @@ def copy(source: Log, target: Log, *, advance: Advance = lambda _: None) -> Copi
     """
     coming = sound_records(source)
     present = _skip_present(coming, target, advance)
+    written = restore_all(coming, target, advance)
+    return Copied(written, present, verify(target, holds=source.holds))
+
+
+def restore_all(
+    records: Iterable[Record],
+    target: Log,
+    advance: Advance,
+    prepared: Callable[[list[Record]], list[Record]] = list,
+) -> int:
+    """Write records, a page in each commit, as it was `prepared`; return how many they were.
+
+    Raises:
+        StoredFormatError: a record has the place of another.
+        StoreError: the store failed.
+    """
     written = 0
-    for page in pages_of(coming):
+    for page in map(prepared, _pages_of(records)):
         try:
             target.restore(page)
         except StoreUnavailableError:
-            refuse_repeated(page, target)
+            _refuse_repeated(page, target)
             raise
         written += len(page)
         advance(len(page))
-    return Copied(written, present, verify(target, holds=source.holds))
+    return written
 
 
 def sound_records(source: Log) -> Iterator[Record]:
@@ -92,7 +108,7 @@ def _why_nowhere(record: Record, place: int) -> str | None:
     return None
 
 
-def refuse_repeated(page: list[Record], target: Log) -> None:
+def _refuse_repeated(page: list[Record], target: Log) -> None:
     """Refuse a page in which a record has the place of another, and name that record.
 
     Raises:
@@ -122,7 +138,7 @@ def _content(record: Record) -> tuple[str, int, str, bytes]:
     return record.stream, record.version, record.topic, record.state
 
 
-def pages_of(records: Iterable[Record]) -> Iterator[list[Record]]:
+def _pages_of(records: Iterable[Record]) -> Iterator[list[Record]]:
     """Yield records in pages, each written at once."""
     page: list[Record] = []
     size = 0

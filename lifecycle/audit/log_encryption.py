@@ -16,12 +16,12 @@ from typing import Any, Final
 
 from msgspec import json
 
-from lifecycle.audit.log_copy import Advance, Copied, pages_of, refuse_repeated, sound_records
+from lifecycle.audit.log_copy import Advance, Copied, restore_all, sound_records
 from lifecycle.audit.merkle import Frontier
 from lifecycle.audit.tree import leaf_of
 from lifecycle.audit.verify import verify
 from lifecycle.core.event import Encrypted
-from lifecycle.errors import KeyStoreError, OtherRecordsError, StoreUnavailableError
+from lifecycle.errors import KeyStoreError, OtherRecordsError
 from lifecycle.log.cipher import Cipher
 from lifecycle.log.codec import hash_of, link, parse_header, seal, split
 from lifecycle.log.contract import Append, Log, Record
@@ -56,16 +56,7 @@ def encrypt(
     resealer, frontier = Resealer(target.cipher, linked=target.gapless), Frontier()
     coming = _counted(sound_records(source), frontier)
     present, linked = _skip_present(coming, target, resealer, advance)
-    written = 0
-    for page in pages_of(coming):
-        sealed = list(resealer.reseal(page))
-        try:
-            target.restore(sealed)
-        except StoreUnavailableError:
-            refuse_repeated(sealed, target)
-            raise
-        written += len(page)
-        advance(len(page))
+    written = restore_all(coming, target, advance, lambda page: list(resealer.reseal(page)))
     if linked is None:
         target.append(Encrypted(str(frontier.head), clock()))
     elif linked != str(frontier.head):

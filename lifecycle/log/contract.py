@@ -1,4 +1,4 @@
-"""The log's contract: every event, append-only, in one total order of recording.
+"""The log's contract, for its callers: every event, append-only, in one total order of recording.
 
 Each order has its own stream (`order:<provider>:<order_id>`), with versions 1, 2, 3, ... without
 gaps; `position` is the place in the whole log. Bodies that could not be read are in the stream

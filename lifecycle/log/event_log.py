@@ -1,4 +1,4 @@
-"""The log on any recorder: what all stores share."""
+"""The contract, implemented once: a log on any recorder, which is all that stores differ in."""
 
 from __future__ import annotations
 

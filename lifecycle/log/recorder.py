@@ -1,4 +1,4 @@
-"""The port that a database implements; the rest of a log is shared by all databases."""
+"""The port below a log: one database reads and inserts rows by it, and decides nothing."""
 
 from __future__ import annotations
 

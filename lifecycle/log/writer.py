@@ -1,4 +1,4 @@
-"""Deciding what is new, and committing it: optimistic, and safe under any race.
+"""Decides what is new and commits it by any recorder: optimistic, and safe under any race.
 
     group ─→ decide against the stream tails ─→ seal ─→ insert ─→ settle
                 ▲                                         │ another writer was first

@@ -11,8 +11,7 @@ from email.utils import format_datetime
 from typing import Any, Final, NamedTuple, TypeVar
 from urllib.parse import parse_qsl, unquote
 
-from lifecycle.core.strict_json import parse
-from lifecycle.errors import JsonError
+from lifecycle.core.strict_json import object_in
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -60,11 +59,7 @@ class Request(NamedTuple):
 
     def json(self) -> dict[str, Any] | None:
         """Return the body if it is a JSON object."""
-        try:
-            found = parse(self.body)
-        except JsonError:
-            return None
-        return found if isinstance(found, dict) else None
+        return object_in(self.body)
 
     def fields(self) -> dict[str, str]:
         """Return the fields of a form or of a JSON object, texts alone."""

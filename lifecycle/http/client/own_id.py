@@ -12,13 +12,14 @@ orders too: those are nobody's matter here, so that no page of it is recorded.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from functools import partial
 from typing import Any, ClassVar, Final, TypeVar
 
 from lifecycle.core.details import field_in
 from lifecycle.core.exchange_reader import Field, found_at
 from lifecycle.core.identity import id_text
-from lifecycle.core.strict_json import parse
+from lifecycle.core.strict_json import object_in, parse
 from lifecycle.core.view import OrderView
 from lifecycle.errors import JsonError, ProviderError
 from lifecycle.http.client.calls import OrderCalls
@@ -100,10 +101,9 @@ class OwnIdCalls(OrderCalls[R]):
         raise ProviderError("list", f"the order is not among the first {seen} that were listed")
 
     def _listed(self, body: bytes) -> object:
-        try:
-            answer = parse(body)
-        except JsonError:
-            return None
-        if self.listed is None:
-            return answer
-        return field_in(answer, self.listed) if type(answer) is dict else None
+        if self.listed is not None:
+            answer = object_in(body)
+            return None if answer is None else field_in(answer, self.listed)
+        with suppress(JsonError):
+            return parse(body)
+        return None

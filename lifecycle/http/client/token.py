@@ -11,12 +11,12 @@ import time
 from collections.abc import Callable
 from functools import partial
 from itertools import count
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from pydantic import SecretStr
 
-from lifecycle.core.strict_json import parse
-from lifecycle.errors import JsonError, NoTokenError
+from lifecycle.core.strict_json import object_in
+from lifecycle.errors import NoTokenError
 from lifecycle.http.client.exchange import Answer, Call, Failure
 from lifecycle.http.client.retries import RetryPolicy
 from lifecycle.http.client.transport import Http
@@ -150,7 +150,7 @@ def read_token(result: Answer | Failure, requested_at: float) -> Token:
     """
     if isinstance(result, Failure):
         raise NoTokenError(None, result.found)
-    body = _object_in(result.body)
+    body = object_in(result.body) or {}
     if result.http_status // 100 != 2:
         code = body.get("error")
         known = code if isinstance(code, str) and code in _CODES else None
@@ -167,15 +167,6 @@ def read_token(result: Answer | Failure, requested_at: float) -> Token:
         requested_at + seconds - min(_EARLY_SECONDS, seconds / 10),
         requested_at + seconds,
     )
-
-
-def _object_in(body: bytes) -> dict[str, Any]:
-    """Return the JSON object that bytes spell; empty where they spell none."""
-    try:
-        value = parse(body)
-    except JsonError:
-        return {}
-    return value if isinstance(value, dict) else {}
 
 
 def _seconds(expires_in: object) -> float:

@@ -1,1 +1,1 @@
-"""The log in streams of NATS JetStream."""
+"""The log in NATS JetStream. What is called a stream there is a JetStream stream here."""

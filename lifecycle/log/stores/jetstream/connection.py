@@ -91,7 +91,7 @@ class Connection:
             raise
 
     async def ask(self, call: str, question: object = None) -> Any:
-        """Return the answer of whoever leads the stream that a call is about.
+        """Return the answer of whoever leads the JetStream stream that a call is about.
 
         Raises:
             ApiError: the call was refused.

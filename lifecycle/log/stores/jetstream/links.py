@@ -23,8 +23,8 @@ _OF_ANOTHER: Final = (
 class FollowedLinks(LinkStore):
     """A `LinkStore` that follows its log: it is never behind what was acknowledged.
 
-    How far it is stands among the subscriptions, under a name that tells the stream. Where the
-    user may not write there, what is new is kept in memory.
+    How far it is stands among the subscriptions, under a name that tells the JetStream stream.
+    Where the user may not write there, what is new is kept in memory.
     """
 
     def __init__(self, log: Log, beside: EventLog) -> None:
@@ -35,7 +35,7 @@ class FollowedLinks(LinkStore):
         self._read_to = 0
 
     def begin(self, stream: str, created: str) -> None:
-        """Tell the database which stream it lies beside; it then lies beside no other.
+        """Tell the database which JetStream stream it lies beside; it then lies beside no other.
 
         Raises:
             StoreUnavailableError: it lies beside another one, whose positions are of no use here.

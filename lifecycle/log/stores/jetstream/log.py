@@ -1,7 +1,7 @@
-"""The log in a stream of NATS JetStream: past what one machine carries.
+"""The log in NATS JetStream: past what one machine carries.
 
-The stream holds the records. What else belongs to a log lies in a database beside it: stored
-views, subscriptions, links and checkpoints, all of which can be made again but for the last.
+A JetStream stream holds the records. What else belongs to a log lies in a database beside it:
+stored views, subscriptions, links and checkpoints, all of which can be made again but for the last.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ _NOT_BESIDE: Final = "it holds records, so it is a log of its own; name another 
 
 
 class JetStreamLog(EventLog):
-    """The log in one stream.
+    """The log in one JetStream stream.
 
-    `beside` is a log without records: its database keeps what lies beside the stream. It is
+    `beside` is a log without records: its database keeps what lies beside that. It is
     closed with this log.
     """
 
@@ -48,12 +48,12 @@ class JetStreamLog(EventLog):
         )
 
     def prepare(self, *, create: bool) -> None:
-        """Make the stream if need be, and check it and what lies beside it."""
+        """Make the JetStream stream if need be, and check it and what lies beside it."""
         self.recorder.prepare(create=create)
         self._followed.begin(self.recorder.target.name, self.recorder.created)
 
     def holds(self, stream: str) -> bool:
-        """Tell whether a stream lies here and not in another partition."""
+        """Tell whether a stream of the log lies here and not in another partition."""
         return self.recorder.target.holds(stream)
 
     def index_links(self) -> None:

@@ -3,8 +3,9 @@
     NAME.o.<provider>.<order id>      of an order, both percent-encoded
     NAME.quarantine, NAME.control     the streams of those names
 
-The payload is `<version> <topic>`, a newline and the stored form. Every subject of the stream is
-the name of exactly one stream of the log, so whatever somebody published there is read and shown.
+The payload is `<version> <topic>`, a newline and the stored form. Every subject of the JetStream
+stream is the name of exactly one stream of the log, so whatever somebody published there is read
+and shown.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ _WILDCARDS: Final = frozenset("*> ")
 
 
 def subjects_of(name: str) -> list[str]:
-    """Return the subjects that the stream of a log takes."""
+    """Return the subjects that the JetStream stream of a log takes."""
     return [f"{name}.o.*.*", f"{name}.{CONTROL}", f"{name}.{QUARANTINE}"]
 
 

@@ -1,4 +1,4 @@
-"""The records of a log in one stream: the sequence of a message is the position of its record.
+"""The records of a log in one JetStream stream: the sequence of a message is its position.
 
     insert ─→ one atomic batch; the first message of each subject expects the last one before it
     read   ─→ the leader names the last message; the messages come from any replica, up to that
@@ -45,7 +45,7 @@ T = TypeVar("T")
 
 
 class JetStreamRecorder:
-    """What one stream offers; see `lifecycle.log.recorder.Recorder`. It is its own transaction."""
+    """A `lifecycle.log.recorder.Recorder` on one JetStream stream; it is its own transaction."""
 
     gapless = False
     has_races = True
@@ -63,7 +63,7 @@ class JetStreamRecorder:
         self._listed: tuple[tuple[str, int], list[str]] = (("", 0), [])
 
     def prepare(self, *, create: bool) -> None:
-        """Make the stream if there is none and `create` is true, and check that it is safe."""
+        """Make the JetStream stream if there is none and `create` is true; check its settings."""
         made = self._run(prepare(self._connection, self.target, create=create))
         self.created = self.created or made["created"]
         self._check_end(made)
@@ -93,7 +93,7 @@ class JetStreamRecorder:
         return positions
 
     def confirm(self) -> None:
-        """Return if the stream is still the one that was opened, and holds what it held."""
+        """Return if the JetStream stream is the one that was opened, and holds what it held."""
         self._run(self._last_sequence())
 
     def heads(self, streams: Sequence[str]) -> Iterable[Head]:
@@ -140,8 +140,8 @@ class JetStreamRecorder:
     def page_of_streams(self, after: str, prefix: str) -> list[str]:
         """Return some of the names above `after` with a prefix, sorted; none if there are none.
 
-        The server lists all at once: the list is kept while the stream has no further subjects.
-        A prefix that is itself a name is found without it.
+        The server lists all at once: the list is kept while no further subjects come. A prefix
+        that is itself a name is found without it.
         """
         if after < prefix and prefix.startswith(ORDERS) and self._run(self._last_of(prefix)):
             return [prefix]
@@ -234,10 +234,10 @@ class JetStreamRecorder:
         return self._check_end(await self._info())
 
     def _check_end(self, info: Mapping[str, Any]) -> int:
-        """Return the last sequence that is told, unless another or an old stream tells it.
+        """Return the last sequence that is told, unless an old or another JetStream stream tells.
 
         Raises:
-            StoreUnavailableError: the stream was replaced.
+            StoreUnavailableError: the JetStream stream was replaced.
             TryAgainError: it ends before what was seen; one that led before may have answered.
         """
         last = int(info["state"]["last_seq"])

@@ -1,4 +1,4 @@
-"""The stream that a log lies in: how it is made, and what must be true of it."""
+"""The JetStream stream that a log lies in: how it is made, and what must be true of it."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ _UNSEEN: Final = Setting(
 
 
 async def prepare(connection: Connection, target: Target, *, create: bool) -> Mapping[str, Any]:
-    """Return what the server tells of the stream, made if it is not there and `create` is true.
+    """Return what the server tells of the JetStream stream; where there is none, `create` it.
 
     Raises:
         StoreMissingError: it is not there.
@@ -82,7 +82,7 @@ async def prepare(connection: Connection, target: Target, *, create: bool) -> Ma
 
 
 async def info_of(connection: Connection, target: Target, **asked: object) -> Mapping[str, Any]:
-    """Return what the leader of the stream tells of it."""
+    """Return what the leader of the JetStream stream tells of it."""
     found: Mapping[str, Any] = await connection.ask(f"STREAM.INFO.{target.name}", asked)
     return found
 
