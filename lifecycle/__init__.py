@@ -145,19 +145,17 @@ if _typing.TYPE_CHECKING:
     from lifecycle.log.contract import Outcome
     from lifecycle.log.feed_store import Delivery, DeliveryRecord
     from lifecycle.log.key_store import KeyStore
-    from lifecycle.projections.async_subscription import AsyncSubscription
     from lifecycle.projections.change_feed import OrderChange
     from lifecycle.projections.dead_letters import DeadLetters
     from lifecycle.projections.stored_views import StoredViews
-    from lifecycle.projections.subscription import Subscription
+    from lifecycle.projections.subscription import AsyncSubscription, Subscription
     from lifecycle.service.async_orders import AsyncOrders
     from lifecycle.service.attention import AttentionItem, Review
-    from lifecycle.service.begun_request import BegunRequest
+    from lifecycle.service.begun_request import BegunRequest, Resumed
     from lifecycle.service.figures import Figures
     from lifecycle.service.orders import Orders
     from lifecycle.service.receipt import AsyncReceipt, QuarantineItem, Receipt
     from lifecycle.service.recording_calls import Sent, SentOperation
-    from lifecycle.service.resumption import Resumed
 else:
     _PLACES = {
         "lifecycle.composition": ("connect", "connect_async"),
@@ -177,19 +175,17 @@ else:
         "lifecycle.log.contract": ("Outcome",),
         "lifecycle.log.feed_store": ("DeliveryRecord", "Delivery"),
         "lifecycle.log.key_store": ("KeyStore",),
-        "lifecycle.projections.async_subscription": ("AsyncSubscription",),
         "lifecycle.projections.change_feed": ("OrderChange",),
         "lifecycle.projections.dead_letters": ("DeadLetters",),
         "lifecycle.projections.stored_views": ("StoredViews",),
-        "lifecycle.projections.subscription": ("Subscription",),
+        "lifecycle.projections.subscription": ("AsyncSubscription", "Subscription"),
         "lifecycle.service.async_orders": ("AsyncOrders",),
         "lifecycle.service.attention": ("AttentionItem", "Review"),
-        "lifecycle.service.begun_request": ("BegunRequest",),
+        "lifecycle.service.begun_request": ("BegunRequest", "Resumed"),
         "lifecycle.service.figures": ("Figures",),
         "lifecycle.service.orders": ("Orders",),
         "lifecycle.service.receipt": ("AsyncReceipt", "QuarantineItem", "Receipt"),
         "lifecycle.service.recording_calls": ("Sent", "SentOperation"),
-        "lifecycle.service.resumption": ("Resumed",),
     }
     _MODULES = {name: module for module, names in _PLACES.items() for name in names}
 

@@ -23,8 +23,8 @@ from lifecycle.keys import Keys, check_keys_named, give_keys, keys_beside, open_
 from lifecycle.log.contract import Guarded, Log, Setting
 from lifecycle.registry import chosen_provider, rules_of
 from lifecycle.service.attention import OVERDUE_AFTER, reviews_in, unreviewed_feeds
+from lifecycle.service.begun_request import Resumed, ResumeOptions
 from lifecycle.service.orders import Orders
-from lifecycle.service.resumption import Resumed, ResumeOptions
 
 if TYPE_CHECKING:
     from lifecycle.log.event_log import EventLog

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from typing import Final, TypeGuard
+from typing import Final
 
 from lifecycle.audit.difference import Finding
 from lifecycle.core.event import Entry, Event, Unreadable, stream_of
@@ -83,17 +83,13 @@ def _why_forged(log: Log, mark: ControlHeader, known: Mapping[str, Recognizer]) 
     if not isinstance(item, Unreadable):
         return f"it says that item {mark.item} was re-driven, which the quarantine does not hold"
     entries = [_decoded(record, log.cipher) for record in log.read(mark.stream)]
-    found = [event for event in entries if _is_marked(event, mark)]
+    found = [each for each in entries if isinstance(each, Event) and each.key == mark.key]
     if not found:
         return f"it says that item {mark.item} was re-driven into an event that is not there"
     came = any(event.body == item.body for event in found)
     if came or item.reason == ERASED or _reads_as(item, mark, found, known):
         return None
     return f"it says that item {mark.item} was re-driven into an event that did not come from it"
-
-
-def _is_marked(event: object, mark: ControlHeader) -> TypeGuard[Event]:
-    return isinstance(event, Event) and event.key == mark.key
 
 
 def _decoded(record: Record, cipher: Cipher | None) -> Entry | None:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from lifecycle.cli.choice import log_at, providers_asked
+from lifecycle.cli.choice import log_at, providers_asked, readable
 from lifecycle.cli.failure import NO, Refusal
 from lifecycle.cli.option import DEFAULT_DATABASE, Database, Json, OverdueAfter, ProviderName
 from lifecycle.cli.output import Cell, print_json_array, say
@@ -45,7 +45,7 @@ def attention(
     if (review, by, why).count(None) not in (0, 3):
         raise Refusal("a review needs all of --review SUBJECT, --by NAME and --why TEXT")
     with log_at(db, provider) as log:
-        names = [name for name in providers_asked(log, provider) if _is_usable(name, provider)]
+        names = readable(providers_asked(log, provider), provider)
         asked = [
             (number, orders_on(part, name))
             for name in names or list(known_providers())[:1]
@@ -63,10 +63,6 @@ def attention(
     _show([(number, item) for (number, _), item in items], json=json)
     if any(item.review is None for _, item in items):
         raise typer.Exit(NO)
-
-
-def _is_usable(name: str, asked: str | None) -> bool:
-    return name == asked or name in known_providers()
 
 
 def _review(asked: Iterable[_Asked], subject: str, by: str, why: str) -> None:

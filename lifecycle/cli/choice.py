@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from typing import Final
 
@@ -84,6 +84,11 @@ def providers_asked(log: Log, provider: str | None) -> list[str]:
     Where it holds none, the provider that `connect` takes by default.
     """
     return [provider] if provider else list(providers_in(log)) or [DEFAULT_PROVIDER]
+
+
+def readable(names: Iterable[str], provider: str | None) -> list[str]:
+    """Return those whose orders can be read: all that are installed, and the one that was named."""
+    return [name for name in names if name == provider or name in known_providers()]
 
 
 def only_provider(log: Log, what: str) -> str:

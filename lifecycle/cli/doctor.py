@@ -17,7 +17,7 @@ from typing import Final
 
 import typer
 
-from lifecycle.cli.choice import log_at, providers_asked
+from lifecycle.cli.choice import log_at, providers_asked, readable
 from lifecycle.cli.failure import DONE, NO, STORE, USAGE
 from lifecycle.cli.option import DEFAULT_DATABASE, Database, Json, ProviderName
 from lifecycle.cli.order_checks import FAR_BEHIND, Check, check_of_rules, checks_of_orders
@@ -143,7 +143,7 @@ def _checks_of_one(log: Log, provider: str | None) -> Iterator[Check]:
     )
     yield from checks_of_keys(log)
     names, recorded = providers_asked(log, provider), recorded_rules(log)
-    known = [name for name in names if name == provider or name in known_providers()]
+    known = readable(names, provider)
     for name in known:
         of = f" of {name}" if len(known) > 1 else ""
         for check in checks_of_orders(orders_on(log, name), find_provider(name)):

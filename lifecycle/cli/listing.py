@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from lifecycle.cli.choice import providers_asked, unreadable
+from lifecycle.cli.choice import providers_asked, readable, unreadable
 from lifecycle.cli.failure import NO, Refusal
 from lifecycle.cli.output import Cell, counted
 from lifecycle.composition import orders_on
@@ -14,7 +14,7 @@ from lifecycle.core.view import OrderView
 from lifecycle.errors import PoisonedOrdersError
 from lifecycle.log.contract import ORDERS, Log
 from lifecycle.log.order_stream import order_in
-from lifecycle.registry import find_provider, known_providers
+from lifecycle.registry import find_provider
 
 HEADINGS: Final = ("order", "status", "since", "awaiting", "anomalies")
 UNREADABLE: Final = "unreadable"
@@ -32,7 +32,7 @@ class Listing:
         self._log = log
         self._wanted = wanted
         names = providers_asked(log, provider)
-        self._readable = [name for name in names if name == provider or name in known_providers()]
+        self._readable = readable(names, provider)
         self._unreadable = [name for name in names if name not in self._readable]
         self._poisoned: list[PoisonedOrdersError] = []
         self._check_status(wanted.get("status"))

@@ -17,6 +17,7 @@ from lifecycle.cli.choice import (
     orders_with,
     provider_of_a_log,
     providers_asked,
+    readable,
 )
 from lifecycle.cli.failure import Refusal
 from lifecycle.cli.file import STDOUT, whole_or_not_there
@@ -41,7 +42,7 @@ from lifecycle.log.contract import Log
 from lifecycle.log.log_time import LookOptions
 from lifecycle.log.private_file import ORDINARY, PRIVATE
 from lifecycle.projections.stats import LogStats, StateStats
-from lifecycle.registry import find_provider, known_providers
+from lifecycle.registry import find_provider
 
 Format = Literal["mermaid", "dot", "svg", "png"]
 
@@ -193,10 +194,11 @@ def stats(
 def _readable(log: Log, provider: str | None) -> Iterator[str]:
     """Yield the providers whose orders are to be counted; refuse at last for one not installed."""
     names = providers_asked(log, provider)
-    missing = [name for name in names if name != provider and name not in known_providers()]
-    yield from (name for name in names if name not in missing)
-    for name in missing:
-        check_installed(name)
+    known = readable(names, provider)
+    yield from known
+    for name in names:
+        if name not in known:
+            check_installed(name)
 
 
 def _figures(log: Log, providers: Iterable[str]) -> Iterator[tuple[Definition, LogStats]]:

@@ -45,9 +45,8 @@ from lifecycle.http.pass_over_orders import (
     run_all_async,
 )
 from lifecycle.service.async_orders import AsyncOrders
-from lifecycle.service.begun_request import BegunRequest
+from lifecycle.service.begun_request import BegunRequest, Resumed, ResumeOptions
 from lifecycle.service.orders import Orders
-from lifecycle.service.resumption import Resumed, ResumeOptions
 
 BEGUN_WITHIN: Final = timedelta(hours=1)
 EVERY: Final = timedelta(seconds=30)

@@ -23,7 +23,6 @@ from lifecycle.core.view import HistoryEntry, OrderView
 from lifecycle.errors import NotEnteredError, StoredFormatError, StoreError, VersionConflictError
 from lifecycle.log.contract import Log, Outcome
 from lifecycle.log.log_time import LogTime, LookOptions
-from lifecycle.projections.async_subscription import AsyncSubscription, AwaitedHandler
 from lifecycle.projections.change_feed import (
     EVERY_SECONDS,
     After,
@@ -35,7 +34,7 @@ from lifecycle.projections.dead_letters import DeadLetters
 from lifecycle.projections.dispatcher import ATTEMPTS, PAUSE, TIMEOUT, DeliveryPolicy
 from lifecycle.projections.stats import LogStats
 from lifecycle.projections.stored_views import StoredViews
-from lifecycle.projections.subscription import Subscription
+from lifecycle.projections.subscription import AsyncSubscription, AwaitedHandler, Subscription
 from lifecycle.service.arrival_reader import (
     Admit,
     ArrivalFields,
@@ -49,7 +48,7 @@ from lifecycle.service.arrival_reader import (
     order_ids,
 )
 from lifecycle.service.attention import OVERDUE_AFTER, AttentionItem, checked_span
-from lifecycle.service.begun_request import BegunRequest
+from lifecycle.service.begun_request import BegunRequest, Resumed, ResumeOptions
 from lifecycle.service.chosen_rules import chosen_definition
 from lifecycle.service.costly_bodies import is_costly, uncollected
 from lifecycle.service.erasure import ErasesAsync, Erasure
@@ -58,7 +57,6 @@ from lifecycle.service.order_service import OrderService, ReadAgain, is_first
 from lifecycle.service.quarantine import pass_over, wait_on
 from lifecycle.service.receipt import AsyncReceipt, QuarantineItem, receipts_of
 from lifecycle.service.recording_calls import Sent, SentOperation, Writes
-from lifecycle.service.resumption import Resumed, ResumeOptions
 
 _BATCH: Final = 500
 

@@ -32,7 +32,7 @@ from lifecycle.projections.stored_views import StoredViews
 from lifecycle.projections.subscription import Handler, Subscription
 from lifecycle.service.arrival_reader import Body, Context, Entries, Kept, Line, checked_lines
 from lifecycle.service.attention import OVERDUE_AFTER, AttentionItem
-from lifecycle.service.begun_request import BegunRequest
+from lifecycle.service.begun_request import BegunRequest, Resumed, ResumeOptions
 from lifecycle.service.chosen_rules import chosen_definition
 from lifecycle.service.erasure import Erases
 from lifecycle.service.figures import Figures
@@ -40,7 +40,6 @@ from lifecycle.service.order_service import OrderService, ReadAgain, is_first
 from lifecycle.service.quarantine import pass_over, wait_on
 from lifecycle.service.receipt import QuarantineItem, Receipt, receipts_of
 from lifecycle.service.recording_calls import Sent, SentOperation, Writes
-from lifecycle.service.resumption import Resumed, ResumeOptions
 
 _BATCH: Final = 500
 

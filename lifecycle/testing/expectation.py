@@ -56,7 +56,7 @@ def mismatches(expected: Any, found: Any, where: str = "") -> Iterator[Mismatch]
         case Mapping(), Mapping():
             for name, value in expected.items():
                 yield from _member(name, value, found, where)
-        case list(), list() if _names_only(expected):
+        case list(), list() if all(isinstance(item, str) for item in expected):
             names = [_name(item) for item in found]
             if names != expected:
                 yield Mismatch(where, ascii(expected), ascii(names))
@@ -86,10 +86,6 @@ def _member(name: str, expected: Any, found: Mapping[str, Any], where: str) -> I
         yield from mismatches(expected, found[name], at)
     else:
         yield Mismatch(at, ascii(expected), "no such field")
-
-
-def _names_only(expected: list[Any]) -> bool:
-    return all(isinstance(item, str) for item in expected)
 
 
 def _name(item: Any) -> Any:

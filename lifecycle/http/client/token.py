@@ -107,7 +107,8 @@ class ClientCredentials:
         if token is not None:  # another flow fetched it meanwhile
             return token
         if self._failed is not None and self._failed[0] > started_at:
-            raise _copied(self._failed[1])
+            failed = self._failed[1]
+            raise NoTokenError(failed.http_status, failed.found, failed.code)
         try:
             self._token = yield from self._fetch()
         except NoTokenError as failure:
@@ -176,7 +177,3 @@ def _seconds(expires_in: object) -> float:
     if isinstance(expires_in, bool) or not isinstance(expires_in, int | float):
         return _ASSUMED_SECONDS
     return float(min(max(expires_in, 0), _LONGEST_SECONDS))
-
-
-def _copied(failure: NoTokenError) -> NoTokenError:
-    return NoTokenError(failure.http_status, failure.found, failure.code)

@@ -211,7 +211,7 @@ class HmacSignatures:
         values = head.values(self._format.header.lower().encode())
         if len(values) != 1 or not 0 < len(values[0]) <= _LONGEST_HEADER:
             return _MISSING
-        fields = _fields(values[0]) if self._format.field else ((b"", values[0].strip()),)
+        fields = tuple(_pairs(values[0])) if self._format.field else ((b"", values[0].strip()),)
         wanted = (self._format.field or "").encode()
         given = [value for name, value in fields if name == wanted][:_MOST_SIGNATURES]
         signatures = tuple(filter(None, map(self._decoded, given)))
@@ -251,10 +251,6 @@ class HmacSignatures:
 
 def _from_base64(text: bytes) -> bytes:
     return base64.b64decode(text, validate=True)
-
-
-def _fields(value: bytes) -> tuple[tuple[bytes, bytes], ...]:
-    return tuple(_pairs(value))
 
 
 def _pairs(value: bytes) -> Iterator[tuple[bytes, bytes]]:
