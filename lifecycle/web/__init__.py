@@ -14,7 +14,7 @@
 | `fleet`, `definitions` | figures of all orders; the rules, and what is proved of them |
 | `live` | server-sent events |
 | `django` | a mount |
-| `answers`, `addresses`, `failures` | HTML, JSON and CSV; where pages are; why there is none |
+| `answers` | HTML, JSON and CSV; where pages are; why there is none |
 
 Needs the extra `web`.
 """

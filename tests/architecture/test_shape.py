@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import itertools
+import re
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -123,6 +124,13 @@ def undocumented(source: str) -> list[str]:
     ]
 
 
+def missing_modules(docstring: str, inside: set[str]) -> list[str]:
+    """Return what a table of the modules of a package names that is not there."""
+    _, _, table = docstring.partition("| module |")
+    rows = [row.split("|")[1] for row in table.splitlines() if row.startswith("| `")]
+    return [name for row in rows for name in re.findall(r"`(\w+)`", row) if name not in inside]
+
+
 def found_in(modules: list[Path], look: Callable[[str], object]) -> dict[str, object]:
     """Return what is found, by the module that it is found in."""
     found = {named(module): look(module.read_text()) for module in modules}
@@ -188,6 +196,13 @@ def test_the_checks_of_shape_see_what_they_look_for():
         "Path('orders.db').read_bytes()",
     ):
         assert impurities(impure), impure
+
+
+def test_the_tables_of_modules_name_only_those_that_are_there():
+    assert missing_modules("| module | holds |\n|---|---|\n| `a`, `gone` | b |", {"a"}) == ["gone"]
+    for package in {module.parent for module in MODULES}:
+        docstring = ast.get_docstring(tree_of((package / "__init__.py").read_text())) or ""
+        assert missing_modules(docstring, {path.stem for path in package.iterdir()}) == [], package
 
 
 def test_no_package_exposes_a_function_named_as_one_of_its_modules():

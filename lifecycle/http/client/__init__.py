@@ -1,6 +1,6 @@
 """The client: calls to a provider's API, with time limits, retries and tokens.
 
-    provider's calls ─→ Calls ─→ operations: flows, with retries
+    provider's calls ─→ Calls ─→ Operations: flows, with retries
                                     ├─→ authorization: a token, fixed headers, a signature
                                     └─→ transport: the sockets
 

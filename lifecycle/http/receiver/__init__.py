@@ -9,7 +9,7 @@
 |---|---|
 | `gate` | who may call: the protocol |
 | `bearer`, `signature`, `standard_webhooks`, `static` | the gates |
-| `clients`, `guarded_clients`, `guesses`, `tokens` | what they stand on |
+| `clients`, `guarded_clients` | what they stand on; who guesses secrets has to wait |
 | `port`, `credentials` | what a provider says of its callbacks; a deployment's secrets |
 | `message`, `routes`, `admission` | requests and answers; paths; limits |
 | `request_flow` | answers every request, for threads and coroutines alike |

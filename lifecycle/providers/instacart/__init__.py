@@ -13,8 +13,6 @@ The modules that use HTTP (extra `http`); none of the above imports them:
 | module | does |
 |---|---|
 | `request`, `client` | a create request as a model; calls to the provider |
-| `dialogue` | creates an order, and never twice |
-| `reconcile` | polls orders that wait too long |
 | `receiver` | who may call back |
 
 Stand-ins for the provider: `simulator` over HTTP, `sample_orders` in memory, and `recordings`
