@@ -113,7 +113,7 @@ ABOUT: Final = {
     **{f"lifecycle/core/{name}.py": _EVENT_TESTS for name in _EVENT},
     **{
         f"lifecycle/core/{name}.py": (*_RECOGNIZING_TESTS, *_tests("scenario", "provider_faults"))
-        for name in ("recognizer", "checked_reading")
+        for name in ("recognizer", "checked_reading", "exchange_event")
     },
     **{f"lifecycle/core/{name}.py": _RECOGNIZING_TESTS for name in _READING},
     "lifecycle/core/strict_json.py": _tests("unit", "strict_json", "canonical_writer", "identity"),

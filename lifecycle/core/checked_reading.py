@@ -28,7 +28,7 @@ from lifecycle.core.event import (
     Kind,
     Problem,
 )
-from lifecycle.core.instant import is_placeholder
+from lifecycle.core.instant import FIRST_YEAR, LAST_YEAR, is_placeholder
 from lifecycle.core.provider import NoReading, Reading
 from lifecycle.core.strict_json import MAX_DEPTH, MAX_NUMBER_CHARACTERS
 
@@ -80,7 +80,7 @@ def checked_details(details: object) -> Mapping[str, Any]:
     Raises:
         WrongReadingError: they are no mapping of JSON values.
     """
-    return NOTHING if details is NOTHING else MappingProxyType(_details(details))
+    return NOTHING if details is NOTHING else MappingProxyType(plain_details(details))
 
 
 def _request(said: Reading) -> Reading:
@@ -90,51 +90,73 @@ def _request(said: Reading) -> Reading:
 
 def checked_one(said: Reading, kind: Kind, own: Collection[str]) -> Reading:
     """Return a reading of an arrival of this kind, which is no request; as `checked`."""
-    if not _is_plain(said):
-        said = _made_plain(said)
-    name, occurred_at = said.name, said.occurred_at
-    problems = () if said.problems == () else _problems(said.problems, own)
-    if kind == "response" and name not in _ANSWERS:
-        raise WrongReadingError("a response that is not accepted, rejected or failed")
-    if kind == "poll":
-        occurred_at = None
-    elif occurred_at is not None:
-        if type(occurred_at) is not datetime or occurred_at.tzinfo is not UTC:
-            occurred_at = _instant(occurred_at)
-        if is_placeholder(occurred_at):
-            occurred_at, problems = None, _problems((*problems, "bad_time"), own)
-    return Reading(
-        name,
-        said.trigger,
-        said.order_id,
-        said.status,
-        said.event_id,
-        occurred_at,
-        NOTHING if said.details is NOTHING else MappingProxyType(_details(said.details)),
-        () if said.faults == () else _faults(said.faults),
-        problems,
-        None if said.fate is None else _one_of(_FATES, "a fate", said.fate),
-        None if said.sequence is None else _sequence(said.sequence),
-        False if said.is_test is False else _flag(said.is_test),
-        () if said.links == () else _links(said.links),
-        None if said.refers_to is None else _word("an id that it refers to", said.refers_to),
-    )
-
-
-def _is_plain(said: Reading) -> bool:
-    """Tell whether the texts of a reading are plain ASCII and fit, as nearly all are."""
     name, order_id, status, event_id = said.name, said.order_id, said.status, said.event_id
-    return (
+    if not (  # nearly all texts are plain ASCII, and fit
         type(name) is str
         and name.isascii()
         and 0 < len(name) <= MAX_ID_BYTES
         and said.trigger is UNSET
         and (order_id is None or (type(order_id) is str and order_id.isascii()))
         and (status is None or (type(status) is str and status.isascii()))
-        and (
-            event_id is None
-            or (type(event_id) is str and event_id.isascii() and 0 < len(event_id) <= MAX_ID_BYTES)
-        )
+        and (event_id is None or (type(event_id) is str and event_id.isascii()))
+        and (event_id is None or 0 < len(event_id) <= MAX_ID_BYTES)
+    ):
+        said = _made_plain(said)
+        name, order_id, status, event_id = said.name, said.order_id, said.status, said.event_id
+    problems = () if said.problems == () else _problems(said.problems, own)
+    if kind == "response" and name not in _ANSWERS:
+        raise WrongReadingError("a response that is not accepted, rejected or failed")
+    at, details = said.occurred_at, said.details
+    if at is not None and not (
+        type(at) is datetime
+        and at.tzinfo is UTC
+        and FIRST_YEAR <= at.year <= LAST_YEAR
+        and kind != "poll"
+    ):
+        at, problems = _timed(at, kind, problems, own)
+    details = NOTHING if details is NOTHING else MappingProxyType(plain_details(details))
+    reading = Reading(name, said.trigger, order_id, status, event_id, at, details, (), problems)
+    says_more = (
+        said.faults != ()
+        or said.links != ()
+        or said.is_test is not False
+        or said.fate is not None
+        or said.sequence is not None
+        or said.refers_to is not None
+    )
+    return _with_the_rest(reading, said) if says_more else reading
+
+
+def _timed(
+    at: object, kind: Kind, problems: tuple[str, ...], own: Collection[str]
+) -> tuple[datetime | None, tuple[str, ...]]:
+    """Return a time in UTC, None for that of a poll, and for a placeholder, which is a problem."""
+    if kind == "poll":
+        return None, problems
+    if type(at) is not datetime or at.tzinfo is not UTC:
+        at = _instant(at)
+    if is_placeholder(at):
+        return None, _problems((*problems, "bad_time"), own)
+    return at, problems
+
+
+def _with_the_rest(reading: Reading, said: Reading) -> Reading:
+    """Return a reading with what only few say besides."""
+    return Reading(
+        reading.name,
+        reading.trigger,
+        reading.order_id,
+        reading.status,
+        reading.event_id,
+        reading.occurred_at,
+        reading.details,
+        () if said.faults == () else _faults(said.faults),
+        reading.problems,
+        None if said.fate is None else _one_of(_FATES, "a fate", said.fate),
+        None if said.sequence is None else _sequence(said.sequence),
+        False if said.is_test is False else _flag(said.is_test),
+        () if said.links == () else _links(said.links),
+        None if said.refers_to is None else _word("an id that it refers to", said.refers_to),
     )
 
 
@@ -248,19 +270,22 @@ def _fault(fault: object) -> Fault:
     return Fault(_text("a fault's message", fault.message), code, _text("a fault's key", fault.key))
 
 
-def _details(details: object, depth: int = MAX_DEPTH) -> dict[str, Any]:
+def plain_details(details: object, depth: int = MAX_DEPTH) -> dict[str, Any]:
     """Return details as a dictionary of JSON values, which nobody else holds."""
     if type(details) is not dict and not isinstance(details, Mapping):
         raise WrongReadingError("details that are no mapping")
     if not depth:
         _too_deep()
-    # Most are plain as they come: to see that here takes a quarter of the calls' time.
-    return {
-        name if type(name) is str and name.isascii() else _key(name): value
-        if ((kind := type(value)) is str and value.isascii()) or kind is bool
-        else (_details if kind is dict else _json)(value, depth - 1)
-        for name, value in details.items()
-    }
+    plain: dict[str, Any] = {}
+    for name, value in details.items():
+        kind = type(value)
+        key = name if type(name) is str and name.isascii() else _key(name)
+        # Most are plain as they come: to see that here takes a quarter of the calls' time.
+        if kind is bool or (kind is str and value.isascii()):
+            plain[key] = value
+        else:
+            plain[key] = (plain_details if kind is dict else _json)(value, depth - 1)
+    return plain
 
 
 def _too_deep() -> NoReturn:
@@ -279,7 +304,7 @@ def _json(value: Any, depth: int) -> Any:
     if kind is bool or value is None:
         return value
     if kind is dict:
-        return _details(value, depth)
+        return plain_details(value, depth)
     if issubclass(kind, str):
         return _text("details with a text", value)
     if kind is int:
@@ -288,7 +313,7 @@ def _json(value: Any, depth: int) -> Any:
         return value
     if kind in {list, tuple}:
         return [_json(each, depth - 1) for each in value] if depth else _too_deep()
-    return _details(value, depth)
+    return plain_details(value, depth)
 
 
 def _whole(number: int) -> int:

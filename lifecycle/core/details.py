@@ -14,11 +14,12 @@ body spells a field otherwise, or holds it in an inner object, its path says whe
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, get_args
 
 from pydantic import BaseModel, ConfigDict
 
+from lifecycle.core.event import NOTHING
 from lifecycle.core.printing import ShownByRepr
 from lifecycle.errors import InvalidArgumentError
 
@@ -82,10 +83,52 @@ def leaves_of(model: type[BaseModel], /, **paths: str) -> Leaves:
 
 def read_leaves(leaves: Leaves, source: dict[str, Any]) -> dict[str, Any]:
     """Return the fields that say something: of the right type, and no empty text."""
-    get = source.get
-    return {
-        name: value
-        for name, kind, path, is_inner in leaves
-        if type(value := field_in(source, path) if is_inner else get(path)) is kind
-        and (value or kind is not str)
-    }
+    get, found = source.get, {}
+    for name, kind, path, is_inner in leaves:
+        value = field_in(source, path) if is_inner else get(path)
+        if type(value) is kind and (value or kind is not str):
+            found[name] = value
+    return found
+
+
+def _model_at(model: type[BaseModel], name: str) -> type[BaseModel]:
+    field = model.model_fields.get(name)
+    inner = None if field is None else field.annotation
+    if isinstance(inner, type) and issubclass(inner, BaseModel):
+        return inner
+    raise InvalidArgumentError("inner", f"a field of {model.__name__} that is a model")
+
+
+def nested_reader(model: type[BaseModel], inner: str) -> Callable[[object], Mapping[str, Any]]:
+    """Return what reads the fields of a model, and those of its field `inner`, a model too.
+
+        read = nested_reader(Parcel, "landing")
+        read({"size": 7, "left_at": "door"})        # {"size": 7, "landing": {"left_at": "door"}}
+
+    An inner field comes from the object at `inner`, else from the outer object. What is no
+    object says nothing.
+    """
+    outer, nested = leaves_of(model), leaves_of(_model_at(model, inner))
+
+    def read(source: object) -> Mapping[str, Any]:
+        if type(source) is not dict:
+            return NOTHING
+        get, inside = source.get, source.get(inner)
+        get_inner = inside.get if type(inside) is dict else get
+        found: dict[str, Any] = {}
+        for name, kind, _, _ in outer:
+            value = get(name)
+            if type(value) is kind and (value or kind is not str):
+                found[name] = value
+        within: dict[str, Any] = {}
+        for name, kind, _, _ in nested:
+            value = get_inner(name)
+            if type(value) is kind and (value or kind is not str):
+                within[name] = value
+        if len(within) < len(nested) and get_inner is not get:
+            within = read_leaves(nested, source) | within
+        if within:
+            found[inner] = within
+        return found
+
+    return read

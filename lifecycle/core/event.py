@@ -65,7 +65,6 @@ LONGEST_DELAY: Final = timedelta(minutes=5)
 """Something that is recorded later than this after it was received is `delayed`."""
 
 _LONGEST_WORD: Final = 40
-_BEYOND_USUAL_IDS: Final = 1 << 64
 
 NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
 NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
@@ -74,25 +73,6 @@ NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 def stream_of(provider: str, order_id: str) -> str:
     """Return the name of an order's stream in the log."""
     return f"order:{provider}:{order_id}"
-
-
-def opaque_id(value: object) -> str | None:
-    """Return an event's or exchange's id as text, None where `value` is no usable id.
-
-    An integer counts as its digits; up to 255 bytes of UTF-8; never interpreted.
-    """
-    if value is None:
-        return None
-    if type(value) is int and 0 <= value < _BEYOND_USUAL_IDS:
-        return str(value)
-    try:
-        if isinstance(value, int) and not isinstance(value, bool):
-            value = str(value)
-        if not isinstance(value, str) or not value:
-            return None
-        return value if len(value.encode()) <= MAX_ID_BYTES else None
-    except ValueError:  # a lone surrogate, or more digits than the interpreter prints
-        return None
 
 
 def shown_word(word: str) -> str:

@@ -23,9 +23,8 @@ from lifecycle.core.event import (
     Arrival,
     Fault,
     Problem,
-    opaque_id,
 )
-from lifecycle.core.identity import id_text, plain_text, spoken_word, verbatim_word
+from lifecycle.core.identity import id_text, opaque_id, plain_text, spoken_word, verbatim_word
 from lifecycle.core.provider import JsonObject, Reading, Said
 from lifecycle.core.response import accepted_state, fate_of, is_success, response_name
 from lifecycle.errors import InvalidArgumentError

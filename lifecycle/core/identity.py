@@ -35,6 +35,7 @@ from lifecycle.core.instant import format_instant
 _UNFIT: Final = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
 _OPERATION: Final = re.compile(r"[a-z][a-z0-9_]{0,39}")
 _UNFIT_MARK: Final = "\x00"
+_BEYOND_USUAL_IDS: Final = 1 << 64
 
 
 def digest_of(arrival: Arrival, date: datetime | None, written: bytes | None) -> str:
@@ -43,44 +44,46 @@ def digest_of(arrival: Arrival, date: datetime | None, written: bytes | None) ->
     `written` is the canonical JSON of its body, None where that is no JSON object; `date` is
     what its `Date` header says.
     """
-    before = b""
-    if arrival.kind == "response" or arrival.kind == "poll":  # noqa: PLR1714 - twice as fast
-        before = b"null," if arrival.http_status is None else b"%d," % arrival.http_status
-    if arrival.kind == "poll":
-        before += b"null," if date is None else f'"{format_instant(date)}",'.encode()
     content = b'"%b"' % base64.b64encode(arrival.body) if written is None else written
-    return hashlib.sha256(b"[" + before + content + b"]").hexdigest()
+    if arrival.kind == "response" or arrival.kind == "poll":  # noqa: PLR1714 - twice as fast
+        content = b"%b,%b" % (_transport(arrival, date), content)
+    return hashlib.sha256(b"[%b]" % content).hexdigest()
 
 
-def key_of(
-    arrival: Arrival,
-    exchange_id: str | None,
-    word: str,
-    event_id: str | None,
-    digest: str,
-    *,
-    part: int | None = None,
-) -> str:
-    """Return the key of an event within its order.
+def _transport(arrival: Arrival, date: datetime | None) -> bytes:
+    """Return what beside the body counts of an answer: its status, and of a poll its date."""
+    status = b"null" if arrival.http_status is None else b"%d" % arrival.http_status
+    if arrival.kind != "poll":
+        return status
+    at = b"null" if date is None else f'"{format_instant(date)}"'.encode()
+    return b"%b,%b" % (status, at)
+
+
+def callback_key(word: str, event_id: str | None, digest: str, part: int | None = None) -> str:
+    """Return the key of a callback within its order.
 
     `word` is the `spoken_word`, before any prefix is dropped or alias mapped. `part` counts the
     readings of one body, None for the first.
     """
-    kind, place = arrival.kind, "" if part is None else f"#{part}"
-    if kind == "callback" and event_id is not None:
-        escaped = word.replace("%", "%25").replace(":", "%3A")  # a colon ends it
-        return f"callback{place}:{escaped}:{event_id}"
-    match kind:
-        case "request" if arrival.operation is not None:
-            return f"operation:{arrival.operation}:{arrival.number}"
-        case "request":
-            return f"request:{arrival.attempt}"
-        case "response":
-            return f"response:{arrival.attempt}:{exchange_id or ''}:{digest}"
-        case "callback":
-            return f"snapshot{place}:{digest}"
-        case "poll":
-            return f"poll{place}:{digest}"
+    place = "" if part is None else f"#{part}"
+    if event_id is None:
+        return f"snapshot{place}:{digest}"
+    if "%" in word or ":" in word:  # a colon ends it
+        word = word.replace("%", "%25").replace(":", "%3A")
+    return f"callback{place}:{word}:{event_id}"
+
+
+def exchange_key(
+    arrival: Arrival, exchange_id: str | None, digest: str, part: int | None = None
+) -> str:
+    """Return the key of a request, a response or a poll within its order; as `callback_key`."""
+    if arrival.kind == "poll":
+        return f"poll:{digest}" if part is None else f"poll#{part}:{digest}"
+    if arrival.kind == "response":
+        return f"response:{arrival.attempt}:{exchange_id or ''}:{digest}"
+    if arrival.operation is not None:
+        return f"operation:{arrival.operation}:{arrival.number}"
+    return f"request:{arrival.attempt}"
 
 
 def spoken_word(value: object) -> str | None:
@@ -115,6 +118,25 @@ def id_text(value: object) -> str | None:
     if type(value) is str:
         return value or None
     return str(value) if type(value) is int else None
+
+
+def opaque_id(value: object) -> str | None:
+    """Return an event's or exchange's id as text, None where `value` is no usable id.
+
+    An integer counts as its digits; up to 255 bytes of UTF-8; never interpreted.
+    """
+    if value is None:
+        return None
+    if type(value) is int and 0 <= value < _BEYOND_USUAL_IDS:
+        return str(value)
+    try:
+        if isinstance(value, int) and not isinstance(value, bool):
+            value = str(value)
+        if not isinstance(value, str) or not value:
+            return None
+        return value if len(value.encode()) <= MAX_ID_BYTES else None
+    except ValueError:  # a lone surrogate, or more digits than the interpreter prints
+        return None
 
 
 def plain_text(value: object) -> str | None:

@@ -12,6 +12,11 @@ _RFC3339: Final = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt](?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]"
     r"(?:\.[0-9]+)?(?:[Zz]|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])"
 )
+# Nearly all times of a provider's: in UTC, no placeholder, on a day that every month has.
+_USUAL: Final = re.compile(
+    r"20[0-9]{2}-(?:0[1-9]|1[0-2])-(?:0[1-9]|1[0-9]|2[0-8])"
+    r"T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]+)?Z"
+)
 _MONTHS: Final = (
     *("Jan", "Feb", "Mar", "Apr", "May", "Jun"),
     *("Jul", "Aug", "Sep", "Oct", "Nov", "Dec"),
@@ -22,8 +27,8 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 # Year 1, 1970 and 9999 stand where somebody had no time to say: they would order events and
 # end orders.
-_FIRST_YEAR: Final = 2000
-_LAST_YEAR: Final = 2099
+FIRST_YEAR: Final = 2000
+LAST_YEAR: Final = 2099
 
 _DAY: Final = "(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)"
 _MONTH: Final = f"(?P<month>{'|'.join(_MONTHS)})"
@@ -73,11 +78,13 @@ def read_event_time(
     """
     if value is None or value == "":
         return None, ()
+    if per_second is None and type(value) is str and _USUAL.fullmatch(value) is not None:
+        return datetime.fromisoformat(value), ()
     if per_second is not None:
         found = _counted(value, per_second)
     else:
         found = parse_instant(value) if isinstance(value, str) else None
-    if found is None or not _FIRST_YEAR <= found.year <= _LAST_YEAR:
+    if found is None or not FIRST_YEAR <= found.year <= LAST_YEAR:
         return None, ("bad_time",)
     return found, ()
 
@@ -94,7 +101,7 @@ def _counted(number: object, per_second: int) -> datetime | None:
 
 def is_placeholder(instant: datetime) -> bool:
     """Tell whether an instant in UTC stands where a provider had none to say: it orders nothing."""
-    return not _FIRST_YEAR <= instant.year <= _LAST_YEAR
+    return not FIRST_YEAR <= instant.year <= LAST_YEAR
 
 
 def parse_http_date(text: str) -> datetime | None:

@@ -18,7 +18,6 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
 from types import MappingProxyType
 from typing import Final
 
@@ -33,29 +32,29 @@ from lifecycle.core.checked_provider import (
     raise_if_not_its_own,
     takes_tests,
 )
-from lifecycle.core.checked_reading import WrongReadingError, checked, checked_details, checked_one
+from lifecycle.core.checked_reading import WrongReadingError, checked, checked_one, plain_details
 from lifecycle.core.definition import Definition
 from lifecycle.core.event import (
     ACCEPTED,
-    ASKED,
     EXCHANGE_NAMES,
-    FAILED,
     MAX_BODY_BYTES,
     NO_CONTENT,
     NO_HEADERS,
     NOTHING,
     POLL_FAILED,
-    REQUESTED,
-    RESUBMITTED,
     Arrival,
     Content,
     Event,
-    Fault,
-    Kind,
     Unreadable,
-    opaque_id,
 )
-from lifecycle.core.identity import as_kept, digest_of, is_order_id, key_of, spoken_word
+from lifecycle.core.exchange_event import Seen, content_of, exchange_event
+from lifecycle.core.identity import (
+    as_kept,
+    callback_key,
+    digest_of,
+    is_order_id,
+    spoken_word,
+)
 from lifecycle.core.instant import parse_http_date
 from lifecycle.core.provider import JsonObject, NoReading, Provider, Reading
 from lifecycle.core.stored import Stored
@@ -88,13 +87,7 @@ _BAD_OPERATION: Final = NoReading(
     "bad_operation", "the operation is no short word in lower case, or has no number"
 )
 
-_OF_AN_ATTEMPT: Final = frozenset({"request", "response"})
-_WITHOUT_READABLE_ERROR: Final = (Fault(),)
 _SAYS_NOTHING: Final = Reading()
-
-
-Seen = tuple[str, str, datetime | None, int | None]
-"""Of what arrived: the digest, the hash of its body, its `Date` header, which reading this is."""
 
 OrdersLinked = Callable[[str], Sequence[str]]
 """Tells which orders an id of the provider's own was said to be of."""
@@ -140,9 +133,7 @@ class Recognizer:
             arrival = ready(arrival)
         found = self._recognized(arrival, orders_linked, takes_tests=self._takes_tests)
         first = found[0]
-        if len(found) == 1 and isinstance(first, Event):
-            return (first,)
-        return self._told(arrival, found)
+        return (first,) if len(found) == 1 and type(first) is Event else self._told(arrival, found)
 
     def rederive(
         self, stored: Stored, body: bytes, sha256: str | None = None
@@ -172,14 +163,24 @@ class Recognizer:
             ProviderFaultError: the provider's code raised, or returned what it may not.
         """
         kind, name = stored.kind, stored.name
-        value = None if kind == "request" else _read_object(kind, body)
-        if kind == "request" or (value is None and kind == "callback"):
+        if kind == "request":
             return NO_CONTENT
+        try:
+            # A callback was strict JSON when it came; any other event may never have been.
+            value = parse_again(body) if kind == "callback" else parse(body)
+        except JsonError:
+            value = None
+        if type(value) is not dict:
+            if kind == "callback":
+                return NO_CONTENT
+            value = None
         has_details = name == ACCEPTED if kind == "response" else name != POLL_FAILED
         read_details = self._read_details if has_details and stored.part is None else None
         if value is not None and read_details is not None:
             try:
-                return Content(checked_details(read_details(kind, value)), (), None)
+                found = read_details(kind, value)
+                details = NOTHING if found is NOTHING else MappingProxyType(plain_details(found))
+                return Content(details, (), None)
             except BaseException as raised:  # noqa: BLE001 - whatever it is, it costs one order
                 said: Reading | NoReading = self._fault(raised)
         else:
@@ -190,7 +191,7 @@ class Recognizer:
             if said.reason == PROVIDER_FAULT:
                 raise ProviderFaultError(self.name, stored.order_id, said.detail)
             said = _SAYS_NOTHING
-        return _content(kind, name, said)
+        return content_of(kind, name, said)
 
     def read(self, arrival: Arrival, body: JsonObject | None) -> tuple[Reading | NoReading, ...]:
         """Return the provider's checked readings, or `provider_fault` if its code fails."""
@@ -244,53 +245,50 @@ class Recognizer:
         digest = digest_of(arrival, date, written)
         sha256 = sha256 or hashlib.sha256(arrival.body).hexdigest()
         found: list[Event | NoReading] = []
-        readings = self.read(arrival, body)
-        for number, said in enumerate(readings, 1):
-            if not isinstance(said, Reading):
+        for number, said in enumerate(self.read(arrival, body), 1):
+            if isinstance(said, NoReading):
                 found.append(said)
             elif said.is_test and arrival.kind == "callback" and not takes_tests:
                 found.append(_TEST_EVENT)
-            elif not isinstance(whose := _order_of(stated, said, orders_linked), str):
-                found.append(whose)
             else:
-                part = number if number > 1 else None
-                found.append(self._event(arrival, whose, said, (digest, sha256, date, part)))
+                seen = (digest, sha256, date, number if number > 1 else None)
+                found.append(self._event(arrival, said, seen, orders_linked))
         return found
 
-    def _event(self, arrival: Arrival, order_id: str, said: Reading, seen: Seen) -> Event:
-        kind, exchange_id, (digest, sha256, date, part) = arrival.kind, arrival.exchange_id, seen
-        exchange_id = None if exchange_id is None else opaque_id(exchange_id)
-        status, name, trigger, event_id = said.status, said.name or "", said.trigger, said.event_id
-        word = None if status is None else spoken_word(status)
-        if kind == "request":
-            name, trigger = _asked(arrival)
-        elif trigger is UNSET:
+    def _event(
+        self, arrival: Arrival, said: Reading, seen: Seen, orders_linked: OrdersLinked | None
+    ) -> Event | NoReading:
+        """Return the event that a reading is of, or why it is of none."""
+        order_id = said.order_id
+        if arrival.order_id is not None or not order_id or not is_order_id(order_id):
+            agreed = _order_of(arrival.order_id, said, orders_linked)
+            if isinstance(agreed, NoReading):
+                return agreed
+            order_id = agreed
+        name, trigger, status, event_id = said.name or "", said.trigger, said.status, said.event_id
+        if trigger is UNSET:
             trigger = None if name in self._own_words else name
-        content = said if kind == "callback" else _content(kind, name, said)
+        if arrival.kind != "callback":
+            return exchange_event((self.name, order_id), arrival, said, trigger, seen)
+        (digest, sha256, _, part), word = seen, spoken_word(status)
         return Event(
             self.name,
             order_id,
-            kind,
+            "callback",
             name,
             trigger,
-            key_of(arrival, exchange_id, word or name, event_id, digest, part=part),
+            callback_key(word or name, event_id, digest, part),
             digest,
             arrival.received_at,
             arrival.body,
             sha256,
             event_id,
-            arrival.attempt if kind in _OF_AN_ATTEMPT and not arrival.operation else None,
-            None if kind == "callback" else exchange_id,
-            None if status is None or word is None else as_kept(status),
-            date if kind == "poll" else said.occurred_at,
-            arrival.http_status if kind in {"response", "poll"} else None,
-            arrival.headers,
-            content.details,
-            () if kind == "callback" else content.faults,
-            said.problems,
-            None if kind == "callback" else content.fate,
+            status=None if status is None or word is None else as_kept(status),
+            occurred_at=said.occurred_at,
+            headers=arrival.headers,
+            details=said.details,
+            problems=said.problems,
             client=arrival.client,
-            operation=arrival.operation,
             sequence=said.sequence,
             part=part,
             links=said.links,
@@ -311,14 +309,6 @@ class Recognizer:
 
     def __repr__(self) -> str:
         return f"<Recognizer of {self.name}>"
-
-
-def _asked(arrival: Arrival) -> tuple[str, str | None]:
-    """Return the name and the trigger of a request of ours."""
-    if arrival.operation is not None:
-        return f"{arrival.operation}{ASKED}", None
-    name = REQUESTED if arrival.attempt == 1 else RESUBMITTED
-    return name, name
 
 
 def recognizer_of(provider: Provider) -> Recognizer:
@@ -376,24 +366,3 @@ def _order_of(
     if len(linked) == 1:
         return linked[0]
     return _LINKED_TWICE if linked else _UNLINKED
-
-
-def _content(kind: Kind, name: str, said: Reading) -> Content:
-    """Return the details, faults and fate of an event of this name.
-
-    Only a response that was not accepted has faults: at least one, and then no details.
-    """
-    if kind != "response" or name == ACCEPTED:
-        return Content(said.details, (), None)
-    fate = said.fate if name == FAILED else None
-    return Content(NOTHING, said.faults or _WITHOUT_READABLE_ERROR, fate)
-
-
-def _read_object(kind: Kind, body: bytes) -> JsonObject | None:
-    """Return the JSON object in the body of a stored event, None where there is none."""
-    try:
-        # A callback was strict JSON when it came; any other event may never have been.
-        value = parse_again(body) if kind == "callback" else parse(body)
-    except JsonError:
-        return None
-    return value if type(value) is dict else None

@@ -25,9 +25,8 @@ from lifecycle.core.event import (
     Event,
     Kind,
     Unreadable,
-    opaque_id,
 )
-from lifecycle.core.identity import stated_order_id
+from lifecycle.core.identity import opaque_id, stated_order_id
 from lifecycle.core.instant import format_instant, parse_instant
 from lifecycle.core.provider import Provider
 from lifecycle.core.strict_json import MAX_DEPTH, compact, parse

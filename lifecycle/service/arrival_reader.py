@@ -18,8 +18,8 @@ from lifecycle.core.event import (
     Event,
     Kind,
     Unreadable,
-    opaque_id,
 )
+from lifecycle.core.identity import opaque_id
 from lifecycle.core.recognizer import Recognizer
 from lifecycle.core.strict_json import compact
 from lifecycle.errors import InvalidArgumentError
@@ -104,7 +104,7 @@ class ArrivalReader:
             body if type(body) is bytes else as_bytes(body),
             self.clock() if received_at is None else checked_time("received_at", received_at),
             None if order_id is None or order_id == "" else checked_order_id(order_id),
-            checked_count("attempt", attempt),
+            attempt if type(attempt) is int and attempt == 1 else checked_count("attempt", attempt),
             None if exchange_id is None else opaque_id(exchange_id),
             None if http_status is None else _checked_status(http_status),
             keep_headers(headers, self.provider.kept_headers) if headers else NO_HEADERS,

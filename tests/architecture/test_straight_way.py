@@ -117,7 +117,7 @@ def test_an_order_of_two_events_is_read_and_folded_on_a_short_way(orders: Orders
     assert way.changes <= COLD.changes
 
 
-CALLBACK = Way(calls=63, files=21, changes=38)
+CALLBACK = Way(calls=54, files=18, changes=30)
 CHANGE_AND_VIEW = Way(calls=29, files=8, changes=16)
 WARM = Way(calls=17, files=10, changes=13)
-COLD = Way(calls=72, files=23, changes=43)
+COLD = Way(calls=62, files=21, changes=39)

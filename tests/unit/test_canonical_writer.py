@@ -95,6 +95,8 @@ def test_a_usual_body_is_parsed_and_written_the_fast_way(
         b'{"a":1,"a":1}',
         b'{"a":{"b":"c","b":"d"}}',
         b'[{"":0,"":1e9}]',
+        b'{"a":0,"a":1e6}',  # as long as it is written, without the first
+        b'{"a":0,"a":-1E6}',
         b'{"a":"\\n","\\u0061":1}',
         b'{"a":"\\ud800"}',
         b'{"a":1,"a":"\\u0022\\u0022"}',  # as many quotes as it is written with

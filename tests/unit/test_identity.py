@@ -14,9 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lifecycle.core.event import Arrival, Event, opaque_id
+from lifecycle.core.event import Arrival, Event
 from lifecycle.core.fold import fold
-from lifecycle.core.identity import id_text, is_order_id, stated_order_id
+from lifecycle.core.identity import id_text, is_order_id, opaque_id, stated_order_id
 from lifecycle.core.recognizer import Recognizer
 from lifecycle.log.jsonl import read_line
 from lifecycle.providers.instacart import INSTACART

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta, timezone
 from email.utils import format_datetime
+from itertools import product
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lifecycle.core.instant import format_instant, parse_event_time, parse_http_date, parse_instant
+from lifecycle.core.instant import (
+    format_instant,
+    parse_event_time,
+    parse_http_date,
+    parse_instant,
+    read_event_time,
+)
 from lifecycle.errors import InvalidArgumentError
 from tests.oracle import strict as reference
 
@@ -161,6 +168,15 @@ PLACEHOLDERS = [
     datetime(2100, 1, 1, tzinfo=UTC),
     datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC),
 ]
+
+
+@pytest.mark.parametrize("clock", ["T10:00:00Z", "T23:59:59.1234567Z", "t10:00:00z", "T24:00:00Z"])
+@pytest.mark.parametrize("year", ["1999", "2000", "2024", "2023", "2099", "2100"])
+def test_a_day_is_read_like_any_other_whether_all_months_have_it_or_not(year, clock):
+    for month, day in product(range(14), range(33)):
+        text = f"{year}-{month:02}-{day:02}{clock}"
+        instant = reference.event_time(text)
+        assert read_event_time(text) == (instant, () if instant else ("bad_time",))
 
 
 @pytest.mark.parametrize("instant", PLACEHOLDERS)

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import pytest
 
 from lifecycle import Arrival, Definition, NoReading, Reading, connect
-from lifecycle.core.details import Details, field_in, leaves_of, read_leaves
+from lifecycle.core.details import Details, field_in, leaves_of, nested_reader, read_leaves
 from lifecycle.core.event import Fault
 from lifecycle.core.exchange_reader import ExchangeReader, fault_in
 from lifecycle.core.instant import read_event_time
@@ -77,6 +77,46 @@ def test_a_field_may_be_called_as_a_parameter_is():
 def test_a_path_for_a_field_that_is_none_is_refused():
     with pytest.raises(InvalidArgumentError, match="fields of Told"):
         leaves_of(Told, nots="notes")
+
+
+class Landing(Details):
+    left_at: str | None = None
+    is_signed: bool | None = None
+
+
+class Drone(Details):
+    size: int | None = None
+    note: str | None = None
+    landing: Landing = Landing()
+
+
+@pytest.mark.parametrize(
+    ("body", "details"),
+    [
+        ({"size": 7, "left_at": "door"}, {"size": 7, "landing": {"left_at": "door"}}),
+        ({"landing": {"left_at": "roof"}, "left_at": "door"}, {"landing": {"left_at": "roof"}}),
+        (
+            {"landing": {"is_signed": False}, "left_at": "door"},
+            {"landing": {"left_at": "door", "is_signed": False}},
+        ),
+        ({"landing": {"left_at": "", "size": 7}, "left_at": 7, "note": ""}, {}),
+        (
+            {"landing": "roof", "note": "x", "is_signed": True},
+            {"note": "x", "landing": {"is_signed": True}},
+        ),
+        ({"landing": {}, "size": True, "order": 1}, {}),
+        ([], {}),
+        (None, {}),
+    ],
+)
+def test_an_inner_object_is_read_first_and_the_outer_one_for_what_it_lacks(body, details):
+    assert nested_reader(Drone, "landing")(body) == details
+
+
+@pytest.mark.parametrize("inner", ["size", "nowhere", ""])
+def test_what_is_no_inner_model_is_refused(inner):
+    with pytest.raises(InvalidArgumentError, match="a field of Drone that is a model"):
+        nested_reader(Drone, inner)
 
 
 def test_the_error_of_a_body_may_be_nested():

@@ -27,7 +27,7 @@ from typing import Any, ClassVar, Final
 
 from lifecycle.core.definition import Definition
 from lifecycle.core.event import Kind
-from lifecycle.providers.instacart.bodies import JsonObject, order_object
+from lifecycle.providers.instacart.bodies import JsonObject
 from lifecycle.providers.instacart.definition import LAST_MILE
 from lifecycle.providers.instacart.details import read_details
 from lifecycle.providers.instacart.reader import read
@@ -46,7 +46,11 @@ class Instacart:
 
     def read_details(self, kind: Kind, body: JsonObject) -> Mapping[str, Any]:
         """Return the details that `read` tells of a callback, an order object or an answer."""
-        return read_details(order_object(body) if kind == "callback" else body)
+        if kind != "callback":
+            return read_details(body)
+        metadata = body.get("event_metadata")
+        is_flat = metadata is None and body.get("event_name") is None
+        return read_details(body if is_flat else metadata)
 
 
 INSTACART: Final = Instacart()

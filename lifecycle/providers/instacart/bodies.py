@@ -17,12 +17,6 @@ from lifecycle.core.event import Fault
 JsonObject = dict[str, Any]
 
 
-def order_object(callback: JsonObject) -> object:
-    """Return the part of a callback's body that tells about the order."""
-    metadata = callback.get("event_metadata")
-    return callback if metadata is None and callback.get("event_name") is None else metadata
-
-
 def is_error(body: object) -> bool:
     """Tell whether a body is an error: its `error` is a non-empty object or text."""
     error = body.get("error") if type(body) is dict else None

@@ -5,13 +5,9 @@ The models define the fields and their types; see `lifecycle.core.details`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
-from lifecycle.core.details import Details, leaves_of, read_leaves
-from lifecycle.core.event import NOTHING
-
-FULFILLMENT: Final = "fulfillment_details"
+from lifecycle.core.details import Details, nested_reader
 
 
 class FulfillmentDetails(Details):
@@ -52,22 +48,6 @@ class OrderDetails(Details):
     fulfillment_details: FulfillmentDetails = FulfillmentDetails()
 
 
-_ORDER: Final = leaves_of(OrderDetails)
-_FULFILLMENT: Final = leaves_of(FulfillmentDetails)
-
-
-def read_details(order: object) -> Mapping[str, Any]:
-    """Return the details in an order object or in an event's metadata.
-
-    Only non-empty values of the right type, nested as in `OrderDetails`. The store and the
-    window come from `fulfillment_details`, else from the object itself, as in callbacks.
-    """
-    if type(order) is not dict:
-        return NOTHING
-    found, inner = read_leaves(_ORDER, order), order.get(FULFILLMENT)
-    fulfillment = read_leaves(_FULFILLMENT, inner) if type(inner) is dict else {}
-    if len(fulfillment) < len(_FULFILLMENT):
-        fulfillment = read_leaves(_FULFILLMENT, order) | fulfillment
-    if fulfillment:
-        found[FULFILLMENT] = fulfillment
-    return found
+read_details: Final = nested_reader(OrderDetails, "fulfillment_details")
+"""Reads the details in an order object or in an event's metadata, which has the store and the
+window beside the rest."""

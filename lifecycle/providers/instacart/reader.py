@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from typing import Final
 
-from lifecycle.core.event import Arrival, opaque_id
+from lifecycle.core.event import Arrival
 from lifecycle.core.exchange_reader import ExchangeReader
-from lifecycle.core.identity import id_text
+from lifecycle.core.identity import id_text, opaque_id
 from lifecycle.core.instant import read_event_time
 from lifecycle.core.provider import NoReading, Reading, Said
 from lifecycle.providers.instacart.bodies import JsonObject, is_error, read_faults
 from lifecycle.providers.instacart.definition import LAST_MILE
 from lifecycle.providers.instacart.details import read_details
-from lifecycle.providers.instacart.words import read_word
+from lifecycle.providers.instacart.words import SPELLED, read_word
 
 EXCHANGES: Final = ExchangeReader(
     LAST_MILE,
@@ -42,7 +42,7 @@ def read(arrival: Arrival, body: JsonObject | None) -> Said:
     spoken, metadata = get("event_name"), get("event_metadata")
     if spoken is None and metadata is None:
         return _flat(said)
-    name = read_word(spoken)
+    name = (SPELLED.get(spoken) if type(spoken) is str else None) or read_word(spoken)
     if name is None:
         return _NO_NAME
     occurred_at, problems = read_event_time(get("event_timestamp"))

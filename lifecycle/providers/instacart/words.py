@@ -27,7 +27,7 @@ def read_word(word: object) -> str | None:
     """Return our name for a provider's word; None where it says nothing."""
     if type(word) is not str:
         return None
-    return _SPELLED.get(word) or _worked_out(word)
+    return SPELLED.get(word) or _worked_out(word)
 
 
 def _worked_out(word: str) -> str | None:
@@ -38,7 +38,7 @@ def _worked_out(word: str) -> str | None:
     return ALIASES.get(plain, plain) or None
 
 
-_SPELLED: Final = {
+SPELLED: Final = {
     spelling: _worked_out(spelling)
     for word in (*LAST_MILE.names, *LAST_MILE.informational, *ALIASES)
     for spelling in (word, PREFIX + word)

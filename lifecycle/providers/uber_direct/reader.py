@@ -16,9 +16,9 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from lifecycle.core.details import leaves_of, object_or_empty, read_leaves, text_in
-from lifecycle.core.event import NOTHING, Fault, opaque_id
+from lifecycle.core.event import NOTHING, Fault
 from lifecycle.core.exchange_reader import ExchangeReader
-from lifecycle.core.identity import id_text, spoken_word, verbatim_word
+from lifecycle.core.identity import id_text, opaque_id, spoken_word, verbatim_word
 from lifecycle.core.instant import read_event_time
 from lifecycle.core.provider import JsonObject, NoReading, Reading
 from lifecycle.providers.uber_direct.definition import DELIVERY, DeliveryDetails
