@@ -61,10 +61,13 @@ class Links:
         self.records += 1
         if position < self._last:
             self._balance += int(header_hash, 16) * (position + 1)
-        if after is not None:
-            self._balance -= _weight(position - 1, after[2])
-        else:
+        if after is None:
             self.unlinked += 1
+            return
+        try:
+            self._balance -= int(after[2], 16) * position
+        except ValueError:  # what a header says may be no hash
+            self._balance -= 1
 
     def take(self, other: Links) -> None:
         """Add the sums of another part."""
@@ -78,14 +81,6 @@ class Links:
         if self.unlinked > min(1, self.records):
             return None
         return self._balance == 0
-
-
-def _weight(position: int, header_hash: str) -> int:
-    """Return the weight of a record that a header names; what that says may be no hash."""
-    try:
-        return int(header_hash, 16) * (position + 1)
-    except ValueError:
-        return 1
 
 
 class Chain:
@@ -124,10 +119,13 @@ class Chain:
             self.tell(record, "header", None, checked.damage)
             return checked
         self._links.add(position, checked.header_hash, header.after)
-        stream, topic = header.stored_in, header.topic
-        if stream != record.stream or topic != record.topic or header.version != version:
-            found = [record.stream, record.topic, version]
-            self.tell(record, "place", [stream, topic, header.version], found)
+        if (
+            header.version != version
+            or header.stored_in != record.stream
+            or header.topic != record.topic
+        ):
+            expected_place = [header.stored_in, header.topic, header.version]
+            self.tell(record, "place", expected_place, [record.stream, record.topic, version])
         if version != expected:
             self.tell(record, "version", expected, version)
         elif header.previous != previous:
@@ -136,14 +134,12 @@ class Chain:
             self.tell(record, "body", checked.stated, checked.found)
         return checked
 
-    def body_of(self, record: Record, header: EventHeader, stored: bytes) -> bytes | None:
-        """Return the plain body of a record; None if it was erased.
+    def decrypted(self, record: Record, header: EventHeader, stored: bytes) -> bytes | None:
+        """Return the plain body of an encrypted record; None if it was erased.
 
         Raises:
             StoredFormatError: it cannot be decrypted.
         """
-        if header.key_id is None:
-            return stored
         plain = decrypted(header, record, stored, self._cipher)
         if plain is None:
             return None
@@ -173,13 +169,16 @@ def recognized(
     provider: Recognizer, header: EventHeader, checked: CheckedRecord, record: Record, chain: Chain
 ) -> Event | None:
     """Return the event of a record, recognized again; None where its body gives none."""
-    try:
-        body = chain.body_of(record, header, checked.body)
-    except StoredFormatError as unreadable:
-        chain.tell(record, "body", None, unreadable.found)
-        return None
-    if body is None:
-        return as_erased(event_of(header, record, b"", None, NO_CONTENT))
+    body = checked.body
+    if header.key_id is not None:
+        try:
+            plain = chain.decrypted(record, header, body)
+        except StoredFormatError as unreadable:
+            chain.tell(record, "body", None, unreadable.found)
+            return None
+        if plain is None:
+            return as_erased(event_of(header, record, b"", None, NO_CONTENT))
+        body = plain
     # Hashed already, where nothing but the body stands after the header.
     known = checked.found if header.key_id is None and header.size is None else None
     again = provider.rederive(header, body, known)
