@@ -88,7 +88,7 @@ _COMMIT_TESTS: Final = (
     *_tests("contract", "rules_in_force"),
     *_LOG_TESTS,
     *_tests("faults", "groups", "races", "lost_replies"),
-    *_tests("scenario", "keys_of_a_log"),
+    *_tests("scenario", "keys_of_a_log", "order_links"),
 )
 _STORED_TESTS: Final = (
     *_tests("unit", "stored_form", "verify_findings"),

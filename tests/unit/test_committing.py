@@ -6,7 +6,7 @@ import json
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -586,6 +586,14 @@ def test_the_records_of_one_commit_have_one_time():
     times = {header["recorded_at"] for header in headers(recorder)}
 
     assert times == {"2026-07-07T12:00:00.000001Z"}
+
+
+def test_an_answer_tells_when_its_record_was_stored_and_a_duplicate_s_does_not():
+    batch = ThreadBatch([prepare(event("a", 1)), prepare(event("a", 1))])
+    committer(TroubledRecorder()).commit([batch])
+
+    first, again = batch.appends
+    assert (first.recorded_at, again.recorded_at) == (NOON + timedelta(microseconds=1), None)
 
 
 # What is said of it
