@@ -226,32 +226,35 @@ class Recognizer:
         takes_tests: bool,
         sha256: str | None = None,
     ) -> Sequence[Event | NoReading]:
-        stated = arrival.order_id
-        if len(arrival.body) > MAX_BODY_BYTES:
+        kind, raw = arrival.kind, arrival.body
+        if len(raw) > MAX_BODY_BYTES:
             return (_TOO_BIG,)
-        if (stated is not None or arrival.operation is not None) and (why := _unfit(arrival)):
-            return (why,)
+        is_stated = arrival.order_id is not None or arrival.operation is not None
+        if is_stated and (unfit := _unfit(arrival)):
+            return (unfit,)
         written: bytes | None
         try:
-            (body, written), refusal = parse_and_write(arrival.body), _NOT_AN_OBJECT
+            body, written = parse_and_write(raw)
         except JsonError as refused:
-            body, refusal = None, NoReading("not_json", str(refused))
+            if kind == "callback":
+                return (NoReading("not_json", str(refused)),)
+            body = None
         if type(body) is not dict:
-            if arrival.kind == "callback":
-                return (refusal,)
+            if kind == "callback":
+                return (_NOT_AN_OBJECT,)
             body = written = None
-        date = parse_http_date(arrival.headers.get("date", "")) if arrival.kind == "poll" else None
+        date = parse_http_date(arrival.headers.get("date", "")) if kind == "poll" else None
         # Compute the digest first: provider code could mutate the body.
         digest = digest_of(arrival, date, written)
-        sha256 = sha256 or hashlib.sha256(arrival.body).hexdigest()
+        sha256 = sha256 or hashlib.sha256(raw).hexdigest()
         found: list[Event | NoReading] = []
-        for number, said in enumerate(self.read(arrival, body), 1):
+        for said in self.read(arrival, body):
             if isinstance(said, NoReading):
                 found.append(said)
-            elif said.is_test and arrival.kind == "callback" and not takes_tests:
+            elif said.is_test and kind == "callback" and not takes_tests:
                 found.append(_TEST_EVENT)
             else:
-                seen = (digest, sha256, date, number if number > 1 else None)
+                seen = (digest, sha256, date, len(found) + 1 if found else None)
                 found.append(self._event(arrival, said, seen, orders_linked))
         return found
 

@@ -17,7 +17,7 @@ from typing import Any, Final
 from lifecycle.core.details import leaves_of, read_leaves, text_in
 from lifecycle.core.event import NOTHING, Fault
 from lifecycle.core.exchange_reader import ExchangeReader
-from lifecycle.core.identity import id_text, spoken_word, verbatim_word
+from lifecycle.core.identity import id_text, spoken_word
 from lifecycle.core.instant import read_event_time
 from lifecycle.core.provider import JsonObject, NoReading, Reading
 from lifecycle.providers.doordash_drive.definition import DELIVERY, DeliveryDetails
@@ -44,14 +44,15 @@ _NO_NAME: Final = NoReading("no_name", "the body says no event name, or too long
 
 
 def _callback(said: JsonObject) -> Reading | NoReading:
-    word = spoken_word(said.get("event_name"))
+    status = said.get("event_name")
+    word = spoken_word(status)
     if word is None:
         return _NO_NAME
     occurred_at, problems = read_event_time(said.get("created_at"))
     return Reading(
         EVENTS.get(word, word),
         order_id=id_text(said.get("external_delivery_id")),
-        status=verbatim_word(said.get("event_name")),
+        status=status,
         occurred_at=occurred_at,
         details=_details(said),
         problems=problems,
