@@ -34,7 +34,7 @@ def _callback(said: JsonObject) -> Reading | NoReading:
     data, own_id = object_or_empty(said.get("data")), said.get("delivery_id")
     name = (spoken_word(said.get("kind")) or "").removeprefix("event.")
     if name == STATUS:
-        is_return = any(str(each).startswith("ret_") for each in (own_id, data.get("id")))
+        is_return = _is_return(own_id) or _is_return(data.get("id"))
         name = RETURN if is_return else (spoken_word(said.get("status")) or "")
     if not name:
         return _NO_NAME
@@ -59,6 +59,10 @@ def _callback(said: JsonObject) -> Reading | NoReading:
     )
 
 
+def _is_return(delivery_id: object) -> bool:
+    return type(delivery_id) is str and delivery_id.startswith("ret_")
+
+
 def _details(delivery: JsonObject) -> Mapping[str, Any]:
     back = object_or_empty(delivery.get("return")).get("id")
     found = read_leaves(_LEAVES, delivery)
@@ -67,8 +71,10 @@ def _details(delivery: JsonObject) -> Mapping[str, Any]:
 
 def _links(details: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the ids by which later callbacks may name the order alone."""
-    ids = (opaque_id(details.get(each)) for each in ("delivery_id", "return_id"))
-    return tuple(each for each in ids if each is not None)
+    delivery, back = opaque_id(details.get("delivery_id")), opaque_id(details.get("return_id"))
+    if back is None:
+        return () if delivery is None else (delivery,)
+    return (back,) if delivery is None else (delivery, back)
 
 
 def _ids(**ids: object) -> dict[str, str]:
