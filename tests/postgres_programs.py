@@ -73,7 +73,7 @@ def _remove_orphans(place: Path) -> None:
             os.kill(int(maker), 0)
         except ProcessLookupError:
             shutil.rmtree(folder, ignore_errors=True)
-        except (ValueError, PermissionError):
+        except (ValueError, OverflowError, PermissionError):
             continue  # not ours to judge, or somebody else's
 
 

@@ -6,7 +6,6 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
-from types import TracebackType
 from typing import Final, Self
 
 from lifecycle.http.receiver.asgi import (
@@ -71,14 +70,9 @@ class Service:
             self._stack.push_async_callback(_end, task)
         return self
 
-    async def __aexit__(
-        self,
-        failed: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         """Stop the background tasks, finish callbacks in progress, and close the orders."""
-        await self._stack.__aexit__(failed, error, trace)
+        await self._stack.aclose()
 
     async def _run(self, name: str, run: Background) -> None:
         found = f"{name} ended"

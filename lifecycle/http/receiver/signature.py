@@ -184,7 +184,7 @@ class HmacSignatures:
         claim = self._read(head)
         if isinstance(claim, Refusal):
             return claim
-        return next(iter(self._secrets)) if len(self._secrets) == 1 else _ANY_CLIENT
+        return next(iter(self._secrets)) if len(self._secrets) == 1 else ANY_CLIENT
 
     def verify(self, head: Head, body: bytes, claimed: str) -> str | Refusal:  # noqa: ARG002 - as `Gate`
         """Return the client whose secret signed these bytes."""
@@ -210,7 +210,7 @@ class HmacSignatures:
     def _read(self, head: Head) -> _Claim | Refusal:
         values = head.values(self._format.header.lower().encode())
         if len(values) != 1 or not 0 < len(values[0]) <= _LONGEST_HEADER:
-            return _MISSING
+            return MISSING
         fields = tuple(_pairs(values[0])) if self._format.field else ((b"", values[0].strip()),)
         wanted = (self._format.field or "").encode()
         given = [value for name, value in fields if name == wanted][:_MOST_SIGNATURES]
@@ -218,7 +218,7 @@ class HmacSignatures:
         before = self._time(head, fields)
         if isinstance(before, Refusal):
             return before
-        return _Claim(signatures, self._url + before) if signatures else _MISSING
+        return _Claim(signatures, self._url + before) if signatures else MISSING
 
     def _time(self, head: Head, fields: tuple[tuple[bytes, bytes], ...]) -> bytes | Refusal:
         """Return the signed time and its separator; empty where no time is signed."""
@@ -230,7 +230,7 @@ class HmacSignatures:
             return b""
         at = times[0].strip() if len(times) == 1 else b""
         if not at.isdigit() or len(at) > _MOST_DIGITS:
-            return _MISSING
+            return MISSING
         seconds = int(at) / 1000 if int(at) >= _MILLISECONDS else int(at)
         if abs(self._clock() - seconds) > self._tolerance:
             return _STALE
@@ -259,14 +259,14 @@ def _pairs(value: bytes) -> Iterator[tuple[bytes, bytes]]:
         yield name.strip(), text.strip()
 
 
-_ANY_CLIENT: Final = "signed"
+ANY_CLIENT: Final = "signed"
 """Whose memory a body takes until its signature shows which of several clients signed it."""
 
-_CHALLENGE: Final = 'Signature realm="callbacks"'
-_MISSING: Final = Refusal(
-    "no signature, or none that can be read", unauthorized("a signature is needed", _CHALLENGE)
+CHALLENGE: Final = 'Signature realm="callbacks"'
+MISSING: Final = Refusal(
+    "no signature, or none that can be read", unauthorized("a signature is needed", CHALLENGE)
 )
 _STALE: Final = Refusal(
-    "its signature is too old, or from the future", unauthorized("stale signature", _CHALLENGE)
+    "its signature is too old, or from the future", unauthorized("stale signature", CHALLENGE)
 )
-_WRONG: Final = Refusal("its signature is wrong", unauthorized("wrong signature", _CHALLENGE))
+_WRONG: Final = Refusal("its signature is wrong", unauthorized("wrong signature", CHALLENGE))

@@ -16,6 +16,7 @@ from lifecycle.http.receiver.clients import Secrets, checked_clients
 from lifecycle.http.receiver.credentials import Credentials
 from lifecycle.http.receiver.gate import Refusal, unauthorized
 from lifecycle.http.receiver.message import Head
+from lifecycle.http.receiver.signature import ANY_CLIENT, CHALLENGE, MISSING
 
 _HEADERS: Final = ("webhook-id", "webhook-timestamp", "webhook-signature")
 _LONGEST_HEADER: Final = 4096
@@ -59,14 +60,14 @@ class StandardWebhooks:
     def claim(self, head: Head) -> str | Refusal:
         """Return the only client, or that one of them signed; no signature is checked yet."""
         if _read(head) is None:
-            return _MISSING
-        return next(iter(self._webhooks)) if len(self._webhooks) == 1 else _ANY_CLIENT
+            return MISSING
+        return next(iter(self._webhooks)) if len(self._webhooks) == 1 else ANY_CLIENT
 
     def verify(self, head: Head, body: bytes, claimed: str) -> str | Refusal:  # noqa: ARG002 - as `Gate`
         """Return the client whose secret signed these bytes."""
         headers = _read(head)
         if headers is None:
-            return _MISSING
+            return MISSING
         for client, webhooks in self._webhooks.items():
             if any(_fits(webhook, body, headers) for webhook in webhooks):
                 return client
@@ -114,12 +115,7 @@ def _library() -> ModuleType:
         raise MissingExtraError("http", "standardwebhooks") from None
 
 
-_ANY_CLIENT: Final = "signed"
-_CHALLENGE: Final = 'Signature realm="callbacks"'
-_MISSING: Final = Refusal(
-    "no signature, or none that can be read", unauthorized("a signature is needed", _CHALLENGE)
-)
 _WRONG: Final = Refusal(
     "its signature is wrong, too old or from the future",
-    unauthorized("wrong or stale signature", _CHALLENGE),
+    unauthorized("wrong or stale signature", CHALLENGE),
 )
