@@ -16,7 +16,9 @@ def awaiting(
         return ()
     awaits = definition.awaits.get(status)
     if awaits is None:
-        return _onward(definition, status)
+        ranks = definition.ranks
+        ahead = [state for state in definition.main_line if ranks[state] > ranks[status]]
+        return (ahead[0],) if ahead else () if definition.goal is None else (definition.goal,)
     fates = {event.fate for event in events if event.attempt == attempt}
     instead = (
         *(awaits.not_reached if "not_reached" in fates else ()),
@@ -31,16 +33,9 @@ def awaiting(
 def missing(definition: Definition, highest: int, events: Iterable[Event]) -> tuple[str, ...]:
     """Return the main-line states below the highest rank entered that no event names."""
     ranks, names = definition.ranks, definition.names
-    named = {names.get(trigger) for trigger in {event.trigger or "" for event in events}}
+    triggers = {event.trigger for event in events}
+    named = {names[trigger] for trigger in triggers if trigger is not None and trigger in names}
     return tuple([s for s in definition.main_line if s not in named and ranks[s] < highest])
-
-
-def _onward(definition: Definition, status: str) -> tuple[str, ...]:
-    rank = definition.ranks[status]
-    ahead = [state for state in definition.main_line if definition.ranks[state] > rank]
-    if ahead:
-        return (ahead[0],)
-    return () if definition.goal is None else (definition.goal,)
 
 
 def _earlier_unanswered(newest: int, events: Collection[Event]) -> bool:

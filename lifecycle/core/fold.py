@@ -157,16 +157,18 @@ class Folding:
             MixedOrdersError: nothing was added.
         """
         if self._view is None:
+            steps, events = self._steps, self._events
+            told = [(t.overwrites, e.details) for t, e in zip(steps, events, strict=True)]
             self._view = summarize(
                 Folded(
                     self.definition,
-                    self._events,
+                    events,
                     self._evidence.values(),
-                    self._steps[-1].after if self._steps else self._start,
+                    steps[-1].after if steps else self._start,
                     self._path,
                     self._milestones,
                     self._odd,
-                    self._details(),
+                    merged(told),
                 )
             )
         return self._view
@@ -264,20 +266,18 @@ class Folding:
         self, first: SortKey, last: SortKey, by: Placed[Entered], cause: str
     ) -> Change | None:
         """Replace what the events from `first` to `last` entered, and return what changed."""
-        path = self._path
+        path, replaced = self._path, []
         before = path[-1][1].status if path else None
-        replaced = [entered for _, entered in replace(path, first, last, by)]
+        if path and not path[-1][0] < first:
+            replaced = [entered for _, entered in replace(path, first, last, by)]
+        else:
+            path += by  # as nearly always: nothing was entered after `first`
         entered = [each for _, each in by]
         if entered == replaced or not path:
             return None
         continues = path[-1] is by[-1] if by else False
         corrected = not continues or entered[: len(replaced)] != replaced
         return Change(before, path[-1][1].status, cause, corrected)
-
-    def _details(self) -> dict[str, Any]:
-        """Return what all events say of the order."""
-        steps, events = self._steps, self._events
-        return merged([(t.overwrites, e.details) for t, e in zip(steps, events, strict=True)])
 
     def _judged(self) -> Iterator[Judged]:
         """Yield each event with its verdict."""
@@ -317,6 +317,8 @@ def replace(placed: Placed[T], first: SortKey, last: SortKey, by: Placed[T]) -> 
 # Nearly all values are these, and asking them whether they are a `Mapping` is slow.
 _LEAVES: Final = frozenset({str, bool, int, float})
 _OBJECTS: Final = (dict, Mapping)
+_UNITED: Final = frozenset({dict, MappingProxyType})
+"""Two of these make one by `|`, which takes a third of going through their items."""
 
 
 def merged(told: Iterable[tuple[bool | None, Mapping[str, Any]]]) -> dict[str, Any]:
@@ -334,14 +336,13 @@ def merged(told: Iterable[tuple[bool | None, Mapping[str, Any]]]) -> dict[str, A
     return _overlaid([*reversed(filling), *overwriting])
 
 
-def _overlaid(told: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def _overlaid(told: Sequence[Any]) -> dict[str, Any]:
     """Return what is told, leaf by leaf; of what is told several times the last counts."""
     known: dict[str, Any] = {}
     for each in told:
-        # What a read-only view shows is copied at once, but else taken item by item.
-        known.update(each.copy() if type(each) is MappingProxyType else each)
+        known = known | each if type(each) in _UNITED else known | dict(each)
     for name, value in known.items():
         if type(value) not in _LEAVES and isinstance(value, Mapping):
-            parts = [each.get(name) for each in told]
+            parts = [each[name] for each in told if name in each]
             known[name] = _overlaid([part for part in parts if isinstance(part, _OBJECTS)])
     return known

@@ -13,14 +13,14 @@ from pydantic import TypeAdapter
 from lifecycle.core.awaiting import awaiting, missing
 from lifecycle.core.definition import Definition
 from lifecycle.core.erasure import as_erased
-from lifecycle.core.event import FAILED, REJECTED, Event, recordings_of
+from lifecycle.core.event import FAILED, REJECTED, Event, Value, recordings_of
 from lifecycle.core.reason import reason, shown_key
 from lifecycle.core.verdict import ODD, SortKey, Stage
 from lifecycle.core.view import Anomaly, OrderError, OrderView, Verdict
 from lifecycle.errors import MixedOrdersError
 
 
-class Entered(NamedTuple):
+class Entered(Value, frozen=True, gc=False):
     """One step of a path, or a milestone, as `Step` shows it; cheap to make and to compare."""
 
     status: str
@@ -91,10 +91,10 @@ def summarize(folded: Folded) -> OrderView:
             "details": definition.details.model_validate(folded.details),
             "errors": _errors(folded) if stage.highest < definition.birth_rank else (),
             "awaiting": awaiting(definition, status, attempt, events),
-            "path": [{"status": s, "at": at, "event": key} for _, (s, at, key) in folded.path],
+            "path": [{"status": e.status, "at": e.at, "event": e.event} for _, e in folded.path],
             "missing": missing(definition, stage.highest, events),
             "milestones": [
-                {"name": name, "at": at, "event": key} for _, (name, at, key) in folded.milestones
+                {"name": e.status, "at": e.at, "event": e.event} for _, e in folded.milestones
             ],
             "anomalies": _anomalies(folded) if folded.odd or folded.evidence else (),
             "events": len(events) + len(folded.evidence),
@@ -147,6 +147,10 @@ def _arrivals(folded: Folded) -> dict[str, Any]:
     events = [*folded.events, *folded.evidence] if folded.evidence else folded.events
     received = [event.received_at for event in events]
     recordings = recordings_of(events)
+    waiting_since = None
+    if folded.path:
+        _, last = folded.path[-1]
+        waiting_since = last.at or next(e.received_at for e in events if e.key == last.event)
     late, earliest_behind = 0, math.inf
     for event in reversed(folded.events):
         version = event.version
@@ -159,18 +163,10 @@ def _arrivals(folded: Folded) -> dict[str, Any]:
         "last_received_at": max(received),
         "version": max([event.version or 0 for event in events]),
         "late": late,
-        "waiting_since": _waiting_since(folded) or min(received),
+        "waiting_since": waiting_since or min(received),
         "delayed": recordings.count("delayed"),
         "replayed": recordings.count("replayed"),
     }
-
-
-def _waiting_since(folded: Folded) -> datetime | None:
-    """Return since when an order stands where it does; None if no event placed it."""
-    if not folded.path:
-        return None
-    _, last = folded.path[-1]
-    return last.at or next(e.received_at for e in folded.events if e.key == last.event)
 
 
 def _detail(definition: Definition, problem: str) -> str:

@@ -64,6 +64,7 @@ MAX_STORED_BYTES: Final = 900_000_000
 _CHECK: Final = b',"check":"%08x"}'
 _CHECK_BYTES: Final = len(_CHECK % 0)
 _WRONG_FIELD: Final = "a field of its header is missing or of a wrong type"
+_UNKNOWN_PROVIDER: Final = "the provider that it names is not known here"
 
 _DECODE_ERRORS: Final = (MsgspecError, UnicodeDecodeError, RecursionError)
 
@@ -233,13 +234,14 @@ def decode_events(
         content = NO_CONTENT
         if fields.key_id is not None:
             body, context = decrypted(fields, record, stored, cipher) or (None, None)
-        else:
+        elif fields.size is not None:
             body, context = sections(fields, stored)
+        else:
+            body, context = stored, None
         if readers is not None:
             reader, context = readers.get(fields.provider), None
             if reader is None:
-                found = "the provider that it names is not known here"
-                raise StoredFormatError(record.stream, record.version, found)
+                raise StoredFormatError(record.stream, record.version, _UNKNOWN_PROVIDER)
             if body is not None:
                 content = reader.recall(fields, body)
                 body = body if with_bodies else b""

@@ -237,7 +237,7 @@ class EventLog:
 
         Without either, all of them, whatever their versions.
         """
-        name = storable(stream)
+        name = stream if stream.isascii() and stream.isprintable() else storable(stream)
         if after <= 0 and until is None:
             return self._ask(self._recorder.read_many, [name])
         last = _LAST if until is None else _bounded(until)

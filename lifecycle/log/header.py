@@ -250,8 +250,7 @@ class EventHeader(
     @property
     def stored_in(self) -> str:
         """The stream that it was written for."""
-        name = f"{ORDERS}{self.provider}:{self.order_id}"
-        return name if name.isascii() and name.isprintable() else storable(name)
+        return storable(f"{ORDERS}{self.provider}:{self.order_id}")
 
     @property
     def topic(self) -> str:
@@ -388,8 +387,12 @@ def why_misplaced(record: Record, header: Header) -> str | None:
     are_numbers = type(version) is int and type(position) is int
     if not are_numbers or version < 1 or not 1 <= position <= MAX_POSITION:
         return why_out_of_bounds(version, position)
-    if header.version != version or header.stored_in != stream:
+    if isinstance(header, EventHeader):  # as nearly all are: without the calls of its properties
+        stored_in, called_for = f"{ORDERS}{header.provider}:{header.order_id}", str(header.kind)
+    else:
+        stored_in, called_for = header.stored_in, header.topic
+    if header.version != version or (stored_in != stream and storable(stored_in) != stream):
         return f"its header was written for version {header.version} of {header.stored_in!a}"
-    if header.topic != topic:
-        return f"its topic is not {header.topic!a}, which its header calls for"
+    if called_for != topic:
+        return f"its topic is not {called_for!a}, which its header calls for"
     return None

@@ -174,7 +174,7 @@ class FoldCache:
         return change
 
     def _advance(self, kept: _Kept, records: list[Record]) -> None:
-        events = self.events(records)
+        events = decode_events(records, self._log.cipher, self._providers)
         if kept.version:
             for event in events:
                 kept.folding.add(event)

@@ -90,6 +90,7 @@ class OrderService:
         self._providers = recognizers_of({**providers, self.provider.name: self.provider})
         self.arrival_reader: ArrivalReader = ArrivalReader(self._providers, self.provider, clock)
         self.links: OrderLinks = OrderLinks(log, self._providers)
+        self._order_streams = stream_of(self.provider.name, "")
         self._fold_cache = FoldCache(log, self._providers)
         self.feeds: Feeds = Feeds(log, self._providers, self.provider, clock)
         self.views: StoredViews = StoredViews(log, self._fold_cache, self.provider)
@@ -160,9 +161,8 @@ class OrderService:
             UnknownOrderError: nothing is stored about it, or nothing before that time.
         """
         wanted = order_id if isinstance(order_id, str) else checked_order_id(order_id)
-        if all(each is None for each in how.values()):
-            stream = stream_of(self.provider.name, wanted)
-            seen = self._fold_cache.now(self.provider, stream, look)
+        if not how or all(each is None for each in how.values()):
+            seen = self._fold_cache.now(self.provider, self._order_streams + wanted, look)
             if seen is None:
                 raise UnknownOrderError(self.provider.name, wanted)
             return seen

@@ -21,6 +21,7 @@ from lifecycle import Awaits, Definition, Event, Folding, MixedOrdersError, Verd
 from lifecycle.core.awaiting import awaiting, missing
 from lifecycle.core.event import Fault
 from lifecycle.core.fold import merged
+from lifecycle.core.summary import Entered
 from lifecycle.core.verdict import Taken
 from lifecycle.errors import InvalidArgumentError
 from lifecycle.providers.instacart.definition import LAST_MILE
@@ -411,8 +412,8 @@ def test_a_fold_returns_its_path_and_all_its_events_with_evidence_last() -> None
     rival = event("delivered", 3, key=first.key)
     folding = Folding.of(LAST_MILE, [rival, second, beside, first])
     assert folding.path == (
-        ("brand_new", first.occurred_at, first.key),
-        ("at_store", second.occurred_at, second.key),
+        Entered("brand_new", first.occurred_at, first.key),
+        Entered("at_store", second.occurred_at, second.key),
     )
     assert folding.events == (first, second, beside, rival)
     with pytest.raises(MixedOrdersError):

@@ -130,12 +130,8 @@ class Unmerged(Folding):
     """The control: details that came first stay, whatever sorts first."""
 
     def add(self, event: Event) -> None:
-        vars(self).setdefault("kept", {})
         super().add(event)
-        vars(self)["kept"] = self._details()
-
-    def _details(self) -> dict[str, Any]:
-        return super()._details() | vars(self).get("kept", {})
+        vars(self)["kept"] = dict(event.details) | vars(self).get("kept", {})
 
 
 class Forgetful(Folding):
