@@ -200,7 +200,10 @@ def decode(record: Record, cipher: Cipher | None = None) -> Entry:
                 return erased_item(fields)
             body, context = plain
         return item_of(fields, body, context)
-    return entry_in(fields)
+    try:
+        return entry_in(fields)
+    except UnicodeDecodeError:  # in what is kept as it was written
+        raise StoredFormatError(record.stream, record.version, _WRONG_FIELD) from None
 
 
 def decode_event(record: Record, cipher: Cipher | None = None) -> Event:

@@ -389,10 +389,12 @@ def why_misplaced(record: Record, header: Header) -> str | None:
         return why_out_of_bounds(version, position)
     if isinstance(header, EventHeader):  # as nearly all are: without the calls of its properties
         stored_in, called_for = f"{ORDERS}{header.provider}:{header.order_id}", str(header.kind)
+        if not stored_in.isascii() or "\0" in stored_in:
+            stored_in = header.stored_in
     else:
         stored_in, called_for = header.stored_in, header.topic
-    if header.version != version or (stored_in != stream and storable(stored_in) != stream):
-        return f"its header was written for version {header.version} of {header.stored_in!a}"
+    if header.version != version or stored_in != stream:
+        return f"its header was written for version {header.version} of {stored_in!a}"
     if called_for != topic:
         return f"its topic is not {called_for!a}, which its header calls for"
     return None

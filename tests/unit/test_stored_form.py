@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import structs
 
-from lifecycle.core.event import Arrival, Entry, Event, Redriven, Reviewed, Unreadable
+from lifecycle.core.event import Arrival, Entry, Event, Redriven, Reviewed, Rules, Unreadable
 from lifecycle.errors import InvalidArgumentError, StoredFormatError
 from lifecycle.log.codec import (
     decode,
@@ -361,6 +361,32 @@ def test_a_record_that_stands_where_it_was_not_written_is_not_read(columns, foun
             read(misplaced)
         assert found in raised.value.found
     assert parse_header(split(misplaced)[0], "", 0).version == 1
+
+
+def test_a_stream_is_the_one_of_a_header_only_by_the_name_that_stores_can_hold():
+    name = "order:instacart:x\0yz"
+    state = STORED_BARE.replace(b'"order_id":"xyz"', b'"order_id":"x\\u0000yz"')
+    held = record(state)
+    assert held.stream == storable(name) != name
+    assert decode_event(held).order_id == "x\0yz"
+
+    with pytest.raises(StoredFormatError):
+        decode_event(held._replace(stream=name))
+
+
+def test_rules_that_are_no_utf_8_are_damage():
+    definition = '{"name":"Instacart"}'
+    fingerprint = sha256(definition.encode()).hexdigest()
+    rules = Rules("instacart", fingerprint, definition, "1.0")
+    state, _ = sealed(rules)
+    stored = Record(CONTROL, 1, "rules", 1, state)
+    assert decode(stored) == rules
+
+    damaged = stored._replace(state=state.replace(b"Instacart", b"\xf7nstacart"))
+
+    with pytest.raises(StoredFormatError) as raised:
+        decode(damaged)
+    assert raised.value.found == "a field of its header is missing or of a wrong type"
 
 
 @pytest.mark.parametrize("header", [b"", b'"00000000"}', b',"check":"00000000"'])
