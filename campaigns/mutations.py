@@ -84,7 +84,8 @@ _LINT_TESTS: Final = _tests(
 
 _LOG_TESTS: Final = _tests("contract", "memory_log", "sqlite_log")
 _COMMIT_TESTS: Final = (
-    *_tests("unit", "committing"),
+    *_tests("unit", "committing", "committing_apart", "committing_rules_links_keys"),
+    *_tests("unit", "stream_tails"),
     *_tests("contract", "rules_in_force"),
     *_LOG_TESTS,
     *_tests("faults", "groups", "races", "lost_replies"),

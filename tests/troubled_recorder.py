@@ -10,7 +10,7 @@ from typing import Any
 from lifecycle.audit.verify import verify
 from lifecycle.log.append_queue import ThreadBatch
 from lifecycle.log.codec import prepare
-from lifecycle.log.contract import CONTROL, Record
+from lifecycle.log.contract import CONTROL, Append, Record
 from lifecycle.log.link_store import OrderLink
 from lifecycle.log.recorder import Head, InDoubtError, Row, Transaction, TryAgainError
 from lifecycle.log.stores.memory.log import MemoryRecorder
@@ -115,12 +115,17 @@ def committer_later(recorder: MemoryRecorder) -> Writer:
     return writer
 
 
-def commit(commits: Writer, *groups: Any, expected: int | None = None) -> list[Any]:
+def commit(
+    commits: Writer,
+    *groups: Any,
+    expected: int | None = None,
+    prepared: Callable[[Any], Append] = prepare,
+) -> list[Any]:
     """Commit one batch for each of some lists of entries, in one group; return what each is told.
 
     That is a list of outcome, version and position for each entry, or the error.
     """
-    batches = [ThreadBatch([prepare(entry) for entry in entries], expected) for entries in groups]
+    batches = [ThreadBatch(list(map(prepared, entries)), expected) for entries in groups]
     commits.commit(batches)
     assert all(batch.settled for batch in batches)
     return [

@@ -82,8 +82,7 @@ class AppendPlan:
                 if append.outcome is not _DUPLICATE:
                     self.new.append(append)
                     self._tails_of_new.append(tail)
-                    if append.links:
-                        self.links += append.links
+                    self.links += append.links
 
     def seal(
         self, tip: Tip | None, recorded_at: datetime, printed: str, cipher: Cipher | None

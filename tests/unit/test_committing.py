@@ -21,9 +21,8 @@ from lifecycle.log.codec import prepare
 from lifecycle.log.contract import CONTROL, QUARANTINE, Outcome, Record
 from lifecycle.log.link_store import OrderLink
 from lifecycle.log.recorder import Row, Transaction, TryAgainError
-from lifecycle.log.stores.memory.log import MemoryRecorder
 from lifecycle.log.writer import Writer
-from tests.contract.entries import NOON, TickingClock, event, stream, unreadable
+from tests.contract.entries import NOON, event, stream, unreadable
 from tests.tampered import header_hash, resealed
 from tests.troubled_recorder import (
     Block,
@@ -71,6 +70,20 @@ def test_an_event_that_a_rival_stored_meanwhile_is_a_duplicate():
 
     assert commit(one, [event(number=2)]) == [[(DUPLICATE, 2, 2)]]
     assert len(recorder.records()) == 2
+
+
+def test_what_is_decided_under_the_lock_knows_what_was_stored_just_before_it():
+    recorder = TroubledRecorder()
+    rival = committer(recorder)
+
+    def overtaken(block: Block) -> Block:
+        commit(rival, [event(number=1)])
+        return block
+
+    recorder.troubles += [busy, overtaken]
+
+    assert commit(committer_later(recorder), [event(number=2)]) == [[(APPENDED, 2, 2)]]
+    assert recorder.exclusive == [False, True, True], "the rival wrote alone, as the first"
 
 
 def test_a_store_that_is_busy_is_asked_alone_from_the_second_time_on(caplog):
@@ -207,6 +220,32 @@ def test_a_stored_event_needs_no_write_and_no_clock():
 
     assert commit(commits, [event()], [event()]) == [[(DUPLICATE, 1, 1)]] * 2
     assert recorder.exclusive == []
+
+
+def test_a_duplicate_is_told_only_where_the_store_is_still_there():
+    class Removed(TroubledRecorder):
+        def confirm(self) -> None:
+            raise StoreUnavailableError(self.url, "it was removed")
+
+    recorder = Removed()
+    commits = committer(recorder)
+    commit(commits, [event()])
+
+    (error,) = commit(commits, [event()])
+
+    assert isinstance(error, StoreUnavailableError)
+    assert error.found == "it was removed"
+
+
+def test_an_order_is_remembered_after_a_duplicate():
+    recorder = TroubledRecorder()
+    commits = committer(recorder)
+    commit(commits, [event(number=1)])
+    commit(commits, [event(number=1)])
+    recorder.asked.clear()
+
+    assert commit(commits, [event(number=2)]) == [[(APPENDED, 2, 2)]]
+    assert recorder.asked == []
 
 
 def test_a_cached_order_is_not_read_again():
@@ -434,6 +473,26 @@ def test_a_store_that_miscounts_acknowledges_nothing(answer):
     assert isinstance(error, ValueError)
 
 
+def test_a_store_that_miscounts_takes_no_body_from_what_is_tried_again():
+    class Forgetful(Refusing):
+        def insert(self, rows: Sequence[Row], links: Sequence[OrderLink] = ()) -> Sequence[int]:
+            super().insert(rows, links)
+            return (1,)
+
+    @contextmanager
+    def forgetful(block: Block) -> Iterator[Transaction]:
+        with block as transaction:
+            yield Forgetful(transaction, 0)
+
+    recorder = TroubledRecorder(forgetful)
+
+    told = commit(committer(recorder), [event("a", body=b"[1]")], [event("b", body=b"[2]")])
+
+    assert told == [[(APPENDED, 1, 1)], [(APPENDED, 1, 2)]]
+    assert [record.state.partition(b"\n")[2] for record in recorder.records()] == [b"[1]", b"[2]"]
+    assert is_sound(recorder)
+
+
 # What is written
 
 
@@ -504,59 +563,3 @@ def test_log_lines_have_outcome_and_position_and_no_order_id(caplog):
         ("DEBUG", "committed 4 new of 5 entries"),
         ("DEBUG", "committed 0 new of 1 entries"),
     ]
-
-
-# A store that keeps no writer out
-
-
-class RacingRecorder(MemoryRecorder):
-    """A store in memory where a commit of more than one stream loses every race."""
-
-    has_races = True
-
-    def insert(self, rows: Sequence[Row]) -> Sequence[int]:
-        if len({row.stream for row in rows}) > 1:
-            raise TryAgainError("other writers were always first")
-        return super().insert(rows)
-
-
-def appended_in_races(recorder: MemoryRecorder, seconds: float) -> ThreadBatch:
-    entries = [
-        event("a", 1),
-        Redriven(1, stream("a"), "callback:1", NOON),
-        unreadable(),
-        event("b", 1),
-        event("a", 1),
-        event("a", 1, body=b"[]"),
-    ]
-    batch = ThreadBatch(list(map(prepare, entries)))
-    Writer(recorder, TickingClock(), seconds).commit([batch])
-    return batch
-
-
-def test_a_commit_that_loses_race_after_race_is_made_stream_by_stream_control_records_last():
-    recorder = RacingRecorder()
-
-    batch = appended_in_races(recorder, 30)
-
-    assert [(each.outcome, each.version) for each in batch.appends] == [
-        (APPENDED, 1),
-        (APPENDED, 1),
-        (Outcome.QUARANTINED, 1),
-        (APPENDED, 1),
-        (DUPLICATE, 1),
-        (DIVERGENT, 2),
-    ]
-    stored = [(record.stream, record.version) for record in recorder.page(0, 500)]
-    assert stored[:3] == [(stream("a"), 1), (stream("a"), 2), (stream("b"), 1)]
-    assert set(stored[3:]) == {(CONTROL, 1), (QUARANTINE, 1)}
-
-
-def test_control_a_store_that_keeps_writers_out_is_asked_for_one_commit_until_time_is_up():
-    recorder = RacingRecorder()
-    recorder.has_races = False
-
-    batch = appended_in_races(recorder, 0.2)
-
-    assert isinstance(batch.error, StoreUnavailableError)
-    assert recorder.page(0, 500) == []
