@@ -20,11 +20,12 @@ from lifecycle.log.append_queue import ThreadBatch
 from lifecycle.log.codec import prepare
 from lifecycle.log.contract import CONTROL, QUARANTINE, Outcome, Record
 from lifecycle.log.link_store import OrderLink
-from lifecycle.log.recorder import Row, Transaction, TryAgainError
+from lifecycle.log.recorder import InDoubtError, Row, Transaction, TryAgainError
 from lifecycle.log.writer import Writer
 from tests.contract.entries import NOON, event, stream, unreadable
 from tests.tampered import header_hash, resealed
 from tests.troubled_recorder import (
+    LOST,
     Block,
     Refusing,
     TroubledRecorder,
@@ -168,6 +169,40 @@ def test_the_written_one_of_several_uncertain_commits_is_found():
         [(Outcome.QUARANTINED, 1, 1), (APPENDED, 1, 2)]
     ]
     assert len(recorder.records()) == 2
+
+
+def test_a_commit_that_shows_only_after_it_was_decided_again_is_found():
+    recorder, late = TroubledRecorder(), []
+
+    class KeptBack(Refusing):
+        def insert(self, rows: Sequence[Row], links: Sequence[OrderLink] = ()) -> Sequence[int]:
+            late.extend(Record(row.stream, row.version, row.topic, 0, row.state) for row in rows)
+            return super().insert(rows, links)
+
+    @contextmanager
+    def kept_back(block: Block) -> Iterator[Transaction]:
+        with block as transaction:
+            yield KeptBack(transaction, 0)
+        raise InDoubtError(LOST)
+
+    def landed(block: Block) -> Block:
+        insert(recorder, *late)
+        return block
+
+    recorder.troubles += [kept_back, failed, landed]
+
+    assert commit(committer(recorder), [event("a", 1), unreadable()]) == [
+        [(APPENDED, 1, 1), (Outcome.QUARANTINED, 1, 2)]
+    ]
+    assert [record.state for record in recorder.records()] == [record.state for record in late]
+
+
+def test_each_attempt_is_logged_with_what_made_it_necessary(caplog):
+    caplog.set_level(logging.INFO, "lifecycle.log")
+
+    commit(committer(TroubledRecorder(busy, failed)), [event()])
+
+    assert caplog.messages == [f"committing again: {found}" for found in ("it is busy", LOST)]
 
 
 def test_a_record_that_was_only_half_written_is_not_counted():

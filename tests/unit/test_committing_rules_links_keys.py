@@ -207,6 +207,14 @@ def test_a_body_that_was_stored_after_a_race_can_be_read():
     assert decrypted(recorder, keys) == [b'"secret"']
 
 
+def test_a_commit_that_is_encrypted_reads_no_order_twice():
+    recorder = TroubledRecorder()
+
+    commit_encrypted(encrypting(recorder, OwnKeys()), [event("a", 1), event("b", 1)])
+
+    assert recorder.asked == [[stream("a"), stream("b")]]
+
+
 def test_an_order_whose_key_is_lost_gets_no_other_and_harms_no_other_order():
     recorder, keys = TroubledRecorder(), NotingKeys()
     commit_encrypted(encrypting(recorder, keys), [event("a", 1), event("c", 1)])
