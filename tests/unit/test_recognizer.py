@@ -231,6 +231,10 @@ def test_an_operation_that_cannot_be_is_refused_in_its_words():
     assert alone.reason == "bad_operation"
 
 
+def test_a_callback_is_never_refused_for_its_operation():
+    assert event_of(Reading("taken", order_id="o-1"), operation="No Word").operation is None
+
+
 def test_an_operation_of_a_callback_says_nothing():
     event = event_of(WHOLE, operation="cancel", number=1)
     assert (event.operation, event.key) == (None, "callback:taken:e-1")
