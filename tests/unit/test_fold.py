@@ -81,6 +81,9 @@ def test_events_of_two_orders_or_none_are_refused() -> None:
     both = "order:instacart:xyz123456.*order:instacart:other"
     with pytest.raises(MixedOrdersError, match=both):
         fold(LAST_MILE, [event("brand_new"), event("brand_new", order_id="other", key="b")])
+    one = Folding.of(LAST_MILE, [event("brand_new")])
+    with pytest.raises(MixedOrdersError, match=both):
+        one.add(event("brand_new", order_id="other"))  # of the same key and digest
     with pytest.raises(MixedOrdersError, match="no event at all"):
         fold(LAST_MILE, [])
 
