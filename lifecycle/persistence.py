@@ -44,7 +44,7 @@ from lifecycle.errors import StoreError
 from lifecycle.log.cipher import Cipher
 from lifecycle.log.codec import decode
 from lifecycle.log.contract import Log, Record
-from lifecycle.log.recorder import in_library_words
+from lifecycle.log.store_port import in_library_words
 
 __all__ = ["Factory", "LogMapper", "OrderLog", "OrderRecorder"]
 

@@ -12,7 +12,7 @@ from lifecycle.log.append_queue import ThreadBatch
 from lifecycle.log.codec import prepare
 from lifecycle.log.contract import CONTROL, Append, Record
 from lifecycle.log.link_store import OrderLink
-from lifecycle.log.recorder import Head, InDoubtError, Row, Transaction, TryAgainError
+from lifecycle.log.store_port import Head, InDoubtError, Row, Transaction, TryAgainError
 from lifecycle.log.stores.memory.log import MemoryRecorder
 from lifecycle.log.writer import Writer
 from tests.contract.entries import TickingClock

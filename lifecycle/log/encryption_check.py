@@ -18,7 +18,7 @@ from lifecycle.log.codec import header_and_body
 from lifecycle.log.contract import CONTROL, MAX_POSITION, Record
 from lifecycle.log.encrypted_body import decrypted
 from lifecycle.log.header import Bodiless
-from lifecycle.log.recorder import Recorder, TryAgainError
+from lifecycle.log.store_port import Recorder, TryAgainError
 
 NO_KEYS_GIVEN: Final = (
     "it is encrypted, and none are given or lie beside it; pass keys=, set LIFECYCLE_KEYS, "

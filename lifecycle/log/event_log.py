@@ -29,8 +29,8 @@ from lifecycle.log.feed_store import FeedStore
 from lifecycle.log.header import storable
 from lifecycle.log.key_store import KeyStore
 from lifecycle.log.link_store import LinkStore, OrderLink
-from lifecycle.log.recorder import STREAMS_AT_ONCE, Recorder, TryAgainError
 from lifecycle.log.retry_policy import retrying
+from lifecycle.log.store_port import STREAMS_AT_ONCE, Recorder, TryAgainError
 from lifecycle.log.stored_erasures import key_ids_erased
 from lifecycle.log.stored_links import links_in
 from lifecycle.log.tree_store import TreeStore

@@ -9,7 +9,7 @@ from functools import update_wrapper
 from typing import Concatenate, Final, ParamSpec, Protocol, TypeVar
 
 from lifecycle.errors import StoreUnavailableError
-from lifecycle.log.recorder import TryAgainError
+from lifecycle.log.store_port import TryAgainError
 
 RETRY_SECONDS: Final = 30.0
 """For how long a store is asked again, unless somebody says otherwise."""

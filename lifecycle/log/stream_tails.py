@@ -9,7 +9,7 @@ from lifecycle.errors import StoredFormatError
 from lifecycle.log.codec import hash_of, parse_header
 from lifecycle.log.contract import CONTROL, MAX_POSITION, QUARANTINE, Outcome, StreamPosition
 from lifecycle.log.header import RULES, why_out_of_bounds
-from lifecycle.log.recorder import STREAMS_AT_ONCE, Head, Recorder
+from lifecycle.log.store_port import STREAMS_AT_ONCE, Head, Recorder
 
 _LAST_VERSION: Final = 2**63 - 1
 

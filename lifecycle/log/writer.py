@@ -33,8 +33,8 @@ from lifecycle.log.codec import link, seal
 from lifecycle.log.contract import ORDERS, QUARANTINE, Append, Outcome
 from lifecycle.log.encryption_check import EncryptionCheck
 from lifecycle.log.link_store import OrderLink
-from lifecycle.log.recorder import InDoubtError, Recorder, Tip, TryAgainError
 from lifecycle.log.retry_policy import RetryPolicy
+from lifecycle.log.store_port import InDoubtError, Recorder, Tip, TryAgainError
 from lifecycle.log.stream_tails import StreamTail, StreamTails, Tails
 from lifecycle.log.unrecorded_rules import UnrecordedRules
 

@@ -20,7 +20,7 @@ from lifecycle.errors import InvalidArgumentError, StoreUnavailableError, Versio
 from lifecycle.log.codec import decode
 from lifecycle.log.contract import CONTROL, DeclaredRules, Log, Outcome
 from lifecycle.log.recorded_rules import recorded_rules, returned_rules
-from lifecycle.log.recorder import TryAgainError
+from lifecycle.log.store_port import TryAgainError
 from lifecycle.providers.instacart.definition import LAST_MILE
 from tests.contract.entries import NOON, event, stream, unreadable
 

@@ -34,8 +34,8 @@ from lifecycle.log.append_queue import (
 from lifecycle.log.codec import prepare
 from lifecycle.log.contract import Outcome, Record, StreamPosition
 from lifecycle.log.link_store import OrderLink
-from lifecycle.log.recorder import Row, Transaction, TryAgainError
 from lifecycle.log.retry_policy import retrying
+from lifecycle.log.store_port import Row, Transaction, TryAgainError
 from lifecycle.log.stores.memory.log import MemoryLog, MemoryRecorder
 from lifecycle.log.stores.sqlite.log import SQLiteLog
 from lifecycle.log.stream_tails import StreamTails

@@ -13,7 +13,7 @@ from eventsourcing.persistence import StoredEvent
 from lifecycle.log.codec import hash_of, split
 from lifecycle.log.contract import Record
 from lifecycle.log.link_store import OrderLink
-from lifecycle.log.recorder import TryAgainError
+from lifecycle.log.store_port import TryAgainError
 from lifecycle.log.stores.sqlite.connection import LogConnection
 from lifecycle.log.stores.sqlite.log import SQLiteLog
 from tests.contract.entries import event

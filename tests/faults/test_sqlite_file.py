@@ -27,7 +27,7 @@ from lifecycle.errors import (
 )
 from lifecycle.log.codec import decode_event
 from lifecycle.log.contract import Outcome
-from lifecycle.log.recorder import TryAgainError
+from lifecycle.log.store_port import TryAgainError
 from lifecycle.log.stores.sqlite.connection import MOST_CONNECTIONS, SETTINGS
 from lifecycle.log.stores.sqlite.log import SQLiteLog
 from tests.contract.entries import event, stream, unreadable

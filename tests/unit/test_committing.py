@@ -20,7 +20,7 @@ from lifecycle.log.append_queue import ThreadBatch
 from lifecycle.log.codec import prepare
 from lifecycle.log.contract import CONTROL, QUARANTINE, Outcome, Record
 from lifecycle.log.link_store import OrderLink
-from lifecycle.log.recorder import InDoubtError, Row, Transaction, TryAgainError
+from lifecycle.log.store_port import InDoubtError, Row, Transaction, TryAgainError
 from lifecycle.log.writer import Writer
 from tests.contract.entries import NOON, event, stream, unreadable
 from tests.tampered import header_hash, resealed

@@ -9,7 +9,7 @@ from lifecycle.errors import StoreUnavailableError, VersionConflictError
 from lifecycle.log.append_queue import ThreadBatch
 from lifecycle.log.codec import prepare
 from lifecycle.log.contract import CONTROL, QUARANTINE, Outcome
-from lifecycle.log.recorder import Row, TryAgainError
+from lifecycle.log.store_port import Row, TryAgainError
 from lifecycle.log.stores.memory.log import MemoryRecorder
 from lifecycle.log.writer import Writer
 from tests.contract.entries import NOON, TickingClock, event, stream, unreadable

@@ -15,7 +15,7 @@ from lifecycle.log.contract import (
     Record,
     StreamPosition,
 )
-from lifecycle.log.recorder import Head
+from lifecycle.log.store_port import Head
 from lifecycle.log.stream_tails import ControlTail, QuarantineTail, StreamTail, StreamTails
 from tests.contract.entries import NOON, event, stream, unreadable
 from tests.troubled_recorder import TroubledRecorder, commit, committer, insert

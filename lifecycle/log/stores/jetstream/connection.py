@@ -22,7 +22,7 @@ from nats.errors import Error as ClientError
 from nats.nuid import NUID
 
 from lifecycle.errors import MissingExtraError, StoreClosedError, StoreUnavailableError
-from lifecycle.log.recorder import TryAgainError
+from lifecycle.log.store_port import TryAgainError
 from lifecycle.log.stores.jetstream.fault import ApiError
 from lifecycle.log.stores.jetstream.url import Target
 

@@ -12,7 +12,7 @@ from nats.errors import Error as ClientError
 from nats.errors import NoRespondersError
 
 from lifecycle.errors import StoreClosedError, StoreUnavailableError
-from lifecycle.log.recorder import InDoubtError, TryAgainError
+from lifecycle.log.store_port import InDoubtError, TryAgainError
 
 NO_MESSAGE_FOUND: Final = 10037
 STREAM_NOT_FOUND: Final = 10059

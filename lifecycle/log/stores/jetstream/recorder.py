@@ -21,7 +21,7 @@ from typing import Any, Final, Self, TypeVar
 from lifecycle.errors import StoreUnavailableError
 from lifecycle.log.contract import MAX_POSITION, ORDERS, Record, Setting
 from lifecycle.log.link_store import OrderLink
-from lifecycle.log.recorder import Head, Row, TryAgainError
+from lifecycle.log.store_port import Head, Row, TryAgainError
 from lifecycle.log.stores.jetstream import message as messages
 from lifecycle.log.stores.jetstream.connection import Connection, Message
 from lifecycle.log.stores.jetstream.fault import NO_MESSAGE_FOUND, ApiError, translated_errors
@@ -45,7 +45,7 @@ T = TypeVar("T")
 
 
 class JetStreamRecorder:
-    """A `lifecycle.log.recorder.Recorder` on one JetStream stream; it is its own transaction."""
+    """A `lifecycle.log.store_port.Recorder` on one JetStream stream; it is its own transaction."""
 
     gapless = False
     has_races = True

@@ -15,8 +15,8 @@ from lifecycle.log.codec import hash_of, link
 from lifecycle.log.contract import Record, Setting
 from lifecycle.log.event_log import Clock, EventLog, now
 from lifecycle.log.link_store import OrderLink
-from lifecycle.log.recorder import Head, Row, Tip, TryAgainError
 from lifecycle.log.retry_policy import RETRY_SECONDS
+from lifecycle.log.store_port import Head, Row, Tip, TryAgainError
 from lifecycle.log.stores.memory.feeds import MemoryFeeds
 from lifecycle.log.stores.memory.links import MemoryLinks
 from lifecycle.log.stores.memory.tree import MemoryTree
@@ -43,7 +43,7 @@ class MemoryLog(EventLog):
 
 
 class _Transaction:
-    """One commit to the memory; see `lifecycle.log.recorder.Transaction`."""
+    """One commit to the memory; see `lifecycle.log.store_port.Transaction`."""
 
     def __init__(self, recorder: MemoryRecorder, tip: Tip) -> None:
         self.tip = tip

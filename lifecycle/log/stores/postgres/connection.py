@@ -15,7 +15,7 @@ from psycopg import Connection, RawCursor
 from psycopg.rows import DictRow, dict_row, tuple_row
 
 from lifecycle.errors import StoreClosedError
-from lifecycle.log.recorder import TryAgainError
+from lifecycle.log.store_port import TryAgainError
 from lifecycle.log.stores.postgres.array import register_arrays
 from lifecycle.log.stores.postgres.fault import (
     NoReplyError,

@@ -16,7 +16,7 @@ from psycopg.sql import Composable
 
 from lifecycle.core.instant import format_instant
 from lifecycle.errors import StoreError
-from lifecycle.log.recorder import TryAgainError, in_library_words
+from lifecycle.log.store_port import TryAgainError, in_library_words
 from lifecycle.log.stores.postgres.catalog import Catalog
 from lifecycle.log.stores.postgres.connection import LogConnection, LogConnectionPool, lent
 from lifecycle.log.stores.postgres.fault import LockWaitError, translated_errors

@@ -18,7 +18,7 @@ from lifecycle.errors import (
     StoreMissingError,
     StoreUnavailableError,
 )
-from lifecycle.log.recorder import InDoubtError, TryAgainError, cause_of
+from lifecycle.log.store_port import InDoubtError, TryAgainError, cause_of
 
 # By SQLSTATE, or its first two letters. The transaction is known to be rolled back.
 _LOCKED, _TOO_LONG = "55P03", "57014"

@@ -18,8 +18,8 @@ from lifecycle.errors import InvalidArgumentError, StoreMissingError, StoreUnava
 from lifecycle.log.contract import Record, Setting
 from lifecycle.log.event_log import Clock, EventLog, now
 from lifecycle.log.link_store import OrderLink
-from lifecycle.log.recorder import Row
 from lifecycle.log.retry_policy import retrying
+from lifecycle.log.store_port import Row
 from lifecycle.log.stores.postgres.array import bigint_array, bytea_array, text_array
 from lifecycle.log.stores.postgres.catalog import refusing_statement
 from lifecycle.log.stores.postgres.connection import LogConnection, lent
@@ -83,7 +83,7 @@ class PostgresLog(EventLog):
 
 
 class _Transaction:
-    """One commit to the database; see `lifecycle.log.recorder.Transaction`."""
+    """One commit to the database; see `lifecycle.log.store_port.Transaction`."""
 
     tip = None
 

@@ -21,8 +21,8 @@ from lifecycle.log.feed_store import (
     MovedOnError,
     SubscriptionPosition,
 )
-from lifecycle.log.recorder import TryAgainError
 from lifecycle.log.retry_policy import retried, retrying
+from lifecycle.log.store_port import TryAgainError
 from lifecycle.log.stores.sql.database import Database
 from lifecycle.log.stores.sql.tables import FEEDS
 from lifecycle.log.view_store import microseconds

@@ -12,7 +12,7 @@ from itertools import takewhile
 from typing import Any, Final, NamedTuple
 
 from lifecycle.log.contract import MAX_POSITION, Record
-from lifecycle.log.recorder import Head
+from lifecycle.log.store_port import Head
 
 PAGE: Final = 500
 PAGE_BYTES: Final = 4 * 1024 * 1024

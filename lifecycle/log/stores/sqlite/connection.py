@@ -18,7 +18,7 @@ from eventsourcing.sqlite import SQLiteConnection, SQLiteCursor, SQLiteTransacti
 from msgspec import Struct
 
 from lifecycle.errors import StoreUnavailableError
-from lifecycle.log.recorder import Head
+from lifecycle.log.store_port import Head
 from lifecycle.log.stores.sqlite.fault import is_harmless, raise_translated
 from lifecycle.log.stores.sqlite.files import LogFile, OpenFiles
 from lifecycle.log.stores.sqlite.fork import keep_open, refuse_if_unsafe, watch_forks

@@ -9,7 +9,7 @@ from typing import Any
 
 from eventsourcing.sqlite import SQLiteDatastore
 
-from lifecycle.log.recorder import in_library_words
+from lifecycle.log.store_port import in_library_words
 from lifecycle.log.stores.sql.database import Transaction
 from lifecycle.log.stores.sql.tables import Table
 from lifecycle.log.stores.sqlite.connection import Lent, LogConnection, LogConnectionPool

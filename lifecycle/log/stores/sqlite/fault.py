@@ -19,7 +19,7 @@ from lifecycle.errors import (
     StoreClosedError,
     StoreUnavailableError,
 )
-from lifecycle.log.recorder import TryAgainError, cause_of
+from lifecycle.log.store_port import TryAgainError, cause_of
 
 # By the name of the primary code: extended codes start with it.
 _AGAIN: Final = {

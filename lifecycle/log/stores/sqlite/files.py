@@ -16,7 +16,7 @@ from typing import Final
 
 from lifecycle.errors import StoreUnavailableError
 from lifecycle.log.private_file import PRIVATE
-from lifecycle.log.recorder import TryAgainError
+from lifecycle.log.store_port import TryAgainError
 from lifecycle.log.stores.sqlite.fork import making
 
 LOOK_SECONDS: Final = 0.01

@@ -17,7 +17,7 @@ from typing import Any, Final, NamedTuple
 
 from lifecycle.errors import KeyStoreError
 from lifecycle.log.private_file import PRIVATE
-from lifecycle.log.recorder import TryAgainError
+from lifecycle.log.store_port import TryAgainError
 from lifecycle.log.stores.sql.database import Transaction
 from lifecycle.log.stores.sql.tables import Table
 from lifecycle.log.stores.sqlite.schema import create_statements

@@ -23,8 +23,8 @@ from lifecycle.log.codec import link
 from lifecycle.log.contract import Record, Setting
 from lifecycle.log.event_log import Clock, EventLog, now
 from lifecycle.log.link_store import OrderLink
-from lifecycle.log.recorder import STREAMS_AT_ONCE, Head, Row, Tip
 from lifecycle.log.retry_policy import RETRY_SECONDS, retrying
+from lifecycle.log.store_port import STREAMS_AT_ONCE, Head, Row, Tip
 from lifecycle.log.stores.sql.feeds import TableFeeds
 from lifecycle.log.stores.sql.links import TableLinks
 from lifecycle.log.stores.sql.records import PAGE, PAGE_BYTES, TableRecorder, named
@@ -113,7 +113,7 @@ class SQLiteLog(EventLog):
 
 
 class _Transaction:
-    """One commit to the file; see `lifecycle.log.recorder.Transaction`."""
+    """One commit to the file; see `lifecycle.log.store_port.Transaction`."""
 
     __slots__ = ("_connection", "_generation", "_recorder", "_written", "tip")
 

@@ -1,4 +1,4 @@
-"""The port below a log: one database reads and inserts rows by it, and decides nothing."""
+"""What a store implements: it inserts and reads rows, and decides nothing."""
 
 from __future__ import annotations
 
