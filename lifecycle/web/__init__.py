@@ -9,7 +9,7 @@
 | `log_source` | the orders of the log, by provider |
 | `attention_page`, `order_list`, `order_page`, `worklists` | what each page says |
 | `files` | pictures, and evidence to download |
-| `masking` | bodies and headers without what is about a person |
+| `personal_fields` | bodies and headers without what is about a person |
 | `actions` | review, redrive, drop |
 | `fleet`, `definitions` | figures of all orders; the rules, and what is proved of them |
 | `live` | server-sent events |

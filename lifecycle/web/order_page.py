@@ -21,7 +21,7 @@ from lifecycle.service.orders import Orders
 from lifecycle.web.answers import TEMPLATES, Page, Table
 from lifecycle.web.attention_page import CODE_LABELS
 from lifecycle.web.log_source import LogSource, OrderName, StoredEvent
-from lifecycle.web.masking import ShownBody, harmless_fields, masked_headers, shown_body
+from lifecycle.web.personal_fields import ShownBody, harmless_fields, masked_headers, shown_body
 
 _HEADINGS: Final = (
     *("number", "name", "kind", "verdict", "reason", "from", "to", "occurred_at"),

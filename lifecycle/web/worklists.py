@@ -14,7 +14,7 @@ from lifecycle.log.tree_store import Signed
 from lifecycle.service.receipt import QuarantineItem
 from lifecycle.web.answers import Page, Table
 from lifecycle.web.log_source import LogSource
-from lifecycle.web.masking import ShownBody, harmless_fields, shown_body
+from lifecycle.web.personal_fields import ShownBody, harmless_fields, shown_body
 
 AT_ONCE: Final = 50
 MOST_LETTERS: Final = 5_000
