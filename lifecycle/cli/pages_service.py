@@ -11,7 +11,7 @@ from starlette.responses import RedirectResponse
 from starlette.routing import Mount, Route
 
 from lifecycle.service.async_orders import AsyncOrders
-from lifecycle.service.view_keeper import keep_views
+from lifecycle.service.stored_view_keeper import keep_views
 from lifecycle.web.pages import Pages, Receive, Scope, Send
 
 PREFIX: Final = "/pages"

@@ -27,7 +27,7 @@ try:
 except ModuleNotFoundError as _missing:
     raise MissingExtraError("web", _missing.name or "starlette") from None
 
-from lifecycle.service.view_keeper import keep_views
+from lifecycle.service.stored_view_keeper import keep_views
 from lifecycle.web.access import Access, TrustedHeader
 from lifecycle.web.pages import Pages
 
