@@ -37,7 +37,7 @@ from lifecycle.cli.partition import end_of
 from lifecycle.composition import orders_on
 from lifecycle.core.definition import Definition
 from lifecycle.diagram import OrderPicture, Picture, Theme, draw_definition, draw_order, draw_stats
-from lifecycle.diagram.fleet import short
+from lifecycle.diagram.stats_picture import short
 from lifecycle.log.contract import Log
 from lifecycle.log.log_time import LookOptions
 from lifecycle.log.private_file import ORDINARY, PRIVATE

@@ -6,9 +6,9 @@
     draw_order(orders, "xyz123456", "timeline").png()
 
 Definition, OrderView ─→ outline ─┬→ mermaid, dot
-                                  └→ grid ─→ routes ─→ chart ─→ blueprint, path, fleet ─┐
-OrderView, history ─→ moments ─┬→ timeline (a terminal's, by paint)                     ├→ scene
-                               └→ wording ─┬→ ledger, lanes ────────────────────────────┘
+                                  └→ grid → routes → chart → blueprint, path, stats_picture ┐
+OrderView, history ─→ moments ─┬→ timeline (a terminal's, by paint)                         ├→ scene
+                               └→ wording ─┬→ ledger, lanes ────────────────────────────────┘
                                            └→ sequence, in mermaid
 scene       shapes and measured texts ─→ svg, and PNG from it
 harmless    foreign text that only shows

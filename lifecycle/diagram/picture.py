@@ -16,12 +16,12 @@ from lifecycle.core.view import HistoryEntry, OrderView
 from lifecycle.diagram.bars import bars
 from lifecycle.diagram.blueprint import blueprint
 from lifecycle.diagram.dot import dot
-from lifecycle.diagram.fleet import fleet
 from lifecycle.diagram.harmless import harmless
 from lifecycle.diagram.lanes import lanes
 from lifecycle.diagram.mermaid import mermaid, sequence
 from lifecycle.diagram.path import path
 from lifecycle.diagram.scene import Scene
+from lifecycle.diagram.stats_picture import fleet
 from lifecycle.diagram.svg import rendered, written
 from lifecycle.diagram.theme import Theme
 from lifecycle.errors import InvalidArgumentError

@@ -24,8 +24,8 @@ from starlette.responses import RedirectResponse, Response
 
 from lifecycle.core.instant import format_instant
 from lifecycle.diagram.clock import lasting
-from lifecycle.diagram.fleet import short
 from lifecycle.diagram.harmless import harmless, spoken
+from lifecycle.diagram.stats_picture import short
 from lifecycle.errors import (
     InvalidArgumentError,
     LifecycleError,
