@@ -14,7 +14,6 @@ import typer
 from typer.main import get_command
 
 from lifecycle.cli.attention import attention
-from lifecycle.cli.audit import quarantine, replay, verify
 from lifecycle.cli.check import check
 from lifecycle.cli.checkpoint import checkpoint
 from lifecycle.cli.columns import audit
@@ -23,6 +22,7 @@ from lifecycle.cli.doctor import DISTRIBUTION, doctor
 from lifecycle.cli.erasure import erase, rotate
 from lifecycle.cli.evidence import evidence
 from lifecycle.cli.failure import DONE, USAGE, ending_of
+from lifecycle.cli.integrity import quarantine, replay, verify
 from lifecycle.cli.letters import delivered, drop, letters, prune, redrive, show_letter
 from lifecycle.cli.log import backup, copy, export, ingest, init
 from lifecycle.cli.orders import explain, history, listing, show, watch

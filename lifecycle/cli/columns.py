@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lifecycle.audit.columns.manifest import Bodies, Depth, read_manifest
-from lifecycle.cli.audit import about_change, print_differences
 from lifecycle.cli.checkpoint import public_key, read_checkpoint
 from lifecycle.cli.failure import NO, Refusal
+from lifecycle.cli.integrity import about_change, print_differences
 from lifecycle.cli.option import Json
 from lifecycle.cli.output import attributes, counted, print_json, print_table, progress, say
 from lifecycle.log.contract import Log
