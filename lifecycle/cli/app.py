@@ -14,9 +14,9 @@ import typer
 from typer.main import get_command
 
 from lifecycle.cli.attention import attention
+from lifecycle.cli.audit import audit
 from lifecycle.cli.check import check
 from lifecycle.cli.checkpoint import checkpoint
-from lifecycle.cli.columns import audit
 from lifecycle.cli.demo import demo
 from lifecycle.cli.doctor import DISTRIBUTION, doctor
 from lifecycle.cli.erasure import erase, rotate

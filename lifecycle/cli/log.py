@@ -20,8 +20,8 @@ from lifecycle.audit.log_copy import Copied
 from lifecycle.audit.log_copy import copy as copy_log
 from lifecycle.audit.log_encryption import encrypt as encrypt_log
 from lifecycle.audit.verify import Verification
+from lifecycle.cli.audit import export_parquet
 from lifecycle.cli.choice import KEYS, keys_named, log_at, open_orders, owner_of
-from lifecycle.cli.columns import export_parquet
 from lifecycle.cli.failure import Refusal
 from lifecycle.cli.file import STDOUT, check_files, read_batches, whole_or_not_there
 from lifecycle.cli.option import (
