@@ -27,7 +27,7 @@ from lifecycle.errors import LifecycleError, StoredFormatError
 from lifecycle.log.cipher import DECRYPTED, Cipher
 from lifecycle.log.contract import Record
 from lifecycle.log.encrypted_body import decrypted
-from lifecycle.log.event_record import event_of
+from lifecycle.log.event_reading import event_of
 from lifecycle.log.header import EventHeader, why_out_of_bounds
 
 Tell = Callable[[Difference], None]

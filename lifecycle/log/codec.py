@@ -34,7 +34,7 @@ from lifecycle.log.cipher import Cipher
 from lifecycle.log.contract import CONTROL, ORDERS, QUARANTINE, Append, Record
 from lifecycle.log.control_record import ControlEntry, entry_in, fields_of
 from lifecycle.log.encrypted_body import decrypted, encrypted, for_encryption
-from lifecycle.log.event_record import event_of
+from lifecycle.log.event_reading import event_of
 from lifecycle.log.header import (
     FORMAT,
     ControlFields,

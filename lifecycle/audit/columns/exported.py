@@ -21,7 +21,7 @@ from lifecycle.errors import MissingExtraError, StoredFormatError
 from lifecycle.log.cipher import DECRYPTED
 from lifecycle.log.codec import parse_header
 from lifecycle.log.contract import CONTROL, ORDERS, QUARANTINE, Record
-from lifecycle.log.event_record import event_of
+from lifecycle.log.event_reading import event_of
 from lifecycle.log.header import ErasureHeader, EventHeader
 from lifecycle.log.order_stream import provider_in
 from lifecycle.log.view_store import Generation, Phase, StoredView

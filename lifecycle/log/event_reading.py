@@ -1,4 +1,4 @@
-"""How an event is read from its record."""
+"""Reads an event from the header and the body of its record."""
 
 from __future__ import annotations
 
