@@ -92,7 +92,7 @@ _COMMIT_TESTS: Final = (
     *_tests("scenario", "keys_of_a_log", "order_links"),
 )
 _STORED_TESTS: Final = (
-    *_tests("unit", "stored_form", "stored_headers", "verify_findings"),
+    *_tests("unit", "stored_form", "stored_headers", "stored_bodies", "verify_findings"),
     *_tests("contract", "rules_in_force"),
     *_LOG_TESTS,
     *_tests("scenario", "keys_of_a_log", "erasure"),

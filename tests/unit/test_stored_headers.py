@@ -1,44 +1,39 @@
-"""The headers of records: control records byte for byte, encrypted ones, and where each belongs."""
+"""The headers of records: control records byte for byte, and where each record belongs."""
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any
 
 import pytest
 
-from lifecycle.core.event import Encrypted, Erased, Event, Reviewed, Rules, Unmasked, Unreadable
-from lifecycle.errors import InvalidArgumentError
-from lifecycle.log.cipher import Cipher
+from lifecycle.core.event import Encrypted, Erased, Reviewed, Rules, Unmasked
+from lifecycle.errors import InvalidArgumentError, StoredFormatError
 from lifecycle.log.codec import (
     decode,
     header_and_body,
     is_intact,
+    parse_header,
     prepare,
-    prepare_for_encryption,
-    seal,
+    split,
 )
 from lifecycle.log.contract import CONTROL, MAX_POSITION, QUARANTINE, Record
 from lifecycle.log.header import (
     EventHeader,
-    ItemHeader,
     RulesHeader,
     key_of,
-    sections,
     why_misplaced,
     why_out_of_bounds,
 )
-from lifecycle.log.key_store import key_id_of
-from tests.contract.entries import event, stream, unreadable
-from tests.contract.keys import OwnKeys
-from tests.unit.test_stored_form import record, stored_as
+from tests.contract.entries import event, stream
+from tests.unit.test_stored_form import MARK, REVIEW, record, stored_as
 
 NOON = datetime(2026, 7, 7, 12, tzinfo=UTC)
 DEFINITION = '{"name":"instacart"}'
 FINGERPRINT = "c234aee168376d3861d95bd93818c8667b8b3a8f07faf14d16e49f4738303a32"
 ORDER = "order:instacart:xyz"
+SUBJECT = "anomaly:instacart:xyz@3"
 KEY_ID, ITEM_KEY_ID = "0" * 32, "1" * 32
 
 # Format 2 as well: these bytes lie in databases, and are never edited.
@@ -132,6 +127,16 @@ def test_a_control_record_is_written_and_read_as_it_always_was(entry, stored, to
     assert header.identity == (key, prepared.digest)
 
 
+@pytest.mark.parametrize(("entry", "key"), [(MARK, "redriven:4"), (REVIEW, f"reviewed:{SUBJECT}")])
+def test_a_mark_is_known_by_its_item_and_a_review_by_its_subject(entry, key):
+    stored = stored_as(entry, first=True)[0]
+
+    header = header_and_body(record(stored))[0]
+
+    assert prepare(entry).key == key
+    assert header.identity == (key, "")
+
+
 def test_rules_are_told_apart_by_their_fingerprint_and_other_control_records_by_their_key():
     digests = [prepare(entry).digest for entry, *_ in GOLDEN.values()]
 
@@ -206,7 +211,11 @@ def test_a_record_at_the_first_or_the_last_position_is_where_it_belongs(position
     state = stored_as(event(), first=True)[0]
     placed = Record(stream(), 1, "callback", position, state)
 
-    assert why_misplaced(placed, header_and_body(placed)[0]) is None
+    header = header_and_body(placed)[0]
+    assert why_misplaced(placed, header) is None
+    other_topic = placed._replace(topic="poll")
+    found = "its topic is not 'callback', which its header calls for"
+    assert why_misplaced(other_topic, header) == found
 
 
 @pytest.mark.parametrize(
@@ -239,87 +248,35 @@ def test_a_header_says_what_an_event_triggered(trigger, triggered):
     assert (header.name, header.triggered) == ("brand_new", triggered)
 
 
-# Bodies and contexts
-
-
 @pytest.mark.parametrize(
-    ("entry", "parts"),
+    ("header", "found"),
     [
-        (event(body=b"[1]"), (b"[1]", None)),
-        (event(body=b"[1]", context=b"till 7"), (b"[1]", b"till 7")),
-        (event(body=b"", context=b"till 7"), (b"", b"till 7")),
-        (event(body=b"[1]", context=b""), (b"[1]", b"")),
-        (unreadable(b"["), (b"[", None)),
+        (b'{"v":2.0}', "it has format 2.0, this release reads 2"),
+        (b'{"v":2,"record":"\xff"}', "its header is no JSON"),
+        (b"[" * 100_000, "its header is no JSON"),
     ],
+    ids=["a format that is no integer", "no UTF-8", "too deep"],
 )
-def test_the_context_follows_the_body(entry, parts):
-    state = stored_as(entry, first=True)[0]
+def test_a_header_that_no_release_wrote_is_refused(header, found):
+    damaged = Record(CONTROL, 1, "rules", 1, header + b"\n")
 
-    header, stored = header_and_body(record(state))
-
-    assert sections(header, stored) == parts
-
-
-def test_the_context_of_an_item_follows_its_body():
-    item = unreadable(b"[")
-    assert item.arrival is not None
-    item = item._replace(arrival=item.arrival._replace(body=b"[", context=b"till 7"))
-
-    read = decode(record(stored_as(item, first=True)[0]))
-
-    assert isinstance(read, Unreadable)
-    assert read.arrival is not None
-    assert (read.body, read.arrival.context) == (b"[", b"till 7")
+    for read in (decode, header_and_body, lambda record: parse_header(header, CONTROL, 1)):
+        with pytest.raises(StoredFormatError) as refused:
+            read(damaged)
+        assert (refused.value.stream, refused.value.version) == (CONTROL, 1)
+        assert refused.value.found == found
 
 
-# Encrypted
+def test_a_record_without_the_end_of_a_header_cannot_be_split():
+    with pytest.raises(StoredFormatError) as refused:
+        split(Record(CONTROL, 3, "rules", 1, b"{}"))
+
+    assert (refused.value.stream, refused.value.version) == (CONTROL, 3)
+    assert refused.value.found == "its header has no end"
 
 
-def encrypted(entry: Event | Unreadable, keys: OwnKeys) -> tuple[Record, dict[str, Any]]:
-    """Return the record of an entry that was encrypted, and its header."""
-    append = prepare_for_encryption(entry)
-    append.version = 1
-    cipher = Cipher(keys, lambda seen: ([], seen))
-    cipher.make([append.key_id])
-    seal(append, None, None, "2026-07-07T12:00:03Z", cipher)
-    header = json.loads(append.state.partition(b"\n")[0])
-    return Record(append.stream, 1, append.topic, 1, append.state), header
+def test_an_entry_carries_the_links_that_its_event_tells():
+    linked = prepare(event("a", links=("p1", "p2")))
 
-
-@pytest.mark.parametrize("context", [None, b"till 7"])
-def test_the_header_of_an_encrypted_event_names_its_key_and_the_hash_of_what_is_stored(context):
-    keys, new = OwnKeys(), event(body=b'"secret"', context=context)
-
-    stored, header = encrypted(new, keys)
-
-    body = stored.state.partition(b"\n")[2]
-    assert b"secret" not in stored.state
-    assert b"till 7" not in stored.state
-    assert header["key_id"] == key_id_of(stream())
-    assert header["stored_sha256"] == sha256(body).hexdigest()
-    assert header["sha256"] == new.sha256
-    assert "context_sha256" not in header
-    read = decode(stored, Cipher(keys, lambda seen: ([], seen)))
-    assert isinstance(read, Event)
-    assert (read.body, read.context) == (new.body, context)
-
-
-def test_every_encrypted_item_has_a_key_of_its_own_and_knows_that_of_its_order():
-    item = unreadable()
-    assert item.arrival is not None
-    about_an_order = item._replace(arrival=item.arrival._replace(order_id="xyz"))
-
-    first, second = prepare_for_encryption(item), prepare_for_encryption(about_an_order)
-
-    assert first.key_id != second.key_id
-    assert (first.order_key_id, second.order_key_id) == ("", key_id_of(stream("xyz")))
-    keys = OwnKeys()
-    stored, header = encrypted(item, keys)
-    assert isinstance(header_and_body(stored)[0], ItemHeader)
-    read = decode(stored, Cipher(keys, lambda seen: ([], seen)))
-    assert isinstance(read, Unreadable)
-    assert (read.body, header["key_id"] in keys.keys) == (item.body, True)
-
-
-def test_a_control_entry_is_never_encrypted():
-    assert prepare_for_encryption(RULES).key_id == ""
+    assert linked.links == (("instacart", "p1", "a"), ("instacart", "p2", "a"))
+    assert prepare(event("a")).links == ()
