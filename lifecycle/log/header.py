@@ -389,7 +389,7 @@ def why_misplaced(record: Record, header: Header) -> str | None:
         return why_out_of_bounds(version, position)
     if isinstance(header, EventHeader):  # as nearly all are: without the calls of its properties
         stored_in, called_for = f"{ORDERS}{header.provider}:{header.order_id}", str(header.kind)
-        if not stored_in.isascii() or "\0" in stored_in:
+        if "\0" in stored_in:  # JSON that was decoded has no lone surrogate
             stored_in = header.stored_in
     else:
         stored_in, called_for = header.stored_in, header.topic
