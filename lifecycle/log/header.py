@@ -32,7 +32,7 @@ Link = tuple[str, int, str]
 def storable(text: str) -> str:
     """Return a stream's name as every store can hold it: NUL and lone surrogates escaped."""
     if text.isascii():
-        return text.replace("\x00", "\\x00") if "\x00" in text else text
+        return text.replace("\x00", "\\x00")
     return text.replace("\x00", "\\x00").encode("utf-8", "backslashreplace").decode()
 
 

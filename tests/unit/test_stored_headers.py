@@ -7,6 +7,7 @@ from hashlib import sha256
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from lifecycle.core.event import Encrypted, Erased, Reviewed, Rules, Unmasked
 from lifecycle.errors import InvalidArgumentError, StoredFormatError
@@ -20,6 +21,8 @@ from lifecycle.log.codec import (
 )
 from lifecycle.log.contract import CONTROL, MAX_POSITION, QUARANTINE, Record
 from lifecycle.log.header import (
+    EncodedEventFields,
+    EventFields,
     EventHeader,
     RulesHeader,
     key_of,
@@ -273,6 +276,16 @@ def test_a_record_without_the_end_of_a_header_cannot_be_split():
 
     assert (refused.value.stream, refused.value.version) == (CONTROL, 3)
     assert refused.value.found == "its header has no end"
+
+
+def test_what_is_known_of_an_event_is_one_struct_whether_it_is_made_by_name_or_by_position():
+    by_name, by_position = EventFields, EncodedEventFields
+
+    for each in ("frozen", "gc", "omit_defaults", "tag", "tag_field"):
+        expected = getattr(by_name.__struct_config__, each)
+        assert getattr(by_position.__struct_config__, each) == expected
+    names = [[field.name for field in structs.fields(each)] for each in (by_name, by_position)]
+    assert names[0] == names[1]
 
 
 def test_an_entry_carries_the_links_that_its_event_tells():
