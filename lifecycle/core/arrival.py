@@ -41,16 +41,17 @@ def is_asked(arrival: Arrival) -> bool:
 
 
 def arrival_again(stored: Stored, body: bytes) -> Arrival:
-    """Return what arrived, from what is stored of the event that it became."""
+    """Return what arrived, ready, from what is stored of the event that it became."""
+    operation = stored.operation if stored.kind in _OF_AN_OPERATION else None
     return Arrival(
         stored.kind,
         body,
         stored.received_at,
-        stored.order_id,
+        stored.order_id or None,
         stored.attempt or 1,
         stored.exchange_id,
         stored.http_status,
         MappingProxyType({**stored.headers}) if stored.headers else NO_HEADERS,
-        operation=stored.operation,
-        number=None if stored.operation is None else identity.number_in(stored.key),
+        operation=operation,
+        number=None if operation is None else identity.number_in(stored.key),
     )

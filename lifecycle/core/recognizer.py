@@ -143,7 +143,7 @@ class Recognizer:
         Of several readings of its body that which it is. A test event that was taken is taken.
         `sha256` is the hash of the body, where that is known.
         """
-        arrival = ready(arrival_again(stored, body))
+        arrival = arrival_again(stored, body)
         recognized = self._recognized(arrival, None, takes_tests=True, sha256=sha256)
         first = recognized[0]
         if len(recognized) == 1 and isinstance(first, Event) and stored.part is None:
