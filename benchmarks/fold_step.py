@@ -65,7 +65,7 @@ def stepping(orders: Sequence[Sequence[Event]]) -> Peer:
             for told in meanings:
                 stage = start
                 for meaning in told:
-                    _, stage, _, _ = stage.steps[meaning]
+                    stage = stage.steps[meaning].after
         return len(orders) * EVENTS_PER_ORDER
 
     return run
