@@ -306,7 +306,7 @@ class Folding:
 
 
 def replace(placed: Placed[T], first: SortKey, last: SortKey, by: Placed[T]) -> Placed[T]:
-    """Put items in the stead of those placed from `first` to `last`, which are returned."""
+    """Replace the items placed from `first` to `last`, and return those that were there."""
     start = bisect_left(placed, first, key=_place_of)
     end = bisect(placed, last, key=_place_of)
     replaced = placed[start:end]
@@ -318,13 +318,14 @@ def replace(placed: Placed[T], first: SortKey, last: SortKey, by: Placed[T]) -> 
 _LEAVES: Final = frozenset({str, bool, int, float})
 _OBJECTS: Final = (dict, Mapping)
 _UNITED: Final = frozenset({dict, MappingProxyType})
-"""Two of these make one by `|`, which takes a third of going through their items."""
+"""Types that `|` merges, in a third of the time that a loop over their items takes."""
 
 
 def merged(told: Iterable[tuple[bool | None, Mapping[str, Any]]]) -> dict[str, Any]:
-    """Return what events in canonical order say, each after how it counts: see `overwrites`.
+    """Return the details of events in canonical order, merged.
 
-    Each says only leaves that say something.
+    First those that only fill gaps, the newest first, so that the oldest counts; then those that
+    overwrite. Details hold only leaves that say something.
     """
     overwriting: list[Mapping[str, Any]] = []
     filling: list[Mapping[str, Any]] = []
@@ -337,7 +338,7 @@ def merged(told: Iterable[tuple[bool | None, Mapping[str, Any]]]) -> dict[str, A
 
 
 def _overlaid(told: Sequence[Any]) -> dict[str, Any]:
-    """Return what is told, leaf by leaf; of what is told several times the last counts."""
+    """Return details merged leaf by leaf; of a leaf that stands in several, the last counts."""
     known: dict[str, Any] = {}
     for each in told:
         known = known | each if type(each) in _UNITED else known | dict(each)

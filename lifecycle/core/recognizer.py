@@ -1,7 +1,7 @@
 """The frame around a provider's reading: from what arrived to the event that it is.
 
-    Arrival ─→ limits ─→ strict JSON ─→ digest ─→ provider.read ─→ checked Reading
-            ─→ order id ─→ key, hash ─→ Event
+    Arrival ─→ limits ─→ strict JSON ─→ digest, body hash ─→ provider.read ─→ checked Reading
+            ─→ order id ─→ key ─→ Event
             └→ any step may fail: Unreadable, with the reason
 
 The provider only interprets the body. Identity, source and transport are set here, the same
@@ -90,7 +90,7 @@ _BAD_OPERATION: Final = NoReading(
 _SAYS_NOTHING: Final = Reading()
 
 OrdersLinked = Callable[[str], Sequence[str]]
-"""Tells which orders an id of the provider's own was said to be of."""
+"""Returns the orders that are linked to one of the provider's own ids."""
 
 
 class Recognizer:
@@ -122,8 +122,9 @@ class Recognizer:
     ) -> tuple[Event | Unreadable, ...]:
         """Return the events that an arrival holds; where some cannot be read, once why.
 
-        `orders_linked` is asked where a body names its order by such an id alone; without it, or
-        without an order, the item is `unlinked`. Raises no `Exception` but what that raises.
+        `orders_linked` is called where a body names its order only by the provider's own id;
+        without it, or where it returns no order, the item is `unlinked`. Raises no `Exception`
+        but what that raises.
         """
         if (
             arrival.order_id is not None
@@ -140,7 +141,7 @@ class Recognizer:
     ) -> Event | Unreadable:
         """Return what a stored event is under today's rules, as `recognize`.
 
-        Of several readings of its body that which it is. A test event that was taken is taken.
+        If its body holds several readings, the one at `stored.part`. Test events count.
         `sha256` is the hash of the body, where that is known.
         """
         arrival = arrival_again(stored, body)
@@ -244,7 +245,6 @@ class Recognizer:
                 return (_NOT_AN_OBJECT,)
             body = written = None
         date = parse_http_date(arrival.headers.get("date", "")) if kind == "poll" else None
-        # Compute the digest first: provider code could mutate the body.
         digest = digest_of(arrival, date, written)
         sha256 = sha256 or hashlib.sha256(raw).hexdigest()
         found: list[Event | NoReading] = []

@@ -168,8 +168,8 @@ def parse_and_write(body: bytes) -> tuple[Any, bytes]:
             written = _canonical_fast(value)
             if b"\\" in body:
                 return _from_strict_json(body), written
-            # Nothing is written longer than it stood: of the same length, nothing is left out.
-            # Without an escape every quote begins or ends a text: a key that stood twice lacks two.
+            # Canonical JSON is never longer than its source: at the same length no key that stood
+            # twice was dropped. Else the quotes tell: without an escape each begins or ends a text.
             if len(body) == len(written) or body.count(b'"') == written.count(b'"'):
                 return value, written
         except (msgspec.MsgspecError, ValueError):
@@ -179,7 +179,7 @@ def parse_and_write(body: bytes) -> tuple[Any, bytes]:
 
 
 def _usual_float(text: str) -> float:
-    """Return the number that both writers spell alike, and no longer than it stands.
+    """Return the number that both writers spell alike, and no longer than in the body.
 
     Raises:
         ValueError: they spell it otherwise, or longer, or it is too long.

@@ -80,7 +80,7 @@ def summarize(folded: Folded) -> OrderView:
     events, definition, stage = folded.events, folded.definition, folded.stage
     status = stage.status or definition.initial
     attempt = max([event.attempt or 0 for event in events])
-    # Nested values are made with it: most of what making them one by one costs is the calls.
+    # Nested values are made in the same call: made one by one, the calls would cost the most.
     return _validated(
         {
             "order_id": events[0].order_id,

@@ -31,9 +31,10 @@ _NAP_SECONDS: Final = 1.0
 
 
 class Batch(Struct, eq=False):
-    """The entries of one caller, appended in one commit; no thread waits for it as it is.
+    """The entries of one caller, appended in one commit where the store can; see its subclasses.
 
-    Once it is settled, `appends` hold the result of each, or `error` why none was appended.
+    Once it is settled, `appends` hold the result of each, or `error` why not all were appended.
+    No caller waits for a plain batch.
     """
 
     appends: list[Append]
@@ -44,11 +45,11 @@ class Batch(Struct, eq=False):
 
     @property
     def sleeps(self) -> bool:
-        """Whether a thread may be waiting with nothing known yet."""
+        """Whether a thread may still wait for its result."""
         return False
 
     def settle(self, error: Exception | None = None) -> None:
-        """Take it that all is durable, or why nothing was appended as far as anybody knows."""
+        """Take the result: all is durable, or why it is not, as far as is known."""
         self.error = error
         self.settled = True
 
@@ -67,7 +68,7 @@ class ThreadBatch(Batch, eq=False):
 
     @property
     def sleeps(self) -> bool:
-        """Whether it waits at the gate with nothing known yet."""
+        """Whether it may still wait at the gate for its result."""
         return not self.settled and not self.withdrawn
 
     def wake(self) -> None:
@@ -88,7 +89,7 @@ class AppendQueue:
         """Return what became of a batch, once it is durable; the caller may have to lead.
 
         Raises:
-            StoreError: it was not appended, as far as anybody knows.
+            StoreError: not all of it was appended, as far as is known.
         """
         batch.gate.acquire()
         try:

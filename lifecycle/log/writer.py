@@ -6,9 +6,10 @@
 
 Nothing is acknowledged before it is durable. The unique key on (stream, version) detects
 concurrent appends. The loser rereads the stream tails and decides again under an exclusive
-write lock, so it cannot lose again. If the reply to a commit was lost, the retry first reads
-back what it meant to write. If all of it is stored byte for byte, it was committed, and the
-callers get the original results.
+write lock, so it cannot lose again; a store without such a lock commits each stream by itself
+after a few tries. If the reply to a commit was lost, the retry first reads back what it meant
+to write. If all of it is stored byte for byte, it was committed, and the callers get the
+original results.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ LOG: Final = logging.getLogger("lifecycle.log")
 """Logs what was stored and where; never order ids or content."""
 
 MOST_LOST: Final = 4
-"""After so many lost races the streams of a group are committed apart, where races go on."""
+"""From this retry on, a store without a write lock commits each stream by itself."""
 
 _APPENDED: Final = Outcome.APPENDED
 _DUPLICATE: Final = Outcome.DUPLICATE
@@ -186,9 +187,10 @@ class Writer:
         return None
 
     def _commit_apart(self, group: Sequence[Batch]) -> None:
-        """Commit the entries of each stream by themselves, those about no order last.
+        """Commit each stream by itself, those about no order last.
 
-        So a commit of many orders does not lose race after race: no rule crosses orders.
+        So a lost race for one order does not repeat the others. A mark that an item was re-driven
+        is recorded once its events are.
         """
         for batch in group:
             done: dict[int, Append] = {}
@@ -208,8 +210,8 @@ class Writer:
     def _write(self, group: Sequence[Batch], doubts: list[AppendPlan], *, exclusive: bool) -> None:
         """Insert the new entries. If `exclusive`, decide under the write lock.
 
-        The keys of what is encrypted are durable before: what lacks one could not be read. Of an
-        order that is known the key was made before; if it is lost, none takes its place.
+        Missing keys are made durable first: without its key a record could not be read. The lost
+        key of a known order is never replaced.
         """
         plan = None if exclusive else AppendPlan(group, self._tails)
         if plan is not None and not plan.new:

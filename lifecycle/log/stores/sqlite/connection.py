@@ -49,7 +49,7 @@ _WRITER_CACHE_KIBIBYTES: Final = 65536
 """Holds the index of about a million records; readers do with SQLite's own two megabytes."""
 
 MOST_CONNECTIONS: Final = 64
-"""More readers than this at once wait for each other."""
+"""Who asks for one more is refused, and tries again."""
 
 _FORGET: Final = "PRAGMA shrink_memory"
 # SQLite keeps pages until the write-ahead file says that they changed, which it does not
@@ -85,7 +85,7 @@ class ImmediateTransaction(SQLiteTransaction):
 class LogConnection(SQLiteConnection):
     """A connection whose writing transactions begin with the write lock.
 
-    `committed` is its `generation` at its last commit, and the record at the end of the log then.
+    `committed` is what `begin` returned at its last commit, and the last record of the log then.
     """
 
     def __init__(self, driver: sqlite3.Connection, file: LogFile) -> None:
@@ -249,7 +249,7 @@ class LogConnectionPool:
             self.put_connection(connection)
 
     def discard(self, connection: LogConnection) -> None:
-        """Close a connection; as the last one, it takes the write-ahead file with it."""
+        """Close a connection. Closing the last one deletes the write-ahead file."""
         with suppress(ValueError):
             self._opened.remove(connection)
         connection.close()
@@ -273,7 +273,7 @@ class LogConnectionPool:
                 connection.driver.close()
 
     def leave_open(self) -> list[LogConnection]:
-        """Return all connections, and never touch them again."""
+        """Return all connections, which are no longer the pool's."""
         self._closed = True
         self._idle.clear()
         return self._opened

@@ -172,7 +172,10 @@ class _Transaction:
         fault: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Commit, and remember the last record once it is sure that its file is still the log's."""
+        """Commit, and check the files; forget the last record if they are not the log's any more.
+
+        If the block failed, roll back.
+        """
         recorder, connection, before = self._recorder, self._connection, self._recorder.last
         pool = recorder.datastore.pool
         if fault is None:
