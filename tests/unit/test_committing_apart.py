@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lifecycle.core.event import Redriven
-from lifecycle.errors import StoreUnavailableError, VersionConflictError
+from lifecycle.errors import VersionConflictError
 from lifecycle.log.append_queue import ThreadBatch
 from lifecycle.log.codec import prepare
 from lifecycle.log.contract import CONTROL, QUARANTINE, Outcome
 from lifecycle.log.store_port import Row, TryAgainError
-from lifecycle.log.stores.memory.log import MemoryRecorder
-from lifecycle.log.writer import Writer
-from tests.contract.entries import NOON, TickingClock, event, stream, unreadable
+from tests.contract.entries import NOON, event, stream, unreadable
 from tests.troubled_recorder import (
     Block,
     Trouble,
@@ -50,8 +48,9 @@ class RacingRecorder(TroubledRecorder):
         return super().insert(rows)
 
 
-def appended_in_races(recorder: MemoryRecorder, seconds: float) -> ThreadBatch:
-    entries = [
+def test_a_commit_that_loses_race_after_race_is_made_stream_by_stream_control_records_last():
+    recorder = RacingRecorder()
+    sent = [
         event("a", 1),
         Redriven(1, stream("a"), "callback:1", NOON),
         unreadable(),
@@ -59,17 +58,10 @@ def appended_in_races(recorder: MemoryRecorder, seconds: float) -> ThreadBatch:
         event("a", 1),
         event("a", 1, body=b"[]"),
     ]
-    batch = ThreadBatch(list(map(prepare, entries)))
-    Writer(recorder, TickingClock(), seconds).commit([batch])
-    return batch
 
+    (told,) = commit(committer(recorder), sent)
 
-def test_a_commit_that_loses_race_after_race_is_made_stream_by_stream_control_records_last():
-    recorder = RacingRecorder()
-
-    batch = appended_in_races(recorder, 30)
-
-    assert [(each.outcome, each.version) for each in batch.appends] == [
+    assert [(outcome, version) for outcome, version, _ in told] == [
         (APPENDED, 1),
         (APPENDED, 1),
         (Outcome.QUARANTINED, 1),
@@ -77,19 +69,19 @@ def test_a_commit_that_loses_race_after_race_is_made_stream_by_stream_control_re
         (DUPLICATE, 1),
         (DIVERGENT, 2),
     ]
-    stored = [(record.stream, record.version) for record in recorder.page(0, 500)]
+    stored = [(record.stream, record.version) for record in recorder.records()]
     assert stored[:3] == [(stream("a"), 1), (stream("a"), 2), (stream("b"), 1)]
     assert set(stored[3:]) == {(CONTROL, 1), (QUARANTINE, 1)}
 
 
-def test_control_a_store_that_keeps_writers_out_is_asked_for_one_commit_until_time_is_up():
-    recorder = RacingRecorder()
+def test_control_a_store_that_keeps_writers_out_is_asked_for_one_commit_again_and_again():
+    recorder = RacingRecorder(losses=6)
     recorder.has_races = False
 
-    batch = appended_in_races(recorder, 0.2)
+    told = commit(committer_later(recorder), [event("a", 1), event("b", 1)])
 
-    assert isinstance(batch.error, StoreUnavailableError)
-    assert recorder.page(0, 500) == []
+    assert told == [[(APPENDED, 1, 1), (APPENDED, 1, 2)]]
+    assert recorder.commits == [A + B] * 7
 
 
 def test_after_four_lost_races_each_stream_is_committed_by_itself():
