@@ -47,6 +47,7 @@ MOST_LOST: Final = 4
 
 _APPENDED: Final = Outcome.APPENDED
 _DUPLICATE: Final = Outcome.DUPLICATE
+_EMPTY: Final = Tip(0, None)
 
 
 class AppendPlan:
@@ -225,7 +226,7 @@ class Writer:
         printed = format_instant(recorded_at)
         try:
             with self._recorder.writing(exclusive=exclusive or is_first) as transaction:
-                if is_first:
+                if is_first and transaction.tip != _EMPTY:
                     check.confirm_first()
                 for doubt in doubts:
                     if (positions := self._find(doubt)) is not None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import resource
 import shutil
+import signal
 import sqlite3
 import tempfile
 import threading
@@ -159,6 +161,44 @@ def test_a_copy_in_another_journal_mode_is_made_durable_before_it_is_written(log
         assert copy.read_bytes() == before
         copied.append(event(number=2))
         assert copied.settings()[0][:2] == ("journal_mode", "wal")
+
+
+def until_the_disk_is_full(path: Path) -> None:
+    """Append while no file may grow, and once more where it may: in this process."""
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    gc.disable()  # what an error holds on to stays
+    with closing(SQLiteLog(path, retry_timeout=0.1)) as log:
+        log.append(event("first"))
+        limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, limits[1]))
+        failures = []
+        for number in range(100):
+            try:
+                log.append(event(f"o{number}", body=b"x" * 20_000))
+            except StoreUnavailableError as failure:
+                failures.append(failure)
+                assert opened_by_this_process(path) == []
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        assert failures
+        log.append(event("last"))
+    assert opened_by_this_process(path) == []
+    assert sorted(each.name for each in path.parent.iterdir()) == [path.name]
+
+
+def opened_by_this_process(path: Path) -> list[str]:
+    """Return the files of a log that are open."""
+    found = []
+    for each in Path("/proc/self/fd").iterdir():
+        with suppress(FileNotFoundError):  # that of the folder itself is gone by now
+            found.append(str(each.readlink()))
+    return [name for name in found if name.startswith(str(path))]
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="the system does not tell")
+def test_a_connection_whose_write_failed_is_closed_at_once(path):
+    child = Child(lambda _: until_the_disk_is_full(path))
+
+    assert child.collect() == (0, b"")
 
 
 def test_a_write_takes_the_lock_before_it_reads_what_it_decides_on(log, raw):

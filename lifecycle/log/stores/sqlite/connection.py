@@ -188,6 +188,7 @@ class LogConnection(SQLiteConnection):
         self._is_durable = True
 
     def _close(self) -> None:
+        self.tuples.close()  # while it holds a statement that failed, the files stay open
         if self.files.may_be_closed():
             self.driver.close()
         else:
@@ -270,6 +271,7 @@ class LogConnectionPool:
         for connection in self.leave_open():
             connection.files.close()
             with suppress(sqlite3.Error):
+                connection.tuples.close()
                 connection.driver.close()
 
     def leave_open(self) -> list[LogConnection]:

@@ -12,9 +12,11 @@ import os
 import time
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
+from stat import S_ISDIR, S_ISREG
 from typing import Final
 
-from lifecycle.errors import StoreUnavailableError
+from lifecycle.errors import StoreMissingError, StoreUnavailableError
 from lifecycle.log.private_file import PRIVATE
 from lifecycle.log.store_port import TryAgainError
 from lifecycle.log.stores.sqlite.fork import making
@@ -276,3 +278,23 @@ def identity_of(path: str) -> Identity | None:
     except OSError:
         return None
     return found.st_ino, found.st_dev
+
+
+def refuse_if_no_file(path: str, url: str, *, create: bool) -> None:
+    """Refuse what SQLite would take for a database, or make into one, against the caller's will.
+
+    Raises:
+        StoreMissingError: there is no file, and none is to be made.
+        StoreUnavailableError: it is something else than a file.
+    """
+    try:
+        mode = Path(path).stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        if not create:
+            raise StoreMissingError(url) from None
+    except OSError as fault:
+        raise StoreUnavailableError(url, f"it cannot be looked at ({fault.strerror})") from fault
+    else:
+        if not S_ISREG(mode):
+            found = "a folder" if S_ISDIR(mode) else "no file but something else"
+            raise StoreUnavailableError(url, f"it is {found}")

@@ -11,8 +11,6 @@ from collections.abc import Sequence
 from contextlib import closing
 from functools import cache
 from hashlib import sha256
-from pathlib import Path
-from stat import S_ISDIR, S_ISREG
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -45,6 +43,7 @@ from lifecycle.log.stores.sqlite.connection import (
 )
 from lifecycle.log.stores.sqlite.datastore import LogDatastore
 from lifecycle.log.stores.sqlite.fault import is_undecodable, raise_translated, translated_errors
+from lifecycle.log.stores.sqlite.files import refuse_if_no_file
 from lifecycle.log.stores.sqlite.schema import COLUMNS, SCHEMA, TABLE, create_statements
 from lifecycle.log.stores.sqlite.statements import (
     ADD_LINK,
@@ -115,7 +114,7 @@ class SQLiteLog(EventLog):
 class _Transaction:
     """One commit to the file; see `lifecycle.log.store_port.Transaction`."""
 
-    __slots__ = ("_connection", "_generation", "_recorder", "_written", "tip")
+    __slots__ = ("_before", "_connection", "_generation", "_recorder", "_written", "tip")
 
     tip: Tip
 
@@ -132,7 +131,7 @@ class _Transaction:
             if generation != self._generation:
                 last = recorder.end_of_log(lent)
             lent.committed = NOTHING_COMMITTED
-            self.tip = _EMPTY
+            self._before, self.tip = recorder.last, _EMPTY
             if last is not None:
                 linked = (str(last.stream), last.version, sha256(last.header).hexdigest())
                 self.tip = Tip(max(last.position, 0), link(linked))
@@ -176,10 +175,9 @@ class _Transaction:
 
         If the block failed, roll back.
         """
-        recorder, connection, before = self._recorder, self._connection, self._recorder.last
-        pool = recorder.datastore.pool
-        if fault is None:
-            try:
+        try:  # from the first line on: an interrupt must not leave the file locked
+            if fault is None:
+                recorder, connection = self._recorder, self._connection
                 connection.tuples.execute("COMMIT")
                 if self._written is not None:
                     recorder.last = self._written
@@ -187,15 +185,20 @@ class _Transaction:
                 if connection.files.check_committed():
                     connection.forget()
                     recorder.end_of_log(connection)
-            except BaseException as failure:
-                recorder.last, connection.committed = before, NOTHING_COMMITTED
-                pool.put_failed(connection, failure)
-                raise_translated(recorder.url, failure)
-                raise
-            pool.put_connection(connection)
+        except BaseException as failure:
+            self._recorder.last = self._before
+            self._connection.committed = NOTHING_COMMITTED
+            self._fail(failure)
+            raise
+        if fault is None:
+            self._recorder.datastore.pool.put_connection(self._connection)
         else:
-            pool.put_failed(connection, fault)
-            raise_translated(recorder.url, fault)
+            self._fail(fault)
+
+    def _fail(self, fault: BaseException) -> None:
+        """Roll back, and raise an error of SQLite's as one of ours."""
+        self._recorder.datastore.pool.put_failed(self._connection, fault)
+        raise_translated(self._recorder.url, fault)
 
 
 class SQLiteRecorder(TableRecorder, SQLiteApplicationRecorder):
@@ -363,7 +366,7 @@ def _page_of(cursor: sqlite3.Cursor, statement: str, parameters: Sequence[object
 
 def _opened(path: str, *, create: bool, retry_timeout: float) -> SQLiteRecorder:
     url = f"sqlite:///{path}"
-    _check_file(path, url, create=create)
+    refuse_if_no_file(path, url, create=create)
     recorder = SQLiteRecorder(LogDatastore(path, url, retry_timeout, create=create), url)
     try:
         retrying(url, retry_timeout, recorder.prepare, create=create)
@@ -372,21 +375,6 @@ def _opened(path: str, *, create: bool, retry_timeout: float) -> SQLiteRecorder:
         recorder.close()
         raise
     return recorder
-
-
-def _check_file(path: str, url: str, *, create: bool) -> None:
-    """Refuse what SQLite would take for a database, or make into one, against the caller's will."""
-    try:
-        mode = Path(path).stat().st_mode
-    except (FileNotFoundError, NotADirectoryError):
-        if not create:
-            raise StoreMissingError(url) from None
-    except OSError as fault:
-        raise StoreUnavailableError(url, f"it cannot be looked at ({fault.strerror})") from fault
-    else:
-        if not S_ISREG(mode):
-            found = "a folder" if S_ISDIR(mode) else "no file but something else"
-            raise StoreUnavailableError(url, f"it is {found}")
 
 
 def _head_of(stream: str, version: int, _: str, position: int, state: bytes) -> Head:
