@@ -139,8 +139,8 @@ def _print(found: Audit) -> None:
         print_differences(found.differences)
     for change in found.changed:
         say(about_change(change), "yellow")
-    replayed = found.orders - found.plain
-    say(f"{counted(found.compared, 'view')} compared; {replayed:,} orders replayed one by one")
+    replayed = counted(found.orders - found.plain, "order")
+    say(f"{counted(found.compared, 'view')} compared; {replayed} replayed one by one")
     if found.bodies is not Bodies.WHOLE:
         say(f"bodies: {found.bodies}; hashes of bodies, details and errors were not compared")
     elif found.depth is Depth.HEADERS:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import timedelta
 from typing import Final
 
 from lifecycle.core.definition import Definition
@@ -107,7 +108,7 @@ def _visits(moments: Sequence[Moment], order: Order) -> Iterator[Words]:
             yield Words(f"stayed {moment.stay or '?'}", look="ink")
         if moment.late:
             yield Words("heard late", look="odd", bold=True)
-            if moment.lag is not None:
+            if moment.lag is not None and moment.lag > timedelta():  # else its clock is ahead
                 yield Words(f"by {lasting(moment.lag)}", look="odd", bold=True)
     if visits and visits[-1] is order.moves[-1]:
         yield Words("the end" if order.view.terminal else "there now", look="ink", bold=True)

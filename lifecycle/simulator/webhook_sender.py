@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable, Mapping
 from types import ModuleType
@@ -11,8 +12,13 @@ from typing import Any, Final
 from lifecycle.errors import MissingExtraError
 from lifecycle.simulator.settings import Settings
 
+LOG: Final = logging.getLogger("lifecycle.simulator")
 NO_TOKEN: Final = "no token"  # noqa: S105 - the name of what went wrong
 
+_NOT_LET_IN: Final = (
+    "no callback is sent: asked for a token, the receiver answered %d; where it grants tokens at "
+    "another address than /oauth/token, set callback_token_url"
+)
 _SPARE_SECONDS: Final = 5.0
 _DAY: Final = 86_400.0
 _MOST_CONNECTIONS: Final = 50
@@ -34,6 +40,7 @@ class WebhookSender:
         self._token: str | None = None
         self._expires_at = 0.0
         self._fetching = asyncio.Lock()
+        self._has_warned = False
 
     async def post(self, body: bytes) -> int | str:
         """Return the HTTP status of the answer, or the name of what failed."""
@@ -85,6 +92,9 @@ class WebhookSender:
         granted = _granted(reply)
         token = granted.get("access_token")
         if not isinstance(token, str):
+            if not self._has_warned:
+                LOG.warning(_NOT_LET_IN, reply.status_code)
+                self._has_warned = True
             return None
         lifetime = granted.get("expires_in")
         # In this order NaN counts as 0, and no integer is too large for a float.

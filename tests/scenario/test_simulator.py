@@ -42,6 +42,7 @@ class Retailer:
         self.tokens = 0
         self.lifetime = 3600
         self.good = True
+        self.grants = True
 
     async def __call__(self, scope, receive, send):
         body = b""
@@ -57,6 +58,8 @@ class Retailer:
         await send({"type": "http.response.body", "body": written})
 
     def _answer(self, scope, body):
+        if scope["path"] == "/oauth/token" and not self.grants:
+            return 404, {}
         if scope["path"] == "/oauth/token":
             assert f"client_secret={SECRET}".encode() in body
             self.tokens += 1
@@ -357,6 +360,18 @@ def test_a_token_with_an_unusual_lifetime_is_used(start, retailer, lifetime):
         running.settle()
     assert all(sent.fate == "acknowledged" for sent in running.truth["xyz123456"].callbacks)
     assert retailer.heard
+
+
+def test_a_receiver_that_grants_no_token_is_named_once(start, retailer, caplog):
+    retailer.grants = False
+    running = start()
+    with calling(running) as client:
+        client.post("/last_mile", json=order("one"))
+        running.settle()
+    assert not retailer.heard
+    (said,) = [each.getMessage() for each in caplog.records if "no callback" in each.message]
+    assert "answered 404" in said
+    assert "callback_token_url" in said
 
 
 def test_the_token_is_fetched_once_reused_and_fetched_again_when_it_is_refused(start, retailer):

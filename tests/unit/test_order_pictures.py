@@ -77,6 +77,16 @@ def test_late_refused_divergent_unknown_and_missing_events_are_named_on_the_path
         assert words in said, words
 
 
+def test_a_late_event_whose_time_is_ahead_of_our_clock_is_late_by_no_time():
+    with connect("memory:") as orders:
+        orders.record_callback(callback("at_store", "10:20:00"), received_at=MORNING)
+        later = MORNING + timedelta(seconds=1)
+        orders.record_callback(callback("brand_new", "10:05:00"), received_at=later)
+        said = texts_of(draw_order(orders, ORDER).svg())
+    assert "heard late" in said
+    assert not any(text.startswith("by ") for text in said)
+
+
 def test_the_time_in_a_state_is_unknown_beside_an_undated_late_step():
     """It took place before the one that overtook it, so its arrival tells no length of a stay."""
     with connect("memory:") as orders:
