@@ -120,4 +120,4 @@ def test_an_order_of_two_events_is_read_and_folded_on_a_short_way(orders: Orders
 CALLBACK = Way(calls=54, files=18, changes=30)
 CHANGE_AND_VIEW = Way(calls=25, files=8, changes=15)
 WARM = Way(calls=15, files=8, changes=10)
-COLD = Way(calls=49, files=21, changes=35)
+COLD = Way(calls=48, files=21, changes=35)

@@ -256,7 +256,8 @@ class SQLiteRecorder(TableRecorder, SQLiteApplicationRecorder):
         # The last is repeated: few different statements stay prepared.
         size = next(size for size in _STATEMENT_SIZES if size >= len(streams))
         padded = [*streams, *([streams[-1]] * (size - len(streams)))]
-        return self.fetch(_about(statement, size), *padded)
+        with Lent(self.datastore.pool, translated=True) as connection:
+            return _rows_of(connection, _about(statement, size), padded)
 
     def fetch_names(self, after: str, prefix: str) -> list[Any]:
         """Return names; what is no UTF-8 in one comes as lone surrogates."""
