@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 from lifecycle.core.verdict import MOVES
 from lifecycle.core.view import Anomaly, HistoryEntry, OrderError, OrderView, Verdict
 from lifecycle.diagram.clock import lasting
-from lifecycle.projections.rates import late_events
+from lifecycle.projections.rates import heard, late_events
 
 LOOKS: Final[Mapping[Verdict, str]] = {
     Verdict.APPLIED: "taken",
@@ -137,7 +137,7 @@ def said_of(error: OrderError) -> str:
 
 
 def _told(view: OrderView, history: Sequence[HistoryEntry], *, full: bool) -> Iterator[Moment]:
-    by_arrival = sorted(range(len(history)), key=lambda index: history[index].received_at)
+    by_arrival = sorted(range(len(history)), key=lambda index: heard(history[index]))
     arrived = {index: place for place, index in enumerate(by_arrival, 1)}
     late = late_events(history)
     problems = _problems(view)

@@ -64,6 +64,11 @@ class HourTally:
         )
 
 
+def heard(entry: HistoryEntry) -> tuple[datetime, int]:
+    """Return by what events sort as they came; of several at one moment, as they were recorded."""
+    return entry.received_at, entry.position or 0
+
+
 def late_events(history: Sequence[HistoryEntry]) -> frozenset[int]:
     """Return the places in history of events that came after one that they precede.
 
@@ -71,15 +76,15 @@ def late_events(history: Sequence[HistoryEntry]) -> frozenset[int]:
     better place: it makes no other late.
     """
     late: set[int] = set()
-    earliest_behind: datetime | None = None
+    earliest_behind: tuple[datetime, int] | None = None
     for index in reversed(range(len(history))):
         entry = history[index]
         if entry.verdict is Verdict.DIVERGENT:
             continue
-        if earliest_behind is not None and earliest_behind < entry.received_at:
+        if earliest_behind is not None and earliest_behind < heard(entry):
             late.add(index)
         elif entry.occurred_at is not None or entry.verdict in MOVES:
-            earliest_behind = entry.received_at
+            earliest_behind = heard(entry)
     return frozenset(late)
 
 

@@ -77,6 +77,15 @@ def test_late_refused_divergent_unknown_and_missing_events_are_named_on_the_path
         assert words in said, words
 
 
+def test_of_two_events_heard_at_one_moment_the_one_recorded_later_is_the_late_one():
+    with connect("memory:") as orders:
+        for name, at in (("at_store", "10:20:00"), ("brand_new", "10:05:00")):
+            orders.record_callback(callback(name, at), received_at=MORNING)
+        view, told = orders.get(ORDER), texts_of(draw_order(orders, ORDER).svg())
+    assert view.arrival.late == 1
+    assert "heard late" in told
+
+
 def test_a_late_event_whose_time_is_ahead_of_our_clock_is_late_by_no_time():
     with connect("memory:") as orders:
         orders.record_callback(callback("at_store", "10:20:00"), received_at=MORNING)
