@@ -59,12 +59,14 @@ _PROOF: Final = sorted(path.stem for path in (ROOT / "lifecycle" / "proof").glob
 _FOLD_TESTS: Final = (
     *_tests("unit", "fold", "fold_and_oracle", "stages", "reasons", "view"),
     *_tests("unit", "definition", "lint", "wrong_types", "pickling", "subsets"),
+    *_tests("unit", "numbered_events", "peers_and_oracle"),
     *_tests("scenario", "personal_data"),
 )
 _RECOGNIZING_TESTS: Final = (
     *_tests("unit", "recognizer", "checked_readings", "exchange_reader", "provider_port"),
     *_tests("unit", "recognizing_callbacks", "recognizing_exchanges", "identity"),
-    *_tests("unit", "fold_and_oracle", "view"),
+    *_tests("unit", "fold_and_oracle", "view", "writing_a_provider", "context"),
+    *_tests("unit", "numbered_events", "peers_and_oracle"),
 )
 _EVENT_TESTS: Final = (
     *_tests("unit", "event", "instant"),
