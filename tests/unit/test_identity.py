@@ -16,7 +16,18 @@ from hypothesis import strategies as st
 
 from lifecycle.core.event import Arrival, Event
 from lifecycle.core.fold import fold
-from lifecycle.core.identity import id_text, is_order_id, opaque_id, stated_order_id
+from lifecycle.core.identity import (
+    as_kept,
+    id_text,
+    is_operation,
+    is_order_id,
+    number_in,
+    opaque_id,
+    plain_text,
+    spoken_word,
+    stated_order_id,
+    verbatim_word,
+)
 from lifecycle.core.recognizer import Recognizer
 from lifecycle.log.jsonl import read_line
 from lifecycle.providers.instacart import INSTACART
@@ -335,3 +346,86 @@ def test_a_stated_order_id_is_kept_verbatim(value, kept):
 @pytest.mark.parametrize("value", [None, ""])
 def test_an_empty_order_id_is_absent(value):
     assert stated_order_id(value) is None
+
+
+@pytest.mark.parametrize(
+    ("value", "word"),
+    [
+        (" Picked_Up\n", "picked_up"),
+        ("x" * 255, "x" * 255),
+        (" " + "x" * 255, "x" * 255),
+        ("\u20ac" * 85, "\u20ac" * 85),
+        ("x" * 256, None),
+        ("\u20ac" * 86, None),
+        (" \t", None),
+        ("", None),
+        (7, None),
+        (None, None),
+    ],
+)
+def test_a_word_is_trimmed_and_in_lower_case_and_of_1_to_255_bytes(value, word):
+    assert spoken_word(value) == word
+
+
+@pytest.mark.parametrize(
+    ("value", "word"),
+    [
+        (" Taken ", " Taken "),
+        (" " + "x" * 254, " " + "x" * 254),
+        (" " + "x" * 255, "x" * 255),
+        ("x" * 256, None),
+        (" ", None),
+        (7, None),
+    ],
+)
+def test_a_word_is_kept_with_its_white_space_where_that_is_not_too_much(value, word):
+    assert verbatim_word(value) == word
+    assert word is None or as_kept(value) == word
+
+
+@pytest.mark.parametrize(
+    ("key", "number"),
+    [
+        ("operation:cancel:1", 1),
+        ("operation:cancel:12", 12),
+        ("operation:cancel:", None),
+        ("operation:cancel:x", None),
+        ("request:3", None),
+        ("callback:operation:3", None),
+    ],
+)
+def test_only_the_request_of_an_operation_has_a_number_in_its_key(key, number):
+    assert number_in(key) == number
+
+
+@pytest.mark.parametrize("name", ["cancel", "c", "x" * 40, "add_tip_2"])
+def test_a_short_word_in_lower_case_names_an_operation(name):
+    assert is_operation(name)
+
+
+@pytest.mark.parametrize("name", ["", "Cancel", "2nd", "_x", "x" * 41, "a b", "cancel\n", 7, None])
+def test_anything_else_names_no_operation(name):
+    assert not is_operation(name)
+
+
+@pytest.mark.parametrize(("value", "text"), [("a", "a"), (" ", " "), ("", None), (7, None)])
+def test_a_plain_text_says_something(value, text):
+    assert plain_text(value) == text
+
+
+@pytest.mark.parametrize("value", [2**64 - 1, 2**64, 2**64 + 1, 10**254, -(10**253)])
+def test_an_event_id_may_be_any_integer_of_up_to_255_digits(value):
+    assert opaque_id(value) == str(value)
+
+
+def test_an_event_id_of_a_class_of_its_own_is_the_text_or_integer_that_it_is():
+    class Text(str):
+        """A text of a class of its own."""
+
+        __slots__ = ()
+
+    class Number(int):
+        """An integer of a class of its own."""
+
+    assert opaque_id(Text("e")) == "e"
+    assert opaque_id(Number(7)) == "7"

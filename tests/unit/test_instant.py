@@ -160,6 +160,56 @@ def test_an_http_date_agrees_with_a_reader_written_otherwise(text):
     assert parse_http_date(text) == reference.http_date(text)
 
 
+@pytest.mark.parametrize(
+    ("number", "per_second", "instant"),
+    [
+        (1_594_139_722, 1, SEVENTH),
+        (1_594_139_722_500, 1000, SEVENTH.replace(microsecond=500_000)),
+        (1_594_139_722.5, 1, SEVENTH.replace(microsecond=500_000)),
+        (946_684_800, 1, datetime(2000, 1, 1, tzinfo=UTC)),
+        (4_102_444_799, 1, datetime(2099, 12, 31, 23, 59, 59, tzinfo=UTC)),
+    ],
+)
+def test_a_number_counts_from_1970_so_many_a_second(number, per_second, instant):
+    found, problems = read_event_time(number, per_second=per_second)
+    assert (found, problems) == (instant, ())
+    assert found.tzinfo is UTC
+
+
+@pytest.mark.parametrize(
+    "number",
+    [
+        *(946_684_799, 4_102_444_800, 0, -1, 10**400, -(10**400)),
+        *(1e300, float("inf"), float("nan")),
+        *(True, "1594139722", "2020-07-07T16:35:22Z", [1_594_139_722]),
+    ],
+    ids=lambda number: f"{number!r:.20}",
+)
+def test_any_other_number_names_no_time_and_is_odd(number):
+    assert read_event_time(number, per_second=1) == (None, ("bad_time",))
+
+
+@pytest.mark.parametrize("value", [None, ""])
+@pytest.mark.parametrize("per_second", [None, 1])
+def test_no_time_is_nothing_odd(value, per_second):
+    assert read_event_time(value, per_second=per_second) == (None, ())
+
+
+@pytest.mark.parametrize("value", [1_594_139_722, 0, False, [], {}, "noon", " "])
+def test_what_is_no_text_with_a_time_is_odd(value):
+    assert read_event_time(value) == (None, ("bad_time",))
+
+
+def test_a_time_with_another_zone_or_of_a_class_of_its_own_is_read():
+    class Text(str):
+        """A text of a class of its own."""
+
+        __slots__ = ()
+
+    assert read_event_time("2020-07-07T18:05:22+01:30") == (SEVENTH, ())
+    assert read_event_time(Text("2020-07-07T16:35:22Z")) == (SEVENTH, ())
+
+
 PLACEHOLDERS = [
     datetime(1, 1, 1, tzinfo=UTC),
     datetime(1900, 1, 1, tzinfo=UTC),
