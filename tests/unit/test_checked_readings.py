@@ -69,6 +69,8 @@ def test_what_comes_back_is_a_copy_that_cannot_be_changed():
     assert found.details == {"a": {"b": [1]}}
     assert only(Reading("taken")).details is NOTHING
     assert checked_details(NOTHING) is NOTHING
+    assert checked_details(details) == {"a": {"b": [1, 2]}}
+    assert type(checked_details(details)) is MappingProxyType
 
 
 def test_texts_of_a_class_of_their_own_come_back_as_the_texts_that_they_are():

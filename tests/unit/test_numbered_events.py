@@ -12,6 +12,7 @@ from lifecycle import Arrival, Event, Reading, connect, fold, history
 from lifecycle.audit.replay import replay
 from lifecycle.core.definition import Definition
 from lifecycle.core.recognizer import Recognizer
+from lifecycle.core.verdict import Progress, judge
 from lifecycle.proof import certify
 from lifecycle.proof.sorting import Rules, Scope
 
@@ -115,6 +116,15 @@ def test_a_step_back_that_is_numbered_is_a_declared_one():
 def test_one_number_for_two_states_is_decided_by_rank():
     view = fold(NUMBERED, [event("proposed", 1), event("prepared", 2), event("reserved", 2)])
     assert [step.status for step in view.path] == ["proposed", "reserved", "prepared"]
+
+
+def test_whether_a_step_back_is_one_is_judged_by_its_number():
+    stood = Progress("prepared", NUMBERED.ranks["prepared"], NUMBERED.ranks["prepared"])
+    numbered, dated = event("reserved", 4), event("reserved", None, 4)
+    assert judge(NUMBERED, stood, numbered, 2) == "reverted"
+    assert judge(NUMBERED, stood, dated, 2) == "applied"
+    assert judge(TIMED, stood, numbered, 2) == "applied"
+    assert judge(TIMED, stood, dated, 2) == "reverted"
 
 
 def test_the_largest_number_is_the_last():

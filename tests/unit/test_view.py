@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
+from lifecycle.core.definition import Definition
 from lifecycle.core.event import Fault
 from lifecycle.core.fold import fold, history
 from lifecycle.core.view import OrderError
@@ -51,3 +52,23 @@ def test_a_view_and_what_is_in_it_cannot_be_changed() -> None:
     for value in (view, view.path[0], view.anomalies[0], view.arrival, *history(LAST_MILE, TOLD)):
         with pytest.raises(ValidationError):
             setattr(value, next(iter(type(value).model_fields)), None)
+
+
+@pytest.mark.parametrize(
+    ("anomalies", "detail"),
+    [({"odd": "it came twice"}, "it came twice"), ({}, "the provider found it odd")],
+)
+def test_what_a_provider_found_odd_has_the_sentence_of_its_definition(
+    anomalies: dict[str, str], detail: str
+) -> None:
+    moves = [{"trigger": "left", "source": "made", "dest": "left"}]
+    definition = Definition.write(
+        "test.odd",
+        states=("made", "left"),
+        moves=moves,
+        terminal=("left",),
+        birth=("made",),
+        anomalies=anomalies,
+    )
+    view = fold(definition, [event("made", 1), event("left", 2, problems=("odd",))])
+    assert [(each.code, each.detail) for each in view.anomalies] == [("odd", detail)]
