@@ -67,8 +67,7 @@ _FOLD_TESTS: Final = (
 _RECOGNIZING_TESTS: Final = (
     *_tests("unit", "recognizer", "checked_readings", "exchange_reader", "provider_port"),
     *_tests("unit", "recognizing_callbacks", "recognizing_exchanges", "identity"),
-    *_tests("unit", "fold_and_oracle", "view", "writing_a_provider", "context"),
-    *_tests("unit", "numbered_events", "peers_and_oracle"),
+    *_tests("unit", "fold_and_oracle", "peers_and_oracle", "view", "writing_a_provider", "context"),
 )
 _EVENT_TESTS: Final = (
     *_tests("unit", "event", "instant"),

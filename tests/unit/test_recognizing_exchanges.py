@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 import pytest
 
 from lifecycle.core.event import Arrival, Event, Fault, Unreadable
+from lifecycle.core.exchange_event import exchange_event
+from lifecycle.core.provider import Reading
 from lifecycle.core.recognizer import Recognizer
 from lifecycle.providers.instacart import INSTACART
 from tests.hostile_corpus import ERROR, FLAT
@@ -426,3 +428,110 @@ def test_a_poll_keeps_its_http_status_and_one_that_failed_is_about_the_order_tha
     failed = poll(shown, 503, order_id=None)
     assert (failed.name, failed.order_id, failed.http_status) == ("poll_failed", "order-2", 503)
     assert poll(shown, 503, order_id="order-1").order_id == "order-1"
+
+
+SAID = Reading(
+    "failed",
+    order_id="of the body",
+    status=" Taken ",
+    event_id="event-1",
+    occurred_at=datetime(2022, 6, 4, 9, 0, tzinfo=UTC),
+    details={"pin": "1"},
+    faults=(Fault("why", 7, "field"),),
+    problems=("bad_time",),
+    fate="unknown",
+    sequence=5,
+    links=("other",),
+)
+DATE = datetime(2022, 6, 4, 9, 30, tzinfo=UTC)
+
+
+def event_of(kind, said=SAID, part=2, **fields):
+    fields = {"http_status": 202, "exchange_id": "x-1", "attempt": 3} | fields
+    fields |= {"headers": {"date": "now"}, "client": "ours", "replayed": True, "context": b"note"}
+    arrival = Arrival(kind, b"{}", NOW, "stated", **fields)
+    seen = ("d" * 64, "e" * 64, DATE, part)
+    return exchange_event(("shop", "o-1"), arrival, said, "taken", seen)
+
+
+WHAT_A_RESPONSE_KEEPS = Event(
+    "shop",
+    "o-1",
+    "response",
+    "failed",
+    "taken",
+    f"response:3:x-1:{'d' * 64}",
+    "d" * 64,
+    NOW,
+    b"{}",
+    "e" * 64,
+    event_id="event-1",
+    attempt=3,
+    exchange_id="x-1",
+    status=" Taken ",
+    occurred_at=SAID.occurred_at,
+    http_status=202,
+    headers={"date": "now"},
+    faults=SAID.faults,
+    problems=("bad_time",),
+    fate="unknown",
+    client="ours",
+    sequence=5,
+    part=2,
+    links=("other",),
+    replayed=True,
+    context=b"note",
+)
+
+
+def test_an_event_keeps_all_that_came_and_all_that_was_said():
+    assert event_of("response") == WHAT_A_RESPONSE_KEEPS
+
+
+def test_an_accepted_response_has_details_and_neither_faults_nor_fate():
+    assert event_of("response", SAID.replace(name="accepted")) == WHAT_A_RESPONSE_KEEPS._replace(
+        name="accepted", details={"pin": "1"}, faults=(), fate=None
+    )
+
+
+def test_only_a_response_that_failed_has_a_fate():
+    assert event_of("response", SAID.replace(name="rejected")) == WHAT_A_RESPONSE_KEEPS._replace(
+        name="rejected", fate=None
+    )
+
+
+def test_a_poll_has_the_date_of_its_header_and_no_attempt():
+    assert event_of("poll", SAID.replace(name="left")) == WHAT_A_RESPONSE_KEEPS._replace(
+        kind="poll",
+        name="left",
+        key=f"poll#2:{'d' * 64}",
+        attempt=None,
+        occurred_at=DATE,
+        details={"pin": "1"},
+        faults=(),
+        fate=None,
+    )
+
+
+def test_a_request_has_a_name_of_ours_and_no_http_status():
+    expected = WHAT_A_RESPONSE_KEEPS._replace(
+        kind="request",
+        name="resubmitted",
+        trigger="resubmitted",
+        key="request:3",
+        http_status=None,
+        details={"pin": "1"},
+        faults=(),
+        fate=None,
+    )
+    assert event_of("request") == expected
+    assert event_of("request", attempt=1) == expected._replace(
+        name="requested", trigger="requested", key="request:1", attempt=1
+    )
+    assert event_of("request", operation="cancel", number=4) == expected._replace(
+        name="cancel_requested",
+        trigger=None,
+        key="operation:cancel:4",
+        attempt=None,
+        operation="cancel",
+    )
