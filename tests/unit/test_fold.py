@@ -513,9 +513,11 @@ def test_an_order_waits_since_its_last_state_was_heard_of_and_not_since_the_firs
 
 
 def test_an_argument_that_is_no_event_is_refused_by_its_name():
-    with pytest.raises(InvalidArgumentError) as refused:
-        fold(LAST_MILE, [event("created"), "created"])  # type: ignore[list-item]
-    assert (refused.value.argument, refused.value.expected) == ("events", "an iterable of Event")
+    for events in ([event("created"), "created"], 7, None, event("created")):
+        with pytest.raises(InvalidArgumentError) as refused:
+            fold(LAST_MILE, events)  # type: ignore[arg-type]
+        expected = ("events", "an iterable of Event")
+        assert (refused.value.argument, refused.value.expected) == expected
     with pytest.raises(InvalidArgumentError) as refused:
         Folding("created")  # type: ignore[arg-type]
     assert refused.value.argument == "definition"
