@@ -59,7 +59,7 @@ _PROOF: Final = sorted(path.stem for path in (ROOT / "lifecycle" / "proof").glob
 _FOLD_TESTS: Final = (
     *_tests("unit", "fold", "fold_and_oracle", "stages", "reasons", "view"),
     *_tests("unit", "definition", "lint", "pickling", "subsets"),
-    *_tests("unit", "numbered_events", "peers_and_oracle"),
+    *_tests("unit", "changes", "numbered_events", "peers_and_oracle"),
     *_tests("scenario", "personal_data"),
 )
 """None of these folds anything while it is collected: so no mutant needs a process of its own."""

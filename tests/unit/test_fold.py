@@ -17,7 +17,17 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from lifecycle import Awaits, Definition, Event, Folding, MixedOrdersError, Verdict, fold, history
+from lifecycle import (
+    Awaits,
+    Change,
+    Definition,
+    Event,
+    Folding,
+    MixedOrdersError,
+    Verdict,
+    fold,
+    history,
+)
 from lifecycle.core.awaiting import awaiting, missing
 from lifecycle.core.event import Fault
 from lifecycle.core.fold import merged
@@ -527,3 +537,18 @@ def test_an_argument_that_is_no_event_is_refused_by_its_name():
     # What is no fault of the caller's is raised as it is.
     with pytest.raises(TypeError, match="unhashable"):
         fold(LAST_MILE, [event("created", key=["callback"])])
+
+
+def test_events_that_are_added_together_count_beside_those_that_were_there() -> None:
+    events = [event("brand_new", 1), event("at_store", 2), event("acknowledged", 3)]
+    folding = Folding.of(LAST_MILE, events[:1])
+    folding.add_all(events[1:])
+    assert folding.view().digest == fold(LAST_MILE, events).digest
+    assert folding.events == Folding.of(LAST_MILE, events).events
+
+
+def test_a_content_that_takes_the_place_of_another_tells_what_that_changes() -> None:
+    folding = Folding.of(LAST_MILE, [event("brand_new", 1), event("at_store", 4, key="one")])
+    change = folding.add(event("acknowledged", 3, key="one"))
+    assert change == Change("at_store", "acknowledged", "one", corrected=True)
+    assert folding.add(event("delivered", 5, key="one")) is None
