@@ -552,3 +552,12 @@ def test_a_content_that_takes_the_place_of_another_tells_what_that_changes() -> 
     change = folding.add(event("acknowledged", 3, key="one"))
     assert change == Change("at_store", "acknowledged", "one", corrected=True)
     assert folding.add(event("delivered", 5, key="one")) is None
+
+
+def test_evidence_that_comes_again_changes_nothing() -> None:
+    folding = Folding.of(LAST_MILE, [event("brand_new", 1, key="one", version=1)])
+    assert folding.add(event("at_store", 2, key="one", digest="other", version=2)) is None
+    before = folding.view()
+    assert folding.add(event("at_store", 2, key="one", digest="other", version=9)) is None
+    assert folding.view() is before
+    assert folding.view().arrival.version == 2
