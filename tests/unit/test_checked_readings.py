@@ -349,3 +349,18 @@ def test_a_fault_says_nothing_or_what_it_says():
     found = only(Reading("taken", faults=said)).faults
     assert found == said
     assert (type(found[2].message), type(found[2].code)) == (str, str)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"faults": (Fault("why"),)},
+        {"links": ("d-1",)},
+        {"is_test": True},
+        {"fate": "unknown"},
+        {"sequence": 0},
+        {"refers_to": "d-1"},
+    ],
+)
+def test_what_only_few_say_is_kept_by_itself(said):
+    assert only(Reading("taken", **said)) == Reading("taken").replace(**said)

@@ -8,6 +8,7 @@ shipped one. The events are those of the testing kit.
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from itertools import permutations
@@ -561,3 +562,52 @@ def test_evidence_that_comes_again_changes_nothing() -> None:
     assert folding.add(event("at_store", 2, key="one", digest="other", version=9)) is None
     assert folding.view() is before
     assert folding.view().arrival.version == 2
+
+
+def test_a_line_of_history_says_where_its_event_is_stored_and_how_it_was_recorded() -> None:
+    late = STARTS_AT + timedelta(days=30)
+    stored = event("brand_new", 1, position=7, recorded_at=late)
+    (entry,) = history(LAST_MILE, [stored])
+    assert (entry.position, entry.recorded_at, entry.recording) == (7, late, "delayed")
+
+
+class Seen(Mapping[str, Any]):
+    """Details in a class of their own, which `|` does not merge."""
+
+    def __init__(self, said: dict[str, Any]) -> None:
+        self._said = said
+
+    def __getitem__(self, name: str) -> Any:
+        return self._said[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._said)
+
+    def __len__(self) -> int:
+        return len(self._said)
+
+
+def test_details_of_any_mapping_are_merged_and_those_of_a_refused_event_are_not() -> None:
+    told = [
+        (True, Seen({"a": 1, "b": {"c": 1}})),
+        (None, {"refused": 1}),
+        (True, {"a": 2, "b": Seen({"d": 2})}),
+    ]
+    assert merged(told) == {"a": 2, "b": {"c": 1, "d": 2}}
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_an_order_of_which_one_event_was_erased_shows_no_text_of_the_providers(place: int) -> None:
+    fault = Fault("Ann Lee is not at home", 7, "address")
+    told = [
+        response("rejected", 1, faults=(fault,)),
+        event("weird", 1, details={"locale": "en_US"}),
+    ]
+    told[place] = told[place]._replace(erased=True)
+    view = fold(LAST_MILE, told)
+    assert (view.erased, view.status, len(view.errors)) == (True, "validation_failed", 1)
+    assert "Ann" not in view.model_dump_json()
+    assert "en_US" not in view.model_dump_json()
+    whole = fold(LAST_MILE, [each._replace(erased=False) for each in told]).model_dump_json()
+    assert "Ann" in whole
+    assert "en_US" in whole

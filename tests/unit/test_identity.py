@@ -18,6 +18,7 @@ from lifecycle.core.event import Arrival, Event
 from lifecycle.core.fold import fold
 from lifecycle.core.identity import (
     as_kept,
+    callback_key,
     id_text,
     is_operation,
     is_order_id,
@@ -429,3 +430,16 @@ def test_an_event_id_of_a_class_of_its_own_is_the_text_or_integer_that_it_is():
 
     assert opaque_id(Text("e")) == "e"
     assert opaque_id(Number(7)) == "7"
+
+
+@pytest.mark.parametrize(
+    ("event_id", "part", "key"),
+    [
+        ("e-1", None, "callback:left:e-1"),
+        ("e-1", 2, "callback#2:left:e-1"),
+        (None, None, "snapshot:digest"),
+        (None, 2, "snapshot#2:digest"),
+    ],
+)
+def test_later_readings_of_a_body_have_their_number_in_the_key(event_id, part, key):
+    assert callback_key("left", event_id, "digest", part) == key
