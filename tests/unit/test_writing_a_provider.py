@@ -9,7 +9,16 @@ from datetime import UTC, datetime
 import pytest
 
 from lifecycle import Arrival, Definition, NoReading, Reading, connect
-from lifecycle.core.details import Details, field_in, leaves_of, nested_reader, read_leaves
+from lifecycle.core.details import (
+    Details,
+    field_in,
+    leaves_of,
+    nested_reader,
+    object_or_empty,
+    read_leaves,
+    text_in,
+    whole_number,
+)
 from lifecycle.core.event import Fault
 from lifecycle.core.exchange_reader import ExchangeReader, fault_in
 from lifecycle.core.instant import read_event_time
@@ -63,6 +72,43 @@ def test_details_are_read_where_they_stand_under_our_names():
 @pytest.mark.parametrize("end", [None, [], "notes", {"notes": 7}, {"notes": ""}])
 def test_a_detail_of_a_wrong_type_is_left_out_and_harms_no_other(end):
     assert read_leaves(LEAVES, {"end": end, "price": 7}) == {"price": 7}
+
+
+def test_a_naught_is_kept_and_an_empty_text_is_not():
+    assert read_leaves(LEAVES, {"shortId": "", "price": 0}) == {"price": 0}
+
+
+def test_the_repr_of_details_names_the_known_fields_and_none_of_their_values():
+    assert repr(Told(short_id="8f", price=0)) == str(Told(short_id="8f", price=0))
+    assert repr(Told(short_id="8f", price=0)) == "<Told of short_id, price>"
+    assert repr(Told()) == "<Told of nothing>"
+
+
+@pytest.mark.parametrize("value", [" ", "text"])
+def test_a_text_that_says_something_is_one(value):
+    assert text_in(value) == value
+
+
+@pytest.mark.parametrize("value", ["", None, 7, b"text", ["text"]])
+def test_anything_else_is_no_text(value):
+    assert text_in(value) is None
+
+
+@pytest.mark.parametrize("value", [0, 1, (1 << 63) - 1])
+def test_an_integer_that_a_sequence_can_be_is_a_whole_number(value):
+    assert whole_number(value) == value
+
+
+@pytest.mark.parametrize("value", [-1, 1 << 63, True, 1.0, "1", None])
+def test_anything_else_is_no_whole_number(value):
+    assert whole_number(value) is None
+
+
+@pytest.mark.parametrize(
+    ("value", "found"), [({"a": 1}, {"a": 1}), ({}, {}), (None, {}), ([1], {})]
+)
+def test_what_is_no_object_is_an_empty_one(value, found):
+    assert object_or_empty(value) == found
 
 
 def test_a_field_may_be_called_as_a_parameter_is():
