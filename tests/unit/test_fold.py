@@ -33,7 +33,7 @@ from lifecycle.core.awaiting import awaiting, missing
 from lifecycle.core.event import Fault
 from lifecycle.core.fold import merged
 from lifecycle.core.summary import Entered
-from lifecycle.core.verdict import Taken
+from lifecycle.core.verdict import Taken, sort_key
 from lifecycle.errors import InvalidArgumentError
 from lifecycle.providers.instacart.definition import LAST_MILE
 from lifecycle.providers.instacart.details import OrderDetails
@@ -611,3 +611,24 @@ def test_an_order_of_which_one_event_was_erased_shows_no_text_of_the_providers(p
     whole = fold(LAST_MILE, [each._replace(erased=False) for each in told]).model_dump_json()
     assert "Ann" in whole
     assert "en_US" in whole
+
+
+def test_the_place_of_an_event_is_its_lane_then_what_sorts_there_then_its_key_and_digest() -> None:
+    ranks = LAST_MILE.ranks_named
+    asked = event("cancel_requested", kind="request", trigger=None, operation="cancel")
+    sent, refused = request(2), response("rejected", 2)
+    confirmed = response("accepted", 1, occurred_at=STARTS_AT)._replace(trigger="at_store")
+    dated, born, undated = event("at_store", 2), event("brand_new"), event("at_store")
+    looked_for = event("at_store", kind="poll", operation="cancel")
+    places = [
+        (asked, (3, 1_000_000)),
+        (sent, (1, 0, 2, 0)),
+        (refused, (1, 0, 2, 3)),
+        (confirmed, (3, ranks["at_store"])),
+        (dated, (2, dated.occurred_at, ranks["at_store"])),
+        (born, (1, 1, ranks["brand_new"])),
+        (undated, (3, ranks["at_store"])),
+        (looked_for, (3, ranks["at_store"])),
+    ]
+    for placed, place in places:
+        assert sort_key(LAST_MILE, placed) == (*place, placed.key, placed.digest)

@@ -12,7 +12,7 @@ from lifecycle import Arrival, Event, Reading, connect, fold, history
 from lifecycle.audit.replay import replay
 from lifecycle.core.definition import Definition
 from lifecycle.core.recognizer import Recognizer
-from lifecycle.core.verdict import Progress, judge
+from lifecycle.core.verdict import Progress, judge, sort_key
 from lifecycle.proof import certify
 from lifecycle.proof.sorting import Rules, Scope
 
@@ -125,6 +125,14 @@ def test_whether_a_step_back_is_one_is_judged_by_its_number():
     assert judge(NUMBERED, stood, dated, 2) == "applied"
     assert judge(TIMED, stood, numbered, 2) == "applied"
     assert judge(TIMED, stood, dated, 2) == "reverted"
+
+
+def test_an_answer_of_a_later_state_stands_where_its_number_says():
+    numbered = event("prepared", 4, kind="response")
+    rank, identity = NUMBERED.ranks["prepared"], (numbered.key, numbered.digest)
+    assert sort_key(NUMBERED, numbered) == (2, 4, rank, *identity)
+    assert sort_key(TIMED, numbered._replace(occurred_at=AT)) == (3, rank, *identity)
+    assert sort_key(NUMBERED, numbered._replace(sequence=None)) == (3, rank, *identity)
 
 
 def test_the_largest_number_is_the_last():
