@@ -63,3 +63,10 @@ def test_a_late_event_corrects_and_the_next_one_continues():
     assert folding.add(late) == Change("at_store", "at_store", late.key, corrected=True)
     assert folding.add(last) == Change("at_store", "delivered", last.key, corrected=False)
     assert folding.add(last) is None
+
+
+def test_a_step_back_before_a_repeated_state_corrects_what_was_told_of_the_steps_after_it():
+    told = [event("at_store", 0), event("at_store", 120), event("delivering", 180)]
+    folding, back = Folding.of(LAST_MILE, told), event("acknowledged", 60)
+
+    assert folding.add(back) == Change("delivering", "delivering", back.key, corrected=True)

@@ -11,7 +11,7 @@ import random
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import timedelta
-from itertools import permutations
+from itertools import pairwise, permutations
 from types import MappingProxyType
 from typing import Any
 
@@ -518,8 +518,9 @@ def test_what_an_event_says_stays_as_it_was_when_others_are_merged_with_it() -> 
 def test_an_order_waits_since_its_last_state_was_heard_of_and_not_since_the_first():
     told = [
         event("requested", kind="request", received_at=STARTS_AT),
-        event("created", kind="response", received_at=STARTS_AT + timedelta(hours=1)),
+        event("brand_new", received_at=STARTS_AT + timedelta(hours=1)),
     ]
+    assert [step.status for step in fold(LAST_MILE, told).path] == ["requested", "brand_new"]
     assert fold(LAST_MILE, told).arrival.waiting_since == STARTS_AT + timedelta(hours=1)
 
 
@@ -632,3 +633,26 @@ def test_the_place_of_an_event_is_its_lane_then_what_sorts_there_then_its_key_an
     ]
     for placed, place in places:
         assert sort_key(LAST_MILE, placed) == (*place, placed.key, placed.digest)
+
+
+def test_what_was_a_milestone_or_odd_is_neither_once_a_late_event_makes_it_a_step() -> None:
+    one_way = Definition.write(
+        "one way",
+        states=("placed", "packed", "sent", "stuck"),
+        moves=[
+            {"trigger": dest, "source": source, "dest": dest}
+            for source, dest in pairwise(("placed", "packed", "sent", "stuck", "packed"))
+        ],
+        terminal=(),
+        birth=("placed",),
+    )
+    for definition, first, late, last in (
+        (LAST_MILE, "acknowledged", "rescheduled", "staged"),
+        (one_way, "sent", "stuck", "packed"),
+    ):
+        folding = Folding.of(definition, [event(first, 1), event(last, 3)])
+        before = folding.view()
+        folding.add(event(late, 2))
+        after = folding.view()
+        assert len(before.milestones) + len(before.anomalies) == 1
+        assert (after.milestones, after.anomalies, after.status) == ((), (), last)

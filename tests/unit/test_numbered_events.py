@@ -111,6 +111,8 @@ def test_without_numbers_the_same_events_go_by_their_time():
 def test_a_step_back_that_is_numbered_is_a_declared_one():
     verdicts = {each.key: each.verdict for each in history(NUMBERED, DAY)}
     assert verdicts[DAY[3].key] == "reverted"
+    undated = [event("prepared", 3), event("reserved", 4)]
+    assert history(NUMBERED, undated)[1].verdict == "reverted"
 
 
 def test_one_number_for_two_states_is_decided_by_rank():
@@ -163,6 +165,13 @@ def test_of_two_contents_under_one_key_the_lower_number_counts():
         entries = history(NUMBERED, arriving)
         assert [each.sha256 for each in entries] == [sooner.sha256, later.sha256]
     assert history(TIMED, [sooner, later])[0].sha256 == later.sha256, "the control"
+
+
+def test_of_two_contents_of_one_number_the_smaller_digest_counts_and_one_without_comes_last():
+    alike = [event("reserved", 2, minute, id="e") for minute in (7, 8, 9)]
+    least = min(alike, key=lambda each: each.digest)
+    for arriving in permutations([*alike, event("reserved", None, 1, id="e")]):
+        assert history(NUMBERED, arriving)[0].sha256 == least.sha256
 
 
 def test_a_service_folds_numbered_events_one_by_one_as_all_at_once():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from pydantic import ValidationError
 
@@ -10,7 +12,7 @@ from lifecycle.core.event import Fault
 from lifecycle.core.fold import fold, history
 from lifecycle.core.view import OrderError
 from lifecycle.providers.instacart.definition import LAST_MILE
-from lifecycle.testing import event
+from lifecycle.testing import STARTS_AT, event
 
 TOLD = [
     event("brand_new", 1, version=1, details={"locale": "en_US"}),
@@ -72,3 +74,29 @@ def test_what_a_provider_found_odd_has_the_sentence_of_its_definition(
     )
     view = fold(definition, [event("made", 1), event("left", 2, problems=("odd",))])
     assert [(each.code, each.detail) for each in view.anomalies] == [("odd", detail)]
+
+
+def test_an_order_is_erased_where_only_evidence_of_it_was() -> None:
+    rival = event("at_store", 2, key=TOLD[0].key, erased=True)
+    view = fold(LAST_MILE, [TOLD[0], rival])
+    assert (view.erased, view.events) == (True, 2)
+    assert "en_US" not in view.model_dump_json()
+
+
+def test_a_rejection_is_an_error_only_until_the_order_is_born() -> None:
+    rejected = event("rejected", kind="response", trigger="validation_failed", attempt=1)
+    rejected = rejected._replace(faults=(Fault("no such store", 7, "store"),))
+    later = {name: fold(LAST_MILE, [rejected, event(name, 1)]) for name in ("created", "at_store")}
+    assert [each.code for each in fold(LAST_MILE, [rejected]).errors] == [7]
+    assert {name: view.errors for name, view in later.items()} == {"created": (), "at_store": ()}
+
+
+def test_an_order_that_nothing_has_placed_waits_since_its_first_event_came() -> None:
+    came = [event("order_location", n, received_at=STARTS_AT + timedelta(days=n)) for n in (1, 2)]
+    assert fold(LAST_MILE, came).arrival.waiting_since == STARTS_AT + timedelta(days=1)
+
+
+def test_events_that_came_late_into_the_log_and_from_a_recording_are_counted_apart() -> None:
+    delayed = [each._replace(recorded_at=STARTS_AT + timedelta(days=9)) for each in TOLD[:2]]
+    arrival = fold(LAST_MILE, [*delayed, TOLD[2]._replace(replayed=True)]).arrival
+    assert (arrival.delayed, arrival.replayed) == (2, 1)
